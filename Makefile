@@ -1,0 +1,52 @@
+# make run      a fresh machine to a server on http://127.0.0.1:8000: environment, packages, models, start
+# make test     everything that is missing, then every test
+# make bench    speed, as ratios within one run
+# make lint     formatting, lint, types; make format mends the first
+
+PYTHON ?= python3
+VENV   ?= .venv
+# The release that is tested. On Linux this may be the CUDA build, some gigabytes larger than a processor needs: the
+# install page of PyTorch names the index of the CPU build, `make run TORCH="torch==2.13.0 --index-url ..."` takes it.
+TORCH  ?= torch==2.13.0
+BIN    := $(VENV)/bin
+
+.PHONY: run test bench lint format clean
+
+run: $(VENV)/.installed
+	$(BIN)/footnote serve
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m evals.bench
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Footnote needs Python 3.11 or newer; $$($(PYTHON) --version) was found. Name another: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.torch: | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --progress-bar off $(TORCH)
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/.torch
+	$(BIN)/python -m pip install --quiet --progress-bar off -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/.torch
+	$(BIN)/python -m pip install --quiet --progress-bar off -e '.[dev]'
+	@touch $@ $(VENV)/.installed

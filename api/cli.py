@@ -1,0 +1,285 @@
+"""The command-line door: unpack the words, call, and turn every error into one line and an exit status.
+
+Exit status 0 when all went well, 1 when something asked for failed, 2 for a wrong command line or setting, 130 after
+Ctrl-C. `--json` prints one JSON document on stdout, also for errors. Nothing heavy is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from api.commands.context import Context, Models
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+Run = Callable[["Context", argparse.Namespace], int]
+
+
+class _UsageError(Exception):
+    """A wrong command line: the message of argparse and the usage of the command it was meant for."""
+
+    def __init__(self, message: str, usage: str) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(message, self.format_usage())
+
+
+def main(argv: Sequence[str] | None = None, *, models: Models | None = None) -> int:
+    """Run one command and return its exit status. `models` replaces those that the settings name."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks is no reason to stop
+    as_json = "--json" in words
+    try:
+        args = build_parser().parse_args(words)
+        return _run(args, models)
+    except _UsageError as error:
+        sys.stderr.write(error.usage)
+        return _fail(as_json, "usage", str(error), USAGE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of stdout has gone (`footnote docs list | head`). Python would complain again when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _run(args: argparse.Namespace, models: Models | None) -> int:
+    from api.commands.context import Context, Models
+    from rag.errors import ConfigurationError, FootnoteError
+    from rag.settings import load_settings
+
+    run: Run = args.run
+    try:
+        settings = load_settings(data_dir=args.data_dir)
+        context = Context(settings, args.command, args.as_json, models or Models())
+        return run(context, args)
+    except FootnoteError as error:
+        status = USAGE if isinstance(error, ConfigurationError) else FAILED
+        return _fail(args.as_json, error.code, error.message, status)
+
+
+def _fail(as_json: bool, code: str, message: str, status: int) -> int:
+    from api.tables import printable
+
+    if as_json:
+        print(json.dumps({"error": {"code": code, "message": message}}))  # noqa: T201
+    print(f"footnote: {printable(' '.join(message.splitlines()))}", file=sys.stderr)  # noqa: T201
+    return status
+
+
+# The words ------------------------------------------------------------------------------------------------------------
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole grammar. Every command has --data-dir, and --json where it prints an answer."""
+    parser = _Parser(
+        prog="footnote",
+        description="Ask your own documents; every sentence of the answer is checked against the words it cites.",
+        epilog="Exit status: 0 all went well, 1 something failed, 2 a wrong command line or setting.",
+    )
+    parser.add_argument("--version", action="version", version=f"footnote {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Run, text: str, *, to: object = commands, as_json: bool = True) -> argparse.ArgumentParser:
+        command: argparse.ArgumentParser = to.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")  # type: ignore[attr-defined]
+        command.set_defaults(run=run, as_json=False)
+        command.add_argument(
+            "--data-dir", type=Path, metavar="DIR", help="data directory (or FOOTNOTE_DATA_DIR; default data/store)"
+        )
+        if as_json:
+            command.add_argument("--json", dest="as_json", action="store_true", help="print one JSON document")
+        return command
+
+    serve = add("serve", _serve, "start the HTTP server", as_json=False)
+    serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=_port, help="TCP port, 0 takes a free one (default 8000)")
+
+    ingest = add("ingest", _ingest, "take in files and folders; unchanged files cost nothing")
+    ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder that is walked")
+    ingest.add_argument("--collection", default="default", metavar="NAME", help="collection to put them in")
+    ingest.add_argument("--prune", action="store_true", help="delete documents whose file is gone from the folders")
+
+    ask = add("ask", _ask, "answer a question, with checked citations")
+    ask.add_argument("question")
+    ask.add_argument("--mode", choices=("strict", "flag", "off"), help="what becomes of unsupported sentences")
+
+    search = add("search", _search, "find passages, without a language model")
+    search.add_argument("query")
+    for command in (ask, search):
+        command.add_argument("-k", "--top-k", type=int, metavar="N", help="passages to find")
+
+    verify = add("verify", _verify, "check any text against the documents, sentence by sentence")
+    verify.add_argument("file", metavar="FILE", help="a text file, or - for standard input")
+    for command in (ask, search, verify):
+        command.add_argument("--collection", metavar="NAME", help="search this collection alone (default: all)")
+
+    docs = commands.add_parser("docs", help="list, show or remove documents")
+    actions = docs.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = add("list", _docs_list, "list the documents", to=actions)
+    listing.add_argument("--collection", metavar="NAME", help="of this collection alone")
+    for name, run, text in (("show", _docs_show, "show one document"), ("rm", _docs_rm, "remove documents")):
+        action = add(name, run, text, to=actions)
+        many = "+" if name == "rm" else None
+        action.add_argument("ids", metavar="ID", nargs=many, help="a document's id, or the beginning of one")
+
+    evaluation = add("eval", _eval, "measure answers on a folder of documents and questions")
+    evaluation.add_argument("suite", type=Path, metavar="SUITE")
+    evaluation.add_argument("--retrieval-only", action="store_true", help="measure the search alone")
+    evaluation.add_argument("--limit", type=_positive, metavar="N", help="only the first N questions")
+    evaluation.add_argument("--out", type=Path, metavar="DIR", help="folder of the result files")
+    evaluation.add_argument("--baseline", type=Path, metavar="FILE", help="an earlier result to compare with")
+
+    models = commands.add_parser("models", help="list or fetch model weights")
+    actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add("list", _models_list, "list the models that can be fetched", to=actions)
+    add("pull", _models_pull, "fetch a model's weights", to=actions).add_argument("name", metavar="NAME")
+
+    add("doctor", _doctor, "say what is installed, reachable and consistent")
+    rebuild = add("rebuild", _rebuild, "make the indexes again from the catalog")
+    rebuild.add_argument("--embed", action="store_true", help="chunk and embed every document again, too")
+    add("backup", _backup, "write everything to one file, also beside a running server").add_argument(
+        "file", type=Path, metavar="FILE"
+    )
+    restore = add("restore", _restore, "put a backup in the place of the data directory")
+    restore.add_argument("file", type=Path, metavar="FILE")
+    restore.add_argument("--force", action="store_true", help="replace what the data directory holds")
+    return parser
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("footnote-rag")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _port(word: str) -> int:
+    if not word.isdecimal() or int(word) > 65_535:
+        raise argparse.ArgumentTypeError(f"{word!r} is no TCP port; write a number from 0 to 65535")
+    return int(word)
+
+
+def _positive(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 upward")
+    return int(word)
+
+
+# From words to calls; each imports its command when it runs -----------------------------------------------------------
+
+
+def _serve(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.serve import serve
+
+    return serve(context, host=args.host, port=args.port)
+
+
+def _ingest(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.ingest import ingest
+
+    return ingest(context, args.paths, collection=args.collection, prune=args.prune)
+
+
+def _ask(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.questions import ask
+
+    return ask(context, args.question, collection=args.collection, top_k=args.top_k, mode=args.mode)
+
+
+def _search(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.questions import search
+
+    return search(context, args.query, collection=args.collection, top_k=args.top_k)
+
+
+def _verify(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.questions import verify
+
+    return verify(context, args.file, collection=args.collection)
+
+
+def _docs_list(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.documents import list_documents
+
+    return list_documents(context, collection=args.collection)
+
+
+def _docs_show(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.documents import show_document
+
+    return show_document(context, args.ids)
+
+
+def _docs_rm(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.documents import remove_documents
+
+    return remove_documents(context, args.ids)
+
+
+def _eval(context: Context, args: argparse.Namespace) -> int:
+    from evals.run import main_eval
+
+    return main_eval(
+        context.settings,
+        args.suite,
+        retrieval_only=args.retrieval_only,
+        limit=args.limit,
+        out=args.out,
+        baseline=args.baseline,
+        as_json=args.as_json,
+    )
+
+
+def _models_list(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.models import list_models
+
+    return list_models(context)
+
+
+def _models_pull(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.models import pull_model
+
+    return pull_model(context, args.name)
+
+
+def _doctor(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.doctor import doctor
+
+    return doctor(context)
+
+
+def _rebuild(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.maintenance import rebuild
+
+    return rebuild(context, embed=args.embed)
+
+
+def _backup(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.maintenance import backup
+
+    return backup(context, args.file)
+
+
+def _restore(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.maintenance import restore
+
+    return restore(context, args.file, force=args.force)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

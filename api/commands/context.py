@@ -1,0 +1,130 @@
+"""What every command is given: the settings, how to open the parts, and where to print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.catalog import CATALOG_FILE, Catalog
+from rag.lock import running_server
+from rag.settings import Settings
+from rag.types import Embedder, Generator
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import Console
+
+    from api.progress import Progress
+    from api.runtime import Runtime
+
+
+def dump_json(document: object) -> str:
+    """JSON that stdout can print: escaped where its encoding lacks a letter."""
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=2)
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models that a command works with: those that the settings name where they are None."""
+
+    embedder: Embedder | None = None
+    generator: Generator | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One call of the command line. Answers go to stdout, everything else to stderr."""
+
+    settings: Settings
+    command: str
+    as_json: bool = False
+    models: Models = Models()
+
+    @property
+    def data_dir(self) -> Path:
+        """The data directory, absolute."""
+        return Path(self.settings.data_dir).expanduser().absolute()
+
+    def open_runtime(self, *, work: bool = False) -> Runtime:
+        """Everything open in this process; use it in a `with`. Raises DataDirectoryInUse, IndexMismatch, ..."""
+        from api.runtime import Runtime
+
+        return Runtime(
+            self.settings.model_copy(update={"data_dir": self.data_dir}),
+            self.command,
+            embedder=self.models.embedder,
+            generator=self.models.generator,
+            work=work,
+        )
+
+    def load_embedder(self) -> Embedder:
+        """The embedding model alone. Raises DependencyError."""
+        from rag.embedding import load_embedder
+
+        settings = self.settings.embedding
+        return self.models.embedder or load_embedder(
+            settings.model,
+            self.settings.resolved_model_dir(),
+            batch_size=settings.batch_size,
+            threads=settings.threads,
+        )
+
+    def with_settings(self, settings: Settings) -> Context:
+        """The same call with other settings."""
+        return replace(self, settings=settings)
+
+    def find_server(self) -> str | None:
+        """The address of the server that owns the data directory, or None; says on stderr which directory it is."""
+        url = running_server(self.data_dir)
+        self.say(f"Data directory: {self.data_dir}{f' (served at {url})' if url else ''}")
+        return url
+
+    @contextmanager
+    def open_catalog(self) -> Iterator[Catalog]:
+        """The catalog alone, which several processes may read and write at the same time."""
+        catalog = Catalog(self.data_dir)
+        try:
+            yield catalog
+        finally:
+            catalog.close()
+
+    def has_catalog(self) -> bool:
+        """Whether the data directory holds a catalog."""
+        return (self.data_dir / CATALOG_FILE).is_file()
+
+    def say(self, line: str) -> None:
+        """One line on stderr."""
+        from api.tables import printable
+
+        print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
+
+    def print_json(self, document: object) -> None:
+        """The one JSON document of `--json`, on stdout."""
+        print(dump_json(document))  # noqa: T201
+
+    def print_model(self, model: BaseModel) -> None:
+        """The same for an answer of the HTTP interface, exactly as it is sent there."""
+        self.print_json(model.model_dump(mode="json"))
+
+    def console(self) -> Console:
+        """Where tables are printed: stdout, as wide as the terminal, or wide enough for names where it is none."""
+        from rich.console import Console
+
+        width = None if sys.stdout.isatty() else 160
+        return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+
+    def progress(self, unit: str) -> Progress:
+        """Progress on stderr: bars in a terminal, otherwise a line now and then. Use it in a `with`."""
+        from api.progress import show_progress
+
+        return show_progress(unit)

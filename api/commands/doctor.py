@@ -1,0 +1,213 @@
+"""doctor: what is installed, reachable and consistent, each as one line that says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from api.commands.context import Context
+from api.tables import print_table, size_in_words
+from rag.catalog import CATALOG_FILE, ORIGINALS, Catalog
+from rag.errors import DataDirectoryInUse, FootnoteError
+from rag.lock import claim_directory
+from rag.types import UNFINISHED
+
+Status = Literal["ok", "warn", "fail"]
+PACKAGES = (
+    "chromadb", "sentence-transformers", "torch", "llama-index-core", "xllamacpp", "pypdfium2", "markitdown", "fastapi",
+)  # fmt: skip
+LOW_DISK_BYTES, NO_DISK_BYTES = 2 << 30, 200 << 20
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding: `detail` says what was seen, and for `warn` and `fail` what to do."""
+
+    name: str
+    status: Status
+    detail: str
+
+
+def doctor(context: Context) -> int:
+    """Print every check; 1 where one failed."""
+    url = context.find_server()
+    checks = [*_installed(), *_models(context), *_backend(context), *_data(context, url)]
+    worst = max((check.status for check in checks), key=("ok", "warn", "fail").index)
+    if context.as_json:
+        context.print_json({"status": worst, "checks": [asdict(check) for check in checks]})
+    else:
+        print_table(
+            context.console(),
+            ("Check", "Status", "Detail"),
+            [(check.name, check.status, check.detail) for check in checks],
+        )
+    return int(worst == "fail")
+
+
+def _installed() -> Iterator[Check]:
+    running = ".".join(str(part) for part in sys.version_info[:3])
+    yield Check("python", "ok", running)
+    for package in PACKAGES:
+        try:
+            yield Check(package, "ok", version(package))
+        except PackageNotFoundError:
+            yield Check(package, "fail", "it is not installed. Run `make install`, or `pip install footnote-rag`.")
+
+
+def _models(context: Context) -> Iterator[Check]:
+    from rag.embedding import locate_embedder
+
+    settings = context.settings
+    try:
+        folder, name = locate_embedder(settings.embedding.model, settings.resolved_model_dir())
+        yield Check("embedding model", "ok", f"{name} in {folder}, hashes right")
+    except FootnoteError as error:
+        yield Check("embedding model", "fail", error.message)
+
+
+def _backend(context: Context) -> Iterator[Check]:
+    from rag.generation import BackendReport, make_generator
+
+    async def describe() -> BackendReport:
+        generator = make_generator(context.settings.generation, context.settings.resolved_model_dir())
+        try:
+            return await generator.describe()
+        finally:
+            await generator.aclose()
+
+    try:
+        report = asyncio.run(describe())
+    except FootnoteError as error:
+        yield Check("language model", "fail", error.message)
+        return
+    shown = f"{report.model or report.backend}{f' at {report.address}' if report.address else ''}: {report.detail}"
+    yield Check("language model", "ok" if report.reachable else "fail", shown)
+
+
+def _data(context: Context, url: str | None) -> Iterator[Check]:
+    folder, host = context.data_dir, context.settings.server.host
+    if host not in LOOPBACK:
+        yield Check("server", "warn", f"host {host} is open to the network, and there is no authentication")
+    if url is not None:
+        yield _server(url)
+    if not context.has_catalog():
+        yield Check("data directory", "ok", f"{folder} holds no catalog yet; `footnote ingest PATH` makes it")
+        return
+    if not os.access(folder, os.W_OK):
+        yield Check("data directory", "fail", f"{folder} may not be written. Mend its permissions.")
+        return
+    free = shutil.disk_usage(folder).free
+    room: Status = "fail" if free < NO_DISK_BYTES else "warn" if free < LOW_DISK_BYTES else "ok"
+    advice = "" if room == "ok" else ". Free some space."
+    yield Check("disk", room, f"{size_in_words(free)} free on the disk of {folder}{advice}")
+    try:
+        with context.open_catalog() as catalog:
+            yield from _catalog(context, catalog, url)
+            yield from _originals(context, catalog)
+            if url is None:
+                yield from _indexes(context, catalog)
+    except FootnoteError as error:
+        yield Check("catalog", "fail", error.message)
+
+
+def _server(url: str) -> Check:
+    import httpx
+
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
+    except httpx.TransportError as error:
+        return Check("server", "fail", f"{url} does not answer ({error!r}). Stop it and start it again.")
+    status: Status = "ok" if answer.is_success else "fail"
+    return Check("server", status, f"{url} is {'ready' if answer.is_success else f'not ready: {answer.text}'}")
+
+
+def _catalog(context: Context, catalog: Catalog, url: str | None) -> Iterator[Check]:
+    problems = catalog.check_integrity()
+    if problems:
+        yield Check("catalog", "fail", f"{CATALOG_FILE} is damaged: {problems[0]}. Restore a backup.")
+        return
+    totals = catalog.totals()
+    yield Check(
+        "catalog",
+        "ok",
+        f"{sum(totals.documents.values()):,} documents, {totals.pages:,} pages, {totals.chunks:,} chunks, sound",
+    )
+    if failures := totals.documents.get("failed", 0):
+        yield Check("failed documents", "warn", f"{failures:,} could not be read. `footnote docs list` names them.")
+    unfinished = sum(totals.documents.get(status, 0) for status in UNFINISHED)
+    if unfinished and url is None:
+        yield Check(
+            "unfinished documents", "warn", f"{unfinished:,} wait. Ingest their folder again, or run `footnote serve`."
+        )
+    yield from _stamps(context, catalog)
+
+
+def _stamps(context: Context, catalog: Catalog) -> Iterator[Check]:
+    from ingest.chunk import chunking_version
+    from rag.embedding import locate_embedder
+
+    settings, stored = context.settings, catalog.stamps()
+    if not stored:
+        return
+    sizes = settings.chunking
+    wanted = {"chunking": chunking_version(sizes.target_tokens, sizes.max_tokens, sizes.context_tokens)}
+    with suppress(FootnoteError):  # it was said with the embedding model
+        wanted["embedding_model"] = locate_embedder(settings.embedding.model, settings.resolved_model_dir())[1]
+    differing = [
+        f"{name} {stored[name]} (the settings say {value})"
+        for name, value in wanted.items()
+        if stored.get(name, value) != value
+    ]
+    if differing:
+        advice = "Put the setting back, or run `footnote rebuild --embed`."
+        yield Check("stamps", "fail", f"the catalog was built with {', '.join(differing)}. {advice}")
+    else:
+        yield Check("stamps", "ok", ", ".join(f"{name} {value}" for name, value in sorted(stored.items())))
+
+
+def _originals(context: Context, catalog: Catalog) -> Iterator[Check]:
+    records, _ = catalog.list_documents()
+    missing = [record.name for record in records if not catalog.original_path(record.sha256).is_file()]
+    named = {record.sha256 for record in records} | {sha256 for _, _, sha256 in catalog.pending_removals()}
+    stray = sum(path.is_file() and path.name not in named for path in (context.data_dir / ORIGINALS).rglob("*"))
+    if missing:
+        shown = ", ".join(missing[:3])
+        yield Check("originals", "fail", f"{len(missing):,} are missing, first {shown}. Ingest those files again.")
+    elif stray:
+        yield Check("originals", "warn", f"{stray:,} files belong to no document; the next start removes them")
+    else:
+        yield Check("originals", "ok", f"{len(named):,} files, all there")
+
+
+def _indexes(context: Context, catalog: Catalog) -> Iterator[Check]:
+    """Counts of the indexes beside the catalog's, where nobody else owns them."""
+    from api.runtime import INDEX_FOLDER
+    from rag.index import Index
+
+    dimension = catalog.stamps().get("dimension")
+    if dimension is None:
+        return
+    try:
+        with claim_directory(context.data_dir, context.command):
+            index = Index(context.data_dir / INDEX_FOLDER, int(dimension))
+            try:
+                vectors, words = index.counts()
+            finally:
+                index.close()
+    except DataDirectoryInUse as error:
+        yield Check("indexes", "warn", f"not looked at. {error.message}")
+        return
+    chunks = catalog.totals().chunks
+    seen = f"{vectors:,} vectors and {words:,} keyword rows for {chunks:,} chunks"
+    if vectors == words == chunks:
+        yield Check("indexes", "ok", seen)
+    else:
+        yield Check("indexes", "warn", f"{seen}; the next start mends them, or `footnote rebuild`")

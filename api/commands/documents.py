@@ -1,0 +1,112 @@
+"""docs list, show, rm: by the running server where there is one, else on the catalog, which needs no model."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from api.client import Client
+from api.commands.context import Context
+from api.schemas import DocumentBody, Documents, pack_document
+from api.tables import SHORT_ID, print_document, print_documents
+from rag.errors import DataDirectoryInUse, InputError, NotFound
+from rag.lock import claim_directory
+
+FULL_ID = 64
+
+
+def list_documents(context: Context, *, collection: str | None) -> int:
+    """Print the documents in the order they came."""
+    documents = _documents(context, context.find_server(), collection)
+    if context.as_json:
+        context.print_model(documents)
+    else:
+        print_documents(context.console(), documents.documents)
+    return 0
+
+
+def show_document(context: Context, given: str) -> int:
+    """Print one document. Raises NotFound."""
+    url = context.find_server()
+    document_id = _resolve(context, url, given)
+    if url is not None:
+        with Client(url) as client:
+            document = client.document(document_id)
+    else:
+        with context.open_catalog() as catalog:
+            document = pack_document(catalog.get_document(document_id))
+    if context.as_json:
+        context.print_model(document)
+    else:
+        print_document(context.console(), document)
+    return 0
+
+
+def remove_documents(context: Context, given: list[str]) -> int:
+    """Remove documents; from then on nothing of them is found. Each is named before any is removed. Raises NotFound."""
+    url = context.find_server()
+    ids = [_resolve(context, url, each) for each in dict.fromkeys(given)]
+    if url is not None:
+        with Client(url) as client:
+            for document_id in ids:
+                client.delete(document_id)
+    else:
+        with context.open_catalog() as catalog:
+            for document_id in ids:
+                catalog.get_document(document_id)
+            for document_id in ids:
+                catalog.delete_document(document_id)
+        forget_removed(context)
+    if context.as_json:
+        context.print_json({"removed": ids})
+    else:
+        for document_id in ids:
+            context.console().print(f"Removed {document_id[:SHORT_ID]}.")
+    return 0
+
+
+def forget_removed(context: Context) -> None:
+    """Make the indexes and originals forget what was removed, unless another process owns them and does it itself."""
+    from api.runtime import INDEX_FOLDER
+    from ingest.pipeline import purge_removed
+    from rag.index import Index
+
+    with (
+        suppress(DataDirectoryInUse),
+        claim_directory(context.data_dir, context.command),
+        context.open_catalog() as catalog,
+    ):
+        dimension = catalog.stamps().get("dimension")
+        if dimension is None:
+            for seq, _, sha256 in catalog.pending_removals():  # nothing was ever indexed
+                catalog.finish_removal(seq, sha256)
+            return
+        index = Index(context.data_dir / INDEX_FOLDER, int(dimension))
+        try:
+            purge_removed(catalog, index)
+        finally:
+            index.close()
+
+
+def _documents(context: Context, url: str | None, collection: str | None) -> Documents:
+    if url is not None:
+        with Client(url) as client:
+            return client.documents(collection)
+    if not context.has_catalog():
+        return Documents(documents=[], total=0)
+    with context.open_catalog() as catalog:
+        records, total = catalog.list_documents(collection)
+        return Documents(documents=[pack_document(record) for record in records], total=total)
+
+
+def _resolve(context: Context, url: str | None, given: str) -> str:
+    """The whole id that begins with what was given. Raises NotFound, and InputError where several do."""
+    if len(given) >= FULL_ID:
+        return given
+    found: list[DocumentBody] = [
+        document for document in _documents(context, url, None).documents if given and document.id.startswith(given)
+    ]
+    if not found:
+        raise NotFound(f"There is no document {given!r}. `footnote docs list` shows those there are.")
+    if len(found) > 1:
+        raise InputError(f"{len(found)} documents have ids that begin with {given!r}. Write more of it.")
+    return found[0].id

@@ -1,0 +1,235 @@
+"""ingest: folders in, a table of outcomes out. What was done before is not done again.
+
+paths ─ find_files ─> found ─ plan_work ─> Plan ─ take_in_here | take_in_by_server ─> Outcomes ─> table or JSON
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from api.commands.context import Context
+from api.commands.documents import forget_removed
+from api.schemas import COLLECTION_PATTERN, DocumentBody, pack_document
+from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
+from rag.catalog import Catalog, KnownSource
+from rag.errors import InputError
+
+OutcomeWord = Literal["new", "changed", "unchanged", "failed", "removed", "pruned"]
+OUTCOMES: tuple[OutcomeWord, ...] = ("new", "changed", "unchanged", "failed", "removed", "pruned")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A file that has to be taken in, and what it is if that succeeds."""
+
+    file: FoundFile
+    outcome: Literal["new", "changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run has to do: `unchanged` are files with their documents, `removed` known sources that are gone."""
+
+    work: tuple[Work, ...]
+    unchanged: tuple[tuple[FoundFile, str], ...]
+    removed: tuple[KnownSource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file. `error` is its code and message; `pages` and `chunks` are the document's counts."""
+
+    name: str
+    source: str
+    outcome: OutcomeWord
+    id: str | None = None
+    status: str | None = None
+    pages: int = 0
+    chunks: int = 0
+    error: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole run: the outcomes, seconds in all, and how many chunks were embedded (None: the server did it)."""
+
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+    embedded_chunks: int | None
+
+
+def ingest(context: Context, paths: Sequence[Path], *, collection: str, prune: bool) -> int:
+    """Take in files and folders and print what became of each; 1 where one failed or a path does not exist.
+
+    Stopped at any point and run again, it goes on with what is unfinished. Raises InputError for a collection's name
+    that cannot be used.
+    """
+    started = time.perf_counter()
+    if not re.fullmatch(COLLECTION_PATTERN, collection):
+        raise InputError(
+            f"{collection!r} cannot name a collection. Take letters, digits, spaces and . _ - , at most 64, no space "
+            "at either end."
+        )
+    url = context.find_server()
+    found = find_files(paths)
+    outcomes = [_unreadable(problem) for problem in found.problems]
+    embedded: int | None = 0
+    if found.files or context.has_catalog():
+        with context.open_catalog() as catalog:
+            plan = plan_work(catalog, found, collection)
+        if plan.work and url is not None:
+            from api.commands.taking import take_in_by_server
+
+            taken, embedded = take_in_by_server(context, url, plan.work, collection), None
+        elif plan.work:
+            from api.commands.taking import take_in_here
+
+            taken, embedded = take_in_here(context, plan.work, collection)
+        else:
+            taken = []
+        with context.open_catalog() as catalog:
+            outcomes += taken
+            outcomes += _unchanged(catalog, plan.unchanged, collection)
+            outcomes += _removed(catalog, plan.removed, collection, prune)
+        if prune and plan.removed and url is None:
+            forget_removed(context)
+    report = Report(tuple(outcomes), time.perf_counter() - started, embedded)
+    if context.as_json:
+        context.print_json(as_json(report))
+    else:
+        _print(context, report)
+    return int(any(outcome.outcome == "failed" for outcome in outcomes))
+
+
+def plan_work(catalog: Catalog, found: FoundFiles, collection: str) -> Plan:
+    """Compare what was found with what the catalog knows. Files that failed or were left unfinished are work again."""
+    known = catalog.known_sources(collection)
+    remembered = {source: KnownFile(one.sha256, one.size_bytes, one.modified_ns) for source, one in known.items()}
+    comparison = compare(found, remembered)
+    changed = {file.source for file in comparison.changed}
+    ready = {file.source for file in comparison.unchanged if known[file.source].status == "ready"}
+    return Plan(
+        work=tuple(
+            Work(file, "changed" if file.source in changed else "new")
+            for file in found.files
+            if file.source not in ready
+        ),
+        unchanged=tuple((file, known[file.source].document_id) for file in found.files if file.source in ready),
+        removed=tuple(known[source] for source in comparison.removed),
+    )
+
+
+def outcome_of(work: Work, document: DocumentBody | None, *, was_ready: bool) -> Outcome:
+    """What became of a file whose document is at its end; None stands for one that was deleted meanwhile."""
+    name, source = work.file.name, work.file.source
+    if document is None:
+        return failed(work, "deleted", f"{name} was deleted while it was taken in.")
+    if document.status != "ready":
+        error = document.error
+        code, message = (error.code, error.message) if error else ("internal", f"{name} stayed {document.status}.")
+        return replace(failed(work, code, message), id=document.id, status=document.status)
+    word: OutcomeWord = "unchanged" if was_ready else work.outcome
+    return Outcome(name, source, word, document.id, document.status, document.pages, document.chunks)
+
+
+def failed(work: Work, code: str, message: str) -> Outcome:
+    """A file that could not be taken in."""
+    return Outcome(work.file.name, work.file.source, "failed", error=(code, message))
+
+
+def _unreadable(problem: PathProblem) -> Outcome:
+    source = problem.path.absolute().as_uri()
+    return Outcome(str(problem.path), source, "failed", error=("unreadable", problem.message))
+
+
+def _unchanged(catalog: Catalog, files: Iterable[tuple[FoundFile, str]], collection: str) -> list[Outcome]:
+    records = {record.id: pack_document(record) for record in catalog.list_documents(collection)[0]}
+    return [outcome_of(Work(file, "new"), records.get(document_id), was_ready=True) for file, document_id in files]
+
+
+def _removed(catalog: Catalog, sources: Iterable[KnownSource], collection: str, prune: bool) -> list[Outcome]:
+    """Documents whose file is gone: kept and named, or forgotten, and deleted where no other file holds the same."""
+    outcomes = []
+    records = {record.id: record for record in catalog.list_documents(collection)[0]}
+    for known in sources:
+        record = records.get(known.document_id)
+        name = record.name if record else known.source
+        status: str | None = record.status if record else None
+        if prune:
+            gone = catalog.forget_source(collection, known.source)
+            status = "deleted" if known.document_id in gone else status
+        outcomes.append(Outcome(name, known.source, "pruned" if prune else "removed", known.document_id, status))
+    return outcomes
+
+
+# Showing --------------------------------------------------------------------------------------------------------------
+
+
+def as_json(report: Report) -> dict[str, object]:
+    """The run as `--json` prints it; counts in `totals` are of what this run took in."""
+    documents = [
+        {
+            "name": one.name,
+            "source": one.source,
+            "id": one.id,
+            "outcome": one.outcome,
+            "status": one.status,
+            "pages": one.pages,
+            "chunks": one.chunks,
+            "error": None if one.error is None else {"code": one.error[0], "message": one.error[1]},
+        }
+        for one in report.outcomes
+    ]
+    return {"documents": documents, "totals": _totals(report)}
+
+
+def _totals(report: Report) -> Mapping[str, float | int | None]:
+    counts = Counter(one.outcome for one in report.outcomes)
+    taken = [one for one in report.outcomes if one.outcome in ("new", "changed")]
+    pages = sum(one.pages for one in taken)
+    return {
+        **{word: counts[word] for word in OUTCOMES},
+        "documents": len(taken),
+        "pages": pages,
+        "chunks": sum(one.chunks for one in taken),
+        "embedded_chunks": report.embedded_chunks,
+        "seconds": round(report.seconds, 3),
+        "pages_per_second": round(pages / report.seconds, 2) if report.seconds else 0.0,
+    }
+
+
+def _print(context: Context, report: Report) -> None:
+    from api.tables import print_table
+
+    rows = [
+        (one.outcome, one.name, str(one.pages or "-"), str(one.chunks or "-"), _note(one))
+        for one in report.outcomes
+        if one.outcome != "unchanged"
+    ]
+    console = context.console()
+    if rows:
+        print_table(console, ("Outcome", "Document", "Pages", "Chunks", "Note"), rows)
+    totals = _totals(report)
+    console.print(", ".join(f"{totals[word]} {word}" for word in OUTCOMES if totals[word] or word in OUTCOMES[:4]))
+    if totals["documents"]:
+        embedded = "" if report.embedded_chunks is None else f" ({report.embedded_chunks:,} embedded)"
+        console.print(
+            f"{totals['documents']:,} documents, {totals['pages']:,} pages, {totals['chunks']:,} chunks{embedded} in "
+            f"{report.seconds:.1f} s, {totals['pages_per_second']} pages/s"
+        )
+
+
+def _note(one: Outcome) -> str:
+    if one.error is not None:
+        return f"{one.error[0]}: {one.error[1]}"
+    if one.outcome == "removed":
+        return "its file is gone; --prune deletes it"
+    if one.outcome == "pruned":
+        return "deleted" if one.status == "deleted" else "kept: another file holds the same"
+    return ""

@@ -1,0 +1,57 @@
+"""models list and pull: weights by name, checked against their hashes."""
+
+from __future__ import annotations
+
+from api.commands.context import Context
+from api.tables import print_table, size_in_words
+from rag.models import MODELS, fetch, installed
+
+
+def list_models(context: Context) -> int:
+    """Print every model that can be fetched, and where it lies if it has been."""
+    folder = context.settings.resolved_model_dir()
+    context.say(f"Model directory: {folder}")
+    found = {name: installed(name, folder) for name in MODELS}
+    if context.as_json:
+        context.print_json(
+            {
+                "models": [
+                    {
+                        "name": spec.name,
+                        "kind": spec.kind,
+                        "size_bytes": spec.size,
+                        "about": spec.about,
+                        "installed": None if (path := found[spec.name]) is None else str(path),
+                    }
+                    for spec in MODELS.values()
+                ]
+            }
+        )
+    else:
+        rows = [
+            (spec.name, spec.kind, size_in_words(spec.size), str(found[spec.name] or "not fetched"), spec.about)
+            for spec in MODELS.values()
+        ]
+        print_table(context.console(), ("Name", "Kind", "Size", "Installed", "About"), rows)
+    return 0
+
+
+def pull_model(context: Context, name: str) -> int:
+    """Fetch a model, telling each source tried. Raises InputError for an unknown name, DependencyError."""
+    path = fetch_model(context, name)
+    if context.as_json:
+        context.print_json({"name": name, "path": str(path)})
+    else:
+        context.console().print(f"{name} is at {path}.")
+    return 0
+
+
+def fetch_model(context: Context, name: str) -> str:
+    """Where the model lies, fetched with progress on stderr where it did not."""
+    with context.progress("MB") as progress:
+
+        def show(file: str, done: int, total: int) -> None:
+            progress.overall(done // 10**6, total // 10**6)
+            progress.current(file, "fetching", done / max(total, 1))
+
+        return str(fetch(name, context.settings.resolved_model_dir(), show, context.say))

@@ -1,0 +1,156 @@
+"""ask, search, verify: by the running server where there is one, else in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from api.client import Client
+from api.commands.context import Context
+from api.schemas import (
+    AnswerBody,
+    VerifiedBody,
+    check_length,
+    pack_answer,
+    pack_citations,
+    pack_hits,
+    pack_sentences,
+)
+from api.tables import print_answer, print_hits, print_verified
+from rag.errors import DependencyError, InputError
+from rag.types import Answer, AnswerMode
+
+if TYPE_CHECKING:
+    from api.runtime import Runtime
+    from rag.service import Question
+
+Step = Callable[[str], None]
+Result = TypeVar("Result")
+
+
+def search(context: Context, query: str, *, collection: str | None, top_k: int | None) -> int:
+    """Print the passages for a query."""
+    query, url = _readable(query), context.find_server()
+    if url is not None:
+        with Client(url) as client:
+            hits = client.search(query, collection, top_k)
+    else:
+        from rag.retrieval import Scope
+
+        with context.open_runtime() as runtime:
+            hits = pack_hits(asyncio.run(runtime.service.search(query, Scope(collection), top_k)))
+    if context.as_json:
+        context.print_model(hits)
+    else:
+        print_hits(context.console(), hits)
+    return 0
+
+
+def ask(context: Context, question: str, *, collection: str | None, top_k: int | None, mode: AnswerMode | None) -> int:
+    """Print the checked answer to a question. That the documents do not say is an answer, too."""
+    question, url = _readable(question), context.find_server()
+    with _steps() as step:
+        if url is not None:
+            step("asking the server")
+            with Client(url) as client:
+                answer = client.ask(question, collection, top_k, mode)
+        else:
+            from rag.retrieval import Scope
+            from rag.service import Question
+
+            step("opening the index and the models")
+            with context.open_runtime() as runtime:
+                asked = Question(question, Scope(collection), top_k, mode)
+                answer = asyncio.run(_closing(runtime, _answer(runtime, asked, step)))
+    if context.as_json:
+        context.print_model(answer)
+    else:
+        print_answer(context.console(), answer)
+    return 0
+
+
+async def _answer(runtime: Runtime, question: Question, step: Step) -> AnswerBody:
+    from rag.service import Retrieval
+
+    step("searching")
+    words = 0
+    async with aclosing(runtime.service.stream(question)) as events:
+        async for event in events:
+            if isinstance(event, Answer):
+                return pack_answer(event)
+            if isinstance(event, Retrieval):
+                step(f"{runtime.generator.model} is reading")
+            else:
+                words += 1
+                step(f"{runtime.generator.model} is writing, {words} tokens")
+    raise DependencyError("The model's reply ended without a result. Ask again.")
+
+
+async def _closing(runtime: Runtime, work: Coroutine[object, object, Result]) -> Result:
+    """The result of `work`, the model's process ended in the same event loop that started it."""
+    from rag.generation import ModelGenerator
+
+    try:
+        return await work
+    finally:
+        if isinstance(runtime.generator, ModelGenerator):
+            await runtime.generator.aclose()
+
+
+def verify(context: Context, file: str, *, collection: str | None) -> int:
+    """Print each sentence of a text file (or standard input, `-`) with its verdict; findings are no failures."""
+    text, url = _read_text(file), context.find_server()
+    if url is not None:
+        with Client(url) as client:
+            verified = client.verify(text, collection)
+    else:
+        from rag.retrieval import Scope
+
+        limit = context.settings.server.max_verify_chars
+        check_length("text", text, limit, "FOOTNOTE_SERVER__MAX_VERIFY_CHARS")
+        with context.open_runtime() as runtime:
+            found = asyncio.run(runtime.service.verify(text, Scope(collection)))
+        verified = VerifiedBody(sentences=pack_sentences(found.sentences), citations=pack_citations(found.citations))
+    if context.as_json:
+        context.print_model(verified)
+    else:
+        print_verified(context.console(), verified)
+    return 0
+
+
+def _read_text(file: str) -> str:
+    try:
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be read: {error.strerror}. Name a text file, or - for standard input."
+        ) from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{file} is not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}. Convert it first; a "
+            "PDF or office file is taken in with `footnote ingest`."
+        ) from error
+
+
+def _readable(words: str) -> str:
+    """Words of the command line without the lone surrogates that stand for bytes that were no UTF-8."""
+    return words.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@contextmanager
+def _steps() -> Iterator[Step]:
+    """Where the work is, as a spinner on stderr; silent where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status("") as status:
+        yield lambda text: status.update(Text(text))

@@ -1,0 +1,160 @@
+"""serve: the HTTP server, on a fresh machine with the default models fetched first."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from types import FrameType
+
+from api.commands.context import Context
+from api.commands.doctor import LOOPBACK
+from api.commands.models import fetch_model
+from rag.errors import DependencyError, FootnoteError
+from rag.lock import claim_directory
+from rag.models import DEFAULT_LLM, MODELS, installed
+
+GRACE_S = 10  # for requests in hand, after the signal to stop
+BACKLOG = 2_048
+
+
+def serve(context: Context, *, host: str | None, port: int | None) -> int:
+    """Serve until SIGTERM or Ctrl-C, which is a clean end (0).
+
+    Raises DataDirectoryInUse for a second server on the directory, before anything slow; DependencyError where the port
+    is taken or the embedding model cannot be had.
+    """
+    given = {"host": host, "port": port}
+    server = context.settings.server.model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
+    settings = context.settings.model_copy(update={"server": server, "data_dir": context.data_dir})
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("httpx", "chromadb", "sentence_transformers"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    previous = signal.signal(signal.SIGTERM, _stop)
+    try:
+        claim_directory(context.data_dir, context.command).release()
+        context.say(f"Data directory: {context.data_dir}")
+        listening = _listen(server.host, server.port)
+        with listening:
+            if server.host not in LOOPBACK:
+                context.say(
+                    f"Warning: {server.host} can be reached from the network, and Footnote asks nobody for a password. "
+                    "Put a server with authentication before it."
+                )
+            _fetch_models(context)
+            failures = _run(context.with_settings(settings), listening)
+        if failures:
+            raise failures[0]
+    except KeyboardInterrupt:
+        return 0  # asked to stop while models were fetched
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    return 0
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """uvicorn raises the signals it has obeyed once more; by then everything is closed."""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Connections made while the models load wait or are told so."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(BACKLOG)
+        except BaseException:
+            listening.close()
+            raise
+    except OSError as error:
+        raise DependencyError(
+            f"The server cannot listen on {host} port {port}: {error.strerror or error}. Stop what uses it, or choose "
+            "another with --port (0 takes a free one)."
+        ) from error
+    return listening
+
+
+def _url(listening: socket.socket) -> str:
+    """Where the server is reached from this machine."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _run(context: Context, listening: socket.socket) -> list[FootnoteError]:
+    """Serve until told to stop; what it failed with, if it could not open the data directory."""
+    import uvicorn
+
+    from api.app import create_app
+    from api.runtime import Runtime
+
+    failures: list[FootnoteError] = []
+    url = _url(listening)
+
+    def open_runtime() -> Runtime:
+        runtime = context.open_runtime(work=True)
+        runtime.announce(context.command, url)
+        context.say(f"Footnote is ready at {url} (data directory {context.data_dir})")
+        return runtime
+
+    def on_failed(error: FootnoteError) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    app = create_app(open_runtime, context.settings, on_failed=on_failed)
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False)
+    )
+    previous = [(number, signal.signal(number, _ignore)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        server.run(sockets=[listening])
+    finally:
+        for number, handler in previous:
+            signal.signal(number, handler)
+    return failures
+
+
+def _fetch_models(context: Context) -> None:
+    """Have the embedding model, and the embedded language model where the settings end up with it.
+
+    Raises DependencyError where the embedding model cannot be had. Without a language model searches still work.
+    """
+    folder, embedding = context.settings.resolved_model_dir(), context.settings.embedding.model
+    if context.models.embedder is None and embedding in MODELS and installed(embedding, folder) is None:
+        fetch_model(context, embedding)
+    name = _embedded_model(context)
+    if name is None or installed(name, folder) is not None:
+        return
+    try:
+        fetch_model(context, name)
+    except DependencyError as error:
+        context.say(error.message)
+        context.say(
+            f"Footnote serves without a language model: documents and searches work, questions answer 503 until "
+            f"`footnote models pull {name}` has succeeded or an Ollama runs."
+        )
+
+
+def _embedded_model(context: Context) -> str | None:
+    """The model of MODELS that questions will need from this machine, or None."""
+    from rag.generation import OllamaGenerator
+
+    settings = context.settings.generation
+    name = settings.model or DEFAULT_LLM
+    if context.models.generator is not None or settings.backend not in ("auto", "embedded"):
+        return None
+    if name not in MODELS or MODELS[name].kind != "llm":
+        return None
+    if settings.backend == "auto" and asyncio.run(OllamaGenerator(settings).describe()).reachable:
+        return None
+    return name

@@ -1,0 +1,139 @@
+"""Work that stops when the client leaves, and server-sent events.
+
+Both wait for `http.disconnect` beside the work and cancel it then; the service closes the model's reply in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.responses import Response
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from rag.errors import FootnoteError
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 10.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event: its name and its JSON text, which is one line."""
+
+    name: str
+    data: str
+
+    def encode(self) -> bytes:
+        return f"event: {self.name}\ndata: {self.data}\n\n".encode()
+
+
+def error_event(code: str, message: str) -> Event:
+    """An error that happened after the response had begun, in the common form."""
+    return Event("error", json.dumps({"error": {"code": code, "message": message}}))
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def while_listening(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; cancels it and raises ClientDisconnect when the client leaves first."""
+    task, leaving = asyncio.create_task(work), asyncio.create_task(_left(request.receive))
+    try:
+        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
+    finally:
+        await _end(task, leaving)
+
+
+class EventStream(Response):
+    """Sends events as they come, and a comment where none came for a while, so that proxies keep the connection.
+
+    A FootnoteError before the first event is raised, so that it becomes a status; a later one becomes an `error` event.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncIterator[Event], heartbeat_s: float | None = None) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._events, self._heartbeat_s = events, heartbeat_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ready: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
+        pump, leaving = asyncio.create_task(self._pump(ready)), asyncio.create_task(_left(receive))
+        started = False
+        try:
+            while True:
+                item = await self._next(ready, leaving)
+                if leaving.done():
+                    if not started:
+                        raise ClientDisconnect
+                    return
+                if not started:
+                    if isinstance(item, Exception):
+                        raise item
+                    await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                    started = True
+                if item is None:
+                    break
+                await send({"type": "http.response.body", "body": _encode(item), "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            await _end(pump, leaving)
+
+    async def _pump(self, ready: asyncio.Queue[Event | Exception | None]) -> None:
+        """Run the events in one task from first to last, so that a cancellation reaches what they wait for."""
+        try:
+            async with aclosing(self._events) as events:  # type: ignore[type-var]
+                async for event in events:
+                    ready.put_nowait(event)
+            ready.put_nowait(None)
+        except Exception as error:  # noqa: BLE001  handed over whole to the task that answers the client
+            ready.put_nowait(error)
+            ready.put_nowait(None)
+
+    async def _next(
+        self, ready: asyncio.Queue[Event | Exception | None], leaving: asyncio.Task[None]
+    ) -> Event | Exception | None:
+        """The next item, or a heartbeat when none came in time."""
+        heartbeat_s = HEARTBEAT_S if self._heartbeat_s is None else self._heartbeat_s
+        getting = asyncio.create_task(ready.get())
+        await asyncio.wait({getting, leaving}, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
+        if getting.done():
+            return getting.result()
+        await _end(getting)
+        return HEARTBEAT
+
+
+HEARTBEAT = Event("", "")
+
+
+def _encode(item: Event | Exception) -> bytes:
+    if item is HEARTBEAT:
+        return b": the model is at work\n\n"
+    if isinstance(item, Event):
+        return item.encode()
+    if isinstance(item, FootnoteError):
+        return error_event(item.code, item.message).encode()
+    log.error("A stream of events failed.", exc_info=item)
+    return error_event("internal", "The server met a defect and wrote it to its log. Ask again.").encode()

@@ -1,0 +1,299 @@
+"""Document to Chunks that follow headings, paragraphs and sentences, sized by the embedder's own tokenizer.
+
+    text ─ units ─> sentences and table rows, each with its section ─ pack ─> runs of units ─> Chunks with exact Spans
+
+A section ends where a heading or a page begins, and a chunk never crosses into another (a heading alone goes with what
+follows it), so that the page of a hit is the page of its words. A chunk is closed at the end of a sentence, of a
+paragraph where one ends nearby. Its indexed text, title and headings included, is never longer than the model reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from rag.embedding import base_context, index_text
+from rag.errors import ConfigurationError
+from rag.text import split_sentences
+from rag.types import Chunk, Document, Embedder, Heading, Page, Span, Table
+
+CHUNKING_FORMAT = 1
+_LEAST_ROOM_TOKENS = 24
+_HEADING_SHARE = 0.1  # of the target: a section up to here is a heading alone and says nothing without what follows
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A stretch that is not divided further; `section` numbers the sections, `opens` is True where a block begins."""
+
+    start: int
+    end: int
+    tokens: int
+    section: int
+    opens: bool
+
+
+def chunking_version(target_tokens: int, max_tokens: int, context_tokens: int) -> str:
+    """Names the way of chunking, so that a catalog notices when it changes."""
+    return f"{CHUNKING_FORMAT}/{target_tokens}/{max_tokens}/{context_tokens}"
+
+
+def chunk_document(
+    document: Document, embedder: Embedder, *, target_tokens: int, max_tokens: int, context_tokens: int
+) -> list[Chunk]:
+    """The document as Chunks in the order of its text, leaving out nothing but white space.
+
+    `target_tokens` and `max_tokens` count the chunk's own words by the embedder's tokenizer, `context_tokens` the
+    headings put before them. Where the model reads less than that together, the words' share is made smaller.
+    Raises ConfigurationError where the model reads too little to hold a chunk at all.
+    """
+    special = embedder.count_tokens([""])[0]
+    base = embedder.count_tokens([base_context(document.name, document.title)])[0]  # special tokens included
+    room = embedder.max_tokens - base - context_tokens
+    if room < _LEAST_ROOM_TOKENS:
+        context_tokens = max(0, context_tokens - (_LEAST_ROOM_TOKENS - room))
+        room = embedder.max_tokens - base - context_tokens
+    if room < _LEAST_ROOM_TOKENS:
+        raise ConfigurationError(
+            f"The embedding model reads {embedder.max_tokens} tokens and the name and title of {document.name!r} take "
+            f"{base} of them. Rename the document, or choose a model that reads more."
+        )
+    most = min(max_tokens, room)
+    target = min(target_tokens, most)
+    starts = [start for start, _ in embedder.token_offsets(document.text)]
+    units = list(cut_long_units(read_units(document, starts), starts, most))
+    outline = Outline.of(document)
+    chunks = []
+    for run in pack_units(units, target, most):
+        start, end = run[0].start, run[-1].end
+        headings = fit_headings(outline.path_at(start), embedder, context_tokens, special)
+        chunks.append(make_chunk(document, embedder, start, end, headings))
+    return [piece for chunk in chunks for piece in ensure_fits(chunk, document, embedder, starts)]
+
+
+def make_chunk(document: Document, embedder: Embedder, start: int, end: int, headings: tuple[str, ...]) -> Chunk:
+    """The Chunk of `text[start:end]`; its id comes from document, Span and the format of chunking."""
+    text = document.text[start:end]
+    identity = f"{document.id}\0{start}\0{end}\0{CHUNKING_FORMAT}"
+    (tokens,) = embedder.count_tokens([index_text(document.name, document.title, headings, text)])
+    return Chunk(
+        id=hashlib.sha256(identity.encode()).hexdigest()[:32],
+        span=Span(document.id, start, end),
+        text=text,
+        headings=headings,
+        n_tokens=tokens,
+    )
+
+
+def ensure_fits(chunk: Chunk, document: Document, embedder: Embedder, starts: Sequence[int]) -> Iterator[Chunk]:
+    """The chunk, or its halves where its indexed text is longer than the model reads after all.
+
+    Counts of parts add up for word-piece tokenizers; others may need a token more where texts are joined.
+    """
+    if chunk.n_tokens <= embedder.max_tokens:
+        yield chunk
+        return
+    if chunk.headings:
+        yield from ensure_fits(
+            make_chunk(document, embedder, chunk.span.start, chunk.span.end, ()), document, embedder, starts
+        )
+        return
+    low, high = bisect_left(starts, chunk.span.start), bisect_left(starts, chunk.span.end)
+    middle = starts[(low + high) // 2] if high > low else chunk.span.start
+    if not chunk.span.start < middle < chunk.span.end:  # byte-level tokenizers make several tokens of one character
+        middle = (chunk.span.start + chunk.span.end) // 2
+    if middle == chunk.span.start:
+        raise ConfigurationError(
+            f"The embedding model reads {embedder.max_tokens} tokens, and {chunk.text!r} of {document.name!r} with the "
+            f"document's name takes {chunk.n_tokens}. Rename the document, or choose a model that reads more."
+        )
+    for start, end in ((chunk.span.start, middle), (middle, chunk.span.end)):
+        start, end = trim(document.text, start, end)
+        if start < end:
+            yield from ensure_fits(make_chunk(document, embedder, start, end, ()), document, embedder, starts)
+
+
+def read_units(document: Document, starts: Sequence[int]) -> Iterator[Unit]:
+    """The sentences and table rows of a document in order, each with its size in tokens.
+
+    A heading, a page (for the sentences that begin on it) and a table begin a block of their own.
+    """
+    text = document.text
+    page_ends = [page.end for page in document.pages]
+    section, place = -1, (-1, -1)
+    cuts = sorted({0, len(text), *(heading.start for heading in document.headings)})
+    for part, (start, end) in enumerate(pairwise(cuts)):
+        for block_start, block_end, is_table in _blocks(text, start, end, document.tables):
+            spans = _rows(text, block_start, block_end) if is_table else _sentences(text, block_start, block_end)
+            previous_end = None
+            for span_start, span_end in spans:
+                opens = previous_end is None or "\n\n" in text[previous_end:span_start]
+                tokens = bisect_left(starts, span_end) - bisect_left(starts, span_start)
+                if place != (here := (part, bisect_right(page_ends, span_start))):
+                    section, place = section + 1, here
+                yield Unit(span_start, span_end, tokens, section, opens)
+                previous_end = span_end
+
+
+def _blocks(text: str, start: int, end: int, tables: Sequence[Table]) -> Iterator[tuple[int, int, bool]]:
+    """The stretch in order, divided into tables (True) and what is between them (False)."""
+    position = start
+    for number in range(bisect_right(tables, start, key=lambda table: table.end), len(tables)):
+        table = tables[number]
+        if table.start >= end:
+            break
+        table_start, table_end = max(table.start, position), min(table.end, end)
+        if table_start >= table_end:
+            continue
+        if position < table_start:
+            yield position, table_start, False
+        yield table_start, table_end, True
+        position = table_end
+    if position < end:
+        yield position, end, False
+
+
+def _rows(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    position = start
+    while position < end:
+        line_end = text.find("\n", position, end)
+        line_end = end if line_end < 0 else line_end
+        row = trim(text, position, line_end)
+        if row[0] < row[1]:
+            yield row
+        position = line_end + 1
+
+
+def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for sentence_start, sentence_end in split_sentences(text[start:end]):
+        yield start + sentence_start, start + sentence_end
+
+
+def trim(text: str, start: int, end: int) -> tuple[int, int]:
+    """The same stretch without white space at its ends."""
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def cut_long_units(units: Iterator[Unit], starts: Sequence[int], max_tokens: int) -> Iterator[Unit]:
+    """The same units, those over `max_tokens` cut at token boundaries into pieces of about equal size."""
+    for unit in units:
+        if unit.tokens <= max_tokens:
+            yield unit
+            continue
+        low, high = bisect_left(starts, unit.start), bisect_left(starts, unit.end)
+        pieces = -(-unit.tokens // max_tokens)
+        edges = [low + (high - low) * piece // pieces for piece in range(pieces + 1)]
+        for number, (first, last) in enumerate(pairwise(edges)):
+            start = unit.start if first == low else starts[first]
+            end = unit.end if last == high else starts[last]
+            if start < end:
+                yield Unit(start, end, last - first, unit.section, unit.opens and number == 0)
+
+
+def pack_units(units: Sequence[Unit], target_tokens: int, max_tokens: int) -> Iterator[list[Unit]]:
+    """Runs of units that become chunks: each section by itself, long ones in parts of about equal size."""
+    group: list[Unit] = []
+    for section in _by_section(units):
+        if _tokens(group) > _HEADING_SHARE * target_tokens:
+            yield from _split_evenly(group, target_tokens, max_tokens)
+            group = []
+        group = group + section
+    if group:
+        yield from _split_evenly(group, target_tokens, max_tokens)
+
+
+def _by_section(units: Sequence[Unit]) -> Iterator[list[Unit]]:
+    section: list[Unit] = []
+    for unit in units:
+        if section and unit.section != section[-1].section:
+            yield section
+            section = []
+        section.append(unit)
+    if section:
+        yield section
+
+
+def _tokens(units: Sequence[Unit]) -> int:
+    return sum(unit.tokens for unit in units)
+
+
+def _split_evenly(units: list[Unit], target_tokens: int, max_tokens: int) -> Iterator[list[Unit]]:
+    """Runs of about equal size, none over `max_tokens`, closed where a block ends if one ends near the goal."""
+    left = _tokens(units)
+    parts = 1 if left <= max_tokens else -(-left // target_tokens)
+    run: list[Unit] = []
+    for unit in units:
+        goal = left / parts
+        size = _tokens(run)
+        full = size + unit.tokens > max_tokens
+        reached = parts > 1 and (size + unit.tokens / 2 >= goal or (unit.opens and size >= 0.75 * goal))
+        if run and (full or reached):
+            yield run
+            left -= size
+            parts = max(1 if left <= max_tokens else 2, parts - 1)
+            run = []
+        run = [*run, unit]
+    if run:
+        yield run
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The headings and tables of a document, made ready to be asked of many places in its text."""
+
+    headings: Sequence[Heading]
+    paths: Sequence[tuple[Heading, ...]]
+    tables: Sequence[Table]
+
+    @classmethod
+    def of(cls, document: Document) -> Outline:
+        """With each heading the path that leads to it, highest first, itself last."""
+        paths: list[tuple[Heading, ...]] = []
+        path: tuple[Heading, ...] = ()
+        for heading in document.headings:
+            path = (*(above for above in path if above.level < heading.level), heading)
+            paths.append(path)
+        return cls(document.headings, paths, document.tables)
+
+    def path_at(self, position: int) -> tuple[str, ...]:
+        """The headings above a place in the text, highest first, and the column names of a table that began before."""
+        number = bisect_right(self.headings, position, key=lambda heading: heading.start)
+        path = self.paths[number - 1] if number else ()
+        names = [heading.text for heading in path if heading.end <= position or heading.start == position]
+        number = bisect_left(self.tables, position, key=lambda table: table.start)
+        if number and position < self.tables[number - 1].end:
+            names.append(self.tables[number - 1].header)
+        return tuple(" ".join(name.split()) for name in names if name.strip())
+
+
+def fit_headings(headings: tuple[str, ...], embedder: Embedder, limit: int, special: int) -> tuple[str, ...]:
+    """The headings that fit into `limit` tokens, the nearest ones first to stay."""
+    kept: list[str] = []
+    left = limit
+    for heading in reversed(headings):
+        tokens = embedder.count_tokens([heading])[0] - special
+        if tokens > left:
+            break
+        kept.insert(0, heading)
+        left -= tokens
+    return tuple(kept)
+
+
+def page_of(pages: Sequence[Page], start: int, end: int) -> int | None:
+    """The 1-based page that holds most of `text[start:end]`, or None where the document has no pages."""
+    best, most = None, 0
+    for number in range(bisect_left(pages, start + 1, key=lambda page: page.end), len(pages)):
+        page = pages[number]
+        if page.start >= end:
+            break
+        share = min(end, page.end) - max(start, page.start)
+        if share > most:
+            best, most = page.number, share
+    return best

@@ -1,0 +1,217 @@
+"""Finds files, tells what they are by their content, and tells new from unchanged from changed from removed."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from rag.errors import ParseError
+
+_HEAD_BYTES = 65_536
+_MAX_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file on disk: `name` is its path inside the given folder (`/` between parts), or its base name.
+
+    `source` is the `file://` URI of the absolute path, links followed; `modified_ns` counts nanoseconds since 1970.
+    """
+
+    path: Path
+    name: str
+    source: str
+    size_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathProblem:
+    """A path that could not be taken, and why, as a sentence."""
+
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFiles:
+    """What a walk found: `files` sorted within each given path; `folders` walked, as `file://` URIs ending in `/`."""
+
+    files: tuple[FoundFile, ...]
+    problems: tuple[PathProblem, ...]
+    folders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What is remembered of a file that was ingested."""
+
+    sha256: str
+    size_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Found files sorted by what they need: reading, hashing, nothing; `removed` are known sources that are gone."""
+
+    new: tuple[FoundFile, ...]
+    changed: tuple[FoundFile, ...]
+    unchanged: tuple[FoundFile, ...]
+    removed: tuple[str, ...]
+
+
+def find_files(paths: Iterable[Path]) -> FoundFiles:
+    """Every regular file of the given files and folders, each once, in a stable order.
+
+    Folders are walked to their end; names that start with a dot are passed over, except where named by the caller.
+    Links are followed, and a folder that was walked already is not walked again. What cannot be read is a problem in
+    the result, not an exception.
+    """
+    files: list[FoundFile] = []
+    problems: list[PathProblem] = []
+    folders: list[str] = []
+    seen_files: set[Path] = set()
+    seen_folders: set[tuple[int, int]] = set()
+    for path in paths:
+        try:
+            resolved = path.resolve(strict=True)
+            if resolved.is_dir():
+                folders.append(resolved.as_uri().rstrip("/") + "/")
+                _walk(resolved, "", files, problems, seen_files, seen_folders)
+            else:
+                _take(resolved, path.name, files, problems, seen_files)
+        except (OSError, RuntimeError) as error:
+            problems.append(PathProblem(path, _why(path, error)))
+    return FoundFiles(tuple(files), tuple(problems), tuple(dict.fromkeys(folders)))
+
+
+def _walk(
+    folder: Path,
+    inside: str,
+    files: list[FoundFile],
+    problems: list[PathProblem],
+    seen_files: set[Path],
+    seen_folders: set[tuple[int, int]],
+) -> None:
+    pending = [(folder, inside)]
+    while pending:
+        here, prefix = pending.pop()
+        try:
+            status = here.stat()
+            if (status.st_dev, status.st_ino) in seen_folders:
+                continue
+            seen_folders.add((status.st_dev, status.st_ino))
+            with os.scandir(here) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            problems.append(PathProblem(here, _why(here, error)))
+            continue
+        below = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = here / entry.name
+            try:
+                if entry.is_dir():
+                    below.append((path, f"{prefix}{entry.name}/"))
+                elif entry.is_file():
+                    _take(path.resolve(strict=True), prefix + entry.name, files, problems, seen_files)
+                elif entry.is_symlink():
+                    problems.append(PathProblem(path, f"{path}: the link leads nowhere. Remove it or mend its target."))
+            except (OSError, RuntimeError) as error:
+                problems.append(PathProblem(path, _why(path, error)))
+        pending.extend(reversed(below))
+
+
+def _take(path: Path, name: str, files: list[FoundFile], problems: list[PathProblem], seen_files: set[Path]) -> None:
+    if path in seen_files:
+        return
+    if not path.is_file():
+        problems.append(PathProblem(path, f"{path}: it is neither a file nor a folder. Name one that is."))
+        return
+    if not os.access(path, os.R_OK):
+        problems.append(PathProblem(path, f"{path}: it may not be read. Change its permissions and try again."))
+        return
+    seen_files.add(path)
+    status = path.stat()
+    files.append(FoundFile(path, clean_name(name), path.as_uri(), status.st_size, status.st_mtime_ns))
+
+
+def _why(path: Path, error: OSError | RuntimeError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{path}: it does not exist. Check the path and try again."
+    if isinstance(error, PermissionError):
+        return f"{path}: it may not be read. Change its permissions and try again."
+    return f"{path}: it could not be read ({getattr(error, 'strerror', None) or error}). Check the path and try again."
+
+
+def compare(found: FoundFiles, known: Mapping[str, KnownFile]) -> Comparison:
+    """What has to be done for the found files, given what is remembered by source.
+
+    A file of the same size and modification time counts as unchanged, another as possibly changed (its hash decides).
+    `removed` are known sources under the walked folders that were not found; a source whose folder could not be read
+    is not among them.
+    """
+    new, changed, unchanged = [], [], []
+    for file in found.files:
+        before = known.get(file.source)
+        if before is None:
+            new.append(file)
+        elif (before.size_bytes, before.modified_ns) == (file.size_bytes, file.modified_ns):
+            unchanged.append(file)
+        else:
+            changed.append(file)
+    present = {file.source for file in found.files}
+    unread = tuple(problem.path.absolute().as_uri() for problem in found.problems)
+    removed = [
+        source
+        for source in sorted(known)
+        if source not in present
+        and source.startswith(found.folders)
+        and not any(source == place or source.startswith(place.rstrip("/") + "/") for place in unread)
+    ]
+    return Comparison(tuple(new), tuple(changed), tuple(unchanged), tuple(removed))
+
+
+_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\ud800-\udfff]")
+
+
+def clean_name(name: str) -> str:
+    """A name fit for showing: no control characters, no overrides of writing direction, no way out of a folder.
+
+    Parts are joined by `/`; `.`, `..` and empty ones are left out. At most 255 characters, the extension kept; never
+    empty: `unnamed`.
+    """
+    text = _UNSHOWABLE.sub(" ", unicodedata.normalize("NFC", name.replace("\\", "/")))
+    parts = [" ".join(part.split()) for part in text.split("/")]
+    joined = "/".join(part for part in parts if part not in ("", ".", ".."))
+    if re.match(r"[A-Za-z]:/", joined):
+        joined = joined[3:]
+    if len(joined) > _MAX_NAME:
+        suffix = PurePosixPath(joined).suffix[:20]
+        joined = joined[: _MAX_NAME - len(suffix)].rstrip("/ ") + suffix
+    return joined or "unnamed"
+
+
+def identify(path: Path, name: str | None = None) -> str:
+    """The media type by content; `name` (default: the path's) only decides between types of equal bytes.
+
+    It opens the file: call it inside the fence for foreign files. Raises ParseError `empty` for a file without bytes,
+    and `unsupported_type` for one that is nothing known; OSError where it cannot be opened.
+    """
+    from ingest.parse import sniff
+
+    shown = path.name if name is None else name
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        if not head.strip(b"\0 \t\r\n\x0c"):
+            size = path.stat().st_size
+            if size <= _HEAD_BYTES:
+                what = "it has no bytes" if size == 0 else f"its {size} bytes are all blank"
+                raise ParseError("empty", f"{shown}: {what}. Add a file that has words in it.")
+        return sniff.tell_media_type(file, head, shown)

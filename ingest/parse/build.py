@@ -1,0 +1,180 @@
+"""Clean text and its places: every reader adds blocks to a TextBuilder, which counts characters as it goes."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+
+from rag.errors import ParseError
+from rag.types import Document, Heading, Page, Table, WordBoxes
+
+_DROPPED = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # control characters
+    "\u00ad\u200b\u2060\ufeff"  # soft hyphen, zero-width space, word joiner, byte order mark
+    "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks and overrides of writing direction
+    "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"  # interlinear marks, non-characters, lone surrogates
+)
+_PRESENTATION = re.compile(
+    "[\ufb00-\ufdff\ufe70-\ufefc]"
+)  # ligatures and Arabic shapes, which PDFs write instead of letters
+_BREAKS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_SPACES = re.compile(r"[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+
+
+def clean_text(text: str) -> str:
+    """The text without characters that nobody sees: ligatures spelt out, accents composed, line breaks as `\\n`."""
+    text = _BREAKS.sub("\n", text)
+    text = _DROPPED.sub("", text)
+    if not text.isascii():
+        text = _PRESENTATION.sub(lambda match: unicodedata.normalize("NFKC", match.group()), text)
+        text = unicodedata.normalize("NFC", text)
+    return text
+
+
+def clean_line(text: str) -> str:
+    """The text cleaned and on one line, runs of white space as one space."""
+    return " ".join(_SPACES.sub(" ", clean_text(text)).split())
+
+
+def clean_verbatim(text: str) -> str:
+    """The file's own characters: line breaks become `\\n`, a byte order mark goes, what cannot be shown is a space.
+
+    One character stays one character (a CR LF becomes one), so that places counted in the file keep their meaning.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = re.sub("[\x0b\x0c\u2028\u2029\x85]", "\n", text)
+    text = re.sub("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]", " ", text)
+    return re.sub("[\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
+
+
+class TextBuilder:
+    """Collects a document's text in reading order; places are counted in characters as blocks are added."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0
+        self._headings: list[Heading] = []
+        self._tables: list[Table] = []
+        self._pages: list[Page] = []
+        self._page_start = 0
+
+    @property
+    def length(self) -> int:
+        """Characters so far."""
+        return self._length
+
+    @property
+    def pages(self) -> tuple[Page, ...]:
+        """The pages closed so far."""
+        return tuple(self._pages)
+
+    def append(self, text: str) -> tuple[int, int]:
+        """Add text as it is; returns where it stands."""
+        start = self._length
+        if text:
+            self._parts.append(text)
+            self._length += len(text)
+        return start, self._length
+
+    def separate(self, break_: str) -> None:
+        """Put a break before the next block, unless the page is still empty."""
+        if self._length > self._page_start and not self._parts[-1].endswith(break_):
+            self.append(break_)
+
+    def add_paragraph(self, text: str, break_: str = "\n\n") -> tuple[int, int] | None:
+        """Add a block after a break; returns where it stands, None for a blank one."""
+        text = text.strip()
+        if not text:
+            return None
+        self.separate(break_)
+        return self.append(text)
+
+    def add_heading(self, level: int, text: str) -> None:
+        """Add a heading on a line of its own; blank ones are left out."""
+        line = clean_line(text)
+        place = self.add_paragraph(line)
+        if place:
+            self._headings.append(Heading(max(1, level), line, *place))
+
+    def mark_heading(self, heading: Heading) -> None:
+        """Note a heading that stands in the text already."""
+        self._headings.append(heading)
+
+    def mark_table(self, table: Table) -> None:
+        """Note a table that stands in the text already."""
+        self._tables.append(table)
+
+    def add_table(self, rows: Iterable[Sequence[str]], *, has_header: bool = True) -> None:
+        """Add a table, one row a line, cells between ` | `; the first row that says something names the columns."""
+        lines = []
+        for row in rows:
+            cells = [clean_line(cell) for cell in row]
+            while cells and not cells[-1]:
+                cells.pop()
+            if cells:
+                lines.append(" | ".join(cells))
+        place = self.add_paragraph("\n".join(lines))
+        if place:
+            header = lines[0] if has_header and len(lines) > 1 else ""
+            self._tables.append(Table(*place, header))
+
+    def end_page(self, number: int, width: float = 0.0, height: float = 0.0, boxes: WordBoxes | None = None) -> None:
+        """Close a page: it takes everything added since the last one."""
+        self._pages.append(
+            Page(number, self._page_start, self._length, width, height, WordBoxes() if boxes is None else boxes)
+        )
+        self._page_start = self._length
+
+    def to_document(
+        self, *, name: str, media_type: str, title: str = "", metadata: dict[str, str] | None = None
+    ) -> Document:
+        """The document, without its id. Raises ParseError `no_text` where nothing was added."""
+        text = "".join(self._parts)
+        if not text.strip():
+            raise ParseError(
+                "no_text", f"{name}: it was read as {media_type} and holds no text. Add a file that has words in it."
+            )
+        return Document(
+            id="",
+            name=name,
+            media_type=media_type,
+            text=text,
+            pages=tuple(self._pages),
+            title=choose_title(title, self._headings, name),
+            metadata={key: clean_line(value)[:1_000] for key, value in (metadata or {}).items() if value.strip()},
+            headings=tuple(self._headings),
+            tables=tuple(self._tables),
+        )
+
+
+_NO_TITLE = re.compile(
+    r"untitled.*|\(?anonymous\)?|unspecified|document ?\d*|presentation ?\d*|powerpoint[ -]presentation|"
+    r"microsoft \w+ - .*|book ?\d*|slide \d+|"
+    r"title|none|null|.*\.(docx?|pptx?|xlsx?|pdf|dvi|tex|indd|rtf|od[tps]|html?|qxd|ps|pages)|[\W\d_]*",
+    re.IGNORECASE,
+)
+
+
+_GENERIC = re.compile(
+    r"[\d.\s]*(?:(?:table of )?contents|introduction|abstract|preface|foreword|overview|sheet ?\d*|"
+    r"inhalt(?:sverzeichnis)?|einleitung)",
+    re.IGNORECASE,
+)
+
+
+def title_is_sensible(stated: str) -> bool:
+    """Whether what a file states as its title is one, and not a program's default or a file name."""
+    line = clean_line(stated)
+    return 2 < len(line) <= 300 and not _NO_TITLE.fullmatch(line)
+
+
+def choose_title(stated: str, headings: Sequence[Heading], name: str) -> str:
+    """What the file says its title is, where that is one; else its first heading of level 1; else its name's stem."""
+    if title_is_sensible(stated):
+        return clean_line(stated)
+    first = next(
+        (heading.text for heading in headings if heading.level == 1 and not _GENERIC.fullmatch(heading.text)), ""
+    )
+    return first[:300] or clean_line(PurePath(name).stem) or name

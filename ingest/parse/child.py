@@ -1,0 +1,125 @@
+"""What runs inside the fence: `python -m ingest.parse.child ORDER` reads one file and writes one result.
+
+The limits are set before anything foreign is opened, and before the libraries that read it are imported. Every end is
+a result file (see `wire.py`) and exit status 0; a child that dies before that is judged by its parent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest.parse.fence import OUT_OF_MEMORY_STATUS
+from rag.errors import NotFound, ParseError
+from rag.types import Document
+
+_MIB = 1 << 20
+_OPEN_FILES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a reader may spend: bytes of memory and of text, and pages."""
+
+    memory_bytes: int
+    max_text_bytes: int
+    max_pages: int
+
+
+def main(order_text: str) -> int:
+    """Carry out one order; returns the exit status."""
+    order = json.loads(order_text)
+    memory_bytes = int(order["memory_mb"]) * _MIB
+    _limit_process(int(order["parent"]), float(order["timeout_s"]), memory_bytes, int(order["max_result_bytes"]))
+    limits = Limits(memory_bytes, int(order["max_output_mb"]) * _MIB, int(order["max_pages"]))
+    path, name, result = Path(order["path"]), str(order["name"]), Path(order["result"])
+    try:
+        written = _carry_out(order["task"], path, name, limits, int(order["page_number"]), int(order["dpi"]))
+    except MemoryError:
+        return OUT_OF_MEMORY_STATUS
+    result.write_bytes(written)
+    return 0
+
+
+def _carry_out(task: str, path: Path, name: str, limits: Limits, page_number: int, dpi: int) -> bytes:
+    from ingest.parse import wire
+
+    try:
+        if task == "render":
+            from ingest.parse.pdf import render_pdf_page
+
+            return wire.encode_picture(render_pdf_page(path, name, page_number, dpi))
+        document = read_document(path, name, limits)
+        if len(document.text) > limits.max_text_bytes:
+            raise ParseError(
+                "too_large",
+                f"{name}: its text is larger than {limits.max_text_bytes >> 20} MiB. "
+                "Split the file, or raise FOOTNOTE_PARSING__MAX_OUTPUT_MB.",
+            )
+        return wire.encode_document(document)
+    except (ParseError, NotFound) as error:
+        return wire.encode_error(error.code, error.message)
+    except RecursionError:
+        return wire.encode_error(
+            "corrupt",
+            f"{name}: it is nested more deeply than can be read. Save it anew from its program and try again.",
+        )
+    except OSError as error:
+        return wire.encode_error(
+            "internal", f"{name}: it could not be opened ({error.strerror}). Check the path and try again."
+        )
+    except MemoryError:
+        raise
+    # The fence is the one place that must end in a verdict for any file: what a foreign library raises on foreign bytes
+    # is not in its documentation, and the alternative is the same verdict by way of a traceback and an exit status.
+    except Exception as error:  # noqa: BLE001
+        seen = f"{type(error).__name__}: {error}"[:200]
+        return wire.encode_error(
+            "corrupt", f"{name}: it could not be read ({seen}). Save it anew from its program and try again."
+        )
+
+
+def read_document(path: Path, name: str, limits: Limits) -> Document:
+    """The file as a Document without id, in this process: call it inside the fence only. Raises ParseError."""
+    from ingest.files import identify
+    from ingest.parse.readers import reader_for
+
+    media_type = identify(path, name=name)
+    return reader_for(media_type, name)(path, name, media_type, limits)
+
+
+def _limit_process(parent: int, timeout_s: float, memory_bytes: int, output_bytes: int) -> None:
+    """Set this process's own limits; what a system does not have is left to the parent's wall clock."""
+    try:
+        import resource
+    except ImportError:
+        return
+    seconds = int(timeout_s) + 2
+    for kind, most in (
+        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_FSIZE, output_bytes),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _soft, hard = resource.getrlimit(kind)
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        try:
+            resource.setrlimit(kind, (allowed, allowed))
+        except (ValueError, OSError):  # macOS refuses RLIMIT_AS
+            continue
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the line above
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,88 @@
+"""Zip containers of office formats, checked before a library is let near them. The only home of zipfile for readers."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import ParseError
+
+if TYPE_CHECKING:
+    from ingest.parse.child import Limits
+
+_XML_SHARE = 16
+"""A tree of an XML part takes about this many times its bytes in memory."""
+_MAX_ENTRIES = 100_000
+_HEAD = 4_096
+_XML_NAMES = (".xml", ".rels", ".opf", ".ncx", ".xhtml", ".html", ".htm", ".vml")
+_ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
+
+
+def open_container(path: Path, name: str, limits: Limits) -> zipfile.ZipFile:
+    """The container, found to unpack into the memory there is and to declare no entities.
+
+    Raises ParseError: `corrupt`, `encrypted`, or `too_large` for what would unpack to more than the limits allow.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+        entries = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise broken(name, error) from error
+    if any(entry.flag_bits & 1 for entry in entries):
+        raise ParseError("encrypted", f"{name}: it is locked with a password. Save it without one and add it again.")
+    xml_bytes = sum(entry.file_size for entry in entries if entry.filename.lower().endswith(_XML_NAMES))
+    all_bytes = sum(entry.file_size for entry in entries)
+    if len(entries) > _MAX_ENTRIES or xml_bytes > limits.memory_bytes // _XML_SHARE or all_bytes > limits.memory_bytes:
+        raise ParseError(
+            "too_large",
+            f"{name}: it unpacks to {all_bytes >> 20} MiB ({xml_bytes >> 20} MiB of markup) in {len(entries)} parts, "
+            "more than the memory limit allows. Split the file, or raise FOOTNOTE_PARSING__MEMORY_MB.",
+        )
+    for entry in entries:
+        if entry.filename.lower().endswith(_XML_NAMES) and entry.file_size and not entry.is_dir():
+            try:
+                with archive.open(entry) as part:
+                    head = part.read(_HEAD)
+            except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
+                raise broken(name, error) from error
+            if _ENTITY.search(head):
+                raise ParseError(
+                    "corrupt",
+                    f"{name}: its part {entry.filename[:100]!r} declares XML entities, which no office program "
+                    "writes and which are not followed. Save it anew from its program and try again.",
+                )
+    return archive
+
+
+def read_part(archive: zipfile.ZipFile, part: str, name: str) -> bytes:
+    """The bytes of one part. Raises ParseError `corrupt` where it is missing or damaged."""
+    try:
+        return archive.read(part)
+    except KeyError as error:
+        raise ParseError(
+            "corrupt", f"{name}: its part {part[:100]!r} is missing. Save it anew from its program and try again."
+        ) from error
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, ValueError) as error:
+        raise broken(name, error) from error
+
+
+def parse_xml(data: bytes, name: str) -> Any:
+    """The root element; entities stay unresolved and nothing is fetched. Raises ParseError `corrupt`."""
+    from lxml import etree
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, recover=True)
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise broken(name, error) from error
+    if root is None:
+        raise broken(name, ValueError("empty XML"))
+    return root
+
+
+def broken(name: str, error: Exception) -> ParseError:
+    """The verdict on a container that cannot be read."""
+    seen = str(error)[:160] or type(error).__name__
+    return ParseError("corrupt", f"{name}: it is damaged and cannot be unpacked ({seen}). Copy or download it again.")

@@ -1,0 +1,88 @@
+"""Hyphens at the ends of lines: whether they part a word ("elec-tronic") or belong to it ("cutting-edge")."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_HYPHENS = "-‐‑"
+_TRIM = re.compile(r"^\W+|\W+$")
+_FIRST_WORDS = """
+    self non well co cross high low long short full part all ex half mid multi post pre anti semi two three four one six
+    five ten first second third year on off up out in by cost tax state user time real open cutting decision left right
+    top hard soft fixed large small medium fast slow back front over under same so
+"""
+_SECOND_WORDS = """
+    based free edge term time related specific wide level party pocket network name year years day days month months
+    hour hours old house site line end profit sharing efficient effective to of the up in out off on down by driven
+    oriented owned only like type scale size making being made known class depth cost use going rate quality risk income
+    looking called traded backed defined aware first ended current
+"""
+_FIRST_PARTS = frozenset(_FIRST_WORDS.split())
+_SECOND_PARTS = frozenset(_SECOND_WORDS.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Hyphens:
+    """What a document's words say about hyphens; `parts_words`: whether it parts words at the ends of lines at all."""
+
+    words: Counter[str]
+    parts_words: bool
+
+    @classmethod
+    def learn(cls, lines: Iterable[list[str]]) -> Hyphens:
+        """Learn from lines of words: each word that stands within a line is known to be whole."""
+        words: Counter[str] = Counter()
+        ends: list[tuple[str, str]] = []
+        before = ""
+        for line in lines:
+            if not line:
+                continue
+            if before and before[-1:] in _HYPHENS and line[0][:1].islower():
+                ends.append((_bare(before), _bare(line[0])))
+                words.update(map(_bare, line[1:-1]))
+            else:
+                words.update(map(_bare, line[:-1]))
+            before = line[-1]
+            if before[-1:] not in _HYPHENS:
+                words[_bare(before)] += 1
+        parted = sum(1 for first, second in ends if words[first + second])
+        compound = sum(1 for first, second in ends if words[f"{first}-{second}"] or (words[first] and words[second]))
+        return cls(words, parted > compound)
+
+    def join(self, first: str, marked: bool, second: str) -> tuple[str, bool]:
+        """How `first` at the end of a line is written before `second`, and whether they are joined without a space.
+
+        `marked`: a hyphen stood after `first` and was taken off.
+        """
+        if marked:
+            stem = first
+        elif len(first) > 1 and first[-1] in _HYPHENS and first[-2].isalnum():
+            stem = first[:-1]
+        else:
+            return first, False
+        if not second[:1].isalnum():
+            return f"{stem}-", False
+        if self._keeps(stem, second):
+            return f"{stem}-", True
+        return stem, True
+
+    def _keeps(self, first: str, second: str) -> bool:
+        left, right = _bare(first), _bare(second)
+        if not right[:1].islower() or second[:1].isupper() or not left[-1:].isalpha():
+            return True
+        whole, hyphenated = self.words[left + right], self.words[f"{left}-{right}"]
+        if whole or hyphenated:
+            return hyphenated > whole
+        if "-" in left or "-" in right or left in _FIRST_PARTS or right in _SECOND_PARTS:
+            return True
+        if self.words[left] and self.words[right]:
+            return True
+        return not self.parts_words and bool(self.words[left] or self.words[right])
+
+
+def _bare(word: str) -> str:
+    """The word in small letters without the marks around it."""
+    return _TRIM.sub("", word).lower().replace("‐", "-").replace("‑", "-")

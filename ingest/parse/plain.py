@@ -1,0 +1,150 @@
+"""Plain text and Markdown, whose text is the file's own characters, so that places counted in the file keep fitting."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingest.parse.build import TextBuilder, clean_line, clean_verbatim
+from rag.errors import ParseError
+from rag.types import Document, Heading, Table
+
+if TYPE_CHECKING:
+    from ingest.parse.child import Limits
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_GUESSED_BYTES = 1 << 18
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_ATX = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+_RULE = re.compile(r"\s*\|?\s*:?-{1,}:?\s*(\|\s*:?-{1,}:?\s*)+\|?\s*$")
+
+
+def read_text(path: Path, name: str, media_type: str, limits: Limits) -> Document:
+    """The file's own characters with line breaks as `\\n`; headings and tables noted where it is Markdown."""
+    if path.stat().st_size > limits.max_text_bytes * 4:
+        raise ParseError(
+            "too_large",
+            f"{name}: it is larger than {limits.max_text_bytes >> 20} MiB of text. "
+            "Split the file, or raise FOOTNOTE_PARSING__MAX_OUTPUT_MB.",
+        )
+    data = path.read_bytes()
+    text, encoding = decode_text(data)
+    text = clean_verbatim(text)
+    builder = TextBuilder()
+    builder.append(text)
+    if media_type == "text/markdown":
+        mark_structure(builder, text)
+    return builder.to_document(name=name, media_type=media_type, metadata={"encoding": encoding})
+
+
+def decode_text(data: bytes) -> tuple[str, str]:
+    """The bytes as text and the encoding they were read with; what does not fit becomes U+FFFD."""
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace"), encoding
+    try:
+        return data.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError as error:
+        bad = error.start
+    wide = guess_wide(data)
+    if wide:
+        return data.decode(wide, "replace"), wide
+    text = data.decode("utf-8", "replace")
+    # A few stray bytes in UTF-8 are damage and not another encoding: valid multi-byte characters tell.
+    foreign = sum(1 for character in text if ord(character) > 127 and character != "\ufffd")
+    if foreign > text.count("\ufffd"):
+        return text, "utf-8"
+    if is_western(data):
+        return data.decode("cp1252", "replace"), "cp1252"
+    from charset_normalizer import from_bytes
+
+    # Around the first byte that is not ASCII: guessing costs time by length, and there is where the evidence lies.
+    first = max(0, bad - _GUESSED_BYTES // 4)
+    best = from_bytes(data[first : first + _GUESSED_BYTES]).best()
+    encoding = best.encoding if best is not None else "cp1252"
+    return data.decode(encoding, "replace"), encoding
+
+
+_WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýßœÀÁÂÄÅÆÇÈÉÊËÍÎÑÓÔÖØÚÛÜ’‘“”„–—…•€£§©®°«»¿¡´º½\u00a0".encode("cp1252"))
+
+
+def is_western(data: bytes) -> bool:
+    """Whether bytes that are not UTF-8 read as western European: few beyond ASCII, and those its letters and marks.
+
+    Statistics over characters err on short texts: "café" by them is Latvian as often as French.
+    """
+    high = [byte for byte in data[:_GUESSED_BYTES] if byte >= 128]
+    return len(high) < 0.15 * len(data[:_GUESSED_BYTES]) and sum(byte in _WESTERN for byte in high) > 0.9 * len(high)
+
+
+def guess_wide(data: bytes) -> str:
+    """`utf-16-le` or `utf-16-be` for text in which every second byte is NUL, else an empty string."""
+    sample = data[:4_096]
+    if len(sample) >= 8:
+        even, odd = sample[0::2].count(0), sample[1::2].count(0)
+        half = len(sample) // 2
+        if odd > half * 0.6 and even < half * 0.1:
+            return "utf-16-le"
+        if even > half * 0.6 and odd < half * 0.1:
+            return "utf-16-be"
+    return ""
+
+
+def mark_structure(builder: TextBuilder, text: str) -> None:
+    """Note Markdown's headings and tables where they stand in `text`; code blocks are passed over."""
+    fence = ""
+    at = 0
+    lines = text.split("\n")
+    places = []
+    for line in lines:
+        places.append(at)
+        at += len(line) + 1
+    number = 0
+    while number < len(lines):
+        line, start = lines[number], places[number]
+        opened = _FENCE.match(line)
+        if fence:
+            if opened and opened[1].startswith(fence) and not line[opened.end() :].strip():
+                fence = ""
+        elif opened:
+            fence = opened[1]
+        elif heading := _ATX.match(line):
+            if heading[2]:
+                words = clean_line(_plain(heading[2]))
+                builder.mark_heading(Heading(len(heading[1]), words, start + heading.start(2), start + heading.end(2)))
+        elif number and _SETEXT.match(line) and _is_setext_text(lines, number):
+            above = lines[number - 1]
+            left = places[number - 1] + len(above) - len(above.lstrip())
+            words = clean_line(_plain(above))
+            builder.mark_heading(
+                Heading(1 if "=" in line else 2, words, left, places[number - 1] + len(above.rstrip()))
+            )
+        elif number and _RULE.match(line) and "|" in lines[number - 1]:
+            last = number
+            while last + 1 < len(lines) and "|" in lines[last + 1]:
+                last += 1
+            header = " | ".join(cell.strip() for cell in lines[number - 1].strip().strip("|").split("|"))
+            builder.mark_table(Table(places[number - 1], places[last] + len(lines[last]), clean_line(header)))
+            number = last
+        number += 1
+
+
+def _is_setext_text(lines: list[str], number: int) -> bool:
+    above = lines[number - 1].strip()
+    alone = number < 2 or not lines[number - 2].strip()
+    return bool(above) and alone and above[0] not in "#>|-*+=`" and len(above) <= 200
+
+
+def _plain(text: str) -> str:
+    """A heading's words without Markdown's emphasis and links."""
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    return re.sub(r"(\*\*|__|`)", "", text)

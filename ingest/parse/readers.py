@@ -1,0 +1,75 @@
+"""Which reader takes which media type. A reader makes a Document of a file, or raises ParseError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.types import Document
+
+if TYPE_CHECKING:
+    from ingest.parse.child import Limits
+
+Reader = Callable[[Path, str, str, "Limits"], Document]
+
+
+def reader_for(media_type: str, name: str) -> Reader:
+    """The function that reads this media type. Raises ParseError `unsupported_type`."""
+    from ingest.parse import sniff
+
+    match media_type:
+        case "application/pdf":
+            from ingest.parse.pdf import read_pdf
+
+            return read_pdf
+        case "text/plain" | "text/markdown":
+            from ingest.parse.plain import read_text
+
+            return read_text
+        case "text/html":
+            from ingest.parse.html import read_html
+
+            return read_html
+        case "text/csv" | "text/tab-separated-values":
+            from ingest.parse.tables import read_csv
+
+            return read_csv
+        case "application/json":
+            from ingest.parse.data import read_json
+
+            return read_json
+        case "application/x-ipynb+json":
+            from ingest.parse.data import read_notebook
+
+            return read_notebook
+        case "application/xml":
+            from ingest.parse.data import read_xml
+
+            return read_xml
+        case "message/rfc822":
+            from ingest.parse.mail import read_mail
+
+            return read_mail
+        case sniff.DOCX:
+            from ingest.parse.office import read_docx
+
+            return read_docx
+        case sniff.PPTX:
+            from ingest.parse.office import read_pptx
+
+            return read_pptx
+        case sniff.XLSX:
+            from ingest.parse.office import read_xlsx
+
+            return read_xlsx
+        case sniff.EPUB:
+            from ingest.parse.books import read_epub
+
+            return read_epub
+        case sniff.ODT | sniff.ODP | sniff.ODS:
+            from ingest.parse.books import read_opendocument
+
+            return read_opendocument
+        case _:
+            raise sniff.unsupported(name, media_type)

@@ -1,0 +1,317 @@
+"""Media types by content: magic bytes, the inside of zip containers, and for text the shape of its first lines."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from ingest.parse.plain import decode_text, guess_wide
+from rag.errors import ParseError
+
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ODT = "application/vnd.oasis.opendocument.text"
+ODP = "application/vnd.oasis.opendocument.presentation"
+ODS = "application/vnd.oasis.opendocument.spreadsheet"
+EPUB = "application/epub+zip"
+
+_PDF_HEADER_WITHIN = 1_024 * 4
+_CONTENT_TYPES_BYTES = 1 << 20
+_OOXML = (("wordprocessingml", DOCX), ("ms-word", DOCX), ("presentationml", PPTX), ("ms-powerpoint", PPTX))
+_OOXML_MAIN = re.compile(
+    rb"(wordprocessingml\.(?:document|template)|ms-word\.(?:document|template)|presentationml\.(?:presentation|slideshow|template)"
+    rb"|ms-powerpoint\.(?:presentation|slideshow|template)|spreadsheetml\.(?:sheet|template)|ms-excel\.(?:sheet|template))"
+    rb"[.\w]*\.?main\+xml",
+    re.IGNORECASE,
+)
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"BM", "image/bmp"),
+    (b"\x1f\x8b", "application/gzip"),
+    (b"BZh", "application/x-bzip2"),
+    (b"\xfd7zXZ\0", "application/x-xz"),
+    (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    (b"Rar!\x1a\x07", "application/vnd.rar"),
+    (b"SQLite format 3\0", "application/vnd.sqlite3"),
+    (b"\x7fELF", "application/x-executable"),
+    (b"MZ", "application/x-executable"),
+    (b"OggS", "audio/ogg"),
+    (b"ID3", "audio/mpeg"),
+    (b"fLaC", "audio/flac"),
+    (b"wOFF", "font/woff"),
+)
+_NOT_TEXT = "application/octet-stream"
+_ADVICE = {
+    "image/": "Pictures have no words to cite; make a PDF with a text layer (OCR) from it.",
+    "audio/": "Add a transcript instead.",
+    "video/": "Add a transcript instead.",
+    "application/msword": "Open it in a word processor and save it as DOCX or PDF.",
+    "application/vnd.ms-excel": "Open it in a spreadsheet program and save it as XLSX or CSV.",
+    "application/vnd.ms-powerpoint": "Open it in its program and save it as PPTX or PDF.",
+    "application/vnd.ms-outlook": "Save the message as EML or text.",
+    "application/rtf": "Open it in a word processor and save it as DOCX or PDF.",
+    "application/zip": "Unpack it and add the files inside.",
+    "application/gzip": "Unpack it and add the file inside.",
+    "application/x-": "Unpack or convert it, and add a PDF, DOCX or text file.",
+}
+
+
+def tell_media_type(file: BinaryIO, head: bytes, name: str) -> str:
+    """The media type of an open file that begins with `head`.
+
+    Raises ParseError `unsupported_type`, `encrypted` or `corrupt`.
+    """
+    if b"%PDF-" in head[:_PDF_HEADER_WITHIN]:
+        return "application/pdf"
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
+        return _tell_zip(file, name)
+    if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
+        return _tell_ole(file, name)
+    if head.startswith(b"{\\rtf"):
+        raise unsupported(name, "application/rtf")
+    for magic, media_type in _MAGIC:
+        if head.startswith(magic) and not (magic in (b"BM", b"MZ", b"BZh", b"ID3") and _is_text(head)):
+            raise unsupported(name, media_type)
+    if head[:4] == b"RIFF" and head[8:12] in (b"WAVE", b"AVI ", b"WEBP"):
+        raise unsupported(name, {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo", b"WEBP": "image/webp"}[head[8:12]])
+    if head[4:8] == b"ftyp":
+        raise unsupported(name, "video/mp4")
+    if not _is_text(head):
+        raise unsupported(name, _NOT_TEXT)
+    return _tell_text(_cut_at_line(head), name)
+
+
+def unsupported(name: str, media_type: str) -> ParseError:
+    """The refusal of a type that has no reader, with what to do instead."""
+    advice = next((text for start, text in _ADVICE.items() if media_type.startswith(start)), None)
+    what = "it is of no known type (binary)" if media_type == _NOT_TEXT else f"it is {media_type}"
+    return ParseError(
+        "unsupported_type", f"{name}: {what}, which cannot be read. {advice or 'Add a PDF, DOCX or text file.'}"
+    )
+
+
+def _tell_zip(file: BinaryIO, name: str) -> str:
+    try:
+        file.seek(0)
+        with zipfile.ZipFile(file) as archive:
+            names = set(archive.namelist())
+            if "mimetype" in names:
+                with archive.open("mimetype") as entry:
+                    stated = entry.read(256).strip().decode("ascii", "replace")
+                if stated in (EPUB, ODT, ODP, ODS):
+                    return stated
+                if stated.startswith("application/vnd.oasis.opendocument.text"):
+                    return ODT
+            if "META-INF/container.xml" in names:
+                return EPUB
+            if "[Content_Types].xml" in names:
+                with archive.open("[Content_Types].xml") as entry:
+                    types = entry.read(_CONTENT_TYPES_BYTES)
+                found = _OOXML_MAIN.search(types)
+                if found:
+                    kind = found[1].decode("ascii").lower()
+                    return next((media_type for mark, media_type in _OOXML if mark in kind), XLSX)
+            for part, media_type in (
+                ("word/document.xml", DOCX),
+                ("ppt/presentation.xml", PPTX),
+                ("xl/workbook.xml", XLSX),
+            ):
+                if part in names:
+                    return media_type
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        NotImplementedError,
+        OSError,
+        EOFError,
+        ValueError,
+        RuntimeError,
+    ) as error:
+        raise ParseError(
+            "corrupt",
+            f"{name}: it begins like a zip container (DOCX, PPTX, XLSX, EPUB) but cannot be opened ({error}). "
+            "It may be cut short: copy or download it again.",
+        ) from error
+    raise unsupported(name, "application/zip")
+
+
+def _tell_ole(file: BinaryIO, name: str) -> str:
+    """Compound files of old Office programs; their directory names streams in UTF-16."""
+    file.seek(0)
+    data = file.read(1 << 22)
+
+    def has(stream: str) -> bool:
+        return stream.encode("utf-16-le") in data
+
+    if has("EncryptedPackage"):
+        raise ParseError(
+            "encrypted", f"{name}: it is an Office file with a password. Save it without the password and add it again."
+        )
+    if has("WordDocument"):
+        raise unsupported(name, "application/msword")
+    if has("Workbook") or has("Book"):
+        raise unsupported(name, "application/vnd.ms-excel")
+    if has("PowerPoint Document"):
+        raise unsupported(name, "application/vnd.ms-powerpoint")
+    if has("__substg1.0_") or has("__properties_version1.0"):
+        raise unsupported(name, "application/vnd.ms-outlook")
+    raise unsupported(name, "application/x-ole-storage")
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether the bytes look like writing: few control characters, or two bytes a character throughout."""
+    if head.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")) or guess_wide(head):
+        return True
+    controls = sum(head.count(byte) for byte in (*range(9), 11, *range(14, 27), *range(28, 32), 127))
+    if controls > len(head) * 0.1:
+        return False
+    try:
+        _cut_at_line(head).decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    else:
+        return True
+    # Bytes above 127 without structure: writing in a legacy encoding still has letters, spaces and lines.
+    high = sum(1 for byte in head if byte >= 128)
+    return controls <= len(head) * 0.01 or (controls <= len(head) * 0.02 and high < len(head) * 0.3)
+
+
+def _cut_at_line(head: bytes) -> bytes:
+    """The head up to its last line break, so that no character is cut in two."""
+    if len(head) < 65_536:
+        return head
+    cut = head.rfind(b"\n")
+    if cut < len(head) // 2:
+        cut = len(head) - 4
+        while cut > 0 and head[cut] & 0xC0 == 0x80:
+            cut -= 1
+    return head[:cut]
+
+
+_HTML = re.compile(
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|h[1-6]|div|p|table|meta|script|style|ul|ol|"
+    r"article|section|main|header|span|br|a)\b[^>]*>",
+    re.IGNORECASE | re.DOTALL,
+)
+_HTML_TAG = re.compile(
+    r"</?(?:html|head|body|div|p|table|tr|td|span|a|li|ul|h[1-6]|br|title|meta)\b[^>]*>", re.IGNORECASE
+)
+_MAIL_HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,60}):[ \t]?(.*)")
+_MAIL_NAMES = {
+    "from", "to", "subject", "date", "message-id", "mime-version", "received", "return-path", "content-type",
+    "delivered-to", "reply-to", "cc", "x-mailer", "dkim-signature",
+}  # fmt: skip
+_MARKDOWN = (
+    re.compile(r"^#{1,6}[ \t]+\S", re.MULTILINE),
+    re.compile(r"^(```|~~~)", re.MULTILINE),
+    re.compile(r"\[[^\]\n]+\]\([^)\s]+\)"),
+    re.compile(r"^\s*\|?\s*:?-{3,}:?\s*(\|\s*:?-{3,}:?\s*)+\|?\s*$", re.MULTILINE),
+    re.compile(r"\*\*[^*\n]+\*\*"),
+    re.compile(r"^[=-]{3,}\s*$", re.MULTILINE),
+)
+
+_MARKDOWN_SUFFIXES = (".md", ".markdown", ".mdown", ".mkd")
+
+
+def _tell_text(head: bytes, name: str) -> str:
+    text = decode_text(head)[0].lstrip("\ufeff")
+    suffix = PurePosixPath(name).suffix.lower()
+    start = text.lstrip()
+    if suffix in _MARKDOWN_SUFFIXES and not re.match(r"\s*<(?:!doctype\s+html|html)\b", text, re.IGNORECASE):
+        return "text/markdown"
+    if _HTML.match(text) or (suffix in (".html", ".htm", ".xhtml") and _HTML_TAG.search(text)):
+        return "text/html"
+    if start.startswith("<?xml") or (suffix in (".xml", ".rss", ".svg") and start.startswith("<")):
+        return "text/html" if re.search(r"<html\b", text[:4_096], re.IGNORECASE) else "application/xml"
+    # Markdown and plain text may hold anything, JSON too: there the name decides, and the file's own characters stay.
+    if start[:1] in "{[" and suffix != ".txt" and _is_json(start, suffix):
+        return "application/x-ipynb+json" if _is_notebook(start) else "application/json"
+    if _is_mail(text):
+        return "message/rfc822"
+    if suffix == ".tsv" and "\t" in text:
+        return "text/tab-separated-values"
+    if suffix != ".txt":
+        delimiter = find_delimiter(text, stated=suffix == ".csv")
+        if delimiter == "\t" and suffix != ".csv":
+            return "text/tab-separated-values"
+        if delimiter:
+            return "text/csv"
+        if suffix == "" and sum(1 for mark in _MARKDOWN if mark.search(text)) >= 2:
+            return "text/markdown"
+    return "text/plain"
+
+
+def _is_json(start: str, suffix: str) -> bool:
+    """Whether it parses as JSON, or begins like it where the head does not hold all of it."""
+    try:
+        json.JSONDecoder().raw_decode(start)
+    except RecursionError:
+        return True
+    except ValueError:
+        if len(start) < 30_000:
+            return suffix in (".json", ".jsonl", ".ndjson", ".ipynb")
+        return suffix in (".json", ".jsonl", ".ndjson", ".ipynb") or bool(
+            re.match(r'\{\s*"[^"\n]*"\s*:|\[\s*[\[{"\d]', start)
+        )
+    return bool(re.match(r"\{\s*[\"}]|\[\s*[\[{\"\d\]tfn-]", start)) and not re.match(r"\[\d+\]\s+\S", start)
+
+
+def _is_notebook(start: str) -> bool:
+    return '"cells"' in start and ('"cell_type"' in start or '"nbformat"' in start)
+
+
+def _is_mail(text: str) -> bool:
+    """Whether the first lines are RFC 822 headers, two of the usual names at least."""
+    names = set()
+    for number, line in enumerate(text.split("\n")[:200]):
+        line = line.rstrip("\r")
+        if not line.strip():
+            break
+        if line[0] in " \t" and number:
+            continue
+        if number == 0 and line.startswith("From "):
+            continue
+        header = _MAIL_HEADER.match(line)
+        if not header:
+            return False
+        names.add(header[1].lower())
+    return len(names & _MAIL_NAMES) >= 3 or {"from", "subject"} <= names or {"from", "to"} <= names
+
+
+def find_delimiter(text: str, *, stated: bool = False) -> str:
+    """The character that parts a table's columns, or an empty string; `stated`: its name says that it is a table."""
+    lines = [line for line in text.splitlines()[:50] if line.strip()]
+    if len(text.splitlines()) > 50:
+        lines = lines[:50]
+    least = 1 if stated else 3
+    if len(lines) < least:
+        return ""
+    best = ("", 0)
+    for delimiter in (",", ";", "\t", "|"):
+        counts = [_count_outside_quotes(line, delimiter) for line in lines]
+        if stated:
+            if counts[0] > best[1]:
+                best = (delimiter, counts[0])
+        elif counts[0] >= 2 and all(count == counts[0] for count in counts) and counts[0] > best[1]:
+            # Unnamed: prose has commas too, but not the same number on every line, each followed by no space.
+            spaced = sum(line.count(delimiter + " ") for line in lines)
+            if spaced < sum(counts) * 0.5:
+                best = (delimiter, counts[0])
+    if stated and not best[0]:
+        return ","
+    return best[0]
+
+
+def _count_outside_quotes(line: str, delimiter: str) -> int:
+    if '"' not in line:
+        return line.count(delimiter)
+    return sum(part.count(delimiter) for part in line.split('"')[0::2])

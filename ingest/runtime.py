@@ -1,0 +1,134 @@
+"""Everything that is open while a door is: the owned data directory, catalog, indexes, models, worker.
+
+The HTTP server and a command that runs without a server open the same thing, so that both do the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from ingest.pipeline import publish_prepared, purge_removed, stamps_of
+from ingest.worker import WorkerProcess, WorkerThread
+from rag.catalog import Catalog
+from rag.embedding import load_embedder
+from rag.generation import make_generator
+from rag.index import Index
+from rag.lock import DataDirectory, Owner, claim_directory
+from rag.service import Service
+from rag.settings import Settings
+from rag.types import Embedder, Generator
+
+log = logging.getLogger(__name__)
+
+INDEX_FOLDER = "index"
+PROJECT_EVERY_S = 2.0
+
+
+class Runtime:
+    """The open parts. A context manager: leaving it closes them all, in the opposite order."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        command: str,
+        *,
+        embedder: Embedder | None = None,
+        generator: Generator | None = None,
+        work: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Own the data directory and open everything in it, mending the indexes where they differ from the catalog.
+
+        `embedder` and `generator` replace the ones that the settings name (then documents are prepared in a thread of
+        this process). With `work` False nothing is prepared in the background. `progress` hears of documents indexed
+        again. Raises DataDirectoryInUse, IndexMismatch, DependencyError.
+        """
+        self.settings = settings
+        data_dir = Path(settings.data_dir)
+        self._directory: DataDirectory = claim_directory(data_dir, command)
+        self._closers: list[Callable[[], None]] = [self._directory.release]
+        try:
+            self.catalog = Catalog(data_dir)
+            self._closers.append(self.catalog.close)
+            own = embedder is None
+            self.embedder: Embedder = embedder or load_embedder(
+                settings.embedding.model,
+                settings.resolved_model_dir(),
+                batch_size=settings.embedding.batch_size,
+                threads=settings.embedding.threads,
+            )
+            self.catalog.check_stamps(stamps_of(self.embedder, settings.chunking))
+            self.catalog.sweep_originals()
+            self.index = Index(data_dir / INDEX_FOLDER, self.embedder.dimension)
+            self._closers.append(self.index.close)
+            purge_removed(self.catalog, self.index)
+            self.index.reconcile(self.catalog, progress)
+            self.generator: Generator = generator or make_generator(settings.generation, settings.resolved_model_dir())
+            self.service = Service(settings, self.catalog, self.index, self.embedder, self.generator)
+            self.worker: WorkerProcess | WorkerThread | None = None
+            if work:
+                self._start_work(own)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start_work(self, own_embedder: bool) -> None:
+        self._moved, self._closing = threading.Event(), threading.Event()
+        self._projector = threading.Thread(target=self._project, name="footnote-projector", daemon=True)
+        self._projector.start()
+        self._closers.append(self._stop_projecting)
+        changed = lambda document_id: self._moved.set()  # noqa: E731
+        self.worker = (
+            WorkerProcess(self.catalog, self.settings, changed)
+            if own_embedder
+            else WorkerThread(self.catalog, self.embedder, self.settings, changed)
+        )
+        self._closers.append(self.worker.stop)
+
+    def _project(self) -> None:
+        while not self._closing.is_set():
+            self._moved.wait(PROJECT_EVERY_S)
+            self._moved.clear()
+            self.tidy()
+
+    def _stop_projecting(self) -> None:
+        self._closing.set()
+        self._moved.set()
+        self._projector.join()
+
+    def tidy(self) -> None:
+        """Publish what the worker has prepared and make the indexes forget what was removed."""
+        try:
+            publish_prepared(self.catalog, self.index)
+            purge_removed(self.catalog, self.index)
+        except Exception:  # whatever it was, the next round tries again, and the catalog has lost nothing
+            log.exception("Documents could not be brought into the indexes; trying again.")
+
+    def wake(self) -> None:
+        """Say that a document was handed in or removed."""
+        if self.worker is not None:
+            self.worker.wake()
+            self._moved.set()
+
+    def announce(self, command: str, url: str) -> None:
+        """Write down where this server listens, for commands that look for it."""
+        import os
+
+        self._directory.announce(Owner(os.getpid(), command, url))
+
+    def close(self) -> None:
+        """Close everything, in the opposite order of opening. Safe to repeat."""
+        while self._closers:
+            self._closers.pop()()
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

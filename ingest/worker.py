@@ -1,0 +1,226 @@
+"""The worker: takes queued documents one by one, parses and embeds them, and writes to the catalog only.
+
+`WorkerProcess` runs it as a child of the server (`python -m ingest.worker`), so that a crash in a library, or memory
+that is never given back, does not reach the process that answers questions. `WorkerThread` runs the same loop in this
+process for callers that bring their own embedder.
+
+Child and parent speak over two pipes: a line on the child's stdin wakes it, its end tells it to stop (also when the
+parent dies); each line on its stdout is the id of a document that changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from ingest.pipeline import prepare_document, stamps_of
+from rag.catalog import Catalog
+from rag.embedding import load_embedder
+from rag.errors import FootnoteError
+from rag.settings import Settings
+from rag.types import Embedder
+
+log = logging.getLogger(__name__)
+
+POLL_S = 2.0
+RESTART_DELAY_S = (0.2, 1.0, 5.0, 15.0)
+_ROOT = str(Path(__file__).resolve().parents[1])
+
+
+def work_through(catalog: Catalog, embedder: Embedder, settings: Settings, changed: Callable[[str], None]) -> int:
+    """Prepare every queued document, oldest first, until none is left. Returns how many were taken."""
+    taken = 0
+    while (record := catalog.claim_next()) is not None:
+        taken += 1
+        changed(record.id)
+        prepare_document(catalog, record, embedder, parsing=settings.parsing, chunking=settings.chunking)
+        changed(record.id)
+    return taken
+
+
+class WorkerThread:
+    """The worker's loop in a thread of this process."""
+
+    def __init__(
+        self, catalog: Catalog, embedder: Embedder, settings: Settings, changed: Callable[[str], None]
+    ) -> None:
+        """Start at once; `changed` is called from the worker's thread with the id of each document that moved."""
+        self._wake, self._stopping = threading.Event(), False
+        self._arguments = (catalog, embedder, settings, changed)
+        self._thread = threading.Thread(target=self._run, name="footnote-worker", daemon=True)
+        catalog.requeue_unfinished()
+        self._thread.start()
+
+    def _run(self) -> None:
+        catalog = self._arguments[0]
+        while not self._stopping:
+            try:
+                work_through(*self._arguments)
+            except Exception:  # whatever it was, the next round tries again, and gives up as the worker process does
+                log.exception("A document could not be prepared; trying again.")
+                catalog.requeue_unfinished()
+            self._wake.wait(POLL_S)
+            self._wake.clear()
+
+    def wake(self) -> None:
+        """Say that there is something to do."""
+        self._wake.set()
+
+    def alive(self) -> bool:
+        """Whether the loop runs."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Finish the document in hand and end."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+
+
+class WorkerProcess:
+    """The worker as a child process that is started again when it dies."""
+
+    def __init__(self, catalog: Catalog, settings: Settings, changed: Callable[[str], None]) -> None:
+        """Start at once; `changed` is called from a thread with the id of each document that moved."""
+        self._catalog, self._settings, self._changed = catalog, settings, changed
+        self._stopping, self._starting = threading.Event(), threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._supervise, name="footnote-worker", daemon=True)
+        self._thread.start()
+
+    def _supervise(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            self._catalog.requeue_unfinished()
+            code = self._run_once()
+            if code is None or self._stopping.is_set():
+                return
+            failures = 0 if time.monotonic() - started > 60 else failures + 1
+            delay = RESTART_DELAY_S[min(failures, len(RESTART_DELAY_S)) - 1] if failures else 0.0
+            log.warning("The ingest worker ended with status %s and is started again in %.1f s.", code, delay)
+            self._stopping.wait(delay)
+
+    def _run_once(self) -> int | None:
+        """The exit status of one child; None where it was stopped before it was started."""
+        settings = self._settings.model_dump_json()
+        with self._starting:  # `stop` sees either the child or that none will come
+            if self._stopping.is_set():
+                return None
+            process = self._process = subprocess.Popen(
+                # -P: modules come from where this one came from, never from the folder that the server runs in
+                [sys.executable, "-P", "-m", "ingest.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                bufsize=1,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([_ROOT, *filter(None, sys.path)]))},
+            )
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("a worker was started without pipes")
+        try:
+            self._send(settings)
+            for line in process.stdout:
+                self._changed(line.strip())
+            return process.wait()
+        finally:
+            process.stdout.close()
+            with suppress(BrokenPipeError):  # a word that the child did not live to read is still in the buffer
+                process.stdin.close()
+
+    def _send(self, line: str) -> None:
+        process = self._process
+        if process is None or process.stdin is None or process.stdin.closed:
+            return
+        try:
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            log.info("The ingest worker was gone when it was spoken to; its supervisor starts it again.")
+
+    def wake(self) -> None:
+        """Say that there is something to do."""
+        self._send("")
+
+    def alive(self) -> bool:
+        """Whether the child runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, None before the first start."""
+        return self._process.pid if self._process else None
+
+    def stop(self) -> None:
+        """End the child; a document in hand is taken up again at the next start."""
+        self._stopping.set()
+        with self._starting:
+            process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._thread.join()
+        self._catalog.requeue_unfinished(forgive=True)
+
+
+def _wait_for_word(stdin: IO[str]) -> bool:
+    """Wait up to POLL_S for a line; False where the parent has gone."""
+    ready, _, _ = select.select([stdin], [], [], POLL_S)
+    return not ready or bool(stdin.readline())
+
+
+def main() -> int:
+    """The child: settings as one line of JSON on stdin, then wake-up lines until the end of input."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
+    line = sys.stdin.readline()
+    if not line:
+        return 0
+    threading.Thread(target=_die_with_parent, name="parent-watch", daemon=True).start()
+    settings = Settings.model_validate_json(line)
+    changed = _say
+    try:
+        catalog = Catalog(Path(settings.data_dir))
+        embedder = load_embedder(
+            settings.embedding.model,
+            settings.resolved_model_dir(),
+            batch_size=settings.embedding.batch_size,
+            threads=settings.embedding.threads,
+        )
+        catalog.check_stamps(stamps_of(embedder, settings.chunking))
+    except FootnoteError as error:
+        log.error("%s", error.message)
+        return 1
+    while True:
+        work_through(catalog, embedder, settings, changed)
+        if not _wait_for_word(sys.stdin):
+            return 0
+
+
+def _say(document_id: str) -> None:
+    print(document_id, flush=True)  # noqa: T201  the parent reads it
+
+
+def _die_with_parent() -> None:
+    """Watch for the parent's death also while a long document is being embedded."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

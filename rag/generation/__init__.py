@@ -1,0 +1,57 @@
+"""Messages to a model's reply, piece by piece: the home of the language model back ends.
+
+Four of them, spoken to through LlamaIndex's LLM interface: Ollama; any OpenAI-compatible server; the embedded model, a
+llama.cpp server that runs as a child (`rag.llama_child`); and `extractive`, which quotes and needs no model. `auto`
+takes a reachable Ollama, else the embedded model. `make_generator` builds the one that the settings name.
+
+Read in this order: what all of them offer (`base`), what the served ones share (`served`), then each.
+LlamaIndex and the clients below it take seconds to import, so that happens with the first use, in another thread.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rag.errors import ConfigurationError
+from rag.generation.auto import AutoGenerator
+from rag.generation.base import BackendReport, ModelGenerator, estimate_tokens
+from rag.generation.embedded import EmbeddedGenerator
+from rag.generation.extractive import ExtractiveGenerator
+from rag.generation.ollama import OllamaGenerator
+from rag.generation.openai_like import OpenAIGenerator
+from rag.settings import Generation
+
+__all__ = [
+    "AutoGenerator",
+    "BackendReport",
+    "EmbeddedGenerator",
+    "ExtractiveGenerator",
+    "ModelGenerator",
+    "OllamaGenerator",
+    "OpenAIGenerator",
+    "estimate_tokens",
+    "make_generator",
+]
+
+
+def make_generator(settings: Generation, model_dir: Path) -> ModelGenerator:
+    """The generator that the settings name; nothing is started or asked yet.
+
+    Raises ConfigurationError where the settings cannot work together.
+    """
+    if settings.prompt_tokens + settings.reply_tokens > settings.context_tokens:
+        raise ConfigurationError(
+            f"FOOTNOTE_GENERATION__PROMPT_TOKENS={settings.prompt_tokens} and __REPLY_TOKENS={settings.reply_tokens} "
+            f"do not fit __CONTEXT_TOKENS={settings.context_tokens}. Lower one of the first two or raise the third."
+        )
+    match settings.backend:
+        case "ollama":
+            return OllamaGenerator(settings)
+        case "openai":
+            return OpenAIGenerator(settings)
+        case "embedded":
+            return EmbeddedGenerator(settings, model_dir)
+        case "extractive":
+            return ExtractiveGenerator(settings.context_tokens)
+        case "auto":
+            return AutoGenerator(OllamaGenerator(settings), EmbeddedGenerator(settings, model_dir))

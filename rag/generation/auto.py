@@ -1,0 +1,88 @@
+"""The choice between Ollama and the embedded model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from rag.errors import DependencyError
+from rag.generation.base import BackendReport, ModelGenerator
+from rag.generation.embedded import EmbeddedGenerator
+from rag.generation.ollama import OllamaGenerator
+from rag.generation.served import Unreachable
+from rag.types import Draft, Message, Token
+
+
+class AutoGenerator(ModelGenerator):
+    """A reachable Ollama that has the model, else the embedded model; chosen anew when that one is unreachable."""
+
+    def __init__(self, ollama: OllamaGenerator, embedded: EmbeddedGenerator) -> None:
+        self._ollama = ollama
+        self._embedded = embedded
+        self._chosen: OllamaGenerator | EmbeddedGenerator | None = None
+        self._why = ""
+        self._choosing = asyncio.Lock()
+
+    @property
+    def model(self) -> str:
+        return (self._chosen or self._embedded).model
+
+    @property
+    def context_tokens(self) -> int:
+        return (self._chosen or self._embedded).context_tokens
+
+    async def _choose(self) -> OllamaGenerator | EmbeddedGenerator:
+        async with self._choosing:
+            if self._chosen is None:
+                self._chosen, self._why = await self._pick()
+            return self._chosen
+
+    async def _pick(self) -> tuple[OllamaGenerator | EmbeddedGenerator, str]:
+        report = None
+        if await self._ollama.answers():
+            report = await self._ollama.describe()
+            if report.reachable:
+                return self._ollama, "Ollama answers and has the model"
+        why = report.detail if report else "no Ollama answers"
+        if not self._embedded.known:
+            raise DependencyError(
+                f"{self._embedded.model.removeprefix('embedded/')!r} is no embedded model, and {why}. Start Ollama and "
+                "pull it, or unset FOOTNOTE_GENERATION__MODEL."
+            )
+        return self._embedded, why
+
+    async def prepare(self) -> None:
+        await (await self._choose()).prepare()
+
+    async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
+        return await (await self._choose()).count_tokens(messages)
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        for last_try in (False, True):
+            chosen = await self._choose()
+            begun = False
+            try:
+                async with aclosing(chosen.stream(messages, max_tokens)) as pieces:
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
+                return
+            except Unreachable:
+                if self._chosen is chosen:
+                    self._chosen = None
+                if begun or last_try:
+                    raise
+
+    async def describe(self) -> BackendReport:
+        try:
+            chosen = await self._choose()
+        except DependencyError as error:
+            return BackendReport("auto", "", "", False, error.message)
+        report = await chosen.describe()
+        detail = f"chosen by auto ({self._why.rstrip('.')}); {report.detail}"
+        return BackendReport(report.backend, report.model, report.address, report.reachable, detail)
+
+    async def aclose(self) -> None:
+        await self._embedded.aclose()
+        await self._ollama.aclose()

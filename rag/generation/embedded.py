@@ -1,0 +1,111 @@
+"""The embedded model: a GGUF file in a llama.cpp server of our own (`rag.llama_child`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from rag.errors import DependencyError, InputError
+from rag.generation.base import BackendReport, estimate_tokens
+from rag.generation.openai_like import OpenAIProtocol
+from rag.generation.served import Unreachable
+from rag.llama_child import Address, LlamaChild
+from rag.models import DEFAULT_LLM, MODELS, check_local_weights, find_spec, hash_file, installed, is_local_weights
+from rag.settings import Generation
+from rag.types import Message
+
+RESTARTS = 2  # of the embedded model within one request
+
+
+class EmbeddedGenerator(OpenAIProtocol):
+    """A GGUF model in a llama.cpp server that is started with the first request and stopped by `aclose`."""
+
+    _restarts = RESTARTS
+
+    def __init__(self, settings: Generation, model_dir: Path) -> None:
+        super().__init__(settings)
+        self._name = settings.model or DEFAULT_LLM
+        self._model_dir = model_dir
+        self._child: LlamaChild | None = None
+
+    @property
+    def model(self) -> str:
+        return f"embedded/{Path(self._name).stem if is_local_weights(self._name) else self._name}"
+
+    @property
+    def _where(self) -> str:
+        return f"The embedded model {self._name}"
+
+    @property
+    def known(self) -> bool:
+        """Whether the name is one that can be embedded at all: of `rag.models.MODELS`, or a .gguf file."""
+        return is_local_weights(self._name) or (self._name in MODELS and MODELS[self._name].kind == "llm")
+
+    def weights(self) -> Path:
+        """The model's file, checked against its hash. Raises DependencyError where it is not installed."""
+        if not self.known:
+            raise DependencyError(
+                f"There is no embedded model named {self._name!r}. Unset FOOTNOTE_GENERATION__MODEL, or set it to one "
+                "that `footnote models list` shows or to a .gguf file."
+            )
+        if is_local_weights(self._name):
+            try:
+                return check_local_weights(Path(self._name))
+            except InputError as error:
+                raise DependencyError(error.message) from error
+        path = installed(self._name, self._model_dir)
+        if path is None:
+            raise DependencyError(
+                f"The model {self._name} is not at {find_spec(self._name).place(self._model_dir)}. "
+                f"Fetch it with `footnote models pull {self._name}`."
+            )
+        return path
+
+    async def _connect(self) -> None:
+        if self._child is None:
+            weights = await asyncio.to_thread(self.weights)
+            settings = self._settings
+            if self._child is None:  # nobody else was as quick
+                self._child = LlamaChild(weights, self.model, settings.context_tokens, settings.slots, settings.threads)
+        address = await self._child.address()
+        self._target = (f"{address.url}/v1", address.api_key, self.model)
+
+    async def _explain(self, error: Exception) -> DependencyError:
+        explained = await super()._explain(error)
+        if isinstance(explained, Unreachable) and self._child is not None:
+            how = await self._child.ended()
+            if how is not None:
+                return Unreachable(
+                    f"{self._where} ended by {how} while it was replying. It starts again with the next question; if "
+                    "this repeats, free some memory or take a smaller model."
+                )
+        return explained
+
+    async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
+        await self._connect()
+        count = await self._count_by_llama_cpp(messages)
+        return (estimate_tokens(messages), False) if count is None else (count, True)
+
+    async def address(self) -> Address:
+        """Where the child listens, for its `/slots` and `/metrics`; it is started where it was not."""
+        await self._connect()
+        if self._child is None:
+            raise ValueError("connected without a child")
+        return await self._child.address()
+
+    async def describe(self) -> BackendReport:
+        try:
+            weights = await asyncio.to_thread(self.weights)
+        except DependencyError as error:
+            return BackendReport("embedded", self.model, "", False, error.message)
+        running = self._child is not None and self._child.running
+        state = "running" if running else "starts with the first question"
+        if is_local_weights(self._name):
+            digest = await asyncio.to_thread(hash_file, weights)
+            state += f"; your own file, not pinned, SHA-256 {digest}"
+        return BackendReport("embedded", self.model, str(weights), True, state)
+
+    async def aclose(self) -> None:
+        if self._child is not None:
+            await self._child.stop()

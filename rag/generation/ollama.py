@@ -1,0 +1,212 @@
+"""Models of an Ollama server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from rag.errors import ConfigurationError, DependencyError
+from rag.generation.base import BackendReport, estimate_tokens, fewest_tokens
+from rag.generation.served import (
+    CONNECT_TIMEOUT_S,
+    STOP_STRINGS,
+    Facts,
+    NotYet,
+    Served,
+    Unreachable,
+    ask_json,
+    http_options,
+    json_field,
+)
+from rag.settings import Generation
+from rag.types import Message
+
+if TYPE_CHECKING:
+    from llama_index.core.llms import ChatResponse
+    from llama_index.core.llms.llm import LLM
+
+OLLAMA_URL = "http://127.0.0.1:11434"
+PROBE_TIMEOUT_S = 1.0
+
+
+def ollama_url(base_url: str, environ_host: str) -> str:
+    """Ollama's address: the setting, else OLLAMA_HOST in the forms Ollama takes (`host`, `host:port`, a URL)."""
+    given = (base_url or environ_host).strip().rstrip("/")
+    if not given:
+        return OLLAMA_URL
+    parts = urlsplit(given if "://" in given else f"http://{given}")
+    host = parts.hostname or "127.0.0.1"
+    if host in ("0.0.0.0", "::"):  # where a server listens, not where it is reached
+        host = "127.0.0.1"
+    try:
+        port = parts.port or {"https": 443}.get(parts.scheme, 80 if "://" in given else 11434)
+    except ValueError as error:
+        raise ConfigurationError(f"{given!r} is no address of an Ollama server. Write http://host:11434.") from error
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{parts.path}"
+
+
+class OllamaGenerator(Served):
+    """A model of an Ollama server, which is always told its `num_ctx`: its default cuts longer prompts in silence."""
+
+    _library = "llama_index.llms.ollama"
+
+    def __init__(self, settings: Generation) -> None:
+        super().__init__(settings)
+        self._url = ollama_url(settings.base_url, os.environ.get("OLLAMA_HOST", ""))
+        self._model = settings.model
+        self._model_limit: int | None = None
+
+    @property
+    def model(self) -> str:
+        return f"ollama/{self._model or 'default'}"
+
+    @property
+    def context_tokens(self) -> int:
+        """The setting, or what the model was trained on where that is less; known once `prepare` has run."""
+        return min(self._settings.context_tokens, self._model_limit or self._settings.context_tokens)
+
+    @property
+    def _where(self) -> str:
+        return f"Ollama at {self._url} (model {self._model or 'its first'})"
+
+    async def answers(self) -> bool:
+        """Whether a server answers within a second."""
+        import httpx
+
+        try:
+            return json_field(await ask_json("GET", f"{self._url}/api/version", PROBE_TIMEOUT_S), "version") is not None
+        except (httpx.HTTPError, ValueError):
+            return False
+
+    async def _connect(self) -> None:
+        if self._model_limit is None:
+            import httpx
+
+            try:
+                self._model, self._model_limit = await self._find_model()
+            except httpx.TransportError as error:
+                raise Unreachable(
+                    f"{self._where} does not answer ({error!r}). Start it with `ollama serve`, or set "
+                    "FOOTNOTE_GENERATION__BASE_URL."
+                ) from error
+            except (httpx.HTTPError, ValueError) as error:
+                raise DependencyError(f"{self._where} does not answer as Ollama does: {error}.") from error
+
+    async def _find_model(self) -> tuple[str, int]:
+        """The name of the model to use and the most tokens it reads. Raises DependencyError where there is none."""
+        listed = json_field(await ask_json("GET", f"{self._url}/api/tags", CONNECT_TIMEOUT_S), "models")
+        names = [
+            json_field(entry, "model") or json_field(entry, "name")
+            for entry in (listed if isinstance(listed, list) else [])
+        ]
+        wanted = self._settings.model
+        matching = [str(name) for name in names if name and (not wanted or name in (wanted, f"{wanted}:latest"))]
+        for name in matching:
+            shown = await ask_json("POST", f"{self._url}/api/show", CONNECT_TIMEOUT_S, {"model": name})
+            capabilities = json_field(shown, "capabilities")
+            if not wanted and isinstance(capabilities, list) and "completion" not in capabilities:
+                continue  # an embedding model
+            info = json_field(shown, "model_info")
+            limits = [
+                value
+                for key, value in (info if isinstance(info, dict) else {}).items()
+                if key.endswith(".context_length") and isinstance(value, int)
+            ]
+            return name, min(limits, default=self._settings.context_tokens)
+        raise DependencyError(
+            f"Ollama at {self._url} has no model named {wanted!r}. Get it with `ollama pull {wanted}`."
+            if wanted
+            else f"Ollama at {self._url} has no chat model. Get one, for example with `ollama pull qwen2.5:3b`."
+        )
+
+    @asynccontextmanager
+    async def _open_llm(self, max_tokens: int) -> AsyncGenerator[LLM]:
+        import httpx
+        import ollama
+        from llama_index.llms.ollama import Ollama  # type: ignore[import-untyped]
+
+        settings = self._settings
+        async with ollama.AsyncClient(
+            host=self._url,
+            timeout=httpx.Timeout(settings.timeout_s, connect=CONNECT_TIMEOUT_S),
+            follow_redirects=False,
+            **http_options(self._url),
+        ) as client:
+            yield Ollama(
+                model=self._model,
+                base_url=self._url,
+                temperature=settings.temperature,
+                context_window=self.context_tokens,  # sent as num_ctx
+                additional_kwargs={"num_predict": max_tokens, "seed": settings.seed, "stop": list(STOP_STRINGS)},
+                thinking=False,  # the reply's few tokens are for the answer
+                async_client=client,
+            )
+
+    def _facts(self, response: ChatResponse) -> Facts:
+        raw = response.raw if isinstance(response.raw, dict) else {}
+        if not raw.get("done"):
+            return Facts()
+        return Facts(raw.get("done_reason") or "stop", raw.get("prompt_eval_count"), raw.get("eval_count"))
+
+    def _check(self, facts: Facts, messages: Sequence[Message], max_tokens: int) -> None:
+        read, written = facts.prompt_tokens, facts.completion_tokens or 0
+        if read is None:
+            return
+        full = read + written >= self.context_tokens and written < max_tokens
+        if full or read < fewest_tokens(messages):
+            raise DependencyError(
+                f"{self._where} read {read} tokens of a prompt of about {estimate_tokens(messages)}, with num_ctx "
+                f"{self.context_tokens}, so the prompt was cut or filled it. Raise FOOTNOTE_GENERATION__CONTEXT_TOKENS"
+                ", lower FOOTNOTE_GENERATION__PROMPT_TOKENS, or take a model that reads more."
+            )
+
+    def _client_errors(self) -> tuple[type[Exception], ...]:
+        import httpx
+        import ollama
+
+        return (ollama.ResponseError, httpx.HTTPError, ConnectionError, ValueError)
+
+    async def _explain(self, error: Exception) -> DependencyError:
+        import httpx
+        import ollama
+
+        match error:
+            case ollama.ResponseError(status_code=404):
+                self._model_limit = None
+                return DependencyError(
+                    f"{self._where} answered: {error.error}. Get it with `ollama pull {self._model}`."
+                )
+            case ollama.ResponseError(status_code=503):
+                return NotYet(f"{self._where} is still busy: {error.error}. Wait, or ask less at a time.")
+            case ollama.ResponseError():
+                return DependencyError(f"{self._where} failed: {error.error}. See Ollama's log.")
+            case httpx.ConnectError() | httpx.ConnectTimeout() | ConnectionError():
+                self._model_limit = None
+                return Unreachable(
+                    f"{self._where} does not answer ({error}). Start it with `ollama serve`, or set "
+                    "FOOTNOTE_GENERATION__BASE_URL."
+                )
+            case httpx.TimeoutException():
+                return DependencyError(
+                    f"{self._where} sent nothing for {self._settings.timeout_s:.0f} s. Ask for less, or raise "
+                    "FOOTNOTE_GENERATION__TIMEOUT_S."
+                )
+            case httpx.HTTPError():
+                return Unreachable(f"The connection to {self._where} was cut in mid-reply ({error!r}). Ask again.")
+        return DependencyError(
+            f"{self._where} sent something that is not Ollama's protocol: {error!r}. Check its address."
+        )
+
+    async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
+        return estimate_tokens(messages), False
+
+    async def describe(self) -> BackendReport:
+        self._model_limit = None
+        try:
+            await self._connect()
+        except DependencyError as error:
+            return BackendReport("ollama", self._model, self._url, False, error.message)
+        return BackendReport("ollama", self._model, self._url, True, f"num_ctx {self.context_tokens}")

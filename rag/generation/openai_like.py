@@ -1,0 +1,212 @@
+"""OpenAI's protocol, and the back end for any server that speaks it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from rag.errors import ConfigurationError, DependencyError
+from rag.generation.base import BackendReport, estimate_tokens
+from rag.generation.served import (
+    CONNECT_TIMEOUT_S,
+    STOP_STRINGS,
+    Facts,
+    NotYet,
+    Served,
+    Unreachable,
+    ask_json,
+    http_options,
+    json_field,
+)
+from rag.settings import Generation
+from rag.types import Message
+
+if TYPE_CHECKING:
+    from llama_index.core.llms import ChatResponse
+    from llama_index.core.llms.llm import LLM
+
+
+class OpenAIProtocol(Served):
+    """What an OpenAI-compatible server and the embedded llama.cpp have in common. `_target` is set by `_connect`."""
+
+    _library = "llama_index.llms.openai_like"
+    _target: tuple[str, str, str] = ("", "", "")  # base address with /v1, key, model
+    _usage_wanted = True
+
+    @asynccontextmanager
+    async def _open_llm(self, max_tokens: int) -> AsyncGenerator[LLM]:
+        import httpx
+        import openai
+        from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
+
+        url, api_key, model = self._target
+        settings = self._settings
+        options: dict[str, object] = {"seed": settings.seed, "stop": list(STOP_STRINGS)}
+        if self._usage_wanted:
+            options["stream_options"] = {"include_usage": True}
+        async with httpx.AsyncClient(**http_options(url)) as http_client:
+            yield OpenAILike(
+                model=model,
+                api_base=url,
+                api_key=api_key or "none",
+                is_chat_model=True,
+                context_window=settings.context_tokens,
+                max_tokens=max_tokens,
+                temperature=settings.temperature,
+                max_retries=0,
+                additional_kwargs=options,
+                async_openai_client=openai.AsyncOpenAI(
+                    api_key=api_key or "none",  # the client refuses to go without; a local server does not look
+                    base_url=url,
+                    max_retries=0,
+                    timeout=httpx.Timeout(settings.timeout_s, connect=CONNECT_TIMEOUT_S),
+                    http_client=http_client,
+                ),
+            )
+
+    def _facts(self, response: ChatResponse) -> Facts:
+        choices = getattr(response.raw, "choices", None)
+        usage = getattr(response.raw, "usage", None)
+        return Facts(
+            choices[0].finish_reason if choices else None,
+            getattr(usage, "prompt_tokens", None),
+            getattr(usage, "completion_tokens", None),
+        )
+
+    def _client_errors(self) -> tuple[type[Exception], ...]:
+        import httpx
+        import openai
+
+        return (openai.OpenAIError, httpx.HTTPError, ValueError)
+
+    async def _explain(self, error: Exception) -> DependencyError:
+        import httpx
+        import openai
+
+        cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
+        match error:
+            case openai.BadRequestError() if self._usage_wanted and "stream_options" in str(error):
+                self._usage_wanted = False
+                return NotYet(f"{self._where} does not know stream_options.")
+            case openai.NotFoundError():
+                return DependencyError(
+                    f"{self._where} answered 404: {_said(error)}. Check the model's name in FOOTNOTE_GENERATION__MODEL "
+                    "and that FOOTNOTE_GENERATION__BASE_URL ends as the server documents it, usually in /v1."
+                )
+            case openai.AuthenticationError() | openai.PermissionDeniedError():
+                return DependencyError(
+                    f"{self._where} answered {error.status_code}: {_said(error)}. Set FOOTNOTE_GENERATION__API_KEY."
+                )
+            case openai.APIStatusError(status_code=503):
+                return NotYet(f"{self._where} is still not ready: {_said(error)}. Wait until it has loaded its model.")
+            case openai.APIStatusError():
+                return DependencyError(f"{self._where} answered {error.status_code}: {_said(error)}. See its log.")
+        match cause:
+            case httpx.ConnectError() | httpx.ConnectTimeout():
+                return Unreachable(f"{self._where} does not answer ({cause}). Start it, or correct its address.")
+            case httpx.TimeoutException():
+                return DependencyError(
+                    f"{self._where} sent nothing for {self._settings.timeout_s:.0f} s. Ask for less, or raise "
+                    "FOOTNOTE_GENERATION__TIMEOUT_S."
+                )
+            case httpx.HTTPError():
+                return Unreachable(f"The connection to {self._where} was cut in mid-reply ({cause!r}). Ask again.")
+            case openai.APIError():
+                return DependencyError(f"{self._where} failed in mid-reply: {_said(error)}. See its log.")
+        return DependencyError(
+            f"{self._where} sent something that is not OpenAI's protocol: {error!r}. Check its address."
+        )
+
+    async def _count_by_llama_cpp(self, messages: Sequence[Message]) -> int | None:
+        """Tokens of the prompt by the server's own template and tokenizer, None where it is no llama.cpp."""
+        import httpx
+
+        url, api_key, _ = self._target
+        root = url.removesuffix("/v1")
+        body = {"messages": [{"role": message.role, "content": message.content} for message in messages]}
+        try:
+            prompt = json_field(await ask_json("POST", f"{root}/apply-template", 30, body, api_key), "prompt")
+            if not isinstance(prompt, str):
+                return None
+            # The template writes the beginning-of-text token itself where the model has one.
+            asked = {"content": prompt, "add_special": False, "parse_special": True}
+            tokens = json_field(await ask_json("POST", f"{root}/tokenize", 30, asked, api_key), "tokens")
+        except (httpx.HTTPError, ValueError):
+            return None
+        return len(tokens) if isinstance(tokens, list) else None
+
+
+def _said(error: Exception) -> str:
+    """What a server said about its error, on one line."""
+    body = getattr(error, "body", None)
+    said = json_field(body, "message") or json_field(body, "error", "message") or json_field(body, "error") or error
+    return " ".join(str(said).split())[:300].rstrip(".")
+
+
+class OpenAIGenerator(OpenAIProtocol):
+    """A model behind any OpenAI-compatible server: vLLM, LM Studio, llama.cpp, TGI, hosted ones."""
+
+    def __init__(self, settings: Generation) -> None:
+        super().__init__(settings)
+        url = settings.base_url.rstrip("/")
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise ConfigurationError(
+                f"FOOTNOTE_GENERATION__BASE_URL={settings.base_url!r} is no http address. The openai back end needs "
+                "its server's, such as http://127.0.0.1:8080/v1."
+            )
+        self._url = url if urlsplit(url).path else f"{url}/v1"
+        self._model = settings.model
+        self._counts: bool | None = None  # whether this server counts tokens for us; None: not asked yet
+
+    @property
+    def model(self) -> str:
+        return f"openai/{self._model or 'default'}"
+
+    @property
+    def _where(self) -> str:
+        return f"The model server at {self._url} (model {self._model or 'its first'})"
+
+    async def _connect(self) -> None:
+        if not self._model:
+            models = await self._list_models()
+            if not models:
+                raise DependencyError(f"{self._where} lists no model. Load one, or set FOOTNOTE_GENERATION__MODEL.")
+            self._model = models[0]
+        self._target = (self._url, self._settings.api_key.get_secret_value(), self._model)
+
+    async def _list_models(self) -> list[str]:
+        import httpx
+
+        key = self._settings.api_key.get_secret_value()
+        try:
+            listed = json_field(await ask_json("GET", f"{self._url}/models", CONNECT_TIMEOUT_S, api_key=key), "data")
+        except httpx.TransportError as error:
+            raise Unreachable(
+                f"{self._where} does not answer ({error!r}). Start it, or correct its address."
+            ) from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise DependencyError(f"{self._where} does not list its models: {error}. Check its address.") from error
+        names = [json_field(entry, "id") for entry in listed] if isinstance(listed, list) else []
+        return [name for name in names if isinstance(name, str)]
+
+    async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
+        if self._counts is not False:
+            await self._connect()
+            count = await self._count_by_llama_cpp(messages)
+            self._counts = count is not None
+            if count is not None:
+                return count, True
+        return estimate_tokens(messages), False
+
+    async def describe(self) -> BackendReport:
+        try:
+            models = await self._list_models()
+        except DependencyError as error:
+            return BackendReport("openai", self._model, self._url, False, error.message)
+        known = f"it lists {', '.join(models[:5]) or 'no model'}"
+        if self._model and models and self._model not in models:
+            detail = f"It answers, but {known}: set FOOTNOTE_GENERATION__MODEL to one of these."
+            return BackendReport("openai", self._model, self._url, False, detail)
+        return BackendReport("openai", self._model or next(iter(models), ""), self._url, True, known)

@@ -1,0 +1,235 @@
+"""What the back ends behind an HTTP server share: one request from connection to Draft, with its limits and retries."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import ipaddress
+import time
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+from urllib.parse import urlsplit
+
+from rag.errors import DependencyError
+from rag.generation.base import ModelGenerator
+from rag.settings import Generation
+from rag.types import Draft, Message, Token
+
+if TYPE_CHECKING:
+    import ssl
+
+    from llama_index.core.llms import ChatMessage, ChatResponse, ChatResponseAsyncGen
+    from llama_index.core.llms.llm import LLM
+
+# Where a model that fails to stop would go on with a conversation of its own. OpenAI's protocol takes four at most.
+STOP_STRINGS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "\nQuestion: ")
+
+CONNECT_TIMEOUT_S = 5.0
+BACKOFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)  # then every 2 s, while a server says that it is not ready
+
+
+class Unreachable(DependencyError):
+    """Nothing answers at the address: another back end may be chosen, a child started again."""
+
+
+class NotYet(DependencyError):
+    """The server asks to be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a piece of a reply says beside its text, None where it says nothing."""
+
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+    def then(self, later: Facts) -> Facts:
+        """These facts, overwritten by what a later piece says."""
+        return Facts(
+            later.finish_reason or self.finish_reason,
+            self.prompt_tokens if later.prompt_tokens is None else later.prompt_tokens,
+            self.completion_tokens if later.completion_tokens is None else later.completion_tokens,
+        )
+
+
+class Served(ModelGenerator):
+    """A model behind an HTTP server. Subclasses say how to connect, what to send, and what an error means."""
+
+    _library: str
+    _restarts = 0
+
+    def __init__(self, settings: Generation) -> None:
+        self._settings = settings
+
+    @property
+    def context_tokens(self) -> int:
+        return self._settings.context_tokens
+
+    @property
+    @abstractmethod
+    def _where(self) -> str:
+        """The server and model, as error messages name them."""
+
+    @abstractmethod
+    async def _connect(self) -> None:
+        """Return when the server can be asked. Raises DependencyError."""
+
+    @abstractmethod
+    def _open_llm(self, max_tokens: int) -> AbstractAsyncContextManager[LLM]:
+        """A LlamaIndex LLM with a connection of its own: leaving it cuts the connection, which stops the model."""
+
+    @abstractmethod
+    def _facts(self, response: ChatResponse) -> Facts:
+        """What the response says beside its text."""
+
+    @abstractmethod
+    def _client_errors(self) -> tuple[type[Exception], ...]:
+        """What the client library raises when a server fails it."""
+
+    @abstractmethod
+    async def _explain(self, error: Exception) -> DependencyError:
+        """One of `_client_errors` in our words."""
+
+    def _check(self, facts: Facts, messages: Sequence[Message], max_tokens: int) -> None:
+        """Raise DependencyError for a reply that is complete but rests on less than was sent."""
+
+    async def prepare(self) -> None:
+        await asyncio.to_thread(importlib.import_module, self._library)
+        await self._connect()
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        asked = time.monotonic()
+        deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
+        parts: list[str] = []
+        facts = Facts()
+        first_token_ms = 0.0
+        restarts = waits = 0
+        while True:
+            try:
+                async with aclosing(self._responses(messages, max_tokens, deadline)) as responses:
+                    async for response in responses:
+                        facts = facts.then(self._facts(response))
+                        if response.delta:
+                            if not parts:
+                                first_token_ms = (time.monotonic() - asked) * 1000
+                            parts.append(response.delta)
+                            yield Token(response.delta)
+                break
+            except Unreachable:
+                if parts or restarts >= self._restarts:
+                    raise
+                restarts += 1
+            except NotYet:
+                pause_s = BACKOFF_S[min(waits, len(BACKOFF_S) - 1)]
+                if parts or asyncio.get_running_loop().time() + pause_s >= deadline:
+                    raise
+                waits += 1
+                await asyncio.sleep(pause_s)
+        if facts.finish_reason is None:
+            raise DependencyError(
+                f"{self._where} ended its reply after {len(parts)} pieces without finishing. Ask again."
+            )
+        self._check(facts, messages, max_tokens)
+        prompt_tokens = facts.prompt_tokens
+        if prompt_tokens is None:
+            prompt_tokens, _ = await self.count_tokens(messages)
+        yield Draft(
+            text="".join(parts),
+            model=self.model,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=len(parts) if facts.completion_tokens is None else facts.completion_tokens,
+            finish_reason=facts.finish_reason,
+            first_token_ms=first_token_ms,
+        )
+
+    async def _responses(
+        self, messages: Sequence[Message], max_tokens: int, deadline: float
+    ) -> AsyncGenerator[ChatResponse]:
+        """One request. No `yield` stands inside a timeout: it would cancel whoever is iterating."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self.prepare()
+            async with self._open_llm(max_tokens) as llm:
+                async with asyncio.timeout_at(deadline):
+                    replies = await llm.astream_chat(_chat_messages(messages))
+                try:
+                    while True:
+                        async with asyncio.timeout_at(deadline):
+                            response = await _next_response(replies)
+                        if response is None:
+                            break
+                        yield response
+                finally:
+                    await replies.aclose()
+        except DependencyError:
+            raise
+        except TimeoutError as error:
+            raise DependencyError(
+                f"{self._where} took longer than {self._settings.timeout_s:.0f} s. Ask for less, or raise "
+                "FOOTNOTE_GENERATION__TIMEOUT_S."
+            ) from error
+        except self._client_errors() as error:
+            raise await self._explain(error) from error
+
+
+def _chat_messages(messages: Sequence[Message]) -> list[ChatMessage]:
+    from llama_index.core.llms import ChatMessage, MessageRole
+
+    return [ChatMessage(role=MessageRole(message.role), content=message.content) for message in messages]
+
+
+async def _next_response(replies: ChatResponseAsyncGen) -> ChatResponse | None:
+    try:
+        return await anext(replies)
+    except StopAsyncIteration:
+        return None
+
+
+class HttpOptions(TypedDict):
+    trust_env: bool
+    verify: ssl.SSLContext
+
+
+def http_options(url: str) -> HttpOptions:
+    """For httpx: this machine is never reached through a proxy, and reading the certificates is done once."""
+    return {"trust_env": not _is_loopback(url), "verify": _tls()}
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def ask_json(method: str, url: str, timeout_s: float, body: object = None, api_key: str = "") -> object:
+    """The JSON that the server answers. Raises httpx.HTTPError (which includes error statuses) and ValueError."""
+    import httpx
+
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    async with httpx.AsyncClient(timeout=timeout_s, headers=headers, **http_options(url)) as client:
+        response = await client.request(method, url, json=body)
+        response.raise_for_status()
+        return response.json()
+
+
+def json_field(value: object, *path: str) -> object:
+    """`value[path[0]][path[1]]…`, or None where a server's JSON has nothing there."""
+    for step in path:
+        if not isinstance(value, dict) or step not in value:
+            return None
+        value = value[step]
+    return value

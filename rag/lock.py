@@ -1,0 +1,104 @@
+"""One owner per data directory: a lock held for the life of the process, and a note saying who holds it.
+
+The operating system lets go of the lock when the process ends, however it ends, so a stale note is harmless: it is
+only read while somebody holds the lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rag.errors import DataDirectoryInUse, DependencyError
+
+LOCK_FILE = "lock"
+OWNER_FILE = "owner.json"
+_CLAIM_WITHIN_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who owns a data directory: the process and, for a server, its address."""
+
+    pid: int
+    command: str
+    url: str | None = None
+
+
+class DataDirectory:
+    """An owned data directory. Use `claim_directory`; `release` (or leaving the `with`) gives it back."""
+
+    def __init__(self, path: Path, lock: FileLock) -> None:
+        self.path = path
+        self._lock = lock
+
+    def announce(self, owner: Owner) -> None:
+        """Say who owns it, for the sentence that a second comer reads and for commands that look for a server."""
+        part = self.path / f".{OWNER_FILE}.{os.getpid()}"
+        part.write_text(json.dumps(asdict(owner)), encoding="utf-8")
+        part.replace(self.path / OWNER_FILE)
+
+    def release(self) -> None:
+        """Give the directory back."""
+        (self.path / OWNER_FILE).unlink(missing_ok=True)
+        self._lock.release()
+
+    def __enter__(self) -> DataDirectory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def claim_directory(path: Path, command: str) -> DataDirectory:
+    """Own the data directory, or raise DataDirectoryInUse naming who does."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / LOCK_FILE)
+        # `running_server` holds the lock for a moment while it looks; whoever owns the directory holds it for longer.
+        lock.acquire(timeout=_CLAIM_WITHIN_S, poll_interval=_CLAIM_WITHIN_S / 10)
+    except Timeout as error:
+        owner = read_owner(path)
+        who = (
+            f"process {owner.pid} ({owner.command}{f' at {owner.url}' if owner.url else ''})"
+            if owner
+            else "another process"
+        )
+        raise DataDirectoryInUse(
+            f"The data directory {path} is in use by {who}. Stop it first, or choose another with --data-dir."
+        ) from error
+    except OSError as error:
+        raise DependencyError(
+            f"The data directory {path} cannot be used: {error}. Choose another with --data-dir."
+        ) from error
+    directory = DataDirectory(path, lock)
+    directory.announce(Owner(os.getpid(), command))
+    return directory
+
+
+def read_owner(path: Path) -> Owner | None:
+    """Who last said to own the directory, or None. Only meaningful while the lock is held."""
+    try:
+        return Owner(**json.loads((path / OWNER_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def running_server(path: Path) -> str | None:
+    """The address of the server that owns this directory, or None where none does."""
+    if not (path / LOCK_FILE).exists():
+        return None
+    lock = FileLock(path / LOCK_FILE, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        owner = read_owner(path)
+        return owner.url if owner else None
+    except OSError:
+        return None
+    lock.release()
+    return None

@@ -1,0 +1,203 @@
+"""Every setting, with its unit, default and bounds, grouped by the step that reads it.
+
+Each is set by an environment variable named after its place: `FOOTNOTE_RETRIEVAL__TOP_K=8`, `FOOTNOTE_DATA_DIR=...`.
+`load_settings` refuses names that do not exist (pydantic-settings alone would ignore them) and values out of bounds.
+Functions receive the few values they use as arguments; only the entry points read this tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from rag.errors import ConfigurationError
+from rag.types import AnswerMode
+
+ENV_PREFIX = "FOOTNOTE_"
+ENV_DELIMITER = "__"
+
+
+class Section(BaseModel):
+    """A group of settings; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Parsing(Section):
+    """Limits of the process that opens foreign bytes, one process a file."""
+
+    timeout_s: float = Field(120.0, ge=1, le=86_400, description="seconds of wall clock for one file")
+    memory_mb: int = Field(2_048, ge=256, le=262_144, description="MiB of address space for one file")
+    max_output_mb: int = Field(64, ge=1, le=4_096, description="MiB of text that one file may turn into")
+    max_pages: int = Field(20_000, ge=1, le=1_000_000, description="pages of one file")
+
+
+class Chunking(Section):
+    """Sizes are tokens of the embedder, of the chunk's own words without title and headings."""
+
+    target_tokens: int = Field(
+        160, ge=16, le=8_192, description="tokens at which a chunk is closed at the next sentence"
+    )
+    max_tokens: int = Field(200, ge=24, le=8_192, description="tokens that a chunk never exceeds")
+    context_tokens: int = Field(40, ge=0, le=512, description="tokens of title and heading path put before the words")
+
+
+class Embedding(Section):
+    """The model that turns texts into vectors. The catalog remembers it; another one means indexing again."""
+
+    model: str = Field("all-MiniLM-L6-v2", description="a name that `footnote models list` shows, or a local folder")
+    batch_size: int = Field(32, ge=1, le=1_024, description="texts in one forward pass")
+    threads: int = Field(0, ge=0, le=256, description="processor threads; 0 takes all cores")
+
+
+class Retrieval(Section):
+    """From a question to ranked passages."""
+
+    top_k: int = Field(8, ge=1, le=1_000, description="hits returned where the caller names no number")
+    candidates: int = Field(100, ge=1, le=5_000, description="hits that each of the two searches puts forward")
+    dense_weight: float = Field(
+        0.5, ge=0, le=1, description="share of the cosine in the fused score, the rest is BM25's"
+    )
+
+
+class Generation(Section):
+    """The language model."""
+
+    backend: Literal["auto", "ollama", "openai", "embedded", "extractive"] = Field(
+        "auto", description="auto: a reachable Ollama with the model named, else the embedded model"
+    )
+    model: str = Field("", description="the model's name at the back end; empty takes the back end's default")
+    base_url: str = Field("", description="address of an Ollama or OpenAI-compatible server; empty takes its default")
+    api_key: SecretStr = Field(SecretStr(""), description="key of an OpenAI-compatible server")
+    context_tokens: int = Field(
+        4_096, ge=512, le=1_048_576, description="tokens of prompt and reply together (num_ctx)"
+    )
+    prompt_tokens: int = Field(1_200, ge=128, le=1_048_576, description="tokens of prompt at most, passages included")
+    reply_tokens: int = Field(256, ge=16, le=65_536, description="tokens of reply at most")
+    temperature: float = Field(0.0, ge=0, le=2, description="0 always takes the likeliest token")
+    seed: int = Field(7, ge=0, description="seed of the sampler, where the back end has one")
+    timeout_s: float = Field(180.0, ge=1, le=3_600, description="seconds from asking to the last token")
+    slots: int = Field(2, ge=1, le=64, description="replies that the embedded model writes at the same time")
+    threads: int = Field(0, ge=0, le=256, description="processor threads of the embedded model; 0 takes all cores")
+
+
+class Answers(Section):
+    """How an answer is checked."""
+
+    mode: AnswerMode = Field(
+        "strict", description="strict leaves unsupported sentences out, flag marks them, off keeps"
+    )
+    passages: int = Field(5, ge=1, le=100, description="passages sent to the model at most")
+    min_coverage: float = Field(0.5, ge=0, le=1, description="share of a sentence's content words its quote must hold")
+
+
+class Server(Section):
+    """The HTTP door."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8_000, ge=0, le=65_535, description="TCP port; 0 takes a free one")
+    max_upload_mb: int = Field(256, ge=1, le=65_536, description="MiB of one uploaded file")
+    max_files: int = Field(100, ge=1, le=10_000, description="files in one upload")
+    max_question_chars: int = Field(4_000, ge=1, le=1_000_000, description="characters of a question or search query")
+    max_verify_chars: int = Field(200_000, ge=1, le=10_000_000, description="characters of a text to verify")
+    max_top_k: int = Field(100, ge=1, le=1_000, description="hits that one request may ask for")
+
+
+class Settings(BaseSettings):
+    """All of them, at their defaults where nothing is given; `load_settings` reads the environment.
+
+    Frozen: a change means a new tree.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER, extra="forbid", frozen=True
+    )
+
+    data_dir: Path = Field(Path("data/store"), description="folder of the catalog, the originals and the indexes")
+    model_dir: Path | None = Field(None, description="folder of fetched weights; empty takes the user's cache folder")
+    parsing: Parsing = Parsing()
+    chunking: Chunking = Chunking()
+    embedding: Embedding = Embedding()
+    retrieval: Retrieval = Retrieval()
+    generation: Generation = Generation()
+    answers: Answers = Answers()
+    server: Server = Server()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, and nothing else: a worker's settings are its parent's, whatever its environment says."""
+        return (init_settings,)
+
+    def resolved_model_dir(self) -> Path:
+        """The folder of fetched weights, shared by all data directories."""
+        if self.model_dir is not None:
+            return self.model_dir.expanduser()
+        cache = os.environ.get("XDG_CACHE_HOME")
+        return (Path(cache) if cache else Path.home() / ".cache") / "footnote" / "models"
+
+    def hash(self) -> str:
+        """Twelve hex digits that name every setting that can change an answer (folders, server and keys left out)."""
+        shown = self.model_dump_json(
+            exclude={"data_dir": True, "model_dir": True, "server": True, "generation": {"api_key"}}
+        )
+        return hashlib.sha256(shown.encode()).hexdigest()[:12]
+
+
+def setting_names(tree: type[BaseModel] = Settings, prefix: str = ENV_PREFIX) -> Iterator[str]:
+    """The environment variable of every setting, sections first named as a whole."""
+    for name, field in tree.model_fields.items():
+        variable = f"{prefix}{name}".upper()
+        yield variable
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from setting_names(field.annotation, f"{variable}{ENV_DELIMITER}")
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Read the settings from the environment; `overrides` (top-level names) win.
+
+    Raises ConfigurationError for a `FOOTNOTE_*` name that is no setting, and for a value that is out of bounds.
+    """
+    environ = os.environ if environ is None else environ
+    known = set(setting_names())
+    unknown = sorted(name for name in environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
+    if unknown:
+        import difflib
+
+        near = difflib.get_close_matches(unknown[0].upper(), known, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ConfigurationError(f"{unknown[0]} is not a setting of Footnote.{hint} Unset it or correct its name.")
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name.lower(): value for name, value in environ.items()}
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**{**source(), **given})
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"The settings cannot be read: {error}. A whole section is written as JSON; better set its parts, such as "
+            "FOOTNOTE_RETRIEVAL__TOP_K=8."
+        ) from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ENV_DELIMITER.join(str(part) for part in problem["loc"]).upper()
+        raise ConfigurationError(
+            f"{ENV_PREFIX}{place}={problem.get('input')!r} cannot be used: {problem['msg']}. Correct or unset it."
+        ) from error

@@ -1,0 +1,370 @@
+"""The command line in process, on tiny files, with the two stand-in models."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.cli import main
+from api.commands.context import Models
+from rag.lock import claim_directory
+from rag.types import Embedder, Generator
+
+LEAVE = "Unused vacation days up to a maximum of ten carry over to the next calendar year."
+BIKES = "The bicycle shed stands behind the north gate and is locked at nine in the evening."
+
+
+@dataclass
+class Run:
+    """One finished call."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Footnote = Callable[..., Run]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def footnote(
+    store: Path, embedder: Embedder, generator: Generator, capsys: pytest.CaptureFixture[str]
+) -> Footnote:
+    def call(*words: object) -> Run:
+        status = main(
+            [str(word) for word in words] + ["--data-dir", str(store)], models=Models(embedder, generator)
+        )
+        said = capsys.readouterr()
+        return Run(status, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "papers"
+    (folder / "below").mkdir(parents=True)
+    (folder / "leave.md").write_text(f"# Leave\n\n{LEAVE}\n", encoding="utf-8")
+    (folder / "below" / "bikes.txt").write_text(BIKES, encoding="utf-8")
+    return folder
+
+
+def outcomes(run: Run) -> dict[str, str]:
+    return {one["name"]: one["outcome"] for one in run.json["documents"]}
+
+
+# The words ------------------------------------------------------------------------------------------------------------
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom api.cli import main\n"
+        "try:\n    main(['ingest', '--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'torch', 'chromadb', 'fastapi', 'llama_index', 'rich', 'pydantic', 'sqlalchemy', 'numpy', 'httpx'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "--collection" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["ingest"], ["frob"], [], ["serve", "--port", "70000"], ["search", "x", "--top-k", "many"], ["docs"]],
+)
+def test_a_wrong_command_line_is_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("usage: footnote")
+    assert said.err.splitlines()[-1].startswith("footnote: ")
+
+
+def test_a_wrong_command_line_is_json_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["docs", "show", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "usage"
+
+
+def test_a_misspelt_setting_is_status_2(footnote: Footnote, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTNOTE_RETRIEVAL__TOPK", "8")
+    run = footnote("docs", "list", "--json")
+    assert run.status == 2
+    assert run.json["error"]["code"] == "configuration"
+    assert "FOOTNOTE_RETRIEVAL__TOP_K" in run.err
+
+
+# Errors ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["docs", "show", "abcdef"], "not_found"),
+        (["docs", "rm", "abcdef"], "not_found"),
+        (["docs", "show", "f" * 64], "not_found"),
+        (["search", " "], "invalid_input"),
+        (["search", "x", "--top-k", "0"], "invalid_input"),
+        (["search", "x", "--collection", "nowhere"], "not_found"),
+        (["ask", " "], "invalid_input"),
+        (["verify", "/nowhere/at/all.txt"], "invalid_input"),
+        (["models", "pull", "no-such-model"], "invalid_input"),
+        (["backup", "/nowhere/at/all.tar"], "not_found"),
+        (["restore", "/nowhere/at/all.tar"], "invalid_input"),
+        (["ingest", "/nowhere", "--collection", " x"], "invalid_input"),
+    ],
+)
+def test_every_error_is_one_line_and_one_document(footnote: Footnote, words: list[str], code: str) -> None:
+    run = footnote(*words, "--json")
+    assert run.status == 1
+    assert run.json["error"]["code"] == code
+    assert run.err.splitlines()[-1] == f"footnote: {run.json['error']['message']}"
+    assert "Traceback" not in run.err
+    assert footnote(*words).out == ""
+
+
+def test_ctrl_c_ends_quietly_and_gives_the_directory_back(
+    store: Path, folder: Path, embedder: Embedder, generator: Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(type(embedder)):  # type: ignore[misc]
+        def embed_texts(self, texts: list[str]) -> None:
+            raise KeyboardInterrupt
+
+    words = ["ingest", str(folder), "--data-dir", str(store), "--json"]
+    assert main(words, models=Models(Interrupted(), generator)) == 130
+    assert capsys.readouterr().out == ""
+    assert main(words, models=Models(embedder, generator)) == 0
+    assert json.loads(capsys.readouterr().out)["totals"]["new"] == 2
+
+
+def test_a_directory_in_use_is_one_sentence(footnote: Footnote, store: Path) -> None:
+    with claim_directory(store, "somebody"):
+        run = footnote("search", "anything", "--json")
+    assert run.status == 1
+    assert run.json["error"]["code"] == "data_directory_in_use"
+    assert "somebody" in run.err
+
+
+# ingest ---------------------------------------------------------------------------------------------------------------
+
+
+def test_ingesting_twice_changes_nothing_and_embeds_nothing(footnote: Footnote, folder: Path) -> None:
+    first = footnote("ingest", folder, "--json")
+    assert first.status == 0
+    assert outcomes(first) == {"leave.md": "new", "below/bikes.txt": "new"}
+    totals = first.json["totals"]
+    assert (totals["documents"], totals["chunks"], totals["embedded_chunks"]) == (2, 2, 2)
+    second = footnote("ingest", folder, "--json")
+    assert second.status == 0
+    assert set(outcomes(second).values()) == {"unchanged"}
+    assert (second.json["totals"]["embedded_chunks"], second.json["totals"]["documents"]) == (0, 0)
+
+
+def test_a_touched_file_is_unchanged_by_its_hash(footnote: Footnote, folder: Path) -> None:
+    import os
+
+    footnote("ingest", folder)
+    os.utime(folder / "leave.md", ns=(1, 1))
+    run = footnote("ingest", folder, "--json")
+    assert outcomes(run)["leave.md"] == "unchanged"
+    assert run.json["totals"]["embedded_chunks"] == 0
+
+
+def test_a_changed_file_replaces_its_document(footnote: Footnote, folder: Path) -> None:
+    before = footnote("ingest", folder, "--json").json["documents"]
+    (folder / "leave.md").write_text("Unused vacation days never carry over at all.", encoding="utf-8")
+    run = footnote("ingest", folder, "--json")
+    assert outcomes(run) == {"leave.md": "changed", "below/bikes.txt": "unchanged"}
+    listed = footnote("docs", "list", "--json").json
+    assert listed["total"] == 2
+    old = next(one["id"] for one in before if one["name"] == "leave.md")
+    assert old not in {one["id"] for one in listed["documents"]}
+    texts = [hit["text"] for hit in footnote("search", "vacation days carry over", "--json").json["hits"]]
+    assert any("never" in text for text in texts)
+    assert not any("maximum of ten" in text for text in texts)
+
+
+def test_a_removed_file_is_named_and_deleted_only_with_prune(footnote: Footnote, folder: Path, store: Path) -> None:
+    footnote("ingest", folder)
+    (folder / "leave.md").unlink()
+    named = footnote("ingest", folder, "--json")
+    assert (named.status, outcomes(named)["leave.md"]) == (0, "removed")
+    assert footnote("docs", "list", "--json").json["total"] == 2
+    pruned = footnote("ingest", folder, "--json", "--prune")
+    assert outcomes(pruned)["leave.md"] == "pruned"
+    assert footnote("docs", "list", "--json").json["total"] == 1
+    assert sum(path.is_file() for path in (store / "originals").rglob("*")) == 1
+    assert "leave.md" not in outcomes(footnote("ingest", folder, "--json"))
+
+
+def test_pruning_a_renamed_file_keeps_its_document(footnote: Footnote, folder: Path) -> None:
+    footnote("ingest", folder)
+    (folder / "leave.md").rename(folder / "vacation.md")
+    run = footnote("ingest", folder, "--json", "--prune")
+    assert outcomes(run) == {"vacation.md": "unchanged", "below/bikes.txt": "unchanged", "leave.md": "pruned"}
+    assert footnote("docs", "list", "--json").json["total"] == 2
+
+
+def test_bad_files_cost_one_error_each(footnote: Footnote, folder: Path) -> None:
+    (folder / "empty.txt").write_bytes(b"")
+    (folder / "blob.bin").write_bytes(bytes(range(256)) * 8)
+    run = footnote("ingest", folder, folder / "gone.pdf", "--json")
+    assert run.status == 1
+    codes = {one["name"]: one["error"]["code"] for one in run.json["documents"] if one["error"]}
+    assert codes == {"empty.txt": "empty", "blob.bin": "unsupported_type", str(folder / "gone.pdf"): "unreadable"}
+    assert run.json["totals"]["new"] == 2
+    again = footnote("ingest", folder)
+    assert again.status == 1
+    assert "empty.txt" in again.out
+    assert "2 unchanged, 2 failed" in again.out
+
+
+def test_equal_files_are_one_document(footnote: Footnote, folder: Path) -> None:
+    (folder / "copy.md").write_bytes((folder / "leave.md").read_bytes())
+    run = footnote("ingest", folder, "--json")
+    assert sorted(outcomes(run).values()) == ["new", "new", "unchanged"]
+    assert footnote("docs", "list", "--json").json["total"] == 2
+
+
+# Questions and documents ----------------------------------------------------------------------------------------------
+
+
+def test_search_prints_hits(footnote: Footnote, folder: Path) -> None:
+    footnote("ingest", folder)
+    run = footnote("search", "where is the bicycle shed", "-k", 1, "--json")
+    [hit] = run.json["hits"]
+    assert (hit["rank"], hit["document_name"]) == (1, "below/bikes.txt")
+    assert BIKES in hit["text"]
+    assert "below/bikes.txt" in footnote("search", "where is the bicycle shed").out
+
+
+def test_ask_prints_the_answer_and_its_citations(footnote: Footnote, folder: Path, generator: Any) -> None:
+    footnote("ingest", folder)
+    generator.reply = f"{LEAVE} [1]"
+    run = footnote("ask", "How many unused vacation days carry over?", "--json")
+    assert run.status == 0
+    assert run.json["status"] == "answered"
+    assert run.json["citations"][0]["document_name"] == "leave.md"
+    shown = footnote("ask", "How many unused vacation days carry over?").out
+    assert "[1] leave.md" in shown
+    assert "scripted/1" in shown
+
+
+def test_flag_mode_marks_what_is_unsupported(footnote: Footnote, folder: Path, generator: Any) -> None:
+    footnote("ingest", folder)
+    generator.reply = "The shed is painted with seven purple dragons [1]."
+    assert "(unsupported)" in footnote("ask", "Where is the bicycle shed?", "--mode", "flag").out
+
+
+def test_not_found_is_an_answer(footnote: Footnote, folder: Path) -> None:
+    footnote("ingest", folder)
+    run = footnote("ask", "Who painted the ceiling?", "--json")
+    assert (run.status, run.json["status"], run.json["citations"]) == (0, "not_found", [])
+    assert "nearest passages" in footnote("ask", "Who painted the ceiling?").out
+
+
+def test_verify_checks_a_file(footnote: Footnote, folder: Path, tmp_path: Path) -> None:
+    footnote("ingest", folder)
+    text = tmp_path / "claim.txt"
+    text.write_text(f"{LEAVE} The moon is made of green cheese from Tilsit.", encoding="utf-8")
+    run = footnote("verify", text, "--json")
+    assert run.status == 0
+    assert [one["verdict"] for one in run.json["sentences"]] == ["supported", "unsupported"]
+    shown = footnote("verify", text).out
+    assert "1 supported" in shown
+
+
+def test_documents_are_shown_and_removed_by_the_beginning_of_their_id(
+    footnote: Footnote, folder: Path, store: Path
+) -> None:
+    footnote("ingest", folder)
+    documents = footnote("docs", "list", "--json").json["documents"]
+    first = documents[0]
+    assert footnote("docs", "show", first["id"][:10], "--json").json == first
+    removed = footnote("docs", "rm", first["id"][:10], "--json")
+    assert (removed.status, removed.json) == (0, {"removed": [first["id"]]})
+    assert footnote("docs", "list", "--json").json["total"] == 1
+    assert not list((store / "originals").rglob(first["id"]))
+    assert footnote("docs", "show", "").status == 1
+
+
+def test_control_characters_of_a_document_do_not_reach_the_terminal(footnote: Footnote, folder: Path) -> None:
+    (folder / "odd.txt").write_text("An umbrella \x9b31m that colours [bold]terminals[/bold].", encoding="utf-8")
+    footnote("ingest", folder)
+    out = footnote("search", "umbrella that colours terminals").out
+    assert "[bold]terminals[/bold]" in out
+    assert "\x9b" not in out
+    assert "\x1b" not in out
+
+
+# Keeping --------------------------------------------------------------------------------------------------------------
+
+
+def test_backup_and_restore(footnote: Footnote, folder: Path, tmp_path: Path) -> None:
+    footnote("ingest", folder)
+    before = footnote("docs", "list", "--json").json
+    file = tmp_path / "saved.tar"
+    assert footnote("backup", file, "--json").json["originals"] == 2
+    refused = footnote("restore", file, "--json")
+    assert (refused.status, refused.json["error"]["code"]) == (1, "invalid_input")
+    footnote("docs", "rm", *[one["id"] for one in before["documents"]])
+    assert footnote("restore", file, "--force").status == 0
+    assert footnote("docs", "list", "--json").json == before
+    assert footnote("search", "bicycle shed", "-k", 1, "--json").json["hits"][0]["document_name"] == "below/bikes.txt"
+
+
+def test_rebuild_makes_the_indexes_again(footnote: Footnote, folder: Path, store: Path) -> None:
+    import shutil
+
+    footnote("ingest", folder)
+    shutil.rmtree(store / "index")
+    run = footnote("rebuild", "--json")
+    assert (run.status, run.json["documents"], run.json["chunks"]) == (0, 2, 2)
+    assert footnote("search", "bicycle shed", "-k", 1, "--json").json["hits"][0]["document_name"] == "below/bikes.txt"
+
+
+def test_rebuild_with_embed_takes_up_other_settings(
+    footnote: Footnote, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    footnote("ingest", folder)
+    monkeypatch.setenv("FOOTNOTE_CHUNKING__MAX_TOKENS", "180")
+    assert footnote("search", "bicycle shed", "--json").json["error"]["code"] == "index_mismatch"
+    assert footnote("rebuild", "--embed", "--json").json["embedded"] is True
+    assert footnote("search", "bicycle shed", "--json").status == 0
+
+
+def test_doctor_says_what_is_wrong(footnote: Footnote, folder: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTNOTE_GENERATION__BACKEND", "extractive")
+    footnote("ingest", folder)
+    checks = {one["name"]: one["status"] for one in footnote("doctor", "--json").json["checks"]}
+    assert checks["catalog"] == checks["originals"] == checks["indexes"] == checks["language model"] == "ok"
+    next(path for path in (store / "originals").rglob("*") if path.is_file()).unlink()
+    run = footnote("doctor", "--json")
+    assert run.status == 1
+    assert {one["name"]: one["status"] for one in run.json["checks"]}["originals"] == "fail"
+    assert "originals" in footnote("doctor").out
+
+
+def test_models_are_listed(footnote: Footnote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTNOTE_MODEL_DIR", str(tmp_path / "no-models"))
+    run = footnote("models", "list", "--json")
+    assert run.status == 0
+    listed = {one["name"]: one for one in run.json["models"]}
+    assert listed["all-MiniLM-L6-v2"]["kind"] == "embedding"
+    assert all(one["installed"] is None for one in listed.values())
+    assert "not fetched" in footnote("models", "list").out

@@ -1,0 +1,70 @@
+"""Short ways to bring documents into a catalog and its indexes: with the real steps, without the fenced reader."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from conftest import WordHashEmbedder
+
+from ingest.pipeline import accept_file, commit_document, publish_prepared
+from ingest.runtime import Runtime
+from rag.catalog import Accepted, Catalog
+from rag.settings import Chunking
+from rag.types import Document, Page
+
+
+class CountingEmbedder(WordHashEmbedder):
+    """The word-hash embedder, remembering every text that it turned into a vector."""
+
+    def __init__(self, model: str = WordHashEmbedder.model, dimension: int = WordHashEmbedder.dimension) -> None:
+        self.model, self.dimension = model, dimension
+        self.embedded: list[str] = []
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        self.embedded += texts
+        return super().embed_texts(texts)
+
+
+def hand_in(
+    catalog: Catalog, text: str, name: str = "notes.md", source: str | None = None, collection: str = "default"
+) -> Accepted:
+    """The text handed in as a file; `source` is its name where none is given."""
+    return accept_file(
+        catalog, io.BytesIO(text.encode()), name=name, source=source or name, collection=collection, modified_ns=1
+    )
+
+
+def commit(catalog: Catalog, document_id: str, text: str, pages: tuple[Page, ...] = (), title: str = "") -> bool:
+    """Claim a queued document, chunk, embed and store it: it waits to be indexed then."""
+    record = catalog.claim(document_id)
+    assert record is not None
+    document = Document(document_id, record.name, "text/markdown", text, pages, title)
+    return commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking())
+
+
+def ingest(
+    runtime: Runtime,
+    text: str,
+    name: str = "notes.md",
+    source: str | None = None,
+    collection: str = "default",
+    pages: tuple[Page, ...] = (),
+) -> str:
+    """The text as a document that is ready; its id."""
+    record = hand_in(runtime.catalog, text, name, source, collection).record
+    assert commit(runtime.catalog, record.id, text, pages)
+    assert publish_prepared(runtime.catalog, runtime.index) == [record.id]
+    return record.id
+
+
+def many_paragraphs(count: int, word: str = "item") -> str:
+    """Paragraphs of 150 words, each a chunk of its own."""
+    return "\n\n".join(f"{word}{number} " + " ".join(f"w{number}x{i}" for i in range(150)) + "." for number in range(count))
+
+
+def handbook() -> Path:
+    """The PDF of the sample suite."""
+    return Path(__file__).parents[1] / "data" / "sample" / "documents" / "handbook.pdf"

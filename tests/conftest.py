@@ -1,0 +1,170 @@
+"""Builders that the tests share: an embedder that can rank without weights, a generator that says what it is told."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from ingest.runtime import Runtime
+from rag.settings import Settings, load_settings
+from rag.types import Draft, Embedder, Generator, Message, Token
+
+if TYPE_CHECKING:
+    from serving import Served
+
+SHARED = Path(os.environ.get("FOOTNOTE_SHARED_DIR", Path(__file__).parents[2] / "shared"))
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+class WordHashEmbedder:
+    """A bag of hashed words: texts that share words are near. Reads 256 tokens, one a word."""
+
+    model = "word-hash@1"
+    dimension = 256
+    max_tokens = 256
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            for word in _WORD.findall(text.lower()):
+                digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
+                row[int.from_bytes(digest, "little") % self.dimension] += 1.0
+            row += 1e-3
+            row /= np.linalg.norm(row)
+        return vectors
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(_WORD.findall(text)) + 2 for text in texts]
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        return [match.span() for match in _WORD.finditer(text)]
+
+
+@dataclass
+class ScriptedGenerator:
+    """Says `reply` (or what `reply` makes of the prompt), a word at a time; remembers the prompts it was given."""
+
+    reply: str | Callable[[Sequence[Message]], str] = "Not in the documents."
+    model: str = "scripted/1"
+    context_tokens: int = 4096
+    prompts: list[tuple[Message, ...]] = field(default_factory=list)
+    closed: int = 0
+
+    async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
+        return sum(len(_WORD.findall(message.content)) + 4 for message in messages), True
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+        self.prompts.append(tuple(messages))
+        text = self.reply(messages) if callable(self.reply) else self.reply
+        try:
+            for piece in re.findall(r"\s*\S+", text):
+                yield Token(piece)
+            tokens, _ = await self.count_tokens(messages)
+            yield Draft(text, self.model, tokens, len(text.split()), "stop", 1.0)
+        finally:
+            self.closed += 1
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's own settings do not reach the tests; the cache of weights does."""
+    for name in list(os.environ):
+        if name.startswith("FOOTNOTE_") and name != "FOOTNOTE_MODEL_DIR":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Default settings over an own data directory."""
+    return load_settings({}, data_dir=tmp_path / "store")
+
+
+@pytest.fixture
+def embedder() -> WordHashEmbedder:
+    return WordHashEmbedder()
+
+
+@pytest.fixture
+def generator() -> ScriptedGenerator:
+    return ScriptedGenerator()
+
+
+@pytest.fixture
+def runtime(settings: Settings, embedder: WordHashEmbedder, generator: ScriptedGenerator) -> Iterator[Runtime]:
+    """Everything open, with the two stand-ins; nothing works in the background."""
+    with Runtime(settings, "test", embedder=embedder, generator=generator, work=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def shared_dir() -> Path:
+    """The folder of larger suites; skips where it is absent."""
+    if not (SHARED / "eval").is_dir():
+        pytest.skip(f"the larger suites are not at {SHARED}; name their folder with FOOTNOTE_SHARED_DIR")
+    return SHARED
+
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+
+
+@pytest.fixture
+def sample_dir() -> Path:
+    """The sample suite that ships with the project."""
+    return SAMPLE
+
+
+@pytest.fixture
+def serve(settings: Settings, embedder: Embedder, generator: Generator) -> Iterator[Callable[..., Served]]:
+    """Opens the application with settings, a generator or a worker of the test's own; closes it at the end."""
+    from contextlib import ExitStack
+
+    from serving import BASE_URL, Served, build_app, wait_until_open
+    from starlette.testclient import TestClient
+
+    with ExitStack() as stack:
+
+        def open_app(
+            own_settings: Settings | None = None, own_generator: Generator | None = None, work: bool = False
+        ) -> Served:
+            used = own_settings or settings
+            app = build_app(used, embedder, own_generator or generator, work)
+            client = stack.enter_context(TestClient(app, base_url=BASE_URL, raise_server_exceptions=False))
+            wait_until_open(app)
+            return Served(app, client, used)
+
+        yield open_app
+
+
+@pytest.fixture
+def served(serve: Callable[..., Served]) -> Served:
+    """The application with default settings."""
+    return serve()
+
+
+@pytest.fixture
+def pdf() -> Callable[..., bytes]:
+    """Builds a PDF of one text a page."""
+    from io import BytesIO
+
+    from reportlab.pdfgen.canvas import Canvas
+
+    def build(*pages: str) -> bytes:
+        target = BytesIO()
+        canvas = Canvas(target, invariant=1)
+        for page in pages:
+            for line, words in enumerate(page.split("\n")):
+                canvas.drawString(72, 720 - 16 * line, words)
+            canvas.showPage()
+        canvas.save()
+        return target.getvalue()
+
+    return build

@@ -1,0 +1,247 @@
+"""The fence around a reader: limits, what it leaves behind, and a result that is checked before it is believed."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.parse import fence, parse_file, wire
+from ingest.parse.build import clean_text, clean_verbatim
+from rag.errors import NotFound, ParseError
+from rag.settings import Parsing
+from rag.types import Document, Heading, Page, Table, WordBox, WordBoxes
+
+unix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe, which only Unix has")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and prctl, which only Linux has")
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def children() -> list[str]:
+    """Process numbers of this process's children, zombies included."""
+    found: list[str] = []
+    for task in Path("/proc/self/task").iterdir():
+        found += (task / "children").read_text().split()
+    return found
+
+
+def read(path: Path, limits: Parsing | None = None) -> Document:
+    return parse_file(path, document_id="x", name=path.name, limits=limits or Parsing(timeout_s=60))
+
+
+@unix
+def test_reader_that_hangs_is_stopped_and_leaves_nothing(tmp_path: Path, own_temporary_folder: Path) -> None:
+    pipe = tmp_path / "hangs.txt"
+    os.mkfifo(pipe)  # opening it for reading waits for a writer that never comes
+    with pytest.raises(ParseError, match=r"hangs\.txt: reading it took longer than 1 s") as caught:
+        read(pipe, Parsing(timeout_s=1))
+    assert caught.value.code == "timeout"
+    assert list(own_temporary_folder.iterdir()) == []
+    if sys.platform == "linux":
+        assert children() == []
+
+
+@linux
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "large.txt"
+    path.write_bytes(b"word " * 20_000_000)
+    with pytest.raises(ParseError, match="256 MiB of memory") as caught:
+        read(path, Parsing(memory_mb=256, timeout_s=60))
+    assert caught.value.code == "out_of_memory"
+    assert children() == []
+
+
+def test_text_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("word " * 300_000)
+    with pytest.raises(ParseError, match="MAX_OUTPUT_MB") as caught:
+        read(path, Parsing(max_output_mb=1))
+    assert caught.value.code == "too_large"
+
+
+def test_nothing_is_left_behind_by_good_and_bad_files(tmp_path: Path, own_temporary_folder: Path) -> None:
+    (tmp_path / "good.txt").write_text("Good words.")
+    (tmp_path / "bad.pdf").write_bytes(b"%PDF-1.7\n")
+    assert read(tmp_path / "good.txt").text == "Good words."
+    with pytest.raises(ParseError):
+        read(tmp_path / "bad.pdf")
+    assert list(own_temporary_folder.iterdir()) == []
+
+
+@unix
+def test_folder_of_a_killed_process_is_removed_by_the_next(tmp_path: Path, own_temporary_folder: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, fresh = (own_temporary_folder / f"footnote-parse-{ended.pid}-{name}" for name in ("left", "fresh"))
+    left.mkdir()
+    fresh.mkdir()
+    os.utime(left, (0, 0))
+    (tmp_path / "a.txt").write_text("words")
+    read(tmp_path / "a.txt")
+    assert [folder.name for folder in own_temporary_folder.iterdir()] == [fresh.name]
+
+
+def test_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ParseError, match=r"gone\.txt: it could not be opened"):
+        read(tmp_path / "gone.txt")
+
+
+def test_relative_path_is_taken_from_the_callers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here.txt").write_text("Found.")
+    monkeypatch.chdir(tmp_path)
+    assert read(Path("here.txt")).text == "Found."
+
+
+def test_secrets_do_not_enter_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FOOTNOTE_GENERATION__API_KEY", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "hunter2")
+    environment = fence._environment(tmp_path)
+    assert "hunter2" not in environment.values()
+    assert environment["HOME"] == environment["TMPDIR"] == str(tmp_path)
+
+
+def test_several_threads_read_at_once(tmp_path: Path) -> None:
+    texts: dict[int, str] = {}
+
+    def one(number: int) -> None:
+        path = tmp_path / f"{number}.txt"
+        path.write_text(f"File number {number}.")
+        texts[number] = read(path).text
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert texts == {number: f"File number {number}." for number in range(4)}
+
+
+@linux
+def test_child_dies_with_its_parent(tmp_path: Path) -> None:
+    pipe = tmp_path / "waits.txt"
+    os.mkfifo(pipe)
+    script = (
+        "import sys; from pathlib import Path; from ingest.parse import parse_file; from rag.settings import Parsing; "
+        "parse_file(Path(sys.argv[1]), document_id='x', name='x', limits=Parsing())"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(pipe)],
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    writer = os.open(pipe, os.O_WRONLY)  # returns once the child has opened the other end
+    try:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        poller = select.poll()
+        poller.register(writer, select.POLLERR)
+        assert poller.poll(20_000), "the child still holds the pipe open"
+    finally:
+        os.close(writer)
+
+
+DOCUMENT = Document(
+    id="x",
+    name="n",
+    media_type="text/plain",
+    text="One two.\nDrei wörter.",
+    pages=(
+        Page(1, 0, 9, 100.0, 200.0, WordBoxes.pack([WordBox(0, 3, 1, 2, 3, 4), WordBox(4, 8, 5, 6, 7, 8)])),
+        Page(2, 9, 21, 100.0, 200.0),
+    ),
+    title="t",
+    metadata={"author": "a"},
+    headings=(Heading(1, "One", 0, 3),),
+    tables=(Table(9, 21, "Drei"),),
+)
+
+
+def test_result_comes_back_whole() -> None:
+    assert wire.decode_document(wire.encode_document(DOCUMENT), document_id="x", name="n") == DOCUMENT
+
+
+def test_failures_come_back_as_themselves() -> None:
+    with pytest.raises(ParseError, match="locked") as caught:
+        wire.decode_document(wire.encode_error("encrypted", "locked"), document_id="x", name="n")
+    assert caught.value.code == "encrypted"
+    with pytest.raises(NotFound):
+        wire.decode_picture(wire.encode_error("not_found", "no page 9"), name="n")
+    with pytest.raises(ParseError) as unknown:
+        wire.decode_document(wire.encode_error("made_up", "?"), document_id="x", name="n")
+    assert unknown.value.code == "internal"
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_become_a_document_or_a_parse_error(data: bytes) -> None:
+    for begin in (b"", b"FND1", b"FND1\x02\x00\x00\x00{}", b"FNE1", b"FNP1"):
+        with pytest.raises((ParseError, NotFound)):
+            wire.decode_document(begin + data, document_id="x", name="n")
+
+
+@given(st.integers(8, 400), st.integers(0, 255))
+def test_damaged_result_is_refused_or_still_holds_together(place: int, value: int) -> None:
+    data = bytearray(wire.encode_document(DOCUMENT))
+    data[place % len(data)] = value
+    try:
+        document = wire.decode_document(bytes(data), document_id="x", name="n")
+    except (ParseError, NotFound):
+        return
+    wire.check_places(document)
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        (Page(1, 0, 9), Page(2, 10, 21)),
+        (Page(1, 0, 9), Page(2, 8, 21)),
+        (Page(1, 0, 20),),
+        (Page(0, 0, 21),),
+        (Page(1, 0, 21, 10, 10, WordBoxes.pack([WordBox(20, 25, 0, 0, 1, 1)])),),
+        (Page(1, 0, 21, 10, 10, WordBoxes.pack([WordBox(5, 6, 0, 0, 1, 1), WordBox(1, 2, 0, 0, 1, 1)])),),
+    ],
+)
+def test_pages_that_do_not_tile_the_text_are_refused(pages: tuple[Page, ...]) -> None:
+    broken = Document(id="x", name="n", media_type="text/plain", text=DOCUMENT.text, pages=pages)
+    with pytest.raises(ParseError) as caught:
+        wire.decode_document(wire.encode_document(broken), document_id="x", name="n")
+    assert caught.value.code == "internal"
+
+
+ANY_TEXT = st.text(alphabet=st.characters(codec=None, categories=("L", "N", "P", "Z", "C")))
+
+
+@given(ANY_TEXT)
+def test_clean_text_holds_nothing_that_nobody_sees(text: str) -> None:
+    cleaned = clean_text(text)
+    cleaned.encode("utf-8")
+    assert all(character in "\n\t" or not (character < " " or "\x7f" <= character < "\xa0") for character in cleaned)
+    assert not set(cleaned) & set("\u00ad\u200b\ufeff\u202e\ufffe")
+    assert clean_text(cleaned) == cleaned
+
+
+@given(ANY_TEXT)
+def test_verbatim_text_keeps_every_place(text: str) -> None:
+    cleaned = clean_verbatim(text)
+    cleaned.encode("utf-8")
+    assert len(cleaned) == len(text.removeprefix("\ufeff").replace("\r\n", "\n"))
+    assert all(character in "\n\t" or not (character < " " or "\x7f" <= character < "\xa0") for character in cleaned)
+
+
+def test_ligatures_are_spelt_out_and_accents_composed() -> None:
+    assert clean_text("e\ufb03cient so\u00adlution, an\u0303o\x00") == "efficient solution, año"

@@ -1,0 +1,317 @@
+"""Every other format through the fence, on tiny files that the tests write themselves."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import zipfile
+from email.message import EmailMessage
+from pathlib import Path
+
+import docx
+import openpyxl
+import pptx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.parse import parse_file
+from ingest.parse.child import Limits, read_document
+from ingest.parse.wire import check_places
+from rag.errors import ParseError
+from rag.settings import Parsing
+from rag.types import Document
+
+
+def read(path: Path) -> Document:
+    document = parse_file(path, document_id="x", name=path.name, limits=Parsing(timeout_s=60))
+    check_places(document)
+    for heading in document.headings:
+        assert document.text[heading.start : heading.end]
+    return document
+
+
+def put(path: Path, data: str | bytes) -> Path:
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def headings(document: Document) -> list[tuple[int, str]]:
+    return [(heading.level, heading.text) for heading in document.headings]
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ParseError) as caught:
+        read(path)
+    assert caught.value.message.startswith(path.name)
+    return caught.value.code
+
+
+def test_markdown_keeps_its_own_characters(tmp_path: Path) -> None:
+    source = (
+        "# Leave *policy*\r\n\r\nTen days  carry over.\n\n```\n# no heading\n```\n\nSick leave\n----------\n\n"
+        "| a | b |\n|---|---|\n| 1 | 2 |\n"
+    )
+    document = read(put(tmp_path / "a.md", "\ufeff" + source))
+    assert document.text == source.replace("\r\n", "\n")
+    assert headings(document) == [(1, "Leave *policy*"), (2, "Sick leave")]
+    assert document.text[document.headings[1].start : document.headings[1].end] == "Sick leave"
+    (table,) = document.tables
+    assert table.header == "a | b"
+    assert document.text[table.start : table.end] == "| a | b |\n|---|---|\n| 1 | 2 |"
+    assert document.pages == ()
+    assert document.title == "Leave *policy*"
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("Grüße".encode("utf-16"), "Grüße"),
+        (
+            "Le café ferme à 18h. Señor Muñoz habite à Orléans.".encode("latin-1"),
+            "Le café ferme à 18h. Señor Muñoz habite à Orléans.",
+        ),
+        (b"Total 512 euros.\0\0 Due 3 May.", "Total 512 euros.   Due 3 May."),
+        (b"one\r\ntwo\rthree\n", "one\ntwo\nthree\n"),
+        ("Größe bleibt, \xff aber".encode() + b"\xff auch damit.", "Größe bleibt, ÿ aber\ufffd auch damit."),
+    ],
+)
+def test_plain_text_in_any_encoding(tmp_path: Path, data: bytes, text: str) -> None:
+    assert read(put(tmp_path / "a.txt", data)).text == text
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.text(min_size=1).filter(lambda text: text.strip()))
+def test_any_text_becomes_a_sound_document(tmp_path: Path, text: str) -> None:
+    path = put(tmp_path / "a.md", text.encode("utf-8", "surrogatepass"))
+    try:
+        document = read_document(path, "a.md", Limits(1 << 30, 1 << 20, 100))
+    except ParseError as error:
+        code = error.code
+    else:
+        check_places(document)
+        code = ""
+    assert code in ("", "empty", "no_text", "unsupported_type")  # some texts are nothing but control characters
+
+
+def test_word_file(tmp_path: Path) -> None:
+    source = docx.Document()
+    source.core_properties.title = "Travel rules"
+    source.add_heading("Flights", 1)
+    source.add_paragraph("Economy class is booked for flights under six hours.")
+    source.add_heading("Exceptions", 2)
+    source.add_paragraph("Medical reasons", style="List Bullet")
+    table = source.add_table(rows=2, cols=2)
+    for cell, words in zip(table._cells, ("City", "Cap", "Paris", "180 euros"), strict=True):
+        cell.text = words
+    source.save(str(tmp_path / "a.docx"))
+    document = read(tmp_path / "a.docx")
+    assert document.title == "Travel rules"
+    assert headings(document) == [(1, "Flights"), (2, "Exceptions")]
+    assert "Economy class is booked for flights under six hours.\n\n" in document.text
+    assert "- Medical reasons" in document.text
+    assert [(one.header, document.text[one.start : one.end]) for one in document.tables] == [
+        ("City | Cap", "City | Cap\nParis | 180 euros")
+    ]
+    (tmp_path / "a.docx").rename(tmp_path / "wrong-name.pdf")
+    assert read(tmp_path / "wrong-name.pdf").media_type.endswith("wordprocessingml.document")
+
+
+def test_slides_are_pages(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    for number in (1, 2):
+        slide = show.slides.add_slide(show.slide_layouts[1])
+        slide.shapes.title.text = f"Topic {number}"
+        slide.placeholders[1].text = f"Point of slide {number}"
+        slide.notes_slide.notes_text_frame.text = f"Say it {number}"
+    show.save(str(tmp_path / "a.pptx"))
+    document = read(tmp_path / "a.pptx")
+    assert headings(document) == [(1, "Topic 1"), (1, "Topic 2")]
+    second = document.pages[1]
+    assert document.text[second.start : second.end] == "Topic 2\n\nPoint of slide 2\n\nNotes: Say it 2"
+    assert (second.number, second.width, second.height, len(second.boxes)) == (2, 0.0, 0.0, 0)
+
+
+def test_sheets_are_pages(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "Costs"
+    for row in (
+        ["City", "Cap", "Since", "Share"],
+        ["Paris", 180, datetime.date(2024, 5, 1), 0.25],
+        ["Rome", 149.5, None, None],
+    ):
+        sheet.append(row)
+    sheet["D2"].number_format = "0%"
+    book.create_sheet("Notes").append(["Only a remark"])
+    book.save(tmp_path / "a.xlsx")
+    document = read(tmp_path / "a.xlsx")
+    (table,) = document.tables
+    assert document.text[table.start : table.end] == (
+        "City | Cap | Since | Share\nParis | 180 | 2024-05-01 | 25%\nRome | 149.5"
+    )
+    assert table.header == "City | Cap | Since | Share"
+    assert [document.text[page.start : page.end].split("\n")[0] for page in document.pages] == ["Costs", "Notes"]
+
+
+def test_workbook_without_cells_has_no_text(tmp_path: Path) -> None:
+    openpyxl.Workbook().save(tmp_path / "a.xlsx")
+    assert refusal(tmp_path / "a.xlsx") == "no_text"
+
+
+def test_html_without_scripts_and_hidden_words(tmp_path: Path) -> None:
+    page = """<html><head><title>Refunds</title><style>p{}</style><script>var secret = 1</script></head><body>
+    <h1>Refund  policy</h1><p>Refunds take <b>5</b> days.<br>Ask early.</p><p style="display: none">invisible</p>
+    <div hidden>gone</div><ul><li>one</li><li>two</li></ul><ol><li>first</li></ol>
+    <table><tr><th>Item</th><th>Fee</th></tr><tr><td>Desk</td><td>10</td></tr></table>
+    <pre>a  b\n c</pre></body></html>"""
+    document = read(put(tmp_path / "a.html", page))
+    assert document.text == (
+        "Refund policy\n\nRefunds take 5 days.\nAsk early.\n\n- one\n- two\n\n1. first\n\n"
+        "Item | Fee\nDesk | 10\n\na  b\n c"
+    )
+    assert document.title == "Refunds"
+    assert headings(document) == [(1, "Refund policy")]
+    assert [table.header for table in document.tables] == ["Item | Fee"]
+
+
+def test_html_nested_without_end_keeps_its_words(tmp_path: Path) -> None:
+    assert read(put(tmp_path / "a.html", "<div>" * 20_000 + "deep" + "</div>" * 20_000)).text == "deep"
+
+
+def test_csv(tmp_path: Path) -> None:
+    document = read(put(tmp_path / "a.csv", 'name;amount\n"Smith; John";10\n=SUM(1);20\n'))
+    assert document.text == "name | amount\nSmith; John | 10\n=SUM(1) | 20"
+    assert [table.header for table in document.tables] == ["name | amount"]
+
+
+def test_json_becomes_lines(tmp_path: Path) -> None:
+    data = [{"name": "Desk", "price": {"net": 10, "tags": ["new", "oak"]}}, {"name": "Chair", "sold": True}]
+    document = read(put(tmp_path / "a.json", json.dumps(data)))
+    assert document.text == "name: Desk\nprice.net: 10\nprice.tags: new, oak\n\nname: Chair\nsold: true"
+    lines = "\n".join(json.dumps(one) for one in data)
+    assert read(put(tmp_path / "a.jsonl", lines)).text == document.text
+
+
+def test_json_nested_without_end_is_refused(tmp_path: Path) -> None:
+    assert refusal(put(tmp_path / "deep.json", "[" * 50_000 + "]" * 50_000)) == "corrupt"
+
+
+def test_notebook(tmp_path: Path) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# Sales\n", "by year"]},
+        {"cell_type": "code", "source": "print(7)", "outputs": [{"text": ["7\n"]}]},
+    ]
+    document = read(put(tmp_path / "a.ipynb", json.dumps({"cells": cells, "nbformat": 4})))
+    assert document.text == "# Sales\nby year\n\nprint(7)\n\n7"
+    assert headings(document) == [(1, "Sales")]
+
+
+def test_mail(tmp_path: Path) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = (
+        "Ann <ann@example.org>",
+        "bob@example.org",
+        "Größe der Lieferung",
+    )
+    message.set_content("Hello Bob,\n\nthe pallets arrive on Monday.\n")
+    message.add_alternative("<p>the same in HTML</p>", subtype="html")
+    message.add_attachment(b"x", maintype="application", subtype="pdf", filename="invoice.pdf")
+    document = read(put(tmp_path / "a.eml", message.as_bytes()))
+    assert document.text == (
+        "From: Ann <ann@example.org>\nTo: bob@example.org\nSubject: Größe der Lieferung\n\n"
+        "Hello Bob,\n\nthe pallets arrive on Monday.\n\nAttachments: invoice.pdf"
+    )
+    assert document.title == "Größe der Lieferung"
+
+
+def test_book_is_read_in_the_order_of_its_spine(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.epub", "w") as book:
+        book.writestr("mimetype", "application/epub+zip")
+        book.writestr("META-INF/container.xml", '<container><rootfile full-path="OPS/p.opf"/></container>')
+        book.writestr(
+            "OPS/p.opf",
+            '<package xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>The Heron</dc:title>'
+            '<item id="b" href="b%20c.xhtml"/><item id="a" href="a.xhtml"/><itemref idref="a"/>'
+            '<itemref idref="b"/></package>',
+        )
+        book.writestr("OPS/b c.xhtml", "<html><body><h1>Two</h1><p>End.</p></body></html>")
+        book.writestr(
+            "OPS/a.xhtml", '<?xml version="1.0" encoding="utf-8"?><html><body><h1>One</h1><p>Begin.</p></body></html>'
+        )
+    document = read(tmp_path / "a.epub")
+    assert document.text == "One\n\nBegin.\n\nTwo\n\nEnd."
+    assert document.title == "The Heron"
+    assert headings(document) == [(1, "One"), (1, "Two")]
+
+
+def test_opendocument_text(tmp_path: Path) -> None:
+    urn = "urn:oasis:names:tc:opendocument:xmlns"
+    names = f'xmlns:office="{urn}:office:1.0" xmlns:text="{urn}:text:1.0"'
+    body = '<text:h text:outline-level="2">Scope</text:h><text:p>All<text:s/>staff.</text:p>'
+    with zipfile.ZipFile(tmp_path / "a.odt", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+        archive.writestr(
+            "content.xml",
+            f"<office:document-content {names}><office:body><office:text>{body}</office:text></office:body>"
+            "</office:document-content>",
+        )
+    document = read(tmp_path / "a.odt")
+    assert document.text == "Scope\n\nAll staff."
+    assert headings(document) == [(2, "Scope")]
+
+
+WORD = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+
+
+def write_docx(path: Path, body: str, before: str = "", parts: dict[str, bytes] | None = None) -> Path:
+    base = "http://schemas.openxmlformats.org"
+    main = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+    types = (
+        f'<Types xmlns="{base}/package/2006/content-types"><Default Extension="rels" '
+        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/word/document.xml" ContentType="{main}"/></Types>'
+    )
+    relations = (
+        f'<Relationships xmlns="{base}/package/2006/relationships"><Relationship Id="r1" '
+        f'Type="{base}/officeDocument/2006/relationships/officeDocument" Target="word/document.xml"/></Relationships>'
+    )
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", types)
+        archive.writestr("_rels/.rels", relations)
+        archive.writestr("word/document.xml", f"{before}<w:document {WORD}><w:body>{body}</w:body></w:document>")
+        for name, data in (parts or {}).items():
+            archive.writestr(name, data)
+    return path
+
+
+def paragraph(text: str) -> str:
+    return f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def test_entities_are_not_followed(tmp_path: Path) -> None:
+    secret = put(tmp_path / "secret", "heron")
+    before = f'<!DOCTYPE d [<!ENTITY x SYSTEM "{secret.as_uri()}">]>'
+    assert refusal(write_docx(tmp_path / "a.docx", paragraph("&x;"), before)) == "corrupt"
+    xml = f'<?xml version="1.0"?>{before}<d>&x;</d>'
+    assert refusal(put(tmp_path / "a.xml", xml)) == "corrupt"
+
+
+def test_what_unpacks_beyond_memory_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    bomb = write_docx(tmp_path / "bomb.docx", paragraph("A" * (150 << 20)))
+    assert bomb.stat().st_size < 1 << 20
+    assert refusal(bomb) == "too_large"
+
+
+def test_part_that_climbs_out_of_the_container_is_not_written(tmp_path: Path) -> None:
+    path = write_docx(tmp_path / "a.docx", paragraph("Inside."), parts={"../../escaped.txt": b"x"})
+    assert read(path).text == "Inside."
+    assert not list(tmp_path.parent.rglob("escaped.txt"))
+
+
+def test_nested_without_end_and_cut_short_is_refused(tmp_path: Path) -> None:
+    nested = "<w:sdt><w:sdtContent>" * 5_000 + paragraph("deep") + "</w:sdtContent></w:sdt>" * 5_000
+    assert refusal(write_docx(tmp_path / "deep.docx", nested)) == "corrupt"
+    whole = write_docx(tmp_path / "whole.docx", paragraph("words")).read_bytes()
+    assert refusal(put(tmp_path / "cut.docx", whole[: len(whole) // 2])) == "corrupt"

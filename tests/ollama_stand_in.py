@@ -1,0 +1,246 @@
+"""A server that answers as Ollama's API documentation says, for machines without Ollama.
+
+It keeps to what its real client and ours can see: `/api/version`, `/api/tags`, `/api/show` and `/api/chat`, streamed or
+whole, with Ollama's errors, its silent cut at `num_ctx`, a model that is loaded first, and a connection that breaks.
+The words come from a llama.cpp server where one is given, else from `WORDS`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+WORDS = ("Ten", " unused", " days", " carry", " over", " [1].")
+CREATED = "2026-11-22T10:00:00.000000Z"
+NANOSECONDS = 1_000_000_000
+
+
+class ConnectionBroken(Exception):
+    """Raised to make uvicorn drop the connection in the middle of a body."""
+
+
+@dataclass
+class OllamaStandIn:
+    """Use as a context manager; `url` is its address. What arrives at `/api/chat` is kept in `chats`.
+
+    `models` maps a name to its trained context length. `busy` first chats are answered 503, `break_after` breaks the
+    connection after that many pieces, `fail_after` sends an error line instead; `endless` never stops by itself.
+    """
+
+    models: dict[str, int] = field(default_factory=lambda: {"tiny:latest": 8192})
+    upstream: tuple[str, str] | None = None  # address with /v1 and key of a llama.cpp server
+    embedding_models: tuple[str, ...] = ()
+    busy: int = 0
+    break_after: int | None = None
+    fail_after: int | None = None
+    endless: bool = False
+    chats: list[dict[str, Any]] = field(default_factory=list)
+    loaded: set[str] = field(default_factory=set)
+    disconnected: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()  # connections queue from here on, so nobody waits for the thread to be ready
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        app = Starlette(
+            routes=[
+                Route("/", lambda _: PlainTextResponse("Ollama is running")),
+                Route("/api/version", lambda _: JSONResponse({"version": "0.12.0"})),
+                Route("/api/tags", self._tags),
+                Route("/api/show", self._show, methods=["POST"]),
+                Route("/api/chat", self._chat, methods=["POST"]),
+            ]
+        )
+        config = uvicorn.Config(app, log_level=100, lifespan="off", timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    async def _tags(self, _: Request) -> Response:
+        return JSONResponse({"models": [self._listed(name) for name in self.models]})
+
+    def _listed(self, name: str) -> dict[str, Any]:
+        details = {
+            "parent_model": "",
+            "format": "gguf",
+            "family": "llama",
+            "families": ["llama"],
+            "parameter_size": "134.52M",
+            "quantization_level": "Q4_1",
+        }
+        return {
+            "name": name,
+            "model": name,
+            "modified_at": CREATED,
+            "size": 98_362_432,
+            "digest": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            "details": details,
+        }
+
+    async def _show(self, request: Request) -> Response:
+        asked = await _json_of(request)
+        name = self._named(asked)
+        if isinstance(name, Response):
+            return name
+        return JSONResponse(
+            {
+                "modelfile": "# Modelfile",
+                "parameters": "",
+                "template": "{{ .Prompt }}",
+                "details": self._listed(name)["details"],
+                "model_info": {"general.architecture": "llama", "llama.context_length": self.models[name]},
+                "capabilities": ["embedding"] if name in self.embedding_models else ["completion"],
+                "modified_at": CREATED,
+            }
+        )
+
+    def _named(self, asked: dict[str, Any] | None) -> str | Response:
+        if asked is None:
+            return JSONResponse({"error": "invalid character in request body"}, 400)
+        name = asked.get("model")
+        if not name:
+            return JSONResponse({"error": "model is required"}, 400)
+        for known in (name, f"{name}:latest"):
+            if known in self.models:
+                return known
+        return JSONResponse({"error": f"model '{name}' not found"}, 404)
+
+    async def _chat(self, request: Request) -> Response:
+        asked = await _json_of(request)
+        name = self._named(asked)
+        if isinstance(name, Response) or asked is None:
+            return name if isinstance(name, Response) else JSONResponse({"error": "missing request body"}, 400)
+        self.chats.append(asked)
+        if self.busy:
+            self.busy -= 1
+            return JSONResponse({"error": "server busy, please try again.  maximum pending requests exceeded"}, 503)
+        if not asked.get("messages"):
+            self.loaded.add(name)
+            return JSONResponse(self._line(name, "") | {"done": True, "done_reason": "load"})
+        lines = self._lines(request, name, asked)
+        if asked.get("stream", True):
+            body = (json.dumps(line) + "\n" async for line in lines)
+            return StreamingResponse(body, media_type="application/x-ndjson")
+        pieces = [line async for line in lines]
+        text = "".join(piece["message"]["content"] for piece in pieces)
+        return JSONResponse(pieces[-1] | {"message": {"role": "assistant", "content": text}})
+
+    def _line(self, name: str, content: str) -> dict[str, Any]:
+        return {
+            "model": name,
+            "created_at": CREATED,
+            "message": {"role": "assistant", "content": content},
+            "done": False,
+        }
+
+    async def _lines(self, request: Request, name: str, asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        began = time.perf_counter_ns()
+        options = asked.get("options") or {}
+        num_ctx = min(int(options.get("num_ctx") or 4096), self.models[name])  # a model's own length wins, in silence
+        num_predict = int(options.get("num_predict") or -1)
+        messages, prompt_count = await self._cut(asked["messages"], num_ctx)
+        load_duration = 0 if name in self.loaded else NANOSECONDS
+        self.loaded.add(name)
+        count, reason, over = 0, "stop", False
+        try:
+            async for word in self._words(messages, options):
+                if count == self.break_after:
+                    raise ConnectionBroken
+                if count == self.fail_after:
+                    over = True
+                    yield {"error": "an error was encountered while running the model: unexpected EOF"}
+                    return
+                if count == num_predict or prompt_count + count >= num_ctx:
+                    reason = "length"
+                    break
+                count += 1
+                yield self._line(name, word)
+                if await request.is_disconnected():
+                    return
+            over = True
+        finally:
+            if not over:  # starlette cancels this generator, or the check above saw it first
+                self.disconnected.set()
+        spent = time.perf_counter_ns() - began
+        yield self._line(name, "") | {
+            "done": True,
+            "done_reason": reason,
+            "total_duration": spent + load_duration,
+            "load_duration": load_duration,
+            "prompt_eval_count": prompt_count,
+            "prompt_eval_duration": spent // 2,
+            "eval_count": count,
+            "eval_duration": spent // 2,
+        }
+
+    async def _cut(self, messages: list[dict[str, str]], num_ctx: int) -> tuple[list[dict[str, str]], int]:
+        """Drop what does not fit `num_ctx` from the front of the last message, and say nothing, as Ollama does."""
+        *earlier, last = messages
+        while (count := await self._count([*earlier, last])) > num_ctx:
+            if not last["content"]:
+                return [last], num_ctx
+            last = last | {"content": last["content"][len(last["content"]) // 4 + 1 :]}
+        return [*earlier, last], count
+
+    async def _count(self, messages: list[dict[str, str]]) -> int:
+        if self.upstream is None:
+            return sum(len(message["content"].split()) + 4 for message in messages)
+        url, key = self.upstream
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(base_url=url.removesuffix("/v1"), headers=headers, trust_env=False) as client:
+            prompt = (await client.post("/apply-template", json={"messages": messages})).json()["prompt"]
+            body = {"content": prompt, "add_special": False, "parse_special": True}
+            return len((await client.post("/tokenize", json=body)).json()["tokens"])
+
+    async def _words(self, messages: list[dict[str, str]], options: dict[str, Any]) -> AsyncIterator[str]:
+        if self.upstream is None:
+            for word in WORDS:
+                yield word
+            while self.endless:
+                yield " more"
+            return
+        url, key = self.upstream
+        body = {
+            "messages": messages,
+            "stream": True,
+            "max_tokens": options.get("num_predict", -1),
+            "temperature": options.get("temperature", 0.8),
+            "seed": options.get("seed", 0),
+            "stop": options.get("stop", []),
+        }
+        async with (
+            httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=120) as client,
+            client.stream("POST", f"{url}/chat/completions", json=body) as response,
+        ):
+            async for line in response.aiter_lines():
+                if line.startswith("data: {"):
+                    choices = json.loads(line.removeprefix("data: "))["choices"]
+                    if choices and choices[0]["delta"].get("content"):
+                        yield choices[0]["delta"]["content"]
+
+
+async def _json_of(request: Request) -> dict[str, Any] | None:
+    try:
+        body = json.loads(await request.body())
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None

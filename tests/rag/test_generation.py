@@ -1,0 +1,397 @@
+"""The embedded back end with a tiny real model, the OpenAI back end against its server, and extractive quotes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from rag.errors import ConfigurationError, DependencyError
+from rag.generation import (
+    EmbeddedGenerator,
+    ExtractiveGenerator,
+    ModelGenerator,
+    OpenAIGenerator,
+    estimate_tokens,
+    make_generator,
+)
+from rag.generation.extractive import pick_quotes, split_sentences
+from rag.llama_child import DEATHS_ALLOWED, LlamaChild
+from rag.models import TINY_LLM, fetch
+from rag.prompts import NOT_FOUND_REPLY, answer_messages
+from rag.settings import Generation, load_settings
+from rag.types import Chunk, Draft, Hit, Message, Passage, Span, Token
+
+PROMPT = (Message("system", "You are brief."), Message("user", "What is the capital of France?"))
+TALKATIVE = (Message("user", "Tell a very long story about a ship, with many chapters."),)
+
+
+async def reply(
+    generator: ModelGenerator, prompt: Sequence[Message] = PROMPT, max_tokens: int = 16
+) -> tuple[list[str], Draft]:
+    tokens: list[str] = []
+    async with aclosing(generator.stream(prompt, max_tokens)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Draft):
+                return tokens, piece
+            tokens.append(piece.text)
+    raise AssertionError("the stream ended without a Draft")
+
+
+@pytest.fixture(scope="module")
+def model_dir() -> Path:
+    folder = load_settings().resolved_model_dir()
+    try:
+        fetch(TINY_LLM, folder, None, lambda line: None)
+    except DependencyError as error:
+        pytest.skip(f"the tiny model cannot be had: {error.message}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def embedded(model_dir: Path) -> Iterator[EmbeddedGenerator]:
+    settings = Generation(backend="embedded", model=TINY_LLM, context_tokens=2048, timeout_s=120)
+    generator = make_generator(settings, model_dir)
+    assert isinstance(generator, EmbeddedGenerator)
+    yield generator
+    asyncio.run(generator.aclose())
+
+
+async def busy_slots(generator: EmbeddedGenerator) -> int:
+    address = await generator.address()
+    headers = {"Authorization": f"Bearer {address.api_key}"}
+    async with httpx.AsyncClient(trust_env=False, headers=headers, timeout=30) as client:
+        slots = (await client.get(f"{address.url}/slots")).json()
+    return sum(slot["is_processing"] for slot in slots)
+
+
+async def wait_until_idle(generator: EmbeddedGenerator) -> None:
+    async with asyncio.timeout(60):
+        while await busy_slots(generator):  # each question is a round trip to the server
+            pass
+
+
+def is_alive(process_id: int) -> bool:
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def wait_until_dead(process_id: int) -> None:
+    descriptor = os.pidfd_open(process_id)
+    try:
+        done = asyncio.Event()
+        asyncio.get_running_loop().add_reader(descriptor, done.set)
+        async with asyncio.timeout(30):
+            await done.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+
+
+# --- the embedded model ---
+
+
+@pytest.mark.model
+async def test_embedded_reply_has_tokens_and_exact_counts(embedded: EmbeddedGenerator) -> None:
+    counted, exact = await embedded.count_tokens(PROMPT)
+    tokens, draft = await reply(embedded)
+    assert "".join(tokens) == draft.text
+    assert draft.text.strip()
+    assert draft.model == embedded.model == f"embedded/{TINY_LLM}"
+    assert exact
+    assert draft.prompt_tokens == counted < estimate_tokens(PROMPT)
+    assert 0 < draft.completion_tokens <= 16
+    assert draft.finish_reason in ("stop", "length")
+
+
+@pytest.mark.model
+async def test_embedded_reply_ends_at_max_tokens_and_repeats_itself(embedded: EmbeddedGenerator) -> None:
+    _, first = await reply(embedded, TALKATIVE, 5)
+    _, second = await reply(embedded, TALKATIVE, 5)
+    assert (first.finish_reason, first.completion_tokens) == ("length", 5)
+    assert first.text == second.text
+
+
+@pytest.mark.model
+def test_embedded_server_asks_for_its_key_which_no_process_list_shows(embedded: EmbeddedGenerator) -> None:
+    address = asyncio.run(embedded.address())
+    assert httpx.get(f"{address.url}/slots", trust_env=False).status_code == 401
+    seen_by_others = subprocess.run(["ps", "-o", "args", "-p", str(address.process_id)], capture_output=True, text=True)
+    assert "rag.llama_child" in seen_by_others.stdout
+    assert address.api_key not in seen_by_others.stdout
+
+
+@pytest.mark.model
+async def test_two_replies_are_written_at_the_same_time(embedded: EmbeddedGenerator) -> None:
+    async with (
+        aclosing(embedded.stream(TALKATIVE, 400)) as first,
+        aclosing(embedded.stream(PROMPT, 400)) as second,
+    ):
+        assert isinstance(await anext(first), Token)
+        assert isinstance(await anext(second), Token)  # while the first is not at its end
+        assert isinstance(await anext(first), Token)
+
+
+@pytest.mark.model
+async def test_closing_the_stream_frees_the_slot(embedded: EmbeddedGenerator) -> None:
+    async with aclosing(embedded.stream(TALKATIVE, 1500)) as pieces:
+        await anext(pieces)
+        assert await busy_slots(embedded) == 1
+    await wait_until_idle(embedded)
+
+
+@pytest.mark.model
+async def test_cancelling_the_task_frees_the_slot(embedded: EmbeddedGenerator) -> None:
+    first = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in embedded.stream(TALKATIVE, 1500):
+            first.set()
+
+    task = asyncio.create_task(read())
+    await first.wait()
+    assert await busy_slots(embedded) == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await wait_until_idle(embedded)
+
+
+@pytest.mark.model
+async def test_killed_child_is_started_again_for_the_next_request(embedded: EmbeddedGenerator) -> None:
+    _, before = await reply(embedded)
+    killed = (await embedded.address()).process_id
+    os.kill(killed, signal.SIGKILL)
+    _, after = await reply(embedded)
+    assert after.text == before.text
+    assert (await embedded.address()).process_id != killed
+
+
+@pytest.mark.model
+async def test_child_killed_in_mid_reply_is_an_error_that_says_so(embedded: EmbeddedGenerator) -> None:
+    pieces = embedded.stream(TALKATIVE, 1500)
+    await anext(pieces)
+    os.kill((await embedded.address()).process_id, signal.SIGKILL)
+    with pytest.raises(DependencyError, match="SIGKILL while it was replying"):
+        async for _ in pieces:
+            pass
+
+
+@pytest.mark.model
+async def test_child_is_gone_after_aclose(embedded: EmbeddedGenerator) -> None:
+    process_id = (await embedded.address()).process_id
+    assert is_alive(process_id)
+    await embedded.aclose()
+    assert not is_alive(process_id)
+    await embedded.aclose()
+
+
+@pytest.mark.model
+@pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's process descriptors")
+async def test_child_is_gone_when_its_parent_is_killed(model_dir: Path) -> None:
+    program = f"""
+        import asyncio, sys
+        from pathlib import Path
+        from rag.generation import EmbeddedGenerator
+        from rag.settings import Generation
+
+        async def main():
+            generator = EmbeddedGenerator(Generation(model={TINY_LLM!r}, context_tokens=512), Path({str(model_dir)!r}))
+            print((await generator.address()).process_id, flush=True)
+            await asyncio.Event().wait()
+
+        asyncio.run(main())
+    """
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", textwrap.dedent(program), stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert parent.stdout is not None
+    child = int(await parent.stdout.readline())
+    assert is_alive(child)
+    parent.kill()
+    await parent.wait()
+    if is_alive(child):
+        await wait_until_dead(child)
+    assert not is_alive(child)
+
+
+@pytest.mark.model
+async def test_prompt_longer_than_the_context_is_refused_with_its_size(embedded: EmbeddedGenerator) -> None:
+    with pytest.raises(DependencyError, match=r"exceeds the available context size"):
+        await reply(embedded, (Message("user", "The office opens at nine. " * 800),))
+
+
+@pytest.mark.model
+async def test_time_limit_names_itself(model_dir: Path) -> None:
+    generator = EmbeddedGenerator(Generation(model=TINY_LLM, timeout_s=1), model_dir)
+    await generator.prepare()
+    try:
+        with pytest.raises(DependencyError, match=r"longer than 1 s.*FOOTNOTE_GENERATION__TIMEOUT_S"):
+            await reply(generator, TALKATIVE, 4000)
+        await wait_until_idle(generator)
+    finally:
+        await generator.aclose()
+
+
+async def test_broken_weights_are_named_and_not_tried_for_ever(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(100))
+    child = LlamaChild(broken, "broken", 512, 1, 1)
+    for _ in range(DEATHS_ALLOWED):
+        with pytest.raises(DependencyError, match=r"broken\.gguf could not be started"):
+            await child.address()
+    with pytest.raises(DependencyError, match=f"ended {DEATHS_ALLOWED} times"):
+        await child.address()
+    await child.stop()
+
+
+async def test_missing_weights_say_where_they_belong_and_how_to_get_them(tmp_path: Path) -> None:
+    generator = EmbeddedGenerator(Generation(), tmp_path)
+    with pytest.raises(DependencyError, match="footnote models pull qwen"):
+        await reply(generator)
+    report = await generator.describe()
+    assert not report.reachable
+    assert str(tmp_path) in report.detail
+
+
+async def test_own_gguf_file_is_described_with_its_hash(tmp_path: Path) -> None:
+    own = tmp_path / "own.gguf"
+    own.write_bytes(b"GGUF and more")
+    report = await EmbeddedGenerator(Generation(model=str(own)), tmp_path).describe()
+    assert report.model == "embedded/own"
+    assert hashlib.sha256(b"GGUF and more").hexdigest() in report.detail
+    own.write_bytes(b"PK\x03\x04")
+    with pytest.raises(DependencyError, match="is not a GGUF file"):
+        await reply(EmbeddedGenerator(Generation(model=str(own)), tmp_path))
+
+
+# --- any OpenAI-compatible server ---
+
+
+@pytest.mark.model
+async def test_openai_back_end_talks_to_a_llama_cpp_server(embedded: EmbeddedGenerator, tmp_path: Path) -> None:
+    address = await embedded.address()
+    settings = Generation.model_validate({"backend": "openai", "base_url": address.url, "api_key": address.api_key})
+    generator = make_generator(settings, tmp_path)
+    assert (await generator.count_tokens(PROMPT)) == (await embedded.count_tokens(PROMPT))
+    _, draft = await reply(generator)
+    assert draft.text == (await reply(embedded))[1].text
+    assert draft.model == f"openai/embedded/{TINY_LLM}"
+    report = await generator.describe()
+    assert report.reachable
+    wrong_key = OpenAIGenerator(settings.model_copy(update={"api_key": type(settings.api_key)("wrong"), "model": "m"}))
+    with pytest.raises(DependencyError, match="Set FOOTNOTE_GENERATION__API_KEY"):
+        await reply(wrong_key)
+
+
+def test_openai_back_end_needs_an_address(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="BASE_URL='' is no http address"):
+        make_generator(Generation(backend="openai"), tmp_path)
+
+
+async def test_openai_server_that_is_not_there(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+    generator = make_generator(Generation(backend="openai", base_url=url, model="m"), tmp_path)
+    with pytest.raises(DependencyError, match="does not answer") as error:
+        await reply(generator)
+    assert url in error.value.message
+    assert not (await generator.describe()).reachable
+
+
+def test_prompt_and_reply_must_fit_the_context(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="do not fit __CONTEXT_TOKENS=512"):
+        make_generator(Generation(context_tokens=512), tmp_path)
+
+
+# --- counting without a tokenizer ---
+
+
+@pytest.mark.model
+async def test_estimate_is_above_the_count_of_real_tokenizers(embedded: EmbeddedGenerator) -> None:
+    texts = [
+        "Employees may carry over up to ten unused days (see section 4.2); others expire on 31 March 2027.",
+        "| Item | Q1 | Q2 |\n|---|---|---|\n| Revenue | 1,204.55 | 998.10 |",
+        "Die Kündigungsfrist beträgt drei Monate zum Quartalsende.",
+        "def f(x):\n    return {'a': x ** 2, 'b': [1, 2, 3]}",
+        "Pharmacokinetics of acetylsalicylic acid; electroencephalographically.",
+        "🙂🙃 naïve café — “quoted”",
+    ]
+    for text in texts:
+        messages = (Message("user", text * 5),)
+        counted, exact = await embedded.count_tokens(messages)
+        assert exact
+        assert counted <= estimate_tokens(messages) <= 4 * counted + 40, text
+
+
+# --- quotes without a model ---
+
+
+def passage(number: int, text: str) -> Passage:
+    chunk = Chunk(f"c{number}", Span("d", 0, len(text)), text, (), len(text.split()))
+    return Passage(number, Hit(chunk, number, 1.0, "fusion", "handbook.md", "Handbook", None), text)
+
+
+PASSAGES = (
+    passage(1, "The office opens at nine.\nIt closes at five. Dr. Smith keeps the keys."),
+    passage(2, "Unused vacation days carry over to the next year, up to a maximum of ten. Others expire."),
+    passage(3, "The canteen serves lunch. The menu changes every week."),
+)
+
+
+async def test_extractive_quotes_the_sentence_with_its_marker() -> None:
+    generator = make_generator(Generation(backend="extractive"), Path())
+    prompt = answer_messages("How many unused vacation days carry over?", PASSAGES)
+    tokens, draft = await reply(generator, prompt, 256)
+    assert draft.text == "".join(tokens)
+    assert draft.text == "Unused vacation days carry over to the next year, up to a maximum of ten. [2]"
+    assert (draft.model, draft.finish_reason) == ("extractive", "stop")
+
+
+async def test_extractive_says_what_is_not_there() -> None:
+    _, draft = await reply(ExtractiveGenerator(4096), answer_messages("Who painted the Mona Lisa?", PASSAGES), 256)
+    assert draft.text == NOT_FOUND_REPLY
+    _, empty = await reply(ExtractiveGenerator(4096), answer_messages("When does it open?", ()), 256)
+    assert empty.text == NOT_FOUND_REPLY
+
+
+async def test_extractive_needs_a_prompt_with_passages() -> None:
+    with pytest.raises(DependencyError, match="only answer from passages"):
+        await reply(ExtractiveGenerator(4096), PROMPT)
+
+
+def test_quotes_from_two_passages_come_in_shown_order() -> None:
+    texts = [(item.number, item.text) for item in PASSAGES]
+    quotes = pick_quotes("When does the office open and what does the canteen serve?", texts)
+    assert quotes == [(1, "The office opens at nine."), (3, "The canteen serves lunch.")]
+
+
+def test_sentences_keep_their_lines_together_unless_they_have_no_end() -> None:
+    assert split_sentences("It opens\nat nine. It closes.") == ["It opens at nine.", "It closes."]
+    table = "\n".join(f"row {number} holds the value {number * 7}" for number in range(20))
+    assert split_sentences(table)[3] == "row 3 holds the value 21"
+
+
+# --- what nobody should have to wait for ---
+
+
+def test_importing_generation_brings_no_heavy_library() -> None:
+    heavy = ["llama_index", "openai", "ollama", "xllamacpp", "httpx", "torch"]
+    program = f"import json, sys, rag.generation; print(json.dumps([name for name in {heavy} if name in sys.modules]))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == []

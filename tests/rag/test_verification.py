@@ -1,0 +1,449 @@
+"""Each gate with replies that must pass it and replies that must not, and what holds for every reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag.prompts import NOT_FOUND_TEXT
+from rag.types import AnswerMode, Box, Chunk, Hit, Passage, Span
+from rag.verification import Verified, verify_reply, verify_text
+
+LEAVE = (
+    "Unused days up to a maximum of 10 carry over to the next calendar year. They expire on March 31, 2023. "
+    "Part-time staff are not eligible for carry-over. The fund holds $1.5 million. "
+    "Sick leave is paid at 80 percent of salary from the third week."
+)
+NORMANS = (
+    "Rollo was a Norse leader. He agreed to swear fealty to King Charles III of West Francia in 911. "
+    "The Normans lived in Normandy, a region in France. Employees may not carry over sick leave."
+)
+TRAVEL = (
+    "- Flights above six hours may be booked in business class.\n"
+    "- The International Travel Office (ITO) approves every trip before it is booked.\n"
+    "| Hotel | Limit |\n| Berlin | 140 |\n| Paris | 190 |"
+)
+
+
+def passage(
+    number: int,
+    text: str,
+    name: str = "handbook.pdf",
+    title: str = "Handbook 2023",
+    headings: tuple[str, ...] = ("Leave",),
+) -> Passage:
+    start = 1_000 * number
+    chunk = Chunk(f"c{number}", Span(f"d{number}", start, start + len(text)), text, headings, 10)
+    return Passage(number, Hit(chunk, number, 1.0, "fusion", name, title, 3), text)
+
+
+PASSAGES = (
+    passage(1, LEAVE),
+    passage(2, NORMANS, "normans.md", "Normans", ()),
+    passage(3, TRAVEL, "travel.docx", "Travel policy", ("Bookings",)),
+)
+
+
+def locate(span: Span) -> tuple[int | None, tuple[Box, ...]]:
+    return span.start // 1_000, (Box(1, 0.0, 0.0, 1.0, 1.0),)
+
+
+def verify(
+    reply: str, mode: AnswerMode = "strict", passages: Sequence[Passage] = PASSAGES, question: str = ""
+) -> Verified:
+    checked = verify_reply(reply, passages, mode=mode, min_coverage=0.5, locate=locate, question=question)
+    assert_holds(checked, passages)
+    return checked
+
+
+def assert_holds(checked: Verified, passages: Sequence[Passage]) -> None:
+    """What is true of every Verified."""
+    of_document = {passage.hit.chunk.span.document_id: passage.hit.chunk for passage in passages}
+    for citation in checked.citations:
+        chunk = of_document[citation.span.document_id]
+        offset = chunk.span.start
+        assert citation.quote == chunk.text[citation.span.start - offset : citation.span.end - offset]
+        assert citation.quote.strip()
+    assert [citation.number for citation in checked.citations] == list(range(1, len(checked.citations) + 1))
+    assert len({citation.span for citation in checked.citations}) == len(checked.citations)
+    used = [number for sentence in checked.sentences for number in sentence.citations]
+    assert list(dict.fromkeys(used)) == [citation.number for citation in checked.citations]
+    last = 0
+    for sentence in checked.sentences:
+        assert checked.text[sentence.start : sentence.end] == sentence.text
+        assert not checked.text[last : sentence.start].strip()
+        last = sentence.end
+        assert bool(sentence.citations) == (sentence.verdict in ("supported", "weak"))
+    assert not checked.text[last:].strip()
+    if checked.status == "not_found":
+        assert checked.citations == ()
+
+
+def judged(sentence: str) -> tuple[str, str]:
+    checked = verify(sentence, "flag")
+    assert len(checked.sentences) == 1
+    return checked.sentences[0].verdict, checked.sentences[0].reason
+
+
+def test_a_supported_sentence_cites_the_narrowest_words() -> None:
+    checked = verify("Ten unused days carry over [1].")
+    assert checked.text == "Ten unused days carry over [1]."
+    assert checked.status == "answered"
+    (citation,) = checked.citations
+    assert citation.quote == "Unused days up to a maximum of 10 carry over to the next calendar year."
+    assert citation.span == Span("d1", 1_000, 1_000 + len(citation.quote))
+    assert (citation.document_name, citation.page) == ("handbook.pdf", 1)
+    assert citation.boxes == (Box(1, 0.0, 0.0, 1.0, 1.0),)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Ten unused days carry over.",
+        "At most 10 days can be carried over into the following calendar year.",
+        "Carried-over days expire on 31 March 2023.",
+        "The days expire on 2023-03-31.",
+        "The fund holds 1,500,000 dollars.",
+        "The fund holds 1.5 million US dollars.",
+        "Sick leave is paid at 80% of the salary from week three on.".replace("week three", "the 3rd week"),
+        "Part-time employees are not eligible for carry-over.",
+        "According to the handbook, unused days carry over to the next calendar year.",
+        'The handbook says that days "carry over to the next calendar year".',
+        "Rollo agreed to swear fealty to King Charles III.",
+        "Rollo, a Norse leader, swore fealty to Charles III of West Francia in 911.",
+        "Normandy is a region in France.",
+        "The Norman people lived in Normandy.",
+        "Sick leave may not be carried over by employees.",
+        "Business class may be booked for flights above 6 hours.",
+        "The ITO approves every trip before booking.",
+        "The hotel limit in Berlin is 140.",
+        "In the Handbook 2023, unused days up to 10 carry over.",
+    ],
+)
+def test_true_paraphrases_pass(sentence: str) -> None:
+    assert judged(sentence)[0] == "supported", judged(sentence)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("Up to 12 unused days carry over.", "12"),
+        ("Ten unused weeks carry over.", "week"),
+        ("Unused days up to a maximum of 10 weeks carry over.", "week"),
+        ("The fund holds $1.5 billion.", "1500000000"),
+        ("The fund holds 1.5 million euros.", "eur"),
+        ("Sick leave is paid at 90 percent of salary from the third week.", "90"),
+        ("Sick leave is paid at 80 percent of salary from the fourth week.", "ordinal 4"),
+        ("They expire on March 30, 2023.", "2023-03-30"),
+        ("They expire on March 31, 2024.", "2024-03-31"),
+        ("They expire on May 31, 2023.", "2023-05-31"),
+        ("Rollo agreed to swear fealty to King Charles III in 912.", "912"),
+        ("Rollo agreed to swear fealty to King Louis III of West Francia.", "Louis"),
+        ("Rollo agreed to swear fealty to King Charles III of West Saxony.", "Saxony"),
+        ("He agreed to swear fealty to King Rollo III of West Francia in 911.", "Rollo"),
+        ("Unused days do not carry over to the next calendar year.", "denies"),
+        ("Unused days never carry over.", "denies"),
+        ("Part-time staff are eligible for carry-over.", "affirms"),
+        ("Employees may carry over sick leave.", "affirms"),
+        ("Unused days up to a minimum of 10 carry over.", "opposite"),
+        ("Flights below six hours may be booked in business class.", "opposite"),
+        ('The handbook says that days "carry over to the last year".', "quoted"),
+        ("The canteen opens at noon and serves soup.", "words"),
+        ("Whales migrate across cold oceans every spring.", "words"),
+    ],
+)
+def test_corrupted_claims_are_caught_with_the_reason(sentence: str, reason: str) -> None:
+    verdict, why = judged(sentence)
+    assert verdict == "unsupported"
+    assert reason.lower() in why.lower()
+
+
+def test_between_weak_and_supported_lies_the_coverage() -> None:
+    sentence = "Unused days carry over after managers sign forms."
+    loose = verify_reply(sentence, PASSAGES, mode="flag", min_coverage=0.3, locate=locate).sentences[0]
+    middle = verify_reply(sentence, PASSAGES, mode="flag", min_coverage=0.6, locate=locate).sentences[0]
+    tight = verify_reply(sentence, PASSAGES, mode="flag", min_coverage=1.0, locate=locate).sentences[0]
+    assert [loose.verdict, middle.verdict, tight.verdict] == ["supported", "weak", "unsupported"]
+    assert "% of its words" in middle.reason
+
+
+def test_a_subject_that_no_passage_knows_is_weak_at_most() -> None:
+    verdict, reason = judged("Harald agreed to swear fealty to King Charles III.")
+    assert verdict == "weak"
+    assert "Harald" in reason
+
+
+def test_two_places_support_a_sentence_that_takes_both() -> None:
+    checked = verify(
+        "Rollo was a Norse leader who swore fealty to Charles III, and up to 10 unused days carry over [2]."
+    )
+    (sentence,) = checked.sentences
+    assert sentence.verdict == "supported"
+    assert len(sentence.citations) == 2
+    assert {citation.span.document_id for citation in checked.citations} == {"d1", "d2"}
+    assert checked.text.endswith("carry over [1][2].")
+
+
+def test_a_number_from_a_neighbouring_sentence_does_not_fit_in_another_ones_place() -> None:
+    text = "The company was chartered in 1599 by the queen. In 1767 the company was near bankruptcy."
+    sent = [passage(1, text)]
+    assert verify("The company was chartered in 1599 by the queen.", passages=sent).status == "answered"
+    assert verify("The company was chartered in 1767 by the queen.", passages=sent).status == "not_found"
+
+
+def test_two_numbers_of_one_sentence_do_not_change_places() -> None:
+    sent = [passage(1, "The empire lasted from 1299 to 1923 in the east.")]
+    assert verify("The empire lasted from 1299 to 1923.", passages=sent).status == "answered"
+    assert verify("The empire lasted from 1299 to 1299.", passages=sent).status == "not_found"
+
+
+def test_amounts_in_a_table_of_millions_match_amounts_written_out() -> None:
+    sent = [passage(1, "| Revenue | 1,512 |\n| Costs | 900 |", headings=("Results (in millions)",))]
+    assert verify("Revenue was $1,512 million.", passages=sent).sentences[0].verdict == "supported"
+    assert verify("Revenue was $1,513 million.", passages=sent).status == "not_found"
+
+
+def test_rounding_passes_only_where_it_is_called_rounding() -> None:
+    sent = [passage(1, "The town counted 11,987,000 visitors.")]
+    assert verify("The town counted about 12 million visitors.", passages=sent).status == "answered"
+    assert verify("The town counted 12 million visitors.", passages=sent).status == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("reply", "text", "removed"),
+    [
+        ("Ten unused days carry over. [1]", "Ten unused days carry over [1].", 0),
+        ("Ten unused days carry over.[1][1]", "Ten unused days carry over [1].", 0),
+        ("Ten unused days [1] carry over.", "Ten unused days carry over [1].", 0),
+        ("[1] Ten unused days carry over.", "Ten unused days carry over [1].", 0),
+        ("Ten unused days carry over [1, 7].", "Ten unused days carry over [1].", 1),
+        ("Ten unused days carry over [7][8].", "Ten unused days carry over [1].", 2),
+        ("Ten unused days carry over [1-3].", "Ten unused days carry over [1].", 0),
+        ("Ten unused days carry over【1】.", "Ten unused days carry over [1].", 0),
+        ("Ten unused days carry over [^1].", "Ten unused days carry over [1].", 0),
+        ("Ten unused days carry over [Passage 1].", "Ten unused days carry over [1].", 0),
+        ("Ten unused days carry over (passage 1).", "Ten unused days carry over [1].", 0),
+        ("Ten unused days carry over (1).", "Ten unused days carry over [1].", 0),
+        ("Ten unused days carry over.\n[1]", "Ten unused days carry over [1].", 0),
+        ("Ten unused days carry over.\n\nSources: [1], [2]", "Ten unused days carry over [1].", 0),
+        ("According to passage 1, ten unused days carry over.", "Ten unused days carry over [1].", 0),
+        ("Ten unused days carry over ［3］.", "Ten unused days carry over [1].", 0),
+        ("Ten unused days carry over", "Ten unused days carry over [1]", 0),
+        ("**Ten unused days carry over.**", "**Ten unused days carry over.** [1]", 0),
+        ("<think>Which [4]?</think>Ten unused days carry over [1].", "Ten unused days carry over [1].", 0),
+        ("Yes. Ten unused days carry over [1].", "Yes. Ten unused days carry over [1].", 0),
+    ],
+)
+def test_markers_in_every_dress_are_resolved_and_printed_one_way(reply: str, text: str, removed: int) -> None:
+    checked = verify(reply)
+    assert (checked.text, checked.status, checked.markers_removed) == (text, "answered", removed)
+
+
+def test_a_wrong_marker_is_put_right() -> None:
+    checked = verify("Ten unused days carry over [2].")
+    assert checked.citations[0].span.document_id == "d1"
+
+
+def test_the_marked_passage_is_taken_where_two_say_the_same() -> None:
+    twice = [passage(1, LEAVE), passage(2, LEAVE)]
+    assert verify("Ten unused days carry over [2].", passages=twice).citations[0].span.document_id == "d2"
+    assert verify("Ten unused days carry over [1].", passages=twice).citations[0].span.document_id == "d1"
+
+
+def test_numbers_follow_first_use_and_one_span_has_one_number() -> None:
+    checked = verify("Rollo was a Norse leader [2]. Ten unused days carry over [1]. Rollo was a leader [2].")
+    assert [sentence.citations for sentence in checked.sentences] == [(1,), (2,), (1,)]
+    assert checked.text == "Rollo was a Norse leader [1]. Ten unused days carry over [2]. Rollo was a leader [1]."
+
+
+def test_strict_leaves_out_what_is_unsupported_and_says_partial() -> None:
+    reply = "Ten unused days carry over [1]. Up to 12 weeks carry over [1]."
+    assert (verify(reply).text, verify(reply).status) == ("Ten unused days carry over [1].", "partial")
+    flagged = verify(reply, "flag")
+    assert flagged.status == "partial"
+    assert [sentence.verdict for sentence in flagged.sentences] == ["supported", "unsupported"]
+    assert flagged.sentences[1].citations == ()
+    kept = verify(reply, "off")
+    assert (kept.text, kept.status) == ("Ten unused days carry over [1]. Up to 12 weeks carry over.", "answered")
+
+
+def test_nothing_supported_is_not_found_with_the_reason() -> None:
+    checked = verify("Up to 12 unused days carry over [1].")
+    assert (checked.status, checked.text) == ("not_found", NOT_FOUND_TEXT)
+    assert "12" in checked.sentences[0].reason
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "  \n",
+        "Not in the documents.",
+        "Not in the documents. [1]",
+        "not in the documents",
+        "I don't know.",
+        "I do not know the answer.",
+        "The passages do not mention the revenue.",
+        "The documents do not provide information about that.",
+        "The provided context doesn't specify a date [1].",
+        "This is not mentioned in the passages.",
+        "There is no information about the revenue in the documents.",
+        "I'm sorry, but I cannot find the answer.",
+        "It cannot be determined.",
+        "Hello there!",
+        "How many days carry over?",
+        "Here is what I found:",
+        "Yes.",
+        "[1]",
+        "…",
+    ],
+)
+@pytest.mark.parametrize("mode", ["strict", "flag"])
+def test_refusals_and_empty_talk_are_not_found(reply: str, mode: AnswerMode) -> None:
+    if reply == "Yes." and mode == "flag":
+        assert verify(reply, mode).sentences[0].verdict == "unsupported"
+        return
+    assert verify(reply, mode).status == "not_found"
+
+
+def test_what_a_document_says_of_missing_information_is_no_refusal() -> None:
+    sent = [passage(1, "There is no information on side effects in children. Adults may feel tired.")]
+    checked = verify("There is no information on side effects in children [1].", passages=sent)
+    assert (checked.status, checked.sentences[0].verdict) == ("answered", "supported")
+
+
+def test_a_refusal_beside_an_answer() -> None:
+    after = verify("Ten unused days carry over [1]. The passages do not mention revenue.")
+    assert (after.text, after.status) == ("Ten unused days carry over [1].", "answered")
+    first = verify("The passages do not mention revenue. The fund holds $1.5 million [1].")
+    assert (first.text, first.status) == (
+        "The passages do not mention revenue. The fund holds $1.5 million [1].",
+        "partial",
+    )
+    bare = verify("Not in the documents. Ten unused days carry over [1].")
+    assert (bare.text, bare.status) == ("Ten unused days carry over [1].", "partial")
+    hiding = verify("The passages do not mention revenue, but it was 9 million. The fund holds $1.5 million [1].")
+    assert hiding.text == "The fund holds $1.5 million [1]."
+
+
+def test_each_item_of_a_list_is_a_sentence() -> None:
+    reply = (
+        "Here is what I found:\n- Ten unused days carry over [1]\n- Rollo was a Norse leader [2]\n- Paris was burnt [1]"
+    )
+    checked = verify(reply)
+    assert checked.text == "Here is what I found:\n- Ten unused days carry over [1]\n- Rollo was a Norse leader [2]"
+    assert [sentence.verdict for sentence in checked.sentences] == ["no_claim", "supported", "supported"]
+    assert checked.status == "partial"
+
+
+def test_a_lead_in_without_its_list_is_left_out() -> None:
+    assert (
+        verify("Ten unused days carry over [1].\n\nOther rules are:\n- Whales sing").text
+        == "Ten unused days carry over [1]."
+    )
+
+
+def test_a_fragment_is_weak_unless_the_question_completes_it() -> None:
+    assert verify("France [2].").sentences[0].verdict == "weak"
+    answered = verify("France [2].", question="In what region of which country did the Normans live?")
+    assert answered.sentences[0].verdict == "supported"
+    assert answered.citations[0].quote.startswith("The Normans lived in Normandy")
+
+
+def test_no_passages_support_nothing() -> None:
+    assert verify("Ten unused days carry over [1].", passages=[]).status == "not_found"
+
+
+def test_only_what_was_sent_of_a_cut_passage_counts() -> None:
+    whole = PASSAGES[0].hit
+    cut = Passage(1, whole, "The fund holds $1.5 million.")
+    assert verify("Ten unused days carry over.", passages=[cut]).status == "not_found"
+    checked = verify("The fund holds $1.5 million.", passages=[cut])
+    assert checked.citations[0].span.start == 1_000 + LEAVE.index("The fund")
+
+
+def test_a_text_is_verified_unchanged() -> None:
+    text = "# Leave\n\nTen unused days carry over [4].  Up to 12 weeks carry over.\n\nIs that so?\n"
+    asked: list[str] = []
+
+    def passages_for(sentence: str) -> Sequence[Passage]:
+        asked.append(sentence)
+        return PASSAGES
+
+    checked = verify_text(text, passages_for, min_coverage=0.5, locate=locate)
+    assert_holds(checked, PASSAGES)
+    assert checked.text == text
+    by_text = {sentence.text: sentence.verdict for sentence in checked.sentences}
+    assert by_text["Ten unused days carry over [4]."] == "supported"
+    assert by_text["Up to 12 weeks carry over."] == "unsupported"
+    assert by_text["Is that so?"] == "no_claim"
+    assert checked.status == "partial"
+    assert "Ten unused days carry over." in asked
+    assert "Is that so?" not in asked
+
+
+_FRAGMENTS = st.sampled_from(
+    [
+        *(part + "." for part in (LEAVE + " " + NORMANS).split(". ")),
+        "Up to 12 weeks carry over.",
+        "Not in the documents.",
+        "Hello!",
+        "Yes.",
+        "The passages do not mention this.",
+        "Whales sing [9].",
+        "[1]",
+        "[2, 3]",
+        "【1】",
+        "(1)",
+        "\n- ",
+        "\n\n",
+        "## Answer\n",
+        "**bold**",
+        '"quoted words"',
+        "Items:",
+        "| a | b |\n",
+        "911",
+        "not",
+        "`code [1]`",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.one_of(_FRAGMENTS, st.text(max_size=12)), max_size=8),
+    st.sampled_from(["strict", "flag", "off"]),
+    st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+)
+def test_what_holds_for_every_reply(parts: list[str], mode: AnswerMode, min_coverage: float) -> None:
+    checked = verify_reply(" ".join(parts), PASSAGES, mode=mode, min_coverage=min_coverage, locate=locate)
+    assert_holds(checked, PASSAGES)
+    if mode == "strict":
+        assert all(sentence.verdict != "unsupported" for sentence in checked.sentences)
+        assert (checked.status == "not_found") == (not checked.citations)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.one_of(_FRAGMENTS, st.text(max_size=12)), max_size=8))
+def test_what_holds_for_every_text(parts: list[str]) -> None:
+    text = " ".join(parts)
+    checked = verify_text(text, lambda _: PASSAGES, min_coverage=0.5, locate=locate)
+    assert_holds(checked, PASSAGES)
+    assert checked.text == text
+
+
+def test_one_endless_sentence_is_not_checked_as_one() -> None:
+    checked = verify(" ".join(f"word{n}" for n in range(20_000)), "flag")
+    assert checked.sentences[0].verdict == "unsupported"
+    assert "too long" in checked.sentences[0].reason
+
+
+def test_a_small_number_in_letters_may_count_what_the_passage_lists() -> None:
+    sent = [passage(1, "The abbots at the abbey were William and John.")]
+    counted = verify("The two abbots at the abbey were William and John.", passages=sent).sentences[0]
+    assert (counted.verdict, "may count" in counted.reason) == ("weak", True)
+    stated = [passage(1, "The three abbots at the abbey were William, Paul and John.")]
+    assert verify("The two abbots at the abbey were William and John.", passages=stated).status == "not_found"

@@ -1,0 +1,106 @@
+"""The real application over real parts, in this process or behind a real socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from api.runtime import Runtime
+from ingest.pipeline import prepare_document, publish_prepared
+from rag.settings import Settings
+from rag.types import Embedder, Generator
+
+BASE_URL = "http://127.0.0.1:8000"
+
+
+@dataclass
+class Served:
+    """An application that is open, a client for it, and what is inside. Documents are prepared when a test says so."""
+
+    app: FastAPI
+    client: TestClient
+    settings: Settings
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.app.state.door.runtime()
+
+    def prepare(self, publish: bool = True) -> None:
+        """Do what worker and projector do in the background: read every queued document, and show it."""
+        catalog, settings = self.runtime.catalog, self.settings
+        while (record := catalog.claim_next()) is not None:
+            prepare_document(
+                catalog, record, self.runtime.embedder, parsing=settings.parsing, chunking=settings.chunking
+            )
+        if publish:
+            publish_prepared(catalog, self.runtime.index)
+
+    def upload(self, name: str, content: bytes, **fields: str) -> dict[str, Any]:
+        """Hand in one file; the document as the upload answers it."""
+        answer = self.client.post("/v1/documents", files={"file": (name, content)}, data=fields)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["documents"][0]
+
+    def add(self, name: str, content: bytes, **fields: str) -> str:
+        """Hand in one file and wait until it is ready; its id."""
+        document_id = self.upload(name, content, **fields)["id"]
+        self.prepare()
+        assert self.client.get(f"/v1/documents/{document_id}").json()["status"] == "ready"
+        return document_id
+
+    def found(self, query: str, **body: object) -> list[str]:
+        """The names of the documents that a search finds, best first."""
+        answer = self.client.post("/v1/search", json={"query": query, **body})
+        assert answer.status_code == 200, answer.text
+        return [hit["document_name"] for hit in answer.json()["hits"]]
+
+
+def wait_until_open(app: FastAPI) -> None:
+    """Block until the application's opening, which runs beside it, has ended."""
+    assert app.state.door.settled.wait(30), "the application did not open"
+
+
+def build_app(settings: Settings, embedder: Embedder, generator: Generator, work: bool = False) -> FastAPI:
+    """The application over the two stand-ins."""
+    return create_app(
+        lambda: Runtime(settings, "test", embedder=embedder, generator=generator, work=work),
+        settings,
+    )
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """The application behind a real socket of this machine; its address."""
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        server = _Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [place]}, name="test-server")
+        thread.start()
+        try:
+            assert server.listening.wait(30)
+            wait_until_open(app)
+            yield f"http://127.0.0.1:{place.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(30)
