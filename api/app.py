@@ -17,9 +17,9 @@ from api.errors import install_errors
 from api.guards import BodyLimit, KnownHosts, Watch
 from api.metrics import Metrics
 from api.routes import documents, health, questions
-from api.runtime import Runtime
 from api.schemas import publish_limits, upload_schema
 from api.state import Door
+from ingest.runtime import Runtime
 from rag.errors import FootnoteError
 from rag.settings import Settings
 

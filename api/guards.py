@@ -127,25 +127,27 @@ class BodyLimit:
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "")
         length = int(announced) if announced.isdecimal() and len(announced) < 20 else 0
+        waits = headers.get("expect", "").lower() == "100-continue"  # it sends nothing unless it is read from
         if length > limit:
-            if headers.get("expect", "").lower() != "100-continue":
+            if not waits:
                 await _drain(receive)
             await _refusal(length, limit, upload)(scope, receive, send)
             return
 
-        read, answering = 0, False
+        read, whole, answering = 0, False, False
 
         async def measured() -> Message:
-            nonlocal read
+            nonlocal read, whole
             message = await receive()
             read += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if read > limit and not answering:
                 raise HTTPException(413, _too_large(read, limit, upload), {"Connection": "close"})
             return message
 
         async def noting(message: Message) -> None:
             nonlocal answering
-            if read > limit and not answering:
+            if not answering and message["status"] >= 400 and not whole and (read or not waits):
                 await _drain(receive)
             answering = True
             await send(message)

@@ -255,26 +255,24 @@ class DocumentError(BaseModel):
     message: str
 
 
+_DOCUMENT: dict[str, Any] = {
+    "id": "9f2c…",
+    "name": "handbook.pdf",
+    "collection": "default",
+    "status": "ready",
+    "pages": 12,
+    "chunks": 48,
+    "size_bytes": 182044,
+    "created_at": "2026-11-03T09:12:44.120Z",
+    "error": None,
+    "progress": 1.0,
+}
+
+
 class DocumentBody(BaseModel):
     """A document as the catalog lists it; `pages` and `chunks` are counts, `progress` runs from 0 to 1."""
 
-    model_config = ConfigDict(
-        title="Document",
-        json_schema_extra={
-            "example": {
-                "id": "9f2c…",
-                "name": "handbook.pdf",
-                "collection": "default",
-                "status": "ready",
-                "pages": 12,
-                "chunks": 48,
-                "size_bytes": 182044,
-                "created_at": "2026-11-03T09:12:44.120Z",
-                "error": None,
-                "progress": 1.0,
-            }
-        },
-    )
+    model_config = ConfigDict(title="Document", json_schema_extra={"example": _DOCUMENT})
 
     id: str
     name: str
@@ -290,6 +288,8 @@ class DocumentBody(BaseModel):
 
 class Documents(BaseModel):
     """Documents in the order they came; `total` counts them all, whatever `limit` says."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"documents": [_DOCUMENT], "total": 1}})
 
     documents: list[DocumentBody]
     total: int

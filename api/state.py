@@ -15,8 +15,8 @@ from fastapi import Depends, Request
 
 from api.errors import Starting
 from api.metrics import Metrics
-from api.runtime import Runtime
 from api.schemas import PartState
+from ingest.runtime import Runtime
 from rag.errors import DependencyError, FootnoteError
 from rag.settings import Settings
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 DESCRIBE_WAIT_S = 2.0
 DESCRIBE_EVERY_S = 30.0
+RENDER_AT_ONCE = 2  # each picture is drawn by a process of its own
 VERIFY_AT_ONCE = 2  # a long text holds a thread for minutes, and searches need threads too
 
 
@@ -36,6 +37,7 @@ class Door:
     metrics: Metrics
     on_failed: Callable[[FootnoteError], None] | None = None
     verifying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(VERIFY_AT_ONCE))
+    rendering: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(RENDER_AT_ONCE))
     settled: threading.Event = field(default_factory=threading.Event)  # set once opening has ended, either way
     _runtime: Runtime | None = None
     _failure: FootnoteError | None = None

@@ -124,7 +124,7 @@ def print_answer(console: Console, answer: AnswerBody) -> None:
         _print_nearest(console, answer.retrieved)
     else:
         _print_citations(console, answer.citations)
-    if answer.status == "partial":
+    if answer.status == "partial" and all(one.verdict != "unsupported" for one in answer.sentences):
         console.print("Something was left out because the documents do not support it (--mode flag shows it).")
     seconds = sum(answer.timings_ms.get(step, 0.0) for step in ("retrieve", "pack", "generate", "verify")) / 1000
     usage = answer.usage

@@ -93,9 +93,7 @@ def prepare_document(
 def parse_claimed(catalog: Catalog, record: DocumentRecord, *, parsing: Parsing) -> Document | None:
     """The first half of `prepare_document`: a claimed document as read, or None where it was recorded as failed."""
     try:
-        return parse_file(
-            catalog.original_path(record.sha256), document_id=record.id, name=record.name, limits=parsing
-        )
+        return parse_file(catalog.original_path(record.sha256), document_id=record.id, name=record.name, limits=parsing)
     except ParseError as error:
         catalog.fail_document(record.id, error.code, error.message)
     return None

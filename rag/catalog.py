@@ -20,6 +20,8 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,6 +53,7 @@ from rag.types import (
 CATALOG_FILE = "catalog.sqlite3"
 ORIGINALS = "originals"
 MAX_ATTEMPTS = 3
+_BUSY_S = 60  # how long a connection waits for another one's write
 _VALUES_PER_STATEMENT = 500  # SQLite refuses statements with more than 32,766 bound values
 
 metadata = sa.MetaData()
@@ -264,12 +267,13 @@ class Catalog:
 
     @staticmethod
     def _connect(path: Path) -> Engine:
-        engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 60, "check_same_thread": False})
+        engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_S, "check_same_thread": False})
 
         @sa.event.listens_for(engine, "connect")
         def prepare(connection, _record) -> None:  # type: ignore[no-untyped-def]
             connection.isolation_level = None  # this module says BEGIN itself
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=60000"):
+            _use_wal(connection)
+            for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_S * 1000}"):
                 connection.execute(f"PRAGMA {pragma}")
 
         @sa.event.listens_for(engine, "begin")
@@ -937,8 +941,6 @@ class Catalog:
 
     def copy_to(self, target: Path) -> None:
         """Write a consistent copy of the database to `target`, also while others write (SQLite's online backup)."""
-        import sqlite3
-
         source = sqlite3.connect(self.data_dir / CATALOG_FILE)
         copy = sqlite3.connect(target)
         try:
@@ -961,6 +963,19 @@ class Catalog:
     def free_bytes(self) -> int:
         """Bytes left on the disk of the data directory."""
         return shutil.disk_usage(self.data_dir).free
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a database to WAL. Where two processes open a new one at once, SQLite refuses one without waiting."""
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _unit(packed: bytes) -> np.ndarray:

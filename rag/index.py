@@ -20,8 +20,9 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -47,6 +48,8 @@ _UNSPACED = re.compile(r"([぀-ヿ㐀-䶿一-鿿豈-﫿가-힣฀-๿])")
 _TERM = re.compile(r"\w+")
 
 Progress = Callable[[int, int], None]
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 def keyword_text(text: str) -> str:
@@ -59,6 +62,24 @@ def keyword_query(question: str) -> str:
     terms = list(dict.fromkeys(_TERM.findall(keyword_text(question).lower())))
     telling = [term for term in terms if term not in STOP_WORDS] or terms
     return " OR ".join(f'"{term}"' for term in telling[:64])
+
+
+def _translated(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The method, with what goes wrong in Chroma or SQLite raised as DependencyError."""
+
+    @wraps(method)
+    def translated(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        from chromadb.errors import ChromaError
+
+        try:
+            return method(*args, **kwargs)
+        except (ChromaError, sqlite3.DatabaseError) as error:
+            raise DependencyError(
+                f"The index does not answer: {error}. Start Footnote again, or run `footnote rebuild`; the documents "
+                "are safe in the catalog."
+            ) from error
+
+    return translated
 
 
 class Index:
@@ -204,6 +225,7 @@ class Index:
 
     # Writing ---------------------------------------------------------------------------------------------------------
 
+    @_translated
     def project(self, chunks: Sequence[tuple[StoredChunk, np.ndarray]]) -> None:
         """Write the chunks of a document, replacing rows of the same ids. Vectors: unit length, shape (dim,)."""
         with self._write_lock:
@@ -239,6 +261,7 @@ class Index:
             ),
         )
 
+    @_translated
     def remove(self, document_id: str) -> None:
         """Forget every chunk of a document; nothing happens where there is none."""
         with self._write_lock:
@@ -251,12 +274,14 @@ class Index:
 
     # Comparing with the catalog --------------------------------------------------------------------------------------
 
+    @_translated
     def counts(self) -> tuple[int, int]:
         """Chunks in the Chroma collection and in the keyword index."""
         with self._keyword() as connection:
             (rows,) = connection.execute("SELECT count(*) FROM rows").fetchone()
         return self._collection.count(), int(rows)
 
+    @_translated
     def reconcile(self, catalog: Catalog, progress: Progress | None = None) -> int:
         """Make the indexes hold what the catalog shows: add what is missing, remove what is gone.
 
@@ -281,6 +306,7 @@ class Index:
             progress(len(short), len(short))
         return len(gone) + len(short)
 
+    @_translated
     def rebuild(self, catalog: Catalog, progress: Progress | None = None) -> int:
         """Drop both indexes and fill them from the catalog's vectors, without embedding. Returns the documents."""
         with self._write_lock:
@@ -302,6 +328,7 @@ class Index:
 
     # Searching -------------------------------------------------------------------------------------------------------
 
+    @_translated
     def search_dense(
         self, vector: np.ndarray, k: int, collection: str | None = None, document_ids: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
@@ -318,6 +345,7 @@ class Index:
             return []
         return [(chunk_id, 1.0 - distance) for chunk_id, distance in zip(found["ids"][0], distances[0], strict=True)]
 
+    @_translated
     def search_keyword(
         self, question: str, k: int, collection: str | None = None, document_ids: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:

@@ -776,10 +776,17 @@ def _same_quantity(fact: Quantity, stated: Quantity, scales: tuple[Decimal, ...]
         return True
     if not (fact.about or stated.about) or not fact.value:
         return False
-    exponent = fact.value.normalize().as_tuple().exponent
-    half = Decimal(10) ** int(exponent) / 2
+    # "about 1,200,000" may stand for 1,234,567; the zero of 10 is a digit like any other
+    exponent = (
+        int(fact.value.normalize().as_tuple().exponent) if abs(fact.value) >= 100 else min(0, _places(fact.value))
+    )
+    half = Decimal(10) ** exponent / 2
     away = min(abs(stated.value * scale - fact.value) for scale in scales)
     return away <= half and away <= abs(fact.value) / 10
+
+
+def _places(value: Decimal) -> int:
+    return int(value.as_tuple().exponent)
 
 
 def _same_date(fact: DateMention, stated: DateMention, years: set[int]) -> bool:

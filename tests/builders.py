@@ -62,7 +62,9 @@ def ingest(
 
 def many_paragraphs(count: int, word: str = "item") -> str:
     """Paragraphs of 150 words, each a chunk of its own."""
-    return "\n\n".join(f"{word}{number} " + " ".join(f"w{number}x{i}" for i in range(150)) + "." for number in range(count))
+    return "\n\n".join(
+        f"{word}{number} " + " ".join(f"w{number}x{i}" for i in range(150)) + "." for number in range(count)
+    )
 
 
 def handbook() -> Path:

@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.runtime import Runtime
 from ingest.pipeline import prepare_document, publish_prepared
+from ingest.runtime import Runtime
 from rag.settings import Settings
 from rag.types import Embedder, Generator
 

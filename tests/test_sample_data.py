@@ -145,12 +145,13 @@ def test_the_parser_finds_each_quote_on_its_page(item: dict[str, Any]) -> None:
         assert [page.number for page in document.pages if page.start <= start and end <= page.end] == [item["page"]]
 
 
-def test_scripts_and_styles_are_not_text() -> None:
+def test_scripts_styles_and_navigation_are_not_text() -> None:
     text = parsed("returns_policy.html").text
     assert "Returns and refunds" in text
     assert "basket expires in 77 minutes" not in text
     assert "font-family" not in text
     assert "window.basket" not in text
+    assert "Basket (0)" not in text
 
 
 @pytest.mark.parametrize("question", [q for q in QUESTIONS if not q["answerable"]], ids=lambda question: question["id"])

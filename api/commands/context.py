@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.progress import Progress
-    from api.runtime import Runtime
+    from ingest.runtime import Runtime
 
 
 def dump_json(document: object) -> str:
@@ -57,7 +57,7 @@ class Context:
 
     def open_runtime(self, *, work: bool = False) -> Runtime:
         """Everything open in this process; use it in a `with`. Raises DataDirectoryInUse, IndexMismatch, ..."""
-        from api.runtime import Runtime
+        from ingest.runtime import Runtime
 
         return Runtime(
             self.settings.model_copy(update={"data_dir": self.data_dir}),

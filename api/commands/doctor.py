@@ -189,7 +189,7 @@ def _originals(context: Context, catalog: Catalog) -> Iterator[Check]:
 
 def _indexes(context: Context, catalog: Catalog) -> Iterator[Check]:
     """Counts of the indexes beside the catalog's, where nobody else owns them."""
-    from api.runtime import INDEX_FOLDER
+    from ingest.runtime import INDEX_FOLDER
     from rag.index import Index
 
     dimension = catalog.stamps().get("dimension")

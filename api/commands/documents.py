@@ -66,8 +66,8 @@ def remove_documents(context: Context, given: list[str]) -> int:
 
 def forget_removed(context: Context) -> None:
     """Make the indexes and originals forget what was removed, unless another process owns them and does it itself."""
-    from api.runtime import INDEX_FOLDER
     from ingest.pipeline import purge_removed
+    from ingest.runtime import INDEX_FOLDER
     from rag.index import Index
 
     with (

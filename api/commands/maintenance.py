@@ -67,7 +67,7 @@ def rebuild(context: Context, *, embed: bool) -> int:
 
     Raises DataDirectoryInUse where a server runs.
     """
-    from api.runtime import INDEX_FOLDER
+    from ingest.runtime import INDEX_FOLDER
     from rag.index import Index
 
     context.say(f"Data directory: {context.data_dir}")

@@ -25,7 +25,7 @@ from rag.errors import DependencyError, InputError
 from rag.types import Answer, AnswerMode
 
 if TYPE_CHECKING:
-    from api.runtime import Runtime
+    from ingest.runtime import Runtime
     from rag.service import Question
 
 Step = Callable[[str], None]

@@ -96,7 +96,7 @@ def _run(context: Context, listening: socket.socket) -> list[FootnoteError]:
     import uvicorn
 
     from api.app import create_app
-    from api.runtime import Runtime
+    from ingest.runtime import Runtime
 
     failures: list[FootnoteError] = []
     url = _url(listening)

@@ -113,7 +113,10 @@ def take_in_here(context: Context, work: Sequence[Work], collection: str) -> tup
             progress.overall(len(work), len(work))
         finally:
             wait([ahead], STOP_WITHIN_S)  # after Ctrl-C: a reader that takes longer ends with this process
-        outcomes = [_outcome_here(catalog, item, reading) for item, reading in zip(work, _without_repeats(readings), strict=True)]
+        outcomes = [
+            _outcome_here(catalog, item, reading)
+            for item, reading in zip(work, _without_repeats(readings), strict=True)
+        ]
         return outcomes, embedder.embedded
 
 

@@ -13,7 +13,6 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from api.errors import documented
-from api.runtime import Runtime
 from api.schemas import (
     COLLECTION_PATTERN,
     MAX_MODIFIED_NS,
@@ -34,6 +33,7 @@ from api.uploads import UploadedFile, UploadForm, read_form
 from ingest.files import clean_name
 from ingest.parse import render_page
 from ingest.pipeline import accept_file
+from ingest.runtime import Runtime
 from rag.catalog import DocumentRecord
 from rag.errors import DependencyError, InputError, NotFound
 from rag.types import DEFAULT_COLLECTION
@@ -250,6 +250,7 @@ def get_page(
     document_id: DocumentIdInPath,
     page: Annotated[int, Path(ge=-MAX_PAGE, le=MAX_PAGE, description="the page's number, from 1")],
     request: Request,
+    door: DoorHere,
     runtime: OpenRuntime,
 ) -> PageBody | Response:
     """Its text and place in the document's text; with `Accept: image/png` its picture, for formats that have one."""
@@ -263,7 +264,8 @@ def get_page(
             f"A page comes as application/json or image/png, and not as {accept!r}. Ask for one of them."
         )
     if form == "image/png":
-        return _picture(runtime, record, page)
+        with door.rendering:
+            return _picture(runtime, record, page)
     found = runtime.catalog.page(document_id, page)
     return PageBody(
         page=found.number,

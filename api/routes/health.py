@@ -10,9 +10,9 @@ from fastapi.responses import Response
 
 from api.errors import documented
 from api.metrics import CONTENT_TYPE
-from api.runtime import Runtime
 from api.schemas import Alive, PartState, Ready
 from api.state import DoorHere, OpenRuntime
+from ingest.runtime import Runtime
 
 router = APIRouter(tags=["health"])
 

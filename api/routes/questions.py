@@ -104,10 +104,10 @@ async def _events(service: Service, question: Question, door: Door) -> AsyncGene
 
 
 @router.post("/verify", summary="Check a text against the documents", responses=documented(400, 404, 413, 422))
-async def verify(body: VerifyRequest, request: Request, door: DoorHere, runtime: OpenRuntime) -> VerifiedBody:
+async def verify(body: VerifyRequest, door: DoorHere, runtime: OpenRuntime) -> VerifiedBody:
     """Each sentence of any text, whoever wrote it, with a verdict and the words of the documents that bear it out."""
     limit = door.settings.server.max_verify_chars
     check_length("text", body.text, limit, "FOOTNOTE_SERVER__MAX_VERIFY_CHARS")
     async with door.verifying:
-        verified = await while_listening(request, runtime.service.verify(body.text, scope_of(body)))
+        verified = await runtime.service.verify(body.text, scope_of(body))
     return VerifiedBody(sentences=pack_sentences(verified.sentences), citations=pack_citations(verified.citations))

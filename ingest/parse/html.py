@@ -1,4 +1,4 @@
-"""HTML, and what other formats turn into it: headings, paragraphs, lists, tables; no scripts, nothing hidden."""
+"""HTML, and what other formats turn into it: headings, paragraphs, lists, tables; no scripts, no navigation, nothing hidden."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from ingest.parse.child import Limits
 
 _SKIPPED_TAGS = """
-    script style template noscript head iframe object embed svg canvas audio video select datalist button
+    script style template noscript head iframe object embed svg canvas audio video select datalist button nav
 """
 _BLOCK_TAGS = """
     address article aside blockquote body center dd details dialog dir div dl dt fieldset figcaption figure footer form
-    header hr html legend li main menu nav ol optgroup p pre section summary ul table caption thead tbody tfoot tr
+    header hr html legend li main menu ol optgroup p pre section summary ul table caption thead tbody tfoot tr
 """
 _SKIPPED = frozenset(_SKIPPED_TAGS.split())
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
@@ -261,7 +261,7 @@ class _Walker:
 
 
 def _is_hidden(element: Any) -> bool:
-    if element.get("hidden") is not None:
+    if element.get("hidden") is not None or element.get("role") == "navigation":
         return True
     style = element.get("style")
     return bool(style) and _HIDING.search(style) is not None

@@ -43,13 +43,9 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def footnote(
-    store: Path, embedder: Embedder, generator: Generator, capsys: pytest.CaptureFixture[str]
-) -> Footnote:
+def footnote(store: Path, embedder: Embedder, generator: Generator, capsys: pytest.CaptureFixture[str]) -> Footnote:
     def call(*words: object) -> Run:
-        status = main(
-            [str(word) for word in words] + ["--data-dir", str(store)], models=Models(embedder, generator)
-        )
+        status = main([str(word) for word in words] + ["--data-dir", str(store)], models=Models(embedder, generator))
         said = capsys.readouterr()
         return Run(status, said.out, said.err)
 
@@ -268,7 +264,9 @@ def test_ask_prints_the_answer_and_its_citations(footnote: Footnote, folder: Pat
 def test_flag_mode_marks_what_is_unsupported(footnote: Footnote, folder: Path, generator: Any) -> None:
     footnote("ingest", folder)
     generator.reply = "The shed is painted with seven purple dragons [1]."
-    assert "(unsupported)" in footnote("ask", "Where is the bicycle shed?", "--mode", "flag").out
+    shown = footnote("ask", "Where is the bicycle shed?", "--mode", "flag").out
+    assert "(unsupported)" in shown
+    assert "left out because" not in shown
 
 
 def test_not_found_is_an_answer(footnote: Footnote, folder: Path) -> None:
@@ -348,7 +346,9 @@ def test_rebuild_with_embed_takes_up_other_settings(
     assert footnote("search", "bicycle shed", "--json").status == 0
 
 
-def test_doctor_says_what_is_wrong(footnote: Footnote, folder: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_says_what_is_wrong(
+    footnote: Footnote, folder: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FOOTNOTE_GENERATION__BACKEND", "extractive")
     footnote("ingest", folder)
     checks = {one["name"]: one["status"] for one in footnote("doctor", "--json").json["checks"]}

@@ -14,7 +14,7 @@ from schemathesis.config import SchemathesisConfig
 from serving import Served, build_app, listening
 
 from api.app import create_app
-from api.runtime import Runtime
+from ingest.runtime import Runtime
 from rag.settings import load_settings
 
 # Small, so that the calls at and beyond each limit stay cheap.

@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
-from conftest import ScriptedGenerator
-from serving import Served
+from conftest import ScriptedGenerator, WordHashEmbedder
+from serving import Served, build_app, listening
 
 from api.routes.documents import attachment, preferred
-from rag.settings import load_settings
+from rag.settings import Settings, load_settings
 
 LEAVE = (
     "Leave\nUp to 10 unused vacation days carry over to the next calendar year.",
@@ -239,6 +240,17 @@ def test_limits_of_an_upload(serve: Callable[..., Served], tmp_path: Path) -> No
     hopeless = served.client.post("/v1/documents", files={"file": ("huge.txt", b"a" * (4 * 2**20))})
     assert (hopeless.status_code, hopeless.headers["connection"]) == (413, "close")
     assert [path.name for path in (tmp_path / "small").iterdir() if path.name.startswith("tmp")] == []
+
+
+def test_a_file_that_is_too_large_is_refused_while_it_comes(settings: Settings) -> None:
+    limits = settings.model_copy(update={"server": settings.server.model_copy(update={"max_upload_mb": 1})})
+    app = build_app(limits, WordHashEmbedder(), ScriptedGenerator())
+    with listening(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+        for _ in range(3):
+            answer = client.post("/v1/documents", files={"file": ("large.bin", b"a" * (12 << 20))})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+            assert "'large.bin' is larger than 1 MiB" in answer.json()["error"]["message"]
+        assert client.get("/v1/documents").json()["total"] == 0
 
 
 @pytest.mark.parametrize(

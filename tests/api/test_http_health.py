@@ -13,7 +13,7 @@ from serving import BASE_URL, Served
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.runtime import Runtime
+from ingest.runtime import Runtime
 from rag.errors import DataDirectoryInUse, DependencyError, FootnoteError
 from rag.generation import BackendReport
 from rag.settings import Settings

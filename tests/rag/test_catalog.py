@@ -126,12 +126,17 @@ def test_two_processes_open_and_write_at_the_same_time(tmp_path: Path) -> None:
     """Both also create the database: switching it to WAL is where SQLite does not wait by itself."""
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(tmp_path / "store"), name], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-c", _WRITER, str(tmp_path / "store"), name],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for name in ("one", "two")
     ]
     said = [writer.communicate() for writer in writers]
-    assert [(writer.returncode, error) for writer, (_, error) in zip(writers, said, strict=True)] == [(0, b""), (0, b"")]
+    assert [(writer.returncode, error) for writer, (_, error) in zip(writers, said, strict=True)] == [
+        (0, b""),
+        (0, b""),
+    ]
     catalog = Catalog(tmp_path / "store")
     assert catalog.list_documents()[1] == 80
     assert catalog.check_integrity() == []

@@ -447,3 +447,12 @@ def test_a_small_number_in_letters_may_count_what_the_passage_lists() -> None:
     assert (counted.verdict, "may count" in counted.reason) == ("weak", True)
     stated = [passage(1, "The three abbots at the abbey were William, Paul and John.")]
     assert verify("The two abbots at the abbey were William and John.", passages=stated).status == "not_found"
+
+
+@pytest.mark.parametrize("claimed", ["Ten", "10", "Twelve"])
+def test_a_number_near_an_approximate_one_is_another_number(claimed: str) -> None:
+    """`up to 9` once passed for `ten`: the zero of 10 was taken for rounding."""
+    checked = verify(
+        f"{claimed} unused days carry over [1].", passage(1, "Technicians carry over up to 9 unused days.")
+    )
+    assert [sentence.verdict for sentence in checked.sentences] == ["unsupported"]

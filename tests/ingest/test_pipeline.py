@@ -1,0 +1,215 @@
+"""From a file to a visible document: each step can be repeated, and a stop between any two of them costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from builders import CountingEmbedder, commit, hand_in, ingest, many_paragraphs
+from conftest import ScriptedGenerator, WordHashEmbedder
+
+from ingest.pipeline import commit_document, prepare_document, publish_prepared, purge_removed, rechunk_all, stamps_of
+from ingest.runtime import Runtime
+from rag.catalog import Catalog
+from rag.index import Index
+from rag.retrieval import Scope, search
+from rag.settings import Chunking, Settings
+from rag.types import Document, Embedder
+
+TEXT = "# Leave\n\nTen unused days carry over to the next year.\n"
+
+
+class Stop(Exception):
+    """The process ends here."""
+
+
+def prepare(runtime: Runtime, embedder: Embedder | None = None) -> bool:
+    record = runtime.catalog.claim_next()
+    assert record is not None
+    settings = runtime.settings
+    return prepare_document(
+        runtime.catalog, record, embedder or runtime.embedder, parsing=settings.parsing, chunking=settings.chunking
+    )
+
+
+def found(runtime: Runtime, question: str, top_k: int = 10) -> list[str]:
+    """The texts that a search shows."""
+    hits = search(
+        question,
+        catalog=runtime.catalog,
+        index=runtime.index,
+        embedder=runtime.embedder,
+        scope=Scope(),
+        top_k=top_k,
+        candidates=10,
+        dense_weight=0.4,
+    )
+    return [hit.chunk.text for hit in hits]
+
+
+def test_a_file_becomes_a_ready_document_that_is_found(runtime: Runtime) -> None:
+    record = hand_in(runtime.catalog, TEXT).record
+    assert prepare(runtime)
+    assert runtime.catalog.get_document(record.id).status == "indexing"
+    assert found(runtime, "unused days") == []
+    assert publish_prepared(runtime.catalog, runtime.index) == [record.id]
+    ready = runtime.catalog.get_document(record.id)
+    assert (ready.status, ready.progress, ready.chunks) == ("ready", 1.0, 1)
+    assert "Ten unused days" in found(runtime, "unused days")[0]
+
+
+@pytest.mark.parametrize(("content", "code"), [("", "empty"), ("\0\1\2\3" * 500, "unsupported_type")])
+def test_a_file_that_cannot_be_read_is_recorded_with_its_code(runtime: Runtime, content: str, code: str) -> None:
+    record = hand_in(runtime.catalog, content, "broken.bin").record
+    assert not prepare(runtime)
+    failed = runtime.catalog.get_document(record.id)
+    assert (failed.status, failed.error_code) == ("failed", code)
+    assert "broken.bin" in str(failed.error_message)
+    assert publish_prepared(runtime.catalog, runtime.index) == []
+
+
+def test_handing_in_the_same_again_embeds_nothing(runtime: Runtime) -> None:
+    embedder = CountingEmbedder()
+    hand_in(runtime.catalog, TEXT)
+    assert prepare(runtime, embedder)
+    publish_prepared(runtime.catalog, runtime.index)
+    assert len(embedder.embedded) == 1
+    assert not hand_in(runtime.catalog, TEXT).is_new
+    assert runtime.catalog.claim_next() is None
+    hand_in(runtime.catalog, TEXT, collection="other")  # a document of its own, made of the same vectors
+    assert prepare(runtime, embedder)
+    assert len(embedder.embedded) == 1
+
+
+def test_a_changed_version_embeds_only_what_changed(runtime: Runtime) -> None:
+    embedder = CountingEmbedder()
+    before = many_paragraphs(6)
+    after = before.replace("item3", "changed3")
+    for text in (before, after):
+        record = hand_in(runtime.catalog, text, source="/notes.md").record
+        claimed = runtime.catalog.claim_next()
+        assert claimed is not None
+        document = Document(record.id, record.name, "text/markdown", text)
+        assert commit_document(runtime.catalog, document, embedder, chunking=Chunking())
+        publish_prepared(runtime.catalog, runtime.index)
+    assert len(embedder.embedded) == 7
+    assert "changed3" in embedder.embedded[-1]
+    shown = found(runtime, "item3 changed3")
+    assert any("changed3" in text for text in shown)
+    assert not any("item3" in text for text in shown)
+
+
+def test_another_model_takes_no_vector_of_the_one_before(runtime: Runtime) -> None:
+    """Vectors are found again by their text: with another model of the same dimension the old ones came back."""
+    ingest(runtime, TEXT)
+    other = CountingEmbedder("word-hash@2")
+    assert rechunk_all(runtime.catalog, runtime.index, other, chunking=Chunking()) == 1
+    assert len(other.embedded) == 1
+    assert runtime.catalog.stamps() == stamps_of(other, Chunking())
+    assert rechunk_all(runtime.catalog, runtime.index, other, chunking=Chunking()) == 1
+    assert len(other.embedded) == 1
+    assert len(found(runtime, "unused days")) == 1
+
+
+def test_a_model_of_another_dimension_makes_everything_again(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "store")
+    with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False) as runtime:
+        ingest(runtime, TEXT)
+        smaller = CountingEmbedder("word-hash-64@1", 64)
+        index = Index(tmp_path / "other-index", 64)
+        assert rechunk_all(runtime.catalog, index, smaller, chunking=Chunking(target_tokens=24, max_tokens=32)) == 1
+        assert index.counts() == (1, 1)
+        index.close()
+
+
+STEPS = [
+    (Catalog, "claim_next"),
+    (Catalog, "set_progress"),
+    (WordHashEmbedder, "embed_texts"),
+    (Catalog, "save_document"),
+    (Index, "project"),
+    (Catalog, "publish"),
+    (Index, "remove"),
+    (Catalog, "finish_removal"),
+]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("owner", "step"), STEPS, ids=[name for _, name in STEPS])
+def test_a_stop_at_any_step_ends_ready_exactly_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, owner: type, step: str, when: str
+) -> None:
+    """The process ends before or after a step; the next start takes up both versions where they were."""
+
+    def opened() -> Runtime:
+        return Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False)
+
+    def work(runtime: Runtime) -> None:
+        runtime.catalog.requeue_unfinished()
+        while (record := runtime.catalog.claim_next()) is not None:
+            document = Document(record.id, record.name, "text/markdown", "new words of the second version")
+            commit_document(runtime.catalog, document, runtime.embedder, chunking=settings.chunking)
+        publish_prepared(runtime.catalog, runtime.index)
+        purge_removed(runtime.catalog, runtime.index)
+
+    real: Callable[..., object] = getattr(owner, step)
+
+    def stops(*args: object, **kwargs: object) -> object:
+        if when == "after":
+            real(*args, **kwargs)
+        raise Stop
+
+    with opened() as runtime:
+        old = ingest(runtime, "old words of the first version", source="/a.md")
+        new = hand_in(runtime.catalog, "new words of the second version", source="/a.md").record.id
+        monkeypatch.setattr(owner, step, stops)
+        with pytest.raises(Stop):
+            work(runtime)
+        monkeypatch.setattr(owner, step, real)
+        shown = found(runtime, "words version")
+        assert len(shown) == 1  # one version or the other, never both and never none
+    with opened() as runtime:
+        work(runtime)
+        records, total = runtime.catalog.list_documents()
+        assert [(record.id, record.status, record.visible) for record in records] == [(new, "ready", True)]
+        assert total == 1
+        assert found(runtime, "words version") == ["new words of the second version"]
+        assert runtime.index.counts() == (1, 1)
+        assert runtime.catalog.pending_removals() == []
+        assert [path.name for path in runtime.catalog.data_dir.glob("originals/*/*")] == [new]
+    assert old != new
+
+
+def test_purging_empties_the_indexes_and_the_disk(runtime: Runtime) -> None:
+    document_id = ingest(runtime, TEXT)
+    sha256 = runtime.catalog.get_document(document_id).sha256
+    runtime.catalog.delete_document(document_id)
+    assert runtime.index.counts() == (1, 1)
+    assert found(runtime, "unused days") == []
+    assert purge_removed(runtime.catalog, runtime.index) == 1
+    assert runtime.index.counts() == (0, 0)
+    assert not runtime.catalog.original_path(sha256).exists()
+    assert purge_removed(runtime.catalog, runtime.index) == 0
+
+
+def test_a_purge_leaves_the_same_bytes_that_came_back(runtime: Runtime) -> None:
+    document_id = ingest(runtime, TEXT)
+    runtime.catalog.delete_document(document_id)
+    assert hand_in(runtime.catalog, TEXT).record.id == document_id
+    assert commit(runtime.catalog, document_id, TEXT)
+    publish_prepared(runtime.catalog, runtime.index)
+    assert runtime.catalog.original_path(document_id).exists()
+    assert len(found(runtime, "unused days")) == 1
+
+
+def test_a_document_deleted_while_it_is_embedded_is_dropped(runtime: Runtime) -> None:
+    class Deletes(WordHashEmbedder):
+        def embed_texts(self, texts):  # type: ignore[no-untyped-def]
+            runtime.catalog.delete_document(record.id)
+            return super().embed_texts(texts)
+
+    record = hand_in(runtime.catalog, TEXT).record
+    assert not prepare(runtime, Deletes())
+    assert publish_prepared(runtime.catalog, runtime.index) == []
+    assert runtime.catalog.list_documents() == ([], 0)

@@ -1,0 +1,285 @@
+"""A question to a checked answer: the five steps, and what happens when the documents or the model move meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from builders import hand_in, handbook, ingest
+from conftest import ScriptedGenerator
+
+from ingest.pipeline import prepare_document, publish_prepared
+from ingest.runtime import Runtime
+from rag.errors import Conflict, DependencyError, InputError, NotFound
+from rag.prompts import NOT_FOUND_TEXT
+from rag.retrieval import Scope
+from rag.service import Question, Retrieval, Service
+from rag.settings import Answers, Generation, Settings
+from rag.settings import Retrieval as RetrievalSettings
+from rag.types import Answer, Draft, Generator, Message, Token, Turn
+
+LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
+TRUE = "Ten unused days of leave carry over to the next year [1]."
+FALSE = "The chairman plays golf on Sundays with seven penguins [1]."
+
+
+def service(runtime: Runtime, generator: Generator, settings: Settings | None = None) -> Service:
+    return Service(settings or runtime.settings, runtime.catalog, runtime.index, runtime.embedder, generator)
+
+
+async def ask(
+    runtime: Runtime, reply: str, text: str = "How many unused days of leave carry over?", **more: object
+) -> Answer:
+    return await service(runtime, ScriptedGenerator(reply)).ask(Question(text, **more))  # type: ignore[arg-type]
+
+
+async def test_the_five_steps(runtime: Runtime) -> None:
+    document_id = ingest(runtime, LEAVE, "leave.md")
+    generator = ScriptedGenerator(TRUE)
+    answer = await service(runtime, generator).ask(Question("How many unused days of leave carry over?"))
+    assert (answer.status, answer.text, answer.model) == ("answered", TRUE, "scripted/1")
+    assert [sentence.verdict for sentence in answer.sentences] == ["supported"]
+    (citation,) = answer.citations
+    assert (citation.number, citation.span.document_id, citation.page, citation.boxes) == (1, document_id, None, ())
+    assert runtime.catalog.document_text(document_id, citation.span.start, citation.span.end) == citation.quote
+    assert [item.used for item in answer.retrieved] == [True]
+    assert set(answer.timings_ms) >= {"retrieve", "generate", "first_token", "verify"}
+    assert answer.usage.prompt_tokens > answer.usage.completion_tokens > 0
+    assert LEAVE in generator.prompts[0][-1].content
+
+
+async def test_modes_leave_out_mark_or_keep_what_is_unsupported(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    strict, flag, off = [await ask(runtime, f"{TRUE} {FALSE}", mode=mode) for mode in ("strict", "flag", "off")]
+    assert (strict.status, "penguins" in strict.text) == ("partial", False)
+    assert "Ten unused days" in strict.text
+    assert "penguins" in flag.text
+    assert [s.verdict for s in flag.sentences if "penguins" in s.text] == ["unsupported"]
+    assert off.text == f"{TRUE} {FALSE}"
+    for answer in (strict, flag, off):
+        assert all(answer.text[s.start : s.end] == s.text for s in answer.sentences)
+
+
+async def test_nothing_found_asks_no_model(runtime: Runtime) -> None:
+    generator = ScriptedGenerator(TRUE)
+    answer = await service(runtime, generator).ask(Question("Anything?"))
+    assert (answer.status, answer.text, answer.citations, answer.retrieved) == ("not_found", NOT_FOUND_TEXT, (), ())
+    assert generator.prompts == []
+
+
+async def test_a_reply_that_says_not_found_cites_nothing(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    answer = await ask(runtime, "Not in the documents.")
+    assert (answer.status, answer.citations) == ("not_found", ())
+    assert len(answer.retrieved) == 1
+
+
+class Meddles(ScriptedGenerator):
+    """Does something to the documents after the first token of each reply."""
+
+    def meddle(self, attempt: int) -> None:
+        raise NotImplementedError
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+        pieces = super().stream(messages, max_tokens)
+        async for piece in pieces:
+            yield piece
+            if isinstance(piece, Token) and piece.text == "Ten":
+                self.meddle(len(self.prompts))
+
+
+async def test_a_document_deleted_while_the_model_writes_is_not_cited(runtime: Runtime) -> None:
+    gone = ingest(runtime, LEAVE, "gone.md")
+    kept = ingest(runtime, f"Another house says so: {LEAVE}", "kept.md")
+
+    class Deletes(Meddles):
+        def meddle(self, attempt: int) -> None:
+            if attempt == 1:
+                runtime.catalog.delete_document(gone)
+
+    generator = Deletes(TRUE)
+    answer = await service(runtime, generator).ask(Question("How many unused days of leave carry over?"))
+    assert len(generator.prompts) == 2
+    assert {item.hit.chunk.span.document_id for item in answer.retrieved} == {kept}
+    assert {citation.span.document_id for citation in answer.citations} == {kept}
+
+
+async def test_a_catalog_that_never_rests_is_a_conflict(runtime: Runtime) -> None:
+    class Replaces(Meddles):
+        def meddle(self, attempt: int) -> None:
+            ingest(runtime, f"{LEAVE} Version {attempt}.", source="/leave.md")
+
+    ingest(runtime, LEAVE, source="/leave.md")
+    generator = Replaces(TRUE)
+    with pytest.raises(Conflict):
+        await service(runtime, generator).ask(Question("How many unused days of leave carry over?"))
+    assert len(generator.prompts) == 3
+
+
+async def test_search_works_while_the_model_does_not(runtime: Runtime) -> None:
+    class Down(ScriptedGenerator):
+        async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+            raise DependencyError("the model server is away")
+            yield Token("")
+
+    ingest(runtime, LEAVE)
+    down = service(runtime, Down())
+    with pytest.raises(DependencyError, match="away"):
+        await down.ask(Question("How many days?"))
+    assert len(await down.search("unused days", Scope())) == 1
+    assert (await down.verify(TRUE, Scope())).sentences[0].verdict == "supported"
+
+
+async def test_a_model_that_ends_without_a_result_is_a_dependency_error(runtime: Runtime) -> None:
+    class Silent(ScriptedGenerator):
+        async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+            yield Token("Ten")
+
+    ingest(runtime, LEAVE)
+    with pytest.raises(DependencyError, match="without a result"):
+        await service(runtime, Silent()).ask(Question("How many days?"))
+
+
+async def test_the_stream_tells_hits_tokens_answer_in_this_order(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    async with aclosing(service(runtime, ScriptedGenerator(TRUE)).stream(Question("How many days?"))) as events:
+        seen = [event async for event in events]
+    assert isinstance(seen[0], Retrieval)
+    assert isinstance(seen[-1], Answer)
+    assert "".join(event.text for event in seen if isinstance(event, Token)) == TRUE
+
+
+async def test_closing_the_stream_stops_the_model(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    generator = ScriptedGenerator(TRUE)
+    async with aclosing(service(runtime, generator).stream(Question("How many days?"))) as events:
+        async for event in events:
+            if isinstance(event, Token):
+                break
+    assert generator.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (Question("  \n"), "is empty"),
+        (Question("", history=(Turn("What is leave?", "Days off."),)), "is empty"),
+        (Question("x" * 4001), "has 4001 characters and at most 4000"),
+        (Question("days", top_k=0), "top_k is 0"),
+        (Question("days", top_k=101), "top_k is 101; it must be from 1 to 100"),
+    ],
+)
+async def test_a_question_out_of_bounds_is_refused(runtime: Runtime, question: Question, words: str) -> None:
+    ingest(runtime, LEAVE)
+    with pytest.raises(InputError, match=words):
+        await service(runtime, ScriptedGenerator(TRUE)).ask(question)
+
+
+async def test_a_scope_that_does_not_exist_is_refused(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    for scope in (Scope("nowhere"), Scope(document_ids=("absent",))):
+        with pytest.raises(NotFound):
+            await service(runtime, ScriptedGenerator(TRUE)).ask(Question("days", scope))
+
+
+async def test_a_long_question_before_does_not_push_the_present_one_out(runtime: Runtime) -> None:
+    """The search text of a follow-up has both; together they were over the limit, and the message blamed the question."""
+    ingest(runtime, LEAVE, "leave.md")
+    ingest(runtime, "Trains leave at noon.", "trains.md")
+    long = Turn("trains " * 571, "At noon.")
+    answer = await ask(runtime, TRUE, "How many unused days carry over?", history=(long,))
+    assert "leave.md" in {item.hit.document_name for item in answer.retrieved}
+
+
+async def test_a_follow_up_is_searched_with_the_question_before(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE, "leave.md")
+    ingest(runtime, "Trains run at noon.", "trains.md")
+    history = (Turn("How many unused days of leave carry over?", "Ten."),)
+    answer = await ask(runtime, TRUE, "And when is the rest lost?", history=history)
+    assert answer.retrieved[0].hit.document_name == "leave.md"
+
+
+async def test_top_k_bounds_what_is_retrieved(runtime: Runtime) -> None:
+    for n in range(5):
+        ingest(runtime, f"{LEAVE} Branch {n}.", f"{n}.md")
+    answer = await ask(runtime, TRUE, top_k=3)
+    assert [item.hit.rank for item in answer.retrieved] == [1, 2, 3]
+
+
+def test_the_settings_hash_names_what_can_change_an_answer(runtime: Runtime) -> None:
+    settings = runtime.settings
+
+    def named(**update: object) -> str:
+        return service(runtime, ScriptedGenerator(), settings.model_copy(update=update)).settings_hash
+
+    same = named()
+    assert named(data_dir=Path("elsewhere"), model_dir=Path("x")) == same
+    assert named(generation=Generation(api_key="secret")) == same  # type: ignore[arg-type]
+    others = [
+        named(retrieval=RetrievalSettings(top_k=9)),
+        named(retrieval=RetrievalSettings(dense_weight=0.5)),
+        named(answers=Answers(mode="flag")),
+        named(generation=Generation(seed=8)),
+    ]
+    assert len({same, *others}) == 5
+
+
+@pytest.mark.parametrize("mode", ["strict", "flag"])
+async def test_every_citation_of_a_pdf_is_exact(runtime: Runtime, mode: str) -> None:
+    """A real PDF through the real reader: quote, page and boxes of what an answer cites."""
+    with handbook().open("rb") as stream:
+        from ingest.pipeline import accept_file
+
+        accept_file(runtime.catalog, stream, name="handbook.pdf", source="handbook.pdf", collection="default")
+    record = runtime.catalog.claim_next()
+    assert record is not None
+    limits = runtime.settings
+    assert prepare_document(runtime.catalog, record, runtime.embedder, parsing=limits.parsing, chunking=limits.chunking)
+    publish_prepared(runtime.catalog, runtime.index)
+    document = runtime.catalog.load_document(record.id)
+    assert len(document.pages) > 1
+
+    def quotes_each(messages: Sequence[Message]) -> str:
+        """A sentence out of each passage that was sent, with its marker."""
+        from rag.prompts import parse_passages
+        from rag.text import split_sentences
+
+        said = []
+        for number, text in parse_passages(messages)[1]:
+            start, end = max(split_sentences(text), key=lambda span: span[1] - span[0])
+            said.append(f"{' '.join(text[start:end].split()).rstrip('.')} [{number}].")
+        return " ".join(said)
+
+    generator = ScriptedGenerator(quotes_each)
+    asked = Question("How many days of leave and which rules for expenses apply?", mode=mode)  # type: ignore[arg-type]
+    answer = await service(runtime, generator).ask(asked)
+    assert len(answer.citations) >= 3
+    pages = {page.number: page for page in document.pages}
+    for citation in answer.citations:
+        assert document.text[citation.span.start : citation.span.end] == citation.quote
+        assert citation.page is not None
+        page = pages[citation.page]
+        assert page.start <= citation.span.start < page.end
+        assert citation.boxes
+        for box in citation.boxes:
+            there = pages[box.page]
+            assert 0 <= box.x0 < box.x1 <= there.width
+            assert 0 <= box.y0 < box.y1 <= there.height
+
+
+async def test_text_of_anyone_is_verified_and_a_blank_one_refused(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    checked = await service(runtime, ScriptedGenerator()).verify(f"{LEAVE} Penguins play golf on Sundays.", Scope())
+    assert [sentence.verdict for sentence in checked.sentences][-1] == "unsupported"
+    assert checked.sentences[0].verdict == "supported"
+    with pytest.raises(InputError, match="empty"):
+        await service(runtime, ScriptedGenerator()).verify(" \n", Scope())
+
+
+async def test_a_dropped_index_is_no_crash(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    runtime.index.rebuild(runtime.catalog)
+    assert (await ask(runtime, TRUE)).status == "answered"
+    assert hand_in(runtime.catalog, LEAVE).is_new is False
