@@ -1,4 +1,4 @@
-"""HTML, and what other formats turn into it: headings, paragraphs, lists, tables; no scripts, no navigation, nothing hidden."""
+"""HTML, and what other formats turn into it: headings, paragraphs, lists, tables; no scripts, menus or hidden words."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ async def test_modes_leave_out_mark_or_keep_what_is_unsupported(runtime: Runtime
     assert "Ten unused days" in strict.text
     assert "penguins" in flag.text
     assert [s.verdict for s in flag.sentences if "penguins" in s.text] == ["unsupported"]
-    assert off.text == f"{TRUE} {FALSE}"
+    assert FALSE.removesuffix(" [1].") in off.text
     for answer in (strict, flag, off):
         assert all(answer.text[s.start : s.end] == s.text for s in answer.sentences)
 
@@ -185,7 +185,7 @@ async def test_a_scope_that_does_not_exist_is_refused(runtime: Runtime) -> None:
 
 
 async def test_a_long_question_before_does_not_push_the_present_one_out(runtime: Runtime) -> None:
-    """The search text of a follow-up has both; together they were over the limit, and the message blamed the question."""
+    """The search text of a follow-up has both; together they may be over the limit of one."""
     ingest(runtime, LEAVE, "leave.md")
     ingest(runtime, "Trains leave at noon.", "trains.md")
     long = Turn("trains " * 571, "At noon.")
@@ -219,7 +219,7 @@ def test_the_settings_hash_names_what_can_change_an_answer(runtime: Runtime) -> 
     assert named(generation=Generation(api_key="secret")) == same  # type: ignore[arg-type]
     others = [
         named(retrieval=RetrievalSettings(top_k=9)),
-        named(retrieval=RetrievalSettings(dense_weight=0.5)),
+        named(retrieval=RetrievalSettings(dense_weight=0.123)),
         named(answers=Answers(mode="flag")),
         named(generation=Generation(seed=8)),
     ]

@@ -452,7 +452,30 @@ def test_a_small_number_in_letters_may_count_what_the_passage_lists() -> None:
 @pytest.mark.parametrize("claimed", ["Ten", "10", "Twelve"])
 def test_a_number_near_an_approximate_one_is_another_number(claimed: str) -> None:
     """`up to 9` once passed for `ten`: the zero of 10 was taken for rounding."""
-    checked = verify(
-        f"{claimed} unused days carry over [1].", passage(1, "Technicians carry over up to 9 unused days.")
-    )
+    passages = [passage(1, "Technicians carry over up to 9 unused days.")]
+    checked = verify(f"{claimed} unused days carry over [1].", "flag", passages)
     assert [sentence.verdict for sentence in checked.sentences] == ["unsupported"]
+
+
+CARRY_OVER = (
+    "Office staff and apprentices may carry over up to 6 unused days, which must be taken by 31 March. "
+    "Field technicians may carry over up to 9 unused days."
+)
+SWARM = "Field technicians take no more than 4 consecutive days of leave in swarm season."
+
+
+def test_a_number_is_bound_to_the_words_that_follow_it() -> None:
+    """A small model once put the 4 of one rule into another, and the two rules together passed as its evidence."""
+    claim = "4 unused vacation days can be carried over by field technicians."
+    first, _ = CARRY_OVER.split(". ")
+    for sent, verdict in (([CARRY_OVER, SWARM], "unsupported"), ([f"{first}.", SWARM], "weak")):
+        checked = verify(claim, "flag", [passage(number, text) for number, text in enumerate(sent, 1)])
+        assert [sentence.verdict for sentence in checked.sentences] == [verdict]
+
+
+def test_a_number_said_of_somebody_else_is_not_evidence() -> None:
+    checked = verify("Office staff carry over up to 9 unused days [1].", "flag", [passage(1, CARRY_OVER)])
+    assert checked.sentences[0].verdict == "unsupported"
+    assert "another number" in checked.sentences[0].reason
+    right = verify("Office staff carry over up to 6 unused days [1].", "flag", [passage(1, CARRY_OVER)])
+    assert right.sentences[0].verdict == "supported"
