@@ -10,13 +10,18 @@ VENV   ?= .venv
 TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 
-.PHONY: run test bench lint format clean
+.PHONY: run test test-models bench lint format clean
 
 run: $(VENV)/.installed
 	$(BIN)/footnote serve
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev test-models
 	$(BIN)/python -m pytest
+
+# The embedding model and a tiny language model (190 MB, once): tests of the real path skip where they cannot be had.
+test-models: $(VENV)/.installed-dev
+	@for model in all-MiniLM-L6-v2 smollm2-135m-instruct-q4_1; do \
+	  $(BIN)/footnote models pull $$model || echo "Tests that need $$model will say so and skip."; done
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m evals.bench

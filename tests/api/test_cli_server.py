@@ -8,12 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from conftest import ScriptedGenerator, WordHashEmbedder
 from serving import build_app, listening
@@ -219,3 +222,38 @@ def test_an_ingest_that_is_killed_goes_on_when_run_again(environment: dict[str, 
     assert len(report["documents"]) == 12
     assert report["totals"]["new"] + report["totals"]["unchanged"] == 12
     assert report["totals"]["new"] >= 1
+
+
+@pytest.mark.model
+def test_a_killed_server_loses_no_acknowledged_document(environment: dict[str, str], tmp_path: Path) -> None:
+    names = [f"paper{number:02}.txt" for number in range(30)]
+    with start(["serve", "--port", "0"], environment, tmp_path) as first:
+        url = _ready_url(first)
+        files = [("file", (name, f"Subject {name} is treated in the paper {name}.".encode())) for name in names]
+        taken = httpx.post(f"{url}/v1/documents", files=files).raise_for_status().json()["documents"]
+        while not (states := _states(url)).get("ready"):
+            assert "failed" not in states
+        first.kill()
+    with start(["serve", "--port", "0"], environment, tmp_path) as second:
+        try:
+            url = _ready_url(second)
+            while (states := _states(url)).get("ready", 0) < len(names):
+                assert "failed" not in states
+            listed = httpx.get(f"{url}/v1/documents?limit=100").json()["documents"]
+            assert {one["id"] for one in listed} == {one["id"] for one in taken}
+            hits = httpx.post(f"{url}/v1/search", json={"query": "subject paper17.txt", "top_k": 1}).json()["hits"]
+            assert [hit["document_name"] for hit in hits] == ["paper17.txt"]
+        finally:
+            second.terminate()
+            second.communicate(timeout=60)
+
+
+def _ready_url(server: subprocess.Popen[str]) -> str:
+    assert server.stderr is not None
+    ready = next(line for line in server.stderr if line.startswith("Footnote is ready at http://127.0.0.1:"))
+    threading.Thread(target=server.stderr.read, daemon=True).start()  # so that its log never blocks it
+    return ready.split()[4]
+
+
+def _states(url: str) -> Counter[str]:
+    return Counter(one["status"] for one in httpx.get(f"{url}/v1/documents?limit=100").json()["documents"])
