@@ -2,7 +2,8 @@
 
 A suite is a folder with `documents/` and `questions.jsonl`, one JSON object a line:
 `{"id", "question", "answers": [...], "answerable": true, "evidence": [{"document", "page", "start", "end", "quote"}]}`;
-of the evidence's fields only `document` is always there.
+of the evidence's fields only `document` is always there. A folder in BEIR's layout is one too: `corpus.jsonl`
+(`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and judgements in `qrels/*.tsv` (query, document, score).
 """
 
 from __future__ import annotations
@@ -42,39 +43,107 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class SuiteDocument:
+    """A document of a suite: a file at `path`, or, where that is None, a title and a text."""
+
+    name: str
+    path: Path | None = None
+    title: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Suite:
     """A folder of documents with questions; `hash` names the bytes of both."""
 
     name: str
     folder: Path
-    documents: tuple[Path, ...]
+    documents: tuple[SuiteDocument, ...]
     cases: tuple[Case, ...]
     hash: str
 
 
 def load_suite(folder: Path) -> Suite:
     """Read a suite. Raises InputError naming the line that is wrong, or a gold document that is not in the suite."""
+    if (folder / "corpus.jsonl").is_file():
+        return _load_beir(folder)
     questions, documents_folder = folder / "questions.jsonl", folder / "documents"
     for path, kind in ((documents_folder, "folder of documents"), (questions, "question file")):
         if not path.exists():
             raise InputError(
                 f"{folder} is not a suite: there is no {kind} at {path}. A suite is a folder with documents/ and "
-                "questions.jsonl."
+                "questions.jsonl, or with corpus.jsonl, queries.jsonl and qrels/ in BEIR's layout."
             )
-    documents = tuple(sorted(path for path in documents_folder.rglob("*") if path.is_file()))
+    paths = sorted(path for path in documents_folder.rglob("*") if path.is_file())
+    documents = tuple(SuiteDocument(path.relative_to(documents_folder).as_posix(), path) for path in paths)
     cases = tuple(_read_cases(questions))
-    names = {path.relative_to(documents_folder).as_posix() for path in documents}
+    _check_evidence(cases, documents, questions)
+    return Suite(folder.resolve().name, folder, documents, cases, _hash_files([questions, *paths]))
+
+
+def _check_evidence(cases: Sequence[Case], documents: Sequence[SuiteDocument], source: Path) -> None:
+    names = {document.name for document in documents}
     for case in cases:
         for evidence in case.evidence:
             if evidence.document not in names:
                 raise InputError(
-                    f"{questions}: question {case.id!r} names the document {evidence.document!r}, which is not in "
-                    f"{documents_folder}. Add it or correct the name."
+                    f"{source}: question {case.id!r} names the document {evidence.document!r}, which is not in the "
+                    "suite. Add it or correct the name."
                 )
-    digest = hashlib.sha256(questions.read_bytes())
-    for path in documents:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return Suite(folder.resolve().name, folder, documents, cases, digest.hexdigest()[:12])
+
+
+def _hash_files(paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+def _load_beir(folder: Path) -> Suite:
+    """A folder in BEIR's layout; queries without a judgement above 0 are left out, all others are answerable."""
+    corpus, queries = folder / "corpus.jsonl", folder / "queries.jsonl"
+    qrels = sorted((folder / "qrels").glob("*.tsv"))
+    if not queries.is_file() or not qrels:
+        missing = "qrels/*.tsv" if queries.is_file() else "queries.jsonl"
+        raise InputError(f"{folder} is in BEIR's layout but has no {missing}. Add it.")
+    documents = tuple(
+        SuiteDocument(fields["_id"], title=fields.get("title") or "", text=fields["text"])
+        for fields in _read_objects(corpus, ("_id", "text"))
+    )
+    gold: dict[str, list[Evidence]] = {}
+    for path in qrels:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[1:], 2):
+            try:
+                query, document, score = line.split("\t")
+                relevant = float(score) > 0
+            except ValueError as error:
+                raise InputError(
+                    f"{path} line {number}: {line[:80]!r} is not query, document, score. Correct it."
+                ) from error
+            if relevant:
+                gold.setdefault(query, []).append(Evidence(document))
+    cases = tuple(
+        Case(fields["_id"], fields["text"], (), True, tuple(gold[fields["_id"]]))
+        for fields in _read_objects(queries, ("_id", "text"))
+        if fields["_id"] in gold
+    )
+    _check_evidence(cases, documents, folder / "qrels")
+    return Suite(folder.resolve().name, folder, documents, cases, _hash_files([corpus, queries, *qrels]))
+
+
+def _read_objects(path: Path, required: Sequence[str]) -> Iterator[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                fields = json.loads(line)
+                values = {name: str(fields[name]) for name in required} | {"title": str(fields.get("title") or "")}
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+                raise InputError(f"{path} line {number}: {problem}. Correct the line.") from error
+            yield values
 
 
 def _read_cases(path: Path) -> Iterator[Case]:

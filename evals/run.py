@@ -8,8 +8,11 @@ A crash of one question is a record, never the end of a run.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import logging
 import platform
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,16 +21,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evals.cases import SAMPLE_SEED, Case, Suite, load_suite, sample_cases
+from evals.cases import SAMPLE_SEED, Case, Suite, SuiteDocument, load_suite, sample_cases
 from evals.metrics import contains_answer, exact_match, gold_ranks, mean, percentile, share_within, token_f1
-from ingest.pipeline import accept_file, prepare_document, publish_prepared
+from ingest.parse.build import clean_text
+from ingest.pipeline import accept_file, commit_document, prepare_document, publish_prepared
 from ingest.runtime import Runtime
 from rag.catalog import Catalog
 from rag.errors import FootnoteError, InputError
 from rag.retrieval import Scope
 from rag.service import Question
 from rag.settings import Settings
-from rag.types import Answer, Citation, Hit
+from rag.types import Answer, Citation, Document, Hit
+
+log = logging.getLogger(__name__)
 
 RESULT_FORMAT = 1
 CUTOFFS = (1, 5, 10)
@@ -70,7 +76,8 @@ def main_eval(
     path = write_result(result, out or Path("runs"))
     print(f"Result: {path}", file=sys.stderr)  # noqa: T201
     if as_json:
-        print(json.dumps({"result": str(path), **result.header, "totals": result.totals}))  # noqa: T201
+        shown = {"result": str(path), **result.header, "totals": result.totals}
+        print(json.dumps(shown | ({"baseline": before["totals"]} if before else {})))  # noqa: T201
     else:
         print(format_totals(result.totals, before["totals"] if before else None))  # noqa: T201
     return 1 if result.totals["errors"] or result.header["failed_documents"] else 0
@@ -120,22 +127,32 @@ def _open(settings: Settings, command: str) -> Runtime:
 
 def ingest_suite(runtime: Runtime, suite: Suite, say: Callable[[str], None]) -> list[str]:
     """Bring the suite's documents into the store; what is there already costs nothing. Returns what failed, and why."""
-    folder, catalog = suite.folder / "documents", runtime.catalog
+    catalog = runtime.catalog
     failed = []
-    for number, path in enumerate(suite.documents, 1):
-        name = path.relative_to(folder).as_posix()
-        with path.open("rb") as stream:
+    for number, document in enumerate(suite.documents, 1):
+        name = document.name
+        with document.path.open("rb") if document.path else _as_stream(document) as stream:
             accepted = accept_file(catalog, stream, name=name, source=f"suite:{name}", collection="default")
         record = catalog.claim(accepted.record.id)
         if record is not None:
             say(f"Ingesting {number} of {len(suite.documents)}: {name}")
-            prepare_document(catalog, record, runtime.embedder, parsing=runtime.settings.parsing,
+            if document.path is None:
+                whole = Document(record.id, name, "text/plain", clean_text(document.text), title=document.title)
+                commit_document(catalog, whole, runtime.embedder, chunking=runtime.settings.chunking)
+            else:
+                prepare_document(catalog, record, runtime.embedder, parsing=runtime.settings.parsing,
                              chunking=runtime.settings.chunking)  # fmt: skip
             publish_prepared(catalog, runtime.index)
         state = catalog.get_document(accepted.record.id)
         if state.status == "failed":
             failed.append(f"{name}: {state.error_message}")
     return failed
+
+
+def _as_stream(document: SuiteDocument) -> io.BytesIO:
+    """The bytes that stand for a document without a file; the name is among them, so that twins stay two."""
+    fields = {"_id": document.name, "title": document.title, "text": document.text}
+    return io.BytesIO(json.dumps(fields, ensure_ascii=False).encode())
 
 
 async def _run_cases(
@@ -146,7 +163,7 @@ async def _run_cases(
         records.append(await run_case(runtime, case, retrieval_only))
         if number % (50 if retrieval_only else 5) == 0 or number == len(cases):
             say(f"{number} of {len(cases)} questions")
-    close = getattr(runtime.generator, "aclose", None)
+    close = getattr(runtime.generator, "aclose", None)  # a stand-in has nothing to close
     if close is not None:
         await close()
     return records
@@ -170,6 +187,9 @@ async def run_case(runtime: Runtime, case: Case, retrieval_only: bool) -> Record
             record.update(judge_answer(case, answer, runtime.catalog))
     except FootnoteError as error:
         record["error"] = f"{error.code}: {error.message}"
+    except Exception as error:  # whatever it was, it is this question's record, not the end of the run
+        log.exception("Question %s crashed.", case.id)
+        record["error"] = f"{type(error).__name__}: {error}"
     return record
 
 
@@ -194,8 +214,6 @@ def judge_answer(case: Case, answer: Answer, catalog: Catalog) -> Record:
 
 
 def _without_markers(text: str) -> str:
-    import re
-
     return re.sub(r"\s*\[\d+\]", "", text)
 
 
