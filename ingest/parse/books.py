@@ -14,7 +14,7 @@ from rag.errors import ParseError
 from rag.types import Document
 
 if TYPE_CHECKING:
-    from ingest.parse.child import Limits
+    from ingest.parse.limits import Limits
 
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"

@@ -9,24 +9,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.parse.fence import OUT_OF_MEMORY_STATUS
+from ingest.parse.limits import Limits
 from rag.errors import NotFound, ParseError
 from rag.types import Document
 
 _MIB = 1 << 20
 _OPEN_FILES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a reader may spend: bytes of memory and of text, and pages."""
-
-    memory_bytes: int
-    max_text_bytes: int
-    max_pages: int
 
 
 def main(order_text: str) -> int:

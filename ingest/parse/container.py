@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rag.errors import ParseError
 
 if TYPE_CHECKING:
-    from ingest.parse.child import Limits
+    from ingest.parse.limits import Limits
 
 _XML_SHARE = 16
 """A tree of an XML part takes about this many times its bytes in memory."""

@@ -15,7 +15,7 @@ from rag.errors import ParseError
 from rag.types import Document, Heading
 
 if TYPE_CHECKING:
-    from ingest.parse.child import Limits
+    from ingest.parse.limits import Limits
 
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 

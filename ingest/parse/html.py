@@ -13,7 +13,7 @@ from rag.errors import ParseError
 from rag.types import Document
 
 if TYPE_CHECKING:
-    from ingest.parse.child import Limits
+    from ingest.parse.limits import Limits
 
 _SKIPPED_TAGS = """
     script style template noscript head iframe object embed svg canvas audio video select datalist button nav

@@ -16,7 +16,7 @@ from rag.errors import ParseError
 from rag.types import Document
 
 if TYPE_CHECKING:
-    from ingest.parse.child import Limits
+    from ingest.parse.limits import Limits
 
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
 

@@ -22,7 +22,7 @@ from rag.errors import NotFound, ParseError
 from rag.types import Document
 
 if TYPE_CHECKING:
-    from ingest.parse.child import Limits
+    from ingest.parse.limits import Limits
 
 _MAX_PIXELS = 4_096
 _MIN_DPI, _MAX_DPI = 10, 600

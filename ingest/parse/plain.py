@@ -12,7 +12,7 @@ from rag.errors import ParseError
 from rag.types import Document, Heading, Table
 
 if TYPE_CHECKING:
-    from ingest.parse.child import Limits
+    from ingest.parse.limits import Limits
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

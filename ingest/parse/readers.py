@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rag.types import Document
 
 if TYPE_CHECKING:
-    from ingest.parse.child import Limits
+    from ingest.parse.limits import Limits
 
 Reader = Callable[[Path, str, str, "Limits"], Document]
 

@@ -14,7 +14,7 @@ from rag.errors import ParseError
 from rag.types import Document
 
 if TYPE_CHECKING:
-    from ingest.parse.child import Limits
+    from ingest.parse.limits import Limits
 
 
 def read_csv(path: Path, name: str, media_type: str, limits: Limits) -> Document:

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.parse import parse_file
-from ingest.parse.child import Limits, read_document
+from ingest.parse.child import read_document
+from ingest.parse.limits import Limits
 from ingest.parse.wire import check_places
 from rag.errors import ParseError
 from rag.settings import Parsing
