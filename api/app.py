@@ -35,15 +35,17 @@ def create_app(
     runtime_factory: Callable[[], Runtime],
     settings: Settings,
     *,
+    on_opened: Callable[[Runtime], None] | None = None,
     on_failed: Callable[[FootnoteError], None] | None = None,
 ) -> FastAPI:
     """The application; `runtime_factory` is called once, in a thread, when it starts, and what it gives is closed.
 
     Until that is open, and where it cannot be opened, every call but `/livez` and `/metrics` answers 503 with the
-    reason; `on_failed` is told it once, so that whoever started the server can end it.
+    reason; `on_failed` is told it once, so that whoever started the server can end it. `on_opened` is told once when
+    calls are answered.
     """
     metrics = Metrics()
-    door = Door(settings, runtime_factory, metrics, on_failed)
+    door = Door(settings, runtime_factory, metrics, on_opened, on_failed)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -51,8 +53,10 @@ def create_app(
         try:
             yield
         finally:
-            await asyncio.shield(opening)  # a thread cannot be called back, and what it opens must be closed
-            await door.close()
+            try:
+                await asyncio.shield(opening)  # a thread cannot be called back, and what it opens must be closed
+            finally:
+                await door.close()
 
     app = FastAPI(
         title="Footnote",

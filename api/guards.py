@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import CLIENT_LEFT, error_response
 from api.metrics import Metrics
 from rag.errors import TooLarge
+from rag.hosts import is_loopback
 from rag.settings import Server
 
 log = logging.getLogger(__name__)
@@ -57,16 +57,6 @@ class Watch:
         finally:
             route = getattr(scope.get("route"), "path", "(none)")
             self._metrics.request(scope["method"], route, status or CLIENT_LEFT, time.perf_counter() - started)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.split("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def _host_in(address: str) -> str:

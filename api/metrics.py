@@ -36,6 +36,9 @@ class Metrics:
         self._answers = Counter("footnote_answers", "Answers by outcome", ("status",), registry=self.registry)
         self._prompt = Counter("footnote_prompt_tokens", "Tokens sent to the model", registry=self.registry)
         self._completion = Counter("footnote_completion_tokens", "Tokens the model wrote", registry=self.registry)
+        self._removed = Counter(
+            "footnote_markers_removed", "Markers in replies that named no passage", registry=self.registry
+        )
         self._first = Histogram(
             "footnote_first_token_seconds",
             "Seconds from asking the model to its first token",
@@ -60,6 +63,7 @@ class Metrics:
         self._answers.labels(answer.status).inc()
         self._prompt.inc(answer.usage.prompt_tokens)
         self._completion.inc(answer.usage.completion_tokens)
+        self._removed.inc(answer.usage.markers_removed)
         if "first_token" in answer.timings_ms:
             self._first.observe(answer.timings_ms["first_token"] / 1000)
 

@@ -13,14 +13,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from rag.catalog import DocumentRecord
 from rag.errors import InputError
+from rag.names import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
 from rag.retrieval import Scope
 from rag.settings import Server
 from rag.types import Answer, AnswerMode, AnswerStatus, Citation, DocumentStatus, Hit, Scorer, Sentence, Turn, Verdict
 
-MAX_COLLECTION_CHARS = 64
-# Latin, Greek, Cyrillic, Japanese, Chinese, Korean: spelt as ranges, since JSON Schema and Python differ on `\w`.
-_LETTERS = r"A-Za-z\u00c0-\u024f\u0370-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3"
-COLLECTION_PATTERN = rf"^[{_LETTERS}0-9._-]([{_LETTERS}0-9._ -]{{0,62}}[{_LETTERS}0-9._-])?$"
 SOURCE_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20]+$"
 MAX_SOURCE_CHARS = 4_096
 MAX_MODIFIED_NS = 2**63 - 1
@@ -68,7 +65,10 @@ def _whole(value: object) -> object:
 
 TopK = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 Words = Annotated[str, Field(pattern=r"\S")]
-CollectionName = Annotated[str, Field(min_length=1, max_length=MAX_COLLECTION_CHARS)]
+# Described here and judged by rag.names.collection_name, which first brings the name to its one spelling.
+CollectionName = Annotated[
+    str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_COLLECTION_CHARS, "pattern": COLLECTION_PATTERN})
+]
 DocumentId = Annotated[str, Field(min_length=1, max_length=128)]
 DocumentIds = Annotated[list[DocumentId], Field(max_length=MAX_DOCUMENT_IDS)]
 TurnText = Annotated[str, Field(max_length=MAX_TURN_CHARS)]
@@ -409,6 +409,9 @@ class SentenceBody(BaseModel):
     end: int
     verdict: Verdict
     citations: list[int]
+    reason: str = Field(
+        description="in a few words, why the verdict is what it is; empty where there is nothing to add"
+    )
 
 
 class CitationBody(BaseModel):
@@ -450,6 +453,7 @@ class UsageBody(BaseModel):
     completion_tokens: int
     passages_sent: int
     passages_left_out: int
+    markers_removed: int = Field(description="markers in the model's reply that named no passage, and were taken out")
 
 
 _SENTENCE: dict[str, Any] = {
@@ -458,6 +462,7 @@ _SENTENCE: dict[str, Any] = {
     "end": 31,
     "verdict": "supported",
     "citations": [1],
+    "reason": "",
 }
 _CITATION: dict[str, Any] = {
     "number": 1,
@@ -488,7 +493,13 @@ ANSWER_EXAMPLE: dict[str, Any] = {
         }
     ],
     "model": "ollama/llama3.2",
-    "usage": {"prompt_tokens": 812, "completion_tokens": 31, "passages_sent": 4, "passages_left_out": 6},
+    "usage": {
+        "prompt_tokens": 812,
+        "completion_tokens": 31,
+        "passages_sent": 4,
+        "passages_left_out": 6,
+        "markers_removed": 0,
+    },
     "timings_ms": {"retrieve": 12.0, "generate": 1840.2, "verify": 9.1},
     "settings_hash": "5c1d0e9a77b2",
 }
@@ -553,7 +564,14 @@ def pack_hits(hits: Sequence[Hit]) -> Hits:
 def pack_sentences(sentences: Sequence[Sentence]) -> list[SentenceBody]:
     """Sentences as JSON."""
     return [
-        SentenceBody(text=one.text, start=one.start, end=one.end, verdict=one.verdict, citations=list(one.citations))
+        SentenceBody(
+            text=one.text,
+            start=one.start,
+            end=one.end,
+            verdict=one.verdict,
+            citations=list(one.citations),
+            reason=one.reason,
+        )
         for one in sentences
     ]
 
@@ -607,6 +625,7 @@ def pack_answer(answer: Answer) -> AnswerBody:
             completion_tokens=answer.usage.completion_tokens,
             passages_sent=answer.usage.passages_sent,
             passages_left_out=answer.usage.passages_left_out,
+            markers_removed=answer.usage.markers_removed,
         ),
         timings_ms={step: round(ms, 1) for step, ms in answer.timings_ms.items()},
         settings_hash=answer.settings_hash,

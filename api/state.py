@@ -35,9 +35,10 @@ class Door:
     settings: Settings
     factory: Callable[[], Runtime]
     metrics: Metrics
+    on_opened: Callable[[Runtime], None] | None = None
     on_failed: Callable[[FootnoteError], None] | None = None
     verifying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(VERIFY_AT_ONCE))
-    rendering: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(RENDER_AT_ONCE))
+    rendering: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(RENDER_AT_ONCE))
     settled: threading.Event = field(default_factory=threading.Event)  # set once opening has ended, either way
     _runtime: Runtime | None = None
     _failure: FootnoteError | None = None
@@ -78,6 +79,8 @@ class Door:
             return
         self._runtime = runtime
         self.metrics.watch(runtime.catalog)
+        if self.on_opened is not None:
+            self.on_opened(runtime)
         if hasattr(runtime.generator, "prepare"):
             self._preparing = asyncio.create_task(_prepare(runtime))
 

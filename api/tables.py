@@ -141,6 +141,8 @@ def print_verified(console: Console, verified: VerifiedBody) -> None:
         console.print(f"{sentence.verdict:<12}", style=_MARKS.get(sentence.verdict, ""), end="")
         marks = "".join(f" [{number}]" for number in sentence.citations)
         console.print(f"{printable(' '.join(sentence.text.split()))}{marks}")
+        if sentence.verdict in _MARKS and sentence.reason:
+            console.print(f"{'':<12}{printable(sentence.reason)}", style="dim")
     console.print()
     _print_citations(console, verified.citations)
     counts = dict.fromkeys(("supported", "weak", "unsupported", "no_claim"), 0)
@@ -150,7 +152,7 @@ def print_verified(console: Console, verified: VerifiedBody) -> None:
 
 
 def _marked(text: str, sentences: Sequence[SentenceBody]) -> Text:
-    """The text with a mark after each sentence that is not well supported."""
+    """The text with a mark after each sentence that is not well supported, and the reason."""
     from rich.text import Text
 
     shown, done = Text(), 0
@@ -158,7 +160,8 @@ def _marked(text: str, sentences: Sequence[SentenceBody]) -> Text:
         shown.append(printable(text[done : sentence.end]))
         done = sentence.end
         if sentence.verdict in _MARKS:
-            shown.append(f" ({sentence.verdict})", style=_MARKS[sentence.verdict])
+            why = f": {printable(sentence.reason)}" if sentence.reason else ""
+            shown.append(f" ({sentence.verdict}{why})", style=_MARKS[sentence.verdict])
     shown.append(printable(text[done:]))
     return shown
 

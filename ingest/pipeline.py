@@ -5,14 +5,17 @@
     publish_prepared  project into the indexes ─> visible, status `ready`    (the owner of the indexes)
     purge_removed     what was deleted or replaced leaves the indexes        (the owner of the indexes)
 
-A process that is killed between any two of them leaves a document that the next start takes up where it was.
+A process that is killed between any two of them leaves a document that the next start takes up where it was. What is
+wrong with a document fails it; what is wrong beside it (a full disk, a busy database) queues it again.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import IO
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, TypeVar
 
 import numpy as np
 
@@ -20,7 +23,7 @@ from ingest.chunk import chunk_document, chunking_version, page_of
 from ingest.parse import parse_file
 from rag.catalog import Accepted, Catalog, DocumentRecord
 from rag.embedding import index_text, text_hash
-from rag.errors import Conflict, FootnoteError, ParseError
+from rag.errors import ConfigurationError, Conflict, DependencyError, FootnoteError, InputError, ParseError
 from rag.index import Index
 from rag.settings import Chunking, Parsing
 from rag.types import Chunk, Document, DocumentStatus, Embedder
@@ -29,6 +32,43 @@ log = logging.getLogger(__name__)
 
 EMBED_BATCH = 64  # texts between two reports of progress
 Progress = Callable[[DocumentStatus, float], None]
+Report = Callable[[float], bool]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A document with its chunks; `pages`, `hashes` and `vectors` (float32, shape (n_chunks, dim)) in their order."""
+
+    document: Document
+    chunks: list[Chunk]
+    pages: list[int | None]
+    hashes: list[str]
+    vectors: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Stumble:
+    """A document with which a step over many documents could not deal, and why; the others went on."""
+
+    record: DocumentRecord
+    error: FootnoteError
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The ids of documents that are now visible, and those that could not be brought into the indexes."""
+
+    ids: list[str]
+    failed: list[Stumble]
+
+
+@dataclass(frozen=True, slots=True)
+class Rechunked:
+    """How many documents were made again, and those that could not be and are out of sight now."""
+
+    documents: int
+    failed: list[Stumble]
 
 
 def stamps_of(embedder: Embedder, chunking: Chunking) -> dict[str, str]:
@@ -84,7 +124,7 @@ def prepare_document(
     """Parse, chunk, embed and commit a claimed document; True where it now waits to be indexed.
 
     A file that cannot be read is recorded as failed with its code and message; False then, and where it was deleted
-    meanwhile.
+    meanwhile. Raises DependencyError where something beside the file is wrong; it is queued again then.
     """
     document = parse_claimed(catalog, record, parsing=parsing)
     return document is not None and commit_parsed(catalog, document, embedder, chunking=chunking, progress=progress)
@@ -92,11 +132,14 @@ def prepare_document(
 
 def parse_claimed(catalog: Catalog, record: DocumentRecord, *, parsing: Parsing) -> Document | None:
     """The first half of `prepare_document`: a claimed document as read, or None where it was recorded as failed."""
+    return _recorded(catalog, record.id, lambda: _parse(catalog, record, parsing))
+
+
+def _parse(catalog: Catalog, record: DocumentRecord, parsing: Parsing) -> Document:
     try:
         return parse_file(catalog.original_path(record.sha256), document_id=record.id, name=record.name, limits=parsing)
-    except ParseError as error:
-        catalog.fail_document(record.id, error.code, error.message)
-    return None
+    except OSError as error:
+        raise DependencyError(f"The reader of {record.name} could not be started: {error}. Free some space.") from error
 
 
 def commit_parsed(
@@ -108,14 +151,28 @@ def commit_parsed(
     progress: Progress = lambda status, share: None,
 ) -> bool:
     """The second half: `commit_document`, its errors recorded with the document."""
+    done = _recorded(
+        catalog,
+        document.id,
+        lambda: commit_document(catalog, document, embedder, chunking=chunking, progress=progress),
+    )
+    return bool(done)
+
+
+def _recorded(catalog: Catalog, document_id: str, step: Callable[[], Result]) -> Result | None:
+    """What a step for a claimed document returns, or None where the document was at fault, which is recorded with it.
+
+    Where something beside it was at fault it is queued again, and that is raised.
+    """
     try:
-        return commit_document(catalog, document, embedder, chunking=chunking, progress=progress)
-    except ParseError as error:
-        catalog.fail_document(document.id, error.code, error.message)
-    except FootnoteError as error:
-        log.warning("%s: %s", document.name, error.message)
-        catalog.fail_document(document.id, error.code, error.message)
-    return False
+        return step()
+    except (InputError, ConfigurationError) as error:
+        catalog.fail_document(document_id, error.code, error.message)
+        return None
+    except DependencyError:
+        with suppress(DependencyError):  # the catalog may be what does not answer; then it stays in hand
+            catalog.requeue(document_id)
+        raise
 
 
 def commit_document(
@@ -126,9 +183,34 @@ def commit_document(
     chunking: Chunking,
     progress: Progress = lambda status, share: None,
 ) -> bool:
-    """Chunk and embed a document that was read, and store it all; False where it was deleted meanwhile."""
-    if not _report(catalog, document.id, progress, "embedding", 0.0):
-        return False
+    """Chunk and embed a document that was read, and store it all; False where it was deleted meanwhile.
+
+    Raises ParseError `no_text`, ConfigurationError, DependencyError.
+    """
+
+    def report(share: float) -> bool:
+        progress("embedding", share)
+        return catalog.set_progress(document.id, "embedding", share)
+
+    embedded = embed_document(catalog, document, embedder, chunking=chunking, report=report)
+    return embedded is not None and _save(catalog, embedded)
+
+
+def embed_document(
+    catalog: Catalog,
+    document: Document,
+    embedder: Embedder,
+    *,
+    chunking: Chunking,
+    report: Report = lambda share: True,
+) -> Embedded | None:
+    """The chunks of a document and their vectors, nothing of it stored; None as soon as `report` says False.
+
+    `report` is given the share that is done, from 0 to 1. Raises ParseError `no_text`, ConfigurationError,
+    DependencyError.
+    """
+    if not report(0.0):
+        return None
     chunks = chunk_document(
         document,
         embedder,
@@ -139,20 +221,19 @@ def commit_document(
     if not chunks:
         raise ParseError("no_text", f"{document.name} has no words in it. Hand in a version with text.")
     hashes = [text_hash(embedder.model, _indexed(document, chunk)) for chunk in chunks]
-    vectors = embed_chunks(catalog, document, chunks, hashes, embedder, progress)
+    vectors = embed_chunks(catalog, document, chunks, hashes, embedder, report)
     if vectors is None:
-        return False
+        return None
     pages = [page_of(document.pages, chunk.span.start, chunk.span.end) for chunk in chunks]
-    return catalog.save_document(document, chunks, pages, hashes, vectors)
+    return Embedded(document, chunks, pages, hashes, vectors)
+
+
+def _save(catalog: Catalog, embedded: Embedded) -> bool:
+    return catalog.save_document(embedded.document, embedded.chunks, embedded.pages, embedded.hashes, embedded.vectors)
 
 
 def _indexed(document: Document, chunk: Chunk) -> str:
     return index_text(document.name, document.title, chunk.headings, chunk.text)
-
-
-def _report(catalog: Catalog, document_id: str, progress: Progress, status: DocumentStatus, share: float) -> bool:
-    progress(status, share)
-    return catalog.set_progress(document_id, status, share)
 
 
 def embed_chunks(
@@ -161,11 +242,11 @@ def embed_chunks(
     chunks: Sequence[Chunk],
     hashes: Sequence[str],
     embedder: Embedder,
-    progress: Progress,
+    report: Report,
 ) -> np.ndarray | None:
     """Unit vectors of the chunks, float32, shape (len(chunks), dim), those of texts seen before taken from the catalog.
 
-    None where the document was deleted meanwhile.
+    None as soon as `report`, given the share that is done, says False.
     """
     known = catalog.vectors_by_hash(hashes)
     missing = [number for number, digest in enumerate(hashes) if digest not in known]
@@ -178,22 +259,46 @@ def embed_chunks(
     for start in range(0, len(missing), EMBED_BATCH):
         batch = missing[start : start + EMBED_BATCH]
         vectors[batch] = embedder.embed_texts([_indexed(document, chunks[number]) for number in batch])
-        if not _report(catalog, document.id, progress, "embedding", (start + len(batch)) / len(missing)):
+        if not report((start + len(batch)) / len(missing)):
             return None
     return vectors
 
 
-def publish_prepared(catalog: Catalog, index: Index) -> list[str]:
-    """Index and publish every document that waits for it; the ids of those that are now visible."""
-    published = []
+def publish_each(catalog: Catalog, index: Index) -> Published:
+    """Index and publish every document that waits for it; one that cannot be goes on waiting, and the others go on.
+
+    What the new ones replace leaves the indexes, too.
+    """
+    published, failed = [], []
     waiting, _ = catalog.list_documents(status=("indexing",))
     for record in waiting:
-        index.project(catalog.chunks_of(record.id))
-        if catalog.publish(record.id):
-            published.append(record.id)
+        try:
+            index.project(catalog.chunks_of(record.id))
+            if catalog.publish(record.id):
+                published.append(record.id)
+        except FootnoteError as error:
+            failed.append(Stumble(record, error))
+        except (OSError, ValueError, TypeError) as error:  # the disk, and Chroma's own checks of what it is given
+            log.exception("%s could not be brought into the indexes.", record.name)
+            failed.append(Stumble(record, FootnoteError(f"{error!r}, of which the log says more")))
     if waiting:
         purge_removed(catalog, index)
-    return published
+    return Published(published, failed)
+
+
+def publish_prepared(catalog: Catalog, index: Index) -> list[str]:
+    """Index and publish every document that waits for it; the ids of those that are now visible.
+
+    Raises DependencyError naming those that could not be, once all were tried.
+    """
+    outcome = publish_each(catalog, index)
+    if outcome.failed:
+        first = outcome.failed[0]
+        raise DependencyError(
+            f"{len(outcome.failed)} of {len(outcome.failed) + len(outcome.ids)} documents could not be brought into "
+            f"the indexes and wait. First {first.record.name}: {first.error.message}"
+        )
+    return outcome.ids
 
 
 def purge_removed(catalog: Catalog, index: Index) -> int:
@@ -213,17 +318,27 @@ def rechunk_all(
     *,
     chunking: Chunking,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> int:
-    """Chunk and embed every readable document again with the present settings, then index. Returns how many.
+) -> Rechunked:
+    """Chunk and embed every readable document again with the present settings, then index.
 
-    The texts come from the catalog; no file is parsed again.
+    The texts come from the catalog; no file is parsed again. A document that cannot be chunked by these settings is
+    taken out of sight, with the reason, and the rest goes on; a later call takes it up again. A stop on the way leaves
+    a catalog that says so when it is opened, until this has run to its end.
     """
-    records, _ = catalog.list_documents(status=("ready", "indexing"))
+    records, failed = catalog.readable_documents(), []
+    catalog.begin_rebuild()
     for done, record in enumerate(records):
         progress(done, len(records))
-        commit_document(catalog, catalog.load_document(record.id), embedder, chunking=chunking)
-    catalog.replace_stamps(stamps_of(embedder, chunking))
+        try:
+            embedded = embed_document(catalog, catalog.load_document(record.id), embedder, chunking=chunking)
+        except (InputError, ConfigurationError) as error:
+            catalog.withdraw_document(record.id, error.code, error.message)
+            failed.append(Stumble(record, error))
+        else:
+            if embedded is not None:
+                _save(catalog, embedded)
     index.rebuild(catalog)
-    publish_prepared(catalog, index)
+    catalog.replace_stamps(stamps_of(embedder, chunking))
+    failed += publish_each(catalog, index).failed
     progress(len(records), len(records))
-    return len(records)
+    return Rechunked(len(records) - len(failed), failed)

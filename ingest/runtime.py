@@ -11,10 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from ingest.pipeline import publish_prepared, purge_removed, stamps_of
+from ingest.pipeline import publish_each, purge_removed, stamps_of
 from ingest.worker import WorkerProcess, WorkerThread
+from rag.backup import settle_restore
 from rag.catalog import Catalog
 from rag.embedding import load_embedder
+from rag.errors import FootnoteError
 from rag.generation import make_generator
 from rag.index import Index
 from rag.lock import DataDirectory, Owner, claim_directory
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 
 INDEX_FOLDER = "index"
 PROJECT_EVERY_S = 2.0
+RETRY_S = 15.0  # after documents that could not be brought into the indexes
 
 
 class Runtime:
@@ -43,6 +46,8 @@ class Runtime:
     ) -> None:
         """Own the data directory and open everything in it, mending the indexes where they differ from the catalog.
 
+        A restore that was stopped is finished first, and documents that a process had in hand are queued again.
+
         `embedder` and `generator` replace the ones that the settings name (then documents are prepared in a thread of
         this process). With `work` False nothing is prepared in the background. `progress` hears of documents indexed
         again. Raises DataDirectoryInUse, IndexMismatch, DependencyError.
@@ -52,6 +57,8 @@ class Runtime:
         self._directory: DataDirectory = claim_directory(data_dir, command)
         self._closers: list[Callable[[], None]] = [self._directory.release]
         try:
+            if settle_restore(data_dir):
+                log.warning("A restore of %s had been stopped half way and is finished now.", data_dir)
             self.catalog = Catalog(data_dir)
             self._closers.append(self.catalog.close)
             own = embedder is None
@@ -62,6 +69,7 @@ class Runtime:
                 threads=settings.embedding.threads,
             )
             self.catalog.check_stamps(stamps_of(self.embedder, settings.chunking))
+            self.catalog.requeue_unfinished(forgive=True)
             self.catalog.sweep_originals()
             self.index = Index(data_dir / INDEX_FOLDER, self.embedder.dimension)
             self._closers.append(self.index.close)
@@ -93,20 +101,28 @@ class Runtime:
         while not self._closing.is_set():
             self._moved.wait(PROJECT_EVERY_S)
             self._moved.clear()
-            self.tidy()
+            if not self.tidy():
+                self._closing.wait(RETRY_S)
 
     def _stop_projecting(self) -> None:
         self._closing.set()
         self._moved.set()
         self._projector.join()
 
-    def tidy(self) -> None:
-        """Publish what the worker has prepared and make the indexes forget what was removed."""
+    def tidy(self) -> bool:
+        """Publish what the worker has prepared and make the indexes forget what was removed; False where some waits."""
         try:
-            publish_prepared(self.catalog, self.index)
+            outcome = publish_each(self.catalog, self.index)
             purge_removed(self.catalog, self.index)
+        except FootnoteError as error:
+            log.warning("Documents could not be brought into the indexes, and are tried again. %s", error.message)
+            return False
         except Exception:  # whatever it was, the next round tries again, and the catalog has lost nothing
-            log.exception("Documents could not be brought into the indexes; trying again.")
+            log.exception("Documents could not be brought into the indexes, and are tried again.")
+            return False
+        for stumble in outcome.failed:
+            log.warning("%s could not be brought into the indexes. %s", stumble.record.name, stumble.error.message)
+        return not outcome.failed
 
     def wake(self) -> None:
         """Say that a document was handed in or removed."""

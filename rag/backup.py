@@ -5,6 +5,9 @@
     originals/ab/ab12…          the bytes as they came, named by their sha256
 
 The file is an uncompressed tar. The indexes are not in it: they are made again from the catalog.
+
+A restore unpacks into `.restoring`, then moves what was there to `.replaced` and the new in. While `.replaced` is there
+no catalog opens; `settle_restore` finishes what was stopped on the way.
 """
 
 from __future__ import annotations
@@ -25,8 +28,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from rag.catalog import CATALOG_FILE, ORIGINALS, Catalog
+from rag.catalog import CATALOG_FILE, ORIGINALS, REPLACED, Catalog
 from rag.errors import DependencyError, InputError
+from rag.files import replace_durably, sync_folder
 from rag.lock import LOCK_FILE, OWNER_FILE
 from rag.models import hash_file
 
@@ -38,7 +42,7 @@ _BLOCK = 1 << 20
 _MAX_MANIFEST_BYTES = 512 << 20
 _MEMBER = re.compile(rf"{re.escape(CATALOG_FILE)}|{ORIGINALS}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})")
 _ATTEMPTS = 5
-_UNPACKING, _REPLACED = ".restoring", ".replaced"
+UNPACKED = ".restoring"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,7 @@ def write_backup(catalog: Catalog, file: Path, progress: Progress = lambda done,
         for _ in range(_ATTEMPTS):
             report = _write_once(catalog, part, progress)
             if report is not None:
-                part.replace(file)
-                _sync_folder(file.parent)
+                replace_durably(part, file)
                 return report
     except (OSError, sqlite3.Error) as error:
         raise DependencyError(
@@ -156,17 +159,18 @@ def restore_backup(
 ) -> BackupReport:
     """Put a backup in the place of what an owned data directory holds; every hash is checked before anything is moved.
 
-    Raises InputError where the file is no sound backup, or the directory is not empty and `force` is False;
-    IndexMismatch where a newer Footnote wrote it; DependencyError where the disk refuses. Nothing has changed then.
+    An earlier restore that was stopped half way is finished first. Raises InputError where the file is no sound backup,
+    or the directory is not empty and `force` is False; IndexMismatch where a newer Footnote wrote it; DependencyError
+    where the disk refuses. Nothing has changed then.
     """
+    settle_restore(data_dir)
     if not force and not is_empty(data_dir):
         raise InputError(
             f"The data directory {data_dir} is not empty. Restore to another with --data-dir, or replace what it holds "
             "with --force."
         )
-    unpacked = data_dir / _UNPACKING
+    unpacked = data_dir / UNPACKED
     try:
-        shutil.rmtree(unpacked, ignore_errors=True)
         unpacked.mkdir()
         saved = _unpack(file, unpacked, progress)
         _check_catalog(unpacked, file)
@@ -176,9 +180,36 @@ def restore_backup(
         missing = tuple(sha256 for sha256 in named if sha256 not in present)
         return BackupReport(len(saved) - 1, sum(entry.size for entry in saved), missing)
     except OSError as error:
-        raise DependencyError(f"{file} could not be restored to {data_dir}: {error}. Nothing was replaced.") from error
+        state = "`footnote serve` finishes it" if (data_dir / REPLACED).exists() else "Nothing was replaced"
+        raise DependencyError(f"{file} could not be restored to {data_dir}: {error}. {state}.") from error
     finally:
-        shutil.rmtree(unpacked, ignore_errors=True)
+        if not (data_dir / REPLACED).exists():  # otherwise the swap has begun, and what it needs stays
+            shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def settle_restore(data_dir: Path) -> bool:
+    """Finish a restore of an owned data directory that was stopped, or clear away one that had replaced nothing yet.
+
+    True where the directory now holds what was restored. Raises DependencyError where the disk refuses, or where parts
+    that it needs are gone.
+    """
+    aside, unpacked = data_dir / REPLACED, data_dir / UNPACKED
+    try:
+        if not aside.exists():
+            shutil.rmtree(unpacked, ignore_errors=True)
+            return False
+        if not any((folder / CATALOG_FILE).exists() for folder in (unpacked, data_dir)):
+            raise DependencyError(
+                f"A restore of {data_dir} was stopped half way and {unpacked} is gone since. What was there before "
+                f"lies in {aside}: move it back into {data_dir} and remove {aside}."
+            )
+        _move_in(unpacked, data_dir)
+    except OSError as error:
+        raise DependencyError(
+            f"A restore of {data_dir} was stopped half way and cannot be finished: {error}. Look after the disk and "
+            "try again."
+        ) from error
+    return True
 
 
 def _unpack(file: Path, target: Path, progress: Progress) -> list[SavedFile]:
@@ -271,31 +302,39 @@ def _check_catalog(folder: Path, file: Path) -> None:
 
 
 def _swap(unpacked: Path, data_dir: Path) -> None:
-    """Move what is there aside, the new in, then remove the old; an error on the way puts the old back."""
-    aside = data_dir / _REPLACED
-    shutil.rmtree(aside, ignore_errors=True)
-    old = [path for path in _contents(data_dir) if path not in (aside, unpacked)]
-    aside.mkdir()
+    """Move what is there aside, the new in, then remove the old; an error on the way puts the old back.
+
+    A stop on the way leaves `.replaced`, by which `settle_restore` knows that everything unpacked is whole.
+    """
+    for folder in (*(unpacked / ORIGINALS).iterdir(), unpacked / ORIGINALS, unpacked):
+        sync_folder(folder)
+    (data_dir / REPLACED).mkdir()
+    sync_folder(data_dir)
     moved: list[tuple[Path, Path]] = []
     try:
-        # The catalog first and the new one last: a start in between finds no catalog rather than the wrong one.
-        for path in sorted(old, key=lambda path: not path.name.startswith(CATALOG_FILE)):
-            moved.append((path, path.rename(aside / path.name)))
-        for name in (ORIGINALS, CATALOG_FILE):
-            moved.append((unpacked / name, (unpacked / name).rename(data_dir / name)))
-        _sync_folder(data_dir)
+        _move_in(unpacked, data_dir, moved)
     except OSError:
         for before, after in reversed(moved):
             after.rename(before)
+        (data_dir / REPLACED).rmdir()
         raise
-    shutil.rmtree(aside, ignore_errors=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _move_in(unpacked: Path, data_dir: Path, moved: list[tuple[Path, Path]] | None = None) -> None:
+    """The moves of `_swap` that are still to be made, each noted in `moved` as (before, after)."""
+    moved = [] if moved is None else moved
+    aside = data_dir / REPLACED
+    coming = [name for name in (ORIGINALS, CATALOG_FILE) if (unpacked / name).exists()]
+    if coming:  # the catalog comes in last: once it is there, so is everything
+        staying = {aside, unpacked} | ({data_dir / ORIGINALS} if ORIGINALS not in coming else set())
+        leaving = [path for path in _contents(data_dir) if path not in staying]
+        # The old catalog leaves first, so that one that is there with nothing left to come is the new one.
+        for path in sorted(leaving, key=lambda path: path.name != CATALOG_FILE):
+            moved.append((path, path.rename(aside / path.name)))
+        for name in coming:
+            moved.append((unpacked / name, (unpacked / name).rename(data_dir / name)))
+        sync_folder(aside)
+        sync_folder(data_dir)
+    unpacked.mkdir(exist_ok=True)
+    aside.rename(unpacked / REPLACED)  # done: what may not be deletable no longer stands in anyone's way
+    shutil.rmtree(unpacked, ignore_errors=True)

@@ -11,7 +11,11 @@ original files lie beside the database, named by their sha256:
 A document becomes visible in one transaction (`publish`), which also retires the version it replaces, and disappears
 in one (`delete_document`). What has been removed is remembered in `removals` until the indexes have forgotten it too.
 
-Written with SQLAlchemy Core and no SQLite-only statement outside `_connect`, so that the same code can run on Postgres.
+A visible document is `ready`, always: whatever is made again of it, or fails, leaves its status alone until it is taken
+out of sight.
+
+Written with SQLAlchemy Core. What is SQLite's alone stands in `_connect`, `_use_wal`, `check_integrity` and `copy_to`,
+and is what another database would need in its own words.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ import shutil
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -36,6 +40,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from rag.boxes import line_boxes
 from rag.errors import Conflict, DependencyError, FootnoteError, IndexMismatch, NotFound, TooLarge
+from rag.files import replace_durably, sync_folder
 from rag.types import (
     DEFAULT_COLLECTION,
     UNFINISHED,
@@ -52,8 +57,11 @@ from rag.types import (
 
 CATALOG_FILE = "catalog.sqlite3"
 ORIGINALS = "originals"
+REPLACED = ".replaced"  # what a restore that is not finished has moved aside (rag/backup.py)
 MAX_ATTEMPTS = 3
+UNFINISHED_REBUILD = "unfinished rebuild"  # a stamp that no settings have
 _BUSY_S = 60  # how long a connection waits for another one's write
+_IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
 _VALUES_PER_STATEMENT = 500  # SQLite refuses statements with more than 32,766 bound values
 
 metadata = sa.MetaData()
@@ -135,13 +143,9 @@ removals_table = sa.Table(
 )
 
 
-def _create_all(connection: Connection) -> None:
-    metadata.create_all(connection)
-
-
-# One entry a schema version, in order; each brings the database from the version before to its own. Never edit one that
-# has been released: add the next.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create_all,)
+# The tables above are the newest schema, and a new database gets them as they are. Whoever changes them adds an entry
+# here: the first brings a database from version 1 to version 2, and so on. Never edit one that has been released.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +253,16 @@ class Catalog:
     def __init__(self, data_dir: Path) -> None:
         """Open or create the catalog under `data_dir`, bringing an older schema up to date.
 
-        Raises IndexMismatch where a newer Footnote wrote it, DependencyError where the folder cannot be used.
+        Raises IndexMismatch where a newer Footnote wrote it, DependencyError where the folder cannot be used, and
+        Conflict where a restore has begun to replace it and is not finished.
         """
         self.data_dir = data_dir
         self._originals = data_dir / ORIGINALS
+        if os.path.lexists(data_dir / REPLACED):  # an OSError is for the lines below
+            raise Conflict(
+                f"A restore is replacing {data_dir}, or was stopped while it did. Wait for it; where none runs, "
+                "`footnote serve` finishes it."
+            )
         try:
             self._originals.mkdir(parents=True, exist_ok=True)
             self._engine = self._connect(data_dir / CATALOG_FILE)
@@ -315,19 +325,23 @@ class Catalog:
             ) from error
 
     def _migrate(self) -> None:
+        newest = len(MIGRATIONS) + 1
         with self._write() as connection:
-            version = 0
-            if sa.inspect(connection).has_table("meta"):
-                found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "schema_version"))
-                version = int(found.scalar_one_or_none() or 0)
-            if version > len(MIGRATIONS):
+            if not sa.inspect(connection).has_table("meta"):
+                metadata.create_all(connection)
+                self._put_meta(connection, "schema_version", str(newest))
+                return
+            found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "schema_version"))
+            version = int(found.scalar_one())
+            if version > newest:
                 raise IndexMismatch(
                     f"The catalog in {self.data_dir} has schema version {version}, and this Footnote knows versions up "
-                    f"to {len(MIGRATIONS)}. Use the newer Footnote that wrote it."
+                    f"to {newest}. Use the newer Footnote that wrote it."
                 )
-            for migrate in MIGRATIONS[version:]:
+            for migrate in MIGRATIONS[version - 1 :]:
                 migrate(connection)
-            self._put_meta(connection, "schema_version", str(len(MIGRATIONS)))
+            if version < newest:
+                self._put_meta(connection, "schema_version", str(newest))
 
     # What it was built with ------------------------------------------------------------------------------------------
 
@@ -346,8 +360,9 @@ class Catalog:
     def check_stamps(self, stamps: Mapping[str, str]) -> None:
         """Compare what the settings name with what the catalog was built with; the first caller stamps it.
 
-        Raises IndexMismatch naming each value that differs.
+        Raises IndexMismatch naming each value that differs, or saying that a rebuild was stopped half way.
         """
+        self.check_rebuilt()
         with self._write() as connection:
             rows = connection.execute(sa.select(meta_table))
             stored = {row.key: row.value for row in rows}
@@ -364,6 +379,19 @@ class Catalog:
                 )
             for key, value in stamps.items():
                 self._put_meta(connection, key, value)
+
+    def check_rebuilt(self) -> None:
+        """Raise IndexMismatch where chunks and vectors are of two makes, since `begin_rebuild` had no end yet."""
+        if UNFINISHED_REBUILD in self.stamps().values():
+            raise IndexMismatch(
+                f"A rebuild of {self.data_dir} was stopped half way, so its vectors are of two makes. Run `footnote "
+                "rebuild --embed` again; what it has done already is not embedded twice."
+            )
+
+    def begin_rebuild(self) -> None:
+        """From here until `replace_stamps` the chunks are of no one make, and opening the catalog says so."""
+        with self._write() as connection:
+            self._put_meta(connection, "chunking", UNFINISHED_REBUILD)
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:
         """Write the stamps of a catalog whose chunks have all been made again."""
@@ -399,9 +427,8 @@ class Catalog:
                 os.fsync(target.fileno())
             path = self.original_path(digest.hexdigest())
             path.parent.mkdir(exist_ok=True)
-            part.replace(path)
-            for folder in (path.parent, self._originals):
-                _sync_folder(folder)
+            replace_durably(part, path)
+            sync_folder(self._originals)
         except OSError as error:
             raise DependencyError(
                 f"The file could not be written to {self._originals}: {error}. Free some space and try again."
@@ -570,26 +597,38 @@ class Catalog:
         )
         return updated.rowcount > 0
 
+    @staticmethod
+    def _status_unless_visible(status: DocumentStatus) -> sa.ColumnElement[str]:
+        return sa.case((documents_table.c.visible, "ready"), else_=status)
+
     def requeue_unfinished(self, *, forgive: bool = False) -> int:
         """Queue again what a stopped worker left half done; what is waiting to be indexed stays. Returns how many.
 
-        With `forgive` the attempt is not counted, since the worker was told to stop.
+        With `forgive` the attempt is not counted: nothing says that the document had to do with the stop.
         """
         with self._write() as connection:
             return connection.execute(
                 sa.update(documents_table)
-                .where(documents_table.c.status.in_(("parsing", "embedding")))
+                .where(documents_table.c.status.in_(_IN_HAND))
                 .values(status="queued", progress=0.0, attempts=documents_table.c.attempts - int(forgive))
             ).rowcount
 
-    def claim_next(self, exclude: Iterable[str] = ()) -> DocumentRecord | None:
+    def requeue(self, document_id: str) -> None:
+        """Queue a claimed document again, its attempt not counted: what went wrong lay outside it."""
+        with self._write() as connection:
+            connection.execute(
+                sa.update(documents_table)
+                .where(documents_table.c.id == document_id, documents_table.c.status.in_(_IN_HAND))
+                .values(status="queued", progress=0.0, attempts=documents_table.c.attempts - 1)
+            )
+
+    def claim_next(self) -> DocumentRecord | None:
         """Take the oldest queued document for parsing, or None. One that was tried too often fails instead."""
-        skipped = list(exclude)
         while True:
             with self._write() as connection:
                 row = connection.execute(
                     sa.select(documents_table)
-                    .where(documents_table.c.status == "queued", documents_table.c.id.not_in(skipped))
+                    .where(documents_table.c.status == "queued")
                     .order_by(documents_table.c.seq)
                     .limit(1)
                 ).first()
@@ -617,12 +656,23 @@ class Catalog:
     def set_progress(self, document_id: str, status: DocumentStatus, progress: float) -> bool:
         """Record how far a document is (0 to 1); False where it was deleted meanwhile."""
         with self._write() as connection:
-            return self._set(connection, document_id, status=status, progress=progress)
+            return self._set(connection, document_id, status=self._status_unless_visible(status), progress=progress)
 
     def fail_document(self, document_id: str, code: str, message: str) -> None:
-        """Record why a document cannot be used."""
+        """Record why a document cannot be used. One that is visible can, and stays as it is."""
         with self._write() as connection:
-            self._set(connection, document_id, status="failed", error_code=code, error_message=message, progress=0.0)
+            connection.execute(
+                sa.update(documents_table)
+                .where(documents_table.c.id == document_id, sa.not_(documents_table.c.visible))
+                .values(status="failed", error_code=code, error_message=message, progress=0.0)
+            )
+
+    def withdraw_document(self, document_id: str, code: str, message: str) -> None:
+        """Take a document out of sight, its chunks with it, and record why. Its text stays, for the next rebuild."""
+        with self._write() as connection:
+            connection.execute(sa.delete(chunks_table).where(chunks_table.c.document_id == document_id))
+            self._set(connection, document_id, status="failed", visible=False, error_code=code, error_message=message,
+                      progress=0.0, n_chunks=0)  # fmt: skip
 
     def save_document(
         self,
@@ -633,7 +683,7 @@ class Catalog:
         vectors: np.ndarray,
     ) -> bool:
         """Store text, pages, chunks and vectors (float32, shape (len(chunks), dim)) and hand the document to the
-        indexes; nothing becomes visible yet. Repeating it replaces what was there. False where it was deleted before.
+        indexes; nothing becomes visible by it. Repeating it replaces what was there. False where it was deleted before.
         """
         structure = {
             "metadata": dict(document.metadata),
@@ -644,8 +694,10 @@ class Catalog:
             alive = self._set(
                 connection,
                 document.id,
-                status="indexing",
+                status=self._status_unless_visible("indexing"),
                 progress=1.0,
+                error_code=None,
+                error_message=None,
                 media_type=document.media_type,
                 title=document.title,
                 n_pages=len(document.pages),
@@ -740,6 +792,12 @@ class Catalog:
         with self._read() as connection:
             total = connection.execute(sa.select(sa.func.count()).select_from(documents_table).where(*conditions))
             return [_record(row) for row in connection.execute(query)], total.scalar_one()
+
+    def readable_documents(self) -> list[DocumentRecord]:
+        """The documents whose text is stored, in the order they came: all that can be made again without their file."""
+        query = sa.select(documents_table).join(texts_table, texts_table.c.document_id == documents_table.c.id)
+        with self._read() as connection:
+            return [_record(row) for row in connection.execute(query.order_by(documents_table.c.seq))]
 
     def get_document(self, document_id: str) -> DocumentRecord:
         """One document's record. Raises NotFound."""
@@ -981,14 +1039,3 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 def _unit(packed: bytes) -> np.ndarray:
     vector = np.frombuffer(packed, dtype=np.float16).astype(np.float32)
     return vector / max(float(np.linalg.norm(vector)), 1e-12)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in this folder survive a power cut, where the system lets a folder be synced."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

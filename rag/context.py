@@ -13,24 +13,15 @@ from itertools import accumulate
 from rag.errors import InputError
 from rag.prompts import answer_messages
 from rag.text import content_words, split_sentences
+from rag.tokens import estimate_text, estimate_tokens
 from rag.types import Context, Hit, LeftOut, Message, Passage, Turn
 
 TokenCounter = Callable[[Sequence[Message]], Awaitable[tuple[int, bool]]]
 
 _CONTAINED = 0.8
 _SAME_WORDS = 0.95
-_PIECE = re.compile(r"[A-Za-z]{1,6}|\d|[^\sA-Za-z\d]")
 _WORD = re.compile(r"\w+")
 _NEGATION = frozenset({"not", "no", "never", "none", "nor", "neither", "without", "cannot", "t"})
-
-
-def estimate_tokens(text: str) -> int:
-    """About how many tokens a byte-pair tokenizer makes of the text: six letters, a digit or a sign each."""
-    return sum(1 for _ in _PIECE.finditer(text))
-
-
-def _estimate(messages: Sequence[Message]) -> int:
-    return sum(8 + estimate_tokens(message.content) for message in messages)
 
 
 def drop_duplicates(hits: Sequence[Hit]) -> tuple[list[Hit], list[LeftOut]]:
@@ -95,10 +86,10 @@ async def pack_context(
         chosen = tuple(passages)
         return Context(question, chosen, prompt(chosen), n_tokens, exact, (*left_out, *dropped, *beyond))
 
-    while turns and _estimate(prompt(offered[:1])) > prompt_tokens:
+    while turns and estimate_tokens(prompt(offered[:1])) > prompt_tokens:
         turns.pop(0)
-    sizes = [_estimate(prompt(()))]
-    sizes = list(accumulate([sizes[0], *(_estimate(prompt([passage])) - sizes[0] for passage in offered)]))
+    sizes = [estimate_tokens(prompt(()))]
+    sizes = list(accumulate([sizes[0], *(estimate_tokens(prompt([passage])) - sizes[0] for passage in offered)]))
     ratio = 1.0
     fits: tuple[int, int, bool] | None = None
     too_many = len(offered) + 1
@@ -151,7 +142,7 @@ def cut_to_question(text: str, question: str, n_tokens: float) -> str:
     """
     asked = set(content_words(question))
     for spans in (split_sentences(text), [found.span() for found in re.finditer(r"\S+", text)]):
-        sizes = [0, *accumulate(estimate_tokens(text[start:end]) for start, end in spans)]
+        sizes = [0, *accumulate(estimate_text(text[start:end]) for start, end in spans)]
         words = [asked & set(content_words(text[start:end])) for start, end in spans]
         best: tuple[int, int, int] | None = None
         last = 0

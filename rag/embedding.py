@@ -20,6 +20,8 @@ import numpy as np
 
 from rag.errors import DependencyError
 from rag.models import MODELS, hash_file, installed
+from rag.text import split_sentences
+from rag.types import Embedder
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _NAME_CHARS, _TITLE_CHARS = 60, 80
 _SEPARATORS = re.compile(r"[\s_.\-]+")
+_WORD = re.compile(r"\S+")
 
 
 def base_context(document_name: str, title: str) -> str:
@@ -67,6 +70,38 @@ def context_text(document_name: str, title: str, headings: Sequence[str]) -> str
 def index_text(document_name: str, title: str, headings: Sequence[str], text: str) -> str:
     """What is embedded and searched for a chunk. The chunk's Span is that of `text` alone."""
     return f"{context_text(document_name, title, headings)}\n{text}"
+
+
+def embed_query(embedder: Embedder, text: str) -> np.ndarray:
+    """One unit vector for a question or sentence of any length: float32, shape (dimension,).
+
+    A text that is longer than the model reads is embedded in pieces that fit, and their mean, brought back to length 1,
+    stands for all of it.
+    """
+    vectors = embedder.embed_texts(split_to_fit(embedder, text))
+    if len(vectors) == 1:
+        return np.asarray(vectors[0], dtype=np.float32)
+    mean = vectors.mean(axis=0)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32)
+
+
+def split_to_fit(embedder: Embedder, text: str) -> list[str]:
+    """The text in pieces that the model reads whole, of about the same length, in order; [text] where it fits.
+
+    A piece is halved where the sentence begins that is nearest to its middle, if one is in the middle half of it; else
+    where a word begins, else between two tokens. Together they hold every character that is not white space.
+    """
+    if embedder.count_tokens([text])[0] <= embedder.max_tokens:
+        return [text]
+    starts = sorted({start for start, _ in embedder.token_offsets(text)})[1:]  # a letter may be several tokens
+    if not starts:
+        return [text]  # one letter of more tokens than the model reads cannot be cut
+    middle, around = len(starts) // 2, len(starts) // 4
+    nearest = sorted(starts[around : len(starts) - around], key=lambda start: abs(start - starts[middle]))
+    sentences = {start for start, _ in split_sentences(text)}
+    words = {found.start() for found in _WORD.finditer(text)}
+    cut = next((start for places in (sentences, words) for start in nearest if start in places), starts[middle])
+    return [piece for half in (text[:cut], text[cut:]) for piece in split_to_fit(embedder, half.strip())]
 
 
 class SentenceTransformerEmbedder:

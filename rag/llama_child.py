@@ -16,7 +16,9 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +29,7 @@ from rag.errors import DependencyError
 BATCH_TOKENS = 128
 CACHE_RAM_MIB = 512  # llama.cpp's own default for prompts it keeps after their slot was reused is 8 GiB
 
+LOAD_WITHIN_S = 600.0
 DEATHS_ALLOWED = 3
 DEATHS_WITHIN_S = 60.0
 STOP_WITHIN_S = 5.0
@@ -58,10 +61,21 @@ class Address:
 class LlamaChild:
     """A child that is started when its address is first asked for, and again when it has died.
 
+    One that has not loaded its model within `load_within_s` seconds is ended, which counts as a death.
     After DEATHS_ALLOWED deaths within DEATHS_WITHIN_S seconds it is left alone until that time has passed.
     """
 
-    def __init__(self, model_path: Path, model_name: str, context_tokens: int, slots: int, threads: int) -> None:
+    def __init__(
+        self,
+        model_path: Path,
+        model_name: str,
+        context_tokens: int,
+        slots: int,
+        threads: int,
+        *,
+        load_within_s: float = LOAD_WITHIN_S,
+    ) -> None:
+        self._load_within_s = load_within_s
         self._model_path = model_path
         self._model_name = model_name
         self._context_tokens = context_tokens
@@ -142,10 +156,14 @@ class LlamaChild:
                 f"No process could be started for {self._model_name}: {error}. Free memory."
             ) from error
         try:
-            reply = await asyncio.to_thread(_give_orders, process, orders)
+            async with asyncio.timeout(self._load_within_s):
+                reply = await asyncio.wrap_future(_give_orders_apart(process, orders))
         except asyncio.CancelledError:
             process.kill()  # also ends the thread that waits for its first line
             raise
+        except TimeoutError:
+            process.kill()
+            reply = {"error": f"it had not loaded the model after {self._load_within_s:.0f} s"}
         if "address" in reply:
             self._address = Address(reply["address"], orders.api_key, process.pid)
             return self._address
@@ -178,6 +196,21 @@ def _give_orders(process: subprocess.Popen[bytes], orders: Orders) -> dict[str, 
     except (OSError, ValueError):
         return {}
     return {str(name): str(value) for name, value in reply.items()}
+
+
+def _give_orders_apart(process: subprocess.Popen[bytes], orders: Orders) -> Future[dict[str, str]]:
+    """`_give_orders` in a thread of its own: a model loads for minutes, and searches need the common threads."""
+    reply: Future[dict[str, str]] = Future()
+    reply.set_running_or_notify_cancel()  # whoever waits may give up; the thread still has somewhere to put its result
+
+    def give() -> None:
+        try:
+            reply.set_result(_give_orders(process, orders))
+        except BaseException as error:  # noqa: BLE001  handed over whole to the one who waits
+            reply.set_exception(error)
+
+    threading.Thread(target=give, name="footnote-llama-load", daemon=True).start()
+    return reply
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

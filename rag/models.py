@@ -26,6 +26,7 @@ from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Literal
 
 from rag.errors import DependencyError, InputError
+from rag.files import replace_durably, sync_file
 
 if TYPE_CHECKING:
     import httpx
@@ -346,10 +347,8 @@ def _fetch_file(source: Source, number: int, file: ModelFile, folder: Path, prog
             raise _SourceFailed(f"{file.path} has SHA-256 {found}, not {file.sha256}; it was deleted")
     place = folder / file.path
     place.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("rb+") as written:
-        os.fsync(written.fileno())
-    os.replace(partial, place)
-    _sync_folder(place.parent)
+    sync_file(partial)
+    replace_durably(partial, place)
     _remember(file, folder)
 
 
@@ -491,11 +490,3 @@ def _remember(file: ModelFile, folder: Path) -> None:
         os.replace(out.name, folder / ".verified.json")
     except OSError:
         return  # a shared, read-only folder: the file is right all the same and is hashed again next time
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,14 +6,16 @@ question ─ search_keyword ─────────────────�
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rag.catalog import Catalog, StoredChunk
+from rag.embedding import embed_query
 from rag.errors import NotFound
 from rag.index import Index
+from rag.names import collection_name
 from rag.types import Embedder, Hit
 
 
@@ -25,12 +27,22 @@ class Scope:
     document_ids: tuple[str, ...] | None = None
 
 
-def check_scope(catalog: Catalog, scope: Scope) -> None:
-    """Raise NotFound for a collection or document that does not exist."""
-    if scope.collection is not None and scope.collection not in (known := catalog.collections()):
-        raise NotFound(f"There is no collection {scope.collection!r}. There are: {', '.join(known)}.")
+def check_scope(catalog: Catalog, scope: Scope) -> Scope:
+    """The scope with its collection as it is kept. Raises NotFound for a collection or document that does not exist."""
     for document_id in scope.document_ids or ():
         catalog.get_document(document_id)
+    return Scope(
+        None if scope.collection is None else find_collection(scope.collection, catalog.collections()),
+        scope.document_ids,
+    )
+
+
+def find_collection(text: str, known: Sequence[str]) -> str:
+    """Which of the known collections is meant. Raises NotFound, and InputError for what can name none."""
+    name = collection_name(text)
+    if name not in known:
+        raise NotFound(f"There is no collection {name!r}. There are: {', '.join(known)}.")
+    return name
 
 
 def search(
@@ -49,10 +61,10 @@ def search(
     `candidates` is how many hits each of the two searches puts forward, `dense_weight` the cosine's share.
     Raises NotFound for an unknown collection or document.
     """
-    check_scope(catalog, scope)
+    scope = check_scope(catalog, scope)
     if scope.document_ids == ():
         return []
-    vector = embedder.embed_texts([question])[0]
+    vector = embed_query(embedder, question)
     wanted = max(candidates, top_k)
     total = index.counts()[0]
     while True:

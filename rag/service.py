@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -29,6 +30,7 @@ from rag.types import (
     Hit,
     Passage,
     Retrieved,
+    Sentence,
     Token,
     Turn,
     Usage,
@@ -36,6 +38,8 @@ from rag.types import (
 from rag.verification import Verified, verify_reply, verify_text
 
 _CHANGED_RETRIES = 2
+_LOOK_EVERY_TOKENS = 16  # of a reply, whether the documents it is written from are still there
+_BEFORE_CHARS = 500  # of the question before that a follow-up is searched with
 _VERIFY_HITS = 5  # passages that each sentence of a foreign text is held against
 
 
@@ -69,6 +73,14 @@ class _Clock:
 
     def ms(self) -> float:
         return round((time.perf_counter() - self.started) * 1000, 1)
+
+
+class _DocumentsChanged(Exception):
+    """A document that was in hand has been deleted or replaced: what was made of it must not be shown."""
+
+
+class _Abandoned(Exception):
+    """Nobody waits for the result any more."""
 
 
 class Service:
@@ -113,19 +125,18 @@ class Service:
     async def stream(self, question: Question) -> AsyncGenerator[Retrieval | Token | Answer]:
         """The same as events: one Retrieval, Tokens of the unchecked draft, the Answer. Closing it stops the model.
 
-        A document that is deleted or replaced while the model writes is not cited: the question is asked again.
+        A document that is deleted or replaced while the model writes is not cited: that reply is broken off within
+        _LOOK_EVERY_TOKENS tokens and the question asked again. Of a second reply only the Answer is told.
         """
         for attempt in range(_CHANGED_RETRIES + 1):
-            stale = False
-            async with aclosing(self._attempt(question)) as events:
-                async for event in events:
-                    if isinstance(event, Answer) and not await self._still_there(event):
-                        stale = True
-                        break
-                    if attempt == 0 or isinstance(event, Answer):
-                        yield event
-            if not stale:
+            try:
+                async with aclosing(self._attempt(question)) as events:
+                    async for event in events:
+                        if attempt == 0 or isinstance(event, Answer):
+                            yield event
                 return
+            except _DocumentsChanged:
+                continue
         raise Conflict("The documents changed while the answer was written. Ask again.")
 
     async def _attempt(self, question: Question) -> AsyncGenerator[Retrieval | Token | Answer]:
@@ -137,6 +148,7 @@ class Service:
         if not hits:
             yield self._nothing_found(question, timings)
             return
+        shown = {hit.chunk.span.document_id for hit in hits}
 
         clock = _Clock.start()
         context = await self._pack(question, hits)
@@ -144,12 +156,16 @@ class Service:
 
         clock = _Clock.start()
         draft: Draft | None = None
+        n_tokens = 0
         reply = self._generator.stream(context.messages, self._settings.generation.reply_tokens)
         try:
             async for piece in reply:
                 if isinstance(piece, Draft):
                     draft = piece
                 else:
+                    if n_tokens % _LOOK_EVERY_TOKENS == 0:
+                        await self._check_visible(shown)
+                    n_tokens += 1
                     yield piece
         finally:
             close = getattr(reply, "aclose", None)
@@ -172,15 +188,35 @@ class Service:
             question=question.text,
         )
         timings["verify"] = clock.ms()
+        await self._check_visible(shown)
         yield self._answer(question, hits, context, draft, verified, timings)
 
     async def verify(self, text: str, scope: Scope) -> Verified:
-        """Any text, sentence by sentence, against the documents; its words stay as they are. Needs no model."""
+        """Any text, sentence by sentence, against the documents; its words stay as they are. Needs no model.
+
+        A document that is deleted or replaced meanwhile is not cited: the text is checked again. Cancelling stops it
+        before the next sentence. Raises NotFound, InputError, Conflict (the documents keep changing).
+        """
         if not text.strip():
             raise InputError("The text to verify is empty. Send at least one sentence.")
-        await asyncio.to_thread(check_scope, self._catalog, scope)
+        for _ in range(_CHANGED_RETRIES + 1):
+            abandoned = threading.Event()
+            try:
+                verified = await asyncio.to_thread(self._verify, text, scope, abandoned)
+                await self._check_visible(citation.span.document_id for citation in verified.citations)
+            except _DocumentsChanged:
+                continue
+            finally:
+                abandoned.set()
+            return verified
+        raise Conflict("The documents changed while the text was checked. Send it again.")
+
+    def _verify(self, text: str, scope: Scope, abandoned: threading.Event) -> Verified:
+        scope = check_scope(self._catalog, scope)
 
         def passages_for(sentence: str) -> Sequence[Passage]:
+            if abandoned.is_set():
+                raise _Abandoned
             hits = search(
                 sentence,
                 catalog=self._catalog,
@@ -193,8 +229,7 @@ class Service:
             )
             return [Passage(number, hit, hit.chunk.text) for number, hit in enumerate(hits, 1)]
 
-        return await asyncio.to_thread(
-            verify_text,
+        return verify_text(
             text,
             passages_for,
             min_coverage=self._settings.answers.min_coverage,
@@ -213,16 +248,18 @@ class Service:
             history=question.history,
         )
 
-    async def _still_there(self, answer: Answer) -> bool:
-        shown = {item.hit.chunk.span.document_id for item in answer.retrieved}
-        return await asyncio.to_thread(self._catalog.visible_documents, sorted(shown)) == shown
+    async def _check_visible(self, document_ids: Iterable[str]) -> None:
+        """Raise _DocumentsChanged where one of them is visible no longer."""
+        wanted = set(document_ids)
+        if await asyncio.to_thread(self._catalog.visible_documents, sorted(wanted)) != wanted:
+            raise _DocumentsChanged
 
     def _nothing_found(self, question: Question, timings: dict[str, float]) -> Answer:
         return Answer(
             question=question.text,
             text=NOT_FOUND_TEXT,
             status="not_found",
-            sentences=(),
+            sentences=(Sentence(NOT_FOUND_TEXT, 0, len(NOT_FOUND_TEXT), "no_claim", (), "no passage was found"),),
             citations=(),
             retrieved=(),
             model=self._generator.model,
@@ -273,12 +310,12 @@ class Service:
         return text
 
     def _search_text(self, question: Question) -> str:
-        """What is searched for: the question, then for a follow-up as much of the one before as may be sent.
+        """What is searched for: the question, then for a follow-up the beginning of the one before.
 
-        In this order, since an embedding model reads the beginning of what is too long for it.
+        At most _BEFORE_CHARS of that, since it says what is spoken of and must not outweigh what is asked.
         """
         text = self._checked(question.text)
-        room = self._settings.server.max_question_chars - len(text) - 1
+        room = min(_BEFORE_CHARS, self._settings.server.max_question_chars - len(text) - 1)
         previous = [turn.question[:room] for turn in question.history[-1:] if room > 0]
         return "\n".join([text, *previous])
 

@@ -398,6 +398,7 @@ _SPELLED = re.compile(
 )
 _SCALE = re.compile(r"[ \u00a0-]?(hundred|thousand|million|billion|trillion|bn|mn|dozen)\b", re.IGNORECASE)
 _Take = Callable[[int, int, Decimal, str, str], None]
+_COUNTED = re.compile(r"(?:[ \u00a0][A-Za-z]+){1,3}")
 _NEXT_WORD = re.compile(r"[ \u00a0-]?(US dollars|per cent|percentage points?|%|°[CF]?|[A-Za-z]+)", re.IGNORECASE)
 
 
@@ -564,6 +565,24 @@ def _unit_after(text: str, end: int) -> tuple[str, int]:
     if unit and len(name) == 1 and name.isalpha() and name not in "mglswvh":
         return "", end
     return (unit, found.end()) if unit else ("", end)
+
+
+def counted_unit(text: str, quantity: Quantity) -> str:
+    """The canonical unit that the quantity counts, where up to two words may stand before it: `9 unused days`.
+
+    "" where it counts something else. The quantity must come from this text.
+    """
+    if quantity.unit or quantity.kind != "number":
+        return quantity.unit
+    found = _COUNTED.match(text, quantity.end)
+    if not found:
+        return ""
+    for word in found[0].lower().split():
+        if word in STOP_WORDS:
+            return ""
+        if len(word) > 1 and word in _UNIT_OF:
+            return _UNIT_OF[word]
+    return ""
 
 
 @lru_cache(maxsize=256)

@@ -27,6 +27,7 @@ from rag.text import (
     DateMention,
     Quantity,
     content_words,
+    counted_unit,
     dates,
     quantities,
     split_sentences,
@@ -52,6 +53,8 @@ _AFTER_CHARS = 48
 _AFTER_WORDS = 3
 _PAIR_PLACES = 8
 _MAX_WORDS = 300
+_MAX_TOKENS = 2 * _MAX_WORDS
+_MAX_CHARS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,15 @@ _Fact = Quantity | DateMention
 
 
 @dataclass(frozen=True, slots=True)
+class _Denial:
+    """A clause that denies: stems before its verb and after, and those of the sentence's clauses that affirm."""
+
+    subject: frozenset[str]
+    predicate: frozenset[str]
+    affirmed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Reading:
     """What a stretch of text says, for comparing."""
 
@@ -83,10 +95,12 @@ class _Reading:
     keys: frozenset[str]
     initials: str
     quantities: tuple[Quantity, ...]
+    counted: tuple[str, ...]
     dates: tuple[DateMention, ...]
     negated: frozenset[str]
     denied: frozenset[str]
     denies: bool
+    denials: tuple[_Denial, ...]
     refers_back: bool
     opens_back: bool
     capitals: frozenset[str]
@@ -118,7 +132,7 @@ _SOFT_NOT = frozenset(
         """
         prohibit forbid forbidden ban deny denied lack fail failure refuse refusal reject exclude except exempt
         unable absent avoid prevent instead rather only unless few little impossible illegal ineligible unlawful
-        void invalid waive cease stop end oppose false decline restrict limit rarely seldom
+        void invalid waive cease stop end oppose false decline restrict limit rarely seldom abolish outlaw disallow
         """
     )
 )
@@ -133,7 +147,7 @@ _AT_LEAST = re.compile(r"\b(?:at least|no less than|not less than|no fewer than|
 _AT_MOST = re.compile(
     r"\b(?:at most|up to|no more than|not more than|not exceed(?:ing)?|a maximum of)\b", re.IGNORECASE
 )
-_PERIODS = frozenset(stem(word) for word in ("minute", "hour", "day", "week", "month", "quarter"))
+_PERIODS = {stem(word): word for word in ("minute", "hour", "day", "week", "month", "quarter")}
 _OPPOSITES = [
     tuple(stem(word) for word in pair.split("/"))
     for pair in sorted(
@@ -200,7 +214,8 @@ def _read(text: str) -> _Reading:
     text = _normalise(text)
     tokens = _TOKEN.findall(text)
     plain = _NOT_A_DENIAL.sub(" ", text)
-    negated, denied, affirmed, denies = _negations(_TOKEN.findall(plain))
+    plain_tokens = _TOKEN.findall(plain)
+    negated, denied, affirmed, denies = _negations(plain_tokens)
     capitals, smalls = set(), set()
     initials = []
     starts = True
@@ -220,16 +235,19 @@ def _read(text: str) -> _Reading:
     least, most = stem("minimum"), stem("maximum")
     if terms.isdisjoint((least, most)):
         terms.update([least] if _AT_LEAST.search(text) else [most] if _AT_MOST.search(text) else [])
+    numbers = tuple(quantities(text))
     return _Reading(
         stems=frozenset(content_words(text)),
         terms=frozenset(terms),
         keys=frozenset(_name_key(token) for token in lowered if token[0].isalnum()),
         initials="".join(initials),
-        quantities=tuple(quantities(text)),
+        quantities=numbers,
+        counted=tuple(counted_unit(text, number) for number in numbers),
         dates=tuple(dates(text)),
         negated=frozenset(negated),
         denied=frozenset(denied - affirmed),
         denies=denies,
+        denials=_denials([token.lower() for token in plain_tokens]),
         # the row of a table speaks of what its other rows name
         refers_back=is_row or not _REFERS_BACK.isdisjoint(lowered),
         opens_back=not _REFERS_BACK.isdisjoint(lowered[:4]),
@@ -246,6 +264,10 @@ def _negations(tokens: list[str]) -> tuple[set[str], set[str], set[str], bool]:
     reach, first, denies = 0, False, False
     for token in tokens:
         word = token.lower()
+        if word == "without" and reach:
+            # `not allowed without a permit` says what it takes
+            reach = 0
+            continue
         if word in _NOT or word.endswith(("n't", "n’t")):
             reach, first, denies = 6, True, True
             continue
@@ -263,6 +285,132 @@ def _negations(tokens: list[str]) -> tuple[set[str], set[str], set[str], bool]:
         else:
             affirmed.add(key)
     return negated, denied, affirmed, denies
+
+
+_AUXILIARY = word_set(
+    """
+    is are was were am be been being do does did has have had can could may might must shall should will would cannot
+    isn't aren't wasn't weren't don't doesn't didn't hasn't haven't hadn't can't couldn't mightn't mustn't shouldn't
+    won't wouldn't
+    """
+)
+_BE = word_set("is are was were be been being am")
+_BARRED = word_set("prohibited forbidden banned barred disallowed ineligible unable illegal unlawful impermissible")
+_NOBODY = word_set("no none neither nobody nothing")
+_WHO = word_set("who which that whom whose where when if")
+_JOINS = word_set("a an the any in on at to from of for by with or nor their his her its our your")
+_SHORT_ITEM = 6
+_LEAST_SHARED = 2
+
+
+def _denials(tokens: list[str]) -> tuple[_Denial, ...]:
+    """The clauses whose verb is denied: `dogs are not allowed`, `no visitor may park`, `smoking is prohibited`.
+
+    Not among them are a negation of a part (`signed not in Paris but in London`, `without heirs`) and one inside a
+    relative clause (`the king who had no heir`), which leave the statement around them standing.
+    """
+    if not any(token in _NOT or token in _BARRED or token.endswith("n't") for token in tokens):
+        return ()
+    if len(tokens) > _MAX_TOKENS:
+        return ()
+    clauses = _clauses(tokens)
+    verbs = [next((i for i, token in enumerate(clause) if token in _AUXILIARY), None) for clause in clauses]
+    negators = [_negator(clause) for clause in clauses]
+    subjects: list[frozenset[str]] = []
+    for clause, verb, negator in zip(clauses, verbs, negators, strict=True):
+        cut = next((at for at in (verb, negator) if at is not None), 0)
+        own = _stems(clause[:cut])
+        # `and must stay`, `they are`: a clause without a subject of its own takes the one before it
+        subjects.append(own or (subjects[-1] if subjects else own))
+    affirmed = frozenset().union(
+        *(_stems(clause) | subjects[i] for i, clause in enumerate(clauses) if negators[i] is None)
+    )
+    found = []
+    for i, negator in enumerate(negators):
+        if negator is None:
+            continue
+        verb = verbs[i]
+        if clauses[i][0] in _NOBODY:
+            found.append(_Denial(frozenset(), _stems(clauses[i]), affirmed))
+            continue
+        predicate = _stems(clauses[i][negator if verb is None else min(verb, negator) :])
+        if not predicate:
+            # `cats are allowed, dogs are not`
+            said = [j for j in (*range(i - 1, -1, -1), *range(i + 1, len(clauses))) if verbs[j] is not None]
+            predicate = _stems(clauses[said[0]][verbs[said[0]] :]) if said else predicate
+        found.append(_Denial(subjects[i], predicate, affirmed))
+    return tuple(found)
+
+
+def _stems(tokens: Iterable[str]) -> frozenset[str]:
+    return frozenset(
+        stem(token)
+        for token in tokens
+        if token[0].isalnum() and not (token in STOP_WORDS or token in _NOT or token in _BARRED)
+    )
+
+
+def _clauses(tokens: list[str]) -> list[list[str]]:
+    """The stretches of a sentence that have a verb each, as far as auxiliaries show it; the rest stays with them."""
+    parts: list[tuple[str, list[str]]] = [("", [])]
+    for token in tokens:
+        denied = token == "without" and any(word in _NOT or word.endswith("n't") for word in parts[-1][1])
+        if token in _CLAUSE_END or token == "and" or denied:
+            if parts[-1][1]:
+                parts.append((token, []))
+        else:
+            parts[-1][1].append(token)
+    clauses: list[list[str]] = []
+    open_ended = False
+    for opener, part in parts:
+        if not part:
+            continue
+        has_verb = any(token in _AUXILIARY for token in part)
+        follows = opener in (",", "and")
+        if clauses and follows and open_ended:
+            # `dogs, cats and birds | are not allowed`
+            clauses[-1] += part
+        elif (
+            clauses
+            and follows
+            and not has_verb
+            and (
+                _negator(clauses[-1]) is not None
+                and part[0] in _JOINS
+                and len(part) <= _SHORT_ITEM
+                and _REFERS_BACK.isdisjoint(part[1:])
+            )
+        ):
+            # `not allowed in the office | , the kitchen or the lab`
+            clauses[-1] += part
+            continue
+        else:
+            clauses.append(part)
+        open_ended = not any(token in _AUXILIARY for token in clauses[-1]) and _negator(clauses[-1]) is None
+    return clauses
+
+
+def _negator(clause: list[str]) -> int | None:
+    """Where the clause's own verb is denied, None where it is not."""
+    verb = next((i for i, token in enumerate(clause) if token in _AUXILIARY), None)
+    for i, token in enumerate(clause):
+        before = clause[max(0, i - 2) : i]
+        longer = token == "no" and clause[i + 1 : i + 2] in (["longer"], ["more"])
+        if token in ("never", "cannot") or token.endswith("n't") or longer:
+            pass
+        elif token == "not":
+            participle = verb is None and i + 1 < len(clause) and clause[i + 1].endswith("ed")
+            if not participle and _AUXILIARY.isdisjoint(before):
+                continue
+        elif token in _BARRED:
+            if _BE.isdisjoint(before):
+                continue
+        elif not (token in _NOBODY and i == 0 and verb is not None):
+            continue
+        who = next((j for j in range(i - 1, -1, -1) if clause[j] in _WHO), None)
+        if who is None or _stems(clause[who + 1 : i]):
+            return i
+    return None
 
 
 # --- what a sentence claims ---------------------------------------------------------------------------------------
@@ -287,7 +435,7 @@ _META = re.compile(
     r"(?:it (?:is stated|states|says) that )?"
     r"|(?:the )?(?:provided |given )?(?:passages?|documents?|context|text|sources?) "
     r"(?:states?|says?|mentions?|notes?|explains?|indicates?|shows?) (?:that )?"
-    r"|(?:yes|no|answer)\b[,.:]?\s+)",
+    r"|(?:(?:yes|no|answer)\b[,.:]|yes\b)\s+)",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"[\"“„]([^\"“”„]{2,400})[\"”“]")
@@ -344,12 +492,19 @@ def _names(text: str, passages: Sequence[_Source]) -> tuple[tuple[str, ...], str
             known = any(lowered in source.capitals for source in passages)
             common = any(lowered in source.smalls for source in passages)
             plain = lowered in _OPENERS or lowered.endswith(("ly", "ing"))
-            if not known and not plain and not any(stem(lowered) in source.stems for source in passages):
-                subject = word
+            if not known and not plain and not any(_holds_word(source, lowered) for source in passages):
+                subject = word.removesuffix("'s").removesuffix("’s")
             if not (known and not common) and not (joined and not common):
                 continue
         names[word.removesuffix("'s").removesuffix("’s")] = None
     return tuple(names), subject
+
+
+def _holds_word(source: _Source, word: str) -> bool:
+    if stem(word) in source.stems:
+        return True
+    key = _name_key(word)
+    return any(key in place.reading.keys for place in source.places)
 
 
 def _word_run(text: str) -> str:
@@ -477,9 +632,20 @@ def _find_support(
             return together
         if together.spans:
             finding = together
+    run = _word_run(_unlisted(text))
+    if not _AUXILIARY.isdisjoint(run.split()) and finding.verdict == "supported" and len(claim.stems) + facts >= 2:
+        # "Cats are allowed." says little, and yet all of it where the passage has the very words
+        cited = [passage.hit.chunk.text[_local(span, passage)] for span, passage in finding.spans]
+        if any(run in _word_run(quote) for quote in cited):
+            return finding
     if _Search(claim, sources, 1.0, frozenset(marked)).finding().verdict != "supported":
         return _Finding("unsupported", "too short to check, and not all of its words are in a passage")
     return _Finding("weak", "too short to check beyond its words", finding.spans)
+
+
+def _local(span: Span, passage: Passage) -> slice:
+    start = passage.hit.chunk.span.start
+    return slice(span.start - start, span.end - start)
 
 
 class _Search:
@@ -538,7 +704,7 @@ class _Search:
             # a neighbour that shares little with the claim may deny or affirm something else
             near = 0.8 * self.share(self.masks[core[0]][core[1]])
             near_places = [(s, p) for s, p in places if self.share(self.masks[s][p]) >= near]
-            opposite = _contradiction(self.claim.reading, [self.sources[s].places[p].reading for s, p in near_places])
+            opposite = _contradiction(self.claim, [self.sources[s].places[p].reading for s, p in near_places])
         return _Candidate(parts, coverage, problem or opposite, bool(opposite), capped)
 
     def _core(self, parts: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
@@ -558,14 +724,19 @@ class _Search:
                 continue
             where = [(s, p) for s, p in places if self.stated[i][s][p]]
             if not where and _is_count(fact, self.claim.text) and not self.displaced(fact, core, 0.0):
-                capped = f"{_fact_name(fact)} is not in the passage, but may count what it lists"
+                capped = f"{_fact_name(fact, self.claim.text)} is not in the passage, but may count what it lists"
                 continue
             if not where:
-                return f"{_fact_name(fact)} is not in the passage", ""
+                return f"{_fact_name(fact, self.claim.text)} is not in the passage", ""
             if core not in where and not any(self.share(self.masks[s][p]) >= _BINDING for s, p in where):
-                return f"{_fact_name(fact)} is said of something else in the passage", ""
+                return f"{_fact_name(fact, self.claim.text)} is said of something else in the passage", ""
             if core not in where and self.displaced(fact, core, self._least_share(fact, core, where)):
-                return f"the passage says another number where the sentence says {_fact_name(fact)}", ""
+                return (
+                    f"the passage says another number where the sentence says {_fact_name(fact, self.claim.text)}",
+                    "",
+                )
+            if core not in where and not self._goes_on(core, where):
+                capped = f"{_fact_name(fact, self.claim.text)} stands in another sentence of the passage"
         for i, name in enumerate(self.claim.names):
             if any(self.named_above[i][s] for s, _ in places):
                 continue
@@ -586,6 +757,19 @@ class _Search:
             capped = f"{self.claim.subject} is not in the passages"
         return "", capped
 
+    def _goes_on(self, core: tuple[int, int], where: list[tuple[int, int]]) -> bool:
+        """Whether a sentence that holds the fact speaks of what the core does: by a pronoun, or by the claim's words.
+
+        "Technicians carry days over. Office staff carry over 5." does not say how many days technicians carry over.
+        """
+        held = self.masks[core[0]][core[1]]
+        return any(
+            self.sources[s].places[p].reading.refers_back
+            or self.sources[core[0]].places[core[1]].reading.refers_back
+            or self.masks[s][p] & ~held
+            for s, p in where
+        )
+
     def _least_share(self, fact: _Fact, core: tuple[int, int], where: list[tuple[int, int]]) -> float:
         """How much of the claim the core must hold for its own number to count against the fact's.
 
@@ -604,7 +788,10 @@ class _Search:
         reading = self.sources[core[0]].places[core[1]].reading
         stated: list[_Fact] = [*reading.quantities, *reading.dates]
         claimed = {_fact_value(other) for other in self.facts}
-        return any(_sort(other) == _sort(fact) and _fact_value(other) not in claimed for other in stated)
+        sorts = _sorts(fact, self.claim.reading)
+        return any(
+            not sorts.isdisjoint(_sorts(other, reading)) and _fact_value(other) not in claimed for other in stated
+        )
 
     def verdict(self, candidate: _Candidate) -> Verdict:
         if candidate.problem or candidate.coverage <= 0 or candidate.coverage < WEAK_SHARE * self.min_coverage:
@@ -613,7 +800,7 @@ class _Search:
 
     def rank(self, candidate: _Candidate) -> tuple[int, bool, float]:
         """Better evidence ranks higher: verdict, then a marked passage, then coverage less the cost of its length."""
-        verdict = ("unsupported", "weak", "supported").index(self.verdict(candidate))
+        verdict = _VERDICTS.index(self.verdict(candidate))
         length = sum(last - first + 1 for _, first, last in candidate.parts)
         marked = all(self.sources[s].passage.number in self.marked for s, _, _ in candidate.parts)
         return verdict, marked, candidate.coverage - _RUN_COST * (length - 1)
@@ -668,7 +855,8 @@ class _Search:
                     continue
                 for i, fact in enumerate(self.facts):
                     if not self.stated[i][s][p] and self.displaced(fact, (s, p), _SPEAKS_OF):
-                        return f"the sentence that speaks of this says another number than {_fact_name(fact)}"
+                        said = _fact_name(fact, self.claim.text)
+                        return f"the sentence that speaks of this has another number than {said}"
         return ""
 
     def _useful(self, s: int, first: int, last: int) -> bool:
@@ -712,6 +900,8 @@ def _exchanged(claim: str, evidence: str) -> str:
     `lasted from 1299 to 1299` beside `lasted from 1299 to 1923`.
     """
     ours, theirs = (_NAME_TOKEN.findall(_normalise(text)) for text in (claim, evidence))
+    if max(len(ours), len(theirs)) > _MAX_TOKENS:
+        return ""
     keys = [[_name_key(word) for word in words] for words in (ours, theirs)]
     blocks = SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes()
     for at, (tag, i, j, k, m) in enumerate(blocks):
@@ -754,11 +944,17 @@ def _is_count(fact: _Fact, text: str) -> bool:
     return text[fact.start].isalpha()
 
 
-def _sort(fact: _Fact) -> str:
-    """Facts of one sort may stand in each other's place: dates and years, percentages, lengths of time, counts."""
+def _sorts(fact: _Fact, reading: _Reading) -> set[str]:
+    """Facts that share a sort may stand in each other's place: dates and years, percentages, lengths of time, counts.
+
+    The 9 of `9 unused days` is a bare number and, like that of `9 days`, a number of days. `reading` is the fact's own.
+    """
     if isinstance(fact, DateMention) or (fact.kind == "number" and not fact.unit and 1000 <= fact.value <= 2100):
-        return "date"
-    return f"{fact.kind} {fact.unit}"
+        return {"date"}
+    sorts = {f"{fact.kind} {fact.unit}"}
+    if not fact.unit and (unit := reading.counted[reading.quantities.index(fact)]):
+        sorts.add(f"{fact.kind} {unit}")
+    return sorts
 
 
 def _fact_value(fact: _Fact) -> object:
@@ -767,14 +963,16 @@ def _fact_value(fact: _Fact) -> object:
     return (fact.kind, fact.value)
 
 
-def _fact_name(fact: _Fact) -> str:
+_CURRENCY_SIGN = re.compile(r"(?:US)?[$€£¥₹] ?$")
+
+
+def _fact_name(fact: _Fact, text: str) -> str:
+    """The fact as the text writes it: `the number 12`, `the date March 3, 2022`, `“45 euros”`."""
+    sign = _CURRENCY_SIGN.search(text, max(0, fact.start - 4), fact.start)
+    written = text[sign.start() if sign else fact.start : fact.end].strip()
     if isinstance(fact, DateMention):
-        parts = (fact.year, fact.month, fact.day)
-        return "the date " + "-".join("?" if part is None else f"{part:02d}" for part in parts)
-    if fact.kind == "time":
-        return f"the time {int(fact.value) // 60}:{int(fact.value) % 60:02d}"
-    value = f"{fact.value.normalize():f}"
-    return f"the {'ordinal' if fact.kind == 'ordinal' else 'number'} {value}{' ' if fact.unit else ''}{fact.unit}"
+        return f"the date {written}"
+    return f"“{written}”" if fact.unit or fact.kind != "number" else f"the number {written}"
 
 
 def _states(fact: _Fact, reading: _Reading, source: _Source) -> bool:
@@ -842,8 +1040,29 @@ def _named(name: str, reading: _Reading) -> bool:
     return name.isupper() and len(name) >= 2 and name in reading.initials
 
 
-def _contradiction(claim: _Reading, evidence: list[_Reading]) -> str:
+def _written(key: str, text: str) -> str:
+    """The word of the text that has this stem."""
+    return next((word for word in _TOKEN.findall(text) if stem(word) == key), key)
+
+
+_AFFIRMS_DENIED = "it affirms what the passage denies"
+
+
+def _denied_by(denial: _Denial, claimed: frozenset[str]) -> bool:
+    """Whether the clause denies what the claim's words affirm, and no other clause of its sentence affirms it."""
+    subject, predicate = denial.subject & claimed, denial.predicate & claimed
+    if denial.subject and predicate:
+        matter = bool(subject - denial.affirmed)
+    else:
+        matter = not denial.subject and len(predicate) >= _LEAST_SHARED
+    shared = subject | predicate
+    affirmed = denial.affirmed & claimed
+    return matter and len(shared - affirmed) >= len(affirmed - shared)
+
+
+def _contradiction(asked: _Claim, evidence: list[_Reading]) -> str:
     """In what the evidence says the opposite, or ""."""
+    claim = asked.reading
     terms = frozenset().union(*(reading.terms for reading in evidence))
     if claim.denies:
         negated = frozenset().union(*(reading.negated for reading in evidence))
@@ -857,11 +1076,13 @@ def _contradiction(claim: _Reading, evidence: list[_Reading]) -> str:
         affirmed = frozenset().union(*(reading.stems - reading.negated for reading in evidence))
         denied = frozenset().union(*(reading.denied for reading in evidence)) - affirmed
         if not denied.isdisjoint(claim.stems):
-            return "it affirms what the passage denies"
+            return _AFFIRMS_DENIED
+        if any(_denied_by(denial, claim.stems) for reading in evidence for denial in reading.denials):
+            return _AFFIRMS_DENIED
     if any(fact.kind == "number" and not fact.unit for fact in claim.quantities):
-        asked, said = _PERIODS & claim.terms, _PERIODS & terms
-        if asked and said and not asked & said:
-            return f"the passage says “{sorted(said)[0]}”, not “{sorted(asked)[0]}”"
+        ours, theirs = _PERIODS.keys() & claim.terms, _PERIODS.keys() & terms
+        if ours and theirs and not ours & theirs:
+            return f"the passage counts in {_PERIODS[min(theirs)]}s, not in {_PERIODS[min(ours)]}s"
     if not claim.denies and not any(reading.denies for reading in evidence):
         for word in claim.terms:
             if word in terms:
@@ -873,7 +1094,7 @@ def _contradiction(claim: _Reading, evidence: list[_Reading]) -> str:
                 or (len(word) > 3 and f"un{word}" in terms)
                 or (word[:2] == "un" and word[2:] in terms and len(word) > 5)
             ):
-                return f"the passage says the opposite of “{word}”"
+                return f"the passage says the opposite of “{_written(word, asked.text)}”"
     return ""
 
 
@@ -921,7 +1142,7 @@ _MAYBE_REFUSAL = re.compile(
 _EXACT_REFUSAL = re.compile(
     r"^\W*(?:this is |it is |the answer is )?not in the (?:documents?|passages?)\W*$", re.IGNORECASE
 )
-_REFUSES = "says that the documents do not answer"
+_REFUSES = "it says that the documents do not answer"
 _WITH_A_CLAIM = re.compile(r"\d|\b(?:but|however|although|though|while|only)\b", re.IGNORECASE)
 _SURE = 0.8
 _TALK = re.compile(
@@ -1004,35 +1225,154 @@ def _wider(one: str, other: str) -> str:
     return max(one, other, key=lambda gap: (gap.count("\n"), len(gap)))
 
 
+_A_QUESTION = "it asks and states nothing"
+_LEADS = "it leads in to a list"
+_NO_WORDS = "it has no words"
+_VERDICTS = ("unsupported", "weak", "supported")
+
+
 def _talk(text: str) -> str:
     """Why the sentence states nothing, or ""."""
     plain = _unlisted(_normalise(text)).strip()
     if not any(sign.isalnum() for sign in plain):
-        return "no words"
+        return _NO_WORDS
     if _TALK.match(plain):
-        return "talk"
+        return "it is talk and states nothing"
     if plain.endswith(("?", "？")):
-        return "a question"
+        return _A_QUESTION
     return ""
+
+
+_TURN = re.compile(
+    r"(?P<strong>\s{0,3}(?:;|:|\s[-–—]\s|—)\s{0,3}(?:and|but|so|yet|however|while)?\b"
+    r"|,?\s{1,3}(?:but|however|although|though|while|whereas|yet|because|since|except that|even though)\b)"
+    r"|,\s{1,3}(?:(?P<joined>and|so|as|therefore|hence|thus)\b)?|\s(?:and\b|\()",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(
+    r"^\W*(?:what|when|where|who|whom|whose|which|why|how|whether|if|that|or|nor|any|no|neither|either)\b",
+    re.IGNORECASE,
+)
+_RELATIVE = re.compile(r"^\W*(?:who|which|whose|where)\b", re.IGNORECASE)
+_SAYS_WHEN = re.compile(r"\b(?:say|state|specify|indicate|explain|tell|know)\b", re.IGNORECASE)
+_TOPIC = re.compile(r"^\W*(?:regarding|concerning|about|for|as|in|on|of|with)\b", re.IGNORECASE)
+_SUPPOSES = re.compile(r"^\W*(?:since|because|although|though|while|whereas|given that|even though)\b", re.IGNORECASE)
+_GOES_ON_REFUSING = re.compile(
+    rf"^\W*(?:it|they|these|i|we) (?:do|does|did)(?:n['’]t| not) (?:\w+ )?{_SAY}\b", re.IGNORECASE
+)
+_DID_YOU_KNOW = re.compile(r"^\W*(?:did|do) you (?:know|realise|realize|remember) (?:that )?", re.IGNORECASE)
+_ASSERTS_WORDS = 3
+
+
+def _claims(text: str) -> list[str]:
+    """What of a sentence is to be checked: all of it, the clauses beside a refusal, or nothing (talk, a question)."""
+    if len(text) > _MAX_CHARS:
+        return [text]
+    talk = _talk(text)
+    if talk == _A_QUESTION:
+        return [_DID_YOU_KNOW.sub("", text)] if _holds_facts(text) else []
+    if not (_REFUSAL.search(text) or _MAYBE_REFUSAL.search(text)):
+        return [] if talk else [text]
+    return [clause for clause in _clauses_of(text) if not _refuses(clause)]
+
+
+def _refuses(text: str) -> bool:
+    return bool(_REFUSAL.search(text) or _MAYBE_REFUSAL.search(text) or _EXACT_REFUSAL.match(text))
+
+
+def _clauses_of(text: str) -> list[str]:
+    """The refusals of a sentence, each with its objects, and the clauses beside them that state something."""
+    clauses: list[str] = []
+    turns = list(_TURN.finditer(text))
+    starts = [(0, 0, None), *((turn.start(), turn.end(), turn) for turn in turns)]
+    for at, (_, begin, turn) in enumerate(starts):
+        end = starts[at + 1][0] if at + 1 < len(starts) else len(text)
+        part = text[begin:end].strip()
+        if turn is None:
+            clauses.append(part)
+            continue
+        alone = _refuses(part) or (
+            _refuses(clauses[-1]) and _states_something(part, turn, text[: turn.start()]) and not _talk(part)
+        )
+        if _refuses(clauses[-1]) and _GOES_ON_REFUSING.match(part):
+            continue
+        if alone or (_refuses(part) is not _refuses(clauses[-1]) and turn["strong"]):
+            clauses.append(part)
+        else:
+            clauses[-1] = f"{clauses[-1]}{text[turn.start() : begin]}{text[begin:end]}"
+    first = clauses[0]
+    if (
+        len(clauses) > 1
+        and not _refuses(first)
+        and not (_SUPPOSES.match(first) or _states_something(first, None, "") or _holds_verb(first))
+    ):
+        clauses.pop(0)
+    return [clause for clause in clauses if any(sign.isalnum() for sign in clause) and not _talk(clause)]
+
+
+def _holds_verb(text: str) -> bool:
+    """Whether a content word stands before an auxiliary: `dogs are`, `all staff may`."""
+    tokens = [token.lower() for token in _TOKEN.findall(_normalise(text))]
+    verb = next((i for i, token in enumerate(tokens) if token in _AUXILIARY), None)
+    return verb is not None and bool(tokens[:verb]) and len(_stems(tokens)) > 1
+
+
+def _states_something(part: str, turn: re.Match[str] | None, before: str) -> bool:
+    """Whether the words after a refusal, or before it, are a statement rather than more of what is not answered."""
+    words = content_words(_normalise(part))
+    if turn is None:
+        return len(words) >= _ASSERTS_WORDS and not _TOPIC.match(part)
+    if _ASKED.match(part):
+        # `do not mention Bob Miller, who is ...` tells something of him; `do not say when, where` asks
+        tells = _RELATIVE.match(part) and not _SAYS_WHEN.search(before)
+        return bool(tells) and any(token.lower() in _AUXILIARY for token in _TOKEN.findall(part))
+    if turn["strong"]:
+        return bool(words)
+    if turn["joined"]:
+        return len(words) >= _ASSERTS_WORDS or _holds_verb(part)
+    if turn[0].startswith(","):
+        # `while the passages do not say it, staff get lunch`
+        return (bool(words) and bool(_SUPPOSES.match(before))) or len(words) > _ASSERTS_WORDS or _holds_verb(part)
+    return _holds_verb(part)
+
+
+def _holds_facts(text: str) -> bool:
+    """Whether the text holds a number, a date or a word in capitals other than its first."""
+    reading = _read(_unlisted(_normalise(text)))
+    return bool(reading.quantities or reading.dates or reading.capitals - STOP_WORDS)
+
+
+_LEADS_IN = re.compile(
+    r"^\W*(?:here|below|these|the following|other|some)\b|\b(?:following|follows|below)\b"
+    r"|\b(?:are|is|include|includes|including|may|must|can|should|by|for|to|when|if|of|in|with|on|at|from)\W*$",
+    re.IGNORECASE,
+)
+_LEAD_IN_WORDS = 3
 
 
 def _judge(text: str, sources: Sequence[_Source], marked: Iterable[int], min_coverage: float, about: str) -> _Finding:
     """The finding on one sentence, whoever wrote it."""
-    if _REFUSAL.search(text):
-        return _Finding("no_claim", _REFUSES)
-    if _MAYBE_REFUSAL.search(text):
+    if _MAYBE_REFUSAL.search(text) and not _REFUSAL.search(text):
         finding = _find_support(text, sources, marked, max(min_coverage, _SURE), about)
-        return finding if finding.verdict == "supported" else _Finding("no_claim", _REFUSES)
-    if reason := _talk(text):
-        return _Finding("no_claim", reason)
+        if finding.verdict == "supported":
+            return finding
+    claims = _claims(text)
+    if not claims:
+        return _Finding("no_claim", _REFUSES if _refuses(text) else _talk(text))
     if _BARE_YES.match(text):
         return _Finding("unsupported", "a bare yes or no cannot be checked")
-    finding = _find_support(text, sources, marked, min_coverage, about)
+    findings = [_find_support(claim, sources, marked, min_coverage, about) for claim in claims]
+    finding = min(findings, key=lambda one: _VERDICTS.index(one.verdict))
+    if len(findings) > 1 and finding.verdict != "unsupported":
+        finding = _Finding(
+            finding.verdict, finding.reason, tuple(dict.fromkeys(s for one in findings for s in one.spans))
+        )
     leads_in = text.rstrip(" *_").endswith((":", "："))
     if leads_in and finding.verdict == "unsupported" and not re.search(r"\d", text) and len(text) <= 120:
         claim = _claim(text, sources)
-        if not (claim.names or claim.reading.quantities or claim.reading.denies):
-            return _Finding("no_claim", "leads in to a list")
+        opens = _LEADS_IN.search(text) or len(claim.stems) <= _LEAD_IN_WORDS
+        if opens and not (claim.names or claim.reading.quantities or claim.reading.denies):
+            return _Finding("no_claim", _LEADS)
     return finding
 
 
@@ -1085,7 +1425,7 @@ def verify_reply(
 def _kept_in_strict(
     pieces: list[_Piece], findings: list[_Finding], holding: list[int], refusing: list[int]
 ) -> list[int]:
-    """The sentences that a strict answer shows, beside those that hold the talk around them.
+    """The sentences that a strict answer shows: those that hold, and the lead-ins of the lists that they stand in.
 
     A refusal that comes after the answer is left out. One that comes first says what the rest does not answer, and
     stays, unless it is the bare phrase the model was told to use or claims something besides.
@@ -1097,6 +1437,8 @@ def _kept_in_strict(
             keep = i < holding[0] and not _EXACT_REFUSAL.match(text) and not _WITH_A_CLAIM.search(text)
         elif pieces[i].text.rstrip(" *_").endswith(":") and finding.verdict == "no_claim":
             keep = i + 1 in holding
+        elif finding.verdict == "no_claim":
+            keep = finding.reason in (_NO_WORDS, _LEADS)
         else:
             keep = finding.verdict != "unsupported"
         if keep:
@@ -1185,7 +1527,7 @@ def verify_text(
     for start, end in split_sentences(text):
         said = text[start:end]
         bare = _MARKER.sub(lambda found: found[0] if found[0].startswith("`") else "", said).strip()
-        if _REFUSAL.search(bare) or _talk(bare):
+        if not _claims(bare) and not (_MAYBE_REFUSAL.search(bare) and not _REFUSAL.search(bare)):
             finding = _judge(bare, (), (), min_coverage, "")
         else:
             sources = [_source(passage) for passage in passages_for(bare)]

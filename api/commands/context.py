@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.catalog import CATALOG_FILE, Catalog
+from rag.catalog import CATALOG_FILE, REPLACED, Catalog
 from rag.lock import running_server
 from rag.settings import Settings
 from rag.types import Embedder, Generator
@@ -99,8 +99,8 @@ class Context:
             catalog.close()
 
     def has_catalog(self) -> bool:
-        """Whether the data directory holds a catalog."""
-        return (self.data_dir / CATALOG_FILE).is_file()
+        """Whether the data directory holds a catalog, be it one that an unfinished restore lets nobody open."""
+        return any((self.data_dir / name).exists() for name in (CATALOG_FILE, REPLACED))
 
     def say(self, line: str) -> None:
         """One line on stderr."""

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Literal
 
 from api.commands.context import Context
 from api.tables import print_table, size_in_words
 from rag.catalog import CATALOG_FILE, ORIGINALS, Catalog
 from rag.errors import DataDirectoryInUse, FootnoteError
+from rag.hosts import is_loopback
 from rag.lock import claim_directory
 from rag.types import UNFINISHED
 
 Status = Literal["ok", "warn", "fail"]
-PACKAGES = (
-    "chromadb", "sentence-transformers", "torch", "llama-index-core", "xllamacpp", "pypdfium2", "markitdown", "fastapi",
-)  # fmt: skip
+DISTRIBUTION = "footnote-rag"
+_PACKAGE_NAME = re.compile(r"[^A-Za-z0-9._-]")  # what ends a name: a version, an extra, a space
 LOW_DISK_BYTES, NO_DISK_BYTES = 2 << 30, 200 << 20
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,21 @@ def doctor(context: Context) -> int:
 def _installed() -> Iterator[Check]:
     running = ".".join(str(part) for part in sys.version_info[:3])
     yield Check("python", "ok", running)
-    for package in PACKAGES:
+    advice = f"Run `make install`, or `pip install {DISTRIBUTION}`."
+    for package in (DISTRIBUTION, *needed_packages()):
         try:
             yield Check(package, "ok", version(package))
         except PackageNotFoundError:
-            yield Check(package, "fail", "it is not installed. Run `make install`, or `pip install footnote-rag`.")
+            yield Check(package, "fail", f"it is not installed. {advice}")
+
+
+def needed_packages() -> list[str]:
+    """The packages that the installed Footnote says it needs, in its order, without those of extras."""
+    try:
+        wanted = requires(DISTRIBUTION) or []
+    except PackageNotFoundError:
+        return []
+    return [_PACKAGE_NAME.split(line, 1)[0] for line in wanted if "extra ==" not in line]
 
 
 def _models(context: Context) -> Iterator[Check]:
@@ -94,7 +104,7 @@ def _backend(context: Context) -> Iterator[Check]:
 
 def _data(context: Context, url: str | None) -> Iterator[Check]:
     folder, host = context.data_dir, context.settings.server.host
-    if host not in LOOPBACK:
+    if not is_loopback(host):
         yield Check("server", "warn", f"host {host} is open to the network, and there is no authentication")
     if url is not None:
         yield _server(url)

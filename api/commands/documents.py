@@ -10,12 +10,14 @@ from api.schemas import DocumentBody, Documents, pack_document
 from api.tables import SHORT_ID, print_document, print_documents
 from rag.errors import DataDirectoryInUse, InputError, NotFound
 from rag.lock import claim_directory
+from rag.retrieval import find_collection
+from rag.types import DEFAULT_COLLECTION
 
 FULL_ID = 64
 
 
 def list_documents(context: Context, *, collection: str | None) -> int:
-    """Print the documents in the order they came."""
+    """Print the documents in the order they came. Raises NotFound for an unknown collection."""
     documents = _documents(context, context.find_server(), collection)
     if context.as_json:
         context.print_model(documents)
@@ -92,8 +94,12 @@ def _documents(context: Context, url: str | None, collection: str | None) -> Doc
         with Client(url) as client:
             return client.documents(collection)
     if not context.has_catalog():
+        if collection is not None:
+            find_collection(collection, [DEFAULT_COLLECTION])
         return Documents(documents=[], total=0)
     with context.open_catalog() as catalog:
+        if collection is not None:
+            collection = find_collection(collection, catalog.collections())
         records, total = catalog.list_documents(collection)
         return Documents(documents=[pack_document(record) for record in records], total=total)
 

@@ -5,31 +5,19 @@ paths ─ find_files ─> found ─ plan_work ─> Plan ─ take_in_here | take_
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from api.commands.context import Context
 from api.commands.documents import forget_removed
-from api.schemas import COLLECTION_PATTERN, DocumentBody, pack_document
+from api.commands.outcomes import OUTCOMES, Outcome, Work, outcome_of
+from api.schemas import pack_document
 from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
 from rag.catalog import Catalog, KnownSource
-from rag.errors import InputError
-
-OutcomeWord = Literal["new", "changed", "unchanged", "failed", "removed", "pruned"]
-OUTCOMES: tuple[OutcomeWord, ...] = ("new", "changed", "unchanged", "failed", "removed", "pruned")
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A file that has to be taken in, and what it is if that succeeds."""
-
-    file: FoundFile
-    outcome: Literal["new", "changed"]
+from rag.names import collection_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +27,6 @@ class Plan:
     work: tuple[Work, ...]
     unchanged: tuple[tuple[FoundFile, str], ...]
     removed: tuple[KnownSource, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one file. `error` is its code and message; `pages` and `chunks` are the document's counts."""
-
-    name: str
-    source: str
-    outcome: OutcomeWord
-    id: str | None = None
-    status: str | None = None
-    pages: int = 0
-    chunks: int = 0
-    error: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +45,7 @@ def ingest(context: Context, paths: Sequence[Path], *, collection: str, prune: b
     that cannot be used.
     """
     started = time.perf_counter()
-    if not re.fullmatch(COLLECTION_PATTERN, collection):
-        raise InputError(
-            f"{collection!r} cannot name a collection. Take letters, digits, spaces and . _ - , at most 64, no space "
-            "at either end."
-        )
+    collection = collection_name(collection)
     url = context.find_server()
     found = find_files(paths)
     outcomes = [_unreadable(problem) for problem in found.problems]
@@ -123,24 +93,6 @@ def plan_work(catalog: Catalog, found: FoundFiles, collection: str) -> Plan:
         unchanged=tuple((file, known[file.source].document_id) for file in found.files if file.source in ready),
         removed=tuple(known[source] for source in comparison.removed),
     )
-
-
-def outcome_of(work: Work, document: DocumentBody | None, *, was_ready: bool) -> Outcome:
-    """What became of a file whose document is at its end; None stands for one that was deleted meanwhile."""
-    name, source = work.file.name, work.file.source
-    if document is None:
-        return failed(work, "deleted", f"{name} was deleted while it was taken in.")
-    if document.status != "ready":
-        error = document.error
-        code, message = (error.code, error.message) if error else ("internal", f"{name} stayed {document.status}.")
-        return replace(failed(work, code, message), id=document.id, status=document.status)
-    word: OutcomeWord = "unchanged" if was_ready else work.outcome
-    return Outcome(name, source, word, document.id, document.status, document.pages, document.chunks)
-
-
-def failed(work: Work, code: str, message: str) -> Outcome:
-    """A file that could not be taken in."""
-    return Outcome(work.file.name, work.file.source, "failed", error=(code, message))
 
 
 def _unreadable(problem: PathProblem) -> Outcome:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from api.commands.context import Context
 from api.tables import size_in_words
-from rag.backup import BackupReport, restore_backup, write_backup
-from rag.catalog import CATALOG_FILE
+from rag.backup import BackupReport, restore_backup, settle_restore, write_backup
+from rag.catalog import CATALOG_FILE, Catalog
 from rag.errors import NotFound
 from rag.lock import claim_directory
+
+if TYPE_CHECKING:
+    from api.progress import Progress
+    from ingest.pipeline import Rechunked
 
 
 def backup(context: Context, file: Path) -> int:
@@ -65,40 +71,61 @@ def _print_report(context: Context, verb: str, file: Path, report: BackupReport)
 def rebuild(context: Context, *, embed: bool) -> int:
     """Make the indexes again from the catalog; with `embed` also every chunk and vector, with the present settings.
 
-    Raises DataDirectoryInUse where a server runs.
+    1 where a document could not be made again; the rest is. Raises DataDirectoryInUse where a server runs, and without
+    `embed` IndexMismatch where a rebuild with it was stopped half way.
     """
+    context.say(f"Data directory: {context.data_dir}")
+    started = time.perf_counter()
+    with claim_directory(context.data_dir, context.command):
+        settle_restore(context.data_dir)
+        with context.open_catalog() as catalog:
+            with context.progress("documents") as progress:
+                done = _embed_again(context, catalog, progress) if embed else _index_again(context, catalog, progress)
+            chunks = catalog.totals().chunks
+    seconds = time.perf_counter() - started
+    if context.as_json:
+        context.print_json(
+            {
+                "documents": done.documents,
+                "chunks": chunks,
+                "embedded": embed,
+                "failed": [
+                    {
+                        "id": one.record.id,
+                        "name": one.record.name,
+                        "error": {"code": one.error.code, "message": one.error.message},
+                    }
+                    for one in done.failed
+                ],
+                "seconds": round(seconds, 3),
+            }
+        )
+    else:
+        console = context.console()
+        console.print(f"Indexed {done.documents:,} documents with {chunks:,} chunks in {seconds:.1f} s.")
+        for one in done.failed:
+            console.print(f"Failed: {one.record.name}. {one.error.code}: {one.error.message}")
+    return int(bool(done.failed))
+
+
+def _embed_again(context: Context, catalog: Catalog, progress: Progress) -> Rechunked:
+    from ingest.pipeline import rechunk_all
     from ingest.runtime import INDEX_FOLDER
     from rag.index import Index
 
-    context.say(f"Data directory: {context.data_dir}")
-    started = time.perf_counter()
-    with claim_directory(context.data_dir, context.command), context.open_catalog() as catalog:
-        with context.progress("documents") as progress:
-            if embed:
-                from ingest.pipeline import rechunk_all
+    embedder = context.load_embedder()
+    with closing(Index(context.data_dir / INDEX_FOLDER, embedder.dimension)) as index:
+        return rechunk_all(catalog, index, embedder, chunking=context.settings.chunking, progress=progress.overall)
 
-                embedder = context.load_embedder()
-                index = Index(context.data_dir / INDEX_FOLDER, embedder.dimension)
-                try:
-                    documents = rechunk_all(
-                        catalog, index, embedder, chunking=context.settings.chunking, progress=progress.overall
-                    )
-                finally:
-                    index.close()
-            else:
-                dimension = catalog.stamps().get("dimension")
-                if dimension is None:
-                    documents = 0
-                else:
-                    index = Index(context.data_dir / INDEX_FOLDER, int(dimension))
-                    try:
-                        documents = index.rebuild(catalog, progress.overall)
-                    finally:
-                        index.close()
-        chunks = catalog.totals().chunks
-    seconds = time.perf_counter() - started
-    if context.as_json:
-        context.print_json({"documents": documents, "chunks": chunks, "embedded": embed, "seconds": round(seconds, 3)})
-    else:
-        context.console().print(f"Indexed {documents:,} documents with {chunks:,} chunks in {seconds:.1f} s.")
-    return 0
+
+def _index_again(context: Context, catalog: Catalog, progress: Progress) -> Rechunked:
+    from ingest.pipeline import Rechunked
+    from ingest.runtime import INDEX_FOLDER
+    from rag.index import Index
+
+    catalog.check_rebuilt()
+    dimension = catalog.stamps().get("dimension")
+    if dimension is None:  # nothing was ever indexed
+        return Rechunked(0, [])
+    with closing(Index(context.data_dir / INDEX_FOLDER, int(dimension))) as index:
+        return Rechunked(index.rebuild(catalog, progress.overall), [])

@@ -10,9 +10,9 @@ import sys
 from types import FrameType
 
 from api.commands.context import Context
-from api.commands.doctor import LOOPBACK
 from api.commands.models import fetch_model
 from rag.errors import DependencyError, FootnoteError
+from rag.hosts import is_loopback
 from rag.lock import claim_directory
 from rag.models import DEFAULT_LLM, MODELS, installed
 
@@ -40,7 +40,7 @@ def serve(context: Context, *, host: str | None, port: int | None) -> int:
         context.say(f"Data directory: {context.data_dir}")
         listening = _listen(server.host, server.port)
         with listening:
-            if server.host not in LOOPBACK:
+            if not is_loopback(server.host):
                 context.say(
                     f"Warning: {server.host} can be reached from the network, and Footnote asks nobody for a password. "
                     "Put a server with authentication before it."
@@ -104,14 +104,16 @@ def _run(context: Context, listening: socket.socket) -> list[FootnoteError]:
     def open_runtime() -> Runtime:
         runtime = context.open_runtime(work=True)
         runtime.announce(context.command, url)
-        context.say(f"Footnote is ready at {url} (data directory {context.data_dir})")
         return runtime
+
+    def on_opened(_runtime: Runtime) -> None:
+        context.say(f"Footnote is ready at {url} (data directory {context.data_dir})")
 
     def on_failed(error: FootnoteError) -> None:
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(open_runtime, context.settings, on_failed=on_failed)
+    app = create_app(open_runtime, context.settings, on_opened=on_opened, on_failed=on_failed)
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False)
     )

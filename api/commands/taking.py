@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from api.client import Client
 from api.commands.context import Context
-from api.commands.ingest import Outcome, Work, failed, outcome_of
+from api.commands.outcomes import Outcome, Work, failed, outcome_of
 from api.schemas import DocumentBody, pack_document
-from ingest.pipeline import accept_file, commit_parsed, parse_claimed, publish_prepared
+from ingest.pipeline import Stumble, accept_file, commit_parsed, parse_claimed, publish_each
 from rag.catalog import Catalog
 from rag.errors import DependencyError, FootnoteError, NotFound
 from rag.settings import Parsing
@@ -61,7 +61,10 @@ class CountingEmbedder:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A file as accepted and read: `document` is None where there is nothing left to do for it, or it failed."""
+    """A file as accepted and read: `document` is None where there is nothing left to do for it, or it failed.
+
+    `problem` is the code and message of what lay outside the document: an unreadable path, a full disk.
+    """
 
     document_id: str | None = None
     was_ready: bool = False
@@ -85,13 +88,14 @@ def _without_repeats(readings: Sequence[_Reading]) -> list[_Reading]:
 def take_in_here(context: Context, work: Sequence[Work], collection: str) -> tuple[list[Outcome], int]:
     """Accept, read, embed and publish each file; the next is read while one is embedded.
 
-    Returns the outcomes in the order of `work`, and how many chunks were embedded.
+    Returns the outcomes in the order of `work`, and how many chunks were embedded. What a full disk or a broken index
+    kept from being finished waits for the next run, and its outcome says so.
     """
     readings: list[_Reading] = []
+    waiting: list[Stumble] = []
     with context.open_runtime() as runtime, context.progress("files") as progress:
         catalog, settings = runtime.catalog, context.settings
         embedder = CountingEmbedder(runtime.embedder)
-        catalog.requeue_unfinished()
         ahead = _begin(catalog, work[0], collection, settings.parsing)
         try:
             for number, item in enumerate(work):
@@ -100,21 +104,26 @@ def take_in_here(context: Context, work: Sequence[Work], collection: str) -> tup
                 reading = ahead.result()
                 if number + 1 < len(work):
                     ahead = _begin(catalog, work[number + 1], collection, settings.parsing)
+                problem = reading.problem
                 if reading.document is not None:
-                    commit_parsed(
-                        catalog,
-                        reading.document,
-                        embedder,
-                        chunking=settings.chunking,
-                        progress=_reporting(progress, item.file.name),
-                    )
-                publish_prepared(catalog, runtime.index)
-                readings.append(_Reading(reading.document_id, reading.was_ready, None, reading.problem))
+                    try:
+                        commit_parsed(
+                            catalog,
+                            reading.document,
+                            embedder,
+                            chunking=settings.chunking,
+                            progress=_reporting(progress, item.file.name),
+                        )
+                    except DependencyError as error:
+                        problem = (error.code, error.message)
+                readings.append(_Reading(reading.document_id, reading.was_ready, None, problem))
+                waiting = publish_each(catalog, runtime.index).failed
             progress.overall(len(work), len(work))
         finally:
             wait([ahead], STOP_WITHIN_S)  # after Ctrl-C: a reader that takes longer ends with this process
+        stuck = {one.record.id: (one.error.code, one.error.message) for one in waiting}
         outcomes = [
-            _outcome_here(catalog, item, reading)
+            _outcome_here(catalog, item, reading, reading.problem or stuck.get(reading.document_id or ""))
             for item, reading in zip(work, _without_repeats(readings), strict=True)
         ]
         return outcomes, embedder.embedded
@@ -154,7 +163,10 @@ def _read(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> _R
         return _Reading(problem=_unreadable(work, error))
     record = accepted.record
     claimed = catalog.claim(record.id)
-    document = None if claimed is None else parse_claimed(catalog, claimed, parsing=parsing)
+    try:
+        document = None if claimed is None else parse_claimed(catalog, claimed, parsing=parsing)
+    except DependencyError as error:
+        return _Reading(record.id, problem=(error.code, error.message))
     return _Reading(record.id, record.status == "ready", document)
 
 
@@ -162,13 +174,15 @@ def _unreadable(work: Work, error: OSError) -> tuple[str, str]:
     return "unreadable", f"{work.file.path} could not be read: {error.strerror or error}. Check it and try again."
 
 
-def _outcome_here(catalog: Catalog, work: Work, reading: _Reading) -> Outcome:
+def _outcome_here(catalog: Catalog, work: Work, reading: _Reading, problem: tuple[str, str] | None) -> Outcome:
     if reading.document_id is None:
-        return failed(work, *(reading.problem or ("internal", "It was not taken in.")))
+        return failed(work, *(problem or ("internal", "It was not taken in.")))
     try:
         document = pack_document(catalog.get_document(reading.document_id))
     except NotFound:
         return outcome_of(work, None, was_ready=False)
+    if problem is not None and document.status in UNFINISHED:
+        return replace(failed(work, *problem), id=document.id, status=document.status)
     return outcome_of(work, document, was_ready=reading.was_ready)
 
 

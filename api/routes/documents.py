@@ -14,7 +14,6 @@ from fastapi.responses import Response, StreamingResponse
 
 from api.errors import documented
 from api.schemas import (
-    COLLECTION_PATTERN,
     MAX_MODIFIED_NS,
     MAX_PAGE,
     MAX_SOURCE_CHARS,
@@ -28,7 +27,8 @@ from api.schemas import (
     UploadedDocuments,
     pack_document,
 )
-from api.state import DoorHere, OpenRuntime
+from api.state import Door, DoorHere, OpenRuntime
+from api.streams import while_listening
 from api.uploads import UploadedFile, UploadForm, read_form
 from ingest.files import clean_name
 from ingest.parse import render_page
@@ -36,6 +36,8 @@ from ingest.pipeline import accept_file
 from ingest.runtime import Runtime
 from rag.catalog import DocumentRecord
 from rag.errors import DependencyError, InputError, NotFound
+from rag.names import collection_name
+from rag.retrieval import find_collection
 from rag.types import DEFAULT_COLLECTION
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
@@ -43,6 +45,7 @@ router = APIRouter(prefix="/v1/documents", tags=["documents"])
 _FIELDS = ("collection", "source", "modified_ns")
 _BLOCK = 1 << 18
 _PDF = "application/pdf"
+_NOT_KEPT = {"Cache-Control": "no-store"}  # a document that was deleted must not live on in a cache
 
 DocumentIdInPath = Annotated[str, Path(description="the document's id")]
 
@@ -58,7 +61,7 @@ class NotAcceptable(InputError):
     "",
     status_code=202,
     summary="Hand in files",
-    responses=documented(400, 413, 422),
+    responses=documented(400, 409, 413, 422),
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {}}}},
 )
 async def upload(request: Request, door: DoorHere, runtime: OpenRuntime) -> UploadedDocuments:
@@ -124,13 +127,7 @@ def _collection_of(form: UploadForm) -> str:
     values = form.fields.get("collection", (DEFAULT_COLLECTION,))
     if len(values) > 1:
         raise InputError(f"`collection` came {len(values)} times. Send it once for all files.")
-    name = unicodedata.normalize("NFC", values[0])
-    if re.fullmatch(COLLECTION_PATTERN, name) is None:
-        raise InputError(
-            f"`collection` is {name[:80]!r}; it takes 1 to 64 letters, digits, `.`, `_`, `-` and spaces between them. "
-            "Choose another name."
-        )
-    return name
+    return collection_name(values[0])
 
 
 def _sources_of(form: UploadForm, names: Sequence[str]) -> list[str]:
@@ -166,11 +163,14 @@ def _check_count(field: str, given: Sequence[str], files: Sequence[object]) -> N
         raise InputError(f"There are {len(given)} `{field}` for {len(files)} files. Send at most one for each.")
 
 
-@router.get("", summary="List documents", responses=documented(422))
+@router.get("", summary="List documents", responses=documented(404, 422))
 def list_documents(query: Annotated[ListQuery, Query()], runtime: OpenRuntime) -> Documents:
     """Documents in the order they came; `total` counts all that the filters let through."""
+    collection = query.collection
+    if collection is not None:
+        collection = find_collection(collection, runtime.catalog.collections())
     records, total = runtime.catalog.list_documents(
-        query.collection, None if query.status is None else (query.status,), query.limit, query.offset
+        collection, None if query.status is None else (query.status,), query.limit, query.offset
     )
     return Documents(documents=[pack_document(record) for record in records], total=total)
 
@@ -214,6 +214,7 @@ def get_file(document_id: DocumentIdInPath, runtime: OpenRuntime) -> Response:
         "Content-Disposition": attachment(record.name),
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
+        **_NOT_KEPT,
     }
     return StreamingResponse(_blocks(content), media_type="application/octet-stream", headers=headers)
 
@@ -246,15 +247,16 @@ _PAGE_FORMS: dict[int | str, dict[str, Any]] = {
     response_model=PageBody,
     responses=_PAGE_FORMS | documented(404, 406, 422),
 )
-def get_page(
+async def get_page(
     document_id: DocumentIdInPath,
     page: Annotated[int, Path(ge=-MAX_PAGE, le=MAX_PAGE, description="the page's number, from 1")],
     request: Request,
+    response: Response,
     door: DoorHere,
     runtime: OpenRuntime,
 ) -> PageBody | Response:
     """Its text and place in the document's text; with `Accept: image/png` its picture, for formats that have one."""
-    record = runtime.catalog.get_document(document_id)
+    record = await asyncio.to_thread(runtime.catalog.get_document, document_id)
     if not record.pages and record.status != "ready":
         raise NotFound(f"{record.name} has no pages yet: its status is {record.status!r}. Wait until it is 'ready'.")
     form = preferred(request.headers.get("accept", "*/*"), ("application/json", "image/png"))
@@ -264,8 +266,12 @@ def get_page(
             f"A page comes as application/json or image/png, and not as {accept!r}. Ask for one of them."
         )
     if form == "image/png":
-        with door.rendering:
-            return _picture(runtime, record, page)
+        return await while_listening(request, _drawn(runtime, record, page, door))
+    response.headers.update(_NOT_KEPT)
+    return await asyncio.to_thread(_page, runtime, document_id, page)
+
+
+def _page(runtime: Runtime, document_id: str, page: int) -> PageBody:
     found = runtime.catalog.page(document_id, page)
     return PageBody(
         page=found.number,
@@ -277,6 +283,12 @@ def get_page(
     )
 
 
+async def _drawn(runtime: Runtime, record: DocumentRecord, page: int, door: Door) -> Response:
+    """Its picture, once it is its turn. Whoever waits holds no thread, and leaves the queue with its client."""
+    async with door.rendering:
+        return await asyncio.to_thread(_picture, runtime, record, page)
+
+
 def _picture(runtime: Runtime, record: DocumentRecord, page: int) -> Response:
     if record.media_type != _PDF:
         raise NotAcceptable(
@@ -285,7 +297,8 @@ def _picture(runtime: Runtime, record: DocumentRecord, page: int) -> Response:
         )
     runtime.catalog.page(record.id, page)  # NotFound in the catalog's words, without starting a process
     picture = render_page(runtime.catalog.original_path(record.sha256), page, runtime.settings.parsing)
-    return Response(picture, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
+    runtime.catalog.get_document(record.id)  # NotFound where it was deleted while it was drawn
+    return Response(picture, media_type="image/png", headers=_NOT_KEPT)
 
 
 def preferred(accept: str, offered: Sequence[str]) -> str | None:
@@ -308,6 +321,7 @@ def preferred(accept: str, offered: Sequence[str]) -> str | None:
 @router.get("/{document_id}/text", summary="Read a document's text", responses=documented(404, 422))
 def get_text(
     document_id: DocumentIdInPath,
+    response: Response,
     runtime: OpenRuntime,
     start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="the first character")] = 0,
     end: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="the character after the last")] = None,
@@ -317,6 +331,7 @@ def get_text(
     text = runtime.catalog.document_text(document_id)
     if not text:
         raise NotFound(f"{record.name} has no text: its status is {record.status!r}. Wait until it is 'ready'.")
+    response.headers.update(_NOT_KEPT)
     begin = min(start, len(text))
     stretch = text[begin:end]
     return TextBody(text=stretch, start=begin, end=begin + len(stretch), length=len(text))

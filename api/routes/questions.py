@@ -32,6 +32,7 @@ from api.streams import Event, EventStream, while_listening
 from rag.service import Question, Retrieval, Service
 from rag.settings import Server
 from rag.types import Answer, Token
+from rag.verification import Verified
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 
@@ -103,11 +104,18 @@ async def _events(service: Service, question: Question, door: Door) -> AsyncGene
                     yield Event("answer", pack_answer(happening).model_dump_json())
 
 
-@router.post("/verify", summary="Check a text against the documents", responses=documented(400, 404, 413, 422))
-async def verify(body: VerifyRequest, door: DoorHere, runtime: OpenRuntime) -> VerifiedBody:
-    """Each sentence of any text, whoever wrote it, with a verdict and the words of the documents that bear it out."""
+@router.post("/verify", summary="Check a text against the documents", responses=documented(400, 404, 409, 413, 422))
+async def verify(body: VerifyRequest, request: Request, door: DoorHere, runtime: OpenRuntime) -> VerifiedBody:
+    """Each sentence of any text, whoever wrote it, with a verdict and the words of the documents that bear it out.
+
+    When the client leaves, it stops.
+    """
     limit = door.settings.server.max_verify_chars
     check_length("text", body.text, limit, "FOOTNOTE_SERVER__MAX_VERIFY_CHARS")
-    async with door.verifying:
-        verified = await runtime.service.verify(body.text, scope_of(body))
+    verified = await while_listening(request, _verified(runtime.service, body, door))
     return VerifiedBody(sentences=pack_sentences(verified.sentences), citations=pack_citations(verified.citations))
+
+
+async def _verified(service: Service, body: VerifyRequest, door: Door) -> Verified:
+    async with door.verifying:
+        return await service.verify(body.text, scope_of(body))

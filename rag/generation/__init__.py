@@ -14,12 +14,13 @@ from pathlib import Path
 
 from rag.errors import ConfigurationError
 from rag.generation.auto import AutoGenerator
-from rag.generation.base import BackendReport, ModelGenerator, estimate_tokens
+from rag.generation.base import BackendReport, ModelGenerator
 from rag.generation.embedded import EmbeddedGenerator
 from rag.generation.extractive import ExtractiveGenerator
 from rag.generation.ollama import OllamaGenerator
 from rag.generation.openai_like import OpenAIGenerator
 from rag.settings import Generation
+from rag.tokens import estimate_tokens
 
 __all__ = [
     "AutoGenerator",

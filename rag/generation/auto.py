@@ -15,7 +15,10 @@ from rag.types import Draft, Message, Token
 
 
 class AutoGenerator(ModelGenerator):
-    """A reachable Ollama that has the model, else the embedded model; chosen anew when that one is unreachable."""
+    """A reachable Ollama that has the model, else the embedded model where its weights are.
+
+    Chosen anew when that one is unreachable, and with each question while there is neither.
+    """
 
     def __init__(self, ollama: OllamaGenerator, embedded: EmbeddedGenerator) -> None:
         self._ollama = ollama
@@ -39,17 +42,22 @@ class AutoGenerator(ModelGenerator):
             return self._chosen
 
     async def _pick(self) -> tuple[OllamaGenerator | EmbeddedGenerator, str]:
+        """One that can answer now. Raises DependencyError where none can, so that the next question looks again."""
         report = None
         if await self._ollama.answers():
             report = await self._ollama.describe()
             if report.reachable:
                 return self._ollama, "Ollama answers and has the model"
-        why = report.detail if report else "no Ollama answers"
+        why = (report.detail if report else "no Ollama answers").rstrip(".")
         if not self._embedded.known:
             raise DependencyError(
                 f"{self._embedded.model.removeprefix('embedded/')!r} is no embedded model, and {why}. Start Ollama and "
                 "pull it, or unset FOOTNOTE_GENERATION__MODEL."
             )
+        try:
+            await asyncio.to_thread(self._embedded.weights)
+        except DependencyError as error:
+            raise DependencyError(f"There is no language model to ask: {why}. {error.message}") from error
         return self._embedded, why
 
     async def prepare(self) -> None:
@@ -80,7 +88,7 @@ class AutoGenerator(ModelGenerator):
         except DependencyError as error:
             return BackendReport("auto", "", "", False, error.message)
         report = await chosen.describe()
-        detail = f"chosen by auto ({self._why.rstrip('.')}); {report.detail}"
+        detail = f"chosen by auto ({self._why}); {report.detail}"
         return BackendReport(report.backend, report.model, report.address, report.reachable, detail)
 
     async def aclose(self) -> None:

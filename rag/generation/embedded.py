@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rag.errors import DependencyError, InputError
-from rag.generation.base import BackendReport, estimate_tokens
+from rag.generation.base import BackendReport
 from rag.generation.openai_like import OpenAIProtocol
 from rag.generation.served import Unreachable
 from rag.llama_child import Address, LlamaChild
 from rag.models import DEFAULT_LLM, MODELS, check_local_weights, find_spec, hash_file, installed, is_local_weights
 from rag.settings import Generation
+from rag.tokens import estimate_tokens
 from rag.types import Message
 
 RESTARTS = 2  # of the embedded model within one request
@@ -83,8 +84,12 @@ class EmbeddedGenerator(OpenAIProtocol):
         return explained
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
-        await self._connect()
-        count = await self._count_by_llama_cpp(messages)
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                await self._connect()
+                count = await self._count_by_llama_cpp(messages)
+        except TimeoutError as error:
+            raise self._too_slow() from error
         return (estimate_tokens(messages), False) if count is None else (count, True)
 
     async def address(self) -> Address:

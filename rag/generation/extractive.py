@@ -9,25 +9,21 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 
 from rag.errors import DependencyError
-from rag.generation.base import BackendReport, ModelGenerator, estimate_text, estimate_tokens
+from rag.generation.base import BackendReport, ModelGenerator
 from rag.prompts import NOT_FOUND_REPLY, parse_passages
+from rag.text import content_words, split_sentences
+from rag.tokens import estimate_text, estimate_tokens
 from rag.types import Draft, Message, Token
 
 QUOTED_SENTENCES = 3
 MIN_QUESTION_SHARE = 0.45  # of the question's words, weighted by rarity, that the first quoted sentence must hold
 MIN_ADDED_SHARE = 0.15  # that each further one must add
-LONG_SENTENCE_CHARS = 300
+MIN_QUOTE_WORDS = 2  # content words: fewer say too little to stand alone
 
-_WORD = re.compile(r"\w+")
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"”')\]]*\s+(?=[\"“'(\[]?[A-Z0-9])|\n[ \t]*\n")
-_QUESTION_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        """a an and any are as at be been by can could did do does for from had has have how i if in into is it its many
-        may me much must my of on or our shall should tell than that the their them there these they this those to under
-        was we were what when where which who whom whose why will with would you your""",
-    )
-)
+_ASKING_WORDS = frozenset(content_words("many tell would could much say"))
+_STOP = re.compile(r"[.!?…:;。！？][\"'”’»)\]*_]*$")
+_ROW_OR_ITEM = re.compile(r"(?:\||[-*+•‣◦▪●·–—]\s|\(?\w{1,3}[.)]\s)|.*\s\|\s")
+_HEADING_MARK = re.compile(r"#{1,6}\s")
 
 
 class ExtractiveGenerator(ModelGenerator):
@@ -56,14 +52,18 @@ class ExtractiveGenerator(ModelGenerator):
             question, passages = parse_passages(messages)
         except ValueError as error:
             raise DependencyError(f"The extractive back end can only answer from passages: {error}.") from error
-        quotes = pick_quotes(question, passages)
         room = max_tokens
         pieces: list[str] = []
-        for text in [f"{quote} [{number}]" for number, quote in quotes] or [NOT_FOUND_REPLY]:
+        ended = True
+        for text in [f"{quote} [{number}]" for number, quote in pick_quotes(question, passages)] or [NOT_FOUND_REPLY]:
             room -= estimate_text(text)
             if pieces and room < 0:
                 break
-            pieces.append(f" {text}" if pieces else text)
+            ends = bool(_STOP.search(text.rpartition(" [")[0])) and not _ROW_OR_ITEM.match(text)
+            # a row of a table, an item or a line without a stop is a paragraph of its own
+            gap = " " if ended and ends else "\n\n"
+            pieces.append(f"{gap}{text}" if pieces else text)
+            ended = ends
         first_token_ms = (time.monotonic() - asked) * 1000
         for piece in pieces:
             yield Token(piece)
@@ -80,12 +80,12 @@ def pick_quotes(question: str, passages: Sequence[tuple[int, str]]) -> list[tupl
     A word weighs log(1 + sentences / sentences that have it), so rare ones count. Sentences are taken greedily by the
     weight they add; the list is empty where even the best shares less than MIN_QUESTION_SHARE of it.
     """
-    sentences = [(number, sentence) for number, text in passages for sentence in split_sentences(text)]
-    stems = [_stems(sentence) for _, sentence in sentences]
+    sentences = [(number, sentence) for number, text in passages for sentence in quotable_sentences(text)]
+    stems = [set(content_words(sentence)) for _, sentence in sentences]
     frequency = Counter(stem for found in stems for stem in found)
     weights = {
         stem: math.log(1 + len(sentences) / (frequency[stem] or 0.5))
-        for stem in sorted(_stems(question) - {_stem(word) for word in _QUESTION_WORDS})
+        for stem in sorted(set(content_words(question)) - _ASKING_WORDS)
     }
     total = sum(weights.values())
     missing = set(weights)
@@ -100,21 +100,20 @@ def pick_quotes(question: str, passages: Sequence[tuple[int, str]]) -> list[tupl
     return [sentences[index] for index in sorted(taken)]
 
 
-def split_sentences(text: str) -> list[str]:
-    """The sentences of a passage, white space made single; a long stretch without an end is split at its lines."""
-    sentences: list[str] = []
-    for stretch in _SENTENCE_END.split(text):
-        lines = stretch.splitlines() if len(stretch) > LONG_SENTENCE_CHARS else [stretch]
-        sentences += [" ".join(line.split()) for line in lines if line.strip()]
-    return sentences
+def quotable_sentences(text: str) -> list[str]:
+    """The sentences, list items and table rows of a passage, white space made single; headings are left out.
 
-
-def _stems(text: str) -> set[str]:
-    return {_stem(word) for word in _WORD.findall(text.lower())}
-
-
-def _stem(word: str) -> str:
-    for ending in ("ing", "ies", "ed", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word.removesuffix(ending)
-    return word.removesuffix("e") if len(word) > 3 else word
+    A heading is a line with its mark, or one without a stop above something else.
+    """
+    spans = split_sentences(text)
+    found = []
+    for i, (start, end) in enumerate(spans):
+        sentence = " ".join(text[start:end].split())
+        line = (not start or text[start - 1] == "\n") and "\n" not in text[start:end]
+        below = i + 1 < len(spans) and "\n" in text[end : spans[i + 1][0]]
+        stands_above = line and below and not _STOP.search(sentence) and not _ROW_OR_ITEM.match(sentence)
+        words = set(content_words(sentence))
+        too_short = len(words) < MIN_QUOTE_WORDS or all(word[0].isdigit() for word in words)
+        if not (_HEADING_MARK.match(sentence) or stands_above or too_short):
+            found.append(sentence)
+    return found

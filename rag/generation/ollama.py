@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rag.errors import ConfigurationError, DependencyError
-from rag.generation.base import BackendReport, estimate_tokens, fewest_tokens
+from rag.generation.base import BackendReport
 from rag.generation.served import (
     CONNECT_TIMEOUT_S,
     STOP_STRINGS,
@@ -22,6 +22,7 @@ from rag.generation.served import (
     json_field,
 )
 from rag.settings import Generation
+from rag.tokens import estimate_tokens, fewest_tokens
 from rag.types import Message
 
 if TYPE_CHECKING:
@@ -83,20 +84,23 @@ class OllamaGenerator(Served):
 
     async def _connect(self) -> None:
         if self._model_limit is None:
-            import httpx
+            self._model, self._model_limit = await self._look()
 
-            try:
-                self._model, self._model_limit = await self._find_model()
-            except httpx.TransportError as error:
-                raise Unreachable(
-                    f"{self._where} does not answer ({error!r}). Start it with `ollama serve`, or set "
-                    "FOOTNOTE_GENERATION__BASE_URL."
-                ) from error
-            except (httpx.HTTPError, ValueError) as error:
-                raise DependencyError(f"{self._where} does not answer as Ollama does: {error}.") from error
+    async def _look(self) -> tuple[str, int]:
+        """The name of the model to use and the most tokens it reads. Raises DependencyError where there is none."""
+        import httpx
+
+        try:
+            return await self._find_model()
+        except httpx.TransportError as error:
+            raise Unreachable(
+                f"{self._where} does not answer ({error!r}). Start it with `ollama serve`, or set "
+                "FOOTNOTE_GENERATION__BASE_URL."
+            ) from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise DependencyError(f"{self._where} does not answer as Ollama does: {error}.") from error
 
     async def _find_model(self) -> tuple[str, int]:
-        """The name of the model to use and the most tokens it reads. Raises DependencyError where there is none."""
         listed = json_field(await ask_json("GET", f"{self._url}/api/tags", CONNECT_TIMEOUT_S), "models")
         names = [
             json_field(entry, "model") or json_field(entry, "name")
@@ -204,9 +208,10 @@ class OllamaGenerator(Served):
         return estimate_tokens(messages), False
 
     async def describe(self) -> BackendReport:
-        self._model_limit = None
+        """Asked anew; a reply that is being written keeps its model and num_ctx until the answer is there."""
         try:
-            await self._connect()
+            found = await self._look()
         except DependencyError as error:
             return BackendReport("ollama", self._model, self._url, False, error.message)
+        self._model, self._model_limit = found
         return BackendReport("ollama", self._model, self._url, True, f"num_ctx {self.context_tokens}")

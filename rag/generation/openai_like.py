@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rag.errors import ConfigurationError, DependencyError
-from rag.generation.base import BackendReport, estimate_tokens
+from rag.generation.base import BackendReport
 from rag.generation.served import (
     CONNECT_TIMEOUT_S,
     STOP_STRINGS,
@@ -21,6 +21,7 @@ from rag.generation.served import (
     json_field,
 )
 from rag.settings import Generation
+from rag.tokens import estimate_tokens
 from rag.types import Message
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
-import ipaddress
 import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Sequence
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from rag.errors import DependencyError
 from rag.generation.base import ModelGenerator
+from rag.hosts import is_loopback
 from rag.settings import Generation
 from rag.types import Draft, Message, Token
 
@@ -98,6 +98,12 @@ class Served(ModelGenerator):
     def _check(self, facts: Facts, messages: Sequence[Message], max_tokens: int) -> None:
         """Raise DependencyError for a reply that is complete but rests on less than was sent."""
 
+    def _too_slow(self) -> DependencyError:
+        return DependencyError(
+            f"{self._where} took longer than {self._settings.timeout_s:.0f} s. Ask for less, or raise "
+            "FOOTNOTE_GENERATION__TIMEOUT_S."
+        )
+
     async def prepare(self) -> None:
         await asyncio.to_thread(importlib.import_module, self._library)
         await self._connect()
@@ -169,10 +175,7 @@ class Served(ModelGenerator):
         except DependencyError:
             raise
         except TimeoutError as error:
-            raise DependencyError(
-                f"{self._where} took longer than {self._settings.timeout_s:.0f} s. Ask for less, or raise "
-                "FOOTNOTE_GENERATION__TIMEOUT_S."
-            ) from error
+            raise self._too_slow() from error
         except self._client_errors() as error:
             raise await self._explain(error) from error
 
@@ -197,7 +200,7 @@ class HttpOptions(TypedDict):
 
 def http_options(url: str) -> HttpOptions:
     """For httpx: this machine is never reached through a proxy, and reading the certificates is done once."""
-    return {"trust_env": not _is_loopback(url), "verify": _tls()}
+    return {"trust_env": not is_loopback(urlsplit(url).hostname or ""), "verify": _tls()}
 
 
 @functools.cache
@@ -205,14 +208,6 @@ def _tls() -> ssl.SSLContext:
     import httpx
 
     return httpx.create_ssl_context()
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def ask_json(method: str, url: str, timeout_s: float, body: object = None, api_key: str = "") -> object:

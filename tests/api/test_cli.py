@@ -7,13 +7,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ScriptedGenerator
 
 from api.cli import main
 from api.commands.context import Models
+from api.commands.doctor import needed_packages
+from rag.catalog import CATALOG_FILE, REPLACED, Catalog
+from rag.errors import DependencyError
 from rag.lock import claim_directory
 from rag.types import Embedder, Generator
 
@@ -261,11 +266,16 @@ def test_ask_prints_the_answer_and_its_citations(footnote: Footnote, folder: Pat
     assert "scripted/1" in shown
 
 
-def test_flag_mode_marks_what_is_unsupported(footnote: Footnote, folder: Path, generator: Any) -> None:
+def test_flag_mode_marks_what_is_unsupported_and_says_why(
+    footnote: Footnote, folder: Path, generator: ScriptedGenerator
+) -> None:
     footnote("ingest", folder)
     generator.reply = "The shed is painted with seven purple dragons [1]."
-    shown = footnote("ask", "Where is the bicycle shed?", "--mode", "flag").out
-    assert "(unsupported)" in shown
+    asked = ("ask", "Where is the bicycle shed?", "--mode", "flag")
+    (sentence,) = footnote(*asked, "--json").json["sentences"]
+    assert (sentence["verdict"], bool(sentence["reason"])) == ("unsupported", True)
+    shown = " ".join(footnote(*asked).out.split())
+    assert f"(unsupported: {sentence['reason']})" in shown
     assert "left out because" not in shown
 
 
@@ -346,6 +356,73 @@ def test_rebuild_with_embed_takes_up_other_settings(
     assert footnote("search", "bicycle shed", "--json").status == 0
 
 
+def test_rebuild_names_a_document_that_cannot_be_made_again(
+    footnote: Footnote, folder: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a b c d e f g h i j k l m n o p q r s t.md").write_text("Umbrellas hang by the door.", encoding="utf-8")
+    footnote("ingest", folder)
+    monkeypatch.setattr(type(embedder), "max_tokens", 32)
+    run = footnote("rebuild", "--embed", "--json")
+    assert (run.status, run.json["documents"]) == (1, 2)
+    ((name, code),) = [(one["name"], one["error"]["code"]) for one in run.json["failed"]]
+    assert (name.startswith("a b c"), code) == (True, "configuration")
+    assert footnote("search", "bicycle shed", "-k", 1, "--json").json["hits"][0]["document_name"] == "below/bikes.txt"
+    shown = footnote("rebuild", "--embed").out
+    assert "Failed: a b c" in shown
+
+
+def test_a_rebuild_without_embed_does_not_end_one_that_was_stopped(
+    footnote: Footnote, folder: Path, store: Path
+) -> None:
+    footnote("ingest", folder)
+    catalog = Catalog(store)
+    catalog.begin_rebuild()
+    catalog.close()
+    for words in (("rebuild",), ("search", "bicycle shed")):
+        run = footnote(*words, "--json")
+        assert (run.status, run.json["error"]["code"]) == (1, "index_mismatch")
+        assert "`footnote rebuild --embed` again" in run.err
+    assert footnote("rebuild", "--embed").status == 0
+    assert footnote("search", "bicycle shed").status == 0
+
+
+def test_commands_refuse_a_directory_whose_restore_was_stopped(footnote: Footnote, folder: Path, store: Path) -> None:
+    footnote("ingest", folder)
+    (store / REPLACED).mkdir()
+    (store / CATALOG_FILE).rename(store / REPLACED / CATALOG_FILE)
+    for words in (("docs", "list"), ("ingest", folder), ("backup", folder / "saved.tar")):
+        run = footnote(*words, "--json")
+        assert (run.status, run.json["error"]["code"]) == (1, "conflict")
+    assert not (store / CATALOG_FILE).exists()
+
+
+def test_a_full_disk_leaves_a_file_for_the_next_run(
+    footnote: Footnote, folder: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed_texts = type(embedder).embed_texts
+
+    def refuses(self: Embedder, texts: list[str]) -> object:
+        if any("bicycle" in text for text in texts):
+            raise DependencyError("the disk is full")
+        return embed_texts(self, texts)
+
+    monkeypatch.setattr(type(embedder), "embed_texts", refuses)
+    run = footnote("ingest", folder, "--json")
+    assert (run.status, outcomes(run)) == (1, {"leave.md": "new", "below/bikes.txt": "failed"})
+    (bikes,) = [one for one in run.json["documents"] if one["outcome"] == "failed"]
+    assert (bikes["status"], bikes["error"]["message"]) == ("queued", "the disk is full")
+    monkeypatch.undo()
+    run = footnote("ingest", folder, "--json")
+    assert (run.status, outcomes(run)) == (0, {"leave.md": "unchanged", "below/bikes.txt": "new"})
+
+
+def test_a_name_typed_in_two_ways_is_one_collection(footnote: Footnote, folder: Path) -> None:
+    assert footnote("ingest", folder, "--collection", "Bu\N{COMBINING DIAERESIS}cher").status == 0
+    run = footnote("search", "bicycle shed", "--collection", "B\N{LATIN SMALL LETTER U WITH DIAERESIS}cher", "--json")
+    assert run.json["hits"]
+    assert {one["collection"] for one in footnote("docs", "list", "--json").json["documents"]} == {"Bücher"}
+
+
 def test_doctor_says_what_is_wrong(
     footnote: Footnote, folder: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,6 +435,23 @@ def test_doctor_says_what_is_wrong(
     assert run.status == 1
     assert {one["name"]: one["status"] for one in run.json["checks"]}["originals"] == "fail"
     assert "originals" in footnote("doctor").out
+
+
+def test_doctor_looks_for_every_package_that_is_needed(footnote: Footnote) -> None:
+    names = [one["name"] for one in footnote("doctor", "--json").json["checks"]]
+    needed = needed_packages()
+    assert {"chromadb", "pypdf", "pypdfium2", "llama-index-core", "torch", "fastapi"} <= set(needed) <= set(names)
+    assert "pytest" not in names
+    for name in needed:
+        assert version(name), name
+
+
+def test_listing_an_unknown_collection_fails(footnote: Footnote, folder: Path) -> None:
+    for _ in range(2):  # before there is a catalog, and with one
+        run = footnote("docs", "list", "--collection", "nowhere", "--json")
+        assert (run.status, run.json["error"]["code"]) == (1, "not_found")
+        assert footnote("docs", "list", "--collection", "default", "--json").status == 0
+        footnote("ingest", folder)
 
 
 def test_models_are_listed(footnote: Footnote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

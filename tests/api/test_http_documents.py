@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import threading
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -219,6 +222,75 @@ def test_a_disposition_has_both_forms_of_a_name() -> None:
     assert attachment("a/Größe 1.pdf") == both
 
 
+def test_what_is_read_of_a_document_is_kept_by_no_cache(served: Served, pdf: Callable[..., bytes]) -> None:
+    where = f"/v1/documents/{served.add('handbook.pdf', pdf(*LEAVE))}"
+    for path, accept in (("text", "*/*"), ("file", "*/*"), ("pages/1", "*/*"), ("pages/1", "image/png")):
+        answer = served.client.get(f"{where}/{path}", headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store"), (path, accept)
+
+
+class FullQueue(asyncio.Semaphore):
+    """A turn that never comes; says when `expected` wait for it, and when all of them have left again."""
+
+    def __init__(self, expected: int) -> None:
+        super().__init__(1)
+        self.expected, self.waiting = expected, 0
+        self.full, self.empty = threading.Event(), threading.Event()
+
+    async def acquire(self) -> Literal[True]:
+        self.waiting += 1
+        if self.waiting == self.expected:
+            self.full.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.waiting -= 1
+            if self.waiting == 0:
+                self.empty.set()
+        return True
+
+
+async def test_many_waiting_pictures_hold_up_nothing_else(settings: Settings, pdf: Callable[..., bytes]) -> None:
+    """40 is how many threads the routes share: they stood in the queue for pictures, and a DELETE behind them."""
+    app = build_app(settings, WordHashEmbedder(), ScriptedGenerator())
+    queue = app.state.door.rendering = FullQueue(45)
+    with listening(app) as url:
+        with httpx.Client(base_url=url) as client:
+            add = Served(app, client, settings).add  # type: ignore[arg-type]
+            where = f"/v1/documents/{await asyncio.to_thread(add, 'handbook.pdf', pdf(*LEAVE))}"
+        limits = httpx.Limits(max_connections=60)
+        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+            asking = [
+                asyncio.create_task(client.get(f"{where}/pages/1", headers={"Accept": "image/png"})) for _ in range(45)
+            ]
+            assert await asyncio.to_thread(queue.full.wait, 60)
+            assert (await client.get("/v1/documents")).json()["total"] == 1
+            assert (await client.get(where)).status_code == 200
+            assert (await client.delete(where)).status_code == 204
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+            assert await asyncio.to_thread(queue.empty.wait, 60), "clients that left still stand in the queue"
+
+
+def test_a_listing_names_an_unknown_collection(served: Served) -> None:
+    served.add("note.txt", b"The gate code is 4711.", collection="Bücher")
+    answer = served.client.get("/v1/documents", params={"collection": "nowhere"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert "Bücher, default" in answer.json()["error"]["message"]
+    assert served.client.get("/v1/documents", params={"collection": "default"}).json()["total"] == 0
+    decomposed = unicodedata.normalize("NFD", "Bücher")
+    assert served.client.get("/v1/documents", params={"collection": decomposed}).json()["total"] == 1
+    assert served.found("gate code", collection=decomposed) == ["note.txt"]
+    assert served.client.get("/v1/documents", params={"collection": "a/b"}).status_code == 422
+
+
+def test_what_can_change_meanwhile_is_described_as_a_conflict(served: Served) -> None:
+    paths = served.client.get("/openapi.json").json()["paths"]
+    for path in ("/v1/documents", "/v1/query", "/v1/verify"):
+        assert "409" in paths[path]["post"]["responses"], path
+
+
 def test_an_accept_header_chooses() -> None:
     offered = ("application/json", "image/png")
     assert preferred("*/*", offered) == "application/json"
@@ -257,8 +329,8 @@ def test_a_file_that_is_too_large_is_refused_while_it_comes(settings: Settings) 
     ("fields", "named"),
     [
         ({"collection": "a/b"}, "'a/b'"),
-        ({"collection": "x" * 65}, "`collection`"),
-        ({"collection": ""}, "`collection`"),
+        ({"collection": "x" * 65}, "1 to 64 letters"),
+        ({"collection": ""}, "collection '' cannot exist"),
         ({"colection": "x"}, "'colection'"),
         ({"source": "not a uri"}, "'not a uri'"),
         ({"source": ["file:///a", "file:///b"]}, "2 `source`"),

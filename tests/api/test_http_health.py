@@ -116,6 +116,23 @@ def test_closing_gives_the_data_directory_back(settings: Settings) -> None:
             assert client.get("/readyz").status_code == 200
 
 
+def test_who_started_it_is_told_when_calls_are_answered(settings: Settings) -> None:
+    """`footnote serve` said that it was ready a moment before, and the first call could answer 503."""
+    told: list[bool] = []
+
+    def opened(runtime: Runtime) -> None:
+        told.append(app.state.door.runtime() is runtime)
+
+    app = create_app(
+        lambda: Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False),
+        settings,
+        on_opened=opened,
+    )
+    with TestClient(app, base_url=BASE_URL):
+        assert app.state.door.settled.wait(30)
+    assert told == [True]
+
+
 def test_metrics_count_what_was_done(served: Served, generator: ScriptedGenerator) -> None:
     served.add("gate.txt", b"The gate code is 4711.")
     served.upload("empty.txt", b"")

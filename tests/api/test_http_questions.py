@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from conftest import ScriptedGenerator, WordHashEmbedder
 from serving import Served, build_app, listening
@@ -99,6 +100,17 @@ def test_what_is_not_in_the_documents_is_not_found(served: Served, generator: Sc
     flagged = served.client.post("/v1/query", json={"question": "Where do penguins live?", "mode": "flag"}).json()
     assert [sentence["verdict"] for sentence in flagged["sentences"]] == ["unsupported"]
     assert flagged["answer"].startswith("Penguins live")
+    assert flagged["sentences"][0]["reason"]
+    assert (strict["usage"]["markers_removed"], flagged["usage"]["markers_removed"]) == (0, 0)
+
+
+def test_markers_that_name_no_passage_are_counted(served: Served, generator: ScriptedGenerator) -> None:
+    served.add("gate.txt", GATE)
+    generator.reply = "The gate code is 4711 [1][7]."
+    answer = served.client.post("/v1/query", json={"question": "What is the gate code?"}).json()
+    assert answer["answer"] == "The gate code is 4711 [1]."
+    assert answer["usage"]["markers_removed"] == 1
+    assert "footnote_markers_removed_total 1.0" in served.client.get("/metrics").text
 
 
 def test_the_history_reaches_search_and_model(served: Served, generator: ScriptedGenerator) -> None:
@@ -186,6 +198,42 @@ async def test_the_model_stops_when_the_client_leaves(settings: Settings, stream
             assert await asyncio.to_thread(generator.stopped.wait, 10), "the model was not stopped"
             assert generator.closed == 1
             assert (await client.get("/livez")).status_code == 200
+
+
+async def test_checking_a_text_stops_when_the_client_leaves(settings: Settings) -> None:
+    begun, left, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    class Waits(WordHashEmbedder):
+        embedded: list[str] = []  # noqa: RUF012
+
+        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+            self.embedded.extend(texts)
+            if any("first" in text for text in texts):
+                begun.set()
+                assert go_on.wait(30)
+            return super().embed_texts(texts)
+
+    class Tells(asyncio.Semaphore):
+        def release(self) -> None:
+            super().release()
+            left.set()
+
+    app = build_app(settings, Waits(), ScriptedGenerator())
+    app.state.door.verifying = Tells(1)
+    with listening(app) as url:
+        with httpx.Client(base_url=url) as client:
+            await asyncio.to_thread(Served(app, client, settings).add, "gate.txt", GATE)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+            text = "The first gate opens at seven. The second gate opens at eight. The third gate opens at nine."
+            asking = asyncio.create_task(client.post("/v1/verify", json={"text": text}))
+            assert await asyncio.to_thread(begun.wait, 30)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert await asyncio.to_thread(left.wait, 30), "the check was not given up"
+            go_on.set()
+    # the server has ended, and with it the thread
+    assert [text for text in Waits.embedded if "second" in text or "third" in text] == []
 
 
 def test_a_silent_stream_sends_comments(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

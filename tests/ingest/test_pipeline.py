@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import CountingEmbedder, commit, hand_in, ingest, many_paragraphs
 from conftest import ScriptedGenerator, WordHashEmbedder
 
-from ingest.pipeline import commit_document, prepare_document, publish_prepared, purge_removed, rechunk_all, stamps_of
-from ingest.runtime import Runtime
-from rag.catalog import Catalog
+from ingest.pipeline import (
+    commit_document,
+    prepare_document,
+    publish_each,
+    publish_prepared,
+    purge_removed,
+    rechunk_all,
+    stamps_of,
+)
+from ingest.runtime import INDEX_FOLDER, Runtime
+from rag.catalog import Catalog, StoredChunk
+from rag.errors import DependencyError, IndexMismatch
 from rag.index import Index
 from rag.retrieval import Scope, search
 from rag.settings import Chunking, Settings
@@ -104,10 +115,10 @@ def test_another_model_takes_no_vector_of_the_one_before(runtime: Runtime) -> No
     """Vectors are found again by their text: with another model of the same dimension the old ones came back."""
     ingest(runtime, TEXT)
     other = CountingEmbedder("word-hash@2")
-    assert rechunk_all(runtime.catalog, runtime.index, other, chunking=Chunking()) == 1
+    assert rechunk_all(runtime.catalog, runtime.index, other, chunking=Chunking()).documents == 1
     assert len(other.embedded) == 1
     assert runtime.catalog.stamps() == stamps_of(other, Chunking())
-    assert rechunk_all(runtime.catalog, runtime.index, other, chunking=Chunking()) == 1
+    assert rechunk_all(runtime.catalog, runtime.index, other, chunking=Chunking()).documents == 1
     assert len(other.embedded) == 1
     assert len(found(runtime, "unused days")) == 1
 
@@ -118,9 +129,123 @@ def test_a_model_of_another_dimension_makes_everything_again(tmp_path: Path) -> 
         ingest(runtime, TEXT)
         smaller = CountingEmbedder("word-hash-64@1", 64)
         index = Index(tmp_path / "other-index", 64)
-        assert rechunk_all(runtime.catalog, index, smaller, chunking=Chunking(target_tokens=24, max_tokens=32)) == 1
+        sizes = Chunking(target_tokens=24, max_tokens=32)
+        assert rechunk_all(runtime.catalog, index, smaller, chunking=sizes).documents == 1
         assert index.counts() == (1, 1)
         index.close()
+
+
+class Breaks(CountingEmbedder):
+    """Another model, which raises once it has turned so many texts into vectors."""
+
+    def __init__(self, error: BaseException, after: int) -> None:
+        super().__init__("word-hash@2")
+        self._error, self._after = error, after
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        if len(self.embedded) >= self._after:
+            raise self._error
+        return super().embed_texts(texts)
+
+
+@pytest.mark.parametrize("error", [Stop(), DependencyError("the disk is full")])
+def test_a_rebuild_that_is_stopped_half_way_fits_neither_settings_until_it_is_repeated(
+    settings: Settings, error: Exception
+) -> None:
+    """With the old stamps still there, putting the setting back opened documents of two models at once."""
+
+    def opened(embedder: Embedder) -> Runtime:
+        return Runtime(settings, "test", embedder=embedder, generator=ScriptedGenerator(), work=False)
+
+    with opened(WordHashEmbedder()) as runtime:
+        for number in range(3):
+            ingest(runtime, f"words of file {number}", f"{number}.md")
+        with pytest.raises(type(error)):
+            rechunk_all(runtime.catalog, runtime.index, Breaks(error, 2), chunking=Chunking())
+        assert runtime.catalog.totals().documents == {"ready": 3}
+    other = CountingEmbedder("word-hash@2")
+    for embedder in (WordHashEmbedder(), other):
+        with pytest.raises(IndexMismatch, match="`footnote rebuild --embed` again"):
+            opened(embedder)
+    catalog, index = Catalog(Path(settings.data_dir)), Index(Path(settings.data_dir) / INDEX_FOLDER, other.dimension)
+    try:
+        assert rechunk_all(catalog, index, other, chunking=Chunking()).documents == 3
+        assert len(other.embedded) == 1  # the other two were done before the stop
+    finally:
+        index.close()
+        catalog.close()
+    with opened(other) as runtime:
+        assert sorted(found(runtime, "words of file")) == [f"words of file {number}" for number in range(3)]
+
+
+def test_a_document_that_cannot_be_rebuilt_is_told_and_leaves_the_others(runtime: Runtime) -> None:
+    class Shorter(CountingEmbedder):
+        max_tokens = 32  # a chunk needs 24 of them
+
+    long_name = "a b c d e f g h i j k l m n o p q r s t.md"
+    fine = ingest(runtime, "words of the first")
+    long = ingest(runtime, "words of the second", long_name)
+    last = ingest(runtime, "words of the third", "last.md")
+    outcome = rechunk_all(runtime.catalog, runtime.index, Shorter("word-hash@2"), chunking=Chunking())
+    assert (outcome.documents, [one.record.id for one in outcome.failed]) == (2, [long])
+    assert long_name in outcome.failed[0].error.message
+    record = runtime.catalog.get_document(long)
+    assert (record.status, record.visible, record.error_code) == ("failed", False, "configuration")
+    assert runtime.index.counts() == (2, 2)
+    assert {fine, last} == runtime.catalog.visible_documents([fine, long, last])
+    outcome = rechunk_all(runtime.catalog, runtime.index, CountingEmbedder("word-hash@3"), chunking=Chunking())
+    assert (outcome.documents, outcome.failed) == (3, [])
+    record = runtime.catalog.get_document(long)
+    assert (record.status, record.visible, record.error_code) == ("ready", True, None)
+    assert len(found(runtime, "words of the second")) == 3
+
+
+def test_a_full_disk_queues_a_document_again(runtime: Runtime) -> None:
+    """It was marked failed for good, though the bytes had been acknowledged and there was nothing wrong with them."""
+    record = hand_in(runtime.catalog, TEXT).record
+    with pytest.raises(DependencyError, match="full"):
+        prepare(runtime, Breaks(DependencyError("the disk is full"), 0))
+    queued = runtime.catalog.get_document(record.id)
+    assert (queued.status, queued.attempts, queued.error_code) == ("queued", 0, None)
+    assert prepare(runtime)
+
+
+def test_a_reader_that_cannot_be_started_queues_the_document_again(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    record = hand_in(runtime.catalog, TEXT).record
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no such folder"))
+    with pytest.raises(DependencyError, match=r"notes\.md could not be started"):
+        prepare(runtime)
+    monkeypatch.undo()
+    assert runtime.catalog.get_document(record.id).status == "queued"
+    assert prepare(runtime)
+
+
+@pytest.mark.parametrize("error", [DependencyError("the index does not answer"), ValueError("a NaN")])
+def test_a_document_that_no_index_takes_does_not_stop_those_behind_it(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    ids = [hand_in(runtime.catalog, f"words of {name}", name).record.id for name in ("a.md", "b.md", "c.md")]
+    for document_id in ids:
+        assert commit(runtime.catalog, document_id, f"words of {document_id}")
+    project = Index.project
+
+    def breaks(index: Index, chunks: Sequence[tuple[StoredChunk, np.ndarray]]) -> None:
+        if chunks[0][0].document_name == "a.md":
+            raise error
+        project(index, chunks)
+
+    monkeypatch.setattr(Index, "project", breaks)
+    outcome = publish_each(runtime.catalog, runtime.index)
+    assert outcome.ids == ids[1:]
+    assert [(one.record.name, str(error) in one.error.message) for one in outcome.failed] == [("a.md", True)]
+    with pytest.raises(DependencyError, match=r"1 of 1 documents .*First a\.md"):
+        publish_prepared(runtime.catalog, runtime.index)
+    assert not runtime.tidy()
+    assert runtime.catalog.get_document(ids[0]).status == "indexing"
+    monkeypatch.undo()
+    assert publish_prepared(runtime.catalog, runtime.index) == ids[:1]
 
 
 STEPS = [

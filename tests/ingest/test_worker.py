@@ -15,9 +15,11 @@ import pytest
 from builders import hand_in, many_paragraphs
 from conftest import ScriptedGenerator, WordHashEmbedder
 
+from ingest import worker as worker_module
 from ingest.runtime import Runtime
 from ingest.worker import WorkerProcess, WorkerThread
-from rag.catalog import Catalog
+from rag.backup import UNPACKED
+from rag.catalog import MAX_ATTEMPTS, REPLACED, Catalog, DocumentRecord
 from rag.embedding import locate_embedder
 from rag.errors import DependencyError
 from rag.settings import Settings, load_settings
@@ -41,7 +43,6 @@ def wait_for(catalog: Catalog, moved: queue.Queue[str], status: str, count: int)
 
 def test_a_thread_prepares_what_is_queued_and_what_comes(catalog: Catalog, settings: Settings) -> None:
     hand_in(catalog, "handed in before the start", "1.md")
-    catalog.claim_next()  # a worker that was stopped had it in hand
     moved: queue.Queue[str] = queue.Queue()
     worker = WorkerThread(catalog, WordHashEmbedder(), settings, moved.put)
     try:
@@ -82,6 +83,83 @@ def test_a_thread_outlives_a_library_that_breaks(catalog: Catalog, settings: Set
         assert catalog.get_document(poison).error_code == "internal"
     finally:
         worker.stop()
+
+
+def test_a_thread_waits_for_a_full_disk_and_goes_on(
+    catalog: Catalog, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was wrong with the document, so that however long it takes it is no attempt of its own."""
+    monkeypatch.setattr(worker_module, "RETRY_S", 0.001)
+    refusals = iter(range(MAX_ATTEMPTS + 2))
+
+    class Refuses(WordHashEmbedder):
+        def embed_texts(self, texts):  # type: ignore[no-untyped-def]
+            if next(refusals, None) is not None:
+                raise DependencyError("the disk is full")
+            return super().embed_texts(texts)
+
+    document_id = hand_in(catalog, "good words", "1.md").record.id
+    moved: queue.Queue[str] = queue.Queue()
+    worker = WorkerThread(catalog, Refuses(), settings, moved.put)
+    try:
+        wait_for(catalog, moved, "indexing", 1)
+    finally:
+        worker.stop()
+    assert catalog.get_document(document_id).attempts == 1
+
+
+def test_a_thread_outlives_a_catalog_that_does_not_answer(
+    catalog: Catalog, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "RETRY_S", 0.001)
+    refusals = iter(range(3))
+    claim_next = catalog.claim_next
+
+    def refuses() -> DocumentRecord | None:
+        if next(refusals, None) is not None:
+            raise DependencyError("the database is busy")
+        return claim_next()
+
+    monkeypatch.setattr(catalog, "claim_next", refuses)
+    hand_in(catalog, "good words", "1.md")
+    moved: queue.Queue[str] = queue.Queue()
+    worker = WorkerThread(catalog, WordHashEmbedder(), settings, moved.put)
+    try:
+        wait_for(catalog, moved, "indexing", 1)
+    finally:
+        worker.stop()
+    assert next(refusals, None) is None
+
+
+def test_opening_forgives_the_document_that_a_killed_server_had_in_hand(settings: Settings) -> None:
+    """Three kills of the server turned a long and healthy document into a failed one."""
+
+    def opened() -> Runtime:
+        return Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False)
+
+    with opened() as runtime:
+        document_id = hand_in(runtime.catalog, "words", "1.md").record.id
+    for _ in range(MAX_ATTEMPTS + 1):
+        with opened() as runtime:
+            record = runtime.catalog.claim_next()  # and here the server is killed
+            assert record is not None
+            assert (record.id, record.attempts) == (document_id, 1)
+
+
+def test_opening_finishes_a_restore_that_was_killed(settings: Settings, tmp_path: Path) -> None:
+    """It made an empty catalog, and swept the restored originals, which that did not know."""
+    restored = Catalog(tmp_path / "restored")
+    document_id = hand_in(restored, "words that were saved", "1.md").record.id
+    restored.close()
+    store = Path(settings.data_dir)
+    store.mkdir()
+    (store / REPLACED).mkdir()
+    (store / "originals").mkdir()  # as moved in already: the catalog comes last
+    (tmp_path / "restored" / "originals").replace(store / "originals")
+    (tmp_path / "restored").replace(store / UNPACKED)
+    with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False) as runtime:
+        assert runtime.catalog.original_path(document_id).read_text() == "words that were saved"
+        assert runtime.catalog.get_document(document_id).status == "queued"
 
 
 def test_a_runtime_with_its_worker_makes_documents_ready(settings: Settings) -> None:
@@ -136,6 +214,83 @@ def test_words_to_a_dead_child_do_not_end_its_supervisor(catalog: Catalog, tmp_p
                 pids.add(worker.pid)
                 os.kill(worker.pid, signal.SIGKILL)
             assert worker._thread.is_alive()
+    finally:
+        worker.stop()
+
+
+@pytest.fixture
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A child that says the first line it is told and then listens no more, started in the place of the worker."""
+    program = tmp_path / "child"
+    program.write_text('#!/bin/sh\nread -r line\necho "$line"\nexec sleep 600\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    return program
+
+
+def test_waking_comes_after_the_settings_and_never_waits(catalog: Catalog, settings: Settings, child: Path) -> None:
+    """A wake-up between start and settings became the settings; with a busy child's pipe full it hung the server."""
+    said: queue.Queue[str] = queue.Queue()
+    worker = WorkerProcess(catalog, settings, said.put)
+    try:
+        while said.empty() and worker._thread.is_alive():
+            worker.wake()
+        assert Settings.model_validate_json(said.get(timeout=PATIENCE_S)) == settings
+        for _ in range(70_000):  # a pipe holds 65,536
+            worker.wake()
+        assert worker.alive()
+    finally:
+        worker.stop()
+    worker.wake()
+
+
+def test_a_supervisor_outlives_a_start_that_fails(
+    catalog: Catalog, settings: Settings, child: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "RESTART_DELAY_S", (0.001,))
+    refused: queue.Queue[str] = queue.Queue()
+    said: queue.Queue[str] = queue.Queue()
+    start = subprocess.Popen
+
+    def refuses(*arguments: object, **options: object) -> subprocess.Popen[str]:
+        if refused.qsize() < 3:
+            refused.put("no more processes")
+            raise OSError(11, "Resource temporarily unavailable")
+        return start(*arguments, **options)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(subprocess, "Popen", refuses)
+    worker = WorkerProcess(catalog, settings, said.put)
+    try:
+        assert "data_dir" in said.get(timeout=PATIENCE_S)
+    finally:
+        worker.stop()
+    assert refused.qsize() == 3
+
+
+def test_a_supervisor_outlives_a_catalog_that_does_not_answer(
+    catalog: Catalog, settings: Settings, child: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a child's death its document was to be queued again, and the disk was full."""
+    monkeypatch.setattr(worker_module, "RESTART_DELAY_S", (0.001,))
+    said: queue.Queue[str] = queue.Queue()
+    requeue, refusals = catalog.requeue_unfinished, iter(range(3))
+
+    def refuses(*, forgive: bool = False) -> int:
+        if next(refusals, None) is not None:
+            raise DependencyError("the disk is full")
+        return requeue(forgive=forgive)
+
+    monkeypatch.setattr(catalog, "requeue_unfinished", refuses)
+    document_id = hand_in(catalog, "words", "1.md").record.id
+    worker = WorkerProcess(catalog, settings, said.put)
+    try:
+        said.get(timeout=PATIENCE_S)
+        catalog.claim_next()
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+        said.get(timeout=PATIENCE_S)
+        record = catalog.get_document(document_id)
+        assert (record.status, record.attempts) == ("queued", 1)
     finally:
         worker.stop()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import sqlite3
 import tarfile
 from collections.abc import Callable
@@ -12,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from rag.backup import restore_backup, write_backup
-from rag.catalog import CATALOG_FILE, Catalog
-from rag.errors import IndexMismatch, InputError
+from rag.backup import restore_backup, settle_restore, write_backup
+from rag.catalog import CATALOG_FILE, REPLACED, Catalog
+from rag.errors import Conflict, DependencyError, IndexMismatch, InputError
 
 TEXTS = (b"first file", b"second file, somewhat longer")
 
@@ -190,3 +191,134 @@ def test_a_newer_catalog_is_refused(tmp_path: Path, saved: Path, fresh: Path) ->
     with pytest.raises(IndexMismatch, match="99"):
         restore_backup(saved, fresh)
     assert not list(fresh.iterdir())
+
+
+# Stopped on the way ---------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException) -> list[str]:
+    """Let the rename of this number (from 0) raise, and every later one; the names that were to be renamed."""
+    rename, seen = Path.rename, []
+
+    def breaks(path: Path, target: Path) -> Path:
+        seen.append(path.name)
+        if len(seen) > number:
+            raise error
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", breaks)
+    return seen
+
+
+def shown(folder: Path) -> list[bytes]:
+    """The originals that the catalog in a folder names, after its sweep."""
+    catalog = Catalog(folder)
+    try:
+        catalog.sweep_originals()
+        return [catalog.original_path(record.sha256).read_bytes() for record in catalog.list_documents()[0]]
+    finally:
+        catalog.close()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """A data directory with one document, an index, and who owns it."""
+    folder = tmp_path / "other"
+    catalog = Catalog(folder)
+    sha256, size = catalog.store_original(io.BytesIO(b"what was there before"))
+    catalog.accept_document(sha256=sha256, name="b.txt", source="b", collection="default", size_bytes=size)
+    catalog.close()
+    (folder / "index").mkdir()
+    (folder / "lock").touch()
+    return folder
+
+
+STEPS = 6  # catalog, originals, index aside; originals, catalog in; what was replaced out of the way
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+def test_a_restore_that_is_killed_is_refused_and_then_finished(
+    saved: Path, other: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """A start in between made an empty catalog, and swept the restored originals, which it did not know."""
+    seen = fail_at(monkeypatch, step, Killed())
+    with pytest.raises(Killed):
+        restore_backup(saved, other, force=True)
+    monkeypatch.undo()
+    assert len(seen) == step + 1
+    with pytest.raises(Conflict, match="`footnote serve` finishes it"):
+        Catalog(other)
+    assert settle_restore(other)
+    assert shown(other) == list(TEXTS)
+    assert sorted(path.name for path in other.iterdir()) == [CATALOG_FILE, "lock", "originals"]
+    assert not settle_restore(other)
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+def test_a_restore_that_is_killed_can_be_repeated(
+    saved: Path, other: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    fail_at(monkeypatch, step, Killed())
+    with pytest.raises(Killed):
+        restore_backup(saved, other, force=True)
+    monkeypatch.undo()
+    restore_backup(saved, other, force=True)
+    assert shown(other) == list(TEXTS)
+
+
+def test_a_restore_whose_finish_is_killed_too_is_finished_by_the_next(
+    saved: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at(monkeypatch, 1, Killed())
+    with pytest.raises(Killed):
+        restore_backup(saved, other, force=True)
+    for _ in range(STEPS - 2):
+        monkeypatch.undo()
+        fail_at(monkeypatch, 1, Killed())  # one rename further each time
+        with pytest.raises(Killed):
+            settle_restore(other)
+    monkeypatch.undo()
+    assert settle_restore(other)
+    assert shown(other) == list(TEXTS)
+
+
+def test_a_restore_that_meets_an_error_puts_back_what_was_there(
+    saved: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def full(path: Path, target: Path) -> Path:
+        if path.parent.name == ".restoring" and path.name == CATALOG_FILE:
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(DependencyError, match=r"No space left.*Nothing was replaced"):
+        restore_backup(saved, other, force=True)
+    monkeypatch.undo()
+    assert sorted(path.name for path in other.iterdir()) == [CATALOG_FILE, "index", "lock", "originals"]
+    assert shown(other) == [b"what was there before"]
+
+
+def test_a_stopped_restore_whose_parts_are_gone_says_where_the_old_ones_are(
+    saved: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at(monkeypatch, 2, Killed())
+    with pytest.raises(Killed):
+        restore_backup(saved, other, force=True)
+    monkeypatch.undo()
+    shutil.rmtree(other / ".restoring")
+    with pytest.raises(DependencyError, match=r"lies in .*replaced"):
+        settle_restore(other)
+    assert (other / REPLACED / CATALOG_FILE).exists()
+
+
+def test_what_was_unpacked_by_half_is_cleared_away(other: Path) -> None:
+    (other / ".restoring" / "originals").mkdir(parents=True)
+    assert not settle_restore(other)
+    assert shown(other) == [b"what was there before"]
+    assert not (other / ".restoring").exists()

@@ -14,9 +14,11 @@ import pytest
 from builders import commit, hand_in
 from conftest import WordHashEmbedder
 
+from ingest.pipeline import commit_document
 from rag import catalog as catalog_module
 from rag.catalog import CATALOG_FILE, MAX_ATTEMPTS, Catalog
 from rag.errors import Conflict, DependencyError, IndexMismatch, NotFound, TooLarge
+from rag.settings import Chunking
 from rag.types import Chunk, Document, DocumentStatus, Heading, Page, Span, Table, WordBox, WordBoxes
 
 TEXT = "Ten unused days carry over. The rest is lost in March."
@@ -72,6 +74,23 @@ def test_migrations_run_once_and_in_order(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.undo()
     with pytest.raises(IndexMismatch, match="schema version 2, and this Footnote knows versions up to 1"):
         Catalog(tmp_path)
+
+
+def test_a_new_directory_gets_the_newest_schema_and_no_migration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first migration made today's tables, so that every later one met its own change there already."""
+
+    def add_what_today_has(connection: catalog_module.Connection) -> None:
+        connection.exec_driver_sql("ALTER TABLE documents ADD COLUMN title TEXT")
+
+    monkeypatch.setattr(catalog_module, "MIGRATIONS", (add_what_today_has,))
+    for _ in range(2):
+        Catalog(tmp_path).close()
+    with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
+        version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    connection.close()
+    assert version == ("2",)
 
 
 def test_a_failed_migration_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +176,17 @@ def test_stamps_are_compared_once_there_are_chunks(catalog: Catalog) -> None:
 
 
 # Handing in -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rebuild_that_has_no_end_fits_no_settings(catalog: Catalog) -> None:
+    stamps = {"embedding_model": "a@1", "chunking": "1/160"}
+    catalog.check_stamps(stamps)
+    ready(catalog)
+    catalog.begin_rebuild()
+    with pytest.raises(IndexMismatch, match=r"stopped half way.*`footnote rebuild --embed` again"):
+        catalog.check_stamps(stamps)
+    catalog.replace_stamps(stamps)
+    catalog.check_stamps(stamps)
 
 
 def test_the_same_bytes_twice_are_one_document(catalog: Catalog) -> None:
@@ -327,6 +357,30 @@ def test_a_document_that_came_back_under_its_id_is_not_published_by_the_one_befo
     assert catalog.original_path(document_id).exists()
 
 
+def test_a_visible_document_stays_ready_whatever_is_tried_with_it(catalog: Catalog) -> None:
+    """A rebuild that was killed left one that was shown and `embedding`; queued and failed later, it was shown yet."""
+    document_id = ready(catalog)
+    assert catalog.set_progress(document_id, "embedding", 0.5)
+    assert catalog.get_document(document_id).status == "ready"
+    assert catalog.requeue_unfinished() == 0
+    catalog.fail_document(document_id, "corrupt", "it is broken")
+    record = catalog.get_document(document_id)
+    assert (record.status, record.visible, record.error_code) == ("ready", True, None)
+    document = Document(document_id, record.name, "text/markdown", TEXT)
+    assert commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking())
+    assert catalog.get_document(document_id).status == "ready"
+
+
+def test_a_withdrawn_document_is_out_of_sight_and_keeps_its_text(catalog: Catalog) -> None:
+    document_id = ready(catalog)
+    catalog.withdraw_document(document_id, "configuration", "its name is too long")
+    record = catalog.get_document(document_id)
+    assert (record.status, record.visible, record.chunks, record.error_code) == ("failed", False, 0, "configuration")
+    assert catalog.chunks_of(document_id) == []
+    assert [one.id for one in catalog.readable_documents()] == [document_id]
+    assert catalog.load_document(document_id).text == TEXT
+
+
 # Claims ---------------------------------------------------------------------------------------------------------------
 
 
@@ -336,7 +390,9 @@ def test_documents_are_claimed_oldest_first_and_once(catalog: Catalog) -> None:
     assert [record and record.id for record in claimed] == [first, second, None]
     assert catalog.claim(first) is None
     assert catalog.requeue_unfinished() == 2
-    assert catalog.claim_next(exclude=[first]).id == second  # type: ignore[union-attr]
+    again = catalog.claim_next()
+    assert again is not None
+    assert again.id == first
 
 
 def test_a_document_that_stops_the_worker_each_time_fails(catalog: Catalog) -> None:
@@ -358,6 +414,16 @@ def test_a_worker_that_is_told_to_stop_costs_no_attempt(catalog: Catalog) -> Non
         assert catalog.claim_next() is not None
         catalog.requeue_unfinished(forgive=True)
     assert (catalog.get_document(document_id).status, catalog.get_document(document_id).attempts) == ("queued", 0)
+
+
+def test_one_document_is_queued_again_without_the_others(catalog: Catalog) -> None:
+    first, second = (hand_in(catalog, text, f"{text}.md").record.id for text in ("one", "two"))
+    catalog.claim_next()
+    catalog.claim_next()
+    catalog.requeue(first)
+    catalog.requeue(first)  # repeated: nothing is in hand any more
+    states = [(one.status, one.attempts) for one in map(catalog.get_document, (first, second))]
+    assert states == [("queued", 0), ("parsing", 1)]
 
 
 # What comes back ------------------------------------------------------------------------------------------------------

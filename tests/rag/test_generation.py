@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -27,12 +28,13 @@ from rag.generation import (
     estimate_tokens,
     make_generator,
 )
-from rag.generation.extractive import pick_quotes, split_sentences
+from rag.generation.extractive import pick_quotes, quotable_sentences
 from rag.llama_child import DEATHS_ALLOWED, LlamaChild
 from rag.models import TINY_LLM, fetch
 from rag.prompts import NOT_FOUND_REPLY, answer_messages
 from rag.settings import Generation, load_settings
 from rag.types import Chunk, Draft, Hit, Message, Passage, Span, Token
+from rag.verification import verify_reply
 
 PROMPT = (Message("system", "You are brief."), Message("user", "What is the capital of France?"))
 TALKATIVE = (Message("user", "Tell a very long story about a ship, with many chapters."),)
@@ -259,6 +261,35 @@ async def test_broken_weights_are_named_and_not_tried_for_ever(tmp_path: Path) -
     await child.stop()
 
 
+@pytest.fixture
+def endless_weights(tmp_path: Path) -> Path:
+    """A model file that nobody ever finishes reading: a pipe without a writer."""
+    pipe = tmp_path / "endless.gguf"
+    os.mkfifo(pipe)
+    return pipe
+
+
+async def test_counting_waits_for_a_model_that_loads_only_as_long_as_a_reply_may(endless_weights: Path) -> None:
+    generator = EmbeddedGenerator(Generation(timeout_s=1), endless_weights.parent)
+    generator._child = LlamaChild(endless_weights, "endless", 512, 1, 1)
+    try:
+        with pytest.raises(DependencyError, match=r"longer than 1 s.*FOOTNOTE_GENERATION__TIMEOUT_S"):
+            await generator.count_tokens(PROMPT)
+        names = [thread.name for thread in threading.enumerate()]
+        assert "footnote-llama-load" in names  # it still loads, and no thread that others need is held for it
+    finally:
+        await generator.aclose()
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_a_model_that_never_loads_is_ended(endless_weights: Path) -> None:
+    child = LlamaChild(endless_weights, "endless", 512, 1, 1, load_within_s=0.1)
+    with pytest.raises(DependencyError, match="had not loaded the model"):
+        await child.address()
+    assert await child.ended() == "signal SIGKILL"
+    await child.stop()
+
+
 async def test_missing_weights_say_where_they_belong_and_how_to_get_them(tmp_path: Path) -> None:
     generator = EmbeddedGenerator(Generation(), tmp_path)
     with pytest.raises(DependencyError, match="footnote models pull qwen"):
@@ -381,10 +412,47 @@ def test_quotes_from_two_passages_come_in_shown_order() -> None:
     assert quotes == [(1, "The office opens at nine."), (3, "The canteen serves lunch.")]
 
 
-def test_sentences_keep_their_lines_together_unless_they_have_no_end() -> None:
-    assert split_sentences("It opens\nat nine. It closes.") == ["It opens at nine.", "It closes."]
-    table = "\n".join(f"row {number} holds the value {number * 7}" for number in range(20))
-    assert split_sentences(table)[3] == "row 3 holds the value 21"
+def test_quotable_sentences_are_those_of_the_text_without_its_headings() -> None:
+    assert quotable_sentences("The office opens\nat nine. The canteen closes.") == [
+        "The office opens at nine.",
+        "The canteen closes.",
+    ]
+    rows = "| Hotel | Limit |\n| Berlin | 140 |\n\n- Flights are booked early"
+    assert quotable_sentences(rows) == ["| Hotel | Limit |", "| Berlin | 140 |", "- Flights are booked early"]
+
+
+@pytest.mark.parametrize("heading", ["Carrying leave over\n\n", "## Carrying leave over\n", "Carrying leave over\n"])
+async def test_a_heading_is_no_part_of_the_quote_below_it(heading: str) -> None:
+    """`Carrying leave over Office staff carry over ...` was once quoted as one sentence."""
+    text = f"{heading}Office staff may carry over up to 6 unused days of leave into the next year."
+    chunk = Chunk("c", Span("d", 0, len(text)), text, (), 20)
+    sent = Passage(1, Hit(chunk, 1, 1.0, "fusion", "handbook.md", "", None), text)
+    prompt = answer_messages("How many unused days of leave may office staff carry over?", [sent])
+    _, draft = await reply(ExtractiveGenerator(4096), prompt, 256)
+    assert draft.text == "Office staff may carry over up to 6 unused days of leave into the next year. [1]"
+
+
+async def test_quotes_of_every_kind_are_supported_by_their_passages() -> None:
+    texts = (
+        "Hotels\n\n| City | Nightly limit |\n| --- | --- |\n| Berlin | 140 euros |\n| Paris | 190 euros |",
+        "# Flights\n\nDr. Smith books flights to Berlin for U.S. staff. Meals are paid up to 45 euros.",
+        "Rules:\n- Trains to Berlin are booked in second class\n- Taxis are not paid for",
+    )
+    sent = []
+    for number, text in enumerate(texts, 1):
+        chunk = Chunk(f"c{number}", Span(f"d{number}", 0, len(text)), text, (), 30)
+        sent.append(Passage(number, Hit(chunk, number, 1.0, "fusion", "travel.md", "", None), text))
+    for question in (
+        "What is the nightly limit of hotels in Berlin?",
+        "Who books flights to Berlin for U.S. staff?",
+        "In which class are trains to Berlin booked, and are taxis paid for?",
+    ):
+        _, draft = await reply(ExtractiveGenerator(4096), answer_messages(question, sent), 256)
+        checked = verify_reply(
+            draft.text, sent, mode="flag", min_coverage=0.5, locate=lambda _: (None, ()), question=question
+        )
+        assert checked.status == "answered", draft.text
+        assert [sentence.verdict for sentence in checked.sentences] == ["supported"] * len(checked.sentences)
 
 
 # --- what nobody should have to wait for ---

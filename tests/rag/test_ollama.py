@@ -240,6 +240,24 @@ async def test_describe_tells_reachable_from_missing() -> None:
         assert "ollama pull absent" in bad.detail
 
 
+async def test_describing_leaves_the_limit_of_replies_being_written_alone() -> None:
+    class Watched(OllamaGenerator):
+        async def _find_model(self) -> tuple[str, int]:
+            found = await super()._find_model()
+            seen.append(self.context_tokens)
+            return found
+
+    seen: list[int] = []
+    with OllamaStandIn(models={"tiny:latest": 1024}) as server:
+        generator = Watched(settings(server.url, context_tokens=4096))
+        await generator.prepare()
+        assert (await generator.describe()).detail == "num_ctx 1024"
+        server.models.clear()
+        assert not (await generator.describe()).reachable
+        assert generator.context_tokens == 1024
+    assert seen == [4096, 1024]
+
+
 @pytest.mark.parametrize(
     ("base_url", "environ_host", "expected"),
     [
@@ -283,9 +301,28 @@ async def test_auto_without_a_name_takes_the_first_model_that_can_chat(tmp_path:
 async def test_auto_falls_back_to_the_embedded_model(tmp_path: Path) -> None:
     generator = auto(f"http://127.0.0.1:{free_port()}", tmp_path, model=TINY_LLM)
     report = await generator.describe()
-    assert (report.backend, report.reachable) == ("embedded", False)
+    assert not report.reachable
     assert "no Ollama answers" in report.detail
     assert f"footnote models pull {TINY_LLM}" in report.detail
+
+
+async def test_auto_takes_an_own_file_where_no_ollama_answers(tmp_path: Path) -> None:
+    own = tmp_path / "own.gguf"
+    own.write_bytes(b"GGUF and more")
+    report = await auto(f"http://127.0.0.1:{free_port()}", tmp_path, model=str(own)).describe()
+    assert (report.backend, report.model, report.reachable) == ("embedded", "embedded/own", True)
+    assert report.detail.startswith("chosen by auto (no Ollama answers)")
+
+
+async def test_auto_without_weights_finds_an_ollama_that_is_started_later(tmp_path: Path) -> None:
+    with OllamaStandIn(models={}) as server:
+        generator = auto(server.url, tmp_path, model=TINY_LLM)
+        for _ in range(2):
+            with pytest.raises(DependencyError, match=rf"no model named .*footnote models pull {TINY_LLM}"):
+                await generator.count_tokens(PROMPT)
+        server.models[f"{TINY_LLM}:latest"] = 4096
+        _, draft = await reply(generator)
+        assert draft.model == f"ollama/{TINY_LLM}:latest"
 
 
 async def test_auto_says_what_is_wrong_with_a_name_that_nobody_has(tmp_path: Path) -> None:

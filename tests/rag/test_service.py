@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import threading
+import unicodedata
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import hand_in, handbook, ingest
-from conftest import ScriptedGenerator
+from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import prepare_document, publish_prepared
 from ingest.runtime import Runtime
@@ -66,6 +70,9 @@ async def test_nothing_found_asks_no_model(runtime: Runtime) -> None:
     generator = ScriptedGenerator(TRUE)
     answer = await service(runtime, generator).ask(Question("Anything?"))
     assert (answer.status, answer.text, answer.citations, answer.retrieved) == ("not_found", NOT_FOUND_TEXT, (), ())
+    assert [(one.text, one.start, one.end, one.verdict) for one in answer.sentences] == [
+        (NOT_FOUND_TEXT, 0, len(NOT_FOUND_TEXT), "no_claim")
+    ]
     assert generator.prompts == []
 
 
@@ -104,6 +111,117 @@ async def test_a_document_deleted_while_the_model_writes_is_not_cited(runtime: R
     assert len(generator.prompts) == 2
     assert {item.hit.chunk.span.document_id for item in answer.retrieved} == {kept}
     assert {citation.span.document_id for citation in answer.citations} == {kept}
+
+
+async def test_a_reply_from_a_deleted_document_is_broken_off_within_16_tokens(runtime: Runtime) -> None:
+    gone = ingest(runtime, LEAVE, "gone.md")
+    ingest(runtime, "The gate opens at seven.", "kept.md")
+
+    class Deletes(Meddles):
+        def meddle(self, attempt: int) -> None:
+            if attempt == 1:
+                runtime.catalog.delete_document(gone)
+
+    generator = Deletes("Ten " + "more words of the deleted passage " * 50)
+    question = Question("How many unused days of leave carry over?")
+    async with aclosing(service(runtime, generator).stream(question)) as events:
+        seen = [event async for event in events]
+    assert 1 <= sum(isinstance(event, Token) for event in seen) <= 16
+    assert (len(generator.prompts), generator.closed) == (2, 2)
+    assert isinstance(seen[-1], Answer)
+    assert {item.hit.document_name for item in seen[-1].retrieved} == {"kept.md"}
+
+
+async def test_a_document_deleted_while_the_prompt_was_read_shows_no_token(runtime: Runtime) -> None:
+    gone = ingest(runtime, LEAVE, "gone.md")
+
+    class Deletes(ScriptedGenerator):
+        async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+            runtime.catalog.delete_document(gone)
+            async for piece in super().stream(messages, max_tokens):
+                yield piece
+
+    async with aclosing(service(runtime, Deletes(TRUE)).stream(Question("How many days?"))) as events:
+        seen = [event async for event in events]
+    assert [type(event) for event in seen] == [Retrieval, Answer]
+    assert isinstance(seen[-1], Answer)
+    assert seen[-1].status == "not_found"
+
+
+class MeddlingEmbedder(WordHashEmbedder):
+    """Does something to the documents, or waits, before it embeds a sentence that holds `word`."""
+
+    def __init__(self, word: str, meddle: Callable[[], object]) -> None:
+        self.word, self.meddle = word, meddle
+        self.embedded: list[str] = []
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        self.embedded += texts
+        if any(self.word in text for text in texts):
+            self.meddle()
+        return super().embed_texts(texts)
+
+
+def verifying(runtime: Runtime, embedder: MeddlingEmbedder) -> Service:
+    return Service(runtime.settings, runtime.catalog, runtime.index, embedder, ScriptedGenerator())
+
+
+async def test_a_document_deleted_while_a_text_is_checked_is_not_quoted(runtime: Runtime) -> None:
+    gone = ingest(runtime, LEAVE, "gone.md")
+    ingest(runtime, "The gate opens at seven.", "kept.md")
+    deleted: list[str] = []
+
+    def delete() -> None:
+        if not deleted:
+            runtime.catalog.delete_document(gone)
+            deleted.append(gone)
+
+    text = f"{LEAVE} The gate opens at seven."
+    checked = await verifying(runtime, MeddlingEmbedder("gate", delete)).verify(text, Scope())
+    assert {citation.document_name for citation in checked.citations} == {"kept.md"}
+    assert [one.verdict for one in checked.sentences] == ["unsupported", "unsupported", "supported"]
+
+
+async def test_documents_that_change_with_every_check_of_a_text_are_a_conflict(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE, source="/leave.md")
+    versions = iter(range(9))
+
+    def replace() -> None:
+        ingest(runtime, f"{LEAVE} Version {next(versions)}.", source="/leave.md")
+
+    with pytest.raises(Conflict, match="Send it again"):
+        await verifying(runtime, MeddlingEmbedder("gate", replace)).verify(f"{LEAVE} The gate opens.", Scope())
+    assert next(versions) == 3
+
+
+async def test_a_check_that_nobody_waits_for_stops_at_the_next_sentence(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    embedder = MeddlingEmbedder("first", wait)
+    text = "The first gate opens at seven. The second gate opens at eight. The third gate opens at nine."
+    task = asyncio.create_task(verifying(runtime, embedder).verify(text, Scope()))
+    assert await asyncio.to_thread(begun.wait, 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    await asyncio.get_running_loop().shutdown_default_executor()  # returns once its threads have ended
+    assert [text for text in embedder.embedded if "second" in text or "third" in text] == []
+
+
+async def test_a_collection_is_meant_however_its_letters_are_composed(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE, collection="Bücher")
+    decomposed = unicodedata.normalize("NFD", "Bücher")
+    asked = service(runtime, ScriptedGenerator(TRUE))
+    assert len(await asked.search("unused days", Scope(decomposed))) == 1
+    assert (await asked.verify(TRUE, Scope(decomposed))).sentences[0].verdict == "supported"
+    with pytest.raises(InputError, match="'a/b'"):
+        await asked.search("unused days", Scope("a/b"))
 
 
 async def test_a_catalog_that_never_rests_is_a_conflict(runtime: Runtime) -> None:

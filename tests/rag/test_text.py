@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.text import content_words, dates, quantities, split_sentences, stem
+from rag.text import content_words, counted_unit, dates, quantities, split_sentences, stem
 
 
 def said(text: str) -> list[str]:
@@ -163,3 +163,20 @@ def test_a_date_of_slashes_may_be_read_in_two_orders() -> None:
     assert either.swapped
     assert not american.swapped
     assert (american.month, american.day) == (other.month, other.day) == (3, 14)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("9 days", "day"),
+        ("9 unused days", "day"),
+        ("nine unused vacation days", "day"),
+        ("9 staff for five years", ""),
+        ("9 of the days", ""),
+        ("9. Days pass", ""),
+        ("9 staff", ""),
+        ("9", ""),
+    ],
+)
+def test_a_number_counts_the_unit_that_follows_within_its_phrase(text: str, unit: str) -> None:
+    assert counted_unit(text, quantities(text)[0]) == unit

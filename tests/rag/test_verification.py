@@ -130,16 +130,16 @@ def test_true_paraphrases_pass(sentence: str) -> None:
 @pytest.mark.parametrize(
     ("sentence", "reason"),
     [
-        ("Up to 12 unused days carry over.", "12"),
+        ("Up to 12 unused days carry over.", "the number 12 is not in the passage"),
         ("Ten unused weeks carry over.", "week"),
         ("Unused days up to a maximum of 10 weeks carry over.", "week"),
-        ("The fund holds $1.5 billion.", "1500000000"),
-        ("The fund holds 1.5 million euros.", "eur"),
+        ("The fund holds $1.5 billion.", "“$1.5 billion” is not in the passage"),
+        ("The fund holds 1.5 million euros.", "“1.5 million euros” is not in the passage"),
         ("Sick leave is paid at 90 percent of salary from the third week.", "90"),
-        ("Sick leave is paid at 80 percent of salary from the fourth week.", "ordinal 4"),
-        ("They expire on March 30, 2023.", "2023-03-30"),
-        ("They expire on March 31, 2024.", "2024-03-31"),
-        ("They expire on May 31, 2023.", "2023-05-31"),
+        ("Sick leave is paid at 80 percent of salary from the fourth week.", "“fourth” is not in the passage"),
+        ("They expire on March 30, 2023.", "the date March 30, 2023 is not in the passage"),
+        ("They expire on March 31, 2024.", "March 31, 2024"),
+        ("They expire on May 31, 2023.", "May 31, 2023"),
         ("Rollo agreed to swear fealty to King Charles III in 912.", "912"),
         ("Rollo agreed to swear fealty to King Louis III of West Francia.", "Louis"),
         ("Rollo agreed to swear fealty to King Charles III of West Saxony.", "Saxony"),
@@ -148,8 +148,8 @@ def test_true_paraphrases_pass(sentence: str) -> None:
         ("Unused days never carry over.", "denies"),
         ("Part-time staff are eligible for carry-over.", "affirms"),
         ("Employees may carry over sick leave.", "affirms"),
-        ("Unused days up to a minimum of 10 carry over.", "opposite"),
-        ("Flights below six hours may be booked in business class.", "opposite"),
+        ("Unused days up to a minimum of 10 carry over.", "the opposite of “minimum”"),
+        ("Flights below six hours may be booked in business class.", "the opposite of “below”"),
         ('The handbook says that days "carry over to the last year".', "quoted"),
         ("The canteen opens at noon and serves soup.", "words"),
         ("Whales migrate across cold oceans every spring.", "words"),
@@ -441,6 +441,16 @@ def test_one_endless_sentence_is_not_checked_as_one() -> None:
     assert "too long" in checked.sentences[0].reason
 
 
+@pytest.mark.parametrize(
+    "part", ["not, ", "without ", "dogs, ", "I do not know, ", "and ", " ", "; ", "who not ", "no dogs are and "]
+)
+def test_an_endless_sentence_of_any_kind_is_judged(part: str) -> None:
+    """Time once grew with the square of the number of clauses."""
+    reply = "The documents do not mention cats, " + part * 5_000 + "end"
+    assert verify(reply, "flag").status in ("not_found", "partial")
+    assert verify(part * 5_000 + "end", "flag", [passage(1, part * 2_000 + "end")]).sentences
+
+
 def test_a_small_number_in_letters_may_count_what_the_passage_lists() -> None:
     sent = [passage(1, "The abbots at the abbey were William and John.")]
     counted = verify("The two abbots at the abbey were William and John.", passages=sent).sentences[0]
@@ -479,3 +489,147 @@ def test_a_number_said_of_somebody_else_is_not_evidence() -> None:
     assert "another number" in checked.sentences[0].reason
     right = verify("Office staff carry over up to 6 unused days [1].", "flag", [passage(1, CARRY_OVER)])
     assert right.sentences[0].verdict == "supported"
+
+
+def verdicts(reply: str, *texts: str, mode: AnswerMode = "flag") -> list[str]:
+    sent = [passage(number, text) for number, text in enumerate(texts, 1)]
+    return [sentence.verdict for sentence in verify(reply, mode, sent).sentences]
+
+
+NO_DOGS = "Dogs are not allowed in the office."
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("Dogs are welcome in the office [1].", NO_DOGS),
+        ("Dogs may come into the office [1].", NO_DOGS),
+        ("Staff may bring dogs to the office [1].", NO_DOGS),
+        ("Dogs are welcome in the office [1].", f"{NO_DOGS} Cats are welcome in the office."),
+        ("Staff may bring dogs to the office [1].", "Dogs are not allowed in the office, but staff may bring cats."),
+        ("Dogs may come into the office [1].", "Do not bring dogs to the office."),
+        ("Dogs are welcome in the office [1].", "Dogs, cats and birds are not allowed in the office."),
+        ("Dogs are welcome in the lab [1].", "Dogs are not allowed in the office, the kitchen or the lab."),
+        ("Dogs are welcome in the office [1].", "Dogs are prohibited in the office."),
+        ("Dogs may be brought to the office [1].", "No staff may bring dogs to the office."),
+        ("Dogs are allowed [1].", "Cats are allowed, dogs are not."),
+        ("Contractors get sick pay [1].", "Contractors do not receive sick pay."),
+        ("Visitors can park in the garage [1].", "Visitors are no longer permitted to park in the garage."),
+        ("No dogs are allowed in the office [1].", "Dogs are allowed in the office."),
+    ],
+)
+def test_what_the_passage_denies_is_not_affirmed_in_other_words(reply: str, text: str) -> None:
+    """Only the first word after `not` was once compared."""
+    assert verdicts(reply, text) == ["unsupported"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("Cats are allowed [1].", "Cats are allowed, dogs are not."),
+        ("Meals are paid up to 45 euros [1].", "There is no fee; meals are paid up to 45 euros."),
+        ("Dogs are prohibited in the office [1].", NO_DOGS),
+        ("Dogs need a permit in the office [1].", "Dogs are not allowed in the office without a permit."),
+        ("Dogs must stay in the garden [1].", "Dogs may not enter the office and must stay in the garden."),
+        ("Dogs may come to the office on Fridays [1].", "Dogs may not come on Mondays but may come on Fridays."),
+        ("The treaty was signed in London [1].", "The treaty was signed not in Paris but in London."),
+        ("The king died in London in 1547 [1].", "The king who had not married died in 1547 in London."),
+        ("Harold raised an army in 991 [1].", "Harold did not pay the Danegeld in 991 and raised an army."),
+        ("The Pope excommunicated Luther [1].", "Luther did not recant, and he was excommunicated by the Pope."),
+        ("The company covers trains [1].", "The company does not pay for taxis, it covers trains."),
+        ("No dogs are allowed in the office [1].", "No dogs are allowed in the office."),
+    ],
+)
+def test_a_denial_in_another_clause_denies_only_its_own_matter(reply: str, text: str) -> None:
+    assert verdicts(reply, text) == ["supported"]
+
+
+TECHNICIANS = "Field technicians may carry over up to 9 unused days into the next year."
+OFFICE = "Office staff carry over up to 5 unused days."
+
+
+@pytest.mark.parametrize("said", ["five days", "5 days", "5 unused days", "five unused days"])
+def test_a_number_of_another_sentence_does_not_displace_the_subjects_own(said: str) -> None:
+    """`five days` has a unit and `9 unused days` has none in print: they were once held to be of two sorts."""
+    for texts in ((f"{TECHNICIANS} {OFFICE}",), (f"{OFFICE} {TECHNICIANS}",), (TECHNICIANS, OFFICE)):
+        assert verdicts(f"Field technicians may carry over {said}.", *texts) == ["unsupported"]
+        assert verdicts(f"Office staff may carry over {said}.", *texts) == ["supported"]
+
+
+def test_a_number_said_only_of_somebody_else_is_weak_evidence() -> None:
+    bare = "Field technicians may carry over unused days."
+    assert verdicts("Field technicians may carry over 5 days.", f"{bare} Office staff carry over 5 days.") == ["weak"]
+    assert verdicts("Field technicians may carry over 5 days.", f"{bare} They carry over 5 days.") == ["supported"]
+
+
+KEPT = "Ten unused days carry over to the next year. Every engineer may take laptops home."
+ANSWER = "Ten unused days carry over [1]."
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "The documents do not mention cats, and Bob Miller is the chief executive.",
+        "The documents do not mention cats and Bob Miller is the chief executive.",
+        "The documents do not mention cats; all staff may bring dogs to work.",
+        "I cannot tell a lie: staff get free lunch every morning.",
+        "Did you know that Bob Miller runs the office with 45 dogs?",
+        "The passages do not mention revenue, which was nine million.",
+        "The passages do not mention Bob Miller, who is the chief executive.",
+        "Bob Miller is the chief executive, although the passages do not mention it.",
+        "All staff get free lunch, but the documents do not mention cats.",
+        "There is no information on cats, and all staff get free lunch.",
+        "I don't know, it is 45 dogs.",
+        "The documents do not mention cats (Bob Miller is the chief executive).",
+        "While the passages do not mention cats, staff get lunch.",
+        "The documents do not mention cats, staff get free lunch.",
+    ],
+)
+def test_a_claim_beside_a_refusal_or_in_a_question_is_judged(claim: str) -> None:
+    """These were once shown in strict answers as sentences that claim nothing."""
+    assert verdicts(claim, KEPT) == ["unsupported"]
+    for reply in (f"{claim} {ANSWER}", f"{ANSWER} {claim}"):
+        checked = verify(reply, passages=[passage(1, KEPT)])
+        assert (checked.text, checked.status) == (ANSWER, "partial")
+    text = verify_text(claim, lambda _: [passage(1, KEPT)], min_coverage=0.5, locate=locate)
+    assert [sentence.verdict for sentence in text.sentences] == ["unsupported"]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "The documents do not mention cats, dogs or birds.",
+        "The documents do not mention cats, dogs, and small animals (e.g. birds).",
+        "The documents do not mention cats, and they do not mention dogs.",
+        "The documents do not say when the office opens and how the canteen is run.",
+        "The passages do not mention whether dogs are allowed.",
+        "Unfortunately, the passages do not mention revenue.",
+        "Regarding Q3 2022, the passages do not mention revenue.",
+        "The passages do not mention revenue, so I cannot answer the question.",
+        "Is that so?",
+        "Would you like to know more?",
+    ],
+)
+def test_what_is_nothing_but_a_refusal_or_a_question_claims_nothing(refusal: str) -> None:
+    assert verdicts(refusal, KEPT) == ["no_claim"]
+
+
+def test_a_lead_in_that_states_something_is_judged() -> None:
+    checked = verify(f"All staff get free lunch and may bring dogs:\n- {ANSWER}", passages=[passage(1, KEPT)])
+    assert (checked.text, checked.status) == (f"- {ANSWER}", "partial")
+
+
+def test_the_supported_clause_beside_a_refusal_is_cited() -> None:
+    checked = verify(
+        "The documents do not mention cats, but every engineer may take laptops home.", "strict", [passage(1, KEPT)]
+    )
+    assert checked.sentences[0].verdict == "supported"
+    assert checked.citations[0].quote == "Every engineer may take laptops home."
+    assert verdicts("Did you know that ten unused days carry over?", KEPT) == ["supported"]
+
+
+@pytest.mark.parametrize("talk", ["Sure!", "Would you like to know more?", "I hope this helps!"])
+def test_strict_shows_no_talk_beside_an_answer(talk: str) -> None:
+    for reply in (f"{talk} {ANSWER}", f"{ANSWER} {talk}"):
+        assert verify(reply, passages=[passage(1, KEPT)]).text == ANSWER
+    assert talk in verify(f"{ANSWER} {talk}", "flag", [passage(1, KEPT)]).text
