@@ -62,6 +62,26 @@ def gold_ranks(case: Case, hits: Sequence[tuple[str, int | None]], within: int =
     return document_rank, page_rank
 
 
+def passage_rank(case: Case, hits: Sequence[tuple[str, int, int]]) -> int | None:
+    """The 1-based rank of the first hit that touches gold characters; None where there is none or none are known.
+
+    `hits` are (document name, start, end) in rank order, characters of the document's text, half-open.
+    """
+    gold = [
+        (evidence.document, evidence.start, evidence.end)
+        for evidence in case.evidence
+        if evidence.start is not None and evidence.end is not None
+    ]
+    return next(
+        (
+            rank
+            for rank, (name, start, end) in enumerate(hits, 1)
+            if any(name == document and start < last and first < end for document, first, last in gold)
+        ),
+        None,
+    )
+
+
 def share_within(ranks: Iterable[int | None], k: int) -> float | None:
     """The share of questions whose rank is at most `k`; None without questions."""
     return mean(float(rank is not None and rank <= k) for rank in ranks)

@@ -22,7 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from evals.cases import SAMPLE_SEED, Case, Suite, SuiteDocument, load_suite, sample_cases
-from evals.metrics import contains_answer, exact_match, gold_ranks, mean, percentile, share_within, token_f1
+from evals.metrics import (
+    contains_answer,
+    exact_match,
+    gold_ranks,
+    mean,
+    passage_rank,
+    percentile,
+    share_within,
+    token_f1,
+)
 from ingest.parse.build import clean_text
 from ingest.pipeline import accept_file, commit_document, prepare_document, publish_prepared
 from ingest.runtime import Runtime
@@ -181,6 +190,9 @@ async def run_case(runtime: Runtime, case: Case, retrieval_only: bool) -> Record
         record["hits"] = [_hit(hit) for hit in hits]
         seen = [(hit.document_name, hit.page) for hit in hits]
         record["document_rank"], record["page_rank"] = gold_ranks(case, seen)
+        record["passage_rank"] = passage_rank(
+            case, [(hit.document_name, hit.chunk.span.start, hit.chunk.span.end) for hit in hits]
+        )
         record["page_rank_within_1"] = gold_ranks(case, seen, within=1)[1]
         if not retrieval_only:
             answer = await runtime.service.ask(Question(case.question))
@@ -257,9 +269,10 @@ def total_records(records: Sequence[Record]) -> Totals:
     }
     for k in CUTOFFS:
         totals[f"document_hit@{k}"] = share_within((record["document_rank"] for record in answerable), k)
-    for key in ("page_rank", "page_rank_within_1"):
+    spanned = [record for record in answerable if any(item["start"] is not None for item in record["gold"])]
+    for key, known in (("page_rank", paged), ("page_rank_within_1", paged), ("passage_rank", spanned)):
         for k in CUTOFFS:
-            totals[f"{key.replace('rank', 'hit')}@{k}"] = share_within((record[key] for record in paged), k)
+            totals[f"{key.replace('rank', 'hit')}@{k}"] = share_within((record[key] for record in known), k)
     answered = [record for record in sound if "answer" in record]
     if answered:
         totals.update(_answer_totals(answered))

@@ -2,7 +2,8 @@
 
     INDEX_DIR/current.json        format, dimension and the folder in use
     INDEX_DIR/chroma-N/           vectors (cosine, HNSW), one record a chunk
-    INDEX_DIR/keyword.sqlite3     title, headings and words of the same chunks in FTS5, for BM25
+    INDEX_DIR/keyword.sqlite3     title, headings and words of the same chunks in FTS5, for BM25, and in how many
+                                  chunks of each document a word stands, to tell which documents speak of it
 
 Both may hold chunks that are not visible yet, or no longer: the caller asks the catalog which hits count. Both can be
 dropped at any moment; `open_index` notices a missing or damaged one and `reconcile` fills it again from the catalog's
@@ -13,11 +14,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import shutil
 import sqlite3
 import struct
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
@@ -29,7 +32,7 @@ import numpy as np
 from rag.catalog import Catalog, StoredChunk
 from rag.embedding import context_text
 from rag.errors import DependencyError
-from rag.text import STOP_WORDS
+from rag.text import STOP_WORDS, content_words
 
 if TYPE_CHECKING:
     from chromadb.api.client import Client
@@ -37,10 +40,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INDEX_FORMAT = 1
+INDEX_FORMAT = 2
 COLLECTION = "chunks"
 EF_SEARCH = 200  # candidates HNSW keeps while searching; its default of 100 loses neighbours from 100 results on
 _HNSW_HEADER_BYTES = 100
+SPREAD_SATURATION = 20.0  # chunks, of a document of average length, at which a word has half of its full weight
+_MAX_TERMS = 64  # words of a question that are searched for
 _PAGE = 2_000  # records in one call; Chroma refuses batches over 5,461 and `get` of more than about 32,000 ids
 
 # Scripts written without spaces: FTS5's unicode61 would take a whole sentence for one word.
@@ -61,7 +66,12 @@ def keyword_query(question: str) -> str:
     """The question as an FTS5 query: any of its words, stop words left out; empty where it has none."""
     terms = list(dict.fromkeys(_TERM.findall(keyword_text(question).lower())))
     telling = [term for term in terms if term not in STOP_WORDS] or terms
-    return " OR ".join(f'"{term}"' for term in telling[:64])
+    return " OR ".join(f'"{term}"' for term in telling[:_MAX_TERMS])
+
+
+def spread_terms(text: str) -> list[str]:
+    """The words by which documents are told apart, stemmed, stop words left out, each once."""
+    return list(dict.fromkeys(content_words(keyword_text(text))))
 
 
 def _translated(method: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -175,6 +185,12 @@ class Index:
                 CREATE INDEX rows_collection ON rows (collection);
                 CREATE VIRTUAL TABLE words
                     USING fts5 (context, body, tokenize = 'porter unicode61 remove_diacritics 2');
+                CREATE TABLE documents (document_id TEXT PRIMARY KEY, chunks INTEGER NOT NULL) WITHOUT ROWID;
+                CREATE TABLE spread (
+                    term TEXT NOT NULL, document_id TEXT NOT NULL, chunks INTEGER NOT NULL,
+                    PRIMARY KEY (term, document_id)
+                ) WITHOUT ROWID;
+                CREATE INDEX spread_document ON spread (document_id);
                 """
             )
         part = self._folder / "current.json.part"
@@ -227,7 +243,7 @@ class Index:
 
     @_translated
     def project(self, chunks: Sequence[tuple[StoredChunk, np.ndarray]]) -> None:
-        """Write the chunks of a document, replacing rows of the same ids. Vectors: unit length, shape (dim,)."""
+        """Write all chunks of one or more documents, replacing rows of the same ids. Vectors: unit length, (dim,)."""
         with self._write_lock:
             for start in range(0, len(chunks), self._max_batch):
                 batch = chunks[start : start + self._max_batch]
@@ -242,6 +258,26 @@ class Index:
                 with self._keyword() as connection:
                     for stored, _ in batch:
                         self._put_words(connection, stored)
+            with self._keyword() as connection:
+                self._put_spread(connection, [stored for stored, _ in chunks])
+
+    @staticmethod
+    def _put_spread(connection: sqlite3.Connection, chunks: Sequence[StoredChunk]) -> None:
+        """Note for each document how many chunks it has and in how many of them each word stands."""
+        sizes: Counter[str] = Counter()
+        spread: Counter[tuple[str, str]] = Counter()
+        for stored in chunks:
+            document_id = stored.chunk.span.document_id
+            context = context_text(stored.document_name, stored.title, stored.chunk.headings)
+            sizes[document_id] += 1
+            spread.update((term, document_id) for term in spread_terms(f"{context}\n{stored.chunk.text}"))
+        for document_id in sizes:
+            _forget_spread(connection, document_id)
+        connection.executemany("INSERT INTO documents (document_id, chunks) VALUES (?, ?)", sizes.items())
+        connection.executemany(
+            "INSERT INTO spread (term, document_id, chunks) VALUES (?, ?, ?)",
+            ((term, document_id, chunks) for (term, document_id), chunks in spread.items()),
+        )
 
     @staticmethod
     def _put_words(connection: sqlite3.Connection, stored: StoredChunk) -> None:
@@ -271,6 +307,7 @@ class Index:
                     "DELETE FROM words WHERE rowid IN (SELECT rowid FROM rows WHERE document_id = ?)", (document_id,)
                 )
                 connection.execute("DELETE FROM rows WHERE document_id = ?", (document_id,))
+                _forget_spread(connection, document_id)
 
     # Comparing with the catalog --------------------------------------------------------------------------------------
 
@@ -315,7 +352,7 @@ class Index:
 
     def _keyword_documents(self) -> dict[str, int]:
         with self._keyword() as connection:
-            return dict(connection.execute("SELECT document_id, count(*) FROM rows GROUP BY document_id"))
+            return dict(connection.execute("SELECT document_id, chunks FROM documents"))
 
     def _chroma_documents(self) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -369,6 +406,49 @@ class Index:
                     (*values, k),
                 )
             ]
+
+    @_translated
+    def score_documents(self, question: str, document_ids: Sequence[str]) -> dict[str, float]:
+        """How much each of these documents speaks of the question's words as a whole, from 0 to 1 for the most.
+
+        BM25 with the number of chunks that hold a word as its frequency (k1 = SPREAD_SATURATION, b = 1): in twenty
+        reports that look alike, one company's name stands in few chunks of its own reports, but in fewer of others'.
+        """
+        terms = spread_terms(question)[:_MAX_TERMS]
+        if not terms or not document_ids:
+            return dict.fromkeys(document_ids, 0.0)
+        asked, wanted = json.dumps(terms), json.dumps(list(document_ids))
+        with self._keyword() as connection:
+            total, mean = connection.execute("SELECT count(*), avg(chunks) FROM documents").fetchone()
+            holding = dict(
+                connection.execute(
+                    "SELECT term, count(*) FROM spread WHERE term IN (SELECT value FROM json_each(?)) GROUP BY term",
+                    (asked,),
+                )
+            )
+            sizes = dict(
+                connection.execute(
+                    "SELECT document_id, chunks FROM documents WHERE document_id IN (SELECT value FROM json_each(?))",
+                    (wanted,),
+                )
+            )
+            found = connection.execute(
+                "SELECT term, document_id, chunks FROM spread WHERE term IN (SELECT value FROM json_each(?)) "
+                "AND document_id IN (SELECT value FROM json_each(?))",
+                (asked, wanted),
+            ).fetchall()
+        scores = dict.fromkeys(document_ids, 0.0)
+        for term, document_id, chunks in found:
+            rarity = math.log(1 + (total - holding[term] + 0.5) / (holding[term] + 0.5))
+            frequency = chunks * mean / sizes[document_id]
+            scores[document_id] += rarity * frequency * (SPREAD_SATURATION + 1) / (frequency + SPREAD_SATURATION)
+        most = max(scores.values())
+        return {document_id: score / most for document_id, score in scores.items()} if most else scores
+
+
+def _forget_spread(connection: sqlite3.Connection, document_id: str) -> None:
+    connection.execute("DELETE FROM spread WHERE document_id = ?", (document_id,))
+    connection.execute("DELETE FROM documents WHERE document_id = ?", (document_id,))
 
 
 def _probe(dimension: int) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""From a question to ranked Hits: a search by meaning, a search by words, and their fusion.
+"""From a question to ranked Hits: a search by meaning, a search by words, their fusion, and the document as a whole.
 
 question ─ embed ─> vector ─ search_dense ───┐
-question ─ search_keyword ───────────────────┴─ fuse ─> ranked ids ─ the catalog says which are visible ─> Hits
+question ─ search_keyword ───────────────────┴─ fuse ─ weigh_documents ─> ranked ids ─ as the catalog shows ─> Hits
 """
 
 from __future__ import annotations
@@ -55,10 +55,12 @@ def search(
     top_k: int,
     candidates: int,
     dense_weight: float,
+    document_weight: float,
 ) -> list[Hit]:
     """The `top_k` best visible chunks for a question, ranks from 1; `score` is the fused score, from 0 to 1.
 
-    `candidates` is how many hits each of the two searches puts forward, `dense_weight` the cosine's share.
+    `candidates` is how many hits each of the two searches puts forward, `dense_weight` the cosine's share
+    beside BM25's, `document_weight` that of the document as a whole beside both.
     Raises NotFound for an unknown collection or document.
     """
     scope = check_scope(catalog, scope)
@@ -79,7 +81,27 @@ def search(
         wanted *= 4
     cosines = complete_cosines(vector, {i: s for i, s in dense.items() if i in visible}, visible, catalog)
     scores = fuse(cosines, {i: s for i, s in keyword.items() if i in visible}, dense_weight)
+    documents = distinct_documents(visible)
+    scores = weigh_documents(scores, visible, index.score_documents(question, documents), document_weight)
     return rank_hits(scores, visible, top_k)
+
+
+def distinct_documents(chunks: Mapping[str, StoredChunk]) -> list[str]:
+    """The ids of the chunks' documents, each once."""
+    return list(dict.fromkeys(stored.chunk.span.document_id for stored in chunks.values()))
+
+
+def weigh_documents(
+    scores: Mapping[str, float],
+    chunks: Mapping[str, StoredChunk],
+    documents: Mapping[str, float],
+    document_weight: float,
+) -> dict[str, float]:
+    """Each chunk's score mixed with its document's, both from 0 to 1; `document_weight` is the document's share."""
+    return {
+        chunk_id: (1 - document_weight) * score + document_weight * documents[chunks[chunk_id].chunk.span.document_id]
+        for chunk_id, score in scores.items()
+    }
 
 
 def complete_cosines(

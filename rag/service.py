@@ -109,6 +109,7 @@ class Service:
             top_k=self._bounded(top_k, settings.top_k),
             candidates=settings.candidates,
             dense_weight=settings.dense_weight,
+            document_weight=settings.document_weight,
         )
 
     async def ask(self, question: Question) -> Answer:
@@ -226,6 +227,7 @@ class Service:
                 top_k=_VERIFY_HITS,
                 candidates=self._settings.retrieval.candidates,
                 dense_weight=self._settings.retrieval.dense_weight,
+                document_weight=self._settings.retrieval.document_weight,
             )
             return [Passage(number, hit, hit.chunk.text) for number, hit in enumerate(hits, 1)]
 

@@ -70,6 +70,9 @@ class Retrieval(Section):
     dense_weight: float = Field(
         0.5, ge=0, le=1, description="share of the cosine in the fused score, the rest is BM25's"
     )
+    document_weight: float = Field(
+        0.25, ge=0, le=1, description="share of how much the document as a whole speaks of the question's words"
+    )
 
 
 class Generation(Section):

@@ -11,6 +11,7 @@ from evals.metrics import (
     gold_ranks,
     mean,
     normalise_answer,
+    passage_rank,
     percentile,
     share_within,
     token_f1,
@@ -46,6 +47,13 @@ def test_ranks_of_the_first_gold_hit() -> None:
     assert gold_ranks(CASE, hits) == (2, 4)  # a.pdf is gold from rank 2, its page 4 is not; b.pdf page 7 is
     assert gold_ranks(CASE, hits, within=1) == (2, 2)
     assert gold_ranks(CASE, []) == (None, None)
+
+
+def test_the_rank_of_the_first_hit_that_touches_gold_characters() -> None:
+    case = Case("q", "How many?", (), True, (Evidence("a.md", start=10, end=20), Evidence("b.md")))
+    assert passage_rank(case, [("b.md", 0, 9), ("a.md", 0, 10), ("a.md", 19, 30)]) == 3
+    assert passage_rank(case, [("b.md", 10, 20)]) is None
+    assert passage_rank(CASE, [("a.pdf", 0, 9)]) is None
 
 
 def test_a_share_of_ranks() -> None:

@@ -55,6 +55,7 @@ def found(runtime: Runtime, question: str, top_k: int = 10) -> list[str]:
         top_k=top_k,
         candidates=10,
         dense_weight=0.4,
+        document_weight=0.25,
     )
     return [hit.chunk.text for hit in hits]
 

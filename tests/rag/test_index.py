@@ -309,3 +309,17 @@ def test_the_catalog_needs_no_index_to_be_read(runtime: Runtime) -> None:
     catalog = Catalog(runtime.settings.data_dir)
     assert catalog.document_text(document_id) == "the words that stay"
     catalog.close()
+
+
+def test_documents_are_told_apart_by_how_many_of_their_chunks_hold_a_word(index: Index) -> None:
+    # Two documents of 2 chunks each: mean size 2. "apple" stands in 2 chunks of a and 1 of b, "sales" in 1 of each.
+    # Both words are in 2 of 2 documents: one rarity r for all. A frequency f weighs f * 21 / (f + 20).
+    # f = chunks * mean / size = chunks: f(2) = 42 / 22 = 1.909, f(1) = 21 / 21 = 1.
+    # a: r * (1.909 + 1) = 2.909 r, b: r * (1 + 1) = 2 r, so b has 2 / 2.909 = 0.6875 of the most.
+    index.project(rows("a", ["Apple sales rose.", "Apple hired people."]))
+    index.project(rows("b", ["Apple pie.", "Sales of pies."]))
+    scores = index.score_documents("How did the sales of Apple change?", ["a", "b", "unknown"])
+    assert scores == {"a": 1.0, "b": pytest.approx(0.6875), "unknown": 0.0}
+    assert index.score_documents("the of and", ["a"]) == {"a": 0.0}
+    index.remove("a")
+    assert index.score_documents("Apple", ["a", "b"]) == {"a": 0.0, "b": 1.0}

@@ -10,7 +10,7 @@ from builders import commit, hand_in, ingest, many_paragraphs
 from ingest.pipeline import publish_prepared
 from ingest.runtime import Runtime
 from rag.errors import NotFound
-from rag.retrieval import Scope, fuse, scale_to_unit, search
+from rag.retrieval import Scope, fuse, scale_to_unit, search, weigh_documents
 from rag.types import Hit
 
 
@@ -26,6 +26,7 @@ def find(
         top_k=top_k,
         candidates=candidates,
         dense_weight=0.4,
+        document_weight=0.25,
     )
 
 
@@ -118,3 +119,25 @@ def test_top_k_is_filled_though_most_rows_are_invisible(runtime: Runtime) -> Non
     hits = find(runtime, "red apples", top_k=4, candidates=4)
     assert [hit.rank for hit in hits] == [1, 2, 3, 4]
     assert {hit.chunk.span.document_id for hit in hits} == {kept}
+
+
+def test_the_document_as_a_whole_has_its_share(runtime: Runtime) -> None:
+    # 0.75 * 0.8 + 0.25 * 0 = 0.6 for the better chunk of the wrong document, 0.75 * 0.6 + 0.25 * 1 = 0.7 for the other
+    wrong, right = ingest(runtime, "One text."), ingest(runtime, "Another text.", "other.md")
+    (x, _), (y, _) = runtime.catalog.chunks_of(wrong)[0], runtime.catalog.chunks_of(right)[0]
+    weighed = weigh_documents({"x": 0.8, "y": 0.6}, {"x": x, "y": y}, {wrong: 0.0, right: 1.0}, 0.25)
+    assert weighed == pytest.approx({"x": 0.6, "y": 0.7})
+
+
+def test_a_name_leads_to_its_own_report_among_reports_alike(runtime: Runtime) -> None:
+    """The passage that is asked for says nothing of the company; other passages of its report do."""
+    companies = ("Apple", "Intel", "Nvidia")
+    line = "Net sales of the segment rose because more units were sold in the quarter."
+    for number, company in enumerate(companies):
+        about = f"{company} makes things. The offices of {company} are on the hill."
+        ingest(runtime, f"## The firm\n\n{about}\n\n## Results\n\n{line}", f"report{number}.md")
+    for number, company in enumerate(companies):
+        hits = find(runtime, f"Why did the net sales of the segment at {company} rise in the quarter?")
+        passages = [hit.document_name for hit in hits if line in hit.chunk.text]
+        assert len(passages) == 3
+        assert passages[0] == f"report{number}.md"
