@@ -12,7 +12,7 @@ wrong with a document fails it; what is wrong beside it (a full disk, a busy dat
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TypeVar
@@ -30,6 +30,7 @@ from rag.types import Chunk, Document, DocumentStatus, Embedder
 
 log = logging.getLogger(__name__)
 
+_GROUP_CHUNKS = 500  # that are written to the indexes in one go
 EMBED_BATCH = 64  # texts between two reports of progress
 Progress = Callable[[DocumentStatus, float], None]
 Report = Callable[[float], bool]
@@ -267,23 +268,47 @@ def embed_chunks(
 def publish_each(catalog: Catalog, index: Index) -> Published:
     """Index and publish every document that waits for it; one that cannot be goes on waiting, and the others go on.
 
+    Small documents are indexed several at a time, since bringing them to the disk takes as long for many as for one.
     What the new ones replace leaves the indexes, too.
     """
-    published, failed = [], []
+    published: list[str] = []
+    failed: list[Stumble] = []
     waiting, _ = catalog.list_documents(status=("indexing",))
-    for record in waiting:
+    for group in _groups(waiting):
         try:
-            index.project(catalog.chunks_of(record.id))
-            if catalog.publish(record.id):
-                published.append(record.id)
-        except FootnoteError as error:
-            failed.append(Stumble(record, error))
-        except (OSError, ValueError, TypeError) as error:  # the disk, and Chroma's own checks of what it is given
-            log.exception("%s could not be brought into the indexes.", record.name)
-            failed.append(Stumble(record, FootnoteError(f"{error!r}, of which the log says more")))
+            published += _publish(catalog, index, group)
+        except _NOT_INDEXED:
+            for record in group:  # again one by one, which shows whose fault it is
+                try:
+                    published += _publish(catalog, index, [record])
+                except FootnoteError as error:
+                    failed.append(Stumble(record, error))
+                except _NOT_INDEXED as error:
+                    log.exception("%s could not be brought into the indexes.", record.name)
+                    failed.append(Stumble(record, FootnoteError(f"{error!r}, of which the log says more")))
     if waiting:
         purge_removed(catalog, index)
     return Published(published, failed)
+
+
+_NOT_INDEXED = (FootnoteError, OSError, ValueError, TypeError)  # the disk, and Chroma's own checks of what it is given
+
+
+def _groups(records: Sequence[DocumentRecord]) -> Iterator[list[DocumentRecord]]:
+    """The records in order, as many together as have _GROUP_CHUNKS chunks or fewer."""
+    group: list[DocumentRecord] = []
+    for record in records:
+        if group and sum(each.chunks for each in group) + record.chunks > _GROUP_CHUNKS:
+            yield group
+            group = []
+        group.append(record)
+    if group:
+        yield group
+
+
+def _publish(catalog: Catalog, index: Index, records: Sequence[DocumentRecord]) -> list[str]:
+    index.project([chunk for record in records for chunk in catalog.chunks_of(record.id)])
+    return [record.id for record in records if catalog.publish(record.id)]
 
 
 def publish_prepared(catalog: Catalog, index: Index) -> list[str]:

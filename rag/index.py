@@ -1,28 +1,27 @@
 """What is derived from the catalog: the Chroma collection and the keyword index. The only home of chromadb.
 
-    INDEX_DIR/current.json        format, dimension and the folder in use
+    INDEX_DIR/current.json        format, dimension and the folders in use
     INDEX_DIR/chroma-N/           vectors (cosine, HNSW), one record a chunk
-    INDEX_DIR/keyword.sqlite3     title, headings and words of the same chunks in FTS5, for BM25, and in how many
-                                  chunks of each document a word stands, to tell which documents speak of it
+    INDEX_DIR/keyword-N/          the words of the same chunks with their title and headings, for BM25 (rag/keyword.py)
+    INDEX_DIR/spread.sqlite3      in how many chunks of each document a word stands (rag/spread.py)
 
-Both may hold chunks that are not visible yet, or no longer: the caller asks the catalog which hits count. Both can be
-dropped at any moment; `open_index` notices a missing or damaged one and `reconcile` fills it again from the catalog's
-vectors. A chromadb 1.5.9 process killed while it writes its HNSW files can leave a collection that never opens again.
+All may hold chunks that are not visible yet, or no longer: the caller asks the catalog which hits count. All can be
+dropped at any moment; opening notices what is missing or damaged, and `reconcile` fills it again from the catalog's
+vectors. It also mends what a killed process left half done: each of the three is written on its own.
+A chromadb 1.5.9 process killed while it writes its HNSW files can leave a collection that never opens again.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 import re
 import shutil
 import sqlite3
 import struct
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
@@ -30,9 +29,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 import numpy as np
 
 from rag.catalog import Catalog, StoredChunk
-from rag.embedding import context_text
+from rag.embedding import index_text
 from rag.errors import DependencyError
-from rag.text import STOP_WORDS, content_words
+from rag.keyword import MAX_QUERY_TERMS, KeywordIndex, KeywordRow, keyword_terms
+from rag.spread import Spread
 
 if TYPE_CHECKING:
     from chromadb.api.client import Client
@@ -40,38 +40,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INDEX_FORMAT = 2
+INDEX_FORMAT = 3
 COLLECTION = "chunks"
 EF_SEARCH = 200  # candidates HNSW keeps while searching; its default of 100 loses neighbours from 100 results on
 _HNSW_HEADER_BYTES = 100
-SPREAD_SATURATION = 20.0  # chunks, of a document of average length, at which a word has half of its full weight
-_MAX_TERMS = 64  # words of a question that are searched for
 _PAGE = 2_000  # records in one call; Chroma refuses batches over 5,461 and `get` of more than about 32,000 ids
-
-# Scripts written without spaces: FTS5's unicode61 would take a whole sentence for one word.
-_UNSPACED = re.compile(r"([぀-ヿ㐀-䶿一-鿿豈-﫿가-힣฀-๿])")
-_TERM = re.compile(r"\w+")
+_OWN_FILES = re.compile(r"(?:chroma|keyword)-(?P<number>\d+)|(?:keyword|spread)\.sqlite3.*")  # older formats' too
 
 Progress = Callable[[int, int], None]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-
-
-def keyword_text(text: str) -> str:
-    """The text as the keyword index reads it: characters of scripts without spaces stand apart."""
-    return _UNSPACED.sub(r" \1 ", text)
-
-
-def keyword_query(question: str) -> str:
-    """The question as an FTS5 query: any of its words, stop words left out; empty where it has none."""
-    terms = list(dict.fromkeys(_TERM.findall(keyword_text(question).lower())))
-    telling = [term for term in terms if term not in STOP_WORDS] or terms
-    return " OR ".join(f'"{term}"' for term in telling[:_MAX_TERMS])
-
-
-def spread_terms(text: str) -> list[str]:
-    """The words by which documents are told apart, stemmed, stop words left out, each once."""
-    return list(dict.fromkeys(content_words(keyword_text(text))))
 
 
 def _translated(method: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -103,8 +81,9 @@ class Index:
         self._folder = folder
         self._dimension = dimension
         self._write_lock = threading.RLock()
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._client: Client | None = None
+        self._keyword: KeywordIndex | None = None
+        self._spread = Spread(folder / "spread.sqlite3")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._open()
@@ -116,12 +95,12 @@ class Index:
 
     def _open(self) -> None:
         current = self._read_current()
+        chroma, keyword = str(current.get("chroma")), str(current.get("keyword"))
         usable = current.get("format") == INDEX_FORMAT and current.get("dimension") == self._dimension
-        name = str(current.get("chroma"))
-        self._client: Client | None = None
-        if usable and _files_are_sound(self._folder / name):
-            self._client = self._connect_chroma(name)
-        if self._client is None or not self._keyword_opens():
+        if usable and _files_are_sound(self._folder / chroma) and self._spread.is_sound():
+            self._client = self._connect_chroma(chroma)
+            self._keyword = self._open_keyword(keyword)
+        if self._client is None or self._keyword is None:
             if current:
                 log.warning("The index in %s is missing, damaged or of another make and is built again.", self._folder)
             self._start_over()
@@ -158,83 +137,48 @@ class Index:
         self._max_batch = min(_PAGE, client.get_max_batch_size())
         return client
 
+    def _open_keyword(self, name: str) -> KeywordIndex | None:
+        """Open one keyword folder; None where it is missing or damaged."""
+        if not (self._folder / name / "meta.json").exists():
+            return None
+        try:
+            return KeywordIndex(self._folder / name)
+        except DependencyError as error:
+            log.warning("%s", error.message)
+            return None
+
     def _start_over(self) -> None:
         """Empty indexes in fresh files. A new folder for Chroma: it keeps handles on a path it has opened before."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-        self._close_keyword()
-        old = [path for path in self._folder.iterdir() if path.name.startswith(("chroma-", "keyword.sqlite3"))]
-        numbers = [int(path.name[7:]) for path in old if path.name[7:].isdigit()]
-        name = f"chroma-{max(numbers, default=0) + 1}"
-        for path in old:
+        self.close()
+        old = [(path, match) for path in self._folder.iterdir() if (match := _OWN_FILES.fullmatch(path.name))]
+        number = max((int(match["number"]) for _, match in old if match["number"]), default=0) + 1
+        for path, _ in old:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        self._client = self._connect_chroma(name)
+        chroma, keyword = f"chroma-{number}", f"keyword-{number}"
+        self._client = self._connect_chroma(chroma)
         if self._client is None:
             raise DependencyError(
-                f"Chroma cannot make a collection in {self._folder / name}. See the log for its words."
+                f"Chroma cannot make a collection in {self._folder / chroma}. See the log for its words."
             )
-        with self._keyword() as connection:
-            connection.executescript(
-                """
-                CREATE TABLE rows (
-                    rowid INTEGER PRIMARY KEY, chunk_id TEXT NOT NULL UNIQUE, document_id TEXT NOT NULL,
-                    collection TEXT NOT NULL
-                );
-                CREATE INDEX rows_document ON rows (document_id);
-                CREATE INDEX rows_collection ON rows (collection);
-                CREATE VIRTUAL TABLE words
-                    USING fts5 (context, body, tokenize = 'porter unicode61 remove_diacritics 2');
-                CREATE TABLE documents (document_id TEXT PRIMARY KEY, chunks INTEGER NOT NULL) WITHOUT ROWID;
-                CREATE TABLE spread (
-                    term TEXT NOT NULL, document_id TEXT NOT NULL, chunks INTEGER NOT NULL,
-                    PRIMARY KEY (term, document_id)
-                ) WITHOUT ROWID;
-                CREATE INDEX spread_document ON spread (document_id);
-                """
-            )
+        self._keyword = KeywordIndex(self._folder / keyword)
+        self._spread.create()
+        current = {"format": INDEX_FORMAT, "dimension": self._dimension, "chroma": chroma, "keyword": keyword}
         part = self._folder / "current.json.part"
-        part.write_text(json.dumps({"format": INDEX_FORMAT, "dimension": self._dimension, "chroma": name}))
+        part.write_text(json.dumps(current))
         part.replace(self._folder / "current.json")
 
-    def _keyword_opens(self) -> bool:
-        if not (self._folder / "keyword.sqlite3").exists():
-            return False
-        try:
-            with self._keyword() as connection:
-                (problem,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-                connection.execute("SELECT count(*) FROM rows").fetchone()
-                connection.execute("SELECT rowid FROM words WHERE words MATCH '\"a\"' LIMIT 1").fetchone()
-        except sqlite3.DatabaseError as error:
-            problem = str(error)
-        if problem != "ok":
-            log.warning("The keyword index in %s does not open: %s", self._folder, problem)
-        return bool(problem == "ok")
-
-    @contextmanager
-    def _keyword(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, inside one transaction."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self._folder / "keyword.sqlite3", timeout=60, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            self._local.connection = connection
-            with self._write_lock:
-                self._connections.append(connection)
-        with connection:
-            yield connection
-
-    def _close_keyword(self) -> None:
-        with self._write_lock:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-            self._local = threading.local()
+    @property
+    def _words(self) -> KeywordIndex:
+        if self._keyword is None:
+            raise DependencyError("The index is closed, or being made again. Try again in a while.")
+        return self._keyword
 
     def close(self) -> None:
         """Let go of every file."""
-        self._close_keyword()
+        self._spread.close()
+        if self._keyword is not None:
+            keyword, self._keyword = self._keyword, None
+            keyword.close()
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -243,102 +187,79 @@ class Index:
 
     @_translated
     def project(self, chunks: Sequence[tuple[StoredChunk, np.ndarray]]) -> None:
-        """Write all chunks of one or more documents, replacing rows of the same ids. Vectors: unit length, (dim,)."""
+        """Write all chunks of one or more documents, replacing rows of the same ids. Vectors: unit length, (dim,).
+
+        Most of the time of a small document goes into bringing it to the disk: hand in many of them at once.
+        """
         with self._write_lock:
-            for start in range(0, len(chunks), self._max_batch):
-                batch = chunks[start : start + self._max_batch]
-                self._collection.upsert(
-                    ids=[stored.chunk.id for stored, _ in batch],
-                    embeddings=[vector for _, vector in batch],
-                    metadatas=[
-                        {"document_id": stored.chunk.span.document_id, "collection": stored.collection}
-                        for stored, _ in batch
-                    ],
-                )
-                with self._keyword() as connection:
-                    for stored, _ in batch:
-                        self._put_words(connection, stored)
-            with self._keyword() as connection:
-                self._put_spread(connection, [stored for stored, _ in chunks])
+            self._write_vectors(chunks)
+            self._write_words(chunks)
 
-    @staticmethod
-    def _put_spread(connection: sqlite3.Connection, chunks: Sequence[StoredChunk]) -> None:
-        """Note for each document how many chunks it has and in how many of them each word stands."""
-        sizes: Counter[str] = Counter()
-        spread: Counter[tuple[str, str]] = Counter()
-        for stored in chunks:
-            document_id = stored.chunk.span.document_id
-            context = context_text(stored.document_name, stored.title, stored.chunk.headings)
-            sizes[document_id] += 1
-            spread.update((term, document_id) for term in spread_terms(f"{context}\n{stored.chunk.text}"))
-        for document_id in sizes:
-            _forget_spread(connection, document_id)
-        connection.executemany("INSERT INTO documents (document_id, chunks) VALUES (?, ?)", sizes.items())
-        connection.executemany(
-            "INSERT INTO spread (term, document_id, chunks) VALUES (?, ?, ?)",
-            ((term, document_id, chunks) for (term, document_id), chunks in spread.items()),
-        )
+    def _write_vectors(self, chunks: Sequence[tuple[StoredChunk, np.ndarray]]) -> None:
+        for start in range(0, len(chunks), self._max_batch):
+            batch = chunks[start : start + self._max_batch]
+            self._collection.upsert(
+                ids=[stored.chunk.id for stored, _ in batch],
+                embeddings=[vector for _, vector in batch],
+                metadatas=[
+                    {"document_id": stored.chunk.span.document_id, "collection": stored.collection}
+                    for stored, _ in batch
+                ],
+            )
 
-    @staticmethod
-    def _put_words(connection: sqlite3.Connection, stored: StoredChunk) -> None:
-        chunk = stored.chunk
-        connection.execute("DELETE FROM words WHERE rowid IN (SELECT rowid FROM rows WHERE chunk_id = ?)", (chunk.id,))
-        connection.execute("DELETE FROM rows WHERE chunk_id = ?", (chunk.id,))
-        row = connection.execute(
-            "INSERT INTO rows (chunk_id, document_id, collection) VALUES (?, ?, ?)",
-            (chunk.id, chunk.span.document_id, stored.collection),
-        ).lastrowid
-        connection.execute(
-            "INSERT INTO words (rowid, context, body) VALUES (?, ?, ?)",
-            (
-                row,
-                keyword_text(context_text(stored.document_name, stored.title, chunk.headings)),
-                keyword_text(chunk.text),
-            ),
-        )
+    def _write_words(self, chunks: Sequence[tuple[StoredChunk, np.ndarray]]) -> None:
+        rows = [_keyword_row(stored) for stored, _ in chunks]
+        if rows:
+            self._words.put(rows)
+            self._spread.put((row.document_id, row.terms) for row in rows)
 
     @_translated
     def remove(self, document_id: str) -> None:
         """Forget every chunk of a document; nothing happens where there is none."""
         with self._write_lock:
             self._collection.delete(where={"document_id": document_id})
-            with self._keyword() as connection:
-                connection.execute(
-                    "DELETE FROM words WHERE rowid IN (SELECT rowid FROM rows WHERE document_id = ?)", (document_id,)
-                )
-                connection.execute("DELETE FROM rows WHERE document_id = ?", (document_id,))
-                _forget_spread(connection, document_id)
+            self._words.remove(document_id)
+            self._spread.remove(document_id)
 
     # Comparing with the catalog --------------------------------------------------------------------------------------
 
     @_translated
     def counts(self) -> tuple[int, int]:
         """Chunks in the Chroma collection and in the keyword index."""
-        with self._keyword() as connection:
-            (rows,) = connection.execute("SELECT count(*) FROM rows").fetchone()
-        return self._collection.count(), int(rows)
+        return self._collection.count(), self._words.count()
 
     @_translated
     def reconcile(self, catalog: Catalog, progress: Progress | None = None) -> int:
         """Make the indexes hold what the catalog shows: add what is missing, remove what is gone.
 
-        Returns how many documents were written or removed. Costs two counts where nothing differs.
+        Returns how many documents were written or removed. Costs only counts where nothing differs.
         """
-        wanted = catalog.visible_chunk_counts()
+        wanted = {document_id: chunks for document_id, chunks in catalog.visible_chunk_counts().items() if chunks}
         total = sum(wanted.values())
-        if self.counts() == (total, total) and self._keyword_documents() == {d: n for d, n in wanted.items() if n}:
+        in_keyword, in_spread = self._words.documents(), self._spread.documents()
+        if self.counts() == (total, total) and in_keyword == in_spread == wanted:
             return 0
-        in_keyword, in_chroma = self._keyword_documents(), self._chroma_documents()
-        gone = (in_keyword.keys() | in_chroma.keys()) - wanted.keys()
-        short = [d for d, n in wanted.items() if in_keyword.get(d, 0) != n or in_chroma.get(d, 0) != n]
+        in_chroma = self._chroma_documents()
+        parts = (in_keyword, in_spread, in_chroma)
+        gone = set().union(*parts) - wanted.keys()
+        short = [d for d, n in wanted.items() if any(part.get(d, 0) != n for part in parts)]
         for document_id in gone:
             self.remove(document_id)
+        whole: list[tuple[StoredChunk, np.ndarray]] = []
+        words: list[tuple[StoredChunk, np.ndarray]] = []  # HNSW finds less after its points were written over
         for done, document_id in enumerate(short):
             if progress:
                 progress(done, len(short))
-            if max(in_keyword.get(document_id, 0), in_chroma.get(document_id, 0)) > wanted[document_id]:
+            surplus = any(part.get(document_id, 0) > wanted[document_id] for part in parts)
+            if surplus:
                 self.remove(document_id)
-            self.project(catalog.chunks_of(document_id))
+            kept = in_chroma.get(document_id, 0) == wanted[document_id] and not surplus
+            (words if kept else whole).extend(catalog.chunks_of(document_id))
+            if len(words) + len(whole) >= _PAGE or document_id == short[-1]:
+                self.project(whole)
+                with self._write_lock:
+                    self._write_words(words)
+                whole, words = [], []
         if progress:
             progress(len(short), len(short))
         return len(gone) + len(short)
@@ -349,10 +270,6 @@ class Index:
         with self._write_lock:
             self._start_over()
         return self.reconcile(catalog, progress)
-
-    def _keyword_documents(self) -> dict[str, int]:
-        with self._keyword() as connection:
-            return dict(connection.execute("SELECT document_id, chunks FROM documents"))
 
     def _chroma_documents(self) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -386,69 +303,23 @@ class Index:
     def search_keyword(
         self, question: str, k: int, collection: str | None = None, document_ids: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
-        """The `k` best chunks by BM25 over the question's words: (chunk id, score), best first, higher is better."""
-        query = keyword_query(question)
-        if not query:
-            return []
-        conditions, values = ["words MATCH ?"], [query]
-        if collection is not None:
-            conditions.append("rows.collection = ?")
-            values.append(collection)
-        if document_ids is not None:
-            conditions.append("rows.document_id IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(list(document_ids)))
-        with self._keyword() as connection:
-            return [
-                (chunk_id, -score)  # FTS5 gives BM25 times -1
-                for chunk_id, score in connection.execute(
-                    "SELECT rows.chunk_id, bm25(words) AS score FROM words JOIN rows ON rows.rowid = words.rowid "
-                    f"WHERE {' AND '.join(conditions)} ORDER BY score LIMIT ?",
-                    (*values, k),
-                )
-            ]
+        """The `k` best chunks by BM25 over the question's words: (chunk id, score), best first, higher is better.
+
+        A question of stop words alone finds nothing.
+        """
+        return self._words.search(keyword_terms(question), k, collection, document_ids)
 
     @_translated
     def score_documents(self, question: str, document_ids: Sequence[str]) -> dict[str, float]:
-        """How much each of these documents speaks of the question's words as a whole, from 0 to 1 for the most.
-
-        BM25 with the number of chunks that hold a word as its frequency (k1 = SPREAD_SATURATION, b = 1): in twenty
-        reports that look alike, one company's name stands in few chunks of its own reports, but in fewer of others'.
-        """
-        terms = spread_terms(question)[:_MAX_TERMS]
-        if not terms or not document_ids:
-            return dict.fromkeys(document_ids, 0.0)
-        asked, wanted = json.dumps(terms), json.dumps(list(document_ids))
-        with self._keyword() as connection:
-            total, mean = connection.execute("SELECT count(*), avg(chunks) FROM documents").fetchone()
-            holding = dict(
-                connection.execute(
-                    "SELECT term, count(*) FROM spread WHERE term IN (SELECT value FROM json_each(?)) GROUP BY term",
-                    (asked,),
-                )
-            )
-            sizes = dict(
-                connection.execute(
-                    "SELECT document_id, chunks FROM documents WHERE document_id IN (SELECT value FROM json_each(?))",
-                    (wanted,),
-                )
-            )
-            found = connection.execute(
-                "SELECT term, document_id, chunks FROM spread WHERE term IN (SELECT value FROM json_each(?)) "
-                "AND document_id IN (SELECT value FROM json_each(?))",
-                (asked, wanted),
-            ).fetchall()
-        scores = dict.fromkeys(document_ids, 0.0)
-        for term, document_id, chunks in found:
-            rarity = math.log(1 + (total - holding[term] + 0.5) / (holding[term] + 0.5))
-            frequency = chunks * mean / sizes[document_id]
-            scores[document_id] += rarity * frequency * (SPREAD_SATURATION + 1) / (frequency + SPREAD_SATURATION)
-        most = max(scores.values())
-        return {document_id: score / most for document_id, score in scores.items()} if most else scores
+        """How much each of these documents speaks of the question's words as a whole, from 0 to 1 for the most."""
+        terms = list(dict.fromkeys(keyword_terms(question)))
+        return self._spread.score_documents(terms[:MAX_QUERY_TERMS], document_ids)
 
 
-def _forget_spread(connection: sqlite3.Connection, document_id: str) -> None:
-    connection.execute("DELETE FROM spread WHERE document_id = ?", (document_id,))
-    connection.execute("DELETE FROM documents WHERE document_id = ?", (document_id,))
+def _keyword_row(stored: StoredChunk) -> KeywordRow:
+    chunk = stored.chunk
+    text = index_text(stored.document_name, stored.title, chunk.headings, chunk.text)
+    return KeywordRow(chunk.id, chunk.span.document_id, stored.collection, keyword_terms(text))
 
 
 def _probe(dimension: int) -> np.ndarray:

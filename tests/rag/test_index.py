@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +20,7 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 from ingest.runtime import INDEX_FOLDER, Runtime
 from rag.catalog import Catalog, StoredChunk
 from rag.errors import DependencyError
-from rag.index import Index, keyword_query
+from rag.index import Index
 from rag.settings import Settings
 from rag.types import Chunk, Span
 
@@ -121,16 +126,16 @@ def test_no_question_is_a_query_language(index: Index, question: str) -> None:
     assert ("d-0" in found) == ("apples" in question)
 
 
-def test_a_question_of_stop_words_alone_keeps_them() -> None:
-    assert keyword_query("what is the of") == '"what" OR "is" OR "the" OR "of"'
-    assert keyword_query("what is the price of it") == '"price"'
-    assert keyword_query("…") == ""
+def test_a_question_of_stop_words_alone_finds_nothing_by_words(index: Index) -> None:
+    index.project(rows("d", ["what is the of", "the price"]))
+    assert words(index, "what is the of") == []
+    assert words(index, "what is the price of it") == ["d-1"]
 
 
 def test_more_chunks_than_one_batch_takes(index: Index) -> None:
     index.project(rows("d", [f"number{n}" for n in range(2_100)]))
     assert index.counts() == (2_100, 2_100)
-    assert words(index, "number2099") == ["d-2099"]
+    assert words(index, "number2099")[0] == "d-2099"
     assert len(dense(index, "number1", 500)) == 500
 
 
@@ -214,9 +219,17 @@ def big_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _largest(folder: Path, pattern: str) -> Path:
+    return max(folder.glob(pattern), key=lambda path: path.stat().st_size)
+
+
+def _forget_segments(meta: Path) -> None:
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), "segments": []}))
+
+
 def _cut(pattern: str, keep: float) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
-        (path,) = folder.glob(pattern)
+        path = _largest(folder, pattern)
         with path.open("r+b") as file:
             file.truncate(int(path.stat().st_size * keep))
 
@@ -225,7 +238,7 @@ def _cut(pattern: str, keep: float) -> Callable[[Path], None]:
 
 def _overwrite(pattern: str, content: bytes, at: int = 0) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
-        (path,) = folder.glob(pattern)
+        path = _largest(folder, pattern)
         with path.open("r+b") as file:
             file.seek(at)
             file.write(content)
@@ -246,10 +259,19 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "the labels are gone": lambda folder: next(folder.glob("chroma-1/*/index_metadata.pickle")).unlink(),
     "Chroma's database is cut off": _cut("chroma-1/chroma.sqlite3", 0.4),
     "Chroma's database is no database": _overwrite("chroma-1/chroma.sqlite3", b"\xff" * 4096),
-    "the keyword index is cut off": _cut("keyword.sqlite3", 0.5),
-    "the keyword index is no database": _overwrite("keyword.sqlite3", b"\xff" * 4096),
-    "the keyword index is damaged within": _overwrite("keyword.sqlite3", b"\xa5" * 40_960, at=81_920),
-    "the keyword index is gone": lambda folder: (folder / "keyword.sqlite3").unlink(),
+    "the folder of words is gone": lambda folder: shutil.rmtree(folder / "keyword-1"),
+    "the folder of words is empty": lambda folder: [path.unlink() for path in (folder / "keyword-1").iterdir()],
+    "a segment's words are cut off": _cut("keyword-1/*.term", 0.5),
+    "a segment's postings are empty": _cut("keyword-1/*.idx", 0),
+    "a segment's postings are damaged within": _overwrite("keyword-1/*.idx", b"\xa5" * 64, at=1_024),
+    "a segment's chunk ids are gone": lambda folder: _largest(folder, "keyword-1/*.store").unlink(),
+    "the list of segments is cut off": _cut("keyword-1/meta.json", 0.5),
+    "the list of segments is no JSON": _overwrite("keyword-1/meta.json", b"\xff" * 64),
+    "the list of segments lists none": lambda folder: _forget_segments(folder / "keyword-1" / "meta.json"),
+    "the word counts are cut off": _cut("spread.sqlite3", 0.5),
+    "the word counts are no database": _overwrite("spread.sqlite3", b"\xff" * 4096),
+    "the word counts are damaged within": _overwrite("spread.sqlite3", b"\xa5" * 40_960, at=40_960),
+    "the word counts are gone": lambda folder: (folder / "spread.sqlite3").unlink(),
 }
 
 
@@ -264,6 +286,8 @@ def test_a_damaged_index_is_built_again_without_embedding(
         assert runtime.index.counts() == (1_301, 1_301)
         (zebra,) = words(runtime.index, "zebra")
         assert dense(runtime.index, "zebra md A single zebra .", 1) == [zebra]
+        document_id = runtime.catalog.visible_chunks([zebra])[zebra].chunk.span.document_id
+        assert runtime.index.score_documents("zebra", [document_id]) == {document_id: 1.0}
         assert runtime.catalog.visible_chunks([zebra])[zebra].chunk.text == "A single zebra."
         assert len(dense(runtime.index, "item7 w7x1 w7x2", 50)) == 50
 
@@ -294,14 +318,88 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
         Index(tmp_path / "index", 8)
 
 
-def test_the_keyword_index_that_breaks_while_open_is_a_dependency_error(runtime: Runtime, tmp_path: Path) -> None:
-    ingest(runtime, "the words that stay")
-    connection = sqlite3.connect(runtime.settings.data_dir / INDEX_FOLDER / "keyword.sqlite3")
+def test_word_counts_that_break_while_open_are_a_dependency_error(runtime: Runtime) -> None:
+    document_id = ingest(runtime, "the words that stay")
+    connection = sqlite3.connect(runtime.settings.data_dir / INDEX_FOLDER / "spread.sqlite3")
     with connection:
-        connection.execute("DROP TABLE rows")
+        connection.execute("DROP TABLE terms")
     connection.close()
     with pytest.raises(DependencyError, match="footnote rebuild"):
-        words(runtime.index, "stay")
+        runtime.index.score_documents("stay", [document_id])
+
+
+def test_an_older_format_is_made_again(runtime: Runtime) -> None:
+    ingest(runtime, "the words that stay")
+    runtime.index.close()
+    folder = runtime.settings.data_dir / INDEX_FOLDER
+    (folder / "keyword.sqlite3").write_bytes(b"SQLite format 3")
+    (folder / "current.json").write_text('{"format": 2, "dimension": 256, "chroma": "chroma-1"}')
+    index = Index(folder, runtime.embedder.dimension)
+    assert index.counts() == (0, 0)
+    assert index.reconcile(runtime.catalog) == 1
+    assert len(words(index, "stay")) == 1
+    index.close()
+    assert sorted(path.name for path in folder.iterdir()) == ["chroma-2", "current.json", "keyword-2", "spread.sqlite3"]
+
+
+# Killed while writing -------------------------------------------------------------------------------------------------
+
+PROJECTING = """
+import sys
+from pathlib import Path
+import numpy as np
+from rag.catalog import Catalog
+from rag.index import Index
+
+catalog, index = Catalog(Path(sys.argv[1])), Index(Path(sys.argv[1]) / "index", int(sys.argv[2]))
+documents = sorted(catalog.visible_chunk_counts())
+while True:
+    for document_id in documents:
+        print("projecting", flush=True)
+        index.project(catalog.chunks_of(document_id))
+    for document_id in documents:
+        index.remove(document_id)
+"""
+
+
+def test_a_process_killed_while_projecting_leaves_what_reconcile_mends(runtime: Runtime) -> None:
+    ids = [ingest(runtime, f"the words of {name}\n\n" + many_paragraphs(5), f"{name}.md") for name in "abcdef"]
+    wanted = runtime.index.counts()
+    runtime.index.close()
+    folder = runtime.settings.data_dir
+    for lines, wait_s in ((1, 0.05), (4, 0.0), (14, 0.12)):  # in different parts of a write, wherever that is here
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROJECTING, str(folder), str(runtime.embedder.dimension)], stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        for _ in range(lines):
+            assert process.stdout.readline() == b"projecting\n"
+        time.sleep(wait_s)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        index = Index(folder / INDEX_FOLDER, runtime.embedder.dimension)
+        index.reconcile(runtime.catalog)
+        assert index.counts() == wanted
+        assert set(index.score_documents("paragraph words", ids).values()) == {1.0}
+        assert index.reconcile(runtime.catalog) == 0
+        index.project(rows("new", ["a zebra"]))  # no lock was left behind
+        assert words(index, "zebra") == ["new-0"]
+        index.remove("new")
+        index.close()
+
+
+@pytest.mark.parametrize("part", ["collection", "words", "spread"])
+def test_a_part_that_missed_a_write_is_noticed(runtime: Runtime, part: str) -> None:
+    """As a kill between two of the three writes leaves them: the last project or remove is not in one of them."""
+    first, second = (ingest(runtime, f"the {name} words", f"{name}.md") for name in ("first", "second"))
+    index = runtime.index
+    only = {"collection": index._collection.delete, "words": index._words.remove, "spread": index._spread.remove}[part]
+    only(where={"document_id": first}) if part == "collection" else only(first)  # type: ignore[call-arg, arg-type]
+    assert index.reconcile(runtime.catalog) == 1
+    assert index.counts() == (2, 2)
+    assert index.score_documents("words", [first, second]) == {first: 1.0, second: 1.0}
+    assert index.reconcile(runtime.catalog) == 0
 
 
 def test_the_catalog_needs_no_index_to_be_read(runtime: Runtime) -> None:
@@ -323,3 +421,19 @@ def test_documents_are_told_apart_by_how_many_of_their_chunks_hold_a_word(index:
     assert index.score_documents("the of and", ["a"]) == {"a": 0.0}
     index.remove("a")
     assert index.score_documents("Apple", ["a", "b"]) == {"a": 0.0, "b": 1.0}
+
+
+def test_counts_of_words_are_kept_up_through_every_write(index: Index, tmp_path: Path) -> None:
+    texts = {"a": ["red apples", "red pears"], "b": ["red cherries", "green pears"], "c": ["blue plums"]}
+    for document_id in ("a", "b", "c", "b"):
+        index.project(rows(document_id, texts[document_id]))
+    index.project(rows("a", texts["a"]) + rows("c", texts["c"]))
+    index.remove("c")
+    index.remove("c")
+    with closing(sqlite3.connect(tmp_path / "index" / "spread.sqlite3")) as connection:
+        counted = "SELECT t.term, count(*) FROM spread s JOIN terms t ON t.key = s.term GROUP BY t.key ORDER BY 1"
+        kept = connection.execute("SELECT term, documents FROM terms ORDER BY 1").fetchall()
+        assert kept == connection.execute(counted).fetchall()
+        assert dict(kept)["red"] == 2
+        assert "blue" not in dict(kept)
+        assert connection.execute("SELECT * FROM totals").fetchall() == [(2, 4)]

@@ -1,0 +1,254 @@
+"""BM25 over the words of the chunks, in one folder of tantivy segments. The only home of tantivy.
+
+A chunk goes in as the stems of its content words, those that verification compares too. Every write is one commit: it
+is there as a whole or not at all, also after a kill or a power cut, and searches see it once the call returned. A
+commit of tantivy 0.27 costs 14 file syncs however little it holds (two for each of a segment's six files), so a folder
+of small documents is better written in few calls.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.errors import DependencyError
+from rag.text import content_words
+
+if TYPE_CHECKING:
+    from tantivy import Index as TantivyIndex
+    from tantivy import IndexWriter, Query, Schema
+
+log = logging.getLogger(__name__)
+
+MAX_QUERY_TERMS = 64  # words of a question that are searched for
+_WRITER_BYTES = 32_000_000  # words held in memory before they become a segment; tantivy wants 15 MB at least
+_FOOTER_TAIL_BYTES = 8  # length of the footer's JSON and a magic number, both u32
+
+# Scripts written without spaces: a whole sentence would count as one word.
+_UNSPACED = re.compile(r"([぀-ヿ㐀-䶿一-鿿豈-﫿가-힣฀-๿])")
+_ACCENTED = re.compile(r"([A-Za-z])[\u0300-\u036f]+")
+# Letters and digits in one word: its parts (q 3, p 53, 7 f 3 a 9) would be lost among other letters and numbers.
+_IDENTIFIER = re.compile(r"(?<![^\W_])(?:[^\W\d_]+\d|\d+[^\W\d_])[^\W_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordRow:
+    """What the keyword index holds of a chunk: its `terms` from `keyword_terms`, repeats kept, as they count."""
+
+    chunk_id: str
+    document_id: str
+    collection: str
+    terms: Sequence[str]
+
+
+def keyword_text(text: str) -> str:
+    """The text as the indexes read it: Latin letters without accents, characters of scripts without spaces apart."""
+    if text.isascii():
+        return text
+    plain = _ACCENTED.sub(r"\1", unicodedata.normalize("NFD", text))
+    return _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFC", plain))
+
+
+def keyword_terms(text: str) -> list[str]:
+    """The stems of the words that carry meaning, repeats kept, then words of letters and digits such as `Q3`, `p53` as a whole."""
+    plain = keyword_text(text)
+    return content_words(plain) + [found.lower() for found in _IDENTIFIER.findall(plain)]
+
+
+class KeywordIndex:
+    """One open folder. One thread writes at a time, which the caller sees to; any thread searches meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the index in `folder`, an empty one where the folder is empty or missing.
+
+        Raises DependencyError where files are damaged or missing, or the folder cannot be used.
+        """
+        self._folder = folder
+        self._writer_or_none: IndexWriter | None = None
+        with self._translated("opened"):
+            from tantivy import Index as TantivyIndex
+
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                _check_segments(folder)
+            self._index: TantivyIndex = TantivyIndex(_schema(), path=str(folder))
+            self._index.config_reader("manual")  # the default reads meta.json twice a second
+            self._index.reload()
+            self._schema: Schema = self._index.schema
+
+    @contextmanager
+    def _translated(self, done: str) -> Iterator[None]:
+        """Whatever tantivy raises, as DependencyError; it has ValueError for all that goes wrong."""
+        try:
+            yield
+        except BaseException as error:
+            # a panic in Rust is no Exception, and its type is found only where one happened
+            if not isinstance(error, (ValueError, OSError)) and type(error).__name__ != "PanicException":
+                raise
+            raise DependencyError(
+                f"The keyword index in {self._folder} cannot be {done}: {error}. Free some space or mend the folder's "
+                "permissions and try again, or run `footnote rebuild`; the documents are safe in the catalog."
+            ) from error
+
+    # Writing ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def _writer(self) -> IndexWriter:
+        """The writer, opened at the first write; its lock goes with the process that holds it.
+
+        Take it from here each time: one that a failed call's traceback still names would keep the lock.
+        """
+        if self._writer_or_none is None:
+            self._writer_or_none = self._index.writer(_WRITER_BYTES, 1)
+        return self._writer_or_none
+
+    @contextmanager
+    def _one_commit(self) -> Iterator[None]:
+        with self._translated("written"):
+            try:
+                yield
+                self._writer.commit()
+            except BaseException:
+                self._writer_or_none = None  # what was not committed goes with it; its threads may be dead
+                raise
+            self._index.reload()
+
+    def put(self, rows: Iterable[KeywordRow]) -> None:
+        """Write chunks, replacing those of the same ids. Raises DependencyError, having written none of them."""
+        from tantivy import Document
+
+        with self._one_commit():
+            for row in rows:
+                self._writer.delete_documents_by_term("chunk_id", row.chunk_id)
+                self._writer.add_document(
+                    Document.from_dict(
+                        {
+                            "chunk_id": row.chunk_id,
+                            "document_id": row.document_id,
+                            "collection": row.collection,
+                            "terms": " ".join(row.terms),
+                        },
+                        self._schema,
+                    )
+                )
+
+    def remove(self, document_id: str) -> None:
+        """Forget every chunk of a document. Raises DependencyError, having forgotten none of them."""
+        with self._one_commit():
+            self._writer.delete_documents_by_term("document_id", document_id)
+
+    def close(self) -> None:
+        """Let go of every file, once segments that are being merged are done."""
+        with self._translated("closed"):
+            if self._writer_or_none is not None:
+                writer, self._writer_or_none = self._writer_or_none, None
+                writer.wait_merging_threads()
+
+    # Reading ---------------------------------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        """How many chunks there are. Costs one addition a segment."""
+        return self._index.searcher().num_docs
+
+    def documents(self) -> dict[str, int]:
+        """How many chunks each document has, by document id. Costs a pass over the chunks, under 1 s for 100,000."""
+        from tantivy import Query
+
+        with self._translated("read"):
+            # counted among the living: without a query, chunks replaced since the last merge would count as well
+            return dict(self._index.searcher().terms_with_prefix("document_id", "", Query.all_query()))
+
+    def search(
+        self, terms: Sequence[str], k: int, collection: str | None, document_ids: Sequence[str] | None
+    ) -> list[tuple[str, float]]:
+        """The `k` best chunks by BM25 over the terms: (chunk id, score), best first, higher is better.
+
+        A collection or documents narrow the search and leave the scores as they are.
+        """
+        from tantivy import Occur, Query
+
+        with self._translated("searched"):
+            searcher = self._index.searcher()
+            asked = list(dict.fromkeys(terms))
+            if len(asked) > MAX_QUERY_TERMS:
+                frequency = {term: searcher.doc_freq("terms", term) for term in asked}
+                asked = sorted((term for term in asked if frequency[term]), key=frequency.__getitem__)
+                del asked[MAX_QUERY_TERMS:]
+            if not asked or k < 1:
+                return []
+            any_term = [(Occur.Should, Query.term_query(self._schema, "terms", term, "freq")) for term in asked]
+            parts = [(Occur.Must, Query.boolean_query(any_term))]
+            if collection is not None:
+                parts.append((Occur.Must, self._one_of("collection", [collection])))
+            if document_ids is not None:
+                parts.append((Occur.Must, self._one_of("document_id", document_ids)))
+            query = Query.boolean_query(parts) if len(parts) > 1 else parts[0][1]
+            hits = searcher.search(query, k, count=False).hits
+            return [(str(searcher.doc(address).get_first("chunk_id")), float(score)) for score, address in hits]
+
+    def _one_of(self, field: str, values: Sequence[str]) -> Query:
+        """Matches where the field has one of the values, and adds nothing to the score."""
+        from tantivy import Occur, Query
+
+        # a term set query walks the whole dictionary of terms: ten times as long for 200 documents of 5,000
+        union = [
+            (Occur.Should, Query.term_query(self._schema, field, value, "basic")) for value in dict.fromkeys(values)
+        ]
+        return Query.const_score_query(Query.boolean_query(union), 0.0)
+
+
+def _schema() -> Schema:
+    from tantivy import SchemaBuilder
+
+    builder = SchemaBuilder()
+    builder.add_text_field("chunk_id", stored=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("document_id", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("collection", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("terms", tokenizer_name="whitespace", index_option="freq")
+    return builder.build()
+
+
+def _check_segments(folder: Path) -> None:
+    """Raise ValueError where a file of a segment in use has not the checksum that it was written with.
+
+    tantivy itself looks only whether each file ends as it should. A file ends with JSON that has the CRC-32 of what is
+    before it, the length of that JSON and a magic number. A footer of another make is left to tantivy to refuse.
+    """
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    for segment in meta["segments"]:
+        name = str(segment["segment_id"]).replace("-", "")
+        deletes = segment.get("deletes")
+        living = f"{name}.{deletes['opstamp']}.del" if deletes else ""
+        for path in folder.glob(f"{name}.*"):
+            if (path.suffix != ".del" or path.name == living) and not _is_whole(path):
+                raise ValueError(f"{path.name} is damaged")
+
+
+def _is_whole(path: Path) -> bool:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _FOOTER_TAIL_BYTES))
+        footer_bytes = int.from_bytes(file.read(4), "little")
+        body_bytes = size - _FOOTER_TAIL_BYTES - footer_bytes
+        if body_bytes < 0:
+            return False
+        file.seek(body_bytes)
+        try:
+            expected = int(json.loads(file.read(footer_bytes))["crc"])
+        except (ValueError, KeyError, TypeError):
+            return True
+        file.seek(0)
+        found = 0
+        while body_bytes:
+            piece = file.read(min(body_bytes, 1 << 20))
+            found = zlib.crc32(piece, found)
+            body_bytes -= len(piece)
+    return found == expected

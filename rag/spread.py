@@ -1,0 +1,173 @@
+"""In how many chunks of each document a word stands, to tell which documents speak of it. One SQLite file.
+
+    documents (key, document_id, chunks)      terms (key, term, documents that hold it)
+    spread (document, term, chunks)           totals (documents, chunks)
+
+Counts are kept up with every write, so that a question costs look-ups of its own words in the documents asked about and
+never a pass over all that hold a common word.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+SPREAD_SATURATION = 20.0  # chunks, of a document of average length, at which a word has half of its full weight
+
+
+class Spread:
+    """The open file. One thread writes at a time, which the caller sees to; any thread reads meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; `create` its tables, or see whether it `is_sound`, next. Errors are SQLite's own."""
+        self._path = path
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
+
+    def create(self) -> None:
+        """Make the empty tables."""
+        with self._connection() as connection:
+            connection.executescript(
+                """
+                CREATE TABLE documents (
+                    key INTEGER PRIMARY KEY, document_id TEXT NOT NULL UNIQUE, chunks INTEGER NOT NULL
+                );
+                CREATE TABLE terms (key INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE, documents INTEGER NOT NULL);
+                CREATE TABLE spread (
+                    document INTEGER NOT NULL, term INTEGER NOT NULL, chunks INTEGER NOT NULL,
+                    PRIMARY KEY (document, term)
+                ) WITHOUT ROWID;
+                CREATE TABLE totals (documents INTEGER NOT NULL, chunks INTEGER NOT NULL);
+                INSERT INTO totals VALUES (0, 0);
+                """
+            )
+
+    def is_sound(self) -> bool:
+        """Whether the file is there, whole and of this make; says in the log what is wrong."""
+        if not self._path.exists():
+            return False
+        try:
+            with self._connection() as connection:
+                (problem,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+                connection.execute("SELECT * FROM totals, documents, terms, spread LIMIT 1").fetchone()
+        except sqlite3.DatabaseError as error:
+            problem = str(error)
+        if problem != "ok":
+            log.warning("The word counts in %s do not open: %s", self._path, problem)
+        return bool(problem == "ok")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, inside one transaction."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self._path, timeout=60, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            self._local.connection = connection
+            with self._lock:
+                self._connections.append(connection)
+        with connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let go of the file, in every thread."""
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+            self._local = threading.local()
+
+    def put(self, chunks: Iterable[tuple[str, Iterable[str]]]) -> None:
+        """Note documents anew from all of their chunks: (document id, the chunk's terms)."""
+        sizes: Counter[str] = Counter()
+        spread: dict[str, Counter[str]] = {}
+        for document_id, terms in chunks:
+            sizes[document_id] += 1
+            spread.setdefault(document_id, Counter()).update(set(terms))
+        with self._connection() as connection:
+            for document_id, size in sizes.items():
+                _forget(connection, document_id)
+                _note(connection, document_id, size, spread[document_id])
+
+    def remove(self, document_id: str) -> None:
+        """Forget a document; nothing happens where it is unknown."""
+        with self._connection() as connection:
+            _forget(connection, document_id)
+
+    def documents(self) -> dict[str, int]:
+        """How many chunks each document has, by document id."""
+        with self._connection() as connection:
+            return dict(connection.execute("SELECT document_id, chunks FROM documents"))
+
+    def score_documents(self, terms: Sequence[str], document_ids: Sequence[str]) -> dict[str, float]:
+        """How much each of these documents speaks of the terms as a whole, from 0 to 1 for the most.
+
+        BM25 with the number of chunks that hold a word as its frequency (k1 = SPREAD_SATURATION, b = 1): in twenty
+        reports that look alike, one company's name stands in few chunks of its own reports, but in fewer of others'.
+        """
+        scores = dict.fromkeys(document_ids, 0.0)
+        with self._connection() as connection:
+            total, chunks_in_all = connection.execute("SELECT documents, chunks FROM totals").fetchone()
+            holding: dict[int, int] = dict(
+                connection.execute(
+                    "SELECT key, documents FROM terms WHERE term IN (SELECT value FROM json_each(?))",
+                    (json.dumps(list(terms)),),
+                )
+            )
+            documents: dict[int, tuple[str, int]] = {
+                key: (document_id, chunks)
+                for key, document_id, chunks in connection.execute(
+                    "SELECT key, document_id, chunks FROM documents "
+                    "WHERE document_id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(list(document_ids)),),
+                )
+            }
+            found = connection.execute(
+                "SELECT term, document, chunks FROM spread WHERE document IN (SELECT value FROM json_each(?)) "
+                "AND term IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(documents)), json.dumps(list(holding))),
+            ).fetchall()
+        for term, document, chunks in found:
+            document_id, size = documents[document]
+            rarity = math.log(1 + (total - holding[term] + 0.5) / (holding[term] + 0.5))
+            frequency = chunks * (chunks_in_all / total) / size
+            scores[document_id] += rarity * frequency * (SPREAD_SATURATION + 1) / (frequency + SPREAD_SATURATION)
+        most = max(scores.values(), default=0.0)
+        return {document_id: score / most for document_id, score in scores.items()} if most else scores
+
+
+def _note(connection: sqlite3.Connection, document_id: str, size: int, spread: Counter[str]) -> None:
+    key = connection.execute("INSERT INTO documents (document_id, chunks) VALUES (?, ?)", (document_id, size)).lastrowid
+    connection.executemany(
+        "INSERT INTO terms (term, documents) VALUES (?, 1) ON CONFLICT (term) DO UPDATE SET documents = documents + 1",
+        ((term,) for term in spread),
+    )
+    connection.executemany(
+        "INSERT INTO spread (document, term, chunks) SELECT ?, key, ? FROM terms WHERE term = ?",
+        ((key, chunks, term) for term, chunks in spread.items()),
+    )
+    connection.execute("UPDATE totals SET documents = documents + 1, chunks = chunks + ?", (size,))
+
+
+def _forget(connection: sqlite3.Connection, document_id: str) -> None:
+    known = connection.execute("SELECT key, chunks FROM documents WHERE document_id = ?", (document_id,)).fetchone()
+    if known is None:
+        return
+    key, size = known
+    terms = connection.execute("SELECT term FROM spread WHERE document = ?", (key,)).fetchall()
+    connection.executemany("UPDATE terms SET documents = documents - 1 WHERE key = ?", terms)
+    connection.executemany("DELETE FROM terms WHERE key = ? AND documents = 0", terms)
+    connection.execute("DELETE FROM spread WHERE document = ?", (key,))
+    connection.execute("DELETE FROM documents WHERE key = ?", (key,))
+    connection.execute("UPDATE totals SET documents = documents - 1, chunks = chunks - ?", (size,))
