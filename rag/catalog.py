@@ -203,6 +203,19 @@ class StoredChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """What ranking needs of a chunk: its row, its document and page, its unit vector (float32, shape (dim,)).
+
+    The rows of a document's chunks follow each other in the order of its text, without gaps.
+    """
+
+    seq: int
+    document_id: str
+    page: int | None
+    vector: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Counts over the whole catalog."""
 
@@ -933,6 +946,21 @@ class Catalog:
                     .where(chunks_table.c.id.in_(batch), documents_table.c.visible)
                 )
                 found.update((row.id, self._stored(row)) for row in rows)
+        return found
+
+    def candidates(self, ids: Sequence[str]) -> dict[str, Candidate]:
+        """Of these chunk ids, the ones whose document is visible now, without their words."""
+        found: dict[str, Candidate] = {}
+        columns = chunks_table.c
+        with self._read() as connection:
+            for batch in _batches(ids):
+                rows = connection.execute(
+                    sa.select(columns.id, columns.seq, columns.document_id, columns.page, columns.vector)
+                    .join(documents_table, documents_table.c.id == columns.document_id)
+                    .where(columns.id.in_(batch), documents_table.c.visible)
+                )
+                for chunk_id, seq, document_id, page, vector in rows:
+                    found[chunk_id] = Candidate(seq, document_id, page, _unit(vector))
         return found
 
     def visible_documents(self, ids: Sequence[str]) -> set[str]:

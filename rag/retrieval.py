@@ -1,21 +1,25 @@
-"""From a question to ranked Hits: a search by meaning, a search by words, their fusion, and the document as a whole.
+"""From a question to ranked Hits: a search by meaning, a search by words, and what surrounds the words they find.
 
-question ─ embed ─> vector ─ search_dense ───┐
-question ─ search_keyword ───────────────────┴─ fuse ─ weigh_documents ─> ranked ids ─ as the catalog shows ─> Hits
+    question ─ embed ─> vector ─ search_dense ──┐
+    question ─ search_keyword ──────────────────┴─ fuse ─ weigh_documents ─ lift_neighbours ─ pick ─ catalog ─> Hits
+
+Each arrow after the two searches is a pure function over scores by chunk id. What each brings, and what was tried and
+left out, stands with its figures in docs/retrieval.md.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
 
-import numpy as np
-
-from rag.catalog import Catalog, StoredChunk
+from rag.catalog import Candidate, Catalog, StoredChunk
 from rag.embedding import embed_query
 from rag.errors import NotFound
 from rag.index import Index
 from rag.names import collection_name
+from rag.settings import Retrieval
 from rag.types import Embedder, Hit
 
 
@@ -53,64 +57,43 @@ def search(
     embedder: Embedder,
     scope: Scope,
     top_k: int,
-    candidates: int,
-    dense_weight: float,
-    document_weight: float,
+    weights: Retrieval,
 ) -> list[Hit]:
-    """The `top_k` best visible chunks for a question, ranks from 1; `score` is the fused score, from 0 to 1.
+    """The `top_k` best visible chunks for a question, ranks from 1; `score` falls with the rank, from 1 to 0 at most.
 
-    `candidates` is how many hits each of the two searches puts forward, `dense_weight` the cosine's share
-    beside BM25's, `document_weight` that of the document as a whole beside both.
+    `weights` says how many hits each of the two searches puts forward and how the scores are mixed.
     Raises NotFound for an unknown collection or document.
     """
     scope = check_scope(catalog, scope)
     if scope.document_ids == ():
         return []
     vector = embed_query(embedder, question)
-    wanted = max(candidates, top_k)
-    total = index.counts()[0]
+    wanted = max(weights.candidates, top_k)
     while True:
-        dense = (
-            dict(index.search_dense(vector, min(wanted, total), scope.collection, scope.document_ids)) if total else {}
-        )
+        dense = dict(index.search_dense(vector, wanted, scope.collection, scope.document_ids))
         keyword = dict(index.search_keyword(question, wanted, scope.collection, scope.document_ids))
-        visible = catalog.visible_chunks(list(dense | keyword))
+        visible = catalog.candidates(list(dense | keyword))
         # Chunks that are being replaced or removed take places; look further only where they left too few.
-        if len(visible) >= min(top_k, len(dense | keyword)) or wanted >= total:
+        if len(visible) >= min(top_k, len(dense | keyword)) or max(len(dense), len(keyword)) < wanted:
             break
         wanted *= 4
-    cosines = complete_cosines(vector, {i: s for i, s in dense.items() if i in visible}, visible, catalog)
-    scores = fuse(cosines, {i: s for i, s in keyword.items() if i in visible}, dense_weight)
-    documents = distinct_documents(visible)
-    scores = weigh_documents(scores, visible, index.score_documents(question, documents), document_weight)
-    return rank_hits(scores, visible, top_k)
-
-
-def distinct_documents(chunks: Mapping[str, StoredChunk]) -> list[str]:
-    """The ids of the chunks' documents, each once."""
-    return list(dict.fromkeys(stored.chunk.span.document_id for stored in chunks.values()))
-
-
-def weigh_documents(
-    scores: Mapping[str, float],
-    chunks: Mapping[str, StoredChunk],
-    documents: Mapping[str, float],
-    document_weight: float,
-) -> dict[str, float]:
-    """Each chunk's score mixed with its document's, both from 0 to 1; `document_weight` is the document's share."""
-    return {
-        chunk_id: (1 - document_weight) * score + document_weight * documents[chunks[chunk_id].chunk.span.document_id]
-        for chunk_id, score in scores.items()
-    }
-
-
-def complete_cosines(
-    vector: np.ndarray, dense: Mapping[str, float], visible: Mapping[str, StoredChunk], catalog: Catalog
-) -> dict[str, float]:
-    """The cosine of every visible candidate: those that only the words found are computed from the stored vectors."""
-    missing = [chunk_id for chunk_id in visible if chunk_id not in dense]
-    stored = catalog.vectors(missing)
-    return {**dense, **{chunk_id: float(stored[chunk_id] @ vector) for chunk_id in missing if chunk_id in stored}}
+    cosines = {chunk_id: dense.get(chunk_id, float(found.vector @ vector)) for chunk_id, found in visible.items()}
+    scores = fuse(cosines, {i: s for i, s in keyword.items() if i in visible}, weights.dense_weight)
+    documents = index.score_documents(question, list({found.document_id: None for found in visible.values()}))
+    scores = weigh_documents(scores, visible, documents, weights.document_weight)
+    scores = lift_neighbours(scores, visible, weights.neighbour_weight)
+    picked = pick(
+        scores,
+        visible,
+        documents,
+        top_k,
+        page_step=weights.page_step,
+        document_step=weights.document_step,
+    )
+    best = 1 + weights.neighbour_weight + weights.document_step
+    chunks = catalog.visible_chunks([chunk_id for chunk_id, _ in picked])
+    shown = [(chunks[chunk_id], score) for chunk_id, score in picked if chunk_id in chunks]
+    return [to_hit(stored, rank, max(score, 0.0) / best) for rank, (stored, score) in enumerate(shown, 1)]
 
 
 def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: float) -> dict[str, float]:
@@ -135,10 +118,74 @@ def scale_to_unit(scores: Mapping[str, float]) -> dict[str, float]:
     return {key: (score - low) / (high - low) if high > low else 1.0 for key, score in scores.items()}
 
 
-def rank_hits(scores: Mapping[str, float], chunks: Mapping[str, StoredChunk], top_k: int) -> list[Hit]:
-    """The best `top_k` of the scored chunks as Hits; equal scores stand in the order of the documents' text."""
-    best = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunks[chunk_id].seq))[:top_k]
-    return [to_hit(chunks[chunk_id], rank, scores[chunk_id]) for rank, chunk_id in enumerate(best, 1)]
+def weigh_documents(
+    scores: Mapping[str, float],
+    chunks: Mapping[str, Candidate],
+    documents: Mapping[str, float],
+    document_weight: float,
+) -> dict[str, float]:
+    """Each chunk's score mixed with its document's, both from 0 to 1; `document_weight` is the document's share."""
+    return {
+        chunk_id: (1 - document_weight) * score + document_weight * documents[chunks[chunk_id].document_id]
+        for chunk_id, score in scores.items()
+    }
+
+
+def lift_neighbours(
+    scores: Mapping[str, float], chunks: Mapping[str, Candidate], neighbour_weight: float
+) -> dict[str, float]:
+    """Each chunk's score plus `neighbour_weight` times that of the better of the two chunks beside it in the text.
+
+    What a passage is about often stands in the one before it, and two good passages side by side support each other.
+    A neighbour that is no candidate counts 0.
+    """
+    places = {(chunks[chunk_id].document_id, chunks[chunk_id].seq): score for chunk_id, score in scores.items()}
+    lifted = {}
+    for chunk_id, score in scores.items():
+        document_id, seq = chunks[chunk_id].document_id, chunks[chunk_id].seq
+        beside = max(places.get((document_id, seq - 1), 0.0), places.get((document_id, seq + 1), 0.0))
+        lifted[chunk_id] = score + neighbour_weight * beside
+    return lifted
+
+
+def pick(
+    scores: Mapping[str, float],
+    chunks: Mapping[str, Candidate],
+    documents: Mapping[str, float],
+    top_k: int,
+    *,
+    page_step: float,
+    document_step: float,
+) -> list[tuple[str, float]]:
+    """The `top_k` chunks taken one after the other, each with the score at which it was taken: never rising.
+
+    A chunk loses `page_step` for each one taken from its page before, so that a page does not fill the list with its
+    own paragraphs; the first chunk of a document gains `document_step` times the document's own score (`documents`,
+    from 0 to 1), so that a question about several reports sees several. Greedy, as in maximal marginal relevance
+    (Carbonell and Goldstein 1998), with the place in the document for the likeness. Equals stand in the order of the
+    text.
+    """
+    heap = [(-(scores[chunk_id] + document_step * documents[found.document_id]), found.seq, chunk_id)
+            for chunk_id, found in chunks.items() if chunk_id in scores]  # fmt: skip
+    heapify(heap)
+    pages: Counter[tuple[str, int]] = Counter()
+    opened: set[str] = set()
+    picked: list[tuple[str, float]] = []
+    while heap and len(picked) < top_k:
+        negative, seq, chunk_id = heap[0]
+        found = chunks[chunk_id]
+        page = None if found.page is None else (found.document_id, found.page)
+        now = scores[chunk_id] - page_step * (pages[page] if page else 0)
+        now += 0.0 if found.document_id in opened else document_step * documents[found.document_id]
+        if now < -negative:  # worth less than when it was put there; what lies below may be better
+            heapreplace(heap, (-now, seq, chunk_id))
+            continue
+        heappop(heap)
+        picked.append((chunk_id, now))
+        opened.add(found.document_id)
+        if page:
+            pages[page] += 1
+    return picked
 
 
 def to_hit(stored: StoredChunk, rank: int, score: float) -> Hit:

@@ -107,9 +107,7 @@ class Service:
             embedder=self._embedder,
             scope=scope,
             top_k=self._bounded(top_k, settings.top_k),
-            candidates=settings.candidates,
-            dense_weight=settings.dense_weight,
-            document_weight=settings.document_weight,
+            weights=settings,
         )
 
     async def ask(self, question: Question) -> Answer:
@@ -225,9 +223,7 @@ class Service:
                 embedder=self._embedder,
                 scope=scope,
                 top_k=_VERIFY_HITS,
-                candidates=self._settings.retrieval.candidates,
-                dense_weight=self._settings.retrieval.dense_weight,
-                document_weight=self._settings.retrieval.document_weight,
+                weights=self._settings.retrieval,
             )
             return [Passage(number, hit, hit.chunk.text) for number, hit in enumerate(hits, 1)]
 

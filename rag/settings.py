@@ -73,6 +73,15 @@ class Retrieval(Section):
     document_weight: float = Field(
         0.25, ge=0, le=1, description="share of how much the document as a whole speaks of the question's words"
     )
+    neighbour_weight: float = Field(
+        0.15, ge=0, le=1, description="how much of the score of the better of two adjacent chunks is added to a chunk's"
+    )
+    page_step: float = Field(
+        0.1, ge=0, le=1, description="score that a chunk loses for each hit from its page that stands before it"
+    )
+    document_step: float = Field(
+        0.1, ge=0, le=1, description="score that the first hit of a document gains, times the document's own score"
+    )
 
 
 class Generation(Section):

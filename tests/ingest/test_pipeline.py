@@ -25,7 +25,7 @@ from rag.catalog import Catalog, StoredChunk
 from rag.errors import DependencyError, IndexMismatch
 from rag.index import Index
 from rag.retrieval import Scope, search
-from rag.settings import Chunking, Settings
+from rag.settings import Chunking, Retrieval, Settings
 from rag.types import Document, Embedder
 
 TEXT = "# Leave\n\nTen unused days carry over to the next year.\n"
@@ -53,9 +53,7 @@ def found(runtime: Runtime, question: str, top_k: int = 10) -> list[str]:
         embedder=runtime.embedder,
         scope=Scope(),
         top_k=top_k,
-        candidates=10,
-        dense_weight=0.4,
-        document_weight=0.25,
+        weights=Retrieval(candidates=10),
     )
     return [hit.chunk.text for hit in hits]
 

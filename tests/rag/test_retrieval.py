@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from builders import commit, hand_in, ingest, many_paragraphs
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.pipeline import publish_prepared
 from ingest.runtime import Runtime
+from rag.catalog import Candidate
 from rag.errors import NotFound
-from rag.retrieval import Scope, fuse, scale_to_unit, search, weigh_documents
+from rag.retrieval import Scope, fuse, lift_neighbours, pick, scale_to_unit, search, weigh_documents
+from rag.settings import Retrieval
 from rag.types import Hit
 
 
@@ -24,9 +29,7 @@ def find(
         embedder=runtime.embedder,
         scope=scope or Scope(),
         top_k=top_k,
-        candidates=candidates,
-        dense_weight=0.4,
-        document_weight=0.25,
+        weights=Retrieval(candidates=candidates, dense_weight=0.4),
     )
 
 
@@ -121,12 +124,74 @@ def test_top_k_is_filled_though_most_rows_are_invisible(runtime: Runtime) -> Non
     assert {hit.chunk.span.document_id for hit in hits} == {kept}
 
 
-def test_the_document_as_a_whole_has_its_share(runtime: Runtime) -> None:
+def candidate(document_id: str, seq: int, page: int | None = None) -> Candidate:
+    return Candidate(seq, document_id, page, np.zeros(4, dtype=np.float32))
+
+
+def test_the_document_as_a_whole_has_its_share() -> None:
     # 0.75 * 0.8 + 0.25 * 0 = 0.6 for the better chunk of the wrong document, 0.75 * 0.6 + 0.25 * 1 = 0.7 for the other
-    wrong, right = ingest(runtime, "One text."), ingest(runtime, "Another text.", "other.md")
-    (x, _), (y, _) = runtime.catalog.chunks_of(wrong)[0], runtime.catalog.chunks_of(right)[0]
-    weighed = weigh_documents({"x": 0.8, "y": 0.6}, {"x": x, "y": y}, {wrong: 0.0, right: 1.0}, 0.25)
+    chunks = {"x": candidate("wrong", 1), "y": candidate("right", 2)}
+    weighed = weigh_documents({"x": 0.8, "y": 0.6}, chunks, {"wrong": 0.0, "right": 1.0}, 0.25)
     assert weighed == pytest.approx({"x": 0.6, "y": 0.7})
+
+
+def test_a_chunk_shares_in_the_better_of_its_two_neighbours() -> None:
+    # a1 a2 a3 stand side by side, b4 follows in the rows but in another document: a2 gets .2 * .9, a1 and a3 .2 * .5
+    chunks = {name: candidate(name[0], int(name[1])) for name in ("a1", "a2", "a3", "b4")}
+    lifted = lift_neighbours({"a1": 0.9, "a2": 0.5, "a3": 0.3, "b4": 0.8}, chunks, 0.2)
+    assert lifted == pytest.approx({"a1": 1.0, "a2": 0.68, "a3": 0.4, "b4": 0.8})
+
+
+def test_a_page_and_a_document_make_room_for_others() -> None:
+    # First a1: .9 + .1 * 1 = 1.0. Then a3 (.7), then b4 (its document is new: .64 + .1 * .5 = .69), and last a2, whose
+    # page has been taken from: .85 - .2 = .65.
+    chunks = {
+        "a1": candidate("a", 1, 7),
+        "a2": candidate("a", 2, 7),
+        "a3": candidate("a", 3, 8),
+        "b4": candidate("b", 4),
+    }
+    scores = {"a1": 0.9, "a2": 0.85, "a3": 0.7, "b4": 0.64}
+    picked = pick(scores, chunks, {"a": 1.0, "b": 0.5}, 4, page_step=0.2, document_step=0.1)
+    assert picked == [
+        (name, pytest.approx(score)) for name, score in (("a1", 1.0), ("a3", 0.7), ("b4", 0.69), ("a2", 0.65))
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.floats(0, 1)), max_size=30),
+    st.integers(1, 40),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
+def test_picking_is_the_greedy_choice(
+    rows: list[tuple[int, int, float]], top_k: int, page_step: float, document_step: float
+) -> None:
+    """Each pick is the best of what is left when its page and document are counted anew, and scores never rise."""
+    chunks = {str(seq): candidate(f"d{document}", seq, page or None) for seq, (document, page, _) in enumerate(rows)}
+    scores = {str(seq): score for seq, (_, _, score) in enumerate(rows)}
+    documents = {f"d{number}": number / 3 for number in range(4)}
+    picked = pick(scores, chunks, documents, top_k, page_step=page_step, document_step=document_step)
+    assert len(picked) == min(top_k, len(rows))
+    assert all(after <= before for (_, before), (_, after) in pairwise(picked))
+    taken: list[str] = []
+    for chunk_id, score in picked:
+        values = {}
+        for other in scores.keys() - set(taken):
+            found = chunks[other]
+            same_page = [
+                x
+                for x in taken
+                if found.page and (chunks[x].document_id, chunks[x].page) == (found.document_id, found.page)
+            ]
+            new = found.document_id not in {chunks[x].document_id for x in taken}
+            values[other] = (
+                scores[other]
+                - page_step * len(same_page)
+                + (document_step * documents[found.document_id] if new else 0.0)
+            )
+        assert score == values[chunk_id] == max(values.values())
+        taken.append(chunk_id)
 
 
 def test_a_name_leads_to_its_own_report_among_reports_alike(runtime: Runtime) -> None:
