@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from api.commands.context import Context, Models
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_EVAL_ACTIONS = ("report", "questions")
 Run = Callable[["Context", argparse.Namespace], int]
 
 
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None, *, models: Models | None = None) -> 
             stream.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks is no reason to stop
     as_json = "--json" in words
     try:
-        args = build_parser().parse_args(words)
+        args = build_parser().parse_args(_join_eval_action(words))
         return _run(args, models)
     except _UsageError as error:
         sys.stderr.write(error.usage)
@@ -54,6 +55,13 @@ def main(argv: Sequence[str] | None = None, *, models: Models | None = None) -> 
         # The reader of stdout has gone (`footnote docs list | head`). Python would complain again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _join_eval_action(words: list[str]) -> list[str]:
+    """`eval report` and `eval questions` as one word, the name of a command: `eval` alone is followed by a folder."""
+    if words[:1] == ["eval"] and words[1:2] and words[1] in _EVAL_ACTIONS:
+        return [f"eval {words[1]}", *words[2:]]
+    return words
 
 
 def _run(args: argparse.Namespace, models: Models | None) -> int:
@@ -93,11 +101,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"footnote {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, run: Run, text: str, *, to: object = commands, as_json: bool = True) -> argparse.ArgumentParser:
+    def add(
+        name: str, run: Run, text: str, *, to: object = commands, as_json: bool = True, uses_data: bool = True
+    ) -> argparse.ArgumentParser:
         command: argparse.ArgumentParser = to.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")  # type: ignore[attr-defined]
         command.set_defaults(run=run, as_json=False)
+        where = "data directory (or FOOTNOTE_DATA_DIR; default data/store)"
         command.add_argument(
-            "--data-dir", type=Path, metavar="DIR", help="data directory (or FOOTNOTE_DATA_DIR; default data/store)"
+            "--data-dir", type=Path, metavar="DIR", help=where if uses_data else "taken, but of no use here"
         )
         if as_json:
             command.add_argument("--json", dest="as_json", action="store_true", help="print one JSON document")
@@ -135,12 +146,51 @@ def build_parser() -> argparse.ArgumentParser:
         many = "+" if name == "rm" else None
         action.add_argument("ids", metavar="ID", nargs=many, help="a document's id, or the beginning of one")
 
-    evaluation = add("eval", _eval, "measure answers on a folder of documents and questions")
-    evaluation.add_argument("suite", type=Path, metavar="SUITE")
-    evaluation.add_argument("--retrieval-only", action="store_true", help="measure the search alone")
-    evaluation.add_argument("--limit", type=_positive, metavar="N", help="only the first N questions")
-    evaluation.add_argument("--out", type=Path, metavar="DIR", help="folder of the result files")
-    evaluation.add_argument("--baseline", type=Path, metavar="FILE", help="an earlier result to compare with")
+    evaluation = add("eval", _eval, "measure answers on a folder of documents and questions", uses_data=False)
+    evaluation.add_argument(
+        "suite",
+        type=Path,
+        metavar="SUITE",
+        help="a folder with documents/ and questions.jsonl, or in BEIR's layout; write ./report for one of that name",
+    )
+    evaluation.add_argument("--limit", type=_positive, metavar="N", help="a random N questions, the same every time")
+    evaluation.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of result files, stores and recorded replies (default runs)"
+    )
+    evaluation.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="an earlier result; status 1 where a metric fell significantly"
+    )
+    evaluation.add_argument(
+        "--pipeline",
+        choices=("footnote", "textbook", "llama-index"),
+        default="footnote",
+        help="measure another way of answering over the same documents (default footnote)",
+    )
+    evaluation.add_argument(
+        "--replay", action="store_true", help="repeat recorded replies; the model is asked where there is none"
+    )
+    extent = evaluation.add_mutually_exclusive_group()
+    extent.add_argument("--retrieval-only", action="store_true", help="measure the search alone")
+    extent.add_argument("--judge", action="store_true", help="have the model judge each answer, as one metric more")
+    evaluation.add_argument(
+        "--skip-malformed", action="store_true", help="leave out lines of the suite that cannot be read, and name them"
+    )
+    evaluation.add_argument("--fresh", action="store_true", help="begin anew where a stopped run would go on")
+
+    report = add(
+        "eval report", _eval_report, "show one to six result files as an HTML page", as_json=False, uses_data=False
+    )
+    report.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="a result file of `footnote eval`, all of one suite"
+    )
+    report.add_argument("--out", type=Path, metavar="FILE.html", help="the page (default report.html beside the first)")
+    questions = add("eval questions", _eval_questions, "write a suite of questions for a collection", as_json=False)
+    questions.add_argument("collection", metavar="COLLECTION", help="the collection that the questions are about")
+    questions.add_argument(
+        "-n", "--count", type=_positive, default=50, metavar="N", help="questions to write at most (default 50)"
+    )
+    questions.add_argument("--out", type=Path, metavar="DIR", help="the suite's folder (default suites/COLLECTION)")
+    questions.add_argument("--seed", type=int, default=7, metavar="N", help="another seed, other questions (default 7)")
 
     models = commands.add_parser("models", help="list or fetch model weights")
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -232,17 +282,32 @@ def _docs_rm(context: Context, args: argparse.Namespace) -> int:
 
 
 def _eval(context: Context, args: argparse.Namespace) -> int:
-    from evals.run import main_eval
+    from api.commands.evaluate import evaluate
+    from evals.run import RunOptions
 
-    return main_eval(
-        context.settings,
-        args.suite,
+    options = RunOptions(
+        pipeline=args.pipeline,
         retrieval_only=args.retrieval_only,
         limit=args.limit,
-        out=args.out,
-        baseline=args.baseline,
-        as_json=args.as_json,
+        replay=args.replay,
+        judge=args.judge,
+        fresh=args.fresh,
     )
+    return evaluate(
+        context, args.suite, options, out=args.out, baseline=args.baseline, skip_malformed=args.skip_malformed
+    )
+
+
+def _eval_report(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.evaluate import report
+
+    return report(args.runs, args.out)
+
+
+def _eval_questions(context: Context, args: argparse.Namespace) -> int:
+    from api.commands.evaluate import make_questions
+
+    return make_questions(context, args.collection, count=args.count, out=args.out, seed=args.seed)
 
 
 def _models_list(context: Context, args: argparse.Namespace) -> int:

@@ -1,45 +1,68 @@
 """Speed, as ratios taken in one run: `make bench`. Machines are noisy; a ratio of neighbours says more than a time.
 
-Three questions: what the fence around parsing costs, what hybrid search costs beside cosine alone, and how search grows
-with the number of chunks. Needs the embedding model; the chunks of the last two are made up.
+Three questions: what the fence around parsing costs, what hybrid search costs beside cosine alone, and how a whole
+search, embedding the question included, grows with the number of chunks. Needs the embedding model; the chunks of the
+last two are made up: words by Zipf's law as Mandelbrot bent it, vectors around some hundred topics.
+
+    python -m evals.bench --sizes 1000 10000 100000 --plot growth.svg
 """
 
 from __future__ import annotations
 
-import hashlib
+import argparse
+import io
+import math
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from evals.metrics import percentile
 from ingest.parse import parse_file
-from rag.catalog import StoredChunk
-from rag.embedding import load_embedder
-from rag.index import Index
+from ingest.pipeline import accept_file, publish_prepared
+from ingest.runtime import Runtime
+from rag.embedding import embed_query
+from rag.retrieval import Scope, search
 from rag.settings import load_settings
-from rag.types import Chunk, Span
+from rag.types import DEFAULT_COLLECTION, Chunk, Document, Span
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "documents"
 SIZES = (1_000, 10_000)
-VOCABULARY = 20_000
-WORDS_A_CHUNK = 120
-QUESTIONS = 40
+VOCABULARY = 50_000
+RANK_SHIFT, EXPONENT = 30.0, 1.07  # the commonest word stands in about every fourth chunk, as content words do
+WORDS_A_CHUNK, CHUNKS_A_DOCUMENT, WORDS_A_QUESTION = 80, 100, 6
+TOPICS, TOPIC_SPREAD = 400, 0.8
+QUESTIONS = 100
 REPEATS = 5
+SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds of whole searches over `chunks` chunks, and the median of each part alone."""
+
+    chunks: int
+    p50_ms: float
+    p95_ms: float
+    parts_ms: dict[str, float]
 
 
 def median_ms(action: Callable[[], object], repeats: int = REPEATS) -> float:
     """The median of `repeats` calls, in milliseconds, after one that does not count."""
     action()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        action()
-        times.append((time.perf_counter() - started) * 1000)
-    return statistics.median(times)
+    return statistics.median(_timed_ms(action) for _ in range(repeats))
+
+
+def _timed_ms(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return (time.perf_counter() - started) * 1000
 
 
 def bench_parsing() -> list[str]:
@@ -55,70 +78,180 @@ def bench_parsing() -> list[str]:
     ]
 
 
-def bench_search(folder: Path) -> list[str]:
-    """Searches over made-up chunks: Zipf-distributed words, random vectors, the question embedded for real."""
-    settings = load_settings({})
-    embedder = load_embedder(
-        settings.embedding.model, settings.resolved_model_dir(), batch_size=settings.embedding.batch_size, threads=0
-    )
-    random = np.random.default_rng(7)
-    index = Index(folder, embedder.dimension)
-    lines, written, first = [], 0, 0.0
-    try:
-        for size in SIZES:
-            index.project(_made_up_chunks(random, written, size, embedder.dimension))
+class MadeUp:
+    """Documents of made-up words and vectors, and questions about them; the same ones every time."""
+
+    def __init__(self, dimension: int) -> None:
+        """Vectors have `dimension` numbers."""
+        self._random = np.random.default_rng(SEED)
+        share = 1 / (np.arange(VOCABULARY) + RANK_SHIFT) ** EXPONENT
+        self._cumulated = np.cumsum(share / share.sum())
+        self._topics = _unit(self._random.standard_normal((TOPICS, dimension)))
+
+    def words(self, count: int) -> str:
+        """That many words, drawn by their frequency."""
+        ranks = np.searchsorted(self._cumulated, self._random.random(count))
+        return " ".join(_word(int(min(rank, VOCABULARY - 1))) for rank in ranks)
+
+    def vectors(self, count: int) -> np.ndarray:
+        """Float32, shape (count, dimension), rows of length 1, scattered around the topics."""
+        centres = self._topics[self._random.integers(TOPICS, size=count)]
+        noise = _unit(self._random.standard_normal(centres.shape))
+        return _unit(centres + TOPIC_SPREAD * noise).astype(np.float32)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def _word(rank: int) -> str:
+    """A pronounceable word for a number: consonants and vowels in turn, no two numbers alike."""
+    consonants, vowels = "bdfgklmnprtvz", "aeiou"
+    letters = []
+    rank += 1
+    while rank:
+        rank, digit = divmod(rank, len(consonants) * len(vowels))
+        letters.append(consonants[digit // len(vowels)] + vowels[digit % len(vowels)])
+    return "".join(letters) + "x"  # no English ending for a stemmer to take away
+
+
+def add_documents(runtime: Runtime, made_up: MadeUp, first: int, last: int) -> None:
+    """Bring the made-up chunks `first` to `last` in as documents, through catalog and indexes as all others go."""
+    catalog = runtime.catalog
+    for start in range(first, last, CHUNKS_A_DOCUMENT):
+        count = min(CHUNKS_A_DOCUMENT, last - start)
+        texts = [made_up.words(WORDS_A_CHUNK) for _ in range(count)]
+        whole = "\n".join(texts)
+        name = f"{made_up.words(2)} {start}.txt"
+        stream = io.BytesIO(f"{start}\n{whole}".encode())
+        record = accept_file(catalog, stream, name=name, source=f"bench:{start}", collection=DEFAULT_COLLECTION).record
+        catalog.claim(record.id)
+        chunks, position = [], 0
+        for number, text in enumerate(texts):
+            span = Span(record.id, position, position + len(text))
+            chunks.append(Chunk(f"{record.id[:24]}{number:08}", span, text, (), WORDS_A_CHUNK))
+            position += len(text) + 1
+        hashes = [f"bench-{start + number}" for number in range(count)]
+        catalog.save_document(
+            Document(record.id, name, "text/plain", whole), chunks, [None] * count, hashes, made_up.vectors(count)
+        )
+        if (start // CHUNKS_A_DOCUMENT) % 20 == 19:
+            publish_prepared(catalog, runtime.index)
+    publish_prepared(catalog, runtime.index)
+
+
+def bench_growth(folder: Path, sizes: Sequence[int], say: Callable[[str], None]) -> Iterator[Timing]:
+    """Whole searches, embedding the question included, in a store that grows to each of the sizes in turn."""
+    settings = load_settings({}).model_copy(update={"data_dir": folder})
+    weights = settings.retrieval
+    with Runtime(settings, "bench", work=False) as runtime:
+        embedder, index = runtime.embedder, runtime.index
+        made_up, written = MadeUp(embedder.dimension), 0
+        for size in sizes:
+            started = time.perf_counter()
+            add_documents(runtime, made_up, written, size)
+            say(f"{size - written:,} chunks added in {time.perf_counter() - started:.0f} s")
             written = size
-            questions = [" ".join(_words(random, 8)) for _ in range(QUESTIONS)]
-            dense = _per_question(lambda q: index.search_dense(embedder.embed_texts([q])[0], 100), questions)
-            hybrid = _per_question(
-                lambda q: (index.search_dense(embedder.embed_texts([q])[0], 100), index.search_keyword(q, 100)),
-                questions,
+            questions = [made_up.words(WORDS_A_QUESTION) for _ in range(QUESTIONS)]
+            vectors = [embed_query(embedder, question) for question in questions]
+
+            def whole(question: str) -> object:
+                return search(question, catalog=runtime.catalog, index=index, embedder=embedder, scope=Scope(),
+                              top_k=weights.top_k, weights=weights)  # fmt: skip
+
+            def embed(question: str) -> object:
+                return embed_query(embedder, question)
+
+            def cosine(vector: np.ndarray) -> object:
+                return index.search_dense(vector, weights.candidates)
+
+            def words(question: str) -> object:
+                return index.search_keyword(question, weights.candidates)
+
+            for question in questions[:10]:
+                whole(question)
+            times = [_timed_ms(partial(whole, question)) for question in questions]
+            parts = {
+                "embed": [_timed_ms(partial(embed, question)) for question in questions],
+                "cosine": [_timed_ms(partial(cosine, vector)) for vector in vectors],
+                "words": [_timed_ms(partial(words, question)) for question in questions],
+            }
+            yield Timing(
+                size,
+                percentile(times, 0.5) or 0.0,
+                percentile(times, 0.95) or 0.0,
+                {part: statistics.median(values) for part, values in parts.items()},
             )
-            first = first or hybrid
-            lines.append(
-                f"search {size:>7,} chunks: cosine {dense:6.1f} ms, hybrid {hybrid:6.1f} ms   "
-                f"hybrid/cosine {hybrid / dense:.2f}, to {SIZES[0]:,} chunks {hybrid / first:.2f}"
-            )
-    finally:
-        index.close()
-    return lines
 
 
-def _per_question(search: Callable[[str], object], questions: Sequence[str]) -> float:
-    search(questions[0])
-    times = []
-    for question in questions:
-        started = time.perf_counter()
-        search(question)
-        times.append((time.perf_counter() - started) * 1000)
-    return statistics.median(times)
+def plot_growth(timings: Sequence[Timing]) -> str:
+    """The timings as an SVG picture, both axes logarithmic."""
+    width, height, left, bottom = 640, 400, 70, 50
+    most = max(timing.p95_ms for timing in timings)
+    low_x, high_x = math.log10(timings[0].chunks), math.log10(timings[-1].chunks)
+    high_y = math.ceil(math.log10(most))
+
+    def at(chunks: float, milliseconds: float) -> tuple[float, float]:
+        x = left + (math.log10(chunks) - low_x) / max(high_x - low_x, 1e-9) * (width - left - 90)
+        y = height - bottom - math.log10(max(milliseconds, 1.0)) / high_y * (height - bottom - 30)
+        return round(x, 1), round(y, 1)
+
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
+        'font-size="12" role="img" aria-label="Milliseconds of a search by number of chunks">',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+        f'<text x="{left}" y="18">Milliseconds of one search, embedding included, by number of chunks</text>',
+    ]
+    for power in range(high_y + 1):
+        x, y = at(timings[0].chunks, 10**power)
+        lines.append(f'<line x1="{x}" y1="{y}" x2="{width - 90}" y2="{y}" stroke="#ddd"/>')
+        lines.append(f'<text x="{x - 8}" y="{y + 4}" text-anchor="end">{10**power:,}</text>')
+    for timing in timings:
+        x, _ = at(timing.chunks, 1)
+        lines.append(f'<text x="{x}" y="{height - bottom + 20}" text-anchor="middle">{timing.chunks:,}</text>')
+    series: list[tuple[str, str, list[float]]] = [
+        ("p95", "#b2182b", [timing.p95_ms for timing in timings]),
+        ("p50", "#2166ac", [timing.p50_ms for timing in timings]),
+    ]
+    colours = ("#5aae61", "#9970ab", "#e08214")
+    for colour, part in zip(colours, timings[0].parts_ms, strict=True):
+        series.append((part, colour, [timing.parts_ms[part] for timing in timings]))
+    for name, colour, values in series:
+        points = [at(timing.chunks, value) for timing, value in zip(timings, values, strict=True)]
+        path = " ".join(f"{x},{y}" for x, y in points)
+        dash = "" if name.startswith("p") else ' stroke-dasharray="4 3"'
+        lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
+        lines += [f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in points]
+        lines.append(
+            f'<text x="{points[-1][0] + 8}" y="{points[-1][1] + 4}" fill="{colour}">{name} {values[-1]:.1f}</text>'
+        )
+    return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def _words(random: np.random.Generator, count: int) -> list[str]:
-    return [f"w{rank % VOCABULARY}" for rank in random.zipf(1.3, count)]
-
-
-def _made_up_chunks(
-    random: np.random.Generator, first: int, last: int, dimension: int
-) -> list[tuple[StoredChunk, np.ndarray]]:
-    vectors = random.standard_normal((last - first, dimension)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    made = []
-    for number, vector in zip(range(first, last), vectors, strict=True):
-        text = " ".join(_words(random, WORDS_A_CHUNK))
-        identity = hashlib.sha256(str(number).encode()).hexdigest()
-        chunk = Chunk(identity, Span(f"document-{number // 100}", 0, len(text)), text, (), WORDS_A_CHUNK)
-        made.append((StoredChunk(number, chunk, None, f"document {number // 100}", "", "default"), vector))
-    return made
-
-
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print every ratio."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="CHUNKS")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw how a search grows with the chunks")
+    parser.add_argument(
+        "--store", type=Path, metavar="DIR", help="an empty folder for the store; default a temporary one"
+    )
+    options = parser.parse_args(arguments)
     for line in bench_parsing():
         print(line)  # noqa: T201
-    with tempfile.TemporaryDirectory() as folder:
-        for line in bench_search(Path(folder)):
-            print(line)  # noqa: T201
+    timings: list[Timing] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        sizes = sorted(set(options.sizes))
+        for timing in bench_growth(options.store or Path(temporary), sizes, lambda line: print(line, file=sys.stderr)):  # noqa: T201
+            timings.append(timing)
+            parts = ", ".join(f"{name} {value:.1f}" for name, value in timing.parts_ms.items())
+            print(  # noqa: T201
+                f"search {timing.chunks:>9,} chunks: p50 {timing.p50_ms:6.1f} ms, p95 {timing.p95_ms:6.1f} ms, "
+                f"to {timings[0].chunks:,} chunks {timing.p50_ms / timings[0].p50_ms:.2f}   alone: {parts} ms",
+                flush=True,
+            )
+            if options.plot:
+                options.plot.write_text(plot_growth(timings), encoding="utf-8")
     return 0
 
 

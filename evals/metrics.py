@@ -1,4 +1,4 @@
-"""Measures of one question, and their means. Pure."""
+"""Measures of one question's answer, and their means; `evals.ranking` measures what was found for it. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import re
 import string
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from evals.cases import Case
+from evals.ranking import Level, Place, found_items, gold_items
+from rag.text import dates, quantities
+from rag.types import AnswerStatus
+
+CITATION_LEVELS: dict[str, Level] = {"page": "page", "page_within_1": "page_within_1", "span": "passage"}
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -42,49 +48,56 @@ def contains_answer(answer: str, gold: Sequence[str]) -> float:
     return float(any(f" {normalise_answer(text)} " in padded for text in gold))
 
 
-def gold_ranks(case: Case, hits: Sequence[tuple[str, int | None]], within: int = 0) -> tuple[int | None, int | None]:
-    """The 1-based ranks of the first hit in a gold document and of the first on a gold page, None where there is none.
+def number_recall(answer: str, gold: Sequence[str]) -> float | None:
+    """The share of a gold answer's numbers that stand in the answer too, best over the gold answers; None without any.
 
-    `hits` are (document name, page) in rank order; `within` widens a gold page by that many pages on both sides. The
-    page rank is None too where the evidence names no pages.
+    Numbers are compared by value: `1.5 million` is `1,500,000` and `ten` is `10`. Years and days of dates are numbers
+    too. Units are left aside, for the question often names them; a rounded number is another one. Each number counts
+    once, gold answers without numbers do not count. `answer` comes without citation markers, whose figures would pass
+    for numbers, and is empty for a refusal.
     """
-    documents = {evidence.document for evidence in case.evidence}
-    pages = [(evidence.document, evidence.page) for evidence in case.evidence if evidence.page is not None]
-    document_rank = next((rank for rank, (name, _) in enumerate(hits, 1) if name in documents), None)
-    page_rank = next(
-        (
-            rank
-            for rank, (name, page) in enumerate(hits, 1)
-            if page is not None and any(name == gold and abs(page - number) <= within for gold, number in pages)
-        ),
-        None,
-    )
-    return document_rank, page_rank
+    ours = _numbers(answer)
+    wanted = [numbers for numbers in map(_numbers, gold) if numbers]
+    return max((len(numbers & ours) / len(numbers) for numbers in wanted), default=None)
 
 
-def passage_rank(case: Case, hits: Sequence[tuple[str, int, int]]) -> int | None:
-    """The 1-based rank of the first hit that touches gold characters; None where there is none or none are known.
+def _numbers(text: str) -> set[tuple[str, Decimal]]:
+    found = {("count" if q.kind in ("number", "ordinal") else q.kind, q.value) for q in quantities(text)}
+    return found | {("count", Decimal(n)) for date in dates(text) for n in (date.year, date.day) if n is not None}
 
-    `hits` are (document name, start, end) in rank order, characters of the document's text, half-open.
+
+def citation_metrics(case: Case, cited: Sequence[Place], status: AnswerStatus) -> dict[str, float]:
+    """What an answer's citations are worth beside the gold evidence; {} for an unanswerable question.
+
+    For pages, pages within 1 and spans (characters in common), as far as the gold knows them: the recall is the share
+    of gold items that a citation is on; the precision, where there are citations, the share of them that is on gold.
+    `cited_gold_page` says of an answer whether any citation is on a gold page. A refusal (`not_found`) has recalls of 0
+    and nothing else.
     """
-    gold = [
-        (evidence.document, evidence.start, evidence.end)
-        for evidence in case.evidence
-        if evidence.start is not None and evidence.end is not None
-    ]
-    return next(
-        (
-            rank
-            for rank, (name, start, end) in enumerate(hits, 1)
-            if any(name == document and start < last and first < end for document, first, last in gold)
-        ),
-        None,
-    )
+    metrics: dict[str, float] = {}
+    answered = status != "not_found"
+    for name, level in CITATION_LEVELS.items():
+        gold = gold_items(case, level)
+        if not gold:
+            continue
+        found = [found_items(place, level, gold) for place in cited] if answered else []
+        metrics[f"citation_recall_{name}"] = len({item for items in found for item in items}) / len(gold)
+        if found:
+            metrics[f"citation_precision_{name}"] = sum(map(bool, found)) / len(found)
+        if answered and level != "passage":
+            metrics[f"cited_gold_{name}"] = float(any(found))
+    return metrics
 
 
-def share_within(ranks: Iterable[int | None], k: int) -> float | None:
-    """The share of questions whose rank is at most `k`; None without questions."""
-    return mean(float(rank is not None and rank <= k) for rank in ranks)
+def refusal_metrics(case: Case, status: AnswerStatus) -> dict[str, float]:
+    """Whether the question was answered or refused (`not_found`) rightly.
+
+    `answerable_answered` for an answerable question, `refusal_recall` for an unanswerable one; where it was refused,
+    `refusal_precision` says whether it is truly unanswerable.
+    """
+    refused = status == "not_found"
+    metrics = {"answerable_answered": float(not refused)} if case.answerable else {"refusal_recall": float(refused)}
+    return metrics | ({"refusal_precision": float(not case.answerable)} if refused else {})
 
 
 def mean(values: Iterable[float]) -> float | None:

@@ -58,7 +58,7 @@ def keyword_text(text: str) -> str:
 
 
 def keyword_terms(text: str) -> list[str]:
-    """The stems of the words that carry meaning, repeats kept, then words of letters and digits such as `Q3`, `p53` as a whole."""
+    """The stems of the words that carry meaning, repeats kept, then words of letters and digits (`Q3`) as a whole."""
     plain = keyword_text(text)
     return content_words(plain) + [found.lower() for found in _IDENTIFIER.findall(plain)]
 

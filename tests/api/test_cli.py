@@ -320,6 +320,76 @@ def test_control_characters_of_a_document_do_not_reach_the_terminal(footnote: Fo
     assert "\x1b" not in out
 
 
+# Measuring ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def suite(tmp_path: Path, folder: Path) -> Path:
+    """A suite that is named like a command."""
+    suite = tmp_path / "report"
+    suite.mkdir()
+    folder.rename(suite / "documents")
+    asked = {"id": "shed", "question": "Where does the bicycle shed stand?", "answers": ["behind the north gate"],
+             "answerable": True, "evidence": [{"document": "below/bikes.txt"}]}  # fmt: skip
+    (suite / "questions.jsonl").write_text(json.dumps(asked), encoding="utf-8")
+    return suite
+
+
+def test_a_suite_is_measured_and_shown_as_a_page(
+    footnote: Footnote, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = footnote("eval", "./report", "--retrieval-only", "--json")
+    assert run.status == 0
+    assert run.json["totals"]["document_success@1"]["value"] == 1.0
+    assert run.json["embedding_model"] == "word-hash@1"
+    assert run.json["result"] in run.err
+    baseline = tmp_path / run.json["result"]
+    run = footnote("eval", "./report", "--retrieval-only", "--baseline", baseline, "--pipeline", "textbook")
+    assert run.status == 0
+    assert "1 questions in both runs" in run.out
+    run = footnote("eval", "report", baseline, "--out", tmp_path / "page.html")
+    assert run.status == 0
+    assert "Where does the bicycle shed stand?" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_an_answer_is_measured_by_the_models_given(
+    footnote: Footnote, suite: Path, generator: ScriptedGenerator
+) -> None:
+    generator.reply = "It stands behind the north gate [1]."
+    run = footnote("eval", suite, "--out", suite.parent / "runs", "--json")
+    assert run.status == 0
+    assert run.json["totals"]["contains_answer"]["value"] == 1.0
+    assert run.json["model"] == "scripted/1"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("eval",),
+        ("eval", "suite", "--limit", "0"),
+        ("eval", "suite", "--pipeline", "other"),
+        ("eval", "suite", "--judge", "--retrieval-only"),
+        ("eval", "report"),
+        ("eval", "questions"),
+        ("eval", "questions", "default", "-n", "0"),
+    ],
+)
+def test_a_wrong_command_line_of_eval(footnote: Footnote, words: tuple[str, ...]) -> None:
+    run = footnote(*words)
+    assert run.status == 2
+    assert "usage: footnote eval" in run.err
+
+
+def test_what_eval_cannot_use_is_told_in_a_sentence(footnote: Footnote, suite: Path) -> None:
+    run = footnote("eval", suite.parent, "--json")
+    assert (run.status, run.json["error"]["code"]) == (1, "invalid_input")
+    assert "is not a suite" in run.err
+    assert footnote("eval", "report", suite / "questions.jsonl").status == 1
+    run = footnote("eval", "questions", "nowhere")
+    assert (run.status, "There is no collection 'nowhere'" in run.err) == (1, True)
+
+
 # Keeping --------------------------------------------------------------------------------------------------------------
 
 

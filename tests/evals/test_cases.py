@@ -32,6 +32,30 @@ def test_a_suite_in_the_question_form(tmp_path: Path) -> None:
     assert (suite.name, [document.name for document in suite.documents]) == ("mine", ["a.md"])
     assert [case.id for case in suite.cases] == ["q1", "q2"]
     assert suite.cases[0].evidence[0].document == "a.md"
+    assert suite.skipped_lines == ()
+
+
+def test_other_strings_of_a_question_are_its_tags(tmp_path: Path) -> None:
+    near = [{"document": "a.md", "start": 3, "end": 9}]  # as in the larger suites: no string, so no tag
+    suite = load_suite(write_suite(tmp_path / "mine", QUESTION | {"kind": "table", "title": "Normans", "near": near}))
+    assert suite.cases[0].tags == {"kind": "table", "title": "Normans"}
+
+
+def test_a_line_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
+    # U+2028 and U+0085 end lines for str.splitlines, and may stand in a JSON string as they are.
+    words = "Who\u2028or\u0085what?"
+    line = json.dumps(QUESTION | {"question": words}, ensure_ascii=False)
+    suite = load_suite(write_suite(tmp_path / "mine", f"\ufeff{line}\r", json.dumps(QUESTION | {"id": "q2"})))
+    assert [case.question for case in suite.cases] == [words, "Who?"]
+
+
+def test_hidden_files_are_no_documents(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "mine", QUESTION)
+    plain = load_suite(folder)
+    (folder / "documents" / ".DS_Store").write_bytes(b"\0")
+    (folder / "documents" / ".git").mkdir()
+    (folder / "documents" / ".git" / "config").write_text("x", encoding="utf-8")
+    assert load_suite(folder) == plain
 
 
 def test_the_hash_names_documents_and_questions(tmp_path: Path) -> None:
@@ -41,21 +65,52 @@ def test_the_hash_names_documents_and_questions(tmp_path: Path) -> None:
     assert load_suite(tmp_path / "b").hash != first
 
 
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        ("{", "line 2"),
-        ('"text"', "line 2: not a JSON object"),
-        (json.dumps({"id": "q2", "answerable": True}), "line 2: 'question' is missing"),
-        (json.dumps(QUESTION | {"id": "q2", "answerable": "yes"}), "line 2: answerable is 'yes'"),
-        (json.dumps(QUESTION), "line 2: the id 'q1' was used before"),
-        (json.dumps(QUESTION | {"id": "q2", "evidence": [{"document": "b.md"}]}), "names the document 'b.md'"),
-    ],
-)
-def test_a_wrong_line_is_named(tmp_path: Path, line: str, problem: str) -> None:
+def evidence(**fields: object) -> str:
+    return json.dumps(QUESTION | {"id": "q2", "evidence": [{"document": "a.md"} | fields]})
+
+
+MALFORMED = [
+    ("{", "line 2"),
+    ('"text"', "line 2: not a JSON object"),
+    (json.dumps({"id": "q2", "answerable": True}), "line 2: 'question' is missing"),
+    (json.dumps(QUESTION | {"id": "q2", "question": " "}), "line 2: question is ' ', not a text"),
+    (json.dumps(QUESTION | {"id": "q2", "answerable": "yes"}), "line 2: answerable is 'yes'"),
+    (json.dumps(QUESTION | {"id": "q2", "answers": "Rollo"}), "line 2: answers is 'Rollo', not a list"),
+    (json.dumps(QUESTION | {"id": "q2", "evidence": ["a.md"]}), "line 2: the evidence 'a.md' is not a JSON object"),
+    (json.dumps(QUESTION), "line 2: the id 'q1' was used before"),
+    (evidence(page=0), "line 2: page is 0, not a number from 1 upward"),
+    (evidence(page="4"), "line 2: page is '4'"),
+    (evidence(start=3), "line 2: the evidence goes from start 3 to end None"),
+    (evidence(start=3, end=2), "line 2: the evidence goes from start 3 to end 2"),
+    (evidence(quote=7), "line 2: quote is 7, not a text"),
+]
+
+
+@pytest.mark.parametrize(("line", "problem"), MALFORMED)
+def test_a_malformed_line_is_named(tmp_path: Path, line: str, problem: str) -> None:
+    folder = write_suite(tmp_path / "suite", QUESTION, line, QUESTION | {"id": "q3"})
     with pytest.raises(InputError) as raised:
-        load_suite(write_suite(tmp_path / "suite", QUESTION, line))
+        load_suite(folder)
     assert problem in raised.value.message
+    suite = load_suite(folder, skip_malformed=True)
+    assert [case.id for case in suite.cases] == ["q1", "q3"]
+    assert len(suite.skipped_lines) == 1
+    assert f"questions.jsonl {problem}" in suite.skipped_lines[0]
+
+
+def test_bytes_that_are_no_utf8_are_a_malformed_line(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "suite", QUESTION)
+    with (folder / "questions.jsonl").open("ab") as file:
+        file.write(b'\n{"id": "\xff"}')
+    with pytest.raises(InputError, match="line 2: 'utf-8' codec"):
+        load_suite(folder)
+
+
+@pytest.mark.parametrize("skip_malformed", [False, True])
+def test_evidence_in_a_document_that_is_not_there_is_always_an_error(tmp_path: Path, skip_malformed: bool) -> None:
+    folder = write_suite(tmp_path / "suite", QUESTION | {"evidence": [{"document": "b.md"}]})
+    with pytest.raises(InputError, match=r"question 'q1' names the document 'b.md'"):
+        load_suite(folder, skip_malformed=skip_malformed)
 
 
 def test_a_folder_that_is_no_suite(tmp_path: Path) -> None:
@@ -63,12 +118,18 @@ def test_a_folder_that_is_no_suite(tmp_path: Path) -> None:
         load_suite(tmp_path)
 
 
+def test_a_suite_without_questions(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "suite", "{")
+    with pytest.raises(InputError, match="holds no question that can be asked"):
+        load_suite(folder, skip_malformed=True)
+
+
 def write_beir(folder: Path, qrels: str) -> Path:
     (folder / "qrels").mkdir(parents=True)
     corpus = [{"_id": "7", "title": "Normans", "text": "Rollo."}, {"_id": "8", "title": "", "text": "Rollo."}]
     (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)), encoding="utf-8")
     (folder / "queries.jsonl").write_text(
-        '{"_id": "1", "text": "Who was Rollo?"}\n{"_id": "2", "text": "Unjudged"}\n', encoding="utf-8"
+        '{"_id": "1", "text": "Who was Rollo?", "kind": "who"}\n{"_id": "2", "text": "Unjudged"}\n', encoding="utf-8"
     )
     (folder / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{qrels}", encoding="utf-8")
     return folder
@@ -77,12 +138,28 @@ def write_beir(folder: Path, qrels: str) -> Path:
 def test_a_suite_in_beirs_layout(tmp_path: Path) -> None:
     suite = load_suite(write_beir(tmp_path, "1\t7\t1\n1\t8\t0\n"))
     assert [(case.id, [item.document for item in case.evidence]) for case in suite.cases] == [("1", ["7"])]
+    assert suite.cases[0].tags == {"kind": "who"}
     assert [(document.name, document.title) for document in suite.documents] == [("7", "Normans"), ("8", "")]
 
 
 def test_a_wrong_judgement_is_named(tmp_path: Path) -> None:
+    folder = write_beir(tmp_path, "1 7 1\n1\t7\t1\n")
     with pytest.raises(InputError, match=r"test.tsv line 2: '1 7 1' is not query, document, score"):
-        load_suite(write_beir(tmp_path, "1 7 1\n"))
+        load_suite(folder)
+    suite = load_suite(folder, skip_malformed=True)
+    assert suite.skipped_lines == ("test.tsv line 2: '1 7 1' is not query, document, score",)
+    assert [case.id for case in suite.cases] == ["1"]
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
+def test_a_malformed_line_of_beir_is_named(tmp_path: Path, name: str) -> None:
+    folder = write_beir(tmp_path, "1\t7\t1\n")
+    with (folder / name).open("a", encoding="utf-8") as file:
+        file.write('\n{"_id": "9"}')
+    with pytest.raises(InputError, match=rf"{name} line \d: 'text' is missing"):
+        load_suite(folder)
+    (skipped,) = load_suite(folder, skip_malformed=True).skipped_lines
+    assert skipped.startswith(name)
 
 
 def test_a_sample_is_the_same_every_time_and_in_order(tmp_path: Path) -> None:
@@ -93,3 +170,10 @@ def test_a_sample_is_the_same_every_time_and_in_order(tmp_path: Path) -> None:
     assert [case.id for case in sample] == sorted(case.id for case in sample)
     assert len(sample) == 5
     assert sample_cases(cases, 50) == list(cases)
+
+
+@pytest.mark.parametrize("name", ["contoso", "sec10q", "squad2", "spans", "scifact"])
+def test_the_larger_suites_are_read(shared_dir: Path, name: str) -> None:
+    suite = load_suite(shared_dir / "eval" / name)
+    assert suite.cases
+    assert all(case.evidence for case in suite.cases if case.answerable)

@@ -1,23 +1,36 @@
-"""A whole run with the two stand-ins over the sample documents, and its result file."""
+"""A whole run with the two stand-ins over a tiny suite, and its result file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import ingest
 from conftest import ScriptedGenerator, WordHashEmbedder
 
-from evals.run import check_citation, main_eval
+from evals.environment import PACKAGES, code_hash, describe_commit, describe_machine, name_weights
+from evals.page.runs import read_runs
+from evals.run import RunOptions, main_eval
+from evals.scoring import check_citation, count_outcomes, total_metrics, total_timings
 from ingest.runtime import Runtime
+from rag.errors import DataDirectoryInUse, InputError
+from rag.models import DEFAULT_LLM, MODELS
 from rag.settings import Settings
 from rag.types import Citation, Message, Span
 
-ROLLO = "Rollo was a Norse leader who agreed to swear fealty to the king."
+ROLLO = "Rollo was a Norse leader who agreed to swear fealty to the king in 911."
 QUESTIONS = [
-    {"id": "who", "question": "Who was Rollo?", "answers": ["a Norse leader"], "answerable": True,
+    {"id": "who", "question": "Who was Rollo?", "answers": ["a Norse leader"], "answerable": True, "kind": "person",
+     "evidence": [{"document": "normans.md", "quote": "Rollo was a Norse leader"}]},
+    {"id": "when", "question": "When did Rollo swear fealty?", "answers": ["911"], "answerable": True,
      "evidence": [{"document": "normans.md"}]},
     {"id": "moon", "question": "Who flew to the moon?", "answers": [], "answerable": False, "evidence": []},
 ]  # fmt: skip
@@ -28,6 +41,7 @@ def suite(tmp_path: Path) -> Path:
     folder = tmp_path / "suite"
     (folder / "documents").mkdir(parents=True)
     (folder / "documents" / "normans.md").write_text(ROLLO, encoding="utf-8")
+    (folder / "documents" / "saxons.md").write_text("Harold was a Saxon king of England.", encoding="utf-8")
     (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, QUESTIONS)), encoding="utf-8")
     return folder
 
@@ -36,59 +50,410 @@ def reply(messages: Sequence[Message]) -> str:
     return "Rollo was a Norse leader [1]." if "Who was Rollo?" in messages[-1].content else "Not in the documents."
 
 
-def opener(generator: ScriptedGenerator):  # type: ignore[no-untyped-def]
+def opener(generator: ScriptedGenerator) -> Callable[[Settings, str], Runtime]:
     return lambda settings, command: Runtime(
         settings, command, embedder=WordHashEmbedder(), generator=generator, work=False
     )
 
 
-def run(settings: Settings, suite: Path, out: Path, generator: ScriptedGenerator, **options: object) -> int:
-    arguments = {"retrieval_only": False, "limit": None, "baseline": None, "as_json": True} | options
-    return main_eval(settings, suite, out=out, open_runtime=opener(generator), **arguments)  # type: ignore[arg-type]
+class Runs:
+    """Runs suites into one folder; `said` is what the last run told on the way."""
+
+    def __init__(self, settings: Settings, suite: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.settings, self.suite, self.out, self.capsys = settings, suite, out, capsys
+        self.said: list[str] = []
+
+    def start(self, generator: ScriptedGenerator, as_json: bool = True, **options: Any) -> tuple[int, str]:
+        """The exit status, and what was printed."""
+        self.said.clear()
+        chosen = {name: options.pop(name) for name in ("baseline", "skip_malformed") if name in options}
+        status = main_eval(
+            self.settings, self.suite, RunOptions(**options), out=self.out, as_json=as_json,
+            open_runtime=opener(generator), say=self.said.append, **chosen,
+        )  # fmt: skip
+        return status, self.capsys.readouterr().out
+
+    def finish(self, generator: ScriptedGenerator, **options: Any) -> dict[str, Any]:
+        """The result file of a run in which all went well."""
+        status, printed = self.start(generator, **options)
+        assert status == 0, self.said
+        return self.read(printed)
+
+    @staticmethod
+    def read(printed: str) -> dict[str, Any]:
+        result: dict[str, Any] = json.loads(Path(json.loads(printed)["result"]).read_text(encoding="utf-8"))
+        return result
 
 
-def test_a_run_writes_one_result_file(
-    settings: Settings, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(settings, suite, tmp_path / "runs", ScriptedGenerator(reply)) == 0
-    shown = json.loads(capsys.readouterr().out)
-    result = json.loads(Path(shown["result"]).read_text(encoding="utf-8"))
-    assert (result["suite"], result["documents"], result["failed_documents"]) == ("suite", 1, [])
-    totals = result["totals"]
-    assert (totals["questions"], totals["errors"], totals["document_hit@1"]) == (2, 0, 1.0)
-    assert (totals["answerable_answered"], totals["unanswerable_refused"]) == (1.0, 1.0)
-    assert (totals["contains_answer"], totals["citations"], totals["citations_wrong"]) == (1.0, 1, 0)
-    assert result["records"][0]["citations"][0]["quote"] == ROLLO
+@pytest.fixture
+def runs(settings: Settings, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Runs:
+    return Runs(settings, suite, tmp_path / "runs", capsys)
 
 
-def test_a_crash_is_a_record_and_a_baseline_is_compared(
-    settings: Settings, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(settings, suite, tmp_path / "runs", ScriptedGenerator(reply))
-    baseline = Path(json.loads(capsys.readouterr().out)["result"])
+# The result file ------------------------------------------------------------------------------------------------------
 
+
+def test_a_run_writes_one_result_file(runs: Runs) -> None:
+    status, printed = runs.start(ScriptedGenerator(reply))
+    assert status == 0
+    result = runs.read(printed)
+    shown = json.loads(printed)
+    assert "records" not in shown
+    assert shown["totals"] == result["totals"]
+    assert result.keys() >= {
+        "format", "suite", "suite_hash", "pipeline", "finished_at", "retrieval_only", "limit", "sample_seed",
+        "settings", "settings_hash", "code_hash", "commit", "embedding_model", "model", "judge", "machine",
+        "documents", "failed_documents", "skipped_lines", "ingest_s", "replayed_replies", "totals", "counts",
+        "timings_ms", "records",
+    }  # fmt: skip
+    assert (result["format"], result["suite"], result["pipeline"]) == (2, "suite", "footnote")
+    assert (result["documents"], result["failed_documents"], result["skipped_lines"]) == (2, [], [])
+    assert (result["model"], result["judge"], result["embedding_model"]) == ("scripted/1", None, "word-hash@1")
+    assert "api_key" not in result["settings"]["generation"]
+    assert result["ingest_s"] > 0
+    assert sorted(path.name for path in runs.out.iterdir()) == sorted(
+        [Path(shown["result"]).name, "partial", "replies.sqlite3", "stores"]
+    )
+    assert list((runs.out / "partial").iterdir()) == []
+    (read,) = read_runs([Path(shown["result"])])  # as the report reads it
+    assert [record.id for record in read.result.records] == ["who", "when", "moon"]
+
+
+def test_a_record_holds_what_was_found_answered_and_measured(runs: Runs) -> None:
+    result = runs.finish(ScriptedGenerator(reply))
+    who, when, moon = result["records"]
+    assert who["tags"] == {"kind": "person"}
+    assert who["gold"] == [
+        {"document": "normans.md", "page": None, "start": 0, "end": 24, "quote": "Rollo was a Norse leader"}
+    ]
+    first = who["hits"][0]
+    assert (first["rank"], first["document"], first["text"]) == (1, "normans.md", ROLLO)
+    assert 0 < who["confidence"] <= 1
+    assert who["timings_ms"].keys() == {"search", "retrieve", "pack", "generate", "first_token", "verify", "total"}
+    assert (who["status"], who["citations"][0]["quote"], who["citations_wrong"]) == ("answered", ROLLO, [])
+    # "rollo was norse leader": of its 4 words 2 stand in "norse leader": precision 2/4, recall 2/2, F1 2/3.
+    assert who["metrics"]["f1"] == pytest.approx(2 / 3)
+    assert (who["metrics"]["exact_match"], who["metrics"]["contains_answer"]) == (0.0, 1.0)
+    assert 0 < who["metrics"]["answer_similarity"] < 1
+    assert who["metrics"]["citation_recall_span"] == 1.0
+    assert "number_recall" not in who["metrics"]
+    # Refused: its words count as none, whatever the sentence says.
+    assert (when["status"], when["metrics"]["f1"], when["metrics"]["answer_similarity"]) == ("not_found", 0.0, 0.0)
+    assert when["metrics"]["number_recall"] == 0.0
+    assert moon["metrics"].keys() == {"refusal_recall", "refusal_precision", "prompt_tokens", "completion_tokens"}
+
+    totals, counts = result["totals"], result["counts"]
+    assert (totals["document_success@1"]["value"], totals["document_success@1"]["n"]) == (1.0, 2)
+    assert (totals["passage_success@1"]["value"], totals["passage_success@1"]["n"]) == (1.0, 1)
+    assert totals["f1"]["value"] == pytest.approx(1 / 3)
+    assert totals["answerable_answered"]["value"] == 0.5
+    assert totals["refusal_precision"]["value"] == 0.5
+    assert (counts["questions"], counts["errors"], counts["answerable"], counts["citations"]) == (3, 0, 2, 1)
+    assert counts["sentences_supported"] == 1
+    assert result["timings_ms"]["total"]["n"] == 3
+
+
+def test_totals_are_means_with_intervals_over_the_questions_that_have_them() -> None:
+    def record(timings: dict[str, float], **metrics: float) -> dict[str, Any]:
+        return {"error": None, "answerable": True, "metrics": metrics, "timings_ms": timings}
+
+    records = [record({"search": 30.0}, f1=1.0), record({"search": 10.0}, f1=0.0, char_iou=0.5), record({}, f1=0.5)]
+    totals = total_metrics(records)
+    assert list(totals) == ["char_iou", "f1"]  # search before answers
+    assert totals["char_iou"] == {"value": 0.5, "low": None, "high": None, "n": 1}
+    assert (totals["f1"]["value"], totals["f1"]["n"]) == (0.5, 3)
+    assert 0 <= totals["f1"]["low"] < 0.5 < totals["f1"]["high"] <= 1
+    assert total_timings(records) == {"search": {"p50": 30.0, "p95": 30.0, "n": 2}}
+    assert count_outcomes(records)["citations"] == 0
+
+
+def test_retrieval_alone_asks_no_model(runs: Runs) -> None:
+    generator = ScriptedGenerator(reply)
+    status, printed = runs.start(generator, as_json=False, retrieval_only=True)
+    assert status == 0
+    assert generator.prompts == []
+    lines = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line}
+    assert lines["document_success@1"] == ["1.000", "1.000", "..", "1.000", "2"]
+    assert "f1" not in lines
+    (path,) = runs.out.glob("*.json")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    assert (result["model"], result["retrieval_only"]) == (None, True)
+    assert all("answer" not in record for record in result["records"])
+
+
+def test_two_runs_in_one_second_are_two_files(runs: Runs) -> None:
+    for _ in range(3):
+        runs.finish(ScriptedGenerator(reply), retrieval_only=True)
+    assert len(list(runs.out.glob("*.json"))) == 3
+
+
+def test_the_store_is_kept_for_the_same_documents_and_way_of_reading(runs: Runs) -> None:
+    first = runs.finish(ScriptedGenerator(reply), retrieval_only=True)
+    again = runs.finish(ScriptedGenerator(reply), retrieval_only=True)
+    assert again["ingest_s"] == first["ingest_s"]  # what it took then: nothing was read again
+    chunking = runs.settings.chunking.model_copy(update={"target_tokens": 64})
+    runs.settings = runs.settings.model_copy(update={"chunking": chunking})
+    runs.finish(ScriptedGenerator(reply), retrieval_only=True)
+    assert len(list((runs.out / "stores").iterdir())) == 2
+
+
+# What goes wrong ------------------------------------------------------------------------------------------------------
+
+
+def test_a_crash_is_a_record_and_keeps_what_was_measured(runs: Runs) -> None:
     def broken(messages: Sequence[Message]) -> str:
         raise ZeroDivisionError("a library's own")
 
-    assert run(settings, suite, tmp_path / "runs", ScriptedGenerator(broken), baseline=baseline) == 1
-    shown = json.loads(capsys.readouterr().out)
-    assert (shown["totals"]["errors"], shown["baseline"]["errors"]) == (2, 0)
-    records = json.loads(Path(shown["result"]).read_text(encoding="utf-8"))["records"]
-    assert records[0]["error"] == "ZeroDivisionError: a library's own"
+    status, printed = runs.start(ScriptedGenerator(broken))
+    assert status == 1
+    result = runs.read(printed)
+    assert result["counts"]["errors"] == 3
+    assert result["records"][0]["error"] == "ZeroDivisionError: a library's own"
+    assert result["records"][0]["metrics"]["document_success@1"] == 1.0
+    assert "f1" not in result["totals"]
 
 
-def test_retrieval_alone_asks_no_model(
-    settings: Settings, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_baseline_that_was_significantly_better_is_a_failure(runs: Runs) -> None:
+    lines = [QUESTIONS[0] | {"id": f"who{number}"} for number in range(12)]
+    (runs.suite / "questions.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    _, printed = runs.start(ScriptedGenerator(reply))
+    baseline = Path(json.loads(printed)["result"])
+
+    status, printed = runs.start(ScriptedGenerator(reply), baseline=baseline)
+    assert (status, json.loads(printed)["comparison"]["significant_fall"]) == (0, False)
+    status, printed = runs.start(ScriptedGenerator("Not in the documents."), baseline=baseline)
+    assert (status, json.loads(printed)["comparison"]["significant_fall"]) == (1, True)
+    status, printed = runs.start(ScriptedGenerator("Not in the documents."), baseline=baseline, as_json=False)
+    assert status == 1
+    assert "worse" in printed
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "is not a result file"),
+        ('{"totals": {}}', "is of format None, not 2"),
+        ('{"totals": {}, "format": 2, "suite": "other", "suite_hash": "abc"}', r"is of the suite other \(abc\)"),
+    ],
+)
+def test_a_baseline_that_cannot_be_used_is_told_before_anything_runs(runs: Runs, content: str, problem: str) -> None:
+    baseline = runs.suite.parent / "baseline.json"
+    baseline.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=problem):
+        runs.start(ScriptedGenerator(reply), baseline=baseline)
+    assert not runs.out.exists()
+
+
+def test_a_document_that_cannot_be_read_is_a_failure(runs: Runs) -> None:
+    (runs.suite / "documents" / "broken.pdf").write_bytes(b"%PDF-1.7 and nothing else")
+    status, printed = runs.start(ScriptedGenerator(reply), retrieval_only=True)
+    assert status == 1
+    (failed,) = runs.read(printed)["failed_documents"]
+    assert failed.startswith("broken.pdf: ")
+    assert f"Failed: {failed}" in runs.said
+
+
+def test_an_abstract_without_words_fails_alone(runs: Runs) -> None:
+    (runs.suite / "qrels").mkdir()
+    corpus = [{"_id": "1", "title": "Normans", "text": ROLLO}, {"_id": "2", "title": "", "text": " "}]
+    (runs.suite / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)), encoding="utf-8")
+    (runs.suite / "queries.jsonl").write_text('{"_id": "q", "text": "Who was Rollo?"}', encoding="utf-8")
+    (runs.suite / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\t1\t1\n", encoding="utf-8")
+    status, printed = runs.start(ScriptedGenerator(reply), retrieval_only=True)
+    result = runs.read(printed)
+    assert (status, len(result["failed_documents"])) == (1, 1)
+    assert result["totals"]["document_success@1"]["value"] == 1.0
+
+
+def test_malformed_lines_are_skipped_where_that_is_asked_for(runs: Runs) -> None:
+    with (runs.suite / "questions.jsonl").open("a", encoding="utf-8") as file:
+        file.write("\n{")
+    with pytest.raises(InputError, match="line 4"):
+        runs.start(ScriptedGenerator(reply), retrieval_only=True)
+    result = runs.finish(ScriptedGenerator(reply), retrieval_only=True, skip_malformed=True)
+    (skipped,) = result["skipped_lines"]
+    assert skipped.startswith("questions.jsonl line 4: ")
+    assert f"Skipped: {skipped}" in runs.said
+
+
+def test_two_runs_over_one_store_are_refused_in_a_sentence(runs: Runs) -> None:
+    def start_another(messages: Sequence[Message]) -> str:
+        other = Runs(runs.settings, runs.suite, runs.out, runs.capsys)
+        with pytest.raises(DataDirectoryInUse, match=r"^Another run of suite uses its store .*with --out\.$"):
+            other.start(ScriptedGenerator(reply))
+        return reply(messages)
+
+    runs.finish(ScriptedGenerator(start_another))
+
+
+# Stopped and taken up again -------------------------------------------------------------------------------------------
+
+
+class Interrupted(BaseException):
+    """Ctrl-C in the midst of a reply."""
+
+
+def test_a_stopped_run_goes_on_where_it_was(runs: Runs) -> None:
+    def stop_at_the_third(messages: Sequence[Message]) -> str:
+        if "moon" in messages[-1].content:
+            raise Interrupted
+        if "When" in messages[-1].content:
+            raise ZeroDivisionError
+        return reply(messages)
+
+    with pytest.raises(Interrupted):
+        runs.start(ScriptedGenerator(stop_at_the_third))
+    (partial,) = (runs.out / "partial").iterdir()
+    with partial.open("a", encoding="utf-8") as file:
+        file.write('{"id": "moon", "err')  # as the kill of a process that was writing leaves it
     generator = ScriptedGenerator(reply)
-    assert run(settings, suite, tmp_path / "runs", generator, retrieval_only=True, as_json=False) == 0
-    assert generator.prompts == []
-    lines = dict(line.split() for line in capsys.readouterr().out.splitlines())
-    assert lines["document_hit@1"] == "1.000"
-    assert "f1" not in lines
+    result = runs.finish(generator)
+    assert "Going on with a run that was stopped: 1 of 3 questions are done." in runs.said
+    assert [record["id"] for record in result["records"]] == ["who", "when", "moon"]
+    assert len(generator.prompts) == 2  # the crashed question and the one in hand
+    assert result["counts"]["errors"] == 0
+    assert not partial.exists()
 
 
-def test_a_citation_that_does_not_hold_is_found(runtime: Runtime, suite: Path) -> None:
+@pytest.mark.parametrize("options", [{"fresh": True}, {"limit": 2}, {"pipeline": "textbook"}])
+def test_another_run_or_a_fresh_one_begins_anew(runs: Runs, options: dict[str, Any]) -> None:
+    def stop_at_the_second(messages: Sequence[Message]) -> str:
+        if "When" in messages[-1].content:
+            raise Interrupted
+        return reply(messages)
+
+    with pytest.raises(Interrupted):
+        runs.start(ScriptedGenerator(stop_at_the_second))
+    generator = ScriptedGenerator(reply)
+    result = runs.finish(generator, **options)
+    assert len(generator.prompts) == len(result["records"])
+
+
+KILLED = textwrap.dedent("""
+    import os, signal, sys
+    from pathlib import Path
+    sys.path[:0] = {paths!r}
+    from conftest import ScriptedGenerator
+    from test_run import opener, reply
+    from evals.run import main_eval
+    from rag.settings import load_settings
+
+    def stop(messages):
+        if "When" in messages[-1].content:
+            os.kill(os.getpid(), signal.{signal})
+        return reply(messages)
+
+    main_eval(load_settings({{}}), Path({suite!r}), out=Path({out!r}), open_runtime=opener(ScriptedGenerator(stop)))
+""")
+
+
+@pytest.mark.parametrize("kind", ["SIGKILL", "SIGINT"])
+def test_a_killed_run_goes_on_where_it_was(runs: Runs, kind: str) -> None:
+    here = Path(__file__).parent
+    script = KILLED.format(
+        paths=[str(PACKAGES), str(here.parent), str(here)], suite=str(runs.suite), out=str(runs.out), signal=kind
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
+    assert done.returncode == -signal.Signals[kind], done.stderr
+    stopped = "Stopped: 1 of 3 questions are done. The same command goes on from there."
+    assert (stopped in done.stderr) == (kind == "SIGINT")
+    generator = ScriptedGenerator(reply)
+    runs.finish(generator)
+    assert "Going on with a run that was stopped: 1 of 3 questions are done." in runs.said
+    assert len(generator.prompts) == 2
+
+
+# Replies repeated -----------------------------------------------------------------------------------------------------
+
+
+def test_a_replayed_run_gives_the_same_without_the_model(runs: Runs) -> None:
+    asked = runs.finish(ScriptedGenerator(reply))
+    silent = ScriptedGenerator("Something else.")
+    replayed = runs.finish(silent, replay=True)
+    assert silent.prompts == []
+    assert replayed["replayed_replies"] == 3
+    assert asked["replayed_replies"] == 0
+    assert replayed["totals"] == asked["totals"]
+    for record, before in zip(replayed["records"], asked["records"], strict=True):
+        assert record["answer"] == before["answer"]
+        assert record["timings_ms"]["total"] >= record["timings_ms"]["generate"]
+    assert runs.finish(silent)["replayed_replies"] == 0
+    assert len(silent.prompts) == 3
+
+
+def test_the_judge_is_one_metric_more(runs: Runs) -> None:
+    def judging(messages: Sequence[Message]) -> str:
+        return "Yes." if "Do they agree" in messages[-1].content else reply(messages)
+
+    plain = runs.finish(ScriptedGenerator(judging))
+    judged = runs.finish(ScriptedGenerator(judging), judge=True)
+    assert judged["judge"] == "scripted/1, judge-1"
+    # "Who" agrees, "when" was refused and is wrong without asking, "moon" has no gold answer.
+    assert judged["totals"].pop("judged_correct")["value"] == 0.5
+    assert judged["totals"] == plain["totals"]
+    assert runs.finish(ScriptedGenerator(""), judge=True, replay=True)["replayed_replies"] == 4
+
+
+def test_a_judge_that_says_neither_gives_no_metric(runs: Runs) -> None:
+    def wavering(messages: Sequence[Message]) -> str:
+        return "Perhaps." if "Do they agree" in messages[-1].content else reply(messages)
+
+    assert runs.finish(ScriptedGenerator(wavering), judge=True)["totals"]["judged_correct"]["n"] == 1
+
+
+@pytest.mark.parametrize("options", [{"judge": True}, {"pipeline": "llama-index"}])
+def test_what_needs_a_language_model_says_so(runs: Runs, options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="The extractive back end quotes from Footnote's own prompt"):
+        runs.start(ScriptedGenerator(reply, model="extractive"), **options)
+
+
+# Other pipelines ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pipeline", ["textbook", "llama-index"])
+def test_a_baseline_pipeline_is_measured_like_footnote(runs: Runs, pipeline: str) -> None:
+    def unchecked(messages: Sequence[Message]) -> str:
+        return "He was a Norse leader [1]." if "Who was Rollo?" in messages[-1].content else "I don't know."
+
+    result = runs.finish(ScriptedGenerator(unchecked), pipeline=pipeline)
+    footnote = runs.finish(ScriptedGenerator(reply))
+    assert result["pipeline"] == pipeline
+    assert result["settings_hash"] != footnote["settings_hash"]
+    assert result["totals"]["contains_answer"]["value"] == 0.5
+    assert result["totals"]["refusal_recall"]["value"] == 1.0
+    assert (result["counts"]["citations"], result["counts"]["citations_wrong"]) == (1, 0)
+    assert result["records"][0]["sentences"] == []
+    who = result["records"][0]
+    assert who["citations"][0]["quote"] == who["hits"][0]["text"]
+    assert len(list((runs.out / "stores").iterdir())) == 1
+
+
+# What a run ran with --------------------------------------------------------------------------------------------------
+
+
+def test_the_environment_is_described() -> None:
+    machine = describe_machine()
+    assert machine.keys() == {"platform", "processor", "cores", "memory_gb", "python"}
+    assert isinstance(machine["cores"], int)
+    assert machine["cores"] >= 1
+    assert code_hash() == code_hash()
+    commit = describe_commit()
+    assert commit is None or len(commit.removesuffix(" (changed)")) >= 7
+
+
+def test_a_model_is_named_with_its_weights(settings: Settings, tmp_path: Path) -> None:
+    digest = MODELS[DEFAULT_LLM].files[0].sha256[:12]
+    assert name_weights(f"embedded/{DEFAULT_LLM}", settings) == f"embedded/{DEFAULT_LLM}@{digest}"
+    assert name_weights("ollama/qwen2.5:3b", settings) == "ollama/qwen2.5:3b"
+    weights = tmp_path / "own.gguf"
+    weights.write_bytes(b"GGUF")
+    own = settings.model_copy(update={"generation": settings.generation.model_copy(update={"model": str(weights)})})
+    # sha256 of the four bytes "GGUF" begins so
+    assert name_weights("embedded/own", own) == "embedded/own@b83633aa7853"
+
+
+def test_a_citation_that_does_not_hold_is_found(runtime: Runtime) -> None:
     document_id = ingest(runtime, ROLLO, "normans.md")
     right = Citation(1, Span(document_id, 0, 5), "Rollo", "normans.md", None, ())
     assert check_citation(runtime.catalog, right) == []

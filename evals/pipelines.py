@@ -1,0 +1,70 @@
+"""The ways of answering that can be measured, all with the same two calls: what is found, and what is answered."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, get_args
+
+from evals.baselines import LLAMA_INDEX, TEXTBOOK, BaselinePipeline
+from evals.replies import RecordedGenerator
+from evals.store import Progress
+from ingest.runtime import Runtime
+from rag.embedding import embed_query
+from rag.retrieval import Scope
+from rag.service import Question, Service
+from rag.types import Answer, Hit
+
+PipelineName = Literal["footnote", "textbook", "llama-index"]
+PIPELINES: tuple[PipelineName, ...] = get_args(PipelineName)
+
+
+class Pipeline(Protocol):
+    """What a run measures. `settings_hash` names all that decides its answers beside documents and models."""
+
+    @property
+    def settings_hash(self) -> str: ...
+
+    async def search(self, question: str, k: int) -> list[Hit]:
+        """At most `k` hits, ranks from 1."""
+        ...
+
+    def confidence(self, question: str, best: Hit) -> float:
+        """The cosine of the question and the best hit: how near the evidence is."""
+        ...
+
+    async def ask(self, question: str) -> Answer:
+        """The answer, as a person would be given it. Raises FootnoteError."""
+        ...
+
+
+class FootnotePipeline:
+    """Footnote itself: its service as it is, over a store, with a generator whose replies are recorded."""
+
+    def __init__(self, runtime: Runtime, generator: RecordedGenerator) -> None:
+        self._runtime = runtime
+        self._service = Service(runtime.settings, runtime.catalog, runtime.index, runtime.embedder, generator)
+        self._most_hits = runtime.settings.server.max_top_k
+
+    @property
+    def settings_hash(self) -> str:
+        return self._service.settings_hash
+
+    async def search(self, question: str, k: int) -> list[Hit]:
+        return await self._service.search(question, Scope(), min(k, self._most_hits))
+
+    def confidence(self, question: str, best: Hit) -> float:
+        stored = self._runtime.catalog.vectors([best.chunk.id])[best.chunk.id]
+        return float(stored @ embed_query(self._runtime.embedder, question))
+
+    async def ask(self, question: str) -> Answer:
+        return await self._service.ask(Question(question))
+
+
+def open_pipeline(name: PipelineName, runtime: Runtime, generator: RecordedGenerator, progress: Progress) -> Pipeline:
+    """The pipeline of that name over an open store; the baselines embed their own chunks the first time."""
+    match name:
+        case "footnote":
+            return FootnotePipeline(runtime, generator)
+        case "textbook":
+            return BaselinePipeline(TEXTBOOK, runtime, generator, progress)
+        case "llama-index":
+            return BaselinePipeline(LLAMA_INDEX, runtime, generator, progress)

@@ -1,0 +1,218 @@
+"""Every reply of a language model, recorded, so that a run can be repeated without the model.
+
+A reply is found again by everything that decides it: the model with its weights, the prompt, the limits and the
+sampler's settings. A change to a prompt, or to what is found for a question, so asks the model anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rag.errors import DependencyError
+from rag.types import Draft, Generator, Message, Token
+
+REPLIES_FILE = "replies.sqlite3"
+_BUSY_TIMEOUT_S = 30.0
+_TABLES = """
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY, model TEXT NOT NULL, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL, finish_reason TEXT NOT NULL, first_token_ms REAL NOT NULL,
+    generate_ms REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS counts (
+    key TEXT PRIMARY KEY, n_tokens INTEGER NOT NULL, exact INTEGER NOT NULL, count_ms REAL NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What decides a reply beside model and prompt."""
+
+    temperature: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A prompt's tokens as the back end counted them, and the milliseconds that this took."""
+
+    n_tokens: int
+    exact: bool
+    count_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply as it was recorded, and the milliseconds from asking to its end."""
+
+    draft: Draft
+    generate_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How many replies were taken from the record, and the milliseconds that they and the counts once took."""
+
+    replies: int = 0
+    generate_ms: float = 0.0
+    count_ms: float = 0.0
+
+
+class ReplyStore:
+    """The record on disk, one SQLite file that several runs may use at once. Use it in a `with`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file or begin it. Raises DependencyError."""
+        self._path = path
+        with self._translated():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            self._connection.executescript(_TABLES)
+
+    def find_reply(self, key: str) -> Reply | None:
+        """The reply that is recorded under a key."""
+        columns = "text, model, prompt_tokens, completion_tokens, finish_reason, first_token_ms, generate_ms"
+        row = self._row(f"SELECT {columns} FROM replies WHERE key = ?", key)
+        return None if row is None else Reply(Draft(*row[:6]), row[6])
+
+    def save_reply(self, key: str, reply: Reply) -> None:
+        """Record a reply, in the place of an earlier one."""
+        draft = reply.draft
+        values = (draft.model, draft.text, draft.prompt_tokens, draft.completion_tokens, draft.finish_reason)
+        self._write("replies", (key, *values, draft.first_token_ms, reply.generate_ms))
+
+    def find_count(self, key: str) -> Count | None:
+        """The token count that is recorded under a key."""
+        row = self._row("SELECT n_tokens, exact, count_ms FROM counts WHERE key = ?", key)
+        return None if row is None else Count(row[0], bool(row[1]), row[2])
+
+    def save_count(self, key: str, count: Count) -> None:
+        """Record a token count, in the place of an earlier one."""
+        self._write("counts", (key, count.n_tokens, int(count.exact), count.count_ms))
+
+    def _row(self, query: str, key: str) -> tuple[Any, ...] | None:
+        with self._translated():
+            row: tuple[Any, ...] | None = self._connection.execute(query, (key,)).fetchone()
+            return row
+
+    def _write(self, table: str, values: tuple[object, ...]) -> None:
+        with self._translated():
+            marks = ", ".join("?" * len(values))
+            self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", values)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise DependencyError(
+                f"The recorded replies in {self._path} cannot be used: {error}. Free some space, or move the file away."
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> ReplyStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class RecordedGenerator:
+    """A Generator (rag/types.py) over another one: records each reply and, with `replay`, repeats what it recorded.
+
+    The other one is not asked for what is replayed, and so an embedded model is not even started. Where another model
+    answers than the named one (`auto` has lost its Ollama), that is a DependencyError: a result names one model.
+    """
+
+    def __init__(
+        self, generator: Generator, store: ReplyStore, model: str, sampling: Sampling, *, replay: bool = False
+    ) -> None:
+        """`model` is the name with the hash of the weights, which stands for them in the record."""
+        self._generator, self._store, self._model = generator, store, model
+        self._sampling, self._replay = sampling, replay
+        self._replayed = Replayed()
+
+    @property
+    def model(self) -> str:
+        return self._generator.model
+
+    @property
+    def context_tokens(self) -> int:
+        return self._generator.context_tokens
+
+    def take_replayed(self) -> Replayed:
+        """What was replayed since this was last asked."""
+        taken, self._replayed = self._replayed, Replayed()
+        return taken
+
+    async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
+        key = self._key(messages)
+        known = self._store.find_count(key) if self._replay else None
+        if known is not None:
+            self._replayed = replace(self._replayed, count_ms=self._replayed.count_ms + known.count_ms)
+            return known.n_tokens, known.exact
+        started = time.perf_counter()
+        n_tokens, exact = await self._generator.count_tokens(messages)
+        self._store.save_count(key, Count(n_tokens, exact, _ms_since(started)))
+        return n_tokens, exact
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        key = self._key(messages, max_tokens, self._sampling.temperature, self._sampling.seed)
+        known = self._store.find_reply(key) if self._replay else None
+        if known is not None:
+            done = self._replayed
+            self._replayed = replace(done, replies=done.replies + 1, generate_ms=done.generate_ms + known.generate_ms)
+            yield Token(known.draft.text)
+            yield known.draft
+            return
+        started = time.perf_counter()
+        pieces = self._generator.stream(messages, max_tokens)
+        try:
+            async for piece in pieces:
+                if isinstance(piece, Draft):
+                    if not self._model.startswith(piece.model):
+                        raise DependencyError(
+                            f"This is a run of {self._model}, and {piece.model} answered. Name the back end that is "
+                            "to answer with FOOTNOTE_GENERATION__BACKEND, and run again."
+                        )
+                    self._store.save_reply(key, Reply(piece, _ms_since(started)))
+                yield piece
+        finally:
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _key(self, messages: Sequence[Message], *decisive: float) -> str:
+        words = [[message.role, message.content] for message in messages]
+        return hashlib.sha256(json.dumps([self._model, words, *decisive]).encode()).hexdigest()
+
+
+async def take_reply(generator: RecordedGenerator, messages: Sequence[Message], max_tokens: int) -> Draft:
+    """The whole reply to a prompt. Raises DependencyError."""
+    draft: Draft | None = None
+    async with aclosing(generator.stream(messages, max_tokens)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Draft):
+                draft = piece
+    if draft is None:
+        raise DependencyError(f"{generator.model} ended its reply without a result. Ask again.")
+    return draft
+
+
+def _ms_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)

@@ -1,0 +1,72 @@
+"""Gold evidence held against the stored text."""
+
+from __future__ import annotations
+
+import pytest
+from builders import ingest
+
+from evals.cases import Case, Evidence
+from evals.gold import locate_gold
+from ingest.runtime import Runtime
+from rag.types import Page
+
+TEXT = "The limit is 10 days.\nNorway | 79 | 40 | 210\nThe limit is 20 days.\fThe limit is 10 days."
+PAGES = (Page(1, 0, 67), Page(2, 67, len(TEXT)))
+
+
+def located(runtime: Runtime, *evidence: Evidence) -> tuple[list[Evidence], list[str]]:
+    document_id = ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
+    gold = locate_gold([Case("q", "?", (), True, evidence)], runtime.catalog, {"rules.pdf": document_id})
+    return list(gold.cases[0].evidence), gold.lost
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        (Evidence("rules.pdf", start=0, end=21), "The limit is 10 days."),  # no quote: the place is believed
+        (Evidence("rules.pdf", start=45, end=66, quote="The limit is 20 days."), "The limit is 20 days."),
+        # The file's text had a byte order mark and a CR before the line break: everything stands two further on.
+        (Evidence("rules.pdf", start=47, end=68, quote="The limit is 20 days."), "The limit is 20 days."),
+        (Evidence("rules.pdf", quote="The  limit\nis 20 days."), "The limit is 20 days."),
+        (Evidence("rules.pdf", quote="Norway 79 40 210"), "Norway | 79 | 40 | 210"),
+        (Evidence("rules.pdf", quote="The \ufb01rst limit"), None),
+    ],
+)
+def test_a_quote_decides_where_the_evidence_stands(runtime: Runtime, evidence: Evidence, words: str | None) -> None:
+    (found,), lost = located(runtime, evidence)
+    assert (None if found.start is None else TEXT[found.start : found.end]) == words
+    assert bool(lost) == (words is None)
+
+
+def test_of_several_places_the_page_or_the_given_start_chooses(runtime: Runtime) -> None:
+    quote = "The limit is 10 days."
+    found, lost = located(
+        runtime,
+        Evidence("rules.pdf", page=2, quote=quote),
+        Evidence("rules.pdf", start=60, end=81, quote=quote),
+        Evidence("rules.pdf", start=3, end=24, quote=quote),
+        Evidence("rules.pdf", quote=quote),
+    )
+    second = TEXT.rindex(quote)
+    assert [item.start for item in found] == [second, second, 0, None]
+    assert lost == []  # the last is in the document, only not in one place
+
+
+def test_what_is_not_in_the_document_is_told(runtime: Runtime) -> None:
+    found, lost = located(
+        runtime,
+        Evidence("rules.pdf", start=0, end=9_999),
+        Evidence("rules.pdf", page=2, start=0, end=5, quote="Never."),
+    )
+    assert [(item.page, item.start) for item in found] == [(None, None), (2, None)]
+    assert lost == [
+        "question q: rules.pdf does not hold characters 0 to 9999",
+        "question q: rules.pdf does not hold 'Never.'",
+    ]
+
+
+def test_a_twin_is_named_as_hits_name_it(runtime: Runtime) -> None:
+    document_id = ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
+    case = Case("q", "?", (), True, (Evidence("copy of rules.pdf", page=1), Evidence("unreadable.pdf", page=1)))
+    gold = locate_gold([case], runtime.catalog, {"rules.pdf": document_id, "copy of rules.pdf": document_id})
+    assert [item.document for item in gold.cases[0].evidence] == ["rules.pdf", "unreadable.pdf"]
