@@ -138,7 +138,7 @@ def _load_beir(folder: Path, lines: _Lines) -> Suite:
     documents = tuple(lines.read(corpus, _beir_document, lambda document: document.name))
     gold: dict[str, list[Evidence]] = {}
     for path in qrels:
-        for query, document, is_relevant in lines.read(path, _judgement, first=2):  # the first names the columns
+        for query, document, is_relevant in lines.read(path, _judgement, first=_first_judgement(path)):
             if is_relevant:
                 gold.setdefault(query, []).append(Evidence(document))
     asked = lines.read(queries, _beir_query, lambda case: case.id)
@@ -276,6 +276,16 @@ def _beir_document(line: str) -> SuiteDocument:
 def _beir_query(line: str) -> Case:
     fields = _object(line)
     return Case(_word(fields, "_id"), _word(fields, "text"), (), True, (), _tags(fields, ("_id", "text")))
+
+
+def _first_judgement(path: Path) -> int:
+    """The number of the first line that is one: BEIR's first line names the columns, which others leave out."""
+    with path.open(encoding="utf-8") as file:
+        try:
+            _judgement(file.readline().rstrip("\n"))
+        except ValueError:
+            return 2
+    return 1
 
 
 def _judgement(line: str) -> tuple[str, str, bool]:

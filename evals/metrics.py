@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections import Counter
@@ -109,4 +110,4 @@ def mean(values: Iterable[float]) -> float | None:
 def percentile(values: Iterable[float], share: float) -> float | None:
     """The value below which `share` (0 to 1) of the values lie, by the nearest rank; None of nothing."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None

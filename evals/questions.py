@@ -450,6 +450,12 @@ _LEANS_ON_TEXT = re.compile(
     r"|(?-i:\b(?:I|me|my|[Ww]e|us|[Oo]ur|ours)\b)(?!\.)",
     re.IGNORECASE,
 )
+_SOME_TIME_LATER = re.compile(
+    r"\b(?:hours?|days?|weeks?|months?|years?|decades?|centur(?:y|ies)) (?:later|earlier|ago)\b"
+    r"|\bat (?:that|the) time\?"
+    r"|\bthe (?:next|following|previous|same) (?:hour|day|week|month|year|decade|century|time)\b",
+    re.IGNORECASE,
+)
 _PRONOUN = re.compile(r"\b(?:he|she|it|they|him|her|his|its|their|them)\b", re.IGNORECASE)
 _UNNAMED = re.compile(
     r"\bthe (?:couple|pair|duo|trio|two|man|woman|men|boy|girl|former|latter|others?)\b(?! of)", re.IGNORECASE
@@ -467,6 +473,12 @@ _ASKS_TIME = re.compile(
 )
 _ASKS_NUMBER = re.compile(
     r"\bhow (?:many|much|far|old|tall|high|large|big)\b|\bwhat (?:percent|percentage|share)\b", re.I
+)
+_NUMBER_STEMS = frozenset(
+    content_words(
+        "one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty "
+        "ninety hundred thousand million billion dozen half least roughly nearly approximately around about maximum"
+    )
 )
 _ASKS_REASON = re.compile(r"\bwhy\b|\b(?:reasons?|causes?|caused|purposes?)\b", re.IGNORECASE)
 _GIVES_REASON = re.compile(
@@ -502,6 +514,8 @@ def problem_of_question(question: str) -> str | None:
         return "too short or too long"
     if _LEANS_ON_TEXT.search(question):
         return "speaks of a text that its reader does not see"
+    if _SOME_TIME_LATER.search(question):
+        return "counts time from something unnamed"
     if _UNNAMED.search(question):
         return "speaks of somebody unnamed"
     if any(not _stands_for(found[0], question[: found.start()]) for found in _PRONOUN.finditer(question)):
@@ -567,6 +581,10 @@ def answer_fits(pair: Pair) -> bool:
     counted = bool(quantities(answer)) or bool(re.search(r"\d", answer))
     if re.match(rf"(?:(?:{_PREPOSITIONS}) )?when\b", question, re.IGNORECASE):
         return timed or counted
+    counted_things = re.match(rf"(?:(?:{_PREPOSITIONS}) )?how many ((?:[\w’'-]+ ){{1,3}})", question, re.IGNORECASE)
+    said = {word for word in stems(answer) if not re.match(r"\d", word)} - _NUMBER_STEMS
+    if counted_things and said and not said & stems(counted_things[1]):
+        return False
     if _ASKS_NUMBER.search(question):
         return counted or bool(
             re.search(r"\b(?:no|none|all|half|both|one|once|twice|free|nothing)\b", answer, re.IGNORECASE)
@@ -587,10 +605,15 @@ def is_date(answer: str) -> bool:
 
 
 def same_answer(answer: str, other: str) -> bool:
-    """Whether two short answers agree: half of the telling words of each, or all of one, stand in the other."""
+    """Whether the model's other answer agrees with its first: half of the telling words of each stand in the other.
+
+    All of one in the other will do, too, unless that is a single word that is neither a name nor a number.
+    """
     mine, its = stems(answer), stems(other)
     shared = len(mine & its)
-    return shared > 0 and (shared in (len(mine), len(its)) or 2 * shared >= max(len(mine), len(its)))
+    if not shared or 2 * shared >= max(len(mine), len(its)):
+        return bool(shared)
+    return shared == len(mine) or (shared == len(its) and (shared > 1 or bool(re.search(r"[A-Z0-9]", other))))
 
 
 def is_copy(question: str, sentence: str) -> bool:
@@ -623,30 +646,33 @@ def kind_of(question: Question) -> str:
 
 _DETAILS_TRIED = 3
 _MAX_DETAIL_WORDS = 6
-_LAST_WORDS = 2
 _NAME_OR_YEAR = re.compile(
-    r"(?<=\s)(?:[A-Z][\w&’'.-]*(?:\s[A-Z0-9][\w&’'.-]*)*"
+    r"(?<=\s)(?:[A-Z][\w&’'.-]*(?:\s(?:(?:the|de|du|la|le|van|von|ibn)\s)?[A-Z0-9][\w&’'.-]*)*"
     r"|(?<!since )(?<!after )(?<!until )(?<!from )(?<!before )(?:1\d|20)\d\d)(?=\W|$)"
+)
+_LAST_THING = re.compile(
+    r"\b(?:in|on|at|by|for|from|to|with|of|under|during|about|between|and|or|the|an?|their)\s"
+    r"([a-z][a-z’'-]{2,}(?:\s[a-z][a-z’'-]{2,})?)$"
 )
 _STUTTER = re.compile(r"\b(\w+)\s+\1\b", re.IGNORECASE)
 
 
 def details_of(question: str) -> list[str]:
-    """The details of a question that can be changed, the last one first: its names and years, else its last words.
+    """The details of a question that can be changed, the last one first: its names and years, else its last thing.
 
     English tends to put what narrows a question at its end: in which place, of which thing, in which year. Amounts
     stay, for what holds above €5,000 holds above €10,000 too.
     """
     words = question.rstrip("?")
     found = [match[0].rstrip(".,'’") for match in _NAME_OR_YEAR.finditer(words)]
-    if not found:
-        last: list[str] = []
-        for word in reversed(words.split()[1:]):
-            if len(last) == _LAST_WORDS or not stems(word) or re.search(r"\d", word):
-                break
-            last.insert(0, word)
-        found = [" ".join(last)]
-    return [detail for detail in reversed(dict.fromkeys(found)) if stems(detail) and question.count(detail) == 1]
+    if not found and (thing := _LAST_THING.search(words)):
+        found = [thing[1]]
+    return [
+        detail
+        for detail in reversed(dict.fromkeys(found))
+        if len(stems(detail)) == len(detail.split()) or detail[0].isupper()
+        if question.count(detail) == 1
+    ]
 
 
 def change_detail(question: str, detail: str, reply: str) -> tuple[str, tuple[str, str]] | Rejected:
@@ -659,7 +685,7 @@ def change_detail(question: str, detail: str, reply: str) -> tuple[str, tuple[st
     changed = question.replace(detail, new)
     if not new or len(new.split()) > _MAX_DETAIL_WORDS:
         return Rejected("near miss: no other detail in the reply")
-    if new[0].isdigit() != detail[0].isdigit():
+    if any(kind(new[0]) != kind(detail[0]) for kind in (str.isdigit, str.isupper)):
         return Rejected("near miss: the new detail is of another kind")
     if not (stems(new) - stems(question) and stems(detail) - stems(changed)):
         return Rejected("near miss: the detail is still the same")

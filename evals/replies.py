@@ -77,6 +77,9 @@ class ReplyStore:
         with self._translated():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            # A commit that waits for the disk would count as the pipeline's time; a lost reply is asked for again.
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_TABLES)
 
     def find_reply(self, key: str) -> Reply | None:

@@ -28,7 +28,7 @@ from evals.partial import PartialRun, run_key
 from evals.pipelines import Pipeline, PipelineName, open_pipeline
 from evals.replies import REPLIES_FILE, RecordedGenerator, ReplyStore, Sampling
 from evals.results import format_result, read_result, write_result
-from evals.scoring import count_outcomes, total_metrics, total_timings
+from evals.scoring import count_outcomes, group_errors, total_metrics, total_timings
 from evals.store import Ingested, Progress, ingest_suite, store_folder
 from ingest.runtime import Runtime
 from rag.errors import DataDirectoryInUse, InputError
@@ -111,6 +111,8 @@ def main_eval(
         show_progress=show_progress,
     )  # fmt: skip
     say(f"Result: {path}")
+    for error, ids in group_errors(result["records"]).items():
+        say(f"{len(ids)} of {len(result['records'])} questions crashed, {ids[0]} first: {error}")
     comparison = compare_results(before, result) if before else None
     if as_json:
         shown = {"result": str(path), **{name: value for name, value in result.items() if name != "records"}}

@@ -135,6 +135,15 @@ def _collect(maps: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
     return collected
 
 
+def group_errors(records: Sequence[Record]) -> dict[str, list[str]]:
+    """The ids of the questions that crashed, by what was said of it, in the order in which it was said first."""
+    grouped: dict[str, list[str]] = {}
+    for record in records:
+        if record["error"] is not None:
+            grouped.setdefault(record["error"], []).append(record["id"])
+    return grouped
+
+
 def count_outcomes(records: Sequence[Record]) -> dict[str, int]:
     """What can be counted over all questions; citations and sentences are 0 where no answer was asked for."""
     verdicts = Counter(sentence["verdict"] for record in records for sentence in record.get("sentences", ()))

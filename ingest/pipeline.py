@@ -275,23 +275,37 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
     failed: list[Stumble] = []
     waiting, _ = catalog.list_documents(status=("indexing",))
     for group in _groups(waiting):
-        try:
-            published += _publish(catalog, index, group)
-        except _NOT_INDEXED:
-            for record in group:  # again one by one, which shows whose fault it is
-                try:
-                    published += _publish(catalog, index, [record])
-                except FootnoteError as error:
-                    failed.append(Stumble(record, error))
-                except _NOT_INDEXED as error:
-                    log.exception("%s could not be brought into the indexes.", record.name)
-                    failed.append(Stumble(record, FootnoteError(f"{error!r}, of which the log says more")))
+        for record, problem in _index_together(catalog, index, group):
+            try:
+                if problem is not None:
+                    raise problem
+                if catalog.publish(record.id):
+                    published.append(record.id)
+            except FootnoteError as error:
+                failed.append(Stumble(record, error))
+            except (OSError, ValueError, TypeError) as error:  # the disk, and Chroma's own checks of what it is given
+                log.error("%s could not be brought into the indexes.", record.name, exc_info=error)
+                failed.append(Stumble(record, FootnoteError(f"{error!r}, of which the log says more")))
     if waiting:
         purge_removed(catalog, index)
     return Published(published, failed)
 
 
-_NOT_INDEXED = (FootnoteError, OSError, ValueError, TypeError)  # the disk, and Chroma's own checks of what it is given
+def _index_together(
+    catalog: Catalog, index: Index, records: Sequence[DocumentRecord]
+) -> Iterator[tuple[DocumentRecord, Exception | None]]:
+    """Write the documents to the indexes, and say of each what kept it out; halves tell which one it was."""
+    try:
+        index.project([chunk for record in records for chunk in catalog.chunks_of(record.id)])
+    except (FootnoteError, OSError, ValueError, TypeError) as error:
+        if len(records) == 1:
+            yield records[0], error
+            return
+        middle = len(records) // 2
+        yield from _index_together(catalog, index, records[:middle])
+        yield from _index_together(catalog, index, records[middle:])
+    else:
+        yield from ((record, None) for record in records)
 
 
 def _groups(records: Sequence[DocumentRecord]) -> Iterator[list[DocumentRecord]]:
@@ -304,11 +318,6 @@ def _groups(records: Sequence[DocumentRecord]) -> Iterator[list[DocumentRecord]]
         group.append(record)
     if group:
         yield group
-
-
-def _publish(catalog: Catalog, index: Index, records: Sequence[DocumentRecord]) -> list[str]:
-    index.project([chunk for record in records for chunk in catalog.chunks_of(record.id)])
-    return [record.id for record in records if catalog.publish(record.id)]
 
 
 def publish_prepared(catalog: Catalog, index: Index) -> list[str]:
@@ -329,9 +338,9 @@ def publish_prepared(catalog: Catalog, index: Index) -> list[str]:
 def purge_removed(catalog: Catalog, index: Index) -> int:
     """Make the indexes forget what was deleted or replaced, then its original. Returns how many documents."""
     removals = catalog.pending_removals()
-    for seq, document_id, sha256 in removals:
-        if not catalog.visible_documents([document_id]):  # the same bytes may have come back under the same id
-            index.remove(document_id)
+    removed = {document_id for _, document_id, _ in removals}
+    index.remove(*removed - catalog.visible_documents(sorted(removed)))  # the same bytes may be back under the same id
+    for seq, _, sha256 in removals:
         catalog.finish_removal(seq, sha256)
     return len(removals)
 

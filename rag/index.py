@@ -1,4 +1,5 @@
-"""What is derived from the catalog: the Chroma collection and the keyword index. The only home of chromadb.
+"""What is derived from the catalog: the Chroma collection, the keyword index and the word counts of documents.
+The only home of chromadb.
 
     INDEX_DIR/current.json        format, dimension and the folders in use
     INDEX_DIR/chroma-N/           vectors (cosine, HNSW), one record a chunk
@@ -71,7 +72,7 @@ def _translated(method: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 class Index:
-    """The two open indexes. Writes are serialised; searches run from any thread."""
+    """All that is derived, open. Writes are serialised; searches run from any thread."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
         """Open the indexes under `folder`, making them anew where they are missing, damaged or of another make.
@@ -214,12 +215,15 @@ class Index:
             self._spread.put((row.document_id, row.terms) for row in rows)
 
     @_translated
-    def remove(self, document_id: str) -> None:
-        """Forget every chunk of a document; nothing happens where there is none."""
+    def remove(self, *document_ids: str) -> None:
+        """Forget every chunk of these documents; nothing happens where there is none. One call for many is cheaper."""
+        if not document_ids:
+            return
         with self._write_lock:
-            self._collection.delete(where={"document_id": document_id})
-            self._words.remove(document_id)
-            self._spread.remove(document_id)
+            for document_id in document_ids:
+                self._collection.delete(where={"document_id": document_id})
+            self._words.remove(document_ids)
+            self._spread.remove(document_ids)
 
     # Comparing with the catalog --------------------------------------------------------------------------------------
 
@@ -243,8 +247,7 @@ class Index:
         parts = (in_keyword, in_spread, in_chroma)
         gone = set().union(*parts) - wanted.keys()
         short = [d for d, n in wanted.items() if any(part.get(d, 0) != n for part in parts)]
-        for document_id in gone:
-            self.remove(document_id)
+        self.remove(*gone)
         whole: list[tuple[StoredChunk, np.ndarray]] = []
         words: list[tuple[StoredChunk, np.ndarray]] = []  # HNSW finds less after its points were written over
         for done, document_id in enumerate(short):
@@ -266,7 +269,7 @@ class Index:
 
     @_translated
     def rebuild(self, catalog: Catalog, progress: Progress | None = None) -> int:
-        """Drop both indexes and fill them from the catalog's vectors, without embedding. Returns the documents."""
+        """Drop all indexes and fill them from the catalog's vectors, without embedding. Returns the documents."""
         with self._write_lock:
             self._start_over()
         return self.reconcile(catalog, progress)
@@ -313,7 +316,7 @@ class Index:
     def score_documents(self, question: str, document_ids: Sequence[str]) -> dict[str, float]:
         """How much each of these documents speaks of the question's words as a whole, from 0 to 1 for the most."""
         terms = list(dict.fromkeys(keyword_terms(question)))
-        return self._spread.score_documents(terms[:MAX_QUERY_TERMS], document_ids)
+        return self._spread.score_documents(terms, document_ids, MAX_QUERY_TERMS)
 
 
 def _keyword_row(stored: StoredChunk) -> KeywordRow:

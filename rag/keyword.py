@@ -140,10 +140,11 @@ class KeywordIndex:
                     )
                 )
 
-    def remove(self, document_id: str) -> None:
-        """Forget every chunk of a document. Raises DependencyError, having forgotten none of them."""
+    def remove(self, document_ids: Iterable[str]) -> None:
+        """Forget every chunk of these documents. Raises DependencyError, having forgotten none of them."""
         with self._one_commit():
-            self._writer.delete_documents_by_term("document_id", document_id)
+            for document_id in document_ids:
+                self._writer.delete_documents_by_term("document_id", document_id)
 
     def close(self) -> None:
         """Let go of every file, once segments that are being merged are done."""

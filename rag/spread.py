@@ -100,24 +100,28 @@ class Spread:
                 _forget(connection, document_id)
                 _note(connection, document_id, size, spread[document_id])
 
-    def remove(self, document_id: str) -> None:
-        """Forget a document; nothing happens where it is unknown."""
+    def remove(self, document_ids: Iterable[str]) -> None:
+        """Forget documents; nothing happens where one is unknown."""
         with self._connection() as connection:
-            _forget(connection, document_id)
+            for document_id in document_ids:
+                _forget(connection, document_id)
 
     def documents(self) -> dict[str, int]:
         """How many chunks each document has, by document id."""
         with self._connection() as connection:
             return dict(connection.execute("SELECT document_id, chunks FROM documents"))
 
-    def score_documents(self, terms: Sequence[str], document_ids: Sequence[str]) -> dict[str, float]:
+    def score_documents(self, terms: Sequence[str], document_ids: Sequence[str], most_terms: int) -> dict[str, float]:
         """How much each of these documents speaks of the terms as a whole, from 0 to 1 for the most.
+
+        Of more than `most_terms` known terms, those count that the fewest documents hold.
 
         BM25 with the number of chunks that hold a word as its frequency (k1 = SPREAD_SATURATION, b = 1): in twenty
         reports that look alike, one company's name stands in few chunks of its own reports, but in fewer of others'.
         """
         scores = dict.fromkeys(document_ids, 0.0)
         with self._connection() as connection:
+            connection.execute("BEGIN")  # all that follows sees one state; sqlite3 itself begins only before a write
             total, chunks_in_all = connection.execute("SELECT documents, chunks FROM totals").fetchone()
             holding: dict[int, int] = dict(
                 connection.execute(
@@ -125,6 +129,7 @@ class Spread:
                     (json.dumps(list(terms)),),
                 )
             )
+            holding = dict(sorted(holding.items(), key=lambda item: item[1])[:most_terms])
             documents: dict[int, tuple[str, int]] = {
                 key: (document_id, chunks)
                 for key, document_id, chunks in connection.execute(

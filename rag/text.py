@@ -255,10 +255,10 @@ def words(text: str) -> list[str]:
 def content_words(text: str) -> list[str]:
     """The stems of the words that carry meaning, in order, repeats kept: no stop words, hyphenated words in parts.
 
-    Numbers are kept as written (`1,500` becomes `1500`); use `quantities` to compare their values.
+    Numbers are kept as written (`1,500` becomes `1500`, `12,13` stays two); use `quantities` to compare their values.
     """
     found: list[str] = []
-    for word in re.findall(r"\d[\d,]*(?:\.\d+)?|[^\W\d_]+(?:['’.][^\W\d_]+)*|[^\W_]+", text):
+    for word in re.findall(r"(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|[^\W\d_]+(?:['’.][^\W\d_]+)*|[^\W_]+", text):
         lowered = word.lower().replace("’", "'")
         if lowered[0].isdigit():
             found.append(lowered.replace(",", ""))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from api.progress import Progress
 
 POLL_S = 0.3
+_PUBLISH_EVERY_S = 2.0  # what was read meanwhile goes into the indexes together
 STOP_WITHIN_S = 2.0
 _POLLED_AT_ONCE = 4  # the worker goes in order, so the oldest tell how far it is
 
@@ -93,6 +94,7 @@ def take_in_here(context: Context, work: Sequence[Work], collection: str) -> tup
     """
     readings: list[_Reading] = []
     waiting: list[Stumble] = []
+    published_s = time.monotonic()
     with context.open_runtime() as runtime, context.progress("files") as progress:
         catalog, settings = runtime.catalog, context.settings
         embedder = CountingEmbedder(runtime.embedder)
@@ -117,9 +119,12 @@ def take_in_here(context: Context, work: Sequence[Work], collection: str) -> tup
                     except DependencyError as error:
                         problem = (error.code, error.message)
                 readings.append(_Reading(reading.document_id, reading.was_ready, None, problem))
-                waiting = publish_each(catalog, runtime.index).failed
+                if time.monotonic() - published_s >= _PUBLISH_EVERY_S:
+                    publish_each(catalog, runtime.index)
+                    published_s = time.monotonic()
             progress.overall(len(work), len(work))
         finally:
+            waiting = publish_each(catalog, runtime.index).failed
             wait([ahead], STOP_WITHIN_S)  # after Ctrl-C: a reader that takes longer ends with this process
         stuck = {one.record.id: (one.error.code, one.error.message) for one in waiting}
         outcomes = [

@@ -142,6 +142,12 @@ def test_a_suite_in_beirs_layout(tmp_path: Path) -> None:
     assert [(document.name, document.title) for document in suite.documents] == [("7", "Normans"), ("8", "")]
 
 
+def test_judgements_without_a_line_of_column_names_lose_none(tmp_path: Path) -> None:
+    folder = write_beir(tmp_path, "")
+    (folder / "qrels" / "test.tsv").write_text("1\t7\t1\n2\t8\t1\n", encoding="utf-8")
+    assert [case.id for case in load_suite(folder).cases] == ["1", "2"]
+
+
 def test_a_wrong_judgement_is_named(tmp_path: Path) -> None:
     folder = write_beir(tmp_path, "1 7 1\n1\t7\t1\n")
     with pytest.raises(InputError, match=r"test.tsv line 2: '1 7 1' is not query, document, score"):

@@ -114,5 +114,6 @@ def test_refusals(case: Case, status: AnswerStatus, metrics: dict[str, float]) -
 def test_mean_and_percentile() -> None:
     assert mean([1, 2, 6]) == 3
     assert mean([]) is None
-    assert percentile([30, 10, 20, 40], 0.5) == 30  # position int(0.5 * 4) = 2 of 10, 20, 30, 40
+    assert percentile([30, 10, 20, 40], 0.5) == 20  # the nearest rank is ceil(0.5 * 4) = 2 of 10, 20, 30, 40
+    assert percentile([10, 20], 0.95) == 20  # ceil(1.9) = 2
     assert percentile([], 0.5) is None

@@ -19,7 +19,7 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 from evals.environment import PACKAGES, code_hash, describe_commit, describe_machine, name_weights
 from evals.page.runs import read_runs
 from evals.run import RunOptions, main_eval
-from evals.scoring import check_citation, count_outcomes, total_metrics, total_timings
+from evals.scoring import check_citation, count_outcomes, group_errors, total_metrics, total_timings
 from ingest.runtime import Runtime
 from rag.errors import DataDirectoryInUse, InputError
 from rag.models import DEFAULT_LLM, MODELS
@@ -163,7 +163,7 @@ def test_totals_are_means_with_intervals_over_the_questions_that_have_them() -> 
     assert totals["char_iou"] == {"value": 0.5, "low": None, "high": None, "n": 1}
     assert (totals["f1"]["value"], totals["f1"]["n"]) == (0.5, 3)
     assert 0 <= totals["f1"]["low"] < 0.5 < totals["f1"]["high"] <= 1
-    assert total_timings(records) == {"search": {"p50": 30.0, "p95": 30.0, "n": 2}}
+    assert total_timings(records) == {"search": {"p50": 10.0, "p95": 30.0, "n": 2}}
     assert count_outcomes(records)["citations"] == 0
 
 
@@ -211,6 +211,13 @@ def test_a_crash_is_a_record_and_keeps_what_was_measured(runs: Runs) -> None:
     assert result["records"][0]["error"] == "ZeroDivisionError: a library's own"
     assert result["records"][0]["metrics"]["document_success@1"] == 1.0
     assert "f1" not in result["totals"]
+
+
+def test_crashes_are_told_by_their_reason() -> None:
+    records = [
+        {"id": name, "error": error} for name, error in (("a", None), ("b", "busy"), ("c", "full"), ("d", "busy"))
+    ]
+    assert group_errors(records) == {"busy": ["b", "d"], "full": ["c"]}
 
 
 def test_a_baseline_that_was_significantly_better_is_a_failure(runs: Runs) -> None:

@@ -160,9 +160,9 @@ class Spy(Index):
         self.written += sorted({stored.chunk.span.document_id for stored, _ in chunks})
         super().project(chunks)
 
-    def remove(self, document_id: str) -> None:
-        self.written.append(f"-{document_id}")
-        super().remove(document_id)
+    def remove(self, *document_ids: str) -> None:
+        self.written += [f"-{document_id}" for document_id in sorted(document_ids)]
+        super().remove(*document_ids)
 
 
 def test_reconcile_adds_what_is_missing_and_removes_what_is_gone(runtime: Runtime) -> None:
@@ -395,7 +395,7 @@ def test_a_part_that_missed_a_write_is_noticed(runtime: Runtime, part: str) -> N
     first, second = (ingest(runtime, f"the {name} words", f"{name}.md") for name in ("first", "second"))
     index = runtime.index
     only = {"collection": index._collection.delete, "words": index._words.remove, "spread": index._spread.remove}[part]
-    only(where={"document_id": first}) if part == "collection" else only(first)  # type: ignore[call-arg, arg-type]
+    only(where={"document_id": first}) if part == "collection" else only([first])  # type: ignore[call-arg, arg-type]
     assert index.reconcile(runtime.catalog) == 1
     assert index.counts() == (2, 2)
     assert index.score_documents("words", [first, second]) == {first: 1.0, second: 1.0}

@@ -73,7 +73,7 @@ def test_rows_of_the_same_id_are_replaced_in_one_commit(index: KeywordIndex) -> 
     assert found(index, "red apples blue plums") == []
     assert found(index, "figs") == ["d-0"]
     index.put([row(0, "a zebra", "e")])
-    index.remove("d")
+    index.remove(["d"])
     assert (index.count(), index.documents()) == (1, {"e": 1})
 
 
@@ -123,14 +123,16 @@ def test_searches_run_while_another_thread_writes(index: KeywordIndex) -> None:
     threads = [threading.Thread(target=search) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for turn in range(12):
-        index.put(row(n, f"passing words {turn}", "passing") for n in range(5))
-        assert len(found(index, "passing")) == 5
-        index.remove("passing")
-        assert found(index, "passing") == []
-    done.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for turn in range(12):
+            index.put(row(n, f"passing words {turn}", "passing") for n in range(5))
+            assert len(found(index, "passing")) == 5
+            index.remove(["passing"])
+            assert found(index, "passing") == []
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
     assert not errors
     assert set(seen) == {5}
 
