@@ -49,14 +49,14 @@ def read_result(path: Path, suite: Suite) -> Record:
             f"The baseline {path} is of format {loaded.get('format')!r}, not {RESULT_FORMAT}: its metrics are counted "
             "in another way. Run the suite again with the version that is to be the baseline, or without --baseline."
         )
-    missing = [key for key in ("suite", "suite_hash", "records") if key not in loaded]
-    if missing:
-        raise InputError(f"{path} is not a result file: it has no {missing[0]}. Name a result file of an earlier run.")
-    if loaded["suite_hash"] != suite.hash:
+    if loaded.get("suite_hash") != suite.hash:
         raise InputError(
-            f"The baseline {path} is of the suite {loaded['suite']} ({loaded['suite_hash']}), this is {suite.name} "
-            f"({suite.hash}). Name a result of this suite; where its files changed, run it again for a baseline."
+            f"The baseline {path} is of the suite {loaded.get('suite')} ({loaded.get('suite_hash')}), this is "
+            f"{suite.name} ({suite.hash}). Name a result of this suite; where its files changed, run it again for a "
+            "baseline."
         )
+    if not isinstance(loaded.get("records"), list):
+        raise InputError(f"{path} is not a result file: it has no records. Name a result file of an earlier run.")
     return loaded
 
 
