@@ -1,8 +1,8 @@
 """Speed, as ratios taken in one run: `make bench`. Machines are noisy; a ratio of neighbours says more than a time.
 
-Three questions: what the fence around parsing costs, what hybrid search costs beside cosine alone, and how a whole
-search, embedding the question included, grows with the number of chunks. Needs the embedding model; the chunks of the
-last two are made up: words by Zipf's law as Mandelbrot bent it, vectors around some hundred topics.
+Two questions: what the fence around parsing costs, and how a whole search, embedding the question included, grows with
+the number of chunks, its parts measured alone beside it. Needs the embedding model; the chunks are made up: words by
+Zipf's law as Mandelbrot bent it, vectors around some hundred topics.
 
     python -m evals.bench --sizes 1000 10000 100000 --plot growth.svg
 """
