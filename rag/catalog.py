@@ -204,7 +204,7 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What ranking needs of a chunk: its row, its document and page, its unit vector (float32, shape (dim,)).
+    """What ranking needs of a chunk: its row, its document and page.
 
     The rows of a document's chunks follow each other in the order of its text, without gaps.
     """
@@ -212,7 +212,6 @@ class Candidate:
     seq: int
     document_id: str
     page: int | None
-    vector: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +237,33 @@ def _among(column: sa.Column[str]) -> sa.ColumnElement[bool]:
     where IN with as many placeholders is put together anew for each number, at six times the cost.
     """
     return column.in_(sa.select(sa.func.json_each(sa.bindparam("among")).table_valued("value").c.value))
+
+
+_CHUNK_COLUMNS = (
+    chunks_table.c.seq,
+    chunks_table.c.id,
+    chunks_table.c.document_id,
+    chunks_table.c.start,
+    chunks_table.c.end,
+    chunks_table.c.text,
+    chunks_table.c.headings,
+    chunks_table.c.page,
+    chunks_table.c.n_tokens,
+    documents_table.c.name,
+    documents_table.c.title,
+    documents_table.c.collection,
+)
+# What every question asks, put together once.
+_VECTORS = sa.select(chunks_table.c.id, chunks_table.c.vector).where(_among(chunks_table.c.id))
+_CANDIDATES, _VISIBLE_CHUNKS = (
+    sa.select(*columns)
+    .join(documents_table, documents_table.c.id == chunks_table.c.document_id)
+    .where(_among(chunks_table.c.id), documents_table.c.visible)
+    for columns in (
+        (chunks_table.c.id, chunks_table.c.seq, chunks_table.c.document_id, chunks_table.c.page),
+        _CHUNK_COLUMNS,
+    )
+)
 
 
 def _batches(values: Sequence[str], size: int = _VALUES_PER_STATEMENT) -> Iterator[Sequence[str]]:
@@ -915,21 +941,6 @@ class Catalog:
 
     # Chunks and vectors ----------------------------------------------------------------------------------------------
 
-    _chunk_columns = (
-        chunks_table.c.seq,
-        chunks_table.c.id,
-        chunks_table.c.document_id,
-        chunks_table.c.start,
-        chunks_table.c.end,
-        chunks_table.c.text,
-        chunks_table.c.headings,
-        chunks_table.c.page,
-        chunks_table.c.n_tokens,
-        documents_table.c.name,
-        documents_table.c.title,
-        documents_table.c.collection,
-    )
-
     @staticmethod
     def _stored(row: Any) -> StoredChunk:
         values = row._mapping
@@ -944,36 +955,15 @@ class Catalog:
 
     def visible_chunks(self, ids: Sequence[str]) -> dict[str, StoredChunk]:
         """Of these chunk ids, the ones whose document is visible now."""
-        found: dict[str, StoredChunk] = {}
         with self._read() as connection:
-            for batch in _batches(ids):
-                rows = connection.execute(
-                    sa.select(*self._chunk_columns)
-                    .join(documents_table, documents_table.c.id == chunks_table.c.document_id)
-                    .where(chunks_table.c.id.in_(batch), documents_table.c.visible)
-                )
-                found.update((row.id, self._stored(row)) for row in rows)
-        return found
+            rows = connection.execute(_VISIBLE_CHUNKS, {"among": json.dumps(list(ids))}).all()
+        return {row.id: self._stored(row) for row in rows}
 
     def candidates(self, ids: Sequence[str]) -> dict[str, Candidate]:
         """Of these chunk ids, the ones whose document is visible now, without their words."""
-        columns = chunks_table.c
-        query = (
-            sa.select(columns.id, columns.seq, columns.document_id, columns.page, columns.vector)
-            .join(documents_table, documents_table.c.id == columns.document_id)
-            .where(_among(columns.id), documents_table.c.visible)
-        )
         with self._read() as connection:
-            rows = connection.execute(query, {"among": json.dumps(list(ids))}).all()
-        if not rows:
-            return {}
-        packed = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.float16)
-        vectors = packed.reshape(len(rows), -1).astype(np.float32)
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return {
-            chunk_id: Candidate(seq, document_id, page, vector)
-            for (chunk_id, seq, document_id, page, _), vector in zip(rows, vectors, strict=True)
-        }
+            rows = connection.execute(_CANDIDATES, {"among": json.dumps(list(ids))}).all()
+        return {chunk_id: Candidate(seq, document_id, page) for chunk_id, seq, document_id, page in rows}
 
     def visible_documents(self, ids: Sequence[str]) -> set[str]:
         """Of these document ids, the ones that are visible now."""
@@ -988,14 +978,9 @@ class Catalog:
 
     def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
         """Unit vectors (float32, shape (dim,)) by chunk id."""
-        found: dict[str, np.ndarray] = {}
         with self._read() as connection:
-            for batch in _batches(ids):
-                rows = connection.execute(
-                    sa.select(chunks_table.c.id, chunks_table.c.vector).where(chunks_table.c.id.in_(batch))
-                )
-                found.update((row.id, _unit(row.vector)) for row in rows)
-        return found
+            rows = connection.execute(_VECTORS, {"among": json.dumps(list(ids))}).all()
+        return {chunk_id: _unit(vector) for chunk_id, vector in rows}
 
     def vectors_by_hash(self, hashes: Sequence[str]) -> dict[str, np.ndarray]:
         """Vectors of texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
@@ -1013,7 +998,7 @@ class Catalog:
     def chunks_of(self, document_id: str) -> list[tuple[StoredChunk, np.ndarray]]:
         """The chunks of a document in the order of its text, each with its unit vector (float32)."""
         query = (
-            sa.select(*self._chunk_columns, chunks_table.c.vector)
+            sa.select(*_CHUNK_COLUMNS, chunks_table.c.vector)
             .join(documents_table, documents_table.c.id == chunks_table.c.document_id)
             .where(chunks_table.c.document_id == document_id)
             .order_by(chunks_table.c.start, chunks_table.c.seq)

@@ -1,4 +1,4 @@
-"""Texts to unit vectors. The only home of sentence-transformers (and of torch).
+"""Texts to unit vectors. The only home of sentence-transformers (torch is used here and in `rag.compiled` alone).
 
 The vector of a chunk is made from its document's name and title, its headings, then its words (`index_text`), cut
 nowhere: the chunker sizes chunks with the very tokenizer that the model reads with.
@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import re
-import threading
+import shutil
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rag.compiled import CompiledModel, convert_model, pad_tokens, read_compiled
 from rag.errors import DependencyError
 from rag.models import MODELS, hash_file, installed
 from rag.text import split_sentences
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 
 _NAME_CHARS, _TITLE_CHARS = 60, 80
-_SHORT_CHARS = 300  # of a text that one thread embeds as fast as several
 _SEPARATORS = re.compile(r"[\s_.\-]+")
 _WORD = re.compile(r"\S+")
 
@@ -106,41 +106,41 @@ def split_to_fit(embedder: Embedder, text: str) -> list[str]:
 
 
 class SentenceTransformerEmbedder:
-    """An Embedder (rag/types.py) over a local folder of safetensors weights. Safe to use from several threads."""
+    """An Embedder (rag/types.py) over a local folder of safetensors weights. Safe to use from several threads.
 
-    def __init__(self, folder: Path, name: str, *, batch_size: int = 32, threads: int = 0) -> None:
+    On a processor OpenVINO runs the model (`rag.compiled`), on an NVIDIA card, and where OpenVINO cannot, torch does.
+    """
+
+    def __init__(self, folder: Path, name: str, *, batch_size: int = 8, threads: int = 0) -> None:
         """Load the model from `folder`; `model` reports `name`. Raises DependencyError."""
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder needs no hub, and asking it stalls offline starts
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
-        import torch
-        from sentence_transformers import SentenceTransformer
         from tokenizers import Tokenizer
-        from transformers.utils import logging as transformers_logging
 
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a fifth of a second
-        self._threads = threads or torch.get_num_threads()
-        # On processors with bf16 units the product runs about three times as fast, at a cosine of 0.9999 to fp32.
-        fast_bf16 = not torch.cuda.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        self._name, self._batch_size = name, batch_size
+        self._torch: SentenceTransformer | None = None
+        self._compiled: CompiledModel | None = None
+        stamp = name.rpartition("@")[2]
         try:
-            self._model: SentenceTransformer = SentenceTransformer(
-                str(folder),
-                device=None if torch.cuda.is_available() else "cpu",
-                local_files_only=True,
-                model_kwargs={"dtype": torch.bfloat16 if fast_bf16 else torch.float32, "use_safetensors": True},
-            )
+            # tokenizers raises a bare Exception for a file that it cannot read
             self._tokenizer: Tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except (OSError, ValueError) as error:
-            raise DependencyError(
-                f"The embedding model in {folder} cannot be loaded: {error}. Run `footnote models pull {name}`."
-            ) from error
+        except Exception as error:
+            raise _cannot_load(folder, name, error) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._batch_size = batch_size
-        self._lock = threading.Lock()
-        self._dimension = int(self._model.get_embedding_dimension() or 0)
-        self._max_tokens = int(self._model.max_seq_length or 512)
-        self._name = name
+        on_card = _has_nvidia_card()
+        if not on_card:
+            self._compiled = read_compiled(folder, stamp, threads)
+        if self._compiled is None:
+            self._torch = _load_torch(folder, name)
+            if not on_card:
+                self._compiled = convert_model(self._torch, folder, stamp, threads)
+        if self._compiled is not None:
+            self._torch = None
+            self._dimension, self._max_tokens = self._compiled.dimension, self._compiled.max_tokens
+        elif self._torch is not None:
+            self._dimension = int(self._torch.get_embedding_dimension() or 0)
+            self._max_tokens = int(self._torch.max_seq_length or 512)
+        self._reader: Tokenizer = Tokenizer.from_str(self._tokenizer.to_str())
+        self._reader.enable_truncation(self._max_tokens)
 
     @property
     def model(self) -> str:
@@ -159,23 +159,20 @@ class SentenceTransformerEmbedder:
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Float32, shape (len(texts), dimension), rows of length 1."""
-        if not texts:
-            return np.zeros((0, self._dimension), dtype=np.float32)
-        import torch
-
-        with self._lock:
-            # The products of a single question are too small to share: cores that wait for each other only lose time.
-            torch.set_num_threads(1 if sum(map(len, texts)) <= _SHORT_CHARS else self._threads)
-            vectors = self._model.encode(
-                list(texts),
-                batch_size=self._batch_size,
-                convert_to_numpy=False,
-                convert_to_tensor=True,
-                show_progress_bar=False,
+        vectors = np.zeros((len(texts), self._dimension), dtype=np.float32)
+        if self._compiled is not None:
+            tokens = [encoding.ids for encoding in self._reader.encode_batch(list(texts))]
+            by_length = sorted(range(len(texts)), key=lambda row: len(tokens[row]))  # padding costs as words do
+            for first in range(0, len(texts), self._batch_size):
+                rows = by_length[first : first + self._batch_size]
+                vectors[rows] = self._compiled.embed_tokens(*pad_tokens([tokens[row] for row in rows]))
+        elif self._torch is not None and texts:
+            found = self._torch.encode(
+                list(texts), batch_size=self._batch_size, convert_to_tensor=True, show_progress_bar=False
             )
-        array = vectors.float().cpu().numpy()
-        lengths = np.linalg.norm(array, axis=1, keepdims=True)
-        return np.asarray(array / np.maximum(lengths, 1e-12), dtype=np.float32)
+            vectors = found.float().cpu().numpy()
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text as the model would read it, special tokens included, never truncated."""
@@ -184,6 +181,42 @@ class SentenceTransformerEmbedder:
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """Where each token of the text stands, as characters (start, end), special tokens left out."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
+
+
+def _has_nvidia_card() -> bool:
+    """Whether torch would find one; it is asked, for seconds, only where a driver is installed."""
+    if not (shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists()):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _load_torch(folder: Path, name: str) -> SentenceTransformer:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder needs no hub, and asking it stalls offline starts
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for library in ("sentence_transformers", "transformers"):  # converting meets deprecations of their own making
+        logging.getLogger(library).setLevel(logging.ERROR)
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a fifth of a second
+    try:
+        return SentenceTransformer(
+            str(folder),
+            device="cuda" if _has_nvidia_card() else "cpu",
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+        )
+    except (OSError, ValueError) as error:
+        raise _cannot_load(folder, name, error) from error
+
+
+def _cannot_load(folder: Path, name: str, error: Exception) -> DependencyError:
+    known = name.partition("@")[0]
+    return DependencyError(
+        f"The embedding model in {folder} cannot be loaded: {error}. Run `footnote models pull {known}`."
+    )
 
 
 def load_embedder(model: str, model_dir: Path, *, batch_size: int, threads: int) -> SentenceTransformerEmbedder:

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
+
+import numpy as np
 
 from rag.catalog import Candidate, Catalog, StoredChunk
 from rag.embedding import embed_query
@@ -21,6 +24,9 @@ from rag.index import Index
 from rag.names import collection_name
 from rag.settings import Retrieval
 from rag.types import Embedder, Hit
+
+# Both searches leave Python for most of their time, so the words are searched while the question is embedded.
+_BESIDE = ThreadPoolExecutor(max_workers=4, thread_name_prefix="footnote-words")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +73,20 @@ def search(
     scope = check_scope(catalog, scope)
     if scope.document_ids == ():
         return []
-    vector = embed_query(embedder, question)
     wanted = max(weights.candidates, top_k)
+    vector: np.ndarray | None = None
     while True:
+        words = _BESIDE.submit(index.search_keyword, question, wanted, scope.collection, scope.document_ids)
+        vector = embed_query(embedder, question) if vector is None else vector
         dense = dict(index.search_dense(vector, wanted, scope.collection, scope.document_ids))
-        keyword = dict(index.search_keyword(question, wanted, scope.collection, scope.document_ids))
+        keyword = dict(words.result())
         visible = catalog.candidates(list(dense | keyword))
         # Chunks that are being replaced or removed take places; look further only where they left too few.
         if len(visible) >= min(top_k, len(dense | keyword)) or max(len(dense), len(keyword)) < wanted:
             break
         wanted *= 4
-    cosines = {chunk_id: dense.get(chunk_id, float(found.vector @ vector)) for chunk_id, found in visible.items()}
+    unmeasured = catalog.vectors([chunk_id for chunk_id in visible if chunk_id not in dense])
+    cosines = {i: dense[i] if i in dense else float(unmeasured[i] @ vector) for i in visible}
     scores = fuse(cosines, {i: s for i, s in keyword.items() if i in visible}, weights.dense_weight)
     documents = index.score_documents(question, list({found.document_id: None for found in visible.values()}))
     scores = weigh_documents(scores, visible, documents, weights.document_weight)

@@ -58,7 +58,7 @@ class Embedding(Section):
     """The model that turns texts into vectors. The catalog remembers it; another one means indexing again."""
 
     model: str = Field("all-MiniLM-L6-v2", description="a name that `footnote models list` shows, or a local folder")
-    batch_size: int = Field(32, ge=1, le=1_024, description="texts in one forward pass")
+    batch_size: int = Field(8, ge=1, le=1_024, description="texts in one forward pass")
     threads: int = Field(0, ge=0, le=256, description="processor threads; 0 takes all cores")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from builders import commit, hand_in, ingest, many_paragraphs
 from hypothesis import given
@@ -125,7 +124,7 @@ def test_top_k_is_filled_though_most_rows_are_invisible(runtime: Runtime) -> Non
 
 
 def candidate(document_id: str, seq: int, page: int | None = None) -> Candidate:
-    return Candidate(seq, document_id, page, np.zeros(4, dtype=np.float32))
+    return Candidate(seq, document_id, page)
 
 
 def test_the_document_as_a_whole_has_its_share() -> None:
