@@ -96,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="footnote",
         description="Ask your own documents; every sentence of the answer is checked against the words it cites.",
-        epilog="Exit status: 0 all went well, 1 something failed, 2 a wrong command line or setting.",
+        epilog="Exit status: 0 all went well, 1 something failed, 2 a wrong command line or setting, 130 stopped.",
     )
     parser.add_argument("--version", action="version", version=f"footnote {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -108,7 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run, as_json=False)
         where = "data directory (or FOOTNOTE_DATA_DIR; default data/store)"
         command.add_argument(
-            "--data-dir", type=Path, metavar="DIR", help=where if uses_data else "taken, but of no use here"
+            "--data-dir", type=Path, metavar="DIR", help=where if uses_data else "not used by this command"
         )
         if as_json:
             command.add_argument("--json", dest="as_json", action="store_true", help="print one JSON document")
@@ -151,27 +151,36 @@ def build_parser() -> argparse.ArgumentParser:
         "suite",
         type=Path,
         metavar="SUITE",
-        help="a folder with documents/ and questions.jsonl, or in BEIR's layout; write ./report for one of that name",
+        help="a folder with documents/ and questions.jsonl, or in BEIR's layout; ./report for one named report",
     )
-    evaluation.add_argument("--limit", type=_positive, metavar="N", help="a random N questions, the same every time")
+    evaluation.epilog = (
+        "Exit status 1 also where a document could not be read, a question crashed, or a metric fell from --baseline "
+        "by more than chance explains. See too: footnote eval report --help, footnote eval questions --help."
+    )
+    evaluation.add_argument("--limit", type=_positive, metavar="N", help="N random questions, the same every time")
     evaluation.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of result files, stores and recorded replies (default runs)"
     )
     evaluation.add_argument(
-        "--baseline", type=Path, metavar="FILE", help="an earlier result; status 1 where a metric fell significantly"
+        "--baseline", type=Path, metavar="FILE", help="an earlier result file of the suite to compare with"
     )
     evaluation.add_argument(
         "--pipeline",
         choices=("footnote", "textbook", "llama-index"),
         default="footnote",
-        help="measure another way of answering over the same documents (default footnote)",
+        help="who answers: footnote, or a usual way beside it over the same documents (default footnote)",
     )
     evaluation.add_argument(
-        "--replay", action="store_true", help="repeat recorded replies; the model is asked where there is none"
+        "--replay", action="store_true", help="repeat recorded replies, and ask the model where there is none"
     )
     extent = evaluation.add_mutually_exclusive_group()
-    extent.add_argument("--retrieval-only", action="store_true", help="measure the search alone")
+    extent.add_argument(
+        "--retrieval-only", action="store_true", help="measure the search alone, without a language model"
+    )
     extent.add_argument("--judge", action="store_true", help="have the model judge each answer, as one metric more")
+    evaluation.add_argument(
+        "--split", metavar="NAME", help="judgements of a folder in BEIR's layout (default test, else dev, else train)"
+    )
     evaluation.add_argument(
         "--skip-malformed", action="store_true", help="leave out lines of the suite that cannot be read, and name them"
     )
@@ -183,13 +192,20 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="a result file of `footnote eval`, all of one suite"
     )
-    report.add_argument("--out", type=Path, metavar="FILE.html", help="the page (default report.html beside the first)")
-    questions = add("eval questions", _eval_questions, "write a suite of questions for a collection", as_json=False)
+    report.add_argument(
+        "--out", type=Path, metavar="FILE.html",
+        help="the page, replaced where it is there (default report.html beside the first)",
+    )  # fmt: skip
+    questions = add(
+        "eval questions", _eval_questions, "have the language model write a suite of questions for a collection",
+        as_json=False,
+    )  # fmt: skip
     questions.add_argument("collection", metavar="COLLECTION", help="the collection that the questions are about")
     questions.add_argument(
         "-n", "--count", type=_positive, default=50, metavar="N", help="questions to write at most (default 50)"
     )
     questions.add_argument("--out", type=Path, metavar="DIR", help="the suite's folder (default suites/COLLECTION)")
+    questions.epilog = "Look the questions through before you rely on them: the model makes mistakes."
     questions.add_argument("--seed", type=int, default=7, metavar="N", help="another seed, other questions (default 7)")
 
     models = commands.add_parser("models", help="list or fetch model weights")
@@ -294,7 +310,13 @@ def _eval(context: Context, args: argparse.Namespace) -> int:
         fresh=args.fresh,
     )
     return evaluate(
-        context, args.suite, options, out=args.out, baseline=args.baseline, skip_malformed=args.skip_malformed
+        context,
+        args.suite,
+        options,
+        out=args.out,
+        baseline=args.baseline,
+        split=args.split,
+        skip_malformed=args.skip_malformed,
     )
 
 

@@ -4,41 +4,51 @@ A suite is a folder with `documents/` and `questions.jsonl`, one JSON object a l
 `{"id", "question", "answers": [...], "answerable": true, "evidence": [{"document", "page", "start", "end", "quote"}]}`;
 of the evidence's fields only `document` is always there, and other fields that are strings are kept as tags. A folder
 in BEIR's layout is one too: `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and judgements in
-`qrels/*.tsv` (query, document, score).
+`qrels/SPLIT.tsv` (query, document, score). One split is read, by default the first there is of test, dev and train. A
+score above 0 is a grade of relevance, the gain of nDCG; every other metric takes all grades alike.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from rag.errors import InputError
 
 SAMPLE_SEED = 7
+QUESTION_FILE = "questions.jsonl"
+_SPLITS = ("test", "dev", "train")  # BEIR's own code takes test unless told otherwise
+_SHOWN_CHARS = 80  # of a malformed line
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where the answer stands: a document by file name and, where known, a 1-based page, characters, the words."""
+    """Where the answer stands: a document by file name and, where known, a 1-based page, characters, the words.
+
+    `grade` says how relevant it is, from 1 upward.
+    """
 
     document: str
     page: int | None = None
     start: int | None = None
     end: int | None = None
     quote: str | None = None
+    grade: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One question: `answers` are accepted wordings, `evidence` is empty where the documents do not answer it.
 
-    `tags` are the other fields of its line that are strings, such as its kind.
+    `tags` are the other fields of its line that are strings, such as its kind, and `line` is the 1-based number of that
+    line in its file, None where it was not read from one.
     """
 
     id: str
@@ -47,6 +57,7 @@ class Case:
     answerable: bool
     evidence: tuple[Evidence, ...]
     tags: Mapping[str, str] = field(default_factory=dict)
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +72,11 @@ class SuiteDocument:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A folder of documents with questions; `hash` names the bytes of both.
+    """A folder of documents with questions; `hash` names the bytes of both, `documents_hash` those of the documents
+    alone, with their names.
 
     `skipped_lines` are the malformed lines that were left out, each with its file, its number and what is wrong.
+    `split` is the one whose judgements were read, None where the layout is not BEIR's.
     """
 
     name: str
@@ -71,27 +84,37 @@ class Suite:
     documents: tuple[SuiteDocument, ...]
     cases: tuple[Case, ...]
     hash: str
+    documents_hash: str
     skipped_lines: tuple[str, ...] = ()
+    split: str | None = None
 
 
-def load_suite(folder: Path, *, skip_malformed: bool = False) -> Suite:
+def load_suite(folder: Path, *, split: str | None = None, skip_malformed: bool = False) -> Suite:
     """Read a suite. Raises InputError for what is no suite, and naming the first malformed line.
 
-    With `skip_malformed` such lines are left out and named in the suite. Evidence that names a document which is not
-    in the suite is an error always.
+    `split` chooses among the judgements of a folder in BEIR's layout. With `skip_malformed` malformed lines are left
+    out and named in the suite. Evidence that names a document which is not in the suite is an error always.
     """
     lines = _Lines(skip_malformed)
     is_beir = (folder / "corpus.jsonl").is_file()
-    suite = _load_beir(folder, lines) if is_beir else _load_folder(folder, lines)
+    if split is not None and not is_beir:
+        raise InputError(f"{folder} is not in BEIR's layout and so has no split {split!r}. Leave --split out.")
+    try:
+        suite = _load_beir(folder, split, lines) if is_beir else _load_folder(folder, lines)
+    except OSError as error:
+        raise InputError(f"The suite {folder} cannot be read: {error}. Give yourself access to its files.") from error
     if not suite.cases:
         raise InputError(f"{folder} holds no question that can be asked. Add one, or correct those there are.")
     return suite
 
 
 def _load_folder(folder: Path, lines: _Lines) -> Suite:
-    questions, documents_folder = folder / "questions.jsonl", folder / "documents"
-    for path, kind in ((documents_folder, "folder of documents"), (questions, "question file")):
-        if not path.exists():
+    questions, documents_folder = folder / QUESTION_FILE, folder / "documents"
+    for path, kind, is_there in (
+        (documents_folder, "folder of documents", documents_folder.is_dir()),
+        (questions, "question file", questions.is_file()),
+    ):
+        if not is_there:
             raise InputError(
                 f"{folder} is not a suite: there is no {kind} at {path}. A suite is a folder with documents/ and "
                 "questions.jsonl, or with corpus.jsonl, queries.jsonl and qrels/ in BEIR's layout."
@@ -99,10 +122,14 @@ def _load_folder(folder: Path, lines: _Lines) -> Suite:
     names = {path.relative_to(documents_folder): path for path in documents_folder.rglob("*") if path.is_file()}
     shown = {name: path for name, path in sorted(names.items()) if not any(part[0] == "." for part in name.parts)}
     documents = tuple(SuiteDocument(name.as_posix(), path) for name, path in shown.items())
-    cases = tuple(lines.read(questions, _case, lambda case: case.id))
+    cases = tuple(replace(case, line=number) for number, case in lines.read(questions, _case, lambda case: case.id))
     _check_evidence(cases, documents, questions)
-    digest = _hash_files([questions, *shown.values()])
-    return Suite(_name(folder), folder, documents, cases, digest, tuple(lines.skipped))
+    digests = [_digest(path) for path in shown.values()]
+    named = [os.fsencode(name) + digest for name, digest in zip(shown, digests, strict=True)]
+    return Suite(
+        _name(folder), folder, documents, cases, _shorten([_digest(questions), *digests]), _shorten(named),
+        tuple(lines.skipped),
+    )  # fmt: skip
 
 
 def _name(folder: Path) -> str:
@@ -115,39 +142,69 @@ def _check_evidence(cases: Sequence[Case], documents: Sequence[SuiteDocument], s
         for evidence in case.evidence:
             if evidence.document not in names:
                 raise InputError(
-                    f"{source}: question {case.id!r} names the document {evidence.document!r}, which is not in the "
-                    "suite. Add it or correct the name."
+                    f"{source} line {case.line}: question {case.id!r} names the document {evidence.document!r}, which "
+                    "is not in the suite. Add it or correct the name."
                 )
 
 
-def _hash_files(paths: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:12]
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
-def _load_beir(folder: Path, lines: _Lines) -> Suite:
+def _shorten(digests: Iterable[bytes]) -> str:
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:12]
+
+
+def _load_beir(folder: Path, split: str | None, lines: _Lines) -> Suite:
     """A folder in BEIR's layout; queries without a judgement above 0 are left out, all others are answerable."""
     corpus, queries = folder / "corpus.jsonl", folder / "queries.jsonl"
-    qrels = sorted((folder / "qrels").glob("*.tsv"))
+    qrels = {path.stem: path for path in sorted((folder / "qrels").glob("*.tsv")) if path.name[0] != "."}
     if not queries.is_file() or not qrels:
         missing = "qrels/*.tsv" if queries.is_file() else "queries.jsonl"
         raise InputError(f"{folder} is in BEIR's layout but has no {missing}. Add it.")
-    documents = tuple(lines.read(corpus, _beir_document, lambda document: document.name))
-    gold: dict[str, list[Evidence]] = {}
-    for path in qrels:
-        for query, document, is_relevant in lines.read(path, _judgement, first=_first_judgement(path)):
-            if is_relevant:
-                gold.setdefault(query, []).append(Evidence(document))
-    asked = lines.read(queries, _beir_query, lambda case: case.id)
-    cases = tuple(
-        Case(case.id, case.question, (), True, tuple(gold[case.id]), case.tags) for case in asked if case.id in gold
+    split = _choose_split(folder, list(qrels), split)
+    documents = tuple(document for _, document in lines.read(corpus, _beir_document, lambda document: document.name))
+    asked = [replace(case, line=number) for number, case in lines.read(queries, _beir_query, lambda case: case.id)]
+    gold = _read_judgements(qrels[split], {document.name for document in documents}, {case.id for case in asked}, lines)
+    cases = tuple(replace(case, evidence=gold[case.id]) for case in asked if case.id in gold)
+    digests = [_digest(path) for path in (corpus, queries, qrels[split])]
+    return Suite(
+        _name(folder), folder, documents, cases, _shorten(digests), _shorten(digests[:1]), tuple(lines.skipped), split
     )
-    _check_evidence(cases, documents, folder / "qrels")
-    digest = _hash_files([corpus, queries, *qrels])
-    return Suite(_name(folder), folder, documents, cases, digest, tuple(lines.skipped))
+
+
+def _choose_split(folder: Path, found: Sequence[str], wanted: str | None) -> str:
+    """The split asked for, else the first of `_SPLITS`, else the only one there is."""
+    if wanted is None:
+        known = [split for split in _SPLITS if split in found] or (found if len(found) == 1 else [])
+        if known:
+            return known[0]
+        raise InputError(f"{folder} has several splits ({', '.join(found)}). Name one with --split.")
+    if wanted not in found:
+        raise InputError(f"{folder} has no split {wanted!r}, only {', '.join(found)}. Name one of these with --split.")
+    return wanted
+
+
+def _read_judgements(
+    path: Path, documents: Set[str], queries: Set[str], lines: _Lines
+) -> dict[str, tuple[Evidence, ...]]:
+    """The relevant documents of each query that is asked; of two judgements of a pair the later one counts."""
+    grades: dict[str, dict[str, int]] = {}
+    for number, (query, document, grade) in lines.read(path, _judgement, first=_first_judgement(path)):
+        if query not in queries:
+            continue
+        if grade > 0 and document not in documents:
+            raise InputError(
+                f"{path} line {number}: the document {document!r} of query {query!r} is not in the suite. Add it to "
+                "corpus.jsonl or correct the name."
+            )
+        grades.setdefault(query, {})[document] = grade
+    relevant = {
+        query: tuple(Evidence(document, grade=grade) for document, grade in judged.items() if grade > 0)
+        for query, judged in grades.items()
+    }
+    return {query: evidence for query, evidence in relevant.items() if evidence}
 
 
 # Lines ----------------------------------------------------------------------------------------------------------------
@@ -166,8 +223,8 @@ class _Lines:
         read_line: Callable[[str], Item],
         identify: Callable[[Item], str] | None = None,
         first: int = 1,
-    ) -> Iterator[Item]:
-        """What `read_line` makes of each line from number `first` on that is not blank.
+    ) -> Iterator[tuple[int, Item]]:
+        """The number of each line from `first` on that is not blank, and what `read_line` makes of it.
 
         Where `identify` names an item, a line that repeats an earlier one's name is malformed.
 
@@ -184,22 +241,26 @@ class _Lines:
                     if name is not None and name in seen:
                         raise ValueError(f"the id {name!r} was used before")
                 except (ValueError, TypeError, KeyError) as error:
-                    self._stumble(path, number, error)
+                    self._stumble(path, number, line, error)
                 else:
                     seen.add(name or "")
-                    yield item
+                    yield number, item
 
-    def _stumble(self, path: Path, number: int, error: Exception) -> None:
+    def _stumble(self, path: Path, number: int, line: bytes, error: Exception) -> None:
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        problem = f"{problem}. The line begins {line.decode(errors='replace').strip()[:_SHOWN_CHARS]!r}"
         if not self._skip:
             raise InputError(
-                f"{path} line {number}: {problem}. Correct the line, or leave such lines out with --skip-malformed."
+                f"{path} line {number}: {problem}. Correct it, or leave such lines out with --skip-malformed."
             ) from error
         self.skipped.append(f"{path.name} line {number}: {problem}")
 
 
 def _object(line: str) -> dict[str, object]:
-    fields = json.loads(line)
+    try:
+        fields = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at character {error.pos + 1}") from error
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")
     return fields
@@ -241,19 +302,25 @@ def _case(line: str) -> Case:
     return Case(
         _word(fields, "id"),
         _word(fields, "question"),
-        tuple(map(str, _list(fields, "answers"))),
+        tuple(map(_answer, _list(fields, "answers"))),
         answerable,
         tuple(_evidence(item) for item in _list(fields, "evidence")),
         _tags(fields, ("id", "question")),
     )
 
 
+def _answer(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"answers holds {value!r}, not a text")
+    return value
+
+
 def _evidence(fields: object) -> Evidence:
     if not isinstance(fields, dict):
         raise ValueError(f"the evidence {fields!r} is not a JSON object")
     start, end = _count(fields, "start", 0), _count(fields, "end", 0)
-    if (start is None) != (end is None) or (start is not None and end is not None and start > end):
-        raise ValueError(f"the evidence goes from start {start} to end {end}")
+    if (start is None) != (end is None) or (start is not None and end is not None and start >= end):
+        raise ValueError(f"the evidence goes from start {start} to end {end}: both are needed, the end after the start")
     document, quote = _word(fields, "document"), _optional_text(fields, "quote")
     return Evidence(document, _count(fields, "page", 1), start, end, quote or None)
 
@@ -280,21 +347,24 @@ def _beir_query(line: str) -> Case:
 
 def _first_judgement(path: Path) -> int:
     """The number of the first line that is one: BEIR's first line names the columns, which others leave out."""
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         try:
-            _judgement(file.readline().rstrip("\n"))
+            float(file.readline().rpartition("\t")[2])
         except ValueError:
             return 2
     return 1
 
 
-def _judgement(line: str) -> tuple[str, str, bool]:
-    """Query, document and whether that is relevant to it."""
+def _judgement(line: str) -> tuple[str, str, int]:
+    """Query, document and the grade of that one's relevance, which is 0 or less where it has none."""
     try:
         query, document, score = line.split("\t")
-        return query, document, float(score) > 0
+        grade = float(score)
     except ValueError as error:
-        raise ValueError(f"{line[:80]!r} is not query, document, score") from error
+        raise ValueError("not query, document, score with tabs between them") from error
+    if not grade.is_integer():
+        raise ValueError(f"the score is {score!r}, not a whole number")
+    return query, document, int(grade)
 
 
 # A sample -------------------------------------------------------------------------------------------------------------

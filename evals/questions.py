@@ -48,7 +48,7 @@ from pathlib import Path, PurePosixPath
 from ingest.runtime import Runtime
 from rag.catalog import Catalog, DocumentRecord
 from rag.errors import DependencyError, InputError
-from rag.prompts import one_line
+from rag.neutralise import one_line
 from rag.retrieval import Scope, find_collection
 from rag.settings import Settings
 from rag.text import content_words, dates, quantities, split_sentences
@@ -921,6 +921,8 @@ def _shorten(part: str) -> str:
 
 
 def _refuse_full(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file. Name a folder for the suite with --out.")
     questions, documents = folder / "questions.jsonl", folder / "documents"
     if questions.exists():
         raise InputError(

@@ -10,7 +10,7 @@ An item is what the gold names at a level: a document, a page of one, or the cha
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -38,12 +38,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class GoldItem:
-    """One thing to be found: a document, a page of it, or the characters `start` to `end` of it, half-open."""
+    """One thing to be found: a document, a page of it, or the characters `start` to `end` of it, half-open.
+
+    `grade` says how relevant it is, from 1 upward; it takes no part in whether two items are the same.
+    """
 
     document: str
     page: int | None = None
     start: int | None = None
     end: int | None = None
+    grade: int = field(default=1, compare=False)
 
 
 def measure_ranking(case: Case, hits: Sequence[Place]) -> dict[str, float]:
@@ -51,7 +55,7 @@ def measure_ranking(case: Case, hits: Sequence[Place]) -> dict[str, float]:
 
     `hits` are in rank order. There are metrics for the levels that the gold knows: `page` needs a page number,
     `passage` and the characters a start and an end, and evidence without them is left out there. A question that is
-    unanswerable or names no evidence has none.
+    unanswerable or names no evidence has none. Grades are the gains of nDCG; every other metric takes them alike.
     """
     metrics: dict[str, float] = {}
     judgements: dict[str, dict[str, int]] = {}
@@ -62,7 +66,7 @@ def measure_ranking(case: Case, hits: Sequence[Place]) -> dict[str, float]:
             continue
         found = [found_items(hit, level, gold) for hit in hits]
         metrics |= _measure_hits(level, gold, found)
-        judgements[level] = {_gold_name(item): 1 for item in gold}
+        judgements[level] = {_gold_name(item): item.grade for item in gold}
         # trec_eval orders by score and breaks ties by name, so that every place has a score of its own
         ranking = _distinct_items(level, hits, found)
         rankings[level] = {name: float(-place) for place, name in enumerate(ranking)}
@@ -79,12 +83,12 @@ def gold_items(case: Case, level: Level) -> tuple[GoldItem, ...]:
     items: list[GoldItem] = []
     for evidence in case.evidence:
         if level == "document":
-            items.append(GoldItem(evidence.document))
+            items.append(GoldItem(evidence.document, grade=evidence.grade))
         elif level != "passage":
             if evidence.page is not None:
-                items.append(GoldItem(evidence.document, page=evidence.page))
+                items.append(GoldItem(evidence.document, page=evidence.page, grade=evidence.grade))
         elif evidence.start is not None and evidence.end is not None:
-            items.append(GoldItem(evidence.document, start=evidence.start, end=evidence.end))
+            items.append(GoldItem(evidence.document, start=evidence.start, end=evidence.end, grade=evidence.grade))
     return tuple(dict.fromkeys(items))
 
 
@@ -149,7 +153,11 @@ def _item_measures() -> dict[Measure, str]:
 
 
 def _measure_items(judgements: dict[str, dict[str, int]], rankings: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Recall, reciprocal rank and nDCG as trec_eval computes them, the levels as its topics; 0 without a ranking."""
+    """Recall, reciprocal rank and nDCG as trec_eval computes them, the levels as its topics; 0 without a ranking.
+
+    In nDCG@k the gain of an item is its grade g (Järvelin and Kekäläinen, 2002): with the grades of the first k items,
+    DCG = Σ g_i / log2(i + 1), divided by that of the ideal ranking.
+    """
     import ir_measures
 
     names = _item_measures()

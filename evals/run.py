@@ -23,7 +23,7 @@ from evals.asking import Asker
 from evals.cases import SAMPLE_SEED, Case, Suite, load_suite, sample_cases
 from evals.compare import RESULT_FORMAT, compare_results
 from evals.environment import code_hash, describe_commit, describe_machine, name_weights
-from evals.gold import locate_gold
+from evals.gold import Gold, check_pages, locate_gold
 from evals.partial import PartialRun, run_key
 from evals.pipelines import Pipeline, PipelineName, open_pipeline
 from evals.replies import REPLIES_FILE, RecordedGenerator, ReplyStore, Sampling
@@ -36,12 +36,13 @@ from rag.settings import Settings
 from rag.types import Generator
 
 DEFAULT_OUT = Path("runs")
-_LOST_SHOWN = 5
+_TOLD = 5  # pieces of evidence of a kind
 _SHOWN_CHARS = 40  # of a question, beside the bar
 
 Record = dict[str, Any]
 RuntimeOpener = Callable[[Settings, str], Runtime]
 Say = Callable[[str], None]
+PrintJson = Callable[[object], None]
 ShowProgress = Callable[[str], Progress]
 
 
@@ -83,6 +84,10 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def _print_json(document: object) -> None:
+    print(json.dumps(document, indent=2))  # noqa: T201
+
+
 def main_eval(
     settings: Settings,
     folder: Path,
@@ -91,18 +96,22 @@ def main_eval(
     out: Path | None = None,
     baseline: Path | None = None,
     as_json: bool = False,
+    split: str | None = None,
     skip_malformed: bool = False,
     open_runtime: RuntimeOpener | None = None,
     say: Say = _say,
+    print_json: PrintJson = _print_json,
     show_progress: ShowProgress = lambda unit: Quiet(),
 ) -> int:
     """Run a suite, write its result file, print its totals and how they compare with a baseline.
 
     1 where a question crashed, a document failed, or a metric fell by more than chance explains; else 0. Raises
-    InputError for a suite or a baseline that cannot be used, before anything runs.
+    InputError for a suite, a baseline or a folder of results that cannot be used, before any question is asked.
     """
     out = out or DEFAULT_OUT
-    suite = load_suite(folder, skip_malformed=skip_malformed)
+    suite = load_suite(folder, split=split, skip_malformed=skip_malformed)
+    if suite.split:
+        say(f"Judgements: those of the split {suite.split}.")
     for skipped in suite.skipped_lines:
         say(f"Skipped: {skipped}")
     before = read_result(baseline, suite) if baseline else None
@@ -118,7 +127,7 @@ def main_eval(
         shown = {"result": str(path), **{name: value for name, value in result.items() if name != "records"}}
         if comparison:
             shown["comparison"] = asdict(comparison) | {"significant_fall": comparison.significant_fall}
-        print(json.dumps(shown))  # noqa: T201
+        print_json(shown)
     else:
         print(format_result(result, comparison))  # noqa: T201
     fell = comparison is not None and comparison.significant_fall
@@ -140,14 +149,28 @@ def run_suite(
     Returns the file's content and its path. Store, recorded replies and the records of a stopped run stay under `out`
     for the next run. Raises DataDirectoryInUse where another run uses the store, InputError, DependencyError.
     """
-    stored = settings.model_copy(update={"data_dir": store_folder(suite, settings, out / "stores")})
-    with _open_store(stored, suite, open_runtime or _open) as runtime, ReplyStore(out / REPLIES_FILE) as replies:
-        with show_progress("documents") as progress:
-            ingested = ingest_suite(runtime, suite, progress)
-        for failed in ingested.failed:
-            say(f"Failed: {failed}")
-        run = _Run(runtime, suite, ingested, options, replies, out, say, show_progress)
-        return asyncio.run(run.finish())
+    stores = out / "stores"
+    try:
+        stores.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"Results cannot be kept in {out}: {error.strerror}. Name a folder that can be written to with --out."
+        ) from error
+    stored = settings.model_copy(update={"data_dir": store_folder(suite, settings, stores)})
+    run: _Run | None = None
+    try:
+        with _open_store(stored, suite, open_runtime or _open) as runtime, ReplyStore(out / REPLIES_FILE) as replies:
+            with show_progress("documents") as progress:
+                ingested = ingest_suite(runtime, suite, progress)
+            for failed in ingested.failed:
+                say(f"Failed: {failed}")
+            check_pages(suite, runtime.catalog, ingested.documents)
+            run = _Run(runtime, suite, ingested, options, replies, out, say, show_progress)
+            return asyncio.run(run.finish())
+    except KeyboardInterrupt:
+        if run is None or not run.is_asking:
+            say("Stopped before the first question was asked. The same command goes on from there.")
+        raise
 
 
 def _open(settings: Settings, command: str) -> Runtime:
@@ -165,7 +188,7 @@ def _open_store(settings: Settings, suite: Suite, open_runtime: RuntimeOpener) -
 
 
 class _Run:
-    """One run over an open store."""
+    """One run over an open store; `is_asking` from the first question on."""
 
     def __init__(
         self,
@@ -180,15 +203,17 @@ class _Run:
     ) -> None:
         self._runtime, self._suite, self._ingested, self._options = runtime, suite, ingested, options
         self._replies, self._out, self._say, self._show_progress = replies, out, say, show_progress
+        self.is_asking = False
 
     async def finish(self) -> tuple[Record, Path]:
         """Ask what is not answered yet, then write the result file."""
         runtime, options = self._runtime, self._options
         gold = locate_gold(sample_cases(self._suite.cases, options.limit), runtime.catalog, self._ingested.documents)
-        for lost in gold.lost[:_LOST_SHOWN]:
-            self._say(f"Not found: {lost}")
-        if len(gold.lost) > _LOST_SHOWN:
-            self._say(f"Not found: {len(gold.lost) - _LOST_SHOWN} more; the result file names all.")
+        for what, found in (("Not found", gold.lost), ("Wrong page", gold.misplaced)):
+            for line in found[:_TOLD]:
+                self._say(f"{what}: {line}")
+            if len(found) > _TOLD:
+                self._say(f"{what}: {len(found) - _TOLD} more; the result file names all.")
         try:
             model = await self._name_model()
             generation = runtime.settings.generation
@@ -201,7 +226,7 @@ class _Run:
             )
             with self._show_progress("documents") as progress:
                 pipeline = open_pipeline(options.pipeline, runtime, generator, progress)
-            header = self._header(pipeline, model, gold.lost)
+            header = self._header(pipeline, model, gold)
             asker = Asker(pipeline, generator, runtime.catalog, runtime.embedder, options.retrieval_only, options.judge)
             with PartialRun(self._out / "partial", self._key(header), fresh=options.fresh) as partial:
                 records = await self._ask_all(gold.cases, asker, partial)
@@ -231,7 +256,7 @@ class _Run:
             )
         return name_weights(model, self._runtime.settings)
 
-    def _header(self, pipeline: Pipeline, model: str, lost: Sequence[str]) -> Record:
+    def _header(self, pipeline: Pipeline, model: str, gold: Gold) -> Record:
         runtime, suite, options = self._runtime, self._suite, self._options
         shown = runtime.settings.model_dump(
             mode="json", exclude={"data_dir": True, "model_dir": True, "server": True, "generation": {"api_key"}}
@@ -240,6 +265,7 @@ class _Run:
             "format": RESULT_FORMAT,
             "suite": suite.name,
             "suite_hash": suite.hash,
+            "split": suite.split,
             "pipeline": options.pipeline,
             "retrieval_only": options.retrieval_only,
             "limit": options.limit,
@@ -255,7 +281,8 @@ class _Run:
             "documents": len(suite.documents),
             "failed_documents": self._ingested.failed,
             "skipped_lines": list(suite.skipped_lines),
-            "lost_evidence": list(lost),
+            "lost_evidence": gold.lost,
+            "misplaced_evidence": gold.misplaced,
             "ingest_s": self._ingested.ingest_s,
         }
 
@@ -265,6 +292,7 @@ class _Run:
         return run_key({name: header[name] for name in decisive})
 
     async def _ask_all(self, cases: Sequence[Case], asker: Asker, partial: PartialRun) -> list[Record]:
+        self.is_asking = True
         records = dict(partial.found)
         if records:
             self._say(f"Going on with a run that was stopped: {len(records)} of {len(cases)} questions are done.")

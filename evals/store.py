@@ -1,7 +1,8 @@
 """The store of a suite: its documents, read and indexed once and kept for the next run.
 
-Its folder is named after the suite's bytes and after all that decides what is stored of them, settings and code alike,
-so that a run never measures what an earlier version of the reader or the chunker left behind.
+Its folder is named after the documents' bytes and after all that decides what is stored of them, settings and code
+alike, so that a run never measures what an earlier version of the reader or the chunker left behind. The questions are
+not among it: whoever mends one waits for no document again.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def store_folder(suite: Suite, settings: Settings, stores: Path) -> Path:
     sections = settings.model_dump_json(include={"parsing": True, "chunking": True, "embedding": {"model"}})
     code = hash_sources(path for name in _INGEST_CODE for path in _sources(name))
     made = hashlib.sha256(f"{sections} {code}".encode()).hexdigest()[:8]
-    return stores / f"{suite.name}-{suite.hash}-{made}"
+    return stores / f"{suite.name}-{suite.documents_hash}-{made}"
 
 
 def _sources(name: str) -> Iterable[Path]:

@@ -12,7 +12,14 @@ from rag.settings import Settings
 
 
 def evaluate(
-    context: Context, suite: Path, options: RunOptions, *, out: Path | None, baseline: Path | None, skip_malformed: bool
+    context: Context,
+    suite: Path,
+    options: RunOptions,
+    *,
+    out: Path | None,
+    baseline: Path | None,
+    split: str | None,
+    skip_malformed: bool,
 ) -> int:
     """Run a suite and print its totals; 1 where a question crashed, a document failed or the baseline was better."""
     return main_eval(
@@ -22,9 +29,11 @@ def evaluate(
         out=out,
         baseline=baseline,
         as_json=context.as_json,
+        split=split,
         skip_malformed=skip_malformed,
         open_runtime=_opener(context),
         say=context.say,
+        print_json=context.print_json,
         show_progress=context.progress,
     )
 

@@ -155,6 +155,7 @@ class Result:
     timings_ms: Mapping[str, Timing]
     records: tuple[QuestionRecord, ...]
     lost_evidence: tuple[str, ...] = ()
+    misplaced_evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,8 @@ def _troubles(run: Run, several: bool) -> Iterable[Element]:
         ("document could not be read", "documents could not be read", run.result.failed_documents),
         ("line of the suite was skipped", "lines of the suite were skipped", run.result.skipped_lines),
         ("piece of gold evidence was not found", "pieces of gold evidence were not found", run.result.lost_evidence),
+        ("quote stands on another page than given", "quotes stand on another page than given",
+         run.result.misplaced_evidence),
         ("question crashed", "questions crashed",
          [f"{record.id}: {record.error}" for record in run.result.records if record.error]),
     )  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 from conftest import ScriptedGenerator
 
 from api.cli import main
-from api.commands.context import Models
+from api.commands.context import Models, dump_json
 from api.commands.doctor import needed_packages
 from rag.catalog import CATALOG_FILE, REPLACED, Catalog
 from rag.errors import DependencyError
@@ -344,6 +344,7 @@ def test_a_suite_is_measured_and_shown_as_a_page(
     assert run.json["totals"]["document_success@1"]["value"] == 1.0
     assert run.json["embedding_model"] == "word-hash@1"
     assert run.json["result"] in run.err
+    assert run.out == dump_json(run.json) + "\n"  # in the form of every other command
     baseline = tmp_path / run.json["result"]
     run = footnote("eval", "./report", "--retrieval-only", "--baseline", baseline, "--pipeline", "textbook")
     assert run.status == 0
@@ -361,6 +362,20 @@ def test_an_answer_is_measured_by_the_models_given(
     assert run.status == 0
     assert run.json["totals"]["contains_answer"]["value"] == 1.0
     assert run.json["model"] == "scripted/1"
+
+
+def test_ctrl_c_in_a_measurement_is_one_sentence(
+    suite: Path, embedder: Embedder, generator: Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(type(embedder)):  # type: ignore[misc]
+        def embed_texts(self, texts: list[str]) -> None:
+            raise KeyboardInterrupt
+
+    words = ["eval", str(suite), "--out", str(suite.parent / "runs"), "--json"]
+    assert main(words, models=Models(Interrupted(), generator)) == 130
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "Stopped before the first question was asked. The same command goes on from there.\n"
 
 
 @pytest.mark.parametrize(
@@ -385,6 +400,10 @@ def test_what_eval_cannot_use_is_told_in_a_sentence(footnote: Footnote, suite: P
     run = footnote("eval", suite.parent, "--json")
     assert (run.status, run.json["error"]["code"]) == (1, "invalid_input")
     assert "is not a suite" in run.err
+    run = footnote("eval", suite, "--out", suite / "questions.jsonl")
+    assert (run.status, "--out" in run.err, "--data-dir" in run.err) == (1, True, False)
+    run = footnote("eval", suite, "--split", "test")
+    assert (run.status, "is not in BEIR's layout" in run.err) == (1, True)
     assert footnote("eval", "report", suite / "questions.jsonl").status == 1
     run = footnote("eval", "questions", "nowhere")
     assert (run.status, "There is no collection 'nowhere'" in run.err) == (1, True)

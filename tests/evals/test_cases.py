@@ -65,23 +65,40 @@ def test_the_hash_names_documents_and_questions(tmp_path: Path) -> None:
     assert load_suite(tmp_path / "b").hash != first
 
 
+def test_the_hash_of_the_documents_knows_their_names_and_no_questions(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "a", QUESTION)
+    before = load_suite(folder)
+    (folder / "questions.jsonl").write_text(json.dumps(QUESTION | {"answers": ["Rolf"]}), encoding="utf-8")
+    asked_otherwise = load_suite(folder)
+    assert (asked_otherwise.documents_hash, asked_otherwise.hash != before.hash) == (before.documents_hash, True)
+    (folder / "documents" / "a.md").rename(folder / "documents" / "b.md")
+    renamed = QUESTION | {"evidence": [{"document": "b.md"}]}
+    (folder / "questions.jsonl").write_text(json.dumps(renamed), encoding="utf-8")
+    assert load_suite(folder).documents_hash != before.documents_hash
+
+
 def evidence(**fields: object) -> str:
     return json.dumps(QUESTION | {"id": "q2", "evidence": [{"document": "a.md"} | fields]})
 
 
 MALFORMED = [
-    ("{", "line 2"),
+    ("{", "line 2: not JSON: Expecting property name enclosed in double quotes at character 2"),
     ('"text"', "line 2: not a JSON object"),
     (json.dumps({"id": "q2", "answerable": True}), "line 2: 'question' is missing"),
     (json.dumps(QUESTION | {"id": "q2", "question": " "}), "line 2: question is ' ', not a text"),
     (json.dumps(QUESTION | {"id": "q2", "answerable": "yes"}), "line 2: answerable is 'yes'"),
     (json.dumps(QUESTION | {"id": "q2", "answers": "Rollo"}), "line 2: answers is 'Rollo', not a list"),
+    (json.dumps(QUESTION | {"id": "q2", "answers": [None]}), "line 2: answers holds None, not a text"),
+    (json.dumps(QUESTION | {"id": "q2", "answers": ["911", 911]}), "line 2: answers holds 911, not a text"),
+    (json.dumps(QUESTION | {"id": "q2", "answers": [" "]}), "line 2: answers holds ' ', not a text"),
     (json.dumps(QUESTION | {"id": "q2", "evidence": ["a.md"]}), "line 2: the evidence 'a.md' is not a JSON object"),
     (json.dumps(QUESTION), "line 2: the id 'q1' was used before"),
     (evidence(page=0), "line 2: page is 0, not a number from 1 upward"),
     (evidence(page="4"), "line 2: page is '4'"),
     (evidence(start=3), "line 2: the evidence goes from start 3 to end None"),
     (evidence(start=3, end=2), "line 2: the evidence goes from start 3 to end 2"),
+    (evidence(start=3, end=3), "line 2: the evidence goes from start 3 to end 3"),
+    (evidence(start=-9, end=-3), "line 2: start is -9, not a number from 0 upward"),
     (evidence(quote=7), "line 2: quote is 7, not a text"),
 ]
 
@@ -98,6 +115,17 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: str, problem: str) -> N
     assert f"questions.jsonl {problem}" in suite.skipped_lines[0]
 
 
+def test_a_malformed_line_shows_how_it_begins(tmp_path: Path) -> None:
+    line = json.dumps({"question": "Who is it that " + "w" * 200})
+    folder = write_suite(tmp_path / "suite", QUESTION, line)
+    with pytest.raises(InputError) as raised:
+        load_suite(folder)
+    assert raised.value.message.endswith(
+        f"line 2: 'answerable' is missing. The line begins {line[:80]!r}. Correct it, or leave such lines out with "
+        "--skip-malformed."
+    )
+
+
 def test_bytes_that_are_no_utf8_are_a_malformed_line(tmp_path: Path) -> None:
     folder = write_suite(tmp_path / "suite", QUESTION)
     with (folder / "questions.jsonl").open("ab") as file:
@@ -109,13 +137,19 @@ def test_bytes_that_are_no_utf8_are_a_malformed_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("skip_malformed", [False, True])
 def test_evidence_in_a_document_that_is_not_there_is_always_an_error(tmp_path: Path, skip_malformed: bool) -> None:
     folder = write_suite(tmp_path / "suite", QUESTION | {"evidence": [{"document": "b.md"}]})
-    with pytest.raises(InputError, match=r"question 'q1' names the document 'b.md'"):
+    with pytest.raises(InputError, match=r"questions.jsonl line 1: question 'q1' names the document 'b.md'"):
         load_suite(folder, skip_malformed=skip_malformed)
 
 
 def test_a_folder_that_is_no_suite(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a suite"):
+    with pytest.raises(InputError, match="is not a suite: there is no folder of documents"):
         load_suite(tmp_path)
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "questions.jsonl").mkdir()
+    with pytest.raises(InputError, match="is not a suite: there is no question file"):
+        load_suite(tmp_path)
+    with pytest.raises(InputError, match="is not in BEIR's layout and so has no split 'dev'"):
+        load_suite(write_suite(tmp_path / "mine", QUESTION), split="dev")
 
 
 def test_a_suite_without_questions(tmp_path: Path) -> None:
@@ -142,6 +176,48 @@ def test_a_suite_in_beirs_layout(tmp_path: Path) -> None:
     assert [(document.name, document.title) for document in suite.documents] == [("7", "Normans"), ("8", "")]
 
 
+def test_one_split_is_read_test_before_dev_before_train(tmp_path: Path) -> None:
+    folder = write_beir(tmp_path, "1\t7\t1\n")
+    qrels = folder / "qrels"
+    (qrels / "train.tsv").write_text("query-id\tcorpus-id\tscore\n2\t8\t1\n", encoding="utf-8")
+    (qrels / "dev.tsv").write_text("query-id\tcorpus-id\tscore\n1\t8\t1\n", encoding="utf-8")
+    (qrels / "._test.tsv").write_bytes(b"\0\5\x16\7")  # as a Mac leaves beside files on a foreign disk
+
+    def read(split: str | None = None) -> tuple[str | None, list[tuple[str, str]]]:
+        suite = load_suite(folder, split=split)
+        return suite.split, [(case.id, item.document) for case in suite.cases for item in case.evidence]
+
+    assert read() == ("test", [("1", "7")])
+    assert read("train") == ("train", [("2", "8")])
+    hashes = {load_suite(folder, split=split).hash for split in ("test", "dev", "train")}
+    assert len(hashes) == 3
+    (qrels / "test.tsv").unlink()
+    assert read() == ("dev", [("1", "8")])
+    (qrels / "dev.tsv").rename(qrels / "mine.tsv")
+    assert read() == ("train", [("2", "8")])
+    with pytest.raises(InputError, match=r"has no split 'test', only mine, train\. Name one of these with --split"):
+        read("test")
+    (qrels / "train.tsv").rename(qrels / "yours.tsv")
+    with pytest.raises(InputError, match=r"has several splits \(mine, yours\)\. Name one with --split"):
+        read()
+    (qrels / "yours.tsv").unlink()
+    assert read() == ("mine", [("1", "8")])
+
+
+def test_scores_are_grades(tmp_path: Path) -> None:
+    # the second judgement of 7 is the one that counts, as in BEIR's own reader; -2 is what some collections give spam
+    suite = load_suite(write_beir(tmp_path, "1\t7\t1\n1\t8\t3.0\n1\t7\t2\n2\t7\t-2\n2\t8\t0\n"))
+    assert [(case.id, [(item.document, item.grade) for item in case.evidence]) for case in suite.cases] == [
+        ("1", [("7", 2), ("8", 3)])
+    ]
+
+
+def test_a_judged_document_that_is_not_there_is_named(tmp_path: Path) -> None:
+    folder = write_beir(tmp_path, "1\t7\t1\n1\t9\t1\n")
+    with pytest.raises(InputError, match=r"test.tsv line 3: the document '9' of query '1' is not in the suite"):
+        load_suite(folder)
+
+
 def test_judgements_without_a_line_of_column_names_lose_none(tmp_path: Path) -> None:
     folder = write_beir(tmp_path, "")
     (folder / "qrels" / "test.tsv").write_text("1\t7\t1\n2\t8\t1\n", encoding="utf-8")
@@ -149,11 +225,14 @@ def test_judgements_without_a_line_of_column_names_lose_none(tmp_path: Path) -> 
 
 
 def test_a_wrong_judgement_is_named(tmp_path: Path) -> None:
-    folder = write_beir(tmp_path, "1 7 1\n1\t7\t1\n")
-    with pytest.raises(InputError, match=r"test.tsv line 2: '1 7 1' is not query, document, score"):
+    folder = write_beir(tmp_path, "1 7 1\n1\t7\t1\n1\t8\t0.5\n")
+    with pytest.raises(InputError, match=r"test.tsv line 2: not query, document, score with tabs between them"):
         load_suite(folder)
     suite = load_suite(folder, skip_malformed=True)
-    assert suite.skipped_lines == ("test.tsv line 2: '1 7 1' is not query, document, score",)
+    assert suite.skipped_lines == (
+        "test.tsv line 2: not query, document, score with tabs between them. The line begins '1 7 1'",
+        "test.tsv line 4: the score is '0.5', not a whole number. The line begins '1\\t8\\t0.5'",
+    )
     assert [case.id for case in suite.cases] == ["1"]
 
 

@@ -118,6 +118,16 @@ def test_nothing_retrieved_is_0_and_nothing_to_find_is_not_measured() -> None:
     assert measure_ranking(case_of(Evidence("a"), answerable=False), [on_page("a", 3)]) == {}
 
 
+def test_grades_are_the_gains_of_ndcg_alone() -> None:
+    # gold: a grade 1, b grade 3.  hits: a, c, b
+    # DCG = 1 / log2(2) + 3 / log2(4) = 2.5; ideal, b before a: 3 / log2(2) + 1 / log2(3) = 3.631
+    hits = [on_page("a", None), on_page("c", None), on_page("b", None)]
+    graded = measure_ranking(case_of(Evidence("a", grade=1), Evidence("b", grade=3)), hits)
+    assert graded["document_ndcg@10"] == pytest.approx(2.5 / (3 + 1 / log2(3)))
+    plain = measure_ranking(case_of(Evidence("a"), Evidence("b")), hits)
+    assert {name for name in plain if graded[name] != plain[name]} == {"document_ndcg@10"}
+
+
 def test_a_name_that_is_no_text() -> None:
     # a file name of foreign bytes holds a lone surrogate, which trec_eval cannot be told
     metrics = measure_ranking(case_of(Evidence("\udcff.txt")), [on_page("\udcfe.txt", 1), on_page("\udcff.txt", 1)])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from builders import ingest
 from conftest import ScriptedGenerator, WordHashEmbedder
@@ -66,7 +67,7 @@ class Runs:
     def start(self, generator: ScriptedGenerator, as_json: bool = True, **options: Any) -> tuple[int, str]:
         """The exit status, and what was printed."""
         self.said.clear()
-        chosen = {name: options.pop(name) for name in ("baseline", "skip_malformed") if name in options}
+        chosen = {name: options.pop(name) for name in ("baseline", "split", "skip_malformed") if name in options}
         status = main_eval(
             self.settings, self.suite, RunOptions(**options), out=self.out, as_json=as_json,
             open_runtime=opener(generator), say=self.said.append, **chosen,
@@ -103,8 +104,8 @@ def test_a_run_writes_one_result_file(runs: Runs) -> None:
     assert result.keys() >= {
         "format", "suite", "suite_hash", "pipeline", "finished_at", "retrieval_only", "limit", "sample_seed",
         "settings", "settings_hash", "code_hash", "commit", "embedding_model", "model", "judge", "machine",
-        "documents", "failed_documents", "skipped_lines", "ingest_s", "replayed_replies", "totals", "counts",
-        "timings_ms", "records",
+        "split", "documents", "failed_documents", "skipped_lines", "lost_evidence", "misplaced_evidence", "ingest_s",
+        "replayed_replies", "totals", "counts", "timings_ms", "records",
     }  # fmt: skip
     assert (result["format"], result["suite"], result["pipeline"]) == (2, "suite", "footnote")
     assert (result["documents"], result["failed_documents"], result["skipped_lines"]) == (2, [], [])
@@ -124,7 +125,7 @@ def test_a_record_holds_what_was_found_answered_and_measured(runs: Runs) -> None
     who, when, moon = result["records"]
     assert who["tags"] == {"kind": "person"}
     assert who["gold"] == [
-        {"document": "normans.md", "page": None, "start": 0, "end": 24, "quote": "Rollo was a Norse leader"}
+        {"document": "normans.md", "page": None, "start": 0, "end": 24, "quote": "Rollo was a Norse leader", "grade": 1}
     ]
     first = who["hits"][0]
     assert (first["rank"], first["document"], first["text"]) == (1, "normans.md", ROLLO)
@@ -191,6 +192,11 @@ def test_the_store_is_kept_for_the_same_documents_and_way_of_reading(runs: Runs)
     first = runs.finish(ScriptedGenerator(reply), retrieval_only=True)
     again = runs.finish(ScriptedGenerator(reply), retrieval_only=True)
     assert again["ingest_s"] == first["ingest_s"]  # what it took then: nothing was read again
+    with (runs.suite / "questions.jsonl").open("a", encoding="utf-8") as file:  # a question more, the same documents
+        file.write("\n" + json.dumps(QUESTIONS[0] | {"id": "again"}))
+    more = runs.finish(ScriptedGenerator(reply), retrieval_only=True)
+    assert (more["ingest_s"], more["counts"]["questions"]) == (first["ingest_s"], 4)
+    assert len(list((runs.out / "stores").iterdir())) == 1
     chunking = runs.settings.chunking.model_copy(update={"target_tokens": 64})
     runs.settings = runs.settings.model_copy(update={"chunking": chunking})
     runs.finish(ScriptedGenerator(reply), retrieval_only=True)
@@ -263,14 +269,52 @@ def test_a_document_that_cannot_be_read_is_a_failure(runs: Runs) -> None:
 
 def test_an_abstract_without_words_fails_alone(runs: Runs) -> None:
     (runs.suite / "qrels").mkdir()
+    (runs.suite / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq\t2\t1\n", encoding="utf-8")
     corpus = [{"_id": "1", "title": "Normans", "text": ROLLO}, {"_id": "2", "title": "", "text": " "}]
     (runs.suite / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)), encoding="utf-8")
     (runs.suite / "queries.jsonl").write_text('{"_id": "q", "text": "Who was Rollo?"}', encoding="utf-8")
     (runs.suite / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\t1\t1\n", encoding="utf-8")
     status, printed = runs.start(ScriptedGenerator(reply), retrieval_only=True)
     result = runs.read(printed)
-    assert (status, len(result["failed_documents"])) == (1, 1)
+    assert "Judgements: those of the split test." in runs.said
+    assert (status, len(result["failed_documents"]), result["split"]) == (1, 1, "test")
+    assert runs.read(runs.start(ScriptedGenerator(reply), retrieval_only=True, split="train")[1])["split"] == "train"
     assert result["totals"]["document_success@1"]["value"] == 1.0
+
+
+def rewrite(suite: Path, *evidence: dict[str, Any]) -> None:
+    lines = [QUESTIONS[0] | {"id": f"who{number}", "evidence": [item]} for number, item in enumerate(evidence)]
+    (suite / "questions.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+
+
+def test_a_page_of_a_document_without_pages_is_told_before_anything_is_asked(runs: Runs) -> None:
+    rewrite(runs.suite, {"document": "normans.md"}, {"document": "normans.md", "page": 1})
+    generator = ScriptedGenerator(reply)
+    with pytest.raises(
+        InputError, match=r"questions\.jsonl line 2: .* names page 1 of normans\.md, which has no pages"
+    ):
+        runs.start(generator)
+    assert generator.prompts == []
+    rewrite(runs.suite, {"document": "normans.md"}, {"document": "normans.md"})
+    assert "page_success@1" not in runs.finish(generator)["totals"]
+
+
+def test_a_wrong_page_is_told_and_measured_where_the_words_stand(runs: Runs, pdf: Callable[..., bytes]) -> None:
+    (runs.suite / "documents" / "saga.pdf").write_bytes(pdf("Harald sailed home.", "Sigrun stayed."))
+    rewrite(runs.suite, {"document": "saga.pdf", "page": 2, "quote": "Harald sailed home."})
+    result = runs.finish(ScriptedGenerator(reply), retrieval_only=True)
+    (told,) = result["misplaced_evidence"]
+    assert told == "question who0: saga.pdf holds 'Harald sailed home.' on page 1, not on page 2; page 1 counts"
+    assert f"Wrong page: {told}" in runs.said
+    assert result["records"][0]["gold"][0]["page"] == 1
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_results_that_cannot_be_kept_are_told_before_anything_runs(runs: Runs, below: bool) -> None:
+    runs.out.write_text("not a folder", encoding="utf-8")
+    runs.out = runs.out / "below" if below else runs.out
+    with pytest.raises(InputError, match=r"^Results cannot be kept in .*runs.*\. Name a folder .* with --out\.$"):
+        runs.start(ScriptedGenerator(reply))
 
 
 def test_malformed_lines_are_skipped_where_that_is_asked_for(runs: Runs) -> None:
@@ -369,6 +413,23 @@ def test_a_killed_run_goes_on_where_it_was(runs: Runs, kind: str) -> None:
     runs.finish(generator)
     assert "Going on with a run that was stopped: 1 of 3 questions are done." in runs.said
     assert len(generator.prompts) == 2
+
+
+@pytest.mark.parametrize("during", ["opening", "reading"])
+def test_a_run_stopped_before_its_first_question_says_so(runs: Runs, during: str) -> None:
+    class Stopping(WordHashEmbedder):
+        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+            raise KeyboardInterrupt
+
+    def open_runtime(settings: Settings, command: str) -> Runtime:
+        if during == "opening":  # Ctrl-C while a model is loaded
+            raise KeyboardInterrupt
+        return Runtime(settings, command, embedder=Stopping(), generator=ScriptedGenerator(reply), work=False)
+
+    with pytest.raises(KeyboardInterrupt):
+        main_eval(runs.settings, runs.suite, out=runs.out, open_runtime=open_runtime, say=runs.said.append)
+    assert runs.said == ["Stopped before the first question was asked. The same command goes on from there."]
+    runs.finish(ScriptedGenerator(reply))
 
 
 # Replies repeated -----------------------------------------------------------------------------------------------------
