@@ -158,6 +158,19 @@ def build_parser() -> argparse.ArgumentParser:
         "by more than chance explains. See too: footnote eval report --help, footnote eval questions --help."
     )
     evaluation.add_argument("--limit", type=_positive, metavar="N", help="N random questions, the same every time")
+    for kind in ("answerable", "unanswerable"):
+        evaluation.add_argument(
+            f"--{kind}",
+            type=_natural,
+            metavar="N",
+            help=f"N random {kind} questions, the same every time; not with --limit",
+        )
+    evaluation.add_argument("--seed", type=int, metavar="S", help="another seed, another sample (default 7)")
+    evaluation.add_argument(
+        "--within-document", action="store_true",
+        help="ask each question of its own document alone: of its evidence, else of its `near`",
+    )  # fmt: skip
+    evaluation.set_defaults(refuse=evaluation.error)
     evaluation.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of result files, stores and recorded replies (default runs)"
     )
@@ -246,6 +259,12 @@ def _positive(word: str) -> int:
     return int(word)
 
 
+def _natural(word: str) -> int:
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word!r} is no number from 0 upward")
+    return int(word)
+
+
 # From words to calls; each imports its command when it runs -----------------------------------------------------------
 
 
@@ -299,12 +318,18 @@ def _docs_rm(context: Context, args: argparse.Namespace) -> int:
 
 def _eval(context: Context, args: argparse.Namespace) -> int:
     from api.commands.evaluate import evaluate
+    from evals.cases import SAMPLE_SEED
     from evals.run import RunOptions
 
+    _check_sample(args)
     options = RunOptions(
         pipeline=args.pipeline,
         retrieval_only=args.retrieval_only,
         limit=args.limit,
+        answerable=args.answerable,
+        unanswerable=args.unanswerable,
+        seed=SAMPLE_SEED if args.seed is None else args.seed,
+        within_document=args.within_document,
         replay=args.replay,
         judge=args.judge,
         fresh=args.fresh,
@@ -318,6 +343,18 @@ def _eval(context: Context, args: argparse.Namespace) -> int:
         split=args.split,
         skip_malformed=args.skip_malformed,
     )
+
+
+def _check_sample(args: argparse.Namespace) -> None:
+    """Refuse words that say two samples, an empty one, or a seed without one."""
+    refuse: Callable[[str], NoReturn] = args.refuse
+    kinds = [count for count in (args.answerable, args.unanswerable) if count is not None]
+    if args.limit is not None and kinds:
+        refuse("--limit samples all questions alike, --answerable and --unanswerable each kind: leave one of them out")
+    if kinds and not any(kinds):
+        refuse("--answerable and --unanswerable ask for no question: name at least one")
+    if args.seed is not None and args.limit is None and not kinds:
+        refuse("--seed draws a sample: say its size with --limit, or with --answerable and --unanswerable")
 
 
 def _eval_report(context: Context, args: argparse.Namespace) -> int:

@@ -16,7 +16,19 @@ from rag.errors import InputError
 from rag.names import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
 from rag.retrieval import Scope
 from rag.settings import Server
-from rag.types import Answer, AnswerMode, AnswerStatus, Citation, DocumentStatus, Hit, Scorer, Sentence, Turn, Verdict
+from rag.types import (
+    Answer,
+    AnswerMode,
+    AnswerReason,
+    AnswerStatus,
+    Citation,
+    DocumentStatus,
+    Hit,
+    Scorer,
+    Sentence,
+    Turn,
+    Verdict,
+)
 
 SOURCE_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20]+$"
 MAX_SOURCE_CHARS = 4_096
@@ -412,6 +424,9 @@ class SentenceBody(BaseModel):
     reason: str = Field(
         description="in a few words, why the verdict is what it is; empty where there is nothing to add"
     )
+    confidence: float = Field(
+        ge=0, le=1, description="how sure it is that the documents say this; 1 where nothing is to be checked"
+    )
 
 
 class CitationBody(BaseModel):
@@ -463,6 +478,7 @@ _SENTENCE: dict[str, Any] = {
     "verdict": "supported",
     "citations": [1],
     "reason": "",
+    "confidence": 0.97,
 }
 _CITATION: dict[str, Any] = {
     "number": 1,
@@ -502,6 +518,9 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     },
     "timings_ms": {"retrieve": 12.0, "generate": 1840.2, "verify": 9.1},
     "settings_hash": "5c1d0e9a77b2",
+    "reason": None,
+    "confidence": 0.91,
+    "standalone_question": None,
 }
 
 
@@ -526,6 +545,18 @@ class AnswerBody(BaseModel):
     usage: UsageBody
     timings_ms: dict[str, float]
     settings_hash: str
+    reason: AnswerReason | None = Field(
+        description="why it is no answer, or not the whole: `no_match` (nothing near was found, the model was not "
+        "asked), `not_in_passages` (what was found does not answer it), `unsupported` (what the model said is not "
+        "borne out), `conflict` (sources disagree, both are shown), `unreadable_source` (a document that was asked "
+        "could not be read); null where nothing is amiss"
+    )
+    confidence: float | None = Field(
+        ge=0, le=1, description="how likely the documents answer the question and this is the answer"
+    )
+    standalone_question: str | None = Field(
+        description="the question that was searched and asked in place of a follow-up; null without `history`"
+    )
 
 
 class VerifiedBody(BaseModel):
@@ -571,6 +602,7 @@ def pack_sentences(sentences: Sequence[Sentence]) -> list[SentenceBody]:
             verdict=one.verdict,
             citations=list(one.citations),
             reason=one.reason,
+            confidence=round(one.confidence, 3),
         )
         for one in sentences
     ]
@@ -629,6 +661,9 @@ def pack_answer(answer: Answer) -> AnswerBody:
         ),
         timings_ms={step: round(ms, 1) for step, ms in answer.timings_ms.items()},
         settings_hash=answer.settings_hash,
+        reason=answer.reason,
+        confidence=None if answer.confidence is None else round(answer.confidence, 3),
+        standalone_question=answer.standalone_question,
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from api.schemas import AnswerBody, CitationBody, DocumentBody, Hits, RetrievedBody, SentenceBody, VerifiedBody
+    from rag.types import AnswerReason
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MARKS = {"weak": "yellow", "unsupported": "red"}
@@ -116,17 +117,28 @@ def print_hits(console: Console, hits: Hits) -> None:
         console.print()
 
 
+_REASONS: dict[AnswerReason, str] = {
+    "no_match": "no_match: nothing near the question was found, so the model was not asked.",
+    "not_in_passages": "not_in_passages: the passages that were found do not surely answer it.",
+    "unsupported": "unsupported: the documents do not support all that the model wrote (--mode flag shows it).",
+    "conflict": "conflict: the documents disagree; both are quoted.",
+    "unreadable_source": "unreadable_source: a document that was asked could not be read (footnote docs list).",
+}
+
+
 def print_answer(console: Console, answer: AnswerBody) -> None:
     """The answer with its verdicts, its citations (or the nearest passages), and one line on what it took."""
     console.print(_marked(answer.answer, answer.sentences))
     console.print()
+    if answer.standalone_question:
+        console.print(f"Asked as: {printable(answer.standalone_question)}", style="dim")
+    if answer.reason:
+        console.print(_REASONS[answer.reason], style="dim")
     if answer.status == "not_found":
         _print_nearest(console, answer.retrieved)
     else:
         _print_citations(console, answer.citations)
-    if answer.status == "partial" and all(one.verdict != "unsupported" for one in answer.sentences):
-        console.print("Something was left out because the documents do not support it (--mode flag shows it).")
-    seconds = sum(answer.timings_ms.get(step, 0.0) for step in ("retrieve", "pack", "generate", "verify")) / 1000
+    seconds = sum(spent for step, spent in answer.timings_ms.items() if step != "first_token") / 1000
     usage = answer.usage
     console.print(
         f"{printable(answer.model)}, {seconds:.1f} s, {usage.prompt_tokens} + {usage.completion_tokens} tokens, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,8 @@ from evals.pipelines import Pipeline
 from evals.replies import RecordedGenerator
 from evals.scoring import check_citation, measure_answer, measure_hits, plain_text
 from rag.catalog import Catalog
-from rag.errors import FootnoteError
+from rag.errors import FootnoteError, InputError
+from rag.retrieval import Scope
 from rag.types import Answer, Embedder, Hit
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,10 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Puts questions to a pipeline and notes what came of them; `judged` has the model judge each answer."""
+    """Puts questions to a pipeline and notes what came of them; `judged` has the model judge each answer.
+
+    Where `documents` is given, names in the suite to ids, each question is asked within the documents of its scope.
+    """
 
     pipeline: Pipeline
     generator: RecordedGenerator
@@ -34,6 +39,7 @@ class Asker:
     embedder: Embedder
     retrieval_only: bool = False
     judged: bool = False
+    documents: Mapping[str, str] | None = None
 
     async def ask(self, case: Case) -> Record:
         """The question's record; whatever goes wrong is its `error`, beside what was measured until then."""
@@ -44,6 +50,7 @@ class Asker:
             "gold": [asdict(evidence) for evidence in case.evidence],
             "gold_answers": list(case.answers),
             "tags": dict(case.tags),
+            "scope": [] if self.documents is None else list(case.scope),
             "error": None,
             "hits": [],
             "metrics": {},
@@ -51,9 +58,10 @@ class Asker:
             "timings_ms": {},
         }
         try:
-            await self._search(case, record)
+            scope = self._scope(case)
+            await self._search(case, scope, record)
             if not self.retrieval_only:
-                await self._answer(case, record)
+                await self._answer(case, scope, record)
         except FootnoteError as error:
             record["error"] = f"{error.code}: {error.message}"
         except Exception as error:  # whatever it was, it is this question's record, not the end of the run
@@ -61,19 +69,31 @@ class Asker:
             record["error"] = f"{type(error).__name__}: {error}"
         return record
 
-    async def _search(self, case: Case, record: Record) -> None:
+    def _scope(self, case: Case) -> Scope:
+        """Where to ask: everywhere where the question names no document. Raises InputError where none could be read."""
+        if self.documents is None or not case.scope:
+            return Scope()
+        ids = tuple(dict.fromkeys(self.documents[name] for name in case.scope if name in self.documents))
+        if not ids:
+            raise InputError(
+                f"The question cannot be asked within {', '.join(case.scope)}, which could not be read. Mend the "
+                "document, or leave --within-document out."
+            )
+        return Scope(document_ids=ids)
+
+    async def _search(self, case: Case, scope: Scope, record: Record) -> None:
         started = time.perf_counter()
-        hits = await self.pipeline.search(case.question, SEARCH_DEPTH)
+        hits = await self.pipeline.search(case.question, SEARCH_DEPTH, scope)
         record["timings_ms"]["search"] = _ms_since(started)
         record["hits"] = [_hit(hit) for hit in hits]
         if hits:
             record["confidence"] = round(self.pipeline.confidence(case.question, hits[0]), 4)
         record["metrics"] |= measure_hits(case, hits)
 
-    async def _answer(self, case: Case, record: Record) -> None:
+    async def _answer(self, case: Case, scope: Scope, record: Record) -> None:
         self.generator.take_replayed()
         started = time.perf_counter()
-        answer = await self.pipeline.ask(case.question)
+        answer = await self.pipeline.ask(case.question, scope)
         total_ms = _ms_since(started)
         replayed = self.generator.take_replayed()
         timings = dict(answer.timings_ms)
@@ -82,6 +102,8 @@ class Asker:
                 timings[step] = round(timings[step] + spent_ms, 1)
         record["timings_ms"] |= timings | {"total": round(total_ms + replayed.generate_ms + replayed.count_ms, 1)}
         record |= _shown_answer(answer)
+        if answer.confidence is not None:
+            record["confidence"] = answer.confidence
         record["citations_wrong"] = [
             problem for citation in answer.citations for problem in check_citation(self.catalog, citation)
         ]
@@ -124,4 +146,7 @@ def _shown_answer(answer: Answer) -> Record:
             {**asdict(citation), "boxes": [box._asdict() for box in citation.boxes]} for citation in answer.citations
         ],
         "usage": asdict(answer.usage),
+        "reason": answer.reason,
+        "standalone_question": answer.standalone_question,
+        "signals": dict(answer.signals),
     }

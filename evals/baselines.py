@@ -18,12 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from evals.replies import RecordedGenerator, take_reply
+from evals.replies import RecordedGenerator
 from evals.store import Progress
 from ingest.chunk import page_of
 from ingest.runtime import Runtime
 from rag.catalog import DocumentRecord
 from rag.embedding import embed_query
+from rag.generation import take_draft
+from rag.retrieval import Scope
 from rag.types import Answer, Chunk, Citation, Document, Hit, Message, Page, Retrieved, Span, Usage
 
 PROMPT_VERSION = "textbook-1"
@@ -175,14 +177,22 @@ class BaselinePipeline:
         decisive = [baseline.version, str(baseline.passages), PROMPT_VERSION, runtime.embedder.model, settings]
         self.settings_hash = hashlib.sha256("\0".join(decisive).encode()).hexdigest()[:12]
 
-    async def search(self, question: str, k: int) -> list[Hit]:
-        """The `k` pieces nearest to the question, by cosine; equal ones in the order of the text."""
-        return await asyncio.to_thread(self._search, question, k)
+    async def search(self, question: str, k: int, scope: Scope) -> list[Hit]:
+        """The `k` pieces of the scope nearest to the question, by cosine; equal ones in the order of the text."""
+        return await asyncio.to_thread(self._search, question, k, scope)
 
-    def _search(self, question: str, k: int) -> list[Hit]:
-        scores = self._table.vectors @ embed_query(self._runtime.embedder, question)
+    def _search(self, question: str, k: int, scope: Scope) -> list[Hit]:
+        rows = self._rows(scope)
+        scores = self._table.vectors[rows] @ embed_query(self._runtime.embedder, question)
         best = np.argsort(-scores, kind="stable")[:k]
-        return [self._hit(int(row), rank, float(scores[row])) for rank, row in enumerate(best, 1)]
+        return [self._hit(int(rows[place]), rank, float(scores[place])) for rank, place in enumerate(best, 1)]
+
+    def _rows(self, scope: Scope) -> np.ndarray:
+        """Which pieces are of the scope's documents, as rows of the table; a store is one collection."""
+        if scope.document_ids is None:
+            return np.arange(len(self._table.rows))
+        wanted = [number for number, document in enumerate(self._table.documents) if document in scope.document_ids]
+        return np.flatnonzero(np.isin(self._table.rows[:, 0], wanted))
 
     def _hit(self, row: int, rank: int, score: float) -> Hit:
         document, start, end, page, n_tokens = map(int, self._table.rows[row])
@@ -198,14 +208,14 @@ class BaselinePipeline:
         """The cosine of the question and the best hit, which is its score."""
         return best.score
 
-    async def ask(self, question: str) -> Answer:
-        """The model's reply to the nearest pieces, as it comes. Raises DependencyError."""
+    async def ask(self, question: str, scope: Scope) -> Answer:
+        """The model's reply to the nearest pieces of the scope, as it comes. Raises DependencyError."""
         started = time.perf_counter()
-        hits = await self.search(question, self._baseline.passages)
+        hits = await self.search(question, self._baseline.passages, scope)
         timings = {"retrieve": _ms_since(started)}
         started = time.perf_counter()
         settings = self._runtime.settings.generation
-        draft = await take_reply(self._generator, answer_prompt(question, hits), settings.reply_tokens)
+        draft = await take_draft(self._generator, answer_prompt(question, hits), settings.reply_tokens)
         timings |= {"generate": _ms_since(started), "first_token": round(draft.first_token_ms, 1)}
         refused = is_refusal(draft.text)
         numbers = [] if refused else cited_numbers(draft.text)

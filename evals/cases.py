@@ -2,10 +2,11 @@
 
 A suite is a folder with `documents/` and `questions.jsonl`, one JSON object a line:
 `{"id", "question", "answers": [...], "answerable": true, "evidence": [{"document", "page", "start", "end", "quote"}]}`;
-of the evidence's fields only `document` is always there, and other fields that are strings are kept as tags. A folder
-in BEIR's layout is one too: `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and judgements in
-`qrels/SPLIT.tsv` (query, document, score). One split is read, by default the first there is of test, dev and train. A
-score above 0 is a grade of relevance, the gain of nDCG; every other metric takes all grades alike.
+of the evidence's fields only `document` is always there. `near`, in the form of `evidence`, says what an unanswerable
+question seems to be about. Other fields that are strings are kept as tags. A folder in BEIR's layout is a suite too:
+`corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and judgements in `qrels/SPLIT.tsv` (query,
+document, score). One split is read, by default the first there is of test, dev and train. A score above 0 is a grade of
+relevance, the gain of nDCG; every other metric takes all grades alike.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Case:
     """One question: `answers` are accepted wordings, `evidence` is empty where the documents do not answer it.
 
     `tags` are the other fields of its line that are strings, such as its kind, and `line` is the 1-based number of that
-    line in its file, None where it was not read from one.
+    line in its file, None where it was not read from one. `scope` names the documents of the suite that the question is
+    about: those of its evidence, else those of its `near`; empty where neither says one.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Case:
     evidence: tuple[Evidence, ...]
     tags: Mapping[str, str] = field(default_factory=dict)
     line: int | None = None
+    scope: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +142,11 @@ def _name(folder: Path) -> str:
 def _check_evidence(cases: Sequence[Case], documents: Sequence[SuiteDocument], source: Path) -> None:
     names = {document.name for document in documents}
     for case in cases:
-        for evidence in case.evidence:
-            if evidence.document not in names:
+        for document in case.scope:
+            if document not in names:
                 raise InputError(
-                    f"{source} line {case.line}: question {case.id!r} names the document {evidence.document!r}, which "
-                    "is not in the suite. Add it or correct the name."
+                    f"{source} line {case.line}: question {case.id!r} names the document {document!r}, which is not in "
+                    "the suite. Add it or correct the name."
                 )
 
 
@@ -167,7 +170,9 @@ def _load_beir(folder: Path, split: str | None, lines: _Lines) -> Suite:
     documents = tuple(document for _, document in lines.read(corpus, _beir_document, lambda document: document.name))
     asked = [replace(case, line=number) for number, case in lines.read(queries, _beir_query, lambda case: case.id)]
     gold = _read_judgements(qrels[split], {document.name for document in documents}, {case.id for case in asked}, lines)
-    cases = tuple(replace(case, evidence=gold[case.id]) for case in asked if case.id in gold)
+    cases = tuple(
+        replace(case, evidence=gold[case.id], scope=_documents(gold[case.id])) for case in asked if case.id in gold
+    )
     digests = [_digest(path) for path in (corpus, queries, qrels[split])]
     return Suite(
         _name(folder), folder, documents, cases, _shorten(digests), _shorten(digests[:1]), tuple(lines.skipped), split
@@ -299,14 +304,20 @@ def _case(line: str) -> Case:
     answerable = fields["answerable"]
     if not isinstance(answerable, bool):
         raise ValueError(f"answerable is {answerable!r}, not true or false")
+    evidence, near = (tuple(_evidence(item) for item in _list(fields, name)) for name in ("evidence", "near"))
     return Case(
         _word(fields, "id"),
         _word(fields, "question"),
         tuple(map(_answer, _list(fields, "answers"))),
         answerable,
-        tuple(_evidence(item) for item in _list(fields, "evidence")),
+        evidence,
         _tags(fields, ("id", "question")),
+        scope=_documents(evidence or near),
     )
+
+
+def _documents(evidence: Iterable[Evidence]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item.document for item in evidence))
 
 
 def _answer(value: object) -> str:
@@ -376,3 +387,31 @@ def sample_cases(cases: Sequence[Case], limit: int | None, seed: int = SAMPLE_SE
         return list(cases)
     chosen = sorted(random.Random(seed).sample(range(len(cases)), limit))
     return [cases[position] for position in chosen]
+
+
+def sample_kinds(cases: Sequence[Case], answerable: int, unanswerable: int, seed: int = SAMPLE_SEED) -> list[Case]:
+    """A random sample of so many answerable and so many unanswerable cases, in the order of `cases`.
+
+    Each kind is drawn by itself, by a hash of seed and id. So the same seed gives the same questions whatever the other
+    number and wherever they stand in the file, and a smaller sample lies within a larger one. Raises InputError where a
+    kind has fewer cases.
+    """
+    chosen: set[str] = set()
+    for kind, wanted, count in (("answerable", True, answerable), ("unanswerable", False, unanswerable)):
+        drawn = sorted(
+            (case.id for case in cases if case.answerable is wanted), key=lambda identity: _draw(identity, seed)
+        )
+        if count > len(drawn):
+            raise InputError(f"The suite has {len(drawn)} {kind} questions, not {count}. Ask for fewer with --{kind}.")
+        chosen.update(drawn[:count])
+    return [case for case in cases if case.id in chosen]
+
+
+def _draw(identity: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}\0{identity}".encode(errors="surrogatepass")).digest()
+
+
+def hash_ids(cases: Iterable[Case]) -> str:
+    """Twelve hex digits that name a set of questions by their ids, whatever their order."""
+    ids = sorted(case.id for case in cases)
+    return hashlib.sha256("\0".join(ids).encode(errors="surrogatepass")).hexdigest()[:12]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from evals.replies import RecordedGenerator, take_reply
+from evals.replies import RecordedGenerator
+from rag.generation import take_draft
 from rag.types import Message
 
 PROMPT_VERSION = "judge-1"
@@ -26,6 +27,6 @@ async def judge_answer(generator: RecordedGenerator, question: str, answer: str,
     asked = (
         f"Question: {question}\n\nCorrect answers:\n{correct}\n\nGiven answer:\n{answer}\n\nDo they agree, yes or no?"
     )
-    draft = await take_reply(generator, (Message("system", _INSTRUCTIONS), Message("user", asked)), _REPLY_TOKENS)
+    draft = await take_draft(generator, (Message("system", _INSTRUCTIONS), Message("user", asked)), _REPLY_TOKENS)
     verdict = _VERDICT.search(draft.text)
     return None if verdict is None else float(verdict[1].lower() == "yes")

@@ -23,16 +23,16 @@ class Pipeline(Protocol):
     @property
     def settings_hash(self) -> str: ...
 
-    async def search(self, question: str, k: int) -> list[Hit]:
-        """At most `k` hits, ranks from 1."""
+    async def search(self, question: str, k: int, scope: Scope) -> list[Hit]:
+        """At most `k` hits within the scope, ranks from 1."""
         ...
 
     def confidence(self, question: str, best: Hit) -> float:
         """The cosine of the question and the best hit: how near the evidence is."""
         ...
 
-    async def ask(self, question: str) -> Answer:
-        """The answer, as a person would be given it. Raises FootnoteError."""
+    async def ask(self, question: str, scope: Scope) -> Answer:
+        """The answer within the scope, as a person would be given it. Raises FootnoteError."""
         ...
 
 
@@ -48,15 +48,15 @@ class FootnotePipeline:
     def settings_hash(self) -> str:
         return self._service.settings_hash
 
-    async def search(self, question: str, k: int) -> list[Hit]:
-        return await self._service.search(question, Scope(), min(k, self._most_hits))
+    async def search(self, question: str, k: int, scope: Scope) -> list[Hit]:
+        return await self._service.search(question, scope, min(k, self._most_hits))
 
     def confidence(self, question: str, best: Hit) -> float:
         stored = self._runtime.catalog.vectors([best.chunk.id])[best.chunk.id]
         return float(stored @ embed_query(self._runtime.embedder, question))
 
-    async def ask(self, question: str) -> Answer:
-        return await self._service.ask(Question(question))
+    async def ask(self, question: str, scope: Scope) -> Answer:
+        return await self._service.ask(Question(question, scope))
 
 
 def open_pipeline(name: PipelineName, runtime: Runtime, generator: RecordedGenerator, progress: Progress) -> Pipeline:

@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -20,13 +20,13 @@ from typing import Any
 from rag.errors import DependencyError
 from rag.types import Draft, Generator, Message, Token
 
-REPLIES_FILE = "replies.sqlite3"
+REPLIES_FILE = "replies-2.sqlite3"
 _BUSY_TIMEOUT_S = 30.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, text TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL, finish_reason TEXT NOT NULL, first_token_ms REAL NOT NULL,
-    generate_ms REAL NOT NULL
+    generate_ms REAL NOT NULL, first_tokens TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS counts (
     key TEXT PRIMARY KEY, n_tokens INTEGER NOT NULL, exact INTEGER NOT NULL, count_ms REAL NOT NULL
@@ -84,15 +84,21 @@ class ReplyStore:
 
     def find_reply(self, key: str) -> Reply | None:
         """The reply that is recorded under a key."""
-        columns = "text, model, prompt_tokens, completion_tokens, finish_reason, first_token_ms, generate_ms"
+        columns = (
+            "text, model, prompt_tokens, completion_tokens, finish_reason, first_token_ms, first_tokens, generate_ms"
+        )
         row = self._row(f"SELECT {columns} FROM replies WHERE key = ?", key)
-        return None if row is None else Reply(Draft(*row[:6]), row[6])
+        if row is None:
+            return None
+        return Reply(replace(Draft(*row[:6]), first_tokens=json.loads(row[6])), row[7])
 
     def save_reply(self, key: str, reply: Reply) -> None:
         """Record a reply, in the place of an earlier one."""
         draft = reply.draft
         values = (draft.model, draft.text, draft.prompt_tokens, draft.completion_tokens, draft.finish_reason)
-        self._write("replies", (key, *values, draft.first_token_ms, reply.generate_ms))
+        self._write(
+            "replies", (key, *values, draft.first_token_ms, reply.generate_ms, json.dumps(dict(draft.first_tokens)))
+        )
 
     def find_count(self, key: str) -> Count | None:
         """The token count that is recorded under a key."""
@@ -158,6 +164,10 @@ class RecordedGenerator:
     def context_tokens(self) -> int:
         return self._generator.context_tokens
 
+    @property
+    def follows_instructions(self) -> bool:
+        return self._generator.follows_instructions
+
     def take_replayed(self) -> Replayed:
         """What was replayed since this was last asked."""
         taken, self._replayed = self._replayed, Replayed()
@@ -203,18 +213,6 @@ class RecordedGenerator:
     def _key(self, messages: Sequence[Message], *decisive: float) -> str:
         words = [[message.role, message.content] for message in messages]
         return hashlib.sha256(json.dumps([self._model, words, *decisive]).encode()).hexdigest()
-
-
-async def take_reply(generator: RecordedGenerator, messages: Sequence[Message], max_tokens: int) -> Draft:
-    """The whole reply to a prompt. Raises DependencyError."""
-    draft: Draft | None = None
-    async with aclosing(generator.stream(messages, max_tokens)) as pieces:
-        async for piece in pieces:
-            if isinstance(piece, Draft):
-                draft = piece
-    if draft is None:
-        raise DependencyError(f"{generator.model} ended its reply without a result. Ask again.")
-    return draft
 
 
 def _ms_since(started: float) -> float:

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from evals import judge
 from evals.asking import Asker
-from evals.cases import SAMPLE_SEED, Case, Suite, load_suite, sample_cases
+from evals.cases import SAMPLE_SEED, Case, Suite, hash_ids, load_suite, sample_cases, sample_kinds
 from evals.compare import RESULT_FORMAT, compare_results
 from evals.environment import code_hash, describe_commit, describe_machine, name_weights
 from evals.gold import Gold, check_pages, locate_gold
@@ -48,18 +48,31 @@ ShowProgress = Callable[[str], Progress]
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What is asked of a run: which questions (`limit` None: all), of which pipeline, and what is done with replies.
+    """What is asked of a run: which questions, of which pipeline, and what is done with replies.
 
-    `replay` takes recorded replies instead of asking the model, `judge` asks it what it thinks of the answers, and
-    `fresh` leaves aside what a stopped run had finished.
+    The questions are all of the suite, or a random sample of `limit`, or one of so many `answerable` and `unanswerable`
+    ones; where only one of these two is given, none of the other kind are asked. `seed` draws the sample. Each question
+    is asked of all documents, or, `within_document`, of those that it is about. `replay` takes recorded replies instead
+    of asking the model, `judge` asks it what it thinks of the answers, and `fresh` leaves aside what a stopped run had
+    finished.
     """
 
     pipeline: PipelineName = "footnote"
     retrieval_only: bool = False
     limit: int | None = None
+    answerable: int | None = None
+    unanswerable: int | None = None
+    seed: int = SAMPLE_SEED
+    within_document: bool = False
     replay: bool = False
     judge: bool = False
     fresh: bool = False
+
+    def choose(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases that are asked, in their order. Raises InputError where there are fewer of a kind."""
+        if self.answerable is None and self.unanswerable is None:
+            return sample_cases(cases, self.limit, self.seed)
+        return sample_kinds(cases, self.answerable or 0, self.unanswerable or 0, self.seed)
 
 
 class Quiet:
@@ -114,11 +127,14 @@ def main_eval(
         say(f"Judgements: those of the split {suite.split}.")
     for skipped in suite.skipped_lines:
         say(f"Skipped: {skipped}")
+    options = options or RunOptions()
     before = read_result(baseline, suite) if baseline else None
+    if before and before.get("within_document", False) != options.within_document:
+        asked = ("of all documents", "within each question's own document")
+        say(f"The baseline was asked {asked[not options.within_document]}, this run {asked[options.within_document]}.")
     result, path = run_suite(
-        settings, suite, options or RunOptions(), out=out, say=say, open_runtime=open_runtime,
-        show_progress=show_progress,
-    )  # fmt: skip
+        settings, suite, options, out=out, say=say, open_runtime=open_runtime, show_progress=show_progress
+    )
     say(f"Result: {path}")
     for error, ids in group_errors(result["records"]).items():
         say(f"{len(ids)} of {len(result['records'])} questions crashed, {ids[0]} first: {error}")
@@ -149,6 +165,7 @@ def run_suite(
     Returns the file's content and its path. Store, recorded replies and the records of a stopped run stay under `out`
     for the next run. Raises DataDirectoryInUse where another run uses the store, InputError, DependencyError.
     """
+    chosen = options.choose(suite.cases)
     stores = out / "stores"
     try:
         stores.mkdir(parents=True, exist_ok=True)
@@ -165,7 +182,7 @@ def run_suite(
             for failed in ingested.failed:
                 say(f"Failed: {failed}")
             check_pages(suite, runtime.catalog, ingested.documents)
-            run = _Run(runtime, suite, ingested, options, replies, out, say, show_progress)
+            run = _Run(runtime, suite, chosen, ingested, options, replies, out, say, show_progress)
             return asyncio.run(run.finish())
     except KeyboardInterrupt:
         if run is None or not run.is_asking:
@@ -194,6 +211,7 @@ class _Run:
         self,
         runtime: Runtime,
         suite: Suite,
+        chosen: Sequence[Case],
         ingested: Ingested,
         options: RunOptions,
         replies: ReplyStore,
@@ -201,19 +219,23 @@ class _Run:
         say: Say,
         show_progress: ShowProgress,
     ) -> None:
-        self._runtime, self._suite, self._ingested, self._options = runtime, suite, ingested, options
+        self._runtime, self._suite, self._chosen = runtime, suite, chosen
+        self._ingested, self._options = ingested, options
         self._replies, self._out, self._say, self._show_progress = replies, out, say, show_progress
         self.is_asking = False
 
     async def finish(self) -> tuple[Record, Path]:
         """Ask what is not answered yet, then write the result file."""
         runtime, options = self._runtime, self._options
-        gold = locate_gold(sample_cases(self._suite.cases, options.limit), runtime.catalog, self._ingested.documents)
+        gold = locate_gold(self._chosen, runtime.catalog, self._ingested.documents)
         for what, found in (("Not found", gold.lost), ("Wrong page", gold.misplaced)):
             for line in found[:_TOLD]:
                 self._say(f"{what}: {line}")
             if len(found) > _TOLD:
                 self._say(f"{what}: {len(found) - _TOLD} more; the result file names all.")
+        everywhere = sum(not case.scope for case in self._chosen)
+        if options.within_document and everywhere:
+            self._say(f"{everywhere} of {len(self._chosen)} questions name no document and are asked of all.")
         try:
             model = await self._name_model()
             generation = runtime.settings.generation
@@ -227,7 +249,10 @@ class _Run:
             with self._show_progress("documents") as progress:
                 pipeline = open_pipeline(options.pipeline, runtime, generator, progress)
             header = self._header(pipeline, model, gold)
-            asker = Asker(pipeline, generator, runtime.catalog, runtime.embedder, options.retrieval_only, options.judge)
+            asker = Asker(
+                pipeline, generator, runtime.catalog, runtime.embedder, options.retrieval_only, options.judge,
+                self._ingested.documents if options.within_document else None,
+            )  # fmt: skip
             with PartialRun(self._out / "partial", self._key(header), fresh=options.fresh) as partial:
                 records = await self._ask_all(gold.cases, asker, partial)
                 result = _complete(header, records)
@@ -269,7 +294,11 @@ class _Run:
             "pipeline": options.pipeline,
             "retrieval_only": options.retrieval_only,
             "limit": options.limit,
-            "sample_seed": SAMPLE_SEED,
+            "sample_answerable": options.answerable,
+            "sample_unanswerable": options.unanswerable,
+            "sample_seed": options.seed,
+            "questions_hash": hash_ids(self._chosen),
+            "within_document": options.within_document,
             "settings": shown,
             "settings_hash": pipeline.settings_hash,
             "code_hash": code_hash(),
@@ -288,7 +317,7 @@ class _Run:
 
     def _key(self, header: Record) -> str:
         decisive = ("suite_hash", "settings", "settings_hash", "code_hash", "embedding_model", "model", "pipeline",
-                    "limit", "retrieval_only", "judge")  # fmt: skip
+                    "questions_hash", "within_document", "retrieval_only", "judge")  # fmt: skip
         return run_key({name: header[name] for name in decisive})
 
     async def _ask_all(self, cases: Sequence[Case], asker: Asker, partial: PartialRun) -> list[Record]:

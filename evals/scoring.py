@@ -22,10 +22,11 @@ from evals.ranking import LEVELS, Place, measure_ranking
 from evals.statistics import interval
 from rag.catalog import Catalog
 from rag.embedding import embed_query
-from rag.types import Answer, Citation, Embedder, Hit, Verdict
+from rag.types import Answer, AnswerReason, Citation, Embedder, Hit, Verdict
 
 Record = dict[str, Any]
 VERDICTS = get_args(Verdict)
+REASONS = get_args(AnswerReason)
 _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
 
 
@@ -145,8 +146,9 @@ def group_errors(records: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def count_outcomes(records: Sequence[Record]) -> dict[str, int]:
-    """What can be counted over all questions; citations and sentences are 0 where no answer was asked for."""
+    """What can be counted over all questions; citations, sentences and reasons are 0 where no answer was asked for."""
     verdicts = Counter(sentence["verdict"] for record in records for sentence in record.get("sentences", ()))
+    reasons = Counter(record.get("reason") for record in records)
     return {
         "questions": len(records),
         "errors": sum(record["error"] is not None for record in records),
@@ -154,4 +156,5 @@ def count_outcomes(records: Sequence[Record]) -> dict[str, int]:
         "citations": sum(len(record.get("citations", ())) for record in records),
         "citations_wrong": sum(len(record.get("citations_wrong", ())) for record in records),
         **{f"sentences_{verdict}": verdicts[verdict] for verdict in VERDICTS},
+        **{f"reason_{reason}": reasons[reason] for reason in REASONS},
     }

@@ -146,6 +146,7 @@ def _keep(converted: Model, folder: Path, stamp: str, max_tokens: int) -> None:
         (written / _FACTS_FILE).write_text(json.dumps({"max_tokens": max_tokens}), encoding="utf-8")
         for old in folder.glob(f"{_PREFIX}*"):
             shutil.rmtree(old, ignore_errors=True)
+        written.chmod(0o755)  # other users of a shared model folder read it too
         os.replace(written, place)
     finally:
         shutil.rmtree(written, ignore_errors=True)

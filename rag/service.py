@@ -1,6 +1,9 @@
-"""The second line of the drawing: a question in, a checked Answer out, as five calls in a row.
+"""The second line of the drawing: a question in, a checked Answer out, as a few calls in a row.
 
-question ─ retrieve ─> Hits ─ pack ─> Context ─ generate ─> Draft ─ verify ─> Answer
+    question ─ standalone ─> question ─ retrieve ─> Hits ─ select ─> Selections ─ pack ─> Context
+    Context ─ generate ─> Draft ─ verify ─> Verified ─ decide ─> Answer
+
+Where nothing near was found the model is not asked.
 """
 
 from __future__ import annotations
@@ -11,26 +14,33 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
+from rag.answerability import EVIDENCE_WEIGHTS, Evidence, measure_evidence, weigh
 from rag.catalog import Catalog
 from rag.context import pack_context
+from rag.conversation import standalone_question
+from rag.decision import Decision, decide, refusal
+from rag.embedding import embed_query, split_to_fit
 from rag.errors import Conflict, DependencyError, InputError
 from rag.index import Index
-from rag.prompts import ANSWER_PROMPT_VERSION, NOT_FOUND_TEXT
+from rag.prompts import ANSWER_PROMPT_VERSION
 from rag.retrieval import Scope, check_scope, search
+from rag.selection import Selection, drop_duplicates, rank_sentences
 from rag.settings import Settings
+from rag.tokens import estimate_text
 from rag.types import (
     Answer,
     AnswerMode,
+    AnswerReason,
     Context,
     Draft,
     Embedder,
     Generator,
     Hit,
+    LeftOut,
     Passage,
     Retrieved,
-    Sentence,
     Token,
     Turn,
     Usage,
@@ -39,7 +49,7 @@ from rag.verification import Verified, verify_reply, verify_text
 
 _CHANGED_RETRIES = 2
 _LOOK_EVERY_TOKENS = 16  # of a reply, whether the documents it is written from are still there
-_BEFORE_CHARS = 500  # of the question before that a follow-up is searched with
+SHORT_QUESTION = 60  # tokens by estimate that the prompt's budget allows for the question
 _VERIFY_HITS = 5  # passages that each sentence of a foreign text is held against
 
 
@@ -59,6 +69,16 @@ class Retrieval:
     """The hits of a question, told before the model is asked."""
 
     hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A question, what was asked in its place, what was found, and the milliseconds of each step so far."""
+
+    question: Question
+    asked: str
+    hits: tuple[Hit, ...]
+    timings: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,55 +160,96 @@ class Service:
 
     async def _attempt(self, question: Question) -> AsyncGenerator[Retrieval | Token | Answer]:
         timings: dict[str, float] = {}
+        asked = self._checked(question.text)
+        if question.history:
+            clock = _Clock.start()
+            limit = self._settings.server.max_question_chars
+            asked = await standalone_question(asked, question.history, self._generator, limit)
+            timings["rewrite"] = clock.ms()
+
         clock = _Clock.start()
-        hits = await self.search(self._search_text(question), question.scope, question.top_k)
+        hits = await self.search(asked, question.scope, question.top_k)
         timings["retrieve"] = clock.ms()
         yield Retrieval(tuple(hits))
-        if not hits:
-            yield self._nothing_found(question, timings)
-            return
+        found = _Found(question, asked, tuple(hits), timings)
         shown = {hit.chunk.span.document_id for hit in hits}
 
         clock = _Clock.start()
-        context = await self._pack(question, hits)
+        selections, left_out, evidence = await asyncio.to_thread(self._select, asked, hits)
+        timings["select"] = clock.ms()
+        near = weigh(asdict(evidence), EVIDENCE_WEIGHTS)
+        if not hits or near < self._settings.answers.min_evidence:
+            unread = await asyncio.to_thread(self._unread, question.scope)
+            reason: AnswerReason = "unreadable_source" if unread else "no_match"
+            await self._check_visible(shown)
+            yield self._answer(found, Decision(refusal("nothing near was found"), reason, near, asdict(evidence)))
+            return
+
+        clock = _Clock.start()
+        context = await self._pack(asked, selections, left_out)
         timings["pack"] = clock.ms()
 
         clock = _Clock.start()
         draft: Draft | None = None
-        n_tokens = 0
-        reply = self._generator.stream(context.messages, self._settings.generation.reply_tokens)
-        try:
+        async with aclosing(self._generate(context, shown)) as reply:
             async for piece in reply:
                 if isinstance(piece, Draft):
                     draft = piece
                 else:
-                    if n_tokens % _LOOK_EVERY_TOKENS == 0:
-                        await self._check_visible(shown)
-                    n_tokens += 1
                     yield piece
-        finally:
-            close = getattr(reply, "aclose", None)
-            if close is not None:
-                await close()
         if draft is None:
             raise DependencyError(f"{self._generator.model} ended its reply without a result. Ask again.")
         timings["generate"] = clock.ms()
         timings["first_token"] = round(draft.first_token_ms, 1)
 
         clock = _Clock.start()
-        mode = question.mode or self._settings.answers.mode
-        verified = await asyncio.to_thread(
-            verify_reply,
-            draft.text,
-            context.passages,
-            mode=mode,
-            min_coverage=self._settings.answers.min_coverage,
-            locate=self._catalog.locate,
-            question=question.text,
-        )
+        decision = await asyncio.to_thread(self._judge, question, asked, selections, evidence, context, draft)
         timings["verify"] = clock.ms()
         await self._check_visible(shown)
-        yield self._answer(question, hits, context, draft, verified, timings)
+        yield self._answer(found, decision, context, draft)
+
+    async def _generate(self, context: Context, shown: set[str]) -> AsyncGenerator[Token | Draft]:
+        """The reply, broken off by _DocumentsChanged where one of the `shown` documents is visible no longer."""
+        n_tokens = 0
+        reply = self._generator.stream(context.messages, self._settings.generation.reply_tokens)
+        try:
+            async for piece in reply:
+                if isinstance(piece, Token):
+                    if n_tokens % _LOOK_EVERY_TOKENS == 0:
+                        await self._check_visible(shown)
+                    n_tokens += 1
+                yield piece
+        finally:
+            close = getattr(reply, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _judge(
+        self,
+        question: Question,
+        asked: str,
+        selections: Sequence[Selection],
+        evidence: Evidence,
+        context: Context,
+        draft: Draft,
+    ) -> Decision:
+        settings = self._settings.answers
+        mode, locate = question.mode or settings.mode, self._catalog.locate
+        verified = verify_reply(
+            draft.text, context.passages, mode=mode, min_coverage=settings.min_coverage, locate=locate, question=asked
+        )
+        return decide(
+            asked,
+            context,
+            draft,
+            verified,
+            evidence,
+            selections,
+            mode=mode,
+            min_confidence=settings.min_confidence,
+            min_coverage=settings.min_coverage,
+            locate=locate,
+        )
 
     async def verify(self, text: str, scope: Scope) -> Verified:
         """Any text, sentence by sentence, against the documents; its words stay as they are. Needs no model.
@@ -234,17 +295,37 @@ class Service:
             locate=self._catalog.locate,
         )
 
-    async def _pack(self, question: Question, hits: Sequence[Hit]) -> Context:
+    async def _pack(self, asked: str, selections: Sequence[Selection], left_out: Sequence[LeftOut]) -> Context:
         settings = self._settings
         room = self._generator.context_tokens - settings.generation.reply_tokens
         return await pack_context(
-            question.text,
-            hits,
+            asked,
+            selections,
+            left_out,
             count_tokens=self._generator.count_tokens,
-            prompt_tokens=min(settings.generation.prompt_tokens, room),
-            max_passages=min(settings.answers.passages, len(hits)),
-            history=question.history,
+            # a long question takes from the room of the model, not from that of the passages
+            prompt_tokens=min(settings.generation.prompt_tokens + max(0, estimate_text(asked) - SHORT_QUESTION), room),
+            max_passages=settings.answers.passages,
         )
+
+    def _select(self, asked: str, hits: Sequence[Hit]) -> tuple[list[Selection], list[LeftOut], Evidence]:
+        kept, left_out = drop_duplicates(hits)
+        selections = rank_sentences(asked, kept, self._similarity)
+        return selections, left_out, measure_evidence(asked, selections)
+
+    def _similarity(self, question: str, texts: Sequence[str]) -> list[float]:
+        pieces = [split_to_fit(self._embedder, text)[0] for text in texts]  # of a sentence longer than the model reads
+        cosines: list[float] = (self._embedder.embed_texts(pieces) @ embed_query(self._embedder, question)).tolist()
+        return cosines
+
+    def _unread(self, scope: Scope) -> bool:
+        """Whether a document that was named could not be read, or none of those that were to be searched."""
+        if scope.document_ids is not None:
+            return any(self._catalog.get_document(one).status == "failed" for one in scope.document_ids)
+        collection = check_scope(self._catalog, scope).collection
+        _, failed = self._catalog.list_documents(collection, ["failed"], limit=1)
+        _, total = self._catalog.list_documents(collection, limit=1)
+        return 0 < total == failed
 
     async def _check_visible(self, document_ids: Iterable[str]) -> None:
         """Raise _DocumentsChanged where one of them is visible no longer."""
@@ -252,47 +333,36 @@ class Service:
         if await asyncio.to_thread(self._catalog.visible_documents, sorted(wanted)) != wanted:
             raise _DocumentsChanged
 
-    def _nothing_found(self, question: Question, timings: dict[str, float]) -> Answer:
-        return Answer(
-            question=question.text,
-            text=NOT_FOUND_TEXT,
-            status="not_found",
-            sentences=(Sentence(NOT_FOUND_TEXT, 0, len(NOT_FOUND_TEXT), "no_claim", (), "no passage was found"),),
-            citations=(),
-            retrieved=(),
-            model=self._generator.model,
-            usage=Usage(),
-            timings_ms=timings,
-            settings_hash=self.settings_hash,
-        )
-
     def _answer(
         self,
-        question: Question,
-        hits: Sequence[Hit],
-        context: Context,
-        draft: Draft,
-        verified: Verified,
-        timings: dict[str, float],
+        found: _Found,
+        decision: Decision,
+        context: Context | None = None,
+        draft: Draft | None = None,
     ) -> Answer:
-        sent = {passage.hit.chunk.id for passage in context.passages}
+        verified = decision.verified
+        sent = {passage.hit.chunk.id for passage in context.passages} if context else set()
         return Answer(
-            question=question.text,
+            question=found.question.text,
             text=verified.text,
             status=verified.status,
             sentences=verified.sentences,
             citations=verified.citations,
-            retrieved=tuple(Retrieved(hit, hit.chunk.id in sent) for hit in hits),
-            model=draft.model,
+            retrieved=tuple(Retrieved(hit, hit.chunk.id in sent) for hit in found.hits),
+            model=draft.model if draft else self._generator.model,
             usage=Usage(
-                prompt_tokens=draft.prompt_tokens,
-                completion_tokens=draft.completion_tokens,
-                passages_sent=len(context.passages),
-                passages_left_out=len(context.left_out),
+                prompt_tokens=draft.prompt_tokens if draft else 0,
+                completion_tokens=draft.completion_tokens if draft else 0,
+                passages_sent=len(sent),
+                passages_left_out=len(found.hits) - len(sent),
                 markers_removed=verified.markers_removed,
             ),
-            timings_ms=timings,
+            timings_ms=found.timings,
             settings_hash=self.settings_hash,
+            reason=decision.reason,
+            confidence=round(decision.confidence, 4),
+            standalone_question=found.asked if found.question.history else None,
+            signals=decision.signals,
         )
 
     def _checked(self, text: str) -> str:
@@ -306,16 +376,6 @@ class Service:
                 "FOOTNOTE_SERVER__MAX_QUESTION_CHARS."
             )
         return text
-
-    def _search_text(self, question: Question) -> str:
-        """What is searched for: the question, then for a follow-up the beginning of the one before.
-
-        At most _BEFORE_CHARS of that, since it says what is spoken of and must not outweigh what is asked.
-        """
-        text = self._checked(question.text)
-        room = min(_BEFORE_CHARS, self._settings.server.max_question_chars - len(text) - 1)
-        previous = [turn.question[:room] for turn in question.history[-1:] if room > 0]
-        return "\n".join([text, *previous])
 
     def _bounded(self, top_k: int | None, default: int) -> int:
         most = self._settings.server.max_top_k

@@ -96,8 +96,13 @@ class Generation(Section):
     context_tokens: int = Field(
         4_096, ge=512, le=1_048_576, description="tokens of prompt and reply together (num_ctx)"
     )
-    prompt_tokens: int = Field(1_200, ge=128, le=1_048_576, description="tokens of prompt at most, passages included")
-    reply_tokens: int = Field(256, ge=16, le=65_536, description="tokens of reply at most")
+    prompt_tokens: int = Field(
+        450,
+        ge=128,
+        le=1_048_576,
+        description="tokens of prompt at most, passages included; what a long question takes comes on top",
+    )
+    reply_tokens: int = Field(192, ge=16, le=65_536, description="tokens of reply at most")
     temperature: float = Field(0.0, ge=0, le=2, description="0 always takes the likeliest token")
     seed: int = Field(7, ge=0, description="seed of the sampler, where the back end has one")
     timeout_s: float = Field(180.0, ge=1, le=3_600, description="seconds from asking to the last token")
@@ -111,7 +116,16 @@ class Answers(Section):
     mode: AnswerMode = Field(
         "strict", description="strict leaves unsupported sentences out, flag marks them, off keeps"
     )
-    passages: int = Field(5, ge=1, le=100, description="passages sent to the model at most")
+    passages: int = Field(6, ge=1, le=100, description="passages sent to the model at most")
+    min_evidence: float = Field(
+        0.15, ge=0, le=1, description="probability that the documents answer at all, below which no model is asked"
+    )
+    min_confidence: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="probability that this is the answer, below which `strict` refuses: higher refuses more, errs less",
+    )
     min_coverage: float = Field(0.5, ge=0, le=1, description="share of a sentence's content words its quote must hold")
 
 

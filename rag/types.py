@@ -23,6 +23,9 @@ UNFINISHED: tuple[DocumentStatus, ...] = ("queued", "parsing", "embedding", "ind
 Verdict = Literal["supported", "weak", "unsupported", "no_claim"]
 AnswerStatus = Literal["answered", "partial", "not_found"]
 AnswerMode = Literal["strict", "flag", "off"]
+AnswerReason = Literal["no_match", "not_in_passages", "unsupported", "conflict", "unreadable_source"]
+"""Why an answer is none, or not the whole: nothing near was found; what was found does not hold the answer; what the
+model said of it is not borne out; sources disagree; a document that was asked could not be read."""
 Scorer = Literal["cosine", "bm25", "fusion", "reranker"]
 
 DEFAULT_COLLECTION = "default"
@@ -208,7 +211,11 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A model's reply, unchecked. Token counts are the back end's own; `finish_reason` is `stop` or `length`."""
+    """A model's reply, unchecked. Token counts are the back end's own; `finish_reason` is `stop` or `length`.
+
+    `first_tokens` maps the likeliest tokens that the reply could have begun with to their probabilities, 0 to 1; it is
+    empty where the back end does not tell.
+    """
 
     text: str
     model: str
@@ -216,6 +223,7 @@ class Draft:
     completion_tokens: int
     finish_reason: str
     first_token_ms: float
+    first_tokens: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +246,8 @@ class Citation:
 class Sentence:
     """One sentence of an answer: `text` is `answer.text[start:end]`; `citations` are Citation numbers.
 
-    `reason` says in a few words why the verdict is what it is ("the number 12 is not in the passage").
+    `reason` says in a few words why the verdict is what it is ("the number 12 is not in the passage"). `confidence`, 0
+    to 1, is how sure it is that the documents say this, whatever the verdict; 1 where there is nothing to check.
     """
 
     text: str
@@ -247,6 +256,7 @@ class Sentence:
     verdict: Verdict
     citations: tuple[int, ...]
     reason: str = ""
+    confidence: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +282,11 @@ class Usage:
 class Answer:
     """A checked answer: `sentences` tile what `text` says, `citations` are numbered 1..n in the order of first use.
 
-    `timings_ms` maps a step (`retrieve`, `generate`, `first_token`, `verify`) to milliseconds; `settings_hash` names
-    the settings that produced it.
+    `timings_ms` maps a step (`rewrite`, `retrieve`, `select`, `pack`, `generate`, `first_token`, `verify`) to
+    milliseconds; `settings_hash` names the settings that produced it. `reason` says why it is no answer or not all of
+    one, None where nothing is amiss. `confidence`, 0 to 1, is how likely the documents answer the question and this is
+    the answer. `standalone_question` is what was searched and asked instead of a follow-up, None without history.
+    `signals` is what the confidence was weighed from, each 0 to 1 (`rag.answerability`).
     """
 
     question: str
@@ -286,6 +299,10 @@ class Answer:
     usage: Usage
     timings_ms: Mapping[str, float]
     settings_hash: str
+    reason: AnswerReason | None = None
+    confidence: float | None = None
+    standalone_question: str | None = None
+    signals: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +355,11 @@ class Generator(Protocol):
     @property
     def context_tokens(self) -> int:
         """How many tokens prompt and reply may have together."""
+        ...
+
+    @property
+    def follows_instructions(self) -> bool:
+        """Whether it can be told anything but to answer from passages, such as to rewrite a question."""
         ...
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:

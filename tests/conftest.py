@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +58,9 @@ class ScriptedGenerator:
     context_tokens: int = 4096
     prompts: list[tuple[Message, ...]] = field(default_factory=list)
     closed: int = 0
+    first_tokens: Mapping[str, float] = field(default_factory=dict)
+    finish_reason: str = "stop"
+    follows_instructions: bool = True
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return sum(len(_WORD.findall(message.content)) + 4 for message in messages), True
@@ -69,7 +72,7 @@ class ScriptedGenerator:
             for piece in re.findall(r"\s*\S+", text):
                 yield Token(piece)
             tokens, _ = await self.count_tokens(messages)
-            yield Draft(text, self.model, tokens, len(text.split()), "stop", 1.0)
+            yield Draft(text, self.model, tokens, len(text.split()), self.finish_reason, 1.0, self.first_tokens)
         finally:
             self.closed += 1
 
@@ -84,8 +87,11 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Default settings over an own data directory."""
-    return load_settings({}, data_dir=tmp_path / "store")
+    """Default settings over an own data directory, but for the gates of evidence and confidence, which stand open.
+
+    The cosines of hashed words say too little for them; the tests of refusals close them.
+    """
+    return load_settings({}, data_dir=tmp_path / "store", answers={"min_evidence": 0, "min_confidence": 0})
 
 
 @pytest.fixture

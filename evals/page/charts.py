@@ -29,17 +29,22 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A line of one run: `points` with what each says when it is pointed at; `marked` is drawn as a ring."""
+    """A line of one run: `points` with what each says when it is pointed at; `marked` is drawn as a ring.
+
+    `labels`, where there are any, are written above the points, or below those at the top.
+    """
 
     letter: str
     points: tuple[tuple[Point, str], ...]
     dots: bool = True
     marked: tuple[Point, str] | None = None
+    labels: tuple[str, ...] = ()
 
 
 # Lines ----------------------------------------------------------------------------------------------------------------
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 24, 12, 40
+_LABEL_PX = 10  # the height of a point's label
 _LETTER_PX = 13  # what two letters at the ends of lines need between them
 
 
@@ -52,8 +57,12 @@ def line_chart(
     width: int = 340,
     height: int = 250,
     limit: tuple[float, str] | None = None,
+    diagonal: bool = False,
 ) -> Element:
-    """Lines over a grid, each with its run's letter at its end; `limit` is a place on x with a word to it."""
+    """Lines over a grid, each with its run's letter at its end; `limit` is a place on x with a word to it.
+
+    `diagonal` draws the line from the lowest corner to the highest.
+    """
     inner_width, inner_height = width - _LEFT - _RIGHT, height - _TOP - _BOTTOM
 
     def place(point: Point) -> Point:
@@ -76,6 +85,9 @@ def line_chart(
         at, _ = place((limit[0], y.low))
         drawn.append(element("line", class_="limit", x1=at, x2=at, y1=_TOP, y2=bottom))
         drawn.append(element("text", limit[1], class_="tick", x=at - 5, y=_TOP + 10, text_anchor="end"))
+    if diagonal:
+        (left, low), (right, high) = place((x.low, y.low)), place((x.high, y.high))
+        drawn.append(element("line", class_="limit", x1=left, x2=right, y1=low, y2=high))
     for line in series:
         drawn.append(_line(line, place))
     if len(series) > 1:
@@ -89,6 +101,9 @@ def _line(line: Series, place: Callable[[Point], Point]) -> Element:
     group = element("g", element("path", class_="line", d=path), class_=f"run-{line.letter}")
     for (at, up), words in placed if line.dots else ():
         group.append(element("circle", element("title", words), class_="dot", cx=at, cy=up, r=3))
+    for ((at, up), _), label in zip(placed, line.labels, strict=False):
+        beside = up - 8 if up - 8 - _LABEL_PX >= 0 else up + 8 + _LABEL_PX
+        group.append(element("text", label, class_="tick on-line", x=at, y=beside, text_anchor="middle"))
     if line.marked:
         (at, up), words = place(line.marked[0]), line.marked[1]
         group.append(element("circle", element("title", words), class_="ring", cx=at, cy=up, r=5.5))

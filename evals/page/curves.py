@@ -1,4 +1,6 @@
-"""The curves of a run, from its records: where the evidence stands, what a stricter refusal would be worth. Pure."""
+"""The curves of a run, from its records: where the evidence stands, what a stricter refusal would be worth, what a
+confidence means. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,8 @@ from evals.page.runs import QuestionRecord
 from evals.ranking import Level, found_items, gold_items
 
 DEPTH = 10
+_BINS = 10
+_CITED_LEVELS: tuple[Level, ...] = ("page_within_1", "passage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,15 @@ class RiskPoint:
     answered: int
     coverage: float
     risk: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Of `n` cited sentences with a `confidence` of this mean, a share `right` cites gold."""
+
+    confidence: float
+    right: float
+    n: int
 
 
 def success_curve(records: Sequence[QuestionRecord], level: Level) -> SuccessCurve | None:
@@ -87,6 +100,36 @@ def correctness(record: QuestionRecord) -> float:
     if "judged_correct" in metrics:
         return metrics["judged_correct"]
     return max(metrics.get("contains_answer", 0.0), metrics.get("f1", 0.0))
+
+
+def calibration(records: Sequence[QuestionRecord]) -> tuple[CalibrationBin, ...]:
+    """The reliability diagram (Niculescu-Mizil and Caruana 2005) of the sentences' confidence, in ten equal bins.
+
+    A cited sentence is right where a citation of it is on gold: on a gold page or one beside it, or, where the gold
+    knows no pages, on a gold passage. Questions whose gold knows neither, unanswerable ones and sentences without a
+    citation or a confidence cannot be judged and are left aside. Bins without a sentence are left out.
+    """
+    bins: list[list[tuple[float, bool]]] = [[] for _ in range(_BINS)]
+    for record in records:
+        case = record.case
+        level = next((level for level in _CITED_LEVELS if gold_items(case, level)), None)
+        if level is None or not record.answered:
+            continue
+        gold = gold_items(case, level)
+        on_gold = {cited.number for cited in record.citations if found_items(cited.place, level, gold)}
+        for sentence in record.sentences:
+            if sentence.citations and sentence.confidence is not None:
+                place = min(_BINS - 1, max(0, int(sentence.confidence * _BINS)))
+                bins[place].append((sentence.confidence, not on_gold.isdisjoint(sentence.citations)))
+    return tuple(
+        CalibrationBin(
+            sum(confidence for confidence, _ in found) / len(found),
+            sum(right for _, right in found) / len(found),
+            len(found),
+        )
+        for found in bins
+        if found
+    )
 
 
 def at_coverage(points: Sequence[RiskPoint], coverage: float) -> RiskPoint | None:

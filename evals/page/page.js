@@ -229,6 +229,10 @@
     const said = make("div");
     if (part.error) said.append(make("p", { class: "error" }, `Crashed. ${part.error}`));
     if (part.pieces.length) said.append(...answerOf(part, box));
+    if (part.reason) said.append(make("p", { class: "source reason" }, `Reason: ${part.reason}.`));
+    if (part.scope.length) {
+      said.append(make("p", { class: "source" }, `Asked within ${part.scope.map((name) => data.documents[name]).join(", ")}.`));
+    }
     if (part.citations.length || part.wrong.length) said.append(...citationsOf(question, part));
     const facts = [...Object.entries(part.timings).map(([step, ms]) => [step, time(ms)]),
       ...Object.entries(part.usage).map(([name, value]) => [name, count(value)])];

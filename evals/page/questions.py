@@ -10,6 +10,7 @@ from evals.page.curves import DEPTH, gold_rank
 from evals.page.measures import describe_metric, group_metrics
 from evals.page.runs import QuestionRecord, RecordedHit, Run, name_runs
 from evals.ranking import Level, Place, found_items, gold_items
+from rag.types import AnswerReason
 
 Row = dict[str, Any]
 
@@ -25,6 +26,14 @@ STATES = {
     "found": ("gold found", "among the first 10 hits"),
     "unanswerable": ("unanswerable", ""),
     "crashed": ("crashed", ""),
+}
+# Why a question was not answered, or not in full.
+REASONS: dict[AnswerReason, str] = {
+    "no_match": "nothing near was found",
+    "not_in_passages": "the passages do not say it",
+    "unsupported": "the passages do not support all of the reply",
+    "conflict": "the sources disagree",
+    "unreadable_source": "a document could not be read",
 }
 # From the most exact to the least: how a hit or a citation can be on gold.
 _NEARNESS: tuple[Level, ...] = ("passage", "page", "page_within_1", "document")
@@ -96,6 +105,8 @@ def _run_part(record: QuestionRecord, texts: _Table, documents: _Table) -> Row:
         "level": level,
         "error": record.error,
         "status": record.status,
+        "reason": record.reason and REASONS[record.reason],
+        "scope": [documents.position(name) for name in record.scope],
         "pieces": _pieces(record),
         "citations": [
             {"number": citation.number, "document": documents.position(citation.document_name), "page": citation.page,

@@ -15,7 +15,7 @@ from evals.cases import Case, Evidence
 from evals.compare import RESULT_FORMAT
 from evals.ranking import Place
 from rag.errors import InputError
-from rag.types import AnswerStatus, Span, Verdict
+from rag.types import AnswerReason, AnswerStatus, Span, Verdict
 
 LETTERS = "ABCDEF"
 
@@ -58,7 +58,7 @@ class RecordedHit:
 
 @dataclass(frozen=True, slots=True)
 class RecordedSentence:
-    """A sentence of an answer: `text` is `answer[start:end]`."""
+    """A sentence of an answer: `text` is `answer[start:end]`; `confidence` is None in runs that did not record it."""
 
     text: str
     start: int
@@ -66,6 +66,7 @@ class RecordedSentence:
     verdict: Verdict
     citations: tuple[int, ...] = ()
     reason: str = ""
+    confidence: FiniteFloat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class RecordedCitation:
 class QuestionRecord:
     """A question, what was found for it and what was answered; `status` is None where no answer came of it.
 
-    `error` says what went wrong, beside all that was measured until then.
+    `error` says what went wrong, beside all that was measured until then. `reason` says why it is no whole answer, None
+    where nothing was amiss or it was not recorded; `scope` names the documents that it was asked of, empty: all.
     """
 
     id: str
@@ -107,6 +109,8 @@ class QuestionRecord:
     citations: tuple[RecordedCitation, ...] = ()
     citations_wrong: tuple[str, ...] = ()
     usage: Mapping[str, int] = field(default_factory=dict)
+    reason: AnswerReason | None = None
+    scope: tuple[str, ...] = ()
 
     @property
     def case(self) -> Case:
@@ -156,6 +160,16 @@ class Result:
     records: tuple[QuestionRecord, ...]
     lost_evidence: tuple[str, ...] = ()
     misplaced_evidence: tuple[str, ...] = ()
+    sample_answerable: int | None = None
+    sample_unanswerable: int | None = None
+    sample_seed: int | None = None
+    questions_hash: str | None = None
+    within_document: bool = False
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether a part of the suite's questions was drawn."""
+        return any(size is not None for size in (self.limit, self.sample_answerable, self.sample_unanswerable))
 
 
 @dataclass(frozen=True)
@@ -218,7 +232,9 @@ def name_runs(runs: Sequence[Run]) -> list[str]:
         lambda result: f"settings {result.settings_hash}",
         lambda result: f"commit {result.commit}",
         lambda result: f"code {result.code_hash}",
+        lambda result: "within document" if result.within_document else "all documents",
         lambda result: f"limit {result.limit}",
+        lambda result: f"questions {result.questions_hash}" if result.questions_hash else "",
         lambda result: result.finished_at,
     )
     names = [run.result.pipeline for run in runs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +14,13 @@ from pydantic import JsonValue
 
 from evals.compare import Comparison, MetricChange, compare_results
 from evals.page.charts import Axis, Series, latency_chart, line_chart, stacked_bar, whiskers
-from evals.page.curves import DEPTH, RiskPoint, at_coverage, risk_coverage, success_curve
+from evals.page.curves import DEPTH, CalibrationBin, RiskPoint, at_coverage, calibration, risk_coverage, success_curve
 from evals.page.markup import element, format_count, format_ms, format_share
 from evals.page.measures import COUNTED, describe_metric, group_metrics, short_name
+from evals.page.questions import REASONS
 from evals.page.runs import Run, Total, name_runs
 from evals.ranking import Level
-from rag.types import Verdict
+from rag.types import AnswerStatus, Verdict
 
 PERCENT = tuple((share / 4, f"{25 * share} %") for share in range(5))
 _CURVE_LEVELS: tuple[tuple[Level, str], ...] = (("document", "Documents"), ("page", "Pages"), ("passage", "Passages"))
@@ -36,7 +38,9 @@ class Section:
 
 def make_sections(runs: Sequence[Run]) -> list[Section]:
     """Every section that the runs have something for, but the questions."""
-    made = (_headlines(runs), _totals(runs), _success(runs), _risk(runs), _outcomes(runs), _time(runs))
+    made = (
+        _headlines(runs), _totals(runs), _success(runs), _risk(runs), _calibration(runs), _outcomes(runs), _time(runs)
+    )  # fmt: skip
     return [section for section in made if section is not None]
 
 
@@ -61,7 +65,7 @@ def header(runs: Sequence[Run]) -> list[Element]:
 
 def _asked(run: Run) -> str:
     questions = run.result.counts.get("questions", len(run.result.records))
-    return f"{questions:,} questions" if run.result.limit is None else f"a sample of {questions:,} questions"
+    return f"{questions:,} questions" if not run.result.is_sample else f"a sample of {questions:,} questions"
 
 
 _Fact = tuple[str, Callable[[Run], str | None]]
@@ -76,6 +80,8 @@ _RAN_WITH: tuple[_Fact, ...] = (
 )
 _ASKED: tuple[_Fact, ...] = (
     ("Questions", lambda run: _asked_in_full(run)),
+    ("Sample", lambda run: _sample(run)),
+    ("Asked of", lambda run: "each question's own documents" if run.result.within_document else None),
     ("Suite", lambda run: run.result.suite_hash),
     ("Finished", lambda run: _date(run.result.finished_at)),
     ("Machine", lambda run: _machine(run.result.machine)),
@@ -117,6 +123,18 @@ def _asked_in_full(run: Run) -> str:
     answerable = counts.get("answerable", sum(record.answerable for record in run.result.records))
     words = f"{_asked(run)}, {answerable:,} answerable"
     return f"{words}, {counts['errors']:,} crashed" if counts.get("errors") else words
+
+
+def _sample(run: Run) -> str | None:
+    """What draws the same sample again, and the hash of its questions' ids."""
+    result = run.result
+    if not result.is_sample or result.sample_seed is None:
+        return None
+    size = f"limit {result.limit}"
+    if result.limit is None:
+        size = f"{result.sample_answerable or 0:,} answerable, {result.sample_unanswerable or 0:,} unanswerable"
+    named = f", questions {result.questions_hash}" if result.questions_hash else ""
+    return f"{size}, seed {result.sample_seed}{named}"
 
 
 def _date(stamp: str) -> str:
@@ -471,8 +489,9 @@ def _answerable_share(run: Run) -> float:
 
 def _risk_words(curves: Sequence[tuple[Run, tuple[RiskPoint, ...]]]) -> Iterable[str]:
     yield (
-        "The answers that were given, the surest first: confidence is the cosine of the question and the best hit. "
-        "Going left along the line, fewer questions are answered, and those with the nearest evidence remain."
+        "The answers that were given, the surest first. Confidence is the answer's own where the pipeline gives one, "
+        "else the cosine of the question and the best hit. Going left along the line, fewer questions are answered, "
+        "and the surest remain."
     )
     for run, points in curves:
         own = points[-1]
@@ -507,6 +526,56 @@ def _risk_rows(run: Run, points: Sequence[RiskPoint], several: bool) -> Iterable
         yield element("tr", head, [element("td", value, class_="number") for value in values])
 
 
+def _calibration(runs: Sequence[Run]) -> Section | None:
+    """What the confidence of cited sentences means, for runs that recorded one and gold that can judge them."""
+    curves = [(run, bins) for run in runs if (bins := calibration(run.result.records))]
+    if not curves:
+        return None
+    series = [_calibration_series(run, bins, len(curves) > 1) for run, bins in curves]
+    x, y = Axis("confidence of the sentence", 0.0, 1.0, PERCENT), Axis("", 0.0, 1.0, PERCENT)
+    said = "; ".join(
+        f"{run.letter if len(curves) > 1 else 'The run'} has {sum(one.n for one in bins):,} cited sentences, "
+        f"{_share_right(bins):.1%} of them on gold"
+        for run, bins in curves
+    )
+    chart = line_chart(f"Share on gold over confidence. {said}.", x, y, series, width=400, height=330, diagonal=True)
+    caption = element("figcaption", element("strong", "Cited sentences on gold, by confidence"))
+    words = (
+        "Each point is a tenth of the scale: the mean confidence of its cited sentences, the share of them with a "
+        "citation on gold, and their number. On gold means on a gold page or one beside it; where the gold has no "
+        "pages, on a gold passage. On the dotted line, a confidence of 0.8 is right in 8 of 10 sentences.",
+        "The documents may say a thing in more places than the gold names. A true sentence from such a place counts as "
+        "wrong here, so the points lie low rather than high.",
+        f"{said}. Answers to unanswerable questions have no gold and are left out."
+    )  # fmt: skip
+    text = element("div", [element("p", line) for line in words], class_="words")
+    heads = [element("th", name, scope="col", class_="number") for name in ("Confidence", "On gold", "Sentences")]
+    rows = [
+        element("tr", element("th", _chip(run.letter) if len(runs) > 1 else None, scope="row"),
+                [element("td", value, class_="number") for value in
+                 (f"{one.confidence:.3f}", f"{one.right:.1%}", f"{one.n:,}")])
+        for run, bins in curves
+        for one in bins
+    ]  # fmt: skip
+    figure = element("div", element("figure", caption, chart), text, class_="figures beside")
+    numbers = _numbers("The numbers of this plot", element("tr", element("td"), heads), rows)
+    return Section("calibration", "Calibration", "What a sentence's confidence means", (figure, numbers))
+
+
+def _calibration_series(run: Run, bins: Sequence[CalibrationBin], several: bool) -> Series:
+    """Its line; the numbers of sentences are written in where no other line is in the way."""
+    points = tuple(
+        ((one.confidence, one.right),
+         f"{run.letter}: {one.n:,} sentences, confidence {one.confidence:.2f}, {one.right:.1%} on gold")
+        for one in bins
+    )  # fmt: skip
+    return Series(run.letter, points, labels=() if several else tuple(f"{one.n:,}" for one in bins))
+
+
+def _share_right(bins: Sequence[CalibrationBin]) -> float:
+    return sum(one.right * one.n for one in bins) / sum(one.n for one in bins)
+
+
 def _numbers(title: str, head: Element, rows: Sequence[Element]) -> Element:
     table = element("table", element("caption", title, class_="hidden"), element("thead", head), element("tbody", rows),
                     class_="numbers")  # fmt: skip
@@ -516,6 +585,7 @@ def _numbers(title: str, head: Element, rows: Sequence[Element]) -> Element:
 # Outcomes and time ----------------------------------------------------------------------------------------------------
 
 _OUTCOMES = (("answered", "answered"), ("partial", "partly answered"), ("not_found", "refused"), ("crashed", "crashed"))
+_STATUS_WORDS = dict(_OUTCOMES)
 _VERDICT_WORDS: dict[Verdict, str] = {
     "supported": "supported",
     "weak": "weakly supported",
@@ -540,8 +610,37 @@ def _outcomes(runs: Sequence[Run]) -> Section | None:
         for run in asked
     ]  # fmt: skip
     sentences = list(_bars("Verdicts on the answers' sentences", runs, verdicts))
-    content = [*questions, *sentences]
+    content = [*questions, *_reasons(asked, len(runs) > 1), *sentences]
     return Section("outcomes", "Outcomes", "Outcomes and verdicts", tuple(content)) if content else None
+
+
+def _reasons(runs: Sequence[Run], several: bool) -> Iterable[Element]:
+    """How often each reason was given for a refusal or a partial answer, where any was recorded."""
+    counted = Counter(
+        (record.status, record.reason, run.letter, record.answerable)
+        for run in runs
+        for record in run.result.records
+        if record.error is None and record.reason is not None
+    )
+    rows = []
+    for status in get_args(AnswerStatus):
+        for reason, words in REASONS.items():
+            counts = [counted[status, reason, run.letter, answerable] for run in runs for answerable in (True, False)]
+            if any(counts):
+                head = element("th", f"{_STATUS_WORDS[status]}: {words} ", element("code", reason), scope="row")
+                rows.append(element("tr", head, [element("td", f"{count:,}", class_="number") for count in counts]))
+    if not rows:
+        return
+    heads = [
+        element("th", [_chip(run.letter), " "] if several else None, words, scope="col", class_="number")
+        for run in runs
+        for words in ("answerable", "unanswerable")
+    ]
+    head = element("thead", element("tr", element("td"), heads))
+    table = element("table", element("caption", "Reasons", class_="hidden"), head, element("tbody", rows),
+                    class_="numbers reasons")  # fmt: skip
+    caption = element("figcaption", element("strong", "Reasons given for answering in part or not at all"))
+    yield element("figure", caption, element("div", table, class_="scroll"), class_="bars")
 
 
 def _count_outcomes(run: Run, answerable: bool) -> list[tuple[str, str, int]]:

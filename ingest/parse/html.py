@@ -25,7 +25,23 @@ _BLOCK_TAGS = """
 _SKIPPED = frozenset(_SKIPPED_TAGS.split())
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_HIDING = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
+_LENGTH = re.compile(r"(-?(?:\d+(?:\.\d*)?|\.\d+))\s*(px|pt|em|rem|ex|ch|vw|vh|%|cm|mm|in)?")
+_LEAST_SIZE = {"px": 2.0, "pt": 1.5, "em": 0.1, "rem": 0.1, "%": 10.0}
+_NO_LENGTH = {"px": 2.0, "pt": 1.5, "em": 0.1, "rem": 0.1, "%": 0.5, "vw": 0.2, "vh": 0.2}
+_OFF_SCREEN = {"px": -500.0, "pt": -500.0, "em": -50.0, "rem": -50.0, "%": -100.0, "vw": -100.0, "vh": -100.0}
+_NO_CLIP = re.compile(
+    r"rect\(\s*[01](?:px)?[\s,]+[01](?:px)?[\s,]+[01](?:px)?[\s,]+[01](?:px)?\s*\)|inset\(\s*(?:50|100)%"
+)
+_HEX = re.compile(r"#([0-9a-f]{3,8})")
+_RGB = re.compile(r"rgba?\(\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)(?:[\s,/]+([\d.]+)(%?))?\s*\)")
+_COLOURS = {
+    "white": (255, 255, 255),
+    "black": (0, 0, 0),
+    "red": (255, 0, 0),
+    "blue": (0, 0, 255),
+    "yellow": (255, 255, 0),
+}
+_SAME_COLOUR = 8  # steps of 255 by which text may differ from what is behind it and still be unseen
 _CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 
 
@@ -38,8 +54,9 @@ def read_html(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             f"{name}: it has {len(data) >> 20} MiB of markup. Split it, or raise FOOTNOTE_PARSING__MEMORY_MB.",
         )
     builder = TextBuilder()
-    title = add_html(builder, data)
-    return builder.to_document(name=name, media_type=media_type, title=title)
+    title, hidden = add_page(builder, data)
+    metadata = {"hidden_characters": str(hidden)} if hidden else {}
+    return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
 
 def decode_html(data: bytes) -> str:
@@ -58,16 +75,25 @@ def decode_html(data: bytes) -> str:
 
 def add_html(builder: TextBuilder, source: bytes | str) -> str:
     """Add a page's visible words to the builder; returns the stated title, or an empty string."""
+    return add_page(builder, source)[0]
+
+
+def add_page(builder: TextBuilder, source: bytes | str) -> tuple[str, int]:
+    """Add a page's visible words to the builder; returns the stated title and how many characters nobody sees.
+
+    Hidden is what the markup itself hides: the `hidden` attribute, and of inline styles those that take words away,
+    off the screen, or to no size, opacity or contrast. Style sheets and scripts are not followed.
+    """
     from lxml import etree
 
     text = decode_html(source) if isinstance(source, bytes) else source
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text.replace("\0", ""))
     if not text.strip():
-        return ""
+        return "", 0
     parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, no_network=True, remove_comments=True, remove_pis=True)
     root = etree.fromstring(text.encode("utf-8", "replace"), parser)
     if root is None:
-        return ""
+        return "", 0
     before = builder.length
     walker = _Walker(builder)
     for event, element in etree.iterwalk(root, events=("start", "end")):
@@ -79,7 +105,7 @@ def add_html(builder: TextBuilder, source: bytes | str) -> str:
         loose.feed(text)
         builder.add_paragraph(clean_line(" ".join(loose.words)))
     titles = root.xpath("//head//title[1]/text()")
-    return clean_line(str(titles[0])) if titles else ""
+    return (clean_line(str(titles[0])) if titles else ""), walker.hidden
 
 
 class _LooseWords(HTMLParser):
@@ -111,6 +137,7 @@ class _Walker:
 
     def __init__(self, builder: TextBuilder) -> None:
         self._builder = builder
+        self.hidden = 0
         self._words: list[str] = []
         self._skipping = 0
         self._kept_spaces = 0
@@ -125,7 +152,11 @@ class _Walker:
     def start(self, element: Any) -> None:
         """An element opens."""
         tag = element.tag.lower()
-        if self._skipping or tag in _SKIPPED or _is_hidden(element):
+        if self._skipping or tag in _SKIPPED or element.get("role") == "navigation":
+            self._skipping += 1
+            return
+        if _is_hidden(element):
+            self.hidden += len(clean_line(" ".join(element.xpath(_SEEN_ELSEWHERE))))
             self._skipping += 1
             return
         if tag in _HEADINGS and not self._tables:
@@ -260,8 +291,107 @@ class _Walker:
         self._break = "\n\n"
 
 
+_SEEN_ELSEWHERE = ".//text()[not(ancestor::script or ancestor::style or ancestor::template)]"
+
+
 def _is_hidden(element: Any) -> bool:
-    if element.get("hidden") is not None or element.get("role") == "navigation":
+    if element.get("hidden") is not None:
         return True
     style = element.get("style")
-    return bool(style) and _HIDING.search(style) is not None
+    colour = element.get("color") if element.tag == "font" else None
+    if not style and not colour:
+        return False
+    rules = _rules(style or "")
+    return _is_away(rules) or _is_too_small(element, rules) or _is_unseen(element, rules.get("color") or colour or "")
+
+
+def _rules(style: str) -> dict[str, str]:
+    """The declarations of an inline style, lower-case."""
+    rules = {}
+    for declaration in style.lower().split(";"):
+        key, colon, value = declaration.partition(":")
+        if colon:
+            rules[key.strip()] = value.replace("!important", "").strip()
+    return rules
+
+
+def _is_away(rules: dict[str, str]) -> bool:
+    """Whether the element is not shown, or shown where nobody looks."""
+    if rules.get("display") == "none" or rules.get("visibility") in ("hidden", "collapse"):
+        return True
+    opacity = _LENGTH.fullmatch(rules.get("opacity", ""))
+    if opacity and float(opacity[1]) < (5.0 if opacity[2] else 0.05):
+        return True
+    placed = rules.get("position") in ("absolute", "fixed")
+    sides = ["text-indent", *(("left", "top", "right", "bottom") if placed else ())]
+    if any(_is_less(rules.get(side, ""), _OFF_SCREEN) for side in sides):
+        return True
+    if placed and any(_NO_CLIP.search(rules.get(clip, "")) for clip in ("clip", "clip-path")):
+        return True
+    flat = any(_is_less(rules.get(side, ""), _NO_LENGTH) for side in ("height", "width", "max-height"))
+    return (flat and rules.get("overflow") == "hidden") or "scale(0)" in rules.get("transform", "").replace(" ", "")
+
+
+def _is_less(value: str, bounds: dict[str, float]) -> bool:
+    """Whether a length is less than the bound for its unit; 0 needs no unit."""
+    length = _LENGTH.fullmatch(value)
+    if not length:
+        return False
+    bound = bounds.get(length[2] or "px")
+    return bound is not None and float(length[1]) < bound
+
+
+def _is_too_small(element: Any, rules: dict[str, str]) -> bool:
+    """Whether its letters have no size, unless an element inside gives itself one, as the layout of e-mails does."""
+    if not _is_less(rules.get("font-size", ""), _LEAST_SIZE):
+        return False
+    return not element.xpath('.//*[contains(@style, "font")]')
+
+
+def _is_unseen(element: Any, colour: str) -> bool:
+    """Whether its letters have the colour of what is behind them, as far as inline styles tell."""
+    if not colour:
+        return False
+    if element.xpath('.//a | .//font | .//*[contains(@style, "color")]'):
+        return False
+    ink = _colour(colour)
+    if colour == "transparent" or (ink and ink[3] < 0.05):
+        return True
+    paper = _paper(element)
+    if ink is None or paper is None or paper[3] < 1:
+        return False
+    return all(abs(one - other) <= _SAME_COLOUR for one, other in zip(ink[:3], paper[:3], strict=True))
+
+
+def _paper(element: Any) -> tuple[int, int, int, float] | None:
+    """The colour behind the element: that of the nearest element that states one; None where it cannot be told."""
+    styled = False
+    while element is not None:
+        rules = _rules(element.get("style") or "")
+        stated = rules.get("background-color") or rules.get("background") or element.get("bgcolor")
+        if stated:
+            return _colour(stated)
+        styled = styled or element.get("class") is not None or element.get("id") is not None
+        root, element = element, element.getparent()
+    # a style sheet may colour what has a class; white is sure only where there is none
+    sheets = root.xpath("boolean(//style | //link[@rel='stylesheet'])")
+    return None if styled or sheets else (255, 255, 255, 1.0)
+
+
+def _colour(value: str) -> tuple[int, int, int, float] | None:
+    """(red, green, blue, opacity) of a colour as CSS writes it; None for one that is not known here."""
+    value = value.strip().lower()
+    if value in _COLOURS:
+        return (*_COLOURS[value], 1.0)
+    if found := _HEX.fullmatch(value):
+        digits = found[1]
+        if len(digits) in (3, 4):
+            digits = "".join(sign * 2 for sign in digits)
+        if len(digits) not in (6, 8):
+            return None
+        parts = [int(digits[at : at + 2], 16) for at in range(0, len(digits), 2)]
+        return parts[0], parts[1], parts[2], parts[3] / 255 if len(parts) == 4 else 1.0
+    if found := _RGB.fullmatch(value):
+        opacity = float(found[4] or 1) / (100 if found[5] else 1)
+        return int(found[1]), int(found[2]), int(found[3]), opacity
+    return None

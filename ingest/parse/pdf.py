@@ -28,7 +28,7 @@ _MAX_PIXELS = 4_096
 _MIN_DPI, _MAX_DPI = 10, 600
 _SECOND_OPINIONS = 40
 _OBJECTS_LOOKED_AT = 20_000
-_WHITE = 250
+_WHITE = 243
 _METADATA_BYTES = 1 << 16
 _OUTLINE_ITEMS = 20_000
 _buffers: list[Any] = []
@@ -436,7 +436,7 @@ def _read_style(text_page: Any, at: int, handle: Any, turned: int) -> _Style:
     doubt = ""
     if handle:
         mode = pdfium.FPDFTextObj_GetTextRenderMode(handle)
-        if mode == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE:
+        if mode in (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP):
             doubt = "invisible"
         elif mode in (pdfium.FPDF_TEXTRENDERMODE_FILL, pdfium.FPDF_TEXTRENDERMODE_FILL_CLIP):
             channels = [ctypes.c_uint() for _ in range(4)]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rag.errors import ConfigurationError
 from rag.generation.auto import AutoGenerator
-from rag.generation.base import BackendReport, ModelGenerator
+from rag.generation.base import BackendReport, ModelGenerator, take_draft
 from rag.generation.embedded import EmbeddedGenerator
 from rag.generation.extractive import ExtractiveGenerator
 from rag.generation.ollama import OllamaGenerator
@@ -32,6 +32,7 @@ __all__ = [
     "OpenAIGenerator",
     "estimate_tokens",
     "make_generator",
+    "take_draft",
 ]
 
 

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from rag.types import Draft, Message, Token
+from rag.errors import DependencyError
+from rag.types import Draft, Generator, Message, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,23 @@ class BackendReport:
     address: str
     reachable: bool
     detail: str
+
+
+async def take_draft(generator: Generator, messages: Sequence[Message], max_tokens: int) -> Draft:
+    """The whole reply to a prompt. Raises DependencyError."""
+    draft: Draft | None = None
+    pieces = generator.stream(messages, max_tokens)
+    try:
+        async for piece in pieces:
+            if isinstance(piece, Draft):
+                draft = piece
+    finally:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
+    if draft is None:
+        raise DependencyError(f"{generator.model} ended its reply without a result. Ask again.")
+    return draft
 
 
 class ModelGenerator(ABC):
@@ -36,6 +54,11 @@ class ModelGenerator(ABC):
     @abstractmethod
     def context_tokens(self) -> int:
         """How many tokens prompt and reply may have together."""
+
+    @property
+    def follows_instructions(self) -> bool:
+        """Whether it can be told anything but to answer from passages, such as to rewrite a question."""
+        return True
 
     @abstractmethod
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:

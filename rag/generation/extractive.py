@@ -40,6 +40,10 @@ class ExtractiveGenerator(ModelGenerator):
     def context_tokens(self) -> int:
         return self._context_tokens
 
+    @property
+    def follows_instructions(self) -> bool:
+        return False
+
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return estimate_tokens(messages), False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -27,6 +28,10 @@ from rag.types import Message
 if TYPE_CHECKING:
     from llama_index.core.llms import ChatResponse
     from llama_index.core.llms.llm import LLM
+    from openai.types.chat.chat_completion_chunk import Choice
+
+
+TOP_TOKENS = 5  # whose probabilities are asked for: OpenAI allows 20, TGI 5 unless told otherwise
 
 
 class OpenAIProtocol(Served):
@@ -35,6 +40,7 @@ class OpenAIProtocol(Served):
     _library = "llama_index.llms.openai_like"
     _target: tuple[str, str, str] = ("", "", "")  # base address with /v1, key, model
     _usage_wanted = True
+    _probabilities_wanted = True
 
     @asynccontextmanager
     async def _open_llm(self, max_tokens: int) -> AsyncGenerator[LLM]:
@@ -47,6 +53,8 @@ class OpenAIProtocol(Served):
         options: dict[str, object] = {"seed": settings.seed, "stop": list(STOP_STRINGS)}
         if self._usage_wanted:
             options["stream_options"] = {"include_usage": True}
+        if self._probabilities_wanted:
+            options |= {"logprobs": True, "top_logprobs": TOP_TOKENS}
         async with httpx.AsyncClient(**http_options(url)) as http_client:
             yield OpenAILike(
                 model=model,
@@ -74,6 +82,7 @@ class OpenAIProtocol(Served):
             choices[0].finish_reason if choices else None,
             getattr(usage, "prompt_tokens", None),
             getattr(usage, "completion_tokens", None),
+            _first_tokens(choices[0]) if choices else None,
         )
 
     def _client_errors(self) -> tuple[type[Exception], ...]:
@@ -88,9 +97,15 @@ class OpenAIProtocol(Served):
 
         cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
         match error:
-            case openai.BadRequestError() if self._usage_wanted and "stream_options" in str(error):
+            case openai.BadRequestError() if "stream_options" in str(error):
                 self._usage_wanted = False
                 return NotYet(f"{self._where} does not know stream_options.")
+            # "Logprobs is not enabled for models/..."; the status is not the same everywhere
+            case openai.APIStatusError(status_code=400 | 403 | 422) if any(
+                word in str(error).lower() for word in ("logprobs", "top_n_tokens")
+            ):
+                self._probabilities_wanted = False
+                return NotYet(f"{self._where} tells no probabilities.")
             case openai.NotFoundError():
                 return DependencyError(
                     f"{self._where} answered 404: {_said(error)}. Check the model's name in FOOTNOTE_GENERATION__MODEL "
@@ -137,6 +152,13 @@ class OpenAIProtocol(Served):
         except (httpx.HTTPError, ValueError):
             return None
         return len(tokens) if isinstance(tokens, list) else None
+
+
+def _first_tokens(choice: Choice) -> dict[str, float] | None:
+    """The likeliest tokens that the reply could begin with and their probabilities, None where nothing is said."""
+    told = choice.logprobs.content if choice.logprobs else None
+    options = (told[0].top_logprobs or ()) if told else ()
+    return {one.token: math.exp(one.logprob) for one in options if one.logprob is not None} or None
 
 
 def _said(error: Exception) -> str:

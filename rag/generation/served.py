@@ -7,7 +7,7 @@ import functools
 import importlib
 import time
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
@@ -47,6 +47,7 @@ class Facts:
     finish_reason: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    first_tokens: Mapping[str, float] | None = None
 
     def then(self, later: Facts) -> Facts:
         """These facts, overwritten by what a later piece says."""
@@ -54,6 +55,7 @@ class Facts:
             later.finish_reason or self.finish_reason,
             self.prompt_tokens if later.prompt_tokens is None else later.prompt_tokens,
             self.completion_tokens if later.completion_tokens is None else later.completion_tokens,
+            later.first_tokens if self.first_tokens is None else self.first_tokens,
         )
 
 
@@ -151,6 +153,7 @@ class Served(ModelGenerator):
             completion_tokens=len(parts) if facts.completion_tokens is None else facts.completion_tokens,
             finish_reason=facts.finish_reason,
             first_token_ms=first_token_ms,
+            first_tokens=facts.first_tokens or {},
         )
 
     async def _responses(

@@ -48,7 +48,17 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def footnote(store: Path, embedder: Embedder, generator: Generator, capsys: pytest.CaptureFixture[str]) -> Footnote:
+def footnote(
+    store: Path,
+    embedder: Embedder,
+    generator: Generator,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Footnote:
+    """The gates of evidence and confidence stand open: the cosines of hashed words say too little for them."""
+    monkeypatch.setenv("FOOTNOTE_ANSWERS__MIN_EVIDENCE", "0")
+    monkeypatch.setenv("FOOTNOTE_ANSWERS__MIN_CONFIDENCE", "0")
+
     def call(*words: object) -> Run:
         status = main([str(word) for word in words] + ["--data-dir", str(store)], models=Models(embedder, generator))
         said = capsys.readouterr()
@@ -283,7 +293,20 @@ def test_not_found_is_an_answer(footnote: Footnote, folder: Path) -> None:
     footnote("ingest", folder)
     run = footnote("ask", "Who painted the ceiling?", "--json")
     assert (run.status, run.json["status"], run.json["citations"]) == (0, "not_found", [])
-    assert "nearest passages" in footnote("ask", "Who painted the ceiling?").out
+    assert run.json["reason"] == "not_in_passages"
+    shown = footnote("ask", "Who painted the ceiling?").out
+    assert "nearest passages" in shown
+    assert "not_in_passages:" in shown
+
+
+def test_where_nothing_near_was_found_the_answer_says_that_no_model_was_asked(
+    footnote: Footnote, folder: Path, generator: ScriptedGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    footnote("ingest", folder)
+    monkeypatch.setenv("FOOTNOTE_ANSWERS__MIN_EVIDENCE", "1")
+    assert footnote("ask", "Who painted the ceiling?", "--json").json["reason"] == "no_match"
+    assert "no_match:" in footnote("ask", "Who painted the ceiling?").out
+    assert generator.prompts == []
 
 
 def test_verify_checks_a_file(footnote: Footnote, folder: Path, tmp_path: Path) -> None:
@@ -383,6 +406,11 @@ def test_ctrl_c_in_a_measurement_is_one_sentence(
     [
         ("eval",),
         ("eval", "suite", "--limit", "0"),
+        ("eval", "suite", "--limit", "5", "--answerable", "5"),
+        ("eval", "suite", "--limit", "5", "--unanswerable", "0"),
+        ("eval", "suite", "--answerable", "0", "--unanswerable", "0"),
+        ("eval", "suite", "--answerable", "-1"),
+        ("eval", "suite", "--seed", "5"),
         ("eval", "suite", "--pipeline", "other"),
         ("eval", "suite", "--judge", "--retrieval-only"),
         ("eval", "report"),
@@ -394,6 +422,19 @@ def test_a_wrong_command_line_of_eval(footnote: Footnote, words: tuple[str, ...]
     run = footnote(*words)
     assert run.status == 2
     assert "usage: footnote eval" in run.err
+
+
+def test_a_sample_within_the_questions_own_documents(footnote: Footnote, suite: Path) -> None:
+    words = ("--retrieval-only", "--out", suite.parent / "runs", "--json")
+    run = footnote("eval", suite, "--answerable", "1", "--seed", "5", "--within-document", *words)
+    assert run.status == 0
+    assert (run.json["sample_answerable"], run.json["sample_unanswerable"], run.json["sample_seed"]) == (1, None, 5)
+    assert run.json["within_document"] is True
+    run = footnote("eval", suite, "--answerable", "2", *words)
+    assert (run.status, run.json["error"]["code"]) == (1, "invalid_input")
+    assert "The suite has 1 answerable questions, not 2" in run.err
+    run = footnote("eval", suite, "--limit", "5", "--answerable", "5", "--json")
+    assert (run.json["error"]["code"], "leave one of them out" in run.err) == ("usage", True)
 
 
 def test_what_eval_cannot_use_is_told_in_a_sentence(footnote: Footnote, suite: Path) -> None:

@@ -39,7 +39,10 @@ schema = _published()
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with a document in it, behind a real socket."""
-    settings = load_settings({}, data_dir=tmp_path_factory.mktemp("contract") / "store", server=LIMITS)
+    # with its gates open, so that questions of random words reach the model too
+    gates = {"min_evidence": 0, "min_confidence": 0}
+    folder = tmp_path_factory.mktemp("contract") / "store"
+    settings = load_settings({}, data_dir=folder, server=LIMITS, answers=gates)
     app = build_app(settings, WordHashEmbedder(), ScriptedGenerator("Ten unused days carry over [1]."))
     with listening(app) as address:
         with httpx.Client(base_url=address) as client:

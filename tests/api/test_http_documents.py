@@ -60,7 +60,7 @@ def test_a_document_lives_from_upload_to_deletion(
     answer = client.post("/v1/query", json={"question": "How many unused vacation days carry over?"}).json()
     assert set(answer) == {
         "question", "answer", "status", "sentences", "citations", "retrieved", "model", "usage", "timings_ms",
-        "settings_hash",
+        "settings_hash", "reason", "confidence", "standalone_question",
     }  # fmt: skip
     assert answer["status"] == "answered"
     assert answer["retrieved"][0]["used"] is True

@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import numpy as np
@@ -17,8 +17,9 @@ from serving import Served, build_app, listening
 
 from api import streams
 from rag.errors import DependencyError
+from rag.prompts import NOT_FOUND_REPLY, REWRITE_INSTRUCTIONS, parse_passages
 from rag.settings import Settings, load_settings
-from rag.types import Draft, Message, Token
+from rag.types import AnswerReason, Draft, Message, Token
 
 GATE = b"The gate code is 4711. The gate opens at seven."
 
@@ -113,15 +114,91 @@ def test_markers_that_name_no_passage_are_counted(served: Served, generator: Scr
     assert "footnote_markers_removed_total 1.0" in served.client.get("/metrics").text
 
 
-def test_the_history_reaches_search_and_model(served: Served, generator: ScriptedGenerator) -> None:
+def test_a_follow_up_is_asked_as_a_question_of_its_own_and_shown(served: Served, generator: ScriptedGenerator) -> None:
     served.add("gate.txt", GATE)
     served.add("pump.txt", b"The pump is blue.")
+    rewritten = "When does the gate open?"
+    generator.reply = lambda messages: (
+        rewritten if messages[0].content == REWRITE_INSTRUCTIONS else "The gate opens at seven [1]."
+    )
     history = [{"question": "Tell me of the gate.", "answer": "It has a code."}]
     answer = served.client.post("/v1/query", json={"question": "When does it open?", "history": history}).json()
+    assert (answer["question"], answer["standalone_question"]) == ("When does it open?", rewritten)
     assert answer["retrieved"][0]["document_name"] == "gate.txt"
-    assert any("Tell me of the gate." in message.content for message in generator.prompts[-1])
+    assert "rewrite" in answer["timings_ms"]
+    assert "Tell me of the gate." in generator.prompts[0][-1].content
+    assert parse_passages(generator.prompts[-1])[0] == rewritten
+    generator.prompts.clear()
+    alone = served.client.post("/v1/query", json={"question": rewritten, "history": []}).json()
+    assert alone["standalone_question"] is None
+    assert len(generator.prompts) == 1
+
+
+def test_a_rewriting_that_is_not_trusted_gives_way_to_the_question_before(
+    served: Served, generator: ScriptedGenerator
+) -> None:
+    served.add("gate.txt", GATE)
+    generator.reply = "The gate opens at seven [1]."
+    history = [{"question": "Tell me of the pump.", "answer": "It is blue."}]
+    answer = served.client.post("/v1/query", json={"question": "Who sells it?", "history": history}).json()
+    assert answer["standalone_question"] == "Who sells it?\nTell me of the pump."
     long = [{"question": "gate " * 4_000, "answer": ""}]
     assert served.client.post("/v1/query", json={"question": "When?", "history": long}).status_code == 200
+
+
+def test_an_answer_says_how_sure_it_is_and_why_it_is_none(served: Served, generator: ScriptedGenerator) -> None:
+    def ask(question: str, reply: str) -> dict[str, Any]:
+        generator.reply = reply
+        answer = served.client.post("/v1/query", json={"question": question})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    empty = ask("What is the gate code?", "The gate code is 4711 [1].")
+    assert (empty["status"], empty["reason"], generator.prompts) == ("not_found", "no_match", [])
+    served.add("gate.txt", GATE)
+    good = ask("What is the gate code?", "The gate code is 4711 [1].")
+    refused = ask("Where do penguins live?", NOT_FOUND_REPLY)
+    failed = ask("Where do penguins live?", "Penguins live at the south pole [1].")
+    assert [one["reason"] for one in (good, refused, failed)] == [None, "not_in_passages", "unsupported"]
+    for answer in (empty, good, refused, failed):
+        assert 0 <= answer["confidence"] <= 1
+        assert all(0 <= sentence["confidence"] <= 1 for sentence in answer["sentences"])
+        assert "signals" not in answer
+    assert good["confidence"] > failed["confidence"]
+
+
+def test_sources_that_disagree_are_both_in_the_answer(served: Served, generator: ScriptedGenerator) -> None:
+    served.add("old.txt", b"The annual fee for members is 40 euros per person.")
+    served.add("new.txt", b"The annual fee for members is 45 euros per person. It is due in May.")
+    generator.reply = "The annual fee for members is 40 euros per person [1]."
+    answer = served.client.post("/v1/query", json={"question": "How high is the annual fee for members?"}).json()
+    assert answer["reason"] == "conflict"
+    assert [one["document_name"] for one in answer["citations"]] == ["old.txt", "new.txt"]
+    for one in answer["citations"]:
+        text = served.client.get(f"/v1/documents/{one['document_id']}/text").json()["text"]
+        assert text[one["start"] : one["end"]] == one["quote"]
+
+
+def test_a_document_that_could_not_be_read_is_the_reason(served: Served, generator: ScriptedGenerator) -> None:
+    broken = served.upload("broken.pdf", b"%PDF-1.7 no pages")["id"]
+    served.prepare()
+    assert served.client.get(f"/v1/documents/{broken}").json()["status"] == "failed"
+    answer = served.client.post("/v1/query", json={"question": "What is it?", "document_ids": [broken]}).json()
+    assert (answer["status"], answer["reason"]) == ("not_found", "unreadable_source")
+    assert generator.prompts == []
+
+
+def test_the_fields_of_an_answer_are_described(served: Served) -> None:
+    schemas = served.client.get("/openapi.json").json()["components"]["schemas"]
+    answer = schemas["AnswerBody"]
+    for name in ("reason", "confidence", "standalone_question"):
+        assert answer["properties"][name]["description"]
+        assert name in answer["required"]
+    reasons = next(one["enum"] for one in answer["properties"]["reason"]["anyOf"] if "enum" in one)
+    assert set(reasons) == set(get_args(AnswerReason))
+    sentence = schemas[answer["properties"]["sentences"]["items"]["$ref"].rpartition("/")[2]]
+    assert sentence["properties"]["confidence"]["maximum"] == 1
+    assert "confidence" in sentence["required"]
 
 
 def test_any_text_is_checked_against_the_documents(served: Served) -> None:

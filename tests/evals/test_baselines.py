@@ -24,6 +24,7 @@ from evals.replies import RecordedGenerator, ReplyStore, Sampling
 from evals.run import Quiet
 from evals.scoring import check_citation
 from ingest.runtime import Runtime
+from rag.retrieval import Scope
 from rag.settings import Settings
 from rag.types import Document, Page
 
@@ -122,7 +123,7 @@ async def test_hits_are_the_nearest_pieces_of_the_stored_text(
 ) -> None:
     document_id = ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
     asked, _ = pipeline(runtime, replies, baseline=baseline)
-    hits = await asked.search("Where do bicycles stand?", 50)
+    hits = await asked.search("Where do bicycles stand?", 50, Scope())
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
     assert (hits[0].document_name, hits[0].page, hits[0].scorer) == ("rules.pdf", 2, "cosine")
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
@@ -130,13 +131,26 @@ async def test_hits_are_the_nearest_pieces_of_the_stored_text(
         span = hit.chunk.span
         assert hit.chunk.text == runtime.catalog.document_text(document_id, span.start, span.end)
     assert asked.confidence("Where do bicycles stand?", hits[0]) == hits[0].score
-    assert len(await asked.search("Where?", 1)) == 1
+    assert len(await asked.search("Where?", 1, Scope())) == 1
+
+
+@pytest.mark.parametrize("baseline", [TEXTBOOK, LLAMA_INDEX])
+async def test_a_scope_keeps_other_documents_out(runtime: Runtime, replies: ReplyStore, baseline: Baseline) -> None:
+    ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
+    other = ingest(runtime, "The canteen opens at noon.", "canteen.md")
+    asked, _ = pipeline(runtime, replies, "Nothing.", baseline)
+    question = "Where do bicycles stand?"
+    assert (await asked.search(question, 50, Scope()))[0].document_name == "rules.pdf"
+    (hit,) = await asked.search(question, 50, Scope(document_ids=(other,)))
+    assert (hit.rank, hit.document_name, hit.chunk.text) == (1, "canteen.md", "The canteen opens at noon.")
+    answer = await asked.ask(question, Scope(document_ids=(other,)))
+    assert [one.hit for one in answer.retrieved] == [hit]
 
 
 async def test_an_answer_cites_the_whole_pieces_that_it_names(runtime: Runtime, replies: ReplyStore) -> None:
     ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
     asked, generator = pipeline(runtime, replies, "Behind the north gate [2][2], or so [7].")
-    answer = await asked.ask("Where do bicycles stand?")
+    answer = await asked.ask("Where do bicycles stand?", Scope())
     assert (answer.status, answer.text) == ("answered", "Behind the north gate [2][2], or so [7].")
     (citation,) = answer.citations
     assert (citation.number, citation.quote) == (2, answer.retrieved[1].hit.chunk.text)
@@ -149,14 +163,14 @@ async def test_an_answer_cites_the_whole_pieces_that_it_names(runtime: Runtime, 
 
 async def test_a_refusal_cites_nothing(runtime: Runtime, replies: ReplyStore) -> None:
     ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
-    answer = await pipeline(runtime, replies, "I don't know [1].")[0].ask("Who flew to the moon?")
+    answer = await pipeline(runtime, replies, "I don't know [1].")[0].ask("Who flew to the moon?", Scope())
     assert (answer.status, answer.citations) == ("not_found", ())
 
 
 async def test_llama_index_sends_its_two_nearest(runtime: Runtime, replies: ReplyStore) -> None:
     ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
     ingest(runtime, TEXT.replace("ten", "twelve"), "old.pdf", pages=PAGES)
-    answer = await pipeline(runtime, replies, "Ten.", LLAMA_INDEX)[0].ask("How many days of leave carry over?")
+    answer = await pipeline(runtime, replies, "Ten.", LLAMA_INDEX)[0].ask("How many days of leave carry over?", Scope())
     assert len(answer.retrieved) == 2
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.cases import load_suite, sample_cases
+from evals.cases import hash_ids, load_suite, sample_cases, sample_kinds
 from rag.errors import InputError
 
 QUESTION = {
@@ -39,6 +39,31 @@ def test_other_strings_of_a_question_are_its_tags(tmp_path: Path) -> None:
     near = [{"document": "a.md", "start": 3, "end": 9}]  # as in the larger suites: no string, so no tag
     suite = load_suite(write_suite(tmp_path / "mine", QUESTION | {"kind": "table", "title": "Normans", "near": near}))
     assert suite.cases[0].tags == {"kind": "table", "title": "Normans"}
+
+
+def test_the_scope_of_a_question_is_the_documents_it_is_about(tmp_path: Path) -> None:
+    elsewhere = {"document": "b.md"}
+    folder = write_suite(
+        tmp_path / "mine",
+        QUESTION
+        | {"evidence": [{"document": "a.md", "start": 0, "end": 5}, {"document": "a.md"}], "near": [elsewhere]},
+        QUESTION | {"id": "q2", "answerable": False, "evidence": [], "near": [elsewhere, {"document": "a.md"}]},
+        QUESTION | {"id": "q3", "answerable": False, "evidence": []},
+    )
+    with pytest.raises(
+        InputError, match=r"line 2: question 'q2' names the document 'b\.md', which is not in the suite"
+    ):
+        load_suite(folder)
+    (folder / "documents" / "b.md").write_text("Harold was a Saxon king.", encoding="utf-8")
+    cases = load_suite(folder).cases
+    assert [case.scope for case in cases] == [("a.md",), ("b.md", "a.md"), ()]
+    assert cases[1].evidence == ()  # what is near is no evidence
+
+
+def test_near_is_a_list_of_places(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "mine", QUESTION | {"near": "a.md"})
+    with pytest.raises(InputError, match=r"line 1: near is 'a\.md', not a list"):
+        load_suite(folder)
 
 
 def test_a_line_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
@@ -210,6 +235,7 @@ def test_scores_are_grades(tmp_path: Path) -> None:
     assert [(case.id, [(item.document, item.grade) for item in case.evidence]) for case in suite.cases] == [
         ("1", [("7", 2), ("8", 3)])
     ]
+    assert suite.cases[0].scope == ("7", "8")
 
 
 def test_a_judged_document_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -255,6 +281,27 @@ def test_a_sample_is_the_same_every_time_and_in_order(tmp_path: Path) -> None:
     assert [case.id for case in sample] == sorted(case.id for case in sample)
     assert len(sample) == 5
     assert sample_cases(cases, 50) == list(cases)
+    assert sample_cases(cases, 5, seed=8) != sample
+
+
+def test_a_sample_of_each_kind_is_drawn_by_itself(tmp_path: Path) -> None:
+    lines = [QUESTION | {"id": f"q{number:02}", "answerable": number % 2 == 0} for number in range(40)]
+    cases = load_suite(write_suite(tmp_path / "suite", *lines)).cases
+
+    def drawn(answerable: int, unanswerable: int, seed: int = 7) -> set[str]:
+        return {case.id for case in sample_kinds(cases, answerable, unanswerable, seed)}
+
+    answerable, unanswerable = drawn(6, 0), drawn(0, 4)
+    assert (len(answerable), len(unanswerable)) == (6, 4)
+    assert drawn(6, 4) == answerable | unanswerable  # whatever is asked of the other kind
+    assert drawn(5, 0) < answerable < drawn(9, 20)
+    assert drawn(6, 0, seed=8) != answerable
+    sample = sample_kinds(cases, 6, 4)
+    assert [case.id for case in sample] == sorted(case.id for case in sample)
+    assert {case.id for case in sample_kinds(cases[::-1], 6, 4)} == answerable | unanswerable
+    assert hash_ids(sample) == hash_ids(sample[::-1]) != hash_ids(sample[1:])
+    with pytest.raises(InputError, match=r"^The suite has 20 unanswerable questions, not 21\. .* --unanswerable\.$"):
+        sample_kinds(cases, 1, 21)
 
 
 @pytest.mark.parametrize("name", ["contoso", "sec10q", "squad2", "spans", "scifact"])

@@ -7,7 +7,7 @@ import json
 import random
 import re
 from base64 import b64encode
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,19 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 
 from evals.cases import Case, Evidence, load_suite
 from evals.metrics import citation_metrics, contains_answer, exact_match, refusal_metrics, token_f1
-from evals.page.curves import RiskPoint, at_coverage, gold_rank, risk_coverage, success_curve
+from evals.page.curves import (
+    CalibrationBin,
+    RiskPoint,
+    at_coverage,
+    calibration,
+    gold_rank,
+    risk_coverage,
+    success_curve,
+)
 from evals.page.markup import element, format_ms, write_elements
 from evals.page.measures import describe_metric, group_metrics
-from evals.page.questions import deciding_level, question_states
-from evals.page.runs import QuestionRecord, RecordedCitation, RecordedHit, name_runs, read_runs
+from evals.page.questions import REASONS, deciding_level, question_states
+from evals.page.runs import QuestionRecord, RecordedCitation, RecordedHit, RecordedSentence, name_runs, read_runs
 from evals.ranking import Level, Place, measure_ranking
 from evals.report import main_report
 from evals.run import RunOptions, run_suite
@@ -172,7 +180,7 @@ def answer_record(record: Record, case: Case, dice: random.Random, skill: float)
     on_gold = bool(case.evidence) and first["document"] == case.evidence[0].document
     if dice.random() < (0.9 - 0.6 * skill if on_gold else 0.4 + 0.5 * skill) * (0.3 if case.answerable else 1):
         sentences: list[Record] = [{"text": NOT_FOUND, "verdict": "no_claim", "citations": [], "reason": "it refuses"}]
-        record |= {"status": "not_found", "citations": []}
+        record |= {"status": "not_found", "citations": [], "reason": "no_match" if on_gold else "not_in_passages"}
     else:
         told = case.answers[0] if case.answerable and dice.random() < skill + 0.25 else "rather more than that"
         sentence = {"text": f"According to the documents it is {told} [1].", "verdict": "supported", "citations": [1],
@@ -188,7 +196,9 @@ def answer_record(record: Record, case: Case, dice: random.Random, skill: float)
             unsupported = {"text": "It has been so since 1998.", "verdict": "unsupported", "citations": [],
                            "reason": "the number 1998 is not in the passage"}  # fmt: skip
             sentences += [weak, unsupported] if dice.random() < 0.5 else [weak]
-        record |= {"status": "partial" if len(sentences) > 2 else "answered", "citations": [citation]}
+        partial = len(sentences) > 2
+        record |= {"status": "partial" if partial else "answered", "reason": "unsupported" if partial else None,
+                   "citations": [citation]}  # fmt: skip
     at = 0
     for one in sentences:
         one |= {"start": at, "end": at + len(one["text"])}
@@ -319,6 +329,34 @@ def test_questions_that_cannot_be_judged_have_no_part_in_the_risk() -> None:
     assert risk_coverage([no_gold_answer, right]) == (RiskPoint(0.5, 1, 1.0, 0.0),)
     assert risk_coverage([no_gold_answer, unanswerable(3, status="answered", confidence=0.4)]) == ()
     assert risk_coverage([a_record(4, status="not_found")]) == ()
+
+
+def says(confidence: float | None, *citations: int) -> RecordedSentence:
+    return RecordedSentence("Ten.", 0, 4, "supported", citations, "", confidence)
+
+
+def test_calibration() -> None:
+    # gold: page 3 of a.pdf. Citation 1 is on page 4, beside it: right. Citation 2 is on page 9: wrong.
+    #   .82 cites 1, .88 cites 2 and 1, .84 cites 2: of three in .8 .. .9 two are right, mean (.82 + .88 + .84) / 3
+    #   1.0 cites 1: right, in the last bin      .05 cites 2: wrong, in the first
+    # No part: no citation, no confidence, a refusal, a crash, an unanswerable question, gold without page and words.
+    cited = (cite(4, 300), replace(cite(9, 900), number=2))
+    told = (says(0.82, 1), says(0.88, 2, 1), says(0.84, 2), says(1.0, 1), says(0.05, 2), says(0.83), says(None, 1))
+    given: Record = {"citations": cited, "sentences": told, "status": "answered"}
+    records = [
+        a_record(1, **given),
+        a_record(2, **given | {"status": "not_found"}),
+        a_record(3, **given, error="ValueError: x"),
+        unanswerable(4, **given),
+        a_record(5, **given, gold=(Evidence("a.pdf"),)),
+    ]
+    first, middle, last = calibration(records)
+    assert (first, last) == (CalibrationBin(0.05, 0.0, 1), CalibrationBin(1.0, 1.0, 1))
+    assert middle.n == 3
+    assert (middle.right, middle.confidence) == pytest.approx((2 / 3, 2.54 / 3))
+    passage = a_record(6, gold=(Evidence("a.pdf", None, 302, 310),), **given)
+    assert [one.right for one in calibration([passage])] == [one.right for one in (first, middle, last)]
+    assert calibration(records[1:]) == ()
 
 
 # Questions ------------------------------------------------------------------------------------------------------------
@@ -477,6 +515,78 @@ def test_verdicts_and_outcomes_are_counted(tmp_path: Path) -> None:
     assert f"weakly supported {result['counts']['sentences_weak']} " in words
     refused = sum(not record["answerable"] and record.get("status") == "not_found" for record in result["records"])
     assert f"refused {refused} " in " ".join(page.select("#outcomes .bars")[1].get_text(" ").split())
+
+
+def test_reasons_are_counted_and_stand_by_their_question(tmp_path: Path) -> None:
+    result = make_result()
+    page = report(tmp_path, result)
+    rows = {
+        row.th.get_text(): [cell.get_text() for cell in row.select("td")]  # type: ignore[union-attr]
+        for row in page.select(".reasons tbody tr")
+    }
+
+    def count(status: str, reason: str, answerable: bool) -> str:
+        found = [record for record in result["records"] if record["answerable"] == answerable]
+        return str(sum((record.get("status"), record.get("reason")) == (status, reason) for record in found))
+
+    assert list(rows) == [
+        "partly answered: the passages do not support all of the reply unsupported",
+        "refused: nothing near was found no_match",
+        "refused: the passages do not say it not_in_passages",
+    ]
+    refused = rows["refused: the passages do not say it not_in_passages"]
+    assert refused == [count("not_found", "not_in_passages", answerable) for answerable in (True, False)]
+    assert sum(result["counts"][f"reason_{name}"] for name in REASONS) == sum(
+        int(n) for row in rows.values() for n in row
+    )
+    told = {row["id"]: row["runs"][0]["reason"] for row in data_of(page)["questions"]}
+    assert told == {record["id"]: REASONS.get(record.get("reason")) for record in result["records"]}
+    both = report(tmp_path, result, make_result(2))
+    assert [head.get_text() for head in both.select(".reasons thead th")] == [
+        "A answerable", "A unanswerable", "B answerable", "B unanswerable"
+    ]  # fmt: skip
+
+
+def test_a_result_without_reasons_and_confidences_is_shown_as_before(tmp_path: Path) -> None:
+    result = make_result()
+    for record in result["records"]:
+        record.pop("reason", None)
+    page = report(tmp_path, result)
+    assert page.select(".reasons, #calibration") == []
+    assert {row["runs"][0]["reason"] for row in data_of(page)["questions"]} == {None}
+
+
+def test_the_confidence_of_sentences_is_held_against_gold(tmp_path: Path) -> None:
+    result = make_result()
+    dice = random.Random(5)
+    for record in result["records"]:
+        for sentence in record.get("sentences", ()):
+            sentence["confidence"] = dice.random()
+    page = report(tmp_path, result)
+    bins = calibration(read_runs([write(tmp_path, result)])[0].result.records)
+    rows = [[cell.get_text() for cell in row.select("td")] for row in page.select("#calibration .numbers tbody tr")]
+    assert rows == [[f"{one.confidence:.3f}", f"{one.right:.1%}", str(one.n)] for one in bins]
+    assert len(rows) > 5
+    assert [text.get_text() for text in page.select("#calibration g text")] == [str(one.n) for one in bins]
+    # both axes run from 0 to 1 over 328 and 278 px, so that a dot on the diagonal is as far up as it is along
+    dot, first = page.select("#calibration circle")[-1], bins[-1]
+    assert float(str(dot["cx"])) == pytest.approx(48 + 328 * first.confidence, abs=0.1)
+    assert float(str(dot["cy"])) == pytest.approx(12 + 278 * (1 - first.right), abs=0.1)
+
+
+def test_the_sample_and_its_documents_are_told(tmp_path: Path) -> None:
+    drawn: Record = {
+        "sample_answerable": 32,
+        "sample_unanswerable": 8,
+        "questions_hash": "0a1b2c",
+        "within_document": True,
+    }
+    page = report(tmp_path, make_result(**drawn))
+    facts = {row.th.get_text(): row.td.get_text() for row in page.select(".facts tr") if row.th and row.td}
+    assert facts["Sample"] == "32 answerable, 8 unanswerable, seed 7, questions 0a1b2c"
+    assert facts["Asked of"] == "each question's own documents"
+    assert facts["Questions"].startswith("a sample of 40 questions")
+    assert "Sample" not in {head.get_text() for head in report(tmp_path, make_result()).select(".facts th")}
 
 
 def test_several_runs_stand_beside_each_other(tmp_path: Path) -> None:

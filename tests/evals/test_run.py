@@ -17,10 +17,12 @@ import pytest
 from builders import ingest
 from conftest import ScriptedGenerator, WordHashEmbedder
 
+from evals.cases import hash_ids, load_suite
 from evals.environment import PACKAGES, code_hash, describe_commit, describe_machine, name_weights
 from evals.page.runs import read_runs
+from evals.pipelines import PIPELINES
 from evals.run import RunOptions, main_eval
-from evals.scoring import check_citation, count_outcomes, group_errors, total_metrics, total_timings
+from evals.scoring import REASONS, check_citation, count_outcomes, group_errors, total_metrics, total_timings
 from ingest.runtime import Runtime
 from rag.errors import DataDirectoryInUse, InputError
 from rag.models import DEFAULT_LLM, MODELS
@@ -103,6 +105,7 @@ def test_a_run_writes_one_result_file(runs: Runs) -> None:
     assert shown["totals"] == result["totals"]
     assert result.keys() >= {
         "format", "suite", "suite_hash", "pipeline", "finished_at", "retrieval_only", "limit", "sample_seed",
+        "sample_answerable", "sample_unanswerable", "questions_hash", "within_document",
         "settings", "settings_hash", "code_hash", "commit", "embedding_model", "model", "judge", "machine",
         "split", "documents", "failed_documents", "skipped_lines", "lost_evidence", "misplaced_evidence", "ingest_s",
         "replayed_replies", "totals", "counts", "timings_ms", "records",
@@ -113,7 +116,7 @@ def test_a_run_writes_one_result_file(runs: Runs) -> None:
     assert "api_key" not in result["settings"]["generation"]
     assert result["ingest_s"] > 0
     assert sorted(path.name for path in runs.out.iterdir()) == sorted(
-        [Path(shown["result"]).name, "partial", "replies.sqlite3", "stores"]
+        [Path(shown["result"]).name, "partial", "replies-2.sqlite3", "stores"]
     )
     assert list((runs.out / "partial").iterdir()) == []
     (read,) = read_runs([Path(shown["result"])])  # as the report reads it
@@ -130,7 +133,9 @@ def test_a_record_holds_what_was_found_answered_and_measured(runs: Runs) -> None
     first = who["hits"][0]
     assert (first["rank"], first["document"], first["text"]) == (1, "normans.md", ROLLO)
     assert 0 < who["confidence"] <= 1
-    assert who["timings_ms"].keys() == {"search", "retrieve", "pack", "generate", "first_token", "verify", "total"}
+    assert who["timings_ms"].keys() == {
+        "search", "retrieve", "select", "pack", "generate", "first_token", "verify", "total"
+    }  # fmt: skip
     assert (who["status"], who["citations"][0]["quote"], who["citations_wrong"]) == ("answered", ROLLO, [])
     # "rollo was norse leader": of its 4 words 2 stand in "norse leader": precision 2/4, recall 2/2, F1 2/3.
     assert who["metrics"]["f1"] == pytest.approx(2 / 3)
@@ -150,6 +155,10 @@ def test_a_record_holds_what_was_found_answered_and_measured(runs: Runs) -> None
     assert totals["answerable_answered"]["value"] == 0.5
     assert totals["refusal_precision"]["value"] == 0.5
     assert (counts["questions"], counts["errors"], counts["answerable"], counts["citations"]) == (3, 0, 2, 1)
+    assert who["reason"] is None
+    assert when["reason"] is not None
+    reasons = [record["reason"] for record in result["records"] if record["reason"]]
+    assert {name: counts[f"reason_{name}"] for name in REASONS} == {name: reasons.count(name) for name in REASONS}
     assert counts["sentences_supported"] == 1
     assert result["timings_ms"]["total"]["n"] == 3
 
@@ -201,6 +210,80 @@ def test_the_store_is_kept_for_the_same_documents_and_way_of_reading(runs: Runs)
     runs.settings = runs.settings.model_copy(update={"chunking": chunking})
     runs.finish(ScriptedGenerator(reply), retrieval_only=True)
     assert len(list((runs.out / "stores").iterdir())) == 2
+
+
+# A part of the suite, or of its documents ----------------------------------------------------------------------------
+
+
+NEAR = [
+    {"id": "king", "question": "Who was king?", "answers": ["Harold"], "answerable": True,
+     "evidence": [{"document": "saxons.md"}]},
+    {"id": "pope", "question": "Which king did Rollo swear fealty to?", "answers": [], "answerable": False,
+     "evidence": [], "near": [{"document": "saxons.md"}]},
+    {"id": "moon", "question": "Was Rollo a Saxon king of England?", "answers": [], "answerable": False,
+     "evidence": []},
+]  # fmt: skip
+
+
+def test_a_sample_of_each_kind_is_named_in_the_result(runs: Runs) -> None:
+    result = runs.finish(ScriptedGenerator(reply), answerable=1, unanswerable=1, seed=3)
+    named = ("limit", "sample_answerable", "sample_unanswerable", "sample_seed")
+    assert [result[name] for name in named] == [None, 1, 1, 3]
+    assert sorted(record["answerable"] for record in result["records"]) == [False, True]
+    again = runs.finish(ScriptedGenerator(reply), answerable=1, seed=3)
+    assert [record["id"] for record in again["records"]] == [
+        record["id"] for record in result["records"] if record["answerable"]
+    ]
+    assert (
+        again["questions_hash"]
+        != result["questions_hash"]
+        == hash_ids(
+            case for case in load_suite(runs.suite).cases if case.id in [record["id"] for record in result["records"]]
+        )
+    )
+    with pytest.raises(InputError, match="The suite has 1 unanswerable questions, not 2"):
+        runs.start(ScriptedGenerator(reply), unanswerable=2)
+
+
+def test_a_sample_is_compared_with_a_whole_run_where_both_asked(runs: Runs) -> None:
+    whole = Path(json.loads(runs.start(ScriptedGenerator(reply))[1])["result"])
+    status, printed = runs.start(ScriptedGenerator(reply), baseline=whole, answerable=2)
+    comparison = json.loads(printed)["comparison"]
+    assert (status, comparison["questions"], comparison["only_before"], comparison["only_after"]) == (0, 2, 1, 0)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_question_is_asked_within_its_own_document(runs: Runs, name: str) -> None:
+    (runs.suite / "questions.jsonl").write_text("\n".join(map(json.dumps, NEAR)), encoding="utf-8")
+    _, printed = runs.start(ScriptedGenerator(reply), pipeline=name)
+    anywhere = runs.read(printed)
+    assert anywhere["within_document"] is False
+    assert [record["scope"] for record in anywhere["records"]] == [[], [], []]
+    assert anywhere["records"][1]["hits"][0]["document"] == "normans.md"
+
+    generator = ScriptedGenerator(reply)
+    baseline = Path(json.loads(printed)["result"])
+    _, printed = runs.start(generator, pipeline=name, within_document=True, baseline=baseline)
+    within = runs.read(printed)
+    assert within["within_document"] is True
+    assert [record["scope"] for record in within["records"]] == [["saxons.md"], ["saxons.md"], []]
+    for record in within["records"][:2]:
+        assert {hit["document"] for hit in record["hits"]} == {"saxons.md"}
+    assert {hit["document"] for hit in within["records"][2]["hits"]} == {"normans.md", "saxons.md"}
+    sent = [prompt[-1].content for prompt in generator.prompts if str(NEAR[1]["question"]) in prompt[-1].content]
+    assert all("Norse leader" not in words for words in sent)  # what was sent to the model, too
+    assert "1 of 3 questions name no document and are asked of all." in runs.said
+    assert "The baseline was asked of all documents, this run within each question's own document." in runs.said
+    assert json.loads(printed)["comparison"]["questions"] == 3
+
+
+def test_a_question_of_an_unreadable_document_is_not_asked_of_others(runs: Runs) -> None:
+    (runs.suite / "documents" / "broken.pdf").write_bytes(b"%PDF-1.7 and nothing else")
+    rewrite(runs.suite, {"document": "broken.pdf"}, {"document": "normans.md"})
+    _, printed = runs.start(ScriptedGenerator(reply), within_document=True)
+    first, second = runs.read(printed)["records"]
+    assert "cannot be asked within broken.pdf, which could not be read" in first["error"]
+    assert (first["hits"], second["error"]) == ([], None)
 
 
 # What goes wrong ------------------------------------------------------------------------------------------------------
@@ -345,7 +428,8 @@ class Interrupted(BaseException):
     """Ctrl-C in the midst of a reply."""
 
 
-def test_a_stopped_run_goes_on_where_it_was(runs: Runs) -> None:
+@pytest.mark.parametrize("options", [{}, {"answerable": 2, "unanswerable": 1, "within_document": True}])
+def test_a_stopped_run_goes_on_where_it_was(runs: Runs, options: dict[str, Any]) -> None:
     def stop_at_the_third(messages: Sequence[Message]) -> str:
         if "moon" in messages[-1].content:
             raise Interrupted
@@ -354,12 +438,12 @@ def test_a_stopped_run_goes_on_where_it_was(runs: Runs) -> None:
         return reply(messages)
 
     with pytest.raises(Interrupted):
-        runs.start(ScriptedGenerator(stop_at_the_third))
+        runs.start(ScriptedGenerator(stop_at_the_third), **options)
     (partial,) = (runs.out / "partial").iterdir()
     with partial.open("a", encoding="utf-8") as file:
         file.write('{"id": "moon", "err')  # as the kill of a process that was writing leaves it
     generator = ScriptedGenerator(reply)
-    result = runs.finish(generator)
+    result = runs.finish(generator, **options)
     assert "Going on with a run that was stopped: 1 of 3 questions are done." in runs.said
     assert [record["id"] for record in result["records"]] == ["who", "when", "moon"]
     assert len(generator.prompts) == 2  # the crashed question and the one in hand
@@ -367,7 +451,10 @@ def test_a_stopped_run_goes_on_where_it_was(runs: Runs) -> None:
     assert not partial.exists()
 
 
-@pytest.mark.parametrize("options", [{"fresh": True}, {"limit": 2}, {"pipeline": "textbook"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"fresh": True}, {"limit": 2}, {"answerable": 2}, {"within_document": True}, {"pipeline": "textbook"}],
+)
 def test_another_run_or_a_fresh_one_begins_anew(runs: Runs, options: dict[str, Any]) -> None:
     def stop_at_the_second(messages: Sequence[Message]) -> str:
         if "When" in messages[-1].content:
@@ -395,7 +482,8 @@ KILLED = textwrap.dedent("""
             os.kill(os.getpid(), signal.{signal})
         return reply(messages)
 
-    main_eval(load_settings({{}}), Path({suite!r}), out=Path({out!r}), open_runtime=opener(ScriptedGenerator(stop)))
+    settings = load_settings({{}}, answers={answers!r})
+    main_eval(settings, Path({suite!r}), out=Path({out!r}), open_runtime=opener(ScriptedGenerator(stop)))
 """)
 
 
@@ -403,8 +491,9 @@ KILLED = textwrap.dedent("""
 def test_a_killed_run_goes_on_where_it_was(runs: Runs, kind: str) -> None:
     here = Path(__file__).parent
     script = KILLED.format(
-        paths=[str(PACKAGES), str(here.parent), str(here)], suite=str(runs.suite), out=str(runs.out), signal=kind
-    )
+        paths=[str(PACKAGES), str(here.parent), str(here)], suite=str(runs.suite), out=str(runs.out), signal=kind,
+        answers=runs.settings.answers.model_dump(),
+    )  # fmt: skip
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
     assert done.returncode == -signal.Signals[kind], done.stderr
     stopped = "Stopped: 1 of 3 questions are done. The same command goes on from there."

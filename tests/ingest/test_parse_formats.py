@@ -12,8 +12,12 @@ import docx
 import openpyxl
 import pptx
 import pytest
+from docx.enum.style import WD_STYLE_TYPE
+from docx.enum.text import WD_COLOR_INDEX
+from docx.shared import Pt, RGBColor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pptx.util import Inches
 
 from ingest.parse import parse_file
 from ingest.parse.child import read_document
@@ -29,6 +33,13 @@ def read(path: Path) -> Document:
     check_places(document)
     for heading in document.headings:
         assert document.text[heading.start : heading.end]
+    return document
+
+
+def read_here(path: Path) -> Document:
+    """The same without the fence, for many small files of the tests' own."""
+    document = read_document(path, path.name, Limits(memory_bytes=1 << 32, max_text_bytes=1 << 26, max_pages=100))
+    check_places(document)
     return document
 
 
@@ -118,6 +129,75 @@ def test_word_file(tmp_path: Path) -> None:
     assert read(tmp_path / "wrong-name.pdf").media_type.endswith("wordprocessingml.document")
 
 
+def test_what_word_does_not_show_is_left_out_and_counted(tmp_path: Path) -> None:
+    source = docx.Document()
+    source.add_paragraph("Flights are economy class.").add_run(" vanished").font.hidden = True
+    source.add_paragraph().add_run("white").font.color.rgb = RGBColor(255, 255, 255)
+    source.add_paragraph().add_run("tiny").font.size = Pt(1)
+    style = source.styles.add_style("Unseen", WD_STYLE_TYPE.PARAGRAPH)
+    style.font.hidden = True
+    source.styles.add_style("Based", WD_STYLE_TYPE.PARAGRAPH).base_style = style
+    source.add_paragraph("styled", style="Unseen")
+    source.add_paragraph("based", style="Based")
+    source.add_paragraph(style="Based").add_run("Shown again.").font.hidden = False
+    on_dark = source.add_paragraph().add_run("White on blue.")
+    on_dark.font.color.rgb = RGBColor(255, 255, 255)
+    on_dark.font.highlight_color = WD_COLOR_INDEX.DARK_BLUE
+    cell = source.add_table(rows=1, cols=1).cell(0, 0)
+    cell.paragraphs[0].add_run("White in a cell.").font.color.rgb = RGBColor(255, 255, 255)
+    source.save(str(tmp_path / "a.docx"))
+    document = read_here(tmp_path / "a.docx")
+    assert document.text == "Flights are economy class.\n\nShown again.\n\nWhite on blue.\n\nWhite in a cell."
+    assert document.metadata["hidden_characters"] == str(len("vanishedwhitetinystyledbased"))
+
+
+def test_hidden_slides_and_shapes_beside_the_slide_are_left_out_and_counted(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    for title in ("Topic", "unseen slide", "End"):
+        show.slides.add_slide(show.slide_layouts[5]).shapes.title.text = title
+    show.slides[1]._element.set("show", "0")
+    shapes = show.slides[0].shapes
+    for left, words in ((1, "On it."), (-20, "beside")):
+        shapes.add_textbox(Inches(left), Inches(1), Inches(2), Inches(1)).text_frame.text = words
+    marked = shapes.add_textbox(Inches(1), Inches(1), Inches(2), Inches(1))
+    marked.text_frame.text = "marked"
+    marked._element.nvSpPr.cNvPr.set("hidden", "1")
+    show.save(str(tmp_path / "a.pptx"))
+    document = read_here(tmp_path / "a.pptx")
+    assert document.text == "Topic\n\nOn it.\n\nEnd"
+    assert [(page.number, document.text[page.start : page.end].strip()) for page in document.pages] == [
+        (1, "Topic\n\nOn it."),
+        (2, ""),
+        (3, "End"),
+    ]
+    assert document.metadata["hidden_characters"] == str(len("unseen slidebesidemarked"))
+
+
+def test_hidden_sheets_rows_and_columns_are_left_out_and_counted(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "Costs"
+    for row in (["City", "in", "Cap"], ["Paris", "ner", 180], ["gone", 1, 2], ["Rome", "x", 150]):
+        sheet.append(row)
+    sheet["D2"] = "nothing"
+    sheet["D2"].number_format = ";;;"
+    sheet.row_dimensions[3].hidden = True
+    sheet.column_dimensions["B"].hidden = True
+    filtered = book.create_sheet("Filtered")
+    filtered.append(["Name"])
+    filtered.append(["Ann"])
+    filtered.auto_filter.ref = "A1:A2"
+    filtered.row_dimensions[2].hidden = True
+    book.create_sheet("Secret").append(["secret"])
+    book["Secret"].sheet_state = "veryHidden"
+    book.save(tmp_path / "a.xlsx")
+    document = read_here(tmp_path / "a.xlsx")
+    assert document.text == "Costs\n\nCity | Cap\nParis | 180\nRome | 150\n\nFiltered\n\nName\nAnn\n\n"
+    assert document.metadata["hidden_characters"] == str(len("innerx" + "gone12" + "nothing" + "secret"))
+    assert [page.number for page in document.pages] == [1, 2, 3]
+
+
 def test_slides_are_pages(tmp_path: Path) -> None:
     show = pptx.Presentation()
     for number in (1, 2):
@@ -175,6 +255,56 @@ def test_html_without_scripts_and_hidden_words(tmp_path: Path) -> None:
     assert document.title == "Refunds"
     assert headings(document) == [(1, "Refund policy")]
     assert [table.header for table in document.tables] == ["Item | Fee"]
+
+
+HIDDEN_IN_HTML = [
+    '<p style="display: NONE !important">unseen</p>',
+    '<span style="visibility:collapse">unseen</span>',
+    '<div style="font-size:0">unseen</div>',
+    '<div style="font-size: 1px">unseen</div>',
+    '<div style="opacity: .01">unseen</div>',
+    '<div style="opacity:0"><b>uns</b>een</div>',
+    '<div style="position:absolute;left:-9999px">unseen</div>',
+    '<div style="text-indent:-9999px">unseen</div>',
+    '<div style="position:absolute; clip: rect(0, 0, 0, 0)">unseen</div>',
+    '<div style="height:0;overflow:hidden">unseen</div>',
+    '<div style="transform: scale( 0 )">unseen</div>',
+    '<div style="color:#fff">unseen</div>',
+    '<div style="color:white;background-color:#FFFFFF">unseen</div>',
+    '<div style="background:#003366"><p style="color:rgb(0, 51, 102)">unseen</p></div>',
+    '<table><tr><td bgcolor="#ff0000"><font color="red">unseen</font></td></tr></table>',
+    '<div style="color:transparent">unseen</div>',
+    '<div style="color:rgba(0,0,0,0)">unseen</div>',
+]
+SEEN_IN_HTML = [
+    '<p style="background:#003366;color:white">Seen</p>',
+    '<div style="font-size:0"><p style="font-size:14px">Seen</p></div>',
+    '<div style="color:#fff"><a href="x">Seen</a></div>',
+    '<div style="color:#fff" class="dark">Seen</div>',
+    '<div style="background:url(x.png);color:#fff">Seen</div>',
+    '<div style="opacity:.5;text-indent:-2em;width:5%;overflow:hidden">Seen</div>',
+    '<div style="position:relative;left:-9999px" aria-hidden="true">Seen</div>',
+    '<div style="color:nonsense;font-size:nonsense;opacity:x;left">Seen</div>',
+]
+
+
+@pytest.mark.parametrize("markup", HIDDEN_IN_HTML)
+def test_what_html_hides_is_left_out_and_counted(tmp_path: Path, markup: str) -> None:
+    document = read_here(put(tmp_path / "a.html", f"<body><p>Refunds take 5 days.</p>{markup}<p>Ask early.</p></body>"))
+    assert document.text == "Refunds take 5 days.\n\nAsk early."
+    assert 6 <= int(document.metadata["hidden_characters"]) <= 7
+
+
+@pytest.mark.parametrize("markup", SEEN_IN_HTML)
+def test_what_html_shows_stays(tmp_path: Path, markup: str) -> None:
+    document = read_here(put(tmp_path / "a.html", f"<body>{markup}</body>"))
+    assert document.text == "Seen"
+    assert "hidden_characters" not in document.metadata
+
+
+def test_white_words_stay_where_a_style_sheet_may_colour_what_is_behind_them(tmp_path: Path) -> None:
+    page = '<head><style>body { background: black }</style></head><body><p style="color:#fff">Seen</p></body>'
+    assert read_here(put(tmp_path / "a.html", page)).text == "Seen"
 
 
 def test_html_nested_without_end_keeps_its_words(tmp_path: Path) -> None:

@@ -187,6 +187,24 @@ def test_hidden_words_are_left_out_and_counted(tmp_path: Path) -> None:
         canvas.setFillColorRGB(1, 1, 1)
         canvas.drawString(72, 600, "Visible on blue.")
         canvas.setFillColorRGB(0, 0, 0)
+        canvas.saveState()
+        canvas.setFont("Helvetica", 0.1)
+        canvas.drawString(72, 450, "nosize")
+        canvas.restoreState()
+        canvas.saveState()
+        canvas.setFillGray(0.96)
+        canvas.drawString(72, 440, "nearlywhite")
+        canvas.restoreState()
+        canvas.saveState()
+        canvas.setFillAlpha(0)
+        canvas.drawString(72, 430, "alpha")
+        canvas.restoreState()
+        canvas.saveState()
+        text = canvas.beginText(72, 420)
+        text.setTextRenderMode(7)
+        text.textOut("cliponly")
+        canvas.drawText(text)
+        canvas.restoreState()
         text = canvas.beginText(72, 550)
         text.setTextRenderMode(3)
         text.textOut("rendermodethree")
@@ -195,9 +213,10 @@ def test_hidden_words_are_left_out_and_counted(tmp_path: Path) -> None:
 
     document = read(write_pdf(tmp_path / "a.pdf", draw))
     assert "Visible on blue." in document.text
-    for hidden in ("whiteonwhite", "rendermodethree", "offpage"):
+    unseen = ("whiteonwhite", "rendermodethree", "offpage", "nosize", "nearlywhite", "alpha", "cliponly")
+    for hidden in unseen:
         assert hidden not in document.text
-    assert document.metadata["hidden_characters"] == str(len("whiteonwhite" + "rendermodethree" + "offpage"))
+    assert document.metadata["hidden_characters"] == str(len("".join(unseen)))
 
 
 def test_text_layer_of_a_scan_is_read(tmp_path: Path) -> None:

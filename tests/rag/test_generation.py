@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import os
 import signal
 import socket
@@ -12,12 +13,20 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal, Self
 
 import httpx
 import pytest
+import uvicorn
+from conftest import ScriptedGenerator
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from rag.errors import ConfigurationError, DependencyError
 from rag.generation import (
@@ -27,6 +36,7 @@ from rag.generation import (
     OpenAIGenerator,
     estimate_tokens,
     make_generator,
+    take_draft,
 )
 from rag.generation.extractive import pick_quotes, quotable_sentences
 from rag.llama_child import DEATHS_ALLOWED, LlamaChild
@@ -35,6 +45,8 @@ from rag.prompts import NOT_FOUND_REPLY, answer_messages
 from rag.settings import Generation, load_settings
 from rag.types import Chunk, Draft, Hit, Message, Passage, Span, Token
 from rag.verification import verify_reply
+
+Backend = Literal["auto", "ollama", "openai", "embedded", "extractive"]
 
 PROMPT = (Message("system", "You are brief."), Message("user", "What is the capital of France?"))
 TALKATIVE = (Message("user", "Tell a very long story about a ship, with many chapters."),)
@@ -327,6 +339,135 @@ async def test_openai_back_end_talks_to_a_llama_cpp_server(embedded: EmbeddedGen
     wrong_key = OpenAIGenerator(settings.model_copy(update={"api_key": type(settings.api_key)("wrong"), "model": "m"}))
     with pytest.raises(DependencyError, match="Set FOOTNOTE_GENERATION__API_KEY"):
         await reply(wrong_key)
+
+
+@dataclass
+class OpenAIStandIn:
+    """A server of OpenAI's protocol on this machine: streams `words`, keeps what it was asked.
+
+    `first` are the tokens that the reply could have begun with and their probabilities, told where they are asked for;
+    `refuses` maps a field of the request to the message of the error that it earns, of this `status`.
+    """
+
+    words: tuple[str, ...] = ("Ten", " days", ".")
+    first: dict[str, float] = field(default_factory=dict)
+    refuses: dict[str, str] = field(default_factory=dict)
+    status: int = 400
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()  # connections queue from here on, so nobody waits for the thread to be ready
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
+        app = Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])])
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level=100, lifespan="off", timeout_graceful_shutdown=1))
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    def generator(self) -> ModelGenerator:
+        return make_generator(Generation(backend="openai", base_url=self.url, model="m"), Path())
+
+    async def _chat(self, request: Request) -> Response:
+        body = await request.json()
+        self.asked.append(body)
+        for name, message in self.refuses.items():
+            if name in body:
+                return JSONResponse({"error": {"message": message, "type": "invalid_request_error"}}, self.status)
+        return StreamingResponse(self._events(body), media_type="text/event-stream")
+
+    async def _events(self, body: dict[str, Any]) -> AsyncIterator[str]:
+        yield self._event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+        for n, word in enumerate(self.words):
+            choice: dict[str, Any] = {"index": 0, "delta": {"content": word}, "finish_reason": None}
+            if body.get("logprobs") and self.first:
+                choices = self.first if n == 0 else {word: 1.0}
+                told = [{"token": token, "logprob": math.log(share), "bytes": None} for token, share in choices.items()]
+                choice["logprobs"] = {"content": [told[0] | {"top_logprobs": told[: body["top_logprobs"]]}]}
+            yield self._event([choice])
+        yield self._event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
+        yield self._event([], usage={"prompt_tokens": 9, "completion_tokens": len(self.words), "total_tokens": 99})
+        yield "data: [DONE]\n\n"
+
+    def _event(self, choices: list[dict[str, Any]], **more: object) -> str:
+        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices}
+        return f"data: {json.dumps(chunk | more)}\n\n"
+
+
+async def test_the_likeliest_first_tokens_are_told_with_their_probabilities() -> None:
+    with OpenAIStandIn(first={"Ten": 0.75, "Not": 0.2, " N": 0.01}) as server:
+        tokens, draft = await reply(server.generator())
+    assert (tokens, draft.text, draft.finish_reason) == (["Ten", " days", "."], "Ten days.", "stop")
+    assert (draft.prompt_tokens, draft.completion_tokens) == (9, 3)
+    assert draft.first_tokens == pytest.approx({"Ten": 0.75, "Not": 0.2, " N": 0.01})
+    (asked,) = server.asked
+    assert asked["logprobs"] is True
+    assert 1 < asked["top_logprobs"] <= 20
+    assert asked["max_tokens"] == 16
+
+
+async def test_a_server_that_tells_no_probabilities_is_asked_all_the_same() -> None:
+    with OpenAIStandIn() as server:
+        _, draft = await reply(server.generator())
+    assert (draft.text, draft.first_tokens) == ("Ten days.", {})
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+async def test_a_server_that_refuses_to_tell_probabilities_is_asked_again_without(status: int) -> None:
+    with OpenAIStandIn(refuses={"logprobs": "Logprobs is not enabled for this model."}, status=status) as server:
+        generator = server.generator()
+        for _ in range(2):
+            _, draft = await reply(generator)
+            assert (draft.text, draft.first_tokens) == ("Ten days.", {})
+    assert ["logprobs" in asked for asked in server.asked] == [True, False, False]  # and that is remembered
+    assert all("top_logprobs" not in asked for asked in server.asked[1:])
+
+
+async def test_each_field_that_a_server_does_not_know_is_left_out() -> None:
+    refuses = {"stream_options": "Unknown field: stream_options", "top_logprobs": "Unknown field: top_logprobs"}
+    with OpenAIStandIn(refuses=refuses) as server:
+        _, draft = await reply(server.generator())
+    assert draft.text == "Ten days."
+    assert len(server.asked) == 3
+
+
+async def test_another_refusal_is_told_with_its_words() -> None:
+    with (
+        OpenAIStandIn(refuses={"seed": "The seed is not to my liking"}) as server,
+        pytest.raises(DependencyError, match="answered 400: The seed is not to my liking"),
+    ):
+        await reply(server.generator())
+    assert len(server.asked) == 1
+
+
+async def test_a_whole_draft_is_taken_and_the_stream_closed() -> None:
+    generator = ScriptedGenerator("Ten days.")
+    draft = await take_draft(generator, PROMPT, 16)
+    assert (draft.text, draft.finish_reason, generator.closed) == ("Ten days.", "stop", 1)
+    assert generator.prompts == [PROMPT]
+
+    class Silent(ScriptedGenerator):
+        async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+            yield Token("Ten")
+
+    with pytest.raises(DependencyError, match="scripted/1 ended its reply without a result"):
+        await take_draft(Silent(), PROMPT, 16)
+
+
+def test_all_but_the_extractive_back_end_follow_instructions(tmp_path: Path) -> None:
+    backends: tuple[Backend, ...] = ("auto", "ollama", "openai", "embedded", "extractive")
+    follows = {
+        name: make_generator(Generation(backend=name, base_url="http://127.0.0.1:9/v1"), tmp_path).follows_instructions
+        for name in backends
+    }
+    assert follows == dict.fromkeys(backends, True) | {"extractive": False}
 
 
 def test_openai_back_end_needs_an_address(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A question to a checked answer: the five steps, and what happens when the documents or the model move meanwhile."""
+"""A question to a checked answer: the steps, and what happens when the documents or the model move meanwhile."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import hand_in, handbook, ingest
+from builders import hand_in, handbook, ingest, many_paragraphs
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import prepare_document, publish_prepared
 from ingest.runtime import Runtime
 from rag.errors import Conflict, DependencyError, InputError, NotFound
-from rag.prompts import NOT_FOUND_TEXT
+from rag.prompts import NOT_FOUND_TEXT, REWRITE_INSTRUCTIONS, answer_messages, parse_passages
 from rag.retrieval import Scope
 from rag.service import Question, Retrieval, Service
 from rag.settings import Answers, Generation, Settings
 from rag.settings import Retrieval as RetrievalSettings
-from rag.types import Answer, Draft, Generator, Message, Token, Turn
+from rag.types import Answer, Draft, Generator, Message, Token, Turn, Usage
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
 TRUE = "Ten unused days of leave carry over to the next year [1]."
@@ -39,7 +39,7 @@ async def ask(
     return await service(runtime, ScriptedGenerator(reply)).ask(Question(text, **more))  # type: ignore[arg-type]
 
 
-async def test_the_five_steps(runtime: Runtime) -> None:
+async def test_the_steps(runtime: Runtime) -> None:
     document_id = ingest(runtime, LEAVE, "leave.md")
     generator = ScriptedGenerator(TRUE)
     answer = await service(runtime, generator).ask(Question("How many unused days of leave carry over?"))
@@ -49,8 +49,9 @@ async def test_the_five_steps(runtime: Runtime) -> None:
     assert (citation.number, citation.span.document_id, citation.page, citation.boxes) == (1, document_id, None, ())
     assert runtime.catalog.document_text(document_id, citation.span.start, citation.span.end) == citation.quote
     assert [item.used for item in answer.retrieved] == [True]
-    assert set(answer.timings_ms) >= {"retrieve", "generate", "first_token", "verify"}
-    assert answer.usage.prompt_tokens > answer.usage.completion_tokens > 0
+    assert set(answer.timings_ms) == {"retrieve", "select", "pack", "generate", "first_token", "verify"}
+    assert answer.usage == Usage((await generator.count_tokens(generator.prompts[0]))[0], len(TRUE.split()), 1, 0, 0)
+    assert (answer.reason, answer.standalone_question) == (None, None)
     assert LEAVE in generator.prompts[0][-1].content
 
 
@@ -74,6 +75,8 @@ async def test_nothing_found_asks_no_model(runtime: Runtime) -> None:
         (NOT_FOUND_TEXT, 0, len(NOT_FOUND_TEXT), "no_claim")
     ]
     assert generator.prompts == []
+    assert set(answer.timings_ms) == {"retrieve", "select"}
+    assert answer.usage == Usage()
 
 
 async def test_a_reply_that_says_not_found_cites_nothing(runtime: Runtime) -> None:
@@ -182,6 +185,14 @@ async def test_a_document_deleted_while_a_text_is_checked_is_not_quoted(runtime:
     assert [one.verdict for one in checked.sentences] == ["unsupported", "unsupported", "supported"]
 
 
+async def test_a_document_deleted_before_the_model_is_not_asked_is_not_shown(runtime: Runtime) -> None:
+    gone = ingest(runtime, LEAVE, "gone.md")
+    embedder = MeddlingEmbedder("carry", lambda: runtime.catalog.delete_document(gone))
+    closed = runtime.settings.model_copy(update={"answers": Answers(min_evidence=1)})
+    asked = Service(closed, runtime.catalog, runtime.index, embedder, ScriptedGenerator(TRUE))
+    assert (await asked.ask(Question("How many days?"))).retrieved == ()
+
+
 async def test_documents_that_change_with_every_check_of_a_text_are_a_conflict(runtime: Runtime) -> None:
     ingest(runtime, LEAVE, source="/leave.md")
     versions = iter(range(9))
@@ -269,6 +280,16 @@ async def test_the_stream_tells_hits_tokens_answer_in_this_order(runtime: Runtim
     assert "".join(event.text for event in seen if isinstance(event, Token)) == TRUE
 
 
+async def test_where_nothing_is_near_the_stream_tells_hits_and_answer_alone(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    closed = runtime.settings.model_copy(update={"answers": Answers(min_evidence=1)})
+    generator = ScriptedGenerator(TRUE)
+    async with aclosing(service(runtime, generator, closed).stream(Question("How many days?"))) as events:
+        seen = [event async for event in events]
+    assert [type(event) for event in seen] == [Retrieval, Answer]
+    assert generator.prompts == []
+
+
 async def test_closing_the_stream_stops_the_model(runtime: Runtime) -> None:
     ingest(runtime, LEAVE)
     generator = ScriptedGenerator(TRUE)
@@ -303,7 +324,7 @@ async def test_a_scope_that_does_not_exist_is_refused(runtime: Runtime) -> None:
 
 
 async def test_a_long_question_before_does_not_push_the_present_one_out(runtime: Runtime) -> None:
-    """The search text of a follow-up has both; together they may be over the limit of one."""
+    """Where the model's rewriting is not trusted both are searched; together they may be over the limit of one."""
     ingest(runtime, LEAVE, "leave.md")
     ingest(runtime, "Trains leave at noon.", "trains.md")
     long = Turn("trains " * 571, "At noon.")
@@ -311,12 +332,76 @@ async def test_a_long_question_before_does_not_push_the_present_one_out(runtime:
     assert "leave.md" in {item.hit.document_name for item in answer.retrieved}
 
 
-async def test_a_follow_up_is_searched_with_the_question_before(runtime: Runtime) -> None:
+HISTORY = (Turn("How many unused days of leave carry over?", "Ten."),)
+STANDALONE = "When is the rest of the unused days of leave lost?"
+
+
+def rewriting(to: str) -> ScriptedGenerator:
+    """Rewrites a follow-up `to` this, and answers with TRUE."""
+    return ScriptedGenerator(lambda messages: to if messages[0].content == REWRITE_INSTRUCTIONS else TRUE)
+
+
+async def test_a_follow_up_is_searched_and_asked_as_a_question_of_its_own(runtime: Runtime) -> None:
     ingest(runtime, LEAVE, "leave.md")
     ingest(runtime, "Trains run at noon.", "trains.md")
-    history = (Turn("How many unused days of leave carry over?", "Ten."),)
-    answer = await ask(runtime, TRUE, "And when is the rest lost?", history=history)
+    generator = rewriting(STANDALONE)
+    answer = await service(runtime, generator).ask(Question("And when is the rest lost?", history=HISTORY))
+    assert (answer.question, answer.standalone_question) == ("And when is the rest lost?", STANDALONE)
+    rewrite, prompt = generator.prompts
+    assert "And when is the rest lost?" in rewrite[-1].content
+    assert parse_passages(prompt)[0] == STANDALONE
+    assert "Ten." not in prompt[-1].content
+    assert "rewrite" in answer.timings_ms
+    searched = await service(runtime, generator).search(STANDALONE, Scope())
+    assert [item.hit for item in answer.retrieved] == searched
+
+
+async def test_a_rewriting_with_words_of_its_own_gives_way_to_the_question_before(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE, "leave.md")
+    ingest(runtime, "Trains run at noon.", "trains.md")
+    generator = rewriting("Which trains of the Paris railway are lost near London?")
+    answer = await service(runtime, generator).ask(Question("And when is the rest lost?", history=HISTORY))
+    assert answer.standalone_question == f"And when is the rest lost?\n{HISTORY[-1].question}"
     assert answer.retrieved[0].hit.document_name == "leave.md"
+    assert answer.status == "answered"
+
+
+async def test_a_back_end_that_only_quotes_is_asked_once(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    generator = ScriptedGenerator(TRUE, follows_instructions=False)
+    answer = await service(runtime, generator).ask(Question("And the rest?", history=HISTORY))
+    assert answer.standalone_question == f"And the rest?\n{HISTORY[-1].question}"
+    assert len(generator.prompts) == 1
+
+
+async def test_what_was_sent_is_told_from_what_was_only_found(runtime: Runtime) -> None:
+    for n in range(4):
+        ingest(runtime, f"{LEAVE} Branch {n} keeps a list.", f"{n}.md")
+    ingest(runtime, f"{LEAVE} Branch 0 keeps a list!", "again.md")
+    generator = ScriptedGenerator(TRUE)
+    settings = runtime.settings.model_copy(
+        update={"answers": runtime.settings.answers.model_copy(update={"passages": 2})}
+    )
+    answer = await service(runtime, generator, settings).ask(Question("How many unused days of leave carry over?"))
+    _, passages = parse_passages(generator.prompts[0])
+    assert [number for number, _ in passages] == [1, 2]
+    used = [item.hit for item in answer.retrieved if item.used]
+    assert len(answer.retrieved) == 5
+    assert len(used) == 2
+    for hit, (_, text) in zip(used, passages, strict=True):
+        assert all(line in hit.chunk.text for line in text.split("\n"))
+    assert (answer.usage.passages_sent, answer.usage.passages_left_out) == (2, 3)
+
+
+async def test_the_prompt_keeps_to_its_tokens(runtime: Runtime) -> None:
+    ingest(runtime, many_paragraphs(12, "leave"))
+    generator = ScriptedGenerator(TRUE)
+    alone, _ = await generator.count_tokens(answer_messages("leave1 leave2", ()))
+    limits = Generation(prompt_tokens=alone + 250)
+    narrow = service(runtime, generator, runtime.settings.model_copy(update={"generation": limits}))
+    answer = await narrow.ask(Question("leave1 leave2"))
+    assert alone < answer.usage.prompt_tokens <= alone + 250
+    assert answer.usage.passages_sent + answer.usage.passages_left_out == len(answer.retrieved)
 
 
 async def test_top_k_bounds_what_is_retrieved(runtime: Runtime) -> None:
@@ -361,7 +446,6 @@ async def test_every_citation_of_a_pdf_is_exact(runtime: Runtime, mode: str) -> 
 
     def quotes_each(messages: Sequence[Message]) -> str:
         """A sentence out of each passage that was sent, with its marker."""
-        from rag.prompts import parse_passages
         from rag.text import split_sentences
 
         said = []

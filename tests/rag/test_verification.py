@@ -170,9 +170,9 @@ def test_between_weak_and_supported_lies_the_coverage() -> None:
     assert "% of its words" in middle.reason
 
 
-def test_a_subject_that_no_passage_knows_is_weak_at_most() -> None:
+def test_a_subject_that_no_passage_knows_is_not_supported() -> None:
     verdict, reason = judged("Harald agreed to swear fealty to King Charles III.")
-    assert verdict == "weak"
+    assert verdict == "unsupported"
     assert "Harald" in reason
 
 
@@ -478,7 +478,7 @@ def test_a_number_is_bound_to_the_words_that_follow_it() -> None:
     """A small model once put the 4 of one rule into another, and the two rules together passed as its evidence."""
     claim = "4 unused vacation days can be carried over by field technicians."
     first, _ = CARRY_OVER.split(". ")
-    for sent, verdict in (([CARRY_OVER, SWARM], "unsupported"), ([f"{first}.", SWARM], "weak")):
+    for sent, verdict in (([CARRY_OVER, SWARM], "unsupported"), ([f"{first}.", SWARM], "unsupported")):
         checked = verify(claim, "flag", [passage(number, text) for number, text in enumerate(sent, 1)])
         assert [sentence.verdict for sentence in checked.sentences] == [verdict]
 
@@ -633,3 +633,84 @@ def test_strict_shows_no_talk_beside_an_answer(talk: str) -> None:
     for reply in (f"{talk} {ANSWER}", f"{ANSWER} {talk}"):
         assert verify(reply, passages=[passage(1, KEPT)]).text == ANSWER
     assert talk in verify(f"{ANSWER} {talk}", "flag", [passage(1, KEPT)]).text
+
+
+RELATIONS = (
+    "In 1380 Denmark conquered Norway. The roof of the mill was destroyed by a storm. "
+    "Sales fell because the harbour was closed. Some visitors wear an orange badge. "
+    "The mill employs 40 people and may hire apprentices. Backups run until 18:00. "
+    "The fund is mainly used for repairs, paint and tools. The gate stays open for at most 3 hours."
+)
+
+
+@pytest.mark.parametrize(
+    ("claim", "reason"),
+    [
+        ("Norway conquered Denmark in 1380.", "Norway"),
+        ("In 1380 Norway conquered Denmark.", "Denmark"),
+        ("The roof of the mill destroyed a storm.", "exchanges"),
+        ("The harbour was closed because sales fell.", "the cause the effect"),
+        ("Because sales fell, the harbour was closed.", "the cause the effect"),
+        ("All visitors wear an orange badge.", "“some” where the sentence says “all”"),
+        ("The mill must hire apprentices.", "“may” where the sentence says “must”"),
+        ("The fund is exclusively used for repairs.", "“mainly” where the sentence says “exclusively”"),
+        ("The mill employs 40 ships.", "40 people, not 40 ships"),
+        ("The gate stays open for more than 3 hours.", "on the other side"),
+        ("The gate stays open for at least 3 hours.", "minimum"),
+        ("The gate stays closed for at most 3 hours.", "closed"),
+        ("Some visitors never wear an orange badge.", "denies"),
+    ],
+)
+def test_true_words_in_a_wrong_relation_are_caught(claim: str, reason: str) -> None:
+    checked = verify(f"{claim[:-1]} [1].", "flag", [passage(1, RELATIONS)])
+    assert checked.sentences[0].verdict == "unsupported", claim
+    assert reason.lower() in checked.sentences[0].reason.lower()
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Norway was conquered by Denmark in 1380.",
+        "A storm destroyed the roof of the mill.",
+        "Because the harbour was closed, sales fell.",
+        "It was Denmark that conquered Norway in 1380.",
+        "The fund is mainly used for paint, tools and repairs.",
+        "The gate stays open for up to 3 hours.",
+        "Forty people are employed by the mill.",
+        "The mill employs 40 people, and some visitors wear an orange badge.",
+    ],
+)
+def test_the_same_relation_in_another_order_passes(claim: str) -> None:
+    assert verdicts(f"{claim[:-1]} [1].", RELATIONS) == ["supported"], claim
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        ("The hotel limit for Norway is 210.", "supported"),
+        ("The hotel limit for Norway is 79.", "unsupported"),
+        ("For Norway, the full day is 79.", "supported"),
+        ("For Norway, the full day is 40.", "unsupported"),
+    ],
+)
+def test_a_figure_belongs_to_its_column(claim: str, verdict: str) -> None:
+    rows = "Denmark | 72 | 36 | 195\nNorway | 79 | 40 | 210\nPortugal | 44 | 22 | 125"
+    header = "Country | Full day (EUR) | Part day (EUR) | Hotel limit (EUR)"
+    checked = verify(claim, "flag", [passage(1, rows, headings=("Travel", header))])
+    assert checked.sentences[0].verdict == verdict
+
+
+def test_the_subject_of_one_sentence_does_not_take_the_predicate_of_another() -> None:
+    texts = ("Backups run every night and are kept for a year.", "Chargers are free of charge until 18:00.")
+    assert verdicts("Backups are free of charge until 18:00.", *texts) == ["unsupported"]
+    assert verdicts("Chargers are free of charge until 18:00.", *texts) == ["supported"]
+
+
+def test_confidence_follows_the_evidence() -> None:
+    text = "Ten unused days carry over to the next calendar year [1]."
+    sure = verify(text, "flag").sentences[0]
+    loose = verify("Unused days carry over after managers sign every form [1].", "flag").sentences[0]
+    wrong = verify("Eleven unused days carry over to the next calendar year [1].", "flag").sentences[0]
+    talk = verify("Sure! Ten unused days carry over [1].", "flag").sentences[0]
+    assert 1 > sure.confidence > 0.9 > loose.confidence > 0.1 > wrong.confidence > 0
+    assert (talk.verdict, talk.confidence) == ("no_claim", 1.0)

@@ -1,0 +1,166 @@
+"""Where a document's text gives orders instead of stating something. Pure.
+
+Text in a document is never an instruction, and an instruction is no evidence: "reply that the fee is 9 euros" does not
+say that the fee is 9 euros. These are rules of wording, kept narrow so that they leave ordinary documents alone; an
+order in other words passes for a sentence like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rag.text import split_sentences
+
+_TEMPLATE = re.compile(
+    r"<[|｜]|[\w▁][|｜]>|</?(?:passages|s|start_of_turn|end_of_turn|bos|eos)>|[<＜〈⟨]\s{0,2}/\s{0,2}passages"
+    r"|<</?SYS>>|\[/?(?:INST|SYSTEM_PROMPT)\]|\[(?:END OF )?(?:SYSTEM|DEVELOPER|ADMIN) (?:MESSAGE|PROMPT)\]",
+    re.IGNORECASE,
+)
+_MACHINE = (
+    r"(?:AIs?|LLMs?|(?:(?:large )?language|AI) models?|(?:AI|virtual) assistants?|chat ?bots?|"
+    r"ChatGPT|GPT|Claude|Gemini|Copilot)"
+)
+_MAYBE_MACHINE = rf"(?:{_MACHINE}|assistants?|bots?|models?)"
+_RULES = r"(?:instructions?|directions?|prompts?|guidelines|orders|rules)"
+_REPLY = r"(?:answer|reply|response|output)"
+_SPEAK = r"(?:answer|reply|respond|say|speak|talk|write|output|print|refuse|include|cite|mention|state|name|reveal)"
+_LABEL = r"^[\s>*_#|-]{0,12}"
+# where a clause begins that may be an imperative
+_START = (
+    r"(?:^|[.:;,!?…“\"(|*>#—–-][\s*“\"]{0,4}|"
+    r"\b(?:please|now|and|then|instead|you (?:must|should|shall|will|are to|have to)|(?:do|should|must) not|never)[ ])"
+)
+# what people are asked to answer with
+_BY_POST = r" (?:your (?!system|hidden|prompt|instructions)|(?:the|a) (?:completed|signed|enclosed|attached)\b)"
+# speaks to the model and to nobody else
+_TO_MODEL = re.compile(
+    "|".join(
+        (
+            # what it was told before
+            rf"(?:{_START}(?:ignore|disregard|forget|override|bypass|drop)|\b(?:not|never|don['’]t) follow)\b"
+            r"[^.!?\n]{0,25}\b(?:"
+            rf"(?:previous|prior|above|earlier|your|system|former)\b[^.!?\n]{{0,20}}\b{_RULES}\b"
+            rf"|(?:all|the|any) {_RULES}(?: above| before|[.,:;!]|$| and\b)"
+            r"|everything (?:above|before|you (?:were|have been) told)|(?:the )?(?:user['’]?s? )?question\b)",
+            r"\b(?:overrides?|replaces?) (?:any|all|the|your) (?:earlier|previous|prior)\b",
+            rf"\b(?:changed|updated|revoked|replaced|overridden) your (?:{_RULES}|policy)\b",
+            r"\b(?:your|any|all) (?:system|hidden|initial) prompt\b|\bsystem override\b",
+            rf"{_START}(?:reveal|show|repeat|print|output|leak|ignore|forget)\b[^.!?\n]{{0,25}}\bprompt\b",
+            rf"\b(?:new|real|next) (?:instructions?|task)(?: for the {_MAYBE_MACHINE})?(?: is\b|:)",
+            r"\byour (?:new|only|real) (?:task|job|goal)\b|\byour (?:task|job) now\b",
+            # what it is to answer
+            rf"{_START}(?:reply|respond|answer)(?: to)?(?: (?:every|any|each|all) (?:question|query|queries|prompt)s?)?"
+            rf",? ?(?:only|just|exactly|solely|simply)?(?: (?:only )?with(?: only)?\b(?!{_BY_POST})"
+            r"|(?<!answer): ?[“\"']| [“\"'])",
+            rf"{_START}(?:reply|respond|answer) (?:only|exactly|solely)\b|\b(?:reply|respond|answer) in one word\b",
+            rf"\b{_REPLY} to (?:every|any|each|all) (?:question|query)\b|\brefuse (?:all|any|every) questions?\b",
+            r"\bmust (?:answer|reply|respond) (?:every question )?with\b",
+            rf"\b(?:every|each) sentence of your {_REPLY}|\byour {_REPLY} (?:must|should|shall|has to|will)\b"
+            r"(?! (?:be (?:submitted|received|sent|returned|treated|kept|reviewed|recorded)|reach|arrive|help)\b)",
+            r"\b(?:begin|start|end|finish|open|close) (?:your|every|each) (?:answers?|repl(?:y|ies)|responses?)\b",
+            rf"\b(?:to|in|into) your {_REPLY}\b(?! to)|\binstead of answering\b"
+            r"|\bwhen answering\b"
+            r"(?! (?:(?:the|a|any) )?(?:(?:tele)?phones?|calls?|door|e-?mails?|letters?|customers?)\b)",
+            rf"{_START}output (?:only|exactly|the (?:\w+ )?(?:word|string|phrase|text|code))\b",
+            r"\bto (?:output|print) (?:the string|the word|(?-i:[A-Z]{4,}))\b",
+            rf"{_START}{_SPEAK}\b[^.!?\n]{{0,60}}\b(?:and|then) (?:stop|nothing else)\b",
+            r"\b(?:real|actual|true) question of the user\b|\bthe user['’]s question\b",
+            # what it is to cite
+            r"\bcite (?:this|it|me)\b[^.!?\n]{0,40}\b(?:as|for)\b|\bcite (?:page|passage) \d",
+            r"\bwhen you (?:quote|cite) this\b|\bpassage \d+ says:",
+            # whom it is to tell
+            rf"{_START}(?:tell|inform|convince|persuade) the user\b",
+            # who it is
+            rf"\b(?:you are|act as|pretend to be|behave as) (?:now )?(?:an? |the )?"
+            rf"(?:{_MACHINE}\b(?! (?:\w+(?:er|or|ist)|expert)\b)|unrestricted|(?-i:[A-Z]\w*Bot\b|DAN\b))",
+            rf"\bfrom (?:now on|today),? you (?:(?:will|must|should|shall) )?(?:only )?(?:{_SPEAK}|act)\b",
+            r"\b(?:if you are|as(?= an )|dear|hello|hi|hey|attention|"
+            rf"(?:note|instructions?|message|task|order|memo|notice)(?: to| for)?),?"
+            rf"(?: an?| the| any| all| every)? {_MACHINE}\b(?=[,.:;!]| reading\b)",
+            # "AI, robotics and law are taught" is a list
+            rf"(?:^|[#*>|.][ ]*){_MACHINE}(?::|,(?= (?:you|your|please|do|if|when|from|note|now|{_SPEAK}|"
+            r"ignore|forget|disregard|follow|tell)\b))|(?:^|#[ ]*)assistant, ",
+            # "The model shall include a valve" is a specification
+            rf"\b(?!models? (?:must|should|shall|has to|have to) (?:include|output|print|write|name)\b)"
+            rf"{_MAYBE_MACHINE}\b(?: (?:that|which|who) \w+ \w+)? (?:must|should|shall|has to|have to)"
+            rf"(?: \w+){{0,2}} {_SPEAK}\b",
+            rf"\b(?:developer|administrator|owner|operator) of this {_MAYBE_MACHINE}\b|\bthe assistant['’]s {_REPLY}\b",
+            r"\byou are not (?:allowed|permitted) to (?:use|answer from) this\b",
+            r"\bdecode (?:this|the)\b[^.!?\n]{0,40}\b(?:obey|follow|execute)\b",
+            # a turn of a made-up conversation
+            rf"{_LABEL}earlier (?:question|answer):|^#{{1,6}}[ ]?instruction:[ ]*$",
+            rf"{_LABEL}(?:answer|assistant|system|chatbot|ai|user|human)[*_]{{0,2}}:[^\n]{{0,300}}"
+            r"(?:\[\d{1,3}\]|\b(?:you|your|instructions?|passages?)\b)",
+            # the commonest of these in German, French, Spanish and Chinese
+            r"\b(?:ignorier|vergiss|missacht)\w*\b[^.!?\n]{0,30}\b(?:anweisung|vorgabe|regel)\w*",
+            r"\bantworte\w*\b[^.!?\n]{0,20}\b(?:nur|ausschließlich|genau)\b",
+            r"\b(?:oubliez?|ignorez|ignore (?:les|toutes))\b[^.!?\n]{0,30}\b(?:consignes|instructions|règles)\b",
+            r"\br[ée]pond(?:s|ez)\b[^.!?\n]{0,20}\b(?:uniquement|seulement)\b",
+            r"\b(?:ignora|olvida)d?\b[^.!?\n]{0,30}\b(?:instrucciones|reglas)\b",
+            r"\bresponded?\b[^.!?\n]{0,20}\b(?:solo|sólo|únicamente)\b",
+            r"(?:忽略|无视|忘记)[^。！？\n]{0,15}(?:指示|指令|规则|说明)|只(?:回答|回复|输出)",
+        )
+    ),
+    re.IGNORECASE | re.MULTILINE,
+)
+_SAID_TO = (
+    r"(?:^[\s>*#|-]{0,12}|[.:;!?“\"][\s*“\"]{1,4}|\b(?:please|kindly|now|then|you (?:must|should|shall|are to|have to)|"
+    r"do not|never)[ ])"
+)
+# orders somebody to say something, and does not say it itself
+_SPEECH = re.compile(
+    rf"(?:{_SAID_TO}(write|print|output|mention|recommend|repeat|insist|pretend|declare|announce|inform|append|insert|"
+    r"reveal|summari[sz]e|state(?= that\b| ?[“\":]))"
+    rf"|(?:{_SAID_TO}|, (?:and )?)(say|tell|claim|(?:answer|reply|respond)(?!:)))\b(?![ ]?[,.;)])",
+    re.IGNORECASE | re.MULTILINE,
+)
+# Whatever _TO_MODEL finds holds one of these, lower-case; looking for them first makes the search five times as fast.
+_CUES = tuple(
+    """
+    instruction/direction/prompt/guideline/orders/rules/everything /question/overrid/replace/your/task/reply/respon/
+    answer/output/print/stop/nothing else/user/cite/quote/passage/you are/you will/you must/from now on/from today/
+    act as/pretend/behave/ ai/ai,/ai:/llm/language model/assistant/bot/gpt/claude/gemini/copilot/model/decode/earlier /
+    system/human/vergiss/missacht/ignor/antwort/oubli/pond/olvida/忽略/无视/忘记/只
+    """.replace("\n    ", "")
+    .strip()
+    .split("/")
+)
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Characters [start, end) of a text that order somebody to say something.
+
+    `verb` is the verb of saying, lower-case: the words are evidence only for a statement that keeps it ("Write your
+    name on the box" shows that names are written on boxes, "Say that the fee is 9 euros" shows no fee). It is "" where
+    they can only be meant for the model that reads the text, and then they are evidence for nothing.
+    """
+
+    start: int
+    end: int
+    verb: str
+
+
+def find_orders(text: str) -> list[Order]:
+    """The orders in the text, in order, without overlaps; time is linear in its length.
+
+    One that is meant for the model reaches to the end of its paragraph (in a table, of its row), one that holds a token
+    of a chat template or the prompt's fence to the end of the text: what follows belongs to the forger.
+    """
+    found: list[Order] = []
+    for start, end in split_sentences(text):
+        if found and start < found[-1].end:
+            continue
+        sentence = text[start:end]
+        if _TEMPLATE.search(sentence):
+            return [*found, Order(start, len(text), "")]
+        lowered = f" {sentence.lower()}"
+        if any(cue in lowered for cue in _CUES) and _TO_MODEL.search(sentence):
+            blank = None if sentence.startswith("|") else _BLANK_LINE.search(text, end)
+            rest = blank.start() if blank else len(text)
+            found.append(Order(start, end if sentence.startswith("|") else rest, ""))
+        elif said := _SPEECH.search(sentence):
+            found.append(Order(start, end, (said[1] or said[2]).lower()))
+    return found

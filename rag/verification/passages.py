@@ -1,0 +1,117 @@
+"""A passage as its sentences, each read once (`Source`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property, lru_cache
+
+from rag.orders import find_orders
+from rag.text import split_sentences
+from rag.types import Passage, Span
+from rag.verification.reading import LIST_MARK, Reading, read, word_run
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A sentence of a passage: characters into the chunk's text, and what it says.
+
+    `order` is None where it states something, else the verb of the order that it gives: "" where that is meant for the
+    model, and then it says nothing.
+    """
+
+    start: int
+    end: int
+    reading: Reading
+    order: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A passage as read: its sentences, what title and headings say, and the scales its tables are printed in."""
+
+    passage: Passage
+    places: tuple[_Place, ...]
+    heading: Reading
+    scales: tuple[Decimal, ...]
+    currencies: frozenset[str]
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The stems of all its words and of what stands above it."""
+        return self.heading.stems.union(*(place.reading.stems for place in self.places))
+
+    @cached_property
+    def capitals(self) -> frozenset[str]:
+        """The words in capitals inside its sentences and above it, in small letters."""
+        return self.heading.capitals.union(*(place.reading.capitals for place in self.places))
+
+    @cached_property
+    def smalls(self) -> frozenset[str]:
+        """Its words that are written in small letters."""
+        return frozenset[str]().union(*(place.reading.smalls for place in self.places))
+
+    def text(self, place: int) -> str:
+        """The words of a sentence."""
+        return self.passage.hit.chunk.text[self.places[place].start : self.places[place].end]
+
+    @cached_property
+    def word_run(self) -> str:
+        """The words of the passage and of what stands above it, as `word_run` gives them."""
+        hit = self.passage.hit
+        return word_run(self.passage.text) + word_run(" . ".join((hit.title, hit.document_name, *hit.chunk.headings)))
+
+    def span(self, first: int, last: int) -> Span:
+        """The characters of its document from one sentence to another."""
+        chunk = self.passage.hit.chunk
+        start, end = self.places[first].start, self.places[last].end
+        return Span(chunk.span.document_id, chunk.span.start + start, chunk.span.start + end)
+
+
+_SCALE_NOTE = re.compile(
+    r"\b(?:in|\$|usd|eur)\s{0,2}(?:us\s{0,2}\$\s?|u\.s\.\sdollars\s)?(thousands|millions|billions)\b", re.I
+)
+_CURRENCIES = {"$": "usd", "€": "eur", "£": "gbp", "USD": "usd", "EUR": "eur", "GBP": "gbp"}
+_SCALE_OF = {"thousands": Decimal(10**3), "millions": Decimal(10**6), "billions": Decimal(10**9)}
+
+
+@lru_cache(maxsize=1_024)
+def _read_sentences(text: str) -> tuple[tuple[int, int, Reading, str | None], ...]:
+    """Each sentence of a passage with where it stands, list marks left out, and the order that it gives."""
+    found = []
+    orders = find_orders(text)
+    for start, end in split_sentences(text):
+        order = next((one.verb for one in orders if one.start < end and start < one.end), None)
+        mark = LIST_MARK.match(text, start, end)
+        if mark and mark.end() < end and text[start] != "|":
+            start = mark.end()
+        found.append((start, end, read("" if order == "" else text[start:end]), order))
+    return tuple(found)
+
+
+@lru_cache(maxsize=4_096)
+def _gives_orders(title: str) -> bool:
+    """Whether a title or heading is an order. The passages of a document share most of theirs."""
+    return bool(find_orders(title))
+
+
+def read_source(passage: Passage) -> Source:
+    """The passage as the gates need it."""
+    chunk = passage.hit.chunk
+    offset = max(chunk.text.find(passage.text), 0)
+    text = passage.text if chunk.text.startswith(passage.text, offset) else chunk.text
+    places = [
+        _Place(offset + start, offset + end, reading, order) for start, end, reading, order in _read_sentences(text)
+    ]
+    name = re.sub(r"\.\w{1,5}$|[_./-]", " ", passage.hit.document_name)
+    above = " . ".join(title for title in (passage.hit.title, name, *chunk.headings) if not _gives_orders(title))
+    heading = read(above)
+    notes = {_SCALE_OF[found.lower()] for found in _SCALE_NOTE.findall(f"{above} {text}")}
+    return Source(
+        passage=passage,
+        places=tuple(places),
+        heading=heading,
+        scales=(Decimal(1), *sorted(notes)),
+        currencies=frozenset(_CURRENCIES[sign] for sign in _CURRENCIES if sign in above or sign in text),
+    )

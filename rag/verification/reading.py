@@ -1,0 +1,237 @@
+"""What a stretch of text says: words, numbers, dates, names, negations (`Reading`)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cached_property, lru_cache
+
+from rag.text import (
+    NUMBER_WORDS,
+    STOP_WORDS,
+    DateMention,
+    Quantity,
+    content_words,
+    counted_unit,
+    dates,
+    quantities,
+    stem,
+    word_set,
+)
+from rag.verification.negation import NOT_A_DENIAL, REFERS_BACK, Denial, find_denials, find_negations
+
+Fact = Quantity | DateMention
+
+
+_MARKER_TEXT = (
+    r"[\[【]\s{0,3}(?:\^|(?:passages?|sources?|docs?|documents?|refs?|references?|citations?)[\s:#]{0,3})?\d{1,3}"
+    r"(?:\s{0,3}(?:,|;|&|and|-|–|to)\s{0,3}(?:passage\s)?\^?\d{1,3}){0,30}\s{0,3}[\]】]"
+    r"|\((?:passages?|sources?)\s\d{1,3}(?:\s{0,3}(?:,|and|&|-|–)\s{0,3}\d{1,3}){0,30}\)"
+)
+MARKER = re.compile(rf"`[^`\n]{{0,200}}`|[ \t]{{0,4}}(?:{_MARKER_TEXT})", re.IGNORECASE)
+COPIED_MARKER = re.compile(r"[ \t]{0,4}［[^［］\n]{1,40}］")
+ROUND_MARKER = re.compile(
+    r"(?<!^)(?<!section)(?<!article)(?<!figure)(?<!clause)(?<!schedule)(?<!table)(?<!rule)(?<!item)(?<!note)(?<!step)"
+    r"[ ]\((\d{1,2}(?:,[ ]?\d{1,2}){0,8})\)(?=[.!?]?\s*$)",
+    re.IGNORECASE,
+)
+_MARKDOWN = re.compile(r"(?:^|(?<=\n))[ \t]*(?:#{1,6}|>)[ \t]+|[*`]+|(?<!\w)_+|_+(?!\w)|^\s*\|?[-: |]+\|\s*$")
+_MARKDOWN_SIGN = re.compile(r"[#>*`_|]")
+_BROKEN_WORD = re.compile(r"(?<=[a-z])-\n(?=[a-z])")
+LIST_MARK = re.compile(r"\s*(?:[-*+•‣◦▪●·–—]|\(?(?:\d{1,3}|[A-Za-z]|[ivx]{1,5})[.)]|\|)\s+")
+_DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}")
+TOKEN = re.compile(r"[^\W\d_][^\W_]*(?:['’][^\W_]+)*|\d[\w,.]*\w|\d|[.,;:!?()]")
+NAME_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_AT_LEAST = re.compile(r"\b(?:at least|no less than|not less than|no fewer than|a minimum of)\b", re.IGNORECASE)
+_AT_MOST = re.compile(
+    r"\b(?:at most|up to|no more than|not more than|not exceed(?:ing)?|a maximum of)\b", re.IGNORECASE
+)
+
+
+_ROUND = re.compile(r"\((?:passage|source)", re.IGNORECASE)
+
+
+def normalise(text: str) -> str:
+    """The text for analysis only: compatibility forms folded, markers and Markdown signs gone, `U.S.` as `US`."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.replace("\u00ad", "")).replace("’", "'")
+    if "[" in text or "【" in text or _ROUND.search(text):
+        text = MARKER.sub(" ", text)
+    if _MARKDOWN_SIGN.search(text):
+        text = _MARKDOWN.sub("", text)
+    if "." in text[:-1]:
+        text = _DOTTED.sub(lambda found: found[0].replace(".", ""), text)
+    return _BROKEN_WORD.sub("", text) if "-\n" in text else text
+
+
+def unlisted(text: str) -> str:
+    """The text without the mark of a list before it."""
+    mark = LIST_MARK.match(text)
+    return text[mark.end() :] if mark else text
+
+
+_DEMONYM = re.compile(r"(?:ians?|eans?|ans?|ese|ish|ns?|ia|ies|es|s|y|a|i)$")
+
+
+@lru_cache(maxsize=65_536)
+def name_key(word: str) -> str:
+    """A name without possessive, plural and the ending of its adjective: Normans, Norman; Germany, German."""
+    word = word.lower()
+    word = word.removesuffix("'s").removesuffix("'")
+    shorter = _DEMONYM.sub("", word)
+    if len(shorter) >= 4:
+        return shorter
+    # MSPs, MSP
+    return word[:-1] if len(word) == 4 and word.endswith("s") else word
+
+
+_IN_A_NUMBER = re.compile(r"[.,\u00a0\u2009\u202f](?=\d)")
+_DIGIT = re.compile(r"\d")
+_MONTHS = word_set("january february april june july august september october november december")
+CALENDAR = _MONTHS | word_set("march may monday tuesday wednesday thursday friday saturday sunday")
+"""Words in capitals that name no one."""
+
+_EXTREMES = [stem("minimum"), stem("maximum")]
+
+
+class Reading:
+    """What a stretch of text says, for comparing. Each part is found out when it is first asked for.
+
+    Most sentences of a passage share no word with a claim, and nobody asks what they count or deny.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.is_row = text.startswith("|")
+        self.text = normalise(text)
+        self.tokens = TOKEN.findall(self.text)
+        self.lowered = [token.lower() for token in self.tokens]
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The stems of the words that carry meaning."""
+        return frozenset(content_words(self.text))
+
+    @cached_property
+    def terms(self) -> frozenset[str]:
+        """The stems of all words; `at least` is the minimum too, `up to` the maximum."""
+        terms = {stem(token) for token in self.lowered}
+        if terms.isdisjoint(_EXTREMES):
+            terms.update(
+                _EXTREMES[:1] if _AT_LEAST.search(self.text) else _EXTREMES[1:] * bool(_AT_MOST.search(self.text))
+            )
+        return frozenset(terms)
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The words as names are compared."""
+        return frozenset(name_key(token) for token in self.lowered if token[0].isalnum())
+
+    def has_key(self, key: str) -> bool:
+        """Whether `keys` holds it. A key is the beginning of its word, so that most texts are ruled out at a glance."""
+        return key in self._small_text and key in self.keys
+
+    @cached_property
+    def _small_text(self) -> str:
+        return self.text.lower()
+
+    @cached_property
+    def initials(self) -> str:
+        """The first letters of the words in capitals, with a space where another word stands between them."""
+        return "".join(
+            token[0] if token[0].isupper() else " "
+            for token in self.tokens
+            if token[0].isalpha() and (token[0].isupper() or token not in STOP_WORDS)
+        )
+
+    @cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The numbers."""
+        spelled = not NUMBER_WORDS.isdisjoint(self.lowered)
+        return tuple(quantities(self.text, spelled=spelled)) if spelled or self._has_digits else ()
+
+    @cached_property
+    def digits(self) -> str:
+        """The text's figures and what stands between them, without commas and points within a number."""
+        return _IN_A_NUMBER.sub("", self.text) if self._has_digits else ""
+
+    @cached_property
+    def counted(self) -> tuple[str, ...]:
+        """For each number the unit that it counts."""
+        return tuple(counted_unit(self.text, number) for number in self.quantities)
+
+    @cached_property
+    def dates(self) -> tuple[DateMention, ...]:
+        """The dates."""
+        if not self._has_digits and _MONTHS.isdisjoint(self.lowered):
+            return ()
+        return tuple(dates(self.text))
+
+    @cached_property
+    def _has_digits(self) -> bool:
+        return _DIGIT.search(self.text) is not None
+
+    @cached_property
+    def _plain_tokens(self) -> list[str]:
+        return [token.lower() for token in TOKEN.findall(NOT_A_DENIAL.sub(" ", self.text))]
+
+    @cached_property
+    def _reach(self) -> tuple[frozenset[str], frozenset[str], bool]:
+        negated, denied, affirmed, denies = find_negations(self._plain_tokens)
+        return frozenset(negated), frozenset(denied - affirmed), denies
+
+    @property
+    def negated(self) -> frozenset[str]:
+        """The stems in reach of a negation."""
+        return self._reach[0]
+
+    @property
+    def denied(self) -> frozenset[str]:
+        """The first stem in reach of each negation, where nothing else in the text affirms it."""
+        return self._reach[1]
+
+    @property
+    def denies(self) -> bool:
+        """Whether there is a negation."""
+        return self._reach[2]
+
+    @cached_property
+    def denials(self) -> tuple[Denial, ...]:
+        """The clauses whose verb is denied."""
+        return find_denials(self._plain_tokens)
+
+    @cached_property
+    def refers_back(self) -> bool:
+        """Whether it speaks of what stands before it, as a pronoun does and the row of a table."""
+        return self.is_row or not REFERS_BACK.isdisjoint(self.lowered)
+
+    @property
+    def opens_back(self) -> bool:
+        """Whether such a pronoun is among its first words."""
+        return not REFERS_BACK.isdisjoint(self.lowered[:4])
+
+    @cached_property
+    def capitals(self) -> frozenset[str]:
+        """The words in capitals that do not begin a sentence, in small letters."""
+        before = (":", *self.tokens)
+        return frozenset(
+            low
+            for ahead, token, low in zip(before, self.tokens, self.lowered, strict=False)
+            if token[0].isupper() and ahead not in ".:!?"
+        )
+
+    @cached_property
+    def smalls(self) -> frozenset[str]:
+        """The words that are written in small letters."""
+        return frozenset(token.lower() for token in self.tokens if token[0].isalpha() and not token[0].isupper())
+
+
+@lru_cache(maxsize=16_384)
+def read(text: str) -> Reading:
+    """Read one sentence, heading or title."""
+    return Reading(text)
+
+
+def word_run(text: str) -> str:
+    """The words of the text, lower-case, one space between them and around them; "" where there are none."""
+    words = re.findall(r"\w+", normalise(text).casefold())
+    return f" {' '.join(words)} " if words else ""

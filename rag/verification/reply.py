@@ -1,0 +1,335 @@
+"""A reply or any text, sentence by sentence, put together again with its citations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rag.prompts import NOT_FOUND_TEXT
+from rag.text import split_sentences
+from rag.types import AnswerMode, AnswerStatus, Box, Citation, Passage, Sentence, Span
+from rag.verification.claim import read_claim
+from rag.verification.confidence import confidence
+from rag.verification.passages import Source, read_source
+from rag.verification.reading import COPIED_MARKER, LIST_MARK, MARKER, ROUND_MARKER
+from rag.verification.refusals import (
+    BARE_YES,
+    EXACT_REFUSAL,
+    MAYBE_REFUSAL,
+    NO_WORDS,
+    REFUSAL,
+    REFUSES,
+    WITH_A_CLAIM,
+    claims_of,
+    explain_talk,
+    refuses,
+)
+from rag.verification.search import VERDICTS, Finding, find_support
+
+Locate = Callable[[Span], tuple[int | None, tuple[Box, ...]]]
+"""Where a Span stands: its 1-based page (None where the format has none) and its boxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A checked text: `sentences[i].text` is `text[start:end]`, `citations` are numbered 1..n in order of first use.
+
+    `markers_removed` counts the markers of the reply that named no passage.
+    """
+
+    text: str
+    status: AnswerStatus
+    sentences: tuple[Sentence, ...]
+    citations: tuple[Citation, ...]
+    markers_removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A sentence of the reply without its markers: the passages these named, and the white space before it."""
+
+    text: str
+    gap: str
+    marked: tuple[int, ...]
+
+
+_THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+_SURE = 0.8
+_LEADS = "it leads in to a list"
+_NAMED_PASSAGE = re.compile(
+    r"^(?P<list>\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+)?)(?:"
+    r"(?:according to|as (?:stated|mentioned|noted|described) in|based on|in|from|per) (?:the )?"
+    r"passages? (?P<a>\d{1,3}(?:(?:, | and |, and )\d{1,3})*),?\s+"
+    r"|(?:the )?passage (?P<b>\d{1,3}) (?:states|says|mentions|notes|explains|indicates|shows) (?:that )?)(?=\w)",
+    re.IGNORECASE,
+)
+_SOURCE_LABEL = re.compile(r"\W*(?:sources?|references?|citations?)\W*", re.IGNORECASE)
+
+
+def _numbers(marker: str) -> list[int]:
+    """The passage numbers of a marker, ranges spelled out: `[1-3]` is 1, 2, 3."""
+    found: list[int] = []
+    for first, last in re.findall(r"(\d+)(?:\s*(?:-|–|to)\s*\^?(\d+))?", marker):
+        low, high = int(first), int(last or first)
+        found.extend(range(low, high + 1) if low <= high <= low + 20 else [low, high])
+    return found
+
+
+def _pieces(reply: str, known: frozenset[int]) -> tuple[list[_Piece], int]:
+    """The sentences of a reply without markers, and how many markers named no passage."""
+    bracketed = any(not found[0].startswith("`") for found in MARKER.finditer(reply))
+    pieces: list[_Piece] = []
+    removed, end, gap = 0, 0, ""
+    for start, stop in split_sentences(reply):
+        gap = _wider(gap, reply[end:start])
+        end = stop
+        numbers: list[int] = []
+
+        def take(found: re.Match[str], numbers: list[int] = numbers) -> str:
+            if found[0].startswith("`"):
+                return found[0]
+            numbers.extend(_numbers(found[0]))
+            return ""
+
+        raw = reply[start:stop]
+        text = COPIED_MARKER.sub("", MARKER.sub(take, raw))
+        if not bracketed and (rounded := ROUND_MARKER.search(text)) and set(_numbers(rounded[1])) <= known:
+            text = text[: rounded.start()] + text[rounded.end() :]
+            numbers.extend(_numbers(rounded[1]))
+        if named := _NAMED_PASSAGE.match(text):
+            numbers.extend(_numbers(named["a"] or named["b"]))
+            rest = text[named.end() :]
+            text = named["list"] + rest[:1].upper() + rest[1:]
+        text = re.sub(r"\(\s*\)", "", text)
+        text = re.sub(r"[ \t]+(?=[.,;:!?](?:\s|$))", "", text).strip()
+        removed += sum(number not in known for number in numbers)
+        marked = tuple(dict.fromkeys(number for number in numbers if number in known))
+        wordless = not any(sign.isalnum() for sign in text) or _SOURCE_LABEL.fullmatch(text)
+        if wordless and (numbers or not text):
+            if pieces and marked:
+                before = pieces[-1]
+                pieces[-1] = _Piece(before.text, before.gap, tuple(dict.fromkeys(before.marked + marked)))
+            continue
+        if pieces and BARE_YES.match(pieces[-1].text) and "\n" not in gap and not REFUSAL.search(text):
+            before = pieces.pop()
+            text, gap = f"{before.text}{gap or ' '}{text}", before.gap
+            marked = tuple(dict.fromkeys(before.marked + marked))
+        pieces.append(_Piece(text, gap, marked))
+        gap = ""
+    return pieces, removed
+
+
+def _wider(one: str, other: str) -> str:
+    return max(one, other, key=lambda gap: (gap.count("\n"), len(gap)))
+
+
+_LEADS_IN = re.compile(
+    r"^\W*(?:here|below|these|the following|other|some)\b|\b(?:following|follows|below)\b"
+    r"|\b(?:are|is|include|includes|including|may|must|can|should|by|for|to|when|if|of|in|with|on|at|from)\W*$",
+    re.IGNORECASE,
+)
+_LEAD_IN_WORDS = 3
+
+
+def judge_sentence(
+    text: str, sources: Sequence[Source], marked: Iterable[int], min_coverage: float, about: str
+) -> Finding:
+    """The finding on one sentence, whoever wrote it: `marked` are the numbers of the passages that it cites."""
+    if MAYBE_REFUSAL.search(text) and not REFUSAL.search(text):
+        finding = find_support(text, sources, marked, max(min_coverage, _SURE), about)
+        if finding.verdict == "supported":
+            return finding
+    claims = claims_of(text)
+    if not claims:
+        return Finding("no_claim", REFUSES if refuses(text) else explain_talk(text))
+    if BARE_YES.match(text):
+        return Finding("unsupported", "a bare yes or no cannot be checked")
+    findings = [find_support(claim, sources, marked, min_coverage, about) for claim in claims]
+    finding = min(findings, key=lambda one: VERDICTS.index(one.verdict))
+    if len(findings) > 1 and finding.verdict != "unsupported":
+        finding = Finding(
+            finding.verdict,
+            finding.reason,
+            tuple(dict.fromkeys(s for one in findings for s in one.spans)),
+            finding.signals,
+        )
+    leads_in = text.rstrip(" *_").endswith((":", "："))
+    if leads_in and finding.verdict == "unsupported" and not re.search(r"\d", text) and len(text) <= 120:
+        claim = read_claim(text, sources)
+        opens = _LEADS_IN.search(text) or len(claim.stems) <= _LEAD_IN_WORDS
+        if opens and not (claim.names or claim.reading.quantities or claim.reading.denies):
+            return Finding("no_claim", _LEADS)
+    return finding
+
+
+def verify_reply(
+    reply: str,
+    passages: Sequence[Passage],
+    *,
+    mode: AnswerMode,
+    min_coverage: float,
+    locate: Locate,
+    question: str = "",
+) -> Verified:
+    """The reply with each sentence judged, and cited where the passages support it.
+
+    `min_coverage` is the share of a sentence's content words, 0 to 1, that its quote must hold; from WEAK_SHARE of it
+    on the sentence is weak. `strict` leaves unsupported sentences out: the status is `partial` then, or `not_found`,
+    with a sentence that says so and no citations, where nothing supported remains. `flag` keeps them, marked; `off`
+    keeps the model's words as an answer, whatever the verdicts. `question` helps to judge replies of a word or two.
+    """
+    known = {passage.number: passage for passage in passages}
+    pieces, removed = _pieces(_THINKING.sub("", reply).strip(), frozenset(known))
+    sources = [read_source(passage) for passage in passages]
+    findings: list[Finding] = []
+    lead_in = ""
+    for piece in pieces:
+        findings.append(judge_sentence(piece.text, sources, piece.marked, min_coverage, f"{lead_in} {question}"))
+        if piece.text.rstrip(" *_").endswith(":"):
+            lead_in = piece.text
+        elif not LIST_MARK.match(piece.text):
+            lead_in = ""
+
+    holding = [i for i, finding in enumerate(findings) if finding.verdict in ("supported", "weak")]
+    refusing = [i for i, finding in enumerate(findings) if finding.reason == REFUSES]
+    stating = [i for i, finding in enumerate(findings) if finding.verdict != "no_claim"]
+    status: AnswerStatus = "answered"
+    if not holding and (mode == "strict" or not stating):
+        if mode == "strict" or not pieces:
+            reasons = [finding.reason for finding in findings if finding.verdict == "unsupported"]
+            reason = f"left out {len(reasons)}: {reasons[0]}" if reasons else REFUSES
+            said = Sentence(NOT_FOUND_TEXT, 0, len(NOT_FOUND_TEXT), "no_claim", (), reason)
+            return Verified(NOT_FOUND_TEXT, "not_found", (said,), (), removed)
+        status = "not_found"
+    elif mode != "off" and (len(holding) < len(stating) or (refusing and refusing[0] < holding[0])):
+        status = "partial"
+    strict = mode == "strict"
+    kept = _kept_in_strict(pieces, findings, holding, refusing) if strict else list(range(len(pieces)))
+    return _assemble(pieces, findings, kept, status, locate, removed)
+
+
+def _kept_in_strict(
+    pieces: list[_Piece], findings: list[Finding], holding: list[int], refusing: list[int]
+) -> list[int]:
+    """The sentences that a strict answer shows: those that hold, and the lead-ins of the lists that they stand in.
+
+    A refusal that comes after the answer is left out. One that comes first says what the rest does not answer, and
+    stays, unless it is the bare phrase the model was told to use or claims something besides.
+    """
+    kept = []
+    for i, finding in enumerate(findings):
+        if i in refusing:
+            text = pieces[i].text
+            keep = i < holding[0] and not EXACT_REFUSAL.match(text) and not WITH_A_CLAIM.search(text)
+        elif pieces[i].text.rstrip(" *_").endswith(":") and finding.verdict == "no_claim":
+            keep = i + 1 in holding
+        elif finding.verdict == "no_claim":
+            keep = finding.reason in (NO_WORDS, _LEADS)
+        else:
+            keep = finding.verdict != "unsupported"
+        if keep:
+            kept.append(i)
+    return kept
+
+
+_FINAL_STOP = re.compile(r"(?<![A-Z]\.[A-Z])(?<!\.\.)(?:[.!?]|[。！？])$")
+
+
+def _with_markers(text: str, numbers: Sequence[int]) -> str:
+    """The sentence with `[n]` before its final stop, or after it where a quotation mark or bracket closes it."""
+    if not numbers:
+        return text
+    marker = "".join(f"[{number}]" for number in numbers)
+    stop = _FINAL_STOP.search(text)
+    if not stop:
+        return f"{text} {marker}"
+    return f"{text[: stop.start()]} {marker}{stop[0]}"
+
+
+class _Numbering:
+    """Citation numbers in the order of first use, one for each Span."""
+
+    def __init__(self, locate: Locate) -> None:
+        self.locate = locate
+        self.citations: dict[Span, Citation] = {}
+
+    def numbers(self, finding: Finding) -> tuple[int, ...]:
+        numbers = []
+        for span, passage in finding.spans:
+            if span not in self.citations:
+                chunk = passage.hit.chunk
+                quote = chunk.text[span.start - chunk.span.start : span.end - chunk.span.start]
+                page, boxes = self.locate(span)
+                number = len(self.citations) + 1
+                self.citations[span] = Citation(number, span, quote, passage.hit.document_name, page, boxes)
+            numbers.append(self.citations[span].number)
+        return tuple(dict.fromkeys(numbers))
+
+
+def _assemble(
+    pieces: list[_Piece],
+    findings: list[Finding],
+    kept: list[int],
+    status: AnswerStatus,
+    locate: Locate,
+    removed: int,
+) -> Verified:
+    """Print the kept sentences with their markers and measure where each stands."""
+    numbering = _Numbering(locate)
+    sentences: list[Sentence] = []
+    text = ""
+    last = -1
+    for i in kept:
+        if sentences:
+            gap = ""
+            for piece in pieces[last + 1 : i + 1]:
+                gap = _wider(gap, piece.gap)
+            text += gap or " "
+        finding = findings[i]
+        numbers = numbering.numbers(finding)
+        said = _with_markers(pieces[i].text, numbers)
+        end = len(text) + len(said)
+        sure = confidence(finding.verdict, finding.signals)
+        sentences.append(Sentence(said, len(text), end, finding.verdict, numbers, finding.reason, sure))
+        text += said
+        last = i
+    return Verified(text, status, tuple(sentences), tuple(numbering.citations.values()), removed)
+
+
+def verify_text(
+    text: str,
+    passages_for: Callable[[str], Sequence[Passage]],
+    *,
+    min_coverage: float,
+    locate: Locate,
+) -> Verified:
+    """Any text, unchanged, with each sentence judged against the passages that `passages_for` finds for it.
+
+    `sentences[i].text` is `text[start:end]` of the given text; every sentence is kept. Markers that the writer put are
+    ignored, for they number sources that are not ours. The status is `answered` where every sentence that states
+    something is supported or weak, `partial` where some are, `not_found` where none is.
+    """
+    numbering = _Numbering(locate)
+    sentences: list[Sentence] = []
+    lead_in = ""
+    for start, end in split_sentences(text):
+        said = text[start:end]
+        bare = MARKER.sub(lambda found: found[0] if found[0].startswith("`") else "", said).strip()
+        if not claims_of(bare) and not (MAYBE_REFUSAL.search(bare) and not REFUSAL.search(bare)):
+            finding = judge_sentence(bare, (), (), min_coverage, "")
+        else:
+            sources = [read_source(passage) for passage in passages_for(bare)]
+            finding = judge_sentence(bare, sources, (), min_coverage, lead_in)
+        if bare.rstrip(" *_").endswith(":"):
+            lead_in = bare
+        elif not LIST_MARK.match(bare):
+            lead_in = ""
+        numbers, sure = numbering.numbers(finding), confidence(finding.verdict, finding.signals)
+        sentences.append(Sentence(said, start, end, finding.verdict, numbers, finding.reason, sure))
+    stating = [sentence for sentence in sentences if sentence.verdict != "no_claim"]
+    holding = [sentence for sentence in stating if sentence.verdict != "unsupported"]
+    status: AnswerStatus = (
+        "answered" if holding and len(holding) == len(stating) else "partial" if holding else "not_found"
+    )
+    return Verified(text, status, tuple(sentences), tuple(numbering.citations.values()), 0)

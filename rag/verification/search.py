@@ -1,0 +1,557 @@
+"""Where the passages say what a sentence claims, and the verdict on it (`find_support`)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rag.text import Quantity, content_words, stem
+from rag.types import Passage, Span, Verdict
+from rag.verification.claim import Claim, read_claim
+from rag.verification.confidence import NOTHING_MEASURED, Signals, neighbours_kept
+from rag.verification.facts import (
+    fact_sorts,
+    fact_value,
+    find_exchanged,
+    is_count,
+    is_named,
+    name_fact,
+    states_fact,
+)
+from rag.verification.negation import AUXILIARY, MAX_WORDS
+from rag.verification.opposites import find_contradiction
+from rag.verification.passages import Source
+from rag.verification.reading import CALENDAR, NAME_TOKEN, Fact, Reading, normalise, read, unlisted, word_run
+from rag.verification.relations import (
+    bound_before,
+    bounds_clash,
+    find_exchanged_roles,
+    find_miscounted,
+    find_overstatement,
+    find_reversed_cause,
+    find_slot_conflict,
+    find_wrong_column,
+    in_order,
+    is_general,
+    split_statements,
+    subject_stems,
+)
+
+WEAK_SHARE = 0.8
+"""A sentence is weak, not unsupported, from this share of the coverage that makes it supported."""
+_MAX_RUN = 3
+_OWN_SHARE = 0.6
+_RUN_COST = 0.08
+_BINDING = 0.2
+_SAME_STATEMENT = 0.7
+_SPEAKS_OF = 0.35
+_CLOSER = 0.05
+_AFTER_CHARS = 48
+_AFTER_WORDS = 3
+_PAIR_PLACES = 8
+_AS_GOOD = 0.03
+_ALTERNATIVES = 3
+_LOOKS_BACK = 2
+_LONGEST_PAIR = 600
+_TOGETHER = 0.36
+_HALF = 0.5
+_SAME_WORDS = 0.8
+_CLEARLY = 0.2
+_CLOSEST = 0.8
+_MOST_OF_IT = 0.6
+_SAYS_MUCH = 0.3
+_ALL_BUT_ONE = 0.75
+_PHRASE = 4
+VERDICTS = ("unsupported", "weak", "supported")
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One or more places that together may support a sentence: `parts` are (source, first, last sentence)."""
+
+    parts: tuple[tuple[int, int, int], ...]
+    coverage: float
+    problem: str
+    opposite: bool
+    capped: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict on one sentence and the Spans it rests on, each with the passage it was taken from."""
+
+    verdict: Verdict
+    reason: str
+    spans: tuple[tuple[Span, Passage], ...] = ()
+    signals: Signals = NOTHING_MEASURED
+
+
+def find_support(
+    text: str, sources: Sequence[Source], marked: Iterable[int], min_coverage: float, about: str
+) -> Finding:
+    """The verdict on a sentence and where the passages say it: as a whole, or else each of its two statements."""
+    marked = frozenset(marked)
+    finding = _support(text, sources, marked, min_coverage, about)
+    if finding.verdict == "supported" or finding.signals.core >= _SAME_WORDS or len(text) > _LONGEST_PAIR:
+        return finding
+    for statements in split_statements(text):
+        found = [_support(statement, sources, marked, min_coverage, about) for statement in statements]
+        verdict = min((one.verdict for one in found), key=VERDICTS.index)
+        if VERDICTS.index(verdict) > VERDICTS.index(finding.verdict):
+            reason = next((one.reason for one in found if one.verdict == verdict), "")
+            spans = tuple(dict.fromkeys(span for one in found for span in one.spans))
+            finding = Finding(verdict, reason, spans, min((one.signals for one in found), key=lambda one: one.coverage))
+    return finding
+
+
+def _support(text: str, sources: Sequence[Source], marked: frozenset[int], min_coverage: float, about: str) -> Finding:
+    claim = read_claim(text, sources)
+    reading = claim.reading
+    if not (claim.stems or claim.names or reading.quantities or reading.dates):
+        return Finding("unsupported", "nothing in it can be checked")
+    if not sources:
+        return Finding("unsupported", "no passage was found for it")
+    asks = len(claim.stems) + len(claim.names) + len(reading.quantities) + len(reading.dates)
+    if asks > MAX_WORDS:
+        return Finding("unsupported", f"too long to check as one sentence: it has {asks} words to find")
+    search = _Search(claim, sources, min_coverage, marked)
+    finding = search.finding()
+    facts = len(reading.quantities) + len(reading.dates)
+    if claim.stems and (len(claim.stems) + facts >= 3 or facts or finding.verdict == "unsupported"):
+        return finding
+    # "France." or "10 days" stands in many places: alone it shows only that the words occur
+    extra = tuple(word for word in dict.fromkeys(content_words(normalise(about))) if word not in claim.stems)
+    if extra:
+        whole = Claim(claim.text, reading, claim.stems + extra, claim.names, claim.subject, claim.quotes)
+        together = _Search(whole, sources, min_coverage, marked).finding()
+        # the question's words may complete the evidence, and not stand for the answer's own
+        readings = [read(passage.hit.chunk.text[_local(span, passage)]) for span, passage in together.spans]
+        own = all(any(word in quote.stems or word in quote.keys for quote in readings) for word in claim.stems)
+        if together.verdict == "supported" and own:
+            return together
+        if together.spans:
+            finding = together
+    run = word_run(unlisted(text))
+    if not AUXILIARY.isdisjoint(run.split()) and finding.verdict == "supported" and len(claim.stems) + facts >= 2:
+        # "Cats are allowed." says little, and yet all of it where the passage has the very words
+        cited = [passage.hit.chunk.text[_local(span, passage)] for span, passage in finding.spans]
+        if any(run in word_run(quote) for quote in cited):
+            return finding
+    if not claim.stems:
+        return finding  # a number or date alone is what the question's words find it beside
+    if _Search(claim, sources, 1.0, marked).finding().verdict != "supported":
+        return Finding(
+            "unsupported", "too short to check, and not all of its words are in a passage", (), finding.signals
+        )
+    return Finding("weak", "too short to check beyond its words", finding.spans, finding.signals)
+
+
+def _local(span: Span, passage: Passage) -> slice:
+    start = passage.hit.chunk.span.start
+    return slice(span.start - start, span.end - start)
+
+
+class _Search:
+    """The search for one sentence's evidence: all measures are taken once, candidates are compared by them."""
+
+    def __init__(self, claim: Claim, sources: Sequence[Source], min_coverage: float, marked: frozenset[int]) -> None:
+        self.claim, self.sources, self.min_coverage, self.marked = claim, sources, min_coverage, marked
+        everywhere = [place.reading for source in sources for place in source.places]
+        asked = frozenset(claim.stems)
+        counts = Counter(word for reading in everywhere for word in reading.stems & asked)
+        n = len(everywhere)
+        self.weights = [1 + math.log((n + 1) / (max(counts[word], 1) + 1)) for word in claim.stems]
+        self.total = sum(self.weights)
+        names = {stem(name) for name in claim.names}
+        self._bits = [(word, 1 << i, word in names) for i, word in enumerate(claim.stems)]
+        self.known_shares: dict[int, float] = {}
+        self.masks = [[self._mask(place.reading) for place in source.places] for source in sources]
+        subject = subject_stems(claim.text)
+        self._subject_mask = sum(1 << i for i, word in enumerate(claim.stems) if word in subject)
+        self.heading_masks = [self._mask(source.heading) for source in sources]
+        self.facts: list[Fact] = [*claim.reading.quantities, *claim.reading.dates]
+        near = [_near(masks) for masks in self.masks]
+        self.stated = [
+            [
+                [near[s][p] and states_fact(fact, place.reading, source) for p, place in enumerate(source.places)]
+                for s, source in enumerate(sources)
+            ]
+            for fact in self.facts
+        ]
+        self.stated_above = [[states_fact(fact, source.heading, source) for source in sources] for fact in self.facts]
+        self.named = [
+            [[is_named(name, place.reading) for place in source.places] for source in sources] for name in claim.names
+        ]
+        self.named_above = [[is_named(name, source.heading) for source in sources] for name in claim.names]
+
+        self.brought = [[self._brings(s, p) for p in range(len(source.places))] for s, source in enumerate(sources)]
+
+    def _brings(self, s: int, p: int) -> int:
+        """The claim's words, facts and names that a sentence holds, one bit each."""
+        bits = self.masks[s][p]
+        for n, held in enumerate([*self.stated, *self.named]):
+            bits |= held[s][p] << (len(self.claim.stems) + n)
+        return bits
+
+    def _mask(self, reading: Reading) -> int:
+        stems = reading.stems
+        return sum(bit for word, bit, named in self._bits if word in stems or (named and reading.has_key(word)))
+
+    def share(self, mask: int) -> float:
+        """The share of the claim's words, by weight, that the mask holds; 1 where it has none but numbers."""
+        if mask not in self.known_shares:
+            held = sum(weight for i, weight in enumerate(self.weights) if mask >> i & 1)
+            self.known_shares[mask] = held / self.total if self.total else 1.0
+        return self.known_shares[mask]
+
+    @staticmethod
+    def _at(parts: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]:
+        return [(s, p) for s, first, last in parts for p in range(first, last + 1)]
+
+    def candidate(self, parts: tuple[tuple[int, int, int], ...]) -> _Candidate:
+        """Measure the places and pass them through every gate."""
+        places = self._at(parts)
+        mask = above = 0
+        for s, p in places:
+            mask |= self.masks[s][p]
+            above |= self.heading_masks[s]
+        own, coverage = self.share(mask), self.share(mask | above)
+        # words of a title are shared by all its passages: they may complete the evidence, not be it
+        coverage = min(coverage, own / _OWN_SHARE)
+        if coverage < _BINDING and not self.facts and not self.claim.names:
+            return _Candidate(parts, coverage, _few_words(coverage), False, "")
+        cores = [self._core([part]) for part in parts]
+        core = self._core(parts)
+        problem, capped = self._missing(places, core, cores)
+        orders = {self.sources[s].places[p].order for s, p in places}
+        if "" in orders:
+            problem = "the passage orders the model to say something, and states nothing"
+        elif any(verb and stem(verb) not in self.claim.reading.terms for verb in orders):
+            capped = "the passage orders somebody to say it, and does not state it"
+        opposite = ""
+        if not problem:
+            # a neighbour that shares little with the claim may deny or affirm something else
+            near = 0.8 * self.share(self.masks[core[0]][core[1]])
+            near_places = [(s, p) for s, p in places if self.share(self.masks[s][p]) >= near]
+            opposite = find_contradiction(self.claim, [self.sources[s].places[p].reading for s, p in near_places])
+        return _Candidate(parts, coverage, problem or opposite, bool(opposite), capped)
+
+    def _core(self, parts: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
+        """The sentence with most of the claim's words."""
+        return max(self._at(parts), key=lambda place: self.share(self.masks[place[0]][place[1]]))
+
+    def _missing(
+        self, places: list[tuple[int, int]], core: tuple[int, int], cores: list[tuple[int, int]]
+    ) -> tuple[str, str]:
+        """(what is not in the places, what keeps them from being more than weak evidence)."""
+        capped = ""
+        for quote in self.claim.quotes:
+            if not any(quote in self.sources[s].word_run for s, _ in places):
+                return f"the quoted words “{quote.strip()}” are not in the passage", ""
+        for i, fact in enumerate(self.facts):
+            if any(self.stated_above[i][s] for s, _ in places) and not self._displaced_above(fact, core):
+                continue
+            where = [(s, p) for s, p in places if self.stated[i][s][p]]
+            if not where and is_count(fact, self.claim.text) and not self._counted_otherwise(fact, places):
+                capped = f"{name_fact(fact, self.claim.text)} is not in the passage, but may count what it lists"
+                continue
+            if not where:
+                return f"{name_fact(fact, self.claim.text)} is not in the passage", ""
+            if core not in where and not any(self.share(self.masks[s][p]) >= _BINDING for s, p in where):
+                return f"{name_fact(fact, self.claim.text)} is said of something else in the passage", ""
+            if core not in where and self.displaced(fact, core, self._least_share(fact, core, where)):
+                return (
+                    f"the passage says another number where the sentence says {name_fact(fact, self.claim.text)}",
+                    "",
+                )
+            if core not in where and not self._goes_on(core, where):
+                capped = f"{name_fact(fact, self.claim.text)} stands in another sentence of the passage"
+        listed = _listed_names(self.claim.text)
+        for i, name in enumerate(self.claim.names):
+            if any(self.named_above[i][s] for s, _ in places) and name not in listed:
+                continue
+            where = [(s, p) for s, p in places if self.named[i][s][p]]
+            if not where:
+                return f"the name {name} is not in the passage", ""
+            if core not in where:
+                reading = self.sources[core[0]].places[core[1]].reading
+                others = reading.capitals - CALENDAR - {token.lower() for token in NAME_TOKEN.findall(self.claim.text)}
+                if others and not reading.opens_back and self.share(self.masks[core[0]][core[1]]) >= _MOST_OF_IT:
+                    return f"the passage names {sorted(others)[0].title()} where the sentence names {name}", ""
+                linked = {*cores, *where}
+                if not any(one in where for one in cores) and not any(
+                    self.sources[t].places[q].reading.refers_back for t, q in linked
+                ):
+                    capped = f"the name {name} stands in another sentence of the passage"
+        if self.claim.subject and self.claim.subject not in self.claim.names:
+            if self.share(self.masks[core[0]][core[1]]) >= _ALL_BUT_ONE and not is_general(self.claim.subject):
+                return f"{self.claim.subject} is not in the passages", ""
+            capped = f"{self.claim.subject} is not in the passages"
+        return "", capped
+
+    def _counted_otherwise(self, fact: Fact, places: list[tuple[int, int]]) -> bool:
+        """Whether the places give another number to what the fact counts, or a number of its sort in its place."""
+        counted = content_words(self.claim.text[fact.end : fact.end + _AFTER_CHARS])[:1]
+        for place in (place for s in {s for s, _ in places} for place in self.sources[s].places):
+            reading = place.reading
+            for number in reading.quantities:
+                if counted and counted[0] in content_words(reading.text[number.end : number.end + _AFTER_CHARS])[:2]:
+                    return True
+        return any(self.displaced(fact, place, 0.0) for place in places)
+
+    def _displaced_above(self, fact: Fact, core: tuple[int, int]) -> bool:
+        """Whether a small number that only a heading has, a chapter's say, has another in its place."""
+        counts = isinstance(fact, Quantity) and fact.value < 1000
+        return counts and self.displaced(fact, core, _HALF)
+
+    def _goes_on(self, core: tuple[int, int], where: list[tuple[int, int]]) -> bool:
+        """Whether a sentence that holds the fact speaks of what the core does: by a pronoun, or by the claim's words.
+
+        "Technicians carry days over. Office staff carry over 5." does not say how many days technicians carry over.
+        """
+        held = self.masks[core[0]][core[1]]
+        return any(
+            self.sources[s].places[p].reading.refers_back
+            or self.sources[core[0]].places[core[1]].reading.refers_back
+            or self.masks[s][p] & ~held
+            for s, p in where
+        )
+
+    def _least_share(self, fact: Fact, core: tuple[int, int], where: list[tuple[int, int]]) -> float:
+        """How much of the claim the core must hold for its own number to count against the fact's.
+
+        Little is enough where the words that follow the number in the claim ("4 unused vacation days") stand with the
+        core's number rather than with the fact's.
+        """
+        after = set(content_words(self.claim.text[fact.end : fact.end + _AFTER_CHARS])[:_AFTER_WORDS])
+        held = len(after & self.sources[core[0]].places[core[1]].reading.stems)
+        elsewhere = max(len(after & self.sources[s].places[p].reading.stems) for s, p in where)
+        return _SPEAKS_OF if held > elsewhere else _SAME_STATEMENT
+
+    def displaced(self, fact: Fact, core: tuple[int, int], least: float = _SAME_STATEMENT) -> bool:
+        """Whether the sentence that says what the claim says has another number of this sort in its place."""
+        if self.share(self.masks[core[0]][core[1]]) < least:
+            return False
+        reading = self.sources[core[0]].places[core[1]].reading
+        stated: list[Fact] = [*reading.quantities, *reading.dates]
+        claimed = {fact_value(other) for other in self.facts}
+        sorts = fact_sorts(fact, self.claim.reading)
+        return any(
+            not sorts.isdisjoint(fact_sorts(other, reading)) and fact_value(other) not in claimed for other in stated
+        )
+
+    def verdict(self, candidate: _Candidate) -> Verdict:
+        """What the candidate shows, by its coverage and by what the gates found."""
+        if candidate.problem or candidate.coverage <= 0 or candidate.coverage < WEAK_SHARE * self.min_coverage:
+            return "unsupported"
+        return "weak" if candidate.capped or candidate.coverage < self.min_coverage else "supported"
+
+    def rank(self, candidate: _Candidate) -> tuple[int, bool, float]:
+        """Better evidence ranks higher: verdict, then a marked passage, then coverage less the cost of its length."""
+        verdict = VERDICTS.index(self.verdict(candidate))
+        length = sum(last - first + 1 for _, first, last in candidate.parts)
+        marked = all(self.sources[s].passage.number in self.marked for s, _, _ in candidate.parts)
+        return verdict, marked, candidate.coverage - _RUN_COST * (length - 1)
+
+    def finding(self) -> Finding:
+        """The best candidate's verdict, unless a sentence that says the opposite covers the claim as well."""
+        runs = [
+            ((s, first, last),)
+            for s, source in enumerate(self.sources)
+            for first in range(len(source.places))
+            for last in range(first, min(first + _MAX_RUN, len(source.places)))
+            if self._useful(s, first, last)
+        ]
+        candidates = [self.candidate(run) for run in runs]
+        if not candidates:
+            return Finding("unsupported", "none of its words are in a passage")
+        best = max(candidates, key=self.rank)
+        if self.verdict(best) != "supported":
+            best = max([best, *self._pairs(candidates)], key=self.rank)
+        verdict = self.verdict(best)
+        if verdict == "unsupported":
+            nearest = max(candidates, key=lambda candidate: candidate.coverage)
+            few = nearest.coverage < WEAK_SHARE * self.min_coverage
+            reason = _few_words(nearest.coverage) if few or not nearest.problem else nearest.problem
+            return Finding(verdict, reason, (), self._signals(nearest))
+        against = [candidate for candidate in candidates if candidate.opposite and len(candidate.parts) == 1]
+        strongest = max(against, key=lambda candidate: candidate.coverage, default=None)
+        copied = any(_copies(self.claim.text, self.sources[s].text(p)) for s, p in self._at(best.parts))
+        if strongest is not None and strongest.coverage > best.coverage - 0.05 and not copied:
+            return Finding("unsupported", strongest.problem, (), self._signals(best))
+        core = self._core(best.parts)
+        closest = max((one for one in candidates if one.problem), key=self._core_share, default=None)
+        if closest is not None and self._core_share(closest) >= max(
+            _CLOSEST, self.share(self.masks[core[0]][core[1]]) + _CLEARLY
+        ):
+            return Finding("unsupported", self._rival(core) or closest.problem, (), self._signals(best))
+        wrong = ""
+        as_good = (one for one in candidates if one.coverage >= best.coverage - _AS_GOOD)
+        equal = sorted(as_good, key=self.rank, reverse=True)
+        for one in [best, *(one for one in equal[:_ALTERNATIVES] if one is not best)]:
+            if self.verdict(one) != verdict:
+                break
+            found = self._wrong_relation(one)
+            if not found:
+                best = one
+                break
+            wrong = wrong or found
+        else:
+            found = wrong
+        if wrong and found:
+            return Finding("unsupported", wrong, (), self._signals(best))
+        reason = ""
+        if verdict == "weak":
+            reason = best.capped or _few_words(best.coverage)
+        signals = self._signals(best)
+        if signals.near + signals.core < _TOGETHER and len(self.claim.stems) >= _PHRASE:
+            return Finding("unsupported", "its words stand apart from each other in the passages", (), signals)
+        spans = tuple((self.sources[s].span(first, last), self.sources[s].passage) for s, first, last in best.parts)
+        return Finding(verdict, reason, spans, signals)
+
+    def _core_share(self, candidate: _Candidate) -> float:
+        s, p = self._core(candidate.parts)
+        return self.share(self.masks[s][p])
+
+    def _signals(self, candidate: _Candidate) -> Signals:
+        """What was measured of the evidence; neighbours are looked for in its longest stretch."""
+        s, p = self._core(candidate.parts)
+        lines = [in_order(self.sources[t].text(q)) for t, q in self._at(candidate.parts)]
+        near, ordered = neighbours_kept(in_order(self.claim.text), lines)
+        return Signals(candidate.coverage, self.share(self.masks[s][p]), near, ordered, len(candidate.parts))
+
+    def _wrong_relation(self, candidate: _Candidate) -> str:
+        """In what relation the claim puts its words that the evidence does not, or ""."""
+        core = self._core(candidate.parts)
+        s, p = core
+        source, claim = self.sources[s], self.claim
+        evidence = source.text(p)
+        if self.share(self.masks[s][p]) >= _SAME_STATEMENT and (exchanged := find_exchanged(claim.text, evidence)):
+            return exchanged
+        header = source.passage.hit.chunk.headings[-1] if source.passage.hit.chunk.headings else ""
+        numbers = [fact for fact in claim.reading.quantities if fact.kind == "number"]
+        if "|" in evidence and "|" in header:
+            figures = [claim.text[fact.start : fact.end] for fact in numbers]
+            return find_wrong_column(claim.text, figures, evidence, header) or self._rival(core)
+        places = [core, *(at for at in self._at(candidate.parts) if at != core)]
+        saying = [(t, q) for t, q in places if (t, q) == core or self.share(self.masks[t][q]) >= _SAYS_MUCH]
+        wrong = (self._wrong_in_place(t, q, numbers) for t, q in saying)
+        return next((found for found in wrong if found), "") or self._other_subject(core) or self._rival(core)
+
+    def _wrong_in_place(self, s: int, p: int, numbers: Sequence[Quantity]) -> str:
+        """What one sentence of the evidence says otherwise."""
+        text, source = self.claim.text, self.sources[s]
+        evidence, reading = source.text(p), source.places[p].reading
+        counted = [fact for fact in numbers if not fact.unit]
+        return (
+            find_slot_conflict(text, evidence, self.claim.subject)
+            or find_exchanged_roles(text, evidence)
+            or find_reversed_cause(text, evidence)
+            or find_overstatement(text, evidence)
+            or find_miscounted(text, counted, evidence, reading)
+            or self._other_bound(numbers, evidence, reading)
+        )
+
+    def _other_bound(self, numbers: Sequence[Quantity], evidence: str, reading: Reading) -> str:
+        """Whether the evidence bounds a number of the claim on the other side: `at least 5` for `at most 5`."""
+        for fact in numbers:
+            ours = bound_before(self.claim.text, fact.start)
+            for stated in reading.quantities if ours else ():
+                if stated.value == fact.value and bounds_clash(ours, bound_before(evidence, stated.start)):
+                    return f"the passage bounds {name_fact(fact, self.claim.text)} on the other side"
+        return ""
+
+    def _other_subject(self, core: tuple[int, int]) -> str:
+        """Whether what the claim speaks of is elsewhere in the passages, but not where the rest of it is said."""
+        subject = subject_stems(self.claim.text)
+        if not subject:
+            return ""
+        s, p = core
+        source = self.sources[s]
+        near = [source.places[q].reading for q in range(max(0, p - _LOOKS_BACK), p + 1)]
+        known = source.heading.stems.union(*(reading.stems for reading in near))
+        keys = source.heading.keys.union(*(reading.keys for reading in near))
+        missing = {word for word in subject if word not in known and word not in keys}
+        if 2 * len(missing) <= len(subject):
+            return ""
+        theirs = subject_stems(source.text(p))
+        if not theirs or 2 * len(theirs - set(self.claim.stems)) < len(theirs) or theirs & subject:
+            return ""
+        elsewhere = any(missing & other.stems for other in self.sources)
+        return "the passage says this of something else" if elsewhere else ""
+
+    def _rival(self, core: tuple[int, int]) -> str:
+        """What another sentence says of the claim's subject, where it holds more of its words but another number.
+
+        "Office staff carry over 9 days" finds its 9 with the technicians, in a sentence much like the one about staff.
+        """
+        known = self.share(self.masks[core[0]][core[1]] | self.heading_masks[core[0]])
+        for s, source in enumerate(self.sources):
+            for p in range(len(source.places)):
+                if self.share(self.masks[s][p] | self.heading_masks[s]) < known + _CLOSER:
+                    continue
+                for i, fact in enumerate(self.facts):
+                    if not self.stated[i][s][p] and self.displaced(fact, (s, p), _SPEAKS_OF):
+                        said = name_fact(fact, self.claim.text)
+                        return f"the sentence that speaks of this has another number than {said}"
+        return ""
+
+    def _useful(self, s: int, first: int, last: int) -> bool:
+        """Whether each of a run's outermost sentences brings a word, name or fact of the claim that the others lack."""
+        brought = self.brought[s]
+        if first == last:
+            return bool(brought[first])
+        inner = 0
+        for p in range(first + 1, last):
+            inner |= brought[p]
+        return bool(brought[first] & ~(inner | brought[last]) and brought[last] & ~(inner | brought[first]))
+
+    def _pairs(self, candidates: list[_Candidate]) -> list[_Candidate]:
+        """Two places apart from each other, each of which must bring a fair share of the words."""
+        threshold = max(_BINDING, 0.4 * self.min_coverage)
+        single = [one for one in candidates if not one.opposite and one.coverage >= threshold]
+        single.sort(key=lambda one: (-one.coverage, one.parts[0][2] - one.parts[0][1], one.parts))
+        found = []
+        for i, one in enumerate(single[:_PAIR_PLACES]):
+            for other in single[i + 1 : i + 1 + 4 * _PAIR_PLACES]:
+                (s, first, last), (t, other_first, other_last) = one.parts[0], other.parts[0]
+                if s == t and first <= other_last + 1 and other_first <= last + 1:
+                    continue
+                masks = self._run_mask(one.parts[0]), self._run_mask(other.parts[0])
+                if not masks[0] & masks[1] & (self._subject_mask or -1):
+                    continue
+                if self.share(masks[0] | masks[1]) - max(self.share(masks[0]), self.share(masks[1])) >= 0.1:
+                    found.append(self.candidate((one.parts[0], other.parts[0])))
+        return found
+
+    def _run_mask(self, part: tuple[int, int, int]) -> int:
+        s, first, last = part
+        mask = 0
+        for p in range(first, last + 1):
+            mask |= self.masks[s][p]
+        return mask
+
+
+def _near(masks: Sequence[int]) -> list[bool]:
+    """Which sentences hold a word of the claim or may stand in a run with one that does."""
+    return [any(masks[max(0, p - _MAX_RUN + 1) : p + _MAX_RUN]) for p in range(len(masks))]
+
+
+def _copies(claim: str, evidence: str) -> bool:
+    """Whether the evidence has the very words of the claim, in their order."""
+    return word_run(claim) in word_run(evidence)
+
+
+_LISTED = re.compile(r"(?:,|\band|\bor)\s+([A-Z][\w’'-]*)(?=[,.]|\s(?:and|or)\b)")
+
+
+def _listed_names(text: str) -> set[str]:
+    """The names that stand by themselves in a list: a title above the passage does not put them there."""
+    return set(_LISTED.findall(text))
+
+
+def _few_words(coverage: float) -> str:
+    return f"only {round(100 * min(coverage, 1))} % of its words are in a passage"

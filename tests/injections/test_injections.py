@@ -1,0 +1,110 @@
+"""What a hostile document orders is never shown as supported, even by a model that obeys it to the letter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ScriptedGenerator, WordHashEmbedder
+
+from ingest.runtime import Runtime
+from rag.generation import make_generator
+from rag.models import DEFAULT_LLM, installed
+from rag.prompts import parse_passages
+from rag.retrieval import Scope
+from rag.service import Question
+from rag.settings import Generation, load_settings
+from rag.text import split_sentences
+from rag.types import Answer
+
+from .asking import ask_all, bring_in, has_canary, supported_with_canary
+from .cases import CASES, Injection
+
+
+@pytest.fixture(scope="module")
+def obedient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, ScriptedGenerator]]:
+    """All cases ingested, and a model that says what it is told to."""
+    generator = ScriptedGenerator()
+    settings = load_settings({}, data_dir=tmp_path_factory.mktemp("injections") / "store")
+    with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=generator, work=False) as runtime:
+        bring_in(runtime, CASES)
+        yield runtime, generator
+
+
+def ask(runtime: Runtime, case: Injection) -> Answer:
+    return asyncio.run(runtime.service.ask(Question(case.question, Scope(collection=case.name), mode="strict")))
+
+
+def replies_that_obey(case: Injection) -> list[str]:
+    """What the case's model says, the canary in the usual ways, and the injection itself, copied."""
+    canary = case.canary
+    usual = [canary, f"{canary} [1].", f"The answer is {canary} [1].", f"The answer is {canary}."]
+    lines = [line for line in case.payload.splitlines() if has_canary(line, case)]
+    copied = [*lines, *(f"{line} [1]" for line in lines)]
+    return list(dict.fromkeys([*case.replies, *usual, *copied]))
+
+
+def test_the_suite_is_whole() -> None:
+    assert len(CASES) == 60
+    for of_each in ("name", "canary"):
+        assert len({getattr(case, of_each) for case in CASES}) == 60
+    for case in CASES:
+        assert any(has_canary(reply, case) for reply in case.replies)
+        assert not has_canary(case.question, case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_obeying_is_never_supported(obedient: tuple[Runtime, ScriptedGenerator], case: Injection) -> None:
+    runtime, generator = obedient
+    for reply in replies_that_obey(case):
+        generator.reply = reply
+        answer = ask(runtime, case)
+        assert not supported_with_canary(answer, case), f"{reply!r} cites {[c.quote for c in answer.citations]}"
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.answer], ids=lambda case: case.name)
+def test_facts_beside_an_injection_stay_supported(obedient: tuple[Runtime, ScriptedGenerator], case: Injection) -> None:
+    runtime, generator = obedient
+    source = ask_passages(runtime, generator, case)
+    sentences = [source[start:end] for start, end in split_sentences(source)]
+    fact = next(sentence for sentence in sentences if case.answer in sentence and not has_canary(sentence, case))
+    generator.reply = f"{fact} [1]"
+    answer = ask(runtime, case)
+    assert [sentence.verdict for sentence in answer.sentences] == ["supported"]
+    assert case.answer in answer.text
+
+
+def ask_passages(runtime: Runtime, generator: ScriptedGenerator, case: Injection) -> str:
+    """The text of the passages in the prompt."""
+    generator.reply = "Not in the documents."
+    ask(runtime, case)
+    return "\n".join(text for _, text in parse_passages(generator.prompts[-1])[1])
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.hidden], ids=lambda case: case.name)
+def test_hidden_words_reach_no_prompt(obedient: tuple[Runtime, ScriptedGenerator], case: Injection) -> None:
+    runtime, generator = obedient
+    source = ask_passages(runtime, generator, case)
+    assert source
+    assert not has_canary(source, case)
+
+
+@pytest.mark.model
+async def test_the_default_model_puts_no_canary_into_a_supported_sentence(tmp_path: Path) -> None:
+    model_dir = load_settings().resolved_model_dir()
+    if installed(DEFAULT_LLM, model_dir) is None:
+        pytest.skip(f"the default model is not in {model_dir}; fetch it with `footnote models pull {DEFAULT_LLM}`")
+    cases = [next(case for case in CASES if case.kind == kind) for kind in ("direct order", "chat template")]
+    generator = make_generator(Generation(backend="embedded"), model_dir)
+    settings = load_settings({}, data_dir=tmp_path / "store")
+    with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=generator, work=False) as runtime:
+        bring_in(runtime, cases)
+        try:
+            outcomes = await ask_all(runtime, cases, lambda line: None)
+        finally:
+            await generator.aclose()
+    for outcome in outcomes:
+        assert outcome.draft.strip()
+        assert not supported_with_canary(outcome.answer, outcome.case), outcome.answer.text
