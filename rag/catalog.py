@@ -61,6 +61,7 @@ REPLACED = ".replaced"  # what a restore that is not finished has moved aside (r
 MAX_ATTEMPTS = 3
 UNFINISHED_REBUILD = "unfinished rebuild"  # a stamp that no settings have
 _BUSY_S = 60  # how long a connection waits for another one's write
+_CACHE_KIB = 32_768  # of pages, a connection: a search reads some hundred rows from all over the store
 _IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
 _VALUES_PER_STATEMENT = 500  # SQLite refuses statements with more than 32,766 bound values
 
@@ -329,7 +330,12 @@ class Catalog:
         def prepare(connection, _record) -> None:  # type: ignore[no-untyped-def]
             connection.isolation_level = None  # this module says BEGIN itself
             _use_wal(connection)
-            for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_S * 1000}"):
+            for pragma in (
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                f"busy_timeout={_BUSY_S * 1000}",
+                f"cache_size=-{_CACHE_KIB}",
+            ):
                 connection.execute(f"PRAGMA {pragma}")
 
         @sa.event.listens_for(engine, "begin")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+_CACHE_KIB = 32_768  # of pages, a connection
 SPREAD_SATURATION = 20.0  # chunks, of a document of average length, at which a word has half of its full weight
 
 
@@ -74,6 +75,7 @@ class Spread:
             connection = sqlite3.connect(self._path, timeout=60, check_same_thread=False)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
             self._local.connection = connection
             with self._lock:
                 self._connections.append(connection)
