@@ -2,9 +2,9 @@
 
     python -m evals.answerability RUN.json ...
 
-An answer is right to give where the question is answerable and the answer agrees with the gold; all other questions are
-right to refuse. Half of the questions of each run, by the hash of their id, fits the coefficients, the other half tells
-what they are worth: the area under the ROC curve, and what each threshold answers and gets wrong.
+To answer is right where the question is answerable and the answer agrees with the gold, or where it was refused all the
+same; all other questions are right to refuse. Half of the questions of each run, by the hash of their id, fits the
+coefficients, the other half tells what they are worth: the area under the ROC curve, and what each threshold refuses.
 """
 
 from __future__ import annotations
