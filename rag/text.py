@@ -332,7 +332,7 @@ _SCALES = {
     "hundred": 10**2, "thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "m": 10**6, "billion": 10**9,
     "bn": 10**9, "b": 10**9, "trillion": 10**12, "tn": 10**12, "dozen": 12,
 }  # fmt: skip
-_SMALL = {
+SMALL_NUMBERS = {
     name: value
     for value, name in _numbered(
         """
@@ -398,10 +398,10 @@ _NUMBER = re.compile(
     r"(?:(?P<ord>st|nd|rd|th)\b|(?P<dec>['’]?s)\b|(?P<suf>bn|mn|tn|[kKmMbB])(?![\w/])|(?P<unit>[A-Za-z]{1,14})?)"
 )
 _LARGE = ("hundred", "thousand", "million", "billion", "dozen")
-NUMBER_WORDS = frozenset([*_SMALL, *_LARGE, *_ORDINALS])
+NUMBER_WORDS = frozenset([*SMALL_NUMBERS, *_LARGE, *_ORDINALS])
 """A text without digits and without any of these words, in small letters, has no quantities."""
 
-_CARDINAL = "|".join(sorted([*_SMALL, *_LARGE], key=len, reverse=True))
+_CARDINAL = "|".join(sorted([*SMALL_NUMBERS, *_LARGE], key=len, reverse=True))
 _ORDINAL = "|".join(sorted(_ORDINALS, key=len, reverse=True))
 _SPELLED = re.compile(
     rf"\b(?:(?:{_CARDINAL})\b(?:[ -](?:(?<=undred |ousand |illion )and[ ])?(?=(?:{_CARDINAL}|{_ORDINAL})\b))?)+"
@@ -531,8 +531,8 @@ def _take_number(text: str, match: re.Match[str], take: _Take) -> None:
 def _take_spelled(text: str, match: re.Match[str], take: _Take) -> None:
     total, current, ordinal = 0, 0, False
     for word in re.findall(r"[a-z]+", match[0].lower()):
-        if word in _SMALL:
-            current += _SMALL[word]
+        if word in SMALL_NUMBERS:
+            current += SMALL_NUMBERS[word]
         elif word in _ORDINALS:
             current, ordinal = current + _ORDINALS[word], True
         elif word in ("hundred", "dozen"):

@@ -12,27 +12,12 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from rag.text import STOP_WORDS, Quantity, content_words, stem, word_set
+from rag.text import SMALL_NUMBERS, STOP_WORDS, Quantity, content_words, stem, word_set
 from rag.verification.negation import AUXILIARY, MAX_TOKENS
 from rag.verification.opposites import are_opposite
 from rag.verification.reading import Reading, name_key, normalise
 
 _WORD = re.compile(r"[^\W_]+(?:[.,:'’/-]?[^\W_]+)*|[,;:()]")
-_SMALL_NUMBERS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
 _ARTICLES = word_set("a an the")
 _BREAKS = frozenset(",;:()") | word_set("and or but while whereas")
 
@@ -57,8 +42,8 @@ def word_key(word: str) -> str:
     """A word as its place in a sentence is compared: numbers by their figures, names without their endings."""
     if word[0].isdigit():
         return word.replace(",", "")
-    if word.lower() in _SMALL_NUMBERS:
-        return str(_SMALL_NUMBERS.index(word.lower()))
+    if word.lower() in SMALL_NUMBERS:
+        return str(SMALL_NUMBERS[word.lower()])
     return name_key(stem(word))
 
 
