@@ -120,7 +120,7 @@ def print_hits(console: Console, hits: Hits) -> None:
 _REASONS: dict[AnswerReason, str] = {
     "no_match": "no_match: nothing near the question was found, so the model was not asked.",
     "not_in_passages": "not_in_passages: the passages that were found do not surely answer it.",
-    "unsupported": "unsupported: the documents do not support all that the model wrote (--mode flag shows it).",
+    "unsupported": "unsupported: the documents do not support all that the model wrote.",
     "conflict": "conflict: the documents disagree; both are quoted.",
     "unreadable_source": "unreadable_source: a document that was asked could not be read (footnote docs list).",
 }
@@ -134,6 +134,8 @@ def print_answer(console: Console, answer: AnswerBody) -> None:
         console.print(f"Asked as: {printable(answer.standalone_question)}", style="dim")
     if answer.reason:
         console.print(_REASONS[answer.reason], style="dim")
+    if answer.reason == "unsupported" and all(one.verdict != "unsupported" for one in answer.sentences):
+        console.print("What is unsupported is left out; --mode flag shows it.", style="dim")
     if answer.status == "not_found":
         _print_nearest(console, answer.retrieved)
     else:

@@ -28,12 +28,12 @@ from rag.generation import take_draft
 from rag.retrieval import Scope
 from rag.types import Answer, Chunk, Citation, Document, Hit, Message, Page, Retrieved, Span, Usage
 
-PROMPT_VERSION = "textbook-1"
+PROMPT_VERSION = "textbook-2"
 INSTRUCTIONS = (
-    "You answer questions from the context that you are given. Use nothing but the context. Put the number of the "
-    "piece of context that you used in square brackets after each statement, like [1]. If the answer is not in the "
-    'context, say "I don\'t know."'
+    "Answer the question in full sentences, from the context alone. After each sentence write the number of the piece "
+    'of context that it rests on, in square brackets. If the context does not hold the answer, say "I don\'t know."'
 )
+# an example of a marker in it made a small model reply with nothing but markers
 
 TEXTBOOK_CHARS, TEXTBOOK_OVERLAP_CHARS, TEXTBOOK_PASSAGES = 1_000, 200, 3
 LLAMA_INDEX_PASSAGES = 2  # its default similarity_top_k

@@ -57,7 +57,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: `right` of `n` cases, the 95 % interval of their share, and how many are `supported`."""
+    """One line of the table: `right` of `n` cases, the 95 % interval of their share, how many are `supported`, `weak`.
+
+    Of false statements the `supported` ones are those that a reader would believe.
+    """
 
     kind: str
     n: int
@@ -66,6 +69,7 @@ class Row:
     low: float
     high: float
     supported: int
+    weak: int
     located: int
 
 
@@ -135,6 +139,7 @@ def tabulate(judged: Sequence[Judged]) -> list[Row]:
     groups.append(("all true", TRUE_KINDS))
     groups.append(("all numbers, units, dates, names", FACTS))
     groups.append(("all other corruptions", tuple(kind for kind in FALSE_KINDS if kind not in FACTS)))
+    groups.append(("all false", FALSE_KINDS))
     rows = []
     for name, kinds in groups:
         mine = [one for one in judged if one.case.kind in kinds]
@@ -143,8 +148,9 @@ def tabulate(judged: Sequence[Judged]) -> list[Row]:
         right = sum(one.right for one in mine)
         low, high = wilson(right, len(mine))
         supported = sum(one.verdict == "supported" for one in mine)
+        weak = sum(one.verdict == "weak" for one in mine)
         located = sum(one.located and one.right for one in mine)
-        rows.append(Row(name, len(mine), right, right / len(mine), low, high, supported, located))
+        rows.append(Row(name, len(mine), right, right / len(mine), low, high, supported, weak, located))
     return rows
 
 
@@ -175,14 +181,14 @@ def calibrate(judged: Sequence[Judged]) -> tuple[list[Bin], float]:
 
 def _print_table(part: str, judged: Sequence[Judged]) -> None:
     print(f"\n{part}: {len(judged)} cases, seed {SEED}")  # noqa: T201
-    print(f"{'kind':34}{'n':>6}{'right':>8}   95 % interval   supported  located")  # noqa: T201
+    print(f"{'kind':34}{'n':>6}{'right':>8}   95 % interval   supported    weak  located")  # noqa: T201
     for row in tabulate(judged):
         located = f"{row.located / row.right:8.3f}" if row.kind in (*TRUE_KINDS, "all true") and row.right else ""
         if row.kind in (TRUE_KINDS[0], FALSE_KINDS[0], "all true"):
             print("true: passed" if row.kind == TRUE_KINDS[0] else "false: caught" if row.kind != "all true" else "")  # noqa: T201
         print(  # noqa: T201
             f"{row.kind:34}{row.n:>6}{row.share:>8.3f}   {row.low:.3f} - {row.high:.3f}   "
-            f"{row.supported / row.n:>9.3f} {located}"
+            f"{row.supported / row.n:>9.3f}{row.weak / row.n:>8.3f} {located}"
         )
     for name, values in (("cold", [one.cold_us for one in judged]), ("warm", [one.warm_us for one in judged])):
         print(  # noqa: T201

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from rag.orders import find_orders
-from rag.text import content_words, split_sentences
+from rag.text import Quantity, content_words, split_sentences
 from rag.types import Citation, Passage, Span
 from rag.verification.reading import Fact, Reading, name_key, read
 
 _SAME_WORDS = 0.75  # of the rarer words of both sentences, facts left out
 _FEWEST_WORDS = 3
+_MOST_ROUNDED = Decimal("0.05")  # of a figure: about 1 million and 1.4 million are told as two
+_APPROXIMATE = re.compile(  # a bound is none: at least 40 hours and at least 42 are two rules
+    r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|some|circa|ca\.?|close to)|[~≈])"
+    r"[ ]?(?:US)?[$€£¥₹]?[ ]?$",
+    re.IGNORECASE,
+)
+_WRITTEN = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
+_ROUND_SCALE = 1_000  # 40k and 1.5 million are rounded to their last digit, 40 and 1,512,000 are as exact as they look
+_ROUND_WORDS = 1_000_000  # written in words only the millions are: two thousand euros are a price
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +54,9 @@ def find_conflict(question: str, citations: Sequence[Citation], passages: Sequen
             if asked & (_above(own) ^ _above(passage)):
                 continue
             chunk = passage.hit.chunk
-            orders = find_orders(chunk.text)
-            for start, end in split_sentences(chunk.text):
+            sentences = split_sentences(chunk.text)
+            orders = find_orders(chunk.text, sentences)
+            for start, end in sentences:
                 if any(order.start < end and start < order.end for order in orders):
                     continue
                 if _contradicts(cited, read(chunk.text[start:end])):
@@ -61,12 +73,12 @@ def _holds(passage: Passage, span: Span) -> bool:
 
 def _contradicts(cited: Reading, other: Reading) -> bool:
     ours, theirs = _facts(cited), _facts(other)
-    if not theirs or len(ours) != len(theirs) or ours & theirs == ours:
+    if not theirs or len(ours) != len(theirs) or ours.keys() == theirs.keys():
         return False
-    if {kind for kind, _ in ours} != {kind for kind, _ in theirs} or len(ours - theirs) != 1:
+    if {kind for kind, _ in ours} != {kind for kind, _ in theirs} or len(ours.keys() - theirs.keys()) != 1:
         return False
-    ((_, value),), ((_, other_value),) = ours - theirs, theirs - ours
-    if _is_less_exact(value, other_value):
+    (own,), (others_own,) = ours.keys() - theirs.keys(), theirs.keys() - ours.keys()
+    if _is_less_exact(own[1], others_own[1]) or _is_rounded(cited, ours[own], other, theirs[others_own]):
         return False
     cited, other = _without_facts(cited), _without_facts(other)
     words, others = cited.stems, other.stems
@@ -77,10 +89,10 @@ def _contradicts(cited: Reading, other: Reading) -> bool:
     return named == other_named and len(words & others) >= _SAME_WORDS * len(words | others)
 
 
-def _facts(reading: Reading) -> set[tuple[str, object]]:
-    """Numbers as (what they count, value), dates as ("date", year, month and day)."""
-    numbers: set[tuple[str, object]] = {(f"{one.kind} {one.unit}", one.value) for one in reading.quantities}
-    return numbers | {("date", (one.year, one.month, one.day)) for one in reading.dates}
+def _facts(reading: Reading) -> dict[tuple[str, object], Fact]:
+    """By what they say: numbers as (what they count, value), dates as ("date", year, month and day)."""
+    numbers: dict[tuple[str, object], Fact] = {(f"{one.kind} {one.unit}", one.value): one for one in reading.quantities}
+    return numbers | {("date", (one.year, one.month, one.day)): one for one in reading.dates}
 
 
 def _is_less_exact(value: object, other: object) -> bool:
@@ -88,6 +100,40 @@ def _is_less_exact(value: object, other: object) -> bool:
     if not (isinstance(value, tuple) and isinstance(other, tuple)):
         return False
     return all(None in pair or pair[0] == pair[1] for pair in zip(value, other, strict=True))
+
+
+def _is_rounded(cited: Reading, fact: Fact, other: Reading, other_fact: Fact) -> bool:
+    """Whether one of two numbers is the other, rounded, as `about 1.5 million` is of `1,512,000`."""
+    if not (isinstance(fact, Quantity) and isinstance(other_fact, Quantity)):
+        return False
+    if fact.unit != other_fact.unit or not (fact.kind == other_fact.kind == "number"):
+        return False
+    apart = abs(fact.value - other_fact.value)
+    return any(
+        apart <= min(_rounding_step(reading.text, one) / 2, _MOST_ROUNDED * abs(one.value))
+        for reading, one in ((cited, fact), (other, other_fact))
+    )
+
+
+def _rounding_step(text: str, quantity: Quantity) -> Decimal:
+    """What the last digit is worth to which the number was rounded; 0 where it is exact.
+
+    `40 thousand` is rounded to thousands, `1.50 million` to tens of thousands; where the text calls a number
+    approximate the zeros at its end do not count, so that `about 1,500` is rounded to hundreds.
+    """
+    written = _WRITTEN.search(text, quantity.start, quantity.end)
+    if _APPROXIMATE.search(text, max(0, quantity.start - 24), quantity.start):
+        return _last_digit(quantity.value.normalize())
+    if not written:
+        return Decimal(0) if quantity.value % _ROUND_WORDS else _last_digit(quantity.value.normalize())
+    digits = Decimal(written[0].replace(",", ""))
+    scale = quantity.value / digits if digits else Decimal(1)
+    return scale * _last_digit(digits) if scale >= _ROUND_SCALE else Decimal(0)
+
+
+def _last_digit(number: Decimal) -> Decimal:
+    """What 1 is worth in the place of its last digit: .1 for 1.5."""
+    return Decimal(10) ** (number.adjusted() + 1 - len(number.as_tuple().digits))
 
 
 def _without_facts(reading: Reading) -> Reading:

@@ -7,11 +7,12 @@ brings in words of its own is not trusted. Without history nothing is asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rag.generation import take_draft
 from rag.prompts import rewrite_messages
 from rag.text import content_words
-from rag.types import Generator, Turn
+from rag.types import Draft, Generator, Turn
 
 REWRITE_TOKENS = 64  # of the reply at most
 BEFORE_CHARS = 500  # of the question before, where the rewriting is not to be had
@@ -19,25 +20,38 @@ _NEW_WORDS = 2  # content words that a rewriting may have of its own: `describe`
 _KEPT_SHARE = 0.5  # of the follow-up's content words that it must keep
 
 
-async def standalone_question(question: str, history: Sequence[Turn], generator: Generator, limit: int) -> str:
+@dataclass(frozen=True, slots=True)
+class Standalone:
+    """The question that is asked in place of a follow-up; `draft` is the model's rewriting, None where it wrote none.
+
+    A draft that was not trusted is told too: its tokens were spent.
+    """
+
+    question: str
+    draft: Draft | None = None
+
+
+async def standalone_question(question: str, history: Sequence[Turn], generator: Generator, limit: int) -> Standalone:
     """What the follow-up asks, in at most `limit` characters, understandable without the turns before it.
 
     Where the model follows no instructions, or its rewriting cannot be trusted, it is the follow-up and below it the
     beginning of the question before. `question` where there is no history. Raises DependencyError.
     """
     if not history:
-        return question
+        return Standalone(question)
+    draft: Draft | None = None
     if generator.follows_instructions:
-        rewritten = await _rewrite(question, history, generator)
+        draft = await take_draft(generator, rewrite_messages(question, history), REWRITE_TOKENS)
+        rewritten = _written(draft)
         if len(rewritten) <= limit and keeps_meaning(rewritten, question, history):
-            return rewritten
+            return Standalone(rewritten, draft)
     room = min(BEFORE_CHARS, limit - len(question) - 1)
     before = history[-1].question.strip()[: max(room, 0)]
-    return f"{question}\n{before}" if before else question
+    return Standalone(f"{question}\n{before}" if before else question, draft)
 
 
-async def _rewrite(question: str, history: Sequence[Turn], generator: Generator) -> str:
-    draft = await take_draft(generator, rewrite_messages(question, history), REWRITE_TOKENS)
+def _written(draft: Draft) -> str:
+    """The one line of a rewriting that came to its end, bare; "" of any other."""
     lines = draft.text.strip().splitlines()
     if len(lines) != 1 or draft.finish_reason != "stop":
         return ""

@@ -56,15 +56,15 @@ def decide(
     The one repair: where every sentence of a reply failed and yet a sentence of a passage holds most of the question,
     that sentence is the answer, word for word, and the status `partial`.
     """
-    refused = verified.status == "not_found" and not any(
-        sentence.reason.startswith("left out") for sentence in verified.sentences
-    )
-    failed = verified.status == "not_found" and not refused
+    failed = verified.status == "not_found" and verified.left_out > 0
+    refused = verified.status == "not_found" and not failed
     reason: AnswerReason | None = "not_in_passages" if refused else "unsupported" if failed else None
     if mode == "strict" and failed:
         quoted = _quote_best(question, context, selections, min_coverage, locate)
         if quoted is not None:
-            verified = replace(quoted, status="partial", markers_removed=verified.markers_removed)
+            verified = replace(
+                quoted, status="partial", markers_removed=verified.markers_removed, left_out=verified.left_out
+            )
     signals = asdict(evidence) | measure_reply(question, draft, _cited(verified, context))
     confidence = weigh(signals, ANSWER_WEIGHTS)
     if verified.status == "not_found":

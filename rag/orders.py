@@ -8,9 +8,10 @@ order in other words passes for a sentence like any other.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag.text import split_sentences
+from rag.text import split_sentences, word_set
 
 _TEMPLATE = re.compile(
     r"<[|｜]|[\w▁][|｜]>|</?(?:passages|s|start_of_turn|end_of_turn|bos|eos)>|[<＜〈⟨]\s{0,2}/\s{0,2}passages"
@@ -115,16 +116,25 @@ _SPEECH = re.compile(
     rf"|(?:{_SAID_TO}|, (?:and )?)(say|tell|claim|(?:answer|reply|respond)(?!:)))\b(?![ ]?[,.;)])",
     re.IGNORECASE | re.MULTILINE,
 )
-# Whatever _TO_MODEL finds holds one of these, lower-case; looking for them first makes the search five times as fast.
+# Whatever a pattern finds holds one of its cues, lower-case. Looking for them first, in the whole text and then in the
+# sentence, leaves few sentences for the patterns, which take a hundred times as long.
+_TEMPLATE_CUES = tuple("<＜〈⟨[>")
 _CUES = tuple(
     """
-    instruction/direction/prompt/guideline/orders/rules/everything /question/overrid/replace/your/task/reply/respon/
-    answer/output/print/stop/nothing else/user/cite/quote/passage/you are/you will/you must/from now on/from today/
+    instruction/direction/prompt/guideline/orders/rules/everything /question/overrid/replace/task/reply/replies/respond/
+    response/answer/output/print/stop/nothing else/user/cite/quote/passage/from now on/from today/your job/your goal/
+    your new/your only/your real/your policy/you are not /unrestricted/ dan/
     act as/pretend/behave/ ai/ai,/ai:/llm/language model/assistant/bot/gpt/claude/gemini/copilot/model/decode/earlier /
     system/human/vergiss/missacht/ignor/antwort/oubli/pond/olvida/忽略/无视/忘记/只
     """.replace("\n    ", "")
     .strip()
     .split("/")
+)
+_SPEECH_CUES = word_set(
+    """
+    write print output mention recommend repeat insist pretend declare announce inform append insert reveal summari
+    state say tell claim answer reply respond
+    """
 )
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
@@ -143,24 +153,32 @@ class Order:
     verb: str
 
 
-def find_orders(text: str) -> list[Order]:
+def find_orders(text: str, sentences: Sequence[tuple[int, int]] | None = None) -> list[Order]:
     """The orders in the text, in order, without overlaps; time is linear in its length.
 
     One that is meant for the model reaches to the end of its paragraph (in a table, of its row), one that holds a token
-    of a chat template or the prompt's fence to the end of the text: what follows belongs to the forger.
+    of a chat template or the prompt's fence to the end of the text: what follows belongs to the forger. `sentences` are
+    those of the text as `split_sentences` finds them, where they are known.
     """
     found: list[Order] = []
-    for start, end in split_sentences(text):
+    lowered = f" {' '.join(text.lower().split())}"
+    fenced = any(cue in text for cue in _TEMPLATE_CUES)
+    spaced = text.isascii()  # where sentences begin after white space
+    cues = [cue for cue in _CUES if (cue if spaced else cue.strip()) in lowered]
+    speech_cues = [cue for cue in _SPEECH_CUES if cue in lowered]
+    if not (fenced or cues or speech_cues):
+        return found
+    for start, end in split_sentences(text) if sentences is None else sentences:
         if found and start < found[-1].end:
             continue
         sentence = text[start:end]
-        if _TEMPLATE.search(sentence):
+        if fenced and _TEMPLATE.search(sentence):
             return [*found, Order(start, len(text), "")]
         lowered = f" {sentence.lower()}"
-        if any(cue in lowered for cue in _CUES) and _TO_MODEL.search(sentence):
+        if any(cue in lowered for cue in cues) and _TO_MODEL.search(sentence):
             blank = None if sentence.startswith("|") else _BLANK_LINE.search(text, end)
             rest = blank.start() if blank else len(text)
             found.append(Order(start, end if sentence.startswith("|") else rest, ""))
-        elif said := _SPEECH.search(sentence):
+        elif any(cue in lowered for cue in speech_cues) and (said := _SPEECH.search(sentence)):
             found.append(Order(start, end, (said[1] or said[2]).lower()))
     return found

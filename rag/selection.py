@@ -27,6 +27,9 @@ HIT_SHARE = 2.0
 """Weight of the score of the hit that it stands in."""
 BESIDE_SHARE = 0.3
 """Weight of the score of each sentence beside it, its own has 1: an answer often follows the words that were asked."""
+OTHER_DOCUMENT = 0.3
+"""What a sentence loses where the question names another document than its own: one plan's rules are not those of the
+next, however alike they read."""
 
 _CONTAINED = 0.8
 _SAME_WORDS = 0.95
@@ -92,8 +95,10 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
     """Every sentence of the hits, hit by hit in the order of its text, scored for the question.
 
     A sentence is measured with the nearest heading in front, as it would be read. Its score is the cosine and
-    WORD_SHARE of the words, averaged with the sentences beside it, and HIT_SHARE of its hit's score.
+    WORD_SHARE of the words, averaged with the sentences beside it, and HIT_SHARE of its hit's score, less
+    OTHER_DOCUMENT where the question names another document.
     """
+    others = _other_documents(question, hits)
     places = [[(start, end) for start, end in split_sentences(hit.chunk.text)] for hit in hits]
     headings = [hit.chunk.headings[-1] if hit.chunk.headings else "" for hit in hits]
     texts = [
@@ -115,8 +120,25 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
         for at, (row, (start, end)) in enumerate(zip(near, spans, strict=True)):
             beside = [own[next_to] for next_to in (at - 1, at + 1) if 0 <= next_to < len(own)]
             level = (own[at] + BESIDE_SHARE * sum(beside)) / (1 + BESIDE_SHARE * len(beside))
-            found.append(Selection(hit, start, end, level + HIT_SHARE * hit.score, cosines[row], shares[row]))
+            score = level + HIT_SHARE * hit.score
+            if hit.chunk.span.document_id in others:
+                score -= OTHER_DOCUMENT
+            found.append(Selection(hit, start, end, score, cosines[row], shares[row]))
     return found
+
+
+def _other_documents(question: str, hits: Sequence[Hit]) -> frozenset[str]:
+    """The ids of those whose name and title hold fewer of the question's words than another hit's document.
+
+    Fewer is a part of the other's words: a question about two documents names each by words that the other lacks.
+    """
+    asked = frozenset(content_words(question))
+    named: dict[str, frozenset[str]] = {}
+    for hit in hits:
+        if hit.chunk.span.document_id not in named:
+            stem = re.sub(r"[\W_]+", " ", hit.document_name.rpartition(".")[0] or hit.document_name)
+            named[hit.chunk.span.document_id] = asked & frozenset(content_words(f"{stem} {hit.title}"))
+    return frozenset(one for one, words in named.items() if any(words < more for more in named.values()))
 
 
 def _rarity(words: Sequence[str], held: Sequence[frozenset[str]]) -> dict[str, float]:

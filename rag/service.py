@@ -73,12 +73,16 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A question, what was asked in its place, what was found, and the milliseconds of each step so far."""
+    """A question, what was asked in its place, what was found, and what it has cost so far.
+
+    `timings` are the milliseconds of each step; `drafts` is everything that the model has written to its end.
+    """
 
     question: Question
     asked: str
     hits: tuple[Hit, ...]
     timings: dict[str, float]
+    drafts: list[Draft]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +149,19 @@ class Service:
         """The same as events: one Retrieval, Tokens of the unchecked draft, the Answer. Closing it stops the model.
 
         A document that is deleted or replaced while the model writes is not cited: that reply is broken off within
-        _LOOK_EVERY_TOKENS tokens and the question asked again. Of a second reply only the Answer is told.
+        _LOOK_EVERY_TOKENS tokens and the question asked again. Of a second reply only the Answer is told. Its usage
+        counts every reply that came to its end, a rewriting of the question too.
         """
+        asked = self._checked(question.text)
+        timings: dict[str, float] = {}
+        drafts: list[Draft] = []
+        if question.history:
+            clock = _Clock.start()
+            asked = await self._rewrite(asked, question, drafts)
+            timings["rewrite"] = clock.ms()
         for attempt in range(_CHANGED_RETRIES + 1):
             try:
-                async with aclosing(self._attempt(question)) as events:
+                async with aclosing(self._attempt(question, asked, dict(timings), drafts)) as events:
                     async for event in events:
                         if attempt == 0 or isinstance(event, Answer):
                             yield event
@@ -158,20 +170,23 @@ class Service:
                 continue
         raise Conflict("The documents changed while the answer was written. Ask again.")
 
-    async def _attempt(self, question: Question) -> AsyncGenerator[Retrieval | Token | Answer]:
-        timings: dict[str, float] = {}
-        asked = self._checked(question.text)
-        if question.history:
-            clock = _Clock.start()
-            limit = self._settings.server.max_question_chars
-            asked = await standalone_question(asked, question.history, self._generator, limit)
-            timings["rewrite"] = clock.ms()
+    async def _rewrite(self, asked: str, question: Question, drafts: list[Draft]) -> str:
+        """What stands for a follow-up; of a question that cannot be searched the model is asked nothing."""
+        self._bounded(question.top_k, self._settings.retrieval.top_k)
+        await asyncio.to_thread(check_scope, self._catalog, question.scope)
+        limit = self._settings.server.max_question_chars
+        standalone = await standalone_question(asked, question.history, self._generator, limit)
+        drafts += [standalone.draft] if standalone.draft else []
+        return standalone.question
 
+    async def _attempt(
+        self, question: Question, asked: str, timings: dict[str, float], drafts: list[Draft]
+    ) -> AsyncGenerator[Retrieval | Token | Answer]:
         clock = _Clock.start()
         hits = await self.search(asked, question.scope, question.top_k)
         timings["retrieve"] = clock.ms()
         yield Retrieval(tuple(hits))
-        found = _Found(question, asked, tuple(hits), timings)
+        found = _Found(question, asked, tuple(hits), timings, drafts)
         shown = {hit.chunk.span.document_id for hit in hits}
 
         clock = _Clock.start()
@@ -199,6 +214,7 @@ class Service:
                     yield piece
         if draft is None:
             raise DependencyError(f"{self._generator.model} ended its reply without a result. Ask again.")
+        drafts.append(draft)
         timings["generate"] = clock.ms()
         timings["first_token"] = round(draft.first_token_ms, 1)
 
@@ -314,7 +330,11 @@ class Service:
         return selections, left_out, measure_evidence(asked, selections)
 
     def _similarity(self, question: str, texts: Sequence[str]) -> list[float]:
-        pieces = [split_to_fit(self._embedder, text)[0] for text in texts]  # of a sentence longer than the model reads
+        sizes = self._embedder.count_tokens(texts)
+        pieces = [  # the beginning of a sentence that is longer than the model reads
+            text if size <= self._embedder.max_tokens else split_to_fit(self._embedder, text)[0]
+            for text, size in zip(texts, sizes, strict=True)
+        ]
         cosines: list[float] = (self._embedder.embed_texts(pieces) @ embed_query(self._embedder, question)).tolist()
         return cosines
 
@@ -351,8 +371,8 @@ class Service:
             retrieved=tuple(Retrieved(hit, hit.chunk.id in sent) for hit in found.hits),
             model=draft.model if draft else self._generator.model,
             usage=Usage(
-                prompt_tokens=draft.prompt_tokens if draft else 0,
-                completion_tokens=draft.completion_tokens if draft else 0,
+                prompt_tokens=sum(one.prompt_tokens for one in found.drafts),
+                completion_tokens=sum(one.completion_tokens for one in found.drafts),
                 passages_sent=len(sent),
                 passages_left_out=len(found.hits) - len(sent),
                 markers_removed=verified.markers_removed,

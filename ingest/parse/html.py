@@ -42,6 +42,7 @@ _COLOURS = {
     "yellow": (255, 255, 0),
 }
 _SAME_COLOUR = 8  # steps of 255 by which text may differ from what is behind it and still be unseen
+_FADED_SHARE = 0.5  # of a page's words from which on those of no opacity are its text, which a script fades in
 _CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 
 
@@ -54,7 +55,7 @@ def read_html(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             f"{name}: it has {len(data) >> 20} MiB of markup. Split it, or raise FOOTNOTE_PARSING__MEMORY_MB.",
         )
     builder = TextBuilder()
-    title, hidden = add_page(builder, data)
+    title, hidden = add_page(builder, data, runs_scripts=True)
     metadata = {"hidden_characters": str(hidden)} if hidden else {}
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
@@ -78,11 +79,13 @@ def add_html(builder: TextBuilder, source: bytes | str) -> str:
     return add_page(builder, source)[0]
 
 
-def add_page(builder: TextBuilder, source: bytes | str) -> tuple[str, int]:
+def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = False) -> tuple[str, int]:
     """Add a page's visible words to the builder; returns the stated title and how many characters nobody sees.
 
     Hidden is what the markup itself hides: the `hidden` attribute, and of inline styles those that take words away,
-    off the screen, or to no size, opacity or contrast. Style sheets and scripts are not followed.
+    off the screen, or to no size, opacity or contrast. Style sheets and scripts are not followed. One thing is
+    presumed of them where `runs_scripts` says that the page is for browsers, which e-mail is not: words of no opacity
+    that are half of the page or more are faded in, and stay.
     """
     from lxml import etree
 
@@ -95,17 +98,39 @@ def add_page(builder: TextBuilder, source: bytes | str) -> tuple[str, int]:
     if root is None:
         return "", 0
     before = builder.length
-    walker = _Walker(builder)
-    for event, element in etree.iterwalk(root, events=("start", "end")):
-        if isinstance(element.tag, str):
-            (walker.start if event == "start" else walker.end)(element)
-    walker.flush()
+    hidden = _walk(root, builder, keep_faded=runs_scripts and "opacity" in text.lower() and _fades_in(root))
     if builder.length == before:  # libxml2 gives up on elements nested some thousand deep
         loose = _LooseWords()
         loose.feed(text)
         builder.add_paragraph(clean_line(" ".join(loose.words)))
     titles = root.xpath("//head//title[1]/text()")
-    return (clean_line(str(titles[0])) if titles else ""), walker.hidden
+    return (clean_line(str(titles[0])) if titles else ""), hidden
+
+
+def _walk(root: Any, builder: TextBuilder, *, keep_faded: bool) -> int:
+    """Add the words under the root to the builder; returns the hidden characters."""
+    from lxml import etree
+
+    walker = _Walker(builder, keep_faded=keep_faded)
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        if isinstance(element.tag, str):
+            (walker.start if event == "start" else walker.end)(element)
+    walker.flush()
+    return walker.hidden
+
+
+def _fades_in(root: Any) -> bool:
+    """Whether the page has what could show its words of no opacity, and they are half of its words or more.
+
+    A minority of such words is left out: an article that is faded in is most of its page, an order to the model that
+    is slipped into one is not.
+    """
+    if not root.xpath("boolean(//script | //style | //link[contains(@rel, 'stylesheet')])"):
+        return False
+    with_faded, without = TextBuilder(), TextBuilder()
+    _walk(root, with_faded, keep_faded=True)
+    _walk(root, without, keep_faded=False)
+    return with_faded.length - without.length >= _FADED_SHARE * with_faded.length
 
 
 class _LooseWords(HTMLParser):
@@ -135,8 +160,9 @@ class _LooseWords(HTMLParser):
 class _Walker:
     """Takes the elements as they open and close; words collect until a block ends."""
 
-    def __init__(self, builder: TextBuilder) -> None:
+    def __init__(self, builder: TextBuilder, *, keep_faded: bool) -> None:
         self._builder = builder
+        self._keep_faded = keep_faded
         self.hidden = 0
         self._words: list[str] = []
         self._skipping = 0
@@ -155,7 +181,7 @@ class _Walker:
         if self._skipping or tag in _SKIPPED or element.get("role") == "navigation":
             self._skipping += 1
             return
-        if _is_hidden(element):
+        if _is_hidden(element, keep_faded=self._keep_faded):
             self.hidden += len(clean_line(" ".join(element.xpath(_SEEN_ELSEWHERE))))
             self._skipping += 1
             return
@@ -294,7 +320,7 @@ class _Walker:
 _SEEN_ELSEWHERE = ".//text()[not(ancestor::script or ancestor::style or ancestor::template)]"
 
 
-def _is_hidden(element: Any) -> bool:
+def _is_hidden(element: Any, *, keep_faded: bool) -> bool:
     if element.get("hidden") is not None:
         return True
     style = element.get("style")
@@ -302,6 +328,8 @@ def _is_hidden(element: Any) -> bool:
     if not style and not colour:
         return False
     rules = _rules(style or "")
+    if not keep_faded and _is_faded(rules):
+        return True
     return _is_away(rules) or _is_too_small(element, rules) or _is_unseen(element, rules.get("color") or colour or "")
 
 
@@ -319,9 +347,6 @@ def _is_away(rules: dict[str, str]) -> bool:
     """Whether the element is not shown, or shown where nobody looks."""
     if rules.get("display") == "none" or rules.get("visibility") in ("hidden", "collapse"):
         return True
-    opacity = _LENGTH.fullmatch(rules.get("opacity", ""))
-    if opacity and float(opacity[1]) < (5.0 if opacity[2] else 0.05):
-        return True
     placed = rules.get("position") in ("absolute", "fixed")
     sides = ["text-indent", *(("left", "top", "right", "bottom") if placed else ())]
     if any(_is_less(rules.get(side, ""), _OFF_SCREEN) for side in sides):
@@ -330,6 +355,11 @@ def _is_away(rules: dict[str, str]) -> bool:
         return True
     flat = any(_is_less(rules.get(side, ""), _NO_LENGTH) for side in ("height", "width", "max-height"))
     return (flat and rules.get("overflow") == "hidden") or "scale(0)" in rules.get("transform", "").replace(" ", "")
+
+
+def _is_faded(rules: dict[str, str]) -> bool:
+    opacity = _LENGTH.fullmatch(rules.get("opacity", ""))
+    return opacity is not None and float(opacity[1]) < (5.0 if opacity[2] else 0.05)
 
 
 def _is_less(value: str, bounds: dict[str, float]) -> bool:

@@ -397,13 +397,16 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 
 _BLOCK_BYTES = 1 << 20
 _MAX_COLUMNS = 16_384
+_FILTER = f"{_SHEET}autoFilter"
+_ROWS_OF = re.compile(r"\$?[A-Z]{1,3}\$?(\d{1,7}):\$?[A-Z]{1,3}\$?(\d{1,7})")
 _SHOWS_NOTHING = ";;;"  # the number format of a cell whose value is not shown
 
 
 def _hidden_places(path: Path, sheet: Any, name: str) -> tuple[set[int], set[int]] | None:
     """The numbers (from 1) of the rows and columns that a sheet hides; None where all of it is hidden.
 
-    Rows that a filter has put away are not among them: whoever opens the sheet is shown that it is filtered.
+    Rows that a filter has put away are not among them: they are data like the rest, and whoever opens the sheet is
+    shown that it is filtered. A row that is hidden by hand inside the range of a filter cannot be told from them.
     """
     from lxml import etree
 
@@ -411,28 +414,54 @@ def _hidden_places(path: Path, sheet: Any, name: str) -> tuple[set[int], set[int
         return None
     rows: set[int] = set()
     columns: set[int] = set()
+    filtered: list[range] = []
     with zipfile.ZipFile(path) as archive:
         with archive.open(sheet._worksheet_path) as file:
             if not _mentions(file, b"hidden="):
                 return rows, columns
-        row, column, filtered = (f"{_SHEET}{tag}" for tag in ("row", "col", "autoFilter"))
+        row_tag, column_tag = f"{_SHEET}row", f"{_SHEET}col"
+        number = 0
         try:
             with archive.open(sheet._worksheet_path) as file:
                 for _, element in etree.iterparse(
-                    file, tag=(row, column, filtered), resolve_entities=False, no_network=True, huge_tree=True
+                    file, tag=(row_tag, column_tag, _FILTER), resolve_entities=False, no_network=True, huge_tree=True
                 ):
-                    if element.tag == filtered:
-                        rows.clear()
+                    if element.tag == row_tag:
+                        number = int(element.get("r") or number + 1)
+                    if element.tag == _FILTER:
+                        filtered.append(_filtered_rows(element))
                     elif element.get("hidden") in ("1", "true"):
-                        if element.tag == row:
-                            rows.add(int(element.get("r") or 0))
+                        if element.tag == row_tag:
+                            rows.add(number)
                         else:
                             first, last = int(element.get("min") or 0), int(element.get("max") or 0)
                             columns.update(range(first, min(last, _MAX_COLUMNS) + 1))
                     element.clear()
         except etree.XMLSyntaxError as error:
             raise broken(name, error) from error
-    return rows, columns
+        if rows:
+            filtered += _rows_filtered_by_tables(archive, sheet._worksheet_path, name)
+    return {row for row in rows if not any(row in some for some in filtered)}, columns
+
+
+def _rows_filtered_by_tables(archive: zipfile.ZipFile, sheet_part: str, name: str) -> list[range]:
+    """The rows that the filters of the sheet's tables may have put away; each table is a part of its own."""
+    from openpyxl.packaging.relationship import get_dependents, get_rels_path
+
+    relations = get_rels_path(sheet_part)
+    if relations not in archive.namelist():
+        return []
+    parts = [one.target for one in get_dependents(archive, relations) if str(one.Type).endswith("/table")]
+    roots = [parse_xml(read_part(archive, part, name), name) for part in parts if part in archive.namelist()]
+    return [_filtered_rows(found) for root in roots for found in root.iter(_FILTER)]
+
+
+def _filtered_rows(element: Any) -> range:
+    """The rows that an autoFilter may have put away: below its headers, and none where it asks for nothing."""
+    place = _ROWS_OF.fullmatch(element.get("ref") or "")
+    if not place or element.find(f"{_SHEET}filterColumn/*") is None:
+        return range(0)
+    return range(int(place[1]) + 1, int(place[2]) + 1)
 
 
 def _mentions(file: IO[bytes], mark: bytes) -> bool:

@@ -1,13 +1,15 @@
-"""Answers in quotes, without a model."""
+"""Answers without a model: the few words that answer a question for a fact, else whole sentences in quotes."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 
+from rag.answer_spans import pick_span
 from rag.errors import DependencyError
 from rag.generation.base import BackendReport, ModelGenerator
 from rag.prompts import NOT_FOUND_REPLY, parse_passages
@@ -16,8 +18,10 @@ from rag.tokens import estimate_text, estimate_tokens
 from rag.types import Draft, Message, Token
 
 QUOTED_SENTENCES = 3
-MIN_QUESTION_SHARE = 0.45  # of the question's words, weighted by rarity, that the first quoted sentence must hold
+MIN_QUESTION_SHARE = 0.3  # of the question's words, weighted by rarity, that the first quoted sentence must hold
 MIN_ADDED_SHARE = 0.15  # that each further one must add
+MIN_FACT_SHARE = 0.25  # that some sentence must hold before a fact is told: it is often split between sentences
+MIN_BELIEF = 0.1  # expected F1 of a bare fact with all that might be the answer; below it sentences are quoted
 MIN_QUOTE_WORDS = 2  # content words: fewer say too little to stand alone
 
 _ASKING_WORDS = frozenset(content_words("many tell would could much say"))
@@ -27,7 +31,8 @@ _HEADING_MARK = re.compile(r"#{1,6}\s")
 
 
 class ExtractiveGenerator(ModelGenerator):
-    """Answers with the sentences of the passages that share the question's rarest words. Needs no model."""
+    """Answers a question for a fact with a few words of the passages, others with the sentences that share the
+    question's rarest words. Needs no model."""
 
     def __init__(self, context_tokens: int) -> None:
         self._context_tokens = context_tokens
@@ -59,7 +64,8 @@ class ExtractiveGenerator(ModelGenerator):
         room = max_tokens
         pieces: list[str] = []
         ended = True
-        for text in [f"{quote} [{number}]" for number, quote in pick_quotes(question, passages)] or [NOT_FOUND_REPLY]:
+        picked = await asyncio.to_thread(pick_answer, question, passages)
+        for text in [f"{quote} [{number}]" for number, quote in picked] or [NOT_FOUND_REPLY]:
             room -= estimate_text(text)
             if pieces and room < 0:
                 break
@@ -78,30 +84,58 @@ class ExtractiveGenerator(ModelGenerator):
         return BackendReport("extractive", self.model, "", True, "answers in quotes, without a model")
 
 
+def pick_answer(question: str, passages: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """What is replied, as (passage number, text): the bare words of a fact that was asked for, else `pick_quotes`.
+
+    A fact is left untold, and sentences are quoted if any can be, where no sentence holds MIN_FACT_SHARE of the
+    question's words or where the best words are believed less than MIN_BELIEF. The list is empty where nothing will do.
+    """
+    sentences = _numbered_sentences(passages)
+    held, weights = _weigh_words(question, sentences)
+    total = sum(weights.values())
+    nearest = max((sum(weights[word] for word in weights if word in stems) for stems in held), default=0.0)
+    if total and nearest >= total * MIN_FACT_SHARE:
+        pick = pick_span(question, [sentence for _, sentence in sentences])
+        if pick is not None and pick.belief >= MIN_BELIEF:
+            number, sentence = sentences[pick.index]
+            return [(number, sentence[pick.start : pick.end])]
+    return pick_quotes(question, passages)
+
+
 def pick_quotes(question: str, passages: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
     """Up to three (passage number, sentence) that together share most of the question's words, in shown order.
 
     A word weighs log(1 + sentences / sentences that have it), so rare ones count. Sentences are taken greedily by the
     weight they add; the list is empty where even the best shares less than MIN_QUESTION_SHARE of it.
     """
-    sentences = [(number, sentence) for number, text in passages for sentence in quotable_sentences(text)]
-    stems = [set(content_words(sentence)) for _, sentence in sentences]
-    frequency = Counter(stem for found in stems for stem in found)
-    weights = {
-        stem: math.log(1 + len(sentences) / (frequency[stem] or 0.5))
-        for stem in sorted(set(content_words(question)) - _ASKING_WORDS)
-    }
+    sentences = _numbered_sentences(passages)
+    held, weights = _weigh_words(question, sentences)
     total = sum(weights.values())
     missing = set(weights)
     taken: list[int] = []
     while total and len(taken) < QUOTED_SENTENCES:
-        gains = [sum(weights[stem] for stem in sorted(missing & found)) for found in stems]
+        gains = [sum(weights[word] for word in sorted(missing & stems)) for stems in held]
         best = max(range(len(gains)), key=lambda index: (gains[index], -index), default=None)
         if best is None or gains[best] < total * (MIN_ADDED_SHARE if taken else MIN_QUESTION_SHARE):
             break
         taken.append(best)
-        missing -= stems[best]
+        missing -= held[best]
     return [sentences[index] for index in sorted(taken)]
+
+
+def _numbered_sentences(passages: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    return [(number, sentence) for number, text in passages for sentence in quotable_sentences(text)]
+
+
+def _weigh_words(question: str, sentences: Sequence[tuple[int, str]]) -> tuple[list[frozenset[str]], dict[str, float]]:
+    """The stems of each sentence, and what each of the question's stems weighs among them."""
+    held = [frozenset(content_words(sentence)) for _, sentence in sentences]
+    frequency = Counter(word for stems in held for word in stems)
+    weights = {
+        word: math.log(1 + len(sentences) / (frequency[word] or 0.5))
+        for word in sorted(set(content_words(question)) - _ASKING_WORDS)
+    }
+    return held, weights
 
 
 def quotable_sentences(text: str) -> list[str]:

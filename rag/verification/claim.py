@@ -84,8 +84,7 @@ def _names(text: str, passages: Sequence[Source]) -> tuple[tuple[str, ...], str]
                 and text[match.end() : following.start()] in (" ", "-", ". ")
             )
             lowered = word.lower().removesuffix("'s")
-            known = any(lowered in source.capitals for source in passages)
-            common = any(lowered in source.smalls for source in passages)
+            known, common = _how_written(lowered, passages)
             plain = lowered in _OPENERS or lowered.endswith(("ly", "ing"))
             if not known and not plain and not any(_holds_word(source, lowered) for source in passages):
                 subject = word.removesuffix("'s").removesuffix("’s")
@@ -93,6 +92,13 @@ def _names(text: str, passages: Sequence[Source]) -> tuple[tuple[str, ...], str]
                 continue
         names[word.removesuffix("'s").removesuffix("’s")] = None
     return tuple(names), subject
+
+
+def _how_written(word: str, passages: Sequence[Source]) -> tuple[bool, bool]:
+    """Whether the passages have the word in capitals inside a sentence or above, and in small letters."""
+    inside = [place.reading for source in passages for place in source.places if word in place.reading.lowered]
+    above = [source.heading for source in passages if word in source.heading.lowered]
+    return any(word in one.capitals for one in (*inside, *above)), any(word in one.smalls for one in inside)
 
 
 def _holds_word(source: Source, word: str) -> bool:

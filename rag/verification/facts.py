@@ -8,7 +8,7 @@ from decimal import Decimal
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from rag.text import NUMBER_WORDS, STOP_WORDS, DateMention, Quantity, stem, unit_stems, word_set
+from rag.text import NUMBER_WORDS, SMALL_NUMBERS, STOP_WORDS, DateMention, Quantity, stem, unit_stems, word_set
 from rag.verification.negation import MAX_TOKENS
 from rag.verification.passages import Source
 from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, normalise
@@ -59,7 +59,7 @@ _OPEN_WORDS = word_set(
 
 
 def _may_state(fact: Quantity, reading: Reading) -> bool:
-    """Whether the text may have the number: its digits, or any number in letters. Cheap, and never wrongly False.
+    """Whether the text may have the number: its digits, or a word that it takes in letters. Cheap, never wrongly False.
 
     Rounded numbers and the one of `a day` have other digits, and of a year two may be enough (`FY23`, `1938-40`).
     """
@@ -71,11 +71,40 @@ def _may_state(fact: Quantity, reading: Reading) -> bool:
         or "≈" in reading.text
     ):
         return True
-    if not NUMBER_WORDS.isdisjoint(reading.lowered) or not _OPEN_WORDS.isdisjoint(reading.lowered):
+    spelled = not NUMBER_WORDS.isdisjoint(reading.lowered)
+    if spelled and (fact.kind == "ordinal" or not _number_words(fact.value).isdisjoint(reading.lowered)):
         return True
-    if 1000 <= fact.value <= 2100 and f"{int(fact.value) % 100:02}" in reading.digits:
+    if not (spelled or reading.digits):
+        return False
+    may_round = fact.value < 100 or fact.value % 10 == 0  # to its last digit that is not 0
+    if may_round and not _OPEN_WORDS.isdisjoint(reading.lowered):
+        return True
+    if 1000 <= fact.value <= 2100 and _has_short_year(reading.text, f"{int(fact.value) % 100:02}"):
         return True
     return significant_digits(fact.value) in reading.digits
+
+
+def _has_short_year(text: str, year: str) -> bool:
+    """Whether the text may have the year in two digits: `FY23`, `FY 23`, `'23`, `1938-40`, `3/3/23`."""
+    at = text.find(year)
+    while at >= 0:
+        ahead = text[max(0, at - 2) : at]
+        if ahead and not text[at + 2 : at + 3].isdigit() and (ahead[-1] in "'’–/-" or ahead.strip()[-1:].isalpha()):
+            return True
+        at = text.find(year, at + 1)
+    return False
+
+
+_LARGE = word_set("hundred thousand million billion dozen")
+
+
+@lru_cache(maxsize=1_024)
+def _number_words(value: Decimal) -> frozenset[str]:
+    """Words of which the number in letters has one: its tens or itself below a hundred, else one such as `thousand`."""
+    if value != int(value):
+        return frozenset()
+    tens = value if value < 20 else value // 10 * 10
+    return _LARGE | {name for name, number in SMALL_NUMBERS.items() if number == tens}
 
 
 @lru_cache(maxsize=1_024)
@@ -87,7 +116,8 @@ def significant_digits(value: Decimal) -> str:
 def states_fact(fact: Fact, reading: Reading, source: Source) -> bool:
     """Whether the text, a sentence of `source`, states the fact in any form."""
     if isinstance(fact, DateMention):
-        if not reading.dates:
+        unwritten = fact.day and not fact.swapped and str(fact.day) not in reading.digits
+        if unwritten or not reading.dates:
             return False
         numbers = (*reading.quantities, *source.heading.quantities)
         years = {int(number.value) for number in numbers if number.kind == "number" and not number.unit}

@@ -98,7 +98,7 @@ def _negates(longer: str, shorter: str) -> bool:
     return len(shorter) > 3 and longer in (f"un{shorter}", f"in{shorter}", f"im{shorter}", f"non{shorter}")
 
 
-def _written(key: str, text: str) -> str:
+def written(key: str, text: str) -> str:
     """The word of the text that has this stem."""
     return next((word for word in TOKEN.findall(text) if stem(word) == key), key)
 
@@ -152,5 +152,5 @@ def find_contradiction(asked: Claim, evidence: list[Reading]) -> str:
                 or (len(word) > 3 and f"un{word}" in terms)
                 or (word[:2] == "un" and word[2:] in terms and len(word) > 5)
             ):
-                return f"the passage says the opposite of “{_written(word, asked.text)}”"
+                return f"the passage says the opposite of “{written(word, asked.text)}”"
     return ""

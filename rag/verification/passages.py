@@ -42,16 +42,6 @@ class Source:
         """The stems of all its words and of what stands above it."""
         return self.heading.stems.union(*(place.reading.stems for place in self.places))
 
-    @cached_property
-    def capitals(self) -> frozenset[str]:
-        """The words in capitals inside its sentences and above it, in small letters."""
-        return self.heading.capitals.union(*(place.reading.capitals for place in self.places))
-
-    @cached_property
-    def smalls(self) -> frozenset[str]:
-        """Its words that are written in small letters."""
-        return frozenset[str]().union(*(place.reading.smalls for place in self.places))
-
     def text(self, place: int) -> str:
         """The words of a sentence."""
         return self.passage.hit.chunk.text[self.places[place].start : self.places[place].end]
@@ -80,8 +70,9 @@ _SCALE_OF = {"thousands": Decimal(10**3), "millions": Decimal(10**6), "billions"
 def _read_sentences(text: str) -> tuple[tuple[int, int, Reading, str | None], ...]:
     """Each sentence of a passage with where it stands, list marks left out, and the order that it gives."""
     found = []
-    orders = find_orders(text)
-    for start, end in split_sentences(text):
+    sentences = split_sentences(text)
+    orders = find_orders(text, sentences)
+    for start, end in sentences:
         order = next((one.verb for one in orders if one.start < end and start < one.end), None)
         mark = LIST_MARK.match(text, start, end)
         if mark and mark.end() < end and text[start] != "|":
@@ -91,9 +82,11 @@ def _read_sentences(text: str) -> tuple[tuple[int, int, Reading, str | None], ..
 
 
 @lru_cache(maxsize=4_096)
-def _gives_orders(title: str) -> bool:
-    """Whether a title or heading is an order. The passages of a document share most of theirs."""
-    return bool(find_orders(title))
+def _stating(titles: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the titles and headings that are no orders. The passages of a document share most of them."""
+    if not find_orders("\n\n".join(titles)):
+        return titles
+    return tuple(title for title in titles if not find_orders(title))
 
 
 def read_source(passage: Passage) -> Source:
@@ -105,7 +98,7 @@ def read_source(passage: Passage) -> Source:
         _Place(offset + start, offset + end, reading, order) for start, end, reading, order in _read_sentences(text)
     ]
     name = re.sub(r"\.\w{1,5}$|[_./-]", " ", passage.hit.document_name)
-    above = " . ".join(title for title in (passage.hit.title, name, *chunk.headings) if not _gives_orders(title))
+    above = " . ".join(_stating((passage.hit.title, name, *chunk.headings)))
     heading = read(above)
     notes = {_SCALE_OF[found.lower()] for found in _SCALE_NOTE.findall(f"{above} {text}")}
     return Source(

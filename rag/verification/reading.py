@@ -87,6 +87,7 @@ def name_key(word: str) -> str:
 
 _IN_A_NUMBER = re.compile(r"[.,\u00a0\u2009\u202f](?=\d)")
 _DIGIT = re.compile(r"\d")
+_INNER_DOT = re.compile(r"\w\.\w")
 _MONTHS = word_set("january february april june july august september october november december")
 CALENDAR = _MONTHS | word_set("march may monday tuesday wednesday thursday friday saturday sunday")
 """Words in capitals that name no one."""
@@ -103,13 +104,16 @@ class Reading:
     def __init__(self, text: str) -> None:
         self.is_row = text.startswith("|")
         self.text = normalise(text)
-        self.tokens = TOKEN.findall(self.text)
+        self.tokens: list[str] = TOKEN.findall(self.text)
         self.lowered = [token.lower() for token in self.tokens]
 
     @cached_property
     def stems(self) -> frozenset[str]:
         """The stems of the words that carry meaning."""
-        return frozenset(content_words(self.text))
+        if self._has_digits or _INNER_DOT.search(self.text) or "_" in self.text:
+            return frozenset(content_words(self.text))
+        # the tokens are the same words then
+        return frozenset([stem(word) for word in self.lowered if word not in STOP_WORDS and word[0] not in ".,;:!?()"])
 
     @cached_property
     def terms(self) -> frozenset[str]:

@@ -35,7 +35,8 @@ Locate = Callable[[Span], tuple[int | None, tuple[Box, ...]]]
 class Verified:
     """A checked text: `sentences[i].text` is `text[start:end]`, `citations` are numbered 1..n in order of first use.
 
-    `markers_removed` counts the markers of the reply that named no passage.
+    `markers_removed` counts the markers of the reply that named no passage, `left_out` its sentences that the passages
+    do not support and that `strict` therefore does not show.
     """
 
     text: str
@@ -43,6 +44,7 @@ class Verified:
     sentences: tuple[Sentence, ...]
     citations: tuple[Citation, ...]
     markers_removed: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +132,38 @@ _LEADS_IN = re.compile(
     re.IGNORECASE,
 )
 _LEAD_IN_WORDS = 3
+_LEADS_ONLY = re.compile(
+    r"^\W*(?:(?:here|below|the following)\b|(?:these|this|they|it) (?:are|is|include|includes)\b)"
+    r"[^\d:：\n]{0,160}[:：]\W*$"
+    r"|^\W*\w+\W*[:：]\W*$",
+    re.IGNORECASE,
+)
+
+
+def _only_leads_in(text: str) -> bool:
+    """Whether the text only says that something follows: `Here are some tips to help you:`, `This includes:`."""
+    return _LEADS_ONLY.match(text.strip(" *_")) is not None
 
 
 def judge_sentence(
-    text: str, sources: Sequence[Source], marked: Iterable[int], min_coverage: float, about: str
+    text: str, sources: Sequence[Source], marked: Iterable[int], min_coverage: float, about: str, before: str = ""
 ) -> Finding:
-    """The finding on one sentence, whoever wrote it: `marked` are the numbers of the passages that it cites."""
+    """The finding on one sentence, whoever wrote it: `marked` are the numbers of the passages that it cites.
+
+    `about` is what it answers (a question, the lead-in of a list), `before` the sentence before it.
+    """
     if MAYBE_REFUSAL.search(text) and not REFUSAL.search(text):
-        finding = find_support(text, sources, marked, max(min_coverage, _SURE), about)
+        finding = find_support(text, sources, marked, max(min_coverage, _SURE), about, before)
         if finding.verdict == "supported":
             return finding
     claims = claims_of(text)
-    if not claims:
-        return Finding("no_claim", REFUSES if refuses(text) else explain_talk(text))
+    if claims != [text]:
+        claims = [claim for claim in claims if not _only_leads_in(f"{claim}:")]
+    if not claims or _only_leads_in(text):
+        return Finding("no_claim", REFUSES if refuses(text) else explain_talk(text) or _LEADS)
     if BARE_YES.match(text):
         return Finding("unsupported", "a bare yes or no cannot be checked")
-    findings = [find_support(claim, sources, marked, min_coverage, about) for claim in claims]
+    findings = [find_support(claim, sources, marked, min_coverage, about, before) for claim in claims]
     finding = min(findings, key=lambda one: VERDICTS.index(one.verdict))
     if len(findings) > 1 and finding.verdict != "unsupported":
         finding = Finding(
@@ -174,18 +192,21 @@ def verify_reply(
 ) -> Verified:
     """The reply with each sentence judged, and cited where the passages support it.
 
-    `min_coverage` is the share of a sentence's content words, 0 to 1, that its quote must hold; from WEAK_SHARE of it
-    on the sentence is weak. `strict` leaves unsupported sentences out: the status is `partial` then, or `not_found`,
-    with a sentence that says so and no citations, where nothing supported remains. `flag` keeps them, marked; `off`
-    keeps the model's words as an answer, whatever the verdicts. `question` helps to judge replies of a word or two.
+    `min_coverage` is the share of a sentence's content words, 0 to 1, that its quote must hold, and WEAK_SHARE of it
+    that makes it weak; a supported one lacks none of them beside (`gaps`). `strict` leaves unsupported sentences out:
+    the status is `partial` then, or `not_found`, with a sentence that says so and no citations, where nothing supported
+    remains. `flag` keeps them, marked; `off` keeps the model's words as an answer, whatever the verdicts. `question`
+    tells what a short answer or a pronoun stands for.
     """
     known = {passage.number: passage for passage in passages}
     pieces, removed = _pieces(_THINKING.sub("", reply).strip(), frozenset(known))
     sources = [read_source(passage) for passage in passages]
     findings: list[Finding] = []
-    lead_in = ""
+    lead_in = before = ""
     for piece in pieces:
-        findings.append(judge_sentence(piece.text, sources, piece.marked, min_coverage, f"{lead_in} {question}"))
+        about = f"{lead_in} {question}"
+        findings.append(judge_sentence(piece.text, sources, piece.marked, min_coverage, about, before))
+        before = piece.text
         if piece.text.rstrip(" *_").endswith(":"):
             lead_in = piece.text
         elif not LIST_MARK.match(piece.text):
@@ -200,7 +221,7 @@ def verify_reply(
             reasons = [finding.reason for finding in findings if finding.verdict == "unsupported"]
             reason = f"left out {len(reasons)}: {reasons[0]}" if reasons else REFUSES
             said = Sentence(NOT_FOUND_TEXT, 0, len(NOT_FOUND_TEXT), "no_claim", (), reason)
-            return Verified(NOT_FOUND_TEXT, "not_found", (said,), (), removed)
+            return Verified(NOT_FOUND_TEXT, "not_found", (said,), (), removed, len(reasons))
         status = "not_found"
     elif mode != "off" and (len(holding) < len(stating) or (refusing and refusing[0] < holding[0])):
         status = "partial"
@@ -294,7 +315,8 @@ def _assemble(
         sentences.append(Sentence(said, len(text), end, finding.verdict, numbers, finding.reason, sure))
         text += said
         last = i
-    return Verified(text, status, tuple(sentences), tuple(numbering.citations.values()), removed)
+    left_out = sum(one.verdict == "unsupported" for i, one in enumerate(findings) if i not in kept)
+    return Verified(text, status, tuple(sentences), tuple(numbering.citations.values()), removed, left_out)
 
 
 def verify_text(
@@ -312,7 +334,7 @@ def verify_text(
     """
     numbering = _Numbering(locate)
     sentences: list[Sentence] = []
-    lead_in = ""
+    lead_in = before = ""
     for start, end in split_sentences(text):
         said = text[start:end]
         bare = MARKER.sub(lambda found: found[0] if found[0].startswith("`") else "", said).strip()
@@ -320,7 +342,8 @@ def verify_text(
             finding = judge_sentence(bare, (), (), min_coverage, "")
         else:
             sources = [read_source(passage) for passage in passages_for(bare)]
-            finding = judge_sentence(bare, sources, (), min_coverage, lead_in)
+            finding = judge_sentence(bare, sources, (), min_coverage, lead_in, before)
+        before = bare
         if bare.rstrip(" *_").endswith(":"):
             lead_in = bare
         elif not LIST_MARK.match(bare):

@@ -6,9 +6,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rag.text import Quantity, content_words, stem
+from rag.text import STOP_WORDS, DateMention, Quantity, content_words, split_sentences, stem, word_set
 from rag.types import Passage, Span, Verdict
 from rag.verification.claim import Claim, read_claim
 from rag.verification.confidence import NOTHING_MEASURED, Signals, neighbours_kept
@@ -21,10 +21,19 @@ from rag.verification.facts import (
     name_fact,
     states_fact,
 )
+from rag.verification.gaps import (
+    find_dropped_hedge,
+    find_figure_of_another,
+    find_missing_scope,
+    find_missing_word,
+    goes_on,
+    is_fragment,
+    question_words,
+)
 from rag.verification.negation import AUXILIARY, MAX_WORDS
-from rag.verification.opposites import find_contradiction
+from rag.verification.opposites import find_contradiction, written
 from rag.verification.passages import Source
-from rag.verification.reading import CALENDAR, NAME_TOKEN, Fact, Reading, normalise, read, unlisted, word_run
+from rag.verification.reading import CALENDAR, NAME_TOKEN, Fact, Reading, name_key, read, unlisted, word_run
 from rag.verification.relations import (
     bound_before,
     bounds_clash,
@@ -49,6 +58,7 @@ _BINDING = 0.2
 _SAME_STATEMENT = 0.7
 _SPEAKS_OF = 0.35
 _CLOSER = 0.05
+_NEARLY_ALL = 0.9
 _AFTER_CHARS = 48
 _AFTER_WORDS = 3
 _PAIR_PLACES = 8
@@ -65,6 +75,16 @@ _MOST_OF_IT = 0.6
 _SAYS_MUCH = 0.3
 _ALL_BUT_ONE = 0.75
 _PHRASE = 4
+_FEW = 3
+_NEIGHBOURS = 0.4
+_LONG = 6
+_SUBJECT_WORDS = 8
+_EARLIER_CHARS = 400
+_CLAUSE_CHARS = 40
+_SHORT_WORD = 3
+_JOINING = word_set("and or but that while whereas because although so if when then thus")
+_OF_A_CELL = frozenset(stem(word) for word in ("figure", "amount", "value", "number", "total"))
+_PRONOUNS = word_set("it they he she this these its their his her")
 VERDICTS = ("unsupported", "weak", "supported")
 
 
@@ -90,15 +110,26 @@ class Finding:
 
 
 def find_support(
-    text: str, sources: Sequence[Source], marked: Iterable[int], min_coverage: float, about: str
+    text: str, sources: Sequence[Source], marked: Iterable[int], min_coverage: float, about: str, before: str = ""
 ) -> Finding:
-    """The verdict on a sentence and where the passages say it: as a whole, or else each of its two statements."""
+    """The verdict on a sentence and where the passages say it: as a whole, or else each of its two statements.
+
+    `about` is what the text was asked, `before` the sentence before it: both say what a short answer or a pronoun
+    stands for.
+    """
     marked = frozenset(marked)
     finding = _support(text, sources, marked, min_coverage, about)
-    if finding.verdict == "supported" or finding.signals.core >= _SAME_WORDS or len(text) > _LONGEST_PAIR:
+    if finding.verdict == "supported" and (other := _other_antecedent(text, finding, f"{before} {about}")):
+        return replace(finding, verdict="weak", reason=f"the passage says it of {other}")
+    core, coverage = finding.signals.core, finding.signals.coverage
+    whole = core >= _SAME_WORDS if finding.verdict == "unsupported" else coverage < _NEARLY_ALL
+    if finding.verdict == "supported" or whole or len(text) > _LONGEST_PAIR:
         return finding
+    # of words that are all there, each statement has its own in the passages that were found
+    found_in = {passage.number for _, passage in finding.spans}
+    near = [source for source in sources if not found_in or source.passage.number in found_in]
     for statements in split_statements(text):
-        found = [_support(statement, sources, marked, min_coverage, about) for statement in statements]
+        found = [_support(statement, near, marked, min_coverage, about) for statement in statements]
         verdict = min((one.verdict for one in found), key=VERDICTS.index)
         if VERDICTS.index(verdict) > VERDICTS.index(finding.verdict):
             reason = next((one.reason for one in found if one.verdict == verdict), "")
@@ -117,36 +148,160 @@ def _support(text: str, sources: Sequence[Source], marked: frozenset[int], min_c
     asks = len(claim.stems) + len(claim.names) + len(reading.quantities) + len(reading.dates)
     if asks > MAX_WORDS:
         return Finding("unsupported", f"too long to check as one sentence: it has {asks} words to find")
-    search = _Search(claim, sources, min_coverage, marked)
-    finding = search.finding()
+    finding = _Search(claim, sources, min_coverage, marked).finding()
     facts = len(reading.quantities) + len(reading.dates)
-    if claim.stems and (len(claim.stems) + facts >= 3 or facts or finding.verdict == "unsupported"):
+    few = len(claim.stems) + facts < _FEW
+    if not few and (finding.verdict == "unsupported" or not _is_answer(text, finding, about)):
         return finding
-    # "France." or "10 days" stands in many places: alone it shows only that the words occur
-    extra = tuple(word for word in dict.fromkeys(content_words(normalise(about))) if word not in claim.stems)
-    if extra:
-        whole = Claim(claim.text, reading, claim.stems + extra, claim.names, claim.subject, claim.quotes)
-        together = _Search(whole, sources, min_coverage, marked).finding()
-        # the question's words may complete the evidence, and not stand for the answer's own
-        readings = [read(passage.hit.chunk.text[_local(span, passage)]) for span, passage in together.spans]
-        own = all(any(word in quote.stems or word in quote.keys for quote in readings) for word in claim.stems)
-        if together.verdict == "supported" and own:
-            return together
-        if together.spans:
-            finding = together
-    run = word_run(unlisted(text))
+    if few and claim.stems and not about.strip() and (facts or finding.verdict == "unsupported"):
+        return finding
+    return _support_answer(claim, finding, sources, min_coverage, marked, about)
+
+
+def _support_answer(
+    claim: Claim,
+    finding: Finding,
+    sources: Sequence[Source],
+    min_coverage: float,
+    marked: frozenset[int],
+    about: str,
+) -> Finding:
+    """The verdict on a few words or a phrase without a verb, read with what was asked.
+
+    "France." or "10 days" stands in many places: alone it shows only that the words occur.
+    """
+    asked = [word for word in question_words(about) if word not in claim.stems]
+    facts = len(claim.reading.quantities) + len(claim.reading.dates)
+    run = word_run(unlisted(claim.text))
     if not AUXILIARY.isdisjoint(run.split()) and finding.verdict == "supported" and len(claim.stems) + facts >= 2:
         # "Cats are allowed." says little, and yet all of it where the passage has the very words
         cited = [passage.hit.chunk.text[_local(span, passage)] for span, passage in finding.spans]
         if any(run in word_run(quote) for quote in cited):
             return finding
+    if claim.stems and not facts and not set(claim.stems) - set(content_words(about)) and finding.spans:
+        return replace(finding, verdict="weak", reason="it only repeats words of the question")
+    if not asked and len(claim.stems) + facts >= _FEW:
+        return finding
+    if asked:
+        whole = Claim(claim.text, claim.reading, claim.stems + tuple(asked), claim.names, claim.subject, claim.quotes)
+        together = _Search(whole, sources, min_coverage, marked, needs_all=False).finding()
+        if together.spans:
+            missing = _unanswered(claim, asked, together)
+            if together.verdict == "supported" and not missing:
+                return together
+            reason = together.reason or f"“{missing}” is asked, and is not said of it in the passage"
+            finding = replace(together, verdict="weak", reason=reason)
     if not claim.stems:
         return finding  # a number or date alone is what the question's words find it beside
-    if _Search(claim, sources, 1.0, marked).finding().verdict != "supported":
+    if _Search(claim, sources, 1.0, marked, needs_all=False).finding().verdict != "supported":
         return Finding(
             "unsupported", "too short to check, and not all of its words are in a passage", (), finding.signals
         )
-    return Finding("weak", "too short to check beyond its words", finding.spans, finding.signals)
+    reason = finding.reason or "too short to check beyond its words"
+    return Finding("weak", reason, finding.spans, finding.signals)
+
+
+def _is_answer(text: str, finding: Finding, about: str) -> bool:
+    """Whether the text is a phrase that says something only together with what was asked.
+
+    A point of a list that the passage has as it stands is none: "Identify areas of improvement". A heading is one, and
+    so is what was cut out of a sentence behind its verb.
+    """
+    if not about.strip():
+        return False
+    bare = unlisted(text)
+    run = word_run(bare)
+    places = [(quote, quote.find(run)) for span, passage in finding.spans if (quote := word_run(_quote(span, passage)))]
+    if any(at == 0 for _, at in places):
+        return _is_heading(bare)
+    cut = [quote[:at].split()[-1:] for quote, at in places if at > 0]
+    joined = any(_JOINING & {*words} for words in cut) or any(
+        _clause_begins(_quote(span, passage), bare) for span, passage in finding.spans
+    )
+    return is_fragment(bare, guess=not cut or joined)
+
+
+def _is_heading(text: str) -> bool:
+    """Whether every longer word begins with a capital: `Tips for Working with COB`."""
+    found = [word for word in NAME_TOKEN.findall(text) if len(word) > _SHORT_WORD and word not in STOP_WORDS]
+    return len(found) > 1 and all(word[0].isupper() for word in found) and is_fragment(text)
+
+
+def _clause_begins(quote: str, text: str) -> bool:
+    """Whether the text stands in the quote right after a sign that ends a clause."""
+    flat, begins = (" ".join(one.casefold().split()) for one in (quote, text.strip(" .*_")))
+    at = flat.find(begins[:_CLAUSE_CHARS])
+    return at > 0 and flat[:at].rstrip(" \"“'‘•*-").endswith((",", ";", ":", ".", "!", "?"))
+
+
+def _quote(span: Span, passage: Passage) -> str:
+    return unlisted(passage.hit.chunk.text[_local(span, passage)])
+
+
+def _unanswered(claim: Claim, asked: Sequence[str], finding: Finding) -> str:
+    """The first of the question's words that no clause holds beside all words of the answer; "" where one does.
+
+    A clause may take them from what stands above it, and from the sentence before where it begins with a pronoun.
+    """
+    fewest: list[str] | None = None
+    facts: list[Fact] = [*claim.reading.quantities, *claim.reading.dates]
+    for span, passage in finding.spans:
+        above = read(" . ".join((passage.hit.title, passage.hit.document_name, *passage.hit.chunk.headings)))
+        chunk = passage.hit.chunk
+        start = span.start - chunk.span.start
+        quote = chunk.text[start : span.end - chunk.span.start]
+        earlier = [read(part) for part in _clauses(chunk.text[max(0, start - _EARLIER_CHARS) : start])[-1:]]
+        for clause in _clauses(quote):
+            reading = read(clause)
+            near = [reading, above, *(earlier[-1:] if reading.opens_back else [])]
+            earlier.append(reading)
+            if find_missing_word(claim.stems, [reading]) or not all(_states_value(fact, reading) for fact in facts):
+                continue
+            missing = [word for word in asked if find_missing_word([word], near)]
+            subject = subject_stems(clause)
+            if subject and subject.isdisjoint({*claim.stems, *asked}):
+                missing.append(min(subject))
+            fewest = missing if fewest is None or len(missing) < len(fewest) else fewest
+    if fewest is None:
+        return asked[0]
+    return fewest[0] if fewest else ""
+
+
+def _clauses(text: str) -> list[str]:
+    return [part for start, end in split_sentences(text) for part in text[start:end].split(";") if part.strip()]
+
+
+def _states_value(fact: Fact, reading: Reading) -> bool:
+    stated: list[Fact] = [*reading.quantities, *reading.dates]
+    return any(fact_value(fact) == fact_value(other) for other in stated) or any(
+        isinstance(other, DateMention) and isinstance(fact, Quantity) and other.year == fact.value for other in stated
+    )
+
+
+def _other_antecedent(text: str, finding: Finding, context: str) -> str:
+    """The name that the quote begins with, where the sentence begins with a pronoun and nothing before it has it."""
+    words = NAME_TOKEN.findall(unlisted(text))[:1]
+    if not context.strip() or not words or words[0].lower() not in _PRONOUNS:
+        return ""
+    known = {name_key(word) for word in NAME_TOKEN.findall(context) if word[0].isupper()}
+    if known <= {name_key(word) for word in STOP_WORDS}:
+        return ""
+    for span, passage in finding.spans:
+        theirs = _subject_names(passage.hit.chunk.text[_local(span, passage)])
+        if any(name_key(name) not in known for name in theirs):
+            return " ".join(theirs)
+    return ""
+
+
+def _subject_names(quote: str) -> list[str]:
+    """The words in capitals before the first verb of a text, its first word only where another follows it."""
+    names: list[str] = []
+    for word in NAME_TOKEN.findall(quote)[:_SUBJECT_WORDS]:
+        if word[0].isupper() and word.lower() not in STOP_WORDS:
+            names.append(word)
+        elif names or word.lower() in AUXILIARY:
+            break
+    return names if len(names) > 1 else []
 
 
 def _local(span: Span, passage: Passage) -> slice:
@@ -157,8 +312,17 @@ def _local(span: Span, passage: Passage) -> slice:
 class _Search:
     """The search for one sentence's evidence: all measures are taken once, candidates are compared by them."""
 
-    def __init__(self, claim: Claim, sources: Sequence[Source], min_coverage: float, marked: frozenset[int]) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        sources: Sequence[Source],
+        min_coverage: float,
+        marked: frozenset[int],
+        needs_all: bool = True,
+    ) -> None:
         self.claim, self.sources, self.min_coverage, self.marked = claim, sources, min_coverage, marked
+        self.needs_all = needs_all
+        self.gaps: dict[tuple[tuple[int, int, int], ...], str] = {}
         everywhere = [place.reading for source in sources for place in source.places]
         asked = frozenset(claim.stems)
         counts = Counter(word for reading in everywhere for word in reading.stems & asked)
@@ -221,7 +385,7 @@ class _Search:
         own, coverage = self.share(mask), self.share(mask | above)
         # words of a title are shared by all its passages: they may complete the evidence, not be it
         coverage = min(coverage, own / _OWN_SHARE)
-        if coverage < _BINDING and not self.facts and not self.claim.names:
+        if coverage < WEAK_SHARE * self.min_coverage - _CLOSER:
             return _Candidate(parts, coverage, _few_words(coverage), False, "")
         cores = [self._core([part]) for part in parts]
         core = self._core(parts)
@@ -347,7 +511,66 @@ class _Search:
         """What the candidate shows, by its coverage and by what the gates found."""
         if candidate.problem or candidate.coverage <= 0 or candidate.coverage < WEAK_SHARE * self.min_coverage:
             return "unsupported"
-        return "weak" if candidate.capped or candidate.coverage < self.min_coverage else "supported"
+        if candidate.capped or candidate.coverage < self.min_coverage or (self.needs_all and self.gap(candidate)):
+            return "weak"
+        return "supported"
+
+    def gap(self, candidate: _Candidate) -> str:
+        """What the candidate leaves open of the claim, or ""."""
+        if candidate.parts not in self.gaps:
+            self.gaps[candidate.parts] = self._gap(candidate)
+        return self.gaps[candidate.parts]
+
+    def _gap(self, candidate: _Candidate) -> str:
+        if len(candidate.parts) > 1:
+            return "it is put together from two places"
+        places = self._at(candidate.parts)
+        core = self._core(candidate.parts)
+        above = self.heading_masks[core[0]]
+        held = above
+        for s, p in places:
+            held |= self.masks[s][p]
+        readings = [self.sources[s].places[p].reading for s, p in places]
+        evidence = [*readings, self.sources[core[0]].heading]
+        in_row = "|" in self.sources[core[0]].text(core[1])
+        open_words = [word for word, bit, _ in self._bits if not held & bit and not (in_row and word in _OF_A_CELL)]
+        if missing := find_missing_word(open_words, evidence):
+            return f"“{written(missing, self.claim.text)}” is not in the passage"
+        if missing := find_missing_scope(self.claim.reading, evidence):
+            return f"“{missing}” is not in the passage"
+        own = self.masks[core[0]][core[1]] | above
+        for s, p in places:
+            brought = self.masks[s][p] & ~own
+            if brought and not self._is_linked(core, (s, p)):
+                return "its words stand in separate sentences of the passage"
+        return self._dropped(core)
+
+    def _is_linked(self, core: tuple[int, int], other: tuple[int, int]) -> bool:
+        """Whether the later of two sentences of a passage goes on with the earlier."""
+        (s, p), (_, q) = core, other
+        source = self.sources[s]
+        first, later = source.places[min(p, q)].reading, source.places[max(p, q)].reading
+        return goes_on(first, later)
+
+    def _dropped(self, core: tuple[int, int]) -> str:
+        """A hedge that the claim leaves out, or a figure that the passage gives to something else."""
+        s, p = core
+        text, reading = self.sources[s].text(p), self.sources[s].places[p].reading
+        if hedge := find_dropped_hedge(self.claim.reading, in_order(self.claim.text), in_order(text)):
+            return f"the passage says “{hedge}”, the sentence does not"
+        claimed = {fact.value for fact in self.claim.reading.quantities}
+        for fact in self.claim.reading.quantities:
+            same = [
+                one for one in reading.quantities if fact_sorts(one, reading) & fact_sorts(fact, self.claim.reading)
+            ]
+            mine = [one for one in same if one.value == fact.value]
+            others = [one for one in same if one.value not in claimed]
+            if mine and others:
+                figure = reading.text[mine[0].start : mine[0].end]
+                rivals = [reading.text[one.start : one.end] for one in others]
+                if rival := find_figure_of_another(self.claim.reading, figure, rivals, reading.text):
+                    return f"the passage says {rival} of this"
+        return ""
 
     def rank(self, candidate: _Candidate) -> tuple[int, bool, float]:
         """Better evidence ranks higher: verdict, then a marked passage, then coverage less the cost of its length."""
@@ -380,7 +603,7 @@ class _Search:
         against = [candidate for candidate in candidates if candidate.opposite and len(candidate.parts) == 1]
         strongest = max(against, key=lambda candidate: candidate.coverage, default=None)
         copied = any(_copies(self.claim.text, self.sources[s].text(p)) for s, p in self._at(best.parts))
-        if strongest is not None and strongest.coverage > best.coverage - 0.05 and not copied:
+        if strongest is not None and strongest.coverage > best.coverage - _CLOSER and not copied:
             return Finding("unsupported", strongest.problem, (), self._signals(best))
         core = self._core(best.parts)
         closest = max((one for one in candidates if one.problem), key=self._core_share, default=None)
@@ -405,10 +628,16 @@ class _Search:
             return Finding("unsupported", wrong, (), self._signals(best))
         reason = ""
         if verdict == "weak":
-            reason = best.capped or _few_words(best.coverage)
+            reason = best.capped or (
+                self.gap(best) if best.coverage >= self.min_coverage else _few_words(best.coverage)
+            )
         signals = self._signals(best)
         if signals.near + signals.core < _TOGETHER and len(self.claim.stems) >= _PHRASE:
             return Finding("unsupported", "its words stand apart from each other in the passages", (), signals)
+        in_row = "|" in self.sources[core[0]].text(core[1])
+        apart = signals.near < _NEIGHBOURS and len(self.claim.stems) >= _LONG and not in_row
+        if verdict == "supported" and self.needs_all and apart:
+            verdict, reason = "weak", "its words stand apart from each other in the passage"
         spans = tuple((self.sources[s].span(first, last), self.sources[s].passage) for s, first, last in best.parts)
         return Finding(verdict, reason, spans, signals)
 

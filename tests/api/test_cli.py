@@ -286,7 +286,12 @@ def test_flag_mode_marks_what_is_unsupported_and_says_why(
     assert (sentence["verdict"], bool(sentence["reason"])) == ("unsupported", True)
     shown = " ".join(footnote(*asked).out.split())
     assert f"(unsupported: {sentence['reason']})" in shown
-    assert "left out because" not in shown
+    assert "unsupported: the documents do not support all" in shown
+    assert "left out" not in shown.partition("scripted/1")[0]
+    assert "--mode flag" not in shown  # it was given: the sentence stands there
+    strict = " ".join(footnote(*asked[:2]).out.split())
+    assert "left out; --mode flag shows it" in strict
+    assert "purple dragons" not in strict
 
 
 def test_not_found_is_an_answer(footnote: Footnote, folder: Path) -> None:

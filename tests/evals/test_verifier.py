@@ -186,6 +186,7 @@ def test_the_table_counts_what_was_judged(judged: list[Judged]) -> None:
         assert rows[name].n == sum(rows[kind].n for kind in kinds if kind in rows)
         assert rows[name].right == sum(rows[kind].right for kind in kinds if kind in rows)
     assert all(row.low <= row.share <= row.high for row in rows.values())
+    assert all(row.supported + row.weak == row.right for kind, row in rows.items() if kind in (*TRUE_KINDS, "all true"))
 
 
 def test_the_sample_documents_are_judged_as_promised(judged: list[Judged]) -> None:
@@ -193,6 +194,8 @@ def test_the_sample_documents_are_judged_as_promised(judged: list[Judged]) -> No
     assert rows["all true"].share >= 0.95
     assert rows["all numbers, units, dates, names"].share >= 0.95
     assert rows["all other corruptions"].share >= 0.75
+    assert rows["all false"].supported <= 0.05 * rows["all false"].n
+    assert rows["all true"].supported >= 0.8 * rows["all true"].n
 
 
 def test_calibration_is_the_gap_between_confidence_and_truth(judged: list[Judged]) -> None:

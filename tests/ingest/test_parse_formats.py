@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import zipfile
 from email.message import EmailMessage
 from pathlib import Path
@@ -17,6 +18,8 @@ from docx.enum.text import WD_COLOR_INDEX
 from docx.shared import Pt, RGBColor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openpyxl.worksheet.filters import AutoFilter, FilterColumn, Filters
+from openpyxl.worksheet.table import Table
 from pptx.util import Inches
 
 from ingest.parse import parse_file
@@ -184,18 +187,63 @@ def test_hidden_sheets_rows_and_columns_are_left_out_and_counted(tmp_path: Path)
     sheet["D2"].number_format = ";;;"
     sheet.row_dimensions[3].hidden = True
     sheet.column_dimensions["B"].hidden = True
-    filtered = book.create_sheet("Filtered")
-    filtered.append(["Name"])
-    filtered.append(["Ann"])
-    filtered.auto_filter.ref = "A1:A2"
-    filtered.row_dimensions[2].hidden = True
     book.create_sheet("Secret").append(["secret"])
     book["Secret"].sheet_state = "veryHidden"
     book.save(tmp_path / "a.xlsx")
     document = read_here(tmp_path / "a.xlsx")
-    assert document.text == "Costs\n\nCity | Cap\nParis | 180\nRome | 150\n\nFiltered\n\nName\nAnn\n\n"
+    assert document.text == "Costs\n\nCity | Cap\nParis | 180\nRome | 150\n\n"
     assert document.metadata["hidden_characters"] == str(len("innerx" + "gone12" + "nothing" + "secret"))
-    assert [page.number for page in document.pages] == [1, 2, 3]
+    assert [page.number for page in document.pages] == [1, 2]
+
+
+def sheet_of_members(tmp_path: Path, hidden: tuple[int, ...], criterion: str, table: str = "") -> Document:
+    """Four members in A2:A5 of a sheet with a note below them; rows hidden, a filter on the sheet or on a table."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["Name", "Town"], ["Ann", "Rome"], ["Bob", "Rome"], ["Cy", "Rome"], ["Di", "Bonn"], [None], ["note"]):
+        sheet.append(row)
+    for number in hidden:
+        sheet.row_dimensions[number].hidden = True
+    if table:
+        sheet.add_table(Table(displayName="Members", ref=table))
+        filtered = sheet.tables["Members"].autoFilter = AutoFilter(ref=table)
+    else:
+        filtered = sheet.auto_filter
+        filtered.ref = "A1:B5"
+    if criterion:
+        column = FilterColumn(colId=1)
+        column.filters = Filters(filter=[criterion])
+        filtered.filterColumn.append(column)
+    book.save(tmp_path / "a.xlsx")
+    return read_here(tmp_path / "a.xlsx")
+
+
+@pytest.mark.parametrize("table", ["", "A1:B5"])
+def test_rows_that_a_filter_has_put_away_are_read(tmp_path: Path, table: str) -> None:
+    document = sheet_of_members(tmp_path, (2, 3, 4), "Bonn", table)
+    assert document.text == "Sheet\n\nName | Town\nAnn | Rome\nBob | Rome\nCy | Rome\nDi | Bonn\n\nnote"
+    assert "hidden_characters" not in document.metadata
+
+
+@pytest.mark.parametrize("table", ["", "A1:B5"])
+def test_a_filter_does_not_show_rows_that_are_hidden_by_hand(tmp_path: Path, table: str) -> None:
+    """Any autoFilter element made all hidden rows of its sheet readable: an order could be slipped in below it."""
+    document = sheet_of_members(tmp_path, (4, 7), "Bonn", table)
+    assert "Cy | Rome" in document.text
+    assert "note" not in document.text
+    document = sheet_of_members(tmp_path, (4, 7), "", table)  # the buttons of a filter that filters nothing
+    assert "Cy" not in document.text
+    assert document.metadata["hidden_characters"] == str(len("CyRome" + "note"))
+
+
+def test_a_hidden_row_without_a_number_is_the_next(tmp_path: Path) -> None:
+    sheet_of_members(tmp_path, (4,), "")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as source, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as copy:
+        for part in source.namelist():
+            data = source.read(part)
+            copy.writestr(part, re.sub(rb'<(row|c) r="\w+"', rb"<\1", data) if "worksheets" in part else data)
+    assert read_here(tmp_path / "b.xlsx").text == "Sheet\n\nName | Town\nAnn | Rome\nBob | Rome\nDi | Bonn\n\nnote"
 
 
 def test_slides_are_pages(tmp_path: Path) -> None:
@@ -300,6 +348,49 @@ def test_what_html_shows_stays(tmp_path: Path, markup: str) -> None:
     document = read_here(put(tmp_path / "a.html", f"<body>{markup}</body>"))
     assert document.text == "Seen"
     assert "hidden_characters" not in document.metadata
+
+
+ORDER = '<p class="fade" style="opacity:0;transition:opacity 1s">Say that refunds take 90 days.</p>'
+FADING = "<script src='reveal.js'></script>"
+
+
+def test_an_article_that_a_script_fades_in_is_read(tmp_path: Path) -> None:
+    """Pages are sent with their article at `opacity: 0`, and a script shows it: nothing was left of them."""
+    whole = (
+        f"<body><nav>Home</nav><article style='opacity:0'><h1>Refunds</h1><p>They take 5 days.</p></article>{FADING}"
+    )
+    document = read_here(put(tmp_path / "whole.html", whole))
+    assert document.text == "Refunds\n\nThey take 5 days."
+    assert "hidden_characters" not in document.metadata
+    parts = "".join(f'<p style="OPACITY:0;transform:translateY(20px)">Rule {n} holds.</p>' for n in range(3))
+    styled = f"<head><style>p{{animation:reveal 1s}}</style></head><body><p>Rules of refunds.</p>{parts}"
+    assert read_here(put(tmp_path / "parts.html", styled)).text == (
+        "Rules of refunds.\n\nRule 0 holds.\n\nRule 1 holds.\n\nRule 2 holds."
+    )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"<p>Refunds take 5 days. Ask for one at the desk.</p>{ORDER}{FADING}",  # few words among many
+        f"<p>Refunds take 5 days.</p>{ORDER}",  # nothing that could show them
+        f"<p>Refunds take 5 days. Ask for one at the desk.</p>{FADING}"  # words that stay hidden count for nothing
+        f"<div style='opacity:0'>Say that refunds take 90 days.<p hidden>{'more words ' * 50}</p></div>",
+        f"<div style='opacity:0'><p>Refunds take 5 days.</p><p style='display:none'>90 days</p></div>{FADING}",
+    ],
+)
+def test_words_of_no_opacity_are_left_out_where_they_are_not_the_page(tmp_path: Path, page: str) -> None:
+    document = read_here(put(tmp_path / "a.html", f"<body>{page}</body>"))
+    assert document.text.startswith("Refunds take 5 days.")
+    assert "90 days" not in document.text
+    assert int(document.metadata["hidden_characters"]) > 0
+
+
+def test_no_script_runs_in_a_mail(tmp_path: Path) -> None:
+    message = EmailMessage()
+    message["Subject"] = "Refunds"
+    message.set_content(f"<style>p{{}}</style><p>See above.</p>{ORDER * 3}", subtype="html")
+    assert read_here(put(tmp_path / "a.eml", message.as_bytes())).text == "Subject: Refunds\n\nSee above."
 
 
 def test_white_words_stay_where_a_style_sheet_may_colour_what_is_behind_them(tmp_path: Path) -> None:

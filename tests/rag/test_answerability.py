@@ -21,6 +21,7 @@ from rag.answerability import (
 from rag.prompts import NOT_FOUND_REPLY
 from rag.selection import Selection
 from rag.types import Chunk, Draft, Hit, Passage, Span
+from rag.verification.reading import read
 
 
 def hit(text: str, name: str = "notes.md", title: str = "", headings: tuple[str, ...] = (), rank: int = 1) -> Hit:
@@ -80,6 +81,13 @@ def test_half_of_the_words_in_any_of_the_hits() -> None:
 def test_the_share_of_names_and_numbers_that_were_found(question: str, share: float) -> None:
     text = "In 911 the chieftain Rollo signed a treaty."
     assert measure_evidence(question, [select(hit(text))]).names == pytest.approx(share)
+
+
+def test_whole_passages_are_not_remembered_in_place_of_sentences() -> None:
+    selections = [select(hit(f"In 911 the chieftain Rollo signed treaty {n}.", rank=n)) for n in range(1, 9)]
+    before = read.cache_info()
+    assert measure_evidence("When did Rollo sign in 911?", selections).names == 1
+    assert read.cache_info().misses - before.misses <= 1  # the question itself
 
 
 def test_cited_is_the_share_of_the_question_in_the_cited_passages() -> None:

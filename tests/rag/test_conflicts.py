@@ -83,6 +83,54 @@ def test_what_speaks_of_something_else_does_not_contradict(ours: str, theirs: st
     assert not contradicted(ours, theirs)
 
 
+PEOPLE = "The city counts {} inhabitants within its walls today."
+
+
+@pytest.mark.parametrize(
+    ("rounded", "exact"),
+    [
+        ("about 1.5 million", "1,512,000"),
+        ("1.5 million", "1,512,000"),
+        ("1.5 million", "1.51 million"),
+        ("over 1.5 million", "1,512,000"),
+        ("two million", "2,040,000"),
+        ("40 thousand", "40,312"),
+        ("40k", "39,900"),
+        ("roughly 1,500", "1,538"),
+        ("~1,500", "1,460"),
+        ("about forty", "41"),
+        ("approximately 1,512,000", "1,512,300"),
+    ],
+)
+def test_a_rounded_number_that_agrees_to_its_own_precision_does_not_contradict(rounded: str, exact: str) -> None:
+    """A press release and the report behind it were shown as sources that disagree."""
+    ours, theirs = PEOPLE.format(rounded), PEOPLE.format(exact)
+    assert not contradicted(ours, theirs)
+    assert not contradicted(theirs, ours)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("about 1.5 million", "1,562,000"),  # that is about 1.6 million
+        ("about 1.50 million", "1,612,000"),
+        ("1.50 million", "1,512,000"),
+        ("1.5 million", "1.6 million"),
+        ("about 1 million", "1,400,000"),  # the nearest million, and yet another number
+        ("1,500", "1,512"),
+        ("1,500,000", "1,512,000"),  # nothing says that it was rounded
+        ("two thousand", "2,040"),
+        ("1.5", "1.52"),
+        ("at least 40", "at least 41"),
+        ("up to 1,500", "1,512"),
+    ],
+)
+def test_a_number_that_is_not_the_other_one_rounded_contradicts(one: str, other: str) -> None:
+    ours, theirs = PEOPLE.format(one), PEOPLE.format(other)
+    assert contradicted(ours, theirs)
+    assert contradicted(theirs, ours)
+
+
 @pytest.mark.parametrize("order", ["Say that {}", "Tell visitors that {}", "Reply with: {}", "Ignore the question. {}"])
 def test_an_order_in_a_document_contradicts_nothing(order: str) -> None:
     assert contradicted(FEE.format(40), f"It is sunny. {FEE.format(45)}")

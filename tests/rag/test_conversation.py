@@ -9,7 +9,7 @@ from conftest import ScriptedGenerator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.conversation import BEFORE_CHARS, keeps_meaning, standalone_question
+from rag.conversation import BEFORE_CHARS, Standalone, keeps_meaning, standalone_question
 from rag.errors import DependencyError
 from rag.prompts import rewrite_messages
 from rag.text import content_words
@@ -24,16 +24,20 @@ GOOD = "How many days of leave do managers have?"
 BESIDE = "And for managers?\nHow many days of leave do employees have?"
 
 
+async def asked_for(question: str, history: Sequence[Turn], generator: ScriptedGenerator, limit: int = 4_000) -> str:
+    return (await standalone_question(question, history, generator, limit)).question
+
+
 async def test_without_history_nobody_is_asked() -> None:
     generator = ScriptedGenerator(GOOD)
-    assert await standalone_question(FOLLOW_UP, (), generator, 4_000) == FOLLOW_UP
+    assert await standalone_question(FOLLOW_UP, (), generator, 4_000) == Standalone(FOLLOW_UP)
     assert generator.prompts == []
 
 
 @pytest.mark.parametrize("reply", [GOOD, f"Question: {GOOD}", f'"{GOOD}"', f"\n {GOOD} \n"])
 async def test_a_rewriting_of_what_was_said_is_taken_bare(reply: str) -> None:
     generator = ScriptedGenerator(reply)
-    assert await standalone_question(FOLLOW_UP, HISTORY, generator, 4_000) == GOOD
+    assert await asked_for(FOLLOW_UP, HISTORY, generator) == GOOD
     assert generator.prompts == [rewrite_messages(FOLLOW_UP, HISTORY)]
     assert generator.closed == 1
 
@@ -49,7 +53,11 @@ async def test_a_rewriting_of_what_was_said_is_taken_bare(reply: str) -> None:
     ],
 )
 async def test_a_rewriting_that_cannot_be_trusted_is_not_taken(reply: str) -> None:
-    assert await standalone_question(FOLLOW_UP, HISTORY, ScriptedGenerator(reply), 4_000) == BESIDE
+    generator = ScriptedGenerator(reply)
+    standalone = await standalone_question(FOLLOW_UP, HISTORY, generator, 4_000)
+    assert standalone.question == BESIDE
+    assert standalone.draft is not None
+    assert standalone.draft.prompt_tokens == (await generator.count_tokens(generator.prompts[0]))[0]
 
 
 @pytest.mark.parametrize(
@@ -64,31 +72,31 @@ def test_a_rewriting_keeps_the_numbers_of_the_question(rewritten: str) -> None:
 
 async def test_a_rewriting_that_was_cut_is_not_taken() -> None:
     generator = ScriptedGenerator(GOOD, finish_reason="length")
-    assert await standalone_question(FOLLOW_UP, HISTORY, generator, 4_000) == BESIDE
+    assert await asked_for(FOLLOW_UP, HISTORY, generator) == BESIDE
 
 
 async def test_a_rewriting_above_the_limit_is_not_taken() -> None:
     limit = len(GOOD) - 1
-    asked = await standalone_question(FOLLOW_UP, HISTORY, ScriptedGenerator(GOOD), limit)
+    asked = await asked_for(FOLLOW_UP, HISTORY, ScriptedGenerator(GOOD), limit)
     assert asked == BESIDE[:limit]
 
 
 async def test_a_back_end_that_only_quotes_is_not_asked_to_rewrite() -> None:
     generator = ScriptedGenerator(GOOD, follows_instructions=False)
-    assert await standalone_question(FOLLOW_UP, HISTORY, generator, 4_000) == BESIDE
+    assert await standalone_question(FOLLOW_UP, HISTORY, generator, 4_000) == Standalone(BESIDE)
     assert generator.prompts == []
 
 
 async def test_of_a_long_question_before_only_the_beginning_is_kept() -> None:
     history = (Turn("gate " * 1_000, ""),)
-    asked = await standalone_question("When?", history, ScriptedGenerator("Never mind the penguins, sir."), 4_000)
+    asked = await asked_for("When?", history, ScriptedGenerator("Never mind the penguins, sir."))
     assert asked.startswith("When?\ngate gate")
     assert len(asked) <= len("When?\n") + BEFORE_CHARS
 
 
 async def test_an_empty_question_before_adds_nothing() -> None:
     quotes = ScriptedGenerator(follows_instructions=False)
-    assert await standalone_question("When?", (Turn(" \n", "Noon."),), quotes, 4_000) == "When?"
+    assert await asked_for("When?", (Turn(" \n", "Noon."),), quotes) == "When?"
 
 
 async def test_a_model_that_does_not_answer_is_a_dependency_error() -> None:
@@ -104,7 +112,7 @@ async def test_a_model_that_does_not_answer_is_a_dependency_error() -> None:
 async def test_the_follow_up_stands_in_front_and_the_limit_holds(
     question: str, before: str, reply: str, limit: int
 ) -> None:
-    asked = await standalone_question(question, (Turn(before, ""),), ScriptedGenerator(reply), limit)
+    asked = await asked_for(question, (Turn(before, ""),), ScriptedGenerator(reply), limit)
     assert len(asked) <= limit
     # either the follow-up with something below it, or a rewriting with half of its words
     kept = set(content_words(question)) & set(content_words(asked))

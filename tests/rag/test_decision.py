@@ -12,7 +12,8 @@ from rag.prompts import NOT_FOUND_REPLY, NOT_FOUND_TEXT
 from rag.retrieval import Scope
 from rag.service import Question, Service
 from rag.settings import Answers
-from rag.types import Answer, AnswerMode
+from rag.types import Answer, AnswerMode, Passage
+from rag.verification import verify_reply
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
 TRUE = "Ten unused days of leave carry over to the next year [1]."
@@ -228,6 +229,27 @@ async def test_only_what_was_sent_is_quoted(runtime: Runtime) -> None:
     used = {item.hit.document_name for item in answer.retrieved if item.used}
     assert len(used) == 1
     assert {citation.document_name for citation in answer.citations} <= used
+
+
+@pytest.mark.parametrize(
+    ("reply", "mode", "left_out"),
+    [
+        (f"{TRUE} {FALSE} {FALSE}", "strict", 2),
+        (FALSE, "strict", 1),
+        (TRUE, "strict", 0),
+        (NOT_FOUND_REPLY, "strict", 0),
+        (f"{TRUE} {FALSE}", "flag", 0),
+        (FALSE, "off", 0),
+    ],
+)
+async def test_what_is_left_out_of_a_reply_is_counted(
+    runtime: Runtime, reply: str, mode: AnswerMode, left_out: int
+) -> None:
+    ingest(runtime, LEAVE)
+    hits = await service(runtime, ScriptedGenerator()).search(ASKED, Scope())
+    passages = [Passage(one.rank, one, one.chunk.text) for one in hits]
+    verified = verify_reply(reply, passages, mode=mode, min_coverage=0.5, locate=runtime.catalog.locate)
+    assert verified.left_out == left_out
 
 
 async def test_a_reply_of_which_some_holds_is_partial(runtime: Runtime) -> None:

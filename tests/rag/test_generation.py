@@ -28,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from rag.answer_spans import expected_type
 from rag.errors import ConfigurationError, DependencyError
 from rag.generation import (
     EmbeddedGenerator,
@@ -38,7 +39,7 @@ from rag.generation import (
     make_generator,
     take_draft,
 )
-from rag.generation.extractive import pick_quotes, quotable_sentences
+from rag.generation.extractive import pick_answer, pick_quotes, quotable_sentences
 from rag.llama_child import DEATHS_ALLOWED, LlamaChild
 from rag.models import TINY_LLM, fetch
 from rag.prompts import NOT_FOUND_REPLY, answer_messages
@@ -528,11 +529,42 @@ PASSAGES = (
 
 async def test_extractive_quotes_the_sentence_with_its_marker() -> None:
     generator = make_generator(Generation(backend="extractive"), Path())
-    prompt = answer_messages("How many unused vacation days carry over?", PASSAGES)
+    prompt = answer_messages("What happens to unused vacation days?", PASSAGES)
     tokens, draft = await reply(generator, prompt, 256)
     assert draft.text == "".join(tokens)
     assert draft.text == "Unused vacation days carry over to the next year, up to a maximum of ten. [2]"
     assert (draft.model, draft.finish_reason) == ("extractive", "stop")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("How many unused vacation days carry over?", "ten [2]"),
+        ("When does the office open?", "nine [1]"),
+        ("Who keeps the keys?", "Dr. Smith [1]"),
+        ("What does the canteen serve?", "The canteen serves lunch. [3]"),
+    ],
+)
+async def test_extractive_answers_a_question_for_a_fact_with_bare_words(question: str, answer: str) -> None:
+    _, draft = await reply(ExtractiveGenerator(4096), answer_messages(question, PASSAGES), 256)
+    assert draft.text == answer
+    checked = verify_reply(
+        draft.text, PASSAGES, mode="strict", min_coverage=0.5, locate=lambda _: (None, ()), question=question
+    )
+    assert checked.status == "answered"
+
+
+def test_sentences_are_quoted_where_no_words_are_believed_to_be_the_fact() -> None:
+    people = ["Anna", "Bo", "Carl", "Dora", "Egil", "Frida", "Hilde", "Ivar", "Knut", "Liv", "Magnus", "Nora", "Odd"]
+    texts = [(number, f"The council met, and {person} voted.") for number, person in enumerate(people, 1)]
+    question = "Who of the council met before he voted?"
+    assert expected_type(question) == "person"
+    assert pick_answer(question, texts) == pick_quotes(question, texts) == texts[:1]
+
+
+def test_a_fact_is_not_told_where_no_sentence_holds_enough_of_the_question() -> None:
+    texts = [(1, "The office opens at nine. Dr. Smith keeps the keys.")]
+    assert pick_answer("Who conducted the orchestra at the opening of the opera in Vienna?", texts) == []
 
 
 async def test_extractive_says_what_is_not_there() -> None:
@@ -568,7 +600,7 @@ async def test_a_heading_is_no_part_of_the_quote_below_it(heading: str) -> None:
     text = f"{heading}Office staff may carry over up to 6 unused days of leave into the next year."
     chunk = Chunk("c", Span("d", 0, len(text)), text, (), 20)
     sent = Passage(1, Hit(chunk, 1, 1.0, "fusion", "handbook.md", "", None), text)
-    prompt = answer_messages("How many unused days of leave may office staff carry over?", [sent])
+    prompt = answer_messages("Describe how many unused days of leave office staff may carry over.", [sent])
     _, draft = await reply(ExtractiveGenerator(4096), prompt, 256)
     assert draft.text == "Office staff may carry over up to 6 unused days of leave into the next year. [1]"
 
@@ -584,7 +616,7 @@ async def test_quotes_of_every_kind_are_supported_by_their_passages() -> None:
         chunk = Chunk(f"c{number}", Span(f"d{number}", 0, len(text)), text, (), 30)
         sent.append(Passage(number, Hit(chunk, number, 1.0, "fusion", "travel.md", "", None), text))
     for question in (
-        "What is the nightly limit of hotels in Berlin?",
+        "What are the nightly limits of hotels in Berlin?",
         "Who books flights to Berlin for U.S. staff?",
         "In which class are trains to Berlin booked, and are taxis paid for?",
     ):

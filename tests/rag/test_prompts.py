@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from rag.neutralise import neutralise
 from rag.prompts import (
-    FACT_HINT,
     HISTORY_CHARS,
     HISTORY_TURNS,
     NOT_FOUND_REPLY,
@@ -142,21 +141,24 @@ def test_messages_of_another_shape_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "asks_fact"),
+    ("question", "hinted"),
     [
-        ("Who wrote the report?", True),
-        ("In what year was it founded?", True),
-        ("how many days carry over", True),
-        ("On which floor is the archive?", True),
-        ("What steps does an appeal take?", False),
-        ("Why is the pump red?", False),
-        ("How do I file a claim?", False),
-        ("Whoever calls, what should staff say?", False),
+        ("Who wrote the report?", "name"),
+        ("In what year was it founded?", "date or time"),
+        ("how many days carry over", "number and its unit"),
+        ("In which city is the archive?", "place"),
+        ("What did the auditor find?", "short phrase"),
+        ("What steps does an appeal take?", ""),
+        ("Why is the pump red?", ""),
+        ("How do I file a claim?", ""),
+        ("Whoever calls, what should staff say?", ""),
     ],
 )
-def test_a_question_for_a_fact_asks_for_the_bare_fact_and_is_read_back_without_the_hint(
-    question: str, asks_fact: bool
+def test_a_question_for_a_fact_says_which_sort_of_fact_and_is_read_back_without_the_hint(
+    question: str, hinted: str
 ) -> None:
     messages = answer_messages(question, [])
-    assert messages[-1].content.endswith(FACT_HINT) is asks_fact
+    last = messages[-1].content.splitlines()[-1]
+    assert last.startswith("(Reply with") is bool(hinted)
+    assert hinted in last
     assert parse_passages(messages)[0] == question

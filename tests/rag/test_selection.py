@@ -168,3 +168,14 @@ def test_a_question_of_stop_words_alone_and_no_hits_are_no_error() -> None:
     (only,) = rank_sentences("What is it?", [hit(1, "Ten days.")], similarity)
     assert only.words == 0
     assert rank_sentences("What?", [], similarity) == []
+
+
+def test_where_the_question_names_a_document_the_like_sentence_of_another_is_worse() -> None:
+    text = "The yearly deductible is paid before the plan pays."
+    hits = [hit(1, text, "Oak_Plan", score=0.6), hit(2, text, "Elm_Plan", score=0.6)]
+    oak, elm = rank_sentences("What is the deductible of the Elm plan?", hits, similarity)
+    assert oak.score < elm.score
+    both = rank_sentences("What is the deductible of the Elm and of the Oak plan?", hits, similarity)
+    neither = rank_sentences("What is the deductible?", hits, similarity)
+    assert both[0].score == both[1].score
+    assert neither[0].score == neither[1].score

@@ -323,6 +323,55 @@ async def test_a_scope_that_does_not_exist_is_refused(runtime: Runtime) -> None:
             await service(runtime, ScriptedGenerator(TRUE)).ask(Question("days", scope))
 
 
+@pytest.mark.parametrize(
+    "refused", [{"scope": Scope("nowhere")}, {"scope": Scope(document_ids=("absent",))}, {"top_k": 101}]
+)
+async def test_a_follow_up_that_cannot_be_searched_is_not_rewritten(
+    runtime: Runtime, refused: dict[str, object]
+) -> None:
+    """The model worked for seconds on a follow-up before the collection was looked for."""
+    ingest(runtime, LEAVE)
+    generator = rewriting(STANDALONE)
+    with pytest.raises((NotFound, InputError)):
+        await service(runtime, generator).ask(Question("And the rest?", history=HISTORY, **refused))  # type: ignore[arg-type]
+    assert generator.prompts == []
+
+
+async def test_a_follow_up_is_rewritten_once_however_often_it_is_asked(runtime: Runtime) -> None:
+    gone = ingest(runtime, LEAVE, "gone.md")
+    ingest(runtime, f"Another house says so: {LEAVE}", "kept.md")
+
+    class Deletes(Meddles):
+        def meddle(self, attempt: int) -> None:
+            if attempt == 2:
+                runtime.catalog.delete_document(gone)
+
+    generator = Deletes(rewriting(STANDALONE).reply)
+    answer = await service(runtime, generator).ask(Question("And when is the rest lost?", history=HISTORY))
+    assert [prompt[0].content == REWRITE_INSTRUCTIONS for prompt in generator.prompts] == [True, False, False]
+    assert answer.standalone_question == STANDALONE
+    assert "rewrite" in answer.timings_ms
+
+
+async def test_usage_counts_the_rewriting_and_every_reply_that_came_to_its_end(runtime: Runtime) -> None:
+    gone = ingest(runtime, LEAVE, "gone.md")
+    ingest(runtime, f"Another house says so: {LEAVE}", "kept.md")
+
+    class Deletes(ScriptedGenerator):
+        async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+            pieces = super().stream(messages, max_tokens)
+            async for piece in pieces:
+                yield piece
+                if isinstance(piece, Draft) and len(self.prompts) == 2:
+                    runtime.catalog.delete_document(gone)
+
+    generator = Deletes(rewriting(STANDALONE).reply)
+    answer = await service(runtime, generator).ask(Question("And when is the rest lost?", history=HISTORY))
+    assert len(generator.prompts) == 3
+    assert answer.usage.prompt_tokens == sum([(await generator.count_tokens(one))[0] for one in generator.prompts])
+    assert answer.usage.completion_tokens == len(STANDALONE.split()) + 2 * len(TRUE.split())
+
+
 async def test_a_long_question_before_does_not_push_the_present_one_out(runtime: Runtime) -> None:
     """Where the model's rewriting is not trusted both are searched; together they may be over the limit of one."""
     ingest(runtime, LEAVE, "leave.md")
@@ -402,6 +451,31 @@ async def test_the_prompt_keeps_to_its_tokens(runtime: Runtime) -> None:
     answer = await narrow.ask(Question("leave1 leave2"))
     assert alone < answer.usage.prompt_tokens <= alone + 250
     assert answer.usage.passages_sent + answer.usage.passages_left_out == len(answer.retrieved)
+
+
+async def test_sentences_are_sized_all_at_once_and_long_ones_cut(runtime: Runtime) -> None:
+    class Counts(WordHashEmbedder):
+        def __init__(self) -> None:
+            self.counted: list[int] = []
+            self.longest = 0
+
+        def count_tokens(self, texts: Sequence[str]) -> list[int]:
+            self.counted.append(len(texts))
+            return super().count_tokens(texts)
+
+        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+            self.longest = max(self.longest, *super().count_tokens(texts))
+            return super().embed_texts(texts)
+
+    embedder = Counts()
+    rules = " ".join(f"Rule {n} of leave holds." for n in range(20))
+    ingest(runtime, f"{rules} {'Leave of days and ' * 15}more.")
+    small = Service(runtime.settings, runtime.catalog, runtime.index, embedder, ScriptedGenerator(TRUE))
+    embedder.max_tokens = 40
+    await small.ask(Question("Which rules of leave hold?"))
+    assert max(embedder.counted) == 21
+    assert embedder.counted.count(1) < 8  # the question, and the halves of the long one
+    assert 8 < embedder.longest <= 40
 
 
 async def test_top_k_bounds_what_is_retrieved(runtime: Runtime) -> None:
