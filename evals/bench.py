@@ -4,21 +4,27 @@ Two questions: what the fence around parsing costs, and how a whole search, embe
 the number of chunks, its parts measured alone beside it. Needs the embedding model; the chunks are made up: words by
 Zipf's law as Mandelbrot bent it, vectors around some hundred topics.
 
-    python -m evals.bench --sizes 1000 10000 100000 --plot growth.svg
+    python -m evals.bench --sizes 1000 10000 100000 1000000 --store DIR --plot growth.svg
+
+A million chunks take an hour and more to write. With --store a run that was stopped goes on where it was: what it has
+written and measured lies there.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import math
+import re
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +33,11 @@ from evals.metrics import percentile
 from ingest.parse import parse_file
 from ingest.pipeline import accept_file, publish_prepared
 from ingest.runtime import Runtime
+from rag.catalog import Catalog
 from rag.embedding import embed_query
+from rag.errors import InputError
 from rag.retrieval import Scope, search
+from rag.sentences import pack_vectors
 from rag.settings import load_settings
 from rag.types import DEFAULT_COLLECTION, Chunk, Document, Span
 
@@ -36,21 +45,27 @@ SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "documents"
 SIZES = (1_000, 10_000)
 VOCABULARY = 50_000
 RANK_SHIFT, EXPONENT = 30.0, 1.07  # the commonest word stands in about every fourth chunk, as content words do
-WORDS_A_CHUNK, CHUNKS_A_DOCUMENT, WORDS_A_QUESTION = 80, 100, 6
+WORDS_A_CHUNK, SENTENCES_A_CHUNK, CHUNKS_A_DOCUMENT, WORDS_A_QUESTION = 80, 5, 100, 6
 TOPICS, TOPIC_SPREAD = 400, 0.8
-QUESTIONS = 100
+QUESTIONS, WARM_UP = 100, 20
+QUESTIONS_PART = 10**9  # of the made-up words; documents have the numbers from 0
 REPEATS = 5
+PUBLISHED_TOGETHER, REPORTED_EVERY = 20, 200  # documents
 SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Milliseconds of whole searches over `chunks` chunks, and the median of each part alone."""
+    """Milliseconds of whole searches over `chunks` chunks, and the median of each part alone.
+
+    `memory_mb` is what the process holds in memory by then, in MiB; 0 where the system does not say.
+    """
 
     chunks: int
     p50_ms: float
     p95_ms: float
     parts_ms: dict[str, float]
+    memory_mb: float
 
 
 def median_ms(action: Callable[[], object], repeats: int = REPEATS) -> float:
@@ -79,25 +94,36 @@ def bench_parsing() -> list[str]:
 
 
 class MadeUp:
-    """Documents of made-up words and vectors, and questions about them; the same ones every time."""
+    """Documents of made-up words and vectors, and questions about them; the same ones for the same `part`."""
 
-    def __init__(self, dimension: int) -> None:
-        """Vectors have `dimension` numbers."""
-        self._random = np.random.default_rng(SEED)
-        share = 1 / (np.arange(VOCABULARY) + RANK_SHIFT) ** EXPONENT
-        self._cumulated = np.cumsum(share / share.sum())
-        self._topics = _unit(self._random.standard_normal((TOPICS, dimension)))
+    def __init__(self, dimension: int, *part: int) -> None:
+        """Vectors have `dimension` numbers and lie around the same topics in every part."""
+        self._topics = _topics(dimension)
+        self._random = np.random.default_rng((SEED, *part))
 
     def words(self, count: int) -> str:
         """That many words, drawn by their frequency."""
-        ranks = np.searchsorted(self._cumulated, self._random.random(count))
-        return " ".join(_word(int(min(rank, VOCABULARY - 1))) for rank in ranks)
+        vocabulary, cumulated = _vocabulary()
+        ranks = np.searchsorted(cumulated, self._random.random(count))
+        return " ".join(vocabulary[min(rank, VOCABULARY - 1)] for rank in ranks.tolist())
 
     def vectors(self, count: int) -> np.ndarray:
         """Float32, shape (count, dimension), rows of length 1, scattered around the topics."""
         centres = self._topics[self._random.integers(TOPICS, size=count)]
         noise = _unit(self._random.standard_normal(centres.shape))
         return _unit(centres + TOPIC_SPREAD * noise).astype(np.float32)
+
+
+@cache
+def _topics(dimension: int) -> np.ndarray:
+    return _unit(np.random.default_rng(SEED).standard_normal((TOPICS, dimension)))
+
+
+@cache
+def _vocabulary() -> tuple[list[str], np.ndarray]:
+    """The words by rank, and the share of a text that each makes up together with those before it."""
+    share = 1 / (np.arange(VOCABULARY) + RANK_SHIFT) ** EXPONENT
+    return [_word(rank) for rank in range(VOCABULARY)], np.cumsum(share / share.sum())
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
@@ -115,73 +141,119 @@ def _word(rank: int) -> str:
     return "".join(letters) + "x"  # no English ending for a stemmer to take away
 
 
-def add_documents(runtime: Runtime, made_up: MadeUp, first: int, last: int) -> None:
-    """Bring the made-up chunks `first` to `last` in as documents, through catalog and indexes as all others go."""
+def add_documents(runtime: Runtime, chunks: int, say: Callable[[str], None]) -> None:
+    """Fill the store up to so many made-up chunks, through catalog and indexes as all others go.
+
+    What a run that was stopped has written stays.
+    """
     catalog = runtime.catalog
-    for start in range(first, last, CHUNKS_A_DOCUMENT):
-        count = min(CHUNKS_A_DOCUMENT, last - start)
-        texts = [made_up.words(WORDS_A_CHUNK) for _ in range(count)]
-        whole = "\n".join(texts)
-        name = f"{made_up.words(2)} {start}.txt"
-        stream = io.BytesIO(f"{start}\n{whole}".encode())
-        record = accept_file(catalog, stream, name=name, source=f"bench:{start}", collection=DEFAULT_COLLECTION).record
-        catalog.claim(record.id)
-        chunks, position = [], 0
-        for number, text in enumerate(texts):
-            span = Span(record.id, position, position + len(text))
-            chunks.append(Chunk(f"{record.id[:24]}{number:08}", span, text, (), WORDS_A_CHUNK))
-            position += len(text) + 1
-        hashes = [f"bench-{start + number}" for number in range(count)]
-        catalog.save_document(
-            Document(record.id, name, "text/plain", whole), chunks, [None] * count, hashes, made_up.vectors(count)
-        )
-        if (start // CHUNKS_A_DOCUMENT) % 20 == 19:
-            publish_prepared(catalog, runtime.index)
     publish_prepared(catalog, runtime.index)
+    known = catalog.known_sources(DEFAULT_COLLECTION)
+    there = {source for source, each in known.items() if each.status == "ready"}
+    numbers = [number for number in range(chunks // CHUNKS_A_DOCUMENT) if f"bench:{number}" not in there]
+    started = time.perf_counter()
+    for done, number in enumerate(numbers, 1):
+        _add_document(catalog, MadeUp(runtime.embedder.dimension, number), number)
+        if done % PUBLISHED_TOGETHER == 0 or done == len(numbers):
+            publish_prepared(catalog, runtime.index)
+        if done % REPORTED_EVERY == 0 or done == len(numbers):
+            taken = time.perf_counter() - started
+            say(f"{(number + 1) * CHUNKS_A_DOCUMENT:,} chunks, {done * CHUNKS_A_DOCUMENT:,} new in {taken:.0f} s")
+
+
+def _add_document(catalog: Catalog, made_up: MadeUp, number: int) -> None:
+    texts = [made_up.words(WORDS_A_CHUNK) for _ in range(CHUNKS_A_DOCUMENT)]
+    whole = "\n".join(texts)
+    name = f"{made_up.words(2)} {number}.txt"
+    stream = io.BytesIO(f"{number}\n{whole}".encode())
+    record = accept_file(catalog, stream, name=name, source=f"bench:{number}", collection=DEFAULT_COLLECTION).record
+    catalog.claim(record.id)
+    chunks, position = [], 0
+    for place, text in enumerate(texts):
+        span = Span(record.id, position, position + len(text))
+        chunks.append(Chunk(f"{record.id[:24]}{place:08}", span, text, (), WORDS_A_CHUNK))
+        position += len(text) + 1
+    catalog.save_document(
+        Document(record.id, name, "text/plain", whole),
+        chunks,
+        [None] * len(chunks),
+        [f"bench-{number}-{place}" for place in range(len(chunks))],
+        made_up.vectors(len(chunks)),
+        [pack_vectors(made_up.vectors(SENTENCES_A_CHUNK)) for _ in chunks],
+    )
 
 
 def bench_growth(folder: Path, sizes: Sequence[int], say: Callable[[str], None]) -> Iterator[Timing]:
-    """Whole searches, embedding the question included, in a store that grows to each of the sizes in turn."""
+    """Whole searches, embedding the question included, in a store that grows to each of the sizes in turn.
+
+    What an earlier run has written and measured in `folder` stays. Raises InputError for a size that the store has
+    outgrown without being measured at it.
+    """
     settings = load_settings({}).model_copy(update={"data_dir": folder})
-    weights = settings.retrieval
+    notes = folder / "timings.json"
+    measured = _read_timings(notes)
     with Runtime(settings, "bench", work=False) as runtime:
-        embedder, index = runtime.embedder, runtime.index
-        made_up, written = MadeUp(embedder.dimension), 0
         for size in sizes:
-            started = time.perf_counter()
-            add_documents(runtime, made_up, written, size)
-            say(f"{size - written:,} chunks added in {time.perf_counter() - started:.0f} s")
-            written = size
-            questions = [made_up.words(WORDS_A_QUESTION) for _ in range(QUESTIONS)]
-            vectors = [embed_query(embedder, question) for question in questions]
+            held = runtime.catalog.totals().chunks
+            if size not in measured:
+                if held > size:
+                    raise InputError(f"The store in {folder} holds {held:,} chunks and was not measured at {size:,}. "
+                                     "Name an empty folder, or larger sizes.")  # fmt: skip
+                add_documents(runtime, size, say)
+                measured[size] = _measure(runtime, size)
+                notes.write_text(json.dumps([asdict(timing) for timing in measured.values()]), encoding="utf-8")
+            yield measured[size]
 
-            def whole(question: str) -> object:
-                return search(question, catalog=runtime.catalog, index=index, embedder=embedder, scope=Scope(),
-                              top_k=weights.top_k, weights=weights)  # fmt: skip
 
-            def embed(question: str) -> object:
-                return embed_query(embedder, question)
+def _read_timings(path: Path) -> dict[int, Timing]:
+    if not path.exists():
+        return {}
+    return {each["chunks"]: Timing(**each) for each in json.loads(path.read_text(encoding="utf-8"))}
 
-            def cosine(vector: np.ndarray) -> object:
-                return index.search_dense(vector, weights.candidates)
 
-            def words(question: str) -> object:
-                return index.search_keyword(question, weights.candidates)
+def _measure(runtime: Runtime, size: int) -> Timing:
+    embedder, index, weights = runtime.embedder, runtime.index, runtime.settings.retrieval
+    made_up = MadeUp(embedder.dimension, QUESTIONS_PART)
+    questions = [made_up.words(WORDS_A_QUESTION) for _ in range(WARM_UP + QUESTIONS)]
 
-            for question in questions[:10]:
-                whole(question)
-            times = [_timed_ms(partial(whole, question)) for question in questions]
-            parts = {
-                "embed": [_timed_ms(partial(embed, question)) for question in questions],
-                "cosine": [_timed_ms(partial(cosine, vector)) for vector in vectors],
-                "words": [_timed_ms(partial(words, question)) for question in questions],
-            }
-            yield Timing(
-                size,
-                percentile(times, 0.5) or 0.0,
-                percentile(times, 0.95) or 0.0,
-                {part: statistics.median(values) for part, values in parts.items()},
-            )
+    def whole(question: str) -> object:
+        return search(question, catalog=runtime.catalog, index=index, embedder=embedder, scope=Scope(),
+                      top_k=weights.top_k, weights=weights)  # fmt: skip
+
+    def embed(question: str) -> object:
+        return embed_query(embedder, question)
+
+    def cosine(vector: np.ndarray) -> object:
+        return index.search_dense(vector, weights.candidates)
+
+    def words(question: str) -> object:
+        return index.search_keyword(question, weights.candidates)
+
+    for question in questions[:WARM_UP]:
+        whole(question)
+    asked = questions[WARM_UP:]
+    vectors = [embed_query(embedder, question) for question in asked]
+    times = [_timed_ms(partial(whole, question)) for question in asked]
+    parts = {
+        "embed": [_timed_ms(partial(embed, question)) for question in asked],
+        "cosine": [_timed_ms(partial(cosine, vector)) for vector in vectors],
+        "words": [_timed_ms(partial(words, question)) for question in asked],
+    }
+    return Timing(
+        size,
+        percentile(times, 0.5) or 0.0,
+        percentile(times, 0.95) or 0.0,
+        {part: statistics.median(values) for part, values in parts.items()},
+        _memory_mb(),
+    )
+
+
+def _memory_mb() -> float:
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        if found := re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE):
+            return int(found[1]) / 1024
+    return 0.0
 
 
 def plot_growth(timings: Sequence[Timing]) -> str:
@@ -234,25 +306,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="CHUNKS")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw how a search grows with the chunks")
     parser.add_argument(
-        "--store", type=Path, metavar="DIR", help="an empty folder for the store; default a temporary one"
+        "--store", type=Path, metavar="DIR", help="keep the store here, and go on with what is there; default temporary"
     )
     options = parser.parse_args(arguments)
+    if uneven := [size for size in options.sizes if size < CHUNKS_A_DOCUMENT or size % CHUNKS_A_DOCUMENT]:
+        parser.error(f"--sizes: {uneven[0]} is no multiple of the {CHUNKS_A_DOCUMENT} chunks of a document.")
     for line in bench_parsing():
         print(line)  # noqa: T201
-    timings: list[Timing] = []
     with tempfile.TemporaryDirectory() as temporary:
-        sizes = sorted(set(options.sizes))
-        for timing in bench_growth(options.store or Path(temporary), sizes, lambda line: print(line, file=sys.stderr)):  # noqa: T201
-            timings.append(timing)
-            parts = ", ".join(f"{name} {value:.1f}" for name, value in timing.parts_ms.items())
-            print(  # noqa: T201
-                f"search {timing.chunks:>9,} chunks: p50 {timing.p50_ms:6.1f} ms, p95 {timing.p95_ms:6.1f} ms, "
-                f"to {timings[0].chunks:,} chunks {timing.p50_ms / timings[0].p50_ms:.2f}   alone: {parts} ms",
-                flush=True,
-            )
-            if options.plot:
-                options.plot.write_text(plot_growth(timings), encoding="utf-8")
+        try:
+            _print_growth(options.store or Path(temporary), sorted(set(options.sizes)), options.plot)
+        except InputError as error:
+            parser.error(error.message)
     return 0
+
+
+def _print_growth(folder: Path, sizes: Sequence[int], plot: Path | None) -> None:
+    timings: list[Timing] = []
+    for timing in bench_growth(folder, sizes, lambda line: print(line, file=sys.stderr, flush=True)):  # noqa: T201
+        timings.append(timing)
+        parts = ", ".join(f"{name} {value:.1f}" for name, value in timing.parts_ms.items())
+        print(  # noqa: T201
+            f"search {timing.chunks:>9,} chunks: p50 {timing.p50_ms:6.1f} ms, p95 {timing.p95_ms:6.1f} ms, "
+            f"to {timings[0].chunks:,} chunks {timing.p50_ms / timings[0].p50_ms:.2f}   alone: {parts} ms   "
+            f"{timing.memory_mb:,.0f} MiB",
+            flush=True,
+        )
+        if plot:
+            plot.write_text(plot_growth(timings), encoding="utf-8")
 
 
 if __name__ == "__main__":

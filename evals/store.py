@@ -27,7 +27,14 @@ from rag.types import DEFAULT_COLLECTION, Document, DocumentStatus
 
 _COST_FILE = "ingest.json"
 _PUBLISHED_TOGETHER = 50  # documents: bringing many small ones to the disk takes as long as bringing one
-_INGEST_CODE = ("ingest/parse", "ingest/chunk.py", "ingest/pipeline.py", "rag/embedding.py", "rag/text.py")
+_INGEST_CODE = (
+    "ingest/parse",
+    "ingest/chunk.py",
+    "ingest/pipeline.py",
+    "rag/embedding.py",
+    "rag/sentences.py",
+    "rag/text.py",
+)
 
 
 class Progress(Protocol):

@@ -25,6 +25,7 @@ from rag.catalog import Accepted, Catalog, DocumentRecord
 from rag.embedding import index_text, text_hash
 from rag.errors import ConfigurationError, Conflict, DependencyError, FootnoteError, InputError, ParseError
 from rag.index import Index
+from rag.sentences import pack_vectors, sentence_texts
 from rag.settings import Chunking, Parsing
 from rag.types import Chunk, Document, DocumentStatus, Embedder
 
@@ -39,13 +40,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A document with its chunks; `pages`, `hashes` and `vectors` (float32, shape (n_chunks, dim)) in their order."""
+    """A document with its chunks; `pages`, `hashes`, `vectors` (float32, shape (n_chunks, dim)) and the packed vectors
+    of each chunk's `sentences` in their order.
+    """
 
     document: Document
     chunks: list[Chunk]
     pages: list[int | None]
     hashes: list[str]
     vectors: np.ndarray
+    sentences: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,15 +226,18 @@ def embed_document(
     if not chunks:
         raise ParseError("no_text", f"{document.name} has no words in it. Hand in a version with text.")
     hashes = [text_hash(embedder.model, _indexed(document, chunk)) for chunk in chunks]
-    vectors = embed_chunks(catalog, document, chunks, hashes, embedder, report)
-    if vectors is None:
+    sentences = embed_sentences(catalog, chunks, hashes, embedder, lambda share: report(share / 2))
+    vectors = embed_chunks(catalog, document, chunks, hashes, embedder, lambda share: report((1 + share) / 2))
+    if vectors is None or sentences is None:
         return None
     pages = [page_of(document.pages, chunk.span.start, chunk.span.end) for chunk in chunks]
-    return Embedded(document, chunks, pages, hashes, vectors)
+    return Embedded(document, chunks, pages, hashes, vectors, sentences)
 
 
 def _save(catalog: Catalog, embedded: Embedded) -> bool:
-    return catalog.save_document(embedded.document, embedded.chunks, embedded.pages, embedded.hashes, embedded.vectors)
+    return catalog.save_document(
+        embedded.document, embedded.chunks, embedded.pages, embedded.hashes, embedded.vectors, embedded.sentences
+    )
 
 
 def _indexed(document: Document, chunk: Chunk) -> str:
@@ -263,6 +270,28 @@ def embed_chunks(
         if not report((start + len(batch)) / len(missing)):
             return None
     return vectors
+
+
+def embed_sentences(
+    catalog: Catalog, chunks: Sequence[Chunk], hashes: Sequence[str], embedder: Embedder, report: Report
+) -> list[bytes] | None:
+    """The packed vectors of each chunk's sentences (`rag.sentences`), those of texts seen before from the catalog.
+
+    None as soon as `report`, given the share that is done, says False.
+    """
+    known = catalog.sentences_by_hash(hashes)
+    missing = [number for number, digest in enumerate(hashes) if digest not in known]
+    packed = [known.get(digest, b"") for digest in hashes]
+    for start in range(0, len(missing), EMBED_BATCH):
+        batch = missing[start : start + EMBED_BATCH]
+        texts = [sentence_texts(chunks[number].headings, chunks[number].text) for number in batch]
+        rows = {text: row for row, text in enumerate(dict.fromkeys(text for each in texts for text in each))}
+        vectors = embedder.embed_texts(list(rows))  # each is part of its chunk's indexed text, which the model reads
+        for number, each in zip(batch, texts, strict=True):
+            packed[number] = pack_vectors(vectors[[rows[text] for text in each]])
+        if not report((start + len(batch)) / len(missing)):
+            return None
+    return packed
 
 
 def publish_each(catalog: Catalog, index: Index) -> Published:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -341,8 +341,12 @@ class Pick:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """A sentence as its spans are judged."""
+class Line:
+    """A sentence as its spans are judged.
+
+    `dated` and `counted` are the places of the words of dates and of other numbers, `hits` the places of the question's
+    words, each with its share of the question, and `signals` what speaks for and against the whole sentence, by name.
+    """
 
     text: str
     words: tuple[Word, ...]
@@ -352,7 +356,8 @@ class _Line:
     signals: tuple[tuple[str, float], ...]
 
 
-def _lines(asked: Asked, sentences: Sequence[str]) -> list[_Line]:
+def read_lines(asked: Asked, sentences: Sequence[str]) -> list[Line]:
+    """The sentences of a text, in their order, as their spans are judged."""
     smalls = _OPENERS | frozenset(_SMALL.findall(" ".join(sentences)))
     read = [read_words(sentence, smalls) for sentence in sentences]
     held = [frozenset(word.stem for word in words if word.stem) for words in read]
@@ -379,7 +384,7 @@ def _lines(asked: Asked, sentences: Sequence[str]) -> list[_Line]:
             ("order", math.log(1 + at)),
         )
         dated, counted = _facts(sentence, words)
-        lines.append(_Line(sentence, words, dated, counted, hits, signals))
+        lines.append(Line(sentence, words, dated, counted, hits, signals))
     return lines
 
 
@@ -406,7 +411,7 @@ def _facts(sentence: str, words: Sequence[Word]) -> tuple[frozenset[int], frozen
     return places[0], places[1]
 
 
-def _candidates(words: Sequence[Word]) -> Iterator[tuple[int, int]]:
+def candidate_runs(words: Sequence[Word]) -> Iterator[tuple[int, int]]:
     """First and last place of every run of words that could be an answer."""
     for first, word in enumerate(words):
         if word.kind in _NEVER_FIRST:
@@ -427,7 +432,7 @@ def _may_answer(asked: Asked, words: Sequence[Word]) -> bool:
     return asked.chooses or any((word.stem or word.kind == "number") and word.stem not in asked.stems for word in words)
 
 
-def _features(asked: Asked, line: _Line, first: int, last: int) -> Iterator[tuple[str, float]]:
+def run_features(asked: Asked, line: Line, first: int, last: int) -> Iterator[tuple[str, float]]:
     """What speaks for and against a run of words, by name."""
     words = line.words
     left = words[first - 1] if first else _EDGE
@@ -517,7 +522,7 @@ _NAMES = re.compile(
 )
 
 
-def _shape(line: _Line, first: int, last: int, kinds: Sequence[Kind]) -> Shape:
+def _shape(line: Line, first: int, last: int, kinds: Sequence[Kind]) -> Shape:
     places = range(first, last + 1)
     if any(i in line.dated for i in places):
         return "date"
@@ -528,7 +533,7 @@ def _shape(line: _Line, first: int, last: int, kinds: Sequence[Kind]) -> Shape:
     return "mixed" if "name" in kinds else "words"
 
 
-def _nearness(line: _Line, first: int, last: int) -> tuple[float, float, float, float]:
+def _nearness(line: Line, first: int, last: int) -> tuple[float, float, float, float]:
     """How near the question's words are before and after a run, and how much of them stands there."""
     near_left = near_right = weight_left = weight_right = 0.0
     for at, weight in line.hits:
@@ -541,7 +546,7 @@ def _nearness(line: _Line, first: int, last: int) -> tuple[float, float, float, 
     return near_left, near_right, weight_left, weight_right
 
 
-def _gap(line: _Line, one: int, other: int) -> float:
+def _gap(line: Line, one: int, other: int) -> float:
     """Words between two places; what parts clauses counts more."""
     away = other - one - 1
     return away + 2.0 * sum(word.text in ",;:" or word.kind == "joint" for word in line.words[one + 1 : other])
@@ -553,26 +558,27 @@ _COMPARED = 60
 _SHARPNESS = 1.2
 
 
-def pick_span(question: str, sentences: Sequence[str]) -> Pick | None:
+def pick_span(question: str, sentences: Sequence[str], weights: Mapping[str, float] = WEIGHTS) -> Pick | None:
     """The run of words that best answers a question for a fact; None for an open one, or where there are no words.
 
     What a run is believed by is the softmax of its weights. Taken is the run that shares the most words, by F1, with
     all that might be the answer, each as far as it is believed (minimum Bayes risk): where the belief is spread over
-    `King Charles`, `Charles` and `Charles III`, one of these is better than a stranger that leads by little.
+    `King Charles`, `Charles` and `Charles III`, one of these is better than a stranger that leads by little. `weights`
+    are by feature name; one that is missing is 0.
     """
     asked = read_question(question)
     if asked.type == "open":
         return None
-    lines = _lines(asked, sentences)
+    lines = read_lines(asked, sentences)
     found = [
         (
-            _SHARPNESS * sum(WEIGHTS.get(name, 0.0) * value for name, value in _features(asked, line, first, last)),
+            _SHARPNESS * sum(weights.get(name, 0.0) * value for name, value in run_features(asked, line, first, last)),
             at,
             first,
             last,
         )
         for at, line in enumerate(lines)
-        for first, last in _candidates(line.words)
+        for first, last in candidate_runs(line.words)
         if _may_answer(asked, line.words[first : last + 1])
     ]
     if not found:

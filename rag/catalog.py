@@ -134,6 +134,14 @@ chunks_table = sa.Table(
     sa.Column("n_tokens", sa.Integer, nullable=False),
     sa.Column("index_sha256", sa.Text, nullable=False, index=True),
     sa.Column("vector", sa.LargeBinary, nullable=False),
+    # All that ranking needs of a chunk, so that its row, with text and vector, is read for few candidates.
+    sa.Index("ix_chunks_ranking", "id", "document_id", "page"),
+)
+sentences_table = sa.Table(  # packed by rag/sentences.py; chunks from before schema version 3 have none
+    "sentences",
+    metadata,
+    sa.Column("chunk", sa.Integer, sa.ForeignKey("chunks.seq", ondelete="CASCADE"), primary_key=True),
+    sa.Column("vectors", sa.LargeBinary, nullable=False),
 )
 removals_table = sa.Table(
     "removals",
@@ -146,7 +154,20 @@ removals_table = sa.Table(
 
 # The tables above are the newest schema, and a new database gets them as they are. Whoever changes them adds an entry
 # here: the first brings a database from version 1 to version 2, and so on. Never edit one that has been released.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
+
+
+def _index_for_ranking(connection: Connection) -> None:
+    connection.exec_driver_sql("CREATE INDEX ix_chunks_ranking ON chunks (id, document_id, page)")
+
+
+def _add_sentences(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        "CREATE TABLE IF NOT EXISTS sentences (chunk INTEGER NOT NULL PRIMARY KEY "
+        "REFERENCES chunks (seq) ON DELETE CASCADE, vectors BLOB NOT NULL)"
+    )
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_index_for_ranking, _add_sentences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,15 +277,42 @@ _CHUNK_COLUMNS = (
 )
 # What every question asks, put together once.
 _VECTORS = sa.select(chunks_table.c.id, chunks_table.c.vector).where(_among(chunks_table.c.id))
-_CANDIDATES, _VISIBLE_CHUNKS = (
-    sa.select(*columns)
+_VISIBLE_CHUNKS = (
+    sa.select(*_CHUNK_COLUMNS)
     .join(documents_table, documents_table.c.id == chunks_table.c.document_id)
     .where(_among(chunks_table.c.id), documents_table.c.visible)
-    for columns in (
-        (chunks_table.c.id, chunks_table.c.seq, chunks_table.c.document_id, chunks_table.c.page),
-        _CHUNK_COLUMNS,
-    )
 )
+# The index has to be named: of two, SQLite takes the unique one, and then reads the row as well.
+_CANDIDATES = sa.text(
+    "SELECT chunks.id, chunks.seq, chunks.document_id, chunks.page FROM chunks INDEXED BY ix_chunks_ranking "
+    "JOIN documents ON documents.id = chunks.document_id "
+    "WHERE chunks.id IN (SELECT value FROM json_each(:among)) AND documents.visible"
+)
+_VECTORS_BY_SEQ = sa.text("SELECT seq, vector FROM chunks WHERE seq IN (SELECT value FROM json_each(:among))")
+
+
+_SENTENCES = sa.text("SELECT chunk, vectors FROM sentences WHERE chunk IN (SELECT value FROM json_each(:among))")
+_COUNT_WITHOUT_SENTENCES = sa.text(
+    "SELECT count(*) FROM chunks WHERE NOT EXISTS (SELECT 1 FROM sentences WHERE sentences.chunk = chunks.seq)"
+)
+_SENTENCES_BY_ID = sa.text(
+    "SELECT chunks.id, sentences.vectors FROM chunks JOIN sentences ON sentences.chunk = chunks.seq "
+    "WHERE chunks.id IN (SELECT value FROM json_each(:among))"
+)
+_SENTENCES_BY_HASH = sa.text(
+    "SELECT chunks.index_sha256, sentences.vectors FROM chunks JOIN sentences ON sentences.chunk = chunks.seq "
+    "WHERE chunks.index_sha256 IN (SELECT value FROM json_each(:among))"
+)
+
+
+def _save_sentences(connection: Connection, document_id: str, sentences: Sequence[bytes]) -> None:
+    rows = connection.execute(
+        sa.select(chunks_table.c.seq).where(chunks_table.c.document_id == document_id).order_by(chunks_table.c.seq)
+    )
+    connection.execute(
+        sa.insert(sentences_table),
+        [{"chunk": seq, "vectors": packed} for seq, packed in zip(rows.scalars(), sentences, strict=True)],
+    )
 
 
 def _batches(values: Sequence[str], size: int = _VALUES_PER_STATEMENT) -> Iterator[Sequence[str]]:
@@ -733,9 +781,11 @@ class Catalog:
         pages_of_chunks: Sequence[int | None],
         index_hashes: Sequence[str],
         vectors: np.ndarray,
+        sentences: Sequence[bytes] = (),
     ) -> bool:
-        """Store text, pages, chunks and vectors (float32, shape (len(chunks), dim)) and hand the document to the
-        indexes; nothing becomes visible by it. Repeating it replaces what was there. False where it was deleted before.
+        """Store text, pages, chunks, vectors (float32, shape (len(chunks), dim)) and, by chunk, those of its sentences
+        (`rag.sentences.pack_vectors`), and hand the document to the indexes; nothing becomes visible by it.
+        Repeating it replaces what was there. False where it was deleted before.
         """
         structure = {
             "metadata": dict(document.metadata),
@@ -802,6 +852,8 @@ class Catalog:
                         )
                     ],
                 )
+            if sentences:
+                _save_sentences(connection, document.id, sentences)
             return True
 
     def publish(self, document_id: str) -> bool:
@@ -947,29 +999,27 @@ class Catalog:
 
     # Chunks and vectors ----------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _stored(row: Any) -> StoredChunk:
-        values = row._mapping
-        chunk = Chunk(
-            id=values["id"],
-            span=Span(values["document_id"], values["start"], values["end"]),
-            text=values["text"],
-            headings=tuple(json.loads(values["headings"])),
-            n_tokens=values["n_tokens"],
-        )
-        return StoredChunk(values["seq"], chunk, values["page"], values["name"], values["title"], values["collection"])
-
     def visible_chunks(self, ids: Sequence[str]) -> dict[str, StoredChunk]:
         """Of these chunk ids, the ones whose document is visible now."""
         with self._read() as connection:
             rows = connection.execute(_VISIBLE_CHUNKS, {"among": json.dumps(list(ids))}).all()
-        return {row.id: self._stored(row) for row in rows}
+        return {stored.chunk.id: stored for stored in map(_stored, rows)}
 
-    def candidates(self, ids: Sequence[str]) -> dict[str, Candidate]:
-        """Of these chunk ids, the ones whose document is visible now, without their words."""
+    def candidates(
+        self, cosines: Mapping[str, float | None], question: np.ndarray
+    ) -> tuple[dict[str, Candidate], dict[str, float]]:
+        """Of these chunk ids, the ones whose document is visible now, without their words; and the cosines of these.
+
+        Where a cosine is None it is that of the stored vector to `question`, a unit vector (float32, shape (dim,)).
+        """
         with self._read() as connection:
-            rows = connection.execute(_CANDIDATES, {"among": json.dumps(list(ids))}).all()
-        return {chunk_id: Candidate(seq, document_id, page) for chunk_id, seq, document_id, page in rows}
+            rows = connection.execute(_CANDIDATES, {"among": json.dumps(list(cosines))}).all()
+            ids = {seq: chunk_id for chunk_id, seq, _, _ in rows if cosines[chunk_id] is None}
+            vectors = connection.execute(_VECTORS_BY_SEQ, {"among": json.dumps(list(ids))}).all() if ids else []
+        found = {chunk_id: Candidate(seq, document_id, page) for chunk_id, seq, document_id, page in rows}
+        known = {chunk_id: cosine for chunk_id in found if (cosine := cosines[chunk_id]) is not None}
+        units = _units([vector for _, vector in vectors])
+        return found, known | {ids[seq]: float(unit @ question) for (seq, _), unit in zip(vectors, units, strict=True)}
 
     def visible_documents(self, ids: Sequence[str]) -> set[str]:
         """Of these document ids, the ones that are visible now."""
@@ -986,7 +1036,7 @@ class Catalog:
         """Unit vectors (float32, shape (dim,)) by chunk id."""
         with self._read() as connection:
             rows = connection.execute(_VECTORS, {"among": json.dumps(list(ids))}).all()
-        return {chunk_id: _unit(vector) for chunk_id, vector in rows}
+        return dict(zip((row.id for row in rows), _units([row.vector for row in rows]), strict=True))
 
     def vectors_by_hash(self, hashes: Sequence[str]) -> dict[str, np.ndarray]:
         """Vectors of texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
@@ -1001,6 +1051,29 @@ class Catalog:
                 found.update((row.index_sha256, _unit(row.vector)) for row in rows)
         return found
 
+    def sentence_vectors(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        """The packed vectors (`rag.sentences`) of the sentences of chunks, by the chunk's row, where they are kept."""
+        with self._read() as connection:
+            return {row.chunk: row.vectors for row in connection.execute(_SENTENCES, {"among": json.dumps(list(seqs))})}
+
+    def sentences_of(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """The same by chunk id."""
+        with self._read() as connection:
+            return {
+                row.id: row.vectors for row in connection.execute(_SENTENCES_BY_ID, {"among": json.dumps(list(ids))})
+            }
+
+    def chunks_without_sentences(self) -> int:
+        """How many chunks have no vectors of their sentences, as they were stored before there were any."""
+        with self._read() as connection:
+            return int(connection.execute(_COUNT_WITHOUT_SENTENCES).scalar_one())
+
+    def sentences_by_hash(self, hashes: Sequence[str]) -> dict[str, bytes]:
+        """The same of texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
+        with self._read() as connection:
+            rows = connection.execute(_SENTENCES_BY_HASH, {"among": json.dumps(list(hashes))})
+            return {row.index_sha256: row.vectors for row in rows}
+
     def chunks_of(self, document_id: str) -> list[tuple[StoredChunk, np.ndarray]]:
         """The chunks of a document in the order of its text, each with its unit vector (float32)."""
         query = (
@@ -1010,7 +1083,7 @@ class Catalog:
             .order_by(chunks_table.c.start, chunks_table.c.seq)
         )
         with self._read() as connection:
-            return [(self._stored(row), _unit(row.vector)) for row in connection.execute(query)]
+            return [(_stored(row), _unit(row.vector)) for row in connection.execute(query)]
 
     def visible_chunk_counts(self) -> dict[str, int]:
         """How many chunks each visible document has, by document id."""
@@ -1067,6 +1140,22 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
+def _stored(row: Sequence[Any]) -> StoredChunk:
+    """A chunk from a row that begins with _CHUNK_COLUMNS."""
+    seq, chunk_id, document_id, start, end, text, headings, page, n_tokens, name, title, collection = row[:12]
+    span = Span(document_id, start, end)
+    chunk = Chunk(id=chunk_id, span=span, text=text, headings=tuple(json.loads(headings)), n_tokens=n_tokens)
+    return StoredChunk(seq, chunk, page, name, title, collection)
+
+
 def _unit(packed: bytes) -> np.ndarray:
-    vector = np.frombuffer(packed, dtype=np.float16).astype(np.float32)
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)
+    return np.asarray(_units([packed])[0])
+
+
+def _units(packed: Sequence[bytes]) -> np.ndarray:
+    """Stored vectors as float32, shape (len(packed), dim), rows of length 1."""
+    if not packed:
+        return np.empty((0, 0), dtype=np.float32)
+    vectors = np.frombuffer(b"".join(packed), dtype=np.float16).astype(np.float32).reshape(len(packed), -1)
+    lengths = np.sqrt(np.array([vector @ vector for vector in vectors], dtype=np.float32))
+    return np.asarray(vectors / np.maximum(lengths, 1e-12)[:, np.newaxis])

@@ -33,7 +33,7 @@ import numpy as np
 from rag.catalog import Catalog, StoredChunk
 from rag.embedding import index_text
 from rag.errors import DependencyError
-from rag.keyword import MAX_QUERY_TERMS, KeywordIndex, KeywordRow, keyword_terms
+from rag.keyword import MAX_QUERY_TERMS, KeywordIndex, KeywordRow, keyword_terms, read_words
 from rag.spread import Spread
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INDEX_FORMAT = 3
+INDEX_FORMAT = 4
 COLLECTION = "chunks"
 EF_SEARCH = 200  # candidates HNSW keeps while searching; its default of 100 loses neighbours from 100 results on
 _HNSW_HEADER_BYTES = 100
@@ -215,7 +215,7 @@ class Index:
         rows = [_keyword_row(stored) for stored, _ in chunks]
         if rows:
             self._words.put(rows)
-            self._spread.put((row.document_id, row.terms) for row in rows)
+            self._spread.put((row.document_id, row.words.terms) for row in rows)
 
     @_translated
     def remove(self, *document_ids: str) -> None:
@@ -313,7 +313,7 @@ class Index:
 
         A question of stop words alone finds nothing.
         """
-        return self._words.search(keyword_terms(question), k, collection, document_ids)
+        return self._words.search(read_words(question), k, collection, document_ids)
 
     @_translated
     def score_documents(self, question: str, document_ids: Sequence[str]) -> dict[str, float]:
@@ -325,7 +325,7 @@ class Index:
 def _keyword_row(stored: StoredChunk) -> KeywordRow:
     chunk = stored.chunk
     text = index_text(stored.document_name, stored.title, chunk.headings, chunk.text)
-    return KeywordRow(chunk.id, chunk.span.document_id, stored.collection, keyword_terms(text))
+    return KeywordRow(chunk.id, chunk.span.document_id, stored.collection, read_words(text))
 
 
 def _probe(dimension: int) -> np.ndarray:

@@ -1,6 +1,12 @@
 """BM25 over the words of the chunks, in one folder of tantivy segments. The only home of tantivy.
 
-A chunk goes in as the stems of its content words, those that verification compares too. Every write is one commit: it
+A chunk goes in three times, each a field with a BM25 of its own, and a search adds them up by `FIELD_WEIGHTS`: its
+content words by the light stems that verification compares too, the same by Snowball's stems, and the pairs of light
+stems that follow each other. The two stemmers err on different words (one joins `generous` with `general`, the other
+parts `bought` from `buy`), so what both bring together counts most; words that were asked side by side are worth more
+where they stand so.
+
+Every write is one commit: it
 is there as a whole or not at all, also after a kill or a power cut, and searches see it once the call returned. A
 commit of tantivy 0.27 costs 14 file syncs however little it holds (two for each of a segment's six files), so a folder
 of small documents is better written in few calls.
@@ -16,19 +22,22 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import DependencyError
-from rag.text import content_words
+from rag.text import stem, unstemmed_words
 
 if TYPE_CHECKING:
     from tantivy import Index as TantivyIndex
-    from tantivy import IndexWriter, Query, Schema
+    from tantivy import IndexWriter, Query, Schema, Searcher, TextAnalyzer
 
 log = logging.getLogger(__name__)
 
-MAX_QUERY_TERMS = 64  # words of a question that are searched for
+MAX_QUERY_TERMS = 64  # words of a question that are searched for, and as many stems and pairs
+FIELD_WEIGHTS = {"terms": 0.5, "stems": 0.5, "pairs": 0.1}
 _WRITER_BYTES = 32_000_000  # words held in memory before they become a segment; tantivy wants 15 MB at least
 _FOOTER_TAIL_BYTES = 8  # length of the footer's JSON and a magic number, both u32
 
@@ -40,13 +49,25 @@ _IDENTIFIER = re.compile(r"(?<![^\W_])(?:[^\W\d_]+\d|\d+[^\W\d_])[^\W_]*")
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """A text as the keyword index reads it, repeats kept, as they count: light stems, Snowball's stems, pairs.
+
+    `terms` are those of `keyword_terms`; a pair is two light stems that follow each other, stop words left out.
+    """
+
+    terms: Sequence[str]
+    stems: Sequence[str]
+    pairs: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class KeywordRow:
-    """What the keyword index holds of a chunk: its `terms` from `keyword_terms`, repeats kept, as they count."""
+    """What the keyword index holds of a chunk."""
 
     chunk_id: str
     document_id: str
     collection: str
-    terms: Sequence[str]
+    words: Words
 
 
 def keyword_text(text: str) -> str:
@@ -59,8 +80,27 @@ def keyword_text(text: str) -> str:
 
 def keyword_terms(text: str) -> list[str]:
     """The stems of the words that carry meaning, repeats kept, then words of letters and digits (`Q3`) as a whole."""
+    return list(read_words(text).terms)
+
+
+def read_words(text: str) -> Words:
+    """A chunk's or a question's words for the keyword index."""
     plain = keyword_text(text)
-    return content_words(plain) + [found.lower() for found in _IDENTIFIER.findall(plain)]
+    words = unstemmed_words(plain)
+    light = [stem(word) for word in words]
+    identifiers = [found.lower() for found in _IDENTIFIER.findall(plain)]
+    return Words(
+        terms=light + identifiers,
+        stems=_snowball().analyze(" ".join(words)) + identifiers,
+        pairs=[f"{first}_{second}" for first, second in pairwise(light)],
+    )
+
+
+@cache
+def _snowball() -> TextAnalyzer:
+    from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
+
+    return TextAnalyzerBuilder(Tokenizer.whitespace()).filter(Filter.stemmer("english")).build()
 
 
 class KeywordIndex:
@@ -134,7 +174,7 @@ class KeywordIndex:
                             "chunk_id": row.chunk_id,
                             "document_id": row.document_id,
                             "collection": row.collection,
-                            "terms": " ".join(row.terms),
+                            **{name: " ".join(terms) for name, terms in _fields(row.words)},
                         },
                         self._schema,
                     )
@@ -168,9 +208,9 @@ class KeywordIndex:
             return dict(self._index.searcher().terms_with_prefix("document_id", "", Query.all_query()))
 
     def search(
-        self, terms: Sequence[str], k: int, collection: str | None, document_ids: Sequence[str] | None
+        self, words: Words, k: int, collection: str | None, document_ids: Sequence[str] | None
     ) -> list[tuple[str, float]]:
-        """The `k` best chunks by BM25 over the terms: (chunk id, score), best first, higher is better.
+        """The `k` best chunks by the weighted sum of each field's BM25: (chunk id, score), best first.
 
         A collection or documents narrow the search and leave the scores as they are.
         """
@@ -178,14 +218,16 @@ class KeywordIndex:
 
         with self._translated("searched"):
             searcher = self._index.searcher()
-            asked = list(dict.fromkeys(terms))
-            if len(asked) > MAX_QUERY_TERMS:
-                frequency = {term: searcher.doc_freq("terms", term) for term in asked}
-                asked = sorted((term for term in asked if frequency[term]), key=frequency.__getitem__)
-                del asked[MAX_QUERY_TERMS:]
-            if not asked or k < 1:
+            any_term = [
+                (
+                    Occur.Should,
+                    Query.boost_query(Query.term_query(self._schema, name, term, "freq"), FIELD_WEIGHTS[name]),
+                )
+                for name, terms in _fields(words)
+                for term in _rarest(searcher, name, terms)
+            ]
+            if not any_term or k < 1:
                 return []
-            any_term = [(Occur.Should, Query.term_query(self._schema, "terms", term, "freq")) for term in asked]
             parts = [(Occur.Must, Query.boolean_query(any_term))]
             if collection is not None:
                 parts.append((Occur.Must, self._one_of("collection", [collection])))
@@ -206,6 +248,20 @@ class KeywordIndex:
         return Query.const_score_query(Query.boolean_query(union), 0.0)
 
 
+def _fields(words: Words) -> Iterator[tuple[str, Sequence[str]]]:
+    """The name of each field with the terms that go into it."""
+    return zip(FIELD_WEIGHTS, (words.terms, words.stems, words.pairs), strict=True)
+
+
+def _rarest(searcher: Searcher, field: str, terms: Sequence[str]) -> list[str]:
+    """The distinct terms; of more than MAX_QUERY_TERMS those that the fewest chunks hold, unknown ones left out."""
+    asked = list(dict.fromkeys(terms))
+    if len(asked) <= MAX_QUERY_TERMS:
+        return asked
+    frequency = {term: searcher.doc_freq(field, term) for term in asked}
+    return sorted((term for term in asked if frequency[term]), key=frequency.__getitem__)[:MAX_QUERY_TERMS]
+
+
 def _schema() -> Schema:
     from tantivy import SchemaBuilder
 
@@ -213,7 +269,8 @@ def _schema() -> Schema:
     builder.add_text_field("chunk_id", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("document_id", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("collection", tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("terms", tokenizer_name="whitespace", index_option="freq")
+    for name in FIELD_WEIGHTS:
+        builder.add_text_field(name, tokenizer_name="whitespace", index_option="freq")
     return builder.build()
 
 

@@ -1,7 +1,7 @@
 """From a question to ranked Hits: a search by meaning, a search by words, and what surrounds the words they find.
 
     question ─ embed ─> vector ─ search_dense ──┐
-    question ─ search_keyword ──────────────────┴─ fuse ─ weigh_documents ─ lift_neighbours ─ pick ─ catalog ─> Hits
+    question ─ search_keyword ──────────────────┴─ fuse ─ sharpen ─ weigh_documents ─ lift_neighbours ─ pick ─> Hits
 
 Each arrow after the two searches is a pure function over scores by chunk id. What each brings, and what was tried and
 left out, stands with its figures in docs/retrieval.md.
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from heapq import heapify, heappop, heapreplace
+from heapq import heapify, heappop, heapreplace, nlargest
 
 import numpy as np
 
@@ -22,11 +22,15 @@ from rag.embedding import embed_query
 from rag.errors import NotFound
 from rag.index import Index
 from rag.names import collection_name
+from rag.sentences import best_cosines
 from rag.settings import Retrieval
 from rag.types import Embedder, Hit
 
 # Both searches leave Python for most of their time, so the words are searched while the question is embedded.
 _BESIDE = ThreadPoolExecutor(max_workers=4, thread_name_prefix="footnote-words")
+
+
+SHARPENED = 30  # chunks, the best so far, whose sentences are looked at; with all of them it is about the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +84,20 @@ def search(
         vector = embed_query(embedder, question) if vector is None else vector
         dense = dict(index.search_dense(vector, wanted, scope.collection, scope.document_ids))
         keyword = dict(words.result())
-        visible = catalog.candidates(list(dense | keyword))
+        visible, cosines = catalog.candidates({i: dense.get(i) for i in dense | keyword}, vector)
         # Chunks that are being replaced or removed take places; look further only where they left too few.
         if len(visible) >= min(top_k, len(dense | keyword)) or max(len(dense), len(keyword)) < wanted:
             break
         wanted *= 4
-    unmeasured = catalog.vectors([chunk_id for chunk_id in visible if chunk_id not in dense])
-    cosines = {i: dense[i] if i in dense else float(unmeasured[i] @ vector) for i in visible}
-    scores = fuse(cosines, {i: s for i, s in keyword.items() if i in visible}, weights.dense_weight)
+    bm25 = {i: s for i, s in keyword.items() if i in visible}
     documents = index.score_documents(question, list({found.document_id: None for found in visible.values()}))
-    scores = weigh_documents(scores, visible, documents, weights.document_weight)
+    scores = weigh_documents(fuse(cosines, bm25, weights.dense_weight), visible, documents, weights.document_weight)
+    leading = nlargest(max(SHARPENED, top_k), scores, key=scores.__getitem__)
+    sentences = catalog.sentence_vectors([visible[chunk_id].seq for chunk_id in leading])
+    if len(sentences) == len(leading):  # a document from before sentences had vectors would lose against the others
+        packed = {chunk_id: sentences[visible[chunk_id].seq] for chunk_id in leading}
+        cosines = sharpen(cosines, packed, vector, weights.sentence_weight)
+        scores = weigh_documents(fuse(cosines, bm25, weights.dense_weight), visible, documents, weights.document_weight)
     scores = lift_neighbours(scores, visible, weights.neighbour_weight)
     picked = pick(
         scores,
@@ -111,12 +119,25 @@ def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: 
     A chunk that no word of the question hit has 0 for BM25. Both maps are by chunk id, higher is better.
     """
     dense = scale_to_unit(cosines)
-    words = {chunk_id: score / max(bm25.values()) for chunk_id, score in bm25.items()} if bm25 else {}
+    best = max(bm25.values(), default=0.0)
+    words = {chunk_id: score / best for chunk_id, score in bm25.items()}
     weight = dense_weight if words else 1.0
     return {
         chunk_id: weight * dense.get(chunk_id, 0.0) + (1 - weight) * words.get(chunk_id, 0.0)
         for chunk_id in dense.keys() | words.keys()
     }
+
+
+def sharpen(
+    cosines: Mapping[str, float], sentences: Mapping[str, bytes], question: np.ndarray, sentence_weight: float
+) -> dict[str, float]:
+    """The cosines, those of chunks with `sentences` (`rag.sentences`) mixed with that of their best sentence.
+
+    One sentence that answers is blurred by those around it in the chunk's own vector. `question` is a unit vector of
+    shape (dim,).
+    """
+    best = zip(sentences, best_cosines(list(sentences.values()), question), strict=True)
+    return {**cosines, **{i: (1 - sentence_weight) * cosines[i] + sentence_weight * cosine for i, cosine in best}}
 
 
 def scale_to_unit(scores: Mapping[str, float]) -> dict[str, float]:

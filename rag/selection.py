@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rag.sentences import sentence_texts
 from rag.text import NUMBER_WORDS, content_words, split_sentences
 from rag.types import Hit, LeftOut
 
@@ -100,12 +101,7 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
     """
     others = _other_documents(question, hits)
     places = [[(start, end) for start, end in split_sentences(hit.chunk.text)] for hit in hits]
-    headings = [hit.chunk.headings[-1] if hit.chunk.headings else "" for hit in hits]
-    texts = [
-        f"{heading}\n{hit.chunk.text[start:end]}".strip()
-        for hit, heading, spans in zip(hits, headings, places, strict=True)
-        for start, end in spans
-    ]
+    texts = [text for hit in hits for text in sentence_texts(hit.chunk.headings, hit.chunk.text)]
     stems = [frozenset(content_words(text)) for text in texts]
     cosines = similarity(question, texts) if texts else []
     weights = _rarity(content_words(question), stems)

@@ -27,6 +27,7 @@ from rag.index import Index
 from rag.prompts import ANSWER_PROMPT_VERSION
 from rag.retrieval import Scope, check_scope, search
 from rag.selection import Selection, drop_duplicates, rank_sentences
+from rag.sentences import unpack_vectors
 from rag.settings import Settings
 from rag.tokens import estimate_text
 from rag.types import (
@@ -326,7 +327,17 @@ class Service:
 
     def _select(self, asked: str, hits: Sequence[Hit]) -> tuple[list[Selection], list[LeftOut], Evidence]:
         kept, left_out = drop_duplicates(hits)
-        selections = rank_sentences(asked, kept, self._similarity)
+        stored = self._catalog.sentences_of([hit.chunk.id for hit in kept])
+        packed = b"".join(stored.get(hit.chunk.id, b"") for hit in kept)
+
+        def similarity(question: str, texts: Sequence[str]) -> list[float]:
+            vectors = unpack_vectors(packed, self._embedder.dimension)
+            if len(vectors) != len(texts):  # of a document from before sentences had vectors
+                return self._similarity(question, texts)
+            stored_cosines: list[float] = (vectors @ embed_query(self._embedder, question)).tolist()
+            return stored_cosines
+
+        selections = rank_sentences(asked, kept, similarity)
         return selections, left_out, measure_evidence(asked, selections)
 
     def _similarity(self, question: str, texts: Sequence[str]) -> list[float]:

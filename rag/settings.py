@@ -70,6 +70,9 @@ class Retrieval(Section):
     dense_weight: float = Field(
         0.5, ge=0, le=1, description="share of the cosine in the fused score, the rest is BM25's"
     )
+    sentence_weight: float = Field(
+        0.4, ge=0, le=1, description="share of the best sentence's cosine in the cosine of a chunk near the top"
+    )
     document_weight: float = Field(
         0.25, ge=0, le=1, description="share of how much the document as a whole speaks of the question's words"
     )
@@ -126,7 +129,9 @@ class Answers(Section):
         le=1,
         description="probability that this is the answer, below which `strict` refuses: higher refuses more, errs less",
     )
-    min_coverage: float = Field(0.5, ge=0, le=1, description="share of a sentence's content words its quote must hold")
+    min_coverage: float = Field(
+        0.5, ge=0, le=1, description="share of a sentence's content words its quote must hold; 'supported' needs all"
+    )
 
 
 class Server(Section):

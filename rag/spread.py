@@ -19,9 +19,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 log = logging.getLogger(__name__)
 
-_CACHE_KIB = 32_768  # of pages, a connection
+# A question reads a page for most pairs of document and word; one that is mapped into memory costs no call.
+_MAPPED_BYTES = 2**31 - 2**16  # the most that SQLite maps
 SPREAD_SATURATION = 20.0  # chunks, of a document of average length, at which a word has half of its full weight
 
 
@@ -75,7 +78,7 @@ class Spread:
             connection = sqlite3.connect(self._path, timeout=60, check_same_thread=False)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+            connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
             self._local.connection = connection
             with self._lock:
                 self._connections.append(connection)
@@ -132,26 +135,27 @@ class Spread:
                 )
             )
             holding = dict(sorted(holding.items(), key=lambda item: item[1])[:most_terms])
-            documents: dict[int, tuple[str, int]] = {
-                key: (document_id, chunks)
-                for key, document_id, chunks in connection.execute(
-                    "SELECT key, document_id, chunks FROM documents "
-                    "WHERE document_id IN (SELECT value FROM json_each(?))",
-                    (json.dumps(list(document_ids)),),
-                )
-            }
-            found = connection.execute(
-                "SELECT term, document, chunks FROM spread WHERE document IN (SELECT value FROM json_each(?)) "
-                "AND term IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(documents)), json.dumps(list(holding))),
+            if not holding:
+                return scores
+            # A column a term: the sums below are always made in one order, and few rows cross over from SQLite.
+            count = ", ifnull((SELECT chunks FROM spread WHERE document = documents.key AND term = ?), 0)"
+            rows = connection.execute(
+                f"SELECT document_id, chunks{count * len(holding)} FROM documents "
+                "WHERE document_id IN (SELECT value FROM json_each(?))",
+                (*sorted(holding), json.dumps(list(document_ids))),
             ).fetchall()
-        for term, document, chunks in found:
-            document_id, size = documents[document]
+        if not rows:
+            return scores
+        sizes, counts = np.array([row[1] for row in rows]), np.array([row[2:] for row in rows], dtype=np.float64)
+        frequencies = (counts * (chunks_in_all / total) / sizes[:, np.newaxis]).T
+        sums = np.zeros(len(rows))
+        for term, frequency in zip(sorted(holding), frequencies, strict=True):
             rarity = math.log(1 + (total - holding[term] + 0.5) / (holding[term] + 0.5))
-            frequency = chunks * (chunks_in_all / total) / size
-            scores[document_id] += rarity * frequency * (SPREAD_SATURATION + 1) / (frequency + SPREAD_SATURATION)
-        most = max(scores.values(), default=0.0)
-        return {document_id: score / most for document_id, score in scores.items()} if most else scores
+            sums += rarity * frequency * (SPREAD_SATURATION + 1) / (frequency + SPREAD_SATURATION)
+        most = sums.max()
+        if most > 0:
+            scores.update(zip((row[0] for row in rows), (sums / most).tolist(), strict=True))
+        return scores
 
 
 def _note(connection: sqlite3.Connection, document_id: str, size: int, spread: Counter[str]) -> None:

@@ -265,13 +265,18 @@ def content_words(text: str) -> list[str]:
 
     Numbers are kept as written (`1,500` becomes `1500`, `12,13` stays two); use `quantities` to compare their values.
     """
+    return [stem(word) for word in unstemmed_words(text)]
+
+
+def unstemmed_words(text: str) -> list[str]:
+    """The same words as `content_words`, in small letters and with their endings."""
     found: list[str] = []
     for word in _CONTENT.findall(text):
         lowered = word.lower().replace("’", "'")
         if lowered[0].isdigit():
             found.append(lowered.replace(",", ""))
         elif lowered not in STOP_WORDS:
-            found.append(stem(lowered.replace(".", "")))
+            found.append(lowered.replace(".", ""))
     return found
 
 

@@ -157,6 +157,12 @@ def _catalog(context: Context, catalog: Catalog, url: str | None) -> Iterator[Ch
         yield Check(
             "unfinished documents", "warn", f"{unfinished:,} wait. Ingest their folder again, or run `footnote serve`."
         )
+    if older := catalog.chunks_without_sentences():
+        yield Check(
+            "sentence vectors",
+            "warn",
+            f"{older:,} chunks have none, and are found less well. `footnote rebuild --embed` makes them.",
+        )
     yield from _stamps(context, catalog)
 
 

@@ -16,8 +16,9 @@ from conftest import WordHashEmbedder
 
 from ingest.pipeline import commit_document
 from rag import catalog as catalog_module
-from rag.catalog import CATALOG_FILE, MAX_ATTEMPTS, Catalog
+from rag.catalog import CATALOG_FILE, MAX_ATTEMPTS, Candidate, Catalog
 from rag.errors import Conflict, DependencyError, IndexMismatch, NotFound, TooLarge
+from rag.sentences import unpack_vectors
 from rag.settings import Chunking
 from rag.types import Chunk, Document, DocumentStatus, Heading, Page, Span, Table, WordBox, WordBoxes
 
@@ -72,7 +73,8 @@ def test_migrations_run_once_and_in_order(tmp_path: Path, monkeypatch: pytest.Mo
         Catalog(tmp_path).close()
     assert ran == ["second"]
     monkeypatch.undo()
-    with pytest.raises(IndexMismatch, match="schema version 2, and this Footnote knows versions up to 1"):
+    newest = len(catalog_module.MIGRATIONS) + 1
+    with pytest.raises(IndexMismatch, match=f"version {newest + 1}, and this Footnote knows versions up to {newest}"):
         Catalog(tmp_path)
 
 
@@ -91,6 +93,53 @@ def test_a_new_directory_gets_the_newest_schema_and_no_migration(
         version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     connection.close()
     assert version == ("2",)
+
+
+def test_a_catalog_of_version_1_gets_the_index_that_ranking_reads(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path)
+    document_id = ready(catalog)
+    [(stored, vector)] = catalog.chunks_of(document_id)
+    catalog.close()
+    with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
+        connection.execute("DROP INDEX ix_chunks_ranking")
+        connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
+    connection.close()
+    catalog = Catalog(tmp_path)
+    found, cosines = catalog.candidates({stored.chunk.id: None}, vector)
+    assert found == {stored.chunk.id: Candidate(stored.seq, document_id, None)}
+    assert cosines == {stored.chunk.id: pytest.approx(1.0)}
+    catalog.close()
+
+
+def test_chunks_from_before_sentences_had_vectors_have_none(catalog: Catalog) -> None:
+    (stored, _), *_ = catalog.chunks_of(ready(catalog))
+    assert catalog.sentence_vectors([stored.seq])
+    catalog.close()
+    with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
+        connection.execute("DROP TABLE sentences")
+        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'")
+    connection.close()
+    reopened = Catalog(catalog.data_dir)
+    assert reopened.sentence_vectors([stored.seq]) == {}
+    assert ready(reopened, "Another text.", "b.md")
+    reopened.close()
+
+
+def test_vectors_of_sentences_come_and_go_with_their_chunks(catalog: Catalog) -> None:
+    kept, gone = ready(catalog), ready(catalog, "Another text. It has two sentences.", "b.md")
+    (stored, _), *rest = catalog.chunks_of(kept)
+    (other, _), *_ = catalog.chunks_of(gone)
+    assert not rest
+    vectors = catalog.sentence_vectors([stored.seq, other.seq, 99])
+    embedder = WordHashEmbedder()
+    expected = embedder.embed_texts(["Ten unused days carry over.", "The rest is lost in March."])
+    assert np.abs(unpack_vectors(vectors[stored.seq], embedder.dimension) - expected).max() < 0.005
+    assert set(vectors) == {stored.seq, other.seq}
+    catalog.delete_document(gone)
+    assert set(catalog.sentence_vectors([stored.seq, other.seq])) == {stored.seq}
+    with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
+        assert connection.execute("SELECT count(*) FROM sentences").fetchone() == (1,)
+    connection.close()
 
 
 def test_a_failed_migration_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -492,6 +541,17 @@ def test_only_visible_chunks_are_given_out(catalog: Catalog) -> None:
     assert {each.chunk.span.document_id for each in catalog.visible_chunks(ids * 700).values()} == {shown}
     assert catalog.visible_chunk_counts() == {shown: 1}
     assert catalog.totals().chunks == 1
+
+
+def test_candidates_are_visible_and_get_the_cosines_they_lack(catalog: Catalog) -> None:
+    shown, waiting = ready(catalog), hand_in(catalog, "not yet", "b.md").record.id
+    other = ready(catalog, "Rain in Bergen.", "c.md")
+    assert commit(catalog, waiting, "not yet")
+    (mine, question), (hidden, _), (rain, vector) = (catalog.chunks_of(each)[0] for each in (shown, waiting, other))
+    found, cosines = catalog.candidates({mine.chunk.id: 0.25, hidden.chunk.id: None, rain.chunk.id: None}, question)
+    assert found == {mine.chunk.id: Candidate(mine.seq, shown, None), rain.chunk.id: Candidate(rain.seq, other, None)}
+    assert cosines == {mine.chunk.id: 0.25, rain.chunk.id: float(vector @ question)}
+    assert catalog.candidates({}, question) == ({}, {})
 
 
 def test_a_copy_is_whole_while_others_write(catalog: Catalog, tmp_path: Path) -> None:

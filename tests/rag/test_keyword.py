@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from rag.errors import DependencyError
-from rag.keyword import MAX_QUERY_TERMS, KeywordIndex, KeywordRow, keyword_terms
+from rag.keyword import FIELD_WEIGHTS, MAX_QUERY_TERMS, KeywordIndex, KeywordRow, Words, read_words
 
 
 def row(number: int, text: str, document_id: str = "d", collection: str = "default") -> KeywordRow:
-    return KeywordRow(f"{document_id}-{number}", document_id, collection, keyword_terms(text))
+    return KeywordRow(f"{document_id}-{number}", document_id, collection, read_words(text))
 
 
 @pytest.fixture
@@ -28,19 +28,60 @@ def index(tmp_path: Path) -> Iterator[KeywordIndex]:
 
 
 def found(index: KeywordIndex, question: str, k: int = 10) -> list[str]:
-    return [chunk_id for chunk_id, _ in index.search(keyword_terms(question), k, None, None)]
+    return [chunk_id for chunk_id, _ in index.search(read_words(question), k, None, None)]
 
 
 def test_scores_are_bm25(index: KeywordIndex) -> None:
     # Three chunks of 2, 2 and 4 terms: mean length 8/3. "apple" is in two of three: idf = ln(1 + 1.5 / 2.5) = 0.470.
     # A chunk of length l with the term f times scores idf * 2.2 f / (f + 1.2 (0.25 + 0.75 l / (8/3))):
     # d-0 (f 1, l 2): 0.470 * 2.2 / (1 + 0.975) = 0.5235; d-2 (f 3, l 4): 0.470 * 6.6 / (3 + 1.65) = 0.6671.
-    index.put([row(0, "red apples"), row(1, "red pears"), row(2, "apple apple apple pie")])
+    texts = ["red appl", "red pear", "appl appl appl pie"]
     idf = math.log(1 + 1.5 / 2.5)
-    assert index.search(["appl"], 10, None, None) == [
-        ("d-2", pytest.approx(idf * 6.6 / 4.65)),
-        ("d-0", pytest.approx(idf * 2.2 / 1.975)),
+    for field, weight in FIELD_WEIGHTS.items():
+        asked = Words(**({name: [] for name in FIELD_WEIGHTS} | {field: ["appl"]}))
+        put = [Words(**({name: [] for name in FIELD_WEIGHTS} | {field: stems.split()})) for stems in texts]
+        index.put(KeywordRow(f"d-{n}", "d", "default", words) for n, words in enumerate(put))
+        assert index.search(asked, 10, None, None) == [
+            ("d-2", pytest.approx(weight * idf * 6.6 / 4.65)),
+            ("d-0", pytest.approx(weight * idf * 2.2 / 1.975)),
+        ]
+
+
+def test_words_are_read_three_ways() -> None:
+    words = read_words("The generously priced Q3 plans.")
+    assert words == Words(
+        terms=["gener", "pric", "q", "3", "plan", "q3"],
+        stems=["generous", "price", "q", "3", "plan", "q3"],
+        pairs=["gener_pric", "pric_q", "q_3", "3_plan"],
+    )
+
+
+def test_scores_of_the_fields_are_added_up(index: KeywordIndex) -> None:
+    index.put([row(0, "annual leave of managers"), row(1, "managers leave early"), row(2, "leave, then annual dues")])
+    asked = read_words("annual leave")
+    empty: dict[str, list[str]] = {name: [] for name in FIELD_WEIGHTS}
+    apart = [
+        dict(index.search(Words(**(empty | {name: list(getattr(asked, name))})), 10, None, None))
+        for name in FIELD_WEIGHTS
     ]
+    assert [sorted(part) for part in apart] == [["d-0", "d-1", "d-2"], ["d-0", "d-1", "d-2"], ["d-0"]]
+    for chunk_id, score in index.search(asked, 10, None, None):
+        assert score == pytest.approx(sum(part.get(chunk_id, 0.0) for part in apart), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [("what was bought", "We buy it."), ("reimbursable", "The reimbursement."), ("eligible", "Your eligibility.")],
+)
+def test_either_stemmer_finds_a_word(index: KeywordIndex, question: str, text: str) -> None:
+    index.put([row(0, text), row(1, "something else")])
+    assert found(index, question) == ["d-0"]
+
+
+def test_a_word_that_one_stemmer_mistakes_comes_second(index: KeywordIndex) -> None:
+    assert read_words("general").terms == read_words("generously").terms
+    index.put([row(0, "a general plan"), row(1, "a generously paid post")])
+    assert found(index, "Who pays generously?") == ["d-1", "d-0"]
 
 
 def test_filters_leave_the_scores_as_they_are(index: KeywordIndex) -> None:
@@ -49,7 +90,7 @@ def test_filters_leave_the_scores_as_they_are(index: KeywordIndex) -> None:
         for document_id, collection in (("a", "one"), ("b", "one"), ("c", "two"))
         for n in range(40)
     )
-    terms = keyword_terms("red pie 3")
+    terms = read_words("red pie 3")
     everything = dict(index.search(terms, 500, None, None))
     for collection, document_ids, expected in (
         ("one", None, {"a", "b"}),
@@ -105,7 +146,7 @@ def test_a_word_of_any_length_does_no_harm(index: KeywordIndex) -> None:
     assert index.count() == 2
     assert found(index, "x" * 70_000) in ([], ["d-0"])
     assert found(index, "y" * 60_000) == ["d-1"]
-    assert index.search(["zebra"], 0, None, None) == []
+    assert index.search(read_words("zebra"), 0, None, None) == []
 
 
 def test_searches_run_while_another_thread_writes(index: KeywordIndex) -> None:
@@ -115,7 +156,7 @@ def test_searches_run_while_another_thread_writes(index: KeywordIndex) -> None:
     def search() -> None:
         try:
             while not done.is_set():
-                seen.append(len(index.search(["last"], 50, None, ["kept"])))
+                seen.append(len(index.search(read_words("last"), 50, None, ["kept"])))
         except BaseException as error:
             errors.append(error)
             raise
@@ -155,11 +196,12 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from rag.errors import DependencyError
-from rag.keyword import KeywordIndex, KeywordRow
+from rag.keyword import KeywordIndex, KeywordRow, Words
 
 index = KeywordIndex(Path(sys.argv[1]))
-index.put([KeywordRow("a-0", "a", "default", ["apple"])])
-many = [KeywordRow(f"b-{n}", "b", "default", [f"word{n}x{m}" for m in range(50)]) for n in range(500)]
+index.put([KeywordRow("a-0", "a", "default", Words(["apple"], ["apple"], []))])
+words = [Words([f"word{n}x{m}" for m in range(50)], [], []) for n in range(500)]
+many = [KeywordRow(f"b-{n}", "b", "default", each) for n, each in enumerate(words)]
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
 for _ in range(2):

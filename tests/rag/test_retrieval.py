@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from builders import commit, hand_in, ingest, many_paragraphs
 from hypothesis import given
@@ -13,7 +14,8 @@ from ingest.pipeline import publish_prepared
 from ingest.runtime import Runtime
 from rag.catalog import Candidate
 from rag.errors import NotFound
-from rag.retrieval import Scope, fuse, lift_neighbours, pick, scale_to_unit, search, weigh_documents
+from rag.retrieval import Scope, fuse, lift_neighbours, pick, scale_to_unit, search, sharpen, weigh_documents
+from rag.sentences import pack_vectors
 from rag.settings import Retrieval
 from rag.types import Hit
 
@@ -43,6 +45,43 @@ def test_without_a_word_found_the_cosine_alone_decides() -> None:
     assert fuse({"a": 0.8, "b": 0.6}, {}, 0.4) == {"a": 1.0, "b": 0.0}
     assert fuse({}, {}, 0.4) == {}
     assert scale_to_unit({"a": 0.3, "b": 0.3}) == {"a": 1.0, "b": 1.0}
+
+
+def test_the_best_sentence_has_its_share_in_the_cosine() -> None:
+    # the question is (1, 0); the sentences of a have the cosines 0 and .8: .75 * .4 + .25 * .8 = .5
+    sentences = {"a": pack_vectors(np.array([[0, 1], [0.8, 0.6]], dtype=np.float32))}
+    cosines = sharpen({"a": 0.4, "b": 0.3}, sentences, np.array([1, 0], dtype=np.float32), 0.25)
+    assert cosines == pytest.approx({"a": 0.5, "b": 0.3}, abs=0.002)
+
+
+def find_by_meaning(runtime: Runtime, question: str, sentence_weight: float) -> list[str]:
+    """The names of the documents in the order found, by the cosine alone."""
+    weights = Retrieval(
+        dense_weight=1, document_weight=0, document_step=0, neighbour_weight=0, sentence_weight=sentence_weight
+    )
+    hits = search(
+        question, catalog=runtime.catalog, index=runtime.index, embedder=runtime.embedder, scope=Scope(), top_k=4,
+        weights=weights,
+    )  # fmt: skip
+    return [hit.document_name for hit in hits]
+
+
+def test_a_sentence_that_answers_leads_though_its_chunk_speaks_of_much_else(runtime: Runtime) -> None:
+    others = " ".join(f"Matter{n} is of kind{n}." for n in range(12))
+    ingest(runtime, f"{others} The lift stops on floor four.", "answers.md")
+    ingest(runtime, "The lift is small. Floor tiles are grey.", "short.md")
+    question = "lift stops on floor four"
+    assert find_by_meaning(runtime, question, 0.0) == ["short.md", "answers.md"]
+    assert find_by_meaning(runtime, question, 1.0) == ["answers.md", "short.md"]
+
+
+def test_sentences_count_only_where_all_that_lead_have_their_vectors(runtime: Runtime) -> None:
+    others = " ".join(f"Matter{n} is of kind{n}." for n in range(12))
+    ingest(runtime, f"{others} The lift stops on floor four.", "answers.md")
+    (first, _), *_ = runtime.catalog.chunks_of(ingest(runtime, "The lift is small. Floor tiles are grey.", "short.md"))
+    with runtime.catalog._write() as connection:
+        connection.exec_driver_sql("DELETE FROM sentences WHERE chunk = ?", (first.seq,))
+    assert find_by_meaning(runtime, "lift stops on floor four", 1.0) == ["short.md", "answers.md"]
 
 
 def test_ranks_run_from_one_and_scores_fall_within_the_unit(runtime: Runtime) -> None:

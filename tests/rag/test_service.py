@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,6 +17,7 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import prepare_document, publish_prepared
 from ingest.runtime import Runtime
+from rag.catalog import CATALOG_FILE
 from rag.errors import Conflict, DependencyError, InputError, NotFound
 from rag.prompts import NOT_FOUND_TEXT, REWRITE_INSTRUCTIONS, answer_messages, parse_passages
 from rag.retrieval import Scope
@@ -185,8 +187,15 @@ async def test_a_document_deleted_while_a_text_is_checked_is_not_quoted(runtime:
     assert [one.verdict for one in checked.sentences] == ["unsupported", "unsupported", "supported"]
 
 
+def forget_sentences(runtime: Runtime) -> None:
+    """Leave the store as one from before sentences had vectors."""
+    with sqlite3.connect(runtime.settings.data_dir / CATALOG_FILE) as connection:
+        connection.execute("DELETE FROM sentences")
+
+
 async def test_a_document_deleted_before_the_model_is_not_asked_is_not_shown(runtime: Runtime) -> None:
     gone = ingest(runtime, LEAVE, "gone.md")
+    forget_sentences(runtime)
     embedder = MeddlingEmbedder("carry", lambda: runtime.catalog.delete_document(gone))
     closed = runtime.settings.model_copy(update={"answers": Answers(min_evidence=1)})
     asked = Service(closed, runtime.catalog, runtime.index, embedder, ScriptedGenerator(TRUE))
@@ -470,12 +479,33 @@ async def test_sentences_are_sized_all_at_once_and_long_ones_cut(runtime: Runtim
     embedder = Counts()
     rules = " ".join(f"Rule {n} of leave holds." for n in range(20))
     ingest(runtime, f"{rules} {'Leave of days and ' * 15}more.")
+    forget_sentences(runtime)
     small = Service(runtime.settings, runtime.catalog, runtime.index, embedder, ScriptedGenerator(TRUE))
     embedder.max_tokens = 40
     await small.ask(Question("Which rules of leave hold?"))
     assert max(embedder.counted) == 21
     assert embedder.counted.count(1) < 8  # the question, and the halves of the long one
     assert 8 < embedder.longest <= 40
+
+
+async def test_sentences_with_vectors_are_not_embedded_again(runtime: Runtime) -> None:
+    class Remembers(WordHashEmbedder):
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+
+        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+            self.texts.extend(texts)
+            return super().embed_texts(texts)
+
+    ingest(runtime, f"{LEAVE} The gate opens at seven.")
+    embedder = Remembers()
+    service = Service(runtime.settings, runtime.catalog, runtime.index, embedder, ScriptedGenerator(TRUE))
+    with_vectors = await service.ask(Question("How many days carry over?"))
+    assert set(embedder.texts) == {"How many days carry over?"}
+    forget_sentences(runtime)
+    without = await service.ask(Question("How many days carry over?"))
+    assert any("seven" in text for text in embedder.texts)
+    assert without.text == with_vectors.text
 
 
 async def test_top_k_bounds_what_is_retrieved(runtime: Runtime) -> None:
