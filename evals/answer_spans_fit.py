@@ -29,14 +29,15 @@ from scipy.sparse import csr_matrix
 from evals.cases import Case, Suite, load_suite
 from evals.metrics import mean, normalise_answer, token_f1
 from ingest.parse import parse_file
-from rag.answer_spans import WEIGHTS, candidate_runs, expected_type, pick_span, read_lines, read_question, run_features
+from rag.answer_span_weights import WEIGHTS
+from rag.answer_spans import Line, candidate_runs, expected_type, pick_span, read_lines, read_question, run_features
 from rag.errors import InputError
 from rag.generation.extractive import quotable_sentences
 from rag.settings import Parsing
 
 RIDGE = 1.0  # of the squared weights, so that a word seen in few questions does not drive one of them far
 STEPS = 150
-WRONG_RUNS = 130  # of a question, drawn by chance from some thousands: more of them only cost time
+WRONG_RUNS = 130  # of a question, drawn by chance from some thousands, to save time and memory
 RIGHT_F1 = 0.5  # from which a run is kept whatever is drawn
 SHORT_F1 = 0.3  # a question none of whose runs comes so near to an answer has no short one
 CONTRAST = 8.0  # a run with F1 f counts as right in proportion to exp(CONTRAST * f)
@@ -104,7 +105,8 @@ def score_runs(example: Example, draw: random.Random) -> list[tuple[Features, fl
     """
     asked = read_question(example.question)
     wanted = [Counter(normalise_answer(answer).split()) for answer in example.answers]
-    right, wrong = [], []
+    right: list[tuple[Line, int, int, float]] = []
+    wrong: list[tuple[Line, int, int, float]] = []
     for line in read_lines(asked, example.sentences):
         for first, last in candidate_runs(line.words):
             text = line.text[line.words[first].start : line.words[last].end]
@@ -131,7 +133,9 @@ def fit(questions: Sequence[Sequence[tuple[Features, float]]]) -> dict[str, floa
     if not asked:
         raise InputError("No question has a short answer in its text. Name a suite or documents that have some.")
     places: dict[str, int] = {}
-    columns, values, row_ends = [], [], [0]
+    columns: list[int] = []
+    values: list[float] = []
+    row_ends = [0]
     for features in (features for runs in asked for features, _ in runs):
         columns += [places.setdefault(name, len(places)) for name in features]
         values += features.values()

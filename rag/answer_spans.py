@@ -85,6 +85,10 @@ _TOLD = re.compile(r"^\W*(?:please\s+)?(?:name|give|state|identify)\s+(?:me\s+)?
 _NAMING = re.compile(
     r"\b(?:call(?:ed)?|known as|name[sd]?|term(?:ed)?|refer(?:red)? to as|titled?|word)\b", re.IGNORECASE
 )
+_DEFINES = re.compile(  # What is the Night Transport Fund (NTF) of the city? A name that is asked about wants sentences
+    r"^\W*(?i:what(?:['’]s|\s+(?:is|are|was|were)))\s+(?:(?i:the|an?)\s+)?(?:[A-Z][\w-]*\s+(?:(?:of|for|and)\s+)?)+"
+    r"[A-Z][\w-]*(?:\s+\([^)]*\))?(?:\W*$|\s+(?:offered|provided|run|in|at|under|for|of|by)\b)"
+)
 _ASKS_TWICE = re.compile(
     r"\b(?:and|or)\s+(?:(?:in|on|at|by|for|from|to|of|with)\s+)?"
     r"(?:who|when|where|which|what|why|how|is|are|was|were|do|does|did|can|should|must|will)\b"
@@ -125,7 +129,7 @@ def read_question(question: str) -> Asked:
         return Asked(_type_of(group), "complement", _stems(group), "", naming, chooses, stems)
     found = _WH.search(lowered)
     opening = next(iter(_WORDS.findall(lowered)), "")
-    if not found or opening in _OPENS or _ASKS_TWICE.search(lowered):
+    if not found or opening in _OPENS or _ASKS_TWICE.search(lowered) or (_DEFINES.match(question) and not naming):
         return Asked("open", "complement", frozenset(), "", naming, chooses, stems)
     before = _WORDS.findall(lowered[: found.start()])
     after = ["is" if word in ("'s", "’s") else word for word in _WORDS.findall(lowered[found.end() :])]

@@ -47,6 +47,8 @@ def test_a_question_for_a_fact_has_the_type_of_its_answer(question: str, kind: A
         "Who wrote the report and when was it published?",
         "In which class are trains booked, and are taxis paid for?",
         "Is the office open when it snows?",
+        "What is the Night Transport Fund (NTF) of the city?",
+        "What was the Peace of Lund?",
         "Describe the procedure for refunds.",
         "",
     ],
