@@ -94,6 +94,8 @@ def claims_of(text: str) -> list[str]:
     """What of a sentence is to be checked: all of it, the clauses beside a refusal, or nothing (talk, a question)."""
     if len(text) > _MAX_CHARS:
         return [text]
+    if EXACT_REFUSAL.match(_after_lead_in(text)):
+        return []
     talk = explain_talk(text)
     if talk == _A_QUESTION:
         return [_DID_YOU_KNOW.sub("", text)] if _holds_facts(text) else []
@@ -104,7 +106,15 @@ def claims_of(text: str) -> list[str]:
 
 def refuses(text: str) -> bool:
     """Whether the text says that the passages, or the writer, have no answer."""
-    return bool(REFUSAL.search(text) or MAYBE_REFUSAL.search(text) or EXACT_REFUSAL.match(text))
+    return bool(
+        REFUSAL.search(text) or MAYBE_REFUSAL.search(text) or EXACT_REFUSAL.match(text)
+        or EXACT_REFUSAL.match(_after_lead_in(text))
+    )  # fmt: skip
+
+
+def _after_lead_in(text: str) -> str:
+    """What follows the last colon: `Not covered are: Not in the documents.` says nothing but that; "" without one."""
+    return text.rpartition(":")[2].strip() if ":" in text else ""
 
 
 def _clauses_of(text: str) -> list[str]:

@@ -818,13 +818,16 @@ def test_two_sentences_that_do_not_go_on_with_each_other_are_weak_evidence_for_o
     "text",
     [
         "Here are some tips to help you make the best decision: Not in the documents.",
+        "The following services are not covered:\nNot in the documents [1].",
+        "Plans need not cover services that are:\nNot in the documents [1].",
         "The following services are not covered:",
         "This includes:",
     ],
 )
 def test_what_only_leads_in_claims_nothing(text: str) -> None:
     held = (
-        "Here are some tips to help you make the best decision: The following services are not covered: This includes:"
+        "Here are some tips to help you make the best decision: The following services are not covered: This includes: "
+        "Plans need not cover services that are: cosmetic."
     )
     assert verdicts(text, held) == ["no_claim"]
 
