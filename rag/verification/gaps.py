@@ -120,11 +120,18 @@ _SCOPES: dict[str, str] = {
 }
 
 
-def find_missing_scope(claim: Reading, evidence: Sequence[Reading]) -> str:
-    """A word of the sentence for how far it reaches (`all`, `first`, `only`) that has none of its kind in the evidence.
+_COMPOUND = re.compile(r"\b(?:in|out|on|off|over|under)(?:-of|-the)?-[a-z]+")  # out-of-network: `out` is a stop word
 
-    `at most` and `first` in `at first` bound nothing.
+
+def find_missing_scope(claim: Reading, evidence: Sequence[Reading]) -> str:
+    """A word of the sentence for how far it reaches (`all`, `only`, `out-of-state`) that is not in the evidence.
+
+    Of words that mean the same, one will do; `at most` and `first` in `at first` bound nothing.
     """
+    compounds = dict.fromkeys(_COMPOUND.findall(claim.text.lower())) if "-" in claim.text else ()
+    for compound in compounds:
+        if not any(compound in " ".join(one.text.lower().split()).replace(" ", "-") for one in evidence):
+            return compound
     held = {_SCOPES[token] for reading in evidence for token in reading.lowered if token in _SCOPES}
     before = ("", *claim.lowered)
     for token, ahead in zip(claim.lowered, before, strict=False):
