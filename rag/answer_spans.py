@@ -26,6 +26,7 @@ AnswerType = Literal["person", "place", "date", "number", "thing", "open"]
 """What a question wants: a bare fact of one kind, or (`open`) whole sentences."""
 
 MAX_SPAN_WORDS = 10
+MAX_SENTENCE_WORDS = 300  # the time grows with the square of a sentence; one so long is a table or a list without stops
 
 # --- the question ------------------------------------------------------------------------------------------------
 
@@ -416,7 +417,9 @@ def _facts(sentence: str, words: Sequence[Word]) -> tuple[frozenset[int], frozen
 
 
 def candidate_runs(words: Sequence[Word]) -> Iterator[tuple[int, int]]:
-    """First and last place of every run of words that could be an answer."""
+    """First and last place of every run of words that could be an answer; none in a sentence of MAX_SENTENCE_WORDS."""
+    if len(words) >= MAX_SENTENCE_WORDS:
+        return
     for first, word in enumerate(words):
         if word.kind in _NEVER_FIRST:
             continue

@@ -16,7 +16,7 @@ _SAME_WORDS = 0.75  # of the rarer words of both sentences, facts left out
 _FEWEST_WORDS = 3
 _MOST_ROUNDED = Decimal("0.05")  # of a figure: about 1 million and 1.4 million are told as two
 _APPROXIMATE = re.compile(  # a bound is none: at least 40 hours and at least 42 are two rules
-    r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|some|circa|ca\.?|close to)|[~≈])"
+    r"(?:\b(?:about|around|approximately|approx\.?|roughly|some|circa|ca\.?|close to)|[~≈])"
     r"[ ]?(?:US)?[$€£¥₹]?[ ]?$",
     re.IGNORECASE,
 )

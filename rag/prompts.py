@@ -102,4 +102,4 @@ def parse_passages(messages: Sequence[Message]) -> tuple[str, list[tuple[int, st
     # without passages there is an end and no header
     passages = [(int(header[1]), body[header.end() : end].strip()) for header, end in zip(headers, ends, strict=False)]
     asked, _, hint = question.rpartition("\n")
-    return asked if hint in FACT_HINTS.values() else question, passages
+    return asked if asked and hint == FACT_HINTS.get(expected_type(asked)) else question, passages

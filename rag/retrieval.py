@@ -94,7 +94,8 @@ def search(
     scores = weigh_documents(fuse(cosines, bm25, weights.dense_weight), visible, documents, weights.document_weight)
     leading = nlargest(max(SHARPENED, top_k), scores, key=scores.__getitem__)
     sentences = catalog.sentence_vectors([visible[chunk_id].seq for chunk_id in leading])
-    if len(sentences) == len(leading):  # a document from before sentences had vectors would lose against the others
+    # a document from before sentences had vectors would lose against the others
+    if len(leading) == sum(map(bool, sentences.values())):
         packed = {chunk_id: sentences[visible[chunk_id].seq] for chunk_id in leading}
         cosines = sharpen(cosines, packed, vector, weights.sentence_weight)
         scores = weigh_documents(fuse(cosines, bm25, weights.dense_weight), visible, documents, weights.document_weight)

@@ -32,6 +32,7 @@ OTHER_DOCUMENT = 0.3
 """What a sentence loses where the question names another document than its own: one plan's rules are not those of the
 next, however alike they read."""
 
+_NAMES = 2  # words of a document's name and title that name it
 _CONTAINED = 0.8
 _SAME_WORDS = 0.95
 _WORD = re.compile(r"\w+")
@@ -126,14 +127,17 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
 def _other_documents(question: str, hits: Sequence[Hit]) -> frozenset[str]:
     """The ids of those whose name and title hold fewer of the question's words than another hit's document.
 
-    Fewer is a part of the other's words: a question about two documents names each by words that the other lacks.
+    Fewer is a part of the other's words: a question about two documents names each by words that the other lacks. One
+    word of a longer name does not name a document: `annual leave` is not asked of `Annual report`.
     """
     asked = frozenset(content_words(question))
     named: dict[str, frozenset[str]] = {}
     for hit in hits:
         if hit.chunk.span.document_id not in named:
             stem = re.sub(r"[\W_]+", " ", hit.document_name.rpartition(".")[0] or hit.document_name)
-            named[hit.chunk.span.document_id] = asked & frozenset(content_words(f"{stem} {hit.title}"))
+            words = frozenset(content_words(f"{stem} {hit.title}"))
+            held = asked & words
+            named[hit.chunk.span.document_id] = held if len(held) >= min(_NAMES, len(words)) else frozenset()
     return frozenset(one for one, words in named.items() if any(words < more for more in named.values()))
 
 

@@ -125,7 +125,9 @@ def _fades_in(root: Any) -> bool:
     A minority of such words is left out: an article that is faded in is most of its page, an order to the model that
     is slipped into one is not.
     """
-    if not root.xpath("boolean(//script | //style | //link[contains(@rel, 'stylesheet')])"):
+    styles = " ".join(root.xpath("//style//text()")).lower()
+    may_show = root.xpath("boolean(//script | //link[contains(@rel, 'stylesheet')])")
+    if not (may_show or "opacity" in styles or "animation" in styles):
         return False
     with_faded, without = TextBuilder(), TextBuilder()
     _walk(root, with_faded, keep_faded=True)

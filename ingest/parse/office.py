@@ -398,7 +398,8 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 _BLOCK_BYTES = 1 << 20
 _MAX_COLUMNS = 16_384
 _FILTER = f"{_SHEET}autoFilter"
-_ROWS_OF = re.compile(r"\$?[A-Z]{1,3}\$?(\d{1,7}):\$?[A-Z]{1,3}\$?(\d{1,7})")
+_ROWS_OF = re.compile(r"\$?[A-Z]{1,3}\$?(\d{0,7}):\$?[A-Z]{1,3}\$?(\d{0,7})")  # A:C is whole columns
+_MAX_ROWS = 1_048_576
 _SHOWS_NOTHING = ";;;"  # the number format of a cell whose value is not shown
 
 
@@ -461,7 +462,7 @@ def _filtered_rows(element: Any) -> range:
     place = _ROWS_OF.fullmatch(element.get("ref") or "")
     if not place or element.find(f"{_SHEET}filterColumn/*") is None:
         return range(0)
-    return range(int(place[1]) + 1, int(place[2]) + 1)
+    return range(int(place[1] or 1) + 1, int(place[2] or _MAX_ROWS) + 1)
 
 
 def _mentions(file: IO[bytes], mark: bytes) -> bool:

@@ -127,3 +127,9 @@ def test_order_of_equal_sentences_decides_in_favour_of_the_first() -> None:
     pick = pick_span("Who designed the bridge?", ["The bridge was designed by Ingrid Solberg."] * 3)
     assert pick is not None
     assert pick.index == 0
+
+
+def test_a_sentence_without_end_gives_no_run() -> None:
+    endless = " ".join(f"the bridge of {n} opened" for n in range(2_000))
+    assert pick_span("When was the bridge opened?", [endless]) is None
+    assert pick_span("When was the bridge opened?", [endless, "The bridge opened in 1931."]) is not None

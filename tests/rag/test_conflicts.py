@@ -122,6 +122,7 @@ def test_a_rounded_number_that_agrees_to_its_own_precision_does_not_contradict(r
         ("two thousand", "2,040"),
         ("1.5", "1.52"),
         ("at least 40", "at least 41"),
+        ("nearly 1,500", "1,538"),  # it is below
         ("up to 1,500", "1,512"),
     ],
 )

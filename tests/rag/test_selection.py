@@ -179,3 +179,10 @@ def test_where_the_question_names_a_document_the_like_sentence_of_another_is_wor
     neither = rank_sentences("What is the deductible?", hits, similarity)
     assert both[0].score == both[1].score
     assert neither[0].score == neither[1].score
+
+
+def test_one_word_of_a_longer_name_does_not_name_a_document() -> None:
+    text = "Ten days of leave are granted each year."
+    hits = [hit(1, text, "Annual_report_of_sales", score=0.6), hit(2, text, "Rules", score=0.6)]
+    report, rules = rank_sentences("How much annual leave is granted?", hits, similarity)
+    assert report.score == rules.score
