@@ -33,7 +33,7 @@ FACT_HINTS: dict[AnswerType, str] = {
     "person": "(Reply with the name alone.)",
     "place": "(Reply with the place alone.)",
     "date": "(Reply with the date or time alone.)",
-    "number": "(Reply with the number and its unit alone.)",
+    "number": "(Reply with the amount alone.)",
     "thing": "(Reply with a short phrase alone, not a sentence.)",
 }
 """What stands below a question for a bare fact, by the type of the fact: a small model heeds what it reads last. One

@@ -134,8 +134,17 @@ def states_fact(fact: Fact, reading: Reading, source: Source) -> bool:
     loose = not fact.unit or fact.unit in _COLUMN_UNITS or not around.isdisjoint(unit_stems(fact.unit))
     if any((loose or stated.unit) and _same_quantity(fact, stated, source.scales) for stated in reading.quantities):
         return True
-    # "a day", "each year", "a single day" for "one day"
-    return fact.value == 1 and bool(fact.unit) and stem(fact.unit) in reading.terms
+    return (
+        fact.value == 1 and bool(fact.unit) and stem(fact.unit) in reading.terms and _says_one(fact.unit, reading.text)
+    )
+
+
+_ONE = re.compile(r"(?:\b(?:an?|each|every|per|single|the)|/)\W*$", re.IGNORECASE)
+
+
+def _says_one(unit: str, text: str) -> bool:
+    """Whether the text has "a day", "each year", "a single day", which is one day: "30 days" is not."""
+    return any(_ONE.search(text, 0, found.start()) for found in re.finditer(re.escape(unit), text, re.IGNORECASE))
 
 
 CURRENCIES = frozenset(["usd", "eur", "gbp"])

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from rag.text import STOP_WORDS, content_words, stem, word_set
 from rag.verification.negation import AUXILIARY
 from rag.verification.reading import TOKEN, Reading, name_key, normalise
-from rag.verification.relations import WordLine
+from rag.verification.relations import MOST_JOINTS, VERBS, WordLine, bound_before
 
 _SAME_LETTERS = 5
 _OTHER_LETTERS = 3
@@ -131,7 +131,7 @@ def find_missing_scope(claim: Reading, evidence: Sequence[Reading]) -> str:
     compounds = dict.fromkeys(_COMPOUND.findall(claim.text.lower())) if "-" in claim.text else ()
     for compound in compounds:
         if not any(compound in " ".join(one.text.lower().split()).replace(" ", "-") for one in evidence):
-            return compound
+            return str(compound)
     held = {_SCOPES[token] for reading in evidence for token in reading.lowered if token in _SCOPES}
     before = ("", *claim.lowered)
     for token, ahead in zip(claim.lowered, before, strict=False):
@@ -166,10 +166,164 @@ def find_dropped_hedge(claim: Reading, line: WordLine, evidence: WordLine) -> st
     for at, word in enumerate(lowered):
         if word not in _HEDGES:
             continue
-        following = [one for one in lowered[at + 1 : at + 2 + _HEDGED] if one not in STOP_WORDS and one[0].isalnum()]
+        behind = (one for one in lowered[at + 1 :] if not (one.endswith("ly") and stem(one) not in asked))
+        following = [one for one in islice(behind, 1 + _HEDGED) if one not in STOP_WORDS and one[0].isalnum()]
         if following[:1] and stem(following[0]) in asked:
             return word
     return ""
+
+
+_REPORTS = word_set(
+    """
+    claimed believed believes believe thought argued argues argue suggested suggests suggest alleged alleges denied
+    denies
+    """
+)
+_TOLD = _REPORTS | word_set(
+    """
+    claim claims think thinks says said say stated states told according reportedly allegedly supposedly view opinion
+    may might could perhaps probably possibly
+    """
+)
+_REPORTED = 0.8
+_BE = word_set("is are was were been be")
+_WHO = word_set("he she it they there this these his her its their")
+_CLAUSE_OPENS = _WHO | word_set("that the a an")
+
+
+def find_dropped_report(claim: Reading, asked: Reading, evidence: Reading) -> str:
+    """The word that makes the claim's words somebody's belief in the evidence, or "".
+
+    "Smith claimed that Jones left" is not "Jones left", "is thought to have left" not "left". `asked` is the question.
+    """
+    if not claim.stems or not _TOLD.isdisjoint((*claim.lowered, *asked.lowered)):
+        return ""
+    words, lowered = evidence.tokens, evidence.lowered
+    for at, word in enumerate(lowered[:-1]):
+        if word not in _REPORTS:
+            continue
+        behind = words[at + 1]
+        if at and lowered[at - 1] in _BE and lowered[at + 1] == "to":
+            following = [one for one in lowered[at + 1 :] if one not in STOP_WORDS and one[0].isalnum()]
+            if following and stem(following[0]) in claim.stems:
+                return word
+        gerund = word in ("denied", "denies") and behind.endswith("ing")
+        if not (gerund or behind[0].isupper() or behind in _CLAUSE_OPENS):
+            continue
+        end = next((i for i in range(at, len(words)) if words[i] in ";:"), len(words))
+        said = set(content_words(" ".join(words[at + 1 : end])))
+        if gerund or not _WHO.isdisjoint(lowered[at + 1 : at + 3]):
+            said.update(content_words(" ".join(words[:at])))
+        if len(claim.stems & said) >= _REPORTED * len(claim.stems):
+            return word
+    return ""
+
+
+# --- conditions and bounds ------------------------------------------------------------------------------------------
+
+_CONDITIONS = word_set("if unless provided until except only")
+_CONDITIONAL = _CONDITIONS | word_set(
+    "when whenever where once without depending subject excluding apart besides otherwise conditional till"
+)
+_WHETHER = word_set("ask asks asked see check know determine decide find as even and or wonder tell")
+_IDLE = word_set("any necessary applicable possible needed appropriate desired otherwise not so")
+_BOUND_TO = word_set("if when with after on for in to by where upon until during under before")
+_LASTING = word_set("may can must will shall should is are cannot")
+_MEMBER = word_set("while whereas and but")
+_QUANTIFIERS = word_set(
+    """
+    some several many few certain various part partly most majority all every each any both may might can could
+    sometimes often other others number selected specific no none not
+    """
+)
+_BOUNDING = word_set(
+    """
+    maximum max minimum limit limits limited most least within exceed exceeds exceeding cap capped more less fewer
+    nearly almost about approximately around longer than
+    """
+)
+_FIGURE_LIMIT = re.compile(
+    r"([^\W\d_]{3,})\s(?:with\s|costing\s|lasting\s)?"
+    r"(above|over|below|under|exceeding|up to|at least|at most|(?:more|less|fewer|longer|shorter|greater) than)\s"
+    r"[$€£]?(\d[\d.,]*)"
+)
+
+
+def find_dropped_limit(claim: Reading, asked: Reading, evidence: Reading, line: WordLine) -> str:
+    """What limits the claim in the evidence, where neither the claim nor the question has it, or "".
+
+    That is a condition or exception (`if`, `unless`, `except`), a `some`, a bound on a figure of the claim (`up to 10
+    days`) or on what it speaks of (`flights above 800 euros`). `line` holds the evidence's words. A limit in another
+    part of the sentence than the claim's counts for nothing.
+    """
+    lowered = [word.lower() for word in line.words]
+    start, end = _part_of(claim, lowered)
+    words = {*claim.lowered, *asked.lowered}
+    known = claim.stems | asked.stems
+    for at in range(start, end):
+        word = lowered[at]
+        if word in _CONDITIONS and words.isdisjoint(_CONDITIONAL) and _is_condition(lowered, at, start, end, known):
+            return word
+        if word == "some" and words.isdisjoint(_QUANTIFIERS):
+            behind = [stem(one) for one in lowered[at + 1 : end] if one not in STOP_WORDS and one[0].isalpha()][:2]
+            if behind and set(behind) <= claim.stems and not lowered[at + 1][0].isdigit():
+                return word
+    if not words.isdisjoint(_BOUNDING):
+        return ""
+    for fact in claim.quantities:
+        if bound_before(claim.text, fact.start):
+            continue
+        before = [evidence.text[: one.start] for one in evidence.quantities if one.value == fact.value]
+        # `a maximum of 10` names the figure, `up to 10` bounds it
+        if before and all(bound_before(text, len(text)) and not text.rstrip().endswith(" of") for text in before):
+            return " ".join(before[0].split()[-2:])
+    held = set(lowered[start:end])
+    values = {float(fact.value) for fact in (*claim.quantities, *asked.quantities)}
+    for found in _FIGURE_LIMIT.finditer(evidence.text):
+        noun = found[1].lower()
+        verb = noun in VERBS or noun in AUXILIARY or noun.endswith("ed")
+        if noun in held and not verb and stem(noun) in claim.stems:
+            figure = found[3].rstrip(".,")
+            particle = found[2] == "over" and not bound_before(evidence.text, found.start(3))
+            if (
+                not particle
+                and float(figure.replace(",", "").replace(".", "", max(0, figure.count(".") - 1))) not in values
+            ):
+                return f"{found[2]} {figure}"
+    return ""
+
+
+def _part_of(claim: Reading, lowered: Sequence[str]) -> tuple[int, int]:
+    """The part of a sentence that has most of the claim's words: between `;` and `, and`, `, but`, `, while`."""
+    cuts = [
+        at
+        for at, word in enumerate(lowered)
+        if word == ";" or (word == "," and at + 1 < len(lowered) and lowered[at + 1] in _MEMBER)
+    ]
+    bounds = list(pairwise([0, *cuts, len(lowered)]))
+    return max(bounds, key=lambda part: len(claim.stems & {stem(word) for word in lowered[slice(*part)]}))
+
+
+def _is_condition(lowered: Sequence[str], at: int, start: int, end: int, known: Collection[str]) -> bool:
+    """Whether a word begins a condition or exception, most of whose own words are not known."""
+    word, ahead = lowered[at], lowered[at - 1] if at > start else ""
+    behind = lowered[at + 1] if at + 1 < end else ""
+    if not behind or behind in _IDLE or (word == "if" and ahead in _WHETHER) or behind[0] in ",;:)":
+        return False
+    if word == "only" and (behind not in _BOUND_TO or ahead in ("not", "if")):
+        return False
+    if word == "provided" and behind != "that" and ahead != ",":
+        return False
+    if word == "until" and _LASTING.isdisjoint(lowered[start:end]):
+        return False
+    comma = max((i for i in range(start, at) if lowered[i] in ",(:"), default=-1)
+    if comma >= start and lowered[comma + 1] in ("which", "who", "where", "whose"):
+        return False
+    close = next((i for i in range(at, end) if lowered[i] in ",;:)"), end)
+    own = [stem(one) for one in lowered[at + 1 : close] if one not in STOP_WORDS and one[0].isalnum()]
+    if word == "except":
+        own = own[:1]
+    return 2 * sum(one in known for one in own) < len(own)
 
 
 _PART = re.compile(r"[;:]|,\s|\b(?:and|while|whereas|but)\b")
@@ -184,10 +338,15 @@ def find_figure_of_another(claim: Reading, figure: str, rivals: Sequence[str], e
     mine = [part for part in parts if figure in part]
     if len(mine) != 1:
         return ""
-    ours = _shared(claim, mine[0])
+    ours, own = _shared(claim, mine[0]), frozenset(content_words(mine[0]))
+    after = _shared(claim, mine[0].split(figure, 1)[1])
     for rival in rivals:
         theirs = [part for part in parts if rival in part]
-        if len(theirs) == 1 and theirs[0] is not mine[0] and len(_shared(claim, theirs[0]) - ours) > 1:
+        if len(theirs) != 1 or theirs[0] is mine[0]:
+            continue
+        shared = _shared(claim, theirs[0])
+        # "5 euros for members and 8 for guests": one word tells, where the figure's own word is not the claim's
+        if len(shared - ours) > 1 or (shared - ours and not after - shared and own - claim.stems):
             return rival
     return ""
 
@@ -198,14 +357,6 @@ def _shared(claim: Reading, part: str) -> frozenset[str]:
 
 # --- short answers --------------------------------------------------------------------------------------------------
 
-_VERBS = word_set(
-    """
-    became began broke brought built bought came chose drew drove fell felt fought found gave got grew held kept knew
-    laid led left lost made met paid ran rose said saw sent sold spent spoke stood swore took taught told thought won
-    wore wrote went lay include includes require requires offer offers provide provides need needs cover covers
-    receive receives allow allows get gets
-    """
-)
 _SPEAKERS = word_set("i you we they he she it this these there")
 _RELATIVE = re.compile(r",?\s(?:(?:at|in|on|of|to|by|for|from|with)\s)?(?:who|whom|whose|which|where)\b")
 _SHORT_PHRASE = 6
@@ -224,7 +375,7 @@ def is_fragment(text: str, *, guess: bool = True) -> bool:
     tokens = [*TOKEN.findall(main), "."]
     for at in range(len(tokens) - 1):
         word, after = tokens[at].lower(), tokens[at + 1].lower()
-        if word in AUXILIARY or word in _VERBS or word in _SPEAKERS:
+        if word in AUXILIARY or word in VERBS or word in _SPEAKERS:
             return False
         if not guess or at == 0 or not tokens[at].islower() or len(word) < 4:
             continue
@@ -235,6 +386,43 @@ def is_fragment(text: str, *, guess: bool = True) -> bool:
         if bears and len(tokens) > _SHORT_PHRASE:
             return False
     return True
+
+
+_HALVES = re.compile(r"\s(?:and|but|while|whereas)\s")
+_TELLING = re.compile(r"\d|(?<=.)\b[A-Z]")
+_OF_WHAT = re.compile(r"\b(for|in|on|at|by|from|to|of|with)\s(?:the\s|a\s|an\s)?([^\W\d_]+)")
+
+
+def part_clause(clause: str) -> list[tuple[str, str]]:
+    """Every way to part a clause at `and`, `but` or `while` so that each half holds a name or a figure."""
+    halves = (
+        (clause[: found.start()], clause[found.end() :]) for found in islice(_HALVES.finditer(clause), MOST_JOINTS)
+    )
+    return [(one, other) for one, other in halves if _TELLING.search(one) and _TELLING.search(other)]
+
+
+def find_elsewhere(asked: Iterable[str], own: str, other: str, answer: Collection[str]) -> str:
+    """The first asked stem that is said of the other part of a text, not of the answer's own; "" where none is.
+
+    That is a verb where the own part has another ("founded by Lopez and sold by Baker"), or what follows a preposition
+    that has something else behind it in the own part ("45 euros for meals and 140 for hotels").
+    """
+    here, there = Reading(own), Reading(other)
+    bears = any(_is_verb(word) for word in here.tokens)
+    for word in asked:
+        if _holds(word, here) or not _holds(word, there):
+            continue
+        if bears and any(_is_verb(token) and stem(token.lower()) == word for token in there.tokens):
+            return word
+        joints = {found[1] for found in _OF_WHAT.finditer(there.text) if stem(found[2].lower()) == word}
+        known = there.stems.union(asked, answer, STOP_WORDS)
+        if any(found[1] in joints and stem(found[2].lower()) not in known for found in _OF_WHAT.finditer(here.text)):
+            return word
+    return ""
+
+
+def _is_verb(word: str) -> bool:
+    return word in VERBS or (word.islower() and len(word) > 4 and word.endswith("ed"))
 
 
 _CATEGORY = re.compile(

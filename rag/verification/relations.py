@@ -19,6 +19,15 @@ from rag.verification.reading import Reading, name_key, normalise
 
 _WORD = re.compile(r"[^\W_]+(?:[.,:'’/-]?[^\W_]+)*|[,;:()]")
 _ARTICLES = word_set("a an the")
+VERBS = word_set(
+    """
+    became began broke brought built bought came chose drew drove fell felt fought found gave got grew held kept knew
+    laid led left lost made met paid ran rose said saw sent sold spent spoke stood swore took taught told thought won
+    wore wrote went lay include includes require requires offer offers provide provides need needs cover covers
+    receive receives allow allows get gets
+    """
+)
+"""Verbs that their form does not show."""
 _BREAKS = frozenset(",;:()") | word_set("and or but while whereas")
 
 
@@ -296,6 +305,81 @@ def _is_passive(line: WordLine, at: int) -> bool | None:
     if any(word.lower() == "by" for word in line.words[at + 1 : at + 3]):
         return True
     return None if any(word.lower() in _BE for word in line.words[max(0, at - 2) : at]) else False
+
+
+_JOINS = ("and", "but")
+_VERB_WITHIN = 5
+MOST_JOINTS = 12
+"""Of a sentence with more `and` and `but`, only the first are looked at."""
+
+
+def find_joined_sides(claim: str, evidence: str) -> str:
+    """Whether the sentence joins one side of an `and` or `but` with the other side's verb or subject, or "".
+
+    "Covers teeth but excludes eyes" is not "covers eyes", "A approves leave and B approves trips" not "A approves
+    trips".
+    """
+    theirs = in_order(evidence)
+    ours = in_order(claim)
+    said = set(ours.keys)
+    lowered = [word.lower() for word in theirs.words]
+    first = next((key for word, key in _content(ours, 0, len(ours.words)) if not key.isdigit()), "")
+    for at in [at for at, word in enumerate(lowered) if word in _JOINS][:MOST_JOINTS]:
+        start = max((i + 1 for i in range(at) if lowered[i] in ";:("), default=0)
+        end = next((i for i in range(at, len(lowered)) if lowered[i] in ";:()"), len(lowered))
+        left = {key for _, key in _content(theirs, start, at)}
+        verb = _right_verb(theirs, start, at, end)
+        if verb is None:
+            continue
+        brought = {key for _, key in _content(theirs, verb + 1, end)} & said - left
+        subject = {key for word, key in _content(theirs, at + 1, verb) if word.isalpha() and not word.endswith("ly")}
+        bears = any(_is_verb(one) for one in theirs.words[start:at]) or theirs.keys[verb] in theirs.keys[start:at]
+        if not brought or subject & said or not bears:
+            continue
+        if subject:
+            right = {key for _, key in _content(theirs, at + 1, end)}
+            own = lowered[verb] in AUXILIARY or theirs.keys[verb] in said
+            # "covers teeth and eyes treated abroad" has one verb for both
+            one_verb = _left_verb_said(theirs, start, at, said) not in ("", theirs.keys[verb])
+            if own and first in left - right and not one_verb:
+                return f"the passage says this of {' '.join(theirs.words[at + 1 : verb])}"
+            continue
+        other = verb == at + 1 and lowered[verb] not in AUXILIARY and theirs.keys[verb] not in said
+        if other and _left_verb_said(theirs, start, at, said):
+            return f"the passage says “{theirs.words[verb]}” of this"
+    return ""
+
+
+def _right_verb(line: WordLine, start: int, at: int, end: int) -> int | None:
+    """The place of the first word behind a joint that is surely a verb, or stands before the joint as well."""
+    before = {line.keys[i] for i in range(start, at) if line.words[i].islower() and _content(line, i + 1, at)}
+    bears = any(line.words[i] in VERBS and line.words[i].endswith("s") for i in range(start, at))
+    for i in range(at + 1, min(at + 1 + _VERB_WITHIN, end)):
+        word = line.words[i]
+        if word in _BREAKS:
+            return None
+        if _is_verb(word):
+            return i
+        if i > at + 1 and line.keys[i] in before and word.isalpha() and word not in STOP_WORDS:
+            return i
+        ends = word.endswith("s") and not word.endswith("ss") and word.islower() and word not in STOP_WORDS
+        object_follows = i + 1 < end and line.words[i + 1].isalnum() and line.words[i + 1] not in _PREPOSITIONS
+        if i == at + 1 and ends and object_follows and bears:
+            return i
+    return None
+
+
+def _is_verb(word: str) -> bool:
+    return word in VERBS or _begins_predicate(word)
+
+
+def _left_verb_said(line: WordLine, start: int, at: int, said: set[str]) -> str:
+    """The key of a verb before the joint, with an object of its own behind it, that is among the keys, or ""."""
+    for i in range(start, at):
+        word = line.words[i]
+        if _is_verb(word) and word not in AUXILIARY and line.keys[i] in said:
+            return line.keys[i] if _content(line, i + 1, at) else ""
+    return ""
 
 
 # --- what caused it -------------------------------------------------------------------------------------------------

@@ -23,11 +23,15 @@ from rag.verification.facts import (
 )
 from rag.verification.gaps import (
     find_dropped_hedge,
+    find_dropped_limit,
+    find_dropped_report,
+    find_elsewhere,
     find_figure_of_another,
     find_missing_scope,
     find_missing_word,
     goes_on,
     is_fragment,
+    part_clause,
     question_words,
 )
 from rag.verification.negation import AUXILIARY, MAX_WORDS
@@ -38,6 +42,7 @@ from rag.verification.relations import (
     bound_before,
     bounds_clash,
     find_exchanged_roles,
+    find_joined_sides,
     find_miscounted,
     find_overstatement,
     find_reversed_cause,
@@ -148,7 +153,7 @@ def _support(text: str, sources: Sequence[Source], marked: frozenset[int], min_c
     asks = len(claim.stems) + len(claim.names) + len(reading.quantities) + len(reading.dates)
     if asks > MAX_WORDS:
         return Finding("unsupported", f"too long to check as one sentence: it has {asks} words to find")
-    finding = _Search(claim, sources, min_coverage, marked).finding()
+    finding = _Search(claim, sources, min_coverage, marked, about=about).finding()
     facts = len(reading.quantities) + len(reading.dates)
     few = len(claim.stems) + facts < _FEW
     if not few and (finding.verdict == "unsupported" or not _is_answer(text, finding, about)):
@@ -253,11 +258,13 @@ def _unanswered(claim: Claim, asked: Sequence[str], finding: Finding) -> str:
         earlier = [read(part) for part in _clauses(chunk.text[max(0, start - _EARLIER_CHARS) : start])[-1:]]
         for clause in _clauses(quote):
             reading = read(clause)
+            before = earlier[-1].text if earlier and reading.opens_back else ""
             near = [reading, above, *(earlier[-1:] if reading.opens_back else [])]
             earlier.append(reading)
             if find_missing_word(claim.stems, [reading]) or not all(_states_value(fact, reading) for fact in facts):
                 continue
             missing = [word for word in asked if find_missing_word([word], near)]
+            missing += _asked_elsewhere(claim, facts, asked, clause, before)
             subject = subject_stems(clause)
             if subject and subject.isdisjoint({*claim.stems, *asked}):
                 missing.append(min(subject))
@@ -265,6 +272,24 @@ def _unanswered(claim: Claim, asked: Sequence[str], finding: Finding) -> str:
     if fewest is None:
         return asked[0]
     return fewest[0] if fewest else ""
+
+
+def _asked_elsewhere(claim: Claim, facts: Sequence[Fact], asked: Sequence[str], clause: str, before: str) -> list[str]:
+    """What the question asks and the clause, or the one before it, says of something else than the answer."""
+    pairs = [(clause, before)] if before else []
+    for one, other in part_clause(clause):
+        joint = {*content_words(one)[-1:], *content_words(other)[:1]}
+        held = [_has_answer(claim, facts, half) for half in (one, other)]
+        # a pair of names that the question has too is one thing, not two halves
+        if held[0] is not held[1] and not joint <= set(asked):
+            pairs.append((one, other) if held[0] else (other, one))
+    found = (find_elsewhere(asked, own, other, claim.stems) for own, other in pairs)
+    return [word for word in found if word]
+
+
+def _has_answer(claim: Claim, facts: Sequence[Fact], text: str) -> bool:
+    reading = read(text)
+    return not find_missing_word(claim.stems, [reading]) and all(_states_value(fact, reading) for fact in facts)
 
 
 def _clauses(text: str) -> list[str]:
@@ -319,9 +344,11 @@ class _Search:
         min_coverage: float,
         marked: frozenset[int],
         needs_all: bool = True,
+        about: str = "",
     ) -> None:
         self.claim, self.sources, self.min_coverage, self.marked = claim, sources, min_coverage, marked
         self.needs_all = needs_all
+        self.asked = read(about)
         self.gaps: dict[tuple[tuple[int, int, int], ...], str] = {}
         everywhere = [place.reading for source in sources for place in source.places]
         asked = frozenset(claim.stems)
@@ -558,6 +585,13 @@ class _Search:
         text, reading = self.sources[s].text(p), self.sources[s].places[p].reading
         if hedge := find_dropped_hedge(self.claim.reading, in_order(self.claim.text), in_order(text)):
             return f"the passage says “{hedge}”, the sentence does not"
+        if self.needs_all:
+            line = in_order(text)
+            dropped = find_dropped_report(self.claim.reading, self.asked, reading) or find_dropped_limit(
+                self.claim.reading, self.asked, reading, line
+            )
+            if dropped:
+                return f"the passage says “{dropped}”, the sentence does not"
         claimed = {fact.value for fact in self.claim.reading.quantities}
         for fact in self.claim.reading.quantities:
             same = [
@@ -570,6 +604,8 @@ class _Search:
                 rivals = [reading.text[one.start : one.end] for one in others]
                 if rival := find_figure_of_another(self.claim.reading, figure, rivals, reading.text):
                     return f"the passage says {rival} of this"
+        if self.needs_all and not _copies(self.claim.text, text):
+            return find_joined_sides(self.claim.text, text)
         return ""
 
     def rank(self, candidate: _Candidate) -> tuple[int, bool, float]:

@@ -145,7 +145,7 @@ def test_messages_of_another_shape_are_refused() -> None:
     [
         ("Who wrote the report?", "name"),
         ("In what year was it founded?", "date or time"),
-        ("how many days carry over", "number and its unit"),
+        ("how many days carry over", "amount"),
         ("In which city is the archive?", "place"),
         ("What did the auditor find?", "short phrase"),
         ("What steps does an appeal take?", ""),

@@ -545,7 +545,7 @@ def test_a_denial_in_another_clause_denies_only_its_own_matter(reply: str, text:
 
 
 TECHNICIANS = "Field technicians may carry over up to 9 unused days into the next year."
-OFFICE = "Office staff carry over up to 5 unused days."
+OFFICE = "Office staff carry over 5 unused days."
 
 
 @pytest.mark.parametrize("said", ["five days", "5 days", "5 unused days", "five unused days"])
@@ -794,6 +794,110 @@ def test_a_figure_of_another_part_of_the_sentence_is_weak(claim: str, verdict: s
     assert verdicts(claim, COPAYMENTS) == [verdict]
 
 
+HOME = "If the manager agrees, employees may work from home on Fridays."
+MEALS = "The daily limit for meals is 45 euros and for hotels 140 euros."
+SALE = "The company was founded by Maria Lopez and sold by Tom Baker."
+EYES = "The plan covers dental care but excludes vision care."
+TRIPS = "Managers approve leave and directors approve travel."
+BRIDGE = "The bridge is 300 metres long and 20 metres wide."
+ENTRY = "The fee is 5 euros for members and 8 euros for guests."
+
+
+@pytest.mark.parametrize(
+    ("text", "claim", "dropped"),
+    [
+        (HOME, "Employees may work from home on Fridays.", "if"),
+        ("Members may swim unless the pool is full.", "Members may swim.", "unless"),
+        ("All employees except interns receive a bonus.", "All employees receive a bonus.", "except"),
+        ("Members may use the pool only with a guide.", "Members may use the pool.", "only"),
+        ("Leave is paid, provided that the manager signs the form.", "Leave is paid.", "provided"),
+        ("Some employees receive a bonus.", "Employees receive a bonus.", "some"),
+        ("Up to 10 days may be carried over.", "10 days may be carried over.", "Up to"),
+        ("Flights above 800 euros need approval.", "Flights need approval.", "above 800"),
+        ("Lopez attempted unsuccessfully to buy the mill.", "Lopez did buy the mill.", "attempted"),
+        ("Smith claimed that Jones stole the painting.", "Jones stole the painting.", "claimed"),
+        ("The committee believed the tower was unsafe.", "The tower was unsafe.", "believed"),
+        ("The vase is thought to have come from Rhodes.", "The vase came from Rhodes.", "thought"),
+    ],
+)
+def test_a_dropped_condition_or_report_makes_a_sentence_weak(text: str, claim: str, dropped: str) -> None:
+    checked = verify(claim, "flag", [passage(1, text)])
+    assert [sentence.verdict for sentence in checked.sentences] == ["weak"]
+    assert checked.sentences[0].reason == f"the passage says “{dropped}”, the sentence does not"
+
+
+@pytest.mark.parametrize(
+    ("text", "claim", "question"),
+    [
+        (HOME, "Employees may work from home on Fridays if the manager agrees.", ""),
+        (HOME, "With the manager's agreement, employees may work from home on Fridays.", ""),
+        (HOME, "Employees may work from home on Fridays.", "What may employees do if the manager agrees?"),
+        (
+            "The office is closed on Sundays; if it snows, the canteen closes too.",
+            "The office is closed on Sundays.",
+            "",
+        ),
+        ("The committee asked if the tower was safe.", "The committee asked whether the tower was safe.", ""),
+        ("Up to 10 days may be carried over.", "At most 10 days may be carried over.", ""),
+        ("Flights above 800 euros need approval.", "Flights above 800 euros need approval.", ""),
+        ("Smith claimed that Jones stole the painting.", "Smith claimed that Jones stole the painting.", ""),
+    ],
+)
+def test_a_condition_that_is_said_or_asked_is_not_dropped(text: str, claim: str, question: str) -> None:
+    checked = verify(claim, "flag", [passage(1, text)], question)
+    assert [sentence.verdict for sentence in checked.sentences] == ["supported"], checked.sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "reply", "verdict"),
+    [
+        (SALE, "Who founded the company?", "Maria Lopez", "supported"),
+        (SALE, "Who sold the company?", "Tom Baker", "supported"),
+        (SALE, "Who founded the company?", "Tom Baker", "weak"),
+        ("Maria Lopez founded the company. Tom Baker sold it.", "Who founded the company?", "Tom Baker", "weak"),
+        (MEALS, "What is the daily limit for meals?", "45 euros", "supported"),
+        (MEALS, "What is the daily limit for hotels?", "140 euros", "supported"),
+        (MEALS, "What is the daily limit for meals?", "140 euros", "weak"),
+    ],
+)
+def test_a_short_answer_stands_in_its_own_half_of_a_sentence(
+    text: str, question: str, reply: str, verdict: str
+) -> None:
+    checked = verify(f"{reply} [1]", "flag", [passage(1, text, title="", headings=())], question)
+    assert [sentence.verdict for sentence in checked.sentences] == [verdict], checked.sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "claim", "verdict"),
+    [
+        (BRIDGE, "The bridge is 300 metres long.", "supported"),
+        (BRIDGE, "The bridge is 300 metres wide.", "weak"),
+        (ENTRY, "The fee for members is 5 euros.", "supported"),
+        (ENTRY, "The fee is 5 euros for guests.", "weak"),
+        ("It opens at 9 am on weekdays and at 11 am on Saturdays.", "It opens at 9 am on Saturdays.", "weak"),
+        (EYES, "The plan covers dental care.", "supported"),
+        (EYES, "The plan excludes vision care.", "supported"),
+        (EYES, "The plan covers vision care.", "weak"),
+        (TRIPS, "Directors approve travel.", "supported"),
+        (TRIPS, "Managers approve travel.", "weak"),
+        ("Anna reports to Bernd and Bernd reports to Clara.", "Anna reports to Clara.", "weak"),
+        ("The firm was founded in Porto and moved to Lyon in 1999.", "The firm was founded in Lyon in 1999.", "weak"),
+        ("The firm was founded in Porto and moved to Lyon in 1999.", "The firm moved to Lyon in 1999.", "supported"),
+        ("The tower was designed and built by Lopez.", "The tower was designed by Lopez.", "supported"),
+        ("The plan covers dental care and vision care abroad.", "The plan covers dental care abroad.", "supported"),
+        (
+            "The plan covers glasses and hearing aids needed at work.",
+            "The plan covers glasses needed at work.",
+            "supported",
+        ),
+        ("Smith wrote the book and Jones drew the pictures.", "Smith drew the pictures.", "weak"),
+        ("Office staff and apprentices may carry over 6 days.", "Office staff may carry over 6 days.", "supported"),
+    ],
+)
+def test_the_two_sides_of_an_and_keep_their_own_words(text: str, claim: str, verdict: str) -> None:
+    assert verdicts(claim, text) == [verdict]
+
+
 PLANS = (
     "Northwind Gold covers glasses and hearing aids. Tancred fought at Jerusalem. "
     "The siege of Antioch was over in 1097."
@@ -838,3 +942,8 @@ def test_a_heading_is_no_statement() -> None:
     assert checked.sentences[0].verdict == "weak"
     point = verify("Keep a copy of each form [1].", "flag", sent, "How are benefits managed?")
     assert point.sentences[0].verdict == "supported"
+
+
+def test_one_of_a_unit_is_not_thirty_of_it() -> None:
+    assert verdicts("The warranty is 1 month.", "The pump has a warranty of 30 months.") == ["unsupported"]
+    assert verdicts("The pass costs 9 euros for 1 month.", "The pass costs 9 euros a month.") == ["supported"]
