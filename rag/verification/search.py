@@ -191,7 +191,7 @@ def _support_answer(
         whole = Claim(claim.text, claim.reading, claim.stems + tuple(asked), claim.names, claim.subject, claim.quotes)
         together = _Search(whole, sources, min_coverage, marked, needs_all=False).finding()
         if together.spans:
-            missing = _unanswered(claim, asked, together)
+            missing = _unanswered(claim, asked, read(about).denies, together)
             if together.verdict == "supported" and not missing:
                 return together
             reason = together.reason or f"“{missing}” is asked, and is not said of it in the passage"
@@ -243,10 +243,11 @@ def _quote(span: Span, passage: Passage) -> str:
     return unlisted(passage.hit.chunk.text[_local(span, passage)])
 
 
-def _unanswered(claim: Claim, asked: Sequence[str], finding: Finding) -> str:
+def _unanswered(claim: Claim, asked: Sequence[str], denies: bool, finding: Finding) -> str:
     """The first of the question's words that no clause holds beside all words of the answer; "" where one does.
 
     A clause may take them from what stands above it, and from the sentence before where it begins with a pronoun.
+    `denies`: the question asks who did not, what is never; a clause that denies nothing leaves that open.
     """
     fewest: list[str] | None = None
     facts: list[Fact] = [*claim.reading.quantities, *claim.reading.dates]
@@ -268,6 +269,8 @@ def _unanswered(claim: Claim, asked: Sequence[str], finding: Finding) -> str:
             subject = subject_stems(clause)
             if subject and subject.isdisjoint({*claim.stems, *asked}):
                 missing.append(min(subject))
+            if denies and not reading.denies:
+                missing.append("not")
             fewest = missing if fewest is None or len(missing) < len(fewest) else fewest
     if fewest is None:
         return asked[0]

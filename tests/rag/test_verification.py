@@ -947,3 +947,16 @@ def test_a_heading_is_no_statement() -> None:
 def test_one_of_a_unit_is_not_thirty_of_it() -> None:
     assert verdicts("The warranty is 1 month.", "The pump has a warranty of 30 months.") == ["unsupported"]
     assert verdicts("The pass costs 9 euros for 1 month.", "The pass costs 9 euros a month.") == ["supported"]
+
+
+@pytest.mark.parametrize(
+    ("held", "question", "verdict"),
+    [
+        ("Reinforcements of 1756 were led by Louis Montcalm.", "Who led the reinforcements of 1756?", "supported"),
+        ("Reinforcements of 1756 were led by Louis Montcalm.", "Who didn't lead the reinforcements of 1756?", "weak"),
+        ("Louis Montcalm never led the reinforcements.", "Who never led the reinforcements?", "supported"),
+    ],
+)
+def test_who_did_not_is_not_answered_by_who_did(held: str, question: str, verdict: str) -> None:
+    (sentence,) = verify("Louis Montcalm [1]", "flag", [passage(1, held)], question).sentences
+    assert sentence.verdict == verdict
