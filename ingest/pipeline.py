@@ -35,6 +35,7 @@ _GROUP_CHUNKS = 500  # that are written to the indexes in one go
 EMBED_BATCH = 64  # texts between two reports of progress
 Progress = Callable[[DocumentStatus, float], None]
 Report = Callable[[float], bool]
+Counted = Callable[[int], None]
 Result = TypeVar("Result")
 
 
@@ -154,12 +155,13 @@ def commit_parsed(
     *,
     chunking: Chunking,
     progress: Progress = lambda status, share: None,
+    embedded: Counted = lambda chunks: None,
 ) -> bool:
     """The second half: `commit_document`, its errors recorded with the document."""
     done = _recorded(
         catalog,
         document.id,
-        lambda: commit_document(catalog, document, embedder, chunking=chunking, progress=progress),
+        lambda: commit_document(catalog, document, embedder, chunking=chunking, progress=progress, embedded=embedded),
     )
     return bool(done)
 
@@ -187,18 +189,20 @@ def commit_document(
     *,
     chunking: Chunking,
     progress: Progress = lambda status, share: None,
+    embedded: Counted = lambda chunks: None,
 ) -> bool:
     """Chunk and embed a document that was read, and store it all; False where it was deleted meanwhile.
 
-    Raises ParseError `no_text`, ConfigurationError, DependencyError.
+    `embedded` is told the chunks of each batch whose vectors the catalog did not have. Raises ParseError `no_text`,
+    ConfigurationError, DependencyError.
     """
 
     def report(share: float) -> bool:
         progress("embedding", share)
         return catalog.set_progress(document.id, "embedding", share)
 
-    embedded = embed_document(catalog, document, embedder, chunking=chunking, report=report)
-    return embedded is not None and _save(catalog, embedded)
+    made = embed_document(catalog, document, embedder, chunking=chunking, report=report, embedded=embedded)
+    return made is not None and _save(catalog, made)
 
 
 def embed_document(
@@ -208,6 +212,7 @@ def embed_document(
     *,
     chunking: Chunking,
     report: Report = lambda share: True,
+    embedded: Counted = lambda chunks: None,
 ) -> Embedded | None:
     """The chunks of a document and their vectors, nothing of it stored; None as soon as `report` says False.
 
@@ -227,8 +232,10 @@ def embed_document(
         raise ParseError("no_text", f"{document.name} has no words in it. Hand in a version with text.")
     hashes = [text_hash(embedder.model, _indexed(document, chunk)) for chunk in chunks]
     sentences = embed_sentences(catalog, chunks, hashes, embedder, lambda share: report(share / 2))
-    vectors = embed_chunks(catalog, document, chunks, hashes, embedder, lambda share: report((1 + share) / 2))
-    if vectors is None or sentences is None:
+    if sentences is None:
+        return None
+    vectors = embed_chunks(catalog, document, chunks, hashes, embedder, lambda share: report((1 + share) / 2), embedded)
+    if vectors is None:
         return None
     pages = [page_of(document.pages, chunk.span.start, chunk.span.end) for chunk in chunks]
     return Embedded(document, chunks, pages, hashes, vectors, sentences)
@@ -251,6 +258,7 @@ def embed_chunks(
     hashes: Sequence[str],
     embedder: Embedder,
     report: Report,
+    embedded: Counted,
 ) -> np.ndarray | None:
     """Unit vectors of the chunks, float32, shape (len(chunks), dim), those of texts seen before taken from the catalog.
 
@@ -267,6 +275,7 @@ def embed_chunks(
     for start in range(0, len(missing), EMBED_BATCH):
         batch = missing[start : start + EMBED_BATCH]
         vectors[batch] = embedder.embed_texts([_indexed(document, chunks[number]) for number in batch])
+        embedded(len(batch))
         if not report((start + len(batch)) / len(missing)):
             return None
     return vectors

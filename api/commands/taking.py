@@ -17,47 +17,15 @@ from ingest.pipeline import Stumble, accept_file, commit_parsed, parse_claimed, 
 from rag.catalog import Catalog
 from rag.errors import DependencyError, FootnoteError, NotFound
 from rag.settings import Parsing
-from rag.types import UNFINISHED, Document, DocumentStatus, Embedder
+from rag.types import UNFINISHED, Document, DocumentStatus
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from api.progress import Progress
 
 POLL_S = 0.3
 _PUBLISH_EVERY_S = 2.0  # what was read meanwhile goes into the indexes together
 STOP_WITHIN_S = 2.0
 _POLLED_AT_ONCE = 4  # the worker goes in order, so the oldest tell how far it is
-
-
-class CountingEmbedder:
-    """An Embedder that counts the texts it turned into vectors."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-        self.embedded = 0
-
-    @property
-    def model(self) -> str:
-        return self._embedder.model
-
-    @property
-    def dimension(self) -> int:
-        return self._embedder.dimension
-
-    @property
-    def max_tokens(self) -> int:
-        return self._embedder.max_tokens
-
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        self.embedded += len(texts)
-        return self._embedder.embed_texts(texts)
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return self._embedder.count_tokens(texts)
-
-    def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        return self._embedder.token_offsets(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +65,7 @@ def take_in_here(context: Context, work: Sequence[Work], collection: str) -> tup
     published_s = time.monotonic()
     with context.open_runtime() as runtime, context.progress("files") as progress:
         catalog, settings = runtime.catalog, context.settings
-        embedder = CountingEmbedder(runtime.embedder)
+        embedded: list[int] = []
         ahead = _begin(catalog, work[0], collection, settings.parsing)
         try:
             for number, item in enumerate(work):
@@ -112,9 +80,10 @@ def take_in_here(context: Context, work: Sequence[Work], collection: str) -> tup
                         commit_parsed(
                             catalog,
                             reading.document,
-                            embedder,
+                            runtime.embedder,
                             chunking=settings.chunking,
                             progress=_reporting(progress, item.file.name),
+                            embedded=embedded.append,
                         )
                     except DependencyError as error:
                         problem = (error.code, error.message)
@@ -131,7 +100,7 @@ def take_in_here(context: Context, work: Sequence[Work], collection: str) -> tup
             _outcome_here(catalog, item, reading, reading.problem or stuck.get(reading.document_id or ""))
             for item, reading in zip(work, _without_repeats(readings), strict=True)
         ]
-        return outcomes, embedder.embedded
+        return outcomes, sum(embedded)
 
 
 def _reporting(progress: Progress, name: str) -> Callable[[DocumentStatus, float], None]:
