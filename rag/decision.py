@@ -16,6 +16,7 @@ from rag.conflicts import Conflict, find_conflict
 from rag.neutralise import neutralise
 from rag.prompts import NOT_FOUND_TEXT
 from rag.selection import Selection
+from rag.text import content_words
 from rag.types import AnswerMode, AnswerReason, Citation, Context, Draft, Passage, Sentence
 from rag.verification import Locate, Verified, verify_reply
 from rag.verification.refusals import REFUSES
@@ -114,7 +115,12 @@ def _quote_best(
 ) -> Verified | None:
     sent = {passage.hit.chunk.id for passage in context.passages}
     offered = [selection for selection in selections if selection.hit.chunk.id in sent]
-    near = [selection for selection in offered if selection.words >= QUOTE_WORDS]
+    asked = set(content_words(question))
+    near = [  # by its heading alone a disclaimer at the foot of the page would be one
+        selection
+        for selection in offered
+        if selection.words >= QUOTE_WORDS and not asked.isdisjoint(content_words(selection.text))
+    ]
     for best in sorted(near, key=lambda one: (-one.words, -one.cosine))[:QUOTES_TRIED]:
         text = " ".join(best.text.split())
         quoted = verify_reply(

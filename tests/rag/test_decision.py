@@ -7,12 +7,14 @@ from builders import hand_in, ingest
 from conftest import ScriptedGenerator
 
 from ingest.runtime import Runtime
-from rag.decision import NOT_SURE
+from rag.answerability import measure_evidence
+from rag.decision import NOT_SURE, decide
 from rag.prompts import NOT_FOUND_REPLY, NOT_FOUND_TEXT
 from rag.retrieval import Scope
+from rag.selection import Selection
 from rag.service import Question, Service
 from rag.settings import Answers
-from rag.types import Answer, AnswerMode, Passage
+from rag.types import Answer, AnswerMode, Context, Draft, Hit, Passage
 from rag.verification import verify_reply
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
@@ -203,6 +205,24 @@ async def test_the_sentence_after_a_question_that_the_document_repeats_is_quoted
     ingest(runtime, f"{asked} Ten unused days of leave carry over to the next year.")
     answer = await ask(runtime, FALSE, asked)
     assert (answer.status, answer.text) == ("partial", TRUE)
+
+
+async def test_a_sentence_that_only_its_heading_speaks_for_is_not_quoted(runtime: Runtime) -> None:
+    asked = "How many unused days of leave carry over?"
+    other = "This text is only for demonstration and reflects no opinion."
+    ingest(runtime, f"# Unused days of leave carry over\n\n{other}")
+    document_id = runtime.catalog.list_documents()[0][0].id
+    ((stored, _),) = runtime.catalog.chunks_of(document_id)
+    start = stored.chunk.text.index(other)
+    hit = Hit(stored.chunk, 1, 1.0, "fusion", stored.document_name, stored.title, None)
+    only = Selection(hit, start, start + len(other), 1.0, 0.5, words=1.0)
+    context = Context(asked, (Passage(1, hit, stored.chunk.text),), (), 0, True, ())
+    failed = verify_reply(FALSE, context.passages, mode="strict", min_coverage=0.5, locate=runtime.catalog.locate)
+    decision = decide(
+        asked, context, Draft(FALSE, "m", 0, 0, "stop", 0.0), failed, measure_evidence(asked, [only]), [only],
+        mode="strict", min_confidence=0.0, min_coverage=0.5, locate=runtime.catalog.locate,
+    )  # fmt: skip
+    assert (decision.verified.status, decision.reason) == ("not_found", "unsupported")
 
 
 async def test_an_answer_that_says_what_it_does_not_answer_has_that_for_its_reason(runtime: Runtime) -> None:
