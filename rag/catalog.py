@@ -152,10 +152,6 @@ removals_table = sa.Table(
 )
 
 
-# The tables above are the newest schema, and a new database gets them as they are. Whoever changes them adds an entry
-# here: the first brings a database from version 1 to version 2, and so on. Never edit one that has been released.
-
-
 def _index_for_ranking(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX ix_chunks_ranking ON chunks (id, document_id, page)")
 
@@ -167,6 +163,8 @@ def _add_sentences(connection: Connection) -> None:
     )
 
 
+# The tables above are the newest schema, and a new database gets them as they are. Whoever changes them adds an entry
+# here: the first brings a database from version 1 to version 2, and so on. Never edit one that has been released.
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_index_for_ranking, _add_sentences)
 
 
@@ -289,8 +287,6 @@ _CANDIDATES = sa.text(
     "WHERE chunks.id IN (SELECT value FROM json_each(:among)) AND documents.visible"
 )
 _VECTORS_BY_SEQ = sa.text("SELECT seq, vector FROM chunks WHERE seq IN (SELECT value FROM json_each(:among))")
-
-
 _SENTENCES = sa.text("SELECT chunk, vectors FROM sentences WHERE chunk IN (SELECT value FROM json_each(:among))")
 _COUNT_WITHOUT_SENTENCES = sa.text(
     "SELECT count(*) FROM chunks WHERE NOT EXISTS (SELECT 1 FROM sentences WHERE sentences.chunk = chunks.seq)"
