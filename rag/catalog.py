@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -134,8 +135,9 @@ chunks_table = sa.Table(
     sa.Column("n_tokens", sa.Integer, nullable=False),
     sa.Column("index_sha256", sa.Text, nullable=False, index=True),
     sa.Column("vector", sa.LargeBinary, nullable=False),
+    sa.Column("gap", sa.Text),  # white space since the chunk before, null where that is of another section or page
     # All that ranking needs of a chunk, so that its row, with text and vector, is read for few candidates.
-    sa.Index("ix_chunks_ranking", "id", "document_id", "page"),
+    sa.Index("ix_chunks_ranking", "id", "document_id", "page", "gap"),
 )
 sentences_table = sa.Table(  # packed by rag/sentences.py; chunks from before schema version 3 have none
     "sentences",
@@ -163,9 +165,35 @@ def _add_sentences(connection: Connection) -> None:
     )
 
 
+def _add_gaps(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE chunks ADD COLUMN gap TEXT")
+    for (document_id,) in connection.exec_driver_sql("SELECT document_id FROM texts").all():
+        text = connection.exec_driver_sql("SELECT text FROM texts WHERE document_id = ?", (document_id,)).scalar_one()
+        rows = connection.exec_driver_sql(
+            'SELECT seq, start, "end", headings, page FROM chunks WHERE document_id = ? ORDER BY seq', (document_id,)
+        ).all()
+        places = [(start, end, (headings, page)) for _, start, end, headings, page in rows]
+        found = [(gap, row[0]) for row, gap in zip(rows, find_gaps(text, places), strict=True) if gap is not None]
+        if found:
+            connection.exec_driver_sql("UPDATE chunks SET gap = ? WHERE seq = ?", found)
+    connection.exec_driver_sql("DROP INDEX ix_chunks_ranking")
+    connection.exec_driver_sql("CREATE INDEX ix_chunks_ranking ON chunks (id, document_id, page, gap)")
+
+
+def find_gaps(text: str, places: Sequence[tuple[int, int, object]]) -> list[str | None]:
+    """For each stretch of a text, given as start, end and section in their order, the white space between the one
+    before and it; None where more stands between them, or the sections differ.
+    """
+    gaps: list[str | None] = [None] if places else []
+    for (_, end, section), (start, _, own_section) in pairwise(places):
+        between = text[end:start]
+        gaps.append(between if section == own_section and end <= start and not between.strip() else None)
+    return gaps
+
+
 # The tables above are the newest schema, and a new database gets them as they are. Whoever changes them adds an entry
 # here: the first brings a database from version 1 to version 2, and so on. Never edit one that has been released.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_index_for_ranking, _add_sentences)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_index_for_ranking, _add_sentences, _add_gaps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,14 +252,16 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What ranking needs of a chunk: its row, its document and page.
+    """What ranking needs of a chunk: its row, its document and page, and whether it goes on from the chunk before.
 
-    The rows of a document's chunks follow each other in the order of its text, without gaps.
+    The rows of a document's chunks follow each other in the order of its text, none left out. `gap` is the white space
+    between the chunk before and this one, None where that is of another section or page.
     """
 
     seq: int
     document_id: str
     page: int | None
+    gap: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,8 +312,8 @@ _VISIBLE_CHUNKS = (
 )
 # The index has to be named: of two, SQLite takes the unique one, and then reads the row as well.
 _CANDIDATES = sa.text(
-    "SELECT chunks.id, chunks.seq, chunks.document_id, chunks.page FROM chunks INDEXED BY ix_chunks_ranking "
-    "JOIN documents ON documents.id = chunks.document_id "
+    "SELECT chunks.id, chunks.seq, chunks.document_id, chunks.page, chunks.gap "
+    "FROM chunks INDEXED BY ix_chunks_ranking JOIN documents ON documents.id = chunks.document_id "
     "WHERE chunks.id IN (SELECT value FROM json_each(:among)) AND documents.visible"
 )
 _VECTORS_BY_SEQ = sa.text("SELECT seq, vector FROM chunks WHERE seq IN (SELECT value FROM json_each(:among))")
@@ -827,6 +857,13 @@ class Catalog:
                     ],
                 )
             if chunks:
+                gaps = find_gaps(
+                    document.text,
+                    [
+                        (chunk.span.start, chunk.span.end, (chunk.headings, page))
+                        for chunk, page in zip(chunks, pages_of_chunks, strict=True)
+                    ],
+                )
                 halves = vectors.astype(np.float16)
                 connection.execute(
                     sa.insert(chunks_table),
@@ -842,9 +879,10 @@ class Catalog:
                             "n_tokens": chunk.n_tokens,
                             "index_sha256": index_hash,
                             "vector": half.tobytes(),
+                            "gap": gap,
                         }
-                        for chunk, page, index_hash, half in zip(
-                            chunks, pages_of_chunks, index_hashes, halves, strict=True
+                        for chunk, page, index_hash, half, gap in zip(
+                            chunks, pages_of_chunks, index_hashes, halves, gaps, strict=True
                         )
                     ],
                 )
@@ -1010,9 +1048,9 @@ class Catalog:
         """
         with self._read() as connection:
             rows = connection.execute(_CANDIDATES, {"among": json.dumps(list(cosines))}).all()
-            ids = {seq: chunk_id for chunk_id, seq, _, _ in rows if cosines[chunk_id] is None}
+            ids = {seq: chunk_id for chunk_id, seq, *_ in rows if cosines[chunk_id] is None}
             vectors = connection.execute(_VECTORS_BY_SEQ, {"among": json.dumps(list(ids))}).all() if ids else []
-        found = {chunk_id: Candidate(seq, document_id, page) for chunk_id, seq, document_id, page in rows}
+        found = {chunk_id: Candidate(*row) for chunk_id, *row in rows}
         known = {chunk_id: cosine for chunk_id in found if (cosine := cosines[chunk_id]) is not None}
         units = _units([vector for _, vector in vectors])
         return found, known | {ids[seq]: float(unit @ question) for (seq, _), unit in zip(vectors, units, strict=True)}

@@ -1,8 +1,8 @@
 """From a question to ranked Hits: a search by meaning, a search by words, and what surrounds the words they find.
 
     question ─ embed ─> vector ─ search_dense ──┐
-    question ─ search_keyword ──────────────────┴─ fuse ─ sharpen ─ weigh_documents ─ lift_neighbours ─ pick ─> Hits
-
+    question ─ search_keyword ──────────────────┴─ fuse ─ sharpen ─ weigh_documents ─ lift_neighbours ─ pick ─ join
+                                                                                                          └─> Hits
 Each arrow after the two searches is a pure function over scores by chunk id. What each brings, and what was tried and
 left out, stands with its figures in docs/retrieval.md.
 """
@@ -10,9 +10,9 @@ left out, stands with its figures in docs/retrieval.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heapreplace, nlargest
 
 import numpy as np
@@ -69,15 +69,17 @@ def search(
     top_k: int,
     weights: Retrieval,
 ) -> list[Hit]:
-    """The `top_k` best visible chunks for a question, ranks from 1; `score` falls with the rank, from 1 to 0 at most.
+    """The `top_k` best visible hits for a question, ranks from 1; `score` falls with the rank, from 1 to 0 at most.
 
-    `weights` says how many hits each of the two searches puts forward and how the scores are mixed.
+    A hit is a chunk, or two of a section side by side. `weights` says how many chunks each of the two searches puts
+    forward and how the scores are mixed.
     Raises NotFound for an unknown collection or document.
     """
     scope = check_scope(catalog, scope)
     if scope.document_ids == ():
         return []
-    wanted = max(weights.candidates, top_k)
+    most = 2 * top_k  # chunks that the hits can consist of
+    wanted = max(weights.candidates, most)
     vector: np.ndarray | None = None
     while True:
         words = _BESIDE.submit(index.search_keyword, question, wanted, scope.collection, scope.document_ids)
@@ -86,7 +88,7 @@ def search(
         keyword = dict(words.result())
         visible, cosines = catalog.candidates({i: dense.get(i) for i in dense | keyword}, vector)
         # Chunks that are being replaced or removed take places; look further only where they left too few.
-        if len(visible) >= min(top_k, len(dense | keyword)) or max(len(dense), len(keyword)) < wanted:
+        if len(visible) >= min(most, len(dense | keyword)) or max(len(dense), len(keyword)) < wanted:
             break
         wanted *= 4
     bm25 = {i: s for i, s in keyword.items() if i in visible}
@@ -107,11 +109,12 @@ def search(
         top_k,
         page_step=weights.page_step,
         document_step=weights.document_step,
+        join_share=weights.join_share,
     )
     best = 1 + weights.neighbour_weight + weights.document_step
-    chunks = catalog.visible_chunks([chunk_id for chunk_id, _ in picked])
-    shown = [(chunks[chunk_id], score) for chunk_id, score in picked if chunk_id in chunks]
-    return [to_hit(stored, rank, max(score, 0.0) / best) for rank, (stored, score) in enumerate(shown, 1)]
+    chunks = catalog.visible_chunks([chunk_id for one in picked for chunk_id in one.chunk_ids])
+    shown = [(join(one, chunks, visible), one.score) for one in picked if all(i in chunks for i in one.chunk_ids)]
+    return [to_hit(*joined, rank, max(score, 0.0) / best) for rank, (joined, score) in enumerate(shown, 1)]
 
 
 def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: float) -> dict[str, float]:
@@ -179,6 +182,15 @@ def lift_neighbours(
     return lifted
 
 
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A hit to be: the chunk that was taken, all that it consists of in the order of the text, the score it had."""
+
+    chunk_id: str
+    chunk_ids: tuple[str, ...]
+    score: float
+
+
 def pick(
     scores: Mapping[str, float],
     chunks: Mapping[str, Candidate],
@@ -187,23 +199,30 @@ def pick(
     *,
     page_step: float,
     document_step: float,
-) -> list[tuple[str, float]]:
-    """The `top_k` chunks taken one after the other, each with the score at which it was taken: never rising.
+    join_share: float,
+) -> list[Picked]:
+    """The `top_k` best, taken one after the other, each with the score at which it was taken: never rising.
 
     A chunk loses `page_step` for each one taken from its page before, so that a page does not fill the list with its
     own paragraphs; the first chunk of a document gains `document_step` times the document's own score (`documents`,
     from 0 to 1), so that a question about several reports sees several. Greedy, as in maximal marginal relevance
-    (Carbonell and Goldstein 1998), with the place in the document for the likeness. Equals stand in the order of the
-    text.
+    (Carbonell and Goldstein 1998), with the place in the document for the likeness. The better of the two chunks
+    beside it in its section becomes part of the hit where its score is at least `join_share` of the chunk's: what one
+    chunk begins to say the next one ends. Equals stand in the order of the text.
     """
     heap = [(-(scores[chunk_id] + document_step * documents[found.document_id]), found.seq, chunk_id)
             for chunk_id, found in chunks.items() if chunk_id in scores]  # fmt: skip
     heapify(heap)
+    places = {(chunks[chunk_id].document_id, chunks[chunk_id].seq): chunk_id for chunk_id in scores}
     pages: Counter[tuple[str, int]] = Counter()
     opened: set[str] = set()
-    picked: list[tuple[str, float]] = []
+    taken: set[str] = set()
+    picked: list[Picked] = []
     while heap and len(picked) < top_k:
         negative, seq, chunk_id = heap[0]
+        if chunk_id in taken:
+            heappop(heap)
+            continue
         found = chunks[chunk_id]
         page = None if found.page is None else (found.document_id, found.page)
         now = scores[chunk_id] - page_step * (pages[page] if page else 0)
@@ -212,13 +231,45 @@ def pick(
             heapreplace(heap, (-now, seq, chunk_id))
             continue
         heappop(heap)
-        picked.append((chunk_id, now))
+        ids: tuple[str, ...] = (chunk_id,)
+        least = join_share * scores[chunk_id]
+        for pair in _pairs(chunk_id, chunks, places):
+            (other,) = {*pair} - {chunk_id}
+            if other not in taken and scores[other] >= least:
+                ids, least = pair, scores[other]
+        picked.append(Picked(chunk_id, ids, now))
+        taken.update(ids)
         opened.add(found.document_id)
         if page:
-            pages[page] += 1
+            pages[page] += len(ids)
     return picked
 
 
-def to_hit(stored: StoredChunk, rank: int, score: float) -> Hit:
-    """A stored chunk as a Hit of the fused search."""
-    return Hit(stored.chunk, rank, score, "fusion", stored.document_name, stored.title, stored.page)
+def _pairs(
+    chunk_id: str, chunks: Mapping[str, Candidate], places: Mapping[tuple[str, int], str]
+) -> Iterator[tuple[str, ...]]:
+    """The chunk with the one before, and with the one after, where these go on with each other."""
+    own = chunks[chunk_id]
+    before, after = (places.get((own.document_id, own.seq + step)) for step in (-1, 1))
+    if before is not None and own.gap is not None:
+        yield before, chunk_id
+    if after is not None and chunks[after].gap is not None:
+        yield chunk_id, after
+
+
+def join(
+    picked: Picked, chunks: Mapping[str, StoredChunk], gaps: Mapping[str, Candidate]
+) -> tuple[StoredChunk, tuple[str, ...]]:
+    """What was picked as one chunk with the id of the one that was taken, and the ids of all that it consists of."""
+    own, parts = chunks[picked.chunk_id], [chunks[chunk_id] for chunk_id in picked.chunk_ids]
+    if len(parts) == 1:
+        return own, ()
+    text = parts[0].chunk.text + "".join(f"{gaps[part.chunk.id].gap}{part.chunk.text}" for part in parts[1:])
+    span = replace(own.chunk.span, start=parts[0].chunk.span.start, end=parts[-1].chunk.span.end)
+    tokens = sum(part.chunk.n_tokens for part in parts)
+    return replace(own, chunk=replace(own.chunk, span=span, text=text, n_tokens=tokens)), picked.chunk_ids
+
+
+def to_hit(stored: StoredChunk, chunk_ids: tuple[str, ...], rank: int, score: float) -> Hit:
+    """A stored chunk, perhaps joined of those in `chunk_ids`, as a Hit of the fused search."""
+    return Hit(stored.chunk, rank, score, "fusion", stored.document_name, stored.title, stored.page, chunk_ids)

@@ -19,8 +19,8 @@ from rag.sentences import sentence_texts
 from rag.text import NUMBER_WORDS, content_words, split_sentences
 from rag.types import Hit, LeftOut
 
-Similarity = Callable[[str, Sequence[str]], Sequence[float]]
-"""The cosine of a question to each of some texts."""
+Similarity = Callable[[str, Sequence[Sequence[str]]], Sequence[float]]
+"""The cosine of a question to each of some texts, which come by the hit that they are of."""
 
 WORD_SHARE = 0.5
 """Weight of the share of the question's words, by rarity, that a sentence holds; its cosine to the question has 1."""
@@ -102,9 +102,10 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
     """
     others = _other_documents(question, hits)
     places = [[(start, end) for start, end in split_sentences(hit.chunk.text)] for hit in hits]
-    texts = [text for hit in hits for text in sentence_texts(hit.chunk.headings, hit.chunk.text)]
+    by_hit = [sentence_texts(hit.chunk.headings, hit.chunk.text) for hit in hits]
+    texts = [text for of_hit in by_hit for text in of_hit]
     stems = [frozenset(content_words(text)) for text in texts]
-    cosines = similarity(question, texts) if texts else []
+    cosines = similarity(question, by_hit) if texts else []
     weights = _rarity(content_words(question), stems)
     total = sum(weights.values())
     shares = [sum(weights[word] for word in weights if word in held) / total if total else 0.0 for held in stems]

@@ -15,6 +15,9 @@ import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
+from itertools import islice
+
+import numpy as np
 
 from rag.answerability import EVIDENCE_WEIGHTS, Evidence, measure_evidence, weigh
 from rag.catalog import Catalog
@@ -327,27 +330,32 @@ class Service:
 
     def _select(self, asked: str, hits: Sequence[Hit]) -> tuple[list[Selection], list[LeftOut], Evidence]:
         kept, left_out = drop_duplicates(hits)
-        stored = self._catalog.sentences_of([hit.chunk.id for hit in kept])
-        packed = b"".join(stored.get(hit.chunk.id, b"") for hit in kept)
+        stored = self._catalog.sentences_of([chunk_id for hit in kept for chunk_id in hit.indexed_ids])
 
-        def similarity(question: str, texts: Sequence[str]) -> list[float]:
-            vectors = unpack_vectors(packed, self._embedder.dimension)
-            if len(vectors) != len(texts):  # of a document from before sentences had vectors
-                return self._similarity(question, texts)
-            stored_cosines: list[float] = (vectors @ embed_query(self._embedder, question)).tolist()
-            return stored_cosines
+        def similarity(question: str, texts: Sequence[Sequence[str]]) -> list[float]:
+            size = self._embedder.dimension
+            held = [b"".join(stored.get(chunk_id, b"") for chunk_id in hit.indexed_ids) for hit in kept]
+            # lacking are those of a document from before sentences had vectors, and of a sentence that two chunks share
+            lacking = [n for n, of_hit in enumerate(texts) if len(held[n]) != len(of_hit) * size]
+            embedded = iter(self._embed_sentences([text for n in lacking for text in texts[n]]) if lacking else ())
+            vectors = [
+                row
+                for n, of_hit in enumerate(texts)
+                for row in (islice(embedded, len(of_hit)) if n in lacking else unpack_vectors(held[n], size))
+            ]
+            cosines: list[float] = (np.array(vectors) @ embed_query(self._embedder, question)).tolist()
+            return cosines
 
         selections = rank_sentences(asked, kept, similarity)
         return selections, left_out, measure_evidence(asked, selections)
 
-    def _similarity(self, question: str, texts: Sequence[str]) -> list[float]:
+    def _embed_sentences(self, texts: Sequence[str]) -> np.ndarray:
         sizes = self._embedder.count_tokens(texts)
         pieces = [  # the beginning of a sentence that is longer than the model reads
             text if size <= self._embedder.max_tokens else split_to_fit(self._embedder, text)[0]
             for text, size in zip(texts, sizes, strict=True)
         ]
-        cosines: list[float] = (self._embedder.embed_texts(pieces) @ embed_query(self._embedder, question)).tolist()
-        return cosines
+        return self._embedder.embed_texts(pieces)
 
     def _unread(self, scope: Scope) -> bool:
         """Whether a document that was named could not be read, or none of those that were to be searched."""

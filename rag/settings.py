@@ -82,6 +82,12 @@ class Retrieval(Section):
     page_step: float = Field(
         0.1, ge=0, le=1, description="score that a chunk loses for each hit from its page that stands before it"
     )
+    join_share: float = Field(
+        0.85,
+        ge=0,
+        le=1,
+        description="share of a hit's score that the next chunk of its section needs to become part of the hit",
+    )
     document_step: float = Field(
         0.1, ge=0, le=1, description="score that the first hit of a document gains, times the document's own score"
     )

@@ -157,7 +157,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that was retrieved: `rank` is 1-based, `score` is higher for better, `scorer` names its unit."""
+    """A stretch that was retrieved: `rank` is 1-based, `score` is higher for better, `scorer` names its unit.
+
+    `chunk` is one that is indexed, or two of a section that follow each other, as one: the id is then that of the
+    better one. `chunk_ids` names what it consists of in the order of the text; empty means `chunk` alone.
+    """
 
     chunk: Chunk
     rank: int
@@ -166,6 +170,12 @@ class Hit:
     document_name: str
     title: str
     page: int | None
+    chunk_ids: tuple[str, ...] = ()
+
+    @property
+    def indexed_ids(self) -> tuple[str, ...]:
+        """The ids of the indexed chunks that it consists of, in the order of the text."""
+        return self.chunk_ids or (self.chunk.id,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import commit, hand_in
+from builders import commit, hand_in, ingest, many_paragraphs
 from conftest import WordHashEmbedder
 
 from ingest.pipeline import commit_document
+from ingest.runtime import Runtime
 from rag import catalog as catalog_module
 from rag.catalog import CATALOG_FILE, MAX_ATTEMPTS, Candidate, Catalog
 from rag.errors import Conflict, DependencyError, IndexMismatch, NotFound, TooLarge
@@ -102,6 +103,7 @@ def test_a_catalog_of_version_1_gets_the_index_that_ranking_reads(tmp_path: Path
     catalog.close()
     with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
         connection.execute("DROP INDEX ix_chunks_ranking")
+        connection.execute("ALTER TABLE chunks DROP COLUMN gap")
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
     connection.close()
     catalog = Catalog(tmp_path)
@@ -111,12 +113,43 @@ def test_a_catalog_of_version_1_gets_the_index_that_ranking_reads(tmp_path: Path
     catalog.close()
 
 
+def _forget_gaps(connection: sqlite3.Connection) -> None:
+    connection.execute("DROP INDEX ix_chunks_ranking")
+    connection.execute("CREATE INDEX ix_chunks_ranking ON chunks (id, document_id, page)")
+    connection.execute("ALTER TABLE chunks DROP COLUMN gap")
+
+
+def test_a_catalog_of_version_3_learns_which_chunks_go_on_from_the_one_before(runtime: Runtime) -> None:
+    """The migration finds what saving a document writes: the white space between chunks of a section."""
+    text = f"{many_paragraphs(30)}\n\n{many_paragraphs(8, 'other')}"
+    turned = text.index("other0")
+    document_id = ingest(runtime, text, pages=(Page(1, 0, turned), Page(2, turned, len(text))))
+    catalog = runtime.catalog
+    stored = [one for one, _ in catalog.chunks_of(document_id)]
+    question = np.eye(runtime.embedder.dimension, dtype=np.float32)[0]
+    found, _ = catalog.candidates({one.chunk.id: None for one in stored}, question)
+    gaps = [found[one.chunk.id].gap for one in stored]
+    assert gaps[0] is None
+    assert len([gap for gap in gaps[1:] if gap is None]) == 1
+    for before, after, gap in zip(stored, stored[1:], gaps[1:], strict=False):
+        assert gap in (None, text[before.chunk.span.end : after.chunk.span.start])
+    with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
+        _forget_gaps(connection)
+        connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
+    connection.close()
+    reopened = Catalog(catalog.data_dir)
+    again, _ = reopened.candidates({one.chunk.id: None for one in stored}, question)
+    assert again == found
+    reopened.close()
+
+
 def test_chunks_from_before_sentences_had_vectors_have_none(catalog: Catalog) -> None:
     (stored, _), *_ = catalog.chunks_of(ready(catalog))
     assert catalog.sentence_vectors([stored.seq])
     catalog.close()
     with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
         connection.execute("DROP TABLE sentences")
+        _forget_gaps(connection)
         connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'")
     connection.close()
     reopened = Catalog(catalog.data_dir)

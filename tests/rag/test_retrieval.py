@@ -14,7 +14,7 @@ from ingest.pipeline import publish_prepared
 from ingest.runtime import Runtime
 from rag.catalog import Candidate
 from rag.errors import NotFound
-from rag.retrieval import Scope, fuse, lift_neighbours, pick, scale_to_unit, search, sharpen, weigh_documents
+from rag.retrieval import Picked, Scope, fuse, lift_neighbours, pick, scale_to_unit, search, sharpen, weigh_documents
 from rag.sentences import pack_vectors
 from rag.settings import Retrieval
 from rag.types import Hit
@@ -162,8 +162,8 @@ def test_top_k_is_filled_though_most_rows_are_invisible(runtime: Runtime) -> Non
     assert {hit.chunk.span.document_id for hit in hits} == {kept}
 
 
-def candidate(document_id: str, seq: int, page: int | None = None) -> Candidate:
-    return Candidate(seq, document_id, page)
+def candidate(document_id: str, seq: int, page: int | None = None, gap: str | None = None) -> Candidate:
+    return Candidate(seq, document_id, page, gap)
 
 
 def test_the_document_as_a_whole_has_its_share() -> None:
@@ -190,10 +190,55 @@ def test_a_page_and_a_document_make_room_for_others() -> None:
         "b4": candidate("b", 4),
     }
     scores = {"a1": 0.9, "a2": 0.85, "a3": 0.7, "b4": 0.64}
-    picked = pick(scores, chunks, {"a": 1.0, "b": 0.5}, 4, page_step=0.2, document_step=0.1)
+    picked = pick(scores, chunks, {"a": 1.0, "b": 0.5}, 4, page_step=0.2, document_step=0.1, join_share=0.5)
     assert picked == [
-        (name, pytest.approx(score)) for name, score in (("a1", 1.0), ("a3", 0.7), ("b4", 0.69), ("a2", 0.65))
+        Picked(name, (name,), pytest.approx(score))
+        for name, score in (("a1", 1.0), ("a3", 0.7), ("b4", 0.69), ("a2", 0.65))
     ]
+
+
+def test_the_better_chunk_beside_it_in_its_section_becomes_part_of_a_hit() -> None:
+    # a3 goes on from a2 and a4 from a3; a4 is the better neighbour of a3 and a2 is left alone, though near enough.
+    # b7 goes on from b6 and is worth less than .8 of it; c9 begins a section, so that c8 stays alone beside it.
+    chunks = {
+        "a2": candidate("a", 2, 1),
+        "a3": candidate("a", 3, 1, "\n"),
+        "a4": candidate("a", 4, 1, " "),
+        "b6": candidate("b", 6),
+        "b7": candidate("b", 7, gap="\n"),
+        "c8": candidate("c", 8),
+        "c9": candidate("c", 9),
+    }
+    scores = {"a2": 0.85, "a3": 1.0, "a4": 0.9, "b6": 0.8, "b7": 0.6, "c8": 0.5, "c9": 0.5}
+    picked = pick(scores, chunks, dict.fromkeys("abc", 0.0), 9, page_step=0.2, document_step=0.1, join_share=0.8)
+    # two chunks were taken from the page of a2: .85 - 2 * .2 = .45
+    assert [(one.chunk_ids, one.score) for one in picked] == [
+        (("a3", "a4"), 1.0),
+        (("b6",), 0.8),
+        (("b7",), 0.6),
+        (("c8",), 0.5),
+        (("c9",), 0.5),
+        (("a2",), pytest.approx(0.45)),
+    ]
+    assert picked[0].chunk_id == "a3"
+
+
+def test_a_joined_hit_is_the_document_s_own_words_and_a_longer_list_begins_like_a_shorter(runtime: Runtime) -> None:
+    sentences = [f"The red apples of orchard {n} are picked in week {n} of autumn, all by hand." for n in range(40)]
+    document_id = ingest(
+        runtime, "# Apples\n\n" + "\n \n".join(" ".join(sentences[n : n + 4]) for n in range(0, 40, 4))
+    )
+    hits = find(runtime, "red apples picked by hand in autumn", top_k=6)
+    joined = [hit for hit in hits if hit.chunk_ids]
+    assert joined
+    for hit in hits:
+        span = hit.chunk.span
+        assert runtime.catalog.document_text(document_id, span.start, span.end) == hit.chunk.text
+    parts = runtime.catalog.visible_chunks(joined[0].chunk_ids)
+    first, second = (parts[chunk_id].chunk.span for chunk_id in joined[0].chunk_ids)
+    assert (first.start, second.end) == (joined[0].chunk.span.start, joined[0].chunk.span.end)
+    assert len({chunk_id for hit in hits for chunk_id in hit.indexed_ids}) == len(hits) + len(joined)
+    assert find(runtime, "red apples picked by hand in autumn", top_k=2) == hits[:2]
 
 
 @given(
@@ -201,19 +246,28 @@ def test_a_page_and_a_document_make_room_for_others() -> None:
     st.integers(1, 40),
     st.floats(0, 1),
     st.floats(0, 1),
+    st.floats(0, 1),
 )
 def test_picking_is_the_greedy_choice(
-    rows: list[tuple[int, int, float]], top_k: int, page_step: float, document_step: float
+    rows: list[tuple[int, int, float]], top_k: int, page_step: float, document_step: float, join_share: float
 ) -> None:
     """Each pick is the best of what is left when its page and document are counted anew, and scores never rise."""
-    chunks = {str(seq): candidate(f"d{document}", seq, page or None) for seq, (document, page, _) in enumerate(rows)}
+    chunks = {
+        str(seq): candidate(f"d{document}", seq, page or None, " " if seq and rows[seq - 1][:2] == row[:2] else None)
+        for seq, row in enumerate(rows)
+        for document, page, _ in [row]
+    }
     scores = {str(seq): score for seq, (_, _, score) in enumerate(rows)}
     documents = {f"d{number}": number / 3 for number in range(4)}
-    picked = pick(scores, chunks, documents, top_k, page_step=page_step, document_step=document_step)
-    assert len(picked) == min(top_k, len(rows))
-    assert all(after <= before for (_, before), (_, after) in pairwise(picked))
+    picked = pick(
+        scores, chunks, documents, top_k, page_step=page_step, document_step=document_step, join_share=join_share
+    )
+    left = len(rows) - sum(len(one.chunk_ids) for one in picked)
+    assert len(picked) == top_k or left == 0
+    assert all(after.score <= before.score for before, after in pairwise(picked))
     taken: list[str] = []
-    for chunk_id, score in picked:
+    for one in picked:
+        chunk_id, score = one.chunk_id, one.score
         values = {}
         for other in scores.keys() - set(taken):
             found = chunks[other]
@@ -229,7 +283,9 @@ def test_picking_is_the_greedy_choice(
                 + (document_step * documents[found.document_id] if new else 0.0)
             )
         assert score == values[chunk_id] == max(values.values())
-        taken.append(chunk_id)
+        assert chunk_id in one.chunk_ids
+        assert all(scores[part] >= join_share * scores[chunk_id] and part not in taken for part in one.chunk_ids)
+        taken.extend(one.chunk_ids)
 
 
 def test_a_name_leads_to_its_own_report_among_reports_alike(runtime: Runtime) -> None:

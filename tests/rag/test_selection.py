@@ -31,14 +31,16 @@ def hit(
     return Hit(chunk, rank, score, "fusion", f"{document}.pdf", "Handbook", 1)
 
 
-def similarity(question: str, texts: Sequence[str]) -> list[float]:
+def similarity(question: str, texts: Sequence[Sequence[str]]) -> list[float]:
     embedder = WordHashEmbedder()
-    cosines: list[float] = (embedder.embed_texts(texts) @ embedder.embed_texts([question])[0]).tolist()
+    cosines: list[float] = (
+        embedder.embed_texts([text for of_hit in texts for text in of_hit]) @ embedder.embed_texts([question])[0]
+    ).tolist()
     return cosines
 
 
-def alike(question: str, texts: Sequence[str]) -> list[float]:
-    return [0.5] * len(texts)
+def alike(question: str, texts: Sequence[Sequence[str]]) -> list[float]:
+    return [0.5] * sum(map(len, texts))
 
 
 def kept_ranks(*hits: Hit) -> list[int]:
