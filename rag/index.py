@@ -23,6 +23,7 @@ import struct
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import wraps
 from itertools import groupby
 from pathlib import Path
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INDEX_FORMAT = 4
+INDEX_FORMAT = 5
 COLLECTION = "chunks"
 EF_SEARCH = 200  # candidates HNSW keeps while searching; its default of 100 loses neighbours from 100 results on
 _HNSW_HEADER_BYTES = 100
@@ -212,7 +213,7 @@ class Index:
             )
 
     def _write_words(self, chunks: Sequence[tuple[StoredChunk, np.ndarray]]) -> None:
-        rows = [_keyword_row(stored) for stored, _ in chunks]
+        rows = _keyword_rows([stored for stored, _ in chunks])
         if rows:
             self._words.put(rows)
             self._spread.put((row.document_id, row.words.terms) for row in rows)
@@ -317,15 +318,26 @@ class Index:
 
     @_translated
     def score_documents(self, question: str, document_ids: Sequence[str]) -> dict[str, float]:
-        """How much each of these documents speaks of the question's words as a whole, from 0 to 1 for the most."""
+        """How much each of these documents speaks of the question's words as a whole, from 0 to 1 at most."""
         terms = list(dict.fromkeys(keyword_terms(question)))
         return self._spread.score_documents(terms, document_ids, MAX_QUERY_TERMS)
 
 
-def _keyword_row(stored: StoredChunk) -> KeywordRow:
-    chunk = stored.chunk
-    text = index_text(stored.document_name, stored.title, chunk.headings, chunk.text)
-    return KeywordRow(chunk.id, chunk.span.document_id, stored.collection, read_words(text))
+def _keyword_rows(chunks: Sequence[StoredChunk]) -> list[KeywordRow]:
+    """The rows of all chunks of some documents, those of each in the order of its text."""
+    rows = []
+    for document_id, each in groupby(chunks, key=lambda stored: stored.chunk.span.document_id):
+        of_document = list(each)
+        words = [
+            read_words(index_text(stored.document_name, stored.title, stored.chunk.headings, stored.chunk.text))
+            for stored in of_document
+        ]
+        for place, stored in enumerate(of_document):
+            around = [stem for near in words[max(0, place - 1) : place + 2] for stem in near.stems]
+            rows.append(
+                KeywordRow(stored.chunk.id, document_id, stored.collection, replace(words[place], around=around))
+            )
+    return rows
 
 
 def _probe(dimension: int) -> np.ndarray:

@@ -1,15 +1,15 @@
 """BM25 over the words of the chunks, in one folder of tantivy segments. The only home of tantivy.
 
-A chunk goes in three times, each a field with a BM25 of its own, and a search adds them up by `FIELD_WEIGHTS`: its
-content words by the light stems that verification compares too, the same by Snowball's stems, and the pairs of light
-stems that follow each other. The two stemmers err on different words (one joins `generous` with `general`, the other
-parts `bought` from `buy`), so what both bring together counts most; words that were asked side by side are worth more
-where they stand so.
+A chunk goes in four times, each a field with a BM25 of its own, and a search adds them up by `FIELD_WEIGHTS`: its
+content words by the light stems that verification compares too, the same by Snowball's stems, the pairs of light
+stems that follow each other, and Snowball's stems of it and the chunks beside it. The two stemmers err on different
+words (one joins `generous` with `general`, the other parts `bought` from `buy`), so what both bring together counts
+most; words that were asked side by side are worth more where they stand so; and what a chunk is about is often said in
+the one before it, so that one that holds half of the question's words is found by the half that stands beside it.
 
-Every write is one commit: it
-is there as a whole or not at all, also after a kill or a power cut, and searches see it once the call returned. A
-commit of tantivy 0.27 costs 14 file syncs however little it holds (two for each of a segment's six files), so a folder
-of small documents is better written in few calls.
+Every write is one commit: it is there as a whole or not at all, also after a kill or a power cut, and searches see it
+once the call returned. A commit of tantivy 0.27 costs 14 file syncs however little it holds (two for each of a
+segment's six files), so a folder of small documents is better written in few calls.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_QUERY_TERMS = 64  # words of a question that are searched for, and as many stems and pairs
-FIELD_WEIGHTS = {"terms": 0.5, "stems": 0.5, "pairs": 0.1}
+FIELD_WEIGHTS = {"terms": 0.15, "stems": 0.15, "pairs": 0.08, "around": 0.7}
 _WRITER_BYTES = 32_000_000  # words held in memory before they become a segment; tantivy wants 15 MB at least
 _FOOTER_TAIL_BYTES = 8  # length of the footer's JSON and a magic number, both u32
 
@@ -53,11 +53,13 @@ class Words:
     """A text as the keyword index reads it, repeats kept, as they count: light stems, Snowball's stems, pairs.
 
     `terms` are those of `keyword_terms`; a pair is two light stems that follow each other, stop words left out.
+    `around` are Snowball's stems of the text, of a chunk also those of the chunks beside it.
     """
 
     terms: Sequence[str]
     stems: Sequence[str]
     pairs: Sequence[str]
+    around: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,12 @@ def read_words(text: str) -> Words:
     words = unstemmed_words(plain)
     light = [stem(word) for word in words]
     identifiers = [found.lower() for found in _IDENTIFIER.findall(plain)]
+    stems = _snowball().analyze(" ".join(words)) + identifiers
     return Words(
         terms=light + identifiers,
-        stems=_snowball().analyze(" ".join(words)) + identifiers,
+        stems=stems,
         pairs=[f"{first}_{second}" for first, second in pairwise(light)],
+        around=stems,
     )
 
 
@@ -250,7 +254,7 @@ class KeywordIndex:
 
 def _fields(words: Words) -> Iterator[tuple[str, Sequence[str]]]:
     """The name of each field with the terms that go into it."""
-    return zip(FIELD_WEIGHTS, (words.terms, words.stems, words.pairs), strict=True)
+    return zip(FIELD_WEIGHTS, (words.terms, words.stems, words.pairs, words.around), strict=True)
 
 
 def _rarest(searcher: Searcher, field: str, terms: Sequence[str]) -> list[str]:

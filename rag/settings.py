@@ -68,19 +68,19 @@ class Retrieval(Section):
     top_k: int = Field(8, ge=1, le=1_000, description="hits returned where the caller names no number")
     candidates: int = Field(100, ge=1, le=5_000, description="hits that each of the two searches puts forward")
     dense_weight: float = Field(
-        0.5, ge=0, le=1, description="share of the cosine in the fused score, the rest is BM25's"
+        0.55, ge=0, le=1, description="share of the cosine in the fused score, the rest is BM25's"
     )
     sentence_weight: float = Field(
-        0.4, ge=0, le=1, description="share of the best sentence's cosine in the cosine of a chunk near the top"
+        0.3, ge=0, le=1, description="share of the best sentence's cosine in the cosine of a chunk near the top"
     )
     document_weight: float = Field(
         0.25, ge=0, le=1, description="share of how much the document as a whole speaks of the question's words"
     )
     neighbour_weight: float = Field(
-        0.15, ge=0, le=1, description="how much of the score of the better of two adjacent chunks is added to a chunk's"
+        0.05, ge=0, le=1, description="how much of the score of the better of two adjacent chunks is added to a chunk's"
     )
     page_step: float = Field(
-        0.1, ge=0, le=1, description="score that a chunk loses for each hit from its page that stands before it"
+        0.15, ge=0, le=1, description="score that a chunk loses for each hit from its page that stands before it"
     )
     join_share: float = Field(
         0.85,
@@ -89,7 +89,7 @@ class Retrieval(Section):
         description="share of a hit's score that the next chunk of its section needs to become part of the hit",
     )
     document_step: float = Field(
-        0.1, ge=0, le=1, description="score that the first hit of a document gains, times the document's own score"
+        0.15, ge=0, le=1, description="score that the first hit of a document gains, times the document's own score"
     )
 
 

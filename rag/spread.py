@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 # A question reads a page for most pairs of document and word; one that is mapped into memory costs no call.
 _MAPPED_BYTES = 2**31 - 2**16  # the most that SQLite maps
+SHORT_CHUNKS = 20.0  # chunks of a document, on average, at which a document's score reaches half
 SPREAD_SATURATION = 20.0  # chunks, of a document of average length, at which a word has half of its full weight
 
 
@@ -117,7 +118,10 @@ class Spread:
             return dict(connection.execute("SELECT document_id, chunks FROM documents"))
 
     def score_documents(self, terms: Sequence[str], document_ids: Sequence[str], most_terms: int) -> dict[str, float]:
-        """How much each of these documents speaks of the terms as a whole, from 0 to 1 for the most.
+        """How much each of these documents speaks of the terms as a whole, from 0 to 1 at most.
+
+        The most comes near 1 where these documents are long: what two chunks say as a whole, each says by itself, and
+        documents of SHORT_CHUNKS on average reach half.
 
         Of more than `most_terms` known terms, those count that the fewest documents hold.
 
@@ -154,7 +158,8 @@ class Spread:
             sums += rarity * frequency * (SPREAD_SATURATION + 1) / (frequency + SPREAD_SATURATION)
         most = sums.max()
         if most > 0:
-            scores.update(zip((row[0] for row in rows), (sums / most).tolist(), strict=True))
+            reached = sizes.mean() / (sizes.mean() + SHORT_CHUNKS)
+            scores.update(zip((row[0] for row in rows), (sums * (reached / most)).tolist(), strict=True))
         return scores
 
 

@@ -22,6 +22,7 @@ from rag.catalog import Catalog, StoredChunk
 from rag.errors import DependencyError
 from rag.index import Index
 from rag.settings import Settings
+from rag.spread import SHORT_CHUNKS
 from rag.types import Chunk, Span
 
 Rows = list[tuple[StoredChunk, np.ndarray]]
@@ -102,7 +103,7 @@ def test_words_of_scripts_without_spaces_are_found(index: Index) -> None:
     assert words(index, "東京")[0] == "d-0"
     assert words(index, "서울")[0] == "d-1"
     assert words(index, "กรุงเทพ")[0] == "d-2"
-    assert words(index, "PARÍS") == ["d-3"]
+    assert words(index, "PARÍS") == ["d-3", "d-2"]  # the second stands beside it
 
 
 def test_name_title_and_headings_are_searched_too(index: Index) -> None:
@@ -120,16 +121,25 @@ def test_name_title_and_headings_are_searched_too(index: Index) -> None:
      "'; DROP TABLE rows"],
 )  # fmt: skip
 def test_no_question_is_a_query_language(index: Index, question: str) -> None:
-    index.project(rows("d", ["red apples", "and not near"]))
+    index.project(rows("d", ["red apples"]) + rows("e", ["and not near"]))
     found = words(index, question)
-    assert set(found) <= {"d-0", "d-1"}
+    assert set(found) <= {"d-0", "e-0"}
     assert ("d-0" in found) == ("apples" in question)
 
 
 def test_a_question_of_stop_words_alone_finds_nothing_by_words(index: Index) -> None:
-    index.project(rows("d", ["what is the of", "the price"]))
+    index.project(rows("d", ["what is the of"]) + rows("e", ["the price"]))
     assert words(index, "what is the of") == []
-    assert words(index, "what is the price of it") == ["d-1"]
+    assert words(index, "what is the price of it") == ["e-0"]
+
+
+def test_a_chunk_is_found_by_the_words_that_stand_beside_it(index: Index) -> None:
+    """The chunk with one word of its own and another beside it comes before one that has the one word alone."""
+    index.project(rows("a", ["The Elm plan.", "The deductible is 500.", "Glasses are paid.", "Teeth are not."]))
+    index.project(rows("b", ["The Oak plan.", "The deductible is 900.", "Glasses are paid.", "Teeth are not."]))
+    assert words(index, "deductible of the Elm plan", 1) == ["a-0"]
+    assert words(index, "deductible elm")[:3] == ["a-0", "a-1", "b-1"]
+    assert "a-3" not in words(index, "deductible elm")
 
 
 def test_more_chunks_than_one_batch_takes(index: Index) -> None:
@@ -287,7 +297,9 @@ def test_a_damaged_index_is_built_again_without_embedding(
         (zebra,) = words(runtime.index, "zebra")
         assert dense(runtime.index, "zebra md A single zebra .", 1) == [zebra]
         document_id = runtime.catalog.visible_chunks([zebra])[zebra].chunk.span.document_id
-        assert runtime.index.score_documents("zebra", [document_id]) == {document_id: 1.0}
+        assert runtime.index.score_documents("zebra", [document_id]) == pytest.approx(
+            {document_id: 1 / (1 + SHORT_CHUNKS)}
+        )
         assert runtime.catalog.visible_chunks([zebra])[zebra].chunk.text == "A single zebra."
         assert len(dense(runtime.index, "item7 w7x1 w7x2", 50)) == 50
 
@@ -381,7 +393,9 @@ def test_a_process_killed_while_projecting_leaves_what_reconcile_mends(runtime: 
         index = Index(folder / INDEX_FOLDER, runtime.embedder.dimension)
         index.reconcile(runtime.catalog)
         assert index.counts() == wanted
-        assert set(index.score_documents("paragraph words", ids).values()) == {1.0}
+        (score,) = set(index.score_documents("paragraph words", ids).values())
+        mean = wanted[0] / len(ids)
+        assert score == pytest.approx(mean / (mean + SHORT_CHUNKS))
         assert index.reconcile(runtime.catalog) == 0
         index.project(rows("new", ["a zebra"]))  # no lock was left behind
         assert words(index, "zebra") == ["new-0"]
@@ -398,7 +412,9 @@ def test_a_part_that_missed_a_write_is_noticed(runtime: Runtime, part: str) -> N
     only(where={"document_id": first}) if part == "collection" else only([first])  # type: ignore[call-arg, arg-type]
     assert index.reconcile(runtime.catalog) == 1
     assert index.counts() == (2, 2)
-    assert index.score_documents("words", [first, second]) == {first: 1.0, second: 1.0}
+    assert index.score_documents("words", [first, second]) == pytest.approx(
+        dict.fromkeys((first, second), 1 / (1 + SHORT_CHUNKS))
+    )
     assert index.reconcile(runtime.catalog) == 0
 
 
@@ -413,14 +429,15 @@ def test_documents_are_told_apart_by_how_many_of_their_chunks_hold_a_word(index:
     # Two documents of 2 chunks each: mean size 2. "apple" stands in 2 chunks of a and 1 of b, "sales" in 1 of each.
     # Both words are in 2 of 2 documents: one rarity r for all. A frequency f weighs f * 21 / (f + 20).
     # f = chunks * mean / size = chunks: f(2) = 42 / 22 = 1.909, f(1) = 21 / 21 = 1.
-    # a: r * (1.909 + 1) = 2.909 r, b: r * (1 + 1) = 2 r, so b has 2 / 2.909 = 0.6875 of the most.
+    # a: r * (1.909 + 1) = 2.909 r, b: r * (1 + 1) = 2 r, so b has 2 / 2.909 = 0.6875 of the most. The most is 2 / 22,
+    # since documents of 20 chunks would reach half.
     index.project(rows("a", ["Apple sales rose.", "Apple hired people."]))
     index.project(rows("b", ["Apple pie.", "Sales of pies."]))
     scores = index.score_documents("How did the sales of Apple change?", ["a", "b", "unknown"])
-    assert scores == {"a": 1.0, "b": pytest.approx(0.6875), "unknown": 0.0}
+    assert scores == {"a": pytest.approx(2 / 22), "b": pytest.approx(0.6875 * 2 / 22), "unknown": 0.0}
     assert index.score_documents("the of and", ["a"]) == {"a": 0.0}
     index.remove("a")
-    assert index.score_documents("Apple", ["a", "b"]) == {"a": 0.0, "b": 1.0}
+    assert index.score_documents("Apple", ["a", "b"]) == {"a": 0.0, "b": pytest.approx(2 / 22)}
 
 
 def test_counts_of_words_are_kept_up_through_every_write(index: Index, tmp_path: Path) -> None:

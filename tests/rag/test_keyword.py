@@ -47,12 +47,13 @@ def test_scores_are_bm25(index: KeywordIndex) -> None:
         ]
 
 
-def test_words_are_read_three_ways() -> None:
+def test_words_are_read_in_each_way() -> None:
     words = read_words("The generously priced Q3 plans.")
     assert words == Words(
         terms=["gener", "pric", "q", "3", "plan", "q3"],
         stems=["generous", "price", "q", "3", "plan", "q3"],
         pairs=["gener_pric", "pric_q", "q_3", "3_plan"],
+        around=["generous", "price", "q", "3", "plan", "q3"],
     )
 
 
@@ -64,7 +65,12 @@ def test_scores_of_the_fields_are_added_up(index: KeywordIndex) -> None:
         dict(index.search(Words(**(empty | {name: list(getattr(asked, name))})), 10, None, None))
         for name in FIELD_WEIGHTS
     ]
-    assert [sorted(part) for part in apart] == [["d-0", "d-1", "d-2"], ["d-0", "d-1", "d-2"], ["d-0"]]
+    assert [sorted(part) for part in apart] == [
+        ["d-0", "d-1", "d-2"],
+        ["d-0", "d-1", "d-2"],
+        ["d-0"],
+        ["d-0", "d-1", "d-2"],
+    ]
     for chunk_id, score in index.search(asked, 10, None, None):
         assert score == pytest.approx(sum(part.get(chunk_id, 0.0) for part in apart), rel=1e-5)
 
@@ -199,8 +205,8 @@ from rag.errors import DependencyError
 from rag.keyword import KeywordIndex, KeywordRow, Words
 
 index = KeywordIndex(Path(sys.argv[1]))
-index.put([KeywordRow("a-0", "a", "default", Words(["apple"], ["apple"], []))])
-words = [Words([f"word{n}x{m}" for m in range(50)], [], []) for n in range(500)]
+index.put([KeywordRow("a-0", "a", "default", Words(["apple"], ["apple"], [], ["apple"]))])
+words = [Words([f"word{n}x{m}" for m in range(50)], [], [], []) for n in range(500)]
 many = [KeywordRow(f"b-{n}", "b", "default", each) for n, each in enumerate(words)]
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
