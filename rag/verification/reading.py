@@ -151,7 +151,9 @@ class Reading:
     def quantities(self) -> tuple[Quantity, ...]:
         """The numbers."""
         spelled = not NUMBER_WORDS.isdisjoint(self.lowered)
-        return tuple(quantities(self.text, spelled=spelled)) if spelled or self._has_digits else ()
+        if not (spelled or self._has_digits):
+            return ()
+        return tuple(quantities(self.text, spelled=spelled, known_dates=self.dates))
 
     @cached_property
     def digits(self) -> str:
