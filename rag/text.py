@@ -30,9 +30,11 @@ _LIST_ITEM = re.compile(
     r"\[\^?\d{1,3}\]:?[ \t]|#{1,6}[ \t]|>[ \t])"
 )
 _TABLE_ROW = re.compile(r"[ \t]*\||[^|\n]*(?: \| |\t[^\t])")
+_RULE_SIGNS = frozenset("-=_*~`")
 _RULE = re.compile(r"[ \t]*(?:[-=_*~]{3,}|`{3,}.*)[ \t]*$")
 _STOP = re.compile(
-    r"(?:[.!?…]+|[。！？｡]+)[\"'”’»)\]*_]{0,4}"
+    # the first sign stands alone so that a search leaps from one to the next
+    r"[.!?…。！？｡](?:(?<=[.!?…])[.!?…]*|[。！？｡]*)[\"'”’»)\]*_]{0,4}"
     r"(?:[ ]?[\[【](?:\^|[Pp]assages?[ ]|[Ss]ource[ ])?\d{1,4}(?:[ ]?[,;–-][ ]?\d{1,4}){0,20}[\]】])*"
 )
 _OPENING = "\"'“‘«([*_¿¡"
@@ -104,7 +106,9 @@ def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
 
 def _line_kind(line: str) -> str:
     head = line[:400]
-    if _TABLE_ROW.match(head) or (len(line) < 400 and _RULE.match(line)):
+    if ("|" in head or "\t" in head) and _TABLE_ROW.match(head):
+        return "whole"
+    if head.lstrip(" \t")[:1] in _RULE_SIGNS and len(line) < 400 and _RULE.match(line):
         return "whole"
     if _LIST_ITEM.match(head):
         return "heading" if head.lstrip().startswith("#") else "item"

@@ -105,4 +105,4 @@ def _holds_word(source: Source, word: str) -> bool:
     if stem(word) in source.stems:
         return True
     key = name_key(word)
-    return any(key in place.reading.keys for place in source.places)
+    return any(place.reading.has_key(key) for place in source.places)
