@@ -637,6 +637,7 @@ def is_general(word: str) -> bool:
     return stem(word) in _GENERIC
 
 
+@lru_cache(maxsize=4_096)
 def subject_stems(text: str) -> frozenset[str]:
     """The stems of what stands before the first verb, as far as one can tell.
 
