@@ -400,6 +400,7 @@ _TIME = re.compile(
     r"|(?<![\w.:])(?P<h2>[01]?\d|2[0-3]):(?P<min2>[0-5]\d)(?![\d:])",
     re.IGNORECASE,
 )
+_TIME_SIGNS = (":", "am", "a.m", "pm", "p.m", "clock")
 _LONE_MONTH = re.compile(r"January|February|April|June|July|August|September|October|November|December")
 _DATE_START = re.compile(r"[\dADFJMNOS]\w*")
 _DIGIT = re.compile(r"\d")
@@ -524,12 +525,12 @@ def _take_figures(text: str, taken: bytearray, take: _Take) -> None:
     for match in _FISCAL.finditer(text) if any(name in lowered for name in ("fy", "cy", "fiscal")) else ():
         year = int(match[1]) + (2000 if len(match[1]) == 2 else 0)
         take(*match.span(), Decimal(year), "", "number")
-    for match in _matches_at(_TIME, text, starts):
+    for match in _matches_at(_TIME, text, starts) if any(sign in lowered for sign in _TIME_SIGNS) else ():
         hour, minute = int(match["h"] or match["h2"]), int(match["min"] or match["min2"] or 0)
         if match["ap"]:
             hour = hour % 12 + (12 if match["ap"].lower() == "p" else 0)
         take(*match.span(), Decimal(60 * hour + minute), "", "time")
-    for match in _matches_at(_YEAR_RANGE, text, starts):
+    for match in _matches_at(_YEAR_RANGE, text, starts) if any(sign in text for sign in "-–/") else ():
         if int(match[3]) > int(match[2]) and taken.find(1, match.start(), match.end()) < 0:
             take(match.start(), match.start() + 4, Decimal(match[1] + match[2]), "", "number")
             take(match.start() + 5, match.end(), Decimal(match[1] + match[3]), "", "number")

@@ -174,10 +174,14 @@ class Reading:
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """The numbers."""
-        spelled = not NUMBER_WORDS.isdisjoint(self.lowered)
-        if not (spelled or self._has_digits):
+        if not (self.number_words or self._has_digits):
             return ()
-        return tuple(quantities(self.text, spelled=spelled, known_dates=self.dates))
+        return tuple(quantities(self.text, spelled=bool(self.number_words), known_dates=self.dates))
+
+    @cached_property
+    def number_words(self) -> frozenset[str]:
+        """Its words of which numbers in letters are made."""
+        return NUMBER_WORDS.intersection(self.lowered)
 
     @cached_property
     def digits(self) -> str:

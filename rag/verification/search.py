@@ -813,16 +813,16 @@ class _Search:
         threshold = max(_BINDING, 0.4 * self.min_coverage)
         single = [one for one in candidates if not one.opposite and one.coverage >= threshold]
         single.sort(key=lambda one: (-one.coverage, one.parts[0][2] - one.parts[0][1], one.parts))
+        masked = [(one, self._run_mask(one.parts[0])) for one in single[: 5 * _PAIR_PLACES]]
         found = []
-        for i, one in enumerate(single[:_PAIR_PLACES]):
-            for other in single[i + 1 : i + 1 + 4 * _PAIR_PLACES]:
+        for i, (one, mask) in enumerate(masked[:_PAIR_PLACES]):
+            for other, other_mask in masked[i + 1 : i + 1 + 4 * _PAIR_PLACES]:
                 (s, first, last), (t, other_first, other_last) = one.parts[0], other.parts[0]
                 if s == t and first <= other_last + 1 and other_first <= last + 1:
                     continue
-                masks = self._run_mask(one.parts[0]), self._run_mask(other.parts[0])
-                if not masks[0] & masks[1] & (self._subject_mask or -1):
+                if not mask & other_mask & (self._subject_mask or -1):
                     continue
-                if self.share(masks[0] | masks[1]) - max(self.share(masks[0]), self.share(masks[1])) >= 0.1:
+                if self.share(mask | other_mask) - max(self.share(mask), self.share(other_mask)) >= 0.1:
                     found.append(self.candidate((one.parts[0], other.parts[0])))
         return found
 
