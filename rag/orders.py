@@ -194,6 +194,8 @@ _SPEECH_CUES = word_set(
     state say tell claim answer reply respond
     """
 )
+# `state` is a cue of `United States` and `inform` one of `information`
+_SPEECH_VERB = re.compile(rf"(?:{'|'.join(sorted(_SPEECH_CUES - {'summari'}))}|summari[sz]e)\b")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
@@ -237,7 +239,11 @@ def find_orders(text: str, sentences: Sequence[tuple[int, int]] | None = None) -
             blank = None if sentence.startswith("|") else _BLANK_LINE.search(text, end)
             rest = blank.start() if blank else len(text)
             found.append(Order(start, end if sentence.startswith("|") else rest, ""))
-        elif any(cue in lowered for cue in speech_cues) and (said := _SPEECH.search(sentence)):
+        elif (
+            any(cue in lowered for cue in speech_cues)
+            and _SPEECH_VERB.search(lowered)
+            and (said := _SPEECH.search(sentence))
+        ):
             found.append(Order(start, end, (said[1] or said[2]).lower()))
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -123,6 +123,8 @@ def states_fact(fact: Fact, reading: Reading, source: Source) -> bool:
         years = {int(number.value) for number in numbers if number.kind == "number" and not number.unit}
         years |= {date.year for date in (*reading.dates, *source.heading.dates) if date.year}
         return any(_same_date(fact, date, years) for date in reading.dates)
+    if fact.value != 1 and not (reading.number_words or reading.digits):
+        return False
     if not _may_state(fact, reading):
         return False
     if fact.kind == "number" and not fact.unit and any(date.year == fact.value for date in reading.dates):
@@ -198,12 +200,12 @@ def _same_date(fact: DateMention, stated: DateMention, years: set[int]) -> bool:
     return False
 
 
-def is_named(name: str, reading: Reading) -> bool:
-    """Whether the text holds the name, or the words whose initials it is."""
-    if reading.has_key(name_key(name)):
-        return True
+def find_named(name: str, readings: Iterable[Reading]) -> list[bool]:
+    """Which of the texts hold the name, or the words whose initials it is."""
+    key = name_key(name)
     # an acronym for the capitalised words it stands for
-    return name.isupper() and len(name) >= 2 and name in reading.initials
+    acronym = name.isupper() and len(name) >= 2
+    return [reading.has_key(key) or (acronym and name in reading.initials) for reading in readings]
 
 
 def find_exchanged(claim: str, evidence: str) -> str:

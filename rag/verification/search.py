@@ -17,8 +17,8 @@ from rag.verification.facts import (
     fact_sorts,
     fact_value,
     find_exchanged,
+    find_named,
     is_count,
-    is_named,
     name_fact,
     states_fact,
 )
@@ -134,9 +134,13 @@ def find_support(
     found_in = {passage.number for _, passage in finding.spans}
     near = [source for source in sources if not found_in or source.passage.number in found_in]
     for statements in split_statements(text):
-        found = [_support(statement, near, marked, min_coverage, about) for statement in statements]
-        verdict = min((one.verdict for one in found), key=VERDICTS.index)
-        if VERDICTS.index(verdict) > VERDICTS.index(finding.verdict):
+        found: list[Finding] = []
+        for statement in statements:
+            found.append(_support(statement, near, marked, min_coverage, about))
+            if VERDICTS.index(found[-1].verdict) <= VERDICTS.index(finding.verdict):
+                break  # whatever the other is worth, the two are worth no more than this one
+        else:
+            verdict = min((one.verdict for one in found), key=VERDICTS.index)
             reason = next((one.reason for one in found if one.verdict == verdict), "")
             spans = tuple(dict.fromkeys(span for one in found for span in one.spans))
             finding = Finding(verdict, reason, spans, min((one.signals for one in found), key=lambda one: one.coverage))
@@ -354,8 +358,8 @@ class _Search:
         self.asked = read(about)
         self.gaps: dict[tuple[tuple[int, int, int], ...], str] = {}
         everywhere = [place.reading for source in sources for place in source.places]
-        asked = frozenset(claim.stems)
-        counts = Counter(word for reading in everywhere for word in reading.stems & asked)
+        self._stems = frozenset(claim.stems)
+        counts = Counter(word for reading in everywhere for word in reading.stems & self._stems)
         n = len(everywhere)
         self.weights = [1 + math.log((n + 1) / (max(counts[word], 1) + 1)) for word in claim.stems]
         self.total = sum(self.weights)
@@ -378,10 +382,9 @@ class _Search:
             for fact in self.facts
         ]
         self.stated_above = [[states_fact(fact, source.heading, source) for source in sources] for fact in self.facts]
-        self.named = [
-            [[is_named(name, place.reading) for place in source.places] for source in sources] for name in claim.names
-        ]
-        self.named_above = [[is_named(name, source.heading) for source in sources] for name in claim.names]
+        readings = [[place.reading for place in source.places] for source in sources]
+        self.named = [[find_named(name, of_source) for of_source in readings] for name in claim.names]
+        self.named_above = [find_named(name, [source.heading for source in sources]) for name in claim.names]
 
         self.listed = _listed_names(claim.text)
         more = list(enumerate([*self.stated, *self.named], len(claim.stems)))
@@ -393,7 +396,7 @@ class _Search:
 
     def _mask(self, reading: Reading) -> int:
         mask = 0
-        for word in reading.stems & self._bit_of.keys():
+        for word in reading.stems & self._stems:
             mask |= self._bit_of[word]
         for word, bit in self._named_bits:
             if not mask & bit and reading.has_key(word):
