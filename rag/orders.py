@@ -34,76 +34,134 @@ _START = (
 )
 # what people are asked to answer with
 _BY_POST = r" (?:your (?!system|hidden|prompt|instructions)|(?:the|a) (?:completed|signed|enclosed|attached)\b)"
-# speaks to the model and to nobody else
-_TO_MODEL = re.compile(
-    "|".join(
+_SAID = "reply/response/answer/output"
+_MACHINE_CUES = "llm/language model/assistant/bot/gpt/claude/gemini/copilot"
+# What speaks to the model and to nobody else, as (cues, pattern): whatever the pattern finds holds one of its cues in
+# small letters. To look for a cue costs a fiftieth of a search.
+_TO_MODEL: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
+    (tuple(cues.split("/")), re.compile(pattern, re.IGNORECASE | re.MULTILINE))
+    for cues, pattern in (
+        # what it was told before
         (
-            # what it was told before
+            "instruction/direction/prompt/guideline/orders/rules/everything /question",
             rf"(?:{_START}(?:ignore|disregard|forget|override|bypass|drop)|\b(?:not|never|don['’]t) follow)\b"
             r"[^.!?\n]{0,25}\b(?:"
             rf"(?:previous|prior|above|earlier|your|system|former)\b[^.!?\n]{{0,20}}\b{_RULES}\b"
             rf"|(?:all|the|any) {_RULES}(?: above| before|[.,:;!]|$| and\b)"
             r"|everything (?:above|before|you (?:were|have been) told)|(?:the )?(?:user['’]?s? )?question\b)",
-            r"\b(?:overrides?|replaces?) (?:any|all|the|your) (?:earlier|previous|prior)\b",
-            rf"\b(?:changed|updated|revoked|replaced|overridden) your (?:{_RULES}|policy)\b",
+        ),
+        ("overrid/replace", r"\b(?:overrides?|replaces?) (?:any|all|the|your) (?:earlier|previous|prior)\b"),
+        ("d your /n your ", rf"\b(?:changed|updated|revoked|replaced|overridden) your (?:{_RULES}|policy)\b"),
+        (
+            "prompt/system override",
             r"\b(?:your|any|all) (?:system|hidden|initial) prompt\b|\bsystem override\b",
-            rf"{_START}(?:reveal|show|repeat|print|output|leak|ignore|forget)\b[^.!?\n]{{0,25}}\bprompt\b",
+        ),
+        ("prompt", rf"{_START}(?:reveal|show|repeat|print|output|leak|ignore|forget)\b[^.!?\n]{{0,25}}\bprompt\b"),
+        (
+            "instruction/task",
             rf"\b(?:new|real|next) (?:instructions?|task)(?: for the {_MAYBE_MACHINE})?(?: is\b|:)",
+        ),
+        (
+            "your new/your only/your real/your task/your job",
             r"\byour (?:new|only|real) (?:task|job|goal)\b|\byour (?:task|job) now\b",
-            # what it is to answer
+        ),
+        # what it is to answer
+        (
+            "reply/respond/answer",
             rf"{_START}(?:reply|respond|answer)(?: to)?(?: (?:every|any|each|all) (?:question|query|queries|prompt)s?)?"
             rf",? ?(?:only|just|exactly|solely|simply)?(?: (?:only )?with(?: only)?\b(?!{_BY_POST})"
             r"|(?<!answer): ?[“\"']| [“\"'])",
+        ),
+        (
+            "reply/respond/answer",
             rf"{_START}(?:reply|respond|answer) (?:only|exactly|solely)\b|\b(?:reply|respond|answer) in one word\b",
+        ),
+        (
+            f"{_SAID}/question",
             rf"\b{_REPLY} to (?:every|any|each|all) (?:question|query)\b|\brefuse (?:all|any|every) questions?\b",
-            r"\bmust (?:answer|reply|respond) (?:every question )?with\b",
+        ),
+        ("reply/respond/answer", r"\bmust (?:answer|reply|respond) (?:every question )?with\b"),
+        (
+            _SAID,
             rf"\b(?:every|each) sentence of your {_REPLY}|\byour {_REPLY} (?:must|should|shall|has to|will)\b"
             r"(?! (?:be (?:submitted|received|sent|returned|treated|kept|reviewed|recorded)|reach|arrive|help)\b)",
+        ),
+        (
+            "answer/reply/replies/response",
             r"\b(?:begin|start|end|finish|open|close) (?:your|every|each) (?:answers?|repl(?:y|ies)|responses?)\b",
+        ),
+        (
+            _SAID,
             rf"\b(?:to|in|into) your {_REPLY}\b(?! to)|\binstead of answering\b"
             r"|\bwhen answering\b"
             r"(?! (?:(?:the|a|any) )?(?:(?:tele)?phones?|calls?|door|e-?mails?|letters?|customers?)\b)",
-            rf"{_START}output (?:only|exactly|the (?:\w+ )?(?:word|string|phrase|text|code))\b",
-            r"\bto (?:output|print) (?:the string|the word|(?-i:[A-Z]{4,}))\b",
-            rf"{_START}{_SPEAK}\b[^.!?\n]{{0,60}}\b(?:and|then) (?:stop|nothing else)\b",
-            r"\b(?:real|actual|true) question of the user\b|\bthe user['’]s question\b",
-            # what it is to cite
-            r"\bcite (?:this|it|me)\b[^.!?\n]{0,40}\b(?:as|for)\b|\bcite (?:page|passage) \d",
-            r"\bwhen you (?:quote|cite) this\b|\bpassage \d+ says:",
-            # whom it is to tell
-            rf"{_START}(?:tell|inform|convince|persuade) the user\b",
-            # who it is
+        ),
+        ("output", rf"{_START}output (?:only|exactly|the (?:\w+ )?(?:word|string|phrase|text|code))\b"),
+        ("output/print", r"\bto (?:output|print) (?:the string|the word|(?-i:[A-Z]{4,}))\b"),
+        ("stop/nothing else", rf"{_START}{_SPEAK}\b[^.!?\n]{{0,60}}\b(?:and|then) (?:stop|nothing else)\b"),
+        ("user", r"\b(?:real|actual|true) question of the user\b|\bthe user['’]s question\b"),
+        # what it is to cite
+        ("cite", r"\bcite (?:this|it|me)\b[^.!?\n]{0,40}\b(?:as|for)\b|\bcite (?:page|passage) \d"),
+        ("quote/cite/passage", r"\bwhen you (?:quote|cite) this\b|\bpassage \d+ says:"),
+        # whom it is to tell
+        ("user", rf"{_START}(?:tell|inform|convince|persuade) the user\b"),
+        # who it is
+        (
+            "you are /act as /pretend to be /behave as ",
             rf"\b(?:you are|act as|pretend to be|behave as) (?:now )?(?:an? |the )?"
             rf"(?:{_MACHINE}\b(?! (?:\w+(?:er|or|ist)|expert)\b)|unrestricted|(?-i:[A-Z]\w*Bot\b|DAN\b))",
+        ),
+        (
+            "from now on/from today",
             rf"\bfrom (?:now on|today),? you (?:(?:will|must|should|shall) )?(?:only )?(?:{_SPEAK}|act)\b",
+        ),
+        (
+            f" ai/{_MACHINE_CUES}",
             r"\b(?:if you are|as(?= an )|dear|hello|hi|hey|attention|"
             rf"(?:note|instructions?|message|task|order|memo|notice)(?: to| for)?),?"
             rf"(?: an?| the| any| all| every)? {_MACHINE}\b(?=[,.:;!]| reading\b)",
+        ),
+        (
+            f"ai:/ai,/ais:/ais,/{_MACHINE_CUES}/model",
             # "AI, robotics and law are taught" is a list
             rf"(?:^|[#*>|.][ ]*){_MACHINE}(?::|,(?= (?:you|your|please|do|if|when|from|note|now|{_SPEAK}|"
             r"ignore|forget|disregard|follow|tell)\b))|(?:^|#[ ]*)assistant, ",
+        ),
+        (
+            "must/should/shall/has to/have to",
             # "The model shall include a valve" is a specification
             rf"\b(?!models? (?:must|should|shall|has to|have to) (?:include|output|print|write|name)\b)"
             rf"{_MAYBE_MACHINE}\b(?: (?:that|which|who) \w+ \w+)? (?:must|should|shall|has to|have to)"
             rf"(?: \w+){{0,2}} {_SPEAK}\b",
+        ),
+        (
+            " of this /assistant",
             rf"\b(?:developer|administrator|owner|operator) of this {_MAYBE_MACHINE}\b|\bthe assistant['’]s {_REPLY}\b",
-            r"\byou are not (?:allowed|permitted) to (?:use|answer from) this\b",
-            r"\bdecode (?:this|the)\b[^.!?\n]{0,40}\b(?:obey|follow|execute)\b",
-            # a turn of a made-up conversation
-            rf"{_LABEL}earlier (?:question|answer):|^#{{1,6}}[ ]?instruction:[ ]*$",
+        ),
+        ("you are not ", r"\byou are not (?:allowed|permitted) to (?:use|answer from) this\b"),
+        ("decode", r"\bdecode (?:this|the)\b[^.!?\n]{0,40}\b(?:obey|follow|execute)\b"),
+        # a turn of a made-up conversation
+        ("earlier /instruction", rf"{_LABEL}earlier (?:question|answer):|^#{{1,6}}[ ]?instruction:[ ]*$"),
+        (
+            ":",
             rf"{_LABEL}(?:answer|assistant|system|chatbot|ai|user|human)[*_]{{0,2}}:[^\n]{{0,300}}"
             r"(?:\[\d{1,3}\]|\b(?:you|your|instructions?|passages?)\b)",
-            # the commonest of these in German, French, Spanish and Chinese
+        ),
+        # the commonest of these in German, French, Spanish and Chinese
+        (
+            "ignorier/vergiss/missacht",
             r"\b(?:ignorier|vergiss|missacht)\w*\b[^.!?\n]{0,30}\b(?:anweisung|vorgabe|regel)\w*",
-            r"\bantworte\w*\b[^.!?\n]{0,20}\b(?:nur|ausschließlich|genau)\b",
+        ),
+        ("antworte", r"\bantworte\w*\b[^.!?\n]{0,20}\b(?:nur|ausschließlich|genau)\b"),
+        (
+            "oublie/ignore",
             r"\b(?:oubliez?|ignorez|ignore (?:les|toutes))\b[^.!?\n]{0,30}\b(?:consignes|instructions|règles)\b",
-            r"\br[ée]pond(?:s|ez)\b[^.!?\n]{0,20}\b(?:uniquement|seulement)\b",
-            r"\b(?:ignora|olvida)d?\b[^.!?\n]{0,30}\b(?:instrucciones|reglas)\b",
-            r"\bresponded?\b[^.!?\n]{0,20}\b(?:solo|sólo|únicamente)\b",
-            r"(?:忽略|无视|忘记)[^。！？\n]{0,15}(?:指示|指令|规则|说明)|只(?:回答|回复|输出)",
-        )
-    ),
-    re.IGNORECASE | re.MULTILINE,
+        ),
+        ("pond", r"\br[ée]pond(?:s|ez)\b[^.!?\n]{0,20}\b(?:uniquement|seulement)\b"),
+        ("ignora/olvida", r"\b(?:ignora|olvida)d?\b[^.!?\n]{0,30}\b(?:instrucciones|reglas)\b"),
+        ("respond", r"\bresponded?\b[^.!?\n]{0,20}\b(?:solo|sólo|únicamente)\b"),
+        ("忽略/无视/忘记/只", r"(?:忽略|无视|忘记)[^。！？\n]{0,15}(?:指示|指令|规则|说明)|只(?:回答|回复|输出)"),
+    )
 )
 _SAID_TO = (
     r"(?:^[\s>*#|-]{0,12}|[.:;!?“\"][\s*“\"]{1,4}|\b(?:please|kindly|now|then|you (?:must|should|shall|are to|have to)|"
@@ -116,7 +174,7 @@ _SPEECH = re.compile(
     rf"|(?:{_SAID_TO}|, (?:and )?)(say|tell|claim|(?:answer|reply|respond)(?!:)))\b(?![ ]?[,.;)])",
     re.IGNORECASE | re.MULTILINE,
 )
-# Whatever a pattern finds holds one of its cues, lower-case. Looking for them first, in the whole text and then in the
+# Whatever the patterns find holds one of these, lower-case. Looking for them first, in the whole text and then in the
 # sentence, leaves few sentences for the patterns, which take a hundred times as long.
 _TEMPLATE_CUES = tuple("<＜〈⟨[>")
 _CUES = tuple(
@@ -136,6 +194,8 @@ _SPEECH_CUES = word_set(
     state say tell claim answer reply respond
     """
 )
+# `state` is a cue of `United States` and `inform` one of `information`
+_SPEECH_VERB = re.compile(rf"(?:{'|'.join(sorted(_SPEECH_CUES - {'summari'}))}|summari[sz]e)\b")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
@@ -175,10 +235,25 @@ def find_orders(text: str, sentences: Sequence[tuple[int, int]] | None = None) -
         if fenced and _TEMPLATE.search(sentence):
             return [*found, Order(start, len(text), "")]
         lowered = f" {sentence.lower()}"
-        if any(cue in lowered for cue in cues) and _TO_MODEL.search(sentence):
+        if any(cue in lowered for cue in cues) and _speaks_to_model(sentence, lowered):
             blank = None if sentence.startswith("|") else _BLANK_LINE.search(text, end)
             rest = blank.start() if blank else len(text)
             found.append(Order(start, end if sentence.startswith("|") else rest, ""))
-        elif any(cue in lowered for cue in speech_cues) and (said := _SPEECH.search(sentence)):
+        elif (
+            any(cue in lowered for cue in speech_cues)
+            and _SPEECH_VERB.search(lowered)
+            and (said := _SPEECH.search(sentence))
+        ):
             found.append(Order(start, end, (said[1] or said[2]).lower()))
     return found
+
+
+def _speaks_to_model(sentence: str, lowered: str) -> bool:
+    """Whether the sentence, in small letters `lowered` with a space before it, can only be meant for the model."""
+    for cues, pattern in _TO_MODEL:
+        for cue in cues:
+            if cue in lowered:
+                if pattern.search(sentence):
+                    return True
+                break
+    return False

@@ -7,7 +7,7 @@ numbers of other scripts are understood where that costs nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -30,9 +30,11 @@ _LIST_ITEM = re.compile(
     r"\[\^?\d{1,3}\]:?[ \t]|#{1,6}[ \t]|>[ \t])"
 )
 _TABLE_ROW = re.compile(r"[ \t]*\||[^|\n]*(?: \| |\t[^\t])")
+_RULE_SIGNS = frozenset("-=_*~`")
 _RULE = re.compile(r"[ \t]*(?:[-=_*~]{3,}|`{3,}.*)[ \t]*$")
 _STOP = re.compile(
-    r"(?:[.!?…]+|[。！？｡]+)[\"'”’»)\]*_]{0,4}"
+    # the first sign stands alone so that a search leaps from one to the next
+    r"[.!?…。！？｡](?:(?<=[.!?…])[.!?…]*|[。！？｡]*)[\"'”’»)\]*_]{0,4}"
     r"(?:[ ]?[\[【](?:\^|[Pp]assages?[ ]|[Ss]ource[ ])?\d{1,4}(?:[ ]?[,;–-][ ]?\d{1,4}){0,20}[\]】])*"
 )
 _OPENING = "\"'“‘«([*_¿¡"
@@ -104,7 +106,9 @@ def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
 
 def _line_kind(line: str) -> str:
     head = line[:400]
-    if _TABLE_ROW.match(head) or (len(line) < 400 and _RULE.match(line)):
+    if ("|" in head or "\t" in head) and _TABLE_ROW.match(head):
+        return "whole"
+    if head.lstrip(" \t")[:1] in _RULE_SIGNS and len(line) < 400 and _RULE.match(line):
         return "whole"
     if _LIST_ITEM.match(head):
         return "heading" if head.lstrip().startswith("#") else "item"
@@ -373,6 +377,10 @@ _ABOUT = re.compile(
     r"more than|less than|at least)|[~≈])[ ]?(?:US)?[$€£¥]?$",
     re.IGNORECASE,
 )
+_ABOUT_ENDS = (
+    *("about", "around", "approximately", "approx", "approx.", "roughly", "nearly", "almost", "some", "circa", "ca"),
+    *("ca.", "close to", "up to", "over", "under", "more than", "less than", "at least", "~", "≈"),
+)
 _MONTH = (
     r"(?P<{0}>Jan(?:uary|\.)?|Feb(?:ruary|\.)?|Mar(?:ch|\.)?|Apr(?:il|\.)?|May|June?\.?|July?\.?|Aug(?:ust|\.)?|"
     r"Sep(?:tember|t\.?|\.)?|Oct(?:ober|\.)?|Nov(?:ember|\.)?|Dec(?:ember|\.)?)"
@@ -392,16 +400,20 @@ _TIME = re.compile(
     r"|(?<![\w.:])(?P<h2>[01]?\d|2[0-3]):(?P<min2>[0-5]\d)(?![\d:])",
     re.IGNORECASE,
 )
+_TIME_SIGNS = (":", "am", "a.m", "pm", "p.m", "clock")
 _LONE_MONTH = re.compile(r"January|February|April|June|July|August|September|October|November|December")
+_DATE_START = re.compile(r"[\dADFJMNOS]\w*")
 _DIGIT = re.compile(r"\d")
+_DIGITS = re.compile(r"\d+")
 _FISCAL = re.compile(r"\b(?:FY|CY|fiscal(?: year)?)[ '’-]?(\d{4}|\d{2})\b", re.IGNORECASE)
 _YEAR_RANGE = re.compile(r"(?<![\d.,])([12]\d)(\d{2})[-–/](\d{2})(?![\d.,]?\d)")
 _QUARTER = re.compile(r"\b(?:Q([1-4])|([1-4])Q)(?=\b|[ '’-]?(?:FY)?\d)", re.IGNORECASE)
 _NUMBER = re.compile(
-    r"(?P<cur>US\$|[$€£¥₹])?[ ]?(?<![\w.])"
-    r"(?P<num>\d{1,3}(?:[,\u00a0\u2009\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+    r"(?<![\w.])(?P<num>\d{1,3}(?:[,\u00a0\u2009\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
     r"(?:(?P<ord>st|nd|rd|th)\b|(?P<dec>['’]?s)\b|(?P<suf>bn|mn|tn|[kKmMbB])(?![\w/])|(?P<unit>[A-Za-z]{1,14})?)"
 )
+_CURRENCY_SIGNS = "$€£¥₹"
+_THOUSANDS_MARK = re.compile(r"[,\u00a0\u2009\u202f]")
 _LARGE = ("hundred", "thousand", "million", "billion", "dozen")
 NUMBER_WORDS = frozenset([*SMALL_NUMBERS, *_LARGE, *_ORDINALS])
 """A text without digits and without any of these words, in small letters, has no quantities."""
@@ -413,6 +425,7 @@ _SPELLED = re.compile(
     rf"(?:{_ORDINAL})?\b|\b(?:{_ORDINAL})\b",
     re.IGNORECASE,
 )
+_WORD_RUN = re.compile(r"\w+")
 _SCALE = re.compile(r"[ \u00a0-]?(hundred|thousand|million|billion|trillion|bn|mn|dozen)\b", re.IGNORECASE)
 _Take = Callable[[int, int, Decimal, str, str], None]
 _COUNTED = re.compile(r"(?:[ \u00a0][A-Za-z]+){1,3}")
@@ -427,13 +440,12 @@ def dates(text: str) -> list[DateMention]:
     found: list[DateMention] = []
     if not _DIGIT.search(text) and not _LONE_MONTH.search(text):
         return found
-    for match in _DATE.finditer(text):
-        group = match.groupdict()
+    for match in _matches_at(_DATE, text, (start.start() for start in _DATE_START.finditer(text))):
         swapped = False
-        if group["iso"]:
-            year, month, day = int(group["y1"]), int(group["m1"]), int(group["d1"])
-        elif group["num"]:
-            year, month, day = int(group["y2"]), int(group["a"]), int(group["b"])
+        if match["iso"]:
+            year, month, day = int(match["y1"]), int(match["m1"]), int(match["d1"])
+        elif match["num"]:
+            year, month, day = int(match["y2"]), int(match["a"]), int(match["b"])
             year += (2000 if year < 70 else 1900) if year < 100 else 0
             if not (0 < month <= 31 and 0 < day <= 31 and min(month, day) <= 12):
                 continue
@@ -441,10 +453,10 @@ def dates(text: str) -> list[DateMention]:
             if month > 12:
                 month, day = day, month
         else:
-            name = next(group[key] for key in ("m3", "m4", "m5", "m6") if group[key])
+            name = match["m3"] or match["m4"] or match["m5"] or match["m6"]
             month = _MONTHS[name.lower().rstrip(".")]
-            written_day = group["d3"] or group["d4"]
-            written_year = group["y3"] or group["y4"] or group["y5"]
+            written_day = match["d3"] or match["d4"]
+            written_year = match["y3"] or match["y4"] or match["y5"]
             if written_day and not 0 < int(written_day) <= 31:
                 continue
             found.append(
@@ -460,57 +472,83 @@ def dates(text: str) -> list[DateMention]:
     return found
 
 
-def quantities(text: str, *, spelled: bool = True) -> list[Quantity]:
+def _matches_at(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> Iterator[re.Match[str]]:
+    """What `pattern.finditer` yields, where each match is known to begin at one of `starts`, ascending characters.
+
+    A pattern that begins with a lookbehind is tried at every character of a text; figures stand at few of them.
+    """
+    end = 0
+    for start in starts:
+        if start >= end and (match := pattern.match(text, start)):
+            yield match
+            end = match.end()
+
+
+def quantities(text: str, *, spelled: bool = True, known_dates: Sequence[DateMention] | None = None) -> list[Quantity]:
     """The numbers of the text that are no part of a date, in order, spelled ones too (`ten`, `twenty-one`, `third`).
 
     `1.5 million`, `1,500,000` and `1.5M` have one value; `$45`, `45 dollars` and `45 USD` one value and unit. Left
     alone are the words `one` and `first`, which seldom count, unless a unit follows. `spelled` may be False for a text
-    that is known to hold no word of NUMBER_WORDS, which saves most of the time.
+    that is known to hold no word of NUMBER_WORDS; `known_dates` are those of the text, where they were looked for.
     """
-    taken = [False] * (len(text) + 1)
+    taken = bytearray(len(text))  # 1 for each character of what was found
     found: list[Quantity] = []
 
     def take(start: int, end: int, value: Decimal, unit: str, kind: str) -> None:
-        if not any(taken[start:end]):
-            taken[start:end] = [True] * (end - start)
-            about = bool(_ABOUT.search(text, max(0, start - 24), start))
+        if taken.find(1, start, end) < 0:
+            taken[start:end] = b"\1" * (end - start)
+            about = _is_about(text, start)
             found.append(Quantity(value, unit, kind, start, end, about))
 
-    for date in dates(text):
-        taken[date.start : date.end] = [True] * (date.end - date.start)
+    for date in dates(text) if known_dates is None else known_dates:
+        taken[date.start : date.end] = b"\1" * (date.end - date.start)
     if _DIGIT.search(text):
         _take_figures(text, taken, take)
-    for match in _SPELLED.finditer(text) if spelled else ():
-        _take_spelled(text, match, take)
+    if spelled:
+        starts = (word.start() for word in _WORD_RUN.finditer(text) if word[0].lower() in NUMBER_WORDS)
+        for match in _matches_at(_SPELLED, text, starts):
+            _take_spelled(text, match, take)
     return sorted(found, key=lambda quantity: quantity.start)
 
 
-def _take_figures(text: str, taken: list[bool], take: _Take) -> None:
-    for match in _FISCAL.finditer(text):
+def _is_about(text: str, start: int) -> bool:
+    """Whether the text calls the number at `start` approximate."""
+    ahead = max(0, start - 24)
+    before = text[ahead:start].rstrip("\n $€£¥").lower()
+    # a glance at the word rules most numbers out
+    return before.removesuffix("us").rstrip(" ").endswith(_ABOUT_ENDS) and bool(_ABOUT.search(text, ahead, start))
+
+
+def _take_figures(text: str, taken: bytearray, take: _Take) -> None:
+    lowered = text.lower()
+    starts = [digits.start() for digits in _DIGITS.finditer(text)]
+    for match in _FISCAL.finditer(text) if any(name in lowered for name in ("fy", "cy", "fiscal")) else ():
         year = int(match[1]) + (2000 if len(match[1]) == 2 else 0)
         take(*match.span(), Decimal(year), "", "number")
-    for match in _TIME.finditer(text):
+    for match in _matches_at(_TIME, text, starts) if any(sign in lowered for sign in _TIME_SIGNS) else ():
         hour, minute = int(match["h"] or match["h2"]), int(match["min"] or match["min2"] or 0)
         if match["ap"]:
             hour = hour % 12 + (12 if match["ap"].lower() == "p" else 0)
         take(*match.span(), Decimal(60 * hour + minute), "", "time")
-    for match in _YEAR_RANGE.finditer(text):
-        if int(match[3]) > int(match[2]) and not any(taken[match.start() : match.end()]):
+    for match in _matches_at(_YEAR_RANGE, text, starts) if any(sign in text for sign in "-–/") else ():
+        if int(match[3]) > int(match[2]) and taken.find(1, match.start(), match.end()) < 0:
             take(match.start(), match.start() + 4, Decimal(match[1] + match[2]), "", "number")
             take(match.start() + 5, match.end(), Decimal(match[1] + match[3]), "", "number")
-    for match in _QUARTER.finditer(text):
+    for match in _QUARTER.finditer(text) if "q" in lowered else ():
         take(*match.span(), Decimal(match[1] or match[2]), "quarter", "ordinal")
-    for match in _NUMBER.finditer(text):
+    # `.5` begins with its point
+    for match in _matches_at(_NUMBER, text, (at - (text[at - 1 : at] == ".") for at in starts)):
         _take_number(text, match, take)
 
 
 def _take_number(text: str, match: re.Match[str], take: _Take) -> None:
     try:
-        value = Decimal(re.sub(r"[,\u00a0\u2009\u202f]", "", match["num"]))
+        value = Decimal(_THOUSANDS_MARK.sub("", match["num"]))
     except InvalidOperation:
         return
     start, end = match.start("num"), match.end("num")
-    unit = _UNIT_OF.get((match["cur"] or "").lower(), "")
+    sign = text[max(0, start - 2) : start].rstrip(" ")[-1:]
+    unit = _UNIT_OF[sign] if sign and sign in _CURRENCY_SIGNS else ""
     if match["ord"]:
         take(start, match.end("ord"), value, _unit_after(text, match.end("ord"))[0], "ordinal")
         return

@@ -102,7 +102,9 @@ def _how_written(word: str, passages: Sequence[Source]) -> tuple[bool, bool]:
 
 
 def _holds_word(source: Source, word: str) -> bool:
-    if stem(word) in source.stems:
+    readings = [place.reading for place in source.places]
+    stemmed = stem(word)
+    if any(stemmed in reading.stems for reading in (source.heading, *readings)):
         return True
     key = name_key(word)
-    return any(key in place.reading.keys for place in source.places)
+    return any(reading.has_key(key) for reading in readings)

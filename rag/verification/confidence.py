@@ -56,9 +56,7 @@ def neighbours_kept(claim: WordLine, evidence: Sequence[WordLine]) -> tuple[floa
 
 def _content(line: WordLine) -> list[str]:
     return [
-        key
-        for word, key in zip(line.words, line.keys, strict=True)
-        if word[0].isalnum() and word.lower() not in STOP_WORDS
+        key for word, key in zip(line.lowered, line.keys, strict=True) if word[0].isalnum() and word not in STOP_WORDS
     ]
 
 

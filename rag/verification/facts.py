@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from rag.text import NUMBER_WORDS, SMALL_NUMBERS, STOP_WORDS, DateMention, Quantity, stem, unit_stems, word_set
+from rag.text import SMALL_NUMBERS, STOP_WORDS, DateMention, Quantity, stem, unit_stems, word_set
 from rag.verification.negation import MAX_TOKENS
 from rag.verification.passages import Source
 from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, normalise
@@ -71,11 +71,11 @@ def _may_state(fact: Quantity, reading: Reading) -> bool:
         or "≈" in reading.text
     ):
         return True
-    spelled = not NUMBER_WORDS.isdisjoint(reading.lowered)
-    if spelled and (fact.kind == "ordinal" or not _number_words(fact.value).isdisjoint(reading.lowered)):
-        return True
+    spelled = reading.number_words
     if not (spelled or reading.digits):
         return False
+    if spelled and (fact.kind == "ordinal" or not _number_words(fact.value).isdisjoint(spelled)):
+        return True
     may_round = fact.value < 100 or fact.value % 10 == 0  # to its last digit that is not 0
     if may_round and not _OPEN_WORDS.isdisjoint(reading.lowered):
         return True
@@ -123,6 +123,8 @@ def states_fact(fact: Fact, reading: Reading, source: Source) -> bool:
         years = {int(number.value) for number in numbers if number.kind == "number" and not number.unit}
         years |= {date.year for date in (*reading.dates, *source.heading.dates) if date.year}
         return any(_same_date(fact, date, years) for date in reading.dates)
+    if fact.value != 1 and not (reading.number_words or reading.digits):
+        return False
     if not _may_state(fact, reading):
         return False
     if fact.kind == "number" and not fact.unit and any(date.year == fact.value for date in reading.dates):
@@ -130,13 +132,20 @@ def states_fact(fact: Fact, reading: Reading, source: Source) -> bool:
     if fact.unit in CURRENCIES and source.currencies and fact.unit not in source.currencies:
         return False
     # a bare 10 means ten days only where days are spoken of; signs and currencies may stand above a column
-    around = reading.terms | source.heading.terms
-    loose = not fact.unit or fact.unit in _COLUMN_UNITS or not around.isdisjoint(unit_stems(fact.unit))
-    if any((loose or stated.unit) and _same_quantity(fact, stated, source.scales) for stated in reading.quantities):
+    same = [stated for stated in reading.quantities if _same_quantity(fact, stated, source.scales)]
+    if any(stated.unit for stated in same) or (same and _is_loose(fact.unit, reading, source)):
         return True
     return (
         fact.value == 1 and bool(fact.unit) and stem(fact.unit) in reading.terms and _says_one(fact.unit, reading.text)
     )
+
+
+def _is_loose(unit: str, reading: Reading, source: Source) -> bool:
+    """Whether a bare number of the text, a sentence of `source`, may be one of these units."""
+    if not unit or unit in _COLUMN_UNITS:
+        return True
+    names = unit_stems(unit)
+    return not (names.isdisjoint(reading.terms) and names.isdisjoint(source.heading.terms))
 
 
 _ONE = re.compile(r"(?:\b(?:an?|each|every|per|single|the)|/)\W*$", re.IGNORECASE)
@@ -191,12 +200,12 @@ def _same_date(fact: DateMention, stated: DateMention, years: set[int]) -> bool:
     return False
 
 
-def is_named(name: str, reading: Reading) -> bool:
-    """Whether the text holds the name, or the words whose initials it is."""
-    if reading.has_key(name_key(name)):
-        return True
+def find_named(name: str, readings: Iterable[Reading]) -> list[bool]:
+    """Which of the texts hold the name, or the words whose initials it is."""
+    key = name_key(name)
     # an acronym for the capitalised words it stands for
-    return name.isupper() and len(name) >= 2 and name in reading.initials
+    acronym = name.isupper() and len(name) >= 2
+    return [reading.has_key(key) or (acronym and name in reading.initials) for reading in readings]
 
 
 def find_exchanged(claim: str, evidence: str) -> str:

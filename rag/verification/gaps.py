@@ -158,10 +158,10 @@ def find_dropped_hedge(claim: Reading, line: WordLine, evidence: WordLine) -> st
     asked = claim.stems
     if not _HEDGES.isdisjoint(claim.lowered):
         return ""
-    lowered = [word.lower() for word in evidence.words]
-    now = {key for word, key in zip(line.words, line.keys[1:], strict=False) if word.lower() in ("is", "are")}
+    lowered = evidence.lowered
+    now = {key for word, key in zip(line.lowered, line.keys[1:], strict=False) if word in ("is", "are")}
     for at, key in enumerate(evidence.keys[2:]):
-        if key in now and lowered[at : at + 2] in (["had", "been"], ["to", "be"]):
+        if key in now and lowered[at : at + 2] in (("had", "been"), ("to", "be")):
             return " ".join(lowered[at : at + 2])
     for at, word in enumerate(lowered):
         if word not in _HEDGES:
@@ -256,7 +256,7 @@ def find_dropped_limit(claim: Reading, asked: Reading, evidence: Reading, line: 
     days`) or on what it speaks of (`flights above 800 euros`). `line` holds the evidence's words. A limit in another
     part of the sentence than the claim's counts for nothing.
     """
-    lowered = [word.lower() for word in line.words]
+    lowered = line.lowered
     start, end = _part_of(claim, lowered)
     words = {*claim.lowered, *asked.lowered}
     known = claim.stems | asked.stems

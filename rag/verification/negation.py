@@ -44,6 +44,11 @@ class Denial:
     affirmed: frozenset[str]
 
 
+def has_negation(tokens: list[str]) -> bool:
+    """Whether one of the lower-case tokens is a negation."""
+    return not _NOT.isdisjoint(tokens) or any(token.endswith(("n't", "n’t")) for token in tokens)
+
+
 def find_negations(tokens: list[str]) -> tuple[set[str], set[str], set[str], bool]:
     """(stems in reach of a negation, the first stem of each reach, stems out of reach, whether there is a negation)."""
     negated: set[str] = set()

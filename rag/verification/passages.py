@@ -100,7 +100,10 @@ def read_source(passage: Passage) -> Source:
     name = re.sub(r"\.\w{1,5}$|[_./-]", " ", passage.hit.document_name)
     above = " . ".join(_stating((passage.hit.title, name, *chunk.headings)))
     heading = read(above)
-    notes = {_SCALE_OF[found.lower()] for found in _SCALE_NOTE.findall(f"{above} {text}")}
+    noted = f"{above} {text}"
+    small = noted.lower()
+    scaled = any(word in small for word in _SCALE_OF)
+    notes = {_SCALE_OF[found.lower()] for found in _SCALE_NOTE.findall(noted)} if scaled else set()
     return Source(
         passage=passage,
         places=tuple(places),

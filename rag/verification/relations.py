@@ -33,9 +33,10 @@ _BREAKS = frozenset(",;:()") | word_set("and or but while whereas")
 
 @dataclass(frozen=True, slots=True)
 class WordLine:
-    """The words of a sentence in their order, without articles: as written, and as compared."""
+    """The words of a sentence in their order, without articles: as written, in small letters, and as compared."""
 
     words: tuple[str, ...]
+    lowered: tuple[str, ...]
     keys: tuple[str, ...]
 
 
@@ -43,7 +44,7 @@ class WordLine:
 def in_order(text: str) -> WordLine:
     """The words of a text for comparing their order."""
     words = [word for word in _WORD.findall(normalise(text)) if word.lower() not in _ARTICLES][:MAX_TOKENS]
-    return WordLine(tuple(words), tuple(word_key(word) for word in words))
+    return WordLine(tuple(words), tuple(word.lower() for word in words), tuple(word_key(word) for word in words))
 
 
 @lru_cache(maxsize=65_536)
@@ -51,8 +52,8 @@ def word_key(word: str) -> str:
     """A word as its place in a sentence is compared: numbers by their figures, names without their endings."""
     if word[0].isdigit():
         return word.replace(",", "")
-    if word.lower() in SMALL_NUMBERS:
-        return str(SMALL_NUMBERS[word.lower()])
+    if (number := SMALL_NUMBERS.get(word.lower())) is not None:
+        return str(number)
     return name_key(stem(word))
 
 
@@ -192,7 +193,7 @@ def _content(line: WordLine, start: int, end: int) -> list[tuple[str, str]]:
     return [
         (line.words[i], line.keys[i])
         for i in range(start, end)
-        if line.words[i].lower() not in STOP_WORDS and line.words[i][0].isalnum()
+        if line.lowered[i] not in STOP_WORDS and line.words[i][0].isalnum()
     ]
 
 
@@ -216,7 +217,7 @@ def find_exchanged_roles(claim: str, evidence: str) -> str:
         places.setdefault(key, []).append(place)
     for at, word in enumerate(ours.words):
         where = places.get(ours.keys[at], [])
-        if len(where) != 1 or word.lower() in STOP_WORDS or not word[0].islower():
+        if len(where) != 1 or ours.lowered[at] in STOP_WORDS or not word[0].islower():
             continue
         by, theirs_by = _is_passive(ours, at), _is_passive(theirs, where[0])
         if by is theirs_by and (exchanged := _exchanged_names(ours, at, theirs, where[0])):
@@ -241,9 +242,7 @@ def find_exchanged_roles(claim: str, evidence: str) -> str:
 
 def _exchanged_names(ours: WordLine, at: int, theirs: WordLine, where: int) -> str:
     """Whether the names on one side of a word are others, and those stand elsewhere in the other text, both ways."""
-    if "of" in (
-        word.lower() for line, here in ((ours, at), (theirs, where)) for word in line.words[here + 1 : here + 2]
-    ):
+    if "of" in (word for line, here in ((ours, at), (theirs, where)) for word in line.lowered[here + 1 : here + 2]):
         return ""
     for step in (-1, 1):
         (said, joint), (stated, other_joint) = _nearest_names(ours, at, step), _nearest_names(theirs, where, step)
@@ -272,18 +271,18 @@ def _nearest_names(line: WordLine, at: int, step: int) -> tuple[frozenset[str], 
     run: list[int] = []
     for away in range(1, 2 * _REACH + 1):
         place = at + step * away
-        if not 0 <= place < len(line.words) or line.words[place].lower() in _BREAKS:
+        if not 0 <= place < len(line.words) or line.lowered[place] in _BREAKS:
             break
         word = line.words[place]
         if word.endswith(("'s", "s'")) and word[0].isupper():
             return frozenset(), ""
-        if word[0].isupper() and word.lower() not in STOP_WORDS:
+        if word[0].isupper() and line.lowered[place] not in STOP_WORDS:
             run.append(place)
         elif run or away > _REACH:
             break
     if not run:
         return frozenset(), ""
-    before = line.words[min(run) - 1].lower() if min(run) else ""
+    before = line.lowered[min(run) - 1] if min(run) else ""
     joint = before if before in _PREPOSITIONS else ""
     return frozenset(line.keys[place] for place in run if len(line.keys[place]) > 2), joint
 
@@ -292,9 +291,9 @@ def _sides(line: WordLine, at: int, step: int) -> list[int]:
     """The nearest four content words on one side, not beyond a comma or `and`."""
     found: list[int] = []
     for place in range(at + step, at + step * (2 * _REACH), step):
-        if not 0 <= place < len(line.words) or line.words[place].lower() in _BREAKS or len(found) == _SIDES:
+        if not 0 <= place < len(line.words) or line.lowered[place] in _BREAKS or len(found) == _SIDES:
             break
-        word = line.words[place].lower()
+        word = line.lowered[place]
         if word not in STOP_WORDS and word[0].isalpha() and not word.endswith("ly"):
             found.append(place)
     return found
@@ -302,9 +301,9 @@ def _sides(line: WordLine, at: int, step: int) -> list[int]:
 
 def _is_passive(line: WordLine, at: int) -> bool | None:
     """Whether `by` follows; None for a passive without it."""
-    if any(word.lower() == "by" for word in line.words[at + 1 : at + 3]):
+    if "by" in line.lowered[at + 1 : at + 3]:
         return True
-    return None if any(word.lower() in _BE for word in line.words[max(0, at - 2) : at]) else False
+    return False if _BE.isdisjoint(line.lowered[max(0, at - 2) : at]) else None
 
 
 _JOINS = ("and", "but")
@@ -322,7 +321,7 @@ def find_joined_sides(claim: str, evidence: str) -> str:
     theirs = in_order(evidence)
     ours = in_order(claim)
     said = set(ours.keys)
-    lowered = [word.lower() for word in theirs.words]
+    lowered = theirs.lowered
     first = next((key for word, key in _content(ours, 0, len(ours.words)) if not key.isdigit()), "")
     for at in [at for at, word in enumerate(lowered) if word in _JOINS][:MOST_JOINTS]:
         start = max((i + 1 for i in range(at) if lowered[i] in ";:("), default=0)
@@ -473,8 +472,7 @@ def find_overstatement(claim: str, evidence: str) -> str:
     A word counts where what follows it in the sentence follows one of its kind in the evidence too.
     """
     ours, theirs = in_order(claim), in_order(evidence)
-    lowered = [word.lower() for word in ours.words]
-    theirs_lowered = [word.lower() for word in theirs.words]
+    lowered = ours.lowered
     for kind, levels in _LEVELS.items():
         for at, word in enumerate(lowered):
             level = levels.get(word)
@@ -488,7 +486,7 @@ def find_overstatement(claim: str, evidence: str) -> str:
             follows = _following(ours, at)
             if not follows:
                 continue
-            stated = _stated_levels(theirs, theirs_lowered, levels, follows)
+            stated = _stated_levels(theirs, levels, follows)
             if not stated or level in stated.values():
                 continue
             if (
@@ -507,16 +505,14 @@ def _following(line: WordLine, at: int) -> list[str]:
     return [
         line.keys[i]
         for i in range(at + 1, min(at + 1 + 2 * _AHEAD, len(line.words)))
-        if line.words[i].lower() not in STOP_WORDS and line.words[i][0].isalnum()
+        if line.lowered[i] not in STOP_WORDS and line.words[i][0].isalnum()
     ][:_AHEAD]
 
 
-def _stated_levels(
-    line: WordLine, lowered: Sequence[str], levels: dict[str, int], follows: Sequence[str]
-) -> dict[str, int]:
+def _stated_levels(line: WordLine, levels: dict[str, int], follows: Sequence[str]) -> dict[str, int]:
     """The words of a kind that stand close before the same words, with their levels."""
     found: dict[str, int] = {}
-    for at, word in enumerate(lowered):
+    for at, word in enumerate(line.lowered):
         if word in levels:
             after = _following(line, at)[:2]
             if after and after[0] == follows[0]:
@@ -637,6 +633,7 @@ def is_general(word: str) -> bool:
     return stem(word) in _GENERIC
 
 
+@lru_cache(maxsize=4_096)
 def subject_stems(text: str) -> frozenset[str]:
     """The stems of what stands before the first verb, as far as one can tell.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from rag.text import STOP_WORDS, DateMention, Quantity, content_words, split_sentences, stem, word_set
 from rag.types import Passage, Span, Verdict
@@ -16,8 +17,8 @@ from rag.verification.facts import (
     fact_sorts,
     fact_value,
     find_exchanged,
+    find_named,
     is_count,
-    is_named,
     name_fact,
     states_fact,
 )
@@ -93,8 +94,7 @@ _PRONOUNS = word_set("it they he she this these its their his her")
 VERDICTS = ("unsupported", "weak", "supported")
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(NamedTuple):  # dozens are made for a sentence, in a third of a frozen dataclass's time
     """One or more places that together may support a sentence: `parts` are (source, first, last sentence)."""
 
     parts: tuple[tuple[int, int, int], ...]
@@ -134,9 +134,13 @@ def find_support(
     found_in = {passage.number for _, passage in finding.spans}
     near = [source for source in sources if not found_in or source.passage.number in found_in]
     for statements in split_statements(text):
-        found = [_support(statement, near, marked, min_coverage, about) for statement in statements]
-        verdict = min((one.verdict for one in found), key=VERDICTS.index)
-        if VERDICTS.index(verdict) > VERDICTS.index(finding.verdict):
+        found: list[Finding] = []
+        for statement in statements:
+            found.append(_support(statement, near, marked, min_coverage, about))
+            if VERDICTS.index(found[-1].verdict) <= VERDICTS.index(finding.verdict):
+                break  # whatever the other is worth, the two are worth no more than this one
+        else:
+            verdict = min((one.verdict for one in found), key=VERDICTS.index)
             reason = next((one.reason for one in found if one.verdict == verdict), "")
             spans = tuple(dict.fromkeys(span for one in found for span in one.spans))
             finding = Finding(verdict, reason, spans, min((one.signals for one in found), key=lambda one: one.coverage))
@@ -354,13 +358,15 @@ class _Search:
         self.asked = read(about)
         self.gaps: dict[tuple[tuple[int, int, int], ...], str] = {}
         everywhere = [place.reading for source in sources for place in source.places]
-        asked = frozenset(claim.stems)
-        counts = Counter(word for reading in everywhere for word in reading.stems & asked)
+        self._stems = frozenset(claim.stems)
+        counts = Counter(word for reading in everywhere for word in reading.stems & self._stems)
         n = len(everywhere)
         self.weights = [1 + math.log((n + 1) / (max(counts[word], 1) + 1)) for word in claim.stems]
         self.total = sum(self.weights)
         names = {stem(name) for name in claim.names}
         self._bits = [(word, 1 << i, word in names) for i, word in enumerate(claim.stems)]
+        self._bit_of = {word: bit for word, bit, _ in self._bits}
+        self._named_bits = [(word, bit) for word, bit, named in self._bits if named]
         self.known_shares: dict[int, float] = {}
         self.masks = [[self._mask(place.reading) for place in source.places] for source in sources]
         subject = subject_stems(claim.text)
@@ -376,23 +382,26 @@ class _Search:
             for fact in self.facts
         ]
         self.stated_above = [[states_fact(fact, source.heading, source) for source in sources] for fact in self.facts]
-        self.named = [
-            [[is_named(name, place.reading) for place in source.places] for source in sources] for name in claim.names
+        readings = [[place.reading for place in source.places] for source in sources]
+        self.named = [[find_named(name, of_source) for of_source in readings] for name in claim.names]
+        self.named_above = [find_named(name, [source.heading for source in sources]) for name in claim.names]
+
+        self.listed = _listed_names(claim.text)
+        more = list(enumerate([*self.stated, *self.named], len(claim.stems)))
+        # the claim's words, facts and names that each sentence holds, one bit each
+        self.brought = [
+            [mask | sum(held[s][p] << n for n, held in more) for p, mask in enumerate(masks)]
+            for s, masks in enumerate(self.masks)
         ]
-        self.named_above = [[is_named(name, source.heading) for source in sources] for name in claim.names]
-
-        self.brought = [[self._brings(s, p) for p in range(len(source.places))] for s, source in enumerate(sources)]
-
-    def _brings(self, s: int, p: int) -> int:
-        """The claim's words, facts and names that a sentence holds, one bit each."""
-        bits = self.masks[s][p]
-        for n, held in enumerate([*self.stated, *self.named]):
-            bits |= held[s][p] << (len(self.claim.stems) + n)
-        return bits
 
     def _mask(self, reading: Reading) -> int:
-        stems = reading.stems
-        return sum(bit for word, bit, named in self._bits if word in stems or (named and reading.has_key(word)))
+        mask = 0
+        for word in reading.stems & self._stems:
+            mask |= self._bit_of[word]
+        for word, bit in self._named_bits:
+            if not mask & bit and reading.has_key(word):
+                mask |= bit
+        return mask
 
     def share(self, mask: int) -> float:
         """The share of the claim's words, by weight, that the mask holds; 1 where it has none but numbers."""
@@ -416,9 +425,9 @@ class _Search:
         # words of a title are shared by all its passages: they may complete the evidence, not be it
         coverage = min(coverage, own / _OWN_SHARE)
         if coverage < WEAK_SHARE * self.min_coverage - _CLOSER:
-            return _Candidate(parts, coverage, _few_words(coverage), False, "")
+            return _Candidate(parts, coverage, "too few of its words", False, "")
         cores = [self._core([part]) for part in parts]
-        core = self._core(parts)
+        core = self._core(parts) if len(parts) > 1 else cores[0]
         problem, capped = self._missing(places, core, cores)
         orders = {self.sources[s].places[p].order for s, p in places}
         if "" in orders:
@@ -435,6 +444,8 @@ class _Search:
 
     def _core(self, parts: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
         """The sentence with most of the claim's words."""
+        if len(parts) == 1 and parts[0][1] == parts[0][2]:
+            return parts[0][:2]
         return max(self._at(parts), key=lambda place: self.share(self.masks[place[0]][place[1]]))
 
     def _missing(
@@ -463,9 +474,8 @@ class _Search:
                 )
             if core not in where and not self._goes_on(core, where):
                 capped = f"{name_fact(fact, self.claim.text)} stands in another sentence of the passage"
-        listed = _listed_names(self.claim.text)
         for i, name in enumerate(self.claim.names):
-            if any(self.named_above[i][s] for s, _ in places) and name not in listed:
+            if any(self.named_above[i][s] for s, _ in places) and name not in self.listed:
                 continue
             where = [(s, p) for s, p in places if self.named[i][s][p]]
             if not where:
@@ -537,13 +547,23 @@ class _Search:
             not sorts.isdisjoint(fact_sorts(other, reading)) and fact_value(other) not in claimed for other in stated
         )
 
-    def verdict(self, candidate: _Candidate) -> Verdict:
-        """What the candidate shows, by its coverage and by what the gates found."""
+    def verdict(self, candidate: _Candidate, *, hopeful: bool = False) -> Verdict:
+        """What the candidate shows, by its coverage and by what the gates found; `hopeful`: if it has no gap."""
         if candidate.problem or candidate.coverage <= 0 or candidate.coverage < WEAK_SHARE * self.min_coverage:
             return "unsupported"
-        if candidate.capped or candidate.coverage < self.min_coverage or (self.needs_all and self.gap(candidate)):
+        if candidate.capped or candidate.coverage < self.min_coverage:
             return "weak"
-        return "supported"
+        return "weak" if self.needs_all and not hopeful and self.gap(candidate) else "supported"
+
+    def best(self, candidates: Sequence[_Candidate]) -> _Candidate:
+        """The first of those that rank highest; their gaps are looked for only as far as they can decide it."""
+        able = [(self.rank(one, hopeful=True), -i, one) for i, one in enumerate(candidates) if not one.problem]
+        found = (self.rank(candidates[0]), 0, candidates[0])
+        for hope, i, one in sorted(able, key=lambda each: each[:2], reverse=True):
+            if hope < found[0]:
+                break
+            found = max(found, (self.rank(one), i, one), key=lambda each: each[:2])
+        return found[2]
 
     def gap(self, candidate: _Candidate) -> str:
         """What the candidate leaves open of the claim, or ""."""
@@ -611,9 +631,12 @@ class _Search:
             return find_joined_sides(self.claim.text, text)
         return ""
 
-    def rank(self, candidate: _Candidate) -> tuple[int, bool, float]:
-        """Better evidence ranks higher: verdict, then a marked passage, then coverage less the cost of its length."""
-        verdict = VERDICTS.index(self.verdict(candidate))
+    def rank(self, candidate: _Candidate, *, hopeful: bool = False) -> tuple[int, bool, float]:
+        """Better evidence ranks higher: verdict, then a marked passage, then coverage less the cost of its length.
+
+        `hopeful` takes it that the candidate leaves nothing open: the rank is as high or higher then, and cheap.
+        """
+        verdict = VERDICTS.index(self.verdict(candidate, hopeful=hopeful))
         length = sum(last - first + 1 for _, first, last in candidate.parts)
         marked = all(self.sources[s].passage.number in self.marked for s, _, _ in candidate.parts)
         return verdict, marked, candidate.coverage - _RUN_COST * (length - 1)
@@ -624,15 +647,16 @@ class _Search:
             ((s, first, last),)
             for s, source in enumerate(self.sources)
             for first in range(len(source.places))
+            if self.brought[s][first]
             for last in range(first, min(first + _MAX_RUN, len(source.places)))
             if self._useful(s, first, last)
         ]
         candidates = [self.candidate(run) for run in runs]
         if not candidates:
             return Finding("unsupported", "none of its words are in a passage")
-        best = max(candidates, key=self.rank)
+        best = self.best(candidates)
         if self.verdict(best) != "supported":
-            best = max([best, *self._pairs(candidates)], key=self.rank)
+            best = self.best([best, *self._pairs(candidates)])
         verdict = self.verdict(best)
         if verdict == "unsupported":
             nearest = max(candidates, key=lambda candidate: candidate.coverage)
@@ -641,19 +665,22 @@ class _Search:
             return Finding(verdict, reason, (), self._signals(nearest))
         against = [candidate for candidate in candidates if candidate.opposite and len(candidate.parts) == 1]
         strongest = max(against, key=lambda candidate: candidate.coverage, default=None)
-        copied = any(_copies(self.claim.text, self.sources[s].text(p)) for s, p in self._at(best.parts))
-        if strongest is not None and strongest.coverage > best.coverage - _CLOSER and not copied:
+        if (
+            strongest is not None
+            and strongest.coverage > best.coverage - _CLOSER
+            and not any(_copies(self.claim.text, self.sources[s].text(p)) for s, p in self._at(best.parts))
+        ):
             return Finding("unsupported", strongest.problem, (), self._signals(best))
         core = self._core(best.parts)
-        closest = max((one for one in candidates if one.problem), key=self._core_share, default=None)
+        # coverage is at least the core's share
+        wanting = (one for one in candidates if one.problem and one.coverage >= _CLOSEST)
+        closest = max(wanting, key=self._core_share, default=None)
         if closest is not None and self._core_share(closest) >= max(
             _CLOSEST, self.share(self.masks[core[0]][core[1]]) + _CLEARLY
         ):
             return Finding("unsupported", self._rival(core) or closest.problem, (), self._signals(best))
         wrong = ""
-        as_good = (one for one in candidates if one.coverage >= best.coverage - _AS_GOOD)
-        equal = sorted(as_good, key=self.rank, reverse=True)
-        for one in [best, *(one for one in equal[:_ALTERNATIVES] if one is not best)]:
+        for one in self._as_good(best, candidates):
             if self.verdict(one) != verdict:
                 break
             found = self._wrong_relation(one)
@@ -679,6 +706,13 @@ class _Search:
             verdict, reason = "weak", "its words stand apart from each other in the passage"
         spans = tuple((self.sources[s].span(first, last), self.sources[s].passage) for s, first, last in best.parts)
         return Finding(verdict, reason, spans, signals)
+
+    def _as_good(self, best: _Candidate, candidates: Sequence[_Candidate]) -> Iterator[_Candidate]:
+        """The best candidate, then those that hold about as much, looked for when they are asked for."""
+        yield best
+        as_good = (one for one in candidates if one.coverage >= best.coverage - _AS_GOOD)
+        equal = sorted(as_good, key=self.rank, reverse=True)
+        yield from (one for one in equal[:_ALTERNATIVES] if one is not best)
 
     def _core_share(self, candidate: _Candidate) -> float:
         s, p = self._core(candidate.parts)
@@ -782,16 +816,16 @@ class _Search:
         threshold = max(_BINDING, 0.4 * self.min_coverage)
         single = [one for one in candidates if not one.opposite and one.coverage >= threshold]
         single.sort(key=lambda one: (-one.coverage, one.parts[0][2] - one.parts[0][1], one.parts))
+        masked = [(one, self._run_mask(one.parts[0])) for one in single[: 5 * _PAIR_PLACES]]
         found = []
-        for i, one in enumerate(single[:_PAIR_PLACES]):
-            for other in single[i + 1 : i + 1 + 4 * _PAIR_PLACES]:
+        for i, (one, mask) in enumerate(masked[:_PAIR_PLACES]):
+            for other, other_mask in masked[i + 1 : i + 1 + 4 * _PAIR_PLACES]:
                 (s, first, last), (t, other_first, other_last) = one.parts[0], other.parts[0]
                 if s == t and first <= other_last + 1 and other_first <= last + 1:
                     continue
-                masks = self._run_mask(one.parts[0]), self._run_mask(other.parts[0])
-                if not masks[0] & masks[1] & (self._subject_mask or -1):
+                if not mask & other_mask & (self._subject_mask or -1):
                     continue
-                if self.share(masks[0] | masks[1]) - max(self.share(masks[0]), self.share(masks[1])) >= 0.1:
+                if self.share(mask | other_mask) - max(self.share(mask), self.share(other_mask)) >= 0.1:
                     found.append(self.candidate((one.parts[0], other.parts[0])))
         return found
 
