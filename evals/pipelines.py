@@ -41,7 +41,9 @@ class FootnotePipeline:
 
     def __init__(self, runtime: Runtime, generator: RecordedGenerator) -> None:
         self._runtime = runtime
-        self._service = Service(runtime.settings, runtime.catalog, runtime.index, runtime.embedder, generator)
+        self._service = Service(
+            runtime.settings, runtime.catalog, runtime.index, runtime.embedder, generator, runtime.reranker
+        )
         self._most_hits = runtime.settings.server.max_top_k
 
     @property

@@ -304,6 +304,7 @@ class _Run:
             "code_hash": code_hash(),
             "commit": describe_commit(),
             "embedding_model": runtime.embedder.model,
+            "reranker": runtime.reranker.model if runtime.reranker and options.pipeline == "footnote" else None,
             "model": model or None,
             "judge": f"{model}, {judge.PROMPT_VERSION}" if options.judge else None,
             "machine": describe_machine(),
@@ -316,8 +317,8 @@ class _Run:
         }
 
     def _key(self, header: Record) -> str:
-        decisive = ("suite_hash", "settings", "settings_hash", "code_hash", "embedding_model", "model", "pipeline",
-                    "questions_hash", "within_document", "retrieval_only", "judge")  # fmt: skip
+        decisive = ("suite_hash", "settings", "settings_hash", "code_hash", "embedding_model", "reranker", "model",
+                    "pipeline", "questions_hash", "within_document", "retrieval_only", "judge")  # fmt: skip
         return run_key({name: header[name] for name in decisive})
 
     async def _ask_all(self, cases: Sequence[Case], asker: Asker, partial: PartialRun) -> list[Record]:

@@ -4,7 +4,7 @@
     question ─ search_keyword ──────────────────┴─ fuse ─ sharpen ─ weigh_documents ─ lift_neighbours ─ pick ─> Hits
 
 Each arrow after the two searches is a pure function over scores by chunk id. What each brings, and what was tried and
-left out, stands with its figures in docs/retrieval.md.
+left out, stands with its figures in docs/retrieval.md. Where a reranker is set it reads the best chunks before `pick`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from heapq import heapify, heappop, heapreplace, nlargest
 import numpy as np
 
 from rag.catalog import Candidate, Catalog, StoredChunk
-from rag.embedding import embed_query
+from rag.embedding import embed_query, index_text
 from rag.errors import NotFound
 from rag.index import Index
 from rag.names import collection_name
 from rag.sentences import best_cosines
 from rag.settings import Retrieval
-from rag.types import Embedder, Hit
+from rag.types import Embedder, Hit, Reranker, Scorer
 
 # Both searches leave Python for most of their time, so the words are searched while the question is embedded.
 _BESIDE = ThreadPoolExecutor(max_workers=4, thread_name_prefix="footnote-words")
@@ -68,10 +68,12 @@ def search(
     scope: Scope,
     top_k: int,
     weights: Retrieval,
+    reranker: Reranker | None = None,
 ) -> list[Hit]:
     """The `top_k` best visible chunks for a question, ranks from 1; `score` falls with the rank, from 1 to 0 at most.
 
-    `weights` says how many hits each of the two searches puts forward and how the scores are mixed.
+    `weights` says how many hits each of the two searches puts forward and how the scores are mixed, and how many of
+    the best the `reranker` reads; the others stay below these.
     Raises NotFound for an unknown collection or document.
     """
     scope = check_scope(catalog, scope)
@@ -100,6 +102,14 @@ def search(
         cosines = sharpen(cosines, packed, vector, weights.sentence_weight)
         scores = weigh_documents(fuse(cosines, bm25, weights.dense_weight), visible, documents, weights.document_weight)
     scores = lift_neighbours(scores, visible, weights.neighbour_weight)
+    best = 1 + weights.neighbour_weight
+    scorer: Scorer = "fusion"
+    if reranker is not None and scores:
+        read = catalog.visible_chunks(nlargest(weights.rerank, scores, key=scores.__getitem__))
+        texts = [index_text(one.document_name, one.title, one.chunk.headings, one.chunk.text) for one in read.values()]
+        logits = dict(zip(read, reranker.score_texts(question, texts), strict=True))
+        scores, best = place_reranked(scores, logits)
+        scorer = "reranker"
     picked = pick(
         scores,
         visible,
@@ -108,10 +118,10 @@ def search(
         page_step=weights.page_step,
         document_step=weights.document_step,
     )
-    best = 1 + weights.neighbour_weight + weights.document_step
+    best += weights.document_step
     chunks = catalog.visible_chunks([chunk_id for chunk_id, _ in picked])
     shown = [(chunks[chunk_id], score) for chunk_id, score in picked if chunk_id in chunks]
-    return [to_hit(stored, rank, max(score, 0.0) / best) for rank, (stored, score) in enumerate(shown, 1)]
+    return [to_hit(stored, rank, max(score, 0.0) / best, scorer) for rank, (stored, score) in enumerate(shown, 1)]
 
 
 def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: float) -> dict[str, float]:
@@ -179,6 +189,17 @@ def lift_neighbours(
     return lifted
 
 
+def place_reranked(scores: Mapping[str, float], logits: Mapping[str, float]) -> tuple[dict[str, float], float]:
+    """The scores with those of reranked chunks replaced, and the highest that there can be.
+
+    A reranked chunk has its logit, scaled to 0..1 among the reranked, above the best score of the others: they stay
+    below, and the steps of `pick` weigh as much as before, whatever range the reranker's numbers have.
+    """
+    others = {chunk_id: score for chunk_id, score in scores.items() if chunk_id not in logits}
+    floor = max(others.values(), default=0.0)
+    return others | {i: floor + score for i, score in scale_to_unit(logits).items()}, floor + 1.0
+
+
 def pick(
     scores: Mapping[str, float],
     chunks: Mapping[str, Candidate],
@@ -219,6 +240,6 @@ def pick(
     return picked
 
 
-def to_hit(stored: StoredChunk, rank: int, score: float) -> Hit:
-    """A stored chunk as a Hit of the fused search."""
-    return Hit(stored.chunk, rank, score, "fusion", stored.document_name, stored.title, stored.page)
+def to_hit(stored: StoredChunk, rank: int, score: float, scorer: Scorer = "fusion") -> Hit:
+    """A stored chunk as a Hit; `scorer` says who put it at its rank."""
+    return Hit(stored.chunk, rank, score, scorer, stored.document_name, stored.title, stored.page)

@@ -41,6 +41,7 @@ from rag.types import (
     Hit,
     LeftOut,
     Passage,
+    Reranker,
     Retrieved,
     Token,
     Turn,
@@ -112,12 +113,20 @@ class Service:
     """Everything that questions need, open. Safe to ask from several tasks at once."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, index: Index, embedder: Embedder, generator: Generator
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        index: Index,
+        embedder: Embedder,
+        generator: Generator,
+        reranker: Reranker | None = None,
     ) -> None:
         """Hold on to open parts; opening and closing them is the caller's business."""
         self._settings, self._catalog, self._index = settings, catalog, index
-        self._embedder, self._generator = embedder, generator
+        self._embedder, self._generator, self._reranker = embedder, generator, reranker
         versions = f"{settings.hash()} {ANSWER_PROMPT_VERSION} {embedder.model}"
+        if reranker is not None:
+            versions += f" {reranker.model}"
         self.settings_hash = hashlib.sha256(versions.encode()).hexdigest()[:12]
 
     async def search(self, text: str, scope: Scope, top_k: int | None = None) -> list[Hit]:
@@ -133,6 +142,7 @@ class Service:
             scope=scope,
             top_k=self._bounded(top_k, settings.top_k),
             weights=settings,
+            reranker=self._reranker,
         )
 
     async def ask(self, question: Question) -> Answer:
@@ -302,6 +312,7 @@ class Service:
                 scope=scope,
                 top_k=_VERIFY_HITS,
                 weights=self._settings.retrieval,
+                reranker=self._reranker,
             )
             return [Passage(number, hit, hit.chunk.text) for number, hit in enumerate(hits, 1)]
 

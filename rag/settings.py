@@ -85,6 +85,12 @@ class Retrieval(Section):
     document_step: float = Field(
         0.1, ge=0, le=1, description="score that the first hit of a document gains, times the document's own score"
     )
+    reranker: str = Field(
+        "",
+        description="a cross-encoder that reads the best chunks again: a local folder, or a hub's name that its cache "
+        "holds; empty for none",
+    )
+    rerank: int = Field(30, ge=1, le=1_000, description="chunks that the reranker reads for a question, the best first")
 
 
 class Generation(Section):

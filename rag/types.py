@@ -319,20 +319,12 @@ class Token(NamedTuple):
     text: str
 
 
-class Embedder(Protocol):
-    """Turns texts into unit vectors. `model` names it with its content's hash, so that a swap is noticed."""
+class TextReader(Protocol):
+    """Reads texts up to a length, by a tokenizer of its own."""
 
-    @property
-    def model(self) -> str: ...
-    @property
-    def dimension(self) -> int: ...
     @property
     def max_tokens(self) -> int:
         """The most tokens it reads of one text, special tokens included; anything beyond would be ignored."""
-        ...
-
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32, shape (len(texts), dimension), rows of length 1."""
         ...
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -341,6 +333,28 @@ class Embedder(Protocol):
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """Where each token of the text stands, as characters (start, end), special tokens left out."""
+        ...
+
+
+class Embedder(TextReader, Protocol):
+    """Turns texts into unit vectors. `model` names it with its content's hash, so that a swap is noticed."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Float32, shape (len(texts), dimension), rows of length 1."""
+        ...
+
+
+class Reranker(Protocol):
+    """Reads a question and a text together. `model` names it with its content's hash."""
+
+    @property
+    def model(self) -> str: ...
+    def score_texts(self, question: str, texts: Sequence[str]) -> list[float]:
+        """A number for each text, any range, higher for one that answers the question better."""
         ...
 
 

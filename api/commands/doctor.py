@@ -81,6 +81,14 @@ def _models(context: Context) -> Iterator[Check]:
         yield Check("embedding model", "ok", f"{name} in {folder}, hashes right")
     except FootnoteError as error:
         yield Check("embedding model", "fail", error.message)
+    if settings.retrieval.reranker:
+        from rag.cross_encoder import locate_reranker
+
+        try:
+            found = locate_reranker(settings.retrieval.reranker)
+            yield Check("reranker", "ok", f"{found.name} in {found.folder}, reads {settings.retrieval.rerank} chunks")
+        except FootnoteError as error:
+            yield Check("reranker", "fail", error.message)
 
 
 def _backend(context: Context) -> Iterator[Check]:
