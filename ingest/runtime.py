@@ -22,7 +22,7 @@ from rag.index import Index
 from rag.lock import DataDirectory, Owner, claim_directory
 from rag.service import Service
 from rag.settings import Settings
-from rag.types import Embedder, Generator, Reranker
+from rag.types import Embedder, Generator, Judge, Reranker
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,9 @@ class Runtime:
                 batch_size=settings.embedding.batch_size,
                 threads=settings.embedding.threads,
             )
+            self.generator: Generator = generator or make_generator(settings.generation, settings.resolved_model_dir())
             self.reranker = _open_reranker(settings) if asks else None
+            self.judge = _open_judge(settings, self.generator) if asks else None
             self.catalog.check_stamps(stamps_of(self.embedder, settings.chunking))
             self.catalog.requeue_unfinished(forgive=True)
             self.catalog.sweep_originals()
@@ -79,8 +81,9 @@ class Runtime:
             self._closers.append(self.index.close)
             purge_removed(self.catalog, self.index)
             self.index.reconcile(self.catalog, progress)
-            self.generator: Generator = generator or make_generator(settings.generation, settings.resolved_model_dir())
-            self.service = Service(settings, self.catalog, self.index, self.embedder, self.generator, self.reranker)
+            self.service = Service(
+                settings, self.catalog, self.index, self.embedder, self.generator, self.reranker, self.judge
+            )
             self.worker: WorkerProcess | WorkerThread | None = None
             if work:
                 self._start_work(own)
@@ -160,3 +163,11 @@ def _open_reranker(settings: Settings) -> Reranker | None:
     from rag.cross_encoder import load_reranker
 
     return load_reranker(settings.retrieval.reranker)
+
+
+def _open_judge(settings: Settings, generator: Generator) -> Judge | None:
+    if not settings.answers.judge:
+        return None
+    from rag.judge import make_judge
+
+    return make_judge(settings.answers.judge, generator)

@@ -138,6 +138,11 @@ class Answers(Section):
     min_coverage: float = Field(
         0.5, ge=0, le=1, description="share of a sentence's content words its quote must hold; 'supported' needs all"
     )
+    judge: str = Field(
+        "",
+        description="who reads each sentence beside its quote and may lower its verdict: `model` asks the language "
+        "model; else a cross-encoder for inference, a local folder or a hub's name that its cache holds; empty: nobody",
+    )
 
 
 class Server(Section):

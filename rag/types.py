@@ -27,6 +27,7 @@ AnswerReason = Literal["no_match", "not_in_passages", "unsupported", "conflict",
 """Why an answer is none, or not the whole: nothing near was found; what was found does not hold the answer; what the
 model said of it is not borne out; sources disagree; a document that was asked could not be read."""
 Scorer = Literal["cosine", "bm25", "fusion", "reranker"]
+JudgeVerdict = Literal["entailed", "neutral", "contradicted"]
 
 DEFAULT_COLLECTION = "default"
 
@@ -282,7 +283,7 @@ class Usage:
 class Answer:
     """A checked answer: `sentences` tile what `text` says, `citations` are numbered 1..n in the order of first use.
 
-    `timings_ms` maps a step (`rewrite`, `retrieve`, `select`, `pack`, `generate`, `first_token`, `verify`) to
+    `timings_ms` maps a step (`rewrite`, `retrieve`, `select`, `pack`, `generate`, `first_token`, `verify`, `judge`) to
     milliseconds; `settings_hash` names the settings that produced it. `reason` says why it is no answer or not all of
     one, None where nothing is amiss. `confidence`, 0 to 1, is how likely the documents answer the question and this is
     the answer. `standalone_question` is what was searched and asked instead of a follow-up, None without history.
@@ -355,6 +356,41 @@ class Reranker(Protocol):
     def model(self) -> str: ...
     def score_texts(self, question: str, texts: Sequence[str]) -> list[float]:
         """A number for each text, any range, higher for one that answers the question better."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a judge is asked: whether `premise`, the quoted words below their headings, entails `hypothesis`."""
+
+    premise: str
+    hypothesis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A judge's verdict on a statement; `probability`, 0 to 1, None where the judge tells none."""
+
+    verdict: JudgeVerdict
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judgement for each statement, None where the judge gave none; `drafts` are the model's replies, if it asked
+    one."""
+
+    judgements: tuple[Judgement | None, ...]
+    drafts: tuple[Draft, ...] = ()
+
+
+class Judge(Protocol):
+    """Says of statements whether they follow from what they cite. `model` names it."""
+
+    @property
+    def model(self) -> str: ...
+    async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
+        """A judgement or None for each, in order. Raises DependencyError."""
         ...
 
 

@@ -166,6 +166,7 @@ class Result:
     questions_hash: str | None = None
     within_document: bool = False
     reranker: str | None = None
+    verification_judge: str | None = None
 
     @property
     def is_sample(self) -> bool:
@@ -231,6 +232,7 @@ def name_runs(runs: Sequence[Run]) -> list[str]:
         lambda result: result.model or "",
         lambda result: result.embedding_model,
         lambda result: result.reranker or "",
+        lambda result: result.verification_judge or "",
         lambda result: f"settings {result.settings_hash}",
         lambda result: f"commit {result.commit}",
         lambda result: f"code {result.code_hash}",

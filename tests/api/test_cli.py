@@ -604,6 +604,34 @@ def test_a_reranker_is_named_by_doctor_and_a_wrong_one_by_every_command_that_ask
     assert footnote("ingest", folder).status == 0  # puts no question
 
 
+def test_a_judge_is_named_by_doctor_and_heeded_by_verify(
+    footnote: Footnote, generator: ScriptedGenerator, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert footnote("ingest", folder).status == 0
+    (tmp_path / "text.txt").write_text(BIKES, encoding="utf-8")
+    generator.reply = "1: false"
+    for judge, verdict in (("", "supported"), ("model", "unsupported")):
+        monkeypatch.setenv("FOOTNOTE_ANSWERS__JUDGE", judge)
+        (sentence,) = footnote("verify", tmp_path / "text.txt", "--json").json["sentences"]
+        assert sentence["verdict"] == verdict
+    assert sentence["reason"] == "the judge scripted/1 finds that the quote says otherwise"
+
+    statuses = {}
+    for judge, backend in (
+        ("", "extractive"),
+        ("model", "embedded"),
+        ("model", "extractive"),
+        ("/nowhere", "embedded"),
+    ):
+        monkeypatch.setenv("FOOTNOTE_ANSWERS__JUDGE", judge)
+        monkeypatch.setenv("FOOTNOTE_GENERATION__BACKEND", backend)
+        checks = {one["name"]: one["status"] for one in footnote("doctor", "--json").json["checks"]}
+        statuses[judge, backend] = checks.get("judge")
+    assert list(statuses.values()) == [None, "ok", "fail", "fail"]
+    run = footnote("search", "shed", "--json")
+    assert (run.status, run.json["error"]["code"]) == (2, "configuration")
+
+
 def test_doctor_looks_for_every_package_that_is_needed(footnote: Footnote) -> None:
     names = [one["name"] for one in footnote("doctor", "--json").json["checks"]]
     needed = needed_packages()

@@ -28,6 +28,7 @@ from ingest.runtime import Runtime
 from rag.cross_encoder import locate_reranker
 from rag.errors import DataDirectoryInUse, InputError
 from rag.models import DEFAULT_LLM, MODELS
+from rag.prompts import JUDGE_INSTRUCTIONS, JUDGE_PROMPT_VERSION
 from rag.settings import Retrieval as RetrievalSettings
 from rag.settings import Settings
 from rag.types import Citation, Message, Span
@@ -136,6 +137,27 @@ def test_a_result_names_the_reranker_by_its_weights(runs: Runs, tmp_path: Path) 
     assert result["settings_hash"] != plain["settings_hash"]
     (read,) = read_runs([next(runs.out.glob(f"*{result['settings_hash']}*.json"))])
     assert read.result.reranker == result["reranker"]
+
+
+def test_a_judge_in_verification_is_named_and_its_replies_are_recorded(runs: Runs) -> None:
+    def judging(messages: Sequence[Message]) -> str:
+        return "1: false" if messages[0].content == JUDGE_INSTRUCTIONS else reply(messages)
+
+    plain = runs.finish(ScriptedGenerator(judging))
+    assert plain["verification_judge"] is None
+    assert plain["records"][0]["status"] == "answered"
+    runs.settings = runs.settings.model_copy(
+        update={"answers": runs.settings.answers.model_copy(update={"judge": "model", "mode": "flag"})}
+    )
+    for replay in (False, True):
+        generator = ScriptedGenerator(judging)
+        result = runs.finish(generator, replay=replay, fresh=True)
+        assert result["verification_judge"] == f"scripted/1, {JUDGE_PROMPT_VERSION}"
+        assert [one["verdict"] for one in result["records"][0]["sentences"]] == ["unsupported"]
+        assert bool(generator.prompts) is not replay
+    assert result["replayed_replies"] == len(QUESTIONS) + 1
+    (read,) = read_runs([next(runs.out.glob(f"*{result['settings_hash']}*.json"))])
+    assert read.result.verification_judge == result["verification_judge"]
 
 
 def test_a_record_holds_what_was_found_answered_and_measured(runs: Runs) -> None:
