@@ -41,7 +41,15 @@ class FootnotePipeline:
 
     def __init__(self, runtime: Runtime, generator: RecordedGenerator) -> None:
         self._runtime = runtime
-        self._service = Service(runtime.settings, runtime.catalog, runtime.index, runtime.embedder, generator)
+        judge = runtime.judge
+        if judge is not None:
+            from rag.judge import ModelJudge
+
+            if isinstance(judge, ModelJudge):  # what it has the model say is recorded, too
+                judge = ModelJudge(generator)
+        self._service = Service(
+            runtime.settings, runtime.catalog, runtime.index, runtime.embedder, generator, runtime.reranker, judge
+        )
         self._most_hits = runtime.settings.server.max_top_k
 
     @property

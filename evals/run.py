@@ -32,6 +32,7 @@ from evals.scoring import count_outcomes, group_errors, total_metrics, total_tim
 from evals.store import Ingested, Progress, ingest_suite, store_folder
 from ingest.runtime import Runtime
 from rag.errors import DataDirectoryInUse, InputError
+from rag.prompts import JUDGE_PROMPT_VERSION
 from rag.settings import Settings
 from rag.types import Generator
 
@@ -281,6 +282,15 @@ class _Run:
             )
         return name_weights(model, self._runtime.settings)
 
+    def _name_judge(self, model: str) -> str | None:
+        """Who judges in verification, by the hash of its weights, or the model with the version of its prompt."""
+        found = self._runtime.judge
+        if found is None or self._options.pipeline != "footnote" or self._options.retrieval_only:
+            return None
+        from rag.judge import ModelJudge
+
+        return f"{model}, {JUDGE_PROMPT_VERSION}" if isinstance(found, ModelJudge) else found.model
+
     def _header(self, pipeline: Pipeline, model: str, gold: Gold) -> Record:
         runtime, suite, options = self._runtime, self._suite, self._options
         shown = runtime.settings.model_dump(
@@ -304,7 +314,9 @@ class _Run:
             "code_hash": code_hash(),
             "commit": describe_commit(),
             "embedding_model": runtime.embedder.model,
+            "reranker": runtime.reranker.model if runtime.reranker and options.pipeline == "footnote" else None,
             "model": model or None,
+            "verification_judge": self._name_judge(model),
             "judge": f"{model}, {judge.PROMPT_VERSION}" if options.judge else None,
             "machine": describe_machine(),
             "documents": len(suite.documents),
@@ -316,8 +328,9 @@ class _Run:
         }
 
     def _key(self, header: Record) -> str:
-        decisive = ("suite_hash", "settings", "settings_hash", "code_hash", "embedding_model", "model", "pipeline",
-                    "questions_hash", "within_document", "retrieval_only", "judge")  # fmt: skip
+        decisive = ("suite_hash", "settings", "settings_hash", "code_hash", "embedding_model", "reranker", "model",
+                    "verification_judge", "pipeline", "questions_hash", "within_document", "retrieval_only",
+                    "judge")  # fmt: skip
         return run_key({name: header[name] for name in decisive})
 
     async def _ask_all(self, cases: Sequence[Case], asker: Asker, partial: PartialRun) -> list[Record]:

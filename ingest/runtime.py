@@ -22,7 +22,7 @@ from rag.index import Index
 from rag.lock import DataDirectory, Owner, claim_directory
 from rag.service import Service
 from rag.settings import Settings
-from rag.types import Embedder, Generator
+from rag.types import Embedder, Generator, Judge, Reranker
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Runtime:
         embedder: Embedder | None = None,
         generator: Generator | None = None,
         work: bool = True,
+        asks: bool = True,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         """Own the data directory and open everything in it, mending the indexes where they differ from the catalog.
@@ -49,8 +50,10 @@ class Runtime:
         A restore that was stopped is finished first, and documents that a process had in hand are queued again.
 
         `embedder` and `generator` replace the ones that the settings name (then documents are prepared in a thread of
-        this process). With `work` False nothing is prepared in the background. `progress` hears of documents indexed
-        again. Raises DataDirectoryInUse, IndexMismatch, DependencyError.
+        this process). With `work` False nothing is prepared in the background; with `asks` False no question will be
+        put, and the optional models that only questions need stay unopened. `progress` hears of documents indexed
+        again.
+        Raises DataDirectoryInUse, IndexMismatch, DependencyError, ConfigurationError.
         """
         self.settings = settings
         data_dir = Path(settings.data_dir)
@@ -68,6 +71,9 @@ class Runtime:
                 batch_size=settings.embedding.batch_size,
                 threads=settings.embedding.threads,
             )
+            self.generator: Generator = generator or make_generator(settings.generation, settings.resolved_model_dir())
+            self.reranker = _open_reranker(settings) if asks else None
+            self.judge = _open_judge(settings, self.generator) if asks else None
             self.catalog.check_stamps(stamps_of(self.embedder, settings.chunking))
             self.catalog.requeue_unfinished(forgive=True)
             self.catalog.sweep_originals()
@@ -75,8 +81,9 @@ class Runtime:
             self._closers.append(self.index.close)
             purge_removed(self.catalog, self.index)
             self.index.reconcile(self.catalog, progress)
-            self.generator: Generator = generator or make_generator(settings.generation, settings.resolved_model_dir())
-            self.service = Service(settings, self.catalog, self.index, self.embedder, self.generator)
+            self.service = Service(
+                settings, self.catalog, self.index, self.embedder, self.generator, self.reranker, self.judge
+            )
             self.worker: WorkerProcess | WorkerThread | None = None
             if work:
                 self._start_work(own)
@@ -148,3 +155,19 @@ class Runtime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _open_reranker(settings: Settings) -> Reranker | None:
+    if not settings.retrieval.reranker:
+        return None
+    from rag.cross_encoder import load_reranker
+
+    return load_reranker(settings.retrieval.reranker)
+
+
+def _open_judge(settings: Settings, generator: Generator) -> Judge | None:
+    if not settings.answers.judge:
+        return None
+    from rag.judge import make_judge
+
+    return make_judge(settings.answers.judge, generator)

@@ -1,4 +1,5 @@
-"""Texts to unit vectors. The only home of sentence-transformers (torch is used here and in `rag.compiled` alone).
+"""Texts to unit vectors. With `rag.cross_encoder` the only home of sentence-transformers (and of torch, with
+`rag.compiled`).
 
 The vector of a chunk is made from its document's name and title, its headings, then its words (`index_text`), cut
 nowhere: the chunker sizes chunks with the very tokenizer that the model reads with.
@@ -22,7 +23,7 @@ from rag.compiled import CompiledModel, convert_model, pad_tokens, read_compiled
 from rag.errors import DependencyError
 from rag.models import MODELS, hash_file, installed
 from rag.text import split_sentences
-from rag.types import Embedder
+from rag.types import Embedder, TextReader
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -86,15 +87,15 @@ def embed_query(embedder: Embedder, text: str) -> np.ndarray:
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32)
 
 
-def split_to_fit(embedder: Embedder, text: str) -> list[str]:
+def split_to_fit(reader: TextReader, text: str) -> list[str]:
     """The text in pieces that the model reads whole, of about the same length, in order; [text] where it fits.
 
     A piece is halved where the sentence begins that is nearest to its middle, if one is in the middle half of it; else
     where a word begins, else between two tokens. Together they hold every character that is not white space.
     """
-    if embedder.count_tokens([text])[0] <= embedder.max_tokens:
+    if reader.count_tokens([text])[0] <= reader.max_tokens:
         return [text]
-    starts = sorted({start for start, _ in embedder.token_offsets(text)})[1:]  # a letter may be several tokens
+    starts = sorted({start for start, _ in reader.token_offsets(text)})[1:]  # a letter may be several tokens
     if not starts:
         return [text]  # one letter of more tokens than the model reads cannot be cut
     middle, around = len(starts) // 2, len(starts) // 4
@@ -102,7 +103,7 @@ def split_to_fit(embedder: Embedder, text: str) -> list[str]:
     sentences = {start for start, _ in split_sentences(text)}
     words = {found.start() for found in _WORD.finditer(text)}
     cut = next((start for places in (sentences, words) for start in nearest if start in places), starts[middle])
-    return [piece for half in (text[:cut], text[cut:]) for piece in split_to_fit(embedder, half.strip())]
+    return [piece for half in (text[:cut], text[cut:]) for piece in split_to_fit(reader, half.strip())]
 
 
 class SentenceTransformerEmbedder:
@@ -126,7 +127,7 @@ class SentenceTransformerEmbedder:
             raise _cannot_load(folder, name, error) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        on_card = _has_nvidia_card()
+        on_card = has_nvidia_card()
         if not on_card:
             self._compiled = read_compiled(folder, stamp, threads)
         if self._compiled is None:
@@ -183,7 +184,7 @@ class SentenceTransformerEmbedder:
         return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
 
 
-def _has_nvidia_card() -> bool:
+def has_nvidia_card() -> bool:
     """Whether torch would find one; it is asked, for seconds, only where a driver is installed."""
     if not (shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists()):
         return False
@@ -192,19 +193,25 @@ def _has_nvidia_card() -> bool:
     return torch.cuda.is_available()
 
 
-def _load_torch(folder: Path, name: str) -> SentenceTransformer:
+def quiet_libraries() -> None:
+    """Keep the libraries of models offline, and from writing bars and notes on stderr. To be called before a load."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder needs no hub, and asking it stalls offline starts
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for library in ("sentence_transformers", "transformers"):  # converting meets deprecations of their own making
         logging.getLogger(library).setLevel(logging.ERROR)
-    from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a fifth of a second
+
+
+def _load_torch(folder: Path, name: str) -> SentenceTransformer:
+    quiet_libraries()
+    from sentence_transformers import SentenceTransformer
+
     try:
         return SentenceTransformer(
             str(folder),
-            device="cuda" if _has_nvidia_card() else "cpu",
+            device="cuda" if has_nvidia_card() else "cpu",
             local_files_only=True,
             model_kwargs={"use_safetensors": True},
         )

@@ -3,8 +3,9 @@
     question ─ embed ─> vector ─ search_dense ──┐
     question ─ search_keyword ──────────────────┴─ fuse ─ sharpen ─ weigh_documents ─ lift_neighbours ─ pick ─ join
                                                                                                           └─> Hits
+
 Each arrow after the two searches is a pure function over scores by chunk id. What each brings, and what was tried and
-left out, stands with its figures in docs/retrieval.md.
+left out, stands with its figures in docs/retrieval.md. Where a reranker is set it reads the best chunks before `pick`.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from heapq import heapify, heappop, heapreplace, nlargest
 import numpy as np
 
 from rag.catalog import Candidate, Catalog, StoredChunk
-from rag.embedding import embed_query
+from rag.embedding import embed_query, index_text
 from rag.errors import NotFound
 from rag.index import Index
 from rag.names import collection_name
 from rag.sentences import best_cosines
 from rag.settings import Retrieval
-from rag.types import Embedder, Hit
+from rag.types import Embedder, Hit, Reranker, Scorer
 
 # Both searches leave Python for most of their time, so the words are searched while the question is embedded.
 _BESIDE = ThreadPoolExecutor(max_workers=4, thread_name_prefix="footnote-words")
 
 
-SHARPENED = 30  # chunks, the best so far, whose sentences are looked at; with all of them it is about the same
+SHARPENED = 50  # chunks, the best so far, whose sentences are looked at; with all of them it is about the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,12 @@ def search(
     scope: Scope,
     top_k: int,
     weights: Retrieval,
+    reranker: Reranker | None = None,
 ) -> list[Hit]:
     """The `top_k` best visible hits for a question, ranks from 1; `score` falls with the rank, from 1 to 0 at most.
 
     A hit is a chunk, or two of a section side by side. `weights` says how many chunks each of the two searches puts
-    forward and how the scores are mixed.
+    forward, how the scores are mixed, and how many of the best the `reranker` reads; the others stay below these.
     Raises NotFound for an unknown collection or document.
     """
     scope = check_scope(catalog, scope)
@@ -94,7 +96,7 @@ def search(
     bm25 = {i: s for i, s in keyword.items() if i in visible}
     documents = index.score_documents(question, list({found.document_id: None for found in visible.values()}))
     scores = weigh_documents(fuse(cosines, bm25, weights.dense_weight), visible, documents, weights.document_weight)
-    leading = nlargest(max(SHARPENED, top_k), scores, key=scores.__getitem__)
+    leading = nlargest(SHARPENED, scores, key=scores.__getitem__)
     sentences = catalog.sentence_vectors([visible[chunk_id].seq for chunk_id in leading])
     # a document from before sentences had vectors would lose against the others
     if len(leading) == sum(map(bool, sentences.values())):
@@ -102,6 +104,14 @@ def search(
         cosines = sharpen(cosines, packed, vector, weights.sentence_weight)
         scores = weigh_documents(fuse(cosines, bm25, weights.dense_weight), visible, documents, weights.document_weight)
     scores = lift_neighbours(scores, visible, weights.neighbour_weight)
+    best = 1 + weights.neighbour_weight
+    scorer: Scorer = "fusion"
+    if reranker is not None and scores:
+        read = catalog.visible_chunks(nlargest(weights.rerank, scores, key=scores.__getitem__))
+        texts = [index_text(one.document_name, one.title, one.chunk.headings, one.chunk.text) for one in read.values()]
+        logits = dict(zip(read, reranker.score_texts(question, texts), strict=True))
+        scores, best = place_reranked(scores, logits)
+        scorer = "reranker"
     picked = pick(
         scores,
         visible,
@@ -111,10 +121,10 @@ def search(
         document_step=weights.document_step,
         join_share=weights.join_share,
     )
-    best = 1 + weights.neighbour_weight + weights.document_step
+    best += weights.document_step
     chunks = catalog.visible_chunks([chunk_id for one in picked for chunk_id in one.chunk_ids])
     shown = [(join(one, chunks, visible), one.score) for one in picked if all(i in chunks for i in one.chunk_ids)]
-    return [to_hit(*joined, rank, max(score, 0.0) / best) for rank, (joined, score) in enumerate(shown, 1)]
+    return [to_hit(*joined, rank, max(score, 0.0) / best, scorer) for rank, (joined, score) in enumerate(shown, 1)]
 
 
 def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: float) -> dict[str, float]:
@@ -180,6 +190,17 @@ def lift_neighbours(
         beside = max(places.get((document_id, seq - 1), 0.0), places.get((document_id, seq + 1), 0.0))
         lifted[chunk_id] = score + neighbour_weight * beside
     return lifted
+
+
+def place_reranked(scores: Mapping[str, float], logits: Mapping[str, float]) -> tuple[dict[str, float], float]:
+    """The scores with those of reranked chunks replaced, and the highest that there can be.
+
+    A reranked chunk has its logit, scaled to 0..1 among the reranked, above the best score of the others: they stay
+    below, and the steps of `pick` weigh as much as before, whatever range the reranker's numbers have.
+    """
+    others = {chunk_id: score for chunk_id, score in scores.items() if chunk_id not in logits}
+    floor = max(others.values(), default=0.0)
+    return others | {i: floor + score for i, score in scale_to_unit(logits).items()}, floor + 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +291,6 @@ def join(
     return replace(own, chunk=replace(own.chunk, span=span, text=text, n_tokens=tokens)), picked.chunk_ids
 
 
-def to_hit(stored: StoredChunk, chunk_ids: tuple[str, ...], rank: int, score: float) -> Hit:
-    """A stored chunk, perhaps joined of those in `chunk_ids`, as a Hit of the fused search."""
-    return Hit(stored.chunk, rank, score, "fusion", stored.document_name, stored.title, stored.page, chunk_ids)
+def to_hit(stored: StoredChunk, chunk_ids: tuple[str, ...], rank: int, score: float, scorer: Scorer = "fusion") -> Hit:
+    """A stored chunk, perhaps joined of those in `chunk_ids`, as a Hit; `scorer` says who put it at its rank."""
+    return Hit(stored.chunk, rank, score, scorer, stored.document_name, stored.title, stored.page, chunk_ids)

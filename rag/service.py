@@ -3,7 +3,8 @@
     question ─ standalone ─> question ─ retrieve ─> Hits ─ select ─> Selections ─ pack ─> Context
     Context ─ generate ─> Draft ─ verify ─> Verified ─ decide ─> Answer
 
-Where nothing near was found the model is not asked.
+Where nothing near was found the model is not asked. Where a judge is set, it reads in the middle of `verify` what the
+gates let pass.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,7 +29,7 @@ from rag.decision import Decision, decide, refusal
 from rag.embedding import embed_query, split_to_fit
 from rag.errors import Conflict, DependencyError, InputError
 from rag.index import Index
-from rag.prompts import ANSWER_PROMPT_VERSION
+from rag.prompts import ANSWER_PROMPT_VERSION, JUDGE_PROMPT_VERSION
 from rag.retrieval import Scope, check_scope, search
 from rag.selection import Selection, drop_duplicates, rank_sentences
 from rag.sentences import unpack_vectors
@@ -42,18 +44,31 @@ from rag.types import (
     Embedder,
     Generator,
     Hit,
+    Judge,
     LeftOut,
     Passage,
+    Reranker,
     Retrieved,
     Token,
     Turn,
     Usage,
 )
-from rag.verification import Verified, verify_reply, verify_text
+from rag.verification import (
+    CheckedReply,
+    CheckedText,
+    Verified,
+    apply_judgements,
+    check_reply,
+    check_text,
+    show_reply,
+    show_text,
+    statements_of,
+)
 
 _CHANGED_RETRIES = 2
 _LOOK_EVERY_TOKENS = 16  # of a reply, whether the documents it is written from are still there
 SHORT_QUESTION = 60  # tokens by estimate that the prompt's budget allows for the question
+_Checked = TypeVar("_Checked", CheckedReply, CheckedText)
 _VERIFY_HITS = 5  # passages that each sentence of a foreign text is held against
 
 
@@ -115,12 +130,24 @@ class Service:
     """Everything that questions need, open. Safe to ask from several tasks at once."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, index: Index, embedder: Embedder, generator: Generator
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        index: Index,
+        embedder: Embedder,
+        generator: Generator,
+        reranker: Reranker | None = None,
+        judge: Judge | None = None,
     ) -> None:
         """Hold on to open parts; opening and closing them is the caller's business."""
         self._settings, self._catalog, self._index = settings, catalog, index
-        self._embedder, self._generator = embedder, generator
+        self._embedder, self._generator, self._reranker = embedder, generator, reranker
+        self._judge = judge
         versions = f"{settings.hash()} {ANSWER_PROMPT_VERSION} {embedder.model}"
+        if reranker is not None:
+            versions += f" {reranker.model}"
+        if judge is not None:  # `auto` names its model anew when it has chosen, and this is about settings
+            versions += f" {JUDGE_PROMPT_VERSION if settings.answers.judge == 'model' else judge.model}"
         self.settings_hash = hashlib.sha256(versions.encode()).hexdigest()[:12]
 
     async def search(self, text: str, scope: Scope, top_k: int | None = None) -> list[Hit]:
@@ -136,6 +163,7 @@ class Service:
             scope=scope,
             top_k=self._bounded(top_k, settings.top_k),
             weights=settings,
+            reranker=self._reranker,
         )
 
     async def ask(self, question: Question) -> Answer:
@@ -223,8 +251,15 @@ class Service:
         timings["first_token"] = round(draft.first_token_ms, 1)
 
         clock = _Clock.start()
-        decision = await asyncio.to_thread(self._judge, question, asked, selections, evidence, context, draft)
+        checked = await asyncio.to_thread(self._check, asked, context, draft)
         timings["verify"] = clock.ms()
+        if self._judge is not None:
+            clock = _Clock.start()
+            checked = await self._judged(self._judge, checked, drafts)
+            timings["judge"] = clock.ms()
+        clock = _Clock.start()
+        decision = await asyncio.to_thread(self._decide, question, asked, selections, evidence, context, draft, checked)
+        timings["verify"] = round(timings["verify"] + clock.ms(), 1)
         await self._check_visible(shown)
         yield self._answer(found, decision, context, draft)
 
@@ -244,7 +279,20 @@ class Service:
             if close is not None:
                 await close()
 
-    def _judge(
+    def _check(self, asked: str, context: Context, draft: Draft) -> CheckedReply:
+        coverage = self._settings.answers.min_coverage
+        return check_reply(draft.text, context.passages, min_coverage=coverage, question=asked)
+
+    async def _judged(self, judge: Judge, checked: _Checked, drafts: list[Draft]) -> _Checked:
+        """What was checked, with the verdicts that the judge leaves; what it wrote is added to `drafts`."""
+        statements = statements_of(checked.sentences)
+        if not statements:
+            return checked
+        judged = await judge.judge_statements(statements)
+        drafts += judged.drafts
+        return replace(checked, sentences=apply_judgements(checked.sentences, judged.judgements, judge.model))
+
+    def _decide(
         self,
         question: Question,
         asked: str,
@@ -252,17 +300,15 @@ class Service:
         evidence: Evidence,
         context: Context,
         draft: Draft,
+        checked: CheckedReply,
     ) -> Decision:
         settings = self._settings.answers
         mode, locate = question.mode or settings.mode, self._catalog.locate
-        verified = verify_reply(
-            draft.text, context.passages, mode=mode, min_coverage=settings.min_coverage, locate=locate, question=asked
-        )
         return decide(
             asked,
             context,
             draft,
-            verified,
+            show_reply(checked, mode=mode, locate=locate),
             evidence,
             selections,
             mode=mode,
@@ -272,17 +318,21 @@ class Service:
         )
 
     async def verify(self, text: str, scope: Scope) -> Verified:
-        """Any text, sentence by sentence, against the documents; its words stay as they are. Needs no model.
+        """Any text, sentence by sentence, against the documents; its words stay as they are.
 
-        A document that is deleted or replaced meanwhile is not cited: the text is checked again. Cancelling stops it
-        before the next sentence. Raises NotFound, InputError, Conflict (the documents keep changing).
+        Asks no model but a judge, where there is one. A document that is deleted or replaced meanwhile is not cited:
+        the text is checked again. Cancelling stops it before the next sentence. Raises NotFound, InputError, Conflict
+        (the documents keep changing), DependencyError (the judge does not answer).
         """
         if not text.strip():
             raise InputError("The text to verify is empty. Send at least one sentence.")
         for _ in range(_CHANGED_RETRIES + 1):
             abandoned = threading.Event()
             try:
-                verified = await asyncio.to_thread(self._verify, text, scope, abandoned)
+                checked = await asyncio.to_thread(self._check_text, text, scope, abandoned)
+                if self._judge is not None:
+                    checked = await self._judged(self._judge, checked, [])
+                verified = await asyncio.to_thread(show_text, checked, locate=self._catalog.locate)
                 await self._check_visible(citation.span.document_id for citation in verified.citations)
             except _DocumentsChanged:
                 continue
@@ -291,7 +341,7 @@ class Service:
             return verified
         raise Conflict("The documents changed while the text was checked. Send it again.")
 
-    def _verify(self, text: str, scope: Scope, abandoned: threading.Event) -> Verified:
+    def _check_text(self, text: str, scope: Scope, abandoned: threading.Event) -> CheckedText:
         scope = check_scope(self._catalog, scope)
 
         def passages_for(sentence: str) -> Sequence[Passage]:
@@ -305,15 +355,11 @@ class Service:
                 scope=scope,
                 top_k=_VERIFY_HITS,
                 weights=self._settings.retrieval,
+                reranker=self._reranker,
             )
             return [Passage(number, hit, hit.chunk.text) for number, hit in enumerate(hits, 1)]
 
-        return verify_text(
-            text,
-            passages_for,
-            min_coverage=self._settings.answers.min_coverage,
-            locate=self._catalog.locate,
-        )
+        return check_text(text, passages_for, min_coverage=self._settings.answers.min_coverage)
 
     async def _pack(self, asked: str, selections: Sequence[Selection], left_out: Sequence[LeftOut]) -> Context:
         settings = self._settings

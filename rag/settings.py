@@ -91,6 +91,12 @@ class Retrieval(Section):
     document_step: float = Field(
         0.15, ge=0, le=1, description="score that the first hit of a document gains, times the document's own score"
     )
+    reranker: str = Field(
+        "",
+        description="a cross-encoder that reads the best chunks again: a local folder, or a hub's name that its cache "
+        "holds; empty for none",
+    )
+    rerank: int = Field(30, ge=1, le=1_000, description="chunks that the reranker reads for a question, the best first")
 
 
 class Generation(Section):
@@ -137,6 +143,11 @@ class Answers(Section):
     )
     min_coverage: float = Field(
         0.5, ge=0, le=1, description="share of a sentence's content words its quote must hold; 'supported' needs all"
+    )
+    judge: str = Field(
+        "",
+        description="who reads each sentence beside its quote and may lower its verdict: `model` asks the language "
+        "model; else a cross-encoder for inference, a local folder or a hub's name that its cache holds; empty: nobody",
     )
 
 

@@ -27,6 +27,7 @@ AnswerReason = Literal["no_match", "not_in_passages", "unsupported", "conflict",
 """Why an answer is none, or not the whole: nothing near was found; what was found does not hold the answer; what the
 model said of it is not borne out; sources disagree; a document that was asked could not be read."""
 Scorer = Literal["cosine", "bm25", "fusion", "reranker"]
+JudgeVerdict = Literal["entailed", "neutral", "contradicted"]
 
 DEFAULT_COLLECTION = "default"
 
@@ -292,7 +293,7 @@ class Usage:
 class Answer:
     """A checked answer: `sentences` tile what `text` says, `citations` are numbered 1..n in the order of first use.
 
-    `timings_ms` maps a step (`rewrite`, `retrieve`, `select`, `pack`, `generate`, `first_token`, `verify`) to
+    `timings_ms` maps a step (`rewrite`, `retrieve`, `select`, `pack`, `generate`, `first_token`, `verify`, `judge`) to
     milliseconds; `settings_hash` names the settings that produced it. `reason` says why it is no answer or not all of
     one, None where nothing is amiss. `confidence`, 0 to 1, is how likely the documents answer the question and this is
     the answer. `standalone_question` is what was searched and asked instead of a follow-up, None without history.
@@ -329,20 +330,12 @@ class Token(NamedTuple):
     text: str
 
 
-class Embedder(Protocol):
-    """Turns texts into unit vectors. `model` names it with its content's hash, so that a swap is noticed."""
+class TextReader(Protocol):
+    """Reads texts up to a length, by a tokenizer of its own."""
 
-    @property
-    def model(self) -> str: ...
-    @property
-    def dimension(self) -> int: ...
     @property
     def max_tokens(self) -> int:
         """The most tokens it reads of one text, special tokens included; anything beyond would be ignored."""
-        ...
-
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32, shape (len(texts), dimension), rows of length 1."""
         ...
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -351,6 +344,63 @@ class Embedder(Protocol):
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """Where each token of the text stands, as characters (start, end), special tokens left out."""
+        ...
+
+
+class Embedder(TextReader, Protocol):
+    """Turns texts into unit vectors. `model` names it with its content's hash, so that a swap is noticed."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Float32, shape (len(texts), dimension), rows of length 1."""
+        ...
+
+
+class Reranker(Protocol):
+    """Reads a question and a text together. `model` names it with its content's hash."""
+
+    @property
+    def model(self) -> str: ...
+    def score_texts(self, question: str, texts: Sequence[str]) -> list[float]:
+        """A number for each text, any range, higher for one that answers the question better."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a judge is asked: whether `premise`, the quoted words below their headings, entails `hypothesis`."""
+
+    premise: str
+    hypothesis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A judge's verdict on a statement; `probability`, 0 to 1, None where the judge tells none."""
+
+    verdict: JudgeVerdict
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judgement for each statement, None where the judge gave none; `drafts` are the model's replies, if it asked
+    one."""
+
+    judgements: tuple[Judgement | None, ...]
+    drafts: tuple[Draft, ...] = ()
+
+
+class Judge(Protocol):
+    """Says of statements whether they follow from what they cite. `model` names it."""
+
+    @property
+    def model(self) -> str: ...
+    async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
+        """A judgement or None for each, in order. Raises DependencyError."""
         ...
 
 

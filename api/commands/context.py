@@ -55,7 +55,7 @@ class Context:
         """The data directory, absolute."""
         return Path(self.settings.data_dir).expanduser().absolute()
 
-    def open_runtime(self, *, work: bool = False) -> Runtime:
+    def open_runtime(self, *, work: bool = False, asks: bool = True) -> Runtime:
         """Everything open in this process; use it in a `with`. Raises DataDirectoryInUse, IndexMismatch, ..."""
         from ingest.runtime import Runtime
 
@@ -65,6 +65,7 @@ class Context:
             embedder=self.models.embedder,
             generator=self.models.generator,
             work=work,
+            asks=asks,
         )
 
     def load_embedder(self) -> Embedder:

@@ -19,6 +19,7 @@ from rag.catalog import CATALOG_FILE, ORIGINALS, Catalog
 from rag.errors import DataDirectoryInUse, FootnoteError
 from rag.hosts import is_loopback
 from rag.lock import claim_directory
+from rag.settings import Settings
 from rag.types import UNFINISHED
 
 Status = Literal["ok", "warn", "fail"]
@@ -81,6 +82,30 @@ def _models(context: Context) -> Iterator[Check]:
         yield Check("embedding model", "ok", f"{name} in {folder}, hashes right")
     except FootnoteError as error:
         yield Check("embedding model", "fail", error.message)
+    if settings.retrieval.reranker:
+        from rag.cross_encoder import locate_reranker
+
+        try:
+            found = locate_reranker(settings.retrieval.reranker)
+            yield Check("reranker", "ok", f"{found.name} in {found.folder}, reads {settings.retrieval.rerank} chunks")
+        except FootnoteError as error:
+            yield Check("reranker", "fail", error.message)
+    if settings.answers.judge:
+        yield _judge(settings)
+
+
+def _judge(settings: Settings) -> Check:
+    from rag.generation import make_generator
+    from rag.judge import ASK_THE_MODEL, check_model_judge, locate_judge
+
+    try:
+        if settings.answers.judge == ASK_THE_MODEL:
+            check_model_judge(make_generator(settings.generation, settings.resolved_model_dir()))
+            return Check("judge", "ok", "the language model is asked about each answer's sentences")
+        found, _ = locate_judge(settings.answers.judge)
+        return Check("judge", "ok", f"{found.name} in {found.folder}")
+    except FootnoteError as error:
+        return Check("judge", "fail", error.message)
 
 
 def _backend(context: Context) -> Iterator[Check]:

@@ -113,7 +113,8 @@ def verify(context: Context, file: str, *, collection: str | None) -> int:
         limit = context.settings.server.max_verify_chars
         check_length("text", text, limit, "FOOTNOTE_SERVER__MAX_VERIFY_CHARS")
         with context.open_runtime() as runtime:
-            found = asyncio.run(runtime.service.verify(text, Scope(collection)))
+            # a judge may have asked the model
+            found = asyncio.run(_closing(runtime, runtime.service.verify(text, Scope(collection))))
         verified = VerifiedBody(sentences=pack_sentences(found.sentences), citations=pack_citations(found.citations))
     if context.as_json:
         context.print_model(verified)

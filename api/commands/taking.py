@@ -63,7 +63,7 @@ def take_in_here(context: Context, work: Sequence[Work], collection: str) -> tup
     readings: list[_Reading] = []
     waiting: list[Stumble] = []
     published_s = time.monotonic()
-    with context.open_runtime() as runtime, context.progress("files") as progress:
+    with context.open_runtime(asks=False) as runtime, context.progress("files") as progress:
         catalog, settings = runtime.catalog, context.settings
         embedded: list[int] = []
         ahead = _begin(catalog, work[0], collection, settings.parsing)

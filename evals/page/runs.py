@@ -165,6 +165,8 @@ class Result:
     sample_seed: int | None = None
     questions_hash: str | None = None
     within_document: bool = False
+    reranker: str | None = None
+    verification_judge: str | None = None
 
     @property
     def is_sample(self) -> bool:
@@ -229,6 +231,8 @@ def name_runs(runs: Sequence[Run]) -> list[str]:
         lambda result: "retrieval only" if result.model is None else result.model.partition("@")[0],
         lambda result: result.model or "",
         lambda result: result.embedding_model,
+        lambda result: result.reranker or "",
+        lambda result: result.verification_judge or "",
         lambda result: f"settings {result.settings_hash}",
         lambda result: f"commit {result.commit}",
         lambda result: f"code {result.code_hash}",

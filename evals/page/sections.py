@@ -73,6 +73,8 @@ _RAN_WITH: tuple[_Fact, ...] = (
     ("Pipeline", lambda run: run.result.pipeline),
     ("Model", lambda run: run.result.model or "none, retrieval only"),
     ("Embedding model", lambda run: run.result.embedding_model),
+    ("Reranker", lambda run: run.result.reranker),
+    ("Verified with", lambda run: run.result.verification_judge),
     ("Judge", lambda run: run.result.judge),
     ("Settings", lambda run: run.result.settings_hash),
     ("Commit", lambda run: run.result.commit),

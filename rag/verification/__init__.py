@@ -2,8 +2,8 @@
 
 Read it in this order: what a text says (`reading`, `negation`), what the passages hold (`passages`), what a sentence
 claims (`claim`), the gates (`facts`, `opposites`, `relations`), what a quote leaves open (`gaps`), where the passages
-say it (`search`: one sentence of a passage, a run of up to three, or two places), what states nothing (`refusals`), and
-how the reply is put together again (`reply`).
+say it (`search`: one sentence of a passage, a run of up to three, or two places), what states nothing (`refusals`),
+what a judge may change where there is one (`judging`), and how the reply is put together again (`reply`).
 
 A sentence passes when every number, date, name and quoted word of it stands in the words it cites, when it does not
 deny what they affirm or the reverse, when its words stand in the same relations (`relations`), and when they hold
@@ -14,7 +14,33 @@ its words from a passage's other sentences can pass. How often each kind of fals
 statement is caught is measured by `python -m evals.verifier`.
 """
 
-from rag.verification.reply import Locate, Verified, verify_reply, verify_text
+from rag.verification.judging import apply_judgements, statements_of
+from rag.verification.reply import (
+    CheckedReply,
+    CheckedText,
+    Locate,
+    Verified,
+    check_reply,
+    check_text,
+    show_reply,
+    show_text,
+    verify_reply,
+    verify_text,
+)
 from rag.verification.search import WEAK_SHARE
 
-__all__ = ["WEAK_SHARE", "Locate", "Verified", "verify_reply", "verify_text"]
+__all__ = [
+    "WEAK_SHARE",
+    "CheckedReply",
+    "CheckedText",
+    "Locate",
+    "Verified",
+    "apply_judgements",
+    "check_reply",
+    "check_text",
+    "show_reply",
+    "show_text",
+    "statements_of",
+    "verify_reply",
+    "verify_text",
+]

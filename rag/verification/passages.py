@@ -82,7 +82,7 @@ def _read_sentences(text: str) -> tuple[tuple[int, int, Reading, str | None], ..
 
 
 @lru_cache(maxsize=4_096)
-def _stating(titles: tuple[str, ...]) -> tuple[str, ...]:
+def stating_titles(titles: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the titles and headings that are no orders. The passages of a document share most of them."""
     if not find_orders("\n\n".join(titles)):
         return titles
@@ -98,7 +98,7 @@ def read_source(passage: Passage) -> Source:
         _Place(offset + start, offset + end, reading, order) for start, end, reading, order in _read_sentences(text)
     ]
     name = re.sub(r"\.\w{1,5}$|[_./-]", " ", passage.hit.document_name)
-    above = " . ".join(_stating((passage.hit.title, name, *chunk.headings)))
+    above = " . ".join(stating_titles((passage.hit.title, name, *chunk.headings)))
     heading = read(above)
     noted = f"{above} {text}"
     small = noted.lower()

@@ -11,6 +11,7 @@ from rag.text import split_sentences
 from rag.types import AnswerMode, AnswerStatus, Box, Citation, Passage, Sentence, Span
 from rag.verification.claim import read_claim
 from rag.verification.confidence import confidence
+from rag.verification.judging import CheckedSentence
 from rag.verification.passages import Source, read_source
 from rag.verification.reading import COPIED_MARKER, LIST_MARK, MARKER, ROUND_MARKER
 from rag.verification.refusals import (
@@ -181,6 +182,15 @@ def judge_sentence(
     return finding
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedReply:
+    """A reply whose sentences were checked, not put together yet; `removed` counts markers that named no passage."""
+
+    sentences: tuple[CheckedSentence, ...]
+    pieces: tuple[_Piece, ...]
+    removed: int
+
+
 def verify_reply(
     reply: str,
     passages: Sequence[Passage],
@@ -190,28 +200,45 @@ def verify_reply(
     locate: Locate,
     question: str = "",
 ) -> Verified:
-    """The reply with each sentence judged, and cited where the passages support it.
+    """The reply, each sentence judged, and cited where the passages support it: `check_reply`, then `show_reply`."""
+    return show_reply(
+        check_reply(reply, passages, min_coverage=min_coverage, question=question), mode=mode, locate=locate
+    )
+
+
+def check_reply(reply: str, passages: Sequence[Passage], *, min_coverage: float, question: str = "") -> CheckedReply:
+    """Each sentence of the reply with what the passages say of it.
 
     `min_coverage` is the share of a sentence's content words, 0 to 1, that its quote must hold, and WEAK_SHARE of it
-    that makes it weak; a supported one lacks none of them beside (`gaps`). `strict` leaves unsupported sentences out:
-    the status is `partial` then, or `not_found`, with a sentence that says so and no citations, where nothing supported
-    remains. `flag` keeps them, marked; `off` keeps the model's words as an answer, whatever the verdicts. `question`
-    tells what a short answer or a pronoun stands for.
+    that makes it weak; a supported one lacks none of them beside (`gaps`). `question` tells what a short answer or a
+    pronoun stands for.
     """
     known = {passage.number: passage for passage in passages}
     pieces, removed = _pieces(_THINKING.sub("", reply).strip(), frozenset(known))
     sources = [read_source(passage) for passage in passages]
-    findings: list[Finding] = []
+    sentences: list[CheckedSentence] = []
     lead_in = before = ""
     for piece in pieces:
         about = f"{lead_in} {question}"
-        findings.append(judge_sentence(piece.text, sources, piece.marked, min_coverage, about, before))
+        finding = judge_sentence(piece.text, sources, piece.marked, min_coverage, about, before)
+        sentences.append(CheckedSentence(piece.text, about, finding))
         before = piece.text
         if piece.text.rstrip(" *_").endswith(":"):
             lead_in = piece.text
         elif not LIST_MARK.match(piece.text):
             lead_in = ""
+    return CheckedReply(tuple(sentences), tuple(pieces), removed)
 
+
+def show_reply(checked: CheckedReply, *, mode: AnswerMode, locate: Locate) -> Verified:
+    """The reply put together again with its citations, as far as `mode` shows it.
+
+    `strict` leaves unsupported sentences out: the status is `partial` then, or `not_found`, with a sentence that says
+    so and no citations, where nothing supported remains. `flag` keeps them, marked; `off` keeps the model's words as an
+    answer, whatever the verdicts.
+    """
+    pieces, removed = checked.pieces, checked.removed
+    findings = [sentence.finding for sentence in checked.sentences]
     holding = [i for i, finding in enumerate(findings) if finding.verdict in ("supported", "weak")]
     refusing = [i for i, finding in enumerate(findings) if finding.reason == REFUSES]
     stating = [i for i, finding in enumerate(findings) if finding.verdict != "no_claim"]
@@ -231,7 +258,7 @@ def verify_reply(
 
 
 def _kept_in_strict(
-    pieces: list[_Piece], findings: list[Finding], holding: list[int], refusing: list[int]
+    pieces: Sequence[_Piece], findings: list[Finding], holding: list[int], refusing: list[int]
 ) -> list[int]:
     """The sentences that a strict answer shows: those that hold, and the lead-ins of the lists that they stand in.
 
@@ -289,7 +316,7 @@ class _Numbering:
 
 
 def _assemble(
-    pieces: list[_Piece],
+    pieces: Sequence[_Piece],
     findings: list[Finding],
     kept: list[int],
     status: AnswerStatus,
@@ -319,23 +346,31 @@ def _assemble(
     return Verified(text, status, tuple(sentences), tuple(numbering.citations.values()), removed, left_out)
 
 
-def verify_text(
-    text: str,
-    passages_for: Callable[[str], Sequence[Passage]],
-    *,
-    min_coverage: float,
-    locate: Locate,
-) -> Verified:
-    """Any text, unchanged, with each sentence judged against the passages that `passages_for` finds for it.
+@dataclass(frozen=True, slots=True)
+class CheckedText:
+    """A text whose sentences were checked; `places[i]` is where sentence i stands in it, as (start, end)."""
 
-    `sentences[i].text` is `text[start:end]` of the given text; every sentence is kept. Markers that the writer put are
-    ignored, for they number sources that are not ours. The status is `answered` where every sentence that states
-    something is supported or weak, `partial` where some are, `not_found` where none is.
+    text: str
+    sentences: tuple[CheckedSentence, ...]
+    places: tuple[tuple[int, int], ...]
+
+
+def verify_text(
+    text: str, passages_for: Callable[[str], Sequence[Passage]], *, min_coverage: float, locate: Locate
+) -> Verified:
+    """Any text, unchanged, with each sentence judged: `check_text`, then `show_text`."""
+    return show_text(check_text(text, passages_for, min_coverage=min_coverage), locate=locate)
+
+
+def check_text(text: str, passages_for: Callable[[str], Sequence[Passage]], *, min_coverage: float) -> CheckedText:
+    """Each sentence of any text with what the passages say of it that `passages_for` finds for it.
+
+    Markers that the writer put are ignored, for they number sources that are not ours.
     """
-    numbering = _Numbering(locate)
-    sentences: list[Sentence] = []
+    sentences: list[CheckedSentence] = []
+    places = split_sentences(text)
     lead_in = before = ""
-    for start, end in split_sentences(text):
+    for start, end in places:
         said = text[start:end]
         bare = MARKER.sub(lambda found: found[0] if found[0].startswith("`") else "", said).strip()
         if not claims_of(bare) and not (MAYBE_REFUSAL.search(bare) and not REFUSAL.search(bare)):
@@ -343,16 +378,31 @@ def verify_text(
         else:
             sources = [read_source(passage) for passage in passages_for(bare)]
             finding = judge_sentence(bare, sources, (), min_coverage, lead_in, before)
+        sentences.append(CheckedSentence(bare, lead_in, finding))
         before = bare
         if bare.rstrip(" *_").endswith(":"):
             lead_in = bare
         elif not LIST_MARK.match(bare):
             lead_in = ""
+    return CheckedText(text, tuple(sentences), tuple(places))
+
+
+def show_text(checked: CheckedText, *, locate: Locate) -> Verified:
+    """The text with a verdict and citations for each sentence; `sentences[i].text` is `text[start:end]` of it.
+
+    Every sentence is kept. The status is `answered` where every sentence that states something is supported or weak,
+    `partial` where some are, `not_found` where none is.
+    """
+    numbering = _Numbering(locate)
+    sentences: list[Sentence] = []
+    for (start, end), one in zip(checked.places, checked.sentences, strict=True):
+        finding = one.finding
         numbers, sure = numbering.numbers(finding), confidence(finding.verdict, finding.signals)
+        said = checked.text[start:end]
         sentences.append(Sentence(said, start, end, finding.verdict, numbers, finding.reason, sure))
     stating = [sentence for sentence in sentences if sentence.verdict != "no_claim"]
     holding = [sentence for sentence in stating if sentence.verdict != "unsupported"]
     status: AnswerStatus = (
         "answered" if holding and len(holding) == len(stating) else "partial" if holding else "not_found"
     )
-    return Verified(text, status, tuple(sentences), tuple(numbering.citations.values()), 0)
+    return Verified(checked.text, status, tuple(sentences), tuple(numbering.citations.values()), 0)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import ScriptedGenerator
+from cross_encoders import save_cross_encoder
 
 from api.cli import main
 from api.commands.context import Models, dump_json
@@ -579,6 +580,56 @@ def test_doctor_says_what_is_wrong(
     assert run.status == 1
     assert {one["name"]: one["status"] for one in run.json["checks"]}["originals"] == "fail"
     assert "originals" in footnote("doctor").out
+
+
+def test_a_reranker_is_named_by_doctor_and_a_wrong_one_by_every_command_that_asks(
+    footnote: Footnote, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert footnote("ingest", folder).status == 0
+    assert "reranker" not in {one["name"] for one in footnote("doctor", "--json").json["checks"]}
+    monkeypatch.setenv("FOOTNOTE_RETRIEVAL__RERANKER", str(save_cross_encoder(tmp_path / "golfer")))
+    (check,) = [one for one in footnote("doctor", "--json").json["checks"] if one["name"] == "reranker"]
+    assert check["status"] == "ok"
+    assert check["detail"].startswith("golfer@")
+    assert {hit["scorer"] for hit in footnote("search", "bicycle shed", "--json").json["hits"]} == {"reranker"}
+
+    monkeypatch.setenv("FOOTNOTE_RETRIEVAL__RERANKER", str(tmp_path / "absent"))
+    checks = {one["name"]: one["status"] for one in footnote("doctor", "--json").json["checks"]}
+    assert checks["reranker"] == "fail"
+    (tmp_path / "text.txt").write_text("The shed is locked.", encoding="utf-8")
+    for words in (("search", "shed"), ("ask", "Where is the shed?"), ("verify", tmp_path / "text.txt")):
+        run = footnote(*words, "--json")
+        assert (run.status, run.json["error"]["code"]) == (2, "configuration")
+        assert "absent' is no folder." in run.json["error"]["message"]
+    assert footnote("ingest", folder).status == 0  # puts no question
+
+
+def test_a_judge_is_named_by_doctor_and_heeded_by_verify(
+    footnote: Footnote, generator: ScriptedGenerator, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert footnote("ingest", folder).status == 0
+    (tmp_path / "text.txt").write_text(BIKES, encoding="utf-8")
+    generator.reply = "1: false"
+    for judge, verdict in (("", "supported"), ("model", "unsupported")):
+        monkeypatch.setenv("FOOTNOTE_ANSWERS__JUDGE", judge)
+        (sentence,) = footnote("verify", tmp_path / "text.txt", "--json").json["sentences"]
+        assert sentence["verdict"] == verdict
+    assert sentence["reason"] == "the judge scripted/1 finds that the quote says otherwise"
+
+    statuses = {}
+    for judge, backend in (
+        ("", "extractive"),
+        ("model", "embedded"),
+        ("model", "extractive"),
+        ("/nowhere", "embedded"),
+    ):
+        monkeypatch.setenv("FOOTNOTE_ANSWERS__JUDGE", judge)
+        monkeypatch.setenv("FOOTNOTE_GENERATION__BACKEND", backend)
+        checks = {one["name"]: one["status"] for one in footnote("doctor", "--json").json["checks"]}
+        statuses[judge, backend] = checks.get("judge")
+    assert list(statuses.values()) == [None, "ok", "fail", "fail"]
+    run = footnote("search", "shed", "--json")
+    assert (run.status, run.json["error"]["code"]) == (2, "configuration")
 
 
 def test_doctor_looks_for_every_package_that_is_needed(footnote: Footnote) -> None:

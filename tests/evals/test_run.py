@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from builders import ingest
 from conftest import ScriptedGenerator, WordHashEmbedder
+from cross_encoders import save_cross_encoder
 
 from evals.cases import hash_ids, load_suite
 from evals.environment import PACKAGES, code_hash, describe_commit, describe_machine, name_weights
@@ -24,8 +25,11 @@ from evals.pipelines import PIPELINES
 from evals.run import RunOptions, main_eval
 from evals.scoring import REASONS, check_citation, count_outcomes, group_errors, total_metrics, total_timings
 from ingest.runtime import Runtime
+from rag.cross_encoder import locate_reranker
 from rag.errors import DataDirectoryInUse, InputError
 from rag.models import DEFAULT_LLM, MODELS
+from rag.prompts import JUDGE_INSTRUCTIONS, JUDGE_PROMPT_VERSION
+from rag.settings import Retrieval as RetrievalSettings
 from rag.settings import Settings
 from rag.types import Citation, Message, Span
 
@@ -106,13 +110,14 @@ def test_a_run_writes_one_result_file(runs: Runs) -> None:
     assert result.keys() >= {
         "format", "suite", "suite_hash", "pipeline", "finished_at", "retrieval_only", "limit", "sample_seed",
         "sample_answerable", "sample_unanswerable", "questions_hash", "within_document",
-        "settings", "settings_hash", "code_hash", "commit", "embedding_model", "model", "judge", "machine",
-        "split", "documents", "failed_documents", "skipped_lines", "lost_evidence", "misplaced_evidence", "ingest_s",
-        "replayed_replies", "totals", "counts", "timings_ms", "records",
+        "settings", "settings_hash", "code_hash", "commit", "embedding_model", "reranker", "model", "judge",
+        "machine", "split", "documents", "failed_documents", "skipped_lines", "lost_evidence", "misplaced_evidence",
+        "ingest_s", "replayed_replies", "totals", "counts", "timings_ms", "records",
     }  # fmt: skip
     assert (result["format"], result["suite"], result["pipeline"]) == (2, "suite", "footnote")
     assert (result["documents"], result["failed_documents"], result["skipped_lines"]) == (2, [], [])
     assert (result["model"], result["judge"], result["embedding_model"]) == ("scripted/1", None, "word-hash@1")
+    assert result["reranker"] is None
     assert "api_key" not in result["settings"]["generation"]
     assert result["ingest_s"] > 0
     assert sorted(path.name for path in runs.out.iterdir()) == sorted(
@@ -121,6 +126,38 @@ def test_a_run_writes_one_result_file(runs: Runs) -> None:
     assert list((runs.out / "partial").iterdir()) == []
     (read,) = read_runs([Path(shown["result"])])  # as the report reads it
     assert [record.id for record in read.result.records] == ["who", "when", "moon"]
+
+
+def test_a_result_names_the_reranker_by_its_weights(runs: Runs, tmp_path: Path) -> None:
+    plain = runs.finish(ScriptedGenerator(reply))
+    golfer = save_cross_encoder(tmp_path / "golfer")
+    runs.settings = runs.settings.model_copy(update={"retrieval": RetrievalSettings(reranker=str(golfer))})
+    result = runs.finish(ScriptedGenerator(reply))
+    assert result["reranker"] == locate_reranker(str(golfer)).name
+    assert result["settings_hash"] != plain["settings_hash"]
+    (read,) = read_runs([next(runs.out.glob(f"*{result['settings_hash']}*.json"))])
+    assert read.result.reranker == result["reranker"]
+
+
+def test_a_judge_in_verification_is_named_and_its_replies_are_recorded(runs: Runs) -> None:
+    def judging(messages: Sequence[Message]) -> str:
+        return "1: false" if messages[0].content == JUDGE_INSTRUCTIONS else reply(messages)
+
+    plain = runs.finish(ScriptedGenerator(judging))
+    assert plain["verification_judge"] is None
+    assert plain["records"][0]["status"] == "answered"
+    runs.settings = runs.settings.model_copy(
+        update={"answers": runs.settings.answers.model_copy(update={"judge": "model", "mode": "flag"})}
+    )
+    for replay in (False, True):
+        generator = ScriptedGenerator(judging)
+        result = runs.finish(generator, replay=replay, fresh=True)
+        assert result["verification_judge"] == f"scripted/1, {JUDGE_PROMPT_VERSION}"
+        assert [one["verdict"] for one in result["records"][0]["sentences"]] == ["unsupported"]
+        assert bool(generator.prompts) is not replay
+    assert result["replayed_replies"] == len(QUESTIONS) + 1
+    (read,) = read_runs([next(runs.out.glob(f"*{result['settings_hash']}*.json"))])
+    assert read.result.verification_judge == result["verification_judge"]
 
 
 def test_a_record_holds_what_was_found_answered_and_measured(runs: Runs) -> None:
