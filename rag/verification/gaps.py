@@ -468,7 +468,8 @@ _ASKING = frozenset(
     stem(word)
     for word in word_set(
         """
-        name names named called call term known year date kind type sort many following located situated happen happened
+        percentage percent amount number name names named called call term known year date kind type sort many following
+        located situated happen happened
         occur occurred actually really
         """
     )

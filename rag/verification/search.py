@@ -19,7 +19,9 @@ from rag.verification.facts import (
     find_exchanged,
     is_count,
     is_named,
+    is_written,
     name_fact,
+    names_unit,
     states_fact,
 )
 from rag.verification.gaps import (
@@ -201,17 +203,66 @@ def _support_answer(
         if together.spans:
             missing = _unanswered(claim, asked, about, together)
             if together.verdict == "supported" and not missing:
-                return together
+                missing = _left_out_unit(claim, about, together)
+                if not missing:
+                    return together
             reason = together.reason or missing
             finding = replace(together, verdict="weak", reason=reason)
     if not claim.stems:
-        return finding  # a number or date alone is what the question's words find it beside
+        # a number or date alone is what the question's words find it beside
+        return finding if finding.spans else _find_figure(claim, sources, marked, about) or finding
     if _Search(claim, sources, 1.0, marked, needs_all=False).finding().verdict != "supported":
         return Finding(
             "unsupported", "too short to check, and not all of its words are in a passage", (), finding.signals
         )
     reason = finding.reason or "too short to check beyond its words"
     return Finding("weak", reason, finding.spans, finding.signals)
+
+
+def _bare_number(claim: Claim) -> Quantity | None:
+    """The number that is all of a claim, where it has no unit."""
+    numbers = claim.reading.quantities
+    alone = len(numbers) == 1 and not (claim.stems or claim.names or claim.reading.dates)
+    return numbers[0] if alone and numbers[0].kind == "number" and not numbers[0].unit else None
+
+
+def _left_out_unit(claim: Claim, question: str, finding: Finding) -> str:
+    """What the quote says where the claim is its number without the unit, and the question does not name that."""
+    number = _bare_number(claim)
+    if number is None:
+        return ""
+    readings = [read(_quote(span, passage)) for span, passage in finding.spans]
+    stated = [(one, reading) for reading in readings for one in reading.quantities if one.value == number.value]
+    if not stated or any(not one.unit or names_unit(one.unit, read(question)) for one, _ in stated):
+        return ""
+    fact, reading = stated[0]
+    return f"the passage says {name_fact(fact, reading.text)}, the answer leaves out the unit"
+
+
+def _find_figure(claim: Claim, sources: Sequence[Source], marked: frozenset[int], question: str) -> Finding | None:
+    """A number without its unit or scale where the passages write it with one, in a sentence that was asked about.
+
+    "1000" stands for "$1000", "1.5" for "$1.5 million". Taken is the sentence with most of the question's words, by
+    itself or by what stands above it; None where none has one of them.
+    """
+    number, asked = _bare_number(claim), frozenset(content_words(question))
+    if number is None:
+        return None
+    written = claim.reading.text[number.start : number.end].strip()
+    best: tuple[tuple[int, bool], Source, int, Quantity] | None = None
+    for source in sources:
+        for p, place in enumerate(source.places):
+            reading = place.reading
+            stated = next((one for one in reading.quantities if is_written(number, written, one, reading)), None)
+            held = len(asked & (reading.stems | source.heading.stems))
+            rank = (held, source.passage.number in marked)
+            if stated and held and place.order is None and (best is None or rank > best[0]):
+                best = rank, source, p, stated
+    if best is None:
+        return None
+    _, source, p, stated = best
+    reason = f"the passage says {name_fact(stated, source.places[p].reading.text)}, the answer leaves out the unit"
+    return Finding("weak", reason, ((source.span(p, p), source.passage),))
 
 
 def _is_answer(text: str, finding: Finding, about: str) -> bool:

@@ -1066,3 +1066,43 @@ def test_what_is_said_of_a_part_or_far_apart_is_weak(text: str, claim: str, reas
     (sentence,) = verify(claim, "flag", [passage(1, text, title="", headings=())]).sentences
     assert sentence.verdict == "weak", sentence
     assert reason in sentence.reason
+
+
+PERKS = "Employees may claim up to $1000 a year for lessons. Staff receive 12 days of leave and 45 % of the fee."
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "verdict", "reason"),
+    [
+        (
+            "How much does PerksPlus reimburse?",
+            "1000",
+            "weak",
+            "the passage says “$1000”, the answer leaves out the unit",
+        ),
+        ("How much may employees claim a year for lessons?", "1000", "weak", "leaves out the unit"),
+        ("How much may employees claim a year for lessons?", "$1000", "supported", ""),
+        (
+            "How much leave do staff receive?",
+            "12",
+            "weak",
+            "the passage says “12 days”, the answer leaves out the unit",
+        ),
+        # the question says what is counted
+        ("How many days of leave do staff receive?", "12", "supported", ""),
+        ("What percentage of the fee do staff receive?", "45", "supported", ""),
+        ("How much does PerksPlus reimburse?", "2000", "unsupported", ""),
+        ("What is the speed limit?", "1000", "unsupported", ""),
+    ],
+)
+def test_a_figure_without_its_unit_is_weak(question: str, reply: str, verdict: str, reason: str) -> None:
+    sent = [passage(1, PERKS, title="", headings=("PerksPlus",))]
+    (sentence,) = verify(reply, "flag", sent, question).sentences
+    assert sentence.verdict == verdict, sentence
+    assert reason in sentence.reason
+
+
+def test_a_figure_without_its_scale_is_weak() -> None:
+    sent = [passage(1, "Revenue was $1.5 million in 2023.", title="", headings=())]
+    assert verify("1.5", "flag", sent, "What was the revenue?").sentences[0].verdict == "weak"
+    assert verify("2.5", "flag", sent, "What was the revenue?").sentences[0].verdict == "unsupported"
