@@ -207,7 +207,10 @@ def _support_answer(
                 if not missing:
                     return together
             reason = together.reason or missing
-            finding = replace(together, verdict="weak", reason=reason)
+            # the question's words may find a sentence that lacks the answer's: "Lessons include:", items below
+            quotes = [read(_quote(span, passage)) for span, passage in together.spans]
+            holds = not find_missing_word(claim.stems, quotes)
+            finding = replace(together if holds or not finding.spans else finding, verdict="weak", reason=reason)
     if not claim.stems:
         # a number or date alone is what the question's words find it beside
         return finding if finding.spans else _find_figure(claim, sources, marked, about) or finding
