@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from rag.answer_span_weights import WEIGHTS
@@ -319,7 +320,26 @@ def read_words(sentence: str, smalls: frozenset[str] = frozenset()) -> tuple[Wor
         if kind == "verb" and found and found[-1].kind in ("determiner", "number") and text.endswith(("ed", "ing")):
             kind = "noun"  # the occupied land, six unused days
         found.append(Word(text, *match.span(), kind, content[0] if content else ""))
+    for place, word in enumerate(found):
+        if word.text in ("May", "Per") and _is_proper(found, place):
+            found[place] = word._replace(kind="name", stem=word.text.lower())
     return tuple(found)
+
+
+def _is_proper(words: Sequence[Word], at: int) -> bool:
+    """Whether `May` is the month or a person, `Per` a person: `May 5`, `in May`, `Theresa May`, `Per Olsson leads`.
+
+    Not so in `May staff leave early?`, `Per year`, `Per Northwind policy`, `Staff May Leave`.
+    """
+    before, after = words[at - 1] if at else _EDGE, words[at + 1] if at + 1 < len(words) else _EDGE
+    starts = before.kind in ("edge", "mark")
+    titled = before.text[:1].isupper() and after.text[:1].isupper()
+    if words[at].text == "May":
+        if "number" in (before.kind, after.kind):
+            return True
+        return after.kind == "name" and words[-1].text != "?" if starts else not titled
+    behind = next((word for word in words[at + 1 :] if word.kind != "name"), _EDGE)
+    return after.kind == "name" and (behind.kind in ("verb", "auxiliary") if starts else not titled)
 
 
 # --- what might be the answer -------------------------------------------------------------------------------------
@@ -396,6 +416,7 @@ def read_lines(asked: Asked, sentences: Sequence[str]) -> list[Line]:
 def _facts(sentence: str, words: Sequence[Word]) -> tuple[frozenset[int], frozenset[int]]:
     """The places of the words of dates, and of other numbers."""
     dated: list[tuple[int, int]] = [(date.start, date.end) for date in dates(sentence)]
+    dated += [(two.start, two.end) for one, two in pairwise(words) if two[0] == "May" and one.kind == "preposition"]
     counted: list[tuple[int, int]] = []
     for number in quantities(sentence):
         written = sentence[number.start : number.end]

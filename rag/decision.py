@@ -16,7 +16,7 @@ from rag.conflicts import Conflict, find_conflict
 from rag.neutralise import neutralise
 from rag.prompts import NOT_FOUND_TEXT
 from rag.selection import Selection
-from rag.text import content_words
+from rag.text import announces_list, content_words, list_items
 from rag.types import AnswerMode, AnswerReason, Citation, Context, Draft, Passage, Sentence
 from rag.verification import Locate, Verified, verify_reply
 from rag.verification.refusals import REFUSES
@@ -27,6 +27,10 @@ that failed."""
 
 QUOTES_TRIED = 3
 """Sentences that are tried, best first: in answers to common questions the best is the question itself."""
+
+
+QUOTED_ITEMS = 3
+"""Items of a list that are quoted below the sentence that leads in to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ def decide(
     """What is shown. Only `strict` withholds an answer of less than `min_confidence`, and repairs one that failed.
 
     The one repair: where every sentence of a reply failed and yet a sentence of a passage holds most of the question,
-    that sentence is the answer, word for word, and the status `partial`.
+    that sentence is the answer, word for word, and the status `partial`. One that leads in to a list brings its first
+    items.
     """
     failed = verified.status == "not_found" and verified.left_out > 0
     refused = verified.status == "not_found" and not failed
@@ -121,14 +126,23 @@ def _quote_best(
         for selection in offered
         if selection.words >= QUOTE_WORDS and not asked.isdisjoint(content_words(selection.text))
     ]
-    for best in sorted(near, key=lambda one: (-one.words, -one.cosine))[:QUOTES_TRIED]:
-        text = " ".join(best.text.split())
+    quotes = [text for one in sorted(near, key=lambda one: (-one.words, -one.cosine)) if (text := _quotable(one))]
+    for text in quotes[:QUOTES_TRIED]:
         quoted = verify_reply(
             text, context.passages, mode="strict", min_coverage=min_coverage, locate=locate, question=question
         )
         if quoted.status == "answered":
             return quoted
     return None
+
+
+def _quotable(selection: Selection) -> str:
+    """The sentence on one line, a lead-in with the first items of its list below it; "" for one that none follow."""
+    text = " ".join(selection.text.split())
+    if not announces_list(text):
+        return text
+    items = list_items(selection.hit.chunk.text, selection.end, QUOTED_ITEMS)
+    return "\n".join([text, *items]) if items else ""
 
 
 def _show(conflict: Conflict, verified: Verified, locate: Locate) -> Verified:

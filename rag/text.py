@@ -88,6 +88,35 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     return spans
 
 
+_ANNOUNCES = re.compile(
+    r"[:：]\W*$|^\W*(?:here|below) (?:are|is)\b[^\d:]{0,80}$"
+    r"|\b(?:includ(?:e|es|ing)|as follows|such as|the following|listed below)\W*$",
+    re.IGNORECASE,
+)
+
+
+def announces_list(sentence: str) -> bool:
+    """Whether a sentence only says that a list follows, as `Some of the lessons include:` does."""
+    return _ANNOUNCES.search(sentence) is not None
+
+
+def list_items(text: str, end: int, most: int) -> list[str]:
+    """The first items of the list that follows a place of a text, up to `most`, each on one line with its mark.
+
+    A line right below without a mark or a final stop is one too: marks are lost in many a PDF.
+    """
+    items: list[str] = []
+    below, before = text[end:], 0
+    for start, stop in split_sentences(below):
+        line, gap = below[start:stop], below[before:start]
+        unmarked = gap.count("\n") == 1 and not line.endswith((".", "!", "?"))
+        if len(items) == most or not (_LIST_ITEM.match(line) or unmarked):
+            break
+        items.append(" ".join(line.split()))
+        before = stop
+    return items
+
+
 def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
     """Stretches of lines that belong together, stripped; the flag is False for table rows and rules."""
     lines: list[tuple[int, int, str]] = []

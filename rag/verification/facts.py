@@ -53,6 +53,23 @@ def name_fact(fact: Fact, text: str) -> str:
     return f"“{written}”" if fact.unit or fact.kind != "number" else f"the number {written}"
 
 
+_SHARES = frozenset(stem(word) for word in word_set("share proportion rate fraction"))
+
+
+def names_unit(unit: str, reading: Reading) -> bool:
+    """Whether the text names a unit, so that a number alone answers it: `how many days`, `what percentage`."""
+    return not reading.terms.isdisjoint(unit_stems(unit)) or (unit == "%" and not reading.terms.isdisjoint(_SHARES))
+
+
+def is_written(number: Quantity, written: str, stated: Quantity, reading: Reading) -> bool:
+    """Whether a text states a number, written so, with a unit or scale that it lacks: 1.5 for `$1.5 million`."""
+    if stated.kind != "number":
+        return False
+    form = reading.text[stated.start : stated.end].strip()
+    scaled = form.startswith(f"{written} ") and stated.value != number.value
+    return scaled or (bool(stated.unit) and stated.value == number.value)
+
+
 _OPEN_WORDS = word_set(
     "about around approximately approx roughly nearly almost some circa ca close up over under more less least"
 )

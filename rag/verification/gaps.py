@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 
 from rag.text import STOP_WORDS, content_words, stem, word_set
 from rag.verification.negation import AUXILIARY
-from rag.verification.reading import TOKEN, Reading, name_key, normalise
+from rag.verification.reading import NAME_TOKEN, TOKEN, Reading, name_key, normalise
 from rag.verification.relations import MOST_JOINTS, VERBS, WordLine, bound_before
 
 _SAME_LETTERS = 5
@@ -30,7 +30,7 @@ def holds_word(word: str, stems: Collection[str]) -> bool:
     if len(word) < _SAME_LETTERS:
         return False
     for other in stems:
-        if other[0] == word[0] and abs(len(other) - len(word)) <= _OTHER_LETTERS:
+        if other[:1] == word[0] and abs(len(other) - len(word)) <= _OTHER_LETTERS:
             same = _common(word, other)
             if same >= _SAME_LETTERS and max(len(word), len(other)) - same <= _OTHER_LETTERS:
                 return True
@@ -71,10 +71,10 @@ def _holds(word: str, reading: Reading) -> bool:
         return True
     if word in _SAME_MEANING and not _SAME_MEANING[word].isdisjoint(reading.stems):
         return True
-    return not reading.text.isascii() and holds_word(_plain(word), {_plain(one) for one in reading.stems})
+    return not reading.text.isascii() and holds_word(plain(word), {plain(one) for one in reading.stems})
 
 
-def _plain(word: str) -> str:
+def plain(word: str) -> str:
     """The word without accents."""
     return "".join(sign for sign in unicodedata.normalize("NFKD", word) if not unicodedata.combining(sign))
 
@@ -120,18 +120,24 @@ _SCOPES: dict[str, str] = {
 }
 
 
+_PART_OF = re.compile(r"\b(?:(?:parts?|portions?|pieces?|sections?) of|partly|partial(?:ly)?)\b", re.IGNORECASE)
 _COMPOUND = re.compile(r"\b(?:in|out|on|off|over|under)(?:-of|-the)?-[a-z]+")  # out-of-network: `out` is a stop word
 
 
 def find_missing_scope(claim: Reading, evidence: Sequence[Reading]) -> str:
     """A word of the sentence for how far it reaches (`all`, `only`, `out-of-state`) that is not in the evidence.
 
-    Of words that mean the same, one will do; `at most` and `first` in `at first` bound nothing.
+    Of words that mean the same, one will do; `at most` and `first` in `at first` bound nothing. A compound that stands
+    once does not tell two things apart: "for out-of-network care the fee for in-network care is ...".
     """
     compounds = dict.fromkeys(_COMPOUND.findall(claim.text.lower())) if "-" in claim.text else ()
     for compound in compounds:
         if not any(compound in " ".join(one.text.lower().split()).replace(" ", "-") for one in evidence):
             return str(compound)
+        if claim.text.lower().count(compound) > sum(one.text.lower().count(compound) for one in evidence) > 0:
+            return f"{compound} … {compound}"
+    if _PART_OF.search(claim.text) and not any(_PART_OF.search(one.text) for one in evidence):
+        return "part of"
     held = {_SCOPES[token] for reading in evidence for token in reading.lowered if token in _SCOPES}
     before = ("", *claim.lowered)
     for token, ahead in zip(claim.lowered, before, strict=False):
@@ -326,6 +332,33 @@ def _is_condition(lowered: Sequence[str], at: int, start: int, end: int, known: 
     return 2 * sum(one in known for one in own) < len(own)
 
 
+_IS = word_set("is are was were")
+_SUBJECT_ENDS = 9
+_ONE_STATEMENT = 12
+_TOO_FAR = 3
+
+
+def find_apart_sides(line: WordLine, evidence: WordLine) -> bool:
+    """Whether all words before the sentence's `is` stand three words that carry meaning or more from all behind it.
+
+    Only of a sentence of up to twelve such words that says one thing. "The idiom is rounded" is not said by "They
+    spread a Romanesque idiom to England and Italy ... Their style was characterised by rounded arches".
+    """
+    be = next((at for at, word in enumerate(line.words[:_SUBJECT_ENDS]) if word.lower() in _IS), 0)
+    ours, theirs = ([_carries(word) for word in one.words] for one in (line, evidence))
+    if not be or sum(ours) > _ONE_STATEMENT or not set(line.words[:be]).isdisjoint(",;:"):
+        return False
+    before, behind = ({key for key, carries in zip(line.keys[part], ours[part], strict=True) if carries}
+                      for part in (slice(be), slice(be + 1, None)))  # fmt: skip
+    places = [[at for at, key in enumerate(evidence.keys) if key in side] for side in (before, behind)]
+    away = [sum(theirs[min(one, other) + 1 : max(one, other)]) for one in places[0] for other in places[1]]
+    return bool(away) and min(away) >= _TOO_FAR
+
+
+def _carries(word: str) -> bool:
+    return word[0].isalnum() and word.lower() not in STOP_WORDS
+
+
 _PART = re.compile(r"[;:]|,\s|\b(?:and|while|whereas|but)\b")
 
 
@@ -425,21 +458,46 @@ def _is_verb(word: str) -> bool:
     return word in VERBS or (word.islower() and len(word) > 4 and word.endswith("ed"))
 
 
-_CATEGORY = re.compile(
-    r"\b(?:what|which)\s+(?:(?:kind|type|sort|name|form|part|number|amount|percentage)s?\s+of\s+)?"
-    r"(?!(?:is|are|was|were|did|do|does|has|have|had|can|could|will|would|should|may|must)\b)([a-z]+)\b"
-    r"|\bhow\s+(old|long|far|large|big|tall|often|many|much|high|deep|wide|fast)\b",
-    re.IGNORECASE,
+_WHICH = re.compile(
+    r"\b(?:what|which)\s+(?:(?:kind|type|sort|name|form|number|amount|percentage)s?\s+of\s+|other\s+)?", re.IGNORECASE
 )
+_HOW = re.compile(r"\bhow\s+(?:old|long|far|large|big|tall|often|many|much|high|deep|wide|fast)\b", re.IGNORECASE)
+_GROUP_WORDS = 5
+_OPENS_OBJECT = word_set("the a an his her its their")
 _ASKING = frozenset(
     stem(word)
     for word in word_set(
         """
-        name names named called call term known year date kind type sort many following located situated happen happened
+        percentage percent amount number name names named called call term known year date kind type sort many following
+        located situated happen happened
         occur occurred actually really
         """
     )
 )
+
+
+def asked_nouns(question: str) -> list[str]:
+    """The nouns that stand for the answer, one for each `what` or `which`: `dynasty` of `Which Chinese dynasty fell?`.
+
+    Where no verb or stop word shows the end of such a group it is the word behind `which`.
+    """
+    text = normalise(question)
+    groups = (_noun_group(NAME_TOKEN.findall(text[opening.end() :])) for opening in _WHICH.finditer(text))
+    return [noun for noun in groups if noun]
+
+
+def _noun_group(words: Sequence[str]) -> str:
+    """The noun of the group that the words begin with, "" where they begin with none."""
+    group: list[str] = []
+    for word, after in zip(words[:_GROUP_WORDS], [*words[1:], ""], strict=False):
+        lowered = word.lower()
+        takes = lowered.endswith("s") and not lowered.endswith("ss") and after.lower() in _OPENS_OBJECT
+        does = lowered.endswith(("n't", "ed")) or lowered in VERBS or lowered in AUXILIARY
+        if lowered in STOP_WORDS or does or takes:
+            return group[-1] if group else ""
+        if not lowered.endswith("ly"):
+            group.append(word)
+    return (group[-1] if group[-1:] == list(words[-1:]) else group[0]) if group else ""
 
 
 def question_words(question: str) -> list[str]:
@@ -447,10 +505,6 @@ def question_words(question: str) -> list[str]:
 
     Of `In what year did Rollo swear fealty?` they are those of `Rollo swear fealty`.
     """
-    text = normalise(question)
-    bare = list(text)
-    for found in _CATEGORY.finditer(text):
-        group = 1 if found[1] else 2
-        if found[group][0].islower():
-            bare[found.start(group) : found.end(group)] = " " * len(found[group])
-    return [word for word in dict.fromkeys(content_words("".join(bare))) if word not in _ASKING]
+    nouns = {stem(noun) for noun in asked_nouns(question)}
+    asked = dict.fromkeys(content_words(_HOW.sub(" ", normalise(question))))
+    return [word for word in asked if word not in _ASKING and word not in nouns]

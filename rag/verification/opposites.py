@@ -7,7 +7,7 @@ from rag.verification.claim import Claim
 from rag.verification.negation import Denial
 from rag.verification.reading import TOKEN, Reading
 
-_SOFT_NOT = frozenset(
+SOFT_NOT = frozenset(
     stem(word)
     for word in word_set(
         """
@@ -17,6 +17,16 @@ _SOFT_NOT = frozenset(
         """
     )
 )
+FIRM_NOT = SOFT_NOT - frozenset(
+    stem(word)
+    for word in word_set(
+        """
+        instead rather only unless except few little limit restrict rarely seldom end stop failure oppose false prevent
+        """
+    )
+)
+"""Words that may stand for a denial; SOFT_NOT has those too that only limit."""
+
 _PERIODS = {stem(word): word for word in ("minute", "hour", "day", "week", "month", "quarter")}
 _OPPOSITES = [
     tuple(stem(word) for word in pair.split("/"))
@@ -128,9 +138,9 @@ def find_contradiction(asked: Claim, evidence: list[Reading]) -> str:
         heads = claim.denied or claim.negated
         same = denies if not heads else all(head in negated or (denies and head not in terms) for head in heads)
         # a word such as "prohibited" may stand for the denial, unless the sentence says that word as well
-        if not same and _SOFT_NOT.isdisjoint(terms - claim.terms):
+        if not same and SOFT_NOT.isdisjoint(terms - claim.terms):
             return "it denies what the passage affirms"
-    elif _SOFT_NOT.isdisjoint(claim.terms):
+    elif SOFT_NOT.isdisjoint(claim.terms):
         affirmed = frozenset().union(*(reading.stems - reading.negated for reading in evidence))
         denied = frozenset().union(*(reading.denied for reading in evidence)) - affirmed
         if not denied.isdisjoint(claim.stems):

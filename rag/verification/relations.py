@@ -134,7 +134,7 @@ def _slot_conflict(ours: WordLine, theirs: WordLine, unknown: str) -> str:
 
 def _other_beginning(ours: WordLine, end: int, theirs: WordLine, stop: int) -> str:
     """What the evidence has before the words that both share, where the sentence begins with something else."""
-    if not _begins_predicate(theirs.words[stop]) or ours.words[0].lower() in _POINTS_BACK:
+    if not begins_predicate(theirs.words[stop]) or ours.words[0].lower() in _POINTS_BACK:
         return ""
     start = stop
     while start and stop - start < _LONGEST_SUBJECT and theirs.words[start - 1].lower() not in _BREAKS:
@@ -156,7 +156,7 @@ def _other_beginning(ours: WordLine, end: int, theirs: WordLine, stop: int) -> s
     return " ".join(theirs.words[start:stop])
 
 
-def _begins_predicate(word: str) -> bool:
+def begins_predicate(word: str) -> bool:
     return word in AUXILIARY or (word.islower() and len(word) > 4 and word.endswith("ed"))
 
 
@@ -219,14 +219,14 @@ def find_exchanged_roles(claim: str, evidence: str) -> str:
         where = places.get(ours.keys[at], [])
         if len(where) != 1 or ours.lowered[at] in STOP_WORDS or not word[0].islower():
             continue
-        by, theirs_by = _is_passive(ours, at), _is_passive(theirs, where[0])
+        by, theirs_by = is_passive(ours, at), is_passive(theirs, where[0])
         if by is theirs_by and (exchanged := _exchanged_names(ours, at, theirs, where[0])):
             return exchanged
         left, right = _sides(ours, at, -1)[:1], _sides(ours, at, 1)[:1]
         if not (left and right) or ours.keys[left[0]] == ours.keys[right[0]]:
             continue
         named = (ours.words[left[0]][0].isupper() and left[0] > 0) or ours.words[right[0]][0].isupper()
-        if not named and (right[0] - left[0] > 2 or not _begins_predicate(word)):
+        if not named and (right[0] - left[0] > 2 or not begins_predicate(word)):
             continue
         if by is None or theirs_by is None:
             continue
@@ -299,7 +299,7 @@ def _sides(line: WordLine, at: int, step: int) -> list[int]:
     return found
 
 
-def _is_passive(line: WordLine, at: int) -> bool | None:
+def is_passive(line: WordLine, at: int) -> bool | None:
     """Whether `by` follows; None for a passive without it."""
     if "by" in line.lowered[at + 1 : at + 3]:
         return True
@@ -369,7 +369,7 @@ def _right_verb(line: WordLine, start: int, at: int, end: int) -> int | None:
 
 
 def _is_verb(word: str) -> bool:
-    return word in VERBS or _begins_predicate(word)
+    return word in VERBS or begins_predicate(word)
 
 
 def _left_verb_said(line: WordLine, start: int, at: int, said: set[str]) -> str:
@@ -646,7 +646,7 @@ def subject_stems(text: str) -> frozenset[str]:
     for at, word in enumerate(words[:9]):
         if word.lower() in _NO_SUBJECT:
             return frozenset()
-        if word.lower() in AUXILIARY or (at and _begins_predicate(word)):
+        if word.lower() in AUXILIARY or (at and begins_predicate(word)):
             head = words[:at]
             break
     else:

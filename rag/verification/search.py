@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from rag.text import STOP_WORDS, DateMention, Quantity, content_words, split_sentences, stem, word_set
 from rag.types import Passage, Span, Verdict
+from rag.verification.asked import find_disagreement
 from rag.verification.claim import Claim, read_claim
 from rag.verification.confidence import NOTHING_MEASURED, Signals, neighbours_kept
 from rag.verification.facts import (
@@ -19,10 +20,13 @@ from rag.verification.facts import (
     find_exchanged,
     find_named,
     is_count,
+    is_written,
     name_fact,
+    names_unit,
     states_fact,
 )
 from rag.verification.gaps import (
+    find_apart_sides,
     find_dropped_hedge,
     find_dropped_limit,
     find_dropped_report,
@@ -36,10 +40,12 @@ from rag.verification.gaps import (
     question_words,
 )
 from rag.verification.negation import AUXILIARY, MAX_WORDS
-from rag.verification.opposites import find_contradiction, written
+from rag.verification.opposites import FIRM_NOT, find_contradiction, written
 from rag.verification.passages import Source
 from rag.verification.reading import CALENDAR, NAME_TOKEN, Fact, Reading, name_key, read, unlisted, word_run
 from rag.verification.relations import (
+    VERBS,
+    begins_predicate,
     bound_before,
     bounds_clash,
     find_exchanged_roles,
@@ -89,6 +95,10 @@ _EARLIER_CHARS = 400
 _CLAUSE_CHARS = 40
 _SHORT_WORD = 3
 _JOINING = word_set("and or but that while whereas because although so if when then thus")
+_OPENS_PHRASE = word_set(
+    "a an the of in on at by for from to with into as after before during under over between through its his their your"
+)
+_ADVERBS = word_set("still also then later often never always soon now")
 _OF_A_CELL = frozenset(stem(word) for word in ("figure", "amount", "value", "number", "total"))
 _PRONOUNS = word_set("it they he she this these its their his her")
 VERDICTS = ("unsupported", "weak", "supported")
@@ -184,8 +194,8 @@ def _support_answer(
     run = word_run(unlisted(claim.text))
     if not AUXILIARY.isdisjoint(run.split()) and finding.verdict == "supported" and len(claim.stems) + facts >= 2:
         # "Cats are allowed." says little, and yet all of it where the passage has the very words
-        cited = [passage.hit.chunk.text[_local(span, passage)] for span, passage in finding.spans]
-        if any(run in word_run(quote) for quote in cited):
+        cited = [word_run(passage.hit.chunk.text[_local(span, passage)]) for span, passage in finding.spans]
+        if any(run in quote and not _cuts_phrase(quote, run) for quote in cited):
             return finding
     if claim.stems and not facts and not set(claim.stems) - set(content_words(about)) and finding.spans:
         return replace(finding, verdict="weak", reason="it only repeats words of the question")
@@ -195,19 +205,71 @@ def _support_answer(
         whole = Claim(claim.text, claim.reading, claim.stems + tuple(asked), claim.names, claim.subject, claim.quotes)
         together = _Search(whole, sources, min_coverage, marked, needs_all=False).finding()
         if together.spans:
-            missing = _unanswered(claim, asked, read(about).denies, together)
+            missing = _unanswered(claim, asked, about, together)
             if together.verdict == "supported" and not missing:
-                return together
-            reason = together.reason or f"“{missing}” is asked, and is not said of it in the passage"
-            finding = replace(together, verdict="weak", reason=reason)
+                missing = _left_out_unit(claim, about, together)
+                if not missing:
+                    return together
+            reason = together.reason or missing
+            # the question's words may find a sentence that lacks the answer's: "Lessons include:", items below
+            quotes = [read(_quote(span, passage)) for span, passage in together.spans]
+            holds = not find_missing_word(claim.stems, quotes)
+            finding = replace(together if holds or not finding.spans else finding, verdict="weak", reason=reason)
     if not claim.stems:
-        return finding  # a number or date alone is what the question's words find it beside
+        # a number or date alone is what the question's words find it beside
+        return finding if finding.spans else _find_figure(claim, sources, marked, about) or finding
     if _Search(claim, sources, 1.0, marked, needs_all=False).finding().verdict != "supported":
         return Finding(
             "unsupported", "too short to check, and not all of its words are in a passage", (), finding.signals
         )
     reason = finding.reason or "too short to check beyond its words"
     return Finding("weak", reason, finding.spans, finding.signals)
+
+
+def _bare_number(claim: Claim) -> Quantity | None:
+    """The number that is all of a claim, where it has no unit."""
+    numbers = claim.reading.quantities
+    alone = len(numbers) == 1 and not (claim.stems or claim.names or claim.reading.dates)
+    return numbers[0] if alone and numbers[0].kind == "number" and not numbers[0].unit else None
+
+
+def _left_out_unit(claim: Claim, question: str, finding: Finding) -> str:
+    """What the quote says where the claim is its number without the unit, and the question does not name that."""
+    number = _bare_number(claim)
+    if number is None:
+        return ""
+    readings = [read(_quote(span, passage)) for span, passage in finding.spans]
+    stated = [(one, reading) for reading in readings for one in reading.quantities if one.value == number.value]
+    if not stated or any(not one.unit or names_unit(one.unit, read(question)) for one, _ in stated):
+        return ""
+    fact, reading = stated[0]
+    return f"the passage says {name_fact(fact, reading.text)}, the answer leaves out the unit"
+
+
+def _find_figure(claim: Claim, sources: Sequence[Source], marked: frozenset[int], question: str) -> Finding | None:
+    """A number without its unit or scale where the passages write it with one, in a sentence that was asked about.
+
+    "1000" stands for "$1000", "1.5" for "$1.5 million". Taken is the sentence with most of the question's words, by
+    itself or by what stands above it; None where none has one of them.
+    """
+    number, asked = _bare_number(claim), frozenset(content_words(question))
+    if number is None:
+        return None
+    written = claim.reading.text[number.start : number.end].strip()
+    best: tuple[tuple[int, bool], Source, int, Quantity] | None = None
+    for source in sources:
+        for p, place in enumerate(source.places):
+            reading = place.reading
+            stated = next((one for one in reading.quantities if is_written(number, written, one, reading)), None)
+            held = len(asked & (reading.stems | source.heading.stems))
+            rank = (held, source.passage.number in marked)
+            if stated and held and place.order is None and (best is None or rank > best[0]):
+                best = rank, source, p, stated
+    if best is None:
+        return None
+    _, source, p, stated = best
+    reason = f"the passage says {name_fact(stated, source.places[p].reading.text)}, the answer leaves out the unit"
+    return Finding("weak", reason, ((source.span(p, p), source.passage),))
 
 
 def _is_answer(text: str, finding: Finding, about: str) -> bool:
@@ -222,12 +284,26 @@ def _is_answer(text: str, finding: Finding, about: str) -> bool:
     run = word_run(bare)
     places = [(quote, quote.find(run)) for span, passage in finding.spans if (quote := word_run(_quote(span, passage)))]
     if any(at == 0 for _, at in places):
-        return _is_heading(bare)
+        # "An increase in imported cars" begins a sentence and says nothing of them
+        cut_short = all(at < 0 or quote != run for quote, at in places) and run.split()[0] in _OPENS_PHRASE
+        return _is_heading(bare) or (cut_short and is_fragment(bare))
+    if any(at > 0 and _cuts_phrase(quote, run) for quote, at in places):
+        return True
     cut = [quote[:at].split()[-1:] for quote, at in places if at > 0]
     joined = any(_JOINING & {*words} for words in cut) or any(
         _clause_begins(_quote(span, passage), bare) for span, passage in finding.spans
     )
     return is_fragment(bare, guess=not cut or joined)
+
+
+def _cuts_phrase(quote: str, run: str) -> bool:
+    """Whether words of a quote begin inside a phrase of it, behind its article or preposition, or with its verb.
+
+    They state nothing then: `[the] paper money of the time was`, `[which] became the standard`.
+    """
+    before = quote[: quote.find(run)].split()[-1:]
+    first = next((word for word in run.split() if not word.endswith("ly") and word not in _ADVERBS), "")
+    return not _OPENS_PHRASE.isdisjoint(before) or (bool(before) and (begins_predicate(first) or first in VERBS))
 
 
 def _is_heading(text: str) -> bool:
@@ -247,13 +323,14 @@ def _quote(span: Span, passage: Passage) -> str:
     return unlisted(passage.hit.chunk.text[_local(span, passage)])
 
 
-def _unanswered(claim: Claim, asked: Sequence[str], denies: bool, finding: Finding) -> str:
-    """The first of the question's words that no clause holds beside all words of the answer; "" where one does.
+def _unanswered(claim: Claim, asked: Sequence[str], question: str, finding: Finding) -> str:
+    """What no clause says that holds all words of the answer; "" where one says what the question asks of it.
 
-    A clause may take them from what stands above it, and from the sentence before where it begins with a pronoun.
-    `denies`: the question asks who did not, what is never; a clause that denies nothing leaves that open.
+    A clause may take the question's words from what stands above it, and from the sentence before where it begins with
+    a pronoun.
     """
     fewest: list[str] | None = None
+    disagrees = ""
     facts: list[Fact] = [*claim.reading.quantities, *claim.reading.dates]
     for span, passage in finding.spans:
         above = read(" . ".join((passage.hit.title, passage.hit.document_name, *passage.hit.chunk.headings)))
@@ -263,8 +340,12 @@ def _unanswered(claim: Claim, asked: Sequence[str], denies: bool, finding: Findi
         earlier = [read(part) for part in _clauses(chunk.text[max(0, start - _EARLIER_CHARS) : start])[-1:]]
         for clause in _clauses(quote):
             reading = read(clause)
-            before = earlier[-1].text if earlier and reading.opens_back else ""
-            near = [reading, above, *(earlier[-1:] if reading.opens_back else [])]
+            # "His successor, Ted Heath, ..." goes on with somebody else
+            goes_back = reading.opens_back and set(content_words(" ".join(_subject_names(clause)))) <= {
+                *claim.stems, *asked
+            }  # fmt: skip
+            before = earlier[-1].text if earlier and goes_back else ""
+            near = [reading, above, *(earlier[-1:] if goes_back else [])]
             earlier.append(reading)
             if find_missing_word(claim.stems, [reading]) or not all(_states_value(fact, reading) for fact in facts):
                 continue
@@ -273,12 +354,16 @@ def _unanswered(claim: Claim, asked: Sequence[str], denies: bool, finding: Findi
             subject = subject_stems(clause)
             if subject and subject.isdisjoint({*claim.stems, *asked}):
                 missing.append(min(subject))
-            if denies and not reading.denies:
-                missing.append("not")
-            fewest = missing if fewest is None or len(missing) < len(fewest) else fewest
-    if fewest is None:
-        return asked[0]
-    return fewest[0] if fewest else ""
+            if missing:
+                fewest = missing if fewest is None or len(missing) < len(fewest) else fewest
+            elif disagreement := find_disagreement(question, claim, reading, above):
+                disagrees = disagrees or disagreement
+            else:
+                return ""
+    if disagrees:
+        return disagrees
+    missed = written(fewest[0] if fewest else asked[0], question)
+    return f"“{missed}” is asked, and is not said of it in the passage"
 
 
 def _asked_elsewhere(claim: Claim, facts: Sequence[Fact], asked: Sequence[str], clause: str, before: str) -> list[str]:
@@ -665,11 +750,7 @@ class _Search:
             return Finding(verdict, reason, (), self._signals(nearest))
         against = [candidate for candidate in candidates if candidate.opposite and len(candidate.parts) == 1]
         strongest = max(against, key=lambda candidate: candidate.coverage, default=None)
-        if (
-            strongest is not None
-            and strongest.coverage > best.coverage - _CLOSER
-            and not any(_copies(self.claim.text, self.sources[s].text(p)) for s, p in self._at(best.parts))
-        ):
+        if strongest is not None and strongest.coverage > best.coverage - _CLOSER and not self._copied(best):
             return Finding("unsupported", strongest.problem, (), self._signals(best))
         core = self._core(best.parts)
         # coverage is at least the core's share
@@ -704,6 +785,8 @@ class _Search:
         apart = signals.near < _NEIGHBOURS and len(self.claim.stems) >= _LONG and not in_row
         if verdict == "supported" and self.needs_all and apart:
             verdict, reason = "weak", "its words stand apart from each other in the passage"
+        if verdict == "supported" and not self._copied(best) and (open_ := self._open(best)):
+            verdict, reason = "weak", open_
         spans = tuple((self.sources[s].span(first, last), self.sources[s].passage) for s, first, last in best.parts)
         return Finding(verdict, reason, spans, signals)
 
@@ -713,6 +796,19 @@ class _Search:
         as_good = (one for one in candidates if one.coverage >= best.coverage - _AS_GOOD)
         equal = sorted(as_good, key=self.rank, reverse=True)
         yield from (one for one in equal[:_ALTERNATIVES] if one is not best)
+
+    def _copied(self, candidate: _Candidate) -> bool:
+        return any(_copies(self.claim.text, self.sources[s].text(p)) for s, p in self._at(candidate.parts))
+
+    def _open(self, candidate: _Candidate) -> str:
+        """What keeps the best candidate, all of whose words are there, from being trusted: asked once a sentence."""
+        texts = [self.sources[s].text(p) for s, p in self._at(candidate.parts)]
+        readings = [self.sources[s].places[p].reading for s, p in self._at(candidate.parts)]
+        if self.claim.reading.denies and not any(one.denies or not FIRM_NOT.isdisjoint(one.terms) for one in readings):
+            return "it denies what the passage only limits"
+        if self.needs_all and find_apart_sides(in_order(self.claim.text), in_order(" ".join(texts))):
+            return "its words stand apart from each other in the passage"
+        return ""
 
     def _core_share(self, candidate: _Candidate) -> float:
         s, p = self._core(candidate.parts)

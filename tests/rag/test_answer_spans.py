@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from rag.answer_spans import AnswerType, expected_type, pick_span, read_question
+from rag.answer_spans import AnswerType, expected_type, pick_span, read_question, read_words
 
 
 @pytest.mark.parametrize(
@@ -133,3 +133,38 @@ def test_a_sentence_without_end_gives_no_run() -> None:
     endless = " ".join(f"the bridge of {n} opened" for n in range(2_000))
     assert pick_span("When was the bridge opened?", [endless]) is None
     assert pick_span("When was the bridge opened?", [endless, "The bridge opened in 1931."]) is not None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        ("May 5 is a holiday.", "name"),
+        ("The plan begins in May, the course in July.", "name"),
+        ("Theresa May became leader in 2016.", "name"),
+        ("May employees carry over leave?", "auxiliary"),
+        ("May Northwind change the plan?", "auxiliary"),
+        ("Leave That Staff May Carry Over", "auxiliary"),
+        ("Per Olsson leads the team.", "name"),
+        ("Ask Anna or Per Olsson.", "name"),
+        ("Per year, employees receive 10 days.", "preposition"),
+        ("Per Northwind Health, the plan covers glasses.", "preposition"),
+        ("Cost Per Member", "preposition"),
+    ],
+)
+def test_may_and_per_in_capitals_are_names_only_where_they_name(sentence: str, kind: str) -> None:
+    assert [word.kind for word in read_words(sentence) if word.text in ("May", "Per")] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "answer"),
+    [
+        ("When is the office closed?", "The office is closed on May 5 for the holiday.", "May 5"),
+        ("When does the plan begin?", "The plan begins in May, the course in July.", "May"),
+        ("Who leads the team?", "Per Olsson leads the team.", "Per Olsson"),
+        ("Who became leader in 2016?", "Theresa May became leader in 2016.", "Theresa May"),
+    ],
+)
+def test_a_date_in_may_and_a_name_with_per_are_picked_whole(question: str, sentence: str, answer: str) -> None:
+    pick = pick_span(question, [sentence])
+    assert pick is not None
+    assert sentence[pick.start : pick.end] == answer

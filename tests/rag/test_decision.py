@@ -225,6 +225,33 @@ async def test_a_sentence_that_only_its_heading_speaks_for_is_not_quoted(runtime
     assert (decision.verified.status, decision.reason) == ("not_found", "unsupported")
 
 
+LESSONS = "Which lessons can PerksPlus reimburse?"
+
+
+async def test_a_lead_in_is_quoted_with_the_first_items_of_its_list(runtime: Runtime) -> None:
+    items = ["• Skiing lessons", "• Climbing classes", "• Dancing lessons", "• Sailing"]
+    ingest(
+        runtime,
+        "\n".join(["Some lessons that PerksPlus can reimburse include:", *items, "", "Ask your manager first."]),
+    )
+    answer = await ask(runtime, FALSE, LESSONS)
+    assert answer.status == "partial"
+    assert [one.text.partition(" [")[0] for one in answer.sentences] == [
+        "Some lessons that PerksPlus can reimburse include:", *items[:3],
+    ]  # fmt: skip
+    assert all(any(item[2:] in citation.quote for citation in answer.citations) for item in items[:3])
+
+
+async def test_a_lead_in_without_its_list_is_not_quoted(runtime: Runtime) -> None:
+    leads = "Some of the lessons that PerksPlus can reimburse include:"
+    ingest(runtime, f"{leads}\n\nPerksPlus can reimburse skiing lessons and climbing classes.")
+    answer = await ask(runtime, FALSE, LESSONS)
+    assert (answer.status, answer.text) == (
+        "partial",
+        "PerksPlus can reimburse skiing lessons and climbing classes [1].",
+    )
+
+
 async def test_an_answer_that_says_what_it_does_not_answer_has_that_for_its_reason(runtime: Runtime) -> None:
     ingest(runtime, LEAVE)
     refusing = "The passages do not say how many penguins there are."

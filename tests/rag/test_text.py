@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.text import content_words, counted_unit, dates, quantities, split_sentences, stem
+from rag.text import (
+    announces_list,
+    content_words,
+    counted_unit,
+    dates,
+    list_items,
+    quantities,
+    split_sentences,
+    stem,
+)
 
 
 def said(text: str) -> list[str]:
@@ -180,3 +189,28 @@ def test_a_date_of_slashes_may_be_read_in_two_orders() -> None:
 )
 def test_a_number_counts_the_unit_that_follows_within_its_phrase(text: str, unit: str) -> None:
     assert counted_unit(text, quantities(text)[0]) == unit
+
+
+@pytest.mark.parametrize(
+    ("sentence", "announces"),
+    [
+        ("Some of the lessons include:", True),
+        ("The plan covers the following.", True),
+        ("Here are some of the covered services.", True),
+        ("**Covered services:**", True),
+        ("The limit is 45 euros: see below.", False),
+        ("These include skiing lessons.", False),
+    ],
+)
+def test_a_lead_in_announces_a_list(sentence: str, announces: bool) -> None:
+    assert announces_list(sentence) is announces
+
+
+def test_the_first_items_of_a_list_stand_right_below() -> None:
+    leads = "Some lessons include:"
+    marked = f"{leads}\n\n• Skiing\n• Rock\n  climbing\n• Sailing\n\nAsk first."
+    assert list_items(marked, len(leads), 2) == ["• Skiing", "• Rock climbing"]
+    assert list_items(marked, len(leads), 9) == ["• Skiing", "• Rock climbing", "• Sailing"]
+    assert list_items(f"{leads}\nSkiing lessons", len(leads), 3) == ["Skiing lessons"]
+    assert list_items(f"{leads}\n\nThe next section speaks of pay.", len(leads), 3) == []
+    assert list_items(leads, len(leads), 3) == []

@@ -960,3 +960,149 @@ def test_one_of_a_unit_is_not_thirty_of_it() -> None:
 def test_who_did_not_is_not_answered_by_who_did(held: str, question: str, verdict: str) -> None:
     (sentence,) = verify("Louis Montcalm [1]", "flag", [passage(1, held)], question).sentences
     assert sentence.verdict == verdict
+
+
+SPIRIT = (
+    "The Normans were famed for their martial spirit and eventually for their Christian piety, becoming exponents of "
+    "the Catholic orthodoxy into which they assimilated."
+)
+ITALY = "Soon after the Normans began to enter Italy, they entered the Byzantine Empire and then Armenia."
+PARLIAMENT = (
+    "The Scottish Parliament has the power to legislate in all areas that are not explicitly reserved to Westminster. "
+    "Queen Elizabeth II opened the new building on 9 October 2004. "
+    "After the bill has been passed, the Presiding Officer submits it to the Monarch for royal assent."
+)
+EARLS = "He appointed Robert of Jumieges archbishop of Canterbury and made Ralph the Timid earl of Hereford."
+SYRIA = "Some Normans joined Turkish forces to aid in the destruction of the states of Sassoun and Taron."
+OIL = "In 1973, Nixon named William Simon as the first Administrator of the Federal Energy Office."
+KHANATES = "However, unlike the western khanates, the Yuan dynasty never converted to Islam."
+TUMENS = "Shi Tianze was a Han Chinese who defected and commanded the 3 Tumens in the Mongol army."
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "reply", "reason"),
+    [
+        (SPIRIT, "Who was famed for their martial spirit?", "Normans", ""),
+        (SPIRIT, "Who was famed for their Christian spirit?", "Normans", "“martial spirit”, not “Christian spirit”"),
+        (ITALY, "Who entered Italy soon after the Byzantine Empire?", "Normans", "“after” is asked"),
+        (PARLIAMENT, "What parliament has no power to legislate?", "Scottish Parliament", "denies what the passage"),
+        (PARLIAMENT, "Queen Elizabeth II opened the new building on what date?", "9 October 2004", ""),
+        (PARLIAMENT, "Queen Elizabeth I opened the new building on what date?", "9 October 2004", "Elizabeth II, not"),
+        (PARLIAMENT, "Who is the bill submitted to after it has been passed?", "Monarch", ""),
+        (PARLIAMENT, "Who is the bill submitted to before it has been passed?", "Monarch", "“before” is asked"),
+        (EARLS, "Who was made earl of Hereford?", "Ralph the Timid", ""),
+        (EARLS, "Who made Robert of Jumieges archbishop of Canterbury?", "Ralph the Timid", "who or what made"),
+        (SYRIA, "Who joined Norman forces in the destruction of Sassoun?", "Taron", "who or what joined"),
+        (OIL, "Who did Nixon name as Administrator in 1973?", "William Simon", ""),
+        (OIL, "In 1973, what was Nixon named as?", "William Simon", "Nixon named"),
+        (OIL, "Who did Nixon name as second Administrator?", "William Simon", "“second” is asked"),
+        (KHANATES, "What never converted to Islam?", "The Yuan dynasty", ""),
+        (KHANATES, "Which khanates never converted to Islam?", "The western khanates", "“unlike” of the answer"),
+        (TUMENS, "How many Tumens did Shi Tianze command?", "3", ""),
+        (TUMENS, "How many armies did Shi Tianze command in each Tumen?", "3", "number of Tumens"),
+        (TUMENS, "What religion was Shi Tianze?", "Han Chinese", "“religion” is asked"),
+        (TUMENS, "When did Shi Tianze defect?", "Han Chinese", "a time is asked"),
+        ("They fled to southern Italy with Robert.", "Who fled to southern Italy with them?", "Robert", ""),
+        ("They fled to southern Italy with Robert.", "Who fled from southern Italy with them?", "Robert", "other way"),
+        (
+            "Members put questions on the motions at noon.",
+            "When do members put motions on the questions?",
+            "noon",
+            "“on”",
+        ),
+        ("The BBN company (Bolt and Newman) paid for the network.", "Who paid for the network?", "BBN", ""),
+        (
+            "King David, whose elder brother Alexander had married Sybilla, ruled Scotland.",
+            "Who did King David marry?",
+            "Sybilla",
+            "“married” of somebody else",
+        ),
+        ("The UK Government can refer the bill to the court.", "Who can the US Government refer?", "The bill", "“US”"),
+        ("Trade grew as Islam spread in Mali.", "What discouraged trade in Mali?", "Islam", "“discouraged” is asked"),
+    ],
+)
+def test_a_question_turned_round_is_not_answered(text: str, question: str, reply: str, reason: str) -> None:
+    checked = verify(f"{reply} [1]", "flag", [passage(1, text, title="", headings=())], question)
+    (sentence,) = checked.sentences
+    assert sentence.verdict == ("weak" if reason else "supported"), sentence
+    assert reason in sentence.reason
+
+
+def test_words_cut_out_of_a_sentence_answer_only_what_was_asked() -> None:
+    held = "Japanese imports became mass-market leaders, which became the standard. An increase in imports hurt Ford."
+    sent = [passage(1, held, title="", headings=())]
+    for reply in ("became the standard", "An increase in imports"):
+        checked = verify(f"{reply} [1]", "flag", sent, "What did American cars create in 1973?")
+        assert checked.sentences[0].verdict == "weak", checked.sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "claim", "reason"),
+    [
+        (
+            "Stage 3 is considered at a meeting of the whole Parliament. This stage has two parts.",
+            "Stage 3 is considered at a meeting of part of Parliament.",
+            "“part of” is not in the passage",
+        ),
+        (
+            "For mental health services, the copayment for out-of-network care is around $60.",
+            "For out-of-network mental health services, the copayment for out-of-network care is around $60.",
+            "“out-of-network … out-of-network”",
+        ),
+        (
+            "The seats were fixed in 2005, with the exception of Orkney, by the number of members.",
+            "The number of members in 2005 was not fixed.",
+            "it denies what the passage only limits",
+        ),
+        (
+            "They spread a unique idiom to England and Italy, and changed the landscape by keeps in their north French "
+            "style with rounded arches.",
+            "The unique idiom is rounded.",
+            "its words stand apart from each other in the passage",
+        ),
+    ],
+)
+def test_what_is_said_of_a_part_or_far_apart_is_weak(text: str, claim: str, reason: str) -> None:
+    (sentence,) = verify(claim, "flag", [passage(1, text, title="", headings=())]).sentences
+    assert sentence.verdict == "weak", sentence
+    assert reason in sentence.reason
+
+
+PERKS = "Employees may claim up to $1000 a year for lessons. Staff receive 12 days of leave and 45 % of the fee."
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "verdict", "reason"),
+    [
+        (
+            "How much does PerksPlus reimburse?",
+            "1000",
+            "weak",
+            "the passage says “$1000”, the answer leaves out the unit",
+        ),
+        ("How much may employees claim a year for lessons?", "1000", "weak", "leaves out the unit"),
+        ("How much may employees claim a year for lessons?", "$1000", "supported", ""),
+        (
+            "How much leave do staff receive?",
+            "12",
+            "weak",
+            "the passage says “12 days”, the answer leaves out the unit",
+        ),
+        # the question says what is counted
+        ("How many days of leave do staff receive?", "12", "supported", ""),
+        ("What percentage of the fee do staff receive?", "45", "supported", ""),
+        ("How much does PerksPlus reimburse?", "2000", "unsupported", ""),
+        ("What is the speed limit?", "1000", "unsupported", ""),
+    ],
+)
+def test_a_figure_without_its_unit_is_weak(question: str, reply: str, verdict: str, reason: str) -> None:
+    sent = [passage(1, PERKS, title="", headings=("PerksPlus",))]
+    (sentence,) = verify(reply, "flag", sent, question).sentences
+    assert sentence.verdict == verdict, sentence
+    assert reason in sentence.reason
+
+
+def test_a_figure_without_its_scale_is_weak() -> None:
+    sent = [passage(1, "Revenue was $1.5 million in 2023.", title="", headings=())]
+    assert verify("1.5", "flag", sent, "What was the revenue?").sentences[0].verdict == "weak"
+    assert verify("2.5", "flag", sent, "What was the revenue?").sentences[0].verdict == "unsupported"
