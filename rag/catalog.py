@@ -61,6 +61,7 @@ ORIGINALS = "originals"
 REPLACED = ".replaced"  # what a restore that is not finished has moved aside (rag/backup.py)
 MAX_ATTEMPTS = 3
 UNFINISHED_REBUILD = "unfinished rebuild"  # a stamp that no settings have
+MOST_GAP_CHARS = 100  # of white space between two chunks that go on with each other
 _BUSY_S = 60  # how long a connection waits for another one's write
 _CACHE_KIB = 32_768  # of pages, a connection: a search reads some hundred rows from all over the store
 _IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
@@ -182,12 +183,13 @@ def _add_gaps(connection: Connection) -> None:
 
 def find_gaps(text: str, places: Sequence[tuple[int, int, object]]) -> list[str | None]:
     """For each stretch of a text, given as start, end and section in their order, the white space between the one
-    before and it; None where more stands between them, or the sections differ.
+    before and it; None where more stands between them, white space of more than MOST_GAP_CHARS, or the sections differ.
     """
     gaps: list[str | None] = [None] if places else []
     for (_, end, section), (start, _, own_section) in pairwise(places):
         between = text[end:start]
-        gaps.append(between if section == own_section and end <= start and not between.strip() else None)
+        goes_on = section == own_section and end <= start <= end + MOST_GAP_CHARS and not between.strip()
+        gaps.append(between if goes_on else None)
     return gaps
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from rag.embedding import has_nvidia_card, quiet_libraries, split_to_fit
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, DependencyError
 from rag.models import hash_file
 
 RERANKER_SETTING = "FOOTNOTE_RETRIEVAL__RERANKER"
@@ -85,19 +85,19 @@ def locate_cross_encoder(setting: str, model: str) -> Located:
     if config is None:
         raise ConfigurationError(f"{said} has no config.json in {folder} that can be read. Name {_FOLDER_WITH}.")
     kind = (_read_json(folder / "config_sentence_transformers.json") or {}).get("model_type")
-    architectures = [str(one) for one in config.get("architectures") or ()]
+    architectures = _architectures(config)
     if kind != "CrossEncoder" and not any(one.endswith("ForSequenceClassification") for one in architectures):
         shown = kind or ", ".join(architectures) or config.get("model_type") or "no architecture"
         raise ConfigurationError(f"{said} is no cross-encoder: its config names {shown}. Name another, or unset it.")
     stamp = hashlib.sha256("".join(hash_file(path) for path in weights).encode()).hexdigest()[:12]
-    name = folder.name if Path(model).expanduser().is_dir() else model
+    name = folder.name if _local_folder(setting, model) else model
     return Located(folder, f"{name}@{stamp}", _labels(config))
 
 
 def _find_folder(setting: str, model: str) -> Path:
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder.resolve()
+    folder = _local_folder(setting, model)
+    if folder is not None:
+        return folder
     problem = "no folder"
     if _HUB_NAME.fullmatch(model):
         from huggingface_hub import snapshot_download
@@ -111,6 +111,16 @@ def _find_folder(setting: str, model: str) -> Path:
     raise ConfigurationError(f"{setting}={model!r} is {problem}. Name {_FOLDER_WITH}, or unset it.")
 
 
+def _local_folder(setting: str, model: str) -> Path | None:
+    try:
+        folder = Path(model).expanduser()
+        return folder.resolve() if folder.is_dir() else None
+    except (OSError, RuntimeError, ValueError) as error:  # no such user's home, a name too long, a folder shut off
+        raise ConfigurationError(
+            f"{setting}={model!r} cannot be looked up: {error}. Name another, or unset it."
+        ) from error
+
+
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -119,11 +129,16 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def _architectures(config: dict[str, Any]) -> list[str]:
+    named = config.get("architectures")
+    return [str(one) for one in named] if isinstance(named, list) else []
+
+
 def _labels(config: dict[str, Any]) -> tuple[str, ...]:
     named = config.get("id2label")
     if isinstance(named, dict) and named:
         return tuple(str(label) for _, label in sorted(named.items(), key=lambda item: (len(item[0]), item[0])))
-    if any(str(one).endswith("ForSequenceClassification") for one in config.get("architectures") or ()):
+    if any(one.endswith("ForSequenceClassification") for one in _architectures(config)):
         return ("LABEL_0", "LABEL_1")  # transformers writes down no number of labels where it is two
     return ("LABEL_0",)  # one word's logit, or a head of its own, in a module after the transformer
 
@@ -225,7 +240,8 @@ class CrossEncoderReranker:
         """A logit for each text, higher for one that answers the question better.
 
         What the model could not read at once is read in pieces: of a question that takes more than half of its tokens
-        the mean counts, of a text that does not fit beside the question its best piece.
+        the mean counts, of a text that does not fit beside the question its best piece. Raises DependencyError where
+        the model's numbers are none.
         """
         model = self._model
         asked = split_to_fit(_Reader(model, model.max_tokens // 2), question)
@@ -233,7 +249,13 @@ class CrossEncoderReranker:
         room = _Reader(model, model.max_tokens - max(model.count_tokens(asked)))
         pieces = [split_to_fit(room, text) for text in texts]
         pairs = [(one, piece) for parts in pieces for piece in parts for one in asked]
-        means = model.read_pairs(pairs)[:, 0].astype(np.float64).reshape(-1, len(asked)).mean(axis=1)
+        logits = model.read_pairs(pairs)[:, 0]
+        if not np.isfinite(logits).all():
+            raise DependencyError(
+                f"{RERANKER_SETTING}: the model {model.name} gave a score that is no number; weights in half precision "
+                "may overflow. Name another, or unset it."
+            )
+        means = logits.astype(np.float64).reshape(-1, len(asked)).mean(axis=1)
         scores, begin = [], 0
         for parts in pieces:
             scores.append(float(means[begin : begin + len(parts)].max()))

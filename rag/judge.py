@@ -109,7 +109,10 @@ class CrossEncoderJudge:
         found = {
             i: Judgement(self._verdicts[int(row.argmax())], float(row.max()))
             for i, row in zip(fitting, shares, strict=True)
+            if np.isfinite(row).all()  # weights in half precision may overflow
         }
+        if len(found) < len(fitting):
+            log.warning("%s gave numbers that are none for %d sentences.", self.model, len(fitting) - len(found))
         return tuple(found.get(i) for i in range(len(statements)))
 
 

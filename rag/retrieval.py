@@ -74,7 +74,7 @@ def search(
     """The `top_k` best visible hits for a question, ranks from 1; `score` falls with the rank, from 1 to 0 at most.
 
     A hit is a chunk, or two of a section side by side. `weights` says how many chunks each of the two searches puts
-    forward, how the scores are mixed, and how many of the best the `reranker` reads; the others stay below these.
+    forward, how the scores are mixed, and how many of the best the `reranker` reads; the others begin below these.
     Raises NotFound for an unknown collection or document.
     """
     scope = check_scope(catalog, scope)
@@ -104,7 +104,7 @@ def search(
         cosines = sharpen(cosines, packed, vector, weights.sentence_weight)
         scores = weigh_documents(fuse(cosines, bm25, weights.dense_weight), visible, documents, weights.document_weight)
     scores = lift_neighbours(scores, visible, weights.neighbour_weight)
-    best = 1 + weights.neighbour_weight
+    fused, best = scores, 1 + weights.neighbour_weight
     scorer: Scorer = "fusion"
     if reranker is not None and scores:
         read = catalog.visible_chunks(nlargest(weights.rerank, scores, key=scores.__getitem__))
@@ -119,6 +119,7 @@ def search(
         top_k,
         page_step=weights.page_step,
         document_step=weights.document_step,
+        near=fused,
         join_share=weights.join_share,
     )
     best += weights.document_step
@@ -195,7 +196,7 @@ def lift_neighbours(
 def place_reranked(scores: Mapping[str, float], logits: Mapping[str, float]) -> tuple[dict[str, float], float]:
     """The scores with those of reranked chunks replaced, and the highest that there can be.
 
-    A reranked chunk has its logit, scaled to 0..1 among the reranked, above the best score of the others: they stay
+    A reranked chunk has its logit, scaled to 0..1 among the reranked, above the best score of the others: they begin
     below, and the steps of `pick` weigh as much as before, whatever range the reranker's numbers have.
     """
     others = {chunk_id: score for chunk_id, score in scores.items() if chunk_id not in logits}
@@ -220,6 +221,7 @@ def pick(
     *,
     page_step: float,
     document_step: float,
+    near: Mapping[str, float],
     join_share: float,
 ) -> list[Picked]:
     """The `top_k` best, taken one after the other, each with the score at which it was taken: never rising.
@@ -228,8 +230,8 @@ def pick(
     own paragraphs; the first chunk of a document gains `document_step` times the document's own score (`documents`,
     from 0 to 1), so that a question about several reports sees several. Greedy, as in maximal marginal relevance
     (Carbonell and Goldstein 1998), with the place in the document for the likeness. The better of the two chunks
-    beside it in its section becomes part of the hit where its score is at least `join_share` of the chunk's: what one
-    chunk begins to say the next one ends. Equals stand in the order of the text.
+    beside it in its section becomes part of the hit where its score in `near` is at least `join_share` of the chunk's:
+    what one chunk begins to say the next one ends. Equals stand in the order of the text.
     """
     heap = [(-(scores[chunk_id] + document_step * documents[found.document_id]), found.seq, chunk_id)
             for chunk_id, found in chunks.items() if chunk_id in scores]  # fmt: skip
@@ -253,11 +255,11 @@ def pick(
             continue
         heappop(heap)
         ids: tuple[str, ...] = (chunk_id,)
-        least = join_share * scores[chunk_id]
+        least = join_share * near[chunk_id]
         for pair in _pairs(chunk_id, chunks, places):
             (other,) = {*pair} - {chunk_id}
-            if other not in taken and scores[other] >= least:
-                ids, least = pair, scores[other]
+            if other not in taken and near[other] >= least:
+                ids, least = pair, near[other]
         picked.append(Picked(chunk_id, ids, now))
         taken.update(ids)
         opened.add(found.document_id)

@@ -381,7 +381,8 @@ class Service:
         def similarity(question: str, texts: Sequence[Sequence[str]]) -> list[float]:
             size = self._embedder.dimension
             held = [b"".join(stored.get(chunk_id, b"") for chunk_id in hit.indexed_ids) for hit in kept]
-            # lacking are those of a document from before sentences had vectors, and of a sentence that two chunks share
+            # Lacking: of a document from before sentences had vectors, or with a sentence that two chunks share. The
+            # count nearly always tells whether a joined hit has other sentences than its chunks.
             lacking = [n for n, of_hit in enumerate(texts) if len(held[n]) != len(of_hit) * size]
             embedded = iter(self._embed_sentences([text for n in lacking for text in texts[n]]) if lacking else ())
             vectors = [

@@ -86,7 +86,7 @@ class Retrieval(Section):
         0.85,
         ge=0,
         le=1,
-        description="share of a hit's score that the next chunk of its section needs to become part of the hit",
+        description="share of a chunk's score that the better one beside it in its section needs to join its hit",
     )
     document_step: float = Field(
         0.15, ge=0, le=1, description="score that the first hit of a document gains, times the document's own score"

@@ -17,7 +17,7 @@ from conftest import WordHashEmbedder
 from ingest.pipeline import commit_document
 from ingest.runtime import Runtime
 from rag import catalog as catalog_module
-from rag.catalog import CATALOG_FILE, MAX_ATTEMPTS, Candidate, Catalog
+from rag.catalog import CATALOG_FILE, MAX_ATTEMPTS, MOST_GAP_CHARS, Candidate, Catalog, find_gaps
 from rag.errors import Conflict, DependencyError, IndexMismatch, NotFound, TooLarge
 from rag.sentences import unpack_vectors
 from rag.settings import Chunking
@@ -141,6 +141,16 @@ def test_a_catalog_of_version_3_learns_which_chunks_go_on_from_the_one_before(ru
     again, _ = reopened.candidates({one.chunk.id: None for one in stored}, question)
     assert again == found
     reopened.close()
+
+
+def test_chunks_go_on_from_each_other_over_a_little_white_space_of_their_section() -> None:
+    between = [" \n", "", " | ", " " * MOST_GAP_CHARS, " " * (MOST_GAP_CHARS + 1), "\n"]
+    text, places = "word", [(0, 4, "a")]
+    for gap, section in zip(between, "aaaaab", strict=True):
+        places.append((len(text) + len(gap), len(text) + len(gap) + 4, section))
+        text += f"{gap}word"
+    assert find_gaps(text, places) == [None, " \n", "", None, " " * MOST_GAP_CHARS, None, None]
+    assert find_gaps("", []) == []
 
 
 def test_chunks_from_before_sentences_had_vectors_have_none(catalog: Catalog) -> None:

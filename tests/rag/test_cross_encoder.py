@@ -19,7 +19,7 @@ from cross_encoders import change_config, save_cross_encoder
 from ingest.runtime import Runtime
 from rag.cross_encoder import CrossEncoderReranker, load_reranker, locate_reranker
 from rag.embedding import index_text
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, DependencyError
 from rag.retrieval import Scope, place_reranked, search
 from rag.service import Question
 from rag.settings import Retrieval, Settings
@@ -229,6 +229,25 @@ def test_another_sort_of_folder_is_refused_without_loading_it(folder: Path, spoi
         locate_reranker(str(folder))
     assert "FOOTNOTE_RETRIEVAL__RERANKER" in refused.value.message
     assert "golfer" in refused.value.message
+
+
+@pytest.mark.parametrize("named", ["~no-such-user-at-all/models", "x" * 5_000])
+def test_a_name_that_is_no_path_is_refused_in_a_sentence(named: str) -> None:
+    with pytest.raises(ConfigurationError, match="FOOTNOTE_RETRIEVAL__RERANKER="):
+        locate_reranker(named)
+
+
+def test_a_config_whose_architectures_are_no_list_is_read_as_without(folder: Path) -> None:
+    change_config(folder, architectures=5)
+    (folder / "config_sentence_transformers.json").unlink()
+    with pytest.raises(ConfigurationError, match="is no cross-encoder"):
+        locate_reranker(str(folder))
+
+
+def test_a_score_that_is_no_number_is_an_error_and_no_order(tmp_path: Path) -> None:
+    broken = save_cross_encoder(tmp_path / "broken", bias=(float("nan"),))
+    with pytest.raises(DependencyError, match=r"broken@.* gave a score that is no number"):
+        load_reranker(str(broken)).score_texts("who plays", ["golf"])
 
 
 def test_damaged_weights_and_too_short_a_model_are_refused_at_start(folder: Path, tmp_path: Path) -> None:

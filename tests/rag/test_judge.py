@@ -110,6 +110,16 @@ def test_a_judgement_only_lowers(before: str, judgement: Judgement | None, after
     assert bool(judged.finding.spans) is (after != "unsupported")
 
 
+async def test_a_number_that_is_none_is_no_judgement(tmp_path: Path) -> None:
+    broken = save_cross_encoder(
+        tmp_path / "broken", ("contradiction", "entailment", "neutral"),
+        bias=(float("nan"),) * 3, golf=(0.0,) * 3,
+    )  # fmt: skip
+    judge = make_judge(str(broken), ScriptedGenerator())
+    assert judge is not None
+    assert (await judge.judge_statements([Statement("Ten days carry over.", "Ten days.")])).judgements == (None,)
+
+
 def test_what_failed_the_gates_stays_and_takes_no_judgement() -> None:
     sentences = check(f"{OFF_PASSAGE} {TRUE}", LEAVE)
     judged = apply_judgements(sentences, [Judgement("neutral")], "j@1")

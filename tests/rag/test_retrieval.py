@@ -190,7 +190,9 @@ def test_a_page_and_a_document_make_room_for_others() -> None:
         "b4": candidate("b", 4),
     }
     scores = {"a1": 0.9, "a2": 0.85, "a3": 0.7, "b4": 0.64}
-    picked = pick(scores, chunks, {"a": 1.0, "b": 0.5}, 4, page_step=0.2, document_step=0.1, join_share=0.5)
+    picked = pick(
+        scores, chunks, {"a": 1.0, "b": 0.5}, 4, page_step=0.2, document_step=0.1, near=scores, join_share=0.5
+    )
     assert picked == [
         Picked(name, (name,), pytest.approx(score))
         for name, score in (("a1", 1.0), ("a3", 0.7), ("b4", 0.69), ("a2", 0.65))
@@ -210,7 +212,9 @@ def test_the_better_chunk_beside_it_in_its_section_becomes_part_of_a_hit() -> No
         "c9": candidate("c", 9),
     }
     scores = {"a2": 0.85, "a3": 1.0, "a4": 0.9, "b6": 0.8, "b7": 0.6, "c8": 0.5, "c9": 0.5}
-    picked = pick(scores, chunks, dict.fromkeys("abc", 0.0), 9, page_step=0.2, document_step=0.1, join_share=0.8)
+    picked = pick(
+        scores, chunks, dict.fromkeys("abc", 0.0), 9, page_step=0.2, document_step=0.1, near=scores, join_share=0.8
+    )
     # two chunks were taken from the page of a2: .85 - 2 * .2 = .45
     assert [(one.chunk_ids, one.score) for one in picked] == [
         (("a3", "a4"), 1.0),
@@ -260,7 +264,14 @@ def test_picking_is_the_greedy_choice(
     scores = {str(seq): score for seq, (_, _, score) in enumerate(rows)}
     documents = {f"d{number}": number / 3 for number in range(4)}
     picked = pick(
-        scores, chunks, documents, top_k, page_step=page_step, document_step=document_step, join_share=join_share
+        scores,
+        chunks,
+        documents,
+        top_k,
+        page_step=page_step,
+        document_step=document_step,
+        near=scores,
+        join_share=join_share,
     )
     left = len(rows) - sum(len(one.chunk_ids) for one in picked)
     assert len(picked) == top_k or left == 0
