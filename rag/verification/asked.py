@@ -577,8 +577,30 @@ def _verb_place(line: WordLine, key: str, written: str) -> tuple[int, bool]:
     return (places[0], is_passive(line, places[0]) is not False) if _is_verb(word) or bare else (-1, False)
 
 
+_DATED_THING = re.compile(r"\b(?:the|its|his|her|their)\s+(\d{4})\s+((?:[a-z][\w’'-]*\s+){0,3}[a-z][\w’'-]*)")
+
+
+def _find_dated_thing(asked: _Asked) -> str:
+    """Whether the clause has the year that is answered only in the name of a thing: `the 1981 restraints`."""
+    years = {str(int(one.value)) for one in asked.answer.quantities if not one.unit and one.value == int(one.value)}
+    years |= {str(one.year) for one in asked.answer.dates if one.year and not one.month}
+    text = asked.clause.text
+    things = [(found[1], found[2]) for found in _DATED_THING.finditer(text) if found[1] in years]
+    if not things or sum(text.count(year) for year in years) > len(things):
+        return ""
+    for _, words in things:
+        named = []
+        for word in words.split():
+            if word in STOP_WORDS or word in AUXILIARY or begins_predicate(word):
+                break
+            named.append(stem(word))
+        if not named or not asked.question.stems.isdisjoint(named):
+            return ""
+    return f"the passage dates something else to {things[0][0]}"
+
+
 _CHECKS: tuple[Callable[[_Asked], str], ...] = (
     _find_repeated, _find_initials, _find_missing_initials, _find_other_kind, _find_denial, _find_set_apart,
     _find_other_scope, _find_other_figure, _find_other_number, _find_other_order, _find_other_way, _find_other_doer,
-    _find_other_owner, _find_exchanged_pair,
+    _find_other_owner, _find_exchanged_pair, _find_dated_thing,
 )  # fmt: skip

@@ -1018,6 +1018,13 @@ TUMENS = "Shi Tianze was a Han Chinese who defected and commanded the 3 Tumens i
             "“married” of somebody else",
         ),
         ("The UK Government can refer the bill to the court.", "Who can the US Government refer?", "The bill", "“US”"),
+        (
+            "Honda, hit by the 1981 export limits, opened plants.",
+            "When did Honda open plants?",
+            "1981",
+            "dates something",
+        ),
+        ("Honda opened plants in 1981, after the 1981 limits.", "When did Honda open plants?", "1981", ""),
         ("Trade grew as Islam spread in Mali.", "What discouraged trade in Mali?", "Islam", "“discouraged” is asked"),
     ],
 )
