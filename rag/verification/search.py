@@ -285,7 +285,7 @@ def _is_answer(text: str, finding: Finding, about: str) -> bool:
     places = [(quote, quote.find(run)) for span, passage in finding.spans if (quote := word_run(_quote(span, passage)))]
     if any(at == 0 for _, at in places):
         # "An increase in imported cars" begins a sentence and says nothing of them
-        cut_short = all(at < 0 or quote != run for quote, at in places) and run.split()[0] in _OPENS_PHRASE
+        cut_short = all(at < 0 or quote != run for quote, at in places)
         return _is_heading(bare) or (cut_short and is_fragment(bare))
     if any(at > 0 and _cuts_phrase(quote, run) for quote, at in places):
         return True
