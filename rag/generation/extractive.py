@@ -8,16 +8,18 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
+from itertools import takewhile
 
 from rag.answer_spans import pick_span
 from rag.errors import DependencyError
 from rag.generation.base import BackendReport, ModelGenerator
 from rag.prompts import NOT_FOUND_REPLY, parse_passages
-from rag.text import content_words, split_sentences
+from rag.text import announces_list, content_words, split_sentences
 from rag.tokens import estimate_text, estimate_tokens
 from rag.types import Draft, Message, Token
 
 QUOTED_SENTENCES = 3
+QUOTED_ITEMS = 3  # of the list that a quoted sentence leads in to
 MIN_QUESTION_SHARE = 0.3  # of the question's words, weighted by rarity, that the first quoted sentence must hold
 MIN_ADDED_SHARE = 0.15  # that each further one must add
 MIN_FACT_SHARE = 0.25  # that some sentence must hold before a fact is told: it is often split between sentences
@@ -106,9 +108,12 @@ def pick_quotes(question: str, passages: Sequence[tuple[int, str]]) -> list[tupl
     """Up to three (passage number, sentence) that together share most of the question's words, in shown order.
 
     A word weighs log(1 + sentences / sentences that have it), so rare ones count. Sentences are taken greedily by the
-    weight they add; the list is empty where even the best shares less than MIN_QUESTION_SHARE of it.
+    weight they add; the list is empty where even the best shares less than MIN_QUESTION_SHARE of it. One that leads in
+    to a list brings its first QUOTED_ITEMS items, and is left out where none follow.
     """
     sentences = _numbered_sentences(passages)
+    items = [_items_below(sentences, place) for place in range(len(sentences))]
+    sentences = [(number, "" if items[n] == [] else sentence) for n, (number, sentence) in enumerate(sentences)]
     held, weights = _weigh_words(question, sentences)
     total = sum(weights.values())
     missing = set(weights)
@@ -120,7 +125,22 @@ def pick_quotes(question: str, passages: Sequence[tuple[int, str]]) -> list[tupl
             break
         taken.append(best)
         missing -= held[best]
-    return [sentences[index] for index in sorted(taken)]
+    shown = {place for index in taken for place in (index, *(items[index] or ()))}
+    return [sentences[index] for index in sorted(shown)]
+
+
+def _items_below(sentences: Sequence[tuple[int, str]], place: int) -> list[int] | None:
+    """Where the first items of the list stand that a sentence leads in to; None for one that leads in to none."""
+    number, sentence = sentences[place]
+    if not announces_list(sentence):
+        return None
+    items = list(
+        takewhile(
+            lambda at: sentences[at][0] == number and _ROW_OR_ITEM.match(sentences[at][1]),
+            range(place + 1, len(sentences)),
+        )
+    )
+    return items[:QUOTED_ITEMS]
 
 
 def _numbered_sentences(passages: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -585,6 +585,17 @@ def test_quotes_from_two_passages_come_in_shown_order() -> None:
     assert quotes == [(1, "The office opens at nine."), (3, "The canteen serves lunch.")]
 
 
+def test_a_line_that_leads_in_to_a_list_is_quoted_with_its_first_items() -> None:
+    leads, items = (
+        "Here are tips for saving paper:",
+        ["• Print on both sides.", "• Scan old letters.", "• Share one copy.", "• Recycle old bins."],
+    )
+    below = (1, "\n\n".join([leads, *items, "Paper is wood."]))
+    assert pick_quotes("What are tips for saving paper?", [below]) == [(1, text) for text in (leads, *items[:3])]
+    alone = [(1, leads), (2, "Saving paper is a matter of printing less.")]
+    assert pick_quotes("What are tips for saving paper?", alone) == alone[1:]
+
+
 def test_quotable_sentences_are_those_of_the_text_without_its_headings() -> None:
     assert quotable_sentences("The office opens\nat nine. The canteen closes.") == [
         "The office opens at nine.",
