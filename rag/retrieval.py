@@ -31,6 +31,7 @@ from rag.types import Embedder, Hit, Reranker, Scorer
 _BESIDE = ThreadPoolExecutor(max_workers=4, thread_name_prefix="footnote-words")
 
 
+LEAST_RANGE = 0.2  # of the candidates' cosines; large collections have more
 SHARPENED = 50  # chunks, the best so far, whose sentences are looked at; with all of them it is about the same
 
 
@@ -131,9 +132,10 @@ def search(
 def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: float) -> dict[str, float]:
     """A convex combination of both scores, each scaled to 0..1 among the candidates (Bruch et al. 2023, eq. 2).
 
-    A chunk that no word of the question hit has 0 for BM25. Both maps are by chunk id, higher is better.
+    A chunk that no word of the question hit has 0 for BM25. Cosines that lie within LEAST_RANGE tell little apart, as
+    those of a collection of two notes do. Both maps are by chunk id, higher is better.
     """
-    dense = scale_to_unit(cosines)
+    dense = scale_to_unit(cosines, LEAST_RANGE)
     best = max(bm25.values(), default=0.0)
     words = {chunk_id: score / best for chunk_id, score in bm25.items()}
     weight = dense_weight if words else 1.0
@@ -155,12 +157,16 @@ def sharpen(
     return {**cosines, **{i: (1 - sentence_weight) * cosines[i] + sentence_weight * cosine for i, cosine in best}}
 
 
-def scale_to_unit(scores: Mapping[str, float]) -> dict[str, float]:
-    """The scores moved and stretched to run from 0 (lowest) to 1 (highest); 1 where all are equal."""
+def scale_to_unit(scores: Mapping[str, float], least_range: float = 0.0) -> dict[str, float]:
+    """The scores moved and stretched so that the highest is 1 and the lowest 0; 1 where all are equal.
+
+    Scores that lie nearer together than `least_range` are stretched as if they took all of it.
+    """
     if not scores:
         return {}
-    low, high = min(scores.values()), max(scores.values())
-    return {key: (score - low) / (high - low) if high > low else 1.0 for key, score in scores.items()}
+    high = max(scores.values())
+    span = max(high - min(scores.values()), least_range)
+    return {key: 1 - (high - score) / span if span > 0 else 1.0 for key, score in scores.items()}
 
 
 def weigh_documents(

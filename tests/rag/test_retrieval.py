@@ -47,6 +47,12 @@ def test_without_a_word_found_the_cosine_alone_decides() -> None:
     assert scale_to_unit({"a": 0.3, "b": 0.3}) == {"a": 1.0, "b": 1.0}
 
 
+def test_cosines_near_each_other_do_not_outweigh_the_words() -> None:
+    # .31 and .30 are stretched as if they lay .2 apart: 1 and .95; the word found is worth .4 then
+    scores = fuse({"a": 0.31, "b": 0.30}, {"b": 5.0}, 0.6)
+    assert scores == pytest.approx({"a": 0.6, "b": 0.6 * 0.95 + 0.4})
+
+
 def test_the_best_sentence_has_its_share_in_the_cosine() -> None:
     # the question is (1, 0); the sentences of a have the cosines 0 and .8: .75 * .4 + .25 * .8 = .5
     sentences = {"a": pack_vectors(np.array([[0, 1], [0.8, 0.6]], dtype=np.float32))}
