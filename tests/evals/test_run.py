@@ -507,6 +507,7 @@ def test_another_run_or_a_fresh_one_begins_anew(runs: Runs, options: dict[str, A
 
 KILLED = textwrap.dedent("""
     import os, signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     from pathlib import Path
     sys.path[:0] = {paths!r}
     from conftest import ScriptedGenerator
