@@ -59,6 +59,23 @@ class _Asked:
         """The keys of the answer's words."""
         return frozenset(key for _, key in _carrying(in_order(self.answer.text)))
 
+    @cached_property
+    def answer_places(self) -> list[int]:
+        """Where the clause has the answer's words: all of them together, else any of them.
+
+        `Maciot de Bethencourt` is not a place of `Enrique de Guzman`.
+        """
+        carried = [at for at, word in enumerate(self.theirs.words) if _carries(word.lower())]
+        keys = [key for _, key in _carrying(in_order(self.answer.text))]
+        runs = [
+            carried[first : first + len(keys)]
+            for first in range(len(carried) - len(keys) + 1)
+            if keys == [self.theirs.keys[at] for at in carried[first : first + len(keys)]]
+        ]
+        if keys and runs:
+            return [at for run in runs for at in run]
+        return [at for at in carried if self.theirs.keys[at] in self.answered]
+
 
 def find_disagreement(question: str, answer: Claim, clause: Reading, above: Reading) -> str:
     """In what the clause does not say of the answer what the question asks, or ""."""
@@ -80,9 +97,11 @@ _TIMES = frozenset(
     )
 )
 _WHEN = re.compile(
-    r"^\W*(?:after|before|during|when|while|since|until|once|upon|following|in|at|on|as|by|within|every|whenever)\b",
+    r"^\W*(?:(?:right|just|soon|shortly|immediately|directly|long|only|even|not)\s+)?"
+    r"(?:after|before|during|when|while|since|until|once|upon|following|in|at|on|as|by|within|every|whenever)\b",
     re.IGNORECASE,
 )
+_PLACED = word_set("after before ago later earlier prior from since until every each past")
 _AMOUNTS = frozenset(SMALL_NUMBERS) | word_set(
     """
     none no many few several half majority most some all dozens hundreds thousands millions both single double twice
@@ -107,8 +126,10 @@ def _find_other_kind(asked: _Asked) -> str:
     counts = bool(answer.quantities or answer.dates or any(map(str.isdigit, text)))
     if kind == "date":
         timed = counts or not _TIMES.isdisjoint(answer.terms) or _WHEN.match(text)
-        opens = "when" not in question.lowered or _ASKS_WHEN.search(question.text)
-        return "" if timed or not opens else "a time is asked, and the answer is none"
+        when = _ASKS_WHEN.search(question.text)
+        if when and _lasts(answer):
+            return "a time is asked, and the answer is how long"
+        return "" if timed or not (when or "when" not in question.lowered) else "a time is asked, and the answer is none"
     if kind == "number":
         if not counts and _AMOUNTS.isdisjoint(answer.lowered):
             return "a number is asked, and the answer is none"
@@ -124,6 +145,12 @@ def _find_other_kind(asked: _Asked) -> str:
     if named and (kind in ("person", "place") or noun in _GROUPS):
         return ""
     return f"“{asked.noun}” is asked, and is not said of it in the passage"
+
+
+def _lasts(answer: Reading) -> bool:
+    """Whether the answer is how long something takes, not when it is: `45 minutes`, unlike `after 45 minutes`."""
+    spans = [one.kind == "number" and one.unit in _SPANS_OF_TIME for one in answer.quantities]
+    return any(spans) and all(spans) and not answer.dates and not _WHEN.match(answer.text) and _PLACED.isdisjoint(answer.lowered)
 
 
 _HOW_MANY = re.compile(r"\bhow many\s+((?:[\w’'-]+\s+){1,4})", re.IGNORECASE)
@@ -495,7 +522,7 @@ def _find_other_doer(asked: _Asked) -> str:
     if not _is_verb(lowered[verb]) or lowered[verb] in AUXILIARY:
         return ""
     place, by = _verb_place(asked.theirs, asked.ours.keys[verb], lowered[verb])
-    places = [at for at, key in enumerate(asked.theirs.keys) if key in asked.answered]
+    places = asked.answer_places
     if place < 0 or not places:
         return ""
     other = max(places) < place if by else min(places) > place or _has_own_subject(asked.theirs, places, place)
@@ -568,7 +595,9 @@ def _carrying(line: WordLine) -> Iterator[tuple[str, str]]:
 
 def _verb_place(line: WordLine, key: str, written: str) -> tuple[int, bool]:
     """Where the only word of this key stands as a verb, and whether it is passive; (-1, False) where none does."""
-    places = [at for at, other in enumerate(line.keys) if other == key and line.words[at].islower()]
+    small = [at for at, word in enumerate(line.words) if word.islower()]
+    # `conquer` and `conquered` have other stems
+    places = [at for at in small if line.keys[at] == key] or [at for at in small if _akin(key, line.keys[at])]
     if len(places) != 1:
         return -1, False
     word, before = line.words[places[0]], line.words[places[0] - 1].lower() if places[0] else ""

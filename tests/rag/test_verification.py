@@ -975,6 +975,9 @@ PARLIAMENT = (
 EARLS = "He appointed Robert of Jumieges archbishop of Canterbury and made Ralph the Timid earl of Hereford."
 SYRIA = "Some Normans joined Turkish forces to aid in the destruction of the states of Sassoun and Taron."
 OIL = "In 1973, Nixon named William Simon as the first Administrator of the Federal Energy Office."
+ISLES = "In 1418, Ana de la Torre sold the rights to the island to Juan de la Vega, a merchant."
+CONQUEST = "In 1166, Duke Osric II of Weald conquered Kent, killing King Alban II at the battle."
+DEBATE = "Right after the vote a short debate is held, which lasts for 45 minutes."
 KHANATES = "However, unlike the western khanates, the Yuan dynasty never converted to Islam."
 TUMENS = "Shi Tianze was a Han Chinese who defected and commanded the 3 Tumens in the Mongol army."
 
@@ -996,6 +999,15 @@ TUMENS = "Shi Tianze was a Han Chinese who defected and commanded the 3 Tumens i
         (OIL, "Who did Nixon name as Administrator in 1973?", "William Simon", ""),
         (OIL, "In 1973, what was Nixon named as?", "William Simon", "Nixon named"),
         (OIL, "Who did Nixon name as second Administrator?", "William Simon", "“second” is asked"),
+        (ISLES, "Who sold the rights to the island?", "Ana de la Torre", ""),
+        (ISLES, "Who sold the rights to the island?", "Juan de la Vega", "who or what sold"),
+        (CONQUEST, "When did Duke Osric II conquer Kent?", "1166", ""),
+        (CONQUEST, "When did King Alban II conquer Kent?", "1166", "“conquered” of somebody else"),
+        (DEBATE, "When is the debate held?", "Right after the vote", ""),
+        (DEBATE, "When is the debate held?", "45 minutes", "the answer is how long"),
+        (DEBATE, "How long does the debate last?", "45 minutes", ""),
+        ("The press was invented in the 12th century.", "When was the press invented?", "12th century", ""),
+        ("The guests arrive after two hours.", "When do the guests arrive?", "after two hours", ""),
         (KHANATES, "What never converted to Islam?", "The Yuan dynasty", ""),
         (KHANATES, "Which khanates never converted to Islam?", "The western khanates", "“unlike” of the answer"),
         (TUMENS, "How many Tumens did Shi Tianze command?", "3", ""),
