@@ -61,20 +61,9 @@ class _Asked:
 
     @cached_property
     def answer_places(self) -> list[int]:
-        """Where the clause has the answer's words: all of them together, else any of them.
-
-        `Maciot de Bethencourt` is not a place of `Enrique de Guzman`.
-        """
-        carried = [at for at, word in enumerate(self.theirs.words) if _carries(word.lower())]
+        """Where the clause has the answer's words."""
         keys = [key for _, key in _carrying(in_order(self.answer.text))]
-        runs = [
-            carried[first : first + len(keys)]
-            for first in range(len(carried) - len(keys) + 1)
-            if keys == [self.theirs.keys[at] for at in carried[first : first + len(keys)]]
-        ]
-        if keys and runs:
-            return [at for run in runs for at in run]
-        return [at for at in carried if self.theirs.keys[at] in self.answered]
+        return _places_of(keys, self.theirs)
 
 
 def find_disagreement(question: str, answer: Claim, clause: Reading, above: Reading) -> str:
@@ -532,13 +521,13 @@ def _find_other_doer(asked: _Asked) -> str:
 def _did_other(asked: _Asked, lowered: Sequence[str], do: int) -> str:
     """`Whom did X betray?`: whether X stands where the betrayed one does."""
     for verb in range(do + 2, min(do + 2 + _SUBJECT_WITHIN, len(lowered))):
-        subject = {asked.ours.keys[at] for at in range(do + 1, verb) if _carries(lowered[at])}
+        subject = [asked.ours.keys[at] for at in range(do + 1, verb) if _carries(lowered[at])]
         if not _carries(lowered[verb]) or not subject:
             continue
         place, by = _verb_place(asked.theirs, asked.ours.keys[verb], lowered[verb])
         if place < 0:
             continue
-        places = [at for at, key in enumerate(asked.theirs.keys) if key in subject and len(key) > _NUMERAL]
+        places = [at for at in _places_of(subject, asked.theirs) if len(asked.theirs.keys[at]) > _NUMERAL]
         if not places:
             return ""
         other = max(places) < place if by else min(places) > place or _has_own_subject(asked.theirs, places, place)
@@ -583,6 +572,19 @@ def _has_own_subject(line: WordLine, places: Sequence[int], verb: int) -> bool:
         (_carries(word.lower()) and (whose or word[0].isupper())) or word.lower() in _OPENS_NOUN
         for word in line.words[joint + 1 : verb]
     )
+
+
+def _places_of(keys: Sequence[str], line: WordLine) -> list[int]:
+    """Where a line has these words one behind the other, else wherever it has one of them.
+
+    `Ana de la Torre` is no place of `Juan de la Vega`, where the line names him too.
+    """
+    carried = [at for at, word in enumerate(line.words) if _carries(word.lower())]
+    held = [line.keys[at] for at in carried]
+    runs = [first for first in range(len(held) - len(keys) + 1) if held[first : first + len(keys)] == list(keys)]
+    if keys and runs:
+        return [at for first in runs for at in carried[first : first + len(keys)]]
+    return [at for at, key in zip(carried, held, strict=True) if key in keys]
 
 
 def _carries(word: str) -> bool:

@@ -977,6 +977,7 @@ SYRIA = "Some Normans joined Turkish forces to aid in the destruction of the sta
 OIL = "In 1973, Nixon named William Simon as the first Administrator of the Federal Energy Office."
 ISLES = "In 1418, Ana de la Torre sold the rights to the island to Juan de la Vega, a merchant."
 CONQUEST = "In 1166, Duke Osric II of Weald conquered Kent, killing King Alban II at the battle."
+HEIRS = "When Ana Weald died in 1328, Otto Weald was called back."
 DEBATE = "Right after the vote a short debate is held, which lasts for 45 minutes."
 KHANATES = "However, unlike the western khanates, the Yuan dynasty never converted to Islam."
 TUMENS = "Shi Tianze was a Han Chinese who defected and commanded the 3 Tumens in the Mongol army."
@@ -1003,6 +1004,8 @@ TUMENS = "Shi Tianze was a Han Chinese who defected and commanded the 3 Tumens i
         (ISLES, "Who sold the rights to the island?", "Juan de la Vega", "who or what sold"),
         (CONQUEST, "When did Duke Osric II conquer Kent?", "1166", ""),
         (CONQUEST, "When did King Alban II conquer Kent?", "1166", "“conquered” of somebody else"),
+        (HEIRS, "When did Ana Weald die?", "1328", ""),
+        (HEIRS, "When did Otto Weald die?", "1328", "“died” of somebody else"),
         (DEBATE, "When is the debate held?", "Right after the vote", ""),
         (DEBATE, "When is the debate held?", "45 minutes", "the answer is how long"),
         (DEBATE, "How long does the debate last?", "45 minutes", ""),
