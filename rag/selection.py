@@ -29,9 +29,10 @@ HIT_SHARE = 2.0
 """Weight of the score of the hit that it stands in."""
 BESIDE_SHARE = 0.3
 """Weight of the score of each sentence beside it, its own has 1: an answer often follows the words that were asked."""
-FIGURE_SHARE = 0.2
-"""What a sentence with a figure gains where the question wants sentences: who asks what a plan covers wants its amounts
-and time limits. Questions for a bare fact say themselves which."""
+FIGURE_GAIN = 0.2
+"""What a sentence with a figure gains where the question wants sentences, not one fact: who asks what a plan covers
+wants its amounts and time limits. Any number is one, a day of a month is not. What other gains bring stands in
+docs/answers.md."""
 OTHER_DOCUMENT = 0.3
 """What a sentence loses where the question names another document than its own: one plan's rules are not those of the
 next, however alike they read."""
@@ -101,7 +102,7 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
     """Every sentence of the hits, hit by hit in the order of its text, scored for the question.
 
     A sentence is measured with the nearest heading in front, as it would be read. Its score is the cosine and
-    WORD_SHARE of the words, averaged with the sentences beside it, and HIT_SHARE of its hit's score; FIGURE_SHARE more
+    WORD_SHARE of the words, averaged with the sentences beside it, and HIT_SHARE of its hit's score; FIGURE_GAIN more
     where it has a figure and the question is open, OTHER_DOCUMENT less where the question names another document.
     """
     wants_figures = expected_type(question) == "open"
@@ -125,7 +126,7 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
             level = (own[at] + BESIDE_SHARE * sum(beside)) / (1 + BESIDE_SHARE * len(beside))
             score = level + HIT_SHARE * hit.score
             if wants_figures and quantities(hit.chunk.text[start:end]):
-                score += FIGURE_SHARE
+                score += FIGURE_GAIN
             if hit.chunk.span.document_id in others:
                 score -= OTHER_DOCUMENT
             found.append(Selection(hit, start, end, score, cosines[row], shares[row]))

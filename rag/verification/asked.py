@@ -62,8 +62,7 @@ class _Asked:
     @cached_property
     def answer_places(self) -> list[int]:
         """Where the clause has the answer's words."""
-        keys = [key for _, key in _carrying(in_order(self.answer.text))]
-        return _places_of(keys, self.theirs)
+        return _places_of([key for _, key in _carrying(in_order(self.answer.text))], self.theirs)
 
 
 def find_disagreement(question: str, answer: Claim, clause: Reading, above: Reading) -> str:
@@ -90,7 +89,6 @@ _WHEN = re.compile(
     r"(?:after|before|during|when|while|since|until|once|upon|following|in|at|on|as|by|within|every|whenever)\b",
     re.IGNORECASE,
 )
-_PLACED = word_set("after before ago later earlier prior from since until every each past")
 _AMOUNTS = frozenset(SMALL_NUMBERS) | word_set(
     """
     none no many few several half majority most some all dozens hundreds thousands millions both single double twice
@@ -118,7 +116,8 @@ def _find_other_kind(asked: _Asked) -> str:
         when = _ASKS_WHEN.search(question.text)
         if when and _lasts(answer):
             return "a time is asked, and the answer is how long"
-        return "" if timed or not (when or "when" not in question.lowered) else "a time is asked, and the answer is none"
+        opens = when or "when" not in question.lowered
+        return "" if timed or not opens else "a time is asked, and the answer is none"
     if kind == "number":
         if not counts and _AMOUNTS.isdisjoint(answer.lowered):
             return "a number is asked, and the answer is none"
@@ -136,10 +135,16 @@ def _find_other_kind(asked: _Asked) -> str:
     return f"“{asked.noun}” is asked, and is not said of it in the passage"
 
 
+_ROUGHLY = re.compile(r"\W*(?:(?:about|around|nearly|roughly|approximately|almost|for|some)\W+)*", re.IGNORECASE)
+
+
 def _lasts(answer: Reading) -> bool:
-    """Whether the answer is how long something takes, not when it is: `45 minutes`, unlike `after 45 minutes`."""
-    spans = [one.kind == "number" and one.unit in _SPANS_OF_TIME for one in answer.quantities]
-    return any(spans) and all(spans) and not answer.dates and not _WHEN.match(answer.text) and _PLACED.isdisjoint(answer.lowered)
+    """Whether the answer is a length of time and nothing else: `45 minutes`, not `24 hours a day`, `2 years after`."""
+    if len(answer.quantities) != 1:
+        return False
+    (one,) = answer.quantities
+    alone = bool(_ROUGHLY.fullmatch(answer.text[: one.start])) and not re.search(r"\w", answer.text[one.end :])
+    return alone and one.kind == "number" and one.unit in _SPANS_OF_TIME
 
 
 _HOW_MANY = re.compile(r"\bhow many\s+((?:[\w’'-]+\s+){1,4})", re.IGNORECASE)
@@ -575,16 +580,21 @@ def _has_own_subject(line: WordLine, places: Sequence[int], verb: int) -> bool:
 
 
 def _places_of(keys: Sequence[str], line: WordLine) -> list[int]:
-    """Where a line has these words one behind the other, else wherever it has one of them.
+    """Where a line has any of these words, but for those within the name of another, where others are left.
 
-    `Ana de la Torre` is no place of `Juan de la Vega`, where the line names him too.
+    `Ana de la Torre` and `Duke Ana` are no places of `Juan de la Vega` and `Duke Juan`. A single word is that of
+    anybody whose name it is a part of.
     """
-    carried = [at for at, word in enumerate(line.words) if _carries(word.lower())]
-    held = [line.keys[at] for at in carried]
-    runs = [first for first in range(len(held) - len(keys) + 1) if held[first : first + len(keys)] == list(keys)]
-    if keys and runs:
-        return [at for first in runs for at in carried[first : first + len(keys)]]
-    return [at for at, key in zip(carried, held, strict=True) if key in keys]
+    places = [at for at, word in enumerate(line.words) if line.keys[at] in keys and _carries(word.lower())]
+    if len(set(keys)) == 1:
+        return places
+    return [at for at in places if not any(_names_other(keys, line, near) for near in (at - 1, at + 1))] or places
+
+
+def _names_other(keys: Sequence[str], line: WordLine, at: int) -> bool:
+    """Whether a word at a place is a name's and none of these."""
+    word = line.words[at] if 0 <= at < len(line.words) else ""
+    return word[:1].isupper() and _carries(word.lower()) and line.keys[at] not in keys
 
 
 def _carries(word: str) -> bool:
@@ -596,13 +606,20 @@ def _carrying(line: WordLine) -> Iterator[tuple[str, str]]:
 
 
 def _verb_place(line: WordLine, key: str, written: str) -> tuple[int, bool]:
-    """Where the only word of this key stands as a verb, and whether it is passive; (-1, False) where none does."""
+    """Where the only word of this key stands as a verb, and whether it is passive; (-1, False) where none does.
+
+    A word that begins as the question's does is taken where none has its key: `conquered` for `conquer`, whose stems
+    differ. What comes before its subject (`having conquered`) is left alone.
+    """
     small = [at for at, word in enumerate(line.words) if word.islower()]
-    # `conquer` and `conquered` have other stems
-    places = [at for at in small if line.keys[at] == key] or [at for at in small if _akin(key, line.keys[at])]
+    places = [at for at in small if line.keys[at] == key]
+    if not places and len(written) >= _SAME_START:
+        places = [at for at in small if line.words[at].startswith(written)]
     if len(places) != 1:
         return -1, False
     word, before = line.words[places[0]], line.words[places[0] - 1].lower() if places[0] else ""
+    if before == "having":
+        return -1, False
     bare = (word == written and before in _MODALS) or (word.endswith("ing") and before in _BEFORE_DOING)
     # a passive without `by` is one too, whoever did it
     return (places[0], is_passive(line, places[0]) is not False) if _is_verb(word) or bare else (-1, False)

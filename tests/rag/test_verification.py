@@ -977,7 +977,6 @@ SYRIA = "Some Normans joined Turkish forces to aid in the destruction of the sta
 OIL = "In 1973, Nixon named William Simon as the first Administrator of the Federal Energy Office."
 ISLES = "In 1418, Ana de la Torre sold the rights to the island to Juan de la Vega, a merchant."
 CONQUEST = "In 1166, Duke Osric II of Weald conquered Kent, killing King Alban II at the battle."
-HEIRS = "When Ana Weald died in 1328, Otto Weald was called back."
 DEBATE = "Right after the vote a short debate is held, which lasts for 45 minutes."
 KHANATES = "However, unlike the western khanates, the Yuan dynasty never converted to Islam."
 TUMENS = "Shi Tianze was a Han Chinese who defected and commanded the 3 Tumens in the Mongol army."
@@ -1004,13 +1003,34 @@ TUMENS = "Shi Tianze was a Han Chinese who defected and commanded the 3 Tumens i
         (ISLES, "Who sold the rights to the island?", "Juan de la Vega", "who or what sold"),
         (CONQUEST, "When did Duke Osric II conquer Kent?", "1166", ""),
         (CONQUEST, "When did King Alban II conquer Kent?", "1166", "“conquered” of somebody else"),
-        (HEIRS, "When did Ana Weald die?", "1328", ""),
-        (HEIRS, "When did Otto Weald die?", "1328", "“died” of somebody else"),
         (DEBATE, "When is the debate held?", "Right after the vote", ""),
         (DEBATE, "When is the debate held?", "45 minutes", "the answer is how long"),
         (DEBATE, "How long does the debate last?", "45 minutes", ""),
         ("The press was invented in the 12th century.", "When was the press invented?", "12th century", ""),
-        ("The guests arrive after two hours.", "When do the guests arrive?", "after two hours", ""),
+        ("The guests arrive two hours after the vote.", "When do they arrive?", "two hours after the vote", ""),
+        ("The emergency room is open 24 hours a day.", "When is the emergency room open?", "24 hours a day", ""),
+        ("The debate is held for about 45 minutes.", "When is the debate held?", "about 45 minutes", "how long"),
+        ("Ana Vega sold the rights to Juan de la Vega.", "Who sold the rights?", "Juan Vega", "who or what sold"),
+        ("Duke Ana sold the land to Juan, Duke of Kent.", "Who sold the land?", "Duke Juan", "who or what sold"),
+        ("Bell made the telephone, as the papers of Ann Bell show.", "Who made the telephone?", "Ann Bell", ""),
+        (
+            "In July 1776, as the war continued, the Second Continental Congress adopted the declaration.",
+            "When did the Second Continental Congress adopt the declaration?",
+            "1776",
+            "",
+        ),
+        (
+            "When King Alban conquered Kent in 1328, Otto became king.",
+            "When did King Otto conquer Kent?",
+            "1328",
+            "“conquered” of somebody else",
+        ),
+        (
+            "Having conquered Kent in 1166, Duke Osric went home.",
+            "When did Duke Osric conquer Kent?",
+            "1166",
+            "",
+        ),
         (KHANATES, "What never converted to Islam?", "The Yuan dynasty", ""),
         (KHANATES, "Which khanates never converted to Islam?", "The western khanates", "“unlike” of the answer"),
         (TUMENS, "How many Tumens did Shi Tianze command?", "3", ""),
