@@ -134,6 +134,9 @@ def find_support(
     """
     marked = frozenset(marked)
     finding = _support(text, sources, marked, min_coverage, about)
+    if finding.verdict == "weak" and (subject := _unspoken_subject(text, finding, sources)):
+        reason = f"the sentence is about “{subject}”, of which the passage says nothing"
+        return Finding("unsupported", reason, (), finding.signals)
     if finding.verdict == "supported" and (other := _other_antecedent(text, finding, f"{before} {about}")):
         return replace(finding, verdict="weak", reason=f"the passage says it of {other}")
     core, coverage = finding.signals.core, finding.signals.coverage
@@ -155,6 +158,30 @@ def find_support(
             spans = tuple(dict.fromkeys(span for one in found for span in one.spans))
             finding = Finding(verdict, reason, spans, min((one.signals for one in found), key=lambda one: one.coverage))
     return finding
+
+
+_ASSENT = re.compile(r"^\W*(?:yes|no)\b[\s,:;.-]*", re.IGNORECASE)
+_SUBJECT_WORDS = 2  # one alone may be said in another word
+
+
+def _unspoken_subject(text: str, finding: Finding, sources: Sequence[Source]) -> str:
+    """What the sentence is about, where its passages, headings and titles included, have not a word of that; else "".
+
+    "Domestic partners are eligible" is not shown, though much of it stands where somebody else is eligible.
+    """
+    stems = subject_stems(_ASSENT.sub("", unlisted(text)))
+    if len(stems) < _SUBJECT_WORDS:
+        return ""
+    found_in = {passage.number for _, passage in finding.spans}
+    told = [
+        reading
+        for source in sources
+        if source.passage.number in found_in
+        for reading in (source.heading, *(place.reading for place in source.places))
+    ]
+    if not all(find_missing_word([one], told) for one in stems):
+        return ""
+    return " ".join(sorted((written(one, text) for one in stems), key=text.find))
 
 
 def _support(text: str, sources: Sequence[Source], marked: frozenset[int], min_coverage: float, about: str) -> Finding:
