@@ -15,9 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rag.answer_spans import expected_type
 from rag.sentences import sentence_texts
-from rag.text import NUMBER_WORDS, content_words, quantities, split_sentences
+from rag.text import NUMBER_WORDS, content_words, split_sentences
 from rag.types import Hit, LeftOut
 
 Similarity = Callable[[str, Sequence[Sequence[str]]], Sequence[float]]
@@ -29,10 +28,6 @@ HIT_SHARE = 2.0
 """Weight of the score of the hit that it stands in."""
 BESIDE_SHARE = 0.3
 """Weight of the score of each sentence beside it, its own has 1: an answer often follows the words that were asked."""
-FIGURE_GAIN = 0.2
-"""What a sentence with a figure gains where the question wants sentences, not one fact: who asks what a plan covers
-wants its amounts and time limits. Any number is one, a day of a month is not. What other gains bring stands in
-docs/answers.md."""
 OTHER_DOCUMENT = 0.3
 """What a sentence loses where the question names another document than its own: one plan's rules are not those of the
 next, however alike they read."""
@@ -102,10 +97,9 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
     """Every sentence of the hits, hit by hit in the order of its text, scored for the question.
 
     A sentence is measured with the nearest heading in front, as it would be read. Its score is the cosine and
-    WORD_SHARE of the words, averaged with the sentences beside it, and HIT_SHARE of its hit's score; FIGURE_GAIN more
-    where it has a figure and the question is open, OTHER_DOCUMENT less where the question names another document.
+    WORD_SHARE of the words, averaged with the sentences beside it, and HIT_SHARE of its hit's score, less
+    OTHER_DOCUMENT where the question names another document.
     """
-    wants_figures = expected_type(question) == "open"
     others = _other_documents(question, hits)
     places = [[(start, end) for start, end in split_sentences(hit.chunk.text)] for hit in hits]
     by_hit = [sentence_texts(hit.chunk.headings, hit.chunk.text) for hit in hits]
@@ -125,8 +119,6 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
             beside = [own[next_to] for next_to in (at - 1, at + 1) if 0 <= next_to < len(own)]
             level = (own[at] + BESIDE_SHARE * sum(beside)) / (1 + BESIDE_SHARE * len(beside))
             score = level + HIT_SHARE * hit.score
-            if wants_figures and quantities(hit.chunk.text[start:end]):
-                score += FIGURE_GAIN
             if hit.chunk.span.document_id in others:
                 score -= OTHER_DOCUMENT
             found.append(Selection(hit, start, end, score, cosines[row], shares[row]))

@@ -188,20 +188,3 @@ def test_one_word_of_a_longer_name_does_not_name_a_document() -> None:
     hits = [hit(1, text, "Annual_report_of_sales", score=0.6), hit(2, text, "Rules", score=0.6)]
     report, rules = rank_sentences("How much annual leave is granted?", hits, similarity)
     assert report.score == rules.score
-
-
-@pytest.mark.parametrize(
-    ("question", "gains"),
-    [
-        ("What does the plan cover for hearing care?", True),
-        ("How do I appeal a decision about hearing care?", True),
-        ("Who pays for hearing care?", False),  # asks for a bare name
-        ("When does hearing care begin?", False),
-    ],
-)
-@pytest.mark.parametrize("figure", ["up to $1,500", "within thirty days"])
-def test_a_figure_counts_where_sentences_are_asked_for(question: str, gains: bool, figure: str) -> None:
-    text = f"Hearing care is paid {figure}. Hearing care is paid as it was agreed."
-    with_figure, without = rank_sentences(question, [hit(1, text)], alike)
-    assert (with_figure.score > without.score) is gains
-    assert with_figure.words == without.words
