@@ -134,7 +134,7 @@ def find_support(
     """
     marked = frozenset(marked)
     finding = _support(text, sources, marked, min_coverage, about)
-    if finding.verdict == "weak" and (subject := _unspoken_subject(text, finding, sources)):
+    if finding.verdict == "weak" and (subject := _unspoken_subject(text, about, finding, sources)):
         reason = f"the sentence is about “{subject}”, of which the passage says nothing"
         return Finding("unsupported", reason, (), finding.signals)
     if finding.verdict == "supported" and (other := _other_antecedent(text, finding, f"{before} {about}")):
@@ -164,13 +164,15 @@ _ASSENT = re.compile(r"^\W*(?:yes|no)\b[\s,:;.-]*", re.IGNORECASE)
 _SUBJECT_WORDS = 2  # one alone may be said in another word
 
 
-def _unspoken_subject(text: str, finding: Finding, sources: Sequence[Source]) -> str:
-    """What the sentence is about, where its passages, headings and titles included, have not a word of that; else "".
+def _unspoken_subject(text: str, about: str, finding: Finding, sources: Sequence[Source]) -> str:
+    """What a sentence is about that only repeats its question, where its passages have not a word of that; else "".
 
-    "Domestic partners are eligible" is not shown, though much of it stands where somebody else is eligible.
+    "Yes, domestic partners are eligible" is not shown by who else is eligible. What adds something may be told in other
+    words than the question's: "Annual leave is 20 days", where the passage gives 20 days of vacation.
     """
-    stems = subject_stems(_ASSENT.sub("", unlisted(text)))
-    if len(stems) < _SUBJECT_WORDS:
+    said = _ASSENT.sub("", unlisted(text))
+    stems = subject_stems(said)
+    if len(stems) < _SUBJECT_WORDS or not set(content_words(said)) <= set(content_words(about)):
         return ""
     found_in = {passage.number for _, passage in finding.spans}
     told = [

@@ -912,27 +912,28 @@ def test_a_pronoun_stands_for_what_was_spoken_of_before() -> None:
     assert wrong.sentences[0].reason == "the passage says it of Northwind Gold"
 
 
+ELIGIBLE = "eligible for the programs of Elm Health"
 PROGRAMS = "Members must be enrolled in Elm Health to be eligible for the programs of the plan."
 
 
 @pytest.mark.parametrize(
-    ("reply", "verdict"),
+    ("reply", "question", "verdict"),
     [
-        ("Yes, domestic partners are eligible for the Elm Health plan.", "unsupported"),
-        ("Domestic partners are eligible for the programs of Elm Health.", "unsupported"),
-        ("Enrolled members are eligible for the programs of Elm Health.", "weak"),
-        ("Yes, members of Elm Health are eligible for the programs.", "weak"),
-        ("Employees are eligible for the programs of Elm Health.", "weak"),  # one word may be said in another
+        (f"Yes, domestic partners are {ELIGIBLE}.", f"Are domestic partners {ELIGIBLE}?", "unsupported"),
+        (f"Domestic partners are {ELIGIBLE}.", f"Are domestic partners {ELIGIBLE}?", "unsupported"),
+        (f"Domestic partners are {ELIGIBLE} once enrolled.", f"Are domestic partners {ELIGIBLE}?", "weak"),  # says more
+        (f"Yes, enrolled members are {ELIGIBLE}.", f"Are enrolled members {ELIGIBLE}?", "weak"),
+        (f"Yes, employees are {ELIGIBLE}.", f"Are employees {ELIGIBLE}?", "weak"),  # one word has others for it
     ],
 )
-def test_a_sentence_about_what_no_passage_mentions_is_not_shown(reply: str, verdict: str) -> None:
-    checked = verify(reply, "flag", [passage(1, PROGRAMS, title="", headings=())], "Who is eligible?")
+def test_a_yes_about_what_no_passage_mentions_is_not_shown(reply: str, question: str, verdict: str) -> None:
+    checked = verify(reply, "flag", [passage(1, PROGRAMS, title="", headings=())], question)
     (sentence,) = checked.sentences
     assert sentence.verdict == verdict, sentence
     assert bool(sentence.citations) is (verdict == "weak")
     assert ("“domestic partners”" in sentence.reason.lower()) is (verdict == "unsupported")
     under = [passage(1, PROGRAMS, title="", headings=("Domestic partners",))]
-    assert verify(reply, "flag", under, "Who is eligible?").sentences[0].verdict == "weak"
+    assert verify(reply, "flag", under, question).sentences[0].verdict != "unsupported"
 
 
 def test_two_sentences_that_do_not_go_on_with_each_other_are_weak_evidence_for_one_statement() -> None:
