@@ -136,7 +136,7 @@ class Answers(Section):
         0.15, ge=0, le=1, description="probability that the documents answer at all, below which no model is asked"
     )
     min_confidence: float = Field(
-        0.4,
+        0.3,
         ge=0,
         le=1,
         description="probability that this is the answer, below which `strict` refuses: higher refuses more, errs less",
