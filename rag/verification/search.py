@@ -161,7 +161,7 @@ def find_support(
 
 
 _ASSENT = re.compile(r"^\W*(?:yes|no)\b[\s,:;.-]*", re.IGNORECASE)
-_SUBJECT_WORDS = 2  # one alone may be said in another word
+_LEAST_SUBJECT = 2  # one alone may be said in another word
 
 
 def _unspoken_subject(text: str, about: str, finding: Finding, sources: Sequence[Source]) -> str:
@@ -172,7 +172,7 @@ def _unspoken_subject(text: str, about: str, finding: Finding, sources: Sequence
     """
     said = _ASSENT.sub("", unlisted(text))
     stems = subject_stems(said)
-    if len(stems) < _SUBJECT_WORDS or not set(content_words(said)) <= set(content_words(about)):
+    if len(stems) < _LEAST_SUBJECT or not set(content_words(said)) <= set(content_words(about)):
         return ""
     found_in = {passage.number for _, passage in finding.spans}
     told = [

@@ -1172,3 +1172,13 @@ def test_a_figure_without_its_scale_is_weak() -> None:
     sent = [passage(1, "Revenue was $1.5 million in 2023.", title="", headings=())]
     assert verify("1.5", "flag", sent, "What was the revenue?").sentences[0].verdict == "weak"
     assert verify("2.5", "flag", sent, "What was the revenue?").sentences[0].verdict == "unsupported"
+
+
+def test_a_subject_far_from_the_beginning_of_a_quote_is_looked_for() -> None:
+    held = (
+        "The British Superintendent for Indian Affairs in the York region and beyond, Johnson was known to the Ogge as "
+        'Warra, meaning "He who does great things."'
+    )
+    sent = [passage(1, held, title="", headings=())]
+    (sentence,) = verify("He who does great things [1]", "flag", sent, "What title did Ogge give Johnson?").sentences
+    assert sentence.verdict == "weak", sentence
