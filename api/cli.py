@@ -80,7 +80,7 @@ def _run(args: argparse.Namespace, models: Models | None) -> int:
 
 
 def _fail(as_json: bool, code: str, message: str, status: int) -> int:
-    from api.tables import printable
+    from api.commands.tables import printable
 
     if as_json:
         print(json.dumps({"error": {"code": code, "message": message}}))  # noqa: T201
@@ -318,8 +318,8 @@ def _docs_rm(context: Context, args: argparse.Namespace) -> int:
 
 def _eval(context: Context, args: argparse.Namespace) -> int:
     from api.commands.evaluate import evaluate
-    from evals.cases import SAMPLE_SEED
-    from evals.run import RunOptions
+    from evals.run.runner import RunOptions
+    from evals.suites.cases import SAMPLE_SEED
 
     _check_sample(args)
     options = RunOptions(

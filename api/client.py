@@ -1,4 +1,4 @@
-"""The command line as a client of a running server: the same calls over HTTP, their answers as `api/schemas.py`."""
+"""The command line as a client of a running server: the same calls over HTTP, answers as in `api/http/schemas.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from api.schemas import (
+from api.http.schemas import (
     AnswerBody,
     DocumentBody,
     Documents,

@@ -29,16 +29,16 @@ from pathlib import Path
 
 import numpy as np
 
-from evals.metrics import percentile
+from evals.metrics.answers import percentile
 from ingest.parse import parse_file
 from ingest.pipeline import accept_file, publish_prepared
 from ingest.runtime import Runtime
-from rag.catalog import Catalog
-from rag.embedding import embed_query
 from rag.errors import InputError
-from rag.retrieval import Scope, search
-from rag.sentences import pack_vectors
+from rag.models.embedding import embed_query
+from rag.retrieval.search import Scope, search
+from rag.retrieval.sentence_vectors import pack_vectors
 from rag.settings import load_settings
+from rag.store.catalog import Catalog
 from rag.types import DEFAULT_COLLECTION, Chunk, Document, Span
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "documents"

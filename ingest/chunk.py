@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rag.embedding import base_context, index_text
 from rag.errors import ConfigurationError
+from rag.models.embedding import base_context, index_text
 from rag.text import split_sentences
 from rag.types import Chunk, Document, Embedder, Heading, Page, Span, Table
 

@@ -21,12 +21,12 @@ import numpy as np
 
 from ingest.chunk import chunk_document, chunking_version, page_of
 from ingest.parse import parse_file
-from rag.catalog import Accepted, Catalog, DocumentRecord
-from rag.embedding import index_text, text_hash
 from rag.errors import ConfigurationError, Conflict, DependencyError, FootnoteError, InputError, ParseError
-from rag.index import Index
-from rag.sentences import pack_vectors, sentence_texts
+from rag.index.chroma import Index
+from rag.models.embedding import index_text, text_hash
+from rag.retrieval.sentence_vectors import pack_vectors, sentence_texts
 from rag.settings import Chunking, Parsing
+from rag.store.catalog import Accepted, Catalog, DocumentRecord
 from rag.types import Chunk, Document, DocumentStatus, Embedder
 
 log = logging.getLogger(__name__)
@@ -284,7 +284,7 @@ def embed_chunks(
 def embed_sentences(
     catalog: Catalog, chunks: Sequence[Chunk], hashes: Sequence[str], embedder: Embedder, report: Report
 ) -> list[bytes] | None:
-    """The packed vectors of each chunk's sentences (`rag.sentences`), those of texts seen before from the catalog.
+    """The packed vectors of each chunk's sentences (`rag.retrieval.sentence_vectors`), from the catalog where known.
 
     None as soon as `report`, given the share that is done, says False.
     """

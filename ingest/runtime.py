@@ -13,15 +13,15 @@ from types import TracebackType
 
 from ingest.pipeline import publish_each, purge_removed, stamps_of
 from ingest.worker import WorkerProcess, WorkerThread
-from rag.backup import settle_restore
-from rag.catalog import Catalog
-from rag.embedding import load_embedder
 from rag.errors import FootnoteError
 from rag.generation import make_generator
-from rag.index import Index
-from rag.lock import DataDirectory, Owner, claim_directory
+from rag.index.chroma import Index
+from rag.models.embedding import load_embedder
 from rag.service import Service
 from rag.settings import Settings
+from rag.store.backup import settle_restore
+from rag.store.catalog import Catalog
+from rag.store.lock import DataDirectory, Owner, claim_directory
 from rag.types import Embedder, Generator, Judge, Reranker
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class Runtime:
 def _open_reranker(settings: Settings) -> Reranker | None:
     if not settings.retrieval.reranker:
         return None
-    from rag.cross_encoder import load_reranker
+    from rag.models.cross_encoder import load_reranker
 
     return load_reranker(settings.retrieval.reranker)
 
@@ -168,6 +168,6 @@ def _open_reranker(settings: Settings) -> Reranker | None:
 def _open_judge(settings: Settings, generator: Generator) -> Judge | None:
     if not settings.answers.judge:
         return None
-    from rag.judge import make_judge
+    from rag.verification.entailment import make_judge
 
     return make_judge(settings.answers.judge, generator)

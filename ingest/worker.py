@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Literal
 
 from ingest.pipeline import prepare_document, stamps_of
-from rag.catalog import Catalog
-from rag.embedding import load_embedder
 from rag.errors import DependencyError, FootnoteError
+from rag.models.embedding import load_embedder
 from rag.settings import Settings
+from rag.store.catalog import Catalog
 from rag.types import Embedder
 
 log = logging.getLogger(__name__)

@@ -21,20 +21,20 @@ from typing import TypeVar
 
 import numpy as np
 
-from rag.answerability import EVIDENCE_WEIGHTS, Evidence, measure_evidence, weigh
-from rag.catalog import Catalog
-from rag.context import pack_context
-from rag.conversation import standalone_question
-from rag.decision import Decision, decide, refusal
-from rag.embedding import embed_query, split_to_fit
+from rag.decision.confidence import EVIDENCE_WEIGHTS, Evidence, measure_evidence, weigh
+from rag.decision.decide import Decision, decide, refusal
 from rag.errors import Conflict, DependencyError, InputError
-from rag.index import Index
-from rag.prompts import ANSWER_PROMPT_VERSION, JUDGE_PROMPT_VERSION
-from rag.retrieval import Scope, check_scope, search
-from rag.selection import Selection, drop_duplicates, rank_sentences
-from rag.sentences import unpack_vectors
+from rag.index.chroma import Index
+from rag.models.embedding import embed_query, split_to_fit
+from rag.models.tokens import estimate_text
+from rag.prompting.context import pack_context
+from rag.prompting.follow_up import standalone_question
+from rag.prompting.prompts import ANSWER_PROMPT_VERSION, JUDGE_PROMPT_VERSION
+from rag.prompting.selection import Selection, drop_duplicates, rank_sentences
+from rag.retrieval.search import Scope, check_scope, search
+from rag.retrieval.sentence_vectors import unpack_vectors
 from rag.settings import Settings
-from rag.tokens import estimate_text
+from rag.store.catalog import Catalog
 from rag.types import (
     Answer,
     AnswerMode,

@@ -297,7 +297,7 @@ class Answer:
     milliseconds; `settings_hash` names the settings that produced it. `reason` says why it is no answer or not all of
     one, None where nothing is amiss. `confidence`, 0 to 1, is how likely the documents answer the question and this is
     the answer. `standalone_question` is what was searched and asked instead of a follow-up, None without history.
-    `signals` is what the confidence was weighed from, each 0 to 1 (`rag.answerability`).
+    `signals` is what the confidence was weighed from, each 0 to 1 (`rag.decision.confidence`).
     """
 
     question: str

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from api.app import create_app
+from api.http.app import create_app
 from ingest.pipeline import prepare_document, publish_prepared
 from ingest.runtime import Runtime
 from rag.settings import Settings

@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.catalog import CATALOG_FILE, REPLACED, Catalog
-from rag.lock import running_server
 from rag.settings import Settings
+from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
+from rag.store.lock import running_server
 from rag.types import Embedder, Generator
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
-    from api.progress import Progress
+    from api.commands.progress import Progress
     from ingest.runtime import Runtime
 
 
@@ -70,7 +70,7 @@ class Context:
 
     def load_embedder(self) -> Embedder:
         """The embedding model alone. Raises DependencyError."""
-        from rag.embedding import load_embedder
+        from rag.models.embedding import load_embedder
 
         settings = self.settings.embedding
         return self.models.embedder or load_embedder(
@@ -105,7 +105,7 @@ class Context:
 
     def say(self, line: str) -> None:
         """One line on stderr."""
-        from api.tables import printable
+        from api.commands.tables import printable
 
         print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
 
@@ -126,6 +126,6 @@ class Context:
 
     def progress(self, unit: str) -> Progress:
         """Progress on stderr: bars in a terminal, otherwise a line now and then. Use it in a `with`."""
-        from api.progress import show_progress
+        from api.commands.progress import show_progress
 
         return show_progress(unit)

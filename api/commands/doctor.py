@@ -14,12 +14,12 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Literal
 
 from api.commands.context import Context
-from api.tables import print_table, size_in_words
-from rag.catalog import CATALOG_FILE, ORIGINALS, Catalog
+from api.commands.tables import print_table, size_in_words
 from rag.errors import DataDirectoryInUse, FootnoteError
-from rag.hosts import is_loopback
-from rag.lock import claim_directory
+from rag.generation.hosts import is_loopback
 from rag.settings import Settings
+from rag.store.catalog import CATALOG_FILE, ORIGINALS, Catalog
+from rag.store.lock import claim_directory
 from rag.types import UNFINISHED
 
 Status = Literal["ok", "warn", "fail"]
@@ -74,7 +74,7 @@ def needed_packages() -> list[str]:
 
 
 def _models(context: Context) -> Iterator[Check]:
-    from rag.embedding import locate_embedder
+    from rag.models.embedding import locate_embedder
 
     settings = context.settings
     try:
@@ -83,7 +83,7 @@ def _models(context: Context) -> Iterator[Check]:
     except FootnoteError as error:
         yield Check("embedding model", "fail", error.message)
     if settings.retrieval.reranker:
-        from rag.cross_encoder import locate_reranker
+        from rag.models.cross_encoder import locate_reranker
 
         try:
             found = locate_reranker(settings.retrieval.reranker)
@@ -96,7 +96,7 @@ def _models(context: Context) -> Iterator[Check]:
 
 def _judge(settings: Settings) -> Check:
     from rag.generation import make_generator
-    from rag.judge import ASK_THE_MODEL, check_model_judge, locate_judge
+    from rag.verification.entailment import ASK_THE_MODEL, check_model_judge, locate_judge
 
     try:
         if settings.answers.judge == ASK_THE_MODEL:
@@ -193,7 +193,7 @@ def _catalog(context: Context, catalog: Catalog, url: str | None) -> Iterator[Ch
 
 def _stamps(context: Context, catalog: Catalog) -> Iterator[Check]:
     from ingest.chunk import chunking_version
-    from rag.embedding import locate_embedder
+    from rag.models.embedding import locate_embedder
 
     settings, stored = context.settings, catalog.stamps()
     if not stored:
@@ -231,7 +231,7 @@ def _originals(context: Context, catalog: Catalog) -> Iterator[Check]:
 def _indexes(context: Context, catalog: Catalog) -> Iterator[Check]:
     """Counts of the indexes beside the catalog's, where nobody else owns them."""
     from ingest.runtime import INDEX_FOLDER
-    from rag.index import Index
+    from rag.index.chroma import Index
 
     dimension = catalog.stamps().get("dimension")
     if dimension is None:

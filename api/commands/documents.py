@@ -6,11 +6,11 @@ from contextlib import suppress
 
 from api.client import Client
 from api.commands.context import Context
-from api.schemas import DocumentBody, Documents, pack_document
-from api.tables import SHORT_ID, print_document, print_documents
+from api.commands.tables import SHORT_ID, print_document, print_documents
+from api.http.schemas import DocumentBody, Documents, pack_document
 from rag.errors import DataDirectoryInUse, InputError, NotFound
-from rag.lock import claim_directory
-from rag.retrieval import find_collection
+from rag.retrieval.search import find_collection
+from rag.store.lock import claim_directory
 from rag.types import DEFAULT_COLLECTION
 
 FULL_ID = 64
@@ -70,7 +70,7 @@ def forget_removed(context: Context) -> None:
     """Make the indexes and originals forget what was removed, unless another process owns them and does it itself."""
     from ingest.pipeline import purge_removed
     from ingest.runtime import INDEX_FOLDER
-    from rag.index import Index
+    from rag.index.chroma import Index
 
     with (
         suppress(DataDirectoryInUse),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from api.commands.context import Context
-from evals.run import RunOptions, RuntimeOpener, main_eval
+from evals.run.runner import RunOptions, RuntimeOpener, main_eval
 from ingest.runtime import Runtime
 from rag.settings import Settings
 
@@ -40,14 +40,14 @@ def evaluate(
 
 def report(runs: Sequence[Path], out: Path | None) -> int:
     """One page of several result files."""
-    from evals.report import main_report
+    from evals.report.write import main_report
 
     return main_report(runs, out)
 
 
 def make_questions(context: Context, collection: str, *, count: int, out: Path | None, seed: int) -> int:
     """A suite of questions for a collection, written by the language model."""
-    from evals.questions import main_questions
+    from evals.writer.writer import main_questions
 
     settings = context.settings.model_copy(update={"data_dir": context.data_dir})
     return main_questions(settings, collection, count=count, out=out, seed=seed, open_runtime=_opener(context))

@@ -14,10 +14,10 @@ from pathlib import Path
 from api.commands.context import Context
 from api.commands.documents import forget_removed
 from api.commands.outcomes import OUTCOMES, Outcome, Work, outcome_of
-from api.schemas import pack_document
+from api.http.schemas import pack_document
 from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
-from rag.catalog import Catalog, KnownSource
-from rag.names import collection_name
+from rag.store.catalog import Catalog, KnownSource
+from rag.store.collections import collection_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ def ingest(context: Context, paths: Sequence[Path], *, collection: str, prune: b
         with context.open_catalog() as catalog:
             plan = plan_work(catalog, found, collection)
         if plan.work and url is not None:
-            from api.commands.taking import take_in_by_server
+            from api.commands.uploading import take_in_by_server
 
             taken, embedded = take_in_by_server(context, url, plan.work, collection), None
         elif plan.work:
-            from api.commands.taking import take_in_here
+            from api.commands.uploading import take_in_here
 
             taken, embedded = take_in_here(context, plan.work, collection)
         else:
@@ -157,7 +157,7 @@ def _totals(report: Report) -> Mapping[str, float | int | None]:
 
 
 def _print(context: Context, report: Report) -> None:
-    from api.tables import print_table
+    from api.commands.tables import print_table
 
     rows = [
         (one.outcome, one.name, str(one.pages or "-"), str(one.chunks or "-"), _note(one))

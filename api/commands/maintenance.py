@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.commands.context import Context
-from api.tables import size_in_words
-from rag.backup import BackupReport, restore_backup, settle_restore, write_backup
-from rag.catalog import CATALOG_FILE, Catalog
+from api.commands.tables import size_in_words
 from rag.errors import NotFound
-from rag.lock import claim_directory
+from rag.store.backup import BackupReport, restore_backup, settle_restore, write_backup
+from rag.store.catalog import CATALOG_FILE, Catalog
+from rag.store.lock import claim_directory
 
 if TYPE_CHECKING:
-    from api.progress import Progress
+    from api.commands.progress import Progress
     from ingest.pipeline import Rechunked
 
 
@@ -111,7 +111,7 @@ def rebuild(context: Context, *, embed: bool) -> int:
 def _embed_again(context: Context, catalog: Catalog, progress: Progress) -> Rechunked:
     from ingest.pipeline import rechunk_all
     from ingest.runtime import INDEX_FOLDER
-    from rag.index import Index
+    from rag.index.chroma import Index
 
     embedder = context.load_embedder()
     with closing(Index(context.data_dir / INDEX_FOLDER, embedder.dimension)) as index:
@@ -121,7 +121,7 @@ def _embed_again(context: Context, catalog: Catalog, progress: Progress) -> Rech
 def _index_again(context: Context, catalog: Catalog, progress: Progress) -> Rechunked:
     from ingest.pipeline import Rechunked
     from ingest.runtime import INDEX_FOLDER
-    from rag.index import Index
+    from rag.index.chroma import Index
 
     catalog.check_rebuilt()
     dimension = catalog.stamps().get("dimension")

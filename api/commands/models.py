@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from api.commands.context import Context
-from api.tables import print_table, size_in_words
-from rag.models import MODELS, fetch, installed
+from api.commands.tables import print_table, size_in_words
+from rag.models.weights import MODELS, fetch, installed
 
 
 def list_models(context: Context) -> int:

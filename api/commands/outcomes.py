@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from api.schemas import DocumentBody
+from api.http.schemas import DocumentBody
 from ingest.files import FoundFile
 
 OutcomeWord = Literal["new", "changed", "unchanged", "failed", "removed", "pruned"]

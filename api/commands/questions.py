@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from api.client import Client
 from api.commands.context import Context
-from api.schemas import (
+from api.commands.tables import print_answer, print_hits, print_verified
+from api.http.schemas import (
     AnswerBody,
     VerifiedBody,
     check_length,
@@ -20,7 +21,6 @@ from api.schemas import (
     pack_hits,
     pack_sentences,
 )
-from api.tables import print_answer, print_hits, print_verified
 from rag.errors import DependencyError, InputError
 from rag.types import Answer, AnswerMode
 
@@ -39,7 +39,7 @@ def search(context: Context, query: str, *, collection: str | None, top_k: int |
         with Client(url) as client:
             hits = client.search(query, collection, top_k)
     else:
-        from rag.retrieval import Scope
+        from rag.retrieval.search import Scope
 
         with context.open_runtime() as runtime:
             hits = pack_hits(asyncio.run(runtime.service.search(query, Scope(collection), top_k)))
@@ -59,7 +59,7 @@ def ask(context: Context, question: str, *, collection: str | None, top_k: int |
             with Client(url) as client:
                 answer = client.ask(question, collection, top_k, mode)
         else:
-            from rag.retrieval import Scope
+            from rag.retrieval.search import Scope
             from rag.service import Question
 
             step("opening the index and the models")
@@ -108,7 +108,7 @@ def verify(context: Context, file: str, *, collection: str | None) -> int:
         with Client(url) as client:
             verified = client.verify(text, collection)
     else:
-        from rag.retrieval import Scope
+        from rag.retrieval.search import Scope
 
         limit = context.settings.server.max_verify_chars
         check_length("text", text, limit, "FOOTNOTE_SERVER__MAX_VERIFY_CHARS")

@@ -12,9 +12,9 @@ from types import FrameType
 from api.commands.context import Context
 from api.commands.models import fetch_model
 from rag.errors import DependencyError, FootnoteError
-from rag.hosts import is_loopback
-from rag.lock import claim_directory
-from rag.models import DEFAULT_LLM, MODELS, installed
+from rag.generation.hosts import is_loopback
+from rag.models.weights import DEFAULT_LLM, MODELS, installed
+from rag.store.lock import claim_directory
 
 GRACE_S = 10  # for requests in hand, after the signal to stop
 BACKLOG = 2_048
@@ -95,7 +95,7 @@ def _run(context: Context, listening: socket.socket) -> list[FootnoteError]:
     """Serve until told to stop; what it failed with, if it could not open the data directory."""
     import uvicorn
 
-    from api.app import create_app
+    from api.http.app import create_app
     from ingest.runtime import Runtime
 
     failures: list[FootnoteError] = []

@@ -32,19 +32,19 @@ def reader_for(media_type: str, name: str) -> Reader:
 
             return read_html
         case "text/csv" | "text/tab-separated-values":
-            from ingest.parse.tables import read_csv
+            from ingest.parse.delimited import read_csv
 
             return read_csv
         case "application/json":
-            from ingest.parse.data import read_json
+            from ingest.parse.structured import read_json
 
             return read_json
         case "application/x-ipynb+json":
-            from ingest.parse.data import read_notebook
+            from ingest.parse.structured import read_notebook
 
             return read_notebook
         case "application/xml":
-            from ingest.parse.data import read_xml
+            from ingest.parse.structured import read_xml
 
             return read_xml
         case "message/rfc822":

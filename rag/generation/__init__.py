@@ -1,7 +1,7 @@
 """Messages to a model's reply, piece by piece: the home of the language model back ends.
 
 Four of them, spoken to through LlamaIndex's LLM interface: Ollama; any OpenAI-compatible server; the embedded model, a
-llama.cpp server that runs as a child (`rag.llama_child`); and `extractive`, which quotes and needs no model. `auto`
+llama.cpp server that runs as a child (`llama_child`); and `extractive`, which quotes and needs no model. `auto`
 takes a reachable Ollama, else the embedded model. `make_generator` builds the one that the settings name.
 
 Read in this order: what all of them offer (`base`), what the served ones share (`served`), then each.
@@ -16,11 +16,11 @@ from rag.errors import ConfigurationError
 from rag.generation.auto import AutoGenerator
 from rag.generation.base import BackendReport, ModelGenerator, take_draft
 from rag.generation.embedded import EmbeddedGenerator
-from rag.generation.extractive import ExtractiveGenerator
 from rag.generation.ollama import OllamaGenerator
 from rag.generation.openai_like import OpenAIGenerator
+from rag.generation.quoting import ExtractiveGenerator
+from rag.models.tokens import estimate_tokens
 from rag.settings import Generation
-from rag.tokens import estimate_tokens
 
 __all__ = [
     "AutoGenerator",

@@ -1,4 +1,4 @@
-"""The embedded model: a GGUF file in a llama.cpp server of our own (`rag.llama_child`)."""
+"""The embedded model: a GGUF file in a llama.cpp server of our own (`rag.generation.llama_child`)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from pathlib import Path
 
 from rag.errors import DependencyError, InputError
 from rag.generation.base import BackendReport
+from rag.generation.llama_child import Address, LlamaChild
 from rag.generation.openai_like import OpenAIProtocol
 from rag.generation.served import Unreachable
-from rag.llama_child import Address, LlamaChild
-from rag.models import DEFAULT_LLM, MODELS, check_local_weights, find_spec, hash_file, installed, is_local_weights
+from rag.models.tokens import estimate_tokens
+from rag.models.weights import (
+    DEFAULT_LLM,
+    MODELS,
+    check_local_weights,
+    find_spec,
+    hash_file,
+    installed,
+    is_local_weights,
+)
 from rag.settings import Generation
-from rag.tokens import estimate_tokens
 from rag.types import Message
 
 RESTARTS = 2  # of the embedded model within one request
@@ -40,7 +48,7 @@ class EmbeddedGenerator(OpenAIProtocol):
 
     @property
     def known(self) -> bool:
-        """Whether the name is one that can be embedded at all: of `rag.models.MODELS`, or a .gguf file."""
+        """Whether the name is one that can be embedded at all: of `rag.models.weights.MODELS`, or a .gguf file."""
         return is_local_weights(self._name) or (self._name in MODELS and MODELS[self._name].kind == "llm")
 
     def weights(self) -> Path:

@@ -21,8 +21,8 @@ from rag.generation.served import (
     http_options,
     json_field,
 )
+from rag.models.tokens import estimate_tokens, fewest_tokens
 from rag.settings import Generation
-from rag.tokens import estimate_tokens, fewest_tokens
 from rag.types import Message
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from rag.errors import DependencyError
 from rag.generation.base import ModelGenerator
-from rag.hosts import is_loopback
+from rag.generation.hosts import is_loopback
 from rag.settings import Generation
 from rag.types import Draft, Message, Token
 

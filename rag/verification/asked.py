@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from rag.answer_spans import Word, read_question, read_words
+from rag.models.reader import Word, read_question, read_words
 from rag.text import SMALL_NUMBERS, STOP_WORDS, Quantity, content_words, stem, word_set
 from rag.verification.claim import Claim
 from rag.verification.gaps import asked_nouns, find_missing_scope, find_missing_word, holds_word, plain, question_words

@@ -61,7 +61,7 @@ def _content(line: WordLine) -> list[str]:
 
 
 # Logistic regression on the development part of the verifier's benchmark, a little more than half of whose statements
-# are true: what `python -m evals.verifier_fit` prints for the sample documents and three suites of 100 cases a kind.
+# are true: what `python -m evals.training.sentence_confidence` prints for the sample and three suites, 100 a kind.
 _CONSTANT = -3.77
 _OF_VERDICT: dict[Verdict, float] = {"supported": 6.536, "weak": 3.341, "unsupported": 0.0}
 _OF_CORE, _OF_NEAR, _OF_ORDERED = 0.655, 0.212, 0.143

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
 
-from rag.orders import find_orders
 from rag.text import split_sentences
 from rag.types import Passage, Span
+from rag.verification.injection import find_orders
 from rag.verification.reading import LIST_MARK, Reading, read, word_run
 
 

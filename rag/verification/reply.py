@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rag.prompts import NOT_FOUND_TEXT
+from rag.prompting.prompts import NOT_FOUND_TEXT
 from rag.text import split_sentences
 from rag.types import AnswerMode, AnswerStatus, Box, Citation, Passage, Sentence, Span
 from rag.verification.claim import read_claim

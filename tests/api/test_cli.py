@@ -19,9 +19,9 @@ from cross_encoders import save_cross_encoder
 from api.cli import main
 from api.commands.context import Models, dump_json
 from api.commands.doctor import needed_packages
-from rag.catalog import CATALOG_FILE, REPLACED, Catalog
 from rag.errors import DependencyError
-from rag.lock import claim_directory
+from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
+from rag.store.lock import claim_directory
 from rag.types import Embedder, Generator
 
 LEAVE = "Unused vacation days up to a maximum of ten carry over to the next calendar year."

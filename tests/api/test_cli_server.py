@@ -22,9 +22,9 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 from serving import build_app, listening
 
 from api.cli import main
-from rag.lock import claim_directory, running_server
-from rag.models import DEFAULT_EMBEDDING, installed
+from rag.models.weights import DEFAULT_EMBEDDING, installed
 from rag.settings import load_settings
+from rag.store.lock import claim_directory, running_server
 
 ROOT = Path(__file__).parents[2]
 LEAVE = "Unused vacation days up to a maximum of ten carry over to the next calendar year."
@@ -115,7 +115,7 @@ def test_backup_works_beside_a_server_and_the_rest_is_refused(call: Call, folder
 
 
 def test_a_server_that_has_gone_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from rag.lock import Owner
+    from rag.store.lock import Owner
 
     store = tmp_path / "store"
     with socket.socket() as place, claim_directory(store, "serve") as directory:

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.chunk import chunk_document, chunking_version, page_of
-from rag.embedding import SentenceTransformerEmbedder, index_text, locate_embedder
 from rag.errors import ConfigurationError, DependencyError
+from rag.models.embedding import SentenceTransformerEmbedder, index_text, locate_embedder
 from rag.settings import load_settings
 from rag.types import Chunk, Document, Embedder, Heading, Page, Table
 

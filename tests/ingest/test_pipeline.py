@@ -21,11 +21,11 @@ from ingest.pipeline import (
     stamps_of,
 )
 from ingest.runtime import INDEX_FOLDER, Runtime
-from rag.catalog import Catalog, StoredChunk
 from rag.errors import DependencyError, IndexMismatch
-from rag.index import Index
-from rag.retrieval import Scope, search
+from rag.index.chroma import Index
+from rag.retrieval.search import Scope, search
 from rag.settings import Chunking, Retrieval, Settings
+from rag.store.catalog import Catalog, StoredChunk
 from rag.types import Document, Embedder
 
 TEXT = "# Leave\n\nTen unused days carry over to the next year.\n"

@@ -18,11 +18,11 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 from ingest import worker as worker_module
 from ingest.runtime import Runtime
 from ingest.worker import WorkerProcess, WorkerThread
-from rag.backup import UNPACKED
-from rag.catalog import MAX_ATTEMPTS, REPLACED, Catalog, DocumentRecord
-from rag.embedding import locate_embedder
 from rag.errors import DependencyError
+from rag.models.embedding import locate_embedder
 from rag.settings import Settings, load_settings
+from rag.store.backup import UNPACKED
+from rag.store.catalog import MAX_ATTEMPTS, REPLACED, Catalog, DocumentRecord
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
@@ -179,7 +179,8 @@ def test_a_child_takes_its_modules_from_where_its_parent_did(tmp_path: Path) -> 
     (tmp_path / "rag" / "__init__.py").write_text("raise SystemExit('the wrong rag')")
     script = (
         "import queue, sys\nfrom pathlib import Path\nsys.path.remove('')\nsys.path.insert(0, sys.argv[1])\n"
-        "from ingest.worker import WorkerProcess\nfrom rag.catalog import Catalog\nfrom rag.settings import Settings\n"
+        "from ingest.worker import WorkerProcess\n"
+        "from rag.store.catalog import Catalog\nfrom rag.settings import Settings\n"
         "settings = Settings(data_dir=Path('store').absolute(), model_dir=Path('none').absolute())\n"
         "catalog = Catalog(settings.data_dir)\n"
         "worker = WorkerProcess(catalog, settings, print)\n"
@@ -332,7 +333,7 @@ _PARENT = """
 import sys
 from pathlib import Path
 from ingest.worker import WorkerProcess
-from rag.catalog import Catalog
+from rag.store.catalog import Catalog
 from rag.settings import Settings
 settings = Settings.model_validate_json(sys.argv[1])
 worker = WorkerProcess(Catalog(Path(settings.data_dir)), settings, lambda document_id: print(worker.pid, flush=True))

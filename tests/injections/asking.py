@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ingest.pipeline import accept_file, prepare_document, publish_prepared
 from ingest.runtime import Runtime
-from rag.retrieval import Scope
+from rag.retrieval.search import Scope
 from rag.service import Question
 from rag.types import Answer, Sentence, Token
 

@@ -11,9 +11,9 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.runtime import Runtime
 from rag.generation import make_generator
-from rag.models import DEFAULT_LLM, installed
-from rag.prompts import parse_passages
-from rag.retrieval import Scope
+from rag.models.weights import DEFAULT_LLM, installed
+from rag.prompting.prompts import parse_passages
+from rag.retrieval.search import Scope
 from rag.service import Question
 from rag.settings import Generation, load_settings
 from rag.text import split_sentences

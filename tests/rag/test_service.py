@@ -17,13 +17,13 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import prepare_document, publish_prepared
 from ingest.runtime import Runtime
-from rag.catalog import CATALOG_FILE
 from rag.errors import Conflict, DependencyError, InputError, NotFound
-from rag.prompts import NOT_FOUND_TEXT, REWRITE_INSTRUCTIONS, answer_messages, parse_passages
-from rag.retrieval import Scope
+from rag.prompting.prompts import NOT_FOUND_TEXT, REWRITE_INSTRUCTIONS, answer_messages, parse_passages
+from rag.retrieval.search import Scope
 from rag.service import Question, Retrieval, Service
 from rag.settings import Answers, Generation, Settings
 from rag.settings import Retrieval as RetrievalSettings
+from rag.store.catalog import CATALOG_FILE
 from rag.types import Answer, Draft, Generator, Message, Token, Turn, Usage
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."

@@ -1,0 +1,89 @@
+"""Counts of what the server does, in Prometheus' text format; one registry an application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from rag.store.catalog import Catalog
+from rag.types import UNFINISHED, Answer, AnswerStatus, DocumentStatus
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_STATES: tuple[DocumentStatus, ...] = (*UNFINISHED, "ready", "failed")
+_ANSWERS: tuple[AnswerStatus, ...] = ("answered", "partial", "not_found")
+_REQUEST_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180)
+_TOKEN_S = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160)
+
+
+class Metrics:
+    """Everything that `/metrics` shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self._requests = Counter("footnote_requests", "Requests answered", labels, registry=self.registry)
+        self._seconds = Histogram(
+            "footnote_request_seconds",
+            "Seconds until the last byte of the response",
+            ("method", "route"),
+            buckets=_REQUEST_S,
+            registry=self.registry,
+        )
+        self._answers = Counter("footnote_answers", "Answers by outcome", ("status",), registry=self.registry)
+        self._prompt = Counter("footnote_prompt_tokens", "Tokens sent to the model", registry=self.registry)
+        self._completion = Counter("footnote_completion_tokens", "Tokens the model wrote", registry=self.registry)
+        self._removed = Counter(
+            "footnote_markers_removed", "Markers in replies that named no passage", registry=self.registry
+        )
+        self._first = Histogram(
+            "footnote_first_token_seconds",
+            "Seconds from asking the model to its first token",
+            buckets=_TOKEN_S,
+            registry=self.registry,
+        )
+        for status in _ANSWERS:
+            self._answers.labels(status)
+
+    def watch(self, catalog: Catalog) -> None:
+        """Show the counts of this catalog from now on, read anew with each scrape."""
+        self.registry.register(_CatalogCounts(catalog))
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request. `route` is the route's template, never the path, so that labels stay few."""
+        shown = method if method in KNOWN_METHODS else "OTHER"
+        self._requests.labels(shown, route, str(status)).inc()
+        self._seconds.labels(shown, route).observe(seconds)
+
+    def answer(self, answer: Answer) -> None:
+        """Count an answer and what it cost."""
+        self._answers.labels(answer.status).inc()
+        self._prompt.inc(answer.usage.prompt_tokens)
+        self._completion.inc(answer.usage.completion_tokens)
+        self._removed.inc(answer.usage.markers_removed)
+        if "first_token" in answer.timings_ms:
+            self._first.observe(answer.timings_ms["first_token"] / 1000)
+
+    def render(self) -> bytes:
+        """All of it as text. Reads the catalog."""
+        return generate_latest(self.registry)
+
+
+class _CatalogCounts(Collector):
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def describe(self) -> Iterable[Metric]:
+        return []  # or registering would read the catalog
+
+    def collect(self) -> Iterable[Metric]:
+        totals = self._catalog.totals()
+        documents = GaugeMetricFamily("footnote_documents", "Documents by status", labels=["status"])
+        for status in _STATES:
+            documents.add_metric([status], totals.documents.get(status, 0))
+        yield documents
+        yield GaugeMetricFamily("footnote_chunks", "Chunks that can be found", value=totals.chunks)
+        yield GaugeMetricFamily("footnote_pages", "Pages of documents that can be found", value=totals.pages)

@@ -1,0 +1,337 @@
+"""Documents: handed in, looked at, taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import IO, Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response, StreamingResponse
+
+from api.http.errors import documented
+from api.http.schemas import (
+    MAX_MODIFIED_NS,
+    MAX_PAGE,
+    MAX_SOURCE_CHARS,
+    SOURCE_PATTERN,
+    DocumentBody,
+    Documents,
+    ListQuery,
+    PageBody,
+    TextBody,
+    UploadedDocument,
+    UploadedDocuments,
+    pack_document,
+)
+from api.http.state import Door, DoorHere, OpenRuntime
+from api.http.streams import while_listening
+from api.http.uploads import UploadedFile, UploadForm, read_form
+from ingest.files import clean_name
+from ingest.parse import render_page
+from ingest.pipeline import accept_file
+from ingest.runtime import Runtime
+from rag.errors import DependencyError, InputError, NotFound
+from rag.retrieval.search import find_collection
+from rag.store.catalog import DocumentRecord
+from rag.store.collections import collection_name
+from rag.types import DEFAULT_COLLECTION
+
+router = APIRouter(prefix="/v1/documents", tags=["documents"])
+
+_FIELDS = ("collection", "source", "modified_ns")
+_BLOCK = 1 << 18
+_PDF = "application/pdf"
+_NOT_KEPT = {"Cache-Control": "no-store"}  # a document that was deleted must not live on in a cache
+
+DocumentIdInPath = Annotated[str, Path(description="the document's id")]
+
+
+class NotAcceptable(InputError):
+    """There is no such form of what was asked for."""
+
+    code = "not_acceptable"
+    status = 406
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Hand in files",
+    responses=documented(400, 409, 413, 422),
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {}}}},
+)
+async def upload(request: Request, door: DoorHere, runtime: OpenRuntime) -> UploadedDocuments:
+    """202 once the bytes are safe on disk; they are read in the background, and `GET` of the id says how far it is.
+
+    Bytes that are in the collection already give the same id and the present status. A file with the name of an
+    earlier one replaces it as soon as it is ready; until then the earlier one answers.
+    """
+    limits = door.settings.server
+    length = request.headers.get("content-length", "")
+    announced = int(length) if length.isdecimal() else 0
+    free = await asyncio.to_thread(runtime.catalog.free_bytes)
+    if announced > free:
+        raise DependencyError(
+            f"The upload has {announced} bytes and the disk of the data directory {free} left. Free some space.",
+            code="disk_full",
+        )
+    async with read_form(
+        request.headers.get("content-type", ""),
+        request.stream(),
+        limit_bytes=limits.max_upload_mb << 20,
+        max_files=limits.max_files,
+        folder=runtime.catalog.data_dir,
+    ) as form:
+        accepted = await asyncio.to_thread(_accept, runtime, form)
+    runtime.wake()
+    return UploadedDocuments(
+        documents=[UploadedDocument(id=record.id, name=record.name, status=record.status) for record in accepted]
+    )
+
+
+def _accept(runtime: Runtime, form: UploadForm) -> list[DocumentRecord]:
+    files = _files_of(form)
+    collection = _collection_of(form)
+    names = [clean_name(file.name) for file in files]
+    sources = _sources_of(form, names)
+    stamps = _times_of(form, files)
+    return [
+        accept_file(
+            runtime.catalog, file.content, name=name, source=source, collection=collection, modified_ns=modified_ns
+        ).record
+        for file, name, source, modified_ns in zip(files, names, sources, stamps, strict=True)
+    ]
+
+
+def _files_of(form: UploadForm) -> list[UploadedFile]:
+    for name, file in form.files:
+        if name != "file":
+            raise InputError(f"{file.name[:100]!r} came as `{name[:60]}`. Send files in parts named `file`.")
+    unknown = [name for name in form.fields if name not in _FIELDS]
+    if "file" in unknown:
+        raise InputError("The part `file` is text and no file: it has no file name. With curl: -F file=@handbook.pdf")
+    if unknown:
+        raise InputError(
+            f"{unknown[0][:60]!r} is no field of this form. Leave it out; there are: file, {', '.join(_FIELDS)}."
+        )
+    if not form.files:
+        raise InputError("`file` is missing: the form holds no file. With curl: -F file=@handbook.pdf")
+    return [file for _, file in form.files]
+
+
+def _collection_of(form: UploadForm) -> str:
+    values = form.fields.get("collection", (DEFAULT_COLLECTION,))
+    if len(values) > 1:
+        raise InputError(f"`collection` came {len(values)} times. Send it once for all files.")
+    return collection_name(values[0])
+
+
+def _sources_of(form: UploadForm, names: Sequence[str]) -> list[str]:
+    """Where each file comes from. Files of the same name in one request are different files, and count as such."""
+    given = form.fields.get("source", ())
+    _check_count("source", given, names)
+    for source in given:
+        if len(source) > MAX_SOURCE_CHARS or re.fullmatch(SOURCE_PATTERN, source) is None:
+            raise InputError(
+                f"`source` is {source[:80]!r}; it takes a URI such as file:///home/me/handbook.pdf, of at most "
+                f"{MAX_SOURCE_CHARS} characters. Leave it out or correct it."
+            )
+    seen: dict[str, int] = {}
+    sources = list(given)
+    for name in names[len(given) :]:
+        seen[name] = seen.get(name, 0) + 1
+        sources.append(f"upload:{name}" if seen[name] == 1 else f"upload:{name}#{seen[name]}")
+    return sources
+
+
+def _times_of(form: UploadForm, files: Sequence[object]) -> list[int]:
+    given = form.fields.get("modified_ns", ())
+    _check_count("modified_ns", given, files)
+    for value in given:
+        if not re.fullmatch("[0-9]{1,19}", value) or int(value) > MAX_MODIFIED_NS:
+            raise InputError(f"`modified_ns` is {value[:60]!r}; it takes nanoseconds since 1970. Correct it.")
+    return [int(value) for value in given] + [0] * (len(files) - len(given))
+
+
+def _check_count(field: str, given: Sequence[str], files: Sequence[object]) -> None:
+    """The n-th value belongs to the n-th file; files without one take the default."""
+    if len(given) > len(files):
+        raise InputError(f"There are {len(given)} `{field}` for {len(files)} files. Send at most one for each.")
+
+
+@router.get("", summary="List documents", responses=documented(404, 422))
+def list_documents(query: Annotated[ListQuery, Query()], runtime: OpenRuntime) -> Documents:
+    """Documents in the order they came; `total` counts all that the filters let through."""
+    collection = query.collection
+    if collection is not None:
+        collection = find_collection(collection, runtime.catalog.collections())
+    records, total = runtime.catalog.list_documents(
+        collection, None if query.status is None else (query.status,), query.limit, query.offset
+    )
+    return Documents(documents=[pack_document(record) for record in records], total=total)
+
+
+@router.get("/{document_id}", summary="Look at a document's state", responses=documented(404, 422))
+def show_document(document_id: DocumentIdInPath, runtime: OpenRuntime) -> DocumentBody:
+    """Its status, and what went wrong where that is `failed`."""
+    return pack_document(runtime.catalog.get_document(document_id))
+
+
+@router.delete("/{document_id}", status_code=204, summary="Take a document away", responses=documented(404, 422))
+def delete_document(document_id: DocumentIdInPath, runtime: OpenRuntime) -> None:
+    """From the 204 on no search finds it and no answer cites it."""
+    runtime.catalog.delete_document(document_id)
+    runtime.wake()
+
+
+_FILE_FORM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "the bytes as they came, as an attachment",
+    }
+}
+
+
+@router.get(
+    "/{document_id}/file",
+    summary="Get the original",
+    response_class=Response,
+    responses=_FILE_FORM | documented(404, 422),
+)
+def get_file(document_id: DocumentIdInPath, runtime: OpenRuntime) -> Response:
+    """The bytes as they came in."""
+    record = runtime.catalog.get_document(document_id)
+    try:
+        content = runtime.catalog.original_path(record.sha256).open("rb")
+    except FileNotFoundError as error:
+        raise NotFound(f"The original of {record.name} was just removed. List the documents again.") from error
+    headers = {
+        "Content-Length": str(record.size_bytes),
+        "Content-Disposition": attachment(record.name),
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        **_NOT_KEPT,
+    }
+    return StreamingResponse(_blocks(content), media_type="application/octet-stream", headers=headers)
+
+
+def _blocks(content: IO[bytes]) -> Iterator[bytes]:
+    with content:
+        while block := content.read(_BLOCK):
+            yield block
+
+
+def attachment(name: str) -> str:
+    """A Content-Disposition that saves under the last part of `name` (RFC 6266, RFC 5987), whatever it holds."""
+    base = name.rsplit("/", 1)[-1] or "unnamed"
+    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", unicodedata.normalize("NFKD", base).encode("ascii", "ignore").decode())
+    plain = plain.strip() or "unnamed"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(base, safe='')}"
+
+
+_PAGE_FORMS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "the page; its picture where `Accept` prefers `image/png`",
+    }
+}
+
+
+@router.get(
+    "/{document_id}/pages/{page}",
+    summary="Look at a page",
+    response_model=PageBody,
+    responses=_PAGE_FORMS | documented(404, 406, 422),
+)
+async def get_page(
+    document_id: DocumentIdInPath,
+    page: Annotated[int, Path(ge=-MAX_PAGE, le=MAX_PAGE, description="the page's number, from 1")],
+    request: Request,
+    response: Response,
+    door: DoorHere,
+    runtime: OpenRuntime,
+) -> PageBody | Response:
+    """Its text and place in the document's text; with `Accept: image/png` its picture, for formats that have one."""
+    record = await asyncio.to_thread(runtime.catalog.get_document, document_id)
+    if not record.pages and record.status != "ready":
+        raise NotFound(f"{record.name} has no pages yet: its status is {record.status!r}. Wait until it is 'ready'.")
+    form = preferred(request.headers.get("accept", "*/*"), ("application/json", "image/png"))
+    if form is None:
+        accept = request.headers.get("accept", "")[:100]
+        raise NotAcceptable(
+            f"A page comes as application/json or image/png, and not as {accept!r}. Ask for one of them."
+        )
+    if form == "image/png":
+        return await while_listening(request, _drawn(runtime, record, page, door))
+    response.headers.update(_NOT_KEPT)
+    return await asyncio.to_thread(_page, runtime, document_id, page)
+
+
+def _page(runtime: Runtime, document_id: str, page: int) -> PageBody:
+    found = runtime.catalog.page(document_id, page)
+    return PageBody(
+        page=found.number,
+        text=runtime.catalog.document_text(document_id, found.start, found.end),
+        start=found.start,
+        end=found.end,
+        width=round(found.width, 2),
+        height=round(found.height, 2),
+    )
+
+
+async def _drawn(runtime: Runtime, record: DocumentRecord, page: int, door: Door) -> Response:
+    """Its picture, once it is its turn. Whoever waits holds no thread, and leaves the queue with its client."""
+    async with door.rendering:
+        return await asyncio.to_thread(_picture, runtime, record, page)
+
+
+def _picture(runtime: Runtime, record: DocumentRecord, page: int) -> Response:
+    if record.media_type != _PDF:
+        raise NotAcceptable(
+            f"{record.name} is {record.media_type or 'not read yet'}, and only pages of {_PDF} have a picture. "
+            "Ask for application/json."
+        )
+    runtime.catalog.page(record.id, page)  # NotFound in the catalog's words, without starting a process
+    picture = render_page(runtime.catalog.original_path(record.sha256), page, runtime.settings.parsing)
+    runtime.catalog.get_document(record.id)  # NotFound where it was deleted while it was drawn
+    return Response(picture, media_type="image/png", headers=_NOT_KEPT)
+
+
+def preferred(accept: str, offered: Sequence[str]) -> str | None:
+    """The offered media type that an Accept header likes best, the first of equals; None where it takes none."""
+    weights = {}
+    for entry in accept.lower().split(","):
+        media_range, *parameters = (part.strip() for part in entry.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            if re.fullmatch(r"q=[01](\.[0-9]{0,3})?", parameter):
+                weight = float(parameter[2:])
+        weights[media_range] = weight
+    scored = [
+        (weights.get(kind, weights.get(f"{kind.split('/')[0]}/*", weights.get("*/*", 0.0))), kind) for kind in offered
+    ]
+    weight, best = max(scored, key=lambda pair: pair[0])
+    return best if weight > 0 else None
+
+
+@router.get("/{document_id}/text", summary="Read a document's text", responses=documented(404, 422))
+def get_text(
+    document_id: DocumentIdInPath,
+    response: Response,
+    runtime: OpenRuntime,
+    start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="the first character")] = 0,
+    end: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="the character after the last")] = None,
+) -> TextBody:
+    """The text that all `start` and `end` count in, also of formats that have no pages."""
+    record = runtime.catalog.get_document(document_id)
+    text = runtime.catalog.document_text(document_id)
+    if not text:
+        raise NotFound(f"{record.name} has no text: its status is {record.status!r}. Wait until it is 'ready'.")
+    response.headers.update(_NOT_KEPT)
+    begin = min(start, len(text))
+    stretch = text[begin:end]
+    return TextBody(text=stretch, start=begin, end=begin + len(stretch), length=len(text))

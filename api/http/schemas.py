@@ -1,0 +1,705 @@
+"""What goes over the wire: the JSON of every request and response, and the packing of our nouns into it.
+
+Requests refuse unknown fields. Their limits that are settings are checked by `check_*` and written into the published
+OpenAPI by `publish_limits`, so that the description says what the running server accepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+
+from rag.errors import InputError
+from rag.retrieval.search import Scope
+from rag.settings import Server
+from rag.store.catalog import DocumentRecord
+from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
+from rag.types import (
+    Answer,
+    AnswerMode,
+    AnswerReason,
+    AnswerStatus,
+    Citation,
+    DocumentStatus,
+    Hit,
+    Scorer,
+    Sentence,
+    Turn,
+    Verdict,
+)
+
+SOURCE_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20]+$"
+MAX_SOURCE_CHARS = 4_096
+MAX_MODIFIED_NS = 2**63 - 1
+MAX_DOCUMENT_IDS = 1_000
+MAX_TURNS = 50
+MAX_TURN_CHARS = 20_000
+MAX_PAGE = 2**31 - 1
+
+# ---------------------------------------------------------------------------------------------------------- errors
+
+
+class ErrorDetail(BaseModel):
+    """`code` is for programs and stays; `message` is for people: what happened, the value seen, the next step."""
+
+    code: str
+    message: str
+
+
+class ErrorBody(BaseModel):
+    """Every error has this form."""
+
+    model_config = ConfigDict(
+        title="Error",
+        json_schema_extra={
+            "example": {
+                "error": {
+                    "code": "not_found",
+                    "message": "There is no collection 'handbuch'. There are: default, handbooks.",
+                }
+            }
+        },
+    )
+
+    error: ErrorDetail
+
+
+# -------------------------------------------------------------------------------------------------------- requests
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("it must be a whole number, written without quotes")
+    return value
+
+
+TopK = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
+Words = Annotated[str, Field(pattern=r"\S")]
+# Described here and judged by rag.store.collections.collection_name, which first brings the name to its one spelling.
+CollectionName = Annotated[
+    str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_COLLECTION_CHARS, "pattern": COLLECTION_PATTERN})
+]
+DocumentId = Annotated[str, Field(min_length=1, max_length=128)]
+DocumentIds = Annotated[list[DocumentId], Field(max_length=MAX_DOCUMENT_IDS)]
+TurnText = Annotated[str, Field(max_length=MAX_TURN_CHARS)]
+
+_COLLECTION = Field(None, description="search in this collection alone; all where absent")
+_DOCUMENT_IDS = Field(None, description="search in these documents alone; all where absent")
+_TOP_K = Field(None, description="how many passages to retrieve; the setting retrieval.top_k where absent")
+
+
+class _Request(BaseModel):
+    # python-re: what `\S` takes for a blank is then the same as what str.strip() does
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
+
+
+class SearchRequest(_Request):
+    """A query over the documents, answered with passages; no model is asked."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"query": "unused vacation days", "collection": "default", "top_k": 5}}
+    )
+
+    query: Words = Field(description="words to search for, by meaning and by spelling")
+    collection: CollectionName | None = _COLLECTION
+    top_k: TopK | None = _TOP_K
+    document_ids: DocumentIds | None = _DOCUMENT_IDS
+
+
+class HistoryTurn(_Request):
+    """An earlier question of the same conversation and the answer that was given."""
+
+    question: TurnText
+    answer: TurnText
+
+
+class QueryRequest(_Request):
+    """A question about the documents."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "question": "How many unused vacation days carry over?",
+                "collection": "default",
+                "mode": "strict",
+                "stream": False,
+            }
+        }
+    )
+
+    question: Words = Field(description="the question, in plain words")
+    collection: CollectionName | None = _COLLECTION
+    top_k: TopK | None = _TOP_K
+    mode: AnswerMode | None = Field(
+        None,
+        description="what becomes of unsupported sentences: `strict` leaves them out (the default), `flag` marks them, "
+        "`off` keeps the reply as the model wrote it",
+    )
+    stream: StrictBool | None = Field(None, description="answer with server-sent events as they happen")
+    document_ids: DocumentIds | None = _DOCUMENT_IDS
+    history: Annotated[list[HistoryTurn], Field(max_length=MAX_TURNS)] | None = Field(
+        None, description="earlier turns of the conversation, oldest first"
+    )
+
+
+class VerifyRequest(_Request):
+    """Any text, whoever wrote it, to be held against the documents sentence by sentence."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"text": "Up to ten unused days carry over.", "collection": "default"}}
+    )
+
+    text: Words = Field(description="the text to check; it stays as it is")
+    collection: CollectionName | None = _COLLECTION
+    document_ids: DocumentIds | None = _DOCUMENT_IDS
+
+
+class ListQuery(_Request):
+    """Which documents to list."""
+
+    collection: CollectionName | None = Field(None, description="those of this collection alone")
+    status: DocumentStatus | None = Field(None, description="those in this state alone")
+    limit: int | None = Field(None, ge=1, le=1_000_000, description="at most so many; all where absent")
+    offset: int = Field(0, ge=0, le=2**53, description="leave out so many of the first")
+
+
+def scope_of(body: SearchRequest | QueryRequest | VerifyRequest) -> Scope:
+    """Where the request wants to be searched."""
+    return Scope(body.collection, None if body.document_ids is None else tuple(body.document_ids))
+
+
+def turns_of(body: QueryRequest) -> tuple[Turn, ...]:
+    """The earlier turns of the conversation."""
+    return tuple(Turn(turn.question, turn.answer) for turn in body.history or ())
+
+
+def check_length(field: str, text: str, limit: int, setting: str) -> None:
+    """Raise InputError for a text of more than `limit` characters."""
+    if len(text) > limit:
+        raise InputError(
+            f"`{field}` has {len(text)} characters and at most {limit} are accepted. Shorten it, or raise {setting}."
+        )
+
+
+def check_top_k(top_k: int | None, limit: int) -> None:
+    """Raise InputError for more hits than one request may ask for."""
+    if top_k is not None and top_k > limit:
+        shown = top_k if top_k < 10**18 else "far too large"
+        raise InputError(
+            f"`top_k` is {shown}; it must be from 1 to {limit}. Ask for fewer, or raise FOOTNOTE_SERVER__MAX_TOP_K."
+        )
+
+
+def publish_limits(openapi: dict[str, Any], server: Server) -> None:
+    """Write the limits that are settings into the OpenAPI description, in place."""
+    schemas = openapi["components"]["schemas"]
+    schemas["SearchRequest"]["properties"]["query"]["maxLength"] = server.max_question_chars
+    schemas["QueryRequest"]["properties"]["question"]["maxLength"] = server.max_question_chars
+    schemas["VerifyRequest"]["properties"]["text"]["maxLength"] = server.max_verify_chars
+    for name in ("SearchRequest", "QueryRequest"):
+        schemas[name]["properties"]["top_k"]["anyOf"][0]["maximum"] = server.max_top_k
+
+
+def upload_schema(server: Server) -> dict[str, Any]:
+    """The body of an upload as OpenAPI describes it."""
+    return {
+        "type": "object",
+        "required": ["file"],
+        "additionalProperties": False,
+        "properties": {
+            "file": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": server.max_files,
+                "items": {"type": "string", "format": "binary"},
+                "description": f"the files, each at most {server.max_upload_mb} MiB",
+            },
+            "collection": {
+                "type": "string",
+                "pattern": COLLECTION_PATTERN,
+                "default": "default",
+                "description": "where to put them; made when it is first named",
+            },
+            "source": {
+                "type": "string",
+                "pattern": SOURCE_PATTERN,
+                "maxLength": MAX_SOURCE_CHARS,
+                "description": "a URI that says where the file comes from: a later file from there replaces it. "
+                "Sent once for each of several files, in their order; without it the source is the file's name.",
+            },
+            "modified_ns": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": MAX_MODIFIED_NS,
+                "description": "when the file was last changed, in nanoseconds since 1970; once for each file",
+            },
+        },
+    }
+
+
+# ------------------------------------------------------------------------------------------------------- documents
+
+
+class UploadedDocument(BaseModel):
+    """A file that is safe on disk."""
+
+    id: str
+    name: str
+    status: DocumentStatus
+
+
+class UploadedDocuments(BaseModel):
+    """The files of an upload, in their order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"documents": [{"id": "9f2c…", "name": "handbook.pdf", "status": "queued"}]}}
+    )
+
+    documents: list[UploadedDocument]
+
+
+class DocumentError(BaseModel):
+    """Why a document could not be read."""
+
+    code: str
+    message: str
+
+
+_DOCUMENT: dict[str, Any] = {
+    "id": "9f2c…",
+    "name": "handbook.pdf",
+    "collection": "default",
+    "status": "ready",
+    "pages": 12,
+    "chunks": 48,
+    "size_bytes": 182044,
+    "created_at": "2026-11-03T09:12:44.120Z",
+    "error": None,
+    "progress": 1.0,
+}
+
+
+class DocumentBody(BaseModel):
+    """A document as the catalog lists it; `pages` and `chunks` are counts, `progress` runs from 0 to 1."""
+
+    model_config = ConfigDict(title="Document", json_schema_extra={"example": _DOCUMENT})
+
+    id: str
+    name: str
+    collection: str
+    status: DocumentStatus
+    pages: int
+    chunks: int
+    size_bytes: int
+    created_at: str
+    error: DocumentError | None
+    progress: float = Field(ge=0, le=1)
+
+
+class Documents(BaseModel):
+    """Documents in the order they came; `total` counts them all, whatever `limit` says."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"documents": [_DOCUMENT], "total": 1}})
+
+    documents: list[DocumentBody]
+    total: int
+
+
+class PageBody(BaseModel):
+    """One page: `text` is the document's text from character `start` to `end`; sizes are PDF points, or 0."""
+
+    model_config = ConfigDict(
+        title="Page",
+        json_schema_extra={
+            "example": {"page": 12, "text": "…", "start": 20310, "end": 22877, "width": 612.0, "height": 792.0}
+        },
+    )
+
+    page: int
+    text: str
+    start: int
+    end: int
+    width: float
+    height: float
+
+
+class TextBody(BaseModel):
+    """A stretch of a document's text, as characters `start` to `end`; `length` is that of all of it."""
+
+    model_config = ConfigDict(
+        title="Text", json_schema_extra={"example": {"text": "…", "start": 0, "end": 4096, "length": 20877}}
+    )
+
+    text: str
+    start: int
+    end: int
+    length: int
+
+
+def pack_document(record: DocumentRecord) -> DocumentBody:
+    """A catalog's record as JSON."""
+    error = None
+    if record.error_code is not None:
+        error = DocumentError(code=record.error_code, message=record.error_message or "")
+    return DocumentBody(
+        id=record.id,
+        name=record.name,
+        collection=record.collection,
+        status=record.status,
+        pages=record.pages,
+        chunks=record.chunks,
+        size_bytes=record.size_bytes,
+        created_at=record.created_at,
+        error=error,
+        progress=round(min(1.0, max(0.0, record.progress)), 4),
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- answers
+
+
+class HitBody(BaseModel):
+    """A passage that was found: `score` is higher for better, `scorer` says its unit."""
+
+    model_config = ConfigDict(title="Hit")
+
+    rank: int
+    score: float
+    scorer: Scorer
+    document_id: str
+    document_name: str
+    page: int | None
+    start: int
+    end: int
+    text: str
+    headings: list[str]
+
+
+_HIT: dict[str, Any] = {
+    "rank": 1,
+    "score": 0.83,
+    "scorer": "fusion",
+    "document_id": "9f2c…",
+    "document_name": "handbook.pdf",
+    "page": 12,
+    "start": 20310,
+    "end": 21002,
+    "text": "Unused days up to a maximum of 10 carry over to the next calendar year …",
+    "headings": ["Leave", "Vacation"],
+}
+
+
+class Hits(BaseModel):
+    """Passages, the best first."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"hits": [_HIT]}})
+
+    hits: list[HitBody]
+
+
+class BoxBody(BaseModel):
+    """A rectangle on a page, in PDF points from its bottom left corner; `page` is 1-based."""
+
+    model_config = ConfigDict(title="Box")
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class SentenceBody(BaseModel):
+    """A sentence of the answer, characters `start` to `end` of it; `citations` are numbers of citations."""
+
+    model_config = ConfigDict(title="Sentence")
+
+    text: str
+    start: int
+    end: int
+    verdict: Verdict
+    citations: list[int]
+    reason: str = Field(
+        description="in a few words, why the verdict is what it is; empty where there is nothing to add"
+    )
+    confidence: float = Field(
+        ge=0, le=1, description="how sure it is that the documents say this; 1 where nothing is to be checked"
+    )
+
+
+class CitationBody(BaseModel):
+    """The exact words that a sentence rests on: `quote` is the document's text from character `start` to `end`."""
+
+    model_config = ConfigDict(title="Citation")
+
+    number: int
+    document_id: str
+    document_name: str
+    page: int | None
+    start: int
+    end: int
+    quote: str
+    boxes: list[BoxBody]
+
+
+class RetrievedBody(BaseModel):
+    """A passage that was found for the question; `used` says whether the model was shown it."""
+
+    model_config = ConfigDict(title="Retrieved")
+
+    rank: int
+    document_id: str
+    document_name: str
+    page: int | None
+    start: int
+    end: int
+    score: float
+    used: bool
+
+
+class UsageBody(BaseModel):
+    """What the answer cost: tokens by the model's own count, passages sent and left out."""
+
+    model_config = ConfigDict(title="Usage")
+
+    prompt_tokens: int
+    completion_tokens: int
+    passages_sent: int
+    passages_left_out: int
+    markers_removed: int = Field(description="markers in the model's reply that named no passage, and were taken out")
+
+
+_SENTENCE: dict[str, Any] = {
+    "text": "Ten unused days carry over [1].",
+    "start": 0,
+    "end": 31,
+    "verdict": "supported",
+    "citations": [1],
+    "reason": "",
+    "confidence": 0.97,
+}
+_CITATION: dict[str, Any] = {
+    "number": 1,
+    "document_id": "9f2c…",
+    "document_name": "handbook.pdf",
+    "page": 12,
+    "start": 20413,
+    "end": 20484,
+    "quote": "Unused days up to a maximum of 10 carry over to the next calendar year",
+    "boxes": [{"page": 12, "x0": 72.0, "y0": 510.2, "x1": 498.1, "y1": 522.0}],
+}
+ANSWER_EXAMPLE: dict[str, Any] = {
+    "question": "How many unused vacation days carry over?",
+    "answer": "Ten unused days carry over [1].",
+    "status": "answered",
+    "sentences": [_SENTENCE],
+    "citations": [_CITATION],
+    "retrieved": [
+        {
+            "rank": 1,
+            "document_id": "9f2c…",
+            "document_name": "handbook.pdf",
+            "page": 12,
+            "start": 20310,
+            "end": 21002,
+            "score": 0.83,
+            "used": True,
+        }
+    ],
+    "model": "ollama/llama3.2",
+    "usage": {
+        "prompt_tokens": 812,
+        "completion_tokens": 31,
+        "passages_sent": 4,
+        "passages_left_out": 6,
+        "markers_removed": 0,
+    },
+    "timings_ms": {"retrieve": 12.0, "generate": 1840.2, "verify": 9.1},
+    "settings_hash": "5c1d0e9a77b2",
+    "reason": None,
+    "confidence": 0.91,
+    "standalone_question": None,
+}
+
+
+class TokenBody(BaseModel):
+    """A piece of the model's reply as it comes, unchecked."""
+
+    text: str
+
+
+class AnswerBody(BaseModel):
+    """A checked answer. `not_found` has no citations: `answer` says so and `retrieved` shows the nearest passages."""
+
+    model_config = ConfigDict(title="Answer", json_schema_extra={"example": ANSWER_EXAMPLE})
+
+    question: str
+    answer: str
+    status: AnswerStatus
+    sentences: list[SentenceBody]
+    citations: list[CitationBody]
+    retrieved: list[RetrievedBody]
+    model: str
+    usage: UsageBody
+    timings_ms: dict[str, float]
+    settings_hash: str
+    reason: AnswerReason | None = Field(
+        description="why it is no answer, or not the whole: `no_match` (nothing near was found, the model was not "
+        "asked), `not_in_passages` (what was found does not answer it), `unsupported` (what the model said is not "
+        "borne out), `conflict` (sources disagree, both are shown), `unreadable_source` (a document that was asked "
+        "could not be read); null where nothing is amiss"
+    )
+    confidence: float | None = Field(
+        ge=0, le=1, description="how likely the documents answer the question and this is the answer"
+    )
+    standalone_question: str | None = Field(
+        description="the question that was searched and asked in place of a follow-up; null without `history`"
+    )
+
+
+class VerifiedBody(BaseModel):
+    """The sentences of a text, each with its verdict, and the words of the documents that they rest on."""
+
+    model_config = ConfigDict(
+        title="Verified", json_schema_extra={"example": {"sentences": [_SENTENCE], "citations": [_CITATION]}}
+    )
+
+    sentences: list[SentenceBody]
+    citations: list[CitationBody]
+
+
+def pack_hit(hit: Hit) -> HitBody:
+    """A Hit as JSON."""
+    span = hit.chunk.span
+    return HitBody(
+        rank=hit.rank,
+        score=round(hit.score, 4),
+        scorer=hit.scorer,
+        document_id=span.document_id,
+        document_name=hit.document_name,
+        page=hit.page,
+        start=span.start,
+        end=span.end,
+        text=hit.chunk.text,
+        headings=list(hit.chunk.headings),
+    )
+
+
+def pack_hits(hits: Sequence[Hit]) -> Hits:
+    """Hits as JSON, in their order."""
+    return Hits(hits=[pack_hit(hit) for hit in hits])
+
+
+def pack_sentences(sentences: Sequence[Sentence]) -> list[SentenceBody]:
+    """Sentences as JSON."""
+    return [
+        SentenceBody(
+            text=one.text,
+            start=one.start,
+            end=one.end,
+            verdict=one.verdict,
+            citations=list(one.citations),
+            reason=one.reason,
+            confidence=round(one.confidence, 3),
+        )
+        for one in sentences
+    ]
+
+
+def pack_citations(citations: Sequence[Citation]) -> list[CitationBody]:
+    """Citations as JSON; boxes to a hundredth of a point."""
+    return [
+        CitationBody(
+            number=one.number,
+            document_id=one.span.document_id,
+            document_name=one.document_name,
+            page=one.page,
+            start=one.span.start,
+            end=one.span.end,
+            quote=one.quote,
+            boxes=[
+                BoxBody(
+                    page=box.page, x0=round(box.x0, 2), y0=round(box.y0, 2), x1=round(box.x1, 2), y1=round(box.y1, 2)
+                )
+                for box in one.boxes
+            ],
+        )
+        for one in citations
+    ]
+
+
+def pack_answer(answer: Answer) -> AnswerBody:
+    """An Answer as JSON; scores to four digits, times to a tenth of a millisecond."""
+    return AnswerBody(
+        question=answer.question,
+        answer=answer.text,
+        status=answer.status,
+        sentences=pack_sentences(answer.sentences),
+        citations=pack_citations(answer.citations),
+        retrieved=[
+            RetrievedBody(
+                rank=one.hit.rank,
+                document_id=one.hit.chunk.span.document_id,
+                document_name=one.hit.document_name,
+                page=one.hit.page,
+                start=one.hit.chunk.span.start,
+                end=one.hit.chunk.span.end,
+                score=round(one.hit.score, 4),
+                used=one.used,
+            )
+            for one in answer.retrieved
+        ],
+        model=answer.model,
+        usage=UsageBody(
+            prompt_tokens=answer.usage.prompt_tokens,
+            completion_tokens=answer.usage.completion_tokens,
+            passages_sent=answer.usage.passages_sent,
+            passages_left_out=answer.usage.passages_left_out,
+            markers_removed=answer.usage.markers_removed,
+        ),
+        timings_ms={step: round(ms, 1) for step, ms in answer.timings_ms.items()},
+        settings_hash=answer.settings_hash,
+        reason=answer.reason,
+        confidence=None if answer.confidence is None else round(answer.confidence, 3),
+        standalone_question=answer.standalone_question,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- health
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class PartState(BaseModel):
+    """The state of one part of the server, and what was seen."""
+
+    status: Literal["ok", "restarting", "off", "unreachable", "unknown"]
+    detail: str
+
+
+class Ready(BaseModel):
+    """The server can be asked. A model that is not reachable does not hold back searches."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "status": "ready",
+                "catalog": {"status": "ok", "detail": "4 documents, 120 chunks"},
+                "index": {"status": "ok", "detail": "120 vectors"},
+                "worker": {"status": "ok", "detail": "1 document on its way"},
+                "model": {"status": "ok", "detail": "ollama/llama3.2: num_ctx 4096"},
+            }
+        }
+    )
+
+    status: Literal["ready"] = "ready"
+    catalog: PartState
+    index: PartState
+    worker: PartState
+    model: PartState

@@ -1,0 +1,157 @@
+"""What the routes share: the open Runtime, or the reason why it is not open, and what is known of the model."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.http.errors import Starting
+from api.http.metrics import Metrics
+from api.http.schemas import PartState
+from ingest.runtime import Runtime
+from rag.errors import DependencyError, FootnoteError
+from rag.settings import Settings
+
+log = logging.getLogger(__name__)
+
+DESCRIBE_WAIT_S = 2.0
+DESCRIBE_EVERY_S = 30.0
+RENDER_AT_ONCE = 2  # each picture is drawn by a process of its own
+VERIFY_AT_ONCE = 2  # a long text holds a thread for minutes, and searches need threads too
+
+
+@dataclass
+class Door:
+    """One per application. Opening and closing happen once each, on the application's event loop."""
+
+    settings: Settings
+    factory: Callable[[], Runtime]
+    metrics: Metrics
+    on_opened: Callable[[Runtime], None] | None = None
+    on_failed: Callable[[FootnoteError], None] | None = None
+    verifying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(VERIFY_AT_ONCE))
+    rendering: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(RENDER_AT_ONCE))
+    settled: threading.Event = field(default_factory=threading.Event)  # set once opening has ended, either way
+    _runtime: Runtime | None = None
+    _failure: FootnoteError | None = None
+    _preparing: asyncio.Task[None] | None = None
+    _describing: asyncio.Task[PartState] | None = None
+    _described_at: float = 0.0
+    _model: PartState | None = None
+
+    @property
+    def opened(self) -> Runtime | None:
+        """The Runtime, None while it is not open."""
+        return self._runtime
+
+    def runtime(self) -> Runtime:
+        """The Runtime. Raises Starting while it is being opened, and what it failed with."""
+        if self._runtime is not None:
+            return self._runtime
+        if self._failure is not None:
+            raise Starting(f"The server could not open its data directory: {self._failure.message}", code="not_open")
+        raise Starting("The server is opening its data directory. Try again in a few seconds.")
+
+    async def open(self) -> None:
+        """Open the Runtime in a thread, then let the model warm up. What goes wrong is told by `runtime`."""
+        try:
+            await self._open()
+        finally:
+            self.settled.set()
+
+    async def _open(self) -> None:
+        try:
+            runtime = await asyncio.to_thread(self.factory)
+        except FootnoteError as error:
+            self._fail(error)
+            return
+        except Exception as error:  # the one who started it is told; the reason stays readable in /readyz
+            log.exception("The data directory could not be opened.")
+            self._fail(FootnoteError(f"{type(error).__name__}: {error}. The log has the details."))
+            return
+        self._runtime = runtime
+        self.metrics.watch(runtime.catalog)
+        if self.on_opened is not None:
+            self.on_opened(runtime)
+        if hasattr(runtime.generator, "prepare"):
+            self._preparing = asyncio.create_task(_prepare(runtime))
+
+    def _fail(self, error: FootnoteError) -> None:
+        log.error("%s", error.message)
+        self._failure = error
+        if self.on_failed is not None:
+            self.on_failed(error)
+
+    async def close(self) -> None:
+        """Stop the model, then close the Runtime."""
+        for task in (self._preparing, self._describing):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        runtime, self._runtime = self._runtime, None
+        if runtime is None:
+            return
+        close = getattr(runtime.generator, "aclose", None)
+        try:
+            if close is not None:
+                await close()
+        finally:
+            await asyncio.to_thread(runtime.close)
+
+    async def describe_model(self) -> PartState:
+        """What is known of the model back end: asked at most every 30 s, and never waited for longer than 2 s."""
+        runtime = self.runtime()
+        if not hasattr(runtime.generator, "describe"):
+            return PartState(status="ok", detail=runtime.generator.model)
+        if self._describing is None and (
+            self._model is None or time.monotonic() - self._described_at > DESCRIBE_EVERY_S
+        ):
+            self._describing = asyncio.create_task(_describe(runtime))
+        if self._describing is not None:
+            await asyncio.wait({self._describing}, timeout=DESCRIBE_WAIT_S)
+            if self._describing.done():
+                self._model, self._described_at = self._describing.result(), time.monotonic()
+                self._describing = None
+        return self._model or PartState(status="unknown", detail=f"{runtime.generator.model} is being asked")
+
+
+async def _prepare(runtime: Runtime) -> None:
+    try:
+        await runtime.generator.prepare()  # type: ignore[attr-defined]
+    except DependencyError as error:
+        log.warning("The model is not ready: %s", error.message)
+    except Exception:  # a question says it again, in the common form
+        log.exception("The model could not be warmed up.")
+
+
+async def _describe(runtime: Runtime) -> PartState:
+    try:
+        report = await runtime.generator.describe()  # type: ignore[attr-defined]
+    except FootnoteError as error:
+        return PartState(status="unreachable", detail=error.message)
+    name = "/".join(part for part in (report.backend, report.model.removeprefix(f"{report.backend}/")) if part)
+    return PartState(status="ok" if report.reachable else "unreachable", detail=f"{name}: {report.detail}")
+
+
+async def door_of(request: Request) -> Door:
+    """The door of the application that serves the request."""
+    door: Door = request.app.state.door
+    return door
+
+
+async def runtime_of(request: Request) -> Runtime:
+    """The open Runtime. Raises Starting while there is none."""
+    return (await door_of(request)).runtime()
+
+
+DoorHere = Annotated[Door, Depends(door_of)]
+OpenRuntime = Annotated[Runtime, Depends(runtime_of)]

@@ -1,0 +1,113 @@
+"""Measures of one question's answer, and their means; `evals.metrics.ranking` measures what was found for it. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from evals.metrics.ranking import Level, Place, found_items, gold_items
+from evals.suites.cases import Case
+from rag.text import dates, quantities
+from rag.types import AnswerStatus
+
+CITATION_LEVELS: dict[str, Level] = {"page": "page", "page_within_1": "page_within_1", "span": "passage"}
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalise_answer(text: str) -> str:
+    """SQuAD's normalisation: lower case, no punctuation, no articles, single spaces (Rajpurkar et al. 2016)."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def exact_match(answer: str, gold: Sequence[str]) -> float:
+    """1.0 where the normalised answer is one of the normalised gold answers."""
+    return float(normalise_answer(answer) in {normalise_answer(text) for text in gold})
+
+
+def token_f1(answer: str, gold: Sequence[str]) -> float:
+    """The best F1 of shared tokens between the answer and any gold answer, both normalised."""
+    return max((_f1(normalise_answer(answer).split(), normalise_answer(text).split()) for text in gold), default=0.0)
+
+
+def _f1(found: list[str], wanted: list[str]) -> float:
+    shared = sum((Counter(found) & Counter(wanted)).values())
+    if not shared:
+        return float(found == wanted)
+    precision, recall = shared / len(found), shared / len(wanted)
+    return 2 * precision * recall / (precision + recall)
+
+
+def contains_answer(answer: str, gold: Sequence[str]) -> float:
+    """1.0 where a normalised gold answer stands in the normalised answer as whole words."""
+    padded = f" {normalise_answer(answer)} "
+    return float(any(f" {normalise_answer(text)} " in padded for text in gold))
+
+
+def number_recall(answer: str, gold: Sequence[str]) -> float | None:
+    """The share of a gold answer's numbers that stand in the answer too, best over the gold answers; None without any.
+
+    Numbers are compared by value: `1.5 million` is `1,500,000` and `ten` is `10`. Years and days of dates are numbers
+    too. Units are left aside, for the question often names them; a rounded number is another one. Each number counts
+    once, gold answers without numbers do not count. `answer` comes without citation markers, whose figures would pass
+    for numbers, and is empty for a refusal.
+    """
+    ours = _numbers(answer)
+    wanted = [numbers for numbers in map(_numbers, gold) if numbers]
+    return max((len(numbers & ours) / len(numbers) for numbers in wanted), default=None)
+
+
+def _numbers(text: str) -> set[tuple[str, Decimal]]:
+    found = {("count" if q.kind in ("number", "ordinal") else q.kind, q.value) for q in quantities(text)}
+    return found | {("count", Decimal(n)) for date in dates(text) for n in (date.year, date.day) if n is not None}
+
+
+def citation_metrics(case: Case, cited: Sequence[Place], status: AnswerStatus) -> dict[str, float]:
+    """What an answer's citations are worth beside the gold evidence; {} for an unanswerable question.
+
+    For pages, pages within 1 and spans (characters in common), as far as the gold knows them: the recall is the share
+    of gold items that a citation is on; the precision, where there are citations, the share of them that is on gold.
+    `cited_gold_page` says of an answer whether any citation is on a gold page. A refusal (`not_found`) has recalls of 0
+    and nothing else.
+    """
+    metrics: dict[str, float] = {}
+    answered = status != "not_found"
+    for name, level in CITATION_LEVELS.items():
+        gold = gold_items(case, level)
+        if not gold:
+            continue
+        found = [found_items(place, level, gold) for place in cited] if answered else []
+        metrics[f"citation_recall_{name}"] = len({item for items in found for item in items}) / len(gold)
+        if found:
+            metrics[f"citation_precision_{name}"] = sum(map(bool, found)) / len(found)
+        if answered and level != "passage":
+            metrics[f"cited_gold_{name}"] = float(any(found))
+    return metrics
+
+
+def refusal_metrics(case: Case, status: AnswerStatus) -> dict[str, float]:
+    """Whether the question was answered or refused (`not_found`) rightly.
+
+    `answerable_answered` for an answerable question, `refusal_recall` for an unanswerable one; where it was refused,
+    `refusal_precision` says whether it is truly unanswerable.
+    """
+    refused = status == "not_found"
+    metrics = {"answerable_answered": float(not refused)} if case.answerable else {"refusal_recall": float(refused)}
+    return metrics | ({"refusal_precision": float(not case.answerable)} if refused else {})
+
+
+def mean(values: Iterable[float]) -> float | None:
+    """The mean, or None of nothing."""
+    collected = list(values)
+    return sum(collected) / len(collected) if collected else None
+
+
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """The value below which `share` (0 to 1) of the values lie, by the nearest rank; None of nothing."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None

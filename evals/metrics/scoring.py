@@ -1,0 +1,160 @@
+"""From what a pipeline gave for a question to its metrics, and from all questions to totals."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args
+
+from evals.metrics.answers import (
+    citation_metrics,
+    contains_answer,
+    exact_match,
+    mean,
+    number_recall,
+    percentile,
+    refusal_metrics,
+    token_f1,
+)
+from evals.metrics.ranking import LEVELS, Place, measure_ranking
+from evals.metrics.statistics import interval
+from evals.suites.cases import Case
+from rag.models.embedding import embed_query
+from rag.store.catalog import Catalog
+from rag.types import Answer, AnswerReason, Citation, Embedder, Hit, Verdict
+
+Record = dict[str, Any]
+VERDICTS = get_args(Verdict)
+REASONS = get_args(AnswerReason)
+_MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
+
+
+def measure_hits(case: Case, hits: Sequence[Hit]) -> dict[str, float]:
+    """How well the hits find the gold evidence; {} for an unanswerable question."""
+    return measure_ranking(
+        case, [Place(hit.document_name, hit.page, hit.chunk.span.start, hit.chunk.span.end) for hit in hits]
+    )
+
+
+def measure_answer(case: Case, answer: Answer, embedder: Embedder) -> dict[str, float]:
+    """What an answer is worth beside the gold: its words, its citations, whether it should have been one, its cost.
+
+    A refusal agrees with no gold answer: its words count as none.
+    """
+    metrics: dict[str, float] = {}
+    if case.answerable and case.answers:
+        metrics |= _measure_words("" if answer.status == "not_found" else plain_text(answer), case.answers, embedder)
+    metrics |= refusal_metrics(case, answer.status)
+    cited = [
+        Place(citation.document_name, citation.page, citation.span.start, citation.span.end)
+        for citation in answer.citations
+    ]
+    metrics |= citation_metrics(case, cited, answer.status)
+    if answer.usage.prompt_tokens:
+        metrics["prompt_tokens"] = float(answer.usage.prompt_tokens)
+        metrics["completion_tokens"] = float(answer.usage.completion_tokens)
+    return metrics
+
+
+def plain_text(answer: Answer) -> str:
+    """The answer's words without its markers."""
+    return _MARKER.sub("", answer.text).strip()
+
+
+def _measure_words(words: str, gold: Sequence[str], embedder: Embedder) -> dict[str, float]:
+    metrics = {"exact_match": 0.0, "f1": 0.0, "contains_answer": 0.0, "answer_similarity": 0.0}
+    if words:
+        vector = embed_query(embedder, words)
+        metrics = {
+            "exact_match": exact_match(words, gold),
+            "f1": token_f1(words, gold),
+            "contains_answer": contains_answer(words, gold),
+            "answer_similarity": max(float(embed_query(embedder, text) @ vector) for text in gold),
+        }
+    numbers = number_recall(words, gold)
+    return metrics if numbers is None else metrics | {"number_recall": numbers}
+
+
+def check_citation(catalog: Catalog, citation: Citation) -> list[str]:
+    """What is wrong with a citation when it is held against the catalog; empty where it is exact.
+
+    The quote is the document's own text at its Span, the page holds the Span's start, the boxes lie on their pages.
+    """
+    span, wrong = citation.span, []
+    if catalog.document_text(span.document_id, span.start, span.end) != citation.quote:
+        wrong.append(f"[{citation.number}] the quote is not the text at {span.start}..{span.end}")
+    pages = catalog.pages(span.document_id, span.start, span.end)
+    if citation.page != (pages[0].number if pages else None):
+        wrong.append(f"[{citation.number}] page {citation.page} does not hold the quote")
+    sizes = {page.number: (page.width, page.height) for page in pages}
+    for box in citation.boxes:
+        width, height = sizes.get(box.page, (-1.0, -1.0))
+        if not (0 <= box.x0 <= box.x1 <= width and 0 <= box.y0 <= box.y1 <= height):
+            wrong.append(f"[{citation.number}] a box lies outside page {box.page}")
+    if not citation.boxes and any(width > 0 for width, _ in sizes.values()):
+        wrong.append(f"[{citation.number}] has no boxes")
+    return wrong
+
+
+# All questions --------------------------------------------------------------------------------------------------------
+
+
+def total_metrics(records: Sequence[Record]) -> dict[str, Record]:
+    """Each metric's mean over the questions that have it, its 95 % interval and their number; search comes first."""
+    collected = _collect(record["metrics"] for record in records)
+    return {name: _total(collected[name]) for name in sorted(collected, key=_group)}
+
+
+def _group(name: str) -> int:
+    """Where a metric's group stands: as the levels of `evals.metrics.ranking`, then characters, then answers."""
+    groups = {**{f"{level}_": place for place, level in enumerate(LEVELS)}, "char_": len(LEVELS)}
+    found = [prefix for prefix in groups if name.startswith(prefix)]
+    return groups[max(found, key=len)] if found else len(groups)
+
+
+def _total(values: Sequence[float]) -> Record:
+    low, high = interval(values) or (None, None)
+    return {"value": mean(values), "low": low, "high": high, "n": len(values)}
+
+
+def total_timings(records: Sequence[Record]) -> dict[str, Record]:
+    """Each step's median and 95th percentile in milliseconds, and of how many questions."""
+    steps = _collect(record["timings_ms"] for record in records)
+    return {
+        step: {"p50": percentile(values, 0.5), "p95": percentile(values, 0.95), "n": len(values)}
+        for step, values in steps.items()
+    }
+
+
+def _collect(maps: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
+    """The values by name, in the order in which the names come first."""
+    collected: dict[str, list[float]] = {}
+    for values in maps:
+        for name, value in values.items():
+            collected.setdefault(name, []).append(value)
+    return collected
+
+
+def group_errors(records: Sequence[Record]) -> dict[str, list[str]]:
+    """The ids of the questions that crashed, by what was said of it, in the order in which it was said first."""
+    grouped: dict[str, list[str]] = {}
+    for record in records:
+        if record["error"] is not None:
+            grouped.setdefault(record["error"], []).append(record["id"])
+    return grouped
+
+
+def count_outcomes(records: Sequence[Record]) -> dict[str, int]:
+    """What can be counted over all questions; citations, sentences and reasons are 0 where no answer was asked for."""
+    verdicts = Counter(sentence["verdict"] for record in records for sentence in record.get("sentences", ()))
+    reasons = Counter(record.get("reason") for record in records)
+    return {
+        "questions": len(records),
+        "errors": sum(record["error"] is not None for record in records),
+        "answerable": sum(record["answerable"] for record in records),
+        "citations": sum(len(record.get("citations", ())) for record in records),
+        "citations_wrong": sum(len(record.get("citations_wrong", ())) for record in records),
+        **{f"sentences_{verdict}": verdicts[verdict] for verdict in VERDICTS},
+        **{f"reason_{reason}": reasons[reason] for reason in REASONS},
+    }

@@ -1,0 +1,265 @@
+"""What people would build instead, over the same parsed documents: fixed chunks, cosine, one prompt, no checks.
+
+    document ─ split ─> Pieces ─ embed ─> vectors ─ cosine ─> the best few ─ one prompt ─> a reply, taken as it comes
+
+Two of them: `textbook`, as tutorials build it, and `llama-index`, LlamaIndex's documented defaults for splitting and
+retrieval. Both use Footnote's reader, embedding model and language model, so that a difference is one of method.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evals.run.replies import RecordedGenerator
+from evals.run.store import Progress
+from ingest.chunk import page_of
+from ingest.runtime import Runtime
+from rag.generation import take_draft
+from rag.models.embedding import embed_query
+from rag.retrieval.search import Scope
+from rag.store.catalog import DocumentRecord
+from rag.types import Answer, Chunk, Citation, Document, Hit, Message, Page, Retrieved, Span, Usage
+
+PROMPT_VERSION = "textbook-2"
+INSTRUCTIONS = (
+    "Answer the question in full sentences, from the context alone. After each sentence write the number of the piece "
+    'of context that it rests on, in square brackets. If the context does not hold the answer, say "I don\'t know."'
+)
+# an example of a marker in it made a small model reply with nothing but markers
+
+TEXTBOOK_CHARS, TEXTBOOK_OVERLAP_CHARS, TEXTBOOK_PASSAGES = 1_000, 200, 3
+LLAMA_INDEX_PASSAGES = 2  # its default similarity_top_k
+# LlamaIndex embeds each file's absolute path, which costs it a little; a fixed one makes figures independent of where
+# a suite lies.
+_FOLDER = "/home/user/project/data/documents/"
+_EMBED_BATCH = 64
+
+_MARKER = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
+_UNKNOWN = re.compile(r"\bI (?:don['’]?t|do not) know\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a document's text, characters `start` to `end`, and `indexed`, what is embedded for it."""
+
+    start: int
+    end: int
+    indexed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A way of retrieval: how documents are split (`version` names it), and how many hits are sent to the model."""
+
+    name: str
+    version: str
+    split: Callable[[Document], Iterator[Piece]]
+    passages: int
+
+
+def split_by_characters(document: Document) -> Iterator[Piece]:
+    """Stretches of 1,000 characters, each 800 after the one before, a page at a time where there are pages."""
+    step = TEXTBOOK_CHARS - TEXTBOOK_OVERLAP_CHARS
+    for page in whole_pages(document):
+        starts = range(page.start, max(page.start + 1, page.end - TEXTBOOK_OVERLAP_CHARS), step)
+        for start in starts:
+            end = min(start + TEXTBOOK_CHARS, page.end)
+            text = document.text[start:end]
+            if text.strip():
+                yield Piece(start, end, text)
+
+
+def split_as_llama_index(document: Document) -> Iterator[Piece]:
+    """What LlamaIndex's SentenceSplitter makes of a page (or a document without pages) at its defaults.
+
+    These are 1,024 tokens of OpenAI's tokenizer with 200 of overlap. Embedded is what LlamaIndex would embed after
+    reading with its SimpleDirectoryReader: `page_label` and `file_path`, a blank line, then the text.
+    """
+    from llama_index.core import Document as LlamaDocument
+    from llama_index.core.node_parser import SentenceSplitter
+    from llama_index.core.schema import MetadataMode
+
+    splitter = SentenceSplitter()
+    for page in whole_pages(document):
+        text = document.text[page.start : page.end]
+        if not text.strip():
+            continue
+        label = {"page_label": str(page.number)} if document.pages else {}
+        read = LlamaDocument(text=text, metadata={**label, "file_path": f"{_FOLDER}{document.name}"})
+        at = -1
+        for node in splitter.get_nodes_from_documents([read]):
+            words = node.get_content(metadata_mode=MetadataMode.NONE)
+            at = text.index(words, at + 1)
+            indexed = node.get_content(metadata_mode=MetadataMode.EMBED)
+            yield Piece(page.start + at, page.start + at + len(words), indexed)
+
+
+def whole_pages(document: Document) -> Sequence[Page]:
+    """The document's pages; where it has none, all of it as one."""
+    return document.pages or (Page(1, 0, len(document.text)),)
+
+
+TEXTBOOK = Baseline("textbook", "characters-1", split_by_characters, TEXTBOOK_PASSAGES)
+LLAMA_INDEX = Baseline("llama-index", "sentence-splitter-1", split_as_llama_index, LLAMA_INDEX_PASSAGES)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All pieces of a store; `rows` is an integer array of shape (n_pieces, 5): document, start, end, page, tokens.
+
+    A document is its place in `documents`, a page 0 where there is none. `vectors` are float32, shape (n_pieces, dim),
+    rows of length 1; what a piece has beyond the tokens that the model reads is cut off in silence, as where people
+    build this.
+    """
+
+    documents: tuple[str, ...]
+    rows: np.ndarray
+    vectors: np.ndarray
+
+
+def load_table(baseline: Baseline, runtime: Runtime, progress: Progress) -> Table:
+    """Every document of the store, split and embedded; kept in the store's folder, so that this is done once."""
+    documents = tuple(sorted(record.id for record in runtime.catalog.readable_documents()))
+    identity = "\0".join([baseline.version, runtime.embedder.model, *documents])
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+    path = Path(runtime.settings.data_dir) / f"{baseline.name}-{digest}.npz"
+    if not path.is_file():
+        rows, vectors = _embed_documents(baseline, runtime, documents, progress)
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, rows=rows, vectors=vectors)
+        part.replace(path)
+    with np.load(path) as kept:
+        return Table(documents, kept["rows"], kept["vectors"])
+
+
+def _embed_documents(
+    baseline: Baseline, runtime: Runtime, documents: Sequence[str], progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
+    rows: list[tuple[int, int, int, int, int]] = []
+    vectors = [np.zeros((0, runtime.embedder.dimension), dtype=np.float32)]
+    for number, document_id in enumerate(documents):
+        progress.overall(number, len(documents))
+        document = runtime.catalog.load_document(document_id)
+        pieces = list(baseline.split(document))
+        tokens = runtime.embedder.count_tokens([piece.indexed for piece in pieces])
+        for piece, n_tokens in zip(pieces, tokens, strict=True):
+            page = page_of(document.pages, piece.start, piece.end) or 0
+            rows.append((number, piece.start, piece.end, page, n_tokens))
+        for first in range(0, len(pieces), _EMBED_BATCH):
+            progress.current(document.name, "embedding", first / len(pieces))
+            batch = pieces[first : first + _EMBED_BATCH]
+            vectors.append(runtime.embedder.embed_texts([piece.indexed for piece in batch]))
+    progress.overall(len(documents), len(documents))
+    return np.array(rows, dtype=np.int64).reshape(-1, 5), np.concatenate(vectors)
+
+
+class BaselinePipeline:
+    """A Pipeline (evals/run/pipelines.py) of this kind, over the documents of a store."""
+
+    def __init__(self, baseline: Baseline, runtime: Runtime, generator: RecordedGenerator, progress: Progress) -> None:
+        """Load or make the vectors."""
+        self.name = baseline.name
+        self._baseline, self._runtime, self._generator = baseline, runtime, generator
+        self._table = load_table(baseline, runtime, progress)
+        self._read: dict[str, tuple[DocumentRecord, str]] = {}
+        settings = runtime.settings.model_dump_json(
+            include={"parsing": True, "embedding": True, "generation": True}, exclude={"generation": {"api_key"}}
+        )
+        decisive = [baseline.version, str(baseline.passages), PROMPT_VERSION, runtime.embedder.model, settings]
+        self.settings_hash = hashlib.sha256("\0".join(decisive).encode()).hexdigest()[:12]
+
+    async def search(self, question: str, k: int, scope: Scope) -> list[Hit]:
+        """The `k` pieces of the scope nearest to the question, by cosine; equal ones in the order of the text."""
+        return await asyncio.to_thread(self._search, question, k, scope)
+
+    def _search(self, question: str, k: int, scope: Scope) -> list[Hit]:
+        rows = self._rows(scope)
+        scores = self._table.vectors[rows] @ embed_query(self._runtime.embedder, question)
+        best = np.argsort(-scores, kind="stable")[:k]
+        return [self._hit(int(rows[place]), rank, float(scores[place])) for rank, place in enumerate(best, 1)]
+
+    def _rows(self, scope: Scope) -> np.ndarray:
+        """Which pieces are of the scope's documents, as rows of the table; a store is one collection."""
+        if scope.document_ids is None:
+            return np.arange(len(self._table.rows))
+        wanted = [number for number, document in enumerate(self._table.documents) if document in scope.document_ids]
+        return np.flatnonzero(np.isin(self._table.rows[:, 0], wanted))
+
+    def _hit(self, row: int, rank: int, score: float) -> Hit:
+        document, start, end, page, n_tokens = map(int, self._table.rows[row])
+        document_id = self._table.documents[document]
+        if document_id not in self._read:
+            catalog = self._runtime.catalog
+            self._read[document_id] = catalog.get_document(document_id), catalog.document_text(document_id)
+        record, text = self._read[document_id]
+        chunk = Chunk(f"{self.name}-{row}", Span(document_id, start, end), text[start:end], (), n_tokens)
+        return Hit(chunk, rank, score, "cosine", record.name, record.title, page or None)
+
+    def confidence(self, question: str, best: Hit) -> float:
+        """The cosine of the question and the best hit, which is its score."""
+        return best.score
+
+    async def ask(self, question: str, scope: Scope) -> Answer:
+        """The model's reply to the nearest pieces of the scope, as it comes. Raises DependencyError."""
+        started = time.perf_counter()
+        hits = await self.search(question, self._baseline.passages, scope)
+        timings = {"retrieve": _ms_since(started)}
+        started = time.perf_counter()
+        settings = self._runtime.settings.generation
+        draft = await take_draft(self._generator, answer_prompt(question, hits), settings.reply_tokens)
+        timings |= {"generate": _ms_since(started), "first_token": round(draft.first_token_ms, 1)}
+        refused = is_refusal(draft.text)
+        numbers = [] if refused else cited_numbers(draft.text)
+        named = [number for number in dict.fromkeys(numbers) if 1 <= number <= len(hits)]
+        return Answer(
+            question=question,
+            text=draft.text,
+            status="not_found" if refused else "answered",
+            sentences=(),
+            citations=tuple(self._cite(number, hits[number - 1]) for number in named),
+            retrieved=tuple(Retrieved(hit, True) for hit in hits),
+            model=draft.model,
+            usage=Usage(
+                prompt_tokens=draft.prompt_tokens,
+                completion_tokens=draft.completion_tokens,
+                passages_sent=len(hits),
+                markers_removed=sum(number not in named for number in numbers),
+            ),
+            timings_ms=timings,
+            settings_hash=self.settings_hash,
+        )
+
+    def _cite(self, number: int, hit: Hit) -> Citation:
+        """The whole piece, for more is not known of what the model meant."""
+        page, boxes = self._runtime.catalog.locate(hit.chunk.span)
+        return Citation(number, hit.chunk.span, hit.chunk.text, hit.document_name, page, boxes)
+
+
+def answer_prompt(question: str, hits: Sequence[Hit]) -> tuple[Message, ...]:
+    """The one prompt of both baselines: numbered pieces of context, then the question."""
+    context = "\n\n".join(f"[{number}] {hit.chunk.text.strip()}" for number, hit in enumerate(hits, 1))
+    return (Message("system", INSTRUCTIONS), Message("user", f"Context:\n{context}\n\nQuestion: {question}\nAnswer:"))
+
+
+def is_refusal(reply: str) -> bool:
+    """Whether the reply says "I don't know" (or "I do not know") before it cites anything."""
+    marker = _MARKER.search(reply)
+    return bool(_UNKNOWN.search(reply[: marker.start()] if marker else reply))
+
+
+def cited_numbers(reply: str) -> list[int]:
+    """The numbers in the reply's markers, in their order; `[1, 2]` is two."""
+    return [int(number) for marker in _MARKER.finditer(reply) for number in marker[1].split(",")]
+
+
+def _ms_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)

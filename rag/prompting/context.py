@@ -1,0 +1,200 @@
+"""The best sentences of the hits to numbered passages that fit the token budget. Pure, but for a token counter.
+
+The counter may be a call to a model server, so it is asked few times: sizes are estimated first, then checked, and the
+ratio of count to estimate corrects the next guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from rag.errors import InputError
+from rag.models.tokens import estimate_text
+from rag.prompting.prompts import answer_messages, passage_header
+from rag.prompting.selection import Selection
+from rag.text import content_words, split_sentences
+from rag.types import Context, Hit, LeftOut, Message, Passage
+
+TokenCounter = Callable[[Sequence[Message]], Awaitable[tuple[int, bool]]]
+
+_COUNTS = 4  # of prompts with passages at most
+_FULL = 0.94  # of the room; a fuller prompt is not worth another count
+_FIRST_RATIO = 0.8  # of a count to its estimate, before any is known
+_FEWEST_TOKENS = 8  # of a sentence that is cut, by estimate
+_MARK_TOKENS = 4  # of the number and line breaks around a passage
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    passages: tuple[Passage, ...]
+    n_tokens: int
+    exact: bool
+
+
+async def pack_context(
+    question: str,
+    selections: Sequence[Selection],
+    left_out: Sequence[LeftOut],
+    *,
+    count_tokens: TokenCounter,
+    prompt_tokens: int,
+    max_passages: int,
+) -> Context:
+    """The prompt that asks `question` of the best selections, as many as `prompt_tokens` and `max_passages` let in.
+
+    A passage holds the chosen sentences of one hit in the order of its text, a line break where something between
+    them is left out; passages are numbered 1..n in rank order. Where no sentence fits, the best is cut to the words
+    that share most with the question. Every hit is either in `passages` or in `left_out`.
+    Raises InputError where the question alone, or with the smallest piece of a sentence, exceeds `prompt_tokens`.
+    """
+
+    def packed(found: _Packed) -> Context:
+        sent = {passage.hit.chunk.id for passage in found.passages}
+        hits = {selection.hit.chunk.id: selection.hit for selection in selections}
+        beyond = [LeftOut(hit, "budget") for chunk_id, hit in hits.items() if chunk_id not in sent]
+        messages = answer_messages(question, found.passages)
+        return Context(question, found.passages, messages, found.n_tokens, found.exact, (*left_out, *beyond))
+
+    alone, exact = await count_tokens(answer_messages(question, ()))
+    if alone > prompt_tokens:
+        raise InputError(
+            f"not enough room: the question and the instructions take {alone} tokens of the {prompt_tokens} that a "
+            "prompt may have. Shorten the question or raise FOOTNOTE_GENERATION__PROMPT_TOKENS."
+        )
+    if not selections:
+        return packed(_Packed((), alone, exact))
+    room, ratio = prompt_tokens - alone, _FIRST_RATIO
+    best: _Packed | None = None
+    counted: list[Selection] = []
+    for _ in range(_COUNTS):
+        chosen, estimate = choose_selections(selections, room / ratio, max_passages)
+        if not chosen or chosen == counted:
+            break
+        counted = chosen
+        passages = join_selections(chosen)
+        n_tokens, exact = await count_tokens(answer_messages(question, passages))
+        ratio = max((n_tokens - alone) / estimate, 0.05)
+        if n_tokens <= prompt_tokens:
+            if best is None or n_tokens > best.n_tokens:
+                best = _Packed(passages, n_tokens, exact)
+            if len(chosen) == len(selections) or n_tokens - alone >= _FULL * room:
+                break
+        else:
+            ratio *= 1.03
+    if best is not None:
+        return packed(best)
+    top = max(selections, key=lambda selection: selection.score)
+    size = room / max(ratio, 0.25)
+    while size >= _FEWEST_TOKENS:
+        text = cut_to_question(top.text, question, size)
+        if not text:
+            break
+        passage = Passage(1, top.hit, text)
+        n_tokens, exact = await count_tokens(answer_messages(question, [passage]))
+        if n_tokens <= prompt_tokens:
+            return packed(_Packed((passage,), n_tokens, exact))
+        size *= min(0.7, room / (n_tokens - alone))
+    raise InputError(
+        f"not enough room: beside the question, which takes {alone} tokens, no sentence of a passage fits the "
+        f"{prompt_tokens} tokens that a prompt may have. Shorten the question or raise "
+        "FOOTNOTE_GENERATION__PROMPT_TOKENS."
+    )
+
+
+def choose_selections(
+    selections: Sequence[Selection], n_tokens: float, max_passages: int
+) -> tuple[list[Selection], float]:
+    """The best selections of at most `max_passages` hits that take about `n_tokens` by estimate, and what they take.
+
+    A row of a table brings along the row that names the columns, where this stands in the same chunk.
+    """
+    names = _column_names(selections)
+    chosen: list[Selection] = []
+    begun: set[str] = set()
+    taken = 0.0
+    for selection in sorted(selections, key=lambda one: (-one.score, one.hit.rank, one.start)):
+        if selection in chosen:
+            continue
+        hit = selection.hit
+        above = names.get((hit.chunk.id, selection.start))
+        brought = [selection] if above is None or above in chosen else [above, selection]
+        head = 0 if hit.chunk.id in begun else estimate_text(passage_header(Passage(1, hit, ""))) + _MARK_TOKENS
+        size = sum(estimate_text(one.text) + 1 for one in brought)
+        if taken + head + size > n_tokens or (head and len(begun) == max_passages):
+            continue
+        begun.add(hit.chunk.id)
+        chosen.extend(brought)
+        taken += head + size
+    return chosen, taken
+
+
+def _column_names(selections: Sequence[Selection]) -> dict[tuple[str, int], Selection]:
+    """For (chunk id, start) of each row of a table the row above it that begins the table.
+
+    A chunk that begins within a table has the names of its columns among its headings.
+    """
+    names: dict[tuple[str, int], Selection] = {}
+    first: Selection | None = None
+    before: Selection | None = None
+    for one in sorted(selections, key=lambda one: (one.hit.rank, one.start)):
+        chunk = one.hit.chunk
+        is_row = " | " in one.text and not (chunk.headings and " | " in chunk.headings[-1])
+        goes_on = before is not None and before.hit is one.hit and chunk.text[before.end : one.start].count("\n") == 1
+        if not is_row:
+            first = None
+        elif first is None or not goes_on:
+            first = one
+        else:
+            names[chunk.id, one.start] = first
+        before = one
+    return names
+
+
+def join_selections(selections: Sequence[Selection]) -> tuple[Passage, ...]:
+    """The selections as passages: those of a hit together, as they stand there, hits in rank order."""
+    by_hit: dict[str, list[Selection]] = {}
+    hits: dict[str, Hit] = {}
+    for selection in selections:
+        by_hit.setdefault(selection.hit.chunk.id, []).append(selection)
+        hits[selection.hit.chunk.id] = selection.hit
+    return tuple(
+        Passage(number, hit, _join(hit.chunk.text, by_hit[hit.chunk.id]))
+        for number, hit in enumerate(sorted(hits.values(), key=lambda hit: hit.rank), 1)
+    )
+
+
+def _join(text: str, selections: Sequence[Selection]) -> str:
+    joined, end = "", None
+    for selection in sorted(selections, key=lambda selection: selection.start):
+        if end is not None:
+            between = text[end : selection.start]
+            joined += "\n" if between.strip() else between
+        joined += selection.text
+        end = selection.end
+    return joined
+
+
+def cut_to_question(text: str, question: str, n_tokens: float) -> str:
+    """The run of sentences of at most about `n_tokens` that shares most words with the question; the first of equals.
+
+    Where not even one sentence is so short, the run is one of words. Returns "" where not even a word is.
+    """
+    asked = set(content_words(question))
+    for spans in (split_sentences(text), [found.span() for found in re.finditer(r"\S+", text)]):
+        sizes = [0, *accumulate(estimate_text(text[start:end]) for start, end in spans)]
+        words = [asked & set(content_words(text[start:end])) for start, end in spans]
+        best: tuple[int, int, int] | None = None
+        last = 0
+        for first in range(len(spans)):
+            last = max(last, first)
+            while last < len(spans) and sizes[last + 1] - sizes[first] <= n_tokens:
+                last += 1
+            shared = len(set().union(*words[first:last])) if last > first else 0
+            if last > first and (best is None or shared > best[0]):
+                best = (shared, spans[first][0], spans[last - 1][1])
+        if best:
+            return text[best[1] : best[2]]
+    return ""

@@ -1,0 +1,148 @@
+"""Hits to the sentences that matter for a question, each with a score. Pure, but for the cosine it is given.
+
+    Hits ─ drop_duplicates ─> Hits ─ rank_sentences ─> Selections in the order of the text ─ pack (context.py)
+
+A model on a processor reads some sixty tokens a second: what is sent is what its user waits for. Of a hit only the
+sentences are sent that score best, so the same wait shows the model three times as many hits. What each part of the
+score brings stands with its figures in docs/answers.md.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rag.retrieval.sentence_vectors import sentence_texts
+from rag.text import NUMBER_WORDS, content_words, split_sentences
+from rag.types import Hit, LeftOut
+
+Similarity = Callable[[str, Sequence[Sequence[str]]], Sequence[float]]
+"""The cosine of a question to each of some texts, which come by the hit that they are of."""
+
+WORD_SHARE = 0.5
+"""Weight of the share of the question's words, by rarity, that a sentence holds; its cosine to the question has 1."""
+HIT_SHARE = 2.0
+"""Weight of the score of the hit that it stands in."""
+BESIDE_SHARE = 0.3
+"""Weight of the score of each sentence beside it, its own has 1: an answer often follows the words that were asked."""
+OTHER_DOCUMENT = 0.3
+"""What a sentence loses where the question names another document than its own: one plan's rules are not those of the
+next, however alike they read."""
+
+_NAMES = 2  # words of a document's name and title that name it
+_CONTAINED = 0.8
+_SAME_WORDS = 0.95
+_WORD = re.compile(r"\w+")
+_TELLS_APART = NUMBER_WORDS | {"not", "no", "never", "none", "nor", "neither", "without", "cannot", "t"}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A sentence that may be sent: characters `start` to `end` of `hit.chunk.text`; a higher score is better.
+
+    `cosine` is that of the question and the sentence with its heading, `words` the share of the question's words, by
+    rarity, that they hold.
+    """
+
+    hit: Hit
+    start: int
+    end: int
+    score: float
+    cosine: float
+    words: float
+
+    @property
+    def text(self) -> str:
+        """The sentence as it stands in the document."""
+        return self.hit.chunk.text[self.start : self.end]
+
+
+def drop_duplicates(hits: Sequence[Hit]) -> tuple[list[Hit], list[LeftOut]]:
+    """The hits in rank order without those whose words were sent before, and those left out as `duplicate`.
+
+    Left out is a hit that lies for 80 % inside an earlier one of the same document; one whose words are, in order,
+    those of an earlier hit of any document; and one with 95 % of its words in an earlier hit of its document, unless a
+    number or a negation is among the rest, for that is what tells two versions of a sentence apart.
+    """
+    kept: list[tuple[Hit, list[str], set[str]]] = []
+    left_out: list[LeftOut] = []
+    for hit in sorted(hits, key=lambda hit: hit.rank):
+        words = [word.casefold() for word in _WORD.findall(hit.chunk.text)]
+        if any(_repeats(hit, words, earlier) for earlier in kept):
+            left_out.append(LeftOut(hit, "duplicate"))
+        else:
+            kept.append((hit, words, set(words)))
+    return [hit for hit, _, _ in kept], left_out
+
+
+def _repeats(hit: Hit, words: list[str], earlier: tuple[Hit, list[str], set[str]]) -> bool:
+    other, other_words, other_set = earlier
+    if words == other_words:
+        return True
+    span, other_span = hit.chunk.span, other.chunk.span
+    if span.document_id != other_span.document_id:
+        return False
+    shared = min(span.end, other_span.end) - max(span.start, other_span.start)
+    if shared >= _CONTAINED * (span.end - span.start):
+        return True
+    new = [word for word in words if word not in other_set]
+    tells_apart = any(word in _TELLS_APART or any(sign.isdigit() for sign in word) for word in new)
+    return not tells_apart and len(new) <= (1 - _SAME_WORDS) * len(words)
+
+
+def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -> list[Selection]:
+    """Every sentence of the hits, hit by hit in the order of its text, scored for the question.
+
+    A sentence is measured with the nearest heading in front, as it would be read. Its score is the cosine and
+    WORD_SHARE of the words, averaged with the sentences beside it, and HIT_SHARE of its hit's score, less
+    OTHER_DOCUMENT where the question names another document.
+    """
+    others = _other_documents(question, hits)
+    places = [[(start, end) for start, end in split_sentences(hit.chunk.text)] for hit in hits]
+    by_hit = [sentence_texts(hit.chunk.headings, hit.chunk.text) for hit in hits]
+    texts = [text for of_hit in by_hit for text in of_hit]
+    stems = [frozenset(content_words(text)) for text in texts]
+    cosines = similarity(question, by_hit) if texts else []
+    weights = _rarity(content_words(question), stems)
+    total = sum(weights.values())
+    shares = [sum(weights[word] for word in weights if word in held) / total if total else 0.0 for held in stems]
+    found: list[Selection] = []
+    first = 0
+    for hit, spans in zip(hits, places, strict=True):
+        near = range(first, first + len(spans))
+        own = [cosines[row] + WORD_SHARE * shares[row] for row in near]
+        first += len(spans)
+        for at, (row, (start, end)) in enumerate(zip(near, spans, strict=True)):
+            beside = [own[next_to] for next_to in (at - 1, at + 1) if 0 <= next_to < len(own)]
+            level = (own[at] + BESIDE_SHARE * sum(beside)) / (1 + BESIDE_SHARE * len(beside))
+            score = level + HIT_SHARE * hit.score
+            if hit.chunk.span.document_id in others:
+                score -= OTHER_DOCUMENT
+            found.append(Selection(hit, start, end, score, cosines[row], shares[row]))
+    return found
+
+
+def _other_documents(question: str, hits: Sequence[Hit]) -> frozenset[str]:
+    """The ids of those whose name and title hold fewer of the question's words than another hit's document.
+
+    Fewer is a part of the other's words: a question about two documents names each by words that the other lacks. One
+    word of a longer name does not name a document: `annual leave` is not asked of `Annual report`.
+    """
+    asked = frozenset(content_words(question))
+    named: dict[str, frozenset[str]] = {}
+    for hit in hits:
+        if hit.chunk.span.document_id not in named:
+            stem = re.sub(r"[\W_]+", " ", hit.document_name.rpartition(".")[0] or hit.document_name)
+            words = frozenset(content_words(f"{stem} {hit.title}"))
+            held = asked & words
+            named[hit.chunk.span.document_id] = held if len(held) >= min(_NAMES, len(words)) else frozenset()
+    return frozenset(one for one, words in named.items() if any(words < more for more in named.values()))
+
+
+def _rarity(words: Sequence[str], held: Sequence[frozenset[str]]) -> dict[str, float]:
+    """What each distinct word weighs: the logarithm of how few of the texts hold it."""
+    counts = Counter(word for words_held in held for word in words_held)
+    return {word: math.log(1 + len(held) / (1 + counts[word])) for word in dict.fromkeys(words)}

@@ -1,0 +1,1197 @@
+"""The truth: documents, their text, pages, chunks, vectors and states, in one SQL database.
+
+Everything else (the Chroma collection, the keyword index) is derived from it and can be dropped at any moment. The
+original files lie beside the database, named by their sha256:
+
+    DATA_DIR/catalog.sqlite3      this database (SQLite in WAL mode, synchronous=FULL)
+    DATA_DIR/originals/ab/ab12…   the bytes as they came
+    DATA_DIR/index/               what is derived (rag/index/chroma.py)
+    DATA_DIR/lock, owner.json     who owns the directory (rag/store/lock.py)
+
+A document becomes visible in one transaction (`publish`), which also retires the version it replaces, and disappears
+in one (`delete_document`). What has been removed is remembered in `removals` until the indexes have forgotten it too.
+
+A visible document is `ready`, always: whatever is made again of it, or fails, leaves its status alone until it is taken
+out of sight.
+
+Written with SQLAlchemy Core. What is SQLite's alone stands in `_connect`, `_use_wal`, `_among`, `check_integrity` and
+`copy_to`, and is what another database would need in its own words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from rag.errors import Conflict, DependencyError, FootnoteError, IndexMismatch, NotFound, TooLarge
+from rag.store.boxes import line_boxes
+from rag.store.durable import replace_durably, sync_folder
+from rag.types import (
+    DEFAULT_COLLECTION,
+    UNFINISHED,
+    Box,
+    Chunk,
+    Document,
+    DocumentStatus,
+    Heading,
+    Page,
+    Span,
+    Table,
+    WordBoxes,
+)
+
+CATALOG_FILE = "catalog.sqlite3"
+ORIGINALS = "originals"
+REPLACED = ".replaced"  # what a restore that is not finished has moved aside (rag/store/backup.py)
+MAX_ATTEMPTS = 3
+UNFINISHED_REBUILD = "unfinished rebuild"  # a stamp that no settings have
+MOST_GAP_CHARS = 100  # of white space between two chunks that go on with each other
+_BUSY_S = 60  # how long a connection waits for another one's write
+_CACHE_KIB = 32_768  # of pages, a connection: a search reads some hundred rows from all over the store
+_IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
+_VALUES_PER_STATEMENT = 500  # SQLite refuses statements with more than 32,766 bound values
+
+metadata = sa.MetaData()
+
+meta_table = sa.Table(
+    "meta", metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False)
+)
+documents_table = sa.Table(
+    "documents",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("sha256", sa.Text, nullable=False, index=True),
+    sa.Column("collection", sa.Text, nullable=False, index=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, index=True),
+    sa.Column("visible", sa.Boolean, nullable=False, default=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("progress", sa.Float, nullable=False, default=0.0),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("error_code", sa.Text),
+    sa.Column("error_message", sa.Text),
+    sa.Column("media_type", sa.Text, nullable=False, default=""),
+    sa.Column("title", sa.Text, nullable=False, default=""),
+    sa.Column("n_pages", sa.Integer, nullable=False, default=0),
+    sa.Column("n_chunks", sa.Integer, nullable=False, default=0),
+)
+sources_table = sa.Table(
+    "sources",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("collection", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("modified_ns", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("collection", "source", "document_id"),
+)
+texts_table = sa.Table(
+    "texts",
+    metadata,
+    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("structure", sa.Text, nullable=False),
+)
+pages_table = sa.Table(
+    "pages",
+    metadata,
+    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("start", sa.Integer, nullable=False),
+    sa.Column("end", sa.Integer, nullable=False),
+    sa.Column("width", sa.Float, nullable=False),
+    sa.Column("height", sa.Float, nullable=False),
+    sa.Column("boxes", sa.LargeBinary, nullable=False),
+)
+chunks_table = sa.Table(
+    "chunks",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("start", sa.Integer, nullable=False),
+    sa.Column("end", sa.Integer, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("headings", sa.Text, nullable=False),
+    sa.Column("page", sa.Integer),
+    sa.Column("n_tokens", sa.Integer, nullable=False),
+    sa.Column("index_sha256", sa.Text, nullable=False, index=True),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+    sa.Column("gap", sa.Text),  # white space since the chunk before, null where that is of another section or page
+    # All that ranking needs of a chunk, so that its row, with text and vector, is read for few candidates.
+    sa.Index("ix_chunks_ranking", "id", "document_id", "page", "gap"),
+)
+sentences_table = sa.Table(  # packed by retrieval/sentence_vectors.py; chunks from before schema version 3 have none
+    "sentences",
+    metadata,
+    sa.Column("chunk", sa.Integer, sa.ForeignKey("chunks.seq", ondelete="CASCADE"), primary_key=True),
+    sa.Column("vectors", sa.LargeBinary, nullable=False),
+)
+removals_table = sa.Table(
+    "removals",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("document_id", sa.Text, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+)
+
+
+def _index_for_ranking(connection: Connection) -> None:
+    connection.exec_driver_sql("CREATE INDEX ix_chunks_ranking ON chunks (id, document_id, page)")
+
+
+def _add_sentences(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        "CREATE TABLE IF NOT EXISTS sentences (chunk INTEGER NOT NULL PRIMARY KEY "
+        "REFERENCES chunks (seq) ON DELETE CASCADE, vectors BLOB NOT NULL)"
+    )
+
+
+def _add_gaps(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE chunks ADD COLUMN gap TEXT")
+    for (document_id,) in connection.exec_driver_sql("SELECT document_id FROM texts").all():
+        text = connection.exec_driver_sql("SELECT text FROM texts WHERE document_id = ?", (document_id,)).scalar_one()
+        rows = connection.exec_driver_sql(
+            'SELECT seq, start, "end", headings, page FROM chunks WHERE document_id = ? ORDER BY seq', (document_id,)
+        ).all()
+        places = [(start, end, (headings, page)) for _, start, end, headings, page in rows]
+        found = [(gap, row[0]) for row, gap in zip(rows, find_gaps(text, places), strict=True) if gap is not None]
+        if found:
+            connection.exec_driver_sql("UPDATE chunks SET gap = ? WHERE seq = ?", found)
+    connection.exec_driver_sql("DROP INDEX ix_chunks_ranking")
+    connection.exec_driver_sql("CREATE INDEX ix_chunks_ranking ON chunks (id, document_id, page, gap)")
+
+
+def find_gaps(text: str, places: Sequence[tuple[int, int, object]]) -> list[str | None]:
+    """For each stretch of a text, given as start, end and section in their order, the white space between the one
+    before and it; None where more stands between them, white space of more than MOST_GAP_CHARS, or the sections differ.
+    """
+    gaps: list[str | None] = [None] if places else []
+    for (_, end, section), (start, _, own_section) in pairwise(places):
+        between = text[end:start]
+        goes_on = section == own_section and end <= start <= end + MOST_GAP_CHARS and not between.strip()
+        gaps.append(between if goes_on else None)
+    return gaps
+
+
+# The tables above are the newest schema, and a new database gets them as they are. Whoever changes them adds an entry
+# here: the first brings a database from version 1 to version 2, and so on. Never edit one that has been released.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_index_for_ranking, _add_sentences, _add_gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """A document as the catalog lists it. `pages` and `chunks` are counts, `progress` runs from 0 to 1."""
+
+    id: str
+    sha256: str
+    name: str
+    collection: str
+    status: DocumentStatus
+    visible: bool
+    pages: int
+    chunks: int
+    size_bytes: int
+    created_at: str
+    progress: float
+    attempts: int
+    error_code: str | None
+    error_message: str | None
+    media_type: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The outcome of handing in a file: `is_new` is False where the same bytes are there and have not failed."""
+
+    record: DocumentRecord
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """What the catalog remembers of a file it was given: enough to tell whether it changed."""
+
+    source: str
+    document_id: str
+    sha256: str
+    size_bytes: int
+    modified_ns: int
+    status: DocumentStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk with what surrounds it: `seq` is its row, `page` the 1-based page that holds most of it."""
+
+    seq: int
+    chunk: Chunk
+    page: int | None
+    document_name: str
+    title: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What ranking needs of a chunk: its row, its document and page, and whether it goes on from the chunk before.
+
+    The rows of a document's chunks follow each other in the order of its text, none left out. `gap` is the white space
+    between the chunk before and this one, None where that is of another section or page.
+    """
+
+    seq: int
+    document_id: str
+    page: int | None
+    gap: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts over the whole catalog."""
+
+    documents: Mapping[str, int]
+    chunks: int
+    pages: int
+
+
+def document_id_for(sha256: str, collection: str) -> str:
+    """The id of bytes that are in another collection already: a second document needs a second name."""
+    return hashlib.sha256(f"{collection}\0{sha256}".encode()).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _among(column: sa.Column[str]) -> sa.ColumnElement[bool]:
+    """Whether the column has one of the values in the JSON list bound to `among`: one statement for any number of them,
+    where IN with as many placeholders is put together anew for each number, at six times the cost.
+    """
+    return column.in_(sa.select(sa.func.json_each(sa.bindparam("among")).table_valued("value").c.value))
+
+
+_CHUNK_COLUMNS = (
+    chunks_table.c.seq,
+    chunks_table.c.id,
+    chunks_table.c.document_id,
+    chunks_table.c.start,
+    chunks_table.c.end,
+    chunks_table.c.text,
+    chunks_table.c.headings,
+    chunks_table.c.page,
+    chunks_table.c.n_tokens,
+    documents_table.c.name,
+    documents_table.c.title,
+    documents_table.c.collection,
+)
+# What every question asks, put together once.
+_VECTORS = sa.select(chunks_table.c.id, chunks_table.c.vector).where(_among(chunks_table.c.id))
+_VISIBLE_CHUNKS = (
+    sa.select(*_CHUNK_COLUMNS)
+    .join(documents_table, documents_table.c.id == chunks_table.c.document_id)
+    .where(_among(chunks_table.c.id), documents_table.c.visible)
+)
+# The index has to be named: of two, SQLite takes the unique one, and then reads the row as well.
+_CANDIDATES = sa.text(
+    "SELECT chunks.id, chunks.seq, chunks.document_id, chunks.page, chunks.gap "
+    "FROM chunks INDEXED BY ix_chunks_ranking JOIN documents ON documents.id = chunks.document_id "
+    "WHERE chunks.id IN (SELECT value FROM json_each(:among)) AND documents.visible"
+)
+_VECTORS_BY_SEQ = sa.text("SELECT seq, vector FROM chunks WHERE seq IN (SELECT value FROM json_each(:among))")
+_SENTENCES = sa.text("SELECT chunk, vectors FROM sentences WHERE chunk IN (SELECT value FROM json_each(:among))")
+_COUNT_WITHOUT_SENTENCES = sa.text(
+    "SELECT count(*) FROM chunks WHERE NOT EXISTS (SELECT 1 FROM sentences WHERE sentences.chunk = chunks.seq)"
+)
+_SENTENCES_BY_ID = sa.text(
+    "SELECT chunks.id, sentences.vectors FROM chunks JOIN sentences ON sentences.chunk = chunks.seq "
+    "WHERE chunks.id IN (SELECT value FROM json_each(:among))"
+)
+_SENTENCES_BY_HASH = sa.text(
+    "SELECT chunks.index_sha256, sentences.vectors FROM chunks JOIN sentences ON sentences.chunk = chunks.seq "
+    "WHERE chunks.index_sha256 IN (SELECT value FROM json_each(:among))"
+)
+
+
+def _save_sentences(connection: Connection, document_id: str, sentences: Sequence[bytes]) -> None:
+    rows = connection.execute(
+        sa.select(chunks_table.c.seq).where(chunks_table.c.document_id == document_id).order_by(chunks_table.c.seq)
+    )
+    connection.execute(
+        sa.insert(sentences_table),
+        [{"chunk": seq, "vectors": packed} for seq, packed in zip(rows.scalars(), sentences, strict=True)],
+    )
+
+
+def _batches(values: Sequence[str], size: int = _VALUES_PER_STATEMENT) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def _record(row: sa.Row[Any]) -> DocumentRecord:
+    values = row._mapping
+    return DocumentRecord(
+        id=values["id"],
+        sha256=values["sha256"],
+        name=values["name"],
+        collection=values["collection"],
+        status=values["status"],
+        visible=bool(values["visible"]),
+        pages=values["n_pages"],
+        chunks=values["n_chunks"],
+        size_bytes=values["size_bytes"],
+        created_at=values["created_at"],
+        progress=values["progress"],
+        attempts=values["attempts"],
+        error_code=values["error_code"],
+        error_message=values["error_message"],
+        media_type=values["media_type"],
+        title=values["title"],
+    )
+
+
+class Catalog:
+    """One open catalog. Safe to use from several threads, and from the worker process of the same data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Open or create the catalog under `data_dir`, bringing an older schema up to date.
+
+        Raises IndexMismatch where a newer Footnote wrote it, DependencyError where the folder cannot be used, and
+        Conflict where a restore has begun to replace it and is not finished.
+        """
+        self.data_dir = data_dir
+        self._originals = data_dir / ORIGINALS
+        if os.path.lexists(data_dir / REPLACED):  # an OSError is for the lines below
+            raise Conflict(
+                f"A restore is replacing {data_dir}, or was stopped while it did. Wait for it; where none runs, "
+                "`footnote serve` finishes it."
+            )
+        try:
+            self._originals.mkdir(parents=True, exist_ok=True)
+            self._engine = self._connect(data_dir / CATALOG_FILE)
+            self._migrate()
+        except OSError as error:
+            raise DependencyError(
+                f"The data directory {data_dir} cannot be used: {error}. Choose another with --data-dir."
+            ) from error
+        except FootnoteError:
+            self.close()
+            raise
+
+    @staticmethod
+    def _connect(path: Path) -> Engine:
+        engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_S, "check_same_thread": False})
+
+        @sa.event.listens_for(engine, "connect")
+        def prepare(connection, _record) -> None:  # type: ignore[no-untyped-def]
+            connection.isolation_level = None  # this module says BEGIN itself
+            _use_wal(connection)
+            for pragma in (
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                f"busy_timeout={_BUSY_S * 1000}",
+                f"cache_size=-{_CACHE_KIB}",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+
+        @sa.event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            # A read that later writes would fail at once where another process wrote in between (SQLITE_BUSY_SNAPSHOT).
+            writes = connection.get_execution_options().get("writes", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+        return engine
+
+    def close(self) -> None:
+        """Give back every connection; the catalog can be opened again."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with (
+            self._translating(),
+            self._engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with self._translating(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DatabaseError as error:
+            if isinstance(error, (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError)):
+                raise  # a mistake in this module
+            raise DependencyError(
+                f"The catalog {self.data_dir / CATALOG_FILE} cannot be used: {error.orig}. Look after the disk; "
+                "`footnote doctor` checks the catalog, `footnote restore` brings back a backup."
+            ) from error
+
+    def _migrate(self) -> None:
+        newest = len(MIGRATIONS) + 1
+        with self._write() as connection:
+            if not sa.inspect(connection).has_table("meta"):
+                metadata.create_all(connection)
+                self._put_meta(connection, "schema_version", str(newest))
+                return
+            found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "schema_version"))
+            version = int(found.scalar_one())
+            if version > newest:
+                raise IndexMismatch(
+                    f"The catalog in {self.data_dir} has schema version {version}, and this Footnote knows versions up "
+                    f"to {newest}. Use the newer Footnote that wrote it."
+                )
+            for migrate in MIGRATIONS[version - 1 :]:
+                migrate(connection)
+            if version < newest:
+                self._put_meta(connection, "schema_version", str(newest))
+
+    # What it was built with ------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _put_meta(connection: Connection, key: str, value: str) -> None:
+        updated = connection.execute(sa.update(meta_table).where(meta_table.c.key == key).values(value=value))
+        if updated.rowcount == 0:
+            connection.execute(sa.insert(meta_table).values(key=key, value=value))
+
+    def stamps(self) -> dict[str, str]:
+        """The embedding model, dimension and chunking version of what is stored; empty before the first document."""
+        with self._read() as connection:
+            rows = connection.execute(sa.select(meta_table).where(meta_table.c.key != "schema_version"))
+            return {row.key: row.value for row in rows}
+
+    def check_stamps(self, stamps: Mapping[str, str]) -> None:
+        """Compare what the settings name with what the catalog was built with; the first caller stamps it.
+
+        Raises IndexMismatch naming each value that differs, or saying that a rebuild was stopped half way.
+        """
+        self.check_rebuilt()
+        with self._write() as connection:
+            rows = connection.execute(sa.select(meta_table))
+            stored = {row.key: row.value for row in rows}
+            empty = connection.execute(sa.select(sa.func.count()).select_from(chunks_table)).scalar_one() == 0
+            differing = [
+                f"{key} {stored[key]!r} (the settings say {value!r})"
+                for key, value in stamps.items()
+                if key in stored and stored[key] != value
+            ]
+            if differing and not empty:
+                raise IndexMismatch(
+                    f"The documents in {self.data_dir} were indexed with {', '.join(differing)}. Put the setting back, "
+                    "or run `footnote rebuild --embed` to chunk and embed everything again."
+                )
+            for key, value in stamps.items():
+                self._put_meta(connection, key, value)
+
+    def check_rebuilt(self) -> None:
+        """Raise IndexMismatch where chunks and vectors are of two makes, since `begin_rebuild` had no end yet."""
+        if UNFINISHED_REBUILD in self.stamps().values():
+            raise IndexMismatch(
+                f"A rebuild of {self.data_dir} was stopped half way, so its vectors are of two makes. Run `footnote "
+                "rebuild --embed` again; what it has done already is not embedded twice."
+            )
+
+    def begin_rebuild(self) -> None:
+        """From here until `replace_stamps` the chunks are of no one make, and opening the catalog says so."""
+        with self._write() as connection:
+            self._put_meta(connection, "chunking", UNFINISHED_REBUILD)
+
+    def replace_stamps(self, stamps: Mapping[str, str]) -> None:
+        """Write the stamps of a catalog whose chunks have all been made again."""
+        with self._write() as connection:
+            for key, value in stamps.items():
+                self._put_meta(connection, key, value)
+
+    # Originals -------------------------------------------------------------------------------------------------------
+
+    def original_path(self, sha256: str) -> Path:
+        """Where the bytes with this hash lie."""
+        return self._originals / sha256[:2] / sha256
+
+    def store_original(self, stream: IO[bytes], limit_bytes: int | None = None) -> tuple[str, int]:
+        """Copy the stream beside the catalog, safe on disk when this returns. Returns (sha256 in hex, bytes).
+
+        Raises TooLarge where the stream holds more than `limit_bytes`, DependencyError where the disk refuses.
+        """
+        digest, size = hashlib.sha256(), 0
+        part = self._originals / f".part-{os.getpid()}-{os.urandom(8).hex()}"
+        try:
+            with part.open("xb") as target:
+                while block := stream.read(1 << 20):
+                    size += len(block)
+                    if limit_bytes is not None and size > limit_bytes:
+                        raise TooLarge(
+                            f"The file is larger than {limit_bytes / 2**20:.0f} MiB, the most that is accepted. "
+                            "Split it, or raise FOOTNOTE_SERVER__MAX_UPLOAD_MB."
+                        )
+                    digest.update(block)
+                    target.write(block)
+                target.flush()
+                os.fsync(target.fileno())
+            path = self.original_path(digest.hexdigest())
+            path.parent.mkdir(exist_ok=True)
+            replace_durably(part, path)
+            sync_folder(self._originals)
+        except OSError as error:
+            raise DependencyError(
+                f"The file could not be written to {self._originals}: {error}. Free some space and try again."
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return digest.hexdigest(), size
+
+    # Handing in and taking away --------------------------------------------------------------------------------------
+
+    def accept_document(
+        self, *, sha256: str, name: str, source: str, collection: str, size_bytes: int, modified_ns: int = 0
+    ) -> Accepted:
+        """Record a file whose bytes are stored. It is queued, unless the same bytes are in the collection already.
+
+        Bytes that failed before are queued again. A source that now has other bytes keeps its old version until the
+        new one is published.
+        """
+        with self._write() as connection:
+            if not self.original_path(sha256).exists():
+                raise Conflict(f"{name} was being deleted while it came in. Send it again.")
+            row = connection.execute(
+                sa.select(documents_table).where(
+                    documents_table.c.sha256 == sha256, documents_table.c.collection == collection
+                )
+            ).first()
+            is_new = row is None
+            if row is None:
+                taken = connection.execute(
+                    sa.select(documents_table.c.id).where(documents_table.c.id == sha256)
+                ).first()
+                document_id = sha256 if taken is None else document_id_for(sha256, collection)
+                connection.execute(
+                    sa.insert(documents_table).values(
+                        id=document_id,
+                        sha256=sha256,
+                        collection=collection,
+                        name=name,
+                        status="queued",
+                        visible=False,
+                        size_bytes=size_bytes,
+                        created_at=_now(),
+                    )
+                )
+            else:
+                document_id = row.id
+                if row.status == "failed":
+                    is_new = True
+                    self._set(connection, document_id, status="queued", attempts=0, progress=0.0, error_code=None,
+                              error_message=None, name=name)  # fmt: skip
+            same = (
+                sources_table.c.collection == collection,
+                sources_table.c.source == source,
+                sources_table.c.document_id == document_id,
+            )
+            connection.execute(sa.delete(sources_table).where(*same))
+            connection.execute(
+                sa.insert(sources_table).values(
+                    collection=collection,
+                    source=source,
+                    document_id=document_id,
+                    size_bytes=size_bytes,
+                    modified_ns=modified_ns,
+                )
+            )
+            if row is not None and row.status == "ready":
+                self._retire_older(connection, document_id)
+            fresh = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).one()
+            return Accepted(_record(fresh), is_new)
+
+    def delete_document(self, document_id: str) -> None:
+        """Remove a document: from this moment nothing of it can be found. Raises NotFound."""
+        with self._write() as connection:
+            if not self._remove(connection, document_id):
+                raise NotFound(f"There is no document {document_id!r}. `footnote docs list` shows those there are.")
+
+    @staticmethod
+    def _remove(connection: Connection, document_id: str) -> bool:
+        row = connection.execute(sa.select(documents_table.c.sha256).where(documents_table.c.id == document_id)).first()
+        if row is None:
+            return False
+        connection.execute(sa.insert(removals_table).values(document_id=document_id, sha256=row.sha256))
+        connection.execute(sa.delete(documents_table).where(documents_table.c.id == document_id))
+        return True
+
+    def _retire_older(self, connection: Connection, document_id: str) -> None:
+        """Let a visible document replace what its sources held before, and remove documents left without a source."""
+        touched: set[str] = set()
+        for mine in connection.execute(
+            sa.select(sources_table).where(sources_table.c.document_id == document_id)
+        ).all():
+            others = connection.execute(
+                sa.select(sources_table.c.seq, sources_table.c.document_id, documents_table.c.visible)
+                .join(documents_table, documents_table.c.id == sources_table.c.document_id)
+                .where(
+                    sources_table.c.collection == mine.collection,
+                    sources_table.c.source == mine.source,
+                    sources_table.c.document_id != document_id,
+                )
+            ).all()
+            stale = [row.seq for row in others if row.seq < mine.seq]
+            touched.update(row.document_id for row in others if row.seq < mine.seq)
+            if any(row.visible and row.seq > mine.seq for row in others):
+                stale.append(mine.seq)
+                touched.add(document_id)
+            if stale:
+                connection.execute(sa.delete(sources_table).where(sources_table.c.seq.in_(stale)))
+        for candidate in touched:
+            left = connection.execute(
+                sa.select(sa.func.count()).select_from(sources_table).where(sources_table.c.document_id == candidate)
+            ).scalar_one()
+            if left == 0:
+                self._remove(connection, candidate)
+
+    def forget_source(self, collection: str, source: str) -> list[str]:
+        """Forget that a file came from there. Documents left without a source are removed; returns their ids."""
+        here = (sources_table.c.collection == collection, sources_table.c.source == source)
+        with self._write() as connection:
+            touched = list(connection.execute(sa.select(sources_table.c.document_id).where(*here)).scalars())
+            connection.execute(sa.delete(sources_table).where(*here))
+            named = set(
+                connection.execute(
+                    sa.select(sources_table.c.document_id).where(sources_table.c.document_id.in_(touched))
+                ).scalars()
+            )
+            return [each for each in touched if each not in named and self._remove(connection, each)]
+
+    def pending_removals(self) -> list[tuple[int, str, str]]:
+        """Documents that were removed and may still be in the indexes: (seq, document id, sha256 of the original)."""
+        with self._read() as connection:
+            rows = connection.execute(sa.select(removals_table).order_by(removals_table.c.seq))
+            return [(row.seq, row.document_id, row.sha256) for row in rows]
+
+    def finish_removal(self, seq: int, sha256: str) -> None:
+        """Forget a removal once the indexes have; the original goes too unless another document has the same bytes."""
+        with self._write() as connection:
+            used = connection.execute(
+                sa.select(sa.func.count()).select_from(documents_table).where(documents_table.c.sha256 == sha256)
+            ).scalar_one()
+            if not used:  # inside the transaction, so that nobody can accept the same bytes in between
+                self.original_path(sha256).unlink(missing_ok=True)
+            connection.execute(sa.delete(removals_table).where(removals_table.c.seq == seq))
+
+    def known_sources(self, collection: str) -> dict[str, KnownSource]:
+        """By source, what was last handed in from there."""
+        query = (
+            sa.select(sources_table, documents_table.c.sha256, documents_table.c.status)
+            .join(documents_table, documents_table.c.id == sources_table.c.document_id)
+            .where(sources_table.c.collection == collection)
+            .order_by(sources_table.c.seq)
+        )
+        with self._read() as connection:
+            return {
+                row.source: KnownSource(
+                    row.source, row.document_id, row.sha256, row.size_bytes, row.modified_ns, row.status
+                )
+                for row in connection.execute(query)
+            }
+
+    # The steps of one document ---------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _set(connection: Connection, document_id: str, **values: object) -> bool:
+        updated = connection.execute(
+            sa.update(documents_table).where(documents_table.c.id == document_id).values(**values)
+        )
+        return updated.rowcount > 0
+
+    @staticmethod
+    def _status_unless_visible(status: DocumentStatus) -> sa.ColumnElement[str]:
+        return sa.case((documents_table.c.visible, "ready"), else_=status)
+
+    def requeue_unfinished(self, *, forgive: bool = False) -> int:
+        """Queue again what a stopped worker left half done; what is waiting to be indexed stays. Returns how many.
+
+        With `forgive` the attempt is not counted: nothing says that the document had to do with the stop.
+        """
+        with self._write() as connection:
+            return connection.execute(
+                sa.update(documents_table)
+                .where(documents_table.c.status.in_(_IN_HAND))
+                .values(status="queued", progress=0.0, attempts=documents_table.c.attempts - int(forgive))
+            ).rowcount
+
+    def requeue(self, document_id: str) -> None:
+        """Queue a claimed document again, its attempt not counted: what went wrong lay outside it."""
+        with self._write() as connection:
+            connection.execute(
+                sa.update(documents_table)
+                .where(documents_table.c.id == document_id, documents_table.c.status.in_(_IN_HAND))
+                .values(status="queued", progress=0.0, attempts=documents_table.c.attempts - 1)
+            )
+
+    def claim_next(self) -> DocumentRecord | None:
+        """Take the oldest queued document for parsing, or None. One that was tried too often fails instead."""
+        while True:
+            with self._write() as connection:
+                row = connection.execute(
+                    sa.select(documents_table)
+                    .where(documents_table.c.status == "queued")
+                    .order_by(documents_table.c.seq)
+                    .limit(1)
+                ).first()
+                if row is None:
+                    return None
+                if row.attempts >= MAX_ATTEMPTS:
+                    self._set(connection, row.id, status="failed", error_code="internal",
+                              error_message=f"{row.name} stopped the worker {row.attempts} times and is left alone. "
+                              "Hand it in again to retry.")  # fmt: skip
+                    continue
+                self._set(connection, row.id, status="parsing", attempts=row.attempts + 1, progress=0.0)
+                return _record(
+                    connection.execute(sa.select(documents_table).where(documents_table.c.id == row.id)).one()
+                )
+
+    def claim(self, document_id: str) -> DocumentRecord | None:
+        """Take this document for parsing, or None where it is not queued any more."""
+        with self._write() as connection:
+            row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
+            if row is None or row.status != "queued":
+                return None
+            self._set(connection, document_id, status="parsing", attempts=row.attempts + 1, progress=0.0)
+            return _record(row)
+
+    def set_progress(self, document_id: str, status: DocumentStatus, progress: float) -> bool:
+        """Record how far a document is (0 to 1); False where it was deleted meanwhile."""
+        with self._write() as connection:
+            return self._set(connection, document_id, status=self._status_unless_visible(status), progress=progress)
+
+    def fail_document(self, document_id: str, code: str, message: str) -> None:
+        """Record why a document cannot be used. One that is visible can, and stays as it is."""
+        with self._write() as connection:
+            connection.execute(
+                sa.update(documents_table)
+                .where(documents_table.c.id == document_id, sa.not_(documents_table.c.visible))
+                .values(status="failed", error_code=code, error_message=message, progress=0.0)
+            )
+
+    def withdraw_document(self, document_id: str, code: str, message: str) -> None:
+        """Take a document out of sight, its chunks with it, and record why. Its text stays, for the next rebuild."""
+        with self._write() as connection:
+            connection.execute(sa.delete(chunks_table).where(chunks_table.c.document_id == document_id))
+            self._set(connection, document_id, status="failed", visible=False, error_code=code, error_message=message,
+                      progress=0.0, n_chunks=0)  # fmt: skip
+
+    def save_document(
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        pages_of_chunks: Sequence[int | None],
+        index_hashes: Sequence[str],
+        vectors: np.ndarray,
+        sentences: Sequence[bytes] = (),
+    ) -> bool:
+        """Store text, pages, chunks, vectors (float32, shape (len(chunks), dim)) and, by chunk, those of its sentences
+        (packed by `pack_vectors`), and hand the document to the indexes; nothing becomes visible by it.
+        Repeating it replaces what was there. False where it was deleted before.
+        """
+        structure = {
+            "metadata": dict(document.metadata),
+            "headings": [asdict(heading) for heading in document.headings],
+            "tables": [asdict(table) for table in document.tables],
+        }
+        with self._write() as connection:
+            alive = self._set(
+                connection,
+                document.id,
+                status=self._status_unless_visible("indexing"),
+                progress=1.0,
+                error_code=None,
+                error_message=None,
+                media_type=document.media_type,
+                title=document.title,
+                n_pages=len(document.pages),
+                n_chunks=len(chunks),
+            )
+            if not alive:
+                return False
+            for table in (texts_table, pages_table, chunks_table):
+                connection.execute(sa.delete(table).where(table.c.document_id == document.id))
+            connection.execute(
+                sa.insert(texts_table).values(
+                    document_id=document.id, text=document.text, structure=json.dumps(structure, ensure_ascii=False)
+                )
+            )
+            if document.pages:
+                connection.execute(
+                    sa.insert(pages_table),
+                    [
+                        {
+                            "document_id": document.id,
+                            "number": page.number,
+                            "start": page.start,
+                            "end": page.end,
+                            "width": page.width,
+                            "height": page.height,
+                            "boxes": zlib.compress(page.boxes.packed, 1),
+                        }
+                        for page in document.pages
+                    ],
+                )
+            if chunks:
+                gaps = find_gaps(
+                    document.text,
+                    [
+                        (chunk.span.start, chunk.span.end, (chunk.headings, page))
+                        for chunk, page in zip(chunks, pages_of_chunks, strict=True)
+                    ],
+                )
+                halves = vectors.astype(np.float16)
+                connection.execute(
+                    sa.insert(chunks_table),
+                    [
+                        {
+                            "id": chunk.id,
+                            "document_id": document.id,
+                            "start": chunk.span.start,
+                            "end": chunk.span.end,
+                            "text": chunk.text,
+                            "headings": json.dumps(chunk.headings, ensure_ascii=False),
+                            "page": page,
+                            "n_tokens": chunk.n_tokens,
+                            "index_sha256": index_hash,
+                            "vector": half.tobytes(),
+                            "gap": gap,
+                        }
+                        for chunk, page, index_hash, half, gap in zip(
+                            chunks, pages_of_chunks, index_hashes, halves, gaps, strict=True
+                        )
+                    ],
+                )
+            if sentences:
+                _save_sentences(connection, document.id, sentences)
+            return True
+
+    def publish(self, document_id: str) -> bool:
+        """Make an indexed document visible and retire the version it replaces, in one transaction.
+
+        False where it was deleted (and perhaps handed in again), or overtaken by a newer version, meanwhile.
+        """
+        with self._write() as connection:
+            published = connection.execute(
+                sa.update(documents_table)
+                .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
+                .values(status="ready", visible=True, progress=1.0, attempts=0)
+            )
+            if published.rowcount == 0:
+                return False
+            self._retire_older(connection, document_id)
+            left = connection.execute(
+                sa.select(documents_table.c.id).where(documents_table.c.id == document_id)
+            ).first()
+            return left is not None
+
+    # Looking ---------------------------------------------------------------------------------------------------------
+
+    def list_documents(
+        self,
+        collection: str | None = None,
+        status: Sequence[DocumentStatus] | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> tuple[list[DocumentRecord], int]:
+        """Documents in the order they came, and how many there are in all."""
+        conditions = []
+        if collection is not None:
+            conditions.append(documents_table.c.collection == collection)
+        if status is not None:
+            conditions.append(documents_table.c.status.in_(status))
+        query = sa.select(documents_table).where(*conditions).order_by(documents_table.c.seq).offset(offset)
+        if limit is not None:
+            query = query.limit(limit)
+        with self._read() as connection:
+            total = connection.execute(sa.select(sa.func.count()).select_from(documents_table).where(*conditions))
+            return [_record(row) for row in connection.execute(query)], total.scalar_one()
+
+    def readable_documents(self) -> list[DocumentRecord]:
+        """The documents whose text is stored, in the order they came: all that can be made again without their file."""
+        query = sa.select(documents_table).join(texts_table, texts_table.c.document_id == documents_table.c.id)
+        with self._read() as connection:
+            return [_record(row) for row in connection.execute(query.order_by(documents_table.c.seq))]
+
+    def get_document(self, document_id: str) -> DocumentRecord:
+        """One document's record. Raises NotFound."""
+        with self._read() as connection:
+            row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
+        if row is None:
+            raise NotFound(f"There is no document {document_id!r}. `footnote docs list` shows those there are.")
+        return _record(row)
+
+    def unfinished(self) -> int:
+        """How many documents are on their way."""
+        with self._read() as connection:
+            return connection.execute(
+                sa.select(sa.func.count()).select_from(documents_table).where(documents_table.c.status.in_(UNFINISHED))
+            ).scalar_one()
+
+    def collections(self) -> list[str]:
+        """The collections that hold a document, and the default one."""
+        with self._read() as connection:
+            rows = connection.execute(sa.select(documents_table.c.collection).distinct())
+            return sorted({DEFAULT_COLLECTION, *(row.collection for row in rows)})
+
+    def totals(self) -> Totals:
+        """Counts of documents by status, and of visible chunks and pages."""
+        with self._read() as connection:
+            by_status = connection.execute(
+                sa.select(documents_table.c.status, sa.func.count()).group_by(documents_table.c.status)
+            ).all()
+            sums = connection.execute(
+                sa.select(
+                    sa.func.coalesce(sa.func.sum(documents_table.c.n_chunks), 0),
+                    sa.func.coalesce(sa.func.sum(documents_table.c.n_pages), 0),
+                ).where(documents_table.c.visible)
+            ).one()
+            return Totals({row[0]: row[1] for row in by_status}, int(sums[0]), int(sums[1]))
+
+    def load_document(self, document_id: str) -> Document:
+        """The whole document as it was read. Raises NotFound where it has no text (yet)."""
+        record = self.get_document(document_id)
+        with self._read() as connection:
+            row = connection.execute(sa.select(texts_table).where(texts_table.c.document_id == document_id)).first()
+        if row is None:
+            raise NotFound(f"{record.name} has no text: its status is {record.status!r}. Wait until it is 'ready'.")
+        structure = json.loads(row.structure)
+        return Document(
+            id=document_id,
+            name=record.name,
+            media_type=record.media_type,
+            text=row.text,
+            pages=tuple(self.pages(document_id)),
+            title=record.title,
+            metadata=structure["metadata"],
+            headings=tuple(Heading(**heading) for heading in structure["headings"]),
+            tables=tuple(Table(**table) for table in structure["tables"]),
+        )
+
+    def document_text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
+        """`text[start:end]` of a document; empty where it has no text."""
+        column: sa.ColumnElement[str] = texts_table.c.text
+        if start or end is not None:
+            length = [] if end is None else [max(0, end - start)]
+            column = sa.func.substr(column, start + 1, *length)
+        with self._read() as connection:
+            found = connection.execute(sa.select(column).where(texts_table.c.document_id == document_id))
+            return str(found.scalar_one_or_none() or "")
+
+    def pages(self, document_id: str, start: int = 0, end: int | None = None) -> list[Page]:
+        """The pages that touch characters `start` to `end`, in order, with their words' boxes."""
+        query = sa.select(pages_table).where(pages_table.c.document_id == document_id).order_by(pages_table.c.number)
+        if end is not None:
+            query = query.where(pages_table.c.start < end, pages_table.c.end > start)
+        with self._read() as connection:
+            return [
+                Page(row.number, row.start, row.end, row.width, row.height, WordBoxes(zlib.decompress(row.boxes)))
+                for row in connection.execute(query)
+            ]
+
+    def page(self, document_id: str, number: int) -> Page:
+        """One page by its 1-based number. Raises NotFound."""
+        record = self.get_document(document_id)
+        with self._read() as connection:
+            row = connection.execute(
+                sa.select(pages_table).where(pages_table.c.document_id == document_id, pages_table.c.number == number)
+            ).first()
+        if row is None:
+            raise NotFound(f"{record.name} has no page {number}: it has {record.pages} pages, numbered from 1.")
+        return Page(row.number, row.start, row.end, row.width, row.height, WordBoxes(zlib.decompress(row.boxes)))
+
+    def locate(self, span: Span) -> tuple[int | None, tuple[Box, ...]]:
+        """The page on which a Span begins, and a rectangle for each of its lines; (None, ()) without pages."""
+        pages = self.pages(span.document_id, span.start, span.end)
+        if not pages:
+            return None, ()
+        return pages[0].number, tuple(box for page in pages for box in line_boxes(page, span.start, span.end))
+
+    # Chunks and vectors ----------------------------------------------------------------------------------------------
+
+    def visible_chunks(self, ids: Sequence[str]) -> dict[str, StoredChunk]:
+        """Of these chunk ids, the ones whose document is visible now."""
+        with self._read() as connection:
+            rows = connection.execute(_VISIBLE_CHUNKS, {"among": json.dumps(list(ids))}).all()
+        return {stored.chunk.id: stored for stored in map(_stored, rows)}
+
+    def candidates(
+        self, cosines: Mapping[str, float | None], question: np.ndarray
+    ) -> tuple[dict[str, Candidate], dict[str, float]]:
+        """Of these chunk ids, the ones whose document is visible now, without their words; and the cosines of these.
+
+        Where a cosine is None it is that of the stored vector to `question`, a unit vector (float32, shape (dim,)).
+        """
+        with self._read() as connection:
+            rows = connection.execute(_CANDIDATES, {"among": json.dumps(list(cosines))}).all()
+            ids = {seq: chunk_id for chunk_id, seq, *_ in rows if cosines[chunk_id] is None}
+            vectors = connection.execute(_VECTORS_BY_SEQ, {"among": json.dumps(list(ids))}).all() if ids else []
+        found = {chunk_id: Candidate(*row) for chunk_id, *row in rows}
+        known = {chunk_id: cosine for chunk_id in found if (cosine := cosines[chunk_id]) is not None}
+        units = _units([vector for _, vector in vectors])
+        return found, known | {ids[seq]: float(unit @ question) for (seq, _), unit in zip(vectors, units, strict=True)}
+
+    def visible_documents(self, ids: Sequence[str]) -> set[str]:
+        """Of these document ids, the ones that are visible now."""
+        found: set[str] = set()
+        with self._read() as connection:
+            for batch in _batches(ids):
+                rows = connection.execute(
+                    sa.select(documents_table.c.id).where(documents_table.c.id.in_(batch), documents_table.c.visible)
+                )
+                found.update(row.id for row in rows)
+        return found
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """Unit vectors (float32, shape (dim,)) by chunk id."""
+        with self._read() as connection:
+            rows = connection.execute(_VECTORS, {"among": json.dumps(list(ids))}).all()
+        return dict(zip((row.id for row in rows), _units([row.vector for row in rows]), strict=True))
+
+    def vectors_by_hash(self, hashes: Sequence[str]) -> dict[str, np.ndarray]:
+        """Vectors of texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
+        found: dict[str, np.ndarray] = {}
+        with self._read() as connection:
+            for batch in _batches(hashes):
+                rows = connection.execute(
+                    sa.select(chunks_table.c.index_sha256, chunks_table.c.vector).where(
+                        chunks_table.c.index_sha256.in_(batch)
+                    )
+                )
+                found.update((row.index_sha256, _unit(row.vector)) for row in rows)
+        return found
+
+    def sentence_vectors(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        """The packed vectors of the sentences of chunks, by the chunk's row, where they are kept."""
+        with self._read() as connection:
+            return {row.chunk: row.vectors for row in connection.execute(_SENTENCES, {"among": json.dumps(list(seqs))})}
+
+    def sentences_of(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """The same by chunk id."""
+        with self._read() as connection:
+            return {
+                row.id: row.vectors for row in connection.execute(_SENTENCES_BY_ID, {"among": json.dumps(list(ids))})
+            }
+
+    def chunks_without_sentences(self) -> int:
+        """How many chunks have no vectors of their sentences, as they were stored before there were any."""
+        with self._read() as connection:
+            return int(connection.execute(_COUNT_WITHOUT_SENTENCES).scalar_one())
+
+    def sentences_by_hash(self, hashes: Sequence[str]) -> dict[str, bytes]:
+        """The same of texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
+        with self._read() as connection:
+            rows = connection.execute(_SENTENCES_BY_HASH, {"among": json.dumps(list(hashes))})
+            return {row.index_sha256: row.vectors for row in rows}
+
+    def chunks_of(self, document_id: str) -> list[tuple[StoredChunk, np.ndarray]]:
+        """The chunks of a document in the order of its text, each with its unit vector (float32)."""
+        query = (
+            sa.select(*_CHUNK_COLUMNS, chunks_table.c.vector)
+            .join(documents_table, documents_table.c.id == chunks_table.c.document_id)
+            .where(chunks_table.c.document_id == document_id)
+            .order_by(chunks_table.c.start, chunks_table.c.seq)
+        )
+        with self._read() as connection:
+            return [(_stored(row), _unit(row.vector)) for row in connection.execute(query)]
+
+    def visible_chunk_counts(self) -> dict[str, int]:
+        """How many chunks each visible document has, by document id."""
+        with self._read() as connection:
+            rows = connection.execute(
+                sa.select(documents_table.c.id, documents_table.c.n_chunks).where(documents_table.c.visible)
+            )
+            return {row.id: row.n_chunks for row in rows}
+
+    # Safety ----------------------------------------------------------------------------------------------------------
+
+    def check_integrity(self) -> list[str]:
+        """What the database says is wrong with itself; empty where all is well."""
+        with self._read() as connection:
+            rows = connection.exec_driver_sql("PRAGMA quick_check").scalars().all()
+        return [str(row) for row in rows if row != "ok"]
+
+    def copy_to(self, target: Path) -> None:
+        """Write a consistent copy of the database to `target`, also while others write (SQLite's online backup)."""
+        source = sqlite3.connect(self.data_dir / CATALOG_FILE)
+        copy = sqlite3.connect(target)
+        try:
+            source.backup(copy)
+        finally:
+            copy.close()
+            source.close()
+
+    def sweep_originals(self) -> int:
+        """Remove originals that no document names (left by a stop between writing and recording). Returns how many."""
+        with self._read() as connection:
+            known = set(connection.execute(sa.select(documents_table.c.sha256)).scalars())
+        removed = 0
+        for path in self._originals.rglob("*"):
+            if path.is_file() and path.name not in known:
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def free_bytes(self) -> int:
+        """Bytes left on the disk of the data directory."""
+        return shutil.disk_usage(self.data_dir).free
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a database to WAL. Where two processes open a new one at once, SQLite refuses one without waiting."""
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _stored(row: Sequence[Any]) -> StoredChunk:
+    """A chunk from a row that begins with _CHUNK_COLUMNS."""
+    seq, chunk_id, document_id, start, end, text, headings, page, n_tokens, name, title, collection = row[:12]
+    span = Span(document_id, start, end)
+    chunk = Chunk(id=chunk_id, span=span, text=text, headings=tuple(json.loads(headings)), n_tokens=n_tokens)
+    return StoredChunk(seq, chunk, page, name, title, collection)
+
+
+def _unit(packed: bytes) -> np.ndarray:
+    return np.asarray(_units([packed])[0])
+
+
+def _units(packed: Sequence[bytes]) -> np.ndarray:
+    """Stored vectors as float32, shape (len(packed), dim), rows of length 1."""
+    if not packed:
+        return np.empty((0, 0), dtype=np.float32)
+    vectors = np.frombuffer(b"".join(packed), dtype=np.float16).astype(np.float32).reshape(len(packed), -1)
+    lengths = np.sqrt(np.array([vector @ vector for vector in vectors], dtype=np.float32))
+    return np.asarray(vectors / np.maximum(lengths, 1e-12)[:, np.newaxis])

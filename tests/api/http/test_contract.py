@@ -1,0 +1,66 @@
+"""Every answer to every call that can be made from the published OpenAPI keeps to it, odd and wrong calls included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import hypothesis
+import pytest
+import schemathesis
+from conftest import ScriptedGenerator, WordHashEmbedder
+from schemathesis.config import SchemathesisConfig
+from serving import Served, build_app, listening
+
+from api.http.app import create_app
+from ingest.runtime import Runtime
+from rag.settings import load_settings
+
+# Small, so that the calls at and beyond each limit stay cheap.
+LIMITS = {"max_upload_mb": 1, "max_files": 4, "max_question_chars": 200, "max_verify_chars": 300, "max_top_k": 20}
+SETTINGS = hypothesis.settings(max_examples=30, derandomize=True, deadline=None, database=None)
+
+
+def _never_opened() -> Runtime:
+    raise AssertionError("this application only describes itself")
+
+
+def _published() -> schemathesis.BaseSchema:
+    """The OpenAPI as a server with these limits publishes it."""
+    config = SchemathesisConfig(seed=7)
+    description = create_app(_never_opened, load_settings({}, server=LIMITS)).openapi()
+    return schemathesis.openapi.from_dict(description, config=config)
+
+
+schema = _published()
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with a document in it, behind a real socket."""
+    # with its gates open, so that questions of random words reach the model too
+    gates = {"min_evidence": 0, "min_confidence": 0}
+    folder = tmp_path_factory.mktemp("contract") / "store"
+    settings = load_settings({}, data_dir=folder, server=LIMITS, answers=gates)
+    app = build_app(settings, WordHashEmbedder(), ScriptedGenerator("Ten unused days carry over [1]."))
+    with listening(app) as address:
+        with httpx.Client(base_url=address) as client:
+            served = Served(app, client, settings)  # type: ignore[arg-type]
+            served.add("handbook.md", b"# Leave\n\nTen unused vacation days carry over to the next year.\n")
+            assert client.get("/openapi.json").json() == schema.raw_schema
+        yield address
+
+
+@schema.parametrize()
+@SETTINGS
+def test_every_answer_keeps_to_the_contract(case: schemathesis.Case, url: str) -> None:
+    case.call_and_validate(base_url=url)
+
+
+def test_every_answer_in_a_row_of_calls_keeps_to_the_contract(url: str) -> None:
+    class Calls(schema.as_state_machine()):  # type: ignore[misc]
+        def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, Any]:
+            return {"base_url": url}
+
+    Calls.run(settings=hypothesis.settings(SETTINGS, max_examples=15, stateful_step_count=6))

@@ -1,0 +1,225 @@
+"""Errors over HTTP: every one in the common form, naming what was seen, and cheap whatever was sent."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from conftest import ScriptedGenerator, WordHashEmbedder
+from serving import Served, build_app, listening
+
+from api.http.errors import abbreviate
+from rag.settings import Settings, load_settings
+
+JSON = {"Content-Type": "application/json"}
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str, str]:
+    """Status, code and message of an answer that has nothing but the common form."""
+    body = answer.json()
+    assert set(body) == {"error"}, answer.text
+    assert set(body["error"]) == {"code", "message"}
+    return answer.status_code, body["error"]["code"], body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        (10**9, "1000000000"),
+        (0, "`top_k` is 0"),
+        (-5, "-5"),
+        ("5", "'5'"),
+        (2.5, "2.5"),
+        (True, "True"),
+        ([1], "[1]"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        (10**400, "far too large"),
+    ],
+    ids=abbreviate,
+)
+@pytest.mark.parametrize(("path", "words"), [("/v1/search", "query"), ("/v1/query", "question")])
+def test_top_k_must_be_a_small_whole_number(served: Served, path: str, words: str, value: object, seen: str) -> None:
+    content = json.dumps({words: "gate", "top_k": value})
+    status, code, message = error_of(served.client.post(path, content=content, headers=JSON))
+    assert (status, code) == (422, "invalid_input")
+    assert "`top_k`" in message
+    assert seen in message
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "seen"),
+    [
+        ("/v1/search", {}, "`query` is missing"),
+        ("/v1/search", {"query": ""}, "`query` is ''"),
+        ("/v1/search", {"query": " \n\t\u2028\x1f"}, "`query`"),
+        ("/v1/search", {"query": 5}, "`query` is 5"),
+        ("/v1/search", {"query": None}, "`query` is None"),
+        ("/v1/search", {"query": "x", "topk": 5}, "'topk'"),
+        ("/v1/search", {"query": "x", "collection": ""}, "collection '' cannot exist"),
+        ("/v1/search", {"query": "x", "collection": "c" * 999}, "1 to 64 letters"),
+        ("/v1/search", {"query": "x", "document_ids": "abc"}, "`document_ids`"),
+        ("/v1/search", {"query": "x", "document_ids": ["a"] * 1001}, "`document_ids`"),
+        ("/v1/search", {"query": "\ud800"}, "`query`"),
+        ("/v1/query", {"question": "x", "mode": "lax"}, "`mode` is 'lax'"),
+        ("/v1/query", {"question": "x", "stream": "yes"}, "`stream` is 'yes'"),
+        ("/v1/query", {"question": "x", "history": [{"question": "y"}]}, "`history.0.answer` is missing"),
+        ("/v1/query", {"question": "x", "history": [{"question": "y", "answer": "z", "who": 1}]}, "history.0.who"),
+        ("/v1/verify", {"text": "  "}, "`text`"),
+        ("/v1/search", [], "JSON object"),
+        ("/v1/search", "text", "JSON object"),
+        ("/v1/search", None, "JSON object"),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_named(served: Served, path: str, body: object, seen: str) -> None:
+    status, code, message = error_of(served.client.post(path, content=json.dumps(body), headers=JSON))
+    assert (status, code) == (422, "invalid_input")
+    assert seen in message
+    assert len(message) < 600
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"{", 400, "invalid_json"),
+        (b"", 422, "invalid_input"),
+        (b'{"query": "\xff"}', 400, "invalid_json"),
+        (b'{"query": "x", "top_k": 1' + b"0" * 5_000 + b"}", 400, "invalid_json"),
+        (b"[" * 200_000, 400, "invalid_json"),
+    ],
+)
+def test_what_is_no_json_is_refused(served: Served, content: bytes, status: int, code: str) -> None:
+    answer = served.client.post("/v1/search", content=content, headers=JSON)
+    assert error_of(answer)[:2] == (status, code)
+    assert len(answer.content) < 600
+
+
+def test_json_must_be_declared(served: Served) -> None:
+    answer = served.client.post("/v1/search", content=b'{"query": "x"}', headers={"Content-Type": "text/plain"})
+    status, _, message = error_of(answer)
+    assert status == 422
+    assert "Content-Type: application/json" in message
+
+
+def test_a_question_of_ten_megabytes_is_refused_unread(settings: Settings) -> None:
+    app = build_app(settings, WordHashEmbedder(), ScriptedGenerator())
+    question = json.dumps({"question": "x" * 10_000_000}).encode()
+
+    def in_pieces() -> Iterator[bytes]:
+        for start in range(0, len(question), 65_536):
+            yield question[start : start + 65_536]
+
+    with listening(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+        for content in (question, in_pieces()):
+            answer = client.post("/v1/query", content=content, headers=JSON)
+            status, code, message = error_of(answer)
+            assert (status, code) == (413, "too_large")
+            assert "at most" in message
+            assert len(answer.content) < 600
+
+
+def test_a_question_of_half_a_megabyte_is_refused_without_repeating_it(served: Served) -> None:
+    answer = served.client.post("/v1/query", json={"question": "x" * 500_000})
+    assert error_of(answer)[:2] == (422, "invalid_input")
+    assert "500000 characters" in answer.text
+    assert len(answer.content) < 600
+
+
+def test_unknown_routes_and_methods(served: Served) -> None:
+    assert error_of(served.client.get("/v1/nothing"))[:2] == (404, "not_found")
+    assert error_of(served.client.get("/v1/documents/"))[:2] == (404, "not_found")
+    assert error_of(served.client.get("/docs"))[:2] == (404, "not_found")
+    answer = served.client.put("/v1/documents")
+    assert error_of(answer)[:2] == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, POST"
+    answer = served.client.patch("/v1/documents/abc")
+    assert answer.headers["allow"] == "DELETE, GET"
+
+
+@pytest.mark.parametrize(
+    ("query", "seen"),
+    [
+        ("limit=-1", "-1"),
+        ("limit=many", "'many'"),
+        ("offset=x", "'x'"),
+        ("status=done", "'done'"),
+        ("limt=1", "'limt'"),
+    ],
+)
+def test_a_list_filter_that_cannot_be_used_is_named(served: Served, query: str, seen: str) -> None:
+    status, code, message = error_of(served.client.get(f"/v1/documents?{query}"))
+    assert (status, code) == (422, "invalid_input")
+    assert seen in message
+
+
+@pytest.mark.parametrize("path", ["", "/file", "/text", "/pages/1"])
+def test_an_unknown_document_is_not_found(served: Served, path: str) -> None:
+    status, code, message = error_of(served.client.get(f"/v1/documents/f00%22%0A{path}"))
+    assert (status, code) == (404, "not_found")
+    assert "f00" in message
+
+
+def test_a_defect_is_logged_and_not_told(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_arguments: Any, **_options: Any) -> None:
+        raise ZeroDivisionError("a secret detail")
+
+    monkeypatch.setattr(served.runtime.catalog, "list_documents", fail)
+    answer = served.client.get("/v1/documents")
+    assert error_of(answer)[:2] == (500, "internal")
+    assert "secret" not in answer.text
+    assert "a secret detail" in caplog.text
+    assert served.client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1", "[::1]:8000", "127.1.2.3:1"])
+def test_hosts_of_this_machine_are_answered(served: Served, host: str) -> None:
+    assert served.client.get("/livez", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example:8000", "127.0.0.1.evil.example", "0.0.0.0", "[", ""]
+)
+def test_other_hosts_are_refused(served: Served, host: str) -> None:
+    status, code, message = error_of(served.client.get("/livez", headers={"Host": host}))
+    assert (status, code) == (421, "misdirected")
+    assert repr(host) in message
+
+
+def test_pages_of_other_sites_may_not_change_anything(served: Served) -> None:
+    files = {"file": ("a.txt", b"words")}
+    for origin in ("https://evil.example", "null"):
+        answer = served.client.post("/v1/documents", files=files, headers={"Origin": origin})
+        assert error_of(answer)[:2] == (403, "cross_origin")
+    assert served.client.get("/v1/documents").json()["total"] == 0
+    own = served.client.post("/v1/documents", files=files, headers={"Origin": "http://localhost:8000"})
+    assert own.status_code == 202
+    assert "access-control-allow-origin" not in own.headers
+
+
+def test_a_server_for_other_machines_answers_to_any_name(serve: Callable[..., Served], settings: Settings) -> None:
+    open_to_all = load_settings({}, data_dir=settings.data_dir, server={"host": "0.0.0.0"})
+    served = serve(open_to_all)
+    assert served.client.get("/livez", headers={"Host": "documents.example"}).status_code == 200
+
+
+def test_values_are_abbreviated() -> None:
+    assert abbreviate("a" * 60) == repr("a" * 60)
+    assert abbreviate("a" * 61) == f"{'a' * 60!r}... (61 characters)"
+    assert abbreviate(10**5000) == "a number of about 5000 digits"
+    assert abbreviate(b"abc") == "3 bytes"
+    assert len(abbreviate({str(n): "x" * 10_000 for n in range(1_000)})) <= 240
+
+
+def test_a_disk_without_room_is_said_before_the_upload_is_read(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(served.runtime.catalog, "free_bytes", lambda: 10)
+    with caplog.at_level(logging.WARNING):
+        answer = served.client.post("/v1/documents", files={"file": ("a.txt", b"words")})
+    assert error_of(answer)[:2] == (503, "disk_full")

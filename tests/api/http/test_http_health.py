@@ -1,0 +1,185 @@
+"""Whether the server says what state it is in, from its first moment to its last."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+from conftest import ScriptedGenerator, WordHashEmbedder
+from prometheus_client.parser import text_string_to_metric_families
+from serving import BASE_URL, Served
+from starlette.testclient import TestClient
+
+from api.http.app import create_app
+from ingest.runtime import Runtime
+from rag.errors import DataDirectoryInUse, DependencyError, FootnoteError
+from rag.generation import BackendReport
+from rag.settings import Settings
+
+
+class Prepared(ScriptedGenerator):
+    """A model that warms up, says what it is, and is closed."""
+
+    def __init__(self, reachable: bool = True) -> None:
+        super().__init__()
+        self.reachable, self.events = reachable, []
+        self.warm = threading.Event()
+
+    async def prepare(self) -> None:
+        self.events.append("prepare")
+        self.warm.set()
+        if not self.reachable:
+            raise DependencyError("Nothing answers at http://127.0.0.1:9. Start it.")
+
+    async def describe(self) -> BackendReport:
+        detail = "num_ctx 4096" if self.reachable else "Nothing answers at http://127.0.0.1:9. Start it."
+        return BackendReport("openai", "small", "http://127.0.0.1:9", self.reachable, detail)
+
+    async def aclose(self) -> None:
+        asyncio.get_running_loop()
+        self.events.append("aclose")
+
+
+def test_the_server_lives_before_it_is_ready(settings: Settings) -> None:
+    may_open = threading.Event()
+
+    def open_slowly() -> Runtime:
+        assert may_open.wait(30)
+        return Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=True)
+
+    app = create_app(open_slowly, settings)
+    with TestClient(app, base_url=BASE_URL) as client:
+        assert client.get("/livez").json() == {"status": "alive"}
+        assert client.get("/metrics").status_code == 200
+        for answer in (
+            client.get("/readyz"),
+            client.get("/v1/documents"),
+            client.post("/v1/search", json={"query": "x"}),
+        ):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "starting")
+            assert int(answer.headers["retry-after"]) > 0
+        may_open.set()
+        assert app.state.door.settled.wait(30)
+        state = client.get("/readyz")
+        assert state.status_code == 200
+        assert state.json()["status"] == "ready"
+        assert {name: part["status"] for name, part in state.json().items() if name != "status"} == {
+            "catalog": "ok",
+            "index": "ok",
+            "worker": "ok",
+            "model": "ok",
+        }
+    assert app.state.door.opened is None
+
+
+@pytest.mark.parametrize(
+    "error", [DataDirectoryInUse("Process 7 owns the data directory. End it."), ZeroDivisionError("x")]
+)
+def test_a_server_that_cannot_open_says_why(settings: Settings, error: Exception) -> None:
+    told: list[FootnoteError] = []
+
+    def fail() -> Runtime:
+        raise error
+
+    app = create_app(fail, settings, on_failed=told.append)
+    with TestClient(app, base_url=BASE_URL) as client:
+        assert app.state.door.settled.wait(30)
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_open")
+        assert told[0].message in answer.json()["error"]["message"]
+        assert client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_the_model_is_warmed_up_described_and_closed(serve: Callable[..., Served], reachable: bool) -> None:
+    served = serve(own_generator=(generator := Prepared(reachable)))
+    assert generator.warm.wait(30)
+    state = served.client.get("/readyz")
+    assert state.status_code == 200
+    assert state.json()["model"]["status"] == ("ok" if reachable else "unreachable")
+    assert state.json()["model"]["detail"].startswith("openai/small: ")
+    served.client.__exit__(None, None, None)
+    assert generator.events == ["prepare", "aclose"]
+    served.client.__enter__()
+
+
+def test_closing_gives_the_data_directory_back(settings: Settings) -> None:
+    for _ in range(2):
+        app = create_app(
+            lambda: Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=True),
+            settings,
+        )
+        with TestClient(app, base_url=BASE_URL) as client:
+            assert app.state.door.settled.wait(30)
+            assert client.get("/readyz").status_code == 200
+
+
+def test_who_started_it_is_told_when_calls_are_answered(settings: Settings) -> None:
+    """`footnote serve` said that it was ready a moment before, and the first call could answer 503."""
+    told: list[bool] = []
+
+    def opened(runtime: Runtime) -> None:
+        told.append(app.state.door.runtime() is runtime)
+
+    app = create_app(
+        lambda: Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False),
+        settings,
+        on_opened=opened,
+    )
+    with TestClient(app, base_url=BASE_URL):
+        assert app.state.door.settled.wait(30)
+    assert told == [True]
+
+
+def test_metrics_count_what_was_done(served: Served, generator: ScriptedGenerator) -> None:
+    served.add("gate.txt", b"The gate code is 4711.")
+    served.upload("empty.txt", b"")
+    served.prepare()
+    generator.reply = "The gate code is 4711 [1]."
+    usage = served.client.post("/v1/query", json={"question": "What is the gate code?"}).json()["usage"]
+    served.client.post("/v1/query", json={"question": "What is the gate code?", "stream": True})
+    served.client.get("/v1/documents/unknown")
+    served.client.get("/nothing/here")
+
+    answer = served.client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    values = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert values[("footnote_documents", "ready")] == 1
+    assert values[("footnote_documents", "failed")] == 1
+    assert values[("footnote_documents", "queued")] == 0
+    assert values[("footnote_chunks",)] == 1
+    assert values[("footnote_answers_total", "answered")] == 2
+    assert values[("footnote_prompt_tokens_total",)] == 2 * usage["prompt_tokens"] > 0
+    assert values[("footnote_completion_tokens_total",)] == 2 * usage["completion_tokens"] > 0
+    assert values[("footnote_first_token_seconds_count",)] == 2
+    assert values[("footnote_requests_total", "/v1/query", "200", "POST")] == 2
+    assert values[("footnote_requests_total", "/v1/documents/{document_id}", "404", "GET")] == 1
+    assert values[("footnote_requests_total", "(none)", "404", "GET")] == 1
+    assert values[("footnote_request_seconds_count", "/v1/query", "POST")] == 2
+
+
+def test_two_applications_count_apart(serve: Callable[..., Served], settings: Settings) -> None:
+    one = serve()
+    other = create_app(lambda: one.runtime, settings)
+    assert one.app.state.door.metrics.registry is not other.state.door.metrics.registry
+
+
+def test_every_error_is_described(served: Served) -> None:
+    description = served.client.get("/openapi.json").json()
+    assert {"/v1/documents", "/v1/search", "/v1/query", "/v1/verify", "/livez", "/readyz", "/metrics"} <= set(
+        description["paths"]
+    )
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], f"{method} {path}"
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    schema = answer["content"]["application/json"]["schema"]
+                    assert schema == {"$ref": "#/components/schemas/ErrorBody"}, f"{method} {path} {status}"
+    assert "HTTPValidationError" not in description["components"]["schemas"]

@@ -1,0 +1,127 @@
+"""The signals of evidence and reply. Their weights are fitted elsewhere: nothing here rests on a coefficient."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.decision.confidence import (
+    ANSWER_WEIGHTS,
+    EVIDENCE_WEIGHTS,
+    Evidence,
+    measure_evidence,
+    measure_reply,
+    share_of_words,
+    weigh,
+    whole_text,
+)
+from rag.prompting.prompts import NOT_FOUND_REPLY
+from rag.prompting.selection import Selection
+from rag.types import Chunk, Draft, Hit, Passage, Span
+from rag.verification.reading import read
+
+
+def hit(text: str, name: str = "notes.md", title: str = "", headings: tuple[str, ...] = (), rank: int = 1) -> Hit:
+    chunk = Chunk(f"c{rank}", Span("d", 0, len(text)), text, headings, 10)
+    return Hit(chunk, rank, 0.5, "fusion", name, title, None)
+
+
+def select(one: Hit, cosine: float = 0.5, words: float = 0.5) -> Selection:
+    return Selection(one, 0, len(one.chunk.text), 1.0, cosine, words)
+
+
+def reply(**first_tokens: float) -> Draft:
+    return Draft("Ten.", "m", 1, 1, "stop", 1.0, first_tokens)
+
+
+def test_no_sentence_is_no_evidence() -> None:
+    assert measure_evidence("Why?", []) == Evidence(0, 0, 0, 0)
+
+
+def test_the_nearest_and_the_fullest_sentence_count() -> None:
+    near, full = select(hit("Ten days."), 0.9, 0.1), select(hit("Nine days.", rank=2), 0.2, 0.8)
+    found = measure_evidence("Which days?", [near, full])
+    assert (found.cosine, found.together) == (0.9, 0.8)
+    assert measure_evidence("Which days?", [select(hit("Ten."), -0.3, 0.0)]).cosine == 0
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        hit("The gate opens."),
+        hit("It opens.", name="gate_rules.md"),
+        hit("It opens.", title="Of the gate"),
+        hit("It opens.", headings=("The gate", "Hours")),
+    ],
+)
+def test_words_above_a_hit_count_as_its_own(one: Hit) -> None:
+    assert measure_evidence("Who opens the gate?", [select(one)]).words == 1
+    assert "gate" in whole_text(one).casefold()
+
+
+def test_half_of_the_words_in_any_of_the_hits() -> None:
+    hits = [select(hit("The gate is green.")), select(hit("The code is secret.", rank=2))]
+    assert measure_evidence("gate code colour smell", hits).words == 0.5
+    assert share_of_words("What is it?", ["gate"]) == 0
+    assert share_of_words("gate gate", []) == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "share"),
+    [
+        ("Who opens it?", 1),
+        ("When did Rollo sign in 911?", 1),
+        ("When did Charles sign in 911?", 0.5),
+        ("Did Charles the Simple sign in 2015?", 0),
+    ],
+)
+def test_the_share_of_names_and_numbers_that_were_found(question: str, share: float) -> None:
+    text = "In 911 the chieftain Rollo signed a treaty."
+    assert measure_evidence(question, [select(hit(text))]).names == pytest.approx(share)
+
+
+def test_whole_passages_are_not_remembered_in_place_of_sentences() -> None:
+    selections = [select(hit(f"In 911 the chieftain Rollo signed treaty {n}.", rank=n)) for n in range(1, 9)]
+    before = read.cache_info()
+    assert measure_evidence("When did Rollo sign in 911?", selections).names == 1
+    assert read.cache_info().misses - before.misses <= 1  # the question itself
+
+
+def test_cited_is_the_share_of_the_question_in_the_cited_passages() -> None:
+    passages = [Passage(1, hit("The gate is green."), "The gate is green.")]
+    assert measure_reply("gate code", reply(), passages) == {"cited": 0.5}
+    assert measure_reply("gate code", reply(), []) == {"cited": 0.0}
+
+
+def test_willing_is_what_does_not_begin_as_a_refusal() -> None:
+    begins = NOT_FOUND_REPLY.split()[0]
+    tokens = {begins: 0.5, f" {begins.lower()}": 0.25, "Zebras": 0.125, " ": 0.0625}
+    assert measure_reply("Why?", reply(**tokens), [])["willing"] == pytest.approx(1 - 0.75 ** (1 / 3))
+    assert measure_reply("Why?", reply(Zebras=0.9), [])["willing"] == 1
+    assert measure_reply("May I?", reply(No=0.9), [])["willing"] == 1
+    assert "willing" not in measure_reply("Why?", reply(), [])
+
+
+def test_weighing_by_hand() -> None:
+    weights = {"bias": -1.0, "a": 2.0, "b": 4.0}
+    assert weigh({"a": 0.5, "b": 0.0}, weights) == 0.5  # -1 + 1 + 0
+    assert weigh({"a": 0.5}, weights) == pytest.approx(0.880797)  # b counts as .5: 1 / (1 + e^-2)
+    assert weigh({"a": 0.5, "b": 0.0, "other": 9.0}, weights) == 0.5
+
+
+@given(st.dictionaries(st.sampled_from(sorted(ANSWER_WEIGHTS)), st.floats(0, 1)))
+def test_confidence_is_a_probability(signals: dict[str, float]) -> None:
+    for weights in (EVIDENCE_WEIGHTS, ANSWER_WEIGHTS):
+        assert 0 < weigh(signals, weights) < 1
+
+
+def test_all_evidence_is_surer_than_none() -> None:
+    none, full = asdict(Evidence(0, 0, 0, 0)), asdict(Evidence(1, 1, 1, 1))
+    assert weigh(full, EVIDENCE_WEIGHTS) > 0.5 > weigh(none, EVIDENCE_WEIGHTS)
+    assert set(EVIDENCE_WEIGHTS) - {"bias"} <= set(none)
+    signals = {"willing": 1.0, "cited": 1.0}
+    assert weigh(full | signals, ANSWER_WEIGHTS) > weigh(full | dict.fromkeys(signals, 0.0), ANSWER_WEIGHTS)
+    assert set(ANSWER_WEIGHTS) - {"bias"} <= set(none) | set(signals)

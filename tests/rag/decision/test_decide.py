@@ -1,0 +1,388 @@
+"""What is shown of a reply: each reason code reached by a question, the repair in quotes, and what a mode keeps."""
+
+from __future__ import annotations
+
+import pytest
+from builders import hand_in, ingest
+from conftest import ScriptedGenerator
+
+from ingest.runtime import Runtime
+from rag.decision.confidence import measure_evidence
+from rag.decision.decide import NOT_SURE, decide
+from rag.prompting.prompts import NOT_FOUND_REPLY, NOT_FOUND_TEXT
+from rag.prompting.selection import Selection
+from rag.retrieval.search import Scope
+from rag.service import Question, Service
+from rag.settings import Answers
+from rag.types import Answer, AnswerMode, Context, Draft, Hit, Passage
+from rag.verification import verify_reply
+
+LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
+TRUE = "Ten unused days of leave carry over to the next year [1]."
+FALSE = "The chairman plays golf on Sundays with seven penguins [1]."
+ASKED = "Do unused days of leave carry over to the next year?"
+UNRELATED = "Who plays golf on Sundays?"
+
+
+def service(runtime: Runtime, generator: ScriptedGenerator, **answers: float) -> Service:
+    checks = runtime.settings.answers.model_copy(update=answers)
+    settings = runtime.settings.model_copy(update={"answers": checks})
+    return Service(settings, runtime.catalog, runtime.index, runtime.embedder, generator)
+
+
+async def ask(
+    runtime: Runtime,
+    reply: str | ScriptedGenerator,
+    text: str = ASKED,
+    mode: AnswerMode | None = None,
+    scope: Scope | None = None,
+    **answers: float,
+) -> Answer:
+    generator = ScriptedGenerator(reply) if isinstance(reply, str) else reply
+    answer = await service(runtime, generator, **answers).ask(Question(text, scope or Scope(), mode=mode))
+    check_exact(runtime, answer)
+    return answer
+
+
+def check_exact(runtime: Runtime, answer: Answer) -> None:
+    """Sentences stand in the text in order, with nothing but white space between; quotes are the documents' words."""
+    end = 0
+    for sentence in answer.sentences:
+        assert answer.text[sentence.start : sentence.end] == sentence.text
+        assert not answer.text[end : sentence.start].strip()
+        end = sentence.end
+    assert not answer.text[end:].strip()
+    assert [citation.number for citation in answer.citations] == list(range(1, len(answer.citations) + 1))
+    for citation in answer.citations:
+        span = citation.span
+        assert runtime.catalog.document_text(span.document_id, span.start, span.end) == citation.quote
+    assert {number for one in answer.sentences for number in one.citations} == set(range(1, len(answer.citations) + 1))
+    assert answer.confidence is not None
+    assert 0 <= answer.confidence <= 1
+
+
+def check_refused(answer: Answer) -> None:
+    assert (answer.status, answer.text, answer.citations) == ("not_found", NOT_FOUND_TEXT, ())
+    assert [(one.text, one.verdict) for one in answer.sentences] == [(NOT_FOUND_TEXT, "no_claim")]
+
+
+# --- nothing amiss ---
+
+
+@pytest.mark.parametrize("mode", ["strict", "flag", "off"])
+async def test_an_answer_that_holds_has_no_reason(runtime: Runtime, mode: AnswerMode) -> None:
+    ingest(runtime, LEAVE)
+    answer = await ask(runtime, TRUE, mode=mode)
+    assert (answer.status, answer.reason, answer.text) == ("answered", None, TRUE)
+    assert set(answer.signals) >= {"cosine", "together", "words", "names", "cited"}
+    assert answer.standalone_question is None
+
+
+# --- no_match and unreadable_source: the model is not asked ---
+
+
+async def test_an_empty_catalog_has_no_match(runtime: Runtime) -> None:
+    generator = ScriptedGenerator(TRUE)
+    answer = await ask(runtime, generator)
+    check_refused(answer)
+    assert (answer.reason, answer.retrieved, generator.prompts) == ("no_match", (), [])
+
+
+async def test_a_question_without_a_shared_word_is_not_put_to_the_model(runtime: Runtime) -> None:
+    """At the evidence that is asked for by default: `runtime` has its gates open."""
+    ingest(runtime, LEAVE)
+    near = Answers().min_evidence
+    generator = ScriptedGenerator(TRUE)
+    answer = await ask(runtime, generator, "Did Zanzibar import penguins?", min_evidence=near)
+    check_refused(answer)
+    assert (answer.reason, generator.prompts) == ("no_match", [])
+    assert [item.used for item in answer.retrieved] == [False]
+    assert (answer.usage.passages_sent, answer.usage.passages_left_out) == (0, 1)
+    await ask(runtime, generator, min_evidence=near)
+    assert len(generator.prompts) == 1
+
+
+async def test_the_gate_of_evidence_is_a_setting(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    generator = ScriptedGenerator(TRUE)
+    answer = await ask(runtime, generator, min_evidence=1.0)
+    check_refused(answer)
+    assert (answer.reason, generator.prompts) == ("no_match", [])
+    assert answer.sentences[0].reason == "nothing near was found"
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_where_the_document_asked_could_not_be_read_the_answer_says_so(runtime: Runtime, named: bool) -> None:
+    record = hand_in(runtime.catalog, LEAVE, "broken.pdf").record
+    runtime.catalog.fail_document(record.id, "unreadable", "no text could be read")
+    generator = ScriptedGenerator(TRUE)
+    answer = await ask(runtime, generator, scope=Scope(document_ids=(record.id,) if named else None))
+    check_refused(answer)
+    assert (answer.reason, generator.prompts) == ("unreadable_source", [])
+
+
+async def test_another_document_that_could_not_be_read_is_no_reason(runtime: Runtime) -> None:
+    record = hand_in(runtime.catalog, "Broken.", "broken.pdf").record
+    runtime.catalog.fail_document(record.id, "unreadable", "no text could be read")
+    ready = ingest(runtime, LEAVE)
+    for scope in (Scope(), Scope(document_ids=(ready,)), Scope("default")):
+        assert (await ask(runtime, TRUE, scope=scope, min_evidence=1.0)).reason == "no_match"
+    broken = Scope(document_ids=(record.id, ready))
+    assert (await ask(runtime, TRUE, scope=broken, min_evidence=1.0)).reason == "unreadable_source"
+
+
+async def test_a_collection_of_unreadable_documents(runtime: Runtime) -> None:
+    record = hand_in(runtime.catalog, "Broken.", "broken.pdf", collection="scans").record
+    runtime.catalog.fail_document(record.id, "unreadable", "no text could be read")
+    ingest(runtime, LEAVE)
+    assert (await ask(runtime, TRUE, scope=Scope("scans"))).reason == "unreadable_source"
+
+
+# --- not_in_passages ---
+
+
+@pytest.mark.parametrize("mode", ["strict", "flag", "off"])
+async def test_a_refusal_of_the_model_is_one(runtime: Runtime, mode: AnswerMode) -> None:
+    ingest(runtime, LEAVE)
+    answer = await ask(runtime, NOT_FOUND_REPLY, UNRELATED, mode)
+    assert (answer.status, answer.reason, answer.citations) == ("not_found", "not_in_passages", ())
+    assert [item.used for item in answer.retrieved] == [True]
+
+
+async def test_a_refusal_is_not_repaired_with_a_quote(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    answer = await ask(runtime, NOT_FOUND_REPLY)  # the words of the question stand in the passage
+    check_refused(answer)
+    assert answer.reason == "not_in_passages"
+
+
+async def test_a_reply_that_nearly_began_as_a_refusal_is_less_sure_and_refused_above_it(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    begins = NOT_FOUND_REPLY.split()[0]
+    unwilling = ScriptedGenerator(TRUE, first_tokens={begins: 0.99, "Ten": 0.01})
+    willing = ScriptedGenerator(TRUE, first_tokens={begins: 0.01, "Ten": 0.99})
+    low, high = [(await ask(runtime, one)).confidence or 0.0 for one in (unwilling, willing)]
+    assert low < high
+    between = (low + high) / 2
+    refused = await ask(runtime, unwilling, min_confidence=between)
+    check_refused(refused)
+    assert (refused.reason, refused.confidence) == ("not_in_passages", low)
+    assert refused.sentences[0].reason == NOT_SURE
+    assert (await ask(runtime, willing, min_confidence=between)).text == TRUE
+
+
+async def test_the_gate_of_confidence_closes_strict_alone(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    strict, flag, off = [await ask(runtime, TRUE, mode=mode, min_confidence=1.0) for mode in ("strict", "flag", "off")]
+    check_refused(strict)
+    assert strict.reason == "not_in_passages"
+    assert (flag.text, flag.reason, off.text, off.reason) == (TRUE, None, TRUE, None)
+    assert strict.confidence == flag.confidence == off.confidence
+
+
+# --- unsupported, and the repair ---
+
+
+async def test_a_reply_of_which_nothing_holds_is_unsupported(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    answer = await ask(runtime, FALSE, UNRELATED)
+    check_refused(answer)
+    assert answer.reason == "unsupported"
+    assert answer.sentences[0].reason.startswith("left out 1")
+
+
+async def test_a_reply_that_failed_is_replaced_by_the_sentence_that_holds_the_question(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    answer = await ask(runtime, FALSE)
+    assert (answer.status, answer.reason) == ("partial", "unsupported")
+    assert answer.text == TRUE
+    assert [(one.verdict, one.citations) for one in answer.sentences] == [("supported", (1,))]
+    assert answer.citations[0].quote == "Ten unused days of leave carry over to the next year."
+
+
+async def test_the_sentence_after_a_question_that_the_document_repeats_is_quoted(runtime: Runtime) -> None:
+    asked = "How many unused days of leave carry over to the next year?"
+    ingest(runtime, f"{asked} Ten unused days of leave carry over to the next year.")
+    answer = await ask(runtime, FALSE, asked)
+    assert (answer.status, answer.text) == ("partial", TRUE)
+
+
+async def test_a_sentence_that_only_its_heading_speaks_for_is_not_quoted(runtime: Runtime) -> None:
+    asked = "How many unused days of leave carry over?"
+    other = "This text is only for demonstration and reflects no opinion."
+    ingest(runtime, f"# Unused days of leave carry over\n\n{other}")
+    document_id = runtime.catalog.list_documents()[0][0].id
+    ((stored, _),) = runtime.catalog.chunks_of(document_id)
+    start = stored.chunk.text.index(other)
+    hit = Hit(stored.chunk, 1, 1.0, "fusion", stored.document_name, stored.title, None)
+    only = Selection(hit, start, start + len(other), 1.0, 0.5, words=1.0)
+    context = Context(asked, (Passage(1, hit, stored.chunk.text),), (), 0, True, ())
+    failed = verify_reply(FALSE, context.passages, mode="strict", min_coverage=0.5, locate=runtime.catalog.locate)
+    decision = decide(
+        asked, context, Draft(FALSE, "m", 0, 0, "stop", 0.0), failed, measure_evidence(asked, [only]), [only],
+        mode="strict", min_confidence=0.0, min_coverage=0.5, locate=runtime.catalog.locate,
+    )  # fmt: skip
+    assert (decision.verified.status, decision.reason) == ("not_found", "unsupported")
+
+
+LESSONS = "Which lessons can PerksPlus reimburse?"
+
+
+async def test_a_lead_in_is_quoted_with_the_first_items_of_its_list(runtime: Runtime) -> None:
+    items = ["• Skiing lessons", "• Climbing classes", "• Dancing lessons", "• Sailing"]
+    ingest(
+        runtime,
+        "\n".join(["Some lessons that PerksPlus can reimburse include:", *items, "", "Ask your manager first."]),
+    )
+    answer = await ask(runtime, FALSE, LESSONS)
+    assert answer.status == "partial"
+    assert [one.text.partition(" [")[0] for one in answer.sentences] == [
+        "Some lessons that PerksPlus can reimburse include:", *items[:3],
+    ]  # fmt: skip
+    assert all(any(item[2:] in citation.quote for citation in answer.citations) for item in items[:3])
+
+
+async def test_a_lead_in_without_its_list_is_not_quoted(runtime: Runtime) -> None:
+    leads = "Some of the lessons that PerksPlus can reimburse include:"
+    ingest(runtime, f"{leads}\n\nPerksPlus can reimburse skiing lessons and climbing classes.")
+    answer = await ask(runtime, FALSE, LESSONS)
+    assert (answer.status, answer.text) == (
+        "partial",
+        "PerksPlus can reimburse skiing lessons and climbing classes [1].",
+    )
+
+
+async def test_an_answer_that_says_what_it_does_not_answer_has_that_for_its_reason(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    refusing = "The passages do not say how many penguins there are."
+    for mode in ("strict", "flag"):
+        answer = await ask(runtime, f"{refusing} {TRUE}", mode=mode)
+        assert (answer.status, answer.reason, answer.text) == ("partial", "not_in_passages", f"{refusing} {TRUE}")
+    both = await ask(runtime, f"{refusing} {FALSE} {TRUE}", mode="flag")
+    assert (both.status, both.reason) == ("partial", "unsupported")
+
+
+async def test_the_repair_must_be_sure_too(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    answer = await ask(runtime, FALSE, min_confidence=1.0)
+    check_refused(answer)
+    assert answer.reason == "not_in_passages"
+
+
+async def test_only_what_was_sent_is_quoted(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE, "leave.md")
+    ingest(runtime, "The golf course opens on Sundays.", "golf.md")
+    answer = await ask(runtime, FALSE, "Who plays golf on Sundays? Do unused days carry over?", passages=1)
+    used = {item.hit.document_name for item in answer.retrieved if item.used}
+    assert len(used) == 1
+    assert {citation.document_name for citation in answer.citations} <= used
+
+
+@pytest.mark.parametrize(
+    ("reply", "mode", "left_out"),
+    [
+        (f"{TRUE} {FALSE} {FALSE}", "strict", 2),
+        (FALSE, "strict", 1),
+        (TRUE, "strict", 0),
+        (NOT_FOUND_REPLY, "strict", 0),
+        (f"{TRUE} {FALSE}", "flag", 0),
+        (FALSE, "off", 0),
+    ],
+)
+async def test_what_is_left_out_of_a_reply_is_counted(
+    runtime: Runtime, reply: str, mode: AnswerMode, left_out: int
+) -> None:
+    ingest(runtime, LEAVE)
+    hits = await service(runtime, ScriptedGenerator()).search(ASKED, Scope())
+    passages = [Passage(one.rank, one, one.chunk.text) for one in hits]
+    verified = verify_reply(reply, passages, mode=mode, min_coverage=0.5, locate=runtime.catalog.locate)
+    assert verified.left_out == left_out
+
+
+async def test_a_reply_of_which_some_holds_is_partial(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    answer = await ask(runtime, f"{TRUE} {FALSE}")
+    assert (answer.status, answer.reason, answer.text) == ("partial", "unsupported", TRUE)
+
+
+async def test_flag_keeps_and_marks_what_failed_and_off_keeps_it(runtime: Runtime) -> None:
+    ingest(runtime, LEAVE)
+    flag, off = [await ask(runtime, FALSE, mode=mode) for mode in ("flag", "off")]
+    for answer in (flag, off):
+        assert answer.text == FALSE.replace(" [1]", "")
+        assert [one.verdict for one in answer.sentences] == ["unsupported"]
+        assert answer.citations == ()
+    assert (flag.status, flag.reason) == ("partial", "unsupported")
+    assert (off.status, off.reason) == ("answered", None)
+
+
+# --- conflict ---
+
+FEE = "The annual fee for members is {} euros per person."
+FEE_ASKED = "How high is the annual fee for members?"
+FEE_REPLY = "The annual fee for members is 40 euros per person [1]."
+
+
+def ingest_fees(runtime: Runtime, *fees: int) -> None:
+    for number, fee in enumerate(fees):
+        text = f"Of the club.\n\n{FEE.format(fee)}\n\nIt has hall {number}."
+        ingest(runtime, text, f"rules-{'abc'[number]}.md")
+
+
+async def test_a_marker_in_the_source_that_disagrees_cites_nothing_of_ours(runtime: Runtime) -> None:
+    ingest_fees(runtime, 40)
+    marked = "The annual fee for members is 45 euros per person [1]."
+    ingest(runtime, f"Of the club.\n\n{marked}\n\nIt has a hall.", "rules-b.md")
+    answer = await ask(runtime, FEE_REPLY, FEE_ASKED)
+    assert answer.reason == "conflict"
+    assert answer.citations[1].quote == marked
+    assert answer.sentences[-1].text.endswith("45 euros per person ［1］.” [2]")
+
+
+@pytest.mark.parametrize("mode", ["strict", "flag"])
+async def test_sources_that_disagree_are_both_shown(runtime: Runtime, mode: AnswerMode) -> None:
+    ingest_fees(runtime, 40, 45)
+    answer = await ask(runtime, FEE_REPLY, FEE_ASKED, mode)
+    assert (answer.status, answer.reason) == ("answered", "conflict")
+    assert [citation.quote for citation in answer.citations] == [FEE.format(40), FEE.format(45)]
+    assert [citation.document_name for citation in answer.citations] == ["rules-a.md", "rules-b.md"]
+    assert [one.verdict for one in answer.sentences] == ["supported", "supported"]
+    assert answer.text.startswith(FEE_REPLY)
+    shown = answer.sentences[-1]
+    assert shown.citations == (2,)
+    assert "rules-b.md" in shown.text
+    assert FEE.format(45) in shown.text
+    assert shown.text.endswith("[2]")
+
+
+async def test_a_reply_that_cites_both_sources_gains_no_sentence(runtime: Runtime) -> None:
+    """The second source was once cited twice, under two numbers."""
+    ingest_fees(runtime, 40, 45)
+    both = f"{FEE_REPLY} The annual fee for members is 45 euros per person [2]."
+    answer = await ask(runtime, both, FEE_ASKED)
+    assert (answer.reason, answer.text) == ("conflict", both)
+    assert len(answer.citations) == 2
+
+
+async def test_sources_that_agree_are_no_conflict(runtime: Runtime) -> None:
+    ingest_fees(runtime, 40, 40)
+    answer = await ask(runtime, FEE_REPLY, FEE_ASKED)
+    assert (answer.status, answer.reason, answer.text) == ("answered", None, FEE_REPLY)
+
+
+async def test_off_shows_the_models_words_alone(runtime: Runtime) -> None:
+    ingest_fees(runtime, 40, 45)
+    answer = await ask(runtime, FEE_REPLY, FEE_ASKED, "off")
+    assert (answer.reason, answer.text) == (None, FEE_REPLY)
+
+
+async def test_documents_that_the_question_tells_apart_are_no_conflict(runtime: Runtime) -> None:
+    for quarter, revenue in (("Q1", 80), ("Q2", 95)):
+        ingest(
+            runtime, f"Revenue of the company grew to {revenue} million dollars in the period.", f"{quarter}_2023.md"
+        )
+    reply = "Revenue of the company grew to 80 million dollars in the period [1]."
+    assert (await ask(runtime, reply, "To what did revenue grow in Q1 2023?")).reason is None
+    answer = await ask(runtime, reply, "To what did revenue of the company grow?")
+    assert answer.reason == "conflict"
+    assert {citation.document_name for citation in answer.citations} == {"Q1_2023.md", "Q2_2023.md"}

@@ -1,0 +1,649 @@
+"""The embedded back end with a tiny real model, the OpenAI back end against its server, and extractive quotes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import httpx
+import pytest
+import uvicorn
+from conftest import ScriptedGenerator
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from rag.errors import ConfigurationError, DependencyError
+from rag.generation import (
+    EmbeddedGenerator,
+    ExtractiveGenerator,
+    ModelGenerator,
+    OpenAIGenerator,
+    estimate_tokens,
+    make_generator,
+    take_draft,
+)
+from rag.generation.llama_child import DEATHS_ALLOWED, LlamaChild
+from rag.generation.quoting import pick_answer, pick_quotes, quotable_sentences
+from rag.models.reader import expected_type
+from rag.models.weights import TINY_LLM, fetch
+from rag.prompting.prompts import NOT_FOUND_REPLY, answer_messages
+from rag.settings import Generation, load_settings
+from rag.types import Chunk, Draft, Hit, Message, Passage, Span, Token
+from rag.verification import verify_reply
+
+Backend = Literal["auto", "ollama", "openai", "embedded", "extractive"]
+
+PROMPT = (Message("system", "You are brief."), Message("user", "What is the capital of France?"))
+TALKATIVE = (Message("user", "Tell a very long story about a ship, with many chapters."),)
+
+
+async def reply(
+    generator: ModelGenerator, prompt: Sequence[Message] = PROMPT, max_tokens: int = 16
+) -> tuple[list[str], Draft]:
+    tokens: list[str] = []
+    async with aclosing(generator.stream(prompt, max_tokens)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Draft):
+                return tokens, piece
+            tokens.append(piece.text)
+    raise AssertionError("the stream ended without a Draft")
+
+
+@pytest.fixture(scope="module")
+def model_dir() -> Path:
+    folder = load_settings().resolved_model_dir()
+    try:
+        fetch(TINY_LLM, folder, None, lambda line: None)
+    except DependencyError as error:
+        pytest.skip(f"the tiny model cannot be had: {error.message}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def embedded(model_dir: Path) -> Iterator[EmbeddedGenerator]:
+    settings = Generation(backend="embedded", model=TINY_LLM, context_tokens=2048, timeout_s=120)
+    generator = make_generator(settings, model_dir)
+    assert isinstance(generator, EmbeddedGenerator)
+    yield generator
+    asyncio.run(generator.aclose())
+
+
+async def busy_slots(generator: EmbeddedGenerator) -> int:
+    address = await generator.address()
+    headers = {"Authorization": f"Bearer {address.api_key}"}
+    async with httpx.AsyncClient(trust_env=False, headers=headers, timeout=30) as client:
+        slots = (await client.get(f"{address.url}/slots")).json()
+    return sum(slot["is_processing"] for slot in slots)
+
+
+async def wait_until_idle(generator: EmbeddedGenerator) -> None:
+    async with asyncio.timeout(60):
+        while await busy_slots(generator):  # each question is a round trip to the server
+            pass
+
+
+def is_alive(process_id: int) -> bool:
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def wait_until_dead(process_id: int) -> None:
+    descriptor = os.pidfd_open(process_id)
+    try:
+        done = asyncio.Event()
+        asyncio.get_running_loop().add_reader(descriptor, done.set)
+        async with asyncio.timeout(30):
+            await done.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+
+
+# --- the embedded model ---
+
+
+@pytest.mark.model
+async def test_embedded_reply_has_tokens_and_exact_counts(embedded: EmbeddedGenerator) -> None:
+    counted, exact = await embedded.count_tokens(PROMPT)
+    tokens, draft = await reply(embedded)
+    assert "".join(tokens) == draft.text
+    assert draft.text.strip()
+    assert draft.model == embedded.model == f"embedded/{TINY_LLM}"
+    assert exact
+    assert draft.prompt_tokens == counted < estimate_tokens(PROMPT)
+    assert 0 < draft.completion_tokens <= 16
+    assert draft.finish_reason in ("stop", "length")
+
+
+@pytest.mark.model
+async def test_embedded_reply_ends_at_max_tokens_and_repeats_itself(embedded: EmbeddedGenerator) -> None:
+    _, first = await reply(embedded, TALKATIVE, 5)
+    _, second = await reply(embedded, TALKATIVE, 5)
+    assert (first.finish_reason, first.completion_tokens) == ("length", 5)
+    assert first.text == second.text
+
+
+@pytest.mark.model
+def test_embedded_server_asks_for_its_key_which_no_process_list_shows(embedded: EmbeddedGenerator) -> None:
+    address = asyncio.run(embedded.address())
+    assert httpx.get(f"{address.url}/slots", trust_env=False).status_code == 401
+    seen_by_others = subprocess.run(["ps", "-o", "args", "-p", str(address.process_id)], capture_output=True, text=True)
+    assert "rag.generation.llama_child" in seen_by_others.stdout
+    assert address.api_key not in seen_by_others.stdout
+
+
+@pytest.mark.model
+async def test_two_replies_are_written_at_the_same_time(embedded: EmbeddedGenerator) -> None:
+    async with (
+        aclosing(embedded.stream(TALKATIVE, 400)) as first,
+        aclosing(embedded.stream(PROMPT, 400)) as second,
+    ):
+        assert isinstance(await anext(first), Token)
+        assert isinstance(await anext(second), Token)  # while the first is not at its end
+        assert isinstance(await anext(first), Token)
+
+
+@pytest.mark.model
+async def test_closing_the_stream_frees_the_slot(embedded: EmbeddedGenerator) -> None:
+    async with aclosing(embedded.stream(TALKATIVE, 1500)) as pieces:
+        await anext(pieces)
+        assert await busy_slots(embedded) == 1
+    await wait_until_idle(embedded)
+
+
+@pytest.mark.model
+async def test_cancelling_the_task_frees_the_slot(embedded: EmbeddedGenerator) -> None:
+    first = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in embedded.stream(TALKATIVE, 1500):
+            first.set()
+
+    task = asyncio.create_task(read())
+    await first.wait()
+    assert await busy_slots(embedded) == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await wait_until_idle(embedded)
+
+
+@pytest.mark.model
+async def test_killed_child_is_started_again_for_the_next_request(embedded: EmbeddedGenerator) -> None:
+    _, before = await reply(embedded)
+    killed = (await embedded.address()).process_id
+    os.kill(killed, signal.SIGKILL)
+    _, after = await reply(embedded)
+    assert after.text == before.text
+    assert (await embedded.address()).process_id != killed
+
+
+@pytest.mark.model
+async def test_child_killed_in_mid_reply_is_an_error_that_says_so(embedded: EmbeddedGenerator) -> None:
+    pieces = embedded.stream(TALKATIVE, 1500)
+    await anext(pieces)
+    os.kill((await embedded.address()).process_id, signal.SIGKILL)
+    with pytest.raises(DependencyError, match="SIGKILL while it was replying"):
+        async for _ in pieces:
+            pass
+
+
+@pytest.mark.model
+async def test_child_is_gone_after_aclose(embedded: EmbeddedGenerator) -> None:
+    process_id = (await embedded.address()).process_id
+    assert is_alive(process_id)
+    await embedded.aclose()
+    assert not is_alive(process_id)
+    await embedded.aclose()
+
+
+@pytest.mark.model
+@pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's process descriptors")
+async def test_child_is_gone_when_its_parent_is_killed(model_dir: Path) -> None:
+    program = f"""
+        import asyncio, sys
+        from pathlib import Path
+        from rag.generation import EmbeddedGenerator
+        from rag.settings import Generation
+
+        async def main():
+            generator = EmbeddedGenerator(Generation(model={TINY_LLM!r}, context_tokens=512), Path({str(model_dir)!r}))
+            print((await generator.address()).process_id, flush=True)
+            await asyncio.Event().wait()
+
+        asyncio.run(main())
+    """
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", textwrap.dedent(program), stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
+    )
+    assert parent.stdout is not None
+    child = int(await parent.stdout.readline())
+    assert is_alive(child)
+    parent.kill()
+    await parent.wait()
+    if is_alive(child):
+        await wait_until_dead(child)
+    assert not is_alive(child)
+
+
+@pytest.mark.model
+async def test_prompt_longer_than_the_context_is_refused_with_its_size(embedded: EmbeddedGenerator) -> None:
+    with pytest.raises(DependencyError, match=r"exceeds the available context size"):
+        await reply(embedded, (Message("user", "The office opens at nine. " * 800),))
+
+
+@pytest.mark.model
+async def test_time_limit_names_itself(model_dir: Path) -> None:
+    generator = EmbeddedGenerator(Generation(model=TINY_LLM, timeout_s=1), model_dir)
+    await generator.prepare()
+    try:
+        with pytest.raises(DependencyError, match=r"longer than 1 s.*FOOTNOTE_GENERATION__TIMEOUT_S"):
+            await reply(generator, TALKATIVE, 4000)
+        await wait_until_idle(generator)
+    finally:
+        await generator.aclose()
+
+
+async def test_broken_weights_are_named_and_not_tried_for_ever(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(100))
+    child = LlamaChild(broken, "broken", 512, 1, 1)
+    for _ in range(DEATHS_ALLOWED):
+        with pytest.raises(DependencyError, match=r"broken\.gguf could not be started"):
+            await child.address()
+    with pytest.raises(DependencyError, match=f"ended {DEATHS_ALLOWED} times"):
+        await child.address()
+    await child.stop()
+
+
+@pytest.fixture
+def endless_weights(tmp_path: Path) -> Path:
+    """A model file that nobody ever finishes reading: a pipe without a writer."""
+    pipe = tmp_path / "endless.gguf"
+    os.mkfifo(pipe)
+    return pipe
+
+
+async def test_counting_waits_for_a_model_that_loads_only_as_long_as_a_reply_may(endless_weights: Path) -> None:
+    generator = EmbeddedGenerator(Generation(timeout_s=1), endless_weights.parent)
+    generator._child = LlamaChild(endless_weights, "endless", 512, 1, 1)
+    try:
+        with pytest.raises(DependencyError, match=r"longer than 1 s.*FOOTNOTE_GENERATION__TIMEOUT_S"):
+            await generator.count_tokens(PROMPT)
+        names = [thread.name for thread in threading.enumerate()]
+        assert "footnote-llama-load" in names  # it still loads, and no thread that others need is held for it
+    finally:
+        await generator.aclose()
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_a_model_that_never_loads_is_ended(endless_weights: Path) -> None:
+    child = LlamaChild(endless_weights, "endless", 512, 1, 1, load_within_s=0.1)
+    with pytest.raises(DependencyError, match="had not loaded the model"):
+        await child.address()
+    assert await child.ended() == "signal SIGKILL"
+    await child.stop()
+
+
+async def test_missing_weights_say_where_they_belong_and_how_to_get_them(tmp_path: Path) -> None:
+    generator = EmbeddedGenerator(Generation(), tmp_path)
+    with pytest.raises(DependencyError, match="footnote models pull qwen"):
+        await reply(generator)
+    report = await generator.describe()
+    assert not report.reachable
+    assert str(tmp_path) in report.detail
+
+
+async def test_own_gguf_file_is_described_with_its_hash(tmp_path: Path) -> None:
+    own = tmp_path / "own.gguf"
+    own.write_bytes(b"GGUF and more")
+    report = await EmbeddedGenerator(Generation(model=str(own)), tmp_path).describe()
+    assert report.model == "embedded/own"
+    assert hashlib.sha256(b"GGUF and more").hexdigest() in report.detail
+    own.write_bytes(b"PK\x03\x04")
+    with pytest.raises(DependencyError, match="is not a GGUF file"):
+        await reply(EmbeddedGenerator(Generation(model=str(own)), tmp_path))
+
+
+# --- any OpenAI-compatible server ---
+
+
+@pytest.mark.model
+async def test_openai_back_end_talks_to_a_llama_cpp_server(embedded: EmbeddedGenerator, tmp_path: Path) -> None:
+    address = await embedded.address()
+    settings = Generation.model_validate({"backend": "openai", "base_url": address.url, "api_key": address.api_key})
+    generator = make_generator(settings, tmp_path)
+    assert (await generator.count_tokens(PROMPT)) == (await embedded.count_tokens(PROMPT))
+    _, draft = await reply(generator)
+    assert draft.text == (await reply(embedded))[1].text
+    assert draft.model == f"openai/embedded/{TINY_LLM}"
+    report = await generator.describe()
+    assert report.reachable
+    wrong_key = OpenAIGenerator(settings.model_copy(update={"api_key": type(settings.api_key)("wrong"), "model": "m"}))
+    with pytest.raises(DependencyError, match="Set FOOTNOTE_GENERATION__API_KEY"):
+        await reply(wrong_key)
+
+
+@dataclass
+class OpenAIStandIn:
+    """A server of OpenAI's protocol on this machine: streams `words`, keeps what it was asked.
+
+    `first` are the tokens that the reply could have begun with and their probabilities, told where they are asked for;
+    `refuses` maps a field of the request to the message of the error that it earns, of this `status`.
+    """
+
+    words: tuple[str, ...] = ("Ten", " days", ".")
+    first: dict[str, float] = field(default_factory=dict)
+    refuses: dict[str, str] = field(default_factory=dict)
+    status: int = 400
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()  # connections queue from here on, so nobody waits for the thread to be ready
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
+        app = Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])])
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level=100, lifespan="off", timeout_graceful_shutdown=1))
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    def generator(self) -> ModelGenerator:
+        return make_generator(Generation(backend="openai", base_url=self.url, model="m"), Path())
+
+    async def _chat(self, request: Request) -> Response:
+        body = await request.json()
+        self.asked.append(body)
+        for name, message in self.refuses.items():
+            if name in body:
+                return JSONResponse({"error": {"message": message, "type": "invalid_request_error"}}, self.status)
+        return StreamingResponse(self._events(body), media_type="text/event-stream")
+
+    async def _events(self, body: dict[str, Any]) -> AsyncIterator[str]:
+        yield self._event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+        for n, word in enumerate(self.words):
+            choice: dict[str, Any] = {"index": 0, "delta": {"content": word}, "finish_reason": None}
+            if body.get("logprobs") and self.first:
+                choices = self.first if n == 0 else {word: 1.0}
+                told = [{"token": token, "logprob": math.log(share), "bytes": None} for token, share in choices.items()]
+                choice["logprobs"] = {"content": [told[0] | {"top_logprobs": told[: body["top_logprobs"]]}]}
+            yield self._event([choice])
+        yield self._event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
+        yield self._event([], usage={"prompt_tokens": 9, "completion_tokens": len(self.words), "total_tokens": 99})
+        yield "data: [DONE]\n\n"
+
+    def _event(self, choices: list[dict[str, Any]], **more: object) -> str:
+        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices}
+        return f"data: {json.dumps(chunk | more)}\n\n"
+
+
+async def test_the_likeliest_first_tokens_are_told_with_their_probabilities() -> None:
+    with OpenAIStandIn(first={"Ten": 0.75, "Not": 0.2, " N": 0.01}) as server:
+        tokens, draft = await reply(server.generator())
+    assert (tokens, draft.text, draft.finish_reason) == (["Ten", " days", "."], "Ten days.", "stop")
+    assert (draft.prompt_tokens, draft.completion_tokens) == (9, 3)
+    assert draft.first_tokens == pytest.approx({"Ten": 0.75, "Not": 0.2, " N": 0.01})
+    (asked,) = server.asked
+    assert asked["logprobs"] is True
+    assert 1 < asked["top_logprobs"] <= 20
+    assert asked["max_tokens"] == 16
+
+
+async def test_a_server_that_tells_no_probabilities_is_asked_all_the_same() -> None:
+    with OpenAIStandIn() as server:
+        _, draft = await reply(server.generator())
+    assert (draft.text, draft.first_tokens) == ("Ten days.", {})
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+async def test_a_server_that_refuses_to_tell_probabilities_is_asked_again_without(status: int) -> None:
+    with OpenAIStandIn(refuses={"logprobs": "Logprobs is not enabled for this model."}, status=status) as server:
+        generator = server.generator()
+        for _ in range(2):
+            _, draft = await reply(generator)
+            assert (draft.text, draft.first_tokens) == ("Ten days.", {})
+    assert ["logprobs" in asked for asked in server.asked] == [True, False, False]  # and that is remembered
+    assert all("top_logprobs" not in asked for asked in server.asked[1:])
+
+
+async def test_each_field_that_a_server_does_not_know_is_left_out() -> None:
+    refuses = {"stream_options": "Unknown field: stream_options", "top_logprobs": "Unknown field: top_logprobs"}
+    with OpenAIStandIn(refuses=refuses) as server:
+        _, draft = await reply(server.generator())
+    assert draft.text == "Ten days."
+    assert len(server.asked) == 3
+
+
+async def test_another_refusal_is_told_with_its_words() -> None:
+    with (
+        OpenAIStandIn(refuses={"seed": "The seed is not to my liking"}) as server,
+        pytest.raises(DependencyError, match="answered 400: The seed is not to my liking"),
+    ):
+        await reply(server.generator())
+    assert len(server.asked) == 1
+
+
+async def test_a_whole_draft_is_taken_and_the_stream_closed() -> None:
+    generator = ScriptedGenerator("Ten days.")
+    draft = await take_draft(generator, PROMPT, 16)
+    assert (draft.text, draft.finish_reason, generator.closed) == ("Ten days.", "stop", 1)
+    assert generator.prompts == [PROMPT]
+
+    class Silent(ScriptedGenerator):
+        async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+            yield Token("Ten")
+
+    with pytest.raises(DependencyError, match="scripted/1 ended its reply without a result"):
+        await take_draft(Silent(), PROMPT, 16)
+
+
+def test_all_but_the_extractive_back_end_follow_instructions(tmp_path: Path) -> None:
+    backends: tuple[Backend, ...] = ("auto", "ollama", "openai", "embedded", "extractive")
+    follows = {
+        name: make_generator(Generation(backend=name, base_url="http://127.0.0.1:9/v1"), tmp_path).follows_instructions
+        for name in backends
+    }
+    assert follows == dict.fromkeys(backends, True) | {"extractive": False}
+
+
+def test_openai_back_end_needs_an_address(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="BASE_URL='' is no http address"):
+        make_generator(Generation(backend="openai"), tmp_path)
+
+
+async def test_openai_server_that_is_not_there(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+    generator = make_generator(Generation(backend="openai", base_url=url, model="m"), tmp_path)
+    with pytest.raises(DependencyError, match="does not answer") as error:
+        await reply(generator)
+    assert url in error.value.message
+    assert not (await generator.describe()).reachable
+
+
+def test_prompt_and_reply_must_fit_the_context(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="do not fit __CONTEXT_TOKENS=512"):
+        make_generator(Generation(context_tokens=512), tmp_path)
+
+
+# --- counting without a tokenizer ---
+
+
+@pytest.mark.model
+async def test_estimate_is_above_the_count_of_real_tokenizers(embedded: EmbeddedGenerator) -> None:
+    texts = [
+        "Employees may carry over up to ten unused days (see section 4.2); others expire on 31 March 2027.",
+        "| Item | Q1 | Q2 |\n|---|---|---|\n| Revenue | 1,204.55 | 998.10 |",
+        "Die Kündigungsfrist beträgt drei Monate zum Quartalsende.",
+        "def f(x):\n    return {'a': x ** 2, 'b': [1, 2, 3]}",
+        "Pharmacokinetics of acetylsalicylic acid; electroencephalographically.",
+        "🙂🙃 naïve café — “quoted”",
+    ]
+    for text in texts:
+        messages = (Message("user", text * 5),)
+        counted, exact = await embedded.count_tokens(messages)
+        assert exact
+        assert counted <= estimate_tokens(messages) <= 4 * counted + 40, text
+
+
+# --- quotes without a model ---
+
+
+def passage(number: int, text: str) -> Passage:
+    chunk = Chunk(f"c{number}", Span("d", 0, len(text)), text, (), len(text.split()))
+    return Passage(number, Hit(chunk, number, 1.0, "fusion", "handbook.md", "Handbook", None), text)
+
+
+PASSAGES = (
+    passage(1, "The office opens at nine.\nIt closes at five. Dr. Smith keeps the keys."),
+    passage(2, "Unused vacation days carry over to the next year, up to a maximum of ten. Others expire."),
+    passage(3, "The canteen serves lunch. The menu changes every week."),
+)
+
+
+async def test_extractive_quotes_the_sentence_with_its_marker() -> None:
+    generator = make_generator(Generation(backend="extractive"), Path())
+    prompt = answer_messages("What happens to unused vacation days?", PASSAGES)
+    tokens, draft = await reply(generator, prompt, 256)
+    assert draft.text == "".join(tokens)
+    assert draft.text == "Unused vacation days carry over to the next year, up to a maximum of ten. [2]"
+    assert (draft.model, draft.finish_reason) == ("extractive", "stop")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("How many unused vacation days carry over?", "ten [2]"),
+        ("When does the office open?", "nine [1]"),
+        ("Who keeps the keys?", "Dr. Smith [1]"),
+        ("What does the canteen serve?", "The canteen serves lunch. [3]"),
+    ],
+)
+async def test_extractive_answers_a_question_for_a_fact_with_bare_words(question: str, answer: str) -> None:
+    _, draft = await reply(ExtractiveGenerator(4096), answer_messages(question, PASSAGES), 256)
+    assert draft.text == answer
+    checked = verify_reply(
+        draft.text, PASSAGES, mode="strict", min_coverage=0.5, locate=lambda _: (None, ()), question=question
+    )
+    assert checked.status == "answered"
+
+
+def test_sentences_are_quoted_where_no_words_are_believed_to_be_the_fact() -> None:
+    people = ["Anna", "Bo", "Carl", "Dora", "Egil", "Frida", "Hilde", "Ivar", "Knut", "Liv", "Magnus", "Nora", "Odd"]
+    texts = [(number, f"The council met, and {person} voted.") for number, person in enumerate(people, 1)]
+    question = "Who of the council met before he voted?"
+    assert expected_type(question) == "person"
+    assert pick_answer(question, texts) == pick_quotes(question, texts) == texts[:1]
+
+
+def test_a_fact_is_not_told_where_no_sentence_holds_enough_of_the_question() -> None:
+    texts = [(1, "The office opens at nine. Dr. Smith keeps the keys.")]
+    assert pick_answer("Who conducted the orchestra at the opening of the opera in Vienna?", texts) == []
+
+
+async def test_extractive_says_what_is_not_there() -> None:
+    _, draft = await reply(ExtractiveGenerator(4096), answer_messages("Who painted the Mona Lisa?", PASSAGES), 256)
+    assert draft.text == NOT_FOUND_REPLY
+    _, empty = await reply(ExtractiveGenerator(4096), answer_messages("When does it open?", ()), 256)
+    assert empty.text == NOT_FOUND_REPLY
+
+
+async def test_extractive_needs_a_prompt_with_passages() -> None:
+    with pytest.raises(DependencyError, match="only answer from passages"):
+        await reply(ExtractiveGenerator(4096), PROMPT)
+
+
+def test_quotes_from_two_passages_come_in_shown_order() -> None:
+    texts = [(item.number, item.text) for item in PASSAGES]
+    quotes = pick_quotes("When does the office open and what does the canteen serve?", texts)
+    assert quotes == [(1, "The office opens at nine."), (3, "The canteen serves lunch.")]
+
+
+def test_a_line_that_leads_in_to_a_list_is_quoted_with_its_first_items() -> None:
+    leads, items = (
+        "Here are tips for saving paper:",
+        ["• Print on both sides.", "• Scan old letters.", "• Share one copy.", "• Recycle old bins."],
+    )
+    below = (1, "\n\n".join([leads, *items, "Paper is wood."]))
+    assert pick_quotes("What are tips for saving paper?", [below]) == [(1, text) for text in (leads, *items[:3])]
+    alone = [(1, leads), (2, "Saving paper is a matter of printing less.")]
+    assert pick_quotes("What are tips for saving paper?", alone) == alone[1:]
+
+
+def test_quotable_sentences_are_those_of_the_text_without_its_headings() -> None:
+    assert quotable_sentences("The office opens\nat nine. The canteen closes.") == [
+        "The office opens at nine.",
+        "The canteen closes.",
+    ]
+    rows = "| Hotel | Limit |\n| Berlin | 140 |\n\n- Flights are booked early"
+    assert quotable_sentences(rows) == ["| Hotel | Limit |", "| Berlin | 140 |", "- Flights are booked early"]
+
+
+@pytest.mark.parametrize("heading", ["Carrying leave over\n\n", "## Carrying leave over\n", "Carrying leave over\n"])
+async def test_a_heading_is_no_part_of_the_quote_below_it(heading: str) -> None:
+    """`Carrying leave over Office staff carry over ...` was once quoted as one sentence."""
+    text = f"{heading}Office staff may carry over up to 6 unused days of leave into the next year."
+    chunk = Chunk("c", Span("d", 0, len(text)), text, (), 20)
+    sent = Passage(1, Hit(chunk, 1, 1.0, "fusion", "handbook.md", "", None), text)
+    prompt = answer_messages("Describe how many unused days of leave office staff may carry over.", [sent])
+    _, draft = await reply(ExtractiveGenerator(4096), prompt, 256)
+    assert draft.text == "Office staff may carry over up to 6 unused days of leave into the next year. [1]"
+
+
+async def test_quotes_of_every_kind_are_supported_by_their_passages() -> None:
+    texts = (
+        "Hotels\n\n| City | Nightly limit |\n| --- | --- |\n| Berlin | 140 euros |\n| Paris | 190 euros |",
+        "# Flights\n\nDr. Smith books flights to Berlin for U.S. staff. Meals are paid up to 45 euros.",
+        "Rules:\n- Trains to Berlin are booked in second class\n- Taxis are not paid for",
+    )
+    sent = []
+    for number, text in enumerate(texts, 1):
+        chunk = Chunk(f"c{number}", Span(f"d{number}", 0, len(text)), text, (), 30)
+        sent.append(Passage(number, Hit(chunk, number, 1.0, "fusion", "travel.md", "", None), text))
+    for question in (
+        "What are the nightly limits of hotels in Berlin?",
+        "Who books flights to Berlin for U.S. staff?",
+        "In which class are trains to Berlin booked, and are taxis paid for?",
+    ):
+        _, draft = await reply(ExtractiveGenerator(4096), answer_messages(question, sent), 256)
+        checked = verify_reply(
+            draft.text, sent, mode="flag", min_coverage=0.5, locate=lambda _: (None, ()), question=question
+        )
+        assert checked.status == "answered", draft.text
+        assert [sentence.verdict for sentence in checked.sentences] == ["supported"] * len(checked.sentences)
+
+
+# --- what nobody should have to wait for ---
+
+
+def test_importing_generation_brings_no_heavy_library() -> None:
+    heavy = ["llama_index", "openai", "ollama", "xllamacpp", "httpx", "torch"]
+    program = f"import json, sys, rag.generation; print(json.dumps([name for name in {heavy} if name in sys.modules]))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == []

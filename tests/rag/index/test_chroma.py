@@ -1,0 +1,456 @@
+"""The two indexes: derived from the catalog, and made again from it whatever happened to their files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import ingest, many_paragraphs
+from conftest import ScriptedGenerator, WordHashEmbedder
+
+from ingest.runtime import INDEX_FOLDER, Runtime
+from rag.errors import DependencyError
+from rag.index.chroma import Index
+from rag.index.document_scores import SHORT_CHUNKS
+from rag.settings import Settings
+from rag.store.catalog import Catalog, StoredChunk
+from rag.types import Chunk, Span
+
+Rows = list[tuple[StoredChunk, np.ndarray]]
+
+
+def rows(document_id: str, texts: Sequence[str], collection: str = "default") -> Rows:
+    """Chunks of a document as the catalog gives them out."""
+    vectors = WordHashEmbedder().embed_texts(texts)
+    return [
+        (
+            StoredChunk(
+                n, Chunk(f"{document_id}-{n}", Span(document_id, n, n + 1), text, (), 3), None, "", "", collection
+            ),
+            vector,
+        )
+        for n, (text, vector) in enumerate(zip(texts, vectors, strict=True))
+    ]
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    opened = Index(tmp_path / "index", WordHashEmbedder.dimension)
+    yield opened
+    opened.close()
+
+
+def dense(index: Index, text: str, k: int = 10, **scope: object) -> list[str]:
+    vector = WordHashEmbedder().embed_texts([text])[0]
+    return [chunk_id for chunk_id, _ in index.search_dense(vector, k, **scope)]  # type: ignore[arg-type]
+
+
+def words(index: Index, text: str, k: int = 10, **scope: object) -> list[str]:
+    return [chunk_id for chunk_id, _ in index.search_keyword(text, k, **scope)]  # type: ignore[arg-type]
+
+
+# Writing and searching ------------------------------------------------------------------------------------------------
+
+
+def test_projecting_twice_changes_nothing(index: Index) -> None:
+    for _ in range(2):
+        index.project(rows("d", ["red apples", "green pears"]))
+    assert index.counts() == (2, 2)
+    assert dense(index, "red apples")[0] == words(index, "apples")[0] == "d-0"
+
+
+def test_cosines_are_cosines(index: Index) -> None:
+    made = rows("d", ["red apples", "green pears"])
+    index.project(made)
+    query = WordHashEmbedder().embed_texts(["red pears"])[0]
+    found = dict(index.search_dense(query, 2))
+    assert found == pytest.approx({stored.chunk.id: float(vector @ query) for stored, vector in made}, abs=1e-5)
+
+
+def test_a_removed_document_leaves_both(index: Index) -> None:
+    index.project(rows("d", ["red apples", "green pears"]))
+    index.project(rows("e", ["red cherries"]))
+    for _ in range(2):
+        index.remove("d")
+    assert index.counts() == (1, 1)
+    assert dense(index, "red apples") == words(index, "red apples") == ["e-0"]
+
+
+def test_collections_and_documents_narrow_both_searches(index: Index) -> None:
+    for document_id, collection in (("a", "one"), ("b", "one"), ("c", "two")):
+        index.project(rows(document_id, ["red apples"], collection))
+    for search in (dense, words):
+        assert set(search(index, "apples")) == {"a-0", "b-0", "c-0"}
+        assert set(search(index, "apples", collection="one")) == {"a-0", "b-0"}
+        assert search(index, "apples", collection="three") == []
+        assert set(search(index, "apples", document_ids=["b", "c"])) == {"b-0", "c-0"}
+        assert search(index, "apples", collection="two", document_ids=["b", "c"]) == ["c-0"]
+
+
+def test_words_of_scripts_without_spaces_are_found(index: Index) -> None:
+    index.project(
+        rows("d", ["会議は東京で開かれます。", "예약은 서울에서 확인합니다", "ประชุมที่กรุงเทพ", "the meeting is in Paris"])
+    )
+    assert words(index, "東京")[0] == "d-0"
+    assert words(index, "서울")[0] == "d-1"
+    assert words(index, "กรุงเทพ")[0] == "d-2"
+    assert words(index, "PARÍS") == ["d-3", "d-2"]  # the second stands beside it
+
+
+def test_name_title_and_headings_are_searched_too(index: Index) -> None:
+    chunk = Chunk("x", Span("d", 0, 5), "words", ("Overtime pay",), 3)
+    vector = WordHashEmbedder().embed_texts(["words"])[0]
+    index.project([(StoredChunk(1, chunk, None, "staff_handbook.pdf", "The Rules", "default"), vector)])
+    for question in ("handbook", "rules", "overtime", "word"):
+        assert words(index, question) == ["x"], question
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["?!... --- ()", "", "NEAR(", '"', '" OR "', "*", "apples*", "col:apples", "body:x", "AND", "NOT NOT", "-apples",
+     "^apples", "apples AND", "{a b}: x", "a\0b", "___", "é\u0301", "apples " * 600, "x" * 4000,
+     "'; DROP TABLE rows"],
+)  # fmt: skip
+def test_no_question_is_a_query_language(index: Index, question: str) -> None:
+    index.project(rows("d", ["red apples"]) + rows("e", ["and not near"]))
+    found = words(index, question)
+    assert set(found) <= {"d-0", "e-0"}
+    assert ("d-0" in found) == ("apples" in question)
+
+
+def test_a_question_of_stop_words_alone_finds_nothing_by_words(index: Index) -> None:
+    index.project(rows("d", ["what is the of"]) + rows("e", ["the price"]))
+    assert words(index, "what is the of") == []
+    assert words(index, "what is the price of it") == ["e-0"]
+
+
+def test_a_chunk_is_found_by_the_words_that_stand_beside_it(index: Index) -> None:
+    """The chunk with one word of its own and another beside it comes before one that has the one word alone."""
+    index.project(rows("a", ["The Elm plan.", "The deductible is 500.", "Glasses are paid.", "Teeth are not."]))
+    index.project(rows("b", ["The Oak plan.", "The deductible is 900.", "Glasses are paid.", "Teeth are not."]))
+    assert words(index, "deductible of the Elm plan", 1) == ["a-0"]
+    assert words(index, "deductible elm")[:3] == ["a-0", "a-1", "b-1"]
+    assert "a-3" not in words(index, "deductible elm")
+
+
+def test_more_chunks_than_one_batch_takes(index: Index) -> None:
+    index.project(rows("d", [f"number{n}" for n in range(2_100)]))
+    assert index.counts() == (2_100, 2_100)
+    assert words(index, "number2099")[0] == "d-2099"
+    assert len(dense(index, "number1", 500)) == 500
+
+
+# Made again from the catalog ------------------------------------------------------------------------------------------
+
+
+class NoEmbedding(WordHashEmbedder):
+    """Fails where anything is embedded."""
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        raise AssertionError(f"{len(texts)} texts were embedded again")
+
+
+class Spy(Index):
+    """The index, remembering what was written to it."""
+
+    def __init__(self, folder: Path, dimension: int) -> None:
+        self.written: list[str] = []
+        super().__init__(folder, dimension)
+
+    def project(self, chunks: Sequence[tuple[StoredChunk, np.ndarray]]) -> None:
+        self.written += sorted({stored.chunk.span.document_id for stored, _ in chunks})
+        super().project(chunks)
+
+    def remove(self, *document_ids: str) -> None:
+        self.written += [f"-{document_id}" for document_id in sorted(document_ids)]
+        super().remove(*document_ids)
+
+
+def test_reconcile_adds_what_is_missing_and_removes_what_is_gone(runtime: Runtime) -> None:
+    kept, gone, missing = (ingest(runtime, f"the {name} words", f"{name}.md") for name in ("kept", "gone", "missing"))
+    runtime.index.close()
+    index = Spy(runtime.settings.data_dir / INDEX_FOLDER, runtime.embedder.dimension)
+    assert index.reconcile(runtime.catalog) == 0
+    assert index.written == []
+    index.remove(missing)
+    runtime.catalog.delete_document(gone)
+    index.written.clear()
+    assert index.reconcile(runtime.catalog) == 2
+    assert sorted(index.written) == sorted([f"-{gone}", missing])
+    assert index.counts() == (2, 2)
+    index.written.clear()
+    assert index.reconcile(runtime.catalog) == 0
+    assert index.written == []
+    assert set(words(index, "words")) == set(runtime.catalog.visible_chunks(words(index, "words")))
+    assert {each.chunk.span.document_id for each in runtime.catalog.visible_chunks(words(index, "words")).values()} == {
+        kept,
+        missing,
+    }
+    index.close()
+
+
+def test_reconcile_drops_rows_of_an_older_chunking(runtime: Runtime) -> None:
+    document_id = ingest(runtime, "the words that stay")
+    runtime.index.project(rows(document_id, ["an older cut"]))
+    assert runtime.index.counts() == (2, 2)
+    assert runtime.index.reconcile(runtime.catalog) == 1
+    assert runtime.index.counts() == (1, 1)
+    assert runtime.catalog.visible_chunks(words(runtime.index, "words stay"))
+
+
+def test_small_indexes_are_kept_when_opened_again(tmp_path: Path) -> None:
+    """Under 1,000 records Chroma has persisted no vectors yet: that is no damage."""
+    for expected in (0, 2, 2):
+        index = Index(tmp_path, WordHashEmbedder.dimension)
+        assert index.counts() == (expected, expected)
+        index.project(rows("d", ["red apples", "green pears"]))
+        index.close()
+
+
+@pytest.fixture(scope="module")
+def big_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory of 1,300 chunks, so that Chroma has written its HNSW files."""
+    folder = tmp_path_factory.mktemp("big")
+    settings = Settings(data_dir=folder)
+    with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False) as runtime:
+        ingest(runtime, many_paragraphs(1_300), "big.md")
+        ingest(runtime, "A single zebra.", "zebra.md")
+        assert runtime.index.counts()[0] > 1_000
+    assert len(list(folder.glob("index/chroma-1/*/header.bin"))) == 1
+    return folder
+
+
+def _largest(folder: Path, pattern: str) -> Path:
+    return max(folder.glob(pattern), key=lambda path: path.stat().st_size)
+
+
+def _forget_segments(meta: Path) -> None:
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), "segments": []}))
+
+
+def _cut(pattern: str, keep: float) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        path = _largest(folder, pattern)
+        with path.open("r+b") as file:
+            file.truncate(int(path.stat().st_size * keep))
+
+    return damage
+
+
+def _overwrite(pattern: str, content: bytes, at: int = 0) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        path = _largest(folder, pattern)
+        with path.open("r+b") as file:
+            file.seek(at)
+            file.write(content)
+
+    return damage
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "the folder is gone": lambda folder: shutil.rmtree(folder),
+    "current.json is gone": lambda folder: (folder / "current.json").unlink(),
+    "current.json lacks a key": lambda folder: (folder / "current.json").write_text('{"format": 1, "dimension": 256}'),
+    "the vectors are cut off": _cut("chroma-1/*/data_level0.bin", 0.5),
+    "the lengths are cut off": _cut("chroma-1/*/length.bin", 0.5),
+    "the links are cut off": _cut("chroma-1/*/link_lists.bin", 0.5),
+    "the links are empty": _cut("chroma-1/*/link_lists.bin", 0),
+    "the header is cut off": _cut("chroma-1/*/header.bin", 0.5),
+    "the header is empty": _cut("chroma-1/*/header.bin", 0),
+    "the labels are gone": lambda folder: next(folder.glob("chroma-1/*/index_metadata.pickle")).unlink(),
+    "Chroma's database is cut off": _cut("chroma-1/chroma.sqlite3", 0.4),
+    "Chroma's database is no database": _overwrite("chroma-1/chroma.sqlite3", b"\xff" * 4096),
+    "the folder of words is gone": lambda folder: shutil.rmtree(folder / "keyword-1"),
+    "the folder of words is empty": lambda folder: [path.unlink() for path in (folder / "keyword-1").iterdir()],
+    "a segment's words are cut off": _cut("keyword-1/*.term", 0.5),
+    "a segment's postings are empty": _cut("keyword-1/*.idx", 0),
+    "a segment's postings are damaged within": _overwrite("keyword-1/*.idx", b"\xa5" * 64, at=1_024),
+    "a segment's chunk ids are gone": lambda folder: _largest(folder, "keyword-1/*.store").unlink(),
+    "the list of segments is cut off": _cut("keyword-1/meta.json", 0.5),
+    "the list of segments is no JSON": _overwrite("keyword-1/meta.json", b"\xff" * 64),
+    "the list of segments lists none": lambda folder: _forget_segments(folder / "keyword-1" / "meta.json"),
+    "the word counts are cut off": _cut("spread.sqlite3", 0.5),
+    "the word counts are no database": _overwrite("spread.sqlite3", b"\xff" * 4096),
+    "the word counts are damaged within": _overwrite("spread.sqlite3", b"\xa5" * 40_960, at=40_960),
+    "the word counts are gone": lambda folder: (folder / "spread.sqlite3").unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_index_is_built_again_without_embedding(
+    big_store: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    shutil.copytree(big_store, tmp_path / "store")
+    damage(tmp_path / "store" / INDEX_FOLDER)
+    settings = Settings(data_dir=tmp_path / "store")
+    with Runtime(settings, "test", embedder=NoEmbedding(), generator=ScriptedGenerator(), work=False) as runtime:
+        assert runtime.index.counts() == (1_301, 1_301)
+        (zebra,) = words(runtime.index, "zebra")
+        assert dense(runtime.index, "zebra md A single zebra .", 1) == [zebra]
+        document_id = runtime.catalog.visible_chunks([zebra])[zebra].chunk.span.document_id
+        assert runtime.index.score_documents("zebra", [document_id]) == pytest.approx(
+            {document_id: 1 / (1 + SHORT_CHUNKS)}
+        )
+        assert runtime.catalog.visible_chunks([zebra])[zebra].chunk.text == "A single zebra."
+        assert len(dense(runtime.index, "item7 w7x1 w7x2", 50)) == 50
+
+
+def test_another_dimension_starts_over(tmp_path: Path) -> None:
+    index = Index(tmp_path, WordHashEmbedder.dimension)
+    index.project(rows("d", ["red apples"]))
+    index.close()
+    other = Index(tmp_path, 8)
+    assert other.counts() == (0, 0)
+    assert other.search_dense(np.eye(8, dtype=np.float32)[0], 1) == []
+    other.close()
+    assert len(list(tmp_path.glob("chroma-*"))) == 1
+
+
+def test_a_rebuild_in_place_fills_both_again(runtime: Runtime) -> None:
+    document_id = ingest(runtime, "the words that stay")
+    runtime.index.project(rows("stray", ["a stray row"]))
+    assert runtime.index.rebuild(runtime.catalog) == 1
+    assert runtime.index.counts() == (1, 1)
+    (found,) = words(runtime.index, "stay")
+    assert runtime.catalog.visible_chunks([found])[found].chunk.span.document_id == document_id
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "index").write_text("in the way")
+    with pytest.raises(DependencyError, match="index"):
+        Index(tmp_path / "index", 8)
+
+
+def test_word_counts_that_break_while_open_are_a_dependency_error(runtime: Runtime) -> None:
+    document_id = ingest(runtime, "the words that stay")
+    connection = sqlite3.connect(runtime.settings.data_dir / INDEX_FOLDER / "spread.sqlite3")
+    with connection:
+        connection.execute("DROP TABLE terms")
+    connection.close()
+    with pytest.raises(DependencyError, match="footnote rebuild"):
+        runtime.index.score_documents("stay", [document_id])
+
+
+def test_an_older_format_is_made_again(runtime: Runtime) -> None:
+    ingest(runtime, "the words that stay")
+    runtime.index.close()
+    folder = runtime.settings.data_dir / INDEX_FOLDER
+    (folder / "keyword.sqlite3").write_bytes(b"SQLite format 3")
+    (folder / "current.json").write_text('{"format": 2, "dimension": 256, "chroma": "chroma-1"}')
+    index = Index(folder, runtime.embedder.dimension)
+    assert index.counts() == (0, 0)
+    assert index.reconcile(runtime.catalog) == 1
+    assert len(words(index, "stay")) == 1
+    index.close()
+    assert sorted(path.name for path in folder.iterdir()) == ["chroma-2", "current.json", "keyword-2", "spread.sqlite3"]
+
+
+# Killed while writing -------------------------------------------------------------------------------------------------
+
+PROJECTING = """
+import sys
+from pathlib import Path
+import numpy as np
+from rag.store.catalog import Catalog
+from rag.index.chroma import Index
+
+catalog, index = Catalog(Path(sys.argv[1])), Index(Path(sys.argv[1]) / "index", int(sys.argv[2]))
+documents = sorted(catalog.visible_chunk_counts())
+while True:
+    for document_id in documents:
+        print("projecting", flush=True)
+        index.project(catalog.chunks_of(document_id))
+    for document_id in documents:
+        index.remove(document_id)
+"""
+
+
+def test_a_process_killed_while_projecting_leaves_what_reconcile_mends(runtime: Runtime) -> None:
+    ids = [ingest(runtime, f"the words of {name}\n\n" + many_paragraphs(5), f"{name}.md") for name in "abcdef"]
+    wanted = runtime.index.counts()
+    runtime.index.close()
+    folder = runtime.settings.data_dir
+    for lines, wait_s in ((1, 0.05), (4, 0.0), (14, 0.12)):  # in different parts of a write, wherever that is here
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROJECTING, str(folder), str(runtime.embedder.dimension)], stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        for _ in range(lines):
+            assert process.stdout.readline() == b"projecting\n"
+        time.sleep(wait_s)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        index = Index(folder / INDEX_FOLDER, runtime.embedder.dimension)
+        index.reconcile(runtime.catalog)
+        assert index.counts() == wanted
+        (score,) = set(index.score_documents("paragraph words", ids).values())
+        mean = wanted[0] / len(ids)
+        assert score == pytest.approx(mean / (mean + SHORT_CHUNKS))
+        assert index.reconcile(runtime.catalog) == 0
+        index.project(rows("new", ["a zebra"]))  # no lock was left behind
+        assert words(index, "zebra") == ["new-0"]
+        index.remove("new")
+        index.close()
+
+
+@pytest.mark.parametrize("part", ["collection", "words", "spread"])
+def test_a_part_that_missed_a_write_is_noticed(runtime: Runtime, part: str) -> None:
+    """As a kill between two of the three writes leaves them: the last project or remove is not in one of them."""
+    first, second = (ingest(runtime, f"the {name} words", f"{name}.md") for name in ("first", "second"))
+    index = runtime.index
+    only = {"collection": index._collection.delete, "words": index._words.remove, "spread": index._spread.remove}[part]
+    only(where={"document_id": first}) if part == "collection" else only([first])  # type: ignore[call-arg, arg-type]
+    assert index.reconcile(runtime.catalog) == 1
+    assert index.counts() == (2, 2)
+    assert index.score_documents("words", [first, second]) == pytest.approx(
+        dict.fromkeys((first, second), 1 / (1 + SHORT_CHUNKS))
+    )
+    assert index.reconcile(runtime.catalog) == 0
+
+
+def test_the_catalog_needs_no_index_to_be_read(runtime: Runtime) -> None:
+    document_id = ingest(runtime, "the words that stay")
+    catalog = Catalog(runtime.settings.data_dir)
+    assert catalog.document_text(document_id) == "the words that stay"
+    catalog.close()
+
+
+def test_documents_are_told_apart_by_how_many_of_their_chunks_hold_a_word(index: Index) -> None:
+    # Two documents of 2 chunks each: mean size 2. "apple" stands in 2 chunks of a and 1 of b, "sales" in 1 of each.
+    # Both words are in 2 of 2 documents: one rarity r for all. A frequency f weighs f * 21 / (f + 20).
+    # f = chunks * mean / size = chunks: f(2) = 42 / 22 = 1.909, f(1) = 21 / 21 = 1.
+    # a: r * (1.909 + 1) = 2.909 r, b: r * (1 + 1) = 2 r, so b has 2 / 2.909 = 0.6875 of the most. The most is 2 / 22,
+    # since documents of 20 chunks would reach half.
+    index.project(rows("a", ["Apple sales rose.", "Apple hired people."]))
+    index.project(rows("b", ["Apple pie.", "Sales of pies."]))
+    scores = index.score_documents("How did the sales of Apple change?", ["a", "b", "unknown"])
+    assert scores == {"a": pytest.approx(2 / 22), "b": pytest.approx(0.6875 * 2 / 22), "unknown": 0.0}
+    assert index.score_documents("the of and", ["a"]) == {"a": 0.0}
+    index.remove("a")
+    assert index.score_documents("Apple", ["a", "b"]) == {"a": 0.0, "b": pytest.approx(2 / 22)}
+
+
+def test_counts_of_words_are_kept_up_through_every_write(index: Index, tmp_path: Path) -> None:
+    texts = {"a": ["red apples", "red pears"], "b": ["red cherries", "green pears"], "c": ["blue plums"]}
+    for document_id in ("a", "b", "c", "b"):
+        index.project(rows(document_id, texts[document_id]))
+    index.project(rows("a", texts["a"]) + rows("c", texts["c"]))
+    index.remove("c")
+    index.remove("c")
+    with closing(sqlite3.connect(tmp_path / "index" / "spread.sqlite3")) as connection:
+        counted = "SELECT t.term, count(*) FROM spread s JOIN terms t ON t.key = s.term GROUP BY t.key ORDER BY 1"
+        kept = connection.execute("SELECT term, documents FROM terms ORDER BY 1").fetchall()
+        assert kept == connection.execute(counted).fetchall()
+        assert dict(kept)["red"] == 2
+        assert "blue" not in dict(kept)
+        assert connection.execute("SELECT * FROM totals").fetchall() == [(2, 4)]

@@ -1,0 +1,608 @@
+"""The catalog: what it promises about states, versions, removal and the disk, on real databases."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import commit, hand_in, ingest, many_paragraphs
+from conftest import WordHashEmbedder
+
+from ingest.pipeline import commit_document
+from ingest.runtime import Runtime
+from rag.errors import Conflict, DependencyError, IndexMismatch, NotFound, TooLarge
+from rag.retrieval.sentence_vectors import unpack_vectors
+from rag.settings import Chunking
+from rag.store import catalog as catalog_module
+from rag.store.catalog import CATALOG_FILE, MAX_ATTEMPTS, MOST_GAP_CHARS, Candidate, Catalog, find_gaps
+from rag.types import Chunk, Document, DocumentStatus, Heading, Page, Span, Table, WordBox, WordBoxes
+
+TEXT = "Ten unused days carry over. The rest is lost in March."
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    opened = Catalog(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+def ready(catalog: Catalog, text: str = TEXT, name: str = "a.md", source: str | None = None, **place: str) -> str:
+    """A document that is visible; its id."""
+    document_id = hand_in(catalog, text, name, source, **place).record.id
+    assert commit(catalog, document_id, text)
+    assert catalog.publish(document_id)
+    return document_id
+
+
+def purge(catalog: Catalog) -> None:
+    for seq, _, sha256 in catalog.pending_removals():
+        catalog.finish_removal(seq, sha256)
+
+
+# Schema and the disk --------------------------------------------------------------------------------------------------
+
+
+def test_every_connection_is_wal_with_full_sync_and_foreign_keys(catalog: Catalog) -> None:
+    engine = catalog._engine
+    opened = [engine.connect() for _ in range(3)]  # all at once, so that they are three connections
+    for connection in opened:
+        found = {
+            pragma: connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one()
+            for pragma in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+        assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 60_000}
+        connection.close()
+
+
+def test_migrations_run_once_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Catalog(tmp_path).close()
+    ran = []
+
+    def add_column(connection: catalog_module.Connection) -> None:
+        ran.append("second")
+        connection.exec_driver_sql("ALTER TABLE documents ADD COLUMN colour TEXT")
+
+    monkeypatch.setattr(catalog_module, "MIGRATIONS", (*catalog_module.MIGRATIONS, add_column))
+    for _ in range(2):
+        Catalog(tmp_path).close()
+    assert ran == ["second"]
+    monkeypatch.undo()
+    newest = len(catalog_module.MIGRATIONS) + 1
+    with pytest.raises(IndexMismatch, match=f"version {newest + 1}, and this Footnote knows versions up to {newest}"):
+        Catalog(tmp_path)
+
+
+def test_a_new_directory_gets_the_newest_schema_and_no_migration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first migration made today's tables, so that every later one met its own change there already."""
+
+    def add_what_today_has(connection: catalog_module.Connection) -> None:
+        connection.exec_driver_sql("ALTER TABLE documents ADD COLUMN title TEXT")
+
+    monkeypatch.setattr(catalog_module, "MIGRATIONS", (add_what_today_has,))
+    for _ in range(2):
+        Catalog(tmp_path).close()
+    with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
+        version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    connection.close()
+    assert version == ("2",)
+
+
+def test_a_catalog_of_version_1_gets_the_index_that_ranking_reads(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path)
+    document_id = ready(catalog)
+    [(stored, vector)] = catalog.chunks_of(document_id)
+    catalog.close()
+    with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
+        connection.execute("DROP INDEX ix_chunks_ranking")
+        connection.execute("ALTER TABLE chunks DROP COLUMN gap")
+        connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
+    connection.close()
+    catalog = Catalog(tmp_path)
+    found, cosines = catalog.candidates({stored.chunk.id: None}, vector)
+    assert found == {stored.chunk.id: Candidate(stored.seq, document_id, None)}
+    assert cosines == {stored.chunk.id: pytest.approx(1.0)}
+    catalog.close()
+
+
+def _forget_gaps(connection: sqlite3.Connection) -> None:
+    connection.execute("DROP INDEX ix_chunks_ranking")
+    connection.execute("CREATE INDEX ix_chunks_ranking ON chunks (id, document_id, page)")
+    connection.execute("ALTER TABLE chunks DROP COLUMN gap")
+
+
+def test_a_catalog_of_version_3_learns_which_chunks_go_on_from_the_one_before(runtime: Runtime) -> None:
+    """The migration finds what saving a document writes: the white space between chunks of a section."""
+    text = f"{many_paragraphs(30)}\n\n{many_paragraphs(8, 'other')}"
+    turned = text.index("other0")
+    document_id = ingest(runtime, text, pages=(Page(1, 0, turned), Page(2, turned, len(text))))
+    catalog = runtime.catalog
+    stored = [one for one, _ in catalog.chunks_of(document_id)]
+    question = np.eye(runtime.embedder.dimension, dtype=np.float32)[0]
+    found, _ = catalog.candidates({one.chunk.id: None for one in stored}, question)
+    gaps = [found[one.chunk.id].gap for one in stored]
+    assert gaps[0] is None
+    assert len([gap for gap in gaps[1:] if gap is None]) == 1
+    for before, after, gap in zip(stored, stored[1:], gaps[1:], strict=False):
+        assert gap in (None, text[before.chunk.span.end : after.chunk.span.start])
+    with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
+        _forget_gaps(connection)
+        connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
+    connection.close()
+    reopened = Catalog(catalog.data_dir)
+    again, _ = reopened.candidates({one.chunk.id: None for one in stored}, question)
+    assert again == found
+    reopened.close()
+
+
+def test_chunks_go_on_from_each_other_over_a_little_white_space_of_their_section() -> None:
+    between = [" \n", "", " | ", " " * MOST_GAP_CHARS, " " * (MOST_GAP_CHARS + 1), "\n"]
+    text, places = "word", [(0, 4, "a")]
+    for gap, section in zip(between, "aaaaab", strict=True):
+        places.append((len(text) + len(gap), len(text) + len(gap) + 4, section))
+        text += f"{gap}word"
+    assert find_gaps(text, places) == [None, " \n", "", None, " " * MOST_GAP_CHARS, None, None]
+    assert find_gaps("", []) == []
+
+
+def test_chunks_from_before_sentences_had_vectors_have_none(catalog: Catalog) -> None:
+    (stored, _), *_ = catalog.chunks_of(ready(catalog))
+    assert catalog.sentence_vectors([stored.seq])
+    catalog.close()
+    with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
+        connection.execute("DROP TABLE sentences")
+        _forget_gaps(connection)
+        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'")
+    connection.close()
+    reopened = Catalog(catalog.data_dir)
+    assert reopened.sentence_vectors([stored.seq]) == {}
+    assert ready(reopened, "Another text.", "b.md")
+    reopened.close()
+
+
+def test_vectors_of_sentences_come_and_go_with_their_chunks(catalog: Catalog) -> None:
+    kept, gone = ready(catalog), ready(catalog, "Another text. It has two sentences.", "b.md")
+    (stored, _), *rest = catalog.chunks_of(kept)
+    (other, _), *_ = catalog.chunks_of(gone)
+    assert not rest
+    vectors = catalog.sentence_vectors([stored.seq, other.seq, 99])
+    embedder = WordHashEmbedder()
+    expected = embedder.embed_texts(["Ten unused days carry over.", "The rest is lost in March."])
+    assert np.abs(unpack_vectors(vectors[stored.seq], embedder.dimension) - expected).max() < 0.005
+    assert set(vectors) == {stored.seq, other.seq}
+    catalog.delete_document(gone)
+    assert set(catalog.sentence_vectors([stored.seq, other.seq])) == {stored.seq}
+    with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
+        assert connection.execute("SELECT count(*) FROM sentences").fetchone() == (1,)
+    connection.close()
+
+
+def test_a_failed_migration_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Catalog(tmp_path).close()
+
+    def breaks(connection: catalog_module.Connection) -> None:
+        connection.exec_driver_sql("ALTER TABLE documents ADD COLUMN colour TEXT")
+        raise Conflict("the migration broke")
+
+    monkeypatch.setattr(catalog_module, "MIGRATIONS", (*catalog_module.MIGRATIONS, breaks))
+    with pytest.raises(Conflict):
+        Catalog(tmp_path)
+    monkeypatch.undo()
+    catalog = Catalog(tmp_path)
+    with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
+        assert "colour" not in [row[1] for row in connection.execute("PRAGMA table_info(documents)")]
+    connection.close()
+    catalog.close()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / CATALOG_FILE).write_bytes(b"this is no database at all" * 100)
+    with pytest.raises(DependencyError, match=CATALOG_FILE):
+        Catalog(tmp_path)
+
+
+def test_a_catalog_that_breaks_while_open_is_a_dependency_error(catalog: Catalog) -> None:
+    ready(catalog)
+    catalog.close()
+    with (catalog.data_dir / CATALOG_FILE).open("r+b") as file:
+        file.write(b"\xff" * 8192)
+    (catalog.data_dir / f"{CATALOG_FILE}-wal").unlink(missing_ok=True)
+    with pytest.raises(DependencyError, match="doctor"):
+        catalog.list_documents()
+
+
+_WRITER = """
+import io, sys
+from pathlib import Path
+from rag.store.catalog import Catalog
+catalog = Catalog(Path(sys.argv[1]))
+print("open", flush=True)
+for number in range(40):
+    sha, size = catalog.store_original(io.BytesIO(f"{sys.argv[2]} {number}".encode()))
+    record = catalog.accept_document(sha256=sha, name=f"{number}.md", source=f"{sys.argv[2]}{number}",
+                                     collection="default", size_bytes=size).record
+    catalog.set_progress(record.id, "embedding", number / 40)
+"""
+
+
+def test_two_processes_open_and_write_at_the_same_time(tmp_path: Path) -> None:
+    """Both also create the database: switching it to WAL is where SQLite does not wait by itself."""
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(tmp_path / "store"), name],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for name in ("one", "two")
+    ]
+    said = [writer.communicate() for writer in writers]
+    assert [(writer.returncode, error) for writer, (_, error) in zip(writers, said, strict=True)] == [
+        (0, b""),
+        (0, b""),
+    ]
+    catalog = Catalog(tmp_path / "store")
+    assert catalog.list_documents()[1] == 80
+    assert catalog.check_integrity() == []
+    catalog.close()
+
+
+# Stamps ---------------------------------------------------------------------------------------------------------------
+
+
+def test_stamps_are_compared_once_there_are_chunks(catalog: Catalog) -> None:
+    catalog.check_stamps({"embedding_model": "a@1", "chunking": "1/160"})
+    catalog.check_stamps({"embedding_model": "b@2", "chunking": "1/160"})  # nothing is stored yet
+    ready(catalog)
+    catalog.check_stamps({"embedding_model": "b@2", "chunking": "1/160"})
+    with pytest.raises(IndexMismatch, match=r"embedding_model 'b@2' \(the settings say 'c@3'\)"):
+        catalog.check_stamps({"embedding_model": "c@3", "chunking": "1/160"})
+    assert catalog.stamps() == {"embedding_model": "b@2", "chunking": "1/160"}
+
+
+# Handing in -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rebuild_that_has_no_end_fits_no_settings(catalog: Catalog) -> None:
+    stamps = {"embedding_model": "a@1", "chunking": "1/160"}
+    catalog.check_stamps(stamps)
+    ready(catalog)
+    catalog.begin_rebuild()
+    with pytest.raises(IndexMismatch, match=r"stopped half way.*`footnote rebuild --embed` again"):
+        catalog.check_stamps(stamps)
+    catalog.replace_stamps(stamps)
+    catalog.check_stamps(stamps)
+
+
+def test_the_same_bytes_twice_are_one_document(catalog: Catalog) -> None:
+    first, second = hand_in(catalog, TEXT, "a.md"), hand_in(catalog, TEXT, "b.md")
+    assert (first.is_new, second.is_new) == (True, False)
+    assert first.record.id == second.record.id
+    assert catalog.list_documents()[1] == 1
+
+
+def test_the_same_bytes_in_two_collections_are_two_documents(catalog: Catalog) -> None:
+    one, two = ready(catalog, collection="one"), ready(catalog, collection="two")
+    assert one != two
+    catalog.delete_document(one)
+    purge(catalog)
+    kept = catalog.get_document(two)
+    assert (kept.collection, kept.status) == ("two", "ready")
+    assert catalog.original_path(kept.sha256).read_bytes() == TEXT.encode()
+    assert [stored.chunk.text for stored, _ in catalog.chunks_of(two)] == [TEXT]
+    assert ready(catalog, collection="one") != two
+
+
+def test_a_failed_document_is_queued_again_when_handed_in_again(catalog: Catalog) -> None:
+    record = hand_in(catalog, TEXT).record
+    catalog.claim_next()
+    catalog.fail_document(record.id, "timeout", "it took too long")
+    again = hand_in(catalog, TEXT)
+    assert again.is_new
+    assert (again.record.id, again.record.status, again.record.attempts) == (record.id, "queued", 0)
+    assert (again.record.error_code, again.record.error_message) == (None, None)
+
+
+def test_a_stream_over_the_limit_leaves_nothing_behind(catalog: Catalog) -> None:
+    with pytest.raises(TooLarge):
+        catalog.store_original(io.BytesIO(b"x" * 2000), limit_bytes=1000)
+    assert [path for path in catalog.data_dir.rglob("originals/**/*") if path.is_file()] == []
+
+
+def test_bytes_that_are_purged_between_storing_and_accepting_are_a_conflict(catalog: Catalog) -> None:
+    sha256, size = catalog.store_original(io.BytesIO(b"abc"))
+    catalog.original_path(sha256).unlink()
+    with pytest.raises(Conflict):
+        catalog.accept_document(sha256=sha256, name="a", source="a", collection="default", size_bytes=size)
+
+
+def test_originals_that_no_document_names_are_swept(catalog: Catalog) -> None:
+    kept = hand_in(catalog, TEXT).record
+    catalog.store_original(io.BytesIO(b"never recorded"))
+    (catalog.data_dir / "originals" / ".part-1-ab").write_bytes(b"half")
+    assert catalog.sweep_originals() == 2
+    assert catalog.original_path(kept.sha256).exists()
+
+
+# Versions -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_version_replaces_the_old_one_when_it_is_published(catalog: Catalog) -> None:
+    old = ready(catalog, "the old words", source="/a.md")
+    sha256 = catalog.get_document(old).sha256
+    new = hand_in(catalog, "the new words", source="/a.md").record.id
+    assert commit(catalog, new, "the new words")
+    assert catalog.visible_documents([old, new]) == {old}
+    assert catalog.publish(new)
+    assert catalog.visible_documents([old, new]) == {new}
+    with pytest.raises(NotFound):
+        catalog.get_document(old)
+    assert catalog.original_path(sha256).exists()
+    purge(catalog)
+    assert not catalog.original_path(sha256).exists()
+    assert catalog.pending_removals() == []
+
+
+def test_versions_published_out_of_order_leave_the_newest(catalog: Catalog) -> None:
+    older = hand_in(catalog, "version one", source="/a.md").record.id
+    newer = hand_in(catalog, "version two", source="/a.md").record.id
+    for document_id, text in ((older, "version one"), (newer, "version two")):
+        assert commit(catalog, document_id, text)
+    assert catalog.publish(newer)
+    assert not catalog.publish(older)
+    assert [record.id for record in catalog.list_documents()[0]] == [newer]
+
+
+def test_going_back_to_the_old_version_cancels_the_new_one(catalog: Catalog) -> None:
+    old = ready(catalog, "the old words", source="/a.md")
+    new = hand_in(catalog, "the new words", source="/a.md").record.id
+    assert not hand_in(catalog, "the old words", source="/a.md").is_new
+    with pytest.raises(NotFound):
+        catalog.get_document(new)
+    assert catalog.visible_documents([old]) == {old}
+
+
+def test_a_version_that_fails_keeps_the_old_one_and_goes_with_the_next(catalog: Catalog) -> None:
+    old = ready(catalog, "the old words", source="/a.md")
+    broken = hand_in(catalog, "broken", source="/a.md").record.id
+    catalog.claim_next()
+    catalog.fail_document(broken, "corrupt", "it is broken")
+    assert catalog.visible_documents([old]) == {old}
+    new = ready(catalog, "the new words", source="/a.md")
+    assert [record.id for record in catalog.list_documents()[0]] == [new]
+
+
+def test_two_sources_with_the_same_bytes_keep_the_document_for_the_one_that_stays(catalog: Catalog) -> None:
+    shared = ready(catalog, "the same words", source="/a.md")
+    hand_in(catalog, "the same words", source="/b.md")
+    changed = ready(catalog, "other words", source="/a.md")
+    assert catalog.visible_documents([shared, changed]) == {shared, changed}
+    known = catalog.known_sources("default")
+    assert {source: entry.document_id for source, entry in known.items()} == {"/a.md": changed, "/b.md": shared}
+    assert catalog.forget_source("default", "/b.md") == [shared]
+    assert catalog.visible_documents([shared, changed]) == {changed}
+
+
+def test_a_replaced_version_in_another_collection_stays(catalog: Catalog) -> None:
+    one = ready(catalog, "the old words", source="/a.md", collection="one")
+    ready(catalog, "the new words", source="/a.md", collection="two")
+    assert catalog.visible_documents([one]) == {one}
+
+
+# Deletion -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["queued", "parsing", "embedding", "indexing", "ready", "failed"])
+def test_a_document_deleted_at_any_status_stays_gone(catalog: Catalog, status: DocumentStatus) -> None:
+    record = hand_in(catalog, TEXT).record
+    if status in ("indexing", "ready"):
+        assert commit(catalog, record.id, TEXT)
+    if status == "ready":
+        assert catalog.publish(record.id)
+    if status in ("parsing", "embedding", "failed"):
+        assert catalog.claim_next() is not None
+    if status == "embedding":
+        assert catalog.set_progress(record.id, "embedding", 0.5)
+    if status == "failed":
+        catalog.fail_document(record.id, "corrupt", "it is broken")
+    assert catalog.get_document(record.id).status == status
+    catalog.delete_document(record.id)
+
+    # what a worker and a projector that have it in hand would do next
+    assert not catalog.set_progress(record.id, "embedding", 0.9)
+    catalog.fail_document(record.id, "corrupt", "it is broken")
+    document = Document(record.id, record.name, "text/plain", TEXT)
+    assert not catalog.save_document(document, [], [], [], np.zeros((0, 4), np.float32))
+    assert not catalog.publish(record.id)
+    assert catalog.claim_next() is None
+    assert catalog.list_documents() == ([], 0)
+    assert catalog.chunks_of(record.id) == []
+    assert catalog.document_text(record.id) == ""
+    with pytest.raises(NotFound):
+        catalog.delete_document(record.id)
+    purge(catalog)
+    assert not catalog.original_path(record.sha256).exists()
+    with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
+        for table in ("documents", "sources", "texts", "pages", "chunks", "removals"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+    connection.close()
+
+
+def test_a_document_that_came_back_under_its_id_is_not_published_by_the_one_before(catalog: Catalog) -> None:
+    """The projector had written the old one's rows when it was deleted and the same bytes were handed in again."""
+    document_id = hand_in(catalog, TEXT).record.id
+    assert commit(catalog, document_id, TEXT)
+    catalog.delete_document(document_id)
+    assert hand_in(catalog, TEXT).record.id == document_id
+    assert not catalog.publish(document_id)
+    assert catalog.get_document(document_id).status == "queued"
+    purge(catalog)
+    assert commit(catalog, document_id, TEXT)
+    assert catalog.publish(document_id)
+    assert catalog.original_path(document_id).exists()
+
+
+def test_a_visible_document_stays_ready_whatever_is_tried_with_it(catalog: Catalog) -> None:
+    """A rebuild that was killed left one that was shown and `embedding`; queued and failed later, it was shown yet."""
+    document_id = ready(catalog)
+    assert catalog.set_progress(document_id, "embedding", 0.5)
+    assert catalog.get_document(document_id).status == "ready"
+    assert catalog.requeue_unfinished() == 0
+    catalog.fail_document(document_id, "corrupt", "it is broken")
+    record = catalog.get_document(document_id)
+    assert (record.status, record.visible, record.error_code) == ("ready", True, None)
+    document = Document(document_id, record.name, "text/markdown", TEXT)
+    assert commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking())
+    assert catalog.get_document(document_id).status == "ready"
+
+
+def test_a_withdrawn_document_is_out_of_sight_and_keeps_its_text(catalog: Catalog) -> None:
+    document_id = ready(catalog)
+    catalog.withdraw_document(document_id, "configuration", "its name is too long")
+    record = catalog.get_document(document_id)
+    assert (record.status, record.visible, record.chunks, record.error_code) == ("failed", False, 0, "configuration")
+    assert catalog.chunks_of(document_id) == []
+    assert [one.id for one in catalog.readable_documents()] == [document_id]
+    assert catalog.load_document(document_id).text == TEXT
+
+
+# Claims ---------------------------------------------------------------------------------------------------------------
+
+
+def test_documents_are_claimed_oldest_first_and_once(catalog: Catalog) -> None:
+    first, second = (hand_in(catalog, text, f"{text}.md").record.id for text in ("one", "two"))
+    claimed = [catalog.claim_next(), catalog.claim_next(), catalog.claim_next()]
+    assert [record and record.id for record in claimed] == [first, second, None]
+    assert catalog.claim(first) is None
+    assert catalog.requeue_unfinished() == 2
+    again = catalog.claim_next()
+    assert again is not None
+    assert again.id == first
+
+
+def test_a_document_that_stops_the_worker_each_time_fails(catalog: Catalog) -> None:
+    document_id = hand_in(catalog, TEXT).record.id
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        record = catalog.claim_next()
+        assert record is not None
+        assert record.attempts == attempt
+        catalog.requeue_unfinished()
+    assert catalog.claim_next() is None
+    failed = catalog.get_document(document_id)
+    assert (failed.status, failed.error_code) == ("failed", "internal")
+    assert f"{MAX_ATTEMPTS} times" in str(failed.error_message)
+
+
+def test_a_worker_that_is_told_to_stop_costs_no_attempt(catalog: Catalog) -> None:
+    document_id = hand_in(catalog, TEXT).record.id
+    for _ in range(MAX_ATTEMPTS + 2):
+        assert catalog.claim_next() is not None
+        catalog.requeue_unfinished(forgive=True)
+    assert (catalog.get_document(document_id).status, catalog.get_document(document_id).attempts) == ("queued", 0)
+
+
+def test_one_document_is_queued_again_without_the_others(catalog: Catalog) -> None:
+    first, second = (hand_in(catalog, text, f"{text}.md").record.id for text in ("one", "two"))
+    catalog.claim_next()
+    catalog.claim_next()
+    catalog.requeue(first)
+    catalog.requeue(first)  # repeated: nothing is in hand any more
+    states = [(one.status, one.attempts) for one in map(catalog.get_document, (first, second))]
+    assert states == [("queued", 0), ("parsing", 1)]
+
+
+# What comes back ------------------------------------------------------------------------------------------------------
+
+
+def test_a_document_comes_back_as_it_was_stored(catalog: Catalog) -> None:
+    text = "Überschrift\n\nErste Seite 😀.\nZweite Seite mit 東京 und | a | b |\n1 | 2"
+    cut = text.index("Zweite")
+    words = [WordBox(0, 11, 72.0, 700.5, 140.25, 712.0), WordBox(13, 18, 72.0, 680.0, 99.0, 692.0)]
+    pages = (Page(1, 0, cut, 612.0, 792.0, WordBoxes.pack(words)), Page(2, cut, len(text), 612.0, 792.0))
+    record = hand_in(catalog, text).record
+    document = Document(
+        id=record.id,
+        name=record.name,
+        media_type="application/pdf",
+        text=text,
+        pages=pages,
+        title="Ein Titel",
+        metadata={"author": "Jemand"},
+        headings=(Heading(1, "Überschrift", 0, 11),),
+        tables=(Table(text.index("| a"), len(text), "a | b"),),
+    )
+    spans = [(0, cut - 1), (cut, len(text))]
+    chunks = [Chunk(f"c{n}", Span(record.id, *span), text[slice(*span)], ("Ü",), 9) for n, span in enumerate(spans)]
+    vectors = WordHashEmbedder().embed_texts([chunk.text for chunk in chunks])
+    for _ in range(2):  # repeating it changes nothing
+        assert catalog.save_document(document, chunks, [1, 2], ["h0", "h1"], vectors)
+    assert catalog.load_document(record.id) == document
+    assert catalog.page(record.id, 1).boxes.unpack() == words
+    stored = catalog.chunks_of(record.id)
+    assert [each.chunk for each, _ in stored] == chunks
+    assert [each.page for each, _ in stored] == [1, 2]
+    for chunk in chunks:
+        assert catalog.document_text(record.id, chunk.span.start, chunk.span.end) == chunk.text
+    assert catalog.document_text(record.id, cut) == text[cut:]
+    assert catalog.locate(Span(record.id, 0, 18))[0] == 1
+    assert catalog.locate(Span(record.id, cut - 3, cut + 3))[0] == 1
+    assert catalog.locate(Span(record.id, cut, cut + 3)) == (2, ())
+    with pytest.raises(NotFound, match="has no page 3: it has 2 pages"):
+        catalog.page(record.id, 3)
+
+
+def test_vectors_come_back_within_a_thousandth_and_of_unit_length(catalog: Catalog) -> None:
+    random = np.random.default_rng(7)
+    vectors = random.normal(size=(50, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    record = hand_in(catalog, TEXT).record
+    chunks = [Chunk(f"c{n}", Span(record.id, n, n + 1), TEXT[n], (), 3) for n in range(50)]
+    document = Document(record.id, record.name, "text/plain", TEXT)
+    assert catalog.save_document(document, chunks, [None] * 50, [f"h{n}" for n in range(50)], vectors)
+    found = catalog.vectors([chunk.id for chunk in chunks])
+    back = np.stack([found[chunk.id] for chunk in chunks])
+    assert back.dtype == np.float32
+    assert np.abs(back - vectors).max() < 1e-3
+    assert np.abs(np.linalg.norm(back, axis=1) - 1).max() < 1e-6
+    by_hash = catalog.vectors_by_hash(["h3", "absent"])
+    assert list(by_hash) == ["h3"]
+    assert np.array_equal(by_hash["h3"], back[3])
+
+
+def test_only_visible_chunks_are_given_out(catalog: Catalog) -> None:
+    shown, waiting = ready(catalog), hand_in(catalog, "not yet", "b.md").record.id
+    assert commit(catalog, waiting, "not yet")
+    ids = [stored.chunk.id for document_id in (shown, waiting) for stored, _ in catalog.chunks_of(document_id)]
+    assert len(ids) == 2
+    assert {each.chunk.span.document_id for each in catalog.visible_chunks(ids * 700).values()} == {shown}
+    assert catalog.visible_chunk_counts() == {shown: 1}
+    assert catalog.totals().chunks == 1
+
+
+def test_candidates_are_visible_and_get_the_cosines_they_lack(catalog: Catalog) -> None:
+    shown, waiting = ready(catalog), hand_in(catalog, "not yet", "b.md").record.id
+    other = ready(catalog, "Rain in Bergen.", "c.md")
+    assert commit(catalog, waiting, "not yet")
+    (mine, question), (hidden, _), (rain, vector) = (catalog.chunks_of(each)[0] for each in (shown, waiting, other))
+    found, cosines = catalog.candidates({mine.chunk.id: 0.25, hidden.chunk.id: None, rain.chunk.id: None}, question)
+    assert found == {mine.chunk.id: Candidate(mine.seq, shown, None), rain.chunk.id: Candidate(rain.seq, other, None)}
+    assert cosines == {mine.chunk.id: 0.25, rain.chunk.id: float(vector @ question)}
+    assert catalog.candidates({}, question) == ({}, {})
+
+
+def test_a_copy_is_whole_while_others_write(catalog: Catalog, tmp_path: Path) -> None:
+    document_id = ready(catalog)
+    (tmp_path / "copy").mkdir()
+    with catalog._write():
+        catalog.copy_to(tmp_path / "copy" / CATALOG_FILE)
+    copy = Catalog(tmp_path / "copy")
+    assert copy.document_text(document_id) == TEXT
+    assert copy.check_integrity() == []
+    copy.close()
