@@ -33,7 +33,7 @@ _INGEST_CODE = (
     "ingest/pipeline.py",
     "rag/models/embedding.py",
     "rag/retrieval/sentence_vectors.py",
-    "rag/text.py",
+    "rag/text",
 )
 
 

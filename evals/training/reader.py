@@ -31,9 +31,10 @@ from evals.suites.cases import Case, Suite, load_suite
 from ingest.parse import parse_file
 from rag.errors import InputError
 from rag.generation.quoting import quotable_sentences
-from rag.models.reader import Line, candidate_runs, expected_type, pick_span, read_lines, read_question, run_features
+from rag.models.reader import Line, candidate_runs, pick_span, read_lines, run_features
 from rag.models.reader_weights import WEIGHTS
 from rag.settings import Parsing
+from rag.text import expected_type, read_question
 
 RIDGE = 1.0  # of the squared weights, so that a word seen in few questions does not drive one of them far
 STEPS = 150

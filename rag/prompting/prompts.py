@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rag.models.reader import AnswerType, expected_type
 from rag.prompting.neutralise import neutralise, one_line, without_markers
+from rag.text import AnswerType, expected_type
 from rag.types import Message, Passage, Statement, Turn
 
 ANSWER_PROMPT_VERSION = "answer-3"

@@ -14,8 +14,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from rag.models.reader import Word, read_question, read_words
-from rag.text import SMALL_NUMBERS, STOP_WORDS, Quantity, content_words, stem, word_set
+from rag.text import (
+    BE,
+    DO,
+    MONTH_NAMES,
+    SMALL_NUMBERS,
+    STOP_WORDS,
+    Quantity,
+    Word,
+    content_words,
+    read_question,
+    read_words,
+    stem,
+    word_set,
+)
 from rag.verification.claim import Claim
 from rag.verification.gaps import asked_nouns, find_missing_scope, find_missing_word, holds_word, plain, question_words
 from rag.verification.negation import AUXILIARY, MAX_TOKENS
@@ -75,12 +87,12 @@ def find_disagreement(question: str, answer: Claim, clause: Reading, above: Read
 
 _TIMES = frozenset(
     stem(word)
-    for word in word_set(
+    for word in {*MONTH_NAMES}
+    | word_set(
         """
-        january february march april may june july august september october november december monday tuesday wednesday
-        thursday friday saturday sunday spring summer autumn winter today century centuries decade year month week day
-        era age period time evening morning night noon midnight dynasty reign war beginning start end yearly monthly
-        weekly daily annually
+        monday tuesday wednesday thursday friday saturday sunday spring summer autumn winter today century
+        centuries decade year month week day era age period time evening morning night noon midnight dynasty
+        reign war beginning start end yearly monthly weekly daily annually
         """
     )
 )
@@ -485,11 +497,9 @@ def _is_verb(word: str) -> bool:
 
 
 _WHO = word_set("who whom what which when where why how")
-_DO = word_set("do does did")
-_BE = word_set("is are was were be been being")
 _HAVE = word_set("has have had")
-_BEFORE_DOING = _BE | word_set(", in of by for from and when while after before without")
-_MODALS = _DO | word_set("to can could may might must shall should will would")
+_BEFORE_DOING = BE | word_set(", in of by for from and when while after before without")
+_MODALS = DO | word_set("to can could may might must shall should will would")
 _SUBJECT_WITHIN = 8
 _NUMERAL = 2  # characters of a king's number, which tells nobody from another
 
@@ -509,9 +519,9 @@ def _find_other_doer(asked: _Asked) -> str:
         verb += 1
     if verb >= len(lowered):
         return ""
-    if lowered[verb] in _DO:
+    if lowered[verb] in DO:
         return _did_other(asked, lowered, verb)
-    if lowered[verb] in _BE:
+    if lowered[verb] in BE:
         return _done_by_subject(asked, lowered, verb)
     if not _is_verb(lowered[verb]) or lowered[verb] in AUXILIARY:
         return ""

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice, pairwise
 
-from rag.text import STOP_WORDS, content_words, stem, word_set
+from rag.text import BE, STOP_WORDS, content_words, stem, word_set
 from rag.verification.negation import AUXILIARY
 from rag.verification.reading import NAME_TOKEN, TOKEN, Reading, name_key, normalise
 from rag.verification.relations import MOST_JOINTS, VERBS, WordLine, bound_before
@@ -209,7 +209,7 @@ def find_dropped_report(claim: Reading, asked: Reading, evidence: Reading) -> st
         if word not in _REPORTS:
             continue
         behind = words[at + 1]
-        if at and lowered[at - 1] in _BE and lowered[at + 1] == "to":
+        if at and lowered[at - 1] in BE and lowered[at + 1] == "to":
             following = [one for one in lowered[at + 1 :] if one not in STOP_WORDS and one[0].isalnum()]
             if following and stem(following[0]) in claim.stems:
                 return word

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rag.text import STOP_WORDS, stem, word_set
+from rag.text import AUXILIARIES, BE, NEGATED_AUXILIARIES, STOP_WORDS, stem, word_set
 
 _NOT = word_set("not no never none nor neither without cannot nobody nothing nowhere n't hardly barely scarcely")
 NOT_A_DENIAL = re.compile(
@@ -16,14 +16,7 @@ NOT_A_DENIAL = re.compile(
 )
 _CLAUSE_END = frozenset(".,;:!?()") | word_set("but while although though however whereas because until unless except")
 REFERS_BACK = word_set("he she it they his her its their him them this these those")
-AUXILIARY = word_set(
-    """
-    is are was were am be been being do does did has have had can could may might must shall should will would cannot
-    isn't aren't wasn't weren't don't doesn't didn't hasn't haven't hadn't can't couldn't mightn't mustn't shouldn't
-    won't wouldn't
-    """
-)
-_BE = word_set("is are was were be been being am")
+AUXILIARY = AUXILIARIES | NEGATED_AUXILIARIES
 _BARRED = word_set("prohibited forbidden banned barred disallowed ineligible unable illegal unlawful impermissible")
 _NOBODY = word_set("no none neither nobody nothing")
 _WHO = word_set("who which that whom whose where when if")
@@ -181,7 +174,7 @@ def _negator(clause: list[str]) -> int | None:
             if not participle and AUXILIARY.isdisjoint(before):
                 continue
         elif token in _BARRED:
-            if _BE.isdisjoint(before):
+            if BE.isdisjoint(before):
                 continue
         elif not (token in _NOBODY and i == 0 and verb is not None):
             continue

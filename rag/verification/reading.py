@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Generic, TypeVar
 
 from rag.text import (
+    MONTH_NAMES,
     NUMBER_WORDS,
     STOP_WORDS,
     DateMention,
@@ -90,8 +91,8 @@ def name_key(word: str) -> str:
 _IN_A_NUMBER = re.compile(r"[.,\u00a0\u2009\u202f](?=\d)")
 _DIGIT = re.compile(r"\d")
 _INNER_DOT = re.compile(r"\w\.\w")
-_MONTHS = word_set("january february april june july august september october november december")
-CALENDAR = _MONTHS | word_set("march may monday tuesday wednesday thursday friday saturday sunday")
+_MONTHS = frozenset(MONTH_NAMES) - {"march", "may"}  # these two are words as well
+CALENDAR = frozenset(MONTH_NAMES) | word_set("monday tuesday wednesday thursday friday saturday sunday")
 """Words in capitals that name no one."""
 
 _EXTREMES = [stem("minimum"), stem("maximum")]

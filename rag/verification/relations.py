@@ -12,19 +12,27 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from rag.text import SMALL_NUMBERS, STOP_WORDS, Quantity, content_words, stem, word_set
+from rag.text import (
+    BE,
+    IRREGULAR_VERBS,
+    PREPOSITIONS,
+    SMALL_NUMBERS,
+    STOP_WORDS,
+    Quantity,
+    content_words,
+    stem,
+    word_set,
+)
 from rag.verification.negation import AUXILIARY, MAX_TOKENS
 from rag.verification.opposites import are_opposite
 from rag.verification.reading import Reading, name_key, normalise
 
 _WORD = re.compile(r"[^\W_]+(?:[.,:'’/-]?[^\W_]+)*|[,;:()]")
 _ARTICLES = word_set("a an the")
-VERBS = word_set(
+VERBS = frozenset(IRREGULAR_VERBS) | word_set(
     """
-    became began broke brought built bought came chose drew drove fell felt fought found gave got grew held kept knew
-    laid led left lost made met paid ran rose said saw sent sold spent spoke stood swore took taught told thought won
-    wore wrote went lay include includes require requires offer offers provide provides need needs cover covers
-    receive receives allow allows get gets
+    got lay include includes require requires offer offers provide provides need needs cover covers receive receives
+    allow allows get gets
     """
 )
 """Verbs that their form does not show."""
@@ -200,9 +208,8 @@ def _content(line: WordLine, start: int, end: int) -> list[tuple[str, str]]:
 # --- who did it -----------------------------------------------------------------------------------------------------
 
 _REACH = 4
-_PREPOSITIONS = word_set("in on at of to from with by for into against under over between among through as")
 _SIDES = 4
-_BE = word_set("is are was were be been being am get got gets")
+_BE = BE | word_set("get got gets")
 
 
 def find_exchanged_roles(claim: str, evidence: str) -> str:
@@ -283,7 +290,7 @@ def _nearest_names(line: WordLine, at: int, step: int) -> tuple[frozenset[str], 
     if not run:
         return frozenset(), ""
     before = line.lowered[min(run) - 1] if min(run) else ""
-    joint = before if before in _PREPOSITIONS else ""
+    joint = before if before in PREPOSITIONS else ""
     return frozenset(line.keys[place] for place in run if len(line.keys[place]) > 2), joint
 
 
@@ -362,7 +369,7 @@ def _right_verb(line: WordLine, start: int, at: int, end: int) -> int | None:
         if i > at + 1 and line.keys[i] in before and word.isalpha() and word not in STOP_WORDS:
             return i
         ends = word.endswith("s") and not word.endswith("ss") and word.islower() and word not in STOP_WORDS
-        object_follows = i + 1 < end and line.words[i + 1].isalnum() and line.words[i + 1] not in _PREPOSITIONS
+        object_follows = i + 1 < end and line.words[i + 1].isalnum() and line.words[i + 1] not in PREPOSITIONS
         if i == at + 1 and ends and object_follows and bears:
             return i
     return None

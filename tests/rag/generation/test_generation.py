@@ -40,10 +40,10 @@ from rag.generation import (
 )
 from rag.generation.llama_child import DEATHS_ALLOWED, LlamaChild
 from rag.generation.quoting import pick_answer, pick_quotes, quotable_sentences
-from rag.models.reader import expected_type
 from rag.models.weights import TINY_LLM, fetch
 from rag.prompting.prompts import NOT_FOUND_REPLY, answer_messages
 from rag.settings import Generation, load_settings
+from rag.text import expected_type
 from rag.types import Chunk, Draft, Hit, Message, Passage, Span, Token
 from rag.verification import verify_reply
 

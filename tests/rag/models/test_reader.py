@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from rag.models.reader import AnswerType, expected_type, pick_span, read_question, read_words
+from rag.models.reader import pick_span
+from rag.text import AnswerType, expected_type, read_question, read_words
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""What text is made of, for those who split it, count it and compare it: sentences, words, quantities and dates.
+"""The numbers, units and dates of a text, brought to values that can be compared.
 
-Pure, standard library only, linear in the length of the text. Rules are those of written English first; stops and
-numbers of other scripts are understood where that costs nothing.
+Pure, standard library only, linear in the length of the text. Number words and names of months are English; figures
+are read in any text.
 """
 
 from __future__ import annotations
@@ -12,308 +12,11 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
-
-def word_set(names: str) -> frozenset[str]:
-    """The words between the white space."""
-    return frozenset(names.split())
+from rag.text.words import MONTH_NAMES, STOP_WORDS, stem
 
 
 def _numbered(names: str, first: int) -> enumerate[str]:
     return enumerate(names.split(), first)
-
-
-# --- sentences ---------------------------------------------------------------------------------------------------
-
-_LINE = re.compile(r"[^\n\r\f\v\u2028\u2029]+")
-_LIST_ITEM = re.compile(
-    r"[ \t]{0,40}(?:[-*+•‣◦▪●·–—][ \t]|\(?\d{1,3}[.)][ \t]|\(?[A-Za-z]\)[ \t]|[a-z]\.[ \t]|\(?[ivxlc]{1,6}\)[ \t]|"
-    r"\[\^?\d{1,3}\]:?[ \t]|#{1,6}[ \t]|>[ \t])"
-)
-_TABLE_ROW = re.compile(r"[ \t]*\||[^|\n]*(?: \| |\t[^\t])")
-_RULE_SIGNS = frozenset("-=_*~`")
-_RULE = re.compile(r"[ \t]*(?:[-=_*~]{3,}|`{3,}.*)[ \t]*$")
-_STOP = re.compile(
-    # the first sign stands alone so that a search leaps from one to the next
-    r"[.!?…。！？｡](?:(?<=[.!?…])[.!?…]*|[。！？｡]*)[\"'”’»)\]*_]{0,4}"
-    r"(?:[ ]?[\[【](?:\^|[Pp]assages?[ ]|[Ss]ource[ ])?\d{1,4}(?:[ ]?[,;–-][ ]?\d{1,4}){0,20}[\]】])*"
-)
-_OPENING = "\"'“‘«([*_¿¡"
-_BEFORE = re.compile(r"[\w.&’'-]+$")
-
-_NEVER_LAST = word_set(
-    """
-    dr mr mrs ms mx prof rev hon st mt ft messrs gen col lt sgt capt cmdr adm maj sen rep gov pres supt vs v cf
-    e.g i.e eg ie viz approx ca resp incl excl al op
-    """
-)
-_BEFORE_NUMBER = word_set(
-    """
-    no nos p pp fig figs sec secs art arts eq eqs ch chap vol vols ver par para pt tab ref
-    """
-)
-_MAYBE_LAST = word_set(
-    """
-    inc ltd corp co llc plc u.s u.k u.n e.u d.c a.m p.m etc jr sr ph.d m.d b.a m.a b.sc m.sc b.c a.d c.e dept
-    est bros ave blvd rd jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri
-    sat sun
-    """
-)
-_STARTERS = word_set(
-    """
-    a an the this that these those it its he she they we i you his her their our my your in on at by for from to
-    with as of and but or if when while where after before since because although though however moreover
-    furthermore there here what who which why how some many most all both each every no not one two another
-    other such then thus also during under over between among according under until once despite instead finally
-    first second
-    """
-)
-_NO_BREAK_AFTER = word_set(
-    """
-    a an the of and or to in on at by for from with as is are was were that which its
-    """
-)
-
-
-def split_sentences(text: str) -> list[tuple[int, int]]:
-    """Where each sentence stands, as characters (start, end), in order, without the white space around it.
-
-    Together the spans hold every character of the text that is not white space. A blank line, a list marker, a heading
-    mark and the end of a table's row always end a sentence; another newline does so only where the line stops well
-    before the width of its neighbours (a heading, an address). A citation marker after the stop belongs to the
-    sentence before it. Time is linear in the length of the text.
-    """
-    spans: list[tuple[int, int]] = []
-    for start, end, splittable in _blocks(text):
-        spans.extend(_split_block(text, start, end) if splittable else [(start, end)])
-    return spans
-
-
-_ANNOUNCES = re.compile(
-    r"[:：]\W*$|^\W*(?:here|below) (?:are|is)\b[^\d:]{0,80}$"
-    r"|\b(?:includ(?:e|es|ing)|as follows|such as|the following|listed below)\W*$",
-    re.IGNORECASE,
-)
-
-
-def announces_list(sentence: str) -> bool:
-    """Whether a sentence only says that a list follows, as `Some of the lessons include:` does."""
-    return _ANNOUNCES.search(sentence) is not None
-
-
-def list_items(text: str, end: int, most: int) -> list[str]:
-    """The first items of the list that follows a place of a text, up to `most`, each on one line with its mark.
-
-    A line right below without a mark or a final stop is one too: marks are lost in many a PDF.
-    """
-    items: list[str] = []
-    below, before = text[end:], 0
-    for start, stop in split_sentences(below):
-        line, gap = below[start:stop], below[before:start]
-        unmarked = gap.count("\n") == 1 and not line.endswith((".", "!", "?"))
-        if len(items) == most or not (_LIST_ITEM.match(line) or unmarked):
-            break
-        items.append(" ".join(line.split()))
-        before = stop
-    return items
-
-
-def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
-    """Stretches of lines that belong together, stripped; the flag is False for table rows and rules."""
-    lines: list[tuple[int, int, str]] = []
-    for found in _LINE.finditer(text):
-        line = found[0]
-        if stripped := line.strip():
-            start = found.start() + len(line) - len(line.lstrip())
-            lines.append((start, start + len(stripped), _line_kind(line)))
-    first = 0
-    for i, (_, end, kind) in enumerate(lines):
-        last = i + 1 == len(lines)
-        if last or _breaks(text, lines, i):
-            yield lines[first][0], end, kind != "whole"
-            first = i + 1
-
-
-def _line_kind(line: str) -> str:
-    head = line[:400]
-    if ("|" in head or "\t" in head) and _TABLE_ROW.match(head):
-        return "whole"
-    if head.lstrip(" \t")[:1] in _RULE_SIGNS and len(line) < 400 and _RULE.match(line):
-        return "whole"
-    if _LIST_ITEM.match(head):
-        return "heading" if head.lstrip().startswith("#") else "item"
-    return "text"
-
-
-def _breaks(text: str, lines: list[tuple[int, int, str]], i: int) -> bool:
-    (start, end, kind), (next_start, next_end, next_kind) = lines[i], lines[i + 1]
-    gap = text[end:next_start]
-    if kind in ("whole", "heading") or next_kind != "text" or gap.count("\n") > 1 or "\f" in gap:
-        return True
-    tail, head = text[max(start, end - 40) : end], text[next_start : min(next_end, next_start + 40)]
-    if not (head[0].isupper() or head[0].isdigit() or head[0] in '"“‘(') or tail[-1] in ",;-–—/&":
-        return False
-    if tail.rsplit(None, 1)[-1].lower() in _NO_BREAK_AFTER:
-        return False
-    before = lines[i - 1][1] - lines[i - 1][0] if i and kind == "text" and lines[i - 1][2] == "text" else 0
-    width = max(end - start, next_end - next_start, before)
-    return (end - start) + 1 + len(head.split(None, 1)[0]) < 0.7 * width
-
-
-def _split_block(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    begin = start
-    for stop in _STOP.finditer(text, start, end):
-        if stop.end() < end and _ends_sentence(text, begin, stop, end):
-            yield begin, stop.end()
-            begin = stop.end()
-            while text[begin].isspace():
-                begin += 1
-    if begin < end:
-        yield begin, end
-
-
-def _ends_sentence(text: str, begin: int, stop: re.Match[str], end: int) -> bool:
-    after, mark = stop.end(), stop[0]
-    if mark[0] in "。！？｡":
-        return True
-    following = text[after : min(end, after + 60)]
-    marked = mark[-1] in "]】" and mark[-2:-1].isdigit()
-    if not following[0].isspace() and not (marked and following[0].isupper()):
-        return following[0] > "\u2e7f" and mark[0] in "!?…"
-    upcoming = following.lstrip().lstrip(_OPENING)
-    word = re.match(r"[\w’']+", upcoming)
-    next_word = word[0] if word else ""
-    lower = next_word[:1].islower() and next_word.islower()
-    dots = mark.rstrip("\"'”’»)]*_") if not marked else mark[: len(mark) - len(mark.lstrip(".!?…"))]
-    if dots != ".":
-        return not lower or ("." not in dots and "…" not in dots and len(mark) == len(dots))
-    before = _BEFORE.search(text, max(begin, stop.start() - 30), stop.start())
-    token = before[0].lower().strip("'’-") if before else ""
-    if before and before.start() <= begin + 1 and re.fullmatch(r"\(?(\d{1,3}|[a-z]|[ivxlc]{1,6})", token):
-        return False
-    if lower:
-        return False
-    if marked or len(mark) > 1:
-        return True
-    if token in _NEVER_LAST:
-        return False
-    if token in _BEFORE_NUMBER:
-        return not next_word[:1].isdigit()
-    if token in _MAYBE_LAST or (len(token) == 1 and token.isalpha()) or re.fullmatch(r"(?:[a-z]\.)+[a-z]", token):
-        return next_word.lower() in _STARTERS or not word
-    return True
-
-
-# --- words -------------------------------------------------------------------------------------------------------
-
-STOP_WORDS = word_set(
-    """
-    a about above after again against all also although am among an and any are aren't as at be because been
-    before being below between both but by can can't cannot could couldn't did didn't do does doesn't doing
-    don't down during each either etc ever few for from further had hadn't has hasn't have haven't having he her
-    here hers herself him himself his how however i if in into is isn't it it's its itself just let may me might
-    more moreover most much must mustn't my myself neither no nor not of off on once only or other otherwise our
-    ours ourselves out over own per same shall she should shouldn't so some such than that that's the their
-    theirs them themselves then there therefore these they this those though through thus to too under until up
-    upon us very via was wasn't we were weren't what when where whether which while who whom whose why will with
-    within without won't would wouldn't yes yet you your yours yourself yourselves s t ll re ve d
-    """
-)
-
-_WORD = re.compile(r"[^\W_]+(?:[.'’&-][^\W_]+)*")
-_IRREGULAR = {
-    "swore": "swear", "sworn": "swear", "broke": "break", "broken": "break", "drove": "drive", "driven": "drive",
-    "ate": "eat", "eaten": "eat", "flew": "fly", "flown": "fly", "heard": "hear", "laid": "lay", "lent": "lend",
-    "meant": "mean", "sought": "seek", "shown": "show", "sat": "sit", "slept": "sleep", "stole": "steal",
-    "struck": "strike", "swept": "sweep", "threw": "throw", "thrown": "throw", "understood": "understand",
-    "withdrew": "withdraw", "withdrawn": "withdraw", "arose": "arise", "bore": "bear", "caught": "catch",
-    "began": "begin", "begun": "begin", "became": "become", "bought": "buy", "brought": "bring", "built": "build",
-    "came": "come", "chose": "choose", "chosen": "choose", "children": "child", "did": "do", "done": "do",
-    "drew": "draw", "drawn": "draw", "fell": "fall", "fallen": "fall", "felt": "feel", "fought": "fight",
-    "found": "find", "gave": "give", "given": "give", "gone": "go", "went": "go", "grew": "grow", "grown": "grow",
-    "held": "hold", "kept": "keep", "knew": "know", "known": "know", "led": "lead", "left": "leave", "lost": "lose",
-    "made": "make", "men": "man", "met": "meet", "paid": "pay", "people": "person", "ran": "run", "rose": "rise",
-    "risen": "rise", "said": "say", "saw": "see", "seen": "see", "sent": "send", "sold": "sell", "spent": "spend",
-    "spoke": "speak", "spoken": "speak", "stood": "stand", "taken": "take", "took": "take", "taught": "teach",
-    "thought": "think", "told": "tell", "won": "win", "used": "use", "uses": "use", "using": "use", "wore": "wear",
-    "women": "woman", "written": "write", "wrote": "write", "children's": "child", "larger": "large",
-    "largest": "large", "higher": "high", "highest": "high", "bigger": "big", "biggest": "big", "lower": "low",
-    "lowest": "low", "greater": "great", "greatest": "great", "born": "birth", "died": "death", "die": "death",
-    "dead": "death", "better": "good", "best": "good", "worse": "bad", "worst": "bad",
-}  # fmt: skip
-_SUFFIXES = (
-    ("izations", "ize"), ("isations", "ize"), ("ization", "ize"), ("isation", "ize"), ("ations", "ate"),
-    ("ation", "ate"),
-    ("ements", ""), ("ement", ""), ("ments", ""), ("ment", ""), ("nesses", ""), ("ness", ""), ("ities", "ity"),
-    ("ically", "ic"), ("fully", ""), ("ously", ""), ("ively", ""), ("ions", ""), ("ion", ""),
-    ("ives", ""), ("ive", ""), ("ances", ""), ("ance", ""), ("ences", ""), ("ence", ""), ("ers", ""), ("ors", ""),
-    ("er", ""), ("or", ""), ("ising", "ize"), ("ised", "ize"), ("ise", "ize"), ("ings", ""), ("ing", ""), ("ied", "y"),
-    ("ies", "y"), ("ed", ""), ("es", ""), ("ly", ""), ("al", ""), ("s", ""), ("e", ""),
-)  # fmt: skip
-
-
-# (suffix, ending in its place, letters that must be left) by the last letter, in the order of the list above
-_SUFFIXES_BY_END: dict[str, list[tuple[str, str, int]]] = {}
-for _suffix, _ending in _SUFFIXES:
-    _left = 3 if len(_suffix) < 3 or _suffix in ("ing", "ies") else 4
-    _SUFFIXES_BY_END.setdefault(_suffix[-1], []).append((_suffix, _ending, _left))
-
-
-@lru_cache(maxsize=65_536)
-def stem(word: str) -> str:
-    """The lower-case word without its ending: `carried`, `carries` and `carry` agree, and so do `located`, `location`.
-
-    Light and for comparing only; what it returns need not be a word. Words of fewer than four letters stay.
-    """
-    word = word.lower().replace("’", "'")
-    if word.endswith("'s"):
-        word = word[:-2]
-    word = _IRREGULAR.get(word, word)
-    if len(word) < 4 or not word.isalpha() or not word.isascii() or word.endswith("ss"):
-        return word
-    for suffix, ending, left in _SUFFIXES_BY_END.get(word[-1], ()):
-        if word.endswith(suffix) and len(word) - len(suffix) >= left:
-            word = word[: -len(suffix)] + ending
-            break
-    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz":
-        word = word[:-1]
-    if len(word) > 4 and word.endswith("ate"):
-        word = word[:-3]
-    elif len(word) > 4 and word.endswith("at"):
-        word = word[:-2]
-    if len(word) > 3 and word[-1] in "ei":
-        word = word[:-1]
-    return word[:-1] + "i" if len(word) > 3 and word[-1] == "y" else word
-
-
-def words(text: str) -> list[str]:
-    """The words of the text as they stand, hyphens, apostrophes and inner dots kept (`carry-over`, `U.S`, `it's`)."""
-    return _WORD.findall(text)
-
-
-_CONTENT = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|[^\W\d_]+(?:['’.][^\W\d_]+)*|[^\W_]+")
-
-
-def content_words(text: str) -> list[str]:
-    """The stems of the words that carry meaning, in order, repeats kept: no stop words, hyphenated words in parts.
-
-    Numbers are kept as written (`1,500` becomes `1500`, `12,13` stays two); use `quantities` to compare their values.
-    """
-    return [stem(word) for word in unstemmed_words(text)]
-
-
-def unstemmed_words(text: str) -> list[str]:
-    """The same words as `content_words`, in small letters and with their endings."""
-    found: list[str] = []
-    for word in _CONTENT.findall(text):
-        lowered = word.lower().replace("’", "'")
-        if lowered[0].isdigit():
-            found.append(lowered.replace(",", ""))
-        elif lowered not in STOP_WORDS:
-            found.append(lowered.replace(".", ""))
-    return found
-
-
-# --- quantities and dates ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,17 +93,14 @@ _ORDINALS = {
         1,
     )
 } | {"thirtieth": 30, "fortieth": 40, "fiftieth": 50, "hundredth": 100}
-_MONTHS = {
-    name: number
-    for number, names in _numbered(
-        """
-        january|jan february|feb march|mar april|apr may june|jun july|jul august|aug september|sep|sept october|oct
-        november|nov december|dec
-        """,
-        1,
-    )
-    for name in names.split("|")
+MONTHS = {
+    **{name: number for number, name in enumerate(MONTH_NAMES, 1)},
+    **{name[:3]: number for number, name in enumerate(MONTH_NAMES, 1)},
+    "sept": 9,
 }
+"""The number of a month by its name and its abbreviation, in small letters."""
+
+_ALSO_WORDS = ("march", "may")
 _ABOUT = re.compile(
     r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|some|circa|ca\.?|close to|up to|over|under|"
     r"more than|less than|at least)|[~≈])[ ]?(?:US)?[$€£¥]?$",
@@ -411,9 +111,11 @@ _ABOUT_ENDS = (
     *("ca.", "close to", "up to", "over", "under", "more than", "less than", "at least", "~", "≈"),
 )
 _MONTH = (
-    r"(?P<{0}>Jan(?:uary|\.)?|Feb(?:ruary|\.)?|Mar(?:ch|\.)?|Apr(?:il|\.)?|May|June?\.?|July?\.?|Aug(?:ust|\.)?|"
-    r"Sep(?:tember|t\.?|\.)?|Oct(?:ober|\.)?|Nov(?:ember|\.)?|Dec(?:ember|\.)?)"
+    "(?P<{0}>"
+    + "|".join(rf"{name.title()}|{name[:3].title()}{'t?' if name == 'september' else ''}\.?" for name in MONTH_NAMES)
+    + ")"
 )
+_LONE_MONTHS = "|".join(name.title() for name in MONTH_NAMES if name not in _ALSO_WORDS)
 _DATE = re.compile(
     r"(?<![\w.,])(?:"
     r"(?P<iso>(?P<y1>[12]\d{3})[-/.](?P<m1>0?[1-9]|1[0-2])[-/.](?P<d1>0?[1-9]|[12]\d|3[01])(?![\d]))"
@@ -421,7 +123,7 @@ _DATE = re.compile(
     r"|(?P<d3>\d{1,2})(?:st|nd|rd|th)?(?:[ ]of)?[ -]" + _MONTH.format("m3") + r"\b(?:,?[ -](?P<y3>[12]\d{3})\b)?"
     r"|" + _MONTH.format("m4") + r"[ -](?P<d4>\d{1,2})(?:st|nd|rd|th)?\b(?!,?\d)(?:,?[ ](?P<y4>[12]\d{3})\b)?"
     r"|" + _MONTH.format("m5") + r",?[ -](?:of[ ])?(?P<y5>[12]\d{3})\b"
-    r"|(?P<m6>January|February|April|June|July|August|September|October|November|December)\b"
+    rf"|(?P<m6>{_LONE_MONTHS})\b"
     r")"
 )
 _TIME = re.compile(
@@ -430,7 +132,7 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _TIME_SIGNS = (":", "am", "a.m", "pm", "p.m", "clock")
-_LONE_MONTH = re.compile(r"January|February|April|June|July|August|September|October|November|December")
+_LONE_MONTH = re.compile(_LONE_MONTHS)
 _DATE_START = re.compile(r"[\dADFJMNOS]\w*")
 _DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(r"\d+")
@@ -483,7 +185,7 @@ def dates(text: str) -> list[DateMention]:
                 month, day = day, month
         else:
             name = match["m3"] or match["m4"] or match["m5"] or match["m6"]
-            month = _MONTHS[name.lower().rstrip(".")]
+            month = MONTHS[name.lower().rstrip(".")]
             written_day = match["d3"] or match["d4"]
             written_year = match["y3"] or match["y4"] or match["y5"]
             if written_day and not 0 < int(written_day) <= 31:

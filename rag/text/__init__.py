@@ -1,0 +1,71 @@
+"""What a text says, for those who split it, count it and compare it. Pure, standard library only.
+
+Reading order: `words` (stems and the lists of closed classes), `quantities` (numbers, units, dates), `sentences`,
+`word_kinds` (verb, name, number...), `questions` (the type of answer that a question asks for). The lists and rules are
+those of English; of other languages, sentences, words and figures are still told apart.
+"""
+
+from rag.text.quantities import (
+    NUMBER_WORDS,
+    SMALL_NUMBERS,
+    DateMention,
+    Quantity,
+    counted_unit,
+    dates,
+    quantities,
+    unit_stems,
+)
+from rag.text.questions import AnswerType, Asked, expected_type, read_question
+from rag.text.sentences import announces_list, list_items, split_sentences
+from rag.text.word_kinds import EDGE, Kind, Word, is_verb, read_words
+from rag.text.words import (
+    AUXILIARIES,
+    BE,
+    DO,
+    IRREGULAR_VERBS,
+    MONTH_NAMES,
+    NEGATED_AUXILIARIES,
+    PREPOSITIONS,
+    STOP_WORDS,
+    content_words,
+    stem,
+    unstemmed_words,
+    word_set,
+    words,
+)
+
+__all__ = [
+    "AUXILIARIES",
+    "BE",
+    "DO",
+    "EDGE",
+    "IRREGULAR_VERBS",
+    "MONTH_NAMES",
+    "NEGATED_AUXILIARIES",
+    "NUMBER_WORDS",
+    "PREPOSITIONS",
+    "SMALL_NUMBERS",
+    "STOP_WORDS",
+    "AnswerType",
+    "Asked",
+    "DateMention",
+    "Kind",
+    "Quantity",
+    "Word",
+    "announces_list",
+    "content_words",
+    "counted_unit",
+    "dates",
+    "expected_type",
+    "is_verb",
+    "list_items",
+    "quantities",
+    "read_question",
+    "read_words",
+    "split_sentences",
+    "stem",
+    "unit_stems",
+    "unstemmed_words",
+    "word_set",
+    "words",
+]

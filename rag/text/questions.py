@@ -1,0 +1,206 @@
+"""What a question asks for: the type of the answer, and beside which words it stands. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from rag.text.word_kinds import is_verb
+from rag.text.words import (
+    AUXILIARIES,
+    BE,
+    DO,
+    PREPOSITIONS,
+    STOP_WORDS,
+    content_words,
+    word_set,
+)
+
+AnswerType = Literal["person", "place", "date", "number", "thing", "open"]
+"""What a question wants: a bare fact of one kind, or (`open`) whole sentences."""
+
+Role = Literal["subject", "object", "complement", "agent"]
+"""What the answer is to the question's verb: `Who betrayed them?`, `Whom did they betray?`, `Who was the duke?`,
+`By whom were they betrayed?`"""
+
+_PERSON_NOUNS = word_set(
+    """
+    person man woman king queen emperor empress ruler leader duke earl count prince princess president minister
+    governor general commander captain admiral officer author writer poet historian scientist physicist chemist
+    mathematician engineer inventor philosopher artist painter composer singer actor actress director bishop pope
+    saint monk explorer founder manager chief chairman chancellor ambassador politician economist khan scholar
+    theorist architect brother sister father mother son daughter wife husband individual member
+    """
+)
+_PLACE_NOUNS = word_set(
+    """
+    country city town state region province county district continent island village place location nation river
+    lake sea ocean mountain valley colony territory area capital street address building site room
+    """
+)
+_DATE_NOUNS = word_set("year date day month century decade time era period week season hour")
+_NUMBER_NOUNS = word_set(
+    """
+    percentage percent number amount proportion share fraction price cost rate age population distance length
+    height width depth weight size speed temperature sum fee salary budget limit maximum minimum total
+    """
+)
+_OPEN_NOUNS = word_set(
+    """
+    purpose difference process role policy procedure reason impact effect effects benefit importance way goal
+    objective responsibilities responsibility step steps approach rule rules requirements requirement consequence
+    significance relationship definition meaning summary overview advantage disadvantage plan strategy mission coverage
+    measures precautions tips conditions
+    """
+)
+_PRESENT = word_set("does do are can should must will would could may")
+_ADVISING = word_set("can should must may")
+_SORTS = word_set("kind kinds type types sort sorts form forms")
+_MEASURES = word_set("many much old long far tall high large big often fast deep wide heavy")
+_OPENS = AUXILIARIES | word_set("describe explain list discuss compare summarize summarise outline tell show")
+_BEFORE_SUBJECT = DO | word_set("has have had can could will would should")
+_WORDS = re.compile(r"[\w'’-]+")
+_WH = re.compile(r"\b(who|whom|whose|when|where|which|what|why|how)\b")
+_TOLD = re.compile(r"^\W*(?:please\s+)?(?:name|give|state|identify)\s+(?:me\s+)?(?:the|a|an|one)\b(.*)", re.IGNORECASE)
+_NAMING = re.compile(
+    r"\b(?:call(?:ed)?|known as|name[sd]?|term(?:ed)?|refer(?:red)? to as|titled?|word)\b", re.IGNORECASE
+)
+_DEFINES = re.compile(  # What is the Night Transport Fund (NTF) of the city? A name that is asked about wants sentences
+    r"^\W*(?i:what(?:['’]s|\s+(?:is|are|was|were)))\s+(?:(?i:the|an?)\s+)?(?:[A-Z][\w-]*\s+(?:(?:of|for|and)\s+)?)+"
+    r"[A-Z][\w-]*(?:\s+\([^)]*\))?(?:\W*$|\s+(?:offered|provided|run|in|at|under|for|of|by)\b)"
+)
+_ASKS_TWICE = re.compile(
+    r"\b(?:and|or)\s+(?:(?:in|on|at|by|for|from|to|of|with)\s+)?"
+    r"(?:who|when|where|which|what|why|how|is|are|was|were|do|does|did|can|should|must|will)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it is compared.
+
+    `type` and `role` are those of the answer, `nouns` the stems of the noun that stands for it (`which river`: river),
+    `preposition` the word before the question word. `naming` says that it asks what something is called, `chooses`
+    that it names what may be chosen; `stems` are those of all its words.
+    """
+
+    type: AnswerType
+    role: Role
+    nouns: frozenset[str]
+    preposition: str
+    naming: bool
+    chooses: bool
+    stems: frozenset[str]
+
+
+def expected_type(question: str) -> AnswerType:
+    """The type of answer that a question wants; `open` where it is not clear that a bare fact would do."""
+    return read_question(question).type
+
+
+@lru_cache(maxsize=1_024)
+def read_question(question: str) -> Asked:
+    """Read a question; one without a question word is `open`."""
+    lowered = question.lower()
+    stems = frozenset(content_words(question))
+    naming, chooses = bool(_NAMING.search(question)), " or " in question
+    if told := _TOLD.match(question):
+        group = _noun_group(_WORDS.findall(told[1].lower()))
+        return Asked(_type_of(group), "complement", _stems(group), "", naming, chooses, stems)
+    found = _WH.search(lowered)
+    opening = next(iter(_WORDS.findall(lowered)), "")
+    if not found or opening in _OPENS or _ASKS_TWICE.search(lowered) or (_DEFINES.match(question) and not naming):
+        return Asked("open", "complement", frozenset(), "", naming, chooses, stems)
+    before = _WORDS.findall(lowered[: found.start()])
+    after = ["is" if word in ("'s", "’s") else word for word in _WORDS.findall(lowered[found.end() :])]
+    preposition = before[-1] if before and before[-1] in PREPOSITIONS else ""
+    if found[1] in ("which", "what"):
+        kind, nouns, rest = _read_which(after, bool(before), naming)
+    else:
+        kind, nouns, rest = _read_other(found[1], after)
+    role: Role = "subject"
+    if preposition == "by" or after[-1:] == ["by"]:
+        role = "agent"
+    elif rest and rest[0] in _BEFORE_SUBJECT:
+        role = "object"
+    elif rest and rest[0] in BE:
+        role = "complement"
+    return Asked(kind, role, _stems(nouns), preposition, naming, chooses, stems)
+
+
+def _read_other(word: str, after: list[str]) -> tuple[AnswerType, list[str], list[str]]:
+    """The type, the words of the noun group, and what follows it, of a question word but `what` and `which`."""
+    if word in ("who", "whom"):
+        return "person", [], after
+    if word == "whose":
+        return "person", [], after[1:]
+    if word == "where":
+        return "place", [], after
+    if word == "when":
+        return ("open" if after[:1] and after[0] in _ADVISING else "date"), [], after
+    if word == "how" and after and after[0] in _MEASURES:
+        nouns = _noun_group(after[1:]) if after[0] in ("many", "much") else []
+        return "number", nouns, after[1 + len(nouns) :]
+    return "open", [], after
+
+
+def _read_which(after: list[str], inner: bool, naming: bool) -> tuple[AnswerType, list[str], list[str]]:
+    """The type, the words of the noun group, and what follows it, of `what` or `which`."""
+    if not after:
+        return "thing", [], []
+    if after[0] in AUXILIARIES or after[0].startswith("happen"):
+        if after[0] in _PRESENT or after[0].startswith("happen"):
+            return "open", [], after
+        rest = after[1:]
+        if after[0] == "is" and rest[:1] not in (["the"], ["one"]) and not naming:
+            return "open", [], after
+        if after[0] in BE:
+            group = _noun_group([word for word in rest if word not in ("the", "a", "an")][:4])
+            if group and group[-1] in _OPEN_NOUNS:
+                return "open", [], after
+            if rest[:1] == ["the"] and group:
+                return _type_of(group), group, after
+        return "thing", [], after
+    if after[0] in _SORTS and after[1:2] == ["of"]:
+        after = after[2:]
+    nouns = _noun_group(after)
+    rest = after[len(nouns) :]
+    several = bool(nouns) and nouns[-1].endswith("s") and not nouns[-1].endswith("ss")
+    if (nouns and nouns[-1] in _OPEN_NOUNS) or (
+        several and not inner and rest[:1] and rest[0] in _PRESENT and _type_of(nouns) == "thing"
+    ):
+        return "open", nouns, rest
+    return _type_of(nouns), nouns, rest
+
+
+def _noun_group(words: Sequence[str]) -> list[str]:
+    group: list[str] = []
+    for word in words[:4]:
+        if word in AUXILIARIES or word in PREPOSITIONS or (group and word in STOP_WORDS) or is_verb(word):
+            break
+        group.append(word)
+    return group
+
+
+def _type_of(group: Sequence[str]) -> AnswerType:
+    """The type of what a noun group names, by its last word."""
+    for kind, nouns in _NOUNS.items() if group else ():
+        noun = group[-1]
+        if noun in nouns or (noun.endswith("s") and (noun[:-1] in nouns or f"{noun[:-3]}y" in nouns)):
+            return kind
+    return "thing"
+
+
+_NOUNS: dict[AnswerType, frozenset[str]] = {
+    "person": _PERSON_NOUNS,
+    "place": _PLACE_NOUNS,
+    "date": _DATE_NOUNS,
+    "number": _NUMBER_NOUNS,
+}
+
+
+def _stems(words: Sequence[str]) -> frozenset[str]:
+    return frozenset(content_words(" ".join(words)))

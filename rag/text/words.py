@@ -1,0 +1,148 @@
+"""The words of a text: as they stand, without those that carry no meaning, and as stems that can be compared.
+
+Pure, standard library only. The lists are of closed classes of English words, each of which stands here and nowhere
+else; words of other languages are kept whole.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+
+def word_set(names: str) -> frozenset[str]:
+    """The words between the white space."""
+    return frozenset(names.split())
+
+
+STOP_WORDS = word_set(
+    """
+    a about above after again against all also although am among an and any are aren't as at be because been
+    before being below between both but by can can't cannot could couldn't did didn't do does doesn't doing
+    don't down during each either etc ever few for from further had hadn't has hasn't have haven't having he her
+    here hers herself him himself his how however i if in into is isn't it it's its itself just let may me might
+    more moreover most much must mustn't my myself neither no nor not of off on once only or other otherwise our
+    ours ourselves out over own per same shall she should shouldn't so some such than that that's the their
+    theirs them themselves then there therefore these they this those though through thus to too under until up
+    upon us very via was wasn't we were weren't what when where whether which while who whom whose why will with
+    within without won't would wouldn't yes yet you your yours yourself yourselves s t ll re ve d
+    """
+)
+
+_WORD = re.compile(r"[^\W_]+(?:[.'’&-][^\W_]+)*")
+MONTH_NAMES = (
+    *("january", "february", "march", "april", "may", "june", "july"),
+    *("august", "september", "october", "november", "december"),
+)
+BE = word_set("is are was were be been being am")
+DO = word_set("do does did")
+AUXILIARIES = BE | DO | word_set("has have had can could may might must shall should will would")
+NEGATED_AUXILIARIES = word_set(
+    """
+    cannot isn't aren't wasn't weren't don't doesn't didn't hasn't haven't hadn't can't couldn't mightn't mustn't
+    shouldn't won't wouldn't
+    """
+)
+PREPOSITIONS = word_set(
+    """
+    of in on at by for from to with under after before during since until between among through against into
+    over about as near around across within without toward towards upon via per like than throughout along
+    beyond despite above below outside inside behind off onto
+    """
+)
+IRREGULAR_VERBS = {
+    "arose": "arise", "ate": "eat", "became": "become", "began": "begin", "begun": "begin", "bore": "bear",
+    "bought": "buy", "broke": "break", "broken": "break", "brought": "bring", "built": "build", "came": "come",
+    "caught": "catch", "chose": "choose", "chosen": "choose", "did": "do", "done": "do", "drawn": "draw",
+    "drew": "draw", "driven": "drive", "drove": "drive", "eaten": "eat", "fallen": "fall", "fell": "fall",
+    "felt": "feel", "flew": "fly", "flown": "fly", "fought": "fight", "found": "find", "gave": "give",
+    "given": "give", "gone": "go", "grew": "grow", "grown": "grow", "heard": "hear", "held": "hold", "kept": "keep",
+    "knew": "know", "known": "know", "laid": "lay", "led": "lead", "left": "leave", "lent": "lend", "lost": "lose",
+    "made": "make", "meant": "mean", "met": "meet", "paid": "pay", "ran": "run", "risen": "rise", "rose": "rise",
+    "said": "say", "sat": "sit", "saw": "see", "seen": "see", "sent": "send", "shown": "show", "slept": "sleep",
+    "sold": "sell", "sought": "seek", "spent": "spend", "spoke": "speak", "spoken": "speak", "stole": "steal",
+    "stood": "stand", "struck": "strike", "swept": "sweep", "swore": "swear", "sworn": "swear", "taken": "take",
+    "taught": "teach", "thought": "think", "threw": "throw", "thrown": "throw", "told": "tell", "took": "take",
+    "understood": "understand", "used": "use", "went": "go", "withdrawn": "withdraw", "withdrew": "withdraw",
+    "won": "win", "wore": "wear", "written": "write", "wrote": "write",
+}  # fmt: skip
+"""The base of each irregular form of a verb."""
+
+_IRREGULAR = {
+    "children": "child", "people": "person", "men": "man", "women": "woman", "children's": "child", "larger": "large",
+    "largest": "large", "higher": "high", "highest": "high", "bigger": "big", "biggest": "big", "lower": "low",
+    "lowest": "low", "greater": "great", "greatest": "great", "born": "birth", "died": "death", "die": "death",
+    "dead": "death", "better": "good", "best": "good", "worse": "bad", "worst": "bad", "uses": "use", "using": "use",
+    **IRREGULAR_VERBS,
+}  # fmt: skip
+_SUFFIXES = (
+    ("izations", "ize"), ("isations", "ize"), ("ization", "ize"), ("isation", "ize"), ("ations", "ate"),
+    ("ation", "ate"),
+    ("ements", ""), ("ement", ""), ("ments", ""), ("ment", ""), ("nesses", ""), ("ness", ""), ("ities", "ity"),
+    ("ically", "ic"), ("fully", ""), ("ously", ""), ("ively", ""), ("ions", ""), ("ion", ""),
+    ("ives", ""), ("ive", ""), ("ances", ""), ("ance", ""), ("ences", ""), ("ence", ""), ("ers", ""), ("ors", ""),
+    ("er", ""), ("or", ""), ("ising", "ize"), ("ised", "ize"), ("ise", "ize"), ("ings", ""), ("ing", ""), ("ied", "y"),
+    ("ies", "y"), ("ed", ""), ("es", ""), ("ly", ""), ("al", ""), ("s", ""), ("e", ""),
+)  # fmt: skip
+
+
+# (suffix, ending in its place, letters that must be left) by the last letter, in the order of the list above
+_SUFFIXES_BY_END: dict[str, list[tuple[str, str, int]]] = {}
+for _suffix, _ending in _SUFFIXES:
+    _left = 3 if len(_suffix) < 3 or _suffix in ("ing", "ies") else 4
+    _SUFFIXES_BY_END.setdefault(_suffix[-1], []).append((_suffix, _ending, _left))
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """The lower-case word without its ending: `carried`, `carries` and `carry` agree, and so do `located`, `location`.
+
+    Light and for comparing only; what it returns need not be a word. Words of fewer than four letters stay.
+    """
+    word = word.lower().replace("’", "'")
+    if word.endswith("'s"):
+        word = word[:-2]
+    word = _IRREGULAR.get(word, word)
+    if len(word) < 4 or not word.isalpha() or not word.isascii() or word.endswith("ss"):
+        return word
+    for suffix, ending, left in _SUFFIXES_BY_END.get(word[-1], ()):
+        if word.endswith(suffix) and len(word) - len(suffix) >= left:
+            word = word[: -len(suffix)] + ending
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz":
+        word = word[:-1]
+    if len(word) > 4 and word.endswith("ate"):
+        word = word[:-3]
+    elif len(word) > 4 and word.endswith("at"):
+        word = word[:-2]
+    if len(word) > 3 and word[-1] in "ei":
+        word = word[:-1]
+    return word[:-1] + "i" if len(word) > 3 and word[-1] == "y" else word
+
+
+def words(text: str) -> list[str]:
+    """The words of the text as they stand, hyphens, apostrophes and inner dots kept (`carry-over`, `U.S`, `it's`)."""
+    return _WORD.findall(text)
+
+
+_CONTENT = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|[^\W\d_]+(?:['’.][^\W\d_]+)*|[^\W_]+")
+
+
+def content_words(text: str) -> list[str]:
+    """The stems of the words that carry meaning, in order, repeats kept: no stop words, hyphenated words in parts.
+
+    Numbers are kept as written (`1,500` becomes `1500`, `12,13` stays two); use `quantities` to compare their values.
+    """
+    return [stem(word) for word in unstemmed_words(text)]
+
+
+def unstemmed_words(text: str) -> list[str]:
+    """The same words as `content_words`, in small letters and with their endings."""
+    found: list[str] = []
+    for word in _CONTENT.findall(text):
+        lowered = word.lower().replace("’", "'")
+        if lowered[0].isdigit():
+            found.append(lowered.replace(",", ""))
+        elif lowered not in STOP_WORDS:
+            found.append(lowered.replace(".", ""))
+    return found
