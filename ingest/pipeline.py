@@ -26,7 +26,8 @@ from rag.index.chroma import Index
 from rag.models.embedding import index_text, text_hash
 from rag.retrieval.sentence_vectors import pack_vectors, sentence_texts
 from rag.settings import Chunking, Parsing
-from rag.store.catalog import Accepted, Catalog, DocumentRecord
+from rag.store.catalog import Catalog
+from rag.store.records import Accepted, DocumentRecord
 from rag.types import Chunk, Document, DocumentStatus, Embedder
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def accept_file(
     """
     for attempt in (1, 2):
         stream.seek(0)
-        sha256, size = catalog.store_original(stream, limit_bytes)
+        sha256, size = catalog.originals.store(stream, limit_bytes)
         try:
             return catalog.accept_document(
                 sha256=sha256,
@@ -143,7 +144,9 @@ def parse_claimed(catalog: Catalog, record: DocumentRecord, *, parsing: Parsing)
 
 def _parse(catalog: Catalog, record: DocumentRecord, parsing: Parsing) -> Document:
     try:
-        return parse_file(catalog.original_path(record.sha256), document_id=record.id, name=record.name, limits=parsing)
+        return parse_file(
+            catalog.originals.path(record.sha256), document_id=record.id, name=record.name, limits=parsing
+        )
     except OSError as error:
         raise DependencyError(f"The reader of {record.name} could not be started: {error}. Free some space.") from error
 

@@ -381,8 +381,8 @@ class Service:
         def similarity(question: str, texts: Sequence[Sequence[str]]) -> list[float]:
             size = self._embedder.dimension
             held = [b"".join(stored.get(chunk_id, b"") for chunk_id in hit.indexed_ids) for hit in kept]
-            # Lacking: of a document from before sentences had vectors, or with a sentence that two chunks share. The
-            # count nearly always tells whether a joined hit has other sentences than its chunks.
+            # Lacking: a hit joined of two chunks that share a sentence, or a document deleted meanwhile. The count
+            # nearly always tells whether a joined hit has other sentences than its chunks.
             lacking = [n for n, of_hit in enumerate(texts) if len(held[n]) != len(of_hit) * size]
             embedded = iter(self._embed_sentences([text for n in lacking for text in texts[n]]) if lacking else ())
             vectors = [

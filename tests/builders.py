@@ -12,7 +12,8 @@ from conftest import WordHashEmbedder
 from ingest.pipeline import accept_file, commit_document, publish_prepared
 from ingest.runtime import Runtime
 from rag.settings import Chunking
-from rag.store.catalog import Accepted, Catalog
+from rag.store.catalog import Catalog
+from rag.store.records import Accepted
 from rag.types import Document, Page
 
 

@@ -18,8 +18,9 @@ from api.commands.tables import print_table, size_in_words
 from rag.errors import DataDirectoryInUse, FootnoteError
 from rag.generation.hosts import is_loopback
 from rag.settings import Settings
-from rag.store.catalog import CATALOG_FILE, ORIGINALS, Catalog
+from rag.store.catalog import CATALOG_FILE, Catalog
 from rag.store.lock import claim_directory
+from rag.store.originals import ORIGINALS
 from rag.types import UNFINISHED
 
 Status = Literal["ok", "warn", "fail"]
@@ -182,12 +183,6 @@ def _catalog(context: Context, catalog: Catalog, url: str | None) -> Iterator[Ch
         yield Check(
             "unfinished documents", "warn", f"{unfinished:,} wait. Ingest their folder again, or run `footnote serve`."
         )
-    if older := catalog.chunks_without_sentences():
-        yield Check(
-            "sentence vectors",
-            "warn",
-            f"{older:,} chunks have none, and are found less well. `footnote rebuild --embed` makes them.",
-        )
     yield from _stamps(context, catalog)
 
 
@@ -216,7 +211,7 @@ def _stamps(context: Context, catalog: Catalog) -> Iterator[Check]:
 
 def _originals(context: Context, catalog: Catalog) -> Iterator[Check]:
     records, _ = catalog.list_documents()
-    missing = [record.name for record in records if not catalog.original_path(record.sha256).is_file()]
+    missing = [record.name for record in records if not catalog.originals.path(record.sha256).is_file()]
     named = {record.sha256 for record in records} | {sha256 for _, _, sha256 in catalog.pending_removals()}
     stray = sum(path.is_file() and path.name not in named for path in (context.data_dir / ORIGINALS).rglob("*"))
     if missing:

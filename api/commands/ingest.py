@@ -16,8 +16,9 @@ from api.commands.documents import forget_removed
 from api.commands.outcomes import OUTCOMES, Outcome, Work, outcome_of
 from api.http.schemas import pack_document
 from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
-from rag.store.catalog import Catalog, KnownSource
+from rag.store.catalog import Catalog
 from rag.store.collections import collection_name
+from rag.store.records import KnownSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from rag.errors import InputError
 from rag.retrieval.search import Scope
 from rag.settings import Server
-from rag.store.catalog import DocumentRecord
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
+from rag.store.records import DocumentRecord
 from rag.types import (
     Answer,
     AnswerMode,

@@ -25,7 +25,7 @@ from ingest.runtime import Runtime
 from rag.generation import take_draft
 from rag.models.embedding import embed_query
 from rag.retrieval.search import Scope
-from rag.store.catalog import DocumentRecord
+from rag.store.records import DocumentRecord
 from rag.types import Answer, Chunk, Citation, Document, Hit, Message, Page, Retrieved, Span, Usage
 
 PROMPT_VERSION = "textbook-2"

@@ -50,7 +50,8 @@ from rag.errors import DependencyError, InputError
 from rag.prompting.neutralise import one_line
 from rag.retrieval.search import Scope, find_collection
 from rag.settings import Settings
-from rag.store.catalog import Catalog, DocumentRecord
+from rag.store.catalog import Catalog
+from rag.store.records import DocumentRecord
 from rag.text import content_words, dates, quantities, split_sentences
 from rag.types import Chunk, Document, Draft, Generator, Hit, Message, Span
 
@@ -961,7 +962,7 @@ class SuiteWriter:
         for record in self._records:
             target = self._folder / "documents" / self._names[record.id]
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._catalog.original_path(record.sha256), target)
+            shutil.copyfile(self._catalog.originals.path(record.sha256), target)
 
     def _fields(self, question: Question) -> dict[str, object]:
         span = question.evidence

@@ -4,7 +4,7 @@ The only home of chromadb.
     INDEX_DIR/current.json        format, dimension and the folders in use
     INDEX_DIR/chroma-N/           vectors (cosine, HNSW), one record a chunk
     INDEX_DIR/keyword-N/          the words of the same chunks with their title and headings, for BM25 (keyword.py)
-    INDEX_DIR/spread.sqlite3      in how many chunks of each document a word stands (document_scores.py)
+    INDEX_DIR/document_scores.sqlite3  in how many chunks of each document a word stands (document_scores.py)
 
 All may hold chunks that are not visible yet, or no longer: the caller asks the catalog which hits count. All can be
 dropped at any moment; opening notices what is missing or damaged, and `reconcile` fills it again from the catalog's
@@ -32,10 +32,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 import numpy as np
 
 from rag.errors import DependencyError
-from rag.index.document_scores import Spread
+from rag.index.document_scores import DocumentScores
 from rag.index.keyword import MAX_QUERY_TERMS, KeywordIndex, KeywordRow, keyword_terms, read_words
 from rag.models.embedding import index_text
-from rag.store.catalog import Catalog, StoredChunk
+from rag.store.catalog import Catalog
+from rag.store.records import StoredChunk
 
 if TYPE_CHECKING:
     from chromadb.api.client import Client
@@ -43,12 +44,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INDEX_FORMAT = 5
+INDEX_FORMAT = 1
 COLLECTION = "chunks"
 EF_SEARCH = 200  # candidates HNSW keeps while searching; its default of 100 loses neighbours from 100 results on
 _HNSW_HEADER_BYTES = 100
 _PAGE = 2_000  # records in one call; Chroma refuses batches over 5,461 and `get` of more than about 32,000 ids
-_OWN_FILES = re.compile(r"(?:chroma|keyword)-(?P<number>\d+)|(?:keyword|spread)\.sqlite3.*")  # older formats' too
+_OWN_FILES = re.compile(r"(?:chroma|keyword)-(?P<number>\d+)|document_scores\.sqlite3.*")
 
 Progress = Callable[[int, int], None]
 _P = ParamSpec("_P")
@@ -86,7 +87,7 @@ class Index:
         self._write_lock = threading.RLock()
         self._client: Client | None = None
         self._keyword: KeywordIndex | None = None
-        self._spread = Spread(folder / "spread.sqlite3")
+        self._document_scores = DocumentScores(folder / "document_scores.sqlite3")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._open()
@@ -100,7 +101,7 @@ class Index:
         current = self._read_current()
         chroma, keyword = str(current.get("chroma")), str(current.get("keyword"))
         usable = current.get("format") == INDEX_FORMAT and current.get("dimension") == self._dimension
-        if usable and _files_are_sound(self._folder / chroma) and self._spread.is_sound():
+        if usable and _files_are_sound(self._folder / chroma) and self._document_scores.is_sound():
             self._client = self._connect_chroma(chroma)
             self._keyword = self._open_keyword(keyword)
         if self._client is None or self._keyword is None:
@@ -164,7 +165,7 @@ class Index:
                 f"Chroma cannot make a collection in {self._folder / chroma}. See the log for its words."
             )
         self._keyword = KeywordIndex(self._folder / keyword)
-        self._spread.create()
+        self._document_scores.create()
         current = {"format": INDEX_FORMAT, "dimension": self._dimension, "chroma": chroma, "keyword": keyword}
         part = self._folder / "current.json.part"
         part.write_text(json.dumps(current))
@@ -178,7 +179,7 @@ class Index:
 
     def close(self) -> None:
         """Let go of every file."""
-        self._spread.close()
+        self._document_scores.close()
         if self._keyword is not None:
             keyword, self._keyword = self._keyword, None
             keyword.close()
@@ -216,7 +217,7 @@ class Index:
         rows = _keyword_rows([stored for stored, _ in chunks])
         if rows:
             self._words.put(rows)
-            self._spread.put((row.document_id, row.words.terms) for row in rows)
+            self._document_scores.put((row.document_id, row.words.terms) for row in rows)
 
     @_translated
     def remove(self, *document_ids: str) -> None:
@@ -227,7 +228,7 @@ class Index:
             for document_id in document_ids:
                 self._collection.delete(where={"document_id": document_id})
             self._words.remove(document_ids)
-            self._spread.remove(document_ids)
+            self._document_scores.remove(document_ids)
 
     # Comparing with the catalog --------------------------------------------------------------------------------------
 
@@ -244,11 +245,11 @@ class Index:
         """
         wanted = {document_id: chunks for document_id, chunks in catalog.visible_chunk_counts().items() if chunks}
         total = sum(wanted.values())
-        in_keyword, in_spread = self._words.documents(), self._spread.documents()
-        if self.counts() == (total, total) and in_keyword == in_spread == wanted:
+        in_keyword, in_scores = self._words.documents(), self._document_scores.documents()
+        if self.counts() == (total, total) and in_keyword == in_scores == wanted:
             return 0
         in_chroma = self._chroma_documents()
-        parts = (in_keyword, in_spread, in_chroma)
+        parts = (in_keyword, in_scores, in_chroma)
         gone = set().union(*parts) - wanted.keys()
         short = [d for d, n in wanted.items() if any(part.get(d, 0) != n for part in parts)]
         self.remove(*gone)
@@ -320,7 +321,7 @@ class Index:
     def score_documents(self, question: str, document_ids: Sequence[str]) -> dict[str, float]:
         """How much each of these documents speaks of the question's words as a whole, from 0 to 1 at most."""
         terms = list(dict.fromkeys(keyword_terms(question)))
-        return self._spread.score_documents(terms, document_ids, MAX_QUERY_TERMS)
+        return self._document_scores.score_documents(terms, document_ids, MAX_QUERY_TERMS)
 
 
 def _keyword_rows(chunks: Sequence[StoredChunk]) -> list[KeywordRow]:

@@ -1,7 +1,7 @@
 """In how many chunks of each document a word stands, to tell which documents speak of it. One SQLite file.
 
     documents (key, document_id, chunks)      terms (key, term, documents that hold it)
-    spread (document, term, chunks)           totals (documents, chunks)
+    counts (document, term, chunks)           totals (documents, chunks)
 
 Counts are kept up with every write, so that a question costs look-ups of its own words in the documents asked about and
 never a pass over all that hold a common word.
@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 # A question reads a page for most pairs of document and word; one that is mapped into memory costs no call.
 _MAPPED_BYTES = 2**31 - 2**16  # the most that SQLite maps
 SHORT_CHUNKS = 20.0  # chunks of a document, on average, at which a document's score reaches half
-SPREAD_SATURATION = 20.0  # chunks, of a document of average length, at which a word has half of its full weight
+SATURATION = 20.0  # chunks, of a document of average length, at which a word has half of its full weight
 
 
-class Spread:
+class DocumentScores:
     """The open file. One thread writes at a time, which the caller sees to; any thread reads meanwhile."""
 
     def __init__(self, path: Path) -> None:
@@ -48,7 +48,7 @@ class Spread:
                     key INTEGER PRIMARY KEY, document_id TEXT NOT NULL UNIQUE, chunks INTEGER NOT NULL
                 );
                 CREATE TABLE terms (key INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE, documents INTEGER NOT NULL);
-                CREATE TABLE spread (
+                CREATE TABLE counts (
                     document INTEGER NOT NULL, term INTEGER NOT NULL, chunks INTEGER NOT NULL,
                     PRIMARY KEY (document, term)
                 ) WITHOUT ROWID;
@@ -64,7 +64,7 @@ class Spread:
         try:
             with self._connection() as connection:
                 (problem,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-                connection.execute("SELECT * FROM totals, documents, terms, spread LIMIT 1").fetchone()
+                connection.execute("SELECT * FROM totals, documents, terms, counts LIMIT 1").fetchone()
         except sqlite3.DatabaseError as error:
             problem = str(error)
         if problem != "ok":
@@ -125,7 +125,7 @@ class Spread:
 
         Of more than `most_terms` known terms, those count that the fewest documents hold.
 
-        BM25 with the number of chunks that hold a word as its frequency (k1 = SPREAD_SATURATION, b = 1): in twenty
+        BM25 with the number of chunks that hold a word as its frequency (k1 = SATURATION, b = 1): in twenty
         reports that look alike, one company's name stands in few chunks of its own reports, but in fewer of others'.
         """
         scores = dict.fromkeys(document_ids, 0.0)
@@ -142,7 +142,7 @@ class Spread:
             if not holding:
                 return scores
             # A column a term: the sums below are always made in one order, and few rows cross over from SQLite.
-            count = ", ifnull((SELECT chunks FROM spread WHERE document = documents.key AND term = ?), 0)"
+            count = ", ifnull((SELECT chunks FROM counts WHERE document = documents.key AND term = ?), 0)"
             rows = connection.execute(
                 f"SELECT document_id, chunks{count * len(holding)} FROM documents "
                 "WHERE document_id IN (SELECT value FROM json_each(?))",
@@ -155,7 +155,7 @@ class Spread:
         sums = np.zeros(len(rows))
         for term, frequency in zip(sorted(holding), frequencies, strict=True):
             rarity = math.log(1 + (total - holding[term] + 0.5) / (holding[term] + 0.5))
-            sums += rarity * frequency * (SPREAD_SATURATION + 1) / (frequency + SPREAD_SATURATION)
+            sums += rarity * frequency * (SATURATION + 1) / (frequency + SATURATION)
         most = sums.max()
         if most > 0:
             reached = sizes.mean() / (sizes.mean() + SHORT_CHUNKS)
@@ -170,7 +170,7 @@ def _note(connection: sqlite3.Connection, document_id: str, size: int, spread: C
         ((term,) for term in spread),
     )
     connection.executemany(
-        "INSERT INTO spread (document, term, chunks) SELECT ?, key, ? FROM terms WHERE term = ?",
+        "INSERT INTO counts (document, term, chunks) SELECT ?, key, ? FROM terms WHERE term = ?",
         ((key, chunks, term) for term, chunks in spread.items()),
     )
     connection.execute("UPDATE totals SET documents = documents + 1, chunks = chunks + ?", (size,))
@@ -181,9 +181,9 @@ def _forget(connection: sqlite3.Connection, document_id: str) -> None:
     if known is None:
         return
     key, size = known
-    terms = connection.execute("SELECT term FROM spread WHERE document = ?", (key,)).fetchall()
+    terms = connection.execute("SELECT term FROM counts WHERE document = ?", (key,)).fetchall()
     connection.executemany("UPDATE terms SET documents = documents - 1 WHERE key = ?", terms)
     connection.executemany("DELETE FROM terms WHERE key = ? AND documents = 0", terms)
-    connection.execute("DELETE FROM spread WHERE document = ?", (key,))
+    connection.execute("DELETE FROM counts WHERE document = ?", (key,))
     connection.execute("DELETE FROM documents WHERE key = ?", (key,))
     connection.execute("UPDATE totals SET documents = documents - 1, chunks = chunks - ?", (size,))

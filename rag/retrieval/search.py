@@ -23,8 +23,9 @@ from rag.index.chroma import Index
 from rag.models.embedding import embed_query, index_text
 from rag.retrieval.sentence_vectors import best_cosines
 from rag.settings import Retrieval
-from rag.store.catalog import Candidate, Catalog, StoredChunk
+from rag.store.catalog import Catalog
 from rag.store.collections import collection_name
+from rag.store.records import Candidate, StoredChunk
 from rag.types import Embedder, Hit, Reranker, Scorer
 
 # Both searches leave Python for most of their time, so the words are searched while the question is embedded.
@@ -99,11 +100,9 @@ def search(
     scores = weigh_documents(fuse(cosines, bm25, weights.dense_weight), visible, documents, weights.document_weight)
     leading = nlargest(SHARPENED, scores, key=scores.__getitem__)
     sentences = catalog.sentence_vectors([visible[chunk_id].seq for chunk_id in leading])
-    # a document from before sentences had vectors would lose against the others
-    if len(leading) == sum(map(bool, sentences.values())):
-        packed = {chunk_id: sentences[visible[chunk_id].seq] for chunk_id in leading}
-        cosines = sharpen(cosines, packed, vector, weights.sentence_weight)
-        scores = weigh_documents(fuse(cosines, bm25, weights.dense_weight), visible, documents, weights.document_weight)
+    packed = {i: sentences[visible[i].seq] for i in leading if visible[i].seq in sentences}  # less what was deleted
+    cosines = sharpen(cosines, packed, vector, weights.sentence_weight)
+    scores = weigh_documents(fuse(cosines, bm25, weights.dense_weight), visible, documents, weights.document_weight)
     scores = lift_neighbours(scores, visible, weights.neighbour_weight)
     fused, best = scores, 1 + weights.neighbour_weight
     scorer: Scorer = "fusion"

@@ -30,9 +30,10 @@ from typing import IO
 
 from rag.errors import DependencyError, InputError
 from rag.models.weights import hash_file
-from rag.store.catalog import CATALOG_FILE, ORIGINALS, REPLACED, Catalog
+from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
 from rag.store.durable import replace_durably, sync_folder
 from rag.store.lock import LOCK_FILE, OWNER_FILE
+from rag.store.originals import ORIGINALS
 
 BACKUP_FORMAT = 1
 MANIFEST = "manifest.json"
@@ -92,7 +93,7 @@ def _write_once(catalog: Catalog, part: Path, progress: Progress) -> BackupRepor
         files, missing = [SavedFile(CATALOG_FILE, copy.stat().st_size, hash_file(copy))], []
         for sha256 in _hashes_in(copy):
             try:
-                path = catalog.original_path(sha256)
+                path = catalog.originals.path(sha256)
                 sound, size = hash_file(path) == sha256, path.stat().st_size
             except FileNotFoundError:
                 sound, size = False, 0
@@ -120,7 +121,7 @@ def _write_tar(
             text = json.dumps(manifest, indent=1).encode()
             archive.addfile(_member(MANIFEST, len(text)), io.BytesIO(text))
             for saved in files:
-                path = elsewhere.get(saved.path) or catalog.original_path(saved.sha256)
+                path = elsewhere.get(saved.path) or catalog.originals.path(saved.sha256)
                 with path.open("rb") as source:
                     archive.addfile(_member(saved.path, saved.size), source)
                 done += saved.size

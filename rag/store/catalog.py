@@ -14,8 +14,7 @@ in one (`delete_document`). What has been removed is remembered in `removals` un
 A visible document is `ready`, always: whatever is made again of it, or fails, leaves its status alone until it is taken
 out of sight.
 
-Written with SQLAlchemy Core. What is SQLite's alone stands in `_connect`, `_use_wal`, `_among`, `check_integrity` and
-`copy_to`, and is what another database would need in its own words.
+Reading order of the folder: `schema` (tables, migrations), `records` (what is returned), `originals`, then this file.
 """
 
 from __future__ import annotations
@@ -25,23 +24,47 @@ import json
 import os
 import shutil
 import sqlite3
-import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
-from rag.errors import Conflict, DependencyError, FootnoteError, IndexMismatch, NotFound, TooLarge
+from rag.errors import Conflict, DependencyError, FootnoteError, IndexMismatch, NotFound
 from rag.store.boxes import line_boxes
-from rag.store.durable import replace_durably, sync_folder
+from rag.store.originals import Originals
+from rag.store.records import (
+    CHUNK_COLUMNS,
+    Accepted,
+    Candidate,
+    DocumentRecord,
+    KnownSource,
+    StoredChunk,
+    Totals,
+    document_record,
+    stored_chunk,
+    unit_vector,
+    unit_vectors,
+)
+from rag.store.schema import (
+    chunks_table,
+    documents_table,
+    meta_table,
+    migrate,
+    open_database,
+    pages_table,
+    put_meta,
+    removals_table,
+    sentences_table,
+    sources_table,
+    texts_table,
+)
 from rag.types import (
     DEFAULT_COLLECTION,
     UNFINISHED,
@@ -57,128 +80,12 @@ from rag.types import (
 )
 
 CATALOG_FILE = "catalog.sqlite3"
-ORIGINALS = "originals"
 REPLACED = ".replaced"  # what a restore that is not finished has moved aside (rag/store/backup.py)
 MAX_ATTEMPTS = 3
 UNFINISHED_REBUILD = "unfinished rebuild"  # a stamp that no settings have
 MOST_GAP_CHARS = 100  # of white space between two chunks that go on with each other
-_BUSY_S = 60  # how long a connection waits for another one's write
-_CACHE_KIB = 32_768  # of pages, a connection: a search reads some hundred rows from all over the store
 _IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
 _VALUES_PER_STATEMENT = 500  # SQLite refuses statements with more than 32,766 bound values
-
-metadata = sa.MetaData()
-
-meta_table = sa.Table(
-    "meta", metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False)
-)
-documents_table = sa.Table(
-    "documents",
-    metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("sha256", sa.Text, nullable=False, index=True),
-    sa.Column("collection", sa.Text, nullable=False, index=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("status", sa.Text, nullable=False, index=True),
-    sa.Column("visible", sa.Boolean, nullable=False, default=False),
-    sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("created_at", sa.Text, nullable=False),
-    sa.Column("progress", sa.Float, nullable=False, default=0.0),
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("error_code", sa.Text),
-    sa.Column("error_message", sa.Text),
-    sa.Column("media_type", sa.Text, nullable=False, default=""),
-    sa.Column("title", sa.Text, nullable=False, default=""),
-    sa.Column("n_pages", sa.Integer, nullable=False, default=0),
-    sa.Column("n_chunks", sa.Integer, nullable=False, default=0),
-)
-sources_table = sa.Table(
-    "sources",
-    metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("collection", sa.Text, nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("modified_ns", sa.BigInteger, nullable=False),
-    sa.UniqueConstraint("collection", "source", "document_id"),
-)
-texts_table = sa.Table(
-    "texts",
-    metadata,
-    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("structure", sa.Text, nullable=False),
-)
-pages_table = sa.Table(
-    "pages",
-    metadata,
-    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("start", sa.Integer, nullable=False),
-    sa.Column("end", sa.Integer, nullable=False),
-    sa.Column("width", sa.Float, nullable=False),
-    sa.Column("height", sa.Float, nullable=False),
-    sa.Column("boxes", sa.LargeBinary, nullable=False),
-)
-chunks_table = sa.Table(
-    "chunks",
-    metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("start", sa.Integer, nullable=False),
-    sa.Column("end", sa.Integer, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("headings", sa.Text, nullable=False),
-    sa.Column("page", sa.Integer),
-    sa.Column("n_tokens", sa.Integer, nullable=False),
-    sa.Column("index_sha256", sa.Text, nullable=False, index=True),
-    sa.Column("vector", sa.LargeBinary, nullable=False),
-    sa.Column("gap", sa.Text),  # white space since the chunk before, null where that is of another section or page
-    # All that ranking needs of a chunk, so that its row, with text and vector, is read for few candidates.
-    sa.Index("ix_chunks_ranking", "id", "document_id", "page", "gap"),
-)
-sentences_table = sa.Table(  # packed by retrieval/sentence_vectors.py; chunks from before schema version 3 have none
-    "sentences",
-    metadata,
-    sa.Column("chunk", sa.Integer, sa.ForeignKey("chunks.seq", ondelete="CASCADE"), primary_key=True),
-    sa.Column("vectors", sa.LargeBinary, nullable=False),
-)
-removals_table = sa.Table(
-    "removals",
-    metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("document_id", sa.Text, nullable=False),
-    sa.Column("sha256", sa.Text, nullable=False),
-)
-
-
-def _index_for_ranking(connection: Connection) -> None:
-    connection.exec_driver_sql("CREATE INDEX ix_chunks_ranking ON chunks (id, document_id, page)")
-
-
-def _add_sentences(connection: Connection) -> None:
-    connection.exec_driver_sql(
-        "CREATE TABLE IF NOT EXISTS sentences (chunk INTEGER NOT NULL PRIMARY KEY "
-        "REFERENCES chunks (seq) ON DELETE CASCADE, vectors BLOB NOT NULL)"
-    )
-
-
-def _add_gaps(connection: Connection) -> None:
-    connection.exec_driver_sql("ALTER TABLE chunks ADD COLUMN gap TEXT")
-    for (document_id,) in connection.exec_driver_sql("SELECT document_id FROM texts").all():
-        text = connection.exec_driver_sql("SELECT text FROM texts WHERE document_id = ?", (document_id,)).scalar_one()
-        rows = connection.exec_driver_sql(
-            'SELECT seq, start, "end", headings, page FROM chunks WHERE document_id = ? ORDER BY seq', (document_id,)
-        ).all()
-        places = [(start, end, (headings, page)) for _, start, end, headings, page in rows]
-        found = [(gap, row[0]) for row, gap in zip(rows, find_gaps(text, places), strict=True) if gap is not None]
-        if found:
-            connection.exec_driver_sql("UPDATE chunks SET gap = ? WHERE seq = ?", found)
-    connection.exec_driver_sql("DROP INDEX ix_chunks_ranking")
-    connection.exec_driver_sql("CREATE INDEX ix_chunks_ranking ON chunks (id, document_id, page, gap)")
 
 
 def find_gaps(text: str, places: Sequence[tuple[int, int, object]]) -> list[str | None]:
@@ -191,88 +98,6 @@ def find_gaps(text: str, places: Sequence[tuple[int, int, object]]) -> list[str 
         goes_on = section == own_section and end <= start <= end + MOST_GAP_CHARS and not between.strip()
         gaps.append(between if goes_on else None)
     return gaps
-
-
-# The tables above are the newest schema, and a new database gets them as they are. Whoever changes them adds an entry
-# here: the first brings a database from version 1 to version 2, and so on. Never edit one that has been released.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_index_for_ranking, _add_sentences, _add_gaps)
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentRecord:
-    """A document as the catalog lists it. `pages` and `chunks` are counts, `progress` runs from 0 to 1."""
-
-    id: str
-    sha256: str
-    name: str
-    collection: str
-    status: DocumentStatus
-    visible: bool
-    pages: int
-    chunks: int
-    size_bytes: int
-    created_at: str
-    progress: float
-    attempts: int
-    error_code: str | None
-    error_message: str | None
-    media_type: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The outcome of handing in a file: `is_new` is False where the same bytes are there and have not failed."""
-
-    record: DocumentRecord
-    is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class KnownSource:
-    """What the catalog remembers of a file it was given: enough to tell whether it changed."""
-
-    source: str
-    document_id: str
-    sha256: str
-    size_bytes: int
-    modified_ns: int
-    status: DocumentStatus
-
-
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
-    """A chunk with what surrounds it: `seq` is its row, `page` the 1-based page that holds most of it."""
-
-    seq: int
-    chunk: Chunk
-    page: int | None
-    document_name: str
-    title: str
-    collection: str
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """What ranking needs of a chunk: its row, its document and page, and whether it goes on from the chunk before.
-
-    The rows of a document's chunks follow each other in the order of its text, none left out. `gap` is the white space
-    between the chunk before and this one, None where that is of another section or page.
-    """
-
-    seq: int
-    document_id: str
-    page: int | None
-    gap: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Counts over the whole catalog."""
-
-    documents: Mapping[str, int]
-    chunks: int
-    pages: int
 
 
 def document_id_for(sha256: str, collection: str) -> str:
@@ -291,24 +116,10 @@ def _among(column: sa.Column[str]) -> sa.ColumnElement[bool]:
     return column.in_(sa.select(sa.func.json_each(sa.bindparam("among")).table_valued("value").c.value))
 
 
-_CHUNK_COLUMNS = (
-    chunks_table.c.seq,
-    chunks_table.c.id,
-    chunks_table.c.document_id,
-    chunks_table.c.start,
-    chunks_table.c.end,
-    chunks_table.c.text,
-    chunks_table.c.headings,
-    chunks_table.c.page,
-    chunks_table.c.n_tokens,
-    documents_table.c.name,
-    documents_table.c.title,
-    documents_table.c.collection,
-)
 # What every question asks, put together once.
 _VECTORS = sa.select(chunks_table.c.id, chunks_table.c.vector).where(_among(chunks_table.c.id))
 _VISIBLE_CHUNKS = (
-    sa.select(*_CHUNK_COLUMNS)
+    sa.select(*CHUNK_COLUMNS)
     .join(documents_table, documents_table.c.id == chunks_table.c.document_id)
     .where(_among(chunks_table.c.id), documents_table.c.visible)
 )
@@ -320,9 +131,6 @@ _CANDIDATES = sa.text(
 )
 _VECTORS_BY_SEQ = sa.text("SELECT seq, vector FROM chunks WHERE seq IN (SELECT value FROM json_each(:among))")
 _SENTENCES = sa.text("SELECT chunk, vectors FROM sentences WHERE chunk IN (SELECT value FROM json_each(:among))")
-_COUNT_WITHOUT_SENTENCES = sa.text(
-    "SELECT count(*) FROM chunks WHERE NOT EXISTS (SELECT 1 FROM sentences WHERE sentences.chunk = chunks.seq)"
-)
 _SENTENCES_BY_ID = sa.text(
     "SELECT chunks.id, sentences.vectors FROM chunks JOIN sentences ON sentences.chunk = chunks.seq "
     "WHERE chunks.id IN (SELECT value FROM json_each(:among))"
@@ -348,28 +156,6 @@ def _batches(values: Sequence[str], size: int = _VALUES_PER_STATEMENT) -> Iterat
         yield values[start : start + size]
 
 
-def _record(row: sa.Row[Any]) -> DocumentRecord:
-    values = row._mapping
-    return DocumentRecord(
-        id=values["id"],
-        sha256=values["sha256"],
-        name=values["name"],
-        collection=values["collection"],
-        status=values["status"],
-        visible=bool(values["visible"]),
-        pages=values["n_pages"],
-        chunks=values["n_chunks"],
-        size_bytes=values["size_bytes"],
-        created_at=values["created_at"],
-        progress=values["progress"],
-        attempts=values["attempts"],
-        error_code=values["error_code"],
-        error_message=values["error_message"],
-        media_type=values["media_type"],
-        title=values["title"],
-    )
-
-
 class Catalog:
     """One open catalog. Safe to use from several threads, and from the worker process of the same data directory."""
 
@@ -380,16 +166,16 @@ class Catalog:
         Conflict where a restore has begun to replace it and is not finished.
         """
         self.data_dir = data_dir
-        self._originals = data_dir / ORIGINALS
         if os.path.lexists(data_dir / REPLACED):  # an OSError is for the lines below
             raise Conflict(
                 f"A restore is replacing {data_dir}, or was stopped while it did. Wait for it; where none runs, "
                 "`footnote serve` finishes it."
             )
         try:
-            self._originals.mkdir(parents=True, exist_ok=True)
-            self._engine = self._connect(data_dir / CATALOG_FILE)
-            self._migrate()
+            self.originals = Originals(data_dir)
+            self._engine = open_database(data_dir / CATALOG_FILE)
+            with self._write() as connection:
+                migrate(connection, data_dir)
         except OSError as error:
             raise DependencyError(
                 f"The data directory {data_dir} cannot be used: {error}. Choose another with --data-dir."
@@ -397,30 +183,6 @@ class Catalog:
         except FootnoteError:
             self.close()
             raise
-
-    @staticmethod
-    def _connect(path: Path) -> Engine:
-        engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_S, "check_same_thread": False})
-
-        @sa.event.listens_for(engine, "connect")
-        def prepare(connection, _record) -> None:  # type: ignore[no-untyped-def]
-            connection.isolation_level = None  # this module says BEGIN itself
-            _use_wal(connection)
-            for pragma in (
-                "synchronous=FULL",
-                "foreign_keys=ON",
-                f"busy_timeout={_BUSY_S * 1000}",
-                f"cache_size=-{_CACHE_KIB}",
-            ):
-                connection.execute(f"PRAGMA {pragma}")
-
-        @sa.event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            # A read that later writes would fail at once where another process wrote in between (SQLITE_BUSY_SNAPSHOT).
-            writes = connection.get_execution_options().get("writes", False)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-        return engine
 
     def close(self) -> None:
         """Give back every connection; the catalog can be opened again."""
@@ -452,32 +214,7 @@ class Catalog:
                 "`footnote doctor` checks the catalog, `footnote restore` brings back a backup."
             ) from error
 
-    def _migrate(self) -> None:
-        newest = len(MIGRATIONS) + 1
-        with self._write() as connection:
-            if not sa.inspect(connection).has_table("meta"):
-                metadata.create_all(connection)
-                self._put_meta(connection, "schema_version", str(newest))
-                return
-            found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "schema_version"))
-            version = int(found.scalar_one())
-            if version > newest:
-                raise IndexMismatch(
-                    f"The catalog in {self.data_dir} has schema version {version}, and this Footnote knows versions up "
-                    f"to {newest}. Use the newer Footnote that wrote it."
-                )
-            for migrate in MIGRATIONS[version - 1 :]:
-                migrate(connection)
-            if version < newest:
-                self._put_meta(connection, "schema_version", str(newest))
-
     # What it was built with ------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _put_meta(connection: Connection, key: str, value: str) -> None:
-        updated = connection.execute(sa.update(meta_table).where(meta_table.c.key == key).values(value=value))
-        if updated.rowcount == 0:
-            connection.execute(sa.insert(meta_table).values(key=key, value=value))
 
     def stamps(self) -> dict[str, str]:
         """The embedding model, dimension and chunking version of what is stored; empty before the first document."""
@@ -506,7 +243,7 @@ class Catalog:
                     "or run `footnote rebuild --embed` to chunk and embed everything again."
                 )
             for key, value in stamps.items():
-                self._put_meta(connection, key, value)
+                put_meta(connection, key, value)
 
     def check_rebuilt(self) -> None:
         """Raise IndexMismatch where chunks and vectors are of two makes, since `begin_rebuild` had no end yet."""
@@ -519,51 +256,13 @@ class Catalog:
     def begin_rebuild(self) -> None:
         """From here until `replace_stamps` the chunks are of no one make, and opening the catalog says so."""
         with self._write() as connection:
-            self._put_meta(connection, "chunking", UNFINISHED_REBUILD)
+            put_meta(connection, "chunking", UNFINISHED_REBUILD)
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:
         """Write the stamps of a catalog whose chunks have all been made again."""
         with self._write() as connection:
             for key, value in stamps.items():
-                self._put_meta(connection, key, value)
-
-    # Originals -------------------------------------------------------------------------------------------------------
-
-    def original_path(self, sha256: str) -> Path:
-        """Where the bytes with this hash lie."""
-        return self._originals / sha256[:2] / sha256
-
-    def store_original(self, stream: IO[bytes], limit_bytes: int | None = None) -> tuple[str, int]:
-        """Copy the stream beside the catalog, safe on disk when this returns. Returns (sha256 in hex, bytes).
-
-        Raises TooLarge where the stream holds more than `limit_bytes`, DependencyError where the disk refuses.
-        """
-        digest, size = hashlib.sha256(), 0
-        part = self._originals / f".part-{os.getpid()}-{os.urandom(8).hex()}"
-        try:
-            with part.open("xb") as target:
-                while block := stream.read(1 << 20):
-                    size += len(block)
-                    if limit_bytes is not None and size > limit_bytes:
-                        raise TooLarge(
-                            f"The file is larger than {limit_bytes / 2**20:.0f} MiB, the most that is accepted. "
-                            "Split it, or raise FOOTNOTE_SERVER__MAX_UPLOAD_MB."
-                        )
-                    digest.update(block)
-                    target.write(block)
-                target.flush()
-                os.fsync(target.fileno())
-            path = self.original_path(digest.hexdigest())
-            path.parent.mkdir(exist_ok=True)
-            replace_durably(part, path)
-            sync_folder(self._originals)
-        except OSError as error:
-            raise DependencyError(
-                f"The file could not be written to {self._originals}: {error}. Free some space and try again."
-            ) from error
-        finally:
-            part.unlink(missing_ok=True)
-        return digest.hexdigest(), size
+                put_meta(connection, key, value)
 
     # Handing in and taking away --------------------------------------------------------------------------------------
 
@@ -576,7 +275,7 @@ class Catalog:
         new one is published.
         """
         with self._write() as connection:
-            if not self.original_path(sha256).exists():
+            if not self.originals.path(sha256).exists():
                 raise Conflict(f"{name} was being deleted while it came in. Send it again.")
             row = connection.execute(
                 sa.select(documents_table).where(
@@ -625,7 +324,7 @@ class Catalog:
             if row is not None and row.status == "ready":
                 self._retire_older(connection, document_id)
             fresh = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).one()
-            return Accepted(_record(fresh), is_new)
+            return Accepted(document_record(fresh), is_new)
 
     def delete_document(self, document_id: str) -> None:
         """Remove a document: from this moment nothing of it can be found. Raises NotFound."""
@@ -697,7 +396,7 @@ class Catalog:
                 sa.select(sa.func.count()).select_from(documents_table).where(documents_table.c.sha256 == sha256)
             ).scalar_one()
             if not used:  # inside the transaction, so that nobody can accept the same bytes in between
-                self.original_path(sha256).unlink(missing_ok=True)
+                self.originals.path(sha256).unlink(missing_ok=True)
             connection.execute(sa.delete(removals_table).where(removals_table.c.seq == seq))
 
     def known_sources(self, collection: str) -> dict[str, KnownSource]:
@@ -768,7 +467,7 @@ class Catalog:
                               "Hand it in again to retry.")  # fmt: skip
                     continue
                 self._set(connection, row.id, status="parsing", attempts=row.attempts + 1, progress=0.0)
-                return _record(
+                return document_record(
                     connection.execute(sa.select(documents_table).where(documents_table.c.id == row.id)).one()
                 )
 
@@ -779,7 +478,7 @@ class Catalog:
             if row is None or row.status != "queued":
                 return None
             self._set(connection, document_id, status="parsing", attempts=row.attempts + 1, progress=0.0)
-            return _record(row)
+            return document_record(row)
 
     def set_progress(self, document_id: str, status: DocumentStatus, progress: float) -> bool:
         """Record how far a document is (0 to 1); False where it was deleted meanwhile."""
@@ -809,7 +508,7 @@ class Catalog:
         pages_of_chunks: Sequence[int | None],
         index_hashes: Sequence[str],
         vectors: np.ndarray,
-        sentences: Sequence[bytes] = (),
+        sentences: Sequence[bytes],
     ) -> bool:
         """Store text, pages, chunks, vectors (float32, shape (len(chunks), dim)) and, by chunk, those of its sentences
         (packed by `pack_vectors`), and hand the document to the indexes; nothing becomes visible by it.
@@ -888,7 +587,6 @@ class Catalog:
                         )
                     ],
                 )
-            if sentences:
                 _save_sentences(connection, document.id, sentences)
             return True
 
@@ -931,13 +629,13 @@ class Catalog:
             query = query.limit(limit)
         with self._read() as connection:
             total = connection.execute(sa.select(sa.func.count()).select_from(documents_table).where(*conditions))
-            return [_record(row) for row in connection.execute(query)], total.scalar_one()
+            return [document_record(row) for row in connection.execute(query)], total.scalar_one()
 
     def readable_documents(self) -> list[DocumentRecord]:
         """The documents whose text is stored, in the order they came: all that can be made again without their file."""
         query = sa.select(documents_table).join(texts_table, texts_table.c.document_id == documents_table.c.id)
         with self._read() as connection:
-            return [_record(row) for row in connection.execute(query.order_by(documents_table.c.seq))]
+            return [document_record(row) for row in connection.execute(query.order_by(documents_table.c.seq))]
 
     def get_document(self, document_id: str) -> DocumentRecord:
         """One document's record. Raises NotFound."""
@@ -945,7 +643,7 @@ class Catalog:
             row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
         if row is None:
             raise NotFound(f"There is no document {document_id!r}. `footnote docs list` shows those there are.")
-        return _record(row)
+        return document_record(row)
 
     def unfinished(self) -> int:
         """How many documents are on their way."""
@@ -1039,7 +737,7 @@ class Catalog:
         """Of these chunk ids, the ones whose document is visible now."""
         with self._read() as connection:
             rows = connection.execute(_VISIBLE_CHUNKS, {"among": json.dumps(list(ids))}).all()
-        return {stored.chunk.id: stored for stored in map(_stored, rows)}
+        return {stored.chunk.id: stored for stored in map(stored_chunk, rows)}
 
     def candidates(
         self, cosines: Mapping[str, float | None], question: np.ndarray
@@ -1054,7 +752,7 @@ class Catalog:
             vectors = connection.execute(_VECTORS_BY_SEQ, {"among": json.dumps(list(ids))}).all() if ids else []
         found = {chunk_id: Candidate(*row) for chunk_id, *row in rows}
         known = {chunk_id: cosine for chunk_id in found if (cosine := cosines[chunk_id]) is not None}
-        units = _units([vector for _, vector in vectors])
+        units = unit_vectors([vector for _, vector in vectors])
         return found, known | {ids[seq]: float(unit @ question) for (seq, _), unit in zip(vectors, units, strict=True)}
 
     def visible_documents(self, ids: Sequence[str]) -> set[str]:
@@ -1072,7 +770,7 @@ class Catalog:
         """Unit vectors (float32, shape (dim,)) by chunk id."""
         with self._read() as connection:
             rows = connection.execute(_VECTORS, {"among": json.dumps(list(ids))}).all()
-        return dict(zip((row.id for row in rows), _units([row.vector for row in rows]), strict=True))
+        return dict(zip((row.id for row in rows), unit_vectors([row.vector for row in rows]), strict=True))
 
     def vectors_by_hash(self, hashes: Sequence[str]) -> dict[str, np.ndarray]:
         """Vectors of texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
@@ -1084,7 +782,7 @@ class Catalog:
                         chunks_table.c.index_sha256.in_(batch)
                     )
                 )
-                found.update((row.index_sha256, _unit(row.vector)) for row in rows)
+                found.update((row.index_sha256, unit_vector(row.vector)) for row in rows)
         return found
 
     def sentence_vectors(self, seqs: Sequence[int]) -> dict[int, bytes]:
@@ -1099,11 +797,6 @@ class Catalog:
                 row.id: row.vectors for row in connection.execute(_SENTENCES_BY_ID, {"among": json.dumps(list(ids))})
             }
 
-    def chunks_without_sentences(self) -> int:
-        """How many chunks have no vectors of their sentences, as they were stored before there were any."""
-        with self._read() as connection:
-            return int(connection.execute(_COUNT_WITHOUT_SENTENCES).scalar_one())
-
     def sentences_by_hash(self, hashes: Sequence[str]) -> dict[str, bytes]:
         """The same of texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
         with self._read() as connection:
@@ -1113,13 +806,13 @@ class Catalog:
     def chunks_of(self, document_id: str) -> list[tuple[StoredChunk, np.ndarray]]:
         """The chunks of a document in the order of its text, each with its unit vector (float32)."""
         query = (
-            sa.select(*_CHUNK_COLUMNS, chunks_table.c.vector)
+            sa.select(*CHUNK_COLUMNS, chunks_table.c.vector)
             .join(documents_table, documents_table.c.id == chunks_table.c.document_id)
             .where(chunks_table.c.document_id == document_id)
             .order_by(chunks_table.c.start, chunks_table.c.seq)
         )
         with self._read() as connection:
-            return [(_stored(row), _unit(row.vector)) for row in connection.execute(query)]
+            return [(stored_chunk(row), unit_vector(row.vector)) for row in connection.execute(query)]
 
     def visible_chunk_counts(self) -> dict[str, int]:
         """How many chunks each visible document has, by document id."""
@@ -1151,47 +844,8 @@ class Catalog:
         """Remove originals that no document names (left by a stop between writing and recording). Returns how many."""
         with self._read() as connection:
             known = set(connection.execute(sa.select(documents_table.c.sha256)).scalars())
-        removed = 0
-        for path in self._originals.rglob("*"):
-            if path.is_file() and path.name not in known:
-                path.unlink(missing_ok=True)
-                removed += 1
-        return removed
+        return self.originals.sweep(known)
 
     def free_bytes(self) -> int:
         """Bytes left on the disk of the data directory."""
         return shutil.disk_usage(self.data_dir).free
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch a database to WAL. Where two processes open a new one at once, SQLite refuses one without waiting."""
-    deadline = time.monotonic() + _BUSY_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _stored(row: Sequence[Any]) -> StoredChunk:
-    """A chunk from a row that begins with _CHUNK_COLUMNS."""
-    seq, chunk_id, document_id, start, end, text, headings, page, n_tokens, name, title, collection = row[:12]
-    span = Span(document_id, start, end)
-    chunk = Chunk(id=chunk_id, span=span, text=text, headings=tuple(json.loads(headings)), n_tokens=n_tokens)
-    return StoredChunk(seq, chunk, page, name, title, collection)
-
-
-def _unit(packed: bytes) -> np.ndarray:
-    return np.asarray(_units([packed])[0])
-
-
-def _units(packed: Sequence[bytes]) -> np.ndarray:
-    """Stored vectors as float32, shape (len(packed), dim), rows of length 1."""
-    if not packed:
-        return np.empty((0, 0), dtype=np.float32)
-    vectors = np.frombuffer(b"".join(packed), dtype=np.float16).astype(np.float32).reshape(len(packed), -1)
-    lengths = np.sqrt(np.array([vector @ vector for vector in vectors], dtype=np.float32))
-    return np.asarray(vectors / np.maximum(lengths, 1e-12)[:, np.newaxis])

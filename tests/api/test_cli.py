@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -567,14 +566,6 @@ def test_doctor_says_what_is_wrong(
     footnote("ingest", folder)
     checks = {one["name"]: one["status"] for one in footnote("doctor", "--json").json["checks"]}
     assert checks["catalog"] == checks["originals"] == checks["indexes"] == checks["language model"] == "ok"
-    assert "sentence vectors" not in checks
-    with sqlite3.connect(store / CATALOG_FILE) as older:
-        older.execute("DELETE FROM sentences")
-    checks = {one["name"]: one["status"] for one in footnote("doctor", "--json").json["checks"]}
-    assert checks["sentence vectors"] == "warn"
-    assert footnote("rebuild", "--embed").status == 0
-    checks = {one["name"]: one["status"] for one in footnote("doctor", "--json").json["checks"]}
-    assert "sentence vectors" not in checks
     next(path for path in (store / "originals").rglob("*") if path.is_file()).unlink()
     run = footnote("doctor", "--json")
     assert run.status == 1

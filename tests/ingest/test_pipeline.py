@@ -25,7 +25,8 @@ from rag.errors import DependencyError, IndexMismatch
 from rag.index.chroma import Index
 from rag.retrieval.search import Scope, search
 from rag.settings import Chunking, Retrieval, Settings
-from rag.store.catalog import Catalog, StoredChunk
+from rag.store.catalog import Catalog
+from rag.store.records import StoredChunk
 from rag.types import Document, Embedder
 
 TEXT = "# Leave\n\nTen unused days carry over to the next year.\n"
@@ -315,7 +316,7 @@ def test_purging_empties_the_indexes_and_the_disk(runtime: Runtime) -> None:
     assert found(runtime, "unused days") == []
     assert purge_removed(runtime.catalog, runtime.index) == 1
     assert runtime.index.counts() == (0, 0)
-    assert not runtime.catalog.original_path(sha256).exists()
+    assert not runtime.catalog.originals.path(sha256).exists()
     assert purge_removed(runtime.catalog, runtime.index) == 0
 
 
@@ -325,7 +326,7 @@ def test_a_purge_leaves_the_same_bytes_that_came_back(runtime: Runtime) -> None:
     assert hand_in(runtime.catalog, TEXT).record.id == document_id
     assert commit(runtime.catalog, document_id, TEXT)
     publish_prepared(runtime.catalog, runtime.index)
-    assert runtime.catalog.original_path(document_id).exists()
+    assert runtime.catalog.originals.path(document_id).exists()
     assert len(found(runtime, "unused days")) == 1
 
 

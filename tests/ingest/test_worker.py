@@ -22,7 +22,8 @@ from rag.errors import DependencyError
 from rag.models.embedding import locate_embedder
 from rag.settings import Settings, load_settings
 from rag.store.backup import UNPACKED
-from rag.store.catalog import MAX_ATTEMPTS, REPLACED, Catalog, DocumentRecord
+from rag.store.catalog import MAX_ATTEMPTS, REPLACED, Catalog
+from rag.store.records import DocumentRecord
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
@@ -158,7 +159,7 @@ def test_opening_finishes_a_restore_that_was_killed(settings: Settings, tmp_path
     (tmp_path / "restored" / "originals").replace(store / "originals")
     (tmp_path / "restored").replace(store / UNPACKED)
     with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False) as runtime:
-        assert runtime.catalog.original_path(document_id).read_text() == "words that were saved"
+        assert runtime.catalog.originals.path(document_id).read_text() == "words that were saved"
         assert runtime.catalog.get_document(document_id).status == "queued"
 
 

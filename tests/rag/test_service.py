@@ -188,7 +188,7 @@ async def test_a_document_deleted_while_a_text_is_checked_is_not_quoted(runtime:
 
 
 def forget_sentences(runtime: Runtime) -> None:
-    """Leave the store as one from before sentences had vectors."""
+    """Delete the vectors of sentences, so that sentences are embedded when they are needed."""
     with sqlite3.connect(runtime.settings.data_dir / CATALOG_FILE) as connection:
         connection.execute("DELETE FROM sentences")
 

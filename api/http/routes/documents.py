@@ -36,8 +36,8 @@ from ingest.pipeline import accept_file
 from ingest.runtime import Runtime
 from rag.errors import DependencyError, InputError, NotFound
 from rag.retrieval.search import find_collection
-from rag.store.catalog import DocumentRecord
 from rag.store.collections import collection_name
+from rag.store.records import DocumentRecord
 from rag.types import DEFAULT_COLLECTION
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
@@ -206,7 +206,7 @@ def get_file(document_id: DocumentIdInPath, runtime: OpenRuntime) -> Response:
     """The bytes as they came in."""
     record = runtime.catalog.get_document(document_id)
     try:
-        content = runtime.catalog.original_path(record.sha256).open("rb")
+        content = runtime.catalog.originals.path(record.sha256).open("rb")
     except FileNotFoundError as error:
         raise NotFound(f"The original of {record.name} was just removed. List the documents again.") from error
     headers = {
@@ -296,7 +296,7 @@ def _picture(runtime: Runtime, record: DocumentRecord, page: int) -> Response:
             "Ask for application/json."
         )
     runtime.catalog.page(record.id, page)  # NotFound in the catalog's words, without starting a process
-    picture = render_page(runtime.catalog.original_path(record.sha256), page, runtime.settings.parsing)
+    picture = render_page(runtime.catalog.originals.path(record.sha256), page, runtime.settings.parsing)
     runtime.catalog.get_document(record.id)  # NotFound where it was deleted while it was drawn
     return Response(picture, media_type="image/png", headers=_NOT_KEPT)
 

@@ -22,7 +22,8 @@ from rag.errors import DependencyError
 from rag.index.chroma import Index
 from rag.index.document_scores import SHORT_CHUNKS
 from rag.settings import Settings
-from rag.store.catalog import Catalog, StoredChunk
+from rag.store.catalog import Catalog
+from rag.store.records import StoredChunk
 from rag.types import Chunk, Span
 
 Rows = list[tuple[StoredChunk, np.ndarray]]
@@ -278,10 +279,10 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "the list of segments is cut off": _cut("keyword-1/meta.json", 0.5),
     "the list of segments is no JSON": _overwrite("keyword-1/meta.json", b"\xff" * 64),
     "the list of segments lists none": lambda folder: _forget_segments(folder / "keyword-1" / "meta.json"),
-    "the word counts are cut off": _cut("spread.sqlite3", 0.5),
-    "the word counts are no database": _overwrite("spread.sqlite3", b"\xff" * 4096),
-    "the word counts are damaged within": _overwrite("spread.sqlite3", b"\xa5" * 40_960, at=40_960),
-    "the word counts are gone": lambda folder: (folder / "spread.sqlite3").unlink(),
+    "the word counts are cut off": _cut("document_scores.sqlite3", 0.5),
+    "the word counts are no database": _overwrite("document_scores.sqlite3", b"\xff" * 4096),
+    "the word counts are damaged within": _overwrite("document_scores.sqlite3", b"\xa5" * 40_960, at=40_960),
+    "the word counts are gone": lambda folder: (folder / "document_scores.sqlite3").unlink(),
 }
 
 
@@ -332,7 +333,7 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 def test_word_counts_that_break_while_open_are_a_dependency_error(runtime: Runtime) -> None:
     document_id = ingest(runtime, "the words that stay")
-    connection = sqlite3.connect(runtime.settings.data_dir / INDEX_FOLDER / "spread.sqlite3")
+    connection = sqlite3.connect(runtime.settings.data_dir / INDEX_FOLDER / "document_scores.sqlite3")
     with connection:
         connection.execute("DROP TABLE terms")
     connection.close()
@@ -351,7 +352,12 @@ def test_an_older_format_is_made_again(runtime: Runtime) -> None:
     assert index.reconcile(runtime.catalog) == 1
     assert len(words(index, "stay")) == 1
     index.close()
-    assert sorted(path.name for path in folder.iterdir()) == ["chroma-2", "current.json", "keyword-2", "spread.sqlite3"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "chroma-2",
+        "current.json",
+        "document_scores.sqlite3",
+        "keyword-2",
+    ]
 
 
 # Killed while writing -------------------------------------------------------------------------------------------------
@@ -403,12 +409,16 @@ def test_a_process_killed_while_projecting_leaves_what_reconcile_mends(runtime: 
         index.close()
 
 
-@pytest.mark.parametrize("part", ["collection", "words", "spread"])
+@pytest.mark.parametrize("part", ["collection", "words", "scores"])
 def test_a_part_that_missed_a_write_is_noticed(runtime: Runtime, part: str) -> None:
     """As a kill between two of the three writes leaves them: the last project or remove is not in one of them."""
     first, second = (ingest(runtime, f"the {name} words", f"{name}.md") for name in ("first", "second"))
     index = runtime.index
-    only = {"collection": index._collection.delete, "words": index._words.remove, "spread": index._spread.remove}[part]
+    only = {
+        "collection": index._collection.delete,
+        "words": index._words.remove,
+        "scores": index._document_scores.remove,
+    }[part]
     only(where={"document_id": first}) if part == "collection" else only([first])  # type: ignore[call-arg, arg-type]
     assert index.reconcile(runtime.catalog) == 1
     assert index.counts() == (2, 2)
@@ -447,8 +457,8 @@ def test_counts_of_words_are_kept_up_through_every_write(index: Index, tmp_path:
     index.project(rows("a", texts["a"]) + rows("c", texts["c"]))
     index.remove("c")
     index.remove("c")
-    with closing(sqlite3.connect(tmp_path / "index" / "spread.sqlite3")) as connection:
-        counted = "SELECT t.term, count(*) FROM spread s JOIN terms t ON t.key = s.term GROUP BY t.key ORDER BY 1"
+    with closing(sqlite3.connect(tmp_path / "index" / "document_scores.sqlite3")) as connection:
+        counted = "SELECT t.term, count(*) FROM counts s JOIN terms t ON t.key = s.term GROUP BY t.key ORDER BY 1"
         kept = connection.execute("SELECT term, documents FROM terms ORDER BY 1").fetchall()
         assert kept == connection.execute(counted).fetchall()
         assert dict(kept)["red"] == 2

@@ -26,7 +26,7 @@ from rag.retrieval.search import (
 )
 from rag.retrieval.sentence_vectors import pack_vectors
 from rag.settings import Retrieval
-from rag.store.catalog import Candidate
+from rag.store.records import Candidate
 from rag.types import Hit
 
 
@@ -89,15 +89,6 @@ def test_a_sentence_that_answers_leads_though_its_chunk_speaks_of_much_else(runt
     question = "lift stops on floor four"
     assert find_by_meaning(runtime, question, 0.0) == ["short.md", "answers.md"]
     assert find_by_meaning(runtime, question, 1.0) == ["answers.md", "short.md"]
-
-
-def test_sentences_count_only_where_all_that_lead_have_their_vectors(runtime: Runtime) -> None:
-    others = " ".join(f"Matter{n} is of kind{n}." for n in range(12))
-    ingest(runtime, f"{others} The lift stops on floor four.", "answers.md")
-    (first, _), *_ = runtime.catalog.chunks_of(ingest(runtime, "The lift is small. Floor tiles are grey.", "short.md"))
-    with runtime.catalog._write() as connection:
-        connection.exec_driver_sql("DELETE FROM sentences WHERE chunk = ?", (first.seq,))
-    assert find_by_meaning(runtime, "lift stops on floor four", 1.0) == ["short.md", "answers.md"]
 
 
 def test_ranks_run_from_one_and_scores_fall_within_the_unit(runtime: Runtime) -> None:

@@ -25,7 +25,7 @@ def saved(tmp_path: Path) -> Path:
     """A backup of two documents, beside the data directory it was made of."""
     catalog = Catalog(tmp_path / "old")
     for number, text in enumerate(TEXTS):
-        sha256, size = catalog.store_original(io.BytesIO(text))
+        sha256, size = catalog.originals.store(io.BytesIO(text))
         catalog.accept_document(
             sha256=sha256, name=f"{number}.txt", source=f"s{number}", collection="default", size_bytes=size
         )
@@ -79,7 +79,7 @@ def test_everything_comes_back(saved: Path, fresh: Path) -> None:
     catalog = Catalog(fresh)
     records, total = catalog.list_documents()
     assert total == 2
-    assert [catalog.original_path(record.sha256).read_bytes() for record in records] == list(TEXTS)
+    assert [catalog.originals.path(record.sha256).read_bytes() for record in records] == list(TEXTS)
     catalog.close()
 
 
@@ -96,7 +96,7 @@ def test_a_full_directory_is_replaced_only_by_force(saved: Path, tmp_path: Path)
 def test_a_damaged_original_is_named_and_left_out(saved: Path, tmp_path: Path, fresh: Path) -> None:
     catalog = Catalog(tmp_path / "old")
     damaged = hashlib.sha256(TEXTS[0]).hexdigest()
-    catalog.original_path(damaged).write_bytes(b"something else")
+    catalog.originals.path(damaged).write_bytes(b"something else")
     report = write_backup(catalog, saved)
     catalog.close()
     assert (report.originals, report.missing) == (1, (damaged,))
@@ -219,7 +219,7 @@ def shown(folder: Path) -> list[bytes]:
     catalog = Catalog(folder)
     try:
         catalog.sweep_originals()
-        return [catalog.original_path(record.sha256).read_bytes() for record in catalog.list_documents()[0]]
+        return [catalog.originals.path(record.sha256).read_bytes() for record in catalog.list_documents()[0]]
     finally:
         catalog.close()
 
@@ -229,7 +229,7 @@ def other(tmp_path: Path) -> Path:
     """A data directory with one document, an index, and who owns it."""
     folder = tmp_path / "other"
     catalog = Catalog(folder)
-    sha256, size = catalog.store_original(io.BytesIO(b"what was there before"))
+    sha256, size = catalog.originals.store(io.BytesIO(b"what was there before"))
     catalog.accept_document(sha256=sha256, name="b.txt", source="b", collection="default", size_bytes=size)
     catalog.close()
     (folder / "index").mkdir()

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import commit, hand_in, ingest, many_paragraphs
+from builders import commit, hand_in
 from conftest import WordHashEmbedder
+from sqlalchemy.engine import Connection
 
 from ingest.pipeline import commit_document
-from ingest.runtime import Runtime
 from rag.errors import Conflict, DependencyError, IndexMismatch, NotFound, TooLarge
 from rag.retrieval.sentence_vectors import unpack_vectors
 from rag.settings import Chunking
-from rag.store import catalog as catalog_module
-from rag.store.catalog import CATALOG_FILE, MAX_ATTEMPTS, MOST_GAP_CHARS, Candidate, Catalog, find_gaps
+from rag.store import schema
+from rag.store.catalog import CATALOG_FILE, MAX_ATTEMPTS, MOST_GAP_CHARS, Catalog, find_gaps
+from rag.store.records import Candidate
 from rag.types import Chunk, Document, DocumentStatus, Heading, Page, Span, Table, WordBox, WordBoxes
 
 TEXT = "Ten unused days carry over. The rest is lost in March."
@@ -65,16 +66,16 @@ def test_migrations_run_once_and_in_order(tmp_path: Path, monkeypatch: pytest.Mo
     Catalog(tmp_path).close()
     ran = []
 
-    def add_column(connection: catalog_module.Connection) -> None:
+    def add_column(connection: Connection) -> None:
         ran.append("second")
         connection.exec_driver_sql("ALTER TABLE documents ADD COLUMN colour TEXT")
 
-    monkeypatch.setattr(catalog_module, "MIGRATIONS", (*catalog_module.MIGRATIONS, add_column))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, add_column))
     for _ in range(2):
         Catalog(tmp_path).close()
     assert ran == ["second"]
     monkeypatch.undo()
-    newest = len(catalog_module.MIGRATIONS) + 1
+    newest = len(schema.MIGRATIONS) + 1
     with pytest.raises(IndexMismatch, match=f"version {newest + 1}, and this Footnote knows versions up to {newest}"):
         Catalog(tmp_path)
 
@@ -84,63 +85,16 @@ def test_a_new_directory_gets_the_newest_schema_and_no_migration(
 ) -> None:
     """The first migration made today's tables, so that every later one met its own change there already."""
 
-    def add_what_today_has(connection: catalog_module.Connection) -> None:
+    def add_what_today_has(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE documents ADD COLUMN title TEXT")
 
-    monkeypatch.setattr(catalog_module, "MIGRATIONS", (add_what_today_has,))
+    monkeypatch.setattr(schema, "MIGRATIONS", (add_what_today_has,))
     for _ in range(2):
         Catalog(tmp_path).close()
     with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
         version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     connection.close()
     assert version == ("2",)
-
-
-def test_a_catalog_of_version_1_gets_the_index_that_ranking_reads(tmp_path: Path) -> None:
-    catalog = Catalog(tmp_path)
-    document_id = ready(catalog)
-    [(stored, vector)] = catalog.chunks_of(document_id)
-    catalog.close()
-    with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
-        connection.execute("DROP INDEX ix_chunks_ranking")
-        connection.execute("ALTER TABLE chunks DROP COLUMN gap")
-        connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
-    connection.close()
-    catalog = Catalog(tmp_path)
-    found, cosines = catalog.candidates({stored.chunk.id: None}, vector)
-    assert found == {stored.chunk.id: Candidate(stored.seq, document_id, None)}
-    assert cosines == {stored.chunk.id: pytest.approx(1.0)}
-    catalog.close()
-
-
-def _forget_gaps(connection: sqlite3.Connection) -> None:
-    connection.execute("DROP INDEX ix_chunks_ranking")
-    connection.execute("CREATE INDEX ix_chunks_ranking ON chunks (id, document_id, page)")
-    connection.execute("ALTER TABLE chunks DROP COLUMN gap")
-
-
-def test_a_catalog_of_version_3_learns_which_chunks_go_on_from_the_one_before(runtime: Runtime) -> None:
-    """The migration finds what saving a document writes: the white space between chunks of a section."""
-    text = f"{many_paragraphs(30)}\n\n{many_paragraphs(8, 'other')}"
-    turned = text.index("other0")
-    document_id = ingest(runtime, text, pages=(Page(1, 0, turned), Page(2, turned, len(text))))
-    catalog = runtime.catalog
-    stored = [one for one, _ in catalog.chunks_of(document_id)]
-    question = np.eye(runtime.embedder.dimension, dtype=np.float32)[0]
-    found, _ = catalog.candidates({one.chunk.id: None for one in stored}, question)
-    gaps = [found[one.chunk.id].gap for one in stored]
-    assert gaps[0] is None
-    assert len([gap for gap in gaps[1:] if gap is None]) == 1
-    for before, after, gap in zip(stored, stored[1:], gaps[1:], strict=False):
-        assert gap in (None, text[before.chunk.span.end : after.chunk.span.start])
-    with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
-        _forget_gaps(connection)
-        connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
-    connection.close()
-    reopened = Catalog(catalog.data_dir)
-    again, _ = reopened.candidates({one.chunk.id: None for one in stored}, question)
-    assert again == found
-    reopened.close()
 
 
 def test_chunks_go_on_from_each_other_over_a_little_white_space_of_their_section() -> None:
@@ -151,21 +105,6 @@ def test_chunks_go_on_from_each_other_over_a_little_white_space_of_their_section
         text += f"{gap}word"
     assert find_gaps(text, places) == [None, " \n", "", None, " " * MOST_GAP_CHARS, None, None]
     assert find_gaps("", []) == []
-
-
-def test_chunks_from_before_sentences_had_vectors_have_none(catalog: Catalog) -> None:
-    (stored, _), *_ = catalog.chunks_of(ready(catalog))
-    assert catalog.sentence_vectors([stored.seq])
-    catalog.close()
-    with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
-        connection.execute("DROP TABLE sentences")
-        _forget_gaps(connection)
-        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'")
-    connection.close()
-    reopened = Catalog(catalog.data_dir)
-    assert reopened.sentence_vectors([stored.seq]) == {}
-    assert ready(reopened, "Another text.", "b.md")
-    reopened.close()
 
 
 def test_vectors_of_sentences_come_and_go_with_their_chunks(catalog: Catalog) -> None:
@@ -188,11 +127,11 @@ def test_vectors_of_sentences_come_and_go_with_their_chunks(catalog: Catalog) ->
 def test_a_failed_migration_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Catalog(tmp_path).close()
 
-    def breaks(connection: catalog_module.Connection) -> None:
+    def breaks(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE documents ADD COLUMN colour TEXT")
         raise Conflict("the migration broke")
 
-    monkeypatch.setattr(catalog_module, "MIGRATIONS", (*catalog_module.MIGRATIONS, breaks))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, breaks))
     with pytest.raises(Conflict):
         Catalog(tmp_path)
     monkeypatch.undo()
@@ -226,7 +165,7 @@ from rag.store.catalog import Catalog
 catalog = Catalog(Path(sys.argv[1]))
 print("open", flush=True)
 for number in range(40):
-    sha, size = catalog.store_original(io.BytesIO(f"{sys.argv[2]} {number}".encode()))
+    sha, size = catalog.originals.store(io.BytesIO(f"{sys.argv[2]} {number}".encode()))
     record = catalog.accept_document(sha256=sha, name=f"{number}.md", source=f"{sys.argv[2]}{number}",
                                      collection="default", size_bytes=size).record
     catalog.set_progress(record.id, "embedding", number / 40)
@@ -295,7 +234,7 @@ def test_the_same_bytes_in_two_collections_are_two_documents(catalog: Catalog) -
     purge(catalog)
     kept = catalog.get_document(two)
     assert (kept.collection, kept.status) == ("two", "ready")
-    assert catalog.original_path(kept.sha256).read_bytes() == TEXT.encode()
+    assert catalog.originals.path(kept.sha256).read_bytes() == TEXT.encode()
     assert [stored.chunk.text for stored, _ in catalog.chunks_of(two)] == [TEXT]
     assert ready(catalog, collection="one") != two
 
@@ -312,23 +251,23 @@ def test_a_failed_document_is_queued_again_when_handed_in_again(catalog: Catalog
 
 def test_a_stream_over_the_limit_leaves_nothing_behind(catalog: Catalog) -> None:
     with pytest.raises(TooLarge):
-        catalog.store_original(io.BytesIO(b"x" * 2000), limit_bytes=1000)
+        catalog.originals.store(io.BytesIO(b"x" * 2000), limit_bytes=1000)
     assert [path for path in catalog.data_dir.rglob("originals/**/*") if path.is_file()] == []
 
 
 def test_bytes_that_are_purged_between_storing_and_accepting_are_a_conflict(catalog: Catalog) -> None:
-    sha256, size = catalog.store_original(io.BytesIO(b"abc"))
-    catalog.original_path(sha256).unlink()
+    sha256, size = catalog.originals.store(io.BytesIO(b"abc"))
+    catalog.originals.path(sha256).unlink()
     with pytest.raises(Conflict):
         catalog.accept_document(sha256=sha256, name="a", source="a", collection="default", size_bytes=size)
 
 
 def test_originals_that_no_document_names_are_swept(catalog: Catalog) -> None:
     kept = hand_in(catalog, TEXT).record
-    catalog.store_original(io.BytesIO(b"never recorded"))
+    catalog.originals.store(io.BytesIO(b"never recorded"))
     (catalog.data_dir / "originals" / ".part-1-ab").write_bytes(b"half")
     assert catalog.sweep_originals() == 2
-    assert catalog.original_path(kept.sha256).exists()
+    assert catalog.originals.path(kept.sha256).exists()
 
 
 # Versions -------------------------------------------------------------------------------------------------------------
@@ -344,9 +283,9 @@ def test_a_new_version_replaces_the_old_one_when_it_is_published(catalog: Catalo
     assert catalog.visible_documents([old, new]) == {new}
     with pytest.raises(NotFound):
         catalog.get_document(old)
-    assert catalog.original_path(sha256).exists()
+    assert catalog.originals.path(sha256).exists()
     purge(catalog)
-    assert not catalog.original_path(sha256).exists()
+    assert not catalog.originals.path(sha256).exists()
     assert catalog.pending_removals() == []
 
 
@@ -419,7 +358,7 @@ def test_a_document_deleted_at_any_status_stays_gone(catalog: Catalog, status: D
     assert not catalog.set_progress(record.id, "embedding", 0.9)
     catalog.fail_document(record.id, "corrupt", "it is broken")
     document = Document(record.id, record.name, "text/plain", TEXT)
-    assert not catalog.save_document(document, [], [], [], np.zeros((0, 4), np.float32))
+    assert not catalog.save_document(document, [], [], [], np.zeros((0, 4), np.float32), [])
     assert not catalog.publish(record.id)
     assert catalog.claim_next() is None
     assert catalog.list_documents() == ([], 0)
@@ -428,7 +367,7 @@ def test_a_document_deleted_at_any_status_stays_gone(catalog: Catalog, status: D
     with pytest.raises(NotFound):
         catalog.delete_document(record.id)
     purge(catalog)
-    assert not catalog.original_path(record.sha256).exists()
+    assert not catalog.originals.path(record.sha256).exists()
     with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
         for table in ("documents", "sources", "texts", "pages", "chunks", "removals"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
@@ -446,7 +385,7 @@ def test_a_document_that_came_back_under_its_id_is_not_published_by_the_one_befo
     purge(catalog)
     assert commit(catalog, document_id, TEXT)
     assert catalog.publish(document_id)
-    assert catalog.original_path(document_id).exists()
+    assert catalog.originals.path(document_id).exists()
 
 
 def test_a_visible_document_stays_ready_whatever_is_tried_with_it(catalog: Catalog) -> None:
@@ -542,7 +481,7 @@ def test_a_document_comes_back_as_it_was_stored(catalog: Catalog) -> None:
     chunks = [Chunk(f"c{n}", Span(record.id, *span), text[slice(*span)], ("Ü",), 9) for n, span in enumerate(spans)]
     vectors = WordHashEmbedder().embed_texts([chunk.text for chunk in chunks])
     for _ in range(2):  # repeating it changes nothing
-        assert catalog.save_document(document, chunks, [1, 2], ["h0", "h1"], vectors)
+        assert catalog.save_document(document, chunks, [1, 2], ["h0", "h1"], vectors, [b"", b""])
     assert catalog.load_document(record.id) == document
     assert catalog.page(record.id, 1).boxes.unpack() == words
     stored = catalog.chunks_of(record.id)
@@ -565,7 +504,7 @@ def test_vectors_come_back_within_a_thousandth_and_of_unit_length(catalog: Catal
     record = hand_in(catalog, TEXT).record
     chunks = [Chunk(f"c{n}", Span(record.id, n, n + 1), TEXT[n], (), 3) for n in range(50)]
     document = Document(record.id, record.name, "text/plain", TEXT)
-    assert catalog.save_document(document, chunks, [None] * 50, [f"h{n}" for n in range(50)], vectors)
+    assert catalog.save_document(document, chunks, [None] * 50, [f"h{n}" for n in range(50)], vectors, [b""] * 50)
     found = catalog.vectors([chunk.id for chunk in chunks])
     back = np.stack([found[chunk.id] for chunk in chunks])
     assert back.dtype == np.float32

@@ -1,0 +1,68 @@
+"""The uploaded files, named by their sha256: DATA_DIR/originals/ab/ab12..."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO
+
+from rag.errors import DependencyError, TooLarge
+from rag.store.durable import replace_durably, sync_folder
+
+ORIGINALS = "originals"
+
+
+class Originals:
+    """The folder of originals of one data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Make the folder where it is missing. Raises OSError where it cannot be made."""
+        self._folder = data_dir / ORIGINALS
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, sha256: str) -> Path:
+        """Where the bytes with this hash lie."""
+        return self._folder / sha256[:2] / sha256
+
+    def store(self, stream: IO[bytes], limit_bytes: int | None = None) -> tuple[str, int]:
+        """Copy the stream beside the catalog, safe on disk when this returns. Returns (sha256 in hex, bytes).
+
+        Raises TooLarge where the stream holds more than `limit_bytes`, DependencyError where the disk refuses.
+        """
+        digest, size = hashlib.sha256(), 0
+        part = self._folder / f".part-{os.getpid()}-{os.urandom(8).hex()}"
+        try:
+            with part.open("xb") as target:
+                while block := stream.read(1 << 20):
+                    size += len(block)
+                    if limit_bytes is not None and size > limit_bytes:
+                        raise TooLarge(
+                            f"The file is larger than {limit_bytes / 2**20:.0f} MiB, the most that is accepted. "
+                            "Split it, or raise FOOTNOTE_SERVER__MAX_UPLOAD_MB."
+                        )
+                    digest.update(block)
+                    target.write(block)
+                target.flush()
+                os.fsync(target.fileno())
+            path = self.path(digest.hexdigest())
+            path.parent.mkdir(exist_ok=True)
+            replace_durably(part, path)
+            sync_folder(self._folder)
+        except OSError as error:
+            raise DependencyError(
+                f"The file could not be written to {self._folder}: {error}. Free some space and try again."
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return digest.hexdigest(), size
+
+    def sweep(self, known: Collection[str]) -> int:
+        """Delete every file whose hash is not among `known`. Returns how many."""
+        removed = 0
+        for path in self._folder.rglob("*"):
+            if path.is_file() and path.name not in known:
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed

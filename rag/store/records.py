@@ -1,0 +1,152 @@
+"""What the catalog returns: rows as frozen values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from rag.store.schema import chunks_table, documents_table
+from rag.types import Chunk, DocumentStatus, Span
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """A document as the catalog lists it. `pages` and `chunks` are counts, `progress` runs from 0 to 1."""
+
+    id: str
+    sha256: str
+    name: str
+    collection: str
+    status: DocumentStatus
+    visible: bool
+    pages: int
+    chunks: int
+    size_bytes: int
+    created_at: str
+    progress: float
+    attempts: int
+    error_code: str | None
+    error_message: str | None
+    media_type: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The outcome of handing in a file: `is_new` is False where the same bytes are there and have not failed."""
+
+    record: DocumentRecord
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """What the catalog remembers of a file it was given: enough to tell whether it changed."""
+
+    source: str
+    document_id: str
+    sha256: str
+    size_bytes: int
+    modified_ns: int
+    status: DocumentStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk with what surrounds it: `seq` is its row, `page` the 1-based page that holds most of it."""
+
+    seq: int
+    chunk: Chunk
+    page: int | None
+    document_name: str
+    title: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What ranking needs of a chunk: its row, its document and page, and whether it goes on from the chunk before.
+
+    The rows of a document's chunks follow each other in the order of its text, none left out. `gap` is the white space
+    between the chunk before and this one, None where that is of another section or page.
+    """
+
+    seq: int
+    document_id: str
+    page: int | None
+    gap: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts over the whole catalog."""
+
+    documents: Mapping[str, int]
+    chunks: int
+    pages: int
+
+
+def document_record(row: sa.Row[Any]) -> DocumentRecord:
+    """A document from a row of its table."""
+    values = row._mapping
+    return DocumentRecord(
+        id=values["id"],
+        sha256=values["sha256"],
+        name=values["name"],
+        collection=values["collection"],
+        status=values["status"],
+        visible=bool(values["visible"]),
+        pages=values["n_pages"],
+        chunks=values["n_chunks"],
+        size_bytes=values["size_bytes"],
+        created_at=values["created_at"],
+        progress=values["progress"],
+        attempts=values["attempts"],
+        error_code=values["error_code"],
+        error_message=values["error_message"],
+        media_type=values["media_type"],
+        title=values["title"],
+    )
+
+
+CHUNK_COLUMNS = (
+    chunks_table.c.seq,
+    chunks_table.c.id,
+    chunks_table.c.document_id,
+    chunks_table.c.start,
+    chunks_table.c.end,
+    chunks_table.c.text,
+    chunks_table.c.headings,
+    chunks_table.c.page,
+    chunks_table.c.n_tokens,
+    documents_table.c.name,
+    documents_table.c.title,
+    documents_table.c.collection,
+)
+
+
+def stored_chunk(row: Sequence[Any]) -> StoredChunk:
+    """A chunk from a row that begins with CHUNK_COLUMNS."""
+    seq, chunk_id, document_id, start, end, text, headings, page, n_tokens, name, title, collection = row[:12]
+    span = Span(document_id, start, end)
+    chunk = Chunk(id=chunk_id, span=span, text=text, headings=tuple(json.loads(headings)), n_tokens=n_tokens)
+    return StoredChunk(seq, chunk, page, name, title, collection)
+
+
+def unit_vector(packed: bytes) -> np.ndarray:
+    """A stored vector as float32, shape (dim,), of length 1."""
+    return np.asarray(unit_vectors([packed])[0])
+
+
+def unit_vectors(packed: Sequence[bytes]) -> np.ndarray:
+    """Stored vectors as float32, shape (len(packed), dim), rows of length 1."""
+    if not packed:
+        return np.empty((0, 0), dtype=np.float32)
+    vectors = np.frombuffer(b"".join(packed), dtype=np.float16).astype(np.float32).reshape(len(packed), -1)
+    lengths = np.sqrt(np.array([vector @ vector for vector in vectors], dtype=np.float32))
+    return np.asarray(vectors / np.maximum(lengths, 1e-12)[:, np.newaxis])

@@ -1,0 +1,182 @@
+"""The tables of the catalog, how the database is opened, and how an older one is migrated. SQLAlchemy Core.
+
+Specific to SQLite are `open_database` and `_use_wal` here, and in `catalog.py` `_among`, `check_integrity` and
+`copy_to`: another database needs its own versions of them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from rag.errors import IndexMismatch
+
+_BUSY_S = 60  # how long a connection waits for another one's write
+_CACHE_KIB = 32_768  # of pages, a connection: a search reads some hundred rows from all over the store
+
+metadata = sa.MetaData()
+
+meta_table = sa.Table(
+    "meta", metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False)
+)
+documents_table = sa.Table(
+    "documents",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("sha256", sa.Text, nullable=False, index=True),
+    sa.Column("collection", sa.Text, nullable=False, index=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, index=True),
+    sa.Column("visible", sa.Boolean, nullable=False, default=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("progress", sa.Float, nullable=False, default=0.0),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("error_code", sa.Text),
+    sa.Column("error_message", sa.Text),
+    sa.Column("media_type", sa.Text, nullable=False, default=""),
+    sa.Column("title", sa.Text, nullable=False, default=""),
+    sa.Column("n_pages", sa.Integer, nullable=False, default=0),
+    sa.Column("n_chunks", sa.Integer, nullable=False, default=0),
+)
+sources_table = sa.Table(
+    "sources",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("collection", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("modified_ns", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("collection", "source", "document_id"),
+)
+texts_table = sa.Table(
+    "texts",
+    metadata,
+    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("structure", sa.Text, nullable=False),
+)
+pages_table = sa.Table(
+    "pages",
+    metadata,
+    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("start", sa.Integer, nullable=False),
+    sa.Column("end", sa.Integer, nullable=False),
+    sa.Column("width", sa.Float, nullable=False),
+    sa.Column("height", sa.Float, nullable=False),
+    sa.Column("boxes", sa.LargeBinary, nullable=False),
+)
+chunks_table = sa.Table(
+    "chunks",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("start", sa.Integer, nullable=False),
+    sa.Column("end", sa.Integer, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("headings", sa.Text, nullable=False),
+    sa.Column("page", sa.Integer),
+    sa.Column("n_tokens", sa.Integer, nullable=False),
+    sa.Column("index_sha256", sa.Text, nullable=False, index=True),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+    sa.Column("gap", sa.Text),  # white space since the chunk before, null where that is of another section or page
+    # All that ranking needs of a chunk, so that its row, with text and vector, is read for few candidates.
+    sa.Index("ix_chunks_ranking", "id", "document_id", "page", "gap"),
+)
+sentences_table = sa.Table(  # packed by retrieval/sentence_vectors.py
+    "sentences",
+    metadata,
+    sa.Column("chunk", sa.Integer, sa.ForeignKey("chunks.seq", ondelete="CASCADE"), primary_key=True),
+    sa.Column("vectors", sa.LargeBinary, nullable=False),
+)
+removals_table = sa.Table(
+    "removals",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("document_id", sa.Text, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+)
+
+# The tables above are the newest schema; a new database gets them as they are, with version len(MIGRATIONS) + 1.
+# Whoever changes a table after the first release appends a function here that makes the same change to an existing
+# database: the first entry brings version 1 to version 2. It runs in the transaction that opens the catalog, writes its
+# own SQL (the tables above will have moved on by then), and is never edited once released.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
+
+
+def migrate(connection: Connection, data_dir: Path) -> None:
+    """Make the tables of an empty database, or bring those of an older one up to date.
+
+    Raises IndexMismatch where a newer Footnote wrote the database.
+    """
+    newest = len(MIGRATIONS) + 1
+    if not sa.inspect(connection).has_table("meta"):
+        metadata.create_all(connection)
+        put_meta(connection, "schema_version", str(newest))
+        return
+    found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "schema_version"))
+    version = int(found.scalar_one())
+    if version > newest:
+        raise IndexMismatch(
+            f"The catalog in {data_dir} has schema version {version}, and this Footnote knows versions up to {newest}. "
+            "Use the newer Footnote that wrote it."
+        )
+    for step in MIGRATIONS[version - 1 :]:
+        step(connection)
+    if version < newest:
+        put_meta(connection, "schema_version", str(newest))
+
+
+def put_meta(connection: Connection, key: str, value: str) -> None:
+    """Write one entry of the meta table, replacing what was there."""
+    updated = connection.execute(sa.update(meta_table).where(meta_table.c.key == key).values(value=value))
+    if updated.rowcount == 0:
+        connection.execute(sa.insert(meta_table).values(key=key, value=value))
+
+
+def open_database(path: Path) -> Engine:
+    """An engine over the SQLite file, which is made where it is missing. A connection with the execution option
+    `writes` takes the write lock when its transaction begins."""
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_S, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection, _record) -> None:  # type: ignore[no-untyped-def]
+        connection.isolation_level = None  # the listener below says BEGIN
+        _use_wal(connection)
+        for pragma in (
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={_BUSY_S * 1000}",
+            f"cache_size=-{_CACHE_KIB}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A read that later writes would fail at once where another process wrote in between (SQLITE_BUSY_SNAPSHOT).
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a database to WAL. Where two processes open a new one at once, SQLite refuses one without waiting."""
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
