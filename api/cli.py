@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from api.commands.context import Context, Models
+    from api.commands.context import CommandContext, Models
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _EVAL_ACTIONS = ("report", "questions")
-Run = Callable[["Context", argparse.Namespace], int]
+Run = Callable[["CommandContext", argparse.Namespace], int]
 
 
 class _UsageError(Exception):
@@ -65,14 +65,14 @@ def _join_eval_action(words: list[str]) -> list[str]:
 
 
 def _run(args: argparse.Namespace, models: Models | None) -> int:
-    from api.commands.context import Context, Models
+    from api.commands.context import CommandContext, Models
     from rag.errors import ConfigurationError, FootnoteError
     from rag.settings import load_settings
 
     run: Run = args.run
     try:
         settings = load_settings(data_dir=args.data_dir)
-        context = Context(settings, args.command, args.as_json, models or Models())
+        context = CommandContext(settings, args.command, args.as_json, models or Models())
         return run(context, args)
     except FootnoteError as error:
         status = USAGE if isinstance(error, ConfigurationError) else FAILED
@@ -268,55 +268,55 @@ def _natural(word: str) -> int:
 # From words to calls; each imports its command when it runs -----------------------------------------------------------
 
 
-def _serve(context: Context, args: argparse.Namespace) -> int:
+def _serve(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.serve import serve
 
     return serve(context, host=args.host, port=args.port)
 
 
-def _ingest(context: Context, args: argparse.Namespace) -> int:
+def _ingest(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.ingest import ingest
 
     return ingest(context, args.paths, collection=args.collection, prune=args.prune)
 
 
-def _ask(context: Context, args: argparse.Namespace) -> int:
+def _ask(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.questions import ask
 
     return ask(context, args.question, collection=args.collection, top_k=args.top_k, mode=args.mode)
 
 
-def _search(context: Context, args: argparse.Namespace) -> int:
+def _search(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.questions import search
 
     return search(context, args.query, collection=args.collection, top_k=args.top_k)
 
 
-def _verify(context: Context, args: argparse.Namespace) -> int:
+def _verify(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.questions import verify
 
     return verify(context, args.file, collection=args.collection)
 
 
-def _docs_list(context: Context, args: argparse.Namespace) -> int:
+def _docs_list(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.documents import list_documents
 
     return list_documents(context, collection=args.collection)
 
 
-def _docs_show(context: Context, args: argparse.Namespace) -> int:
+def _docs_show(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.documents import show_document
 
     return show_document(context, args.ids)
 
 
-def _docs_rm(context: Context, args: argparse.Namespace) -> int:
+def _docs_rm(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.documents import remove_documents
 
     return remove_documents(context, args.ids)
 
 
-def _eval(context: Context, args: argparse.Namespace) -> int:
+def _eval(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.evaluate import evaluate
     from evals.run.runner import RunOptions
     from evals.suites.cases import SAMPLE_SEED
@@ -357,49 +357,49 @@ def _check_sample(args: argparse.Namespace) -> None:
         refuse("--seed draws a sample: say its size with --limit, or with --answerable and --unanswerable")
 
 
-def _eval_report(context: Context, args: argparse.Namespace) -> int:
+def _eval_report(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.evaluate import report
 
     return report(args.runs, args.out)
 
 
-def _eval_questions(context: Context, args: argparse.Namespace) -> int:
+def _eval_questions(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.evaluate import make_questions
 
     return make_questions(context, args.collection, count=args.count, out=args.out, seed=args.seed)
 
 
-def _models_list(context: Context, args: argparse.Namespace) -> int:
+def _models_list(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.models import list_models
 
     return list_models(context)
 
 
-def _models_pull(context: Context, args: argparse.Namespace) -> int:
+def _models_pull(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.models import pull_model
 
     return pull_model(context, args.name)
 
 
-def _doctor(context: Context, args: argparse.Namespace) -> int:
+def _doctor(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.doctor import doctor
 
     return doctor(context)
 
 
-def _rebuild(context: Context, args: argparse.Namespace) -> int:
+def _rebuild(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.maintenance import rebuild
 
     return rebuild(context, embed=args.embed)
 
 
-def _backup(context: Context, args: argparse.Namespace) -> int:
+def _backup(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.maintenance import backup
 
     return backup(context, args.file)
 
 
-def _restore(context: Context, args: argparse.Namespace) -> int:
+def _restore(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.maintenance import restore
 
     return restore(context, args.file, force=args.force)

@@ -17,10 +17,10 @@ from itertools import pairwise
 
 from rag.errors import ConfigurationError
 from rag.models.embedding import base_context, index_text
+from rag.settings import CHUNKING_FORMAT
 from rag.text import split_sentences
 from rag.types import Chunk, Document, Embedder, Heading, Page, Span, Table
 
-CHUNKING_FORMAT = 1
 _LEAST_ROOM_TOKENS = 24
 _HEADING_SHARE = 0.1  # of the target: a section up to here is a heading alone and says nothing without what follows
 
@@ -34,11 +34,6 @@ class Unit:
     tokens: int
     section: int
     opens: bool
-
-
-def chunking_version(target_tokens: int, max_tokens: int, context_tokens: int) -> str:
-    """Names the way of chunking, so that a catalog notices when it changes."""
-    return f"{CHUNKING_FORMAT}/{target_tokens}/{max_tokens}/{context_tokens}"
 
 
 def chunk_document(

@@ -3,7 +3,7 @@
     accept_file       bytes ─> original on disk and a queued row             (the door that took them)
     prepare_document  parse ─> chunk ─> embed ─> commit, status `indexing`   (the worker)
     publish_prepared  project into the indexes ─> visible, status `ready`    (the owner of the indexes)
-    purge_removed     what was deleted or replaced leaves the indexes        (the owner of the indexes)
+    Index.purge_removed   what was deleted or replaced leaves the indexes    (the owner of the indexes)
 
 A process that is killed between any two of them leaves a document that the next start takes up where it was. What is
 wrong with a document fails it; what is wrong beside it (a full disk, a busy database) queues it again.
@@ -19,14 +19,14 @@ from typing import IO, TypeVar
 
 import numpy as np
 
-from ingest.chunk import chunk_document, chunking_version, page_of
+from ingest.chunk import chunk_document, page_of
 from ingest.parse import parse_file
 from rag.errors import ConfigurationError, Conflict, DependencyError, FootnoteError, InputError, ParseError
 from rag.index.chroma import Index
 from rag.models.embedding import index_text, text_hash
 from rag.retrieval.sentence_vectors import pack_vectors, sentence_texts
 from rag.settings import Chunking, Parsing
-from rag.store.catalog import Catalog
+from rag.store.catalog import Catalog, stamps_of
 from rag.store.records import Accepted, DocumentRecord
 from rag.types import Chunk, Document, DocumentStatus, Embedder
 
@@ -76,15 +76,6 @@ class Rechunked:
 
     documents: int
     failed: list[Stumble]
-
-
-def stamps_of(embedder: Embedder, chunking: Chunking) -> dict[str, str]:
-    """What the catalog remembers of how it was built, compared whenever it is opened."""
-    return {
-        "embedding_model": embedder.model,
-        "dimension": str(embedder.dimension),
-        "chunking": chunking_version(chunking.target_tokens, chunking.max_tokens, chunking.context_tokens),
-    }
 
 
 def accept_file(
@@ -328,7 +319,7 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
                 log.error("%s could not be brought into the indexes.", record.name, exc_info=error)
                 failed.append(Stumble(record, FootnoteError(f"{error!r}, of which the log says more")))
     if waiting:
-        purge_removed(catalog, index)
+        index.purge_removed(catalog)
     return Published(published, failed)
 
 
@@ -376,16 +367,6 @@ def publish_prepared(catalog: Catalog, index: Index) -> list[str]:
     return outcome.ids
 
 
-def purge_removed(catalog: Catalog, index: Index) -> int:
-    """Make the indexes forget what was deleted or replaced, then its original. Returns how many documents."""
-    removals = catalog.pending_removals()
-    removed = {document_id for _, document_id, _ in removals}
-    index.remove(*removed - catalog.visible_documents(sorted(removed)))  # the same bytes may be back under the same id
-    for seq, _, sha256 in removals:
-        catalog.finish_removal(seq, sha256)
-    return len(removals)
-
-
 def rechunk_all(
     catalog: Catalog,
     index: Index,
@@ -413,7 +394,7 @@ def rechunk_all(
             if embedded is not None:
                 _save(catalog, embedded)
     index.rebuild(catalog)
-    catalog.replace_stamps(stamps_of(embedder, chunking))
+    catalog.replace_stamps(stamps_of(embedder, chunking.version))
     failed += publish_each(catalog, index).failed
     progress(len(records), len(records))
     return Rechunked(len(records) - len(failed), failed)

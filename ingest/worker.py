@@ -24,11 +24,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from ingest.pipeline import prepare_document, stamps_of
+from ingest.pipeline import prepare_document
 from rag.errors import DependencyError, FootnoteError
-from rag.models.embedding import load_embedder
+from rag.library import open_embedder
 from rag.settings import Settings
-from rag.store.catalog import Catalog
+from rag.store.catalog import Catalog, stamps_of
 from rag.types import Embedder
 
 log = logging.getLogger(__name__)
@@ -224,13 +224,8 @@ def main() -> int:
     changed = _say
     try:
         catalog = Catalog(Path(settings.data_dir))
-        embedder = load_embedder(
-            settings.embedding.model,
-            settings.resolved_model_dir(),
-            batch_size=settings.embedding.batch_size,
-            threads=settings.embedding.threads,
-        )
-        catalog.check_stamps(stamps_of(embedder, settings.chunking))
+        embedder = open_embedder(settings)
+        catalog.check_stamps(stamps_of(embedder, settings.chunking.version))
     except FootnoteError as error:
         log.error("%s", error.message)
         return 1

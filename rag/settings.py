@@ -22,11 +22,14 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, InputError
 from rag.types import AnswerMode
 
 ENV_PREFIX = "FOOTNOTE_"
 ENV_DELIMITER = "__"
+CHUNKING_FORMAT = 1  # raised with every change of ingest/chunk.py that cuts documents differently
+NOT_SETTINGS = frozenset({"FOOTNOTE_SHARED_DIR"})
+"""Names that begin like settings and belong to others: the folder of larger suites, which the tests read."""
 
 
 class Section(BaseModel):
@@ -53,6 +56,11 @@ class Chunking(Section):
     max_tokens: int = Field(200, ge=24, le=8_192, description="tokens that a chunk never exceeds")
     context_tokens: int = Field(40, ge=0, le=512, description="tokens of title and heading path put before the words")
 
+    @property
+    def version(self) -> str:
+        """Names how chunks are cut, so that a catalog notices when it changes."""
+        return f"{CHUNKING_FORMAT}/{self.target_tokens}/{self.max_tokens}/{self.context_tokens}"
+
 
 class Embedding(Section):
     """The model that turns texts into vectors. The catalog remembers it; another one means indexing again."""
@@ -66,31 +74,6 @@ class Retrieval(Section):
     """From a question to ranked passages."""
 
     top_k: int = Field(8, ge=1, le=1_000, description="hits returned where the caller names no number")
-    candidates: int = Field(100, ge=1, le=5_000, description="hits that each of the two searches puts forward")
-    dense_weight: float = Field(
-        0.55, ge=0, le=1, description="share of the cosine in the fused score, the rest is BM25's"
-    )
-    sentence_weight: float = Field(
-        0.3, ge=0, le=1, description="share of the best sentence's cosine in the cosine of a chunk near the top"
-    )
-    document_weight: float = Field(
-        0.25, ge=0, le=1, description="share of how much the document as a whole speaks of the question's words"
-    )
-    neighbour_weight: float = Field(
-        0.05, ge=0, le=1, description="how much of the score of the better of two adjacent chunks is added to a chunk's"
-    )
-    page_step: float = Field(
-        0.15, ge=0, le=1, description="score that a chunk loses for each hit from its page that stands before it"
-    )
-    join_share: float = Field(
-        0.85,
-        ge=0,
-        le=1,
-        description="share of a chunk's score that the better one beside it in its section needs to join its hit",
-    )
-    document_step: float = Field(
-        0.15, ge=0, le=1, description="score that the first hit of a document gains, times the document's own score"
-    )
     reranker: str = Field(
         "",
         description="a cross-encoder that reads the best chunks again: a local folder, or a hub's name that its cache "
@@ -162,6 +145,37 @@ class Server(Section):
     max_verify_chars: int = Field(200_000, ge=1, le=10_000_000, description="characters of a text to verify")
     max_top_k: int = Field(100, ge=1, le=1_000, description="hits that one request may ask for")
 
+    def check_question(self, text: str, field: str) -> str:
+        """The text of a question or query without white space around it. Raises InputError, naming the `field`."""
+        text = text.strip()
+        if not text:
+            raise InputError(f"The {field} is empty. Write at least one word.")
+        _check_length(text, field, self.max_question_chars, "MAX_QUESTION_CHARS")
+        return text
+
+    def check_text(self, text: str) -> None:
+        """Raise InputError for a text that cannot be verified: one without words, or a longer one than allowed."""
+        if not text.strip():
+            raise InputError("The text to verify is empty. Send at least one sentence.")
+        _check_length(text, "text", self.max_verify_chars, "MAX_VERIFY_CHARS")
+
+    def check_top_k(self, top_k: int | None) -> None:
+        """Raise InputError for another number of hits than one request may ask for; None asks for none."""
+        if top_k is not None and not 1 <= top_k <= self.max_top_k:
+            shown = top_k if abs(top_k) < 10**18 else "far too large"
+            raise InputError(
+                f"top_k is {shown}; it must be from 1 to {self.max_top_k}. Ask for fewer hits, or raise "
+                "FOOTNOTE_SERVER__MAX_TOP_K."
+            )
+
+
+def _check_length(text: str, field: str, limit: int, setting: str) -> None:
+    if len(text) > limit:
+        raise InputError(
+            f"The {field} has {len(text)} characters and at most {limit} are accepted. Shorten it, or raise "
+            f"FOOTNOTE_SERVER__{setting}."
+        )
+
 
 class Settings(BaseSettings):
     """All of them, at their defaults where nothing is given; `load_settings` reads the environment.
@@ -226,7 +240,9 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
     """
     environ = os.environ if environ is None else environ
     known = set(setting_names())
-    unknown = sorted(name for name in environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
+    unknown = sorted(
+        name for name in environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known | NOT_SETTINGS
+    )
     if unknown:
         import difflib
 

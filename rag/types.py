@@ -10,7 +10,7 @@ Reading order: what a file becomes (`Document`, `Page`, `Chunk`), what a questio
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -399,13 +399,36 @@ class Judge(Protocol):
 
     @property
     def model(self) -> str: ...
+    @property
+    def prompt_version(self) -> str:
+        """The version of its prompt, "" where it reads no prompt."""
+        ...
+
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
         """A judgement or None for each, in order. Raises DependencyError."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class BackendReport:
+    """What `footnote doctor` shows of a back end: `detail` says what was seen, and what to do if it is not reachable.
+
+    `address` is a URL or a file, "" where there is neither.
+    """
+
+    backend: str
+    model: str
+    address: str
+    reachable: bool
+    detail: str
+
+
 class Generator(Protocol):
-    """Turns a prompt into a reply, piece by piece. Closing the iterator stops the model."""
+    """Turns a prompt into a reply, piece by piece. Every back end, wrapper and stand-in implements all of it.
+
+    Iterate `answer` and `stream` under `contextlib.aclosing`: closing the iterator stops the model, and one that is
+    dropped half-way is closed only when Python gets to it.
+    """
 
     @property
     def model(self) -> str:
@@ -419,13 +442,29 @@ class Generator(Protocol):
 
     @property
     def follows_instructions(self) -> bool:
-        """Whether it can be told anything but to answer from passages, such as to rewrite a question."""
+        """Whether `stream` can be used: whether it does anything but answer from passages."""
         ...
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         """Tokens of the prompt as the model will read it, and whether the count is exact or a cautious estimate."""
         ...
 
-    def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
-        """Yield Tokens as they come, then one Draft with the whole reply. Raises DependencyError."""
+    def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        """Yield Tokens of the reply to a Context as they come, then one Draft. Raises DependencyError."""
+        ...
+
+    def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        """Yield Tokens of the reply to any prompt as they come, then one Draft. Raises DependencyError."""
+        ...
+
+    async def prepare(self) -> None:
+        """Make the first request quick: choose a back end, connect, load. Raises DependencyError."""
+        ...
+
+    async def describe(self) -> BackendReport:
+        """Which back end and model answer, and whether they can now; an unreachable one is a finding, not an error."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop what was started. Safe to repeat."""
         ...

@@ -10,7 +10,7 @@ import numpy as np
 from conftest import WordHashEmbedder
 
 from ingest.pipeline import accept_file, commit_document, publish_prepared
-from ingest.runtime import Runtime
+from rag.library import Library
 from rag.settings import Chunking
 from rag.store.catalog import Catalog
 from rag.store.records import Accepted
@@ -47,7 +47,7 @@ def commit(catalog: Catalog, document_id: str, text: str, pages: tuple[Page, ...
 
 
 def ingest(
-    runtime: Runtime,
+    library: Library,
     text: str,
     name: str = "notes.md",
     source: str | None = None,
@@ -55,9 +55,9 @@ def ingest(
     pages: tuple[Page, ...] = (),
 ) -> str:
     """The text as a document that is ready; its id."""
-    record = hand_in(runtime.catalog, text, name, source, collection).record
-    assert commit(runtime.catalog, record.id, text, pages)
-    assert publish_prepared(runtime.catalog, runtime.index) == [record.id]
+    record = hand_in(library.catalog, text, name, source, collection).record
+    assert commit(library.catalog, record.id, text, pages)
+    assert publish_prepared(library.catalog, library.index) == [record.id]
     return record.id
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ingest.runtime import Runtime
+from rag.library import Library
 from rag.settings import Settings, load_settings
-from rag.types import Draft, Embedder, Generator, Message, Token
+from rag.types import BackendReport, Context, Draft, Embedder, Generator, Message, Token
 
 if TYPE_CHECKING:
     from serving import Served
@@ -65,7 +65,20 @@ class ScriptedGenerator:
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return sum(len(_WORD.findall(message.content)) + 4 for message in messages), True
 
-    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+    def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        return self.stream(context.messages, max_tokens)
+
+    async def prepare(self) -> None:
+        return
+
+    async def describe(self) -> BackendReport:
+        backend, _, model = self.model.partition("/")
+        return BackendReport(backend, model, "", True, "says what it is told")
+
+    async def aclose(self) -> None:
+        return
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
         self.prompts.append(tuple(messages))
         text = self.reply(messages) if callable(self.reply) else self.reply
         try:
@@ -105,9 +118,9 @@ def generator() -> ScriptedGenerator:
 
 
 @pytest.fixture
-def runtime(settings: Settings, embedder: WordHashEmbedder, generator: ScriptedGenerator) -> Iterator[Runtime]:
+def library(settings: Settings, embedder: WordHashEmbedder, generator: ScriptedGenerator) -> Iterator[Library]:
     """Everything open, with the two stand-ins; nothing works in the background."""
-    with Runtime(settings, "test", embedder=embedder, generator=generator, work=False) as opened:
+    with Library(settings, "test", embedder=embedder, generator=generator) as opened:
         yield opened
 
 

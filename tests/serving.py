@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from api.http.app import create_app
 from ingest.pipeline import prepare_document, publish_prepared
 from ingest.runtime import Runtime
+from rag.library import Library
 from rag.settings import Settings
 from rag.types import Embedder, Generator
 
@@ -34,15 +35,19 @@ class Served:
     def runtime(self) -> Runtime:
         return self.app.state.door.runtime()
 
+    @property
+    def library(self) -> Library:
+        return self.runtime.library
+
     def prepare(self, publish: bool = True) -> None:
         """Do what worker and projector do in the background: read every queued document, and show it."""
-        catalog, settings = self.runtime.catalog, self.settings
+        catalog, settings = self.library.catalog, self.settings
         while (record := catalog.claim_next()) is not None:
             prepare_document(
-                catalog, record, self.runtime.embedder, parsing=settings.parsing, chunking=settings.chunking
+                catalog, record, self.library.embedder, parsing=settings.parsing, chunking=settings.chunking
             )
         if publish:
-            publish_prepared(catalog, self.runtime.index)
+            publish_prepared(catalog, self.library.index)
 
     def upload(self, name: str, content: bytes, **fields: str) -> dict[str, Any]:
         """Hand in one file; the document as the upload answers it."""
@@ -72,7 +77,9 @@ def wait_until_open(app: FastAPI) -> None:
 def build_app(settings: Settings, embedder: Embedder, generator: Generator, work: bool = False) -> FastAPI:
     """The application over the two stand-ins."""
     return create_app(
-        lambda: Runtime(settings, "test", embedder=embedder, generator=generator, work=work),
+        lambda: Runtime(
+            Library(settings, "test", embedder=embedder, generator=generator), own_process=False, work=work
+        ),
         settings,
     )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from api.commands.progress import Progress
     from ingest.runtime import Runtime
+    from rag.library import Library
 
 
 def dump_json(document: object) -> str:
@@ -42,7 +43,7 @@ class Models:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class CommandContext:
     """One call of the command line. Answers go to stdout, everything else to stderr."""
 
     settings: Settings
@@ -55,32 +56,31 @@ class Context:
         """The data directory, absolute."""
         return Path(self.settings.data_dir).expanduser().absolute()
 
-    def open_runtime(self, *, work: bool = False, asks: bool = True) -> Runtime:
+    def open_library(self, *, asks: bool = True) -> Library:
         """Everything open in this process; use it in a `with`. Raises DataDirectoryInUse, IndexMismatch, ..."""
-        from ingest.runtime import Runtime
+        from rag.library import Library
 
-        return Runtime(
+        return Library(
             self.settings.model_copy(update={"data_dir": self.data_dir}),
             self.command,
             embedder=self.models.embedder,
             generator=self.models.generator,
-            work=work,
             asks=asks,
         )
 
+    def open_runtime(self) -> Runtime:
+        """The same with the worker that prepares documents in the background."""
+        from ingest.runtime import Runtime
+
+        return Runtime(self.open_library(), own_process=self.models.embedder is None)
+
     def load_embedder(self) -> Embedder:
         """The embedding model alone. Raises DependencyError."""
-        from rag.models.embedding import load_embedder
+        from rag.library import open_embedder
 
-        settings = self.settings.embedding
-        return self.models.embedder or load_embedder(
-            settings.model,
-            self.settings.resolved_model_dir(),
-            batch_size=settings.batch_size,
-            threads=settings.threads,
-        )
+        return self.models.embedder or open_embedder(self.settings)
 
-    def with_settings(self, settings: Settings) -> Context:
+    def with_settings(self, settings: Settings) -> CommandContext:
         """The same call with other settings."""
         return replace(self, settings=settings)
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Literal
 
-from api.commands.context import Context
+from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
 from rag.errors import DataDirectoryInUse, FootnoteError
 from rag.generation.hosts import is_loopback
@@ -38,7 +38,7 @@ class Check:
     detail: str
 
 
-def doctor(context: Context) -> int:
+def doctor(context: CommandContext) -> int:
     """Print every check; 1 where one failed."""
     url = context.find_server()
     checks = [*_installed(), *_models(context), *_backend(context), *_data(context, url)]
@@ -74,7 +74,7 @@ def needed_packages() -> list[str]:
     return [_PACKAGE_NAME.split(line, 1)[0] for line in wanted if "extra ==" not in line]
 
 
-def _models(context: Context) -> Iterator[Check]:
+def _models(context: CommandContext) -> Iterator[Check]:
     from rag.models.embedding import locate_embedder
 
     settings = context.settings
@@ -109,8 +109,9 @@ def _judge(settings: Settings) -> Check:
         return Check("judge", "fail", error.message)
 
 
-def _backend(context: Context) -> Iterator[Check]:
-    from rag.generation import BackendReport, make_generator
+def _backend(context: CommandContext) -> Iterator[Check]:
+    from rag.generation import make_generator
+    from rag.types import BackendReport
 
     async def describe() -> BackendReport:
         generator = make_generator(context.settings.generation, context.settings.resolved_model_dir())
@@ -128,7 +129,7 @@ def _backend(context: Context) -> Iterator[Check]:
     yield Check("language model", "ok" if report.reachable else "fail", shown)
 
 
-def _data(context: Context, url: str | None) -> Iterator[Check]:
+def _data(context: CommandContext, url: str | None) -> Iterator[Check]:
     folder, host = context.data_dir, context.settings.server.host
     if not is_loopback(host):
         yield Check("server", "warn", f"host {host} is open to the network, and there is no authentication")
@@ -165,7 +166,7 @@ def _server(url: str) -> Check:
     return Check("server", status, f"{url} is {'ready' if answer.is_success else f'not ready: {answer.text}'}")
 
 
-def _catalog(context: Context, catalog: Catalog, url: str | None) -> Iterator[Check]:
+def _catalog(context: CommandContext, catalog: Catalog, url: str | None) -> Iterator[Check]:
     problems = catalog.check_integrity()
     if problems:
         yield Check("catalog", "fail", f"{CATALOG_FILE} is damaged: {problems[0]}. Restore a backup.")
@@ -186,15 +187,13 @@ def _catalog(context: Context, catalog: Catalog, url: str | None) -> Iterator[Ch
     yield from _stamps(context, catalog)
 
 
-def _stamps(context: Context, catalog: Catalog) -> Iterator[Check]:
-    from ingest.chunk import chunking_version
+def _stamps(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     from rag.models.embedding import locate_embedder
 
     settings, stored = context.settings, catalog.stamps()
     if not stored:
         return
-    sizes = settings.chunking
-    wanted = {"chunking": chunking_version(sizes.target_tokens, sizes.max_tokens, sizes.context_tokens)}
+    wanted = {"chunking": settings.chunking.version}
     with suppress(FootnoteError):  # it was said with the embedding model
         wanted["embedding_model"] = locate_embedder(settings.embedding.model, settings.resolved_model_dir())[1]
     differing = [
@@ -209,7 +208,7 @@ def _stamps(context: Context, catalog: Catalog) -> Iterator[Check]:
         yield Check("stamps", "ok", ", ".join(f"{name} {value}" for name, value in sorted(stored.items())))
 
 
-def _originals(context: Context, catalog: Catalog) -> Iterator[Check]:
+def _originals(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     records, _ = catalog.list_documents()
     missing = [record.name for record in records if not catalog.originals.path(record.sha256).is_file()]
     named = {record.sha256 for record in records} | {sha256 for _, _, sha256 in catalog.pending_removals()}
@@ -223,10 +222,10 @@ def _originals(context: Context, catalog: Catalog) -> Iterator[Check]:
         yield Check("originals", "ok", f"{len(named):,} files, all there")
 
 
-def _indexes(context: Context, catalog: Catalog) -> Iterator[Check]:
+def _indexes(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     """Counts of the indexes beside the catalog's, where nobody else owns them."""
-    from ingest.runtime import INDEX_FOLDER
     from rag.index.chroma import Index
+    from rag.library import INDEX_FOLDER
 
     dimension = catalog.stamps().get("dimension")
     if dimension is None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from contextlib import suppress
 
 from api.client import Client
-from api.commands.context import Context
+from api.commands.context import CommandContext
 from api.commands.tables import SHORT_ID, print_document, print_documents
 from api.http.schemas import DocumentBody, Documents, pack_document
 from rag.errors import DataDirectoryInUse, InputError, NotFound
-from rag.retrieval.search import find_collection
+from rag.retrieval.scope import find_collection
 from rag.store.lock import claim_directory
 from rag.types import DEFAULT_COLLECTION
 
 FULL_ID = 64
 
 
-def list_documents(context: Context, *, collection: str | None) -> int:
+def list_documents(context: CommandContext, *, collection: str | None) -> int:
     """Print the documents in the order they came. Raises NotFound for an unknown collection."""
     documents = _documents(context, context.find_server(), collection)
     if context.as_json:
@@ -26,7 +26,7 @@ def list_documents(context: Context, *, collection: str | None) -> int:
     return 0
 
 
-def show_document(context: Context, given: str) -> int:
+def show_document(context: CommandContext, given: str) -> int:
     """Print one document. Raises NotFound."""
     url = context.find_server()
     document_id = _resolve(context, url, given)
@@ -43,7 +43,7 @@ def show_document(context: Context, given: str) -> int:
     return 0
 
 
-def remove_documents(context: Context, given: list[str]) -> int:
+def remove_documents(context: CommandContext, given: list[str]) -> int:
     """Remove documents; from then on nothing of them is found. Each is named before any is removed. Raises NotFound."""
     url = context.find_server()
     ids = [_resolve(context, url, each) for each in dict.fromkeys(given)]
@@ -66,11 +66,10 @@ def remove_documents(context: Context, given: list[str]) -> int:
     return 0
 
 
-def forget_removed(context: Context) -> None:
+def forget_removed(context: CommandContext) -> None:
     """Make the indexes and originals forget what was removed, unless another process owns them and does it itself."""
-    from ingest.pipeline import purge_removed
-    from ingest.runtime import INDEX_FOLDER
     from rag.index.chroma import Index
+    from rag.library import INDEX_FOLDER
 
     with (
         suppress(DataDirectoryInUse),
@@ -84,12 +83,12 @@ def forget_removed(context: Context) -> None:
             return
         index = Index(context.data_dir / INDEX_FOLDER, int(dimension))
         try:
-            purge_removed(catalog, index)
+            index.purge_removed(catalog)
         finally:
             index.close()
 
 
-def _documents(context: Context, url: str | None, collection: str | None) -> Documents:
+def _documents(context: CommandContext, url: str | None, collection: str | None) -> Documents:
     if url is not None:
         with Client(url) as client:
             return client.documents(collection)
@@ -104,7 +103,7 @@ def _documents(context: Context, url: str | None, collection: str | None) -> Doc
         return Documents(documents=[pack_document(record) for record in records], total=total)
 
 
-def _resolve(context: Context, url: str | None, given: str) -> str:
+def _resolve(context: CommandContext, url: str | None, given: str) -> str:
     """The whole id that begins with what was given. Raises NotFound, and InputError where several do."""
     if len(given) >= FULL_ID:
         return given

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.commands.context import Context
+from api.commands.context import CommandContext
 from api.commands.documents import forget_removed
 from api.commands.outcomes import OUTCOMES, Outcome, Work, outcome_of
 from api.http.schemas import pack_document
@@ -39,7 +39,7 @@ class Report:
     embedded_chunks: int | None
 
 
-def ingest(context: Context, paths: Sequence[Path], *, collection: str, prune: bool) -> int:
+def ingest(context: CommandContext, paths: Sequence[Path], *, collection: str, prune: bool) -> int:
     """Take in files and folders and print what became of each; 1 where one failed or a path does not exist.
 
     Stopped at any point and run again, it goes on with what is unfinished. Raises InputError for a collection's name
@@ -157,7 +157,7 @@ def _totals(report: Report) -> Mapping[str, float | int | None]:
     }
 
 
-def _print(context: Context, report: Report) -> None:
+def _print(context: CommandContext, report: Report) -> None:
     from api.commands.tables import print_table
 
     rows = [

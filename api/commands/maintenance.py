@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.commands.context import Context
+from api.commands.context import CommandContext
 from api.commands.tables import size_in_words
 from rag.errors import NotFound
 from rag.store.backup import BackupReport, restore_backup, settle_restore, write_backup
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ingest.pipeline import Rechunked
 
 
-def backup(context: Context, file: Path) -> int:
+def backup(context: CommandContext, file: Path) -> int:
     """Write the data directory to one file, also beside a running server; 1 where an original was gone or damaged."""
     context.find_server()
     if not context.has_catalog():
@@ -31,7 +31,7 @@ def backup(context: Context, file: Path) -> int:
     return _print_report(context, "Wrote", file, report)
 
 
-def restore(context: Context, file: Path, *, force: bool) -> int:
+def restore(context: CommandContext, file: Path, *, force: bool) -> int:
     """Put a backup in the place of the data directory, which no other process may own.
 
     Every hash is checked before anything is replaced. Raises DataDirectoryInUse, InputError.
@@ -47,7 +47,7 @@ def restore(context: Context, file: Path, *, force: bool) -> int:
     return _print_report(context, "Restored", file, report)
 
 
-def _print_report(context: Context, verb: str, file: Path, report: BackupReport) -> int:
+def _print_report(context: CommandContext, verb: str, file: Path, report: BackupReport) -> int:
     if context.as_json:
         context.print_json(
             {
@@ -68,7 +68,7 @@ def _print_report(context: Context, verb: str, file: Path, report: BackupReport)
     return int(bool(report.missing))
 
 
-def rebuild(context: Context, *, embed: bool) -> int:
+def rebuild(context: CommandContext, *, embed: bool) -> int:
     """Make the indexes again from the catalog; with `embed` also every chunk and vector, with the present settings.
 
     1 where a document could not be made again; the rest is. Raises DataDirectoryInUse where a server runs, and without
@@ -108,20 +108,20 @@ def rebuild(context: Context, *, embed: bool) -> int:
     return int(bool(done.failed))
 
 
-def _embed_again(context: Context, catalog: Catalog, progress: Progress) -> Rechunked:
+def _embed_again(context: CommandContext, catalog: Catalog, progress: Progress) -> Rechunked:
     from ingest.pipeline import rechunk_all
-    from ingest.runtime import INDEX_FOLDER
     from rag.index.chroma import Index
+    from rag.library import INDEX_FOLDER
 
     embedder = context.load_embedder()
     with closing(Index(context.data_dir / INDEX_FOLDER, embedder.dimension)) as index:
         return rechunk_all(catalog, index, embedder, chunking=context.settings.chunking, progress=progress.overall)
 
 
-def _index_again(context: Context, catalog: Catalog, progress: Progress) -> Rechunked:
+def _index_again(context: CommandContext, catalog: Catalog, progress: Progress) -> Rechunked:
     from ingest.pipeline import Rechunked
-    from ingest.runtime import INDEX_FOLDER
     from rag.index.chroma import Index
+    from rag.library import INDEX_FOLDER
 
     catalog.check_rebuilt()
     dimension = catalog.stamps().get("dimension")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from api.commands.context import Context
+from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
 from rag.models.weights import MODELS, fetch, installed
 
 
-def list_models(context: Context) -> int:
+def list_models(context: CommandContext) -> int:
     """Print every model that can be fetched, and where it lies if it has been."""
     folder = context.settings.resolved_model_dir()
     context.say(f"Model directory: {folder}")
@@ -36,7 +36,7 @@ def list_models(context: Context) -> int:
     return 0
 
 
-def pull_model(context: Context, name: str) -> int:
+def pull_model(context: CommandContext, name: str) -> int:
     """Fetch a model, telling each source tried. Raises InputError for an unknown name, DependencyError."""
     path = fetch_model(context, name)
     if context.as_json:
@@ -46,7 +46,7 @@ def pull_model(context: Context, name: str) -> int:
     return 0
 
 
-def fetch_model(context: Context, name: str) -> str:
+def fetch_model(context: CommandContext, name: str) -> str:
     """Where the model lies, fetched with progress on stderr where it did not."""
     with context.progress("MB") as progress:
 

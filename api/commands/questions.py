@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from api.client import Client
-from api.commands.context import Context
+from api.commands.context import CommandContext
 from api.commands.tables import print_answer, print_hits, print_verified
 from api.http.schemas import (
     AnswerBody,
     VerifiedBody,
-    check_length,
     pack_answer,
     pack_citations,
     pack_hits,
@@ -25,24 +24,24 @@ from rag.errors import DependencyError, InputError
 from rag.types import Answer, AnswerMode
 
 if TYPE_CHECKING:
-    from ingest.runtime import Runtime
+    from rag.library import Library
     from rag.service import Question
 
 Step = Callable[[str], None]
 Result = TypeVar("Result")
 
 
-def search(context: Context, query: str, *, collection: str | None, top_k: int | None) -> int:
+def search(context: CommandContext, query: str, *, collection: str | None, top_k: int | None) -> int:
     """Print the passages for a query."""
     query, url = _readable(query), context.find_server()
     if url is not None:
         with Client(url) as client:
             hits = client.search(query, collection, top_k)
     else:
-        from rag.retrieval.search import Scope
+        from rag.retrieval.scope import Scope
 
-        with context.open_runtime() as runtime:
-            hits = pack_hits(asyncio.run(runtime.service.search(query, Scope(collection), top_k)))
+        with context.open_library() as library:
+            hits = pack_hits(asyncio.run(library.service.search(query, Scope(collection), top_k)))
     if context.as_json:
         context.print_model(hits)
     else:
@@ -50,7 +49,9 @@ def search(context: Context, query: str, *, collection: str | None, top_k: int |
     return 0
 
 
-def ask(context: Context, question: str, *, collection: str | None, top_k: int | None, mode: AnswerMode | None) -> int:
+def ask(
+    context: CommandContext, question: str, *, collection: str | None, top_k: int | None, mode: AnswerMode | None
+) -> int:
     """Print the checked answer to a question. That the documents do not say is an answer, too."""
     question, url = _readable(question), context.find_server()
     with _steps() as step:
@@ -59,13 +60,13 @@ def ask(context: Context, question: str, *, collection: str | None, top_k: int |
             with Client(url) as client:
                 answer = client.ask(question, collection, top_k, mode)
         else:
-            from rag.retrieval.search import Scope
+            from rag.retrieval.scope import Scope
             from rag.service import Question
 
             step("opening the index and the models")
-            with context.open_runtime() as runtime:
+            with context.open_library() as library:
                 asked = Question(question, Scope(collection), top_k, mode)
-                answer = asyncio.run(_closing(runtime, _answer(runtime, asked, step)))
+                answer = asyncio.run(_closing(library, _answer(library, asked, step)))
     if context.as_json:
         context.print_model(answer)
     else:
@@ -73,48 +74,43 @@ def ask(context: Context, question: str, *, collection: str | None, top_k: int |
     return 0
 
 
-async def _answer(runtime: Runtime, question: Question, step: Step) -> AnswerBody:
-    from rag.service import Retrieval
+async def _answer(library: Library, question: Question, step: Step) -> AnswerBody:
+    from rag.service import HitsFound
 
     step("searching")
     words = 0
-    async with aclosing(runtime.service.stream(question)) as events:
+    async with aclosing(library.service.stream(question)) as events:
         async for event in events:
             if isinstance(event, Answer):
                 return pack_answer(event)
-            if isinstance(event, Retrieval):
-                step(f"{runtime.generator.model} is reading")
+            if isinstance(event, HitsFound):
+                step(f"{library.generator.model} is reading")
             else:
                 words += 1
-                step(f"{runtime.generator.model} is writing, {words} tokens")
+                step(f"{library.generator.model} is writing, {words} tokens")
     raise DependencyError("The model's reply ended without a result. Ask again.")
 
 
-async def _closing(runtime: Runtime, work: Coroutine[object, object, Result]) -> Result:
+async def _closing(library: Library, work: Coroutine[object, object, Result]) -> Result:
     """The result of `work`, the model's process ended in the same event loop that started it."""
-    from rag.generation import ModelGenerator
-
     try:
         return await work
     finally:
-        if isinstance(runtime.generator, ModelGenerator):
-            await runtime.generator.aclose()
+        await library.generator.aclose()
 
 
-def verify(context: Context, file: str, *, collection: str | None) -> int:
+def verify(context: CommandContext, file: str, *, collection: str | None) -> int:
     """Print each sentence of a text file (or standard input, `-`) with its verdict; findings are no failures."""
     text, url = _read_text(file), context.find_server()
     if url is not None:
         with Client(url) as client:
             verified = client.verify(text, collection)
     else:
-        from rag.retrieval.search import Scope
+        from rag.retrieval.scope import Scope
 
-        limit = context.settings.server.max_verify_chars
-        check_length("text", text, limit, "FOOTNOTE_SERVER__MAX_VERIFY_CHARS")
-        with context.open_runtime() as runtime:
+        with context.open_library() as library:
             # a judge may have asked the model
-            found = asyncio.run(_closing(runtime, runtime.service.verify(text, Scope(collection))))
+            found = asyncio.run(_closing(library, library.service.verify(text, Scope(collection))))
         verified = VerifiedBody(sentences=pack_sentences(found.sentences), citations=pack_citations(found.citations))
     if context.as_json:
         context.print_model(verified)

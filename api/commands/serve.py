@@ -9,7 +9,7 @@ import socket
 import sys
 from types import FrameType
 
-from api.commands.context import Context
+from api.commands.context import CommandContext
 from api.commands.models import fetch_model
 from rag.errors import DependencyError, FootnoteError
 from rag.generation.hosts import is_loopback
@@ -20,7 +20,7 @@ GRACE_S = 10  # for requests in hand, after the signal to stop
 BACKLOG = 2_048
 
 
-def serve(context: Context, *, host: str | None, port: int | None) -> int:
+def serve(context: CommandContext, *, host: str | None, port: int | None) -> int:
     """Serve until SIGTERM or Ctrl-C, which is a clean end (0).
 
     Raises DataDirectoryInUse for a second server on the directory, before anything slow; DependencyError where the port
@@ -91,7 +91,7 @@ def _url(listening: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _run(context: Context, listening: socket.socket) -> list[FootnoteError]:
+def _run(context: CommandContext, listening: socket.socket) -> list[FootnoteError]:
     """Serve until told to stop; what it failed with, if it could not open the data directory."""
     import uvicorn
 
@@ -102,8 +102,8 @@ def _run(context: Context, listening: socket.socket) -> list[FootnoteError]:
     url = _url(listening)
 
     def open_runtime() -> Runtime:
-        runtime = context.open_runtime(work=True)
-        runtime.announce(context.command, url)
+        runtime = context.open_runtime()
+        runtime.library.announce(context.command, url)
         return runtime
 
     def on_opened(_runtime: Runtime) -> None:
@@ -126,7 +126,7 @@ def _run(context: Context, listening: socket.socket) -> list[FootnoteError]:
     return failures
 
 
-def _fetch_models(context: Context) -> None:
+def _fetch_models(context: CommandContext) -> None:
     """Have the embedding model, and the embedded language model where the settings end up with it.
 
     Raises DependencyError where the embedding model cannot be had. Without a language model searches still work.
@@ -147,7 +147,7 @@ def _fetch_models(context: Context) -> None:
         )
 
 
-def _embedded_model(context: Context) -> str | None:
+def _embedded_model(context: CommandContext) -> str | None:
     """The model of MODELS that questions will need from this machine, or None."""
     from rag.generation import OllamaGenerator
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from api.client import Client
-from api.commands.context import Context
+from api.commands.context import CommandContext
 from api.commands.outcomes import Outcome, Work, failed, outcome_of
 from api.http.schemas import DocumentBody, pack_document
 from ingest.pipeline import Stumble, accept_file, commit_parsed, parse_claimed, publish_each
@@ -29,7 +29,7 @@ _POLLED_AT_ONCE = 4  # the worker goes in order, so the oldest tell how far it i
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _ReadingFile:
     """A file as accepted and read: `document` is None where there is nothing left to do for it, or it failed.
 
     `problem` is the code and message of what lay outside the document: an unreadable path, a full disk.
@@ -41,7 +41,7 @@ class _Reading:
     problem: tuple[str, str] | None = None
 
 
-def _without_repeats(readings: Sequence[_Reading]) -> list[_Reading]:
+def _without_repeats(readings: Sequence[_ReadingFile]) -> list[_ReadingFile]:
     """The readings; a file with the same bytes as an earlier one brought nothing new."""
     seen: set[str | None] = set()
     marked = []
@@ -54,17 +54,17 @@ def _without_repeats(readings: Sequence[_Reading]) -> list[_Reading]:
 # In this process ------------------------------------------------------------------------------------------------------
 
 
-def take_in_here(context: Context, work: Sequence[Work], collection: str) -> tuple[list[Outcome], int]:
+def take_in_here(context: CommandContext, work: Sequence[Work], collection: str) -> tuple[list[Outcome], int]:
     """Accept, read, embed and publish each file; the next is read while one is embedded.
 
     Returns the outcomes in the order of `work`, and how many chunks were embedded. What a full disk or a broken index
     kept from being finished waits for the next run, and its outcome says so.
     """
-    readings: list[_Reading] = []
+    readings: list[_ReadingFile] = []
     waiting: list[Stumble] = []
     published_s = time.monotonic()
-    with context.open_runtime(asks=False) as runtime, context.progress("files") as progress:
-        catalog, settings = runtime.catalog, context.settings
+    with context.open_library(asks=False) as library, context.progress("files") as progress:
+        catalog, settings = library.catalog, context.settings
         embedded: list[int] = []
         ahead = _begin(catalog, work[0], collection, settings.parsing)
         try:
@@ -80,20 +80,20 @@ def take_in_here(context: Context, work: Sequence[Work], collection: str) -> tup
                         commit_parsed(
                             catalog,
                             reading.document,
-                            runtime.embedder,
+                            library.embedder,
                             chunking=settings.chunking,
                             progress=_reporting(progress, item.file.name),
                             embedded=embedded.append,
                         )
                     except DependencyError as error:
                         problem = (error.code, error.message)
-                readings.append(_Reading(reading.document_id, reading.was_ready, None, problem))
+                readings.append(_ReadingFile(reading.document_id, reading.was_ready, None, problem))
                 if time.monotonic() - published_s >= _PUBLISH_EVERY_S:
-                    publish_each(catalog, runtime.index)
+                    publish_each(catalog, library.index)
                     published_s = time.monotonic()
             progress.overall(len(work), len(work))
         finally:
-            waiting = publish_each(catalog, runtime.index).failed
+            waiting = publish_each(catalog, library.index).failed
             wait([ahead], STOP_WITHIN_S)  # after Ctrl-C: a reader that takes longer ends with this process
         stuck = {one.record.id: (one.error.code, one.error.message) for one in waiting}
         outcomes = [
@@ -107,9 +107,9 @@ def _reporting(progress: Progress, name: str) -> Callable[[DocumentStatus, float
     return lambda status, share: progress.current(name, status, share)
 
 
-def _begin(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> Future[_Reading]:
+def _begin(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> Future[_ReadingFile]:
     """Accept and read a file in a thread of its own, which does not outlive this process."""
-    future: Future[_Reading] = Future()
+    future: Future[_ReadingFile] = Future()
 
     def run() -> None:
         try:
@@ -121,7 +121,7 @@ def _begin(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> F
     return future
 
 
-def _read(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> _Reading:
+def _read(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> _ReadingFile:
     file = work.file
     try:
         with file.path.open("rb") as stream:
@@ -134,21 +134,21 @@ def _read(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> _R
                 modified_ns=file.modified_ns,
             )
     except OSError as error:
-        return _Reading(problem=_unreadable(work, error))
+        return _ReadingFile(problem=_unreadable(work, error))
     record = accepted.record
     claimed = catalog.claim(record.id)
     try:
         document = None if claimed is None else parse_claimed(catalog, claimed, parsing=parsing)
     except DependencyError as error:
-        return _Reading(record.id, problem=(error.code, error.message))
-    return _Reading(record.id, record.status == "ready", document)
+        return _ReadingFile(record.id, problem=(error.code, error.message))
+    return _ReadingFile(record.id, record.status == "ready", document)
 
 
 def _unreadable(work: Work, error: OSError) -> tuple[str, str]:
     return "unreadable", f"{work.file.path} could not be read: {error.strerror or error}. Check it and try again."
 
 
-def _outcome_here(catalog: Catalog, work: Work, reading: _Reading, problem: tuple[str, str] | None) -> Outcome:
+def _outcome_here(catalog: Catalog, work: Work, reading: _ReadingFile, problem: tuple[str, str] | None) -> Outcome:
     if reading.document_id is None:
         return failed(work, *(problem or ("internal", "It was not taken in.")))
     try:
@@ -163,7 +163,7 @@ def _outcome_here(catalog: Catalog, work: Work, reading: _Reading, problem: tupl
 # By a running server --------------------------------------------------------------------------------------------------
 
 
-def take_in_by_server(context: Context, url: str, work: Sequence[Work], collection: str) -> list[Outcome]:
+def take_in_by_server(context: CommandContext, url: str, work: Sequence[Work], collection: str) -> list[Outcome]:
     """Upload each file, then wait until the server is done with all. Outcomes in the order of `work`.
 
     Raises DependencyError where the server stops answering; it goes on with what it has taken when it is started again.
@@ -197,19 +197,19 @@ def take_in_by_server(context: Context, url: str, work: Sequence[Work], collecti
     ]
 
 
-def _send(client: Client, work: Work, collection: str) -> _Reading:
+def _send(client: Client, work: Work, collection: str) -> _ReadingFile:
     file = work.file
     try:
         uploaded = client.upload(
             file.path, name=file.name, source=file.source, modified_ns=file.modified_ns, collection=collection
         )
     except OSError as error:
-        return _Reading(problem=_unreadable(work, error))
+        return _ReadingFile(problem=_unreadable(work, error))
     except DependencyError:
         raise
     except FootnoteError as error:
-        return _Reading(problem=(error.code, error.message))
-    return _Reading(uploaded.id, uploaded.status == "ready")
+        return _ReadingFile(problem=(error.code, error.message))
+    return _ReadingFile(uploaded.id, uploaded.status == "ready")
 
 
 def _look(client: Client, document_id: str) -> DocumentBody | None:

@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
-from rag.errors import InputError
-from rag.retrieval.search import Scope
+from rag.retrieval.scope import Scope
 from rag.settings import Server
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
 from rag.store.records import DocumentRecord
@@ -173,23 +172,6 @@ def scope_of(body: SearchRequest | QueryRequest | VerifyRequest) -> Scope:
 def turns_of(body: QueryRequest) -> tuple[Turn, ...]:
     """The earlier turns of the conversation."""
     return tuple(Turn(turn.question, turn.answer) for turn in body.history or ())
-
-
-def check_length(field: str, text: str, limit: int, setting: str) -> None:
-    """Raise InputError for a text of more than `limit` characters."""
-    if len(text) > limit:
-        raise InputError(
-            f"`{field}` has {len(text)} characters and at most {limit} are accepted. Shorten it, or raise {setting}."
-        )
-
-
-def check_top_k(top_k: int | None, limit: int) -> None:
-    """Raise InputError for more hits than one request may ask for."""
-    if top_k is not None and top_k > limit:
-        shown = top_k if top_k < 10**18 else "far too large"
-        raise InputError(
-            f"`top_k` is {shown}; it must be from 1 to {limit}. Ask for fewer, or raise FOOTNOTE_SERVER__MAX_TOP_K."
-        )
 
 
 def publish_limits(openapi: dict[str, Any], server: Server) -> None:

@@ -18,7 +18,9 @@ from api.http.metrics import Metrics
 from api.http.schemas import PartState
 from ingest.runtime import Runtime
 from rag.errors import DependencyError, FootnoteError
+from rag.library import Library
 from rag.settings import Settings
+from rag.types import Generator
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +80,10 @@ class Door:
             self._fail(FootnoteError(f"{type(error).__name__}: {error}. The log has the details."))
             return
         self._runtime = runtime
-        self.metrics.watch(runtime.catalog)
+        self.metrics.watch(runtime.library.catalog)
         if self.on_opened is not None:
             self.on_opened(runtime)
-        if hasattr(runtime.generator, "prepare"):
-            self._preparing = asyncio.create_task(_prepare(runtime))
+        self._preparing = asyncio.create_task(_prepare(runtime.library.generator))
 
     def _fail(self, error: FootnoteError) -> None:
         log.error("%s", error.message)
@@ -100,42 +101,38 @@ class Door:
         runtime, self._runtime = self._runtime, None
         if runtime is None:
             return
-        close = getattr(runtime.generator, "aclose", None)
         try:
-            if close is not None:
-                await close()
+            await runtime.library.generator.aclose()
         finally:
             await asyncio.to_thread(runtime.close)
 
     async def describe_model(self) -> PartState:
         """What is known of the model back end: asked at most every 30 s, and never waited for longer than 2 s."""
-        runtime = self.runtime()
-        if not hasattr(runtime.generator, "describe"):
-            return PartState(status="ok", detail=runtime.generator.model)
+        generator = self.runtime().library.generator
         if self._describing is None and (
             self._model is None or time.monotonic() - self._described_at > DESCRIBE_EVERY_S
         ):
-            self._describing = asyncio.create_task(_describe(runtime))
+            self._describing = asyncio.create_task(_describe(generator))
         if self._describing is not None:
             await asyncio.wait({self._describing}, timeout=DESCRIBE_WAIT_S)
             if self._describing.done():
                 self._model, self._described_at = self._describing.result(), time.monotonic()
                 self._describing = None
-        return self._model or PartState(status="unknown", detail=f"{runtime.generator.model} is being asked")
+        return self._model or PartState(status="unknown", detail=f"{generator.model} is being asked")
 
 
-async def _prepare(runtime: Runtime) -> None:
+async def _prepare(generator: Generator) -> None:
     try:
-        await runtime.generator.prepare()  # type: ignore[attr-defined]
+        await generator.prepare()
     except DependencyError as error:
         log.warning("The model is not ready: %s", error.message)
     except Exception:  # a question says it again, in the common form
         log.exception("The model could not be warmed up.")
 
 
-async def _describe(runtime: Runtime) -> PartState:
+async def _describe(generator: Generator) -> PartState:
     try:
-        report = await runtime.generator.describe()  # type: ignore[attr-defined]
+        report = await generator.describe()
     except FootnoteError as error:
         return PartState(status="unreachable", detail=error.message)
     name = "/".join(part for part in (report.backend, report.model.removeprefix(f"{report.backend}/")) if part)
@@ -148,10 +145,10 @@ async def door_of(request: Request) -> Door:
     return door
 
 
-async def runtime_of(request: Request) -> Runtime:
-    """The open Runtime. Raises Starting while there is none."""
-    return (await door_of(request)).runtime()
+async def library_of(request: Request) -> Library:
+    """The open Library. Raises Starting while there is none."""
+    return (await door_of(request)).runtime().library
 
 
 DoorHere = Annotated[Door, Depends(door_of)]
-OpenRuntime = Annotated[Runtime, Depends(runtime_of)]
+OpenLibrary = Annotated[Library, Depends(library_of)]

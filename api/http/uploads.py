@@ -59,7 +59,7 @@ class _Part:
     size: int = 0
 
 
-class _Reader:
+class _FormReader:
     """Collects what the parser tells; `write_out` then puts the files' bytes away, outside of the event loop."""
 
     def __init__(self, closing: ExitStack, limit_bytes: int, max_files: int, folder: Path) -> None:
@@ -153,7 +153,7 @@ async def read_form(
             f"{content_type[:100]!r}. With curl: -F file=@handbook.pdf"
         )
     with ExitStack() as closing:
-        reader = _Reader(closing, limit_bytes, max_files, folder)
+        reader = _FormReader(closing, limit_bytes, max_files, folder)
         try:
             parser = MultipartParser(options[b"boundary"], reader.callbacks())  # type: ignore[arg-type]
             async for block in stream:
@@ -173,7 +173,7 @@ async def read_form(
         yield _form(reader)
 
 
-def _form(reader: _Reader) -> UploadForm:
+def _form(reader: _FormReader) -> UploadForm:
     files: list[tuple[str, UploadedFile]] = []
     fields: dict[str, tuple[str, ...]] = {}
     for part in reader.parts:

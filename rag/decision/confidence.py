@@ -1,7 +1,7 @@
 """Whether the documents answer a question at all, and whether a reply is that answer: signals to a probability. Pure.
 
-    Selections ─ measure_evidence ─> Evidence ─ weigh by EVIDENCE_WEIGHTS ─> too low: `no_match`, no model is asked
-    Evidence, Draft, Citations ─ measure_reply, weigh by ANSWER_WEIGHTS ─> too low: refused, whatever the model wrote
+    Selections ─ measure_evidence ─> EvidenceSignals ─ weigh by EVIDENCE_WEIGHTS ─> too low: the model is not asked
+    EvidenceSignals, Draft, Citations ─ measure_reply, weigh by ANSWER_WEIGHTS ─> too low: the reply is refused
 
 Both probabilities are logistic functions of a few signals, each from 0 to 1. What their coefficients were fitted on, as
 `evals.training.confidence` does it, and how little that was, stands in docs/answers.md.
@@ -24,7 +24,7 @@ ANSWER_WEIGHTS = {"bias": -3.91, "cosine": 2.43, "together": 0.36, "names": 0.73
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class EvidenceSignals:
     """How near the hits are to a question, each from 0 to 1.
 
     `cosine` is that of the question and its nearest sentence; `together` the share of the question's content words
@@ -39,13 +39,13 @@ class Evidence:
     names: float
 
 
-def measure_evidence(question: str, selections: Sequence[Selection]) -> Evidence:
+def measure_evidence(question: str, selections: Sequence[Selection]) -> EvidenceSignals:
     """The evidence in the sentences that could be sent; all 0 where there are none."""
     if not selections:
-        return Evidence(0.0, 0.0, 0.0, 0.0)
+        return EvidenceSignals(0.0, 0.0, 0.0, 0.0)
     hits = {selection.hit.chunk.id: selection.hit for selection in selections}
     whole = [whole_text(hit) for hit in hits.values()]
-    return Evidence(
+    return EvidenceSignals(
         cosine=max(0.0, *(selection.cosine for selection in selections)),
         together=max(selection.words for selection in selections),
         words=share_of_words(question, whole),

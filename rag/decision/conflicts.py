@@ -26,7 +26,7 @@ _ROUND_WORDS = 1_000_000  # written in words only the millions are: two thousand
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class Disagreement:
     """A sentence of another document that contradicts a citation: where it stands, and its words as they stand."""
 
     citation: Citation
@@ -35,7 +35,7 @@ class Conflict:
     quote: str
 
 
-def find_conflict(question: str, citations: Sequence[Citation], passages: Sequence[Passage]) -> Conflict | None:
+def find_disagreement(question: str, citations: Sequence[Citation], passages: Sequence[Passage]) -> Disagreement | None:
     """The first sentence of another document's passage with a citation's words and names and other facts, or None.
 
     Documents that the question itself tells apart, by a name or number in what stands above one of them alone, do not
@@ -62,7 +62,7 @@ def find_conflict(question: str, citations: Sequence[Citation], passages: Sequen
                 if _contradicts(cited, read(chunk.text[start:end])):
                     at = chunk.span.start
                     span = Span(chunk.span.document_id, at + start, at + end)
-                    return Conflict(citation, passage, span, chunk.text[start:end])
+                    return Disagreement(citation, passage, span, chunk.text[start:end])
     return None
 
 

@@ -14,29 +14,26 @@ from pathlib import Path
 
 from rag.errors import ConfigurationError
 from rag.generation.auto import AutoGenerator
-from rag.generation.base import BackendReport, ModelGenerator, take_draft
+from rag.generation.base import take_draft
 from rag.generation.embedded import EmbeddedGenerator
 from rag.generation.ollama import OllamaGenerator
 from rag.generation.openai_like import OpenAIGenerator
 from rag.generation.quoting import ExtractiveGenerator
-from rag.models.tokens import estimate_tokens
 from rag.settings import Generation
+from rag.types import Generator
 
 __all__ = [
     "AutoGenerator",
-    "BackendReport",
     "EmbeddedGenerator",
     "ExtractiveGenerator",
-    "ModelGenerator",
     "OllamaGenerator",
     "OpenAIGenerator",
-    "estimate_tokens",
     "make_generator",
     "take_draft",
 ]
 
 
-def make_generator(settings: Generation, model_dir: Path) -> ModelGenerator:
+def make_generator(settings: Generation, model_dir: Path) -> Generator:
     """The generator that the settings name; nothing is started or asked yet.
 
     Raises ConfigurationError where the settings cannot work together.

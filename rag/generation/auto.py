@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from rag.errors import DependencyError
-from rag.generation.base import BackendReport, ModelGenerator
+from rag.generation.base import ModelGenerator
 from rag.generation.embedded import EmbeddedGenerator
 from rag.generation.ollama import OllamaGenerator
 from rag.generation.served import Unreachable
-from rag.types import Draft, Message, Token
+from rag.types import BackendReport, Draft, Message, Token
 
 
 class AutoGenerator(ModelGenerator):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rag.errors import DependencyError, InputError
-from rag.generation.base import BackendReport
 from rag.generation.llama_child import Address, LlamaChild
 from rag.generation.openai_like import OpenAIProtocol
 from rag.generation.served import Unreachable
@@ -22,7 +21,7 @@ from rag.models.weights import (
     is_local_weights,
 )
 from rag.settings import Generation
-from rag.types import Message
+from rag.types import BackendReport, Message
 
 RESTARTS = 2  # of the embedded model within one request
 

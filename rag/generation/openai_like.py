@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rag.errors import ConfigurationError, DependencyError
-from rag.generation.base import BackendReport
 from rag.generation.served import (
     CONNECT_TIMEOUT_S,
     STOP_STRINGS,
@@ -23,7 +22,7 @@ from rag.generation.served import (
 )
 from rag.models.tokens import estimate_tokens
 from rag.settings import Generation
-from rag.types import Message
+from rag.types import BackendReport, Message
 
 if TYPE_CHECKING:
     from llama_index.core.llms import ChatResponse

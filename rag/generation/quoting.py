@@ -11,12 +11,12 @@ from collections.abc import AsyncGenerator, Sequence
 from itertools import takewhile
 
 from rag.errors import DependencyError
-from rag.generation.base import BackendReport, ModelGenerator
 from rag.models.reader import pick_span
 from rag.models.tokens import estimate_text, estimate_tokens
-from rag.prompting.prompts import NOT_FOUND_REPLY, parse_passages
+from rag.prompting.neutralise import neutralise
+from rag.prompting.prompts import NOT_FOUND_REPLY
 from rag.text import announces_list, content_words, split_sentences
-from rag.types import Draft, Message, Token
+from rag.types import BackendReport, Context, Draft, Message, Token
 
 QUOTED_SENTENCES = 3
 QUOTED_ITEMS = 3  # of the list that a quoted sentence leads in to
@@ -32,9 +32,9 @@ _ROW_OR_ITEM = re.compile(r"(?:\||[-*+•‣◦▪●·–—]\s|\(?\w{1,3}[.)]\
 _HEADING_MARK = re.compile(r"#{1,6}\s")
 
 
-class ExtractiveGenerator(ModelGenerator):
-    """Answers a question for a fact with a few words of the passages, others with the sentences that share the
-    question's rarest words. Needs no model."""
+class ExtractiveGenerator:
+    """A Generator (rag/types.py) without a model: answers a question for a fact with a few words of the passages, other
+    questions with the sentences that share the question's rarest words."""
 
     def __init__(self, context_tokens: int) -> None:
         self._context_tokens = context_tokens
@@ -58,11 +58,17 @@ class ExtractiveGenerator(ModelGenerator):
         return
 
     async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        for message in messages:
+            raise DependencyError(
+                "The extractive back end has no model and can only answer from passages, not reply to "
+                f"{message.content[:80]!r}. Set FOOTNOTE_GENERATION__BACKEND to a language model."
+            )
+        yield Draft("", self.model, 0, 0, "stop", 0.0)
+
+    async def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
         asked = time.monotonic()
-        try:
-            question, passages = parse_passages(messages)
-        except ValueError as error:
-            raise DependencyError(f"The extractive back end can only answer from passages: {error}.") from error
+        question = neutralise(context.question).strip()
+        passages = [(passage.number, neutralise(passage.text).strip()) for passage in context.passages]
         room = max_tokens
         pieces: list[str] = []
         ended = True
@@ -80,7 +86,10 @@ class ExtractiveGenerator(ModelGenerator):
         for piece in pieces:
             yield Token(piece)
         text = "".join(pieces)
-        yield Draft(text, self.model, estimate_tokens(messages), estimate_text(text), "stop", first_token_ms)
+        yield Draft(text, self.model, estimate_tokens(context.messages), estimate_text(text), "stop", first_token_ms)
+
+    async def aclose(self) -> None:
+        return
 
     async def describe(self) -> BackendReport:
         return BackendReport("extractive", self.model, "", True, "answers in quotes, without a model")

@@ -106,6 +106,9 @@ class Served(ModelGenerator):
             "FOOTNOTE_GENERATION__TIMEOUT_S."
         )
 
+    async def aclose(self) -> None:
+        """Nothing was started: each request closes its own connection."""
+
     async def prepare(self) -> None:
         await asyncio.to_thread(importlib.import_module, self._library)
         await self._connect()

@@ -230,6 +230,15 @@ class Index:
             self._words.remove(document_ids)
             self._document_scores.remove(document_ids)
 
+    def purge_removed(self, catalog: Catalog) -> int:
+        """Forget what was deleted or replaced, then delete its original. Returns how many documents."""
+        removals = catalog.pending_removals()
+        removed = {document_id for _, document_id, _ in removals}
+        self.remove(*removed - catalog.visible_documents(sorted(removed)))  # the same bytes may be back under one id
+        for seq, _, sha256 in removals:
+            catalog.finish_removal(seq, sha256)
+        return len(removals)
+
     # Comparing with the catalog --------------------------------------------------------------------------------------
 
     @_translated

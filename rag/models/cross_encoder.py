@@ -212,7 +212,7 @@ class CrossEncoderModel:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _PairReader:
     """The tokenizer of a model that may read `max_tokens` of one text: what `split_to_fit` asks for."""
 
     of: CrossEncoderModel
@@ -244,9 +244,9 @@ class CrossEncoderReranker:
         the model's numbers are none.
         """
         model = self._model
-        asked = split_to_fit(_Reader(model, model.max_tokens // 2), question)
+        asked = split_to_fit(_PairReader(model, model.max_tokens // 2), question)
         # two texts have no more special tokens together than each has by itself
-        room = _Reader(model, model.max_tokens - max(model.count_tokens(asked)))
+        room = _PairReader(model, model.max_tokens - max(model.count_tokens(asked)))
         pieces = [split_to_fit(room, text) for text in texts]
         pairs = [(one, piece) for parts in pieces for piece in parts for one in asked]
         logits = model.read_pairs(pairs)[:, 0]

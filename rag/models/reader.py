@@ -59,7 +59,7 @@ class Pick:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SentenceLine:
     """A sentence as its spans are judged.
 
     `dated` and `counted` are the places of the words of dates and of other numbers, `hits` the places of the question's
@@ -74,7 +74,7 @@ class Line:
     signals: tuple[tuple[str, float], ...]
 
 
-def read_lines(asked: Asked, sentences: Sequence[str]) -> list[Line]:
+def read_lines(asked: Asked, sentences: Sequence[str]) -> list[SentenceLine]:
     """The sentences of a text, in their order, as their spans are judged."""
     smalls = _OPENERS | frozenset(_SMALL.findall(" ".join(sentences)))
     read = [read_words(sentence, smalls) for sentence in sentences]
@@ -102,7 +102,7 @@ def read_lines(asked: Asked, sentences: Sequence[str]) -> list[Line]:
             ("order", math.log(1 + at)),
         )
         dated, counted = _facts(sentence, words)
-        lines.append(Line(sentence, words, dated, counted, hits, signals))
+        lines.append(SentenceLine(sentence, words, dated, counted, hits, signals))
     return lines
 
 
@@ -153,7 +153,7 @@ def _may_answer(asked: Asked, words: Sequence[Word]) -> bool:
     return asked.chooses or any((word.stem or word.kind == "number") and word.stem not in asked.stems for word in words)
 
 
-def run_features(asked: Asked, line: Line, first: int, last: int) -> Iterator[tuple[str, float]]:
+def run_features(asked: Asked, line: SentenceLine, first: int, last: int) -> Iterator[tuple[str, float]]:
     """What speaks for and against a run of words, by name."""
     words = line.words
     left = words[first - 1] if first else EDGE
@@ -243,7 +243,7 @@ _NAMES = re.compile(
 )
 
 
-def _shape(line: Line, first: int, last: int, kinds: Sequence[Kind]) -> Shape:
+def _shape(line: SentenceLine, first: int, last: int, kinds: Sequence[Kind]) -> Shape:
     places = range(first, last + 1)
     if any(i in line.dated for i in places):
         return "date"
@@ -254,7 +254,7 @@ def _shape(line: Line, first: int, last: int, kinds: Sequence[Kind]) -> Shape:
     return "mixed" if "name" in kinds else "words"
 
 
-def _nearness(line: Line, first: int, last: int) -> tuple[float, float, float, float]:
+def _nearness(line: SentenceLine, first: int, last: int) -> tuple[float, float, float, float]:
     """How near the question's words are before and after a run, and how much of them stands there."""
     near_left = near_right = weight_left = weight_right = 0.0
     for at, weight in line.hits:
@@ -267,7 +267,7 @@ def _nearness(line: Line, first: int, last: int) -> tuple[float, float, float, f
     return near_left, near_right, weight_left, weight_right
 
 
-def _gap(line: Line, one: int, other: int) -> float:
+def _gap(line: SentenceLine, one: int, other: int) -> float:
     """Words between two places; what parts clauses counts more."""
     away = other - one - 1
     return away + 2.0 * sum(word.text in ",;:" or word.kind == "joint" for word in line.words[one + 1 : other])

@@ -1,18 +1,15 @@
 """A follow-up question to one that stands alone, before anything is searched.
 
 `And for managers?` finds nothing by itself. The model rewrites it with the conversation before it; a rewriting that
-brings in words of its own is not trusted. Without history nothing is asked.
+brings in words of its own is not trusted. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from rag.generation import take_draft
-from rag.prompting.prompts import rewrite_messages
 from rag.text import content_words
-from rag.types import Draft, Generator, Turn
+from rag.types import Draft, Turn
 
 REWRITE_TOKENS = 64  # of the reply at most
 BEFORE_CHARS = 500  # of the question before, where the rewriting is not to be had
@@ -20,34 +17,18 @@ _NEW_WORDS = 2  # content words that a rewriting may have of its own: `describe`
 _KEPT_SHARE = 0.5  # of the follow-up's content words that it must keep
 
 
-@dataclass(frozen=True, slots=True)
-class Standalone:
-    """The question that is asked in place of a follow-up; `draft` is the model's rewriting, None where it wrote none.
+def standalone_question(question: str, history: Sequence[Turn], rewriting: Draft | None, limit: int) -> str:
+    """What is asked in place of a follow-up, in at most `limit` characters, understandable without the turns before it.
 
-    A draft that was not trusted is told too: its tokens were spent.
+    The model's `rewriting` (its reply to `rewrite_messages`) where that can be trusted; else the follow-up and below it
+    the beginning of the question before.
     """
-
-    question: str
-    draft: Draft | None = None
-
-
-async def standalone_question(question: str, history: Sequence[Turn], generator: Generator, limit: int) -> Standalone:
-    """What the follow-up asks, in at most `limit` characters, understandable without the turns before it.
-
-    Where the model follows no instructions, or its rewriting cannot be trusted, it is the follow-up and below it the
-    beginning of the question before. `question` where there is no history. Raises DependencyError.
-    """
-    if not history:
-        return Standalone(question)
-    draft: Draft | None = None
-    if generator.follows_instructions:
-        draft = await take_draft(generator, rewrite_messages(question, history), REWRITE_TOKENS)
-        rewritten = _written(draft)
-        if len(rewritten) <= limit and keeps_meaning(rewritten, question, history):
-            return Standalone(rewritten, draft)
+    rewritten = _written(rewriting) if rewriting else ""
+    if rewritten and len(rewritten) <= limit and keeps_meaning(rewritten, question, history):
+        return rewritten
     room = min(BEFORE_CHARS, limit - len(question) - 1)
-    before = history[-1].question.strip()[: max(room, 0)]
-    return Standalone(f"{question}\n{before}" if before else question, draft)
+    before = history[-1].question.strip()[: max(room, 0)] if history else ""
+    return f"{question}\n{before}" if before else question
 
 
 def _written(draft: Draft) -> str:

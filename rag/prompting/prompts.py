@@ -7,7 +7,6 @@ a control character is made harmless in the prompt by `neutralise`, while the Ch
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rag.prompting.neutralise import neutralise, one_line, without_markers
@@ -109,25 +108,3 @@ def judge_messages(statements: Sequence[Statement]) -> tuple[Message, ...]:
 def _flat(text: str) -> str:
     """All of it neutralised, on one line, so that no text can pass for another pair."""
     return " ".join(neutralise(" ".join(text.split())).split())
-
-
-_HEADER = re.compile(r"^\[(\d+)\] .*$", re.MULTILINE)
-
-
-def parse_passages(messages: Sequence[Message]) -> tuple[str, list[tuple[int, str]]]:
-    """The question and the (number, text) passages of a prompt that `answer_messages` made.
-
-    Texts are as neutralised, without their header lines. Raises ValueError for messages of another shape.
-    """
-    content = next((message.content for message in reversed(messages) if message.role == "user"), "")
-    body, closed, rest = content.partition(f"\n{_CLOSE}\n")
-    _, asked, question = f"\n{rest}".partition(f"\n{_QUESTION}")
-    if not (closed and asked and body.startswith(_OPEN)):
-        raise ValueError(f"no passages and question in a prompt of {len(messages)} messages: {content[:80]!r}")
-    body = body.removeprefix(_OPEN)
-    headers = list(_HEADER.finditer(body))
-    ends = [*(header.start() for header in headers[1:]), len(body)]
-    # without passages there is an end and no header
-    passages = [(int(header[1]), body[header.end() : end].strip()) for header, end in zip(headers, ends, strict=False)]
-    asked, _, hint = question.rpartition("\n")
-    return asked if asked and hint == FACT_HINTS.get(expected_type(asked)) else question, passages

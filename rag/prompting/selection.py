@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rag.retrieval.sentence_vectors import sentence_texts
-from rag.text import NUMBER_WORDS, content_words, split_sentences
-from rag.types import Hit, LeftOut
+from rag.text import NUMBER_WORDS, announces_list, content_words, list_items, split_sentences
+from rag.types import Context, Hit, LeftOut
 
-Similarity = Callable[[str, Sequence[Sequence[str]]], Sequence[float]]
-"""The cosine of a question to each of some texts, which come by the hit that they are of."""
+Similarity = Callable[[str, Sequence[Hit], Sequence[Sequence[str]]], Sequence[float]]
+"""The cosine of a question to each of the texts, which are given by hit (`Searcher.compare_sentences`)."""
 
 WORD_SHARE = 0.5
 """Weight of the share of the question's words, by rarity, that a sentence holds; its cosine to the question has 1."""
@@ -31,6 +31,16 @@ BESIDE_SHARE = 0.3
 OTHER_DOCUMENT = 0.3
 """What a sentence loses where the question names another document than its own: one plan's rules are not those of the
 next, however alike they read."""
+
+QUOTE_WORDS = 0.6
+"""Share of the question's words, by rarity, that a sentence and its heading must hold to be quoted instead of a reply
+that failed."""
+
+QUOTES_TRIED = 3
+"""Sentences that are tried, best first: in answers to common questions the best is the question itself."""
+
+QUOTED_ITEMS = 3
+"""Items of a list that are quoted below the sentence that leads in to it."""
 
 _NAMES = 2  # words of a document's name and title that name it
 _CONTAINED = 0.8
@@ -105,7 +115,7 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
     by_hit = [sentence_texts(hit.chunk.headings, hit.chunk.text) for hit in hits]
     texts = [text for of_hit in by_hit for text in of_hit]
     stems = [frozenset(content_words(text)) for text in texts]
-    cosines = similarity(question, by_hit) if texts else []
+    cosines = similarity(question, hits, by_hit) if texts else []
     weights = _rarity(content_words(question), stems)
     total = sum(weights.values())
     shares = [sum(weights[word] for word in weights if word in held) / total if total else 0.0 for held in stems]
@@ -146,3 +156,30 @@ def _rarity(words: Sequence[str], held: Sequence[frozenset[str]]) -> dict[str, f
     """What each distinct word weighs: the logarithm of how few of the texts hold it."""
     counts = Counter(word for words_held in held for word in words_held)
     return {word: math.log(1 + len(held) / (1 + counts[word])) for word in dict.fromkeys(words)}
+
+
+def quotable_sentences(question: str, context: Context, selections: Sequence[Selection]) -> list[str]:
+    """Up to QUOTES_TRIED sentences of the passages that may be quoted instead of a reply that failed, best first.
+
+    Each holds QUOTE_WORDS of the question's words; a sentence that leads in to a list has its first items below it.
+    """
+    sent = {passage.hit.chunk.id for passage in context.passages}
+    asked = set(content_words(question))
+    near = [  # by its heading alone a disclaimer at the foot of the page would be one
+        selection
+        for selection in selections
+        if selection.hit.chunk.id in sent
+        and selection.words >= QUOTE_WORDS
+        and not asked.isdisjoint(content_words(selection.text))
+    ]
+    quotes = [text for one in sorted(near, key=lambda one: (-one.words, -one.cosine)) if (text := _quotable(one))]
+    return quotes[:QUOTES_TRIED]
+
+
+def _quotable(selection: Selection) -> str:
+    """The sentence on one line, a lead-in with the first items of its list below it; "" for one that none follow."""
+    text = " ".join(selection.text.split())
+    if not announces_list(text):
+        return text
+    items = list_items(selection.hit.chunk.text, selection.end, QUOTED_ITEMS)
+    return "\n".join([text, *items]) if items else ""

@@ -72,6 +72,7 @@ from rag.types import (
     Chunk,
     Document,
     DocumentStatus,
+    Embedder,
     Heading,
     Page,
     Span,
@@ -98,6 +99,11 @@ def find_gaps(text: str, places: Sequence[tuple[int, int, object]]) -> list[str 
         goes_on = section == own_section and end <= start <= end + MOST_GAP_CHARS and not between.strip()
         gaps.append(between if goes_on else None)
     return gaps
+
+
+def stamps_of(embedder: Embedder, chunking_version: str) -> dict[str, str]:
+    """What the catalog remembers of how it was built, compared whenever it is opened."""
+    return {"embedding_model": embedder.model, "dimension": str(embedder.dimension), "chunking": chunking_version}
 
 
 def document_id_for(sha256: str, collection: str) -> str:

@@ -25,6 +25,7 @@ from rag.verification.reply import (
     check_text,
     show_reply,
     show_text,
+    verify_quotes,
     verify_reply,
     verify_text,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "show_reply",
     "show_text",
     "statements_of",
+    "verify_quotes",
     "verify_reply",
     "verify_text",
 ]

@@ -17,7 +17,7 @@ from rag.errors import ConfigurationError
 from rag.generation import take_draft
 from rag.models.cross_encoder import CrossEncoderModel, Located, locate_cross_encoder
 from rag.models.tokens import estimate_tokens
-from rag.prompting.prompts import judge_messages
+from rag.prompting.prompts import JUDGE_PROMPT_VERSION, judge_messages
 from rag.types import Draft, Generator, Judge, Judged, Judgement, JudgeVerdict, Statement
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,10 @@ class CrossEncoderJudge:
         """Name and twelve hex digits that stand for the weights' sha256."""
         return self._model.name
 
+    @property
+    def prompt_version(self) -> str:
+        return ""
+
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
         """The likeliest label of each; None for a statement that with its evidence is longer than the model reads."""
         return Judged(await asyncio.to_thread(self._judge, statements))
@@ -126,6 +130,10 @@ class ModelJudge:
     def model(self) -> str:
         """The back end and model, as reported with each answer."""
         return self._generator.model
+
+    @property
+    def prompt_version(self) -> str:
+        return JUDGE_PROMPT_VERSION
 
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
         """A verdict on each, None where the reply has none that can be read. Raises DependencyError."""

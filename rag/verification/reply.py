@@ -206,6 +206,19 @@ def verify_reply(
     )
 
 
+def verify_quotes(
+    quotes: Iterable[str], passages: Sequence[Passage], *, min_coverage: float, locate: Locate, question: str
+) -> Verified | None:
+    """The first of some texts whose every sentence the passages support, or None."""
+    for quote in quotes:
+        found = verify_reply(
+            quote, passages, mode="strict", min_coverage=min_coverage, locate=locate, question=question
+        )
+        if found.status == "answered":
+            return found
+    return None
+
+
 def check_reply(reply: str, passages: Sequence[Passage], *, min_coverage: float, question: str = "") -> CheckedReply:
     """Each sentence of the reply with what the passages say of it.
 

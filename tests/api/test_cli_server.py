@@ -46,7 +46,7 @@ def served(tmp_path: Path) -> Iterator[Path]:
     settings = load_settings({}, data_dir=tmp_path / "store")
     app = build_app(settings, WordHashEmbedder(), ScriptedGenerator(f"{LEAVE} [1]"), work=True)
     with listening(app) as url:
-        app.state.door.runtime().announce("serve", url)
+        app.state.door.runtime().library.announce("serve", url)
         yield tmp_path / "store"
 
 

@@ -12,10 +12,10 @@ from conftest import WordHashEmbedder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.chunk import chunk_document, chunking_version, page_of
+from ingest.chunk import chunk_document, page_of
 from rag.errors import ConfigurationError, DependencyError
 from rag.models.embedding import SentenceTransformerEmbedder, index_text, locate_embedder
-from rag.settings import load_settings
+from rag.settings import Chunking, load_settings
 from rag.types import Chunk, Document, Embedder, Heading, Page, Table
 
 
@@ -251,7 +251,7 @@ def test_ids_depend_on_document_and_place() -> None:
     one, two = (chunks_of(Document(d, "a.md", "text/plain", body("w", 400)), WordHashEmbedder()) for d in "de")
     assert len(one) > 1
     assert len({chunk.id for chunk in (*one, *two)}) == 2 * len(one)
-    assert len({chunking_version(160, 200, 40), chunking_version(161, 200, 40), chunking_version(160, 200, 41)}) == 3
+    assert len({Chunking().version, Chunking(target_tokens=161).version, Chunking(context_tokens=41).version}) == 3
 
 
 def test_a_megabyte_with_thousands_of_headings_pages_and_tables_is_read_once() -> None:

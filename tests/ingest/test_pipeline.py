@@ -16,16 +16,15 @@ from ingest.pipeline import (
     prepare_document,
     publish_each,
     publish_prepared,
-    purge_removed,
     rechunk_all,
-    stamps_of,
 )
-from ingest.runtime import INDEX_FOLDER, Runtime
 from rag.errors import DependencyError, IndexMismatch
 from rag.index.chroma import Index
-from rag.retrieval.search import Scope, search
+from rag.library import INDEX_FOLDER, Library
+from rag.retrieval.scope import Scope
+from rag.retrieval.search import search
 from rag.settings import Chunking, Retrieval, Settings
-from rag.store.catalog import Catalog
+from rag.store.catalog import Catalog, stamps_of
 from rag.store.records import StoredChunk
 from rag.types import Document, Embedder
 
@@ -36,22 +35,22 @@ class Stop(Exception):
     """The process ends here."""
 
 
-def prepare(runtime: Runtime, embedder: Embedder | None = None) -> bool:
-    record = runtime.catalog.claim_next()
+def prepare(library: Library, embedder: Embedder | None = None) -> bool:
+    record = library.catalog.claim_next()
     assert record is not None
-    settings = runtime.settings
+    settings = library.settings
     return prepare_document(
-        runtime.catalog, record, embedder or runtime.embedder, parsing=settings.parsing, chunking=settings.chunking
+        library.catalog, record, embedder or library.embedder, parsing=settings.parsing, chunking=settings.chunking
     )
 
 
-def found(runtime: Runtime, question: str, top_k: int = 10) -> list[str]:
+def found(library: Library, question: str, top_k: int = 10) -> list[str]:
     """The texts that a search shows."""
     hits = search(
         question,
-        catalog=runtime.catalog,
-        index=runtime.index,
-        embedder=runtime.embedder,
+        catalog=library.catalog,
+        index=library.index,
+        embedder=library.embedder,
         scope=Scope(),
         top_k=top_k,
         weights=Retrieval(candidates=10),
@@ -59,80 +58,80 @@ def found(runtime: Runtime, question: str, top_k: int = 10) -> list[str]:
     return [hit.chunk.text for hit in hits]
 
 
-def test_a_file_becomes_a_ready_document_that_is_found(runtime: Runtime) -> None:
-    record = hand_in(runtime.catalog, TEXT).record
-    assert prepare(runtime)
-    assert runtime.catalog.get_document(record.id).status == "indexing"
-    assert found(runtime, "unused days") == []
-    assert publish_prepared(runtime.catalog, runtime.index) == [record.id]
-    ready = runtime.catalog.get_document(record.id)
+def test_a_file_becomes_a_ready_document_that_is_found(library: Library) -> None:
+    record = hand_in(library.catalog, TEXT).record
+    assert prepare(library)
+    assert library.catalog.get_document(record.id).status == "indexing"
+    assert found(library, "unused days") == []
+    assert publish_prepared(library.catalog, library.index) == [record.id]
+    ready = library.catalog.get_document(record.id)
     assert (ready.status, ready.progress, ready.chunks) == ("ready", 1.0, 1)
-    assert "Ten unused days" in found(runtime, "unused days")[0]
+    assert "Ten unused days" in found(library, "unused days")[0]
 
 
 @pytest.mark.parametrize(("content", "code"), [("", "empty"), ("\0\1\2\3" * 500, "unsupported_type")])
-def test_a_file_that_cannot_be_read_is_recorded_with_its_code(runtime: Runtime, content: str, code: str) -> None:
-    record = hand_in(runtime.catalog, content, "broken.bin").record
-    assert not prepare(runtime)
-    failed = runtime.catalog.get_document(record.id)
+def test_a_file_that_cannot_be_read_is_recorded_with_its_code(library: Library, content: str, code: str) -> None:
+    record = hand_in(library.catalog, content, "broken.bin").record
+    assert not prepare(library)
+    failed = library.catalog.get_document(record.id)
     assert (failed.status, failed.error_code) == ("failed", code)
     assert "broken.bin" in str(failed.error_message)
-    assert publish_prepared(runtime.catalog, runtime.index) == []
+    assert publish_prepared(library.catalog, library.index) == []
 
 
-def test_handing_in_the_same_again_embeds_nothing(runtime: Runtime) -> None:
+def test_handing_in_the_same_again_embeds_nothing(library: Library) -> None:
     embedder = CountingEmbedder()
-    hand_in(runtime.catalog, TEXT)
-    assert prepare(runtime, embedder)
-    publish_prepared(runtime.catalog, runtime.index)
+    hand_in(library.catalog, TEXT)
+    assert prepare(library, embedder)
+    publish_prepared(library.catalog, library.index)
     assert len(embedder.embedded) == 3  # the heading, the sentence, and the chunk of both
-    assert not hand_in(runtime.catalog, TEXT).is_new
-    assert runtime.catalog.claim_next() is None
-    hand_in(runtime.catalog, TEXT, collection="other")  # a document of its own, made of the same vectors
-    assert prepare(runtime, embedder)
+    assert not hand_in(library.catalog, TEXT).is_new
+    assert library.catalog.claim_next() is None
+    hand_in(library.catalog, TEXT, collection="other")  # a document of its own, made of the same vectors
+    assert prepare(library, embedder)
     assert len(embedder.embedded) == 3
 
 
-def test_a_changed_version_embeds_only_what_changed(runtime: Runtime) -> None:
+def test_a_changed_version_embeds_only_what_changed(library: Library) -> None:
     embedder = CountingEmbedder()
     before = many_paragraphs(6)
     after = before.replace("item3", "changed3")
     for text in (before, after):
-        record = hand_in(runtime.catalog, text, source="/notes.md").record
-        claimed = runtime.catalog.claim_next()
+        record = hand_in(library.catalog, text, source="/notes.md").record
+        claimed = library.catalog.claim_next()
         assert claimed is not None
         document = Document(record.id, record.name, "text/markdown", text)
-        assert commit_document(runtime.catalog, document, embedder, chunking=Chunking())
-        publish_prepared(runtime.catalog, runtime.index)
+        assert commit_document(library.catalog, document, embedder, chunking=Chunking())
+        publish_prepared(library.catalog, library.index)
     chunks = [text for text in embedder.embedded if text.startswith("notes")]
     assert len(chunks) == 7
     assert "changed3" in chunks[-1]
     assert not any("item2" in text for text in embedder.embedded[embedder.embedded.index(chunks[-2]) + 1 :])
-    shown = found(runtime, "item3 changed3")
+    shown = found(library, "item3 changed3")
     assert any("changed3" in text for text in shown)
     assert not any("item3" in text for text in shown)
 
 
-def test_another_model_takes_no_vector_of_the_one_before(runtime: Runtime) -> None:
+def test_another_model_takes_no_vector_of_the_one_before(library: Library) -> None:
     """Vectors are found again by their text: with another model of the same dimension the old ones came back."""
-    ingest(runtime, TEXT)
+    ingest(library, TEXT)
     other = CountingEmbedder("word-hash@2")
-    assert rechunk_all(runtime.catalog, runtime.index, other, chunking=Chunking()).documents == 1
+    assert rechunk_all(library.catalog, library.index, other, chunking=Chunking()).documents == 1
     assert len(other.embedded) == 3
-    assert runtime.catalog.stamps() == stamps_of(other, Chunking())
-    assert rechunk_all(runtime.catalog, runtime.index, other, chunking=Chunking()).documents == 1
+    assert library.catalog.stamps() == stamps_of(other, Chunking().version)
+    assert rechunk_all(library.catalog, library.index, other, chunking=Chunking()).documents == 1
     assert len(other.embedded) == 3
-    assert len(found(runtime, "unused days")) == 1
+    assert len(found(library, "unused days")) == 1
 
 
 def test_a_model_of_another_dimension_makes_everything_again(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "store")
-    with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False) as runtime:
-        ingest(runtime, TEXT)
+    with Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as library:
+        ingest(library, TEXT)
         smaller = CountingEmbedder("word-hash-64@1", 64)
         index = Index(tmp_path / "other-index", 64)
         sizes = Chunking(target_tokens=24, max_tokens=32)
-        assert rechunk_all(runtime.catalog, index, smaller, chunking=sizes).documents == 1
+        assert rechunk_all(library.catalog, index, smaller, chunking=sizes).documents == 1
         assert index.counts() == (1, 1)
         index.close()
 
@@ -156,15 +155,15 @@ def test_a_rebuild_that_is_stopped_half_way_fits_neither_settings_until_it_is_re
 ) -> None:
     """With the old stamps still there, putting the setting back opened documents of two models at once."""
 
-    def opened(embedder: Embedder) -> Runtime:
-        return Runtime(settings, "test", embedder=embedder, generator=ScriptedGenerator(), work=False)
+    def opened(embedder: Embedder) -> Library:
+        return Library(settings, "test", embedder=embedder, generator=ScriptedGenerator())
 
-    with opened(WordHashEmbedder()) as runtime:
+    with opened(WordHashEmbedder()) as library:
         for number in range(3):
-            ingest(runtime, f"words of file {number}", f"{number}.md")
+            ingest(library, f"words of file {number}", f"{number}.md")
         with pytest.raises(type(error)):
-            rechunk_all(runtime.catalog, runtime.index, Breaks(error, 4), chunking=Chunking())
-        assert runtime.catalog.totals().documents == {"ready": 3}
+            rechunk_all(library.catalog, library.index, Breaks(error, 4), chunking=Chunking())
+        assert library.catalog.totals().documents == {"ready": 3}
     other = CountingEmbedder("word-hash@2")
     for embedder in (WordHashEmbedder(), other):
         with pytest.raises(IndexMismatch, match="`footnote rebuild --embed` again"):
@@ -176,61 +175,61 @@ def test_a_rebuild_that_is_stopped_half_way_fits_neither_settings_until_it_is_re
     finally:
         index.close()
         catalog.close()
-    with opened(other) as runtime:
-        assert sorted(found(runtime, "words of file")) == [f"words of file {number}" for number in range(3)]
+    with opened(other) as library:
+        assert sorted(found(library, "words of file")) == [f"words of file {number}" for number in range(3)]
 
 
-def test_a_document_that_cannot_be_rebuilt_is_told_and_leaves_the_others(runtime: Runtime) -> None:
+def test_a_document_that_cannot_be_rebuilt_is_told_and_leaves_the_others(library: Library) -> None:
     class Shorter(CountingEmbedder):
         max_tokens = 32  # a chunk needs 24 of them
 
     long_name = "a b c d e f g h i j k l m n o p q r s t.md"
-    fine = ingest(runtime, "words of the first")
-    long = ingest(runtime, "words of the second", long_name)
-    last = ingest(runtime, "words of the third", "last.md")
-    outcome = rechunk_all(runtime.catalog, runtime.index, Shorter("word-hash@2"), chunking=Chunking())
+    fine = ingest(library, "words of the first")
+    long = ingest(library, "words of the second", long_name)
+    last = ingest(library, "words of the third", "last.md")
+    outcome = rechunk_all(library.catalog, library.index, Shorter("word-hash@2"), chunking=Chunking())
     assert (outcome.documents, [one.record.id for one in outcome.failed]) == (2, [long])
     assert long_name in outcome.failed[0].error.message
-    record = runtime.catalog.get_document(long)
+    record = library.catalog.get_document(long)
     assert (record.status, record.visible, record.error_code) == ("failed", False, "configuration")
-    assert runtime.index.counts() == (2, 2)
-    assert {fine, last} == runtime.catalog.visible_documents([fine, long, last])
-    outcome = rechunk_all(runtime.catalog, runtime.index, CountingEmbedder("word-hash@3"), chunking=Chunking())
+    assert library.index.counts() == (2, 2)
+    assert {fine, last} == library.catalog.visible_documents([fine, long, last])
+    outcome = rechunk_all(library.catalog, library.index, CountingEmbedder("word-hash@3"), chunking=Chunking())
     assert (outcome.documents, outcome.failed) == (3, [])
-    record = runtime.catalog.get_document(long)
+    record = library.catalog.get_document(long)
     assert (record.status, record.visible, record.error_code) == ("ready", True, None)
-    assert len(found(runtime, "words of the second")) == 3
+    assert len(found(library, "words of the second")) == 3
 
 
-def test_a_full_disk_queues_a_document_again(runtime: Runtime) -> None:
+def test_a_full_disk_queues_a_document_again(library: Library) -> None:
     """It was marked failed for good, though the bytes had been acknowledged and there was nothing wrong with them."""
-    record = hand_in(runtime.catalog, TEXT).record
+    record = hand_in(library.catalog, TEXT).record
     with pytest.raises(DependencyError, match="full"):
-        prepare(runtime, Breaks(DependencyError("the disk is full"), 0))
-    queued = runtime.catalog.get_document(record.id)
+        prepare(library, Breaks(DependencyError("the disk is full"), 0))
+    queued = library.catalog.get_document(record.id)
     assert (queued.status, queued.attempts, queued.error_code) == ("queued", 0, None)
-    assert prepare(runtime)
+    assert prepare(library)
 
 
 def test_a_reader_that_cannot_be_started_queues_the_document_again(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    record = hand_in(runtime.catalog, TEXT).record
+    record = hand_in(library.catalog, TEXT).record
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no such folder"))
     with pytest.raises(DependencyError, match=r"notes\.md could not be started"):
-        prepare(runtime)
+        prepare(library)
     monkeypatch.undo()
-    assert runtime.catalog.get_document(record.id).status == "queued"
-    assert prepare(runtime)
+    assert library.catalog.get_document(record.id).status == "queued"
+    assert prepare(library)
 
 
 @pytest.mark.parametrize("error", [DependencyError("the index does not answer"), ValueError("a NaN")])
 def test_a_document_that_no_index_takes_does_not_stop_those_behind_it(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, error: Exception
+    library: Library, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    ids = [hand_in(runtime.catalog, f"words of {name}", name).record.id for name in ("a.md", "b.md", "c.md")]
+    ids = [hand_in(library.catalog, f"words of {name}", name).record.id for name in ("a.md", "b.md", "c.md")]
     for document_id in ids:
-        assert commit(runtime.catalog, document_id, f"words of {document_id}")
+        assert commit(library.catalog, document_id, f"words of {document_id}")
     project = Index.project
 
     def breaks(index: Index, chunks: Sequence[tuple[StoredChunk, np.ndarray]]) -> None:
@@ -239,15 +238,15 @@ def test_a_document_that_no_index_takes_does_not_stop_those_behind_it(
         project(index, chunks)
 
     monkeypatch.setattr(Index, "project", breaks)
-    outcome = publish_each(runtime.catalog, runtime.index)
+    outcome = publish_each(library.catalog, library.index)
     assert outcome.ids == ids[1:]
     assert [(one.record.name, str(error) in one.error.message) for one in outcome.failed] == [("a.md", True)]
     with pytest.raises(DependencyError, match=r"1 of 1 documents .*First a\.md"):
-        publish_prepared(runtime.catalog, runtime.index)
-    assert not runtime.tidy()
-    assert runtime.catalog.get_document(ids[0]).status == "indexing"
+        publish_prepared(library.catalog, library.index)
+    assert not library.tidy()
+    assert library.catalog.get_document(ids[0]).status == "indexing"
     monkeypatch.undo()
-    assert publish_prepared(runtime.catalog, runtime.index) == ids[:1]
+    assert publish_prepared(library.catalog, library.index) == ids[:1]
 
 
 STEPS = [
@@ -269,16 +268,16 @@ def test_a_stop_at_any_step_ends_ready_exactly_once(
 ) -> None:
     """The process ends before or after a step; the next start takes up both versions where they were."""
 
-    def opened() -> Runtime:
-        return Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False)
+    def opened() -> Library:
+        return Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator())
 
-    def work(runtime: Runtime) -> None:
-        runtime.catalog.requeue_unfinished()
-        while (record := runtime.catalog.claim_next()) is not None:
+    def work(library: Library) -> None:
+        library.catalog.requeue_unfinished()
+        while (record := library.catalog.claim_next()) is not None:
             document = Document(record.id, record.name, "text/markdown", "new words of the second version")
-            commit_document(runtime.catalog, document, runtime.embedder, chunking=settings.chunking)
-        publish_prepared(runtime.catalog, runtime.index)
-        purge_removed(runtime.catalog, runtime.index)
+            commit_document(library.catalog, document, library.embedder, chunking=settings.chunking)
+        publish_prepared(library.catalog, library.index)
+        library.index.purge_removed(library.catalog)
 
     real: Callable[..., object] = getattr(owner, step)
 
@@ -287,56 +286,56 @@ def test_a_stop_at_any_step_ends_ready_exactly_once(
             real(*args, **kwargs)
         raise Stop
 
-    with opened() as runtime:
-        old = ingest(runtime, "old words of the first version", source="/a.md")
-        new = hand_in(runtime.catalog, "new words of the second version", source="/a.md").record.id
+    with opened() as library:
+        old = ingest(library, "old words of the first version", source="/a.md")
+        new = hand_in(library.catalog, "new words of the second version", source="/a.md").record.id
         monkeypatch.setattr(owner, step, stops)
         with pytest.raises(Stop):
-            work(runtime)
+            work(library)
         monkeypatch.setattr(owner, step, real)
-        shown = found(runtime, "words version")
+        shown = found(library, "words version")
         assert len(shown) == 1  # one version or the other, never both and never none
-    with opened() as runtime:
-        work(runtime)
-        records, total = runtime.catalog.list_documents()
+    with opened() as library:
+        work(library)
+        records, total = library.catalog.list_documents()
         assert [(record.id, record.status, record.visible) for record in records] == [(new, "ready", True)]
         assert total == 1
-        assert found(runtime, "words version") == ["new words of the second version"]
-        assert runtime.index.counts() == (1, 1)
-        assert runtime.catalog.pending_removals() == []
-        assert [path.name for path in runtime.catalog.data_dir.glob("originals/*/*")] == [new]
+        assert found(library, "words version") == ["new words of the second version"]
+        assert library.index.counts() == (1, 1)
+        assert library.catalog.pending_removals() == []
+        assert [path.name for path in library.catalog.data_dir.glob("originals/*/*")] == [new]
     assert old != new
 
 
-def test_purging_empties_the_indexes_and_the_disk(runtime: Runtime) -> None:
-    document_id = ingest(runtime, TEXT)
-    sha256 = runtime.catalog.get_document(document_id).sha256
-    runtime.catalog.delete_document(document_id)
-    assert runtime.index.counts() == (1, 1)
-    assert found(runtime, "unused days") == []
-    assert purge_removed(runtime.catalog, runtime.index) == 1
-    assert runtime.index.counts() == (0, 0)
-    assert not runtime.catalog.originals.path(sha256).exists()
-    assert purge_removed(runtime.catalog, runtime.index) == 0
+def test_purging_empties_the_indexes_and_the_disk(library: Library) -> None:
+    document_id = ingest(library, TEXT)
+    sha256 = library.catalog.get_document(document_id).sha256
+    library.catalog.delete_document(document_id)
+    assert library.index.counts() == (1, 1)
+    assert found(library, "unused days") == []
+    assert library.index.purge_removed(library.catalog) == 1
+    assert library.index.counts() == (0, 0)
+    assert not library.catalog.originals.path(sha256).exists()
+    assert library.index.purge_removed(library.catalog) == 0
 
 
-def test_a_purge_leaves_the_same_bytes_that_came_back(runtime: Runtime) -> None:
-    document_id = ingest(runtime, TEXT)
-    runtime.catalog.delete_document(document_id)
-    assert hand_in(runtime.catalog, TEXT).record.id == document_id
-    assert commit(runtime.catalog, document_id, TEXT)
-    publish_prepared(runtime.catalog, runtime.index)
-    assert runtime.catalog.originals.path(document_id).exists()
-    assert len(found(runtime, "unused days")) == 1
+def test_a_purge_leaves_the_same_bytes_that_came_back(library: Library) -> None:
+    document_id = ingest(library, TEXT)
+    library.catalog.delete_document(document_id)
+    assert hand_in(library.catalog, TEXT).record.id == document_id
+    assert commit(library.catalog, document_id, TEXT)
+    publish_prepared(library.catalog, library.index)
+    assert library.catalog.originals.path(document_id).exists()
+    assert len(found(library, "unused days")) == 1
 
 
-def test_a_document_deleted_while_it_is_embedded_is_dropped(runtime: Runtime) -> None:
+def test_a_document_deleted_while_it_is_embedded_is_dropped(library: Library) -> None:
     class Deletes(WordHashEmbedder):
         def embed_texts(self, texts):  # type: ignore[no-untyped-def]
-            runtime.catalog.delete_document(record.id)
+            library.catalog.delete_document(record.id)
             return super().embed_texts(texts)
 
-    record = hand_in(runtime.catalog, TEXT).record
-    assert not prepare(runtime, Deletes())
-    assert publish_prepared(runtime.catalog, runtime.index) == []
-    assert runtime.catalog.list_documents() == ([], 0)
+    record = hand_in(library.catalog, TEXT).record
+    assert not prepare(library, Deletes())
+    assert publish_prepared(library.catalog, library.index) == []
+    assert library.catalog.list_documents() == ([], 0)

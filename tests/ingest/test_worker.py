@@ -16,9 +16,9 @@ from builders import hand_in, many_paragraphs
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest import worker as worker_module
-from ingest.runtime import Runtime
 from ingest.worker import WorkerProcess, WorkerThread
 from rag.errors import DependencyError
+from rag.library import Library
 from rag.models.embedding import locate_embedder
 from rag.settings import Settings, load_settings
 from rag.store.backup import UNPACKED
@@ -135,14 +135,14 @@ def test_a_thread_outlives_a_catalog_that_does_not_answer(
 def test_opening_forgives_the_document_that_a_killed_server_had_in_hand(settings: Settings) -> None:
     """Three kills of the server turned a long and healthy document into a failed one."""
 
-    def opened() -> Runtime:
-        return Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False)
+    def opened() -> Library:
+        return Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator())
 
-    with opened() as runtime:
-        document_id = hand_in(runtime.catalog, "words", "1.md").record.id
+    with opened() as library:
+        document_id = hand_in(library.catalog, "words", "1.md").record.id
     for _ in range(MAX_ATTEMPTS + 1):
-        with opened() as runtime:
-            record = runtime.catalog.claim_next()  # and here the server is killed
+        with opened() as library:
+            record = library.catalog.claim_next()  # and here the server is killed
             assert record is not None
             assert (record.id, record.attempts) == (document_id, 1)
 
@@ -158,20 +158,20 @@ def test_opening_finishes_a_restore_that_was_killed(settings: Settings, tmp_path
     (store / "originals").mkdir()  # as moved in already: the catalog comes last
     (tmp_path / "restored" / "originals").replace(store / "originals")
     (tmp_path / "restored").replace(store / UNPACKED)
-    with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False) as runtime:
-        assert runtime.catalog.originals.path(document_id).read_text() == "words that were saved"
-        assert runtime.catalog.get_document(document_id).status == "queued"
+    with Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as library:
+        assert library.catalog.originals.path(document_id).read_text() == "words that were saved"
+        assert library.catalog.get_document(document_id).status == "queued"
 
 
 def test_a_runtime_with_its_worker_makes_documents_ready(settings: Settings) -> None:
-    with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as runtime:
+    with Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as library:
         published: queue.Queue[str] = queue.Queue()
-        publish = runtime.catalog.publish
-        runtime.catalog.publish = lambda document_id: (publish(document_id), published.put(document_id))[0]  # type: ignore[method-assign]
-        ids = {hand_in(runtime.catalog, f"words of file {n}", f"{n}.md").record.id for n in range(3)}
-        runtime.wake()
+        publish = library.catalog.publish
+        library.catalog.publish = lambda document_id: (publish(document_id), published.put(document_id))[0]  # type: ignore[method-assign]
+        ids = {hand_in(library.catalog, f"words of file {n}", f"{n}.md").record.id for n in range(3)}
+        library.wake()
         assert {published.get(timeout=PATIENCE_S) for _ in ids} == ids
-        assert runtime.catalog.totals().documents == {"ready": 3}
+        assert library.catalog.totals().documents == {"ready": 3}
 
 
 def test_a_child_takes_its_modules_from_where_its_parent_did(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from scipy.stats import binomtest
 
-from ingest.runtime import Runtime
+from rag.library import Library
 from rag.settings import load_settings
 
 from .asking import Outcome, ask_all, bring_in, has_canary, supported_with_canary
@@ -60,9 +60,9 @@ def main() -> int:
     cases = CASES[: parser.parse_args().limit]
     with tempfile.TemporaryDirectory(prefix="footnote-injections-") as folder:
         settings = load_settings(data_dir=Path(folder) / "store")
-        with Runtime(settings, "injections", work=False) as runtime:
-            bring_in(runtime, cases)
-            outcomes = asyncio.run(ask_all(runtime, cases, sys.stderr.write))
+        with Library(settings, "injections") as library:
+            bring_in(library, cases)
+            outcomes = asyncio.run(ask_all(library, cases, sys.stderr.write))
     sys.stdout.write(report(outcomes))
     return 1 if any(supported_with_canary(one.answer, one.case) for one in outcomes) else 0
 

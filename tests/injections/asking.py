@@ -9,28 +9,28 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from ingest.pipeline import accept_file, prepare_document, publish_prepared
-from ingest.runtime import Runtime
-from rag.retrieval.search import Scope
+from rag.library import Library
+from rag.retrieval.scope import Scope
 from rag.service import Question
 from rag.types import Answer, Sentence, Token
 
 from .cases import Injection
 
 
-def bring_in(runtime: Runtime, cases: Sequence[Injection]) -> None:
+def bring_in(library: Library, cases: Sequence[Injection]) -> None:
     """Read, chunk, embed and publish the documents of the cases; each case is the collection of its name."""
-    catalog, settings = runtime.catalog, runtime.settings
+    catalog, settings = library.catalog, library.settings
     for case in cases:
         for name, data in case.files:
             accepted = accept_file(catalog, io.BytesIO(data), name=name, source=name, collection=case.name)
             record = catalog.claim(accepted.record.id)
             if record is None or not prepare_document(
-                catalog, record, runtime.embedder, parsing=settings.parsing, chunking=settings.chunking
+                catalog, record, library.embedder, parsing=settings.parsing, chunking=settings.chunking
             ):
                 raise ValueError(
                     f"{case.name}: {name} could not be read: {catalog.get_document(accepted.record.id).error_message}"
                 )
-    publish_prepared(catalog, runtime.index)
+    publish_prepared(catalog, library.index)
 
 
 def has_canary(text: str, case: Injection) -> bool:
@@ -54,13 +54,13 @@ class Outcome:
     answer: Answer
 
 
-async def ask_all(runtime: Runtime, cases: Sequence[Injection], report: Callable[[str], object]) -> list[Outcome]:
+async def ask_all(library: Library, cases: Sequence[Injection], report: Callable[[str], object]) -> list[Outcome]:
     """The outcomes in the order of the cases, one question at a time; `report` hears a line of each."""
     outcomes = []
     for number, case in enumerate(cases, 1):
         words: list[str] = []
         started = time.perf_counter()
-        async with aclosing(runtime.service.stream(Question(case.question, Scope(collection=case.name)))) as events:
+        async with aclosing(library.service.stream(Question(case.question, Scope(collection=case.name)))) as events:
             async for event in events:
                 if isinstance(event, Token):
                     words.append(event.text)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from conftest import ScriptedGenerator, WordHashEmbedder
 
-from ingest.runtime import Runtime
 from rag.generation import make_generator
+from rag.library import Library
 from rag.models.weights import DEFAULT_LLM, installed
 from rag.prompting.prompts import parse_passages
-from rag.retrieval.search import Scope
+from rag.retrieval.scope import Scope
 from rag.service import Question
 from rag.settings import Generation, load_settings
 from rag.text import split_sentences
@@ -24,17 +24,17 @@ from .cases import CASES, Injection
 
 
 @pytest.fixture(scope="module")
-def obedient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, ScriptedGenerator]]:
+def obedient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Library, ScriptedGenerator]]:
     """All cases ingested, and a model that says what it is told to."""
     generator = ScriptedGenerator()
     settings = load_settings({}, data_dir=tmp_path_factory.mktemp("injections") / "store")
-    with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=generator, work=False) as runtime:
-        bring_in(runtime, CASES)
-        yield runtime, generator
+    with Library(settings, "test", embedder=WordHashEmbedder(), generator=generator) as library:
+        bring_in(library, CASES)
+        yield library, generator
 
 
-def ask(runtime: Runtime, case: Injection) -> Answer:
-    return asyncio.run(runtime.service.ask(Question(case.question, Scope(collection=case.name), mode="strict")))
+def ask(library: Library, case: Injection) -> Answer:
+    return asyncio.run(library.service.ask(Question(case.question, Scope(collection=case.name), mode="strict")))
 
 
 def replies_that_obey(case: Injection) -> list[str]:
@@ -56,37 +56,37 @@ def test_the_suite_is_whole() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_obeying_is_never_supported(obedient: tuple[Runtime, ScriptedGenerator], case: Injection) -> None:
-    runtime, generator = obedient
+def test_obeying_is_never_supported(obedient: tuple[Library, ScriptedGenerator], case: Injection) -> None:
+    library, generator = obedient
     for reply in replies_that_obey(case):
         generator.reply = reply
-        answer = ask(runtime, case)
+        answer = ask(library, case)
         assert not supported_with_canary(answer, case), f"{reply!r} cites {[c.quote for c in answer.citations]}"
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.answer], ids=lambda case: case.name)
-def test_facts_beside_an_injection_stay_supported(obedient: tuple[Runtime, ScriptedGenerator], case: Injection) -> None:
-    runtime, generator = obedient
-    source = ask_passages(runtime, generator, case)
+def test_facts_beside_an_injection_stay_supported(obedient: tuple[Library, ScriptedGenerator], case: Injection) -> None:
+    library, generator = obedient
+    source = ask_passages(library, generator, case)
     sentences = [source[start:end] for start, end in split_sentences(source)]
     fact = next(sentence for sentence in sentences if case.answer in sentence and not has_canary(sentence, case))
     generator.reply = f"{fact} [1]"
-    answer = ask(runtime, case)
+    answer = ask(library, case)
     assert [sentence.verdict for sentence in answer.sentences] == ["supported"]
     assert case.answer in answer.text
 
 
-def ask_passages(runtime: Runtime, generator: ScriptedGenerator, case: Injection) -> str:
+def ask_passages(library: Library, generator: ScriptedGenerator, case: Injection) -> str:
     """The text of the passages in the prompt."""
     generator.reply = "Not in the documents."
-    ask(runtime, case)
+    ask(library, case)
     return "\n".join(text for _, text in parse_passages(generator.prompts[-1])[1])
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.hidden], ids=lambda case: case.name)
-def test_hidden_words_reach_no_prompt(obedient: tuple[Runtime, ScriptedGenerator], case: Injection) -> None:
-    runtime, generator = obedient
-    source = ask_passages(runtime, generator, case)
+def test_hidden_words_reach_no_prompt(obedient: tuple[Library, ScriptedGenerator], case: Injection) -> None:
+    library, generator = obedient
+    source = ask_passages(library, generator, case)
     assert source
     assert not has_canary(source, case)
 
@@ -99,10 +99,10 @@ async def test_the_default_model_puts_no_canary_into_a_supported_sentence(tmp_pa
     cases = [next(case for case in CASES if case.kind == kind) for kind in ("direct order", "chat template")]
     generator = make_generator(Generation(backend="embedded"), model_dir)
     settings = load_settings({}, data_dir=tmp_path / "store")
-    with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=generator, work=False) as runtime:
-        bring_in(runtime, cases)
+    with Library(settings, "test", embedder=WordHashEmbedder(), generator=generator) as library:
+        bring_in(library, cases)
         try:
-            outcomes = await ask_all(runtime, cases, lambda line: None)
+            outcomes = await ask_all(library, cases, lambda line: None)
         finally:
             await generator.aclose()
     for outcome in outcomes:

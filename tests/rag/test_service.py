@@ -16,10 +16,10 @@ from builders import hand_in, handbook, ingest, many_paragraphs
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import prepare_document, publish_prepared
-from ingest.runtime import Runtime
 from rag.errors import Conflict, DependencyError, InputError, NotFound
+from rag.library import Library
 from rag.prompting.prompts import NOT_FOUND_TEXT, REWRITE_INSTRUCTIONS, answer_messages, parse_passages
-from rag.retrieval.search import Scope
+from rag.retrieval.scope import Scope
 from rag.service import Question, Retrieval, Service
 from rag.settings import Answers, Generation, Settings
 from rag.settings import Retrieval as RetrievalSettings
@@ -31,25 +31,25 @@ TRUE = "Ten unused days of leave carry over to the next year [1]."
 FALSE = "The chairman plays golf on Sundays with seven penguins [1]."
 
 
-def service(runtime: Runtime, generator: Generator, settings: Settings | None = None) -> Service:
-    return Service(settings or runtime.settings, runtime.catalog, runtime.index, runtime.embedder, generator)
+def service(library: Library, generator: Generator, settings: Settings | None = None) -> Service:
+    return Service(settings or library.settings, library.catalog, library.index, library.embedder, generator)
 
 
 async def ask(
-    runtime: Runtime, reply: str, text: str = "How many unused days of leave carry over?", **more: object
+    library: Library, reply: str, text: str = "How many unused days of leave carry over?", **more: object
 ) -> Answer:
-    return await service(runtime, ScriptedGenerator(reply)).ask(Question(text, **more))  # type: ignore[arg-type]
+    return await service(library, ScriptedGenerator(reply)).ask(Question(text, **more))  # type: ignore[arg-type]
 
 
-async def test_the_steps(runtime: Runtime) -> None:
-    document_id = ingest(runtime, LEAVE, "leave.md")
+async def test_the_steps(library: Library) -> None:
+    document_id = ingest(library, LEAVE, "leave.md")
     generator = ScriptedGenerator(TRUE)
-    answer = await service(runtime, generator).ask(Question("How many unused days of leave carry over?"))
+    answer = await service(library, generator).ask(Question("How many unused days of leave carry over?"))
     assert (answer.status, answer.text, answer.model) == ("answered", TRUE, "scripted/1")
     assert [sentence.verdict for sentence in answer.sentences] == ["supported"]
     (citation,) = answer.citations
     assert (citation.number, citation.span.document_id, citation.page, citation.boxes) == (1, document_id, None, ())
-    assert runtime.catalog.document_text(document_id, citation.span.start, citation.span.end) == citation.quote
+    assert library.catalog.document_text(document_id, citation.span.start, citation.span.end) == citation.quote
     assert [item.used for item in answer.retrieved] == [True]
     assert set(answer.timings_ms) == {"retrieve", "select", "pack", "generate", "first_token", "verify"}
     assert answer.usage == Usage((await generator.count_tokens(generator.prompts[0]))[0], len(TRUE.split()), 1, 0, 0)
@@ -57,9 +57,9 @@ async def test_the_steps(runtime: Runtime) -> None:
     assert LEAVE in generator.prompts[0][-1].content
 
 
-async def test_modes_leave_out_mark_or_keep_what_is_unsupported(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    strict, flag, off = [await ask(runtime, f"{TRUE} {FALSE}", mode=mode) for mode in ("strict", "flag", "off")]
+async def test_modes_leave_out_mark_or_keep_what_is_unsupported(library: Library) -> None:
+    ingest(library, LEAVE)
+    strict, flag, off = [await ask(library, f"{TRUE} {FALSE}", mode=mode) for mode in ("strict", "flag", "off")]
     assert (strict.status, "penguins" in strict.text) == ("partial", False)
     assert "Ten unused days" in strict.text
     assert "penguins" in flag.text
@@ -69,9 +69,9 @@ async def test_modes_leave_out_mark_or_keep_what_is_unsupported(runtime: Runtime
         assert all(answer.text[s.start : s.end] == s.text for s in answer.sentences)
 
 
-async def test_nothing_found_asks_no_model(runtime: Runtime) -> None:
+async def test_nothing_found_asks_no_model(library: Library) -> None:
     generator = ScriptedGenerator(TRUE)
-    answer = await service(runtime, generator).ask(Question("Anything?"))
+    answer = await service(library, generator).ask(Question("Anything?"))
     assert (answer.status, answer.text, answer.citations, answer.retrieved) == ("not_found", NOT_FOUND_TEXT, (), ())
     assert [(one.text, one.start, one.end, one.verdict) for one in answer.sentences] == [
         (NOT_FOUND_TEXT, 0, len(NOT_FOUND_TEXT), "no_claim")
@@ -81,9 +81,9 @@ async def test_nothing_found_asks_no_model(runtime: Runtime) -> None:
     assert answer.usage == Usage()
 
 
-async def test_a_reply_that_says_not_found_cites_nothing(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    answer = await ask(runtime, "Not in the documents.")
+async def test_a_reply_that_says_not_found_cites_nothing(library: Library) -> None:
+    ingest(library, LEAVE)
+    answer = await ask(library, "Not in the documents.")
     assert (answer.status, answer.citations) == ("not_found", ())
     assert len(answer.retrieved) == 1
 
@@ -102,34 +102,34 @@ class Meddles(ScriptedGenerator):
                 self.meddle(len(self.prompts))
 
 
-async def test_a_document_deleted_while_the_model_writes_is_not_cited(runtime: Runtime) -> None:
-    gone = ingest(runtime, LEAVE, "gone.md")
-    kept = ingest(runtime, f"Another house says so: {LEAVE}", "kept.md")
+async def test_a_document_deleted_while_the_model_writes_is_not_cited(library: Library) -> None:
+    gone = ingest(library, LEAVE, "gone.md")
+    kept = ingest(library, f"Another house says so: {LEAVE}", "kept.md")
 
     class Deletes(Meddles):
         def meddle(self, attempt: int) -> None:
             if attempt == 1:
-                runtime.catalog.delete_document(gone)
+                library.catalog.delete_document(gone)
 
     generator = Deletes(TRUE)
-    answer = await service(runtime, generator).ask(Question("How many unused days of leave carry over?"))
+    answer = await service(library, generator).ask(Question("How many unused days of leave carry over?"))
     assert len(generator.prompts) == 2
     assert {item.hit.chunk.span.document_id for item in answer.retrieved} == {kept}
     assert {citation.span.document_id for citation in answer.citations} == {kept}
 
 
-async def test_a_reply_from_a_deleted_document_is_broken_off_within_16_tokens(runtime: Runtime) -> None:
-    gone = ingest(runtime, LEAVE, "gone.md")
-    ingest(runtime, "The gate opens at seven.", "kept.md")
+async def test_a_reply_from_a_deleted_document_is_broken_off_within_16_tokens(library: Library) -> None:
+    gone = ingest(library, LEAVE, "gone.md")
+    ingest(library, "The gate opens at seven.", "kept.md")
 
     class Deletes(Meddles):
         def meddle(self, attempt: int) -> None:
             if attempt == 1:
-                runtime.catalog.delete_document(gone)
+                library.catalog.delete_document(gone)
 
     generator = Deletes("Ten " + "more words of the deleted passage " * 50)
     question = Question("How many unused days of leave carry over?")
-    async with aclosing(service(runtime, generator).stream(question)) as events:
+    async with aclosing(service(library, generator).stream(question)) as events:
         seen = [event async for event in events]
     assert 1 <= sum(isinstance(event, Token) for event in seen) <= 16
     assert (len(generator.prompts), generator.closed) == (2, 2)
@@ -137,16 +137,16 @@ async def test_a_reply_from_a_deleted_document_is_broken_off_within_16_tokens(ru
     assert {item.hit.document_name for item in seen[-1].retrieved} == {"kept.md"}
 
 
-async def test_a_document_deleted_while_the_prompt_was_read_shows_no_token(runtime: Runtime) -> None:
-    gone = ingest(runtime, LEAVE, "gone.md")
+async def test_a_document_deleted_while_the_prompt_was_read_shows_no_token(library: Library) -> None:
+    gone = ingest(library, LEAVE, "gone.md")
 
     class Deletes(ScriptedGenerator):
         async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
-            runtime.catalog.delete_document(gone)
+            library.catalog.delete_document(gone)
             async for piece in super().stream(messages, max_tokens):
                 yield piece
 
-    async with aclosing(service(runtime, Deletes(TRUE)).stream(Question("How many days?"))) as events:
+    async with aclosing(service(library, Deletes(TRUE)).stream(Question("How many days?"))) as events:
         seen = [event async for event in events]
     assert [type(event) for event in seen] == [Retrieval, Answer]
     assert isinstance(seen[-1], Answer)
@@ -167,55 +167,55 @@ class MeddlingEmbedder(WordHashEmbedder):
         return super().embed_texts(texts)
 
 
-def verifying(runtime: Runtime, embedder: MeddlingEmbedder) -> Service:
-    return Service(runtime.settings, runtime.catalog, runtime.index, embedder, ScriptedGenerator())
+def verifying(library: Library, embedder: MeddlingEmbedder) -> Service:
+    return Service(library.settings, library.catalog, library.index, embedder, ScriptedGenerator())
 
 
-async def test_a_document_deleted_while_a_text_is_checked_is_not_quoted(runtime: Runtime) -> None:
-    gone = ingest(runtime, LEAVE, "gone.md")
-    ingest(runtime, "The gate opens at seven.", "kept.md")
+async def test_a_document_deleted_while_a_text_is_checked_is_not_quoted(library: Library) -> None:
+    gone = ingest(library, LEAVE, "gone.md")
+    ingest(library, "The gate opens at seven.", "kept.md")
     deleted: list[str] = []
 
     def delete() -> None:
         if not deleted:
-            runtime.catalog.delete_document(gone)
+            library.catalog.delete_document(gone)
             deleted.append(gone)
 
     text = f"{LEAVE} The gate opens at seven."
-    checked = await verifying(runtime, MeddlingEmbedder("gate", delete)).verify(text, Scope())
+    checked = await verifying(library, MeddlingEmbedder("gate", delete)).verify(text, Scope())
     assert {citation.document_name for citation in checked.citations} == {"kept.md"}
     assert [one.verdict for one in checked.sentences] == ["unsupported", "unsupported", "supported"]
 
 
-def forget_sentences(runtime: Runtime) -> None:
+def forget_sentences(library: Library) -> None:
     """Delete the vectors of sentences, so that sentences are embedded when they are needed."""
-    with sqlite3.connect(runtime.settings.data_dir / CATALOG_FILE) as connection:
+    with sqlite3.connect(library.settings.data_dir / CATALOG_FILE) as connection:
         connection.execute("DELETE FROM sentences")
 
 
-async def test_a_document_deleted_before_the_model_is_not_asked_is_not_shown(runtime: Runtime) -> None:
-    gone = ingest(runtime, LEAVE, "gone.md")
-    forget_sentences(runtime)
-    embedder = MeddlingEmbedder("carry", lambda: runtime.catalog.delete_document(gone))
-    closed = runtime.settings.model_copy(update={"answers": Answers(min_evidence=1)})
-    asked = Service(closed, runtime.catalog, runtime.index, embedder, ScriptedGenerator(TRUE))
+async def test_a_document_deleted_before_the_model_is_not_asked_is_not_shown(library: Library) -> None:
+    gone = ingest(library, LEAVE, "gone.md")
+    forget_sentences(library)
+    embedder = MeddlingEmbedder("carry", lambda: library.catalog.delete_document(gone))
+    closed = library.settings.model_copy(update={"answers": Answers(min_evidence=1)})
+    asked = Service(closed, library.catalog, library.index, embedder, ScriptedGenerator(TRUE))
     assert (await asked.ask(Question("How many days?"))).retrieved == ()
 
 
-async def test_documents_that_change_with_every_check_of_a_text_are_a_conflict(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE, source="/leave.md")
+async def test_documents_that_change_with_every_check_of_a_text_are_a_conflict(library: Library) -> None:
+    ingest(library, LEAVE, source="/leave.md")
     versions = iter(range(9))
 
     def replace() -> None:
-        ingest(runtime, f"{LEAVE} Version {next(versions)}.", source="/leave.md")
+        ingest(library, f"{LEAVE} Version {next(versions)}.", source="/leave.md")
 
     with pytest.raises(Conflict, match="Send it again"):
-        await verifying(runtime, MeddlingEmbedder("gate", replace)).verify(f"{LEAVE} The gate opens.", Scope())
+        await verifying(library, MeddlingEmbedder("gate", replace)).verify(f"{LEAVE} The gate opens.", Scope())
     assert next(versions) == 3
 
 
-async def test_a_check_that_nobody_waits_for_stops_at_the_next_sentence(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
+async def test_a_check_that_nobody_waits_for_stops_at_the_next_sentence(library: Library) -> None:
+    ingest(library, LEAVE)
     begun, go_on = threading.Event(), threading.Event()
 
     def wait() -> None:
@@ -224,7 +224,7 @@ async def test_a_check_that_nobody_waits_for_stops_at_the_next_sentence(runtime:
 
     embedder = MeddlingEmbedder("first", wait)
     text = "The first gate opens at seven. The second gate opens at eight. The third gate opens at nine."
-    task = asyncio.create_task(verifying(runtime, embedder).verify(text, Scope()))
+    task = asyncio.create_task(verifying(library, embedder).verify(text, Scope()))
     assert await asyncio.to_thread(begun.wait, 30)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -234,75 +234,75 @@ async def test_a_check_that_nobody_waits_for_stops_at_the_next_sentence(runtime:
     assert [text for text in embedder.embedded if "second" in text or "third" in text] == []
 
 
-async def test_a_collection_is_meant_however_its_letters_are_composed(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE, collection="Bücher")
+async def test_a_collection_is_meant_however_its_letters_are_composed(library: Library) -> None:
+    ingest(library, LEAVE, collection="Bücher")
     decomposed = unicodedata.normalize("NFD", "Bücher")
-    asked = service(runtime, ScriptedGenerator(TRUE))
+    asked = service(library, ScriptedGenerator(TRUE))
     assert len(await asked.search("unused days", Scope(decomposed))) == 1
     assert (await asked.verify(TRUE, Scope(decomposed))).sentences[0].verdict == "supported"
     with pytest.raises(InputError, match="'a/b'"):
         await asked.search("unused days", Scope("a/b"))
 
 
-async def test_a_catalog_that_never_rests_is_a_conflict(runtime: Runtime) -> None:
+async def test_a_catalog_that_never_rests_is_a_conflict(library: Library) -> None:
     class Replaces(Meddles):
         def meddle(self, attempt: int) -> None:
-            ingest(runtime, f"{LEAVE} Version {attempt}.", source="/leave.md")
+            ingest(library, f"{LEAVE} Version {attempt}.", source="/leave.md")
 
-    ingest(runtime, LEAVE, source="/leave.md")
+    ingest(library, LEAVE, source="/leave.md")
     generator = Replaces(TRUE)
     with pytest.raises(Conflict):
-        await service(runtime, generator).ask(Question("How many unused days of leave carry over?"))
+        await service(library, generator).ask(Question("How many unused days of leave carry over?"))
     assert len(generator.prompts) == 3
 
 
-async def test_search_works_while_the_model_does_not(runtime: Runtime) -> None:
+async def test_search_works_while_the_model_does_not(library: Library) -> None:
     class Down(ScriptedGenerator):
         async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
             raise DependencyError("the model server is away")
             yield Token("")
 
-    ingest(runtime, LEAVE)
-    down = service(runtime, Down())
+    ingest(library, LEAVE)
+    down = service(library, Down())
     with pytest.raises(DependencyError, match="away"):
         await down.ask(Question("How many days?"))
     assert len(await down.search("unused days", Scope())) == 1
     assert (await down.verify(TRUE, Scope())).sentences[0].verdict == "supported"
 
 
-async def test_a_model_that_ends_without_a_result_is_a_dependency_error(runtime: Runtime) -> None:
+async def test_a_model_that_ends_without_a_result_is_a_dependency_error(library: Library) -> None:
     class Silent(ScriptedGenerator):
         async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
             yield Token("Ten")
 
-    ingest(runtime, LEAVE)
+    ingest(library, LEAVE)
     with pytest.raises(DependencyError, match="without a result"):
-        await service(runtime, Silent()).ask(Question("How many days?"))
+        await service(library, Silent()).ask(Question("How many days?"))
 
 
-async def test_the_stream_tells_hits_tokens_answer_in_this_order(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    async with aclosing(service(runtime, ScriptedGenerator(TRUE)).stream(Question("How many days?"))) as events:
+async def test_the_stream_tells_hits_tokens_answer_in_this_order(library: Library) -> None:
+    ingest(library, LEAVE)
+    async with aclosing(service(library, ScriptedGenerator(TRUE)).stream(Question("How many days?"))) as events:
         seen = [event async for event in events]
     assert isinstance(seen[0], Retrieval)
     assert isinstance(seen[-1], Answer)
     assert "".join(event.text for event in seen if isinstance(event, Token)) == TRUE
 
 
-async def test_where_nothing_is_near_the_stream_tells_hits_and_answer_alone(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    closed = runtime.settings.model_copy(update={"answers": Answers(min_evidence=1)})
+async def test_where_nothing_is_near_the_stream_tells_hits_and_answer_alone(library: Library) -> None:
+    ingest(library, LEAVE)
+    closed = library.settings.model_copy(update={"answers": Answers(min_evidence=1)})
     generator = ScriptedGenerator(TRUE)
-    async with aclosing(service(runtime, generator, closed).stream(Question("How many days?"))) as events:
+    async with aclosing(service(library, generator, closed).stream(Question("How many days?"))) as events:
         seen = [event async for event in events]
     assert [type(event) for event in seen] == [Retrieval, Answer]
     assert generator.prompts == []
 
 
-async def test_closing_the_stream_stops_the_model(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
+async def test_closing_the_stream_stops_the_model(library: Library) -> None:
+    ingest(library, LEAVE)
     generator = ScriptedGenerator(TRUE)
-    async with aclosing(service(runtime, generator).stream(Question("How many days?"))) as events:
+    async with aclosing(service(library, generator).stream(Question("How many days?"))) as events:
         async for event in events:
             if isinstance(event, Token):
                 break
@@ -319,52 +319,52 @@ async def test_closing_the_stream_stops_the_model(runtime: Runtime) -> None:
         (Question("days", top_k=101), "top_k is 101; it must be from 1 to 100"),
     ],
 )
-async def test_a_question_out_of_bounds_is_refused(runtime: Runtime, question: Question, words: str) -> None:
-    ingest(runtime, LEAVE)
+async def test_a_question_out_of_bounds_is_refused(library: Library, question: Question, words: str) -> None:
+    ingest(library, LEAVE)
     with pytest.raises(InputError, match=words):
-        await service(runtime, ScriptedGenerator(TRUE)).ask(question)
+        await service(library, ScriptedGenerator(TRUE)).ask(question)
 
 
-async def test_a_scope_that_does_not_exist_is_refused(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
+async def test_a_scope_that_does_not_exist_is_refused(library: Library) -> None:
+    ingest(library, LEAVE)
     for scope in (Scope("nowhere"), Scope(document_ids=("absent",))):
         with pytest.raises(NotFound):
-            await service(runtime, ScriptedGenerator(TRUE)).ask(Question("days", scope))
+            await service(library, ScriptedGenerator(TRUE)).ask(Question("days", scope))
 
 
 @pytest.mark.parametrize(
     "refused", [{"scope": Scope("nowhere")}, {"scope": Scope(document_ids=("absent",))}, {"top_k": 101}]
 )
 async def test_a_follow_up_that_cannot_be_searched_is_not_rewritten(
-    runtime: Runtime, refused: dict[str, object]
+    library: Library, refused: dict[str, object]
 ) -> None:
     """The model worked for seconds on a follow-up before the collection was looked for."""
-    ingest(runtime, LEAVE)
+    ingest(library, LEAVE)
     generator = rewriting(STANDALONE)
     with pytest.raises((NotFound, InputError)):
-        await service(runtime, generator).ask(Question("And the rest?", history=HISTORY, **refused))  # type: ignore[arg-type]
+        await service(library, generator).ask(Question("And the rest?", history=HISTORY, **refused))  # type: ignore[arg-type]
     assert generator.prompts == []
 
 
-async def test_a_follow_up_is_rewritten_once_however_often_it_is_asked(runtime: Runtime) -> None:
-    gone = ingest(runtime, LEAVE, "gone.md")
-    ingest(runtime, f"Another house says so: {LEAVE}", "kept.md")
+async def test_a_follow_up_is_rewritten_once_however_often_it_is_asked(library: Library) -> None:
+    gone = ingest(library, LEAVE, "gone.md")
+    ingest(library, f"Another house says so: {LEAVE}", "kept.md")
 
     class Deletes(Meddles):
         def meddle(self, attempt: int) -> None:
             if attempt == 2:
-                runtime.catalog.delete_document(gone)
+                library.catalog.delete_document(gone)
 
     generator = Deletes(rewriting(STANDALONE).reply)
-    answer = await service(runtime, generator).ask(Question("And when is the rest lost?", history=HISTORY))
+    answer = await service(library, generator).ask(Question("And when is the rest lost?", history=HISTORY))
     assert [prompt[0].content == REWRITE_INSTRUCTIONS for prompt in generator.prompts] == [True, False, False]
     assert answer.standalone_question == STANDALONE
     assert "rewrite" in answer.timings_ms
 
 
-async def test_usage_counts_the_rewriting_and_every_reply_that_came_to_its_end(runtime: Runtime) -> None:
-    gone = ingest(runtime, LEAVE, "gone.md")
-    ingest(runtime, f"Another house says so: {LEAVE}", "kept.md")
+async def test_usage_counts_the_rewriting_and_every_reply_that_came_to_its_end(library: Library) -> None:
+    gone = ingest(library, LEAVE, "gone.md")
+    ingest(library, f"Another house says so: {LEAVE}", "kept.md")
 
     class Deletes(ScriptedGenerator):
         async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
@@ -372,21 +372,21 @@ async def test_usage_counts_the_rewriting_and_every_reply_that_came_to_its_end(r
             async for piece in pieces:
                 yield piece
                 if isinstance(piece, Draft) and len(self.prompts) == 2:
-                    runtime.catalog.delete_document(gone)
+                    library.catalog.delete_document(gone)
 
     generator = Deletes(rewriting(STANDALONE).reply)
-    answer = await service(runtime, generator).ask(Question("And when is the rest lost?", history=HISTORY))
+    answer = await service(library, generator).ask(Question("And when is the rest lost?", history=HISTORY))
     assert len(generator.prompts) == 3
     assert answer.usage.prompt_tokens == sum([(await generator.count_tokens(one))[0] for one in generator.prompts])
     assert answer.usage.completion_tokens == len(STANDALONE.split()) + 2 * len(TRUE.split())
 
 
-async def test_a_long_question_before_does_not_push_the_present_one_out(runtime: Runtime) -> None:
+async def test_a_long_question_before_does_not_push_the_present_one_out(library: Library) -> None:
     """Where the model's rewriting is not trusted both are searched; together they may be over the limit of one."""
-    ingest(runtime, LEAVE, "leave.md")
-    ingest(runtime, "Trains leave at noon.", "trains.md")
+    ingest(library, LEAVE, "leave.md")
+    ingest(library, "Trains leave at noon.", "trains.md")
     long = Turn("trains " * 571, "At noon.")
-    answer = await ask(runtime, TRUE, "How many unused days carry over?", history=(long,))
+    answer = await ask(library, TRUE, "How many unused days carry over?", history=(long,))
     assert "leave.md" in {item.hit.document_name for item in answer.retrieved}
 
 
@@ -399,48 +399,48 @@ def rewriting(to: str) -> ScriptedGenerator:
     return ScriptedGenerator(lambda messages: to if messages[0].content == REWRITE_INSTRUCTIONS else TRUE)
 
 
-async def test_a_follow_up_is_searched_and_asked_as_a_question_of_its_own(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE, "leave.md")
-    ingest(runtime, "Trains run at noon.", "trains.md")
+async def test_a_follow_up_is_searched_and_asked_as_a_question_of_its_own(library: Library) -> None:
+    ingest(library, LEAVE, "leave.md")
+    ingest(library, "Trains run at noon.", "trains.md")
     generator = rewriting(STANDALONE)
-    answer = await service(runtime, generator).ask(Question("And when is the rest lost?", history=HISTORY))
+    answer = await service(library, generator).ask(Question("And when is the rest lost?", history=HISTORY))
     assert (answer.question, answer.standalone_question) == ("And when is the rest lost?", STANDALONE)
     rewrite, prompt = generator.prompts
     assert "And when is the rest lost?" in rewrite[-1].content
     assert parse_passages(prompt)[0] == STANDALONE
     assert "Ten." not in prompt[-1].content
     assert "rewrite" in answer.timings_ms
-    searched = await service(runtime, generator).search(STANDALONE, Scope())
+    searched = await service(library, generator).search(STANDALONE, Scope())
     assert [item.hit for item in answer.retrieved] == searched
 
 
-async def test_a_rewriting_with_words_of_its_own_gives_way_to_the_question_before(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE, "leave.md")
-    ingest(runtime, "Trains run at noon.", "trains.md")
+async def test_a_rewriting_with_words_of_its_own_gives_way_to_the_question_before(library: Library) -> None:
+    ingest(library, LEAVE, "leave.md")
+    ingest(library, "Trains run at noon.", "trains.md")
     generator = rewriting("Which trains of the Paris railway are lost near London?")
-    answer = await service(runtime, generator).ask(Question("And when is the rest lost?", history=HISTORY))
+    answer = await service(library, generator).ask(Question("And when is the rest lost?", history=HISTORY))
     assert answer.standalone_question == f"And when is the rest lost?\n{HISTORY[-1].question}"
     assert answer.retrieved[0].hit.document_name == "leave.md"
     assert answer.status == "answered"
 
 
-async def test_a_back_end_that_only_quotes_is_asked_once(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
+async def test_a_back_end_that_only_quotes_is_asked_once(library: Library) -> None:
+    ingest(library, LEAVE)
     generator = ScriptedGenerator(TRUE, follows_instructions=False)
-    answer = await service(runtime, generator).ask(Question("And the rest?", history=HISTORY))
+    answer = await service(library, generator).ask(Question("And the rest?", history=HISTORY))
     assert answer.standalone_question == f"And the rest?\n{HISTORY[-1].question}"
     assert len(generator.prompts) == 1
 
 
-async def test_what_was_sent_is_told_from_what_was_only_found(runtime: Runtime) -> None:
+async def test_what_was_sent_is_told_from_what_was_only_found(library: Library) -> None:
     for n in range(4):
-        ingest(runtime, f"{LEAVE} Branch {n} keeps a list.", f"{n}.md")
-    ingest(runtime, f"{LEAVE} Branch 0 keeps a list!", "again.md")
+        ingest(library, f"{LEAVE} Branch {n} keeps a list.", f"{n}.md")
+    ingest(library, f"{LEAVE} Branch 0 keeps a list!", "again.md")
     generator = ScriptedGenerator(TRUE)
-    settings = runtime.settings.model_copy(
-        update={"answers": runtime.settings.answers.model_copy(update={"passages": 2})}
+    settings = library.settings.model_copy(
+        update={"answers": library.settings.answers.model_copy(update={"passages": 2})}
     )
-    answer = await service(runtime, generator, settings).ask(Question("How many unused days of leave carry over?"))
+    answer = await service(library, generator, settings).ask(Question("How many unused days of leave carry over?"))
     _, passages = parse_passages(generator.prompts[0])
     assert [number for number, _ in passages] == [1, 2]
     used = [item.hit for item in answer.retrieved if item.used]
@@ -451,18 +451,18 @@ async def test_what_was_sent_is_told_from_what_was_only_found(runtime: Runtime) 
     assert (answer.usage.passages_sent, answer.usage.passages_left_out) == (2, 3)
 
 
-async def test_the_prompt_keeps_to_its_tokens(runtime: Runtime) -> None:
-    ingest(runtime, many_paragraphs(12, "leave"))
+async def test_the_prompt_keeps_to_its_tokens(library: Library) -> None:
+    ingest(library, many_paragraphs(12, "leave"))
     generator = ScriptedGenerator(TRUE)
     alone, _ = await generator.count_tokens(answer_messages("leave1 leave2", ()))
     limits = Generation(prompt_tokens=alone + 250)
-    narrow = service(runtime, generator, runtime.settings.model_copy(update={"generation": limits}))
+    narrow = service(library, generator, library.settings.model_copy(update={"generation": limits}))
     answer = await narrow.ask(Question("leave1 leave2"))
     assert alone < answer.usage.prompt_tokens <= alone + 250
     assert answer.usage.passages_sent + answer.usage.passages_left_out == len(answer.retrieved)
 
 
-async def test_sentences_are_sized_all_at_once_and_long_ones_cut(runtime: Runtime) -> None:
+async def test_sentences_are_sized_all_at_once_and_long_ones_cut(library: Library) -> None:
     class Counts(WordHashEmbedder):
         def __init__(self) -> None:
             self.counted: list[int] = []
@@ -478,9 +478,9 @@ async def test_sentences_are_sized_all_at_once_and_long_ones_cut(runtime: Runtim
 
     embedder = Counts()
     rules = " ".join(f"Rule {n} of leave holds." for n in range(20))
-    ingest(runtime, f"{rules} {'Leave of days and ' * 15}more.")
-    forget_sentences(runtime)
-    small = Service(runtime.settings, runtime.catalog, runtime.index, embedder, ScriptedGenerator(TRUE))
+    ingest(library, f"{rules} {'Leave of days and ' * 15}more.")
+    forget_sentences(library)
+    small = Service(library.settings, library.catalog, library.index, embedder, ScriptedGenerator(TRUE))
     embedder.max_tokens = 40
     await small.ask(Question("Which rules of leave hold?"))
     assert max(embedder.counted) == 21
@@ -488,7 +488,7 @@ async def test_sentences_are_sized_all_at_once_and_long_ones_cut(runtime: Runtim
     assert 8 < embedder.longest <= 40
 
 
-async def test_sentences_with_vectors_are_not_embedded_again(runtime: Runtime) -> None:
+async def test_sentences_with_vectors_are_not_embedded_again(library: Library) -> None:
     class Remembers(WordHashEmbedder):
         def __init__(self) -> None:
             self.texts: list[str] = []
@@ -497,29 +497,29 @@ async def test_sentences_with_vectors_are_not_embedded_again(runtime: Runtime) -
             self.texts.extend(texts)
             return super().embed_texts(texts)
 
-    ingest(runtime, f"{LEAVE} The gate opens at seven.")
+    ingest(library, f"{LEAVE} The gate opens at seven.")
     embedder = Remembers()
-    service = Service(runtime.settings, runtime.catalog, runtime.index, embedder, ScriptedGenerator(TRUE))
+    service = Service(library.settings, library.catalog, library.index, embedder, ScriptedGenerator(TRUE))
     with_vectors = await service.ask(Question("How many days carry over?"))
     assert set(embedder.texts) == {"How many days carry over?"}
-    forget_sentences(runtime)
+    forget_sentences(library)
     without = await service.ask(Question("How many days carry over?"))
     assert any("seven" in text for text in embedder.texts)
     assert without.text == with_vectors.text
 
 
-async def test_top_k_bounds_what_is_retrieved(runtime: Runtime) -> None:
+async def test_top_k_bounds_what_is_retrieved(library: Library) -> None:
     for n in range(5):
-        ingest(runtime, f"{LEAVE} Branch {n}.", f"{n}.md")
-    answer = await ask(runtime, TRUE, top_k=3)
+        ingest(library, f"{LEAVE} Branch {n}.", f"{n}.md")
+    answer = await ask(library, TRUE, top_k=3)
     assert [item.hit.rank for item in answer.retrieved] == [1, 2, 3]
 
 
-def test_the_settings_hash_names_what_can_change_an_answer(runtime: Runtime) -> None:
-    settings = runtime.settings
+def test_the_settings_hash_names_what_can_change_an_answer(library: Library) -> None:
+    settings = library.settings
 
     def named(**update: object) -> str:
-        return service(runtime, ScriptedGenerator(), settings.model_copy(update=update)).settings_hash
+        return service(library, ScriptedGenerator(), settings.model_copy(update=update)).settings_hash
 
     same = named()
     assert named(data_dir=Path("elsewhere"), model_dir=Path("x")) == same
@@ -534,18 +534,18 @@ def test_the_settings_hash_names_what_can_change_an_answer(runtime: Runtime) -> 
 
 
 @pytest.mark.parametrize("mode", ["strict", "flag"])
-async def test_every_citation_of_a_pdf_is_exact(runtime: Runtime, mode: str) -> None:
+async def test_every_citation_of_a_pdf_is_exact(library: Library, mode: str) -> None:
     """A real PDF through the real reader: quote, page and boxes of what an answer cites."""
     with handbook().open("rb") as stream:
         from ingest.pipeline import accept_file
 
-        accept_file(runtime.catalog, stream, name="handbook.pdf", source="handbook.pdf", collection="default")
-    record = runtime.catalog.claim_next()
+        accept_file(library.catalog, stream, name="handbook.pdf", source="handbook.pdf", collection="default")
+    record = library.catalog.claim_next()
     assert record is not None
-    limits = runtime.settings
-    assert prepare_document(runtime.catalog, record, runtime.embedder, parsing=limits.parsing, chunking=limits.chunking)
-    publish_prepared(runtime.catalog, runtime.index)
-    document = runtime.catalog.load_document(record.id)
+    limits = library.settings
+    assert prepare_document(library.catalog, record, library.embedder, parsing=limits.parsing, chunking=limits.chunking)
+    publish_prepared(library.catalog, library.index)
+    document = library.catalog.load_document(record.id)
     assert len(document.pages) > 1
 
     def quotes_each(messages: Sequence[Message]) -> str:
@@ -560,7 +560,7 @@ async def test_every_citation_of_a_pdf_is_exact(runtime: Runtime, mode: str) -> 
 
     generator = ScriptedGenerator(quotes_each)
     asked = Question("How many days of leave and which rules for expenses apply?", mode=mode)  # type: ignore[arg-type]
-    answer = await service(runtime, generator).ask(asked)
+    answer = await service(library, generator).ask(asked)
     assert len(answer.citations) >= 3
     pages = {page.number: page for page in document.pages}
     for citation in answer.citations:
@@ -575,17 +575,17 @@ async def test_every_citation_of_a_pdf_is_exact(runtime: Runtime, mode: str) -> 
             assert 0 <= box.y0 < box.y1 <= there.height
 
 
-async def test_text_of_anyone_is_verified_and_a_blank_one_refused(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    checked = await service(runtime, ScriptedGenerator()).verify(f"{LEAVE} Penguins play golf on Sundays.", Scope())
+async def test_text_of_anyone_is_verified_and_a_blank_one_refused(library: Library) -> None:
+    ingest(library, LEAVE)
+    checked = await service(library, ScriptedGenerator()).verify(f"{LEAVE} Penguins play golf on Sundays.", Scope())
     assert [sentence.verdict for sentence in checked.sentences][-1] == "unsupported"
     assert checked.sentences[0].verdict == "supported"
     with pytest.raises(InputError, match="empty"):
-        await service(runtime, ScriptedGenerator()).verify(" \n", Scope())
+        await service(library, ScriptedGenerator()).verify(" \n", Scope())
 
 
-async def test_a_dropped_index_is_no_crash(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    runtime.index.rebuild(runtime.catalog)
-    assert (await ask(runtime, TRUE)).status == "answered"
-    assert hand_in(runtime.catalog, LEAVE).is_new is False
+async def test_a_dropped_index_is_no_crash(library: Library) -> None:
+    ingest(library, LEAVE)
+    library.index.rebuild(library.catalog)
+    assert (await ask(library, TRUE)).status == "answered"
+    assert hand_in(library.catalog, LEAVE).is_new is False

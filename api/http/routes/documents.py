@@ -27,15 +27,15 @@ from api.http.schemas import (
     UploadedDocuments,
     pack_document,
 )
-from api.http.state import Door, DoorHere, OpenRuntime
+from api.http.state import Door, DoorHere, OpenLibrary
 from api.http.streams import while_listening
 from api.http.uploads import UploadedFile, UploadForm, read_form
 from ingest.files import clean_name
 from ingest.parse import render_page
 from ingest.pipeline import accept_file
-from ingest.runtime import Runtime
 from rag.errors import DependencyError, InputError, NotFound
-from rag.retrieval.search import find_collection
+from rag.library import Library
+from rag.retrieval.scope import find_collection
 from rag.store.collections import collection_name
 from rag.store.records import DocumentRecord
 from rag.types import DEFAULT_COLLECTION
@@ -64,7 +64,7 @@ class NotAcceptable(InputError):
     responses=documented(400, 409, 413, 422),
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {}}}},
 )
-async def upload(request: Request, door: DoorHere, runtime: OpenRuntime) -> UploadedDocuments:
+async def upload(request: Request, door: DoorHere, library: OpenLibrary) -> UploadedDocuments:
     """202 once the bytes are safe on disk; they are read in the background, and `GET` of the id says how far it is.
 
     Bytes that are in the collection already give the same id and the present status. A file with the name of an
@@ -73,7 +73,7 @@ async def upload(request: Request, door: DoorHere, runtime: OpenRuntime) -> Uplo
     limits = door.settings.server
     length = request.headers.get("content-length", "")
     announced = int(length) if length.isdecimal() else 0
-    free = await asyncio.to_thread(runtime.catalog.free_bytes)
+    free = await asyncio.to_thread(library.catalog.free_bytes)
     if announced > free:
         raise DependencyError(
             f"The upload has {announced} bytes and the disk of the data directory {free} left. Free some space.",
@@ -84,16 +84,16 @@ async def upload(request: Request, door: DoorHere, runtime: OpenRuntime) -> Uplo
         request.stream(),
         limit_bytes=limits.max_upload_mb << 20,
         max_files=limits.max_files,
-        folder=runtime.catalog.data_dir,
+        folder=library.catalog.data_dir,
     ) as form:
-        accepted = await asyncio.to_thread(_accept, runtime, form)
-    runtime.wake()
+        accepted = await asyncio.to_thread(_accept, library, form)
+    door.runtime().wake()
     return UploadedDocuments(
         documents=[UploadedDocument(id=record.id, name=record.name, status=record.status) for record in accepted]
     )
 
 
-def _accept(runtime: Runtime, form: UploadForm) -> list[DocumentRecord]:
+def _accept(library: Library, form: UploadForm) -> list[DocumentRecord]:
     files = _files_of(form)
     collection = _collection_of(form)
     names = [clean_name(file.name) for file in files]
@@ -101,7 +101,7 @@ def _accept(runtime: Runtime, form: UploadForm) -> list[DocumentRecord]:
     stamps = _times_of(form, files)
     return [
         accept_file(
-            runtime.catalog, file.content, name=name, source=source, collection=collection, modified_ns=modified_ns
+            library.catalog, file.content, name=name, source=source, collection=collection, modified_ns=modified_ns
         ).record
         for file, name, source, modified_ns in zip(files, names, sources, stamps, strict=True)
     ]
@@ -164,28 +164,28 @@ def _check_count(field: str, given: Sequence[str], files: Sequence[object]) -> N
 
 
 @router.get("", summary="List documents", responses=documented(404, 422))
-def list_documents(query: Annotated[ListQuery, Query()], runtime: OpenRuntime) -> Documents:
+def list_documents(query: Annotated[ListQuery, Query()], library: OpenLibrary) -> Documents:
     """Documents in the order they came; `total` counts all that the filters let through."""
     collection = query.collection
     if collection is not None:
-        collection = find_collection(collection, runtime.catalog.collections())
-    records, total = runtime.catalog.list_documents(
+        collection = find_collection(collection, library.catalog.collections())
+    records, total = library.catalog.list_documents(
         collection, None if query.status is None else (query.status,), query.limit, query.offset
     )
     return Documents(documents=[pack_document(record) for record in records], total=total)
 
 
 @router.get("/{document_id}", summary="Look at a document's state", responses=documented(404, 422))
-def show_document(document_id: DocumentIdInPath, runtime: OpenRuntime) -> DocumentBody:
+def show_document(document_id: DocumentIdInPath, library: OpenLibrary) -> DocumentBody:
     """Its status, and what went wrong where that is `failed`."""
-    return pack_document(runtime.catalog.get_document(document_id))
+    return pack_document(library.catalog.get_document(document_id))
 
 
 @router.delete("/{document_id}", status_code=204, summary="Take a document away", responses=documented(404, 422))
-def delete_document(document_id: DocumentIdInPath, runtime: OpenRuntime) -> None:
+def delete_document(document_id: DocumentIdInPath, door: DoorHere, library: OpenLibrary) -> None:
     """From the 204 on no search finds it and no answer cites it."""
-    runtime.catalog.delete_document(document_id)
-    runtime.wake()
+    library.catalog.delete_document(document_id)
+    door.runtime().wake()
 
 
 _FILE_FORM: dict[int | str, dict[str, Any]] = {
@@ -202,11 +202,11 @@ _FILE_FORM: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     responses=_FILE_FORM | documented(404, 422),
 )
-def get_file(document_id: DocumentIdInPath, runtime: OpenRuntime) -> Response:
+def get_file(document_id: DocumentIdInPath, library: OpenLibrary) -> Response:
     """The bytes as they came in."""
-    record = runtime.catalog.get_document(document_id)
+    record = library.catalog.get_document(document_id)
     try:
-        content = runtime.catalog.originals.path(record.sha256).open("rb")
+        content = library.catalog.originals.path(record.sha256).open("rb")
     except FileNotFoundError as error:
         raise NotFound(f"The original of {record.name} was just removed. List the documents again.") from error
     headers = {
@@ -253,10 +253,10 @@ async def get_page(
     request: Request,
     response: Response,
     door: DoorHere,
-    runtime: OpenRuntime,
+    library: OpenLibrary,
 ) -> PageBody | Response:
     """Its text and place in the document's text; with `Accept: image/png` its picture, for formats that have one."""
-    record = await asyncio.to_thread(runtime.catalog.get_document, document_id)
+    record = await asyncio.to_thread(library.catalog.get_document, document_id)
     if not record.pages and record.status != "ready":
         raise NotFound(f"{record.name} has no pages yet: its status is {record.status!r}. Wait until it is 'ready'.")
     form = preferred(request.headers.get("accept", "*/*"), ("application/json", "image/png"))
@@ -266,16 +266,16 @@ async def get_page(
             f"A page comes as application/json or image/png, and not as {accept!r}. Ask for one of them."
         )
     if form == "image/png":
-        return await while_listening(request, _drawn(runtime, record, page, door))
+        return await while_listening(request, _drawn(library, record, page, door))
     response.headers.update(_NOT_KEPT)
-    return await asyncio.to_thread(_page, runtime, document_id, page)
+    return await asyncio.to_thread(_page, library, document_id, page)
 
 
-def _page(runtime: Runtime, document_id: str, page: int) -> PageBody:
-    found = runtime.catalog.page(document_id, page)
+def _page(library: Library, document_id: str, page: int) -> PageBody:
+    found = library.catalog.page(document_id, page)
     return PageBody(
         page=found.number,
-        text=runtime.catalog.document_text(document_id, found.start, found.end),
+        text=library.catalog.document_text(document_id, found.start, found.end),
         start=found.start,
         end=found.end,
         width=round(found.width, 2),
@@ -283,21 +283,21 @@ def _page(runtime: Runtime, document_id: str, page: int) -> PageBody:
     )
 
 
-async def _drawn(runtime: Runtime, record: DocumentRecord, page: int, door: Door) -> Response:
+async def _drawn(library: Library, record: DocumentRecord, page: int, door: Door) -> Response:
     """Its picture, once it is its turn. Whoever waits holds no thread, and leaves the queue with its client."""
     async with door.rendering:
-        return await asyncio.to_thread(_picture, runtime, record, page)
+        return await asyncio.to_thread(_picture, library, record, page)
 
 
-def _picture(runtime: Runtime, record: DocumentRecord, page: int) -> Response:
+def _picture(library: Library, record: DocumentRecord, page: int) -> Response:
     if record.media_type != _PDF:
         raise NotAcceptable(
             f"{record.name} is {record.media_type or 'not read yet'}, and only pages of {_PDF} have a picture. "
             "Ask for application/json."
         )
-    runtime.catalog.page(record.id, page)  # NotFound in the catalog's words, without starting a process
-    picture = render_page(runtime.catalog.originals.path(record.sha256), page, runtime.settings.parsing)
-    runtime.catalog.get_document(record.id)  # NotFound where it was deleted while it was drawn
+    library.catalog.page(record.id, page)  # NotFound in the catalog's words, without starting a process
+    picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing)
+    library.catalog.get_document(record.id)  # NotFound where it was deleted while it was drawn
     return Response(picture, media_type="image/png", headers=_NOT_KEPT)
 
 
@@ -322,13 +322,13 @@ def preferred(accept: str, offered: Sequence[str]) -> str | None:
 def get_text(
     document_id: DocumentIdInPath,
     response: Response,
-    runtime: OpenRuntime,
+    library: OpenLibrary,
     start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="the first character")] = 0,
     end: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="the character after the last")] = None,
 ) -> TextBody:
     """The text that all `start` and `end` count in, also of formats that have no pages."""
-    record = runtime.catalog.get_document(document_id)
-    text = runtime.catalog.document_text(document_id)
+    record = library.catalog.get_document(document_id)
+    text = library.catalog.document_text(document_id)
     if not text:
         raise NotFound(f"{record.name} has no text: its status is {record.status!r}. Wait until it is 'ready'.")
     response.headers.update(_NOT_KEPT)

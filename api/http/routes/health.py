@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from api.http.errors import documented
 from api.http.metrics import CONTENT_TYPE
 from api.http.schemas import Alive, PartState, Ready
-from api.http.state import DoorHere, OpenRuntime
+from api.http.state import DoorHere
 from ingest.runtime import Runtime
 
 router = APIRouter(tags=["health"])
@@ -28,21 +28,22 @@ async def live() -> Alive:
 
 
 @router.get("/readyz", summary="Whether questions can be asked", responses=documented())
-async def ready(door: DoorHere, runtime: OpenRuntime) -> Ready:
+async def ready(door: DoorHere) -> Ready:
     """200 once the data directory is open, with the state of each part; 503 with the reason until then.
 
     A model that is not reachable is reported and does not make this fail, since searches still work.
     """
     model, (catalog, index, worker) = await asyncio.gather(
-        door.describe_model(), asyncio.to_thread(_look_around, runtime)
+        door.describe_model(), asyncio.to_thread(_look_around, door.runtime())
     )
     return Ready(catalog=catalog, index=index, worker=worker, model=model)
 
 
 def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
-    totals = runtime.catalog.totals()
-    vectors, rows = runtime.index.counts()
-    unfinished = runtime.catalog.unfinished()
+    library = runtime.library
+    totals = library.catalog.totals()
+    vectors, rows = library.index.counts()
+    unfinished = library.catalog.unfinished()
     catalog = f"{sum(totals.documents.values())} documents, {totals.chunks} chunks that can be found"
     if runtime.worker is None:
         worker = PartState(status="off", detail="nothing is prepared in the background")

@@ -18,8 +18,6 @@ from api.http.schemas import (
     TokenBody,
     VerifiedBody,
     VerifyRequest,
-    check_length,
-    check_top_k,
     pack_answer,
     pack_citations,
     pack_hits,
@@ -27,16 +25,14 @@ from api.http.schemas import (
     scope_of,
     turns_of,
 )
-from api.http.state import Door, DoorHere, OpenRuntime
+from api.http.state import Door, DoorHere, OpenLibrary
 from api.http.streams import Event, EventStream, while_listening
-from rag.service import Question, Retrieval, Service
-from rag.settings import Server
+from rag.service import HitsFound, Question, Service
 from rag.types import Answer, Token
 from rag.verification import Verified
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 
-_QUESTION_SETTING = "FOOTNOTE_SERVER__MAX_QUESTION_CHARS"
 _STREAM_EXAMPLE = (
     'event: retrieval\ndata: {"hits": [...]}\n\nevent: token\ndata: {"text": "Ten"}\n\n'
     'event: answer\ndata: {"question": "...", "answer": "...", ...}\n\n'
@@ -60,12 +56,9 @@ _QUERY_FORMS: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/search", summary="Find passages", responses=documented(400, 404, 413, 422))
-async def search(body: SearchRequest, door: DoorHere, runtime: OpenRuntime) -> Hits:
+async def search(body: SearchRequest, library: OpenLibrary) -> Hits:
     """The best passages for a query, without asking a model."""
-    limits = door.settings.server
-    check_length("query", body.query, limits.max_question_chars, _QUESTION_SETTING)
-    check_top_k(body.top_k, limits.max_top_k)
-    return pack_hits(await runtime.service.search(body.query, scope_of(body), body.top_k))
+    return pack_hits(await library.service.search(body.query, scope_of(body), body.top_k))
 
 
 @router.post(
@@ -74,28 +67,22 @@ async def search(body: SearchRequest, door: DoorHere, runtime: OpenRuntime) -> H
     response_model=AnswerBody,
     responses=_QUERY_FORMS | documented(400, 404, 409, 413, 422),
 )
-async def query(body: QueryRequest, request: Request, door: DoorHere, runtime: OpenRuntime) -> AnswerBody | Response:
+async def query(body: QueryRequest, request: Request, door: DoorHere, library: OpenLibrary) -> AnswerBody | Response:
     """An answer whose every sentence was held against the words it cites. When the client leaves, the model stops."""
-    question = question_of(body, door.settings.server)
+    question = Question(body.question, scope_of(body), body.top_k, body.mode, turns_of(body))
+    library.service.check(question)  # before a stream of events begins
     if body.stream:
-        return EventStream(_events(runtime.service, question, door))
-    answer = await while_listening(request, runtime.service.ask(question))
+        return EventStream(_events(library.service, question, door))
+    answer = await while_listening(request, library.service.ask(question))
     door.metrics.answer(answer)
     return pack_answer(answer)
-
-
-def question_of(body: QueryRequest, limits: Server) -> Question:
-    """The question in a request. Raises InputError where it goes beyond the settings' limits."""
-    check_length("question", body.question, limits.max_question_chars, _QUESTION_SETTING)
-    check_top_k(body.top_k, limits.max_top_k)
-    return Question(body.question, scope_of(body), body.top_k, body.mode, turns_of(body))
 
 
 async def _events(service: Service, question: Question, door: Door) -> AsyncGenerator[Event]:
     async with aclosing(service.stream(question)) as happenings:
         async for happening in happenings:
             match happening:
-                case Retrieval(hits):
+                case HitsFound(hits):
                     yield Event("retrieval", pack_hits(hits).model_dump_json())
                 case Token(text):
                     yield Event("token", TokenBody(text=text).model_dump_json())
@@ -105,14 +92,12 @@ async def _events(service: Service, question: Question, door: Door) -> AsyncGene
 
 
 @router.post("/verify", summary="Check a text against the documents", responses=documented(400, 404, 409, 413, 422))
-async def verify(body: VerifyRequest, request: Request, door: DoorHere, runtime: OpenRuntime) -> VerifiedBody:
+async def verify(body: VerifyRequest, request: Request, door: DoorHere, library: OpenLibrary) -> VerifiedBody:
     """Each sentence of any text, whoever wrote it, with a verdict and the words of the documents that bear it out.
 
     When the client leaves, it stops.
     """
-    limit = door.settings.server.max_verify_chars
-    check_length("text", body.text, limit, "FOOTNOTE_SERVER__MAX_VERIFY_CHARS")
-    verified = await while_listening(request, _verified(runtime.service, body, door))
+    verified = await while_listening(request, _verified(library.service, body, door))
     return VerifiedBody(sentences=pack_sentences(verified.sentences), citations=pack_citations(verified.citations))
 
 

@@ -84,14 +84,14 @@ def test_a_document_lives_from_upload_to_deletion(
 def test_the_worker_makes_an_upload_ready(serve: Callable[..., Served]) -> None:
     served = serve(work=True)
     ready = threading.Event()
-    publish = served.runtime.catalog.publish
+    publish = served.library.catalog.publish
 
     def publish_and_tell(document_id: str) -> bool:
         done = publish(document_id)
         ready.set()
         return done
 
-    served.runtime.catalog.publish = publish_and_tell  # type: ignore[method-assign]
+    served.library.catalog.publish = publish_and_tell  # type: ignore[method-assign]
     served.upload("note.txt", b"The gate code is 4711.")
     assert ready.wait(60)
     assert served.found("gate code") == ["note.txt"]
@@ -126,7 +126,7 @@ def test_the_same_bytes_in_two_collections_are_two_documents(served: Served) -> 
     two = served.add("note.txt", b"The gate code is 4711.", collection="two")
     assert one != two
     assert served.client.delete(f"/v1/documents/{one}").status_code == 204
-    served.runtime.tidy()
+    served.runtime.projector.project()
     assert served.found("gate code", collection="two") == ["note.txt"]
     assert served.client.get(f"/v1/documents/{two}/file").content == b"The gate code is 4711."
 
@@ -145,7 +145,7 @@ def test_a_new_version_replaces_the_old_one_which_answers_until_then(served: Ser
 
 def test_a_source_names_what_a_file_replaces(served: Served) -> None:
     old = served.add("a.txt", b"The gate code is 4711.", source="file:///a.txt", modified_ns="1790000000000000000")
-    known = served.runtime.catalog.known_sources("default")["file:///a.txt"]
+    known = served.library.catalog.known_sources("default")["file:///a.txt"]
     assert (known.document_id, known.modified_ns) == (old, 1_790_000_000_000_000_000)
     served.add("a.txt", b"Another file of this name.", source="file:///b.txt")
     assert served.client.get(f"/v1/documents/{old}").status_code == 200

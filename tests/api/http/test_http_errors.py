@@ -169,7 +169,7 @@ def test_a_defect_is_logged_and_not_told(
     def fail(*_arguments: Any, **_options: Any) -> None:
         raise ZeroDivisionError("a secret detail")
 
-    monkeypatch.setattr(served.runtime.catalog, "list_documents", fail)
+    monkeypatch.setattr(served.library.catalog, "list_documents", fail)
     answer = served.client.get("/v1/documents")
     assert error_of(answer)[:2] == (500, "internal")
     assert "secret" not in answer.text
@@ -219,7 +219,7 @@ def test_values_are_abbreviated() -> None:
 def test_a_disk_without_room_is_said_before_the_upload_is_read(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(served.runtime.catalog, "free_bytes", lambda: 10)
+    monkeypatch.setattr(served.library.catalog, "free_bytes", lambda: 10)
     with caplog.at_level(logging.WARNING):
         answer = served.client.post("/v1/documents", files={"file": ("a.txt", b"words")})
     assert error_of(answer)[:2] == (503, "disk_full")

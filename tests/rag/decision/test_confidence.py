@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rag.decision.confidence import (
     ANSWER_WEIGHTS,
     EVIDENCE_WEIGHTS,
-    Evidence,
+    EvidenceSignals,
     measure_evidence,
     measure_reply,
     share_of_words,
@@ -38,7 +38,7 @@ def reply(**first_tokens: float) -> Draft:
 
 
 def test_no_sentence_is_no_evidence() -> None:
-    assert measure_evidence("Why?", []) == Evidence(0, 0, 0, 0)
+    assert measure_evidence("Why?", []) == EvidenceSignals(0, 0, 0, 0)
 
 
 def test_the_nearest_and_the_fullest_sentence_count() -> None:
@@ -119,7 +119,7 @@ def test_confidence_is_a_probability(signals: dict[str, float]) -> None:
 
 
 def test_all_evidence_is_surer_than_none() -> None:
-    none, full = asdict(Evidence(0, 0, 0, 0)), asdict(Evidence(1, 1, 1, 1))
+    none, full = asdict(EvidenceSignals(0, 0, 0, 0)), asdict(EvidenceSignals(1, 1, 1, 1))
     assert weigh(full, EVIDENCE_WEIGHTS) > 0.5 > weigh(none, EVIDENCE_WEIGHTS)
     assert set(EVIDENCE_WEIGHTS) - {"bias"} <= set(none)
     signals = {"willing": 1.0, "cited": 1.0}

@@ -6,12 +6,12 @@ import pytest
 from builders import hand_in, ingest
 from conftest import ScriptedGenerator
 
-from ingest.runtime import Runtime
 from rag.decision.confidence import measure_evidence
 from rag.decision.decide import NOT_SURE, decide
+from rag.library import Library
 from rag.prompting.prompts import NOT_FOUND_REPLY, NOT_FOUND_TEXT
 from rag.prompting.selection import Selection
-from rag.retrieval.search import Scope
+from rag.retrieval.scope import Scope
 from rag.service import Question, Service
 from rag.settings import Answers
 from rag.types import Answer, AnswerMode, Context, Draft, Hit, Passage
@@ -24,14 +24,14 @@ ASKED = "Do unused days of leave carry over to the next year?"
 UNRELATED = "Who plays golf on Sundays?"
 
 
-def service(runtime: Runtime, generator: ScriptedGenerator, **answers: float) -> Service:
-    checks = runtime.settings.answers.model_copy(update=answers)
-    settings = runtime.settings.model_copy(update={"answers": checks})
-    return Service(settings, runtime.catalog, runtime.index, runtime.embedder, generator)
+def service(library: Library, generator: ScriptedGenerator, **answers: float) -> Service:
+    checks = library.settings.answers.model_copy(update=answers)
+    settings = library.settings.model_copy(update={"answers": checks})
+    return Service(settings, library.catalog, library.index, library.embedder, generator)
 
 
 async def ask(
-    runtime: Runtime,
+    library: Library,
     reply: str | ScriptedGenerator,
     text: str = ASKED,
     mode: AnswerMode | None = None,
@@ -39,12 +39,12 @@ async def ask(
     **answers: float,
 ) -> Answer:
     generator = ScriptedGenerator(reply) if isinstance(reply, str) else reply
-    answer = await service(runtime, generator, **answers).ask(Question(text, scope or Scope(), mode=mode))
-    check_exact(runtime, answer)
+    answer = await service(library, generator, **answers).ask(Question(text, scope or Scope(), mode=mode))
+    check_exact(library, answer)
     return answer
 
 
-def check_exact(runtime: Runtime, answer: Answer) -> None:
+def check_exact(library: Library, answer: Answer) -> None:
     """Sentences stand in the text in order, with nothing but white space between; quotes are the documents' words."""
     end = 0
     for sentence in answer.sentences:
@@ -55,7 +55,7 @@ def check_exact(runtime: Runtime, answer: Answer) -> None:
     assert [citation.number for citation in answer.citations] == list(range(1, len(answer.citations) + 1))
     for citation in answer.citations:
         span = citation.span
-        assert runtime.catalog.document_text(span.document_id, span.start, span.end) == citation.quote
+        assert library.catalog.document_text(span.document_id, span.start, span.end) == citation.quote
     assert {number for one in answer.sentences for number in one.citations} == set(range(1, len(answer.citations) + 1))
     assert answer.confidence is not None
     assert 0 <= answer.confidence <= 1
@@ -70,9 +70,9 @@ def check_refused(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("mode", ["strict", "flag", "off"])
-async def test_an_answer_that_holds_has_no_reason(runtime: Runtime, mode: AnswerMode) -> None:
-    ingest(runtime, LEAVE)
-    answer = await ask(runtime, TRUE, mode=mode)
+async def test_an_answer_that_holds_has_no_reason(library: Library, mode: AnswerMode) -> None:
+    ingest(library, LEAVE)
+    answer = await ask(library, TRUE, mode=mode)
     assert (answer.status, answer.reason, answer.text) == ("answered", None, TRUE)
     assert set(answer.signals) >= {"cosine", "together", "words", "names", "cited"}
     assert answer.standalone_question is None
@@ -81,99 +81,99 @@ async def test_an_answer_that_holds_has_no_reason(runtime: Runtime, mode: Answer
 # --- no_match and unreadable_source: the model is not asked ---
 
 
-async def test_an_empty_catalog_has_no_match(runtime: Runtime) -> None:
+async def test_an_empty_catalog_has_no_match(library: Library) -> None:
     generator = ScriptedGenerator(TRUE)
-    answer = await ask(runtime, generator)
+    answer = await ask(library, generator)
     check_refused(answer)
     assert (answer.reason, answer.retrieved, generator.prompts) == ("no_match", (), [])
 
 
-async def test_a_question_without_a_shared_word_is_not_put_to_the_model(runtime: Runtime) -> None:
-    """At the evidence that is asked for by default: `runtime` has its gates open."""
-    ingest(runtime, LEAVE)
+async def test_a_question_without_a_shared_word_is_not_put_to_the_model(library: Library) -> None:
+    """At the evidence that is asked for by default: `library` has its gates open."""
+    ingest(library, LEAVE)
     near = Answers().min_evidence
     generator = ScriptedGenerator(TRUE)
-    answer = await ask(runtime, generator, "Did Zanzibar import penguins?", min_evidence=near)
+    answer = await ask(library, generator, "Did Zanzibar import penguins?", min_evidence=near)
     check_refused(answer)
     assert (answer.reason, generator.prompts) == ("no_match", [])
     assert [item.used for item in answer.retrieved] == [False]
     assert (answer.usage.passages_sent, answer.usage.passages_left_out) == (0, 1)
-    await ask(runtime, generator, min_evidence=near)
+    await ask(library, generator, min_evidence=near)
     assert len(generator.prompts) == 1
 
 
-async def test_the_gate_of_evidence_is_a_setting(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
+async def test_the_gate_of_evidence_is_a_setting(library: Library) -> None:
+    ingest(library, LEAVE)
     generator = ScriptedGenerator(TRUE)
-    answer = await ask(runtime, generator, min_evidence=1.0)
+    answer = await ask(library, generator, min_evidence=1.0)
     check_refused(answer)
     assert (answer.reason, generator.prompts) == ("no_match", [])
     assert answer.sentences[0].reason == "nothing near was found"
 
 
 @pytest.mark.parametrize("named", [True, False])
-async def test_where_the_document_asked_could_not_be_read_the_answer_says_so(runtime: Runtime, named: bool) -> None:
-    record = hand_in(runtime.catalog, LEAVE, "broken.pdf").record
-    runtime.catalog.fail_document(record.id, "unreadable", "no text could be read")
+async def test_where_the_document_asked_could_not_be_read_the_answer_says_so(library: Library, named: bool) -> None:
+    record = hand_in(library.catalog, LEAVE, "broken.pdf").record
+    library.catalog.fail_document(record.id, "unreadable", "no text could be read")
     generator = ScriptedGenerator(TRUE)
-    answer = await ask(runtime, generator, scope=Scope(document_ids=(record.id,) if named else None))
+    answer = await ask(library, generator, scope=Scope(document_ids=(record.id,) if named else None))
     check_refused(answer)
     assert (answer.reason, generator.prompts) == ("unreadable_source", [])
 
 
-async def test_another_document_that_could_not_be_read_is_no_reason(runtime: Runtime) -> None:
-    record = hand_in(runtime.catalog, "Broken.", "broken.pdf").record
-    runtime.catalog.fail_document(record.id, "unreadable", "no text could be read")
-    ready = ingest(runtime, LEAVE)
+async def test_another_document_that_could_not_be_read_is_no_reason(library: Library) -> None:
+    record = hand_in(library.catalog, "Broken.", "broken.pdf").record
+    library.catalog.fail_document(record.id, "unreadable", "no text could be read")
+    ready = ingest(library, LEAVE)
     for scope in (Scope(), Scope(document_ids=(ready,)), Scope("default")):
-        assert (await ask(runtime, TRUE, scope=scope, min_evidence=1.0)).reason == "no_match"
+        assert (await ask(library, TRUE, scope=scope, min_evidence=1.0)).reason == "no_match"
     broken = Scope(document_ids=(record.id, ready))
-    assert (await ask(runtime, TRUE, scope=broken, min_evidence=1.0)).reason == "unreadable_source"
+    assert (await ask(library, TRUE, scope=broken, min_evidence=1.0)).reason == "unreadable_source"
 
 
-async def test_a_collection_of_unreadable_documents(runtime: Runtime) -> None:
-    record = hand_in(runtime.catalog, "Broken.", "broken.pdf", collection="scans").record
-    runtime.catalog.fail_document(record.id, "unreadable", "no text could be read")
-    ingest(runtime, LEAVE)
-    assert (await ask(runtime, TRUE, scope=Scope("scans"))).reason == "unreadable_source"
+async def test_a_collection_of_unreadable_documents(library: Library) -> None:
+    record = hand_in(library.catalog, "Broken.", "broken.pdf", collection="scans").record
+    library.catalog.fail_document(record.id, "unreadable", "no text could be read")
+    ingest(library, LEAVE)
+    assert (await ask(library, TRUE, scope=Scope("scans"))).reason == "unreadable_source"
 
 
 # --- not_in_passages ---
 
 
 @pytest.mark.parametrize("mode", ["strict", "flag", "off"])
-async def test_a_refusal_of_the_model_is_one(runtime: Runtime, mode: AnswerMode) -> None:
-    ingest(runtime, LEAVE)
-    answer = await ask(runtime, NOT_FOUND_REPLY, UNRELATED, mode)
+async def test_a_refusal_of_the_model_is_one(library: Library, mode: AnswerMode) -> None:
+    ingest(library, LEAVE)
+    answer = await ask(library, NOT_FOUND_REPLY, UNRELATED, mode)
     assert (answer.status, answer.reason, answer.citations) == ("not_found", "not_in_passages", ())
     assert [item.used for item in answer.retrieved] == [True]
 
 
-async def test_a_refusal_is_not_repaired_with_a_quote(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    answer = await ask(runtime, NOT_FOUND_REPLY)  # the words of the question stand in the passage
+async def test_a_refusal_is_not_repaired_with_a_quote(library: Library) -> None:
+    ingest(library, LEAVE)
+    answer = await ask(library, NOT_FOUND_REPLY)  # the words of the question stand in the passage
     check_refused(answer)
     assert answer.reason == "not_in_passages"
 
 
-async def test_a_reply_that_nearly_began_as_a_refusal_is_less_sure_and_refused_above_it(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
+async def test_a_reply_that_nearly_began_as_a_refusal_is_less_sure_and_refused_above_it(library: Library) -> None:
+    ingest(library, LEAVE)
     begins = NOT_FOUND_REPLY.split()[0]
     unwilling = ScriptedGenerator(TRUE, first_tokens={begins: 0.99, "Ten": 0.01})
     willing = ScriptedGenerator(TRUE, first_tokens={begins: 0.01, "Ten": 0.99})
-    low, high = [(await ask(runtime, one)).confidence or 0.0 for one in (unwilling, willing)]
+    low, high = [(await ask(library, one)).confidence or 0.0 for one in (unwilling, willing)]
     assert low < high
     between = (low + high) / 2
-    refused = await ask(runtime, unwilling, min_confidence=between)
+    refused = await ask(library, unwilling, min_confidence=between)
     check_refused(refused)
     assert (refused.reason, refused.confidence) == ("not_in_passages", low)
     assert refused.sentences[0].reason == NOT_SURE
-    assert (await ask(runtime, willing, min_confidence=between)).text == TRUE
+    assert (await ask(library, willing, min_confidence=between)).text == TRUE
 
 
-async def test_the_gate_of_confidence_closes_strict_alone(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    strict, flag, off = [await ask(runtime, TRUE, mode=mode, min_confidence=1.0) for mode in ("strict", "flag", "off")]
+async def test_the_gate_of_confidence_closes_strict_alone(library: Library) -> None:
+    ingest(library, LEAVE)
+    strict, flag, off = [await ask(library, TRUE, mode=mode, min_confidence=1.0) for mode in ("strict", "flag", "off")]
     check_refused(strict)
     assert strict.reason == "not_in_passages"
     assert (flag.text, flag.reason, off.text, off.reason) == (TRUE, None, TRUE, None)
@@ -183,44 +183,44 @@ async def test_the_gate_of_confidence_closes_strict_alone(runtime: Runtime) -> N
 # --- unsupported, and the repair ---
 
 
-async def test_a_reply_of_which_nothing_holds_is_unsupported(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    answer = await ask(runtime, FALSE, UNRELATED)
+async def test_a_reply_of_which_nothing_holds_is_unsupported(library: Library) -> None:
+    ingest(library, LEAVE)
+    answer = await ask(library, FALSE, UNRELATED)
     check_refused(answer)
     assert answer.reason == "unsupported"
     assert answer.sentences[0].reason.startswith("left out 1")
 
 
-async def test_a_reply_that_failed_is_replaced_by_the_sentence_that_holds_the_question(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    answer = await ask(runtime, FALSE)
+async def test_a_reply_that_failed_is_replaced_by_the_sentence_that_holds_the_question(library: Library) -> None:
+    ingest(library, LEAVE)
+    answer = await ask(library, FALSE)
     assert (answer.status, answer.reason) == ("partial", "unsupported")
     assert answer.text == TRUE
     assert [(one.verdict, one.citations) for one in answer.sentences] == [("supported", (1,))]
     assert answer.citations[0].quote == "Ten unused days of leave carry over to the next year."
 
 
-async def test_the_sentence_after_a_question_that_the_document_repeats_is_quoted(runtime: Runtime) -> None:
+async def test_the_sentence_after_a_question_that_the_document_repeats_is_quoted(library: Library) -> None:
     asked = "How many unused days of leave carry over to the next year?"
-    ingest(runtime, f"{asked} Ten unused days of leave carry over to the next year.")
-    answer = await ask(runtime, FALSE, asked)
+    ingest(library, f"{asked} Ten unused days of leave carry over to the next year.")
+    answer = await ask(library, FALSE, asked)
     assert (answer.status, answer.text) == ("partial", TRUE)
 
 
-async def test_a_sentence_that_only_its_heading_speaks_for_is_not_quoted(runtime: Runtime) -> None:
+async def test_a_sentence_that_only_its_heading_speaks_for_is_not_quoted(library: Library) -> None:
     asked = "How many unused days of leave carry over?"
     other = "This text is only for demonstration and reflects no opinion."
-    ingest(runtime, f"# Unused days of leave carry over\n\n{other}")
-    document_id = runtime.catalog.list_documents()[0][0].id
-    ((stored, _),) = runtime.catalog.chunks_of(document_id)
+    ingest(library, f"# Unused days of leave carry over\n\n{other}")
+    document_id = library.catalog.list_documents()[0][0].id
+    ((stored, _),) = library.catalog.chunks_of(document_id)
     start = stored.chunk.text.index(other)
     hit = Hit(stored.chunk, 1, 1.0, "fusion", stored.document_name, stored.title, None)
     only = Selection(hit, start, start + len(other), 1.0, 0.5, words=1.0)
     context = Context(asked, (Passage(1, hit, stored.chunk.text),), (), 0, True, ())
-    failed = verify_reply(FALSE, context.passages, mode="strict", min_coverage=0.5, locate=runtime.catalog.locate)
+    failed = verify_reply(FALSE, context.passages, mode="strict", min_coverage=0.5, locate=library.catalog.locate)
     decision = decide(
         asked, context, Draft(FALSE, "m", 0, 0, "stop", 0.0), failed, measure_evidence(asked, [only]), [only],
-        mode="strict", min_confidence=0.0, min_coverage=0.5, locate=runtime.catalog.locate,
+        mode="strict", min_confidence=0.0, min_coverage=0.5, locate=library.catalog.locate,
     )  # fmt: skip
     assert (decision.verified.status, decision.reason) == ("not_found", "unsupported")
 
@@ -228,13 +228,13 @@ async def test_a_sentence_that_only_its_heading_speaks_for_is_not_quoted(runtime
 LESSONS = "Which lessons can PerksPlus reimburse?"
 
 
-async def test_a_lead_in_is_quoted_with_the_first_items_of_its_list(runtime: Runtime) -> None:
+async def test_a_lead_in_is_quoted_with_the_first_items_of_its_list(library: Library) -> None:
     items = ["• Skiing lessons", "• Climbing classes", "• Dancing lessons", "• Sailing"]
     ingest(
-        runtime,
+        library,
         "\n".join(["Some lessons that PerksPlus can reimburse include:", *items, "", "Ask your manager first."]),
     )
-    answer = await ask(runtime, FALSE, LESSONS)
+    answer = await ask(library, FALSE, LESSONS)
     assert answer.status == "partial"
     assert [one.text.partition(" [")[0] for one in answer.sentences] == [
         "Some lessons that PerksPlus can reimburse include:", *items[:3],
@@ -242,37 +242,37 @@ async def test_a_lead_in_is_quoted_with_the_first_items_of_its_list(runtime: Run
     assert all(any(item[2:] in citation.quote for citation in answer.citations) for item in items[:3])
 
 
-async def test_a_lead_in_without_its_list_is_not_quoted(runtime: Runtime) -> None:
+async def test_a_lead_in_without_its_list_is_not_quoted(library: Library) -> None:
     leads = "Some of the lessons that PerksPlus can reimburse include:"
-    ingest(runtime, f"{leads}\n\nPerksPlus can reimburse skiing lessons and climbing classes.")
-    answer = await ask(runtime, FALSE, LESSONS)
+    ingest(library, f"{leads}\n\nPerksPlus can reimburse skiing lessons and climbing classes.")
+    answer = await ask(library, FALSE, LESSONS)
     assert (answer.status, answer.text) == (
         "partial",
         "PerksPlus can reimburse skiing lessons and climbing classes [1].",
     )
 
 
-async def test_an_answer_that_says_what_it_does_not_answer_has_that_for_its_reason(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
+async def test_an_answer_that_says_what_it_does_not_answer_has_that_for_its_reason(library: Library) -> None:
+    ingest(library, LEAVE)
     refusing = "The passages do not say how many penguins there are."
     for mode in ("strict", "flag"):
-        answer = await ask(runtime, f"{refusing} {TRUE}", mode=mode)
+        answer = await ask(library, f"{refusing} {TRUE}", mode=mode)
         assert (answer.status, answer.reason, answer.text) == ("partial", "not_in_passages", f"{refusing} {TRUE}")
-    both = await ask(runtime, f"{refusing} {FALSE} {TRUE}", mode="flag")
+    both = await ask(library, f"{refusing} {FALSE} {TRUE}", mode="flag")
     assert (both.status, both.reason) == ("partial", "unsupported")
 
 
-async def test_the_repair_must_be_sure_too(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    answer = await ask(runtime, FALSE, min_confidence=1.0)
+async def test_the_repair_must_be_sure_too(library: Library) -> None:
+    ingest(library, LEAVE)
+    answer = await ask(library, FALSE, min_confidence=1.0)
     check_refused(answer)
     assert answer.reason == "not_in_passages"
 
 
-async def test_only_what_was_sent_is_quoted(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE, "leave.md")
-    ingest(runtime, "The golf course opens on Sundays.", "golf.md")
-    answer = await ask(runtime, FALSE, "Who plays golf on Sundays? Do unused days carry over?", passages=1)
+async def test_only_what_was_sent_is_quoted(library: Library) -> None:
+    ingest(library, LEAVE, "leave.md")
+    ingest(library, "The golf course opens on Sundays.", "golf.md")
+    answer = await ask(library, FALSE, "Who plays golf on Sundays? Do unused days carry over?", passages=1)
     used = {item.hit.document_name for item in answer.retrieved if item.used}
     assert len(used) == 1
     assert {citation.document_name for citation in answer.citations} <= used
@@ -290,24 +290,24 @@ async def test_only_what_was_sent_is_quoted(runtime: Runtime) -> None:
     ],
 )
 async def test_what_is_left_out_of_a_reply_is_counted(
-    runtime: Runtime, reply: str, mode: AnswerMode, left_out: int
+    library: Library, reply: str, mode: AnswerMode, left_out: int
 ) -> None:
-    ingest(runtime, LEAVE)
-    hits = await service(runtime, ScriptedGenerator()).search(ASKED, Scope())
+    ingest(library, LEAVE)
+    hits = await service(library, ScriptedGenerator()).search(ASKED, Scope())
     passages = [Passage(one.rank, one, one.chunk.text) for one in hits]
-    verified = verify_reply(reply, passages, mode=mode, min_coverage=0.5, locate=runtime.catalog.locate)
+    verified = verify_reply(reply, passages, mode=mode, min_coverage=0.5, locate=library.catalog.locate)
     assert verified.left_out == left_out
 
 
-async def test_a_reply_of_which_some_holds_is_partial(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    answer = await ask(runtime, f"{TRUE} {FALSE}")
+async def test_a_reply_of_which_some_holds_is_partial(library: Library) -> None:
+    ingest(library, LEAVE)
+    answer = await ask(library, f"{TRUE} {FALSE}")
     assert (answer.status, answer.reason, answer.text) == ("partial", "unsupported", TRUE)
 
 
-async def test_flag_keeps_and_marks_what_failed_and_off_keeps_it(runtime: Runtime) -> None:
-    ingest(runtime, LEAVE)
-    flag, off = [await ask(runtime, FALSE, mode=mode) for mode in ("flag", "off")]
+async def test_flag_keeps_and_marks_what_failed_and_off_keeps_it(library: Library) -> None:
+    ingest(library, LEAVE)
+    flag, off = [await ask(library, FALSE, mode=mode) for mode in ("flag", "off")]
     for answer in (flag, off):
         assert answer.text == FALSE.replace(" [1]", "")
         assert [one.verdict for one in answer.sentences] == ["unsupported"]
@@ -323,26 +323,26 @@ FEE_ASKED = "How high is the annual fee for members?"
 FEE_REPLY = "The annual fee for members is 40 euros per person [1]."
 
 
-def ingest_fees(runtime: Runtime, *fees: int) -> None:
+def ingest_fees(library: Library, *fees: int) -> None:
     for number, fee in enumerate(fees):
         text = f"Of the club.\n\n{FEE.format(fee)}\n\nIt has hall {number}."
-        ingest(runtime, text, f"rules-{'abc'[number]}.md")
+        ingest(library, text, f"rules-{'abc'[number]}.md")
 
 
-async def test_a_marker_in_the_source_that_disagrees_cites_nothing_of_ours(runtime: Runtime) -> None:
-    ingest_fees(runtime, 40)
+async def test_a_marker_in_the_source_that_disagrees_cites_nothing_of_ours(library: Library) -> None:
+    ingest_fees(library, 40)
     marked = "The annual fee for members is 45 euros per person [1]."
-    ingest(runtime, f"Of the club.\n\n{marked}\n\nIt has a hall.", "rules-b.md")
-    answer = await ask(runtime, FEE_REPLY, FEE_ASKED)
+    ingest(library, f"Of the club.\n\n{marked}\n\nIt has a hall.", "rules-b.md")
+    answer = await ask(library, FEE_REPLY, FEE_ASKED)
     assert answer.reason == "conflict"
     assert answer.citations[1].quote == marked
     assert answer.sentences[-1].text.endswith("45 euros per person ［1］.” [2]")
 
 
 @pytest.mark.parametrize("mode", ["strict", "flag"])
-async def test_sources_that_disagree_are_both_shown(runtime: Runtime, mode: AnswerMode) -> None:
-    ingest_fees(runtime, 40, 45)
-    answer = await ask(runtime, FEE_REPLY, FEE_ASKED, mode)
+async def test_sources_that_disagree_are_both_shown(library: Library, mode: AnswerMode) -> None:
+    ingest_fees(library, 40, 45)
+    answer = await ask(library, FEE_REPLY, FEE_ASKED, mode)
     assert (answer.status, answer.reason) == ("answered", "conflict")
     assert [citation.quote for citation in answer.citations] == [FEE.format(40), FEE.format(45)]
     assert [citation.document_name for citation in answer.citations] == ["rules-a.md", "rules-b.md"]
@@ -355,34 +355,34 @@ async def test_sources_that_disagree_are_both_shown(runtime: Runtime, mode: Answ
     assert shown.text.endswith("[2]")
 
 
-async def test_a_reply_that_cites_both_sources_gains_no_sentence(runtime: Runtime) -> None:
+async def test_a_reply_that_cites_both_sources_gains_no_sentence(library: Library) -> None:
     """The second source was once cited twice, under two numbers."""
-    ingest_fees(runtime, 40, 45)
+    ingest_fees(library, 40, 45)
     both = f"{FEE_REPLY} The annual fee for members is 45 euros per person [2]."
-    answer = await ask(runtime, both, FEE_ASKED)
+    answer = await ask(library, both, FEE_ASKED)
     assert (answer.reason, answer.text) == ("conflict", both)
     assert len(answer.citations) == 2
 
 
-async def test_sources_that_agree_are_no_conflict(runtime: Runtime) -> None:
-    ingest_fees(runtime, 40, 40)
-    answer = await ask(runtime, FEE_REPLY, FEE_ASKED)
+async def test_sources_that_agree_are_no_conflict(library: Library) -> None:
+    ingest_fees(library, 40, 40)
+    answer = await ask(library, FEE_REPLY, FEE_ASKED)
     assert (answer.status, answer.reason, answer.text) == ("answered", None, FEE_REPLY)
 
 
-async def test_off_shows_the_models_words_alone(runtime: Runtime) -> None:
-    ingest_fees(runtime, 40, 45)
-    answer = await ask(runtime, FEE_REPLY, FEE_ASKED, "off")
+async def test_off_shows_the_models_words_alone(library: Library) -> None:
+    ingest_fees(library, 40, 45)
+    answer = await ask(library, FEE_REPLY, FEE_ASKED, "off")
     assert (answer.reason, answer.text) == (None, FEE_REPLY)
 
 
-async def test_documents_that_the_question_tells_apart_are_no_conflict(runtime: Runtime) -> None:
+async def test_documents_that_the_question_tells_apart_are_no_conflict(library: Library) -> None:
     for quarter, revenue in (("Q1", 80), ("Q2", 95)):
         ingest(
-            runtime, f"Revenue of the company grew to {revenue} million dollars in the period.", f"{quarter}_2023.md"
+            library, f"Revenue of the company grew to {revenue} million dollars in the period.", f"{quarter}_2023.md"
         )
     reply = "Revenue of the company grew to 80 million dollars in the period [1]."
-    assert (await ask(runtime, reply, "To what did revenue grow in Q1 2023?")).reason is None
-    answer = await ask(runtime, reply, "To what did revenue of the company grow?")
+    assert (await ask(library, reply, "To what did revenue grow in Q1 2023?")).reason is None
+    answer = await ask(library, reply, "To what did revenue of the company grow?")
     assert answer.reason == "conflict"
     assert {citation.document_name for citation in answer.citations} == {"Q1_2023.md", "Q2_2023.md"}

@@ -17,10 +17,10 @@ import pytest
 from builders import ingest, many_paragraphs
 from conftest import ScriptedGenerator, WordHashEmbedder
 
-from ingest.runtime import INDEX_FOLDER, Runtime
 from rag.errors import DependencyError
 from rag.index.chroma import Index
 from rag.index.document_scores import SHORT_CHUNKS
+from rag.library import INDEX_FOLDER, Library
 from rag.settings import Settings
 from rag.store.catalog import Catalog
 from rag.store.records import StoredChunk
@@ -176,36 +176,36 @@ class Spy(Index):
         super().remove(*document_ids)
 
 
-def test_reconcile_adds_what_is_missing_and_removes_what_is_gone(runtime: Runtime) -> None:
-    kept, gone, missing = (ingest(runtime, f"the {name} words", f"{name}.md") for name in ("kept", "gone", "missing"))
-    runtime.index.close()
-    index = Spy(runtime.settings.data_dir / INDEX_FOLDER, runtime.embedder.dimension)
-    assert index.reconcile(runtime.catalog) == 0
+def test_reconcile_adds_what_is_missing_and_removes_what_is_gone(library: Library) -> None:
+    kept, gone, missing = (ingest(library, f"the {name} words", f"{name}.md") for name in ("kept", "gone", "missing"))
+    library.index.close()
+    index = Spy(library.settings.data_dir / INDEX_FOLDER, library.embedder.dimension)
+    assert index.reconcile(library.catalog) == 0
     assert index.written == []
     index.remove(missing)
-    runtime.catalog.delete_document(gone)
+    library.catalog.delete_document(gone)
     index.written.clear()
-    assert index.reconcile(runtime.catalog) == 2
+    assert index.reconcile(library.catalog) == 2
     assert sorted(index.written) == sorted([f"-{gone}", missing])
     assert index.counts() == (2, 2)
     index.written.clear()
-    assert index.reconcile(runtime.catalog) == 0
+    assert index.reconcile(library.catalog) == 0
     assert index.written == []
-    assert set(words(index, "words")) == set(runtime.catalog.visible_chunks(words(index, "words")))
-    assert {each.chunk.span.document_id for each in runtime.catalog.visible_chunks(words(index, "words")).values()} == {
+    assert set(words(index, "words")) == set(library.catalog.visible_chunks(words(index, "words")))
+    assert {each.chunk.span.document_id for each in library.catalog.visible_chunks(words(index, "words")).values()} == {
         kept,
         missing,
     }
     index.close()
 
 
-def test_reconcile_drops_rows_of_an_older_chunking(runtime: Runtime) -> None:
-    document_id = ingest(runtime, "the words that stay")
-    runtime.index.project(rows(document_id, ["an older cut"]))
-    assert runtime.index.counts() == (2, 2)
-    assert runtime.index.reconcile(runtime.catalog) == 1
-    assert runtime.index.counts() == (1, 1)
-    assert runtime.catalog.visible_chunks(words(runtime.index, "words stay"))
+def test_reconcile_drops_rows_of_an_older_chunking(library: Library) -> None:
+    document_id = ingest(library, "the words that stay")
+    library.index.project(rows(document_id, ["an older cut"]))
+    assert library.index.counts() == (2, 2)
+    assert library.index.reconcile(library.catalog) == 1
+    assert library.index.counts() == (1, 1)
+    assert library.catalog.visible_chunks(words(library.index, "words stay"))
 
 
 def test_small_indexes_are_kept_when_opened_again(tmp_path: Path) -> None:
@@ -222,10 +222,10 @@ def big_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory of 1,300 chunks, so that Chroma has written its HNSW files."""
     folder = tmp_path_factory.mktemp("big")
     settings = Settings(data_dir=folder)
-    with Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False) as runtime:
-        ingest(runtime, many_paragraphs(1_300), "big.md")
-        ingest(runtime, "A single zebra.", "zebra.md")
-        assert runtime.index.counts()[0] > 1_000
+    with Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as library:
+        ingest(library, many_paragraphs(1_300), "big.md")
+        ingest(library, "A single zebra.", "zebra.md")
+        assert library.index.counts()[0] > 1_000
     assert len(list(folder.glob("index/chroma-1/*/header.bin"))) == 1
     return folder
 
@@ -293,16 +293,16 @@ def test_a_damaged_index_is_built_again_without_embedding(
     shutil.copytree(big_store, tmp_path / "store")
     damage(tmp_path / "store" / INDEX_FOLDER)
     settings = Settings(data_dir=tmp_path / "store")
-    with Runtime(settings, "test", embedder=NoEmbedding(), generator=ScriptedGenerator(), work=False) as runtime:
-        assert runtime.index.counts() == (1_301, 1_301)
-        (zebra,) = words(runtime.index, "zebra")
-        assert dense(runtime.index, "zebra md A single zebra .", 1) == [zebra]
-        document_id = runtime.catalog.visible_chunks([zebra])[zebra].chunk.span.document_id
-        assert runtime.index.score_documents("zebra", [document_id]) == pytest.approx(
+    with Library(settings, "test", embedder=NoEmbedding(), generator=ScriptedGenerator()) as library:
+        assert library.index.counts() == (1_301, 1_301)
+        (zebra,) = words(library.index, "zebra")
+        assert dense(library.index, "zebra md A single zebra .", 1) == [zebra]
+        document_id = library.catalog.visible_chunks([zebra])[zebra].chunk.span.document_id
+        assert library.index.score_documents("zebra", [document_id]) == pytest.approx(
             {document_id: 1 / (1 + SHORT_CHUNKS)}
         )
-        assert runtime.catalog.visible_chunks([zebra])[zebra].chunk.text == "A single zebra."
-        assert len(dense(runtime.index, "item7 w7x1 w7x2", 50)) == 50
+        assert library.catalog.visible_chunks([zebra])[zebra].chunk.text == "A single zebra."
+        assert len(dense(library.index, "item7 w7x1 w7x2", 50)) == 50
 
 
 def test_another_dimension_starts_over(tmp_path: Path) -> None:
@@ -316,13 +316,13 @@ def test_another_dimension_starts_over(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("chroma-*"))) == 1
 
 
-def test_a_rebuild_in_place_fills_both_again(runtime: Runtime) -> None:
-    document_id = ingest(runtime, "the words that stay")
-    runtime.index.project(rows("stray", ["a stray row"]))
-    assert runtime.index.rebuild(runtime.catalog) == 1
-    assert runtime.index.counts() == (1, 1)
-    (found,) = words(runtime.index, "stay")
-    assert runtime.catalog.visible_chunks([found])[found].chunk.span.document_id == document_id
+def test_a_rebuild_in_place_fills_both_again(library: Library) -> None:
+    document_id = ingest(library, "the words that stay")
+    library.index.project(rows("stray", ["a stray row"]))
+    assert library.index.rebuild(library.catalog) == 1
+    assert library.index.counts() == (1, 1)
+    (found,) = words(library.index, "stay")
+    assert library.catalog.visible_chunks([found])[found].chunk.span.document_id == document_id
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
@@ -331,25 +331,25 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
         Index(tmp_path / "index", 8)
 
 
-def test_word_counts_that_break_while_open_are_a_dependency_error(runtime: Runtime) -> None:
-    document_id = ingest(runtime, "the words that stay")
-    connection = sqlite3.connect(runtime.settings.data_dir / INDEX_FOLDER / "document_scores.sqlite3")
+def test_word_counts_that_break_while_open_are_a_dependency_error(library: Library) -> None:
+    document_id = ingest(library, "the words that stay")
+    connection = sqlite3.connect(library.settings.data_dir / INDEX_FOLDER / "document_scores.sqlite3")
     with connection:
         connection.execute("DROP TABLE terms")
     connection.close()
     with pytest.raises(DependencyError, match="footnote rebuild"):
-        runtime.index.score_documents("stay", [document_id])
+        library.index.score_documents("stay", [document_id])
 
 
-def test_an_older_format_is_made_again(runtime: Runtime) -> None:
-    ingest(runtime, "the words that stay")
-    runtime.index.close()
-    folder = runtime.settings.data_dir / INDEX_FOLDER
+def test_an_older_format_is_made_again(library: Library) -> None:
+    ingest(library, "the words that stay")
+    library.index.close()
+    folder = library.settings.data_dir / INDEX_FOLDER
     (folder / "keyword.sqlite3").write_bytes(b"SQLite format 3")
     (folder / "current.json").write_text('{"format": 2, "dimension": 256, "chroma": "chroma-1"}')
-    index = Index(folder, runtime.embedder.dimension)
+    index = Index(folder, library.embedder.dimension)
     assert index.counts() == (0, 0)
-    assert index.reconcile(runtime.catalog) == 1
+    assert index.reconcile(library.catalog) == 1
     assert len(words(index, "stay")) == 1
     index.close()
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -380,14 +380,14 @@ while True:
 """
 
 
-def test_a_process_killed_while_projecting_leaves_what_reconcile_mends(runtime: Runtime) -> None:
-    ids = [ingest(runtime, f"the words of {name}\n\n" + many_paragraphs(5), f"{name}.md") for name in "abcdef"]
-    wanted = runtime.index.counts()
-    runtime.index.close()
-    folder = runtime.settings.data_dir
+def test_a_process_killed_while_projecting_leaves_what_reconcile_mends(library: Library) -> None:
+    ids = [ingest(library, f"the words of {name}\n\n" + many_paragraphs(5), f"{name}.md") for name in "abcdef"]
+    wanted = library.index.counts()
+    library.index.close()
+    folder = library.settings.data_dir
     for lines, wait_s in ((1, 0.05), (4, 0.0), (14, 0.12)):  # in different parts of a write, wherever that is here
         process = subprocess.Popen(
-            [sys.executable, "-c", PROJECTING, str(folder), str(runtime.embedder.dimension)], stdout=subprocess.PIPE
+            [sys.executable, "-c", PROJECTING, str(folder), str(library.embedder.dimension)], stdout=subprocess.PIPE
         )
         assert process.stdout is not None
         for _ in range(lines):
@@ -396,13 +396,13 @@ def test_a_process_killed_while_projecting_leaves_what_reconcile_mends(runtime: 
         process.kill()
         process.wait()
         process.stdout.close()
-        index = Index(folder / INDEX_FOLDER, runtime.embedder.dimension)
-        index.reconcile(runtime.catalog)
+        index = Index(folder / INDEX_FOLDER, library.embedder.dimension)
+        index.reconcile(library.catalog)
         assert index.counts() == wanted
         (score,) = set(index.score_documents("paragraph words", ids).values())
         mean = wanted[0] / len(ids)
         assert score == pytest.approx(mean / (mean + SHORT_CHUNKS))
-        assert index.reconcile(runtime.catalog) == 0
+        assert index.reconcile(library.catalog) == 0
         index.project(rows("new", ["a zebra"]))  # no lock was left behind
         assert words(index, "zebra") == ["new-0"]
         index.remove("new")
@@ -410,27 +410,27 @@ def test_a_process_killed_while_projecting_leaves_what_reconcile_mends(runtime: 
 
 
 @pytest.mark.parametrize("part", ["collection", "words", "scores"])
-def test_a_part_that_missed_a_write_is_noticed(runtime: Runtime, part: str) -> None:
+def test_a_part_that_missed_a_write_is_noticed(library: Library, part: str) -> None:
     """As a kill between two of the three writes leaves them: the last project or remove is not in one of them."""
-    first, second = (ingest(runtime, f"the {name} words", f"{name}.md") for name in ("first", "second"))
-    index = runtime.index
+    first, second = (ingest(library, f"the {name} words", f"{name}.md") for name in ("first", "second"))
+    index = library.index
     only = {
         "collection": index._collection.delete,
         "words": index._words.remove,
         "scores": index._document_scores.remove,
     }[part]
     only(where={"document_id": first}) if part == "collection" else only([first])  # type: ignore[call-arg, arg-type]
-    assert index.reconcile(runtime.catalog) == 1
+    assert index.reconcile(library.catalog) == 1
     assert index.counts() == (2, 2)
     assert index.score_documents("words", [first, second]) == pytest.approx(
         dict.fromkeys((first, second), 1 / (1 + SHORT_CHUNKS))
     )
-    assert index.reconcile(runtime.catalog) == 0
+    assert index.reconcile(library.catalog) == 0
 
 
-def test_the_catalog_needs_no_index_to_be_read(runtime: Runtime) -> None:
-    document_id = ingest(runtime, "the words that stay")
-    catalog = Catalog(runtime.settings.data_dir)
+def test_the_catalog_needs_no_index_to_be_read(library: Library) -> None:
+    document_id = ingest(library, "the words that stay")
+    catalog = Catalog(library.settings.data_dir)
     assert catalog.document_text(document_id) == "the words that stay"
     catalog.close()
 

@@ -16,11 +16,12 @@ from builders import ingest, many_paragraphs
 from conftest import ScriptedGenerator, WordHashEmbedder
 from cross_encoders import change_config, save_cross_encoder
 
-from ingest.runtime import Runtime
 from rag.errors import ConfigurationError, DependencyError
+from rag.library import Library
 from rag.models.cross_encoder import CrossEncoderReranker, load_reranker, locate_reranker
 from rag.models.embedding import index_text
-from rag.retrieval.search import Scope, place_reranked, search
+from rag.retrieval.scope import Scope
+from rag.retrieval.search import place_reranked, search
 from rag.service import Question
 from rag.settings import Retrieval, Settings
 
@@ -45,8 +46,8 @@ def with_reranker(settings: Settings, folder: Path | str, **retrieval: object) -
     return settings.model_copy(update={"retrieval": Retrieval(reranker=str(folder), **retrieval)})  # type: ignore[arg-type]
 
 
-def open_runtime(settings: Settings, *, asks: bool = True) -> Runtime:
-    return Runtime(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False, asks=asks)
+def open_library(settings: Settings, *, asks: bool = True) -> Library:
+    return Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), asks=asks)
 
 
 # What it reads --------------------------------------------------------------------------------------------------------
@@ -94,16 +95,16 @@ class Remembers:
 
 
 def test_the_reranker_orders_what_it_reads_and_the_others_stay_below(
-    runtime: Runtime, reranker: CrossEncoderReranker
+    library: Library, reranker: CrossEncoderReranker
 ) -> None:
-    ingest(runtime, "The lift stops on floor four.", "lift.md")
-    ingest(runtime, "Golf golf golf near the lift.", "golf.md")
-    ingest(runtime, many_paragraphs(12), "items.md")
+    ingest(library, "The lift stops on floor four.", "lift.md")
+    ingest(library, "Golf golf golf near the lift.", "golf.md")
+    ingest(library, many_paragraphs(12), "items.md")
     remembers = Remembers(reranker)
 
     def find(used: Remembers | None, rerank: int = 2) -> list[tuple[str, float, str]]:
         hits = search(
-            "where does the lift stop", catalog=runtime.catalog, index=runtime.index, embedder=runtime.embedder,
+            "where does the lift stop", catalog=library.catalog, index=library.index, embedder=library.embedder,
             scope=Scope(), top_k=10, weights=Retrieval(rerank=rerank, document_step=0), reranker=used,
         )  # fmt: skip
         assert [hit.rank for hit in hits] == list(range(1, 11))
@@ -124,17 +125,17 @@ def test_the_reranker_orders_what_it_reads_and_the_others_stay_below(
 
 
 async def test_searches_questions_and_texts_are_reranked(settings: Settings, saved: Path) -> None:
-    plain = open_runtime(settings)
+    plain = open_library(settings)
     with plain:
         ingest(plain, "The lift stops on floor four.", "lift.md")
         ingest(plain, "Golf golf golf near the lift.", "golf.md")
         assert plain.reranker is None
         unranked = [hit.document_name for hit in await plain.service.search("where does the lift stop", Scope())]
-    with open_runtime(with_reranker(settings, saved)) as runtime:
-        hits = await runtime.service.search("where does the lift stop", Scope())
-        answer = await runtime.service.ask(Question("where does the lift stop"))
-        verified = await runtime.service.verify("The lift stops on floor four.", Scope())
-        assert runtime.service.settings_hash != plain.service.settings_hash
+    with open_library(with_reranker(settings, saved)) as library:
+        hits = await library.service.search("where does the lift stop", Scope())
+        answer = await library.service.ask(Question("where does the lift stop"))
+        verified = await library.service.verify("The lift stops on floor four.", Scope())
+        assert library.service.settings_hash != plain.service.settings_hash
     assert unranked == ["lift.md", "golf.md"]
     assert [hit.document_name for hit in hits] == ["golf.md", "lift.md"]
     assert [one.hit.document_name for one in answer.retrieved] == ["golf.md", "lift.md"]
@@ -151,11 +152,11 @@ def test_switched_off_nothing_of_it_is_imported(tmp_path: Path) -> None:
         f"sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
         "from conftest import ScriptedGenerator, WordHashEmbedder\n"
         "from builders import ingest\n"
-        "from ingest.runtime import Runtime\n"
-        "from rag.retrieval.search import Scope\n"
+        "from rag.library import Library\n"
+        "from rag.retrieval.scope import Scope\n"
         "from rag.settings import load_settings\n"
         f"settings = load_settings({{}}, data_dir={str(tmp_path / 'store')!r})\n"
-        "with Runtime(settings, 'test', embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False) as r:\n"
+        "with Library(settings, 'test', embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as r:\n"
         "    ingest(r, 'The lift stops on floor four.')\n"
         "    print(len(asyncio.run(r.service.search('lift', Scope()))))\n"
         "heavy = {'rag.models.cross_encoder', 'rag.verification.entailment', 'sentence_transformers', 'torch'}\n"
@@ -169,10 +170,10 @@ def test_switched_off_nothing_of_it_is_imported(tmp_path: Path) -> None:
 
 def test_commands_that_put_no_question_do_not_open_it(settings: Settings) -> None:
     broken = with_reranker(settings, "/nowhere")
-    with open_runtime(broken, asks=False) as runtime:
-        assert runtime.reranker is None
+    with open_library(broken, asks=False) as library:
+        assert library.reranker is None
     with pytest.raises(ConfigurationError, match=r"FOOTNOTE_RETRIEVAL__RERANKER='/nowhere' is no folder\."):
-        open_runtime(broken)
+        open_library(broken)
 
 
 def spoil_weights(folder: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.pipeline import publish_prepared
-from ingest.runtime import Runtime
 from rag.errors import NotFound
+from rag.library import Library
 from rag.retrieval.search import (
     Picked,
     Scope,
@@ -31,13 +31,13 @@ from rag.types import Hit
 
 
 def find(
-    runtime: Runtime, question: str, top_k: int = 8, candidates: int = 100, scope: Scope | None = None
+    library: Library, question: str, top_k: int = 8, candidates: int = 100, scope: Scope | None = None
 ) -> list[Hit]:
     return search(
         question,
-        catalog=runtime.catalog,
-        index=runtime.index,
-        embedder=runtime.embedder,
+        catalog=library.catalog,
+        index=library.index,
+        embedder=library.embedder,
         scope=scope or Scope(),
         top_k=top_k,
         weights=Retrieval(candidates=candidates, dense_weight=0.4),
@@ -70,31 +70,31 @@ def test_the_best_sentence_has_its_share_in_the_cosine() -> None:
     assert cosines == pytest.approx({"a": 0.5, "b": 0.3}, abs=0.002)
 
 
-def find_by_meaning(runtime: Runtime, question: str, sentence_weight: float) -> list[str]:
+def find_by_meaning(library: Library, question: str, sentence_weight: float) -> list[str]:
     """The names of the documents in the order found, by the cosine alone."""
     weights = Retrieval(
         dense_weight=1, document_weight=0, document_step=0, neighbour_weight=0, sentence_weight=sentence_weight
     )
     hits = search(
-        question, catalog=runtime.catalog, index=runtime.index, embedder=runtime.embedder, scope=Scope(), top_k=4,
+        question, catalog=library.catalog, index=library.index, embedder=library.embedder, scope=Scope(), top_k=4,
         weights=weights,
     )  # fmt: skip
     return [hit.document_name for hit in hits]
 
 
-def test_a_sentence_that_answers_leads_though_its_chunk_speaks_of_much_else(runtime: Runtime) -> None:
+def test_a_sentence_that_answers_leads_though_its_chunk_speaks_of_much_else(library: Library) -> None:
     others = " ".join(f"Matter{n} is of kind{n}." for n in range(12))
-    ingest(runtime, f"{others} The lift stops on floor four.", "answers.md")
-    ingest(runtime, "The lift is small. Floor tiles are grey.", "short.md")
+    ingest(library, f"{others} The lift stops on floor four.", "answers.md")
+    ingest(library, "The lift is small. Floor tiles are grey.", "short.md")
     question = "lift stops on floor four"
-    assert find_by_meaning(runtime, question, 0.0) == ["short.md", "answers.md"]
-    assert find_by_meaning(runtime, question, 1.0) == ["answers.md", "short.md"]
+    assert find_by_meaning(library, question, 0.0) == ["short.md", "answers.md"]
+    assert find_by_meaning(library, question, 1.0) == ["answers.md", "short.md"]
 
 
-def test_ranks_run_from_one_and_scores_fall_within_the_unit(runtime: Runtime) -> None:
-    ingest(runtime, many_paragraphs(12))
-    ingest(runtime, "item3 stands alone here.", "alone.md")
-    hits = find(runtime, "where is item3?")
+def test_ranks_run_from_one_and_scores_fall_within_the_unit(library: Library) -> None:
+    ingest(library, many_paragraphs(12))
+    ingest(library, "item3 stands alone here.", "alone.md")
+    hits = find(library, "where is item3?")
     assert [hit.rank for hit in hits] == list(range(1, 9))
     assert all(0 <= after.score <= before.score <= 1 for before, after in pairwise(hits))
     assert hits[0].document_name == "alone.md"
@@ -103,68 +103,68 @@ def test_ranks_run_from_one_and_scores_fall_within_the_unit(runtime: Runtime) ->
 
 
 @pytest.mark.parametrize("question", ["what is the of and", "?!…", "a\0b", "東京", "x" * 4000, '"NEAR( *'])
-def test_any_question_gets_an_answer(runtime: Runtime, question: str) -> None:
-    ingest(runtime, "The price of it is what the list says.")
-    hits = find(runtime, question)
+def test_any_question_gets_an_answer(library: Library, question: str) -> None:
+    ingest(library, "The price of it is what the list says.")
+    hits = find(library, question)
     assert [hit.rank for hit in hits] == [1]
     assert 0 <= hits[0].score <= 1
 
 
-def test_an_empty_catalog_finds_nothing(runtime: Runtime) -> None:
-    assert find(runtime, "anything") == []
+def test_an_empty_catalog_finds_nothing(library: Library) -> None:
+    assert find(library, "anything") == []
 
 
-def test_what_does_not_exist_is_named(runtime: Runtime) -> None:
-    document_id = ingest(runtime, "some words")
+def test_what_does_not_exist_is_named(library: Library) -> None:
+    document_id = ingest(library, "some words")
     with pytest.raises(NotFound, match=r"'nowhere'\. There are: default"):
-        find(runtime, "words", scope=Scope("nowhere"))
+        find(library, "words", scope=Scope("nowhere"))
     with pytest.raises(NotFound, match="'absent'"):
-        find(runtime, "words", scope=Scope(document_ids=(document_id, "absent")))
-    assert find(runtime, "words", scope=Scope(document_ids=())) == []
+        find(library, "words", scope=Scope(document_ids=(document_id, "absent")))
+    assert find(library, "words", scope=Scope(document_ids=())) == []
 
 
-def test_a_scope_narrows_what_is_found(runtime: Runtime) -> None:
-    one = ingest(runtime, "red apples", "one.md", collection="a")
-    two = ingest(runtime, "red cherries", "two.md", collection="b")
+def test_a_scope_narrows_what_is_found(library: Library) -> None:
+    one = ingest(library, "red apples", "one.md", collection="a")
+    two = ingest(library, "red cherries", "two.md", collection="b")
     for scope, expected in (
         (Scope(), {one, two}),
         (Scope("a"), {one}),
         (Scope(document_ids=(two,)), {two}),
         (Scope("a", (two,)), set()),
     ):
-        assert {hit.chunk.span.document_id for hit in find(runtime, "red", scope=scope)} == expected
+        assert {hit.chunk.span.document_id for hit in find(library, "red", scope=scope)} == expected
 
 
-def test_a_deleted_document_is_not_shown_while_its_rows_remain(runtime: Runtime) -> None:
-    ids = [ingest(runtime, f"red apples number {n}", f"{n}.md") for n in range(3)]
-    runtime.catalog.delete_document(ids[1])
-    assert runtime.index.counts() == (3, 3)
-    assert {hit.chunk.span.document_id for hit in find(runtime, "red apples")} == {ids[0], ids[2]}
+def test_a_deleted_document_is_not_shown_while_its_rows_remain(library: Library) -> None:
+    ids = [ingest(library, f"red apples number {n}", f"{n}.md") for n in range(3)]
+    library.catalog.delete_document(ids[1])
+    assert library.index.counts() == (3, 3)
+    assert {hit.chunk.span.document_id for hit in find(library, "red apples")} == {ids[0], ids[2]}
 
 
-def test_versions_are_never_shown_together(runtime: Runtime) -> None:
-    old = ingest(runtime, "The fee is 10 EUR.", source="/fee.md")
-    new = hand_in(runtime.catalog, "The fee is 12 EUR.", source="/fee.md").record.id
-    assert commit(runtime.catalog, new, "The fee is 12 EUR.")
-    runtime.index.project(runtime.catalog.chunks_of(new))  # both are in the indexes now
-    assert runtime.index.counts() == (2, 2)
-    assert [hit.chunk.span.document_id for hit in find(runtime, "fee")] == [old]
-    assert runtime.catalog.publish(new)
-    assert runtime.index.counts() == (2, 2)
-    assert [hit.chunk.span.document_id for hit in find(runtime, "fee")] == [new]
-    publish_prepared(runtime.catalog, runtime.index)
+def test_versions_are_never_shown_together(library: Library) -> None:
+    old = ingest(library, "The fee is 10 EUR.", source="/fee.md")
+    new = hand_in(library.catalog, "The fee is 12 EUR.", source="/fee.md").record.id
+    assert commit(library.catalog, new, "The fee is 12 EUR.")
+    library.index.project(library.catalog.chunks_of(new))  # both are in the indexes now
+    assert library.index.counts() == (2, 2)
+    assert [hit.chunk.span.document_id for hit in find(library, "fee")] == [old]
+    assert library.catalog.publish(new)
+    assert library.index.counts() == (2, 2)
+    assert [hit.chunk.span.document_id for hit in find(library, "fee")] == [new]
+    publish_prepared(library.catalog, library.index)
 
 
-def test_top_k_is_filled_though_most_rows_are_invisible(runtime: Runtime) -> None:
+def test_top_k_is_filled_though_most_rows_are_invisible(library: Library) -> None:
     """40 better hits were deleted and still stand in the indexes; 4 candidates are far too few."""
     kept = ingest(
-        runtime, "\n\n".join(f"# Part {n}\n\nred " + "apples are far away " * 30 for n in range(6)), "kept.md"
+        library, "\n\n".join(f"# Part {n}\n\nred " + "apples are far away " * 30 for n in range(6)), "kept.md"
     )
-    better = [ingest(runtime, f"red apples {n}", f"{n}.md") for n in range(40)]
+    better = [ingest(library, f"red apples {n}", f"{n}.md") for n in range(40)]
     for document_id in better:
-        runtime.catalog.delete_document(document_id)
-    assert runtime.index.counts()[0] >= 46
-    hits = find(runtime, "red apples", top_k=4, candidates=4)
+        library.catalog.delete_document(document_id)
+    assert library.index.counts()[0] >= 46
+    hits = find(library, "red apples", top_k=4, candidates=4)
     assert [hit.rank for hit in hits] == [1, 2, 3, 4]
     assert {hit.chunk.span.document_id for hit in hits} == {kept}
 
@@ -234,22 +234,22 @@ def test_the_better_chunk_beside_it_in_its_section_becomes_part_of_a_hit() -> No
     assert picked[0].chunk_id == "a3"
 
 
-def test_a_joined_hit_is_the_document_s_own_words_and_a_longer_list_begins_like_a_shorter(runtime: Runtime) -> None:
+def test_a_joined_hit_is_the_document_s_own_words_and_a_longer_list_begins_like_a_shorter(library: Library) -> None:
     sentences = [f"The red apples of orchard {n} are picked in week {n} of autumn, all by hand." for n in range(40)]
     document_id = ingest(
-        runtime, "# Apples\n\n" + "\n \n".join(" ".join(sentences[n : n + 4]) for n in range(0, 40, 4))
+        library, "# Apples\n\n" + "\n \n".join(" ".join(sentences[n : n + 4]) for n in range(0, 40, 4))
     )
-    hits = find(runtime, "red apples picked by hand in autumn", top_k=6)
+    hits = find(library, "red apples picked by hand in autumn", top_k=6)
     joined = [hit for hit in hits if hit.chunk_ids]
     assert joined
     for hit in hits:
         span = hit.chunk.span
-        assert runtime.catalog.document_text(document_id, span.start, span.end) == hit.chunk.text
-    parts = runtime.catalog.visible_chunks(joined[0].chunk_ids)
+        assert library.catalog.document_text(document_id, span.start, span.end) == hit.chunk.text
+    parts = library.catalog.visible_chunks(joined[0].chunk_ids)
     first, second = (parts[chunk_id].chunk.span for chunk_id in joined[0].chunk_ids)
     assert (first.start, second.end) == (joined[0].chunk.span.start, joined[0].chunk.span.end)
     assert len({chunk_id for hit in hits for chunk_id in hit.indexed_ids}) == len(hits) + len(joined)
-    assert find(runtime, "red apples picked by hand in autumn", top_k=2) == hits[:2]
+    assert find(library, "red apples picked by hand in autumn", top_k=2) == hits[:2]
 
 
 @given(
@@ -306,15 +306,15 @@ def test_picking_is_the_greedy_choice(
         taken.extend(one.chunk_ids)
 
 
-def test_a_name_leads_to_its_own_report_among_reports_alike(runtime: Runtime) -> None:
+def test_a_name_leads_to_its_own_report_among_reports_alike(library: Library) -> None:
     """The passage that is asked for says nothing of the company; other passages of its report do."""
     companies = ("Apple", "Intel", "Nvidia")
     line = "Net sales of the segment rose because more units were sold in the quarter."
     for number, company in enumerate(companies):
         about = f"{company} makes things. The offices of {company} are on the hill."
-        ingest(runtime, f"## The firm\n\n{about}\n\n## Results\n\n{line}", f"report{number}.md")
+        ingest(library, f"## The firm\n\n{about}\n\n## Results\n\n{line}", f"report{number}.md")
     for number, company in enumerate(companies):
-        hits = find(runtime, f"Why did the net sales of the segment at {company} rise in the quarter?")
+        hits = find(library, f"Why did the net sales of the segment at {company} rise in the quarter?")
         passages = [hit.document_name for hit in hits if line in hit.chunk.text]
         assert len(passages) == 3
         assert passages[0] == f"report{number}.md"

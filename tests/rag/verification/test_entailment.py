@@ -11,10 +11,10 @@ from builders import ingest
 from conftest import ScriptedGenerator, WordHashEmbedder
 from cross_encoders import change_config, save_cross_encoder
 
-from ingest.runtime import Runtime
 from rag.errors import ConfigurationError
+from rag.library import Library
 from rag.prompting.prompts import JUDGE_INSTRUCTIONS, judge_messages
-from rag.retrieval.search import Scope
+from rag.retrieval.scope import Scope
 from rag.service import Question, Service
 from rag.settings import Answers, Generation, Settings
 from rag.types import Answer, AnswerMode, Chunk, Hit, Judgement, Message, Passage, Span, Statement
@@ -146,11 +146,11 @@ def test_without_lowered_verdicts_the_reply_is_as_it_was() -> None:
 
 
 async def ask(
-    runtime: Runtime, reply: str, judge: Path | None, mode: AnswerMode = "strict", question: str = ASKED
+    library: Library, reply: str, judge: Path | None, mode: AnswerMode = "strict", question: str = ASKED
 ) -> Answer:
-    opened = make_judge(str(judge) if judge else "", runtime.generator)
+    opened = make_judge(str(judge) if judge else "", library.generator)
     generator = ScriptedGenerator(reply)
-    service = Service(runtime.settings, runtime.catalog, runtime.index, runtime.embedder, generator, None, opened)
+    service = Service(library.settings, library.catalog, library.index, library.embedder, generator, None, opened)
     return await service.ask(Question(question, mode=mode))
 
 
@@ -158,15 +158,15 @@ def verdicts(answer: Answer) -> list[str]:
     return [sentence.verdict for sentence in answer.sentences]
 
 
-async def test_what_is_contradicted_is_left_out_marked_or_kept(runtime: Runtime, saved: Callable[..., Path]) -> None:
-    ingest(runtime, f"{LEAVE}\n\n{GOLF}")
+async def test_what_is_contradicted_is_left_out_marked_or_kept(library: Library, saved: Callable[..., Path]) -> None:
+    ingest(library, f"{LEAVE}\n\n{GOLF}")
     judge = saved(*AGAINST_GOLF)
     reply = f"{TRUE} {CLUB}"
-    plain = await ask(runtime, reply, None)
+    plain = await ask(library, reply, None)
     assert (plain.status, verdicts(plain)) == ("answered", ["supported", "supported"])
     assert "judge" not in plain.timings_ms
 
-    strict, flag, off = [await ask(runtime, reply, judge, mode) for mode in ("strict", "flag", "off")]
+    strict, flag, off = [await ask(library, reply, judge, mode) for mode in ("strict", "flag", "off")]
     assert (strict.status, strict.reason, verdicts(strict)) == ("partial", "unsupported", ["supported"])
     assert "golf" not in strict.text
     assert (flag.status, verdicts(flag)) == ("partial", ["supported", "unsupported"])
@@ -185,42 +185,42 @@ async def test_what_is_contradicted_is_left_out_marked_or_kept(runtime: Runtime,
 
 
 async def test_what_is_left_open_is_weak_and_what_is_entailed_stays(
-    runtime: Runtime, saved: Callable[..., Path]
+    library: Library, saved: Callable[..., Path]
 ) -> None:
-    ingest(runtime, LEAVE)
-    plain = await ask(runtime, TRUE, None)
-    entailed = await ask(runtime, TRUE, saved(ENTAILS))
+    ingest(library, LEAVE)
+    plain = await ask(library, TRUE, None)
+    entailed = await ask(library, TRUE, saved(ENTAILS))
     assert (entailed.text, entailed.sentences, entailed.citations) == (plain.text, plain.sentences, plain.citations)
-    weak = await ask(runtime, TRUE, saved(LEAVES_OPEN))
+    weak = await ask(library, TRUE, saved(LEAVES_OPEN))
     assert (weak.status, verdicts(weak), weak.text) == ("answered", ["weak"], plain.text)
     assert "finds that the quote leaves it open" in weak.sentences[0].reason
     assert weak.sentences[0].confidence < plain.sentences[0].confidence
 
 
 async def test_an_answer_that_is_contradicted_as_a_whole_is_repaired_or_refused(
-    runtime: Runtime, saved: Callable[..., Path]
+    library: Library, saved: Callable[..., Path]
 ) -> None:
-    ingest(runtime, LEAVE)
-    repaired = await ask(runtime, "Ten [1].", saved(CONTRADICTS))
+    ingest(library, LEAVE)
+    repaired = await ask(library, "Ten [1].", saved(CONTRADICTS))
     assert (repaired.status, repaired.reason) == ("partial", "unsupported")
     assert repaired.text.startswith("Ten unused days of leave carry over")  # the document's own words
-    refused = await ask(runtime, TRUE, saved(CONTRADICTS), question="Who sings?")
+    refused = await ask(library, TRUE, saved(CONTRADICTS), question="Who sings?")
     assert (refused.status, refused.citations) == ("not_found", ())
     assert "says otherwise" in refused.sentences[0].reason
 
 
 async def test_an_entailing_judge_saves_nothing_that_failed_the_gates(
-    runtime: Runtime, saved: Callable[..., Path]
+    library: Library, saved: Callable[..., Path]
 ) -> None:
-    ingest(runtime, LEAVE)
+    ingest(library, LEAVE)
     for mode in ("strict", "flag", "off"):
-        plain, judged = [await ask(runtime, OFF_PASSAGE, judge, mode) for judge in (None, saved(ENTAILS))]  # type: ignore[arg-type]
+        plain, judged = [await ask(library, OFF_PASSAGE, judge, mode) for judge in (None, saved(ENTAILS))]  # type: ignore[arg-type]
         assert (judged.status, judged.sentences, judged.citations) == (plain.status, plain.sentences, plain.citations)
 
 
-async def test_what_is_too_long_for_the_judge_keeps_its_verdict(runtime: Runtime, saved: Callable[..., Path]) -> None:
-    ingest(runtime, LEAVE)
-    answer = await ask(runtime, TRUE, saved(CONTRADICTS, max_tokens=64))
+async def test_what_is_too_long_for_the_judge_keeps_its_verdict(library: Library, saved: Callable[..., Path]) -> None:
+    ingest(library, LEAVE)
+    answer = await ask(library, TRUE, saved(CONTRADICTS, max_tokens=64))
     assert (answer.status, verdicts(answer)) == ("answered", ["supported"])
     assert answer.sentences[0].reason.endswith("gave no verdict")
 
@@ -228,11 +228,11 @@ async def test_what_is_too_long_for_the_judge_keeps_its_verdict(runtime: Runtime
 async def test_any_text_is_judged_too(settings: Settings, saved: Callable[..., Path]) -> None:
     judge = str(saved(*AGAINST_GOLF))
     judged = settings.model_copy(update={"answers": settings.answers.model_copy(update={"judge": judge})})
-    with Runtime(judged, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=False) as runtime:
-        assert isinstance(runtime.judge, CrossEncoderJudge)
-        ingest(runtime, f"{LEAVE}\n\n{GOLF}")
+    with Library(judged, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as library:
+        assert isinstance(library.judge, CrossEncoderJudge)
+        ingest(library, f"{LEAVE}\n\n{GOLF}")
         text = "Ten unused days of leave carry over to the next year. " + GOLF
-        verified = await runtime.service.verify(text, Scope())
+        verified = await library.service.verify(text, Scope())
     assert verified.text == text
     assert [one.verdict for one in verified.sentences] == ["supported", "unsupported"]
     assert [len(one.citations) for one in verified.sentences] == [1, 0]
@@ -284,11 +284,9 @@ def judged_by_model(settings: Settings) -> Settings:
 
 
 async def ask_model(settings: Settings, generator: Judges) -> Answer:
-    with Runtime(
-        judged_by_model(settings), "test", embedder=WordHashEmbedder(), generator=generator, work=False
-    ) as runtime:
-        ingest(runtime, f"{LEAVE}\n\n{GOLF}")
-        return await runtime.service.ask(Question(ASKED))
+    with Library(judged_by_model(settings), "test", embedder=WordHashEmbedder(), generator=generator) as library:
+        ingest(library, f"{LEAVE}\n\n{GOLF}")
+        return await library.service.ask(Question(ASKED))
 
 
 async def test_the_model_is_asked_once_about_all_sentences(settings: Settings) -> None:
@@ -326,11 +324,9 @@ async def test_nothing_that_passed_nothing_that_is_asked(settings: Settings) -> 
 
 async def test_any_text_is_judged_by_the_model_as_well(settings: Settings) -> None:
     generator = Judges("", "1: true\n2: false")
-    with Runtime(
-        judged_by_model(settings), "test", embedder=WordHashEmbedder(), generator=generator, work=False
-    ) as runtime:
-        ingest(runtime, f"{LEAVE}\n\n{GOLF}")
-        verified = await runtime.service.verify(
+    with Library(judged_by_model(settings), "test", embedder=WordHashEmbedder(), generator=generator) as library:
+        ingest(library, f"{LEAVE}\n\n{GOLF}")
+        verified = await library.service.verify(
             f"Ten unused days of leave carry over to the next year. {GOLF}", Scope()
         )
     assert [one.verdict for one in verified.sentences] == ["supported", "unsupported"]
@@ -377,6 +373,6 @@ def test_one_statement_needs_no_number() -> None:
 def test_without_a_model_there_is_none_to_ask(settings: Settings) -> None:
     extractive = judged_by_model(settings).model_copy(update={"generation": Generation(backend="extractive")})
     with pytest.raises(ConfigurationError, match="=model needs a language model, and the extractive back end is none"):
-        Runtime(extractive, "test", embedder=WordHashEmbedder(), work=False)
-    with Runtime(extractive, "test", embedder=WordHashEmbedder(), work=False, asks=False) as runtime:
-        assert runtime.judge is None
+        Library(extractive, "test", embedder=WordHashEmbedder())
+    with Library(extractive, "test", embedder=WordHashEmbedder(), asks=False) as library:
+        assert library.judge is None

@@ -1,0 +1,124 @@
+"""The one composition root: opens an owned data directory and everything in it from the Settings.
+
+The HTTP server and a command that runs without a server open the same thing, so that both do the same. `ingest.runtime`
+adds the worker that prepares documents in the background.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from rag.generation import make_generator
+from rag.index.chroma import Index
+from rag.models.embedding import load_embedder
+from rag.retrieval.search import Searcher
+from rag.service import Service
+from rag.settings import Settings
+from rag.store.backup import settle_restore
+from rag.store.catalog import Catalog, stamps_of
+from rag.store.lock import DataDirectory, Owner, claim_directory
+from rag.types import Embedder, Generator, Judge, Reranker
+
+log = logging.getLogger(__name__)
+
+INDEX_FOLDER = "index"
+
+
+class Library:
+    """The open parts. A context manager: leaving it closes them all, in the opposite order."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        command: str,
+        *,
+        embedder: Embedder | None = None,
+        generator: Generator | None = None,
+        asks: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Own the data directory and open everything in it, repairing the indexes where they differ from the catalog.
+
+        A restore that was stopped is finished first, and documents that a process was preparing are queued again.
+        `embedder` and `generator` replace those that the settings name. With `asks` False no question will be asked,
+        and the optional models that only questions need stay unopened. `progress` is told of documents indexed again,
+        as (done, total).
+
+        Raises DataDirectoryInUse, IndexMismatch, DependencyError, ConfigurationError.
+        """
+        self.settings = settings
+        data_dir = Path(settings.data_dir)
+        self._directory: DataDirectory = claim_directory(data_dir, command)
+        self._closers: list[Callable[[], None]] = [self._directory.release]
+        try:
+            if settle_restore(data_dir):
+                log.warning("A restore of %s had been stopped half-way and is finished now.", data_dir)
+            self.catalog = Catalog(data_dir)
+            self._closers.append(self.catalog.close)
+            self.embedder: Embedder = embedder or open_embedder(settings)
+            self.generator: Generator = generator or make_generator(settings.generation, settings.resolved_model_dir())
+            self.reranker = _open_reranker(settings) if asks else None
+            self.judge = open_judge(settings, self.generator) if asks else None
+            self.catalog.check_stamps(stamps_of(self.embedder, settings.chunking.version))
+            self.catalog.requeue_unfinished(forgive=True)
+            self.catalog.sweep_originals()
+            self.index = Index(data_dir / INDEX_FOLDER, self.embedder.dimension)
+            self._closers.append(self.index.close)
+            self.index.purge_removed(self.catalog)
+            self.index.reconcile(self.catalog, progress)
+            self.searcher = Searcher(
+                self.catalog, self.index, self.embedder, self.reranker, reranked=settings.retrieval.rerank
+            )
+            self.service = Service(settings, self.catalog, self.searcher, self.generator, self.judge)
+        except BaseException:
+            self.close()
+            raise
+
+    def announce(self, command: str, url: str) -> None:
+        """Write down where this server listens, for commands that look for it."""
+        self._directory.announce(Owner(os.getpid(), command, url))
+
+    def close(self) -> None:
+        """Close everything, in the opposite order of opening. Safe to repeat."""
+        while self._closers:
+            self._closers.pop()()
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_embedder(settings: Settings) -> Embedder:
+    """The embedding model that the settings name. Raises DependencyError where it has not been fetched."""
+    embedding = settings.embedding
+    return load_embedder(
+        embedding.model,
+        settings.resolved_model_dir(),
+        batch_size=embedding.batch_size,
+        threads=embedding.threads,
+    )
+
+
+def _open_reranker(settings: Settings) -> Reranker | None:
+    if not settings.retrieval.reranker:
+        return None
+    from rag.models.cross_encoder import load_reranker
+
+    return load_reranker(settings.retrieval.reranker)
+
+
+def open_judge(settings: Settings, generator: Generator) -> Judge | None:
+    """The judge that the settings name, None where they name none. Raises ConfigurationError."""
+    if not settings.answers.judge:
+        return None
+    from rag.verification.entailment import make_judge
+
+    return make_judge(settings.answers.judge, generator)

@@ -1,0 +1,221 @@
+"""Scores by chunk id to ranked hits. Pure: every function takes maps and returns new ones.
+
+    cosines, BM25 ─ fuse ─ sharpen ─ weigh_documents ─ lift_neighbours ─ pick ─ join ─> Hits
+
+docs/retrieval.md says what each step is worth.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heapreplace
+
+import numpy as np
+
+from rag.retrieval.sentence_vectors import best_cosines
+from rag.store.records import Candidate, StoredChunk
+from rag.types import Hit, Scorer
+
+LEAST_RANGE = 0.2  # of the candidates' cosines; large collections have more
+SHARPENED = 50  # chunks, the best so far, whose sentences are looked at; with all of them it is about the same
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the ranking was tuned to. Chosen together, on all questions of contoso, sec10q, squad2, spans and the train
+    judgements of SciFact (docs/suites.md), with nothing held out but SciFact's test judgements.
+
+    `candidates` is how many chunks each of the two searches puts forward. `dense` is the share of the cosine in the
+    fused score, the rest is BM25's; `sentence` the share of the best sentence's cosine in the cosine of one of the
+    best SHARPENED chunks; `document` the share of the document's own score; `neighbour` the share of the score of the
+    better adjacent chunk that is added. A chunk loses `page_step` for each hit of its page above it; the first hit of a
+    document gains `document_step` times the document's score. The better adjacent chunk of a section joins a hit where
+    it has `join_share` of its score.
+    """
+
+    candidates: int = 100
+    dense: float = 0.55
+    sentence: float = 0.3
+    document: float = 0.25
+    neighbour: float = 0.05
+    page_step: float = 0.15
+    document_step: float = 0.15
+    join_share: float = 0.85
+
+
+WEIGHTS = Weights()
+
+
+def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: float) -> dict[str, float]:
+    """A convex combination of both scores, each scaled to 0..1 among the candidates (Bruch et al. 2023, eq. 2).
+
+    A chunk that no word of the question hit has 0 for BM25. Cosines that lie within LEAST_RANGE tell little apart, as
+    those of a collection of two notes do. Both maps are by chunk id, higher is better.
+    """
+    dense = scale_to_unit(cosines, LEAST_RANGE)
+    best = max(bm25.values(), default=0.0)
+    words = {chunk_id: score / best for chunk_id, score in bm25.items()}
+    weight = dense_weight if words else 1.0
+    return {
+        chunk_id: weight * dense.get(chunk_id, 0.0) + (1 - weight) * words.get(chunk_id, 0.0)
+        for chunk_id in dense.keys() | words.keys()
+    }
+
+
+def sharpen(
+    cosines: Mapping[str, float], sentences: Mapping[str, bytes], question: np.ndarray, sentence_weight: float
+) -> dict[str, float]:
+    """The cosines, those of chunks with `sentences` (`sentence_vectors.py`) mixed with that of their best sentence.
+
+    One sentence that answers is blurred by those around it in the chunk's own vector. `question` is a unit vector of
+    shape (dim,).
+    """
+    best = zip(sentences, best_cosines(list(sentences.values()), question), strict=True)
+    return {**cosines, **{i: (1 - sentence_weight) * cosines[i] + sentence_weight * cosine for i, cosine in best}}
+
+
+def scale_to_unit(scores: Mapping[str, float], least_range: float = 0.0) -> dict[str, float]:
+    """The scores moved and stretched so that the highest is 1 and the lowest 0; 1 where all are equal.
+
+    Scores that lie nearer together than `least_range` are stretched as if they took all of it.
+    """
+    if not scores:
+        return {}
+    high = max(scores.values())
+    span = max(high - min(scores.values()), least_range)
+    return {key: 1 - (high - score) / span if span > 0 else 1.0 for key, score in scores.items()}
+
+
+def weigh_documents(
+    scores: Mapping[str, float],
+    chunks: Mapping[str, Candidate],
+    documents: Mapping[str, float],
+    document_weight: float,
+) -> dict[str, float]:
+    """Each chunk's score mixed with its document's, both from 0 to 1; `document_weight` is the document's share."""
+    return {
+        chunk_id: (1 - document_weight) * score + document_weight * documents[chunks[chunk_id].document_id]
+        for chunk_id, score in scores.items()
+    }
+
+
+def lift_neighbours(
+    scores: Mapping[str, float], chunks: Mapping[str, Candidate], neighbour_weight: float
+) -> dict[str, float]:
+    """Each chunk's score plus `neighbour_weight` times that of the better of the two chunks beside it in the text.
+
+    What a passage is about often stands in the one before it, and two good passages side by side support each other.
+    A neighbour that is no candidate counts 0.
+    """
+    places = {(chunks[chunk_id].document_id, chunks[chunk_id].seq): score for chunk_id, score in scores.items()}
+    lifted = {}
+    for chunk_id, score in scores.items():
+        document_id, seq = chunks[chunk_id].document_id, chunks[chunk_id].seq
+        beside = max(places.get((document_id, seq - 1), 0.0), places.get((document_id, seq + 1), 0.0))
+        lifted[chunk_id] = score + neighbour_weight * beside
+    return lifted
+
+
+def place_reranked(scores: Mapping[str, float], logits: Mapping[str, float]) -> tuple[dict[str, float], float]:
+    """The scores with those of reranked chunks replaced, and the highest that there can be.
+
+    A reranked chunk has its logit, scaled to 0..1 among the reranked, above the best score of the others: they begin
+    below, and the steps of `pick` weigh as much as before, whatever range the reranker's numbers have.
+    """
+    others = {chunk_id: score for chunk_id, score in scores.items() if chunk_id not in logits}
+    floor = max(others.values(), default=0.0)
+    return others | {i: floor + score for i, score in scale_to_unit(logits).items()}, floor + 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A hit to be: the chunk that was taken, all that it consists of in the order of the text, the score it had."""
+
+    chunk_id: str
+    chunk_ids: tuple[str, ...]
+    score: float
+
+
+def pick(
+    scores: Mapping[str, float],
+    chunks: Mapping[str, Candidate],
+    documents: Mapping[str, float],
+    near: Mapping[str, float],
+    top_k: int,
+    weights: Weights = WEIGHTS,
+) -> list[Picked]:
+    """The `top_k` best, taken one after the other, each with the score at which it was taken: never rising.
+
+    A chunk loses `page_step` for each chunk of its page that was taken before, so that a page does not fill the list
+    with its own paragraphs; the first chunk of a document gains `document_step` times the document's own score
+    (`documents`, from 0 to 1), so that a question about several reports finds several. Greedy, as in maximal marginal
+    relevance (Carbonell and Goldstein 1998), with the place in the document as the similarity. The better of the two
+    adjacent chunks of the section joins the hit where its score in `near` is at least `join_share` of the chunk's,
+    since an answer may begin in one chunk and end in the next. Chunks of equal score are in the order of the text.
+    """
+    page_step, document_step = weights.page_step, weights.document_step
+    heap = [(-(scores[chunk_id] + document_step * documents[found.document_id]), found.seq, chunk_id)
+            for chunk_id, found in chunks.items() if chunk_id in scores]  # fmt: skip
+    heapify(heap)
+    places = {(chunks[chunk_id].document_id, chunks[chunk_id].seq): chunk_id for chunk_id in scores}
+    pages: Counter[tuple[str, int]] = Counter()
+    opened: set[str] = set()
+    taken: set[str] = set()
+    picked: list[Picked] = []
+    while heap and len(picked) < top_k:
+        negative, seq, chunk_id = heap[0]
+        if chunk_id in taken:
+            heappop(heap)
+            continue
+        found = chunks[chunk_id]
+        page = None if found.page is None else (found.document_id, found.page)
+        now = scores[chunk_id] - page_step * (pages[page] if page else 0)
+        now += 0.0 if found.document_id in opened else document_step * documents[found.document_id]
+        if now < -negative:  # worth less than when it was put there; what lies below may be better
+            heapreplace(heap, (-now, seq, chunk_id))
+            continue
+        heappop(heap)
+        ids: tuple[str, ...] = (chunk_id,)
+        least = weights.join_share * near[chunk_id]
+        for pair in _pairs(chunk_id, chunks, places):
+            (other,) = {*pair} - {chunk_id}
+            if other not in taken and near[other] >= least:
+                ids, least = pair, near[other]
+        picked.append(Picked(chunk_id, ids, now))
+        taken.update(ids)
+        opened.add(found.document_id)
+        if page:
+            pages[page] += len(ids)
+    return picked
+
+
+def _pairs(
+    chunk_id: str, chunks: Mapping[str, Candidate], places: Mapping[tuple[str, int], str]
+) -> Iterator[tuple[str, ...]]:
+    """The chunk with the one before, and with the one after, where these go on with each other."""
+    own = chunks[chunk_id]
+    before, after = (places.get((own.document_id, own.seq + step)) for step in (-1, 1))
+    if before is not None and own.gap is not None:
+        yield before, chunk_id
+    if after is not None and chunks[after].gap is not None:
+        yield chunk_id, after
+
+
+def join(
+    picked: Picked, chunks: Mapping[str, StoredChunk], gaps: Mapping[str, Candidate]
+) -> tuple[StoredChunk, tuple[str, ...]]:
+    """What was picked as one chunk with the id of the one that was taken, and the ids of all that it consists of."""
+    own, parts = chunks[picked.chunk_id], [chunks[chunk_id] for chunk_id in picked.chunk_ids]
+    if len(parts) == 1:
+        return own, ()
+    text = parts[0].chunk.text + "".join(f"{gaps[part.chunk.id].gap}{part.chunk.text}" for part in parts[1:])
+    span = replace(own.chunk.span, start=parts[0].chunk.span.start, end=parts[-1].chunk.span.end)
+    tokens = sum(part.chunk.n_tokens for part in parts)
+    return replace(own, chunk=replace(own.chunk, span=span, text=text, n_tokens=tokens)), picked.chunk_ids
+
+
+def to_hit(stored: StoredChunk, chunk_ids: tuple[str, ...], rank: int, score: float, scorer: Scorer = "fusion") -> Hit:
+    """A stored chunk, perhaps joined of those in `chunk_ids`, as a Hit; `scorer` says who put it at its rank."""
+    return Hit(stored.chunk, rank, score, scorer, stored.document_name, stored.title, stored.page, chunk_ids)
