@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse import layout
 from ingest.parse.build import clean_text
+from ingest.parse.lines import PageWords, Word
 from rag.errors import NotFound, ParseError
 from rag.types import Document
 
@@ -56,7 +57,7 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
             page = _read_page(pdf, index)
             if page is None:
                 unread += 1
-                page = layout.PageWords(index + 1, 0.0, 0.0, [], 0)
+                page = PageWords(index + 1, 0.0, 0.0, [], 0)
             pages.append(page)
         if unread == count:
             raise ParseError(
@@ -147,19 +148,18 @@ def _read_without_pdfium(path: Path, name: str, media_type: str, limits: Limits,
         raise refusal
     last = max(opinions)
     pages = [
-        _take_opinion(layout.PageWords(number, 0.0, 0.0, [], 0), opinions.get(number, ""))
-        for number in range(1, last + 1)
+        _take_opinion(PageWords(number, 0.0, 0.0, [], 0), opinions.get(number, "")) for number in range(1, last + 1)
     ]
     return layout.compose(pages, [], name=name, media_type=media_type, title="", metadata={"reader": "pypdf"})
 
 
-def _take_opinion(page: layout.PageWords, text: str) -> layout.PageWords:
+def _take_opinion(page: PageWords, text: str) -> PageWords:
     """The page with the words that pypdf found on it, without places (boxes of no size), where pdfium found none."""
     words = []
     for number, line in enumerate(clean_text(text).split("\n")):
         for position, word in enumerate(line.split()):
             y = max(0.0, page.height - 14.0 * (number + 5))
-            words.append(layout.Word(word, 0.0, y, 0.0, y + 10, 10.0, False, 0, position == 0, False))
+            words.append(Word(word, 0.0, y, 0.0, y + 10, 10.0, False, 0, position == 0, False))
     return page._replace(words=words) if words else page
 
 
@@ -265,7 +265,7 @@ class _Style:
         self.angle = angle
 
 
-def _read_page(pdf: Any, index: int) -> layout.PageWords | None:
+def _read_page(pdf: Any, index: int) -> PageWords | None:
     """The words of a page as pdfium finds them, in its order; None where the page cannot be loaded."""
     import pypdfium2.raw as pdfium
 
@@ -284,7 +284,7 @@ def _read_page(pdf: Any, index: int) -> layout.PageWords | None:
         pdfium.FPDF_ClosePage(page)
 
 
-def _collect_words(page: Any, text_page: Any, number: int) -> layout.PageWords:
+def _collect_words(page: Any, text_page: Any, number: int) -> PageWords:
     import pypdfium2.raw as pdfium
 
     frame = pdfium.FS_RECTF()
@@ -293,7 +293,7 @@ def _collect_words(page: Any, text_page: Any, number: int) -> layout.PageWords:
     left, right = min(frame.left, frame.right), max(frame.left, frame.right)
     bottom, top = min(frame.bottom, frame.top), max(frame.bottom, frame.top)
     width, height = (right - left, top - bottom) if turned % 2 == 0 else (top - bottom, right - left)
-    words: list[layout.Word] = []
+    words: list[Word] = []
     hidden = 0
     styles: dict[int, _Style] = {}
     rect, rect_end = pdfium.FS_RECTF(), pdfium.FS_RECTF()
@@ -339,7 +339,7 @@ def _collect_words(page: Any, text_page: Any, number: int) -> layout.PageWords:
             return
         x0, x1 = max(0.0, x0), min(width, x1)
         y0, y1 = max(0.0, y0), min(height, y1)
-        word = layout.Word(text, x0, y0, x1, y1, style.size, style.bold, style.angle, broken, hyphen)
+        word = Word(text, x0, y0, x1, y1, style.size, style.bold, style.angle, broken, hyphen)
         if style.doubt:
             doubtful.append((len(words), style.doubt, middle))
         words.append(word)
@@ -369,12 +369,12 @@ def _collect_words(page: Any, text_page: Any, number: int) -> layout.PageWords:
         unseen = _find_unseen(page, doubtful)
         hidden += sum(len(words[index].text) for index in unseen)
         words = _drop(words, unseen)
-    return layout.PageWords(number, width, height, words, hidden)
+    return PageWords(number, width, height, words, hidden)
 
 
-def _drop(words: list[layout.Word], unseen: set[int]) -> list[layout.Word]:
+def _drop(words: list[Word], unseen: set[int]) -> list[Word]:
     """The words without those at the given places; a line break before a dropped word stays."""
-    kept: list[layout.Word] = []
+    kept: list[Word] = []
     broken = False
     for index, word in enumerate(words):
         broken = broken or word.broken
