@@ -52,15 +52,15 @@ def reader_for(media_type: str, name: str) -> Reader:
 
             return read_mail
         case sniff.DOCX:
-            from ingest.parse.office import read_docx
+            from ingest.parse.word import read_docx
 
             return read_docx
         case sniff.PPTX:
-            from ingest.parse.office import read_pptx
+            from ingest.parse.slides import read_pptx
 
             return read_pptx
         case sniff.XLSX:
-            from ingest.parse.office import read_xlsx
+            from ingest.parse.sheets import read_xlsx
 
             return read_xlsx
         case sniff.EPUB:
