@@ -56,7 +56,7 @@ class KnownFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class FolderChanges:
     """Found files sorted by what they need: reading, hashing, nothing; `removed` are known sources that are gone."""
 
     new: tuple[FoundFile, ...]
@@ -150,7 +150,7 @@ def _why(path: Path, error: OSError | RuntimeError) -> str:
     return f"{path}: it could not be read ({getattr(error, 'strerror', None) or error}). Check the path and try again."
 
 
-def compare(found: FoundFiles, known: Mapping[str, KnownFile]) -> Comparison:
+def compare(found: FoundFiles, known: Mapping[str, KnownFile]) -> FolderChanges:
     """What has to be done for the found files, given what is remembered by source.
 
     A file of the same size and modification time counts as unchanged, another as possibly changed (its hash decides).
@@ -175,7 +175,7 @@ def compare(found: FoundFiles, known: Mapping[str, KnownFile]) -> Comparison:
         and source.startswith(found.folders)
         and not any(source == place or source.startswith(place.rstrip("/") + "/") for place in unread)
     ]
-    return Comparison(tuple(new), tuple(changed), tuple(unchanged), tuple(removed))
+    return FolderChanges(tuple(new), tuple(changed), tuple(unchanged), tuple(removed))
 
 
 _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\ud800-\udfff]")

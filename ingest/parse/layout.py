@@ -17,7 +17,7 @@ from typing import Literal
 
 from ingest.parse.build import TextBuilder, title_is_sensible
 from ingest.parse.hyphens import Hyphens
-from ingest.parse.lines import BULLET, Line, PageWords, Word, gather_lines, line_pitch, order_lines
+from ingest.parse.lines import BULLET, PageLine, PageWord, PageWords, gather_lines, line_pitch, order_lines
 from ingest.parse.tables import find_tables, name_columns, table_rows
 from rag.types import Document, Heading, Table, WordBox, WordBoxes
 
@@ -39,10 +39,10 @@ class Block:
     """
 
     kind: Literal["paragraph", "heading", "table"]
-    rows: list[list[list[Word]]]
+    rows: list[list[list[PageWord]]]
     before: str
-    first: Line
-    last: Line
+    first: PageLine
+    last: PageLine
     level: int = 0
     header: str = ""
 
@@ -50,14 +50,14 @@ class Block:
 _ENDED = re.compile(r"[.!?:;…。！？][\"'”’»)\]]*$")
 
 
-def find_running(pages: Sequence[tuple[PageWords, list[Line]]]) -> set[int]:
+def find_running(pages: Sequence[tuple[PageWords, list[PageLine]]]) -> set[int]:
     """`id` of every line that is a running head or foot, or a bare page number.
 
     Such a line stands within the outer 12 % of its page, at the same height on at least three pages and a quarter of
     all, and says the same but for a number that counts with the pages. The first of each stays, except page numbers.
     A page is never left without lines by this.
     """
-    places: dict[tuple[str, bool], list[tuple[int, Line, bool]]] = defaultdict(list)
+    places: dict[tuple[str, bool], list[tuple[int, PageLine, bool]]] = defaultdict(list)
     for page, lines in pages:
         if page.height <= 0 or len(lines) < 2:
             continue
@@ -123,7 +123,7 @@ class Style:
     larger: tuple[float, ...]
 
 
-def measure_style(pages: Iterable[list[Line]]) -> Style:
+def measure_style(pages: Iterable[list[PageLine]]) -> Style:
     """The size most characters have, and the larger ones that lines of few words have."""
     letters: Counter[tuple[float, bool]] = Counter()
     lines: Counter[float] = Counter()
@@ -140,7 +140,7 @@ def measure_style(pages: Iterable[list[Line]]) -> Style:
     return Style(size, bold, larger)
 
 
-def scale_of_page(lines: list[Line], style: Style) -> float:
+def scale_of_page(lines: list[PageLine], style: Style) -> float:
     """What to multiply the page's sizes by to compare them with the document's: some printers shrink single pages."""
     letters: Counter[float] = Counter()
     for line in lines:
@@ -152,7 +152,7 @@ def scale_of_page(lines: list[Line], style: Style) -> float:
     return ratio if times > 400 and times > 0.5 * letters.total() and 0.75 < ratio < 1.34 else 1.0
 
 
-def _heading_level(line: Line, style: Style, scale: float) -> int:
+def _heading_level(line: PageLine, style: Style, scale: float) -> int:
     """1-based level that a line's looks give it, 0 for ordinary text."""
     text = line.text
     if len(line.cells) > 1 or len(line.words) > 20 or len(text) > 160 or sum(map(str.isalpha, text)) < 2:
@@ -186,7 +186,7 @@ def _nearest(sizes: tuple[float, ...], size: float) -> float:
     return min(_distinct(sizes), key=lambda other: abs(other - size))
 
 
-def group_lines(lines: list[Line], style: Style) -> list[Block]:
+def group_lines(lines: list[PageLine], style: Style) -> list[Block]:
     """The lines of a page as paragraphs, headings and tables, in the same order."""
     rights = _right_edges(lines)
     tables = find_tables(lines)
@@ -236,10 +236,10 @@ def group_lines(lines: list[Line], style: Style) -> list[Block]:
     return blocks
 
 
-def _right_edges(lines: list[Line]) -> dict[int, float]:
+def _right_edges(lines: list[PageLine]) -> dict[int, float]:
     """For every line (by `id`) how far the lines of its column reach."""
     edges: dict[int, float] = {}
-    flow: list[Line] = []
+    flow: list[PageLine] = []
 
     def close() -> None:
         for line in flow:
@@ -261,7 +261,7 @@ def _right_edges(lines: list[Line]) -> dict[int, float]:
     return edges
 
 
-def _is_full(above: Line, below: Line, rights: dict[int, float]) -> bool:
+def _is_full(above: PageLine, below: PageLine, rights: dict[int, float]) -> bool:
     """Whether the first word of `below` had no room left on the line `above`, which is why it was wrapped."""
     first = below.words[0]
     width = (first.x1 - first.x0) if first.angle in (0, 180) else (first.y1 - first.y0)
@@ -269,7 +269,7 @@ def _is_full(above: Line, below: Line, rights: dict[int, float]) -> bool:
     return above.u1 + width + 0.2 * above.size > edge - 0.5 * above.size
 
 
-def _goes_on(block: Block, line: Line, rights: dict[int, float]) -> bool:
+def _goes_on(block: Block, line: PageLine, rights: dict[int, float]) -> bool:
     """Whether the line is the next one of the paragraph."""
     above = block.last
     if len(block.rows[0]) > 1 or len(line.cells) > 1:
@@ -299,7 +299,7 @@ def _goes_on(block: Block, line: Line, rights: dict[int, float]) -> bool:
     return wide and line.text[:1].islower() and not _ENDED.search(above.text)
 
 
-def _mid_sentence(above: Line, line: Line) -> bool:
+def _mid_sentence(above: PageLine, line: PageLine) -> bool:
     """Whether what looks like a list's number is rather the first word of a wrapped line ("… of\\n2.5 million")."""
     return line.words[0].text in ("a", "o", "I", "-", "–", "—", "·") or (
         re.fullmatch(r"\d{1,2}\.\d{1,3}", line.words[0].text) is not None and not _ENDED.search(above.text)
@@ -376,7 +376,7 @@ class _Writer:
         elif block.kind == "table" and end > start and len(block.rows) > 2:
             self.builder.mark_table(Table(start, end, block.header))
 
-    def _write_words(self, words: list[Word]) -> None:
+    def _write_words(self, words: list[PageWord]) -> None:
         for position, word in enumerate(words):
             upcoming = words[position + 1] if position + 1 < len(words) else None
             text, joined = word.text, False

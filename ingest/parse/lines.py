@@ -1,6 +1,6 @@
 """Words of a page to lines: gathered along the writing, split into cells, put into reading order. Pure.
 
-Coordinates are PDF points from the bottom left of the page as displayed, except in a Line, whose `u` runs along the
+Coordinates are PDF points from the bottom left of the page as displayed, except in a PageLine, whose `u` runs along the
 writing and whose `v` runs up from line to line.
 """
 
@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 
-class Word(NamedTuple):
+class PageWord(NamedTuple):
     """A word on a page: `size` in points; `angle` 0, 90, 180 or 270 degrees, 45 for any other.
 
     `broken`: a line break stands before it; `hyphen`: a hyphen that ends a line stood after it, and is not in `text`.
@@ -37,15 +37,15 @@ class PageWords(NamedTuple):
     number: int
     width: float
     height: float
-    words: list[Word]
+    words: list[PageWord]
     hidden: int
 
 
 @dataclass(slots=True)
-class Line:
+class PageLine:
     """Words on one baseline, in reading order; `cells` parts them where a gap is wider than any space between words."""
 
-    words: list[Word]
+    words: list[PageWord]
     u0: float
     v0: float
     u1: float
@@ -66,7 +66,7 @@ class Line:
 class Cell(NamedTuple):
     """A part of a line, and where it stands along it."""
 
-    words: list[Word]
+    words: list[PageWord]
     u0: float
     u1: float
 
@@ -81,16 +81,16 @@ NUMBERISH = re.compile(r"[($€£¥+\-−–—]*\s*[\d.,]*\d[\d.,]*\s*[)%]*|[�
 _SIGNS = ("$", "€", "£", "¥")
 
 
-def gather_lines(page: PageWords) -> tuple[list[Line], list[Line]]:
+def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
     """The page's lines in the order they were drawn: those along its main direction, and those written another way."""
     votes: Counter[int] = Counter()
     for word in page.words:
         votes[word.angle] += len(word.text)
     main = votes.most_common(1)[0][0] if votes else 0
     main = 0 if main == 45 else main
-    straight: list[Line] = []
-    aside: list[Line] = []
-    current: list[tuple[Word, float, float, float, float]] = []
+    straight: list[PageLine] = []
+    aside: list[PageLine] = []
+    current: list[tuple[PageWord, float, float, float, float]] = []
     seen: set[tuple[str, int, int]] = set()
 
     def close() -> None:
@@ -112,7 +112,7 @@ def gather_lines(page: PageWords) -> tuple[list[Line], list[Line]]:
             if aside and not word.broken and aside[-1].words[-1].angle == word.angle:
                 aside[-1].words.append(word)
             else:
-                aside.append(Line([word], word.x0, word.y0, word.x1, word.y1, word.size, word.bold))
+                aside.append(PageLine([word], word.x0, word.y0, word.x1, word.y1, word.size, word.bold))
             continue
         u0, v0, u1, v1 = _turn(word, main)
         if current:
@@ -130,14 +130,14 @@ def gather_lines(page: PageWords) -> tuple[list[Line], list[Line]]:
     return straight, aside
 
 
-def _place_strays(lines: list[Line], angle: int) -> list[Line]:
+def _place_strays(lines: list[PageLine], angle: int) -> list[PageLine]:
     """Raised marks ("(1)", "®") that were drawn apart from their line are put behind the word they stand at."""
     letters: Counter[float] = Counter()
     for line in lines:
         letters[round(line.size, 1)] += len(line.text)
     usual = letters.most_common(1)[0][0] if letters else 0.0
-    kept: list[Line] = []
-    strays: list[Line] = []
+    kept: list[PageLine] = []
+    strays: list[PageLine] = []
     for line in lines:
         (strays if line.size < 0.8 * usual and len(line.words) <= 2 and len(line.text) <= 8 else kept).append(line)
     for stray in strays:
@@ -159,7 +159,7 @@ def _place_strays(lines: list[Line], angle: int) -> list[Line]:
     return kept
 
 
-def _turn(word: Word, angle: int) -> tuple[float, float, float, float]:
+def _turn(word: PageWord, angle: int) -> tuple[float, float, float, float]:
     """The word's rectangle with its writing turned level."""
     if angle == 0:
         return word.x0, word.y0, word.x1, word.y1
@@ -170,7 +170,7 @@ def _turn(word: Word, angle: int) -> tuple[float, float, float, float]:
     return -word.y1, word.x0, -word.y0, word.x1
 
 
-def _make_line(placed: list[tuple[Word, float, float, float, float]]) -> Line:
+def _make_line(placed: list[tuple[PageWord, float, float, float, float]]) -> PageLine:
     sizes: Counter[float] = Counter()
     bold = letters = 0
     for word, *_ in placed:
@@ -179,7 +179,7 @@ def _make_line(placed: list[tuple[Word, float, float, float, float]]) -> Line:
         bold += len(word.text) if word.bold else 0
     size = sizes.most_common(1)[0][0]
     main = [item for item in placed if item[0].size >= size * 0.85] or placed
-    return Line(
+    return PageLine(
         [item[0] for item in placed],
         min(item[1] for item in placed),
         min(item[2] for item in main),
@@ -190,16 +190,16 @@ def _make_line(placed: list[tuple[Word, float, float, float, float]]) -> Line:
     )
 
 
-def _same_row(left: Line, right: Line) -> bool:
+def _same_row(left: PageLine, right: PageLine) -> bool:
     """Whether `right` goes on where `left` ends, on the same baseline."""
     overlap = min(left.v1, right.v1) - max(left.v0, right.v0)
     return overlap >= 0.6 * max(0.1, min(left.height, right.height)) and right.u0 >= left.u1 - 0.2 * left.size
 
 
-def _join_row(left: Line, right: Line) -> Line:
+def _join_row(left: PageLine, right: PageLine) -> PageLine:
     words = [*left.words, right.words[0]._replace(broken=False), *right.words[1:]]
     larger = left if len(left.text) >= len(right.text) else right
-    return Line(
+    return PageLine(
         words,
         left.u0,
         min(left.v0, right.v0),
@@ -210,7 +210,7 @@ def _join_row(left: Line, right: Line) -> Line:
     )
 
 
-def _split_cells(line: Line, angle: int) -> list[Cell]:
+def _split_cells(line: PageLine, angle: int) -> list[Cell]:
     cells: list[Cell] = []
     start = 0
     turned = [_turn(word, angle) for word in line.words]
@@ -244,7 +244,7 @@ def _merge_signs(cells: list[Cell]) -> list[Cell]:
     return merged
 
 
-def order_lines(lines: list[Line]) -> list[Line]:
+def order_lines(lines: list[PageLine]) -> list[PageLine]:
     """The lines in reading order.
 
     The order in which a page was drawn is nearly always the order in which it is read. Two cases are mended: columns of
@@ -264,7 +264,7 @@ def order_lines(lines: list[Line]) -> list[Line]:
     return _part_columns(lines)
 
 
-def _cut(lines: list[Line], depth: int) -> list[Line]:
+def _cut(lines: list[PageLine], depth: int) -> list[PageLine]:
     if len(lines) < 2 or depth > 12:
         return sorted(lines, key=lambda line: (-line.v1, line.u0))
     size = sorted(line.size for line in lines)[len(lines) // 2]
@@ -277,10 +277,10 @@ def _cut(lines: list[Line], depth: int) -> list[Line]:
     return sorted(lines, key=lambda line: (-round(line.v0 / max(size * 0.5, 0.1)), line.u0))
 
 
-def _gaps(items: list[tuple[float, float, Line]], least: float) -> list[list[Line]]:
+def _gaps(items: list[tuple[float, float, PageLine]], least: float) -> list[list[PageLine]]:
     """The lines parted wherever nothing reaches across a gap of `least`."""
     items.sort(key=lambda item: item[0])
-    groups: list[list[Line]] = [[]]
+    groups: list[list[PageLine]] = [[]]
     reach = items[0][0]
     for start, end, line in items:
         if groups[-1] and start - reach > least:
@@ -290,9 +290,9 @@ def _gaps(items: list[tuple[float, float, Line]], least: float) -> list[list[Lin
     return groups
 
 
-def _part_columns(lines: list[Line]) -> list[Line]:
+def _part_columns(lines: list[PageLine]) -> list[PageLine]:
     """Prose in columns that was drawn line by line across both: the left column first, then the right one."""
-    result: list[Line] = []
+    result: list[PageLine] = []
     at = 0
     while at < len(lines):
         run = [lines[at]]
@@ -316,7 +316,7 @@ def _part_columns(lines: list[Line]) -> list[Line]:
     return result
 
 
-def _is_prose(run: list[Line]) -> bool:
+def _is_prose(run: list[PageLine]) -> bool:
     for side in (0, 1):
         words = [len(line.cells[side].words) for line in run]
         widths = [line.cells[side].u1 - line.cells[side].u0 for line in run]
@@ -326,11 +326,11 @@ def _is_prose(run: list[Line]) -> bool:
     return True
 
 
-def _line_of_cell(line: Line, cell: Cell) -> Line:
+def _line_of_cell(line: PageLine, cell: Cell) -> PageLine:
     words = [cell.words[0]._replace(broken=True), *cell.words[1:]]
-    return Line(words, cell.u0, line.v0, cell.u1, line.v1, line.size, all(word.bold for word in words), [cell])
+    return PageLine(words, cell.u0, line.v0, cell.u1, line.v1, line.size, all(word.bold for word in words), [cell])
 
 
-def line_pitch(above: Line, below: Line) -> float:
+def line_pitch(above: PageLine, below: PageLine) -> float:
     """From baseline to baseline, in heights of the line above; negative where `below` stands higher."""
     return (above.v0 - below.v0) / max(above.height, below.height, 0.1)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse import layout
 from ingest.parse.build import clean_text
-from ingest.parse.lines import PageWords, Word
+from ingest.parse.lines import PageWord, PageWords
 from rag.errors import NotFound, ParseError
 from rag.types import Document
 
@@ -159,7 +159,7 @@ def _take_opinion(page: PageWords, text: str) -> PageWords:
     for number, line in enumerate(clean_text(text).split("\n")):
         for position, word in enumerate(line.split()):
             y = max(0.0, page.height - 14.0 * (number + 5))
-            words.append(Word(word, 0.0, y, 0.0, y + 10, 10.0, False, 0, position == 0, False))
+            words.append(PageWord(word, 0.0, y, 0.0, y + 10, 10.0, False, 0, position == 0, False))
     return page._replace(words=words) if words else page
 
 
@@ -252,7 +252,7 @@ def _read_outline(pdf: Any) -> list[layout.OutlineItem]:
     return items
 
 
-class _Style:
+class _TextStyle:
     """What the words of one text object share; `doubt`: whether its words may be invisible, by their place."""
 
     __slots__ = ("angle", "bold", "doubt", "hidden", "size")
@@ -293,9 +293,9 @@ def _collect_words(page: Any, text_page: Any, number: int) -> PageWords:
     left, right = min(frame.left, frame.right), max(frame.left, frame.right)
     bottom, top = min(frame.bottom, frame.top), max(frame.bottom, frame.top)
     width, height = (right - left, top - bottom) if turned % 2 == 0 else (top - bottom, right - left)
-    words: list[Word] = []
+    words: list[PageWord] = []
     hidden = 0
-    styles: dict[int, _Style] = {}
+    styles: dict[int, _TextStyle] = {}
     rect, rect_end = pdfium.FS_RECTF(), pdfium.FS_RECTF()
     get_unicode, get_box, get_object = (
         pdfium.FPDFText_GetUnicode,
@@ -339,7 +339,7 @@ def _collect_words(page: Any, text_page: Any, number: int) -> PageWords:
             return
         x0, x1 = max(0.0, x0), min(width, x1)
         y0, y1 = max(0.0, y0), min(height, y1)
-        word = Word(text, x0, y0, x1, y1, style.size, style.bold, style.angle, broken, hyphen)
+        word = PageWord(text, x0, y0, x1, y1, style.size, style.bold, style.angle, broken, hyphen)
         if style.doubt:
             doubtful.append((len(words), style.doubt, middle))
         words.append(word)
@@ -372,9 +372,9 @@ def _collect_words(page: Any, text_page: Any, number: int) -> PageWords:
     return PageWords(number, width, height, words, hidden)
 
 
-def _drop(words: list[Word], unseen: set[int]) -> list[Word]:
+def _drop(words: list[PageWord], unseen: set[int]) -> list[PageWord]:
     """The words without those at the given places; a line break before a dropped word stays."""
-    kept: list[Word] = []
+    kept: list[PageWord] = []
     broken = False
     for index, word in enumerate(words):
         broken = broken or word.broken
@@ -420,7 +420,7 @@ def _is_white(channels: list[Any]) -> bool:
     return all(channel.value >= _WHITE for channel in channels[:3])
 
 
-def _read_style(text_page: Any, at: int, handle: Any, turned: int) -> _Style:
+def _read_style(text_page: Any, at: int, handle: Any, turned: int) -> _TextStyle:
     import pypdfium2.raw as pdfium
 
     size = pdfium.FPDFText_GetFontSize(text_page, at)
@@ -445,7 +445,7 @@ def _read_style(text_page: Any, at: int, handle: Any, turned: int) -> _Style:
                     doubt = "invisible"
                 elif _is_white(channels):
                     doubt = "white"
-    return _Style(size if math.isfinite(size) else 0.0, bold, hidden, doubt, angle)
+    return _TextStyle(size if math.isfinite(size) else 0.0, bold, hidden, doubt, angle)
 
 
 def render_pdf_page(path: Path, name: str, page_number: int, dpi: int) -> bytes:

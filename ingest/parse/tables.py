@@ -9,21 +9,21 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from ingest.parse.lines import NUMBERISH, Cell, Line, Word, line_pitch
+from ingest.parse.lines import NUMBERISH, Cell, PageLine, PageWord, line_pitch
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Rows of a table: lines `start` to `end`, of which the first `header_lines` name the columns."""
 
-    lines: list[Line]
+    lines: list[PageLine]
     start: int
     end: int
     header_lines: int
     columns: list[tuple[float, float]]
 
 
-def find_tables(lines: list[Line]) -> dict[int, Grid]:
+def find_tables(lines: list[PageLine]) -> dict[int, Grid]:
     """Tables by the index of their first line: rows of several cells whose edges stand below each other."""
     tables: dict[int, Grid] = {}
     at = floor = 0
@@ -49,7 +49,7 @@ def find_tables(lines: list[Line]) -> dict[int, Grid]:
     return tables
 
 
-def _end_of_rows(lines: list[Line], start: int) -> int:
+def _end_of_rows(lines: list[PageLine], start: int) -> int:
     """The index after the last row of several cells; up to three short lines of one cell may stand between two rows."""
     end = cursor = start
     while cursor < len(lines):
@@ -66,14 +66,14 @@ def _end_of_rows(lines: list[Line], start: int) -> int:
     return end
 
 
-def _crosses(line: Line, columns: list[tuple[float, float]]) -> bool:
+def _crosses(line: PageLine, columns: list[tuple[float, float]]) -> bool:
     """Whether a line of one cell lies across the columns, as a title does and no row's label."""
     if len(line.cells) > 1:
         return False
     return line.u0 > columns[0][0] + 3 * line.size and line.u0 < columns[1][0] - line.size and line.u1 > columns[1][0]
 
 
-def _make_columns(lines: list[Line]) -> list[tuple[float, float]] | None:
+def _make_columns(lines: list[PageLine]) -> list[tuple[float, float]] | None:
     """The columns' extents, left to right, None where the cells do not stand in columns."""
     rows = [line for line in lines if len(line.cells) >= 2]
     if len(rows) < 2 or sum(len(line.words) for line in rows) > 9 * sum(len(line.cells) for line in rows):
@@ -104,7 +104,7 @@ def _make_columns(lines: list[Line]) -> list[tuple[float, float]] | None:
 
 
 def _find_header(
-    lines: list[Line], start: int, end: int, columns: list[tuple[float, float]], floor: int
+    lines: list[PageLine], start: int, end: int, columns: list[tuple[float, float]], floor: int
 ) -> tuple[int, int]:
     """The index of the first line that names columns, and that of the first row below.
 
@@ -146,7 +146,7 @@ def _find_header(
     return begin, next(labels_below, start)
 
 
-def _is_data(line: Line) -> bool:
+def _is_data(line: PageLine) -> bool:
     """Whether the line holds figures other than years and dates."""
     for cell in line.cells:
         text = "".join(word.text for word in cell.words)
@@ -155,15 +155,15 @@ def _is_data(line: Line) -> bool:
     return False
 
 
-def table_rows(grid: Grid) -> list[list[list[Word]]]:
+def table_rows(grid: Grid) -> list[list[list[PageWord]]]:
     """The table's rows, each with a cell for each column (empty ones too, the last ones left out)."""
-    rows: list[list[list[Word]]] = []
+    rows: list[list[list[PageWord]]] = []
     header = grid.lines[: grid.header_lines]
     if header:
         rows.extend(_header_rows(header, grid.columns))
     named = len(rows)
     for line in grid.lines[grid.header_lines :]:
-        row: list[list[Word]] = [[] for _ in grid.columns]
+        row: list[list[PageWord]] = [[] for _ in grid.columns]
         for position, cell in enumerate(line.cells):
             if position == 0 and cell.u0 < grid.columns[1][0] - 0.1 and cell.u1 - cell.u0 > 0:
                 best = 0
@@ -187,7 +187,7 @@ def table_rows(grid: Grid) -> list[list[list[Word]]]:
     return [row for row in rows if row]
 
 
-def name_columns(grid: Grid, rows: list[list[list[Word]]]) -> str:
+def name_columns(grid: Grid, rows: list[list[list[PageWord]]]) -> str:
     """The columns' names as printed, from the lines above the rows, or from a first row that differs from the rest."""
     shown = [" | ".join(" ".join(word.text for word in cell) for cell in row).strip(" |") for row in rows]
     if grid.header_lines:
@@ -198,7 +198,7 @@ def name_columns(grid: Grid, rows: list[list[list[Word]]]) -> str:
     return shown[0] if not _is_data(first) and (bold or full) else ""
 
 
-def _is_wrapped(above: list[Word], below: list[Word]) -> bool:
+def _is_wrapped(above: list[PageWord], below: list[PageWord]) -> bool:
     """Whether a label goes on in the next line."""
     return (
         below[0].text[:1].islower()
@@ -207,15 +207,15 @@ def _is_wrapped(above: list[Word], below: list[Word]) -> bool:
     )
 
 
-def _is_bare_label(row: list[list[Word]]) -> bool:
+def _is_bare_label(row: list[list[PageWord]]) -> bool:
     return bool(row[0]) and not any(row[1:]) and not row[0][-1].text.endswith((":", "."))
 
 
-def _header_rows(header: list[Line], columns: list[tuple[float, float]]) -> list[list[list[Word]]]:
+def _header_rows(header: list[PageLine], columns: list[tuple[float, float]]) -> list[list[list[PageWord]]]:
     """The rows that name the columns: what spans several columns in rows of its own, then one name a column."""
     cells = [(line, cell) for line in header for cell in line.cells]
-    own: list[list[tuple[Line, Cell]]] = [[] for _ in columns]
-    spanning: list[tuple[Line, Cell]] = []
+    own: list[list[tuple[PageLine, Cell]]] = [[] for _ in columns]
+    spanning: list[tuple[PageLine, Cell]] = []
     for line, cell in cells:
         nearest = min(range(1, len(columns)), key=lambda index: _distance(cell, columns[index]))
         if cell.u1 < columns[1][0] and cell.u0 < columns[0][0] + 2 * line.size and len(cell.words) < 12:
@@ -237,7 +237,7 @@ def _header_rows(header: list[Line], columns: list[tuple[float, float]]) -> list
             spanning.append((line, cell))
         else:
             own[nearest].append((line, cell))
-    rows: list[list[list[Word]]] = []
+    rows: list[list[list[PageWord]]] = []
     levels: list[tuple[float, list[Cell]]] = []
     for line, cell in sorted(spanning, key=lambda item: (-round(item[0].v0), item[1].u0)):
         if levels and abs(levels[-1][0] - line.v0) < 0.5 * line.height:
