@@ -40,15 +40,24 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
-    """A document with its chunks; `pages`, `hashes`, `vectors` (float32, shape (n_chunks, dim)) and the packed vectors
-    of each chunk's `sentences` in their order.
-    """
+class ChunkedDocument:
+    """A document with its chunks; `texts` are what is embedded for each chunk, `hashes` identify them and the model."""
 
     document: Document
     chunks: list[Chunk]
-    pages: list[int | None]
+    texts: list[str]
     hashes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedDocument:
+    """A chunked document with the vectors of its chunks, in their order.
+
+    `vectors` is float32, shape (n_chunks, dim), rows of length 1; `sentences` holds the packed vectors of each chunk's
+    sentences.
+    """
+
+    chunked: ChunkedDocument
     vectors: np.ndarray
     sentences: list[bytes]
 
@@ -94,15 +103,16 @@ def accept_file(
     source: str,
     collection: str,
     modified_ns: int = 0,
-    limit_bytes: int | None = None,
 ) -> Accepted:
-    """Take in a file: when this returns its bytes are safe on disk and it is queued (or was there already).
+    """Store a file and queue it as a document, unless the same bytes are in the collection already.
 
-    `source` says where it came from; another file from there replaces this one once it is ready. Raises TooLarge.
+    When this returns, the bytes are on disk. `source` says where the file came from: a later file of the same source
+    replaces this one once it is ready. `modified_ns` counts nanoseconds since 1970. Raises DependencyError where the
+    file cannot be stored.
     """
     for attempt in (1, 2):
         stream.seek(0)
-        sha256, size = catalog.store_original(stream, limit_bytes)
+        sha256, size = catalog.store_original(stream)
         try:
             return catalog.accept_document(
                 sha256=sha256,
@@ -213,7 +223,7 @@ def embed_document(
     chunking: Chunking,
     report: Report = lambda share: True,
     embedded: Counted = lambda chunks: None,
-) -> Embedded | None:
+) -> EmbeddedDocument | None:
     """The chunks of a document and their vectors, nothing of it stored; None as soon as `report` says False.
 
     `report` is given the share that is done, from 0 to 1. Raises ParseError `no_text`, ConfigurationError,
@@ -230,51 +240,39 @@ def embed_document(
     )
     if not chunks:
         raise ParseError("no_text", f"{document.name} has no words in it. Hand in a version with text.")
-    hashes = [text_hash(embedder.model, _indexed(document, chunk)) for chunk in chunks]
-    sentences = embed_sentences(catalog, chunks, hashes, embedder, lambda share: report(share / 2))
+    texts = [index_text(document.name, document.title, chunk.headings, chunk.text) for chunk in chunks]
+    chunked = ChunkedDocument(document, chunks, texts, [text_hash(embedder.model, text) for text in texts])
+    sentences = embed_sentences(catalog, chunked, embedder, lambda share: report(share / 2))
     if sentences is None:
         return None
-    vectors = embed_chunks(catalog, document, chunks, hashes, embedder, lambda share: report((1 + share) / 2), embedded)
-    if vectors is None:
-        return None
+    vectors = embed_chunks(catalog, chunked, embedder, lambda share: report((1 + share) / 2), embedded)
+    return None if vectors is None else EmbeddedDocument(chunked, vectors, sentences)
+
+
+def _save(catalog: Catalog, embedded: EmbeddedDocument) -> bool:
+    document, chunks, hashes = embedded.chunked.document, embedded.chunked.chunks, embedded.chunked.hashes
     pages = [page_of(document.pages, chunk.span.start, chunk.span.end) for chunk in chunks]
-    return Embedded(document, chunks, pages, hashes, vectors, sentences)
-
-
-def _save(catalog: Catalog, embedded: Embedded) -> bool:
-    return catalog.save_document(
-        embedded.document, embedded.chunks, embedded.pages, embedded.hashes, embedded.vectors, embedded.sentences
-    )
-
-
-def _indexed(document: Document, chunk: Chunk) -> str:
-    return index_text(document.name, document.title, chunk.headings, chunk.text)
+    return catalog.save_document(document, chunks, pages, hashes, embedded.vectors, embedded.sentences)
 
 
 def embed_chunks(
-    catalog: Catalog,
-    document: Document,
-    chunks: Sequence[Chunk],
-    hashes: Sequence[str],
-    embedder: Embedder,
-    report: Report,
-    embedded: Counted,
+    catalog: Catalog, chunked: ChunkedDocument, embedder: Embedder, report: Report, embedded: Counted
 ) -> np.ndarray | None:
-    """Unit vectors of the chunks, float32, shape (len(chunks), dim), those of texts seen before taken from the catalog.
+    """Unit vectors of the chunks, float32, shape (n_chunks, dim), those of texts seen before taken from the catalog.
 
     None as soon as `report`, given the share that is done, says False.
     """
-    known = catalog.vectors_by_hash(hashes)
-    missing = [number for number, digest in enumerate(hashes) if digest not in known]
+    known = catalog.vectors_by_hash(chunked.hashes)
+    missing = [number for number, digest in enumerate(chunked.hashes) if digest not in known]
     # Texts of like length together: a batch costs as much as its longest text.
-    missing.sort(key=lambda number: chunks[number].n_tokens)
-    vectors = np.zeros((len(chunks), embedder.dimension), dtype=np.float32)
-    for number, digest in enumerate(hashes):
+    missing.sort(key=lambda number: chunked.chunks[number].n_tokens)
+    vectors = np.zeros((len(chunked.chunks), embedder.dimension), dtype=np.float32)
+    for number, digest in enumerate(chunked.hashes):
         if digest in known:
             vectors[number] = known[digest]
     for start in range(0, len(missing), EMBED_BATCH):
         batch = missing[start : start + EMBED_BATCH]
-        vectors[batch] = embedder.embed_texts([_indexed(document, chunks[number]) for number in batch])
+        vectors[batch] = embedder.embed_texts([chunked.texts[number] for number in batch])
         embedded(len(batch))
         if not report((start + len(batch)) / len(missing)):
             return None
@@ -282,12 +280,13 @@ def embed_chunks(
 
 
 def embed_sentences(
-    catalog: Catalog, chunks: Sequence[Chunk], hashes: Sequence[str], embedder: Embedder, report: Report
+    catalog: Catalog, chunked: ChunkedDocument, embedder: Embedder, report: Report
 ) -> list[bytes] | None:
     """The packed vectors of each chunk's sentences (`rag.retrieval.sentence_vectors`), from the catalog where known.
 
     None as soon as `report`, given the share that is done, says False.
     """
+    chunks, hashes = chunked.chunks, chunked.hashes
     known = catalog.sentences_by_hash(hashes)
     missing = [number for number, digest in enumerate(hashes) if digest not in known]
     packed = [known.get(digest, b"") for digest in hashes]
