@@ -1,10 +1,10 @@
-"""From words on pages to text that reads well: paragraphs, headings, tables, running heads. Pure.
+"""Page layout to text: paragraphs, headings, tables, running heads. Pure.
 
     words ─ gather_lines ─> lines ─ order_lines ─> in reading order ─ group_lines ─> blocks ─ compose ─> Document
 
-A paragraph becomes one line of text, a table row one line with its cells between ` | `, list items and short lines
-stand below each other, everything else is parted by a blank line. Lines are made in `lines.py`, tables are found in
-`tables.py`.
+A paragraph becomes one line of text, a table row one line with its cells separated by ` | `. List items and short
+lines follow each other line by line; other blocks are separated by a blank line. `lines.py` makes the lines,
+`tables.py` finds the tables.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rag.types import Document, Heading, Table, WordBox, WordBoxes
 
 @dataclass(frozen=True, slots=True)
 class OutlineItem:
-    """An entry of the file's own outline: `level` 1 is the highest, `page` 1-based, -1 where it leads nowhere."""
+    """An entry of the file's outline: `level` 1 is the highest, `page` is 1-based, -1 when it has no target."""
 
     level: int
     title: str
@@ -33,9 +33,9 @@ class OutlineItem:
 
 @dataclass(slots=True)
 class Block:
-    """Words that belong together: `rows` are lines of text, each a list of cells, each a list of words.
+    """A paragraph, heading or table: `rows` are lines of text, each a list of cells, each a list of words.
 
-    A paragraph has one row of one cell. `before` is the break that stands before the block. `first` is its first line.
+    A paragraph has one row. `before` is the break before the block; `first` and `last` are its first and last lines.
     """
 
     kind: Literal["paragraph", "heading", "table"]
@@ -51,11 +51,11 @@ _ENDED = re.compile(r"[.!?:;…。！？][\"'”’»)\]]*$")
 
 
 def find_running(pages: Sequence[tuple[PageWords, list[PageLine]]]) -> set[int]:
-    """`id` of every line that is a running head or foot, or a bare page number.
+    """The `id` of every line that is a running head, a running foot or a page number.
 
-    Such a line stands within the outer 12 % of its page, at the same height on at least three pages and a quarter of
-    all, and says the same but for a number that counts with the pages. The first of each stays, except page numbers.
-    A page is never left without lines by this.
+    Such a line lies within the outer 12 % of its page, at the same height on at least three pages and a quarter of all
+    pages, with the same text except for a number that counts with the pages. The first of each is kept, except page
+    numbers. A page whose lines are all running lines keeps them.
     """
     places: dict[tuple[str, bool], list[tuple[int, PageLine, bool]]] = defaultdict(list)
     for page, lines in pages:
@@ -99,7 +99,7 @@ _BARE = re.compile(
 
 
 def _shapes(text: str, page: int, pages: int) -> Iterable[tuple[str, bool]]:
-    """What the line says, and again without each number that may be its page's; whether one was taken out."""
+    """The line's text, and its text without each number that may be the page number; whether one was removed."""
     plain = " ".join(text.split()).lower()
     yield plain, False
     numbers = list(re.finditer(r"\d+", plain))
@@ -116,7 +116,7 @@ def _shapes(text: str, page: int, pages: int) -> Iterable[tuple[str, bool]]:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What ordinary text looks like in this document, and which sizes are larger, largest first."""
+    """Size (points) and weight of body text in this document, and the larger sizes, largest first."""
 
     size: float
     bold: bool
@@ -124,7 +124,7 @@ class Style:
 
 
 def measure_style(pages: Iterable[list[PageLine]]) -> Style:
-    """The size most characters have, and the larger ones that lines of few words have."""
+    """Measure the size and weight that most characters have, and the larger sizes of short lines."""
     letters: Counter[tuple[float, bool]] = Counter()
     lines: Counter[float] = Counter()
     for page in pages:
@@ -141,7 +141,7 @@ def measure_style(pages: Iterable[list[PageLine]]) -> Style:
 
 
 def scale_of_page(lines: list[PageLine], style: Style) -> float:
-    """What to multiply the page's sizes by to compare them with the document's: some printers shrink single pages."""
+    """The factor from the page's sizes to the document's: some printer drivers shrink single pages."""
     letters: Counter[float] = Counter()
     for line in lines:
         letters[line.size] += len(line.text)
@@ -153,7 +153,7 @@ def scale_of_page(lines: list[PageLine], style: Style) -> float:
 
 
 def _heading_level(line: PageLine, style: Style, scale: float) -> int:
-    """1-based level that a line's looks give it, 0 for ordinary text."""
+    """The heading level of a line by size and weight, 1-based; 0 for body text."""
     text = line.text
     if len(line.cells) > 1 or len(line.words) > 20 or len(text) > 160 or sum(map(str.isalpha, text)) < 2:
         return 0
@@ -174,7 +174,7 @@ def _heading_level(line: PageLine, style: Style, scale: float) -> int:
 
 
 def _distinct(sizes: tuple[float, ...]) -> list[float]:
-    """Sizes that differ by more than a twentieth, largest first."""
+    """The sizes that differ by more than 5 %, largest first."""
     kept: list[float] = []
     for size in sizes:
         if not kept or size < kept[-1] * 0.95:
@@ -187,7 +187,7 @@ def _nearest(sizes: tuple[float, ...], size: float) -> float:
 
 
 def group_lines(lines: list[PageLine], style: Style) -> list[Block]:
-    """The lines of a page as paragraphs, headings and tables, in the same order."""
+    """Group the lines of a page into paragraphs, headings and tables, in the same order."""
     rights = _right_edges(lines)
     tables = find_tables(lines)
     scale = scale_of_page(lines, style)
@@ -237,7 +237,7 @@ def group_lines(lines: list[PageLine], style: Style) -> list[Block]:
 
 
 def _right_edges(lines: list[PageLine]) -> dict[int, float]:
-    """For every line (by `id`) how far the lines of its column reach."""
+    """The right edge of the column of every line, by the line's `id`."""
     edges: dict[int, float] = {}
     flow: list[PageLine] = []
 
@@ -262,7 +262,7 @@ def _right_edges(lines: list[PageLine]) -> dict[int, float]:
 
 
 def _is_full(above: PageLine, below: PageLine, rights: dict[int, float]) -> bool:
-    """Whether the first word of `below` had no room left on the line `above`, which is why it was wrapped."""
+    """Whether the first word of `below` did not fit on the line `above`, so that the line was wrapped."""
     first = below.words[0]
     width = (first.x1 - first.x0) if first.angle in (0, 180) else (first.y1 - first.y0)
     edge = rights.get(id(above), above.u1)
@@ -270,7 +270,7 @@ def _is_full(above: PageLine, below: PageLine, rights: dict[int, float]) -> bool
 
 
 def _goes_on(block: Block, line: PageLine, rights: dict[int, float]) -> bool:
-    """Whether the line is the next one of the paragraph."""
+    """Whether the line continues the paragraph."""
     above = block.last
     if len(block.rows[0]) > 1 or len(line.cells) > 1:
         return False
@@ -300,7 +300,7 @@ def _goes_on(block: Block, line: PageLine, rights: dict[int, float]) -> bool:
 
 
 def _mid_sentence(above: PageLine, line: PageLine) -> bool:
-    """Whether what looks like a list's number is rather the first word of a wrapped line ("… of\\n2.5 million")."""
+    """Whether a word like a list number is the first word of a wrapped line instead ("… of\\n2.5 million")."""
     return line.words[0].text in ("a", "o", "I", "-", "–", "—", "·") or (
         re.fullmatch(r"\d{1,2}\.\d{1,3}", line.words[0].text) is not None and not _ENDED.search(above.text)
     )
@@ -315,7 +315,7 @@ def compose(
     title: str,
     metadata: dict[str, str],
 ) -> Document:
-    """The pages' words as one Document."""
+    """Compose the words of all pages into one Document."""
     gathered = [(page, *gather_lines(page)) for page in pages]
     running = find_running([(page, lines) for page, lines, _aside in gathered])
     kept = [
@@ -349,7 +349,7 @@ def compose(
 
 
 class _Writer:
-    """Writes blocks into the text and keeps where each word came to stand."""
+    """Writes blocks into the text and records the offsets and box of each word."""
 
     def __init__(self, builder: TextBuilder, hyphens: Hyphens) -> None:
         self.builder = builder
@@ -357,7 +357,7 @@ class _Writer:
         self._hyphens = hyphens
 
     def write(self, block: Block, *, opens_page: bool) -> None:
-        """Write a block, behind its break unless it opens its page."""
+        """Write a block, after its break unless it is the first of its page."""
         if not opens_page:
             self.builder.append(block.before)
         start = self.builder.length
@@ -390,7 +390,7 @@ class _Writer:
                 self.builder.append(" ")
 
     def leave_page(self, last: Block, upcoming: Block) -> None:
-        """Put the break between two pages: a space where a sentence goes on, else a blank line."""
+        """Write the break between two pages: a space if a sentence continues, else a blank line."""
         text = " ".join(word.text for word in last.rows[-1][-1]) if last.rows[-1] else ""
         goes_on = (
             last.kind == upcoming.kind == "paragraph"
@@ -405,7 +405,7 @@ class _Writer:
 
 
 def _apply_outline(grouped: list[tuple[PageWords, list[Block]]], outline: Sequence[OutlineItem]) -> None:
-    """Give blocks that the outline names its level; headings told by their looks alone come below those."""
+    """Set the level of blocks that the outline names; other headings are placed below the deepest of those."""
     named: set[int] = set()
     by_page = {page.number: blocks for page, blocks in grouped}
     for item in outline:

@@ -1,7 +1,7 @@
-"""Words of a page to lines: gathered along the writing, split into cells, put into reading order. Pure.
+"""Words of a page to lines in reading order, each split into cells. Pure.
 
-Coordinates are PDF points from the bottom left of the page as displayed, except in a PageLine, whose `u` runs along the
-writing and whose `v` runs up from line to line.
+Coordinates are PDF points from the bottom left of the page as displayed. A PageLine has coordinates turned level
+instead: `u` runs along the writing, `v` from line to line upwards.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 class PageWord(NamedTuple):
     """A word on a page: `size` in points; `angle` 0, 90, 180 or 270 degrees, 45 for any other.
 
-    `broken`: a line break stands before it; `hyphen`: a hyphen that ends a line stood after it, and is not in `text`.
+    `broken`: a line break precedes the word; `hyphen`: a hyphen at a line end followed it, which `text` leaves out.
     """
 
     text: str
@@ -32,7 +32,7 @@ class PageWord(NamedTuple):
 
 
 class PageWords(NamedTuple):
-    """The words of one page in the order they were drawn; `number` is 1-based, `hidden` counts characters left out."""
+    """The words of one page in the order they were drawn; `number` is 1-based, `hidden` counts omitted characters."""
 
     number: int
     width: float
@@ -43,7 +43,7 @@ class PageWords(NamedTuple):
 
 @dataclass(slots=True)
 class PageLine:
-    """Words on one baseline, in reading order; `cells` parts them where a gap is wider than any space between words."""
+    """Words on one baseline, in reading order; `cells` splits them at gaps wider than a space between words."""
 
     words: list[PageWord]
     u0: float
@@ -64,7 +64,7 @@ class PageLine:
 
 
 class Cell(NamedTuple):
-    """A part of a line, and where it stands along it."""
+    """A part of a line, from `u0` to `u1` along the writing."""
 
     words: list[PageWord]
     u0: float
@@ -72,7 +72,7 @@ class Cell(NamedTuple):
 
 
 _GAP_OF_CELLS = 1.35
-"""Times the size of the letters: justified lines stretch their spaces to about 1, columns stand further apart."""
+"""In font sizes: justified lines stretch their spaces to about 1, gaps between columns are wider."""
 
 BULLET = re.compile(
     r"(?:[•‣◦⁃∙▪▫■□●○◆◇►▶✓✔➢➤❖\uf0b7\uf0a7\uf0d8–—*·o-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\d{1,2}(?:\.\d{1,3}){1,4}\.?|[☐☒☑])$"
@@ -82,7 +82,7 @@ _SIGNS = ("$", "€", "£", "¥")
 
 
 def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
-    """The page's lines in the order they were drawn: those along its main direction, and those written another way."""
+    """The lines of a page in the order they were drawn: those in its main direction, and those in other directions."""
     votes: Counter[int] = Counter()
     for word in page.words:
         votes[word.angle] += len(word.text)
@@ -105,7 +105,7 @@ def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
 
     for word in page.words:
         mark = (word.text, round(word.x0), round(word.y0))
-        if mark in seen:  # bold by printing twice
+        if mark in seen:  # printed twice to look bold
             continue
         seen.add(mark)
         if word.angle != main:
@@ -131,7 +131,7 @@ def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
 
 
 def _place_strays(lines: list[PageLine], angle: int) -> list[PageLine]:
-    """Raised marks ("(1)", "®") that were drawn apart from their line are put behind the word they stand at."""
+    """Insert raised marks ("(1)", "®") that were drawn apart from their line after the word that they mark."""
     letters: Counter[float] = Counter()
     for line in lines:
         letters[round(line.size, 1)] += len(line.text)
@@ -160,7 +160,7 @@ def _place_strays(lines: list[PageLine], angle: int) -> list[PageLine]:
 
 
 def _turn(word: PageWord, angle: int) -> tuple[float, float, float, float]:
-    """The word's rectangle with its writing turned level."""
+    """The word's rectangle (u0, v0, u1, v1), turned so that its writing is level."""
     if angle == 0:
         return word.x0, word.y0, word.x1, word.y1
     if angle == 90:
@@ -191,7 +191,7 @@ def _make_line(placed: list[tuple[PageWord, float, float, float, float]]) -> Pag
 
 
 def _same_row(left: PageLine, right: PageLine) -> bool:
-    """Whether `right` goes on where `left` ends, on the same baseline."""
+    """Whether `right` continues `left` on the same baseline."""
     overlap = min(left.v1, right.v1) - max(left.v0, right.v0)
     return overlap >= 0.6 * max(0.1, min(left.height, right.height)) and right.u0 >= left.u1 - 0.2 * left.size
 
@@ -228,7 +228,7 @@ def _split_cells(line: PageLine, angle: int) -> list[Cell]:
 
 
 def _merge_signs(cells: list[Cell]) -> list[Cell]:
-    """A currency sign belongs to the number after it, a percent sign or closing bracket to the one before."""
+    """Join a currency sign with the number after it, and a percent sign or closing bracket with the one before."""
     merged: list[Cell] = []
     for cell in cells:
         text = "".join(word.text for word in cell.words)
@@ -247,9 +247,9 @@ def _merge_signs(cells: list[Cell]) -> list[Cell]:
 def order_lines(lines: list[PageLine]) -> list[PageLine]:
     """The lines in reading order.
 
-    The order in which a page was drawn is nearly always the order in which it is read. Two cases are mended: columns of
-    prose that were drawn straight across, and pages that were drawn in no order at all, which are cut into columns and
-    rows at their white space (Nagy and Seth's XY cut).
+    The drawing order of a page is nearly always its reading order. Two cases are corrected: columns of prose that were
+    drawn line by line across, and pages drawn in no order, which are cut into columns and rows at their white space
+    (the XY cut of Nagy and Seth 1984).
     """
     if len(lines) < 4:
         return lines
@@ -278,7 +278,7 @@ def _cut(lines: list[PageLine], depth: int) -> list[PageLine]:
 
 
 def _gaps(items: list[tuple[float, float, PageLine]], least: float) -> list[list[PageLine]]:
-    """The lines parted wherever nothing reaches across a gap of `least`."""
+    """Split (start, end, line) items into groups at every gap wider than `least` that no item spans."""
     items.sort(key=lambda item: item[0])
     groups: list[list[PageLine]] = [[]]
     reach = items[0][0]
@@ -291,7 +291,7 @@ def _gaps(items: list[tuple[float, float, PageLine]], least: float) -> list[list
 
 
 def _part_columns(lines: list[PageLine]) -> list[PageLine]:
-    """Prose in columns that was drawn line by line across both: the left column first, then the right one."""
+    """Reorder two columns of prose that were drawn line by line across: the left column first, then the right."""
     result: list[PageLine] = []
     at = 0
     while at < len(lines):
@@ -332,5 +332,5 @@ def _line_of_cell(line: PageLine, cell: Cell) -> PageLine:
 
 
 def line_pitch(above: PageLine, below: PageLine) -> float:
-    """From baseline to baseline, in heights of the line above; negative where `below` stands higher."""
+    """The distance of the baselines, in heights of the higher line; negative when `below` lies above."""
     return (above.v0 - below.v0) / max(above.height, below.height, 0.1)

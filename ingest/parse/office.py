@@ -1,4 +1,4 @@
-"""What DOCX, PPTX and XLSX share: the properties of a file, and values as people read them."""
+"""What the readers of DOCX, PPTX and XLSX share: core properties, and the text of values."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ _DC = "{http://purl.org/dc/elements/1.1/}"
 
 
 def core_properties(archive: zipfile.ZipFile, name: str) -> tuple[dict[str, str], str]:
+    """The metadata in `docProps/core.xml` and the title, both empty when the file has none."""
     metadata: dict[str, str] = {}
     if "docProps/core.xml" not in archive.namelist():
         return metadata, ""
@@ -27,7 +28,7 @@ def core_properties(archive: zipfile.ZipFile, name: str) -> tuple[dict[str, str]
 
 
 def cell_text(value: object, number_format: str) -> str:
-    """A cell's value as people read it."""
+    """The value of a cell as text: dates in ISO 8601, percentages by `number_format`."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Which reader takes which media type. A reader makes a Document of a file, or raises ParseError."""
+"""The reader of each media type. A reader returns the Document of a file or raises ParseError."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Reader = Callable[[Path, str, str, "Limits"], Document]
 
 
 def reader_for(media_type: str, name: str) -> Reader:
-    """The function that reads this media type. Raises ParseError `unsupported_type`."""
+    """The reader of this media type. Raises ParseError `unsupported_type`."""
     from ingest.parse import sniff
 
     match media_type:

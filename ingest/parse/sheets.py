@@ -1,4 +1,4 @@
-"""XLSX by way of openpyxl; its only home."""
+"""Reader of XLSX, with openpyxl. The only home of openpyxl."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """The sheets as pages, each with its name as a heading and its rows one a line; formulas as last computed."""
+    """Read sheets as pages: the name as a heading, one line for each row, formulas as their last computed values."""
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
@@ -28,7 +28,7 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
         metadata, title = core_properties(archive, name)
     builder = TextBuilder()
     try:
-        with path.open("rb") as file:  # by file, since openpyxl refuses names that do not end in .xlsx
+        with path.open("rb") as file:  # as a file object, since openpyxl refuses paths that do not end in .xlsx
             workbook = load_workbook(file, read_only=True, data_only=True, keep_links=False)
             sheets = list(workbook.worksheets)
             hidden = 0
@@ -56,7 +56,7 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
         metadata["hidden_characters"] = str(hidden)
     if all(page.end - page.start <= len(sheet.title) + 2 for page, sheet in zip(builder.pages, sheets, strict=True)):
         raise ParseError(
-            "no_text", f"{name}: none of its {len(sheets)} sheets has a filled cell. Add a file that has words in it."
+            "no_text", f"{name}: none of its {len(sheets)} sheets has a filled cell. Upload a file with text."
         )
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
@@ -70,10 +70,10 @@ _SHOWS_NOTHING = ";;;"  # the number format of a cell whose value is not shown
 
 
 def _hidden_places(path: Path, sheet: Any, name: str) -> tuple[set[int], set[int]] | None:
-    """The numbers (from 1) of the rows and columns that a sheet hides; None where all of it is hidden.
+    """The 1-based numbers of the rows and columns that a sheet hides; None when the whole sheet is hidden.
 
-    Rows that a filter has put away are not among them: they are data like the rest, and whoever opens the sheet is
-    shown that it is filtered. A row that is hidden by hand inside the range of a filter cannot be told from them.
+    Rows hidden by a filter are not included: they are ordinary data, and the sheet shows that it is filtered. A row
+    hidden by hand inside the range of a filter cannot be distinguished from those.
     """
     from lxml import etree
 
@@ -112,7 +112,7 @@ def _hidden_places(path: Path, sheet: Any, name: str) -> tuple[set[int], set[int
 
 
 def _rows_filtered_by_tables(archive: zipfile.ZipFile, sheet_part: str, name: str) -> list[range]:
-    """The rows that the filters of the sheet's tables may have put away; each table is a part of its own."""
+    """The rows that the filters of the sheet's tables may hide; each table is a part of the container."""
     from openpyxl.packaging.relationship import get_dependents, get_rels_path
 
     relations = get_rels_path(sheet_part)
@@ -124,7 +124,7 @@ def _rows_filtered_by_tables(archive: zipfile.ZipFile, sheet_part: str, name: st
 
 
 def _filtered_rows(element: Any) -> range:
-    """The rows that an autoFilter may have put away: below its headers, and none where it asks for nothing."""
+    """The rows that an autoFilter may hide: those below its header; none if it has no criteria."""
     place = _ROWS_OF.fullmatch(element.get("ref") or "")
     if not place or element.find(f"{_SHEET}filterColumn/*") is None:
         return range(0)
@@ -143,8 +143,8 @@ def _mentions(file: IO[bytes], mark: bytes) -> bool:
 def _add_sheet(
     builder: TextBuilder, sheet: Any, name: str, limits: Limits, hidden_places: tuple[set[int], set[int]] | None
 ) -> int:
-    """Add the sheet's rows, a blank row parting two tables; returns the characters of the cells that are hidden."""
-    sheet.reset_dimensions()  # what the file states of its own extent may be a million rows
+    """Add the rows of the sheet; a blank row separates two tables. Returns the number of hidden characters."""
+    sheet.reset_dimensions()  # the extent stated in the file may be a million rows
     rows: list[list[str]] = []
     size = hidden = 0
     for number, row in enumerate(sheet.iter_rows(), 1):
@@ -174,7 +174,7 @@ def _add_sheet(
 
 
 def _add_rows(builder: TextBuilder, rows: list[list[str]]) -> None:
-    """Rows as a table without the columns left empty at its left; single cells (titles, remarks) as paragraphs."""
+    """Add rows as a table without empty columns at its left; rows of a single cell (titles, remarks) as paragraphs."""
     if not rows:
         return
     left = min(next(index for index, cell in enumerate(row) if cell) for row in rows)

@@ -1,4 +1,4 @@
-"""PPTX by way of python-pptx; its only home."""
+"""Reader of PPTX, with python-pptx. The only home of python-pptx."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOW = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 
 
 def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """The slides as pages: titles as headings, text from top to bottom, tables, and the speaker's notes."""
+    """Read slides as pages: titles as headings, text from top to bottom, tables, charts and the speaker's notes."""
     from pptx import Presentation
     from pptx.exc import PythonPptxError
 
@@ -51,7 +51,7 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 
 
 def _add_slide(builder: TextBuilder, slide: Any, width: int, height: int) -> int:
-    """Add what the slide shows; returns the characters of shapes that are hidden or lie beside it."""
+    """Add the visible text of the slide; returns the number of characters in hidden or off-slide shapes."""
     hidden = 0
     title = slide.shapes.title
     if title is not None and title.has_text_frame:
@@ -81,8 +81,8 @@ def _add_slide(builder: TextBuilder, slide: Any, width: int, height: int) -> int
 
 
 def _is_hidden_shape(shape: Any, width: int, height: int) -> bool:
-    """Whether the shape is marked as hidden or lies wholly beside the slide (lengths in EMU)."""
-    mark = next(shape._element.iter(f"{_SHOW}cNvPr"), None)  # its own comes before those of a group's members
+    """Whether the shape is marked as hidden or lies entirely off the slide (lengths in EMU)."""
+    mark = next(shape._element.iter(f"{_SHOW}cNvPr"), None)  # the first is its own, before those of a group's members
     if mark is not None and mark.get("hidden") in ("1", "true"):
         return True
     if None in (shape.left, shape.top, shape.width, shape.height) or not (width and height):
@@ -93,7 +93,7 @@ def _is_hidden_shape(shape: Any, width: int, height: int) -> bool:
 
 
 def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
-    """Shapes as they are read: from top to bottom, then from left to right; groups are opened."""
+    """The shapes in reading order, from top to bottom, then from left to right; groups are expanded."""
     placed = sorted(shapes, key=lambda shape: ((shape.top or 0) // 100_000, shape.left or 0))
     for shape in placed:
         if hasattr(shape, "shapes") and depth < 20:
@@ -119,7 +119,7 @@ def _add_chart(builder: TextBuilder, chart: Any) -> None:
         KeyError,
         AttributeError,
         NotImplementedError,
-    ):  # kinds of chart it does not know
+    ):  # kinds of chart that python-pptx does not support
         return
     rows = [["", *(label for label, _values in series)]]
     for index, category in enumerate(categories):

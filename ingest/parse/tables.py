@@ -1,4 +1,4 @@
-"""Tables among the lines of a page: which lines are rows, where the columns stand, and what names them. Pure.
+"""Tables among the lines of a page: rows, columns and header. Pure.
 
 lines ─ find_tables ─> Grids ─ table_rows ─> rows of cells ─ name_columns ─> the header as printed
 """
@@ -14,7 +14,10 @@ from ingest.parse.lines import NUMBERISH, Cell, PageLine, PageWord, line_pitch
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Rows of a table: lines `start` to `end`, of which the first `header_lines` name the columns."""
+    """A table: the lines from index `start` to `end`, the first `header_lines` of which are the header.
+
+    `columns` are extents (u0, u1), left to right; the first one holds the labels of the rows.
+    """
 
     lines: list[PageLine]
     start: int
@@ -24,7 +27,7 @@ class Grid:
 
 
 def find_tables(lines: list[PageLine]) -> dict[int, Grid]:
-    """Tables by the index of their first line: rows of several cells whose edges stand below each other."""
+    """Find tables, by the index of their first line: consecutive rows of several cells that align in columns."""
     tables: dict[int, Grid] = {}
     at = floor = 0
     while at < len(lines):
@@ -50,7 +53,7 @@ def find_tables(lines: list[PageLine]) -> dict[int, Grid]:
 
 
 def _end_of_rows(lines: list[PageLine], start: int) -> int:
-    """The index after the last row of several cells; up to three short lines of one cell may stand between two rows."""
+    """The index after the last row of several cells; up to three short lines of one cell may lie between two rows."""
     end = cursor = start
     while cursor < len(lines):
         line = lines[cursor]
@@ -67,19 +70,19 @@ def _end_of_rows(lines: list[PageLine], start: int) -> int:
 
 
 def _crosses(line: PageLine, columns: list[tuple[float, float]]) -> bool:
-    """Whether a line of one cell lies across the columns, as a title does and no row's label."""
+    """Whether a line of one cell crosses the columns, as a title does and a row's label does not."""
     if len(line.cells) > 1:
         return False
     return line.u0 > columns[0][0] + 3 * line.size and line.u0 < columns[1][0] - line.size and line.u1 > columns[1][0]
 
 
 def _make_columns(lines: list[PageLine]) -> list[tuple[float, float]] | None:
-    """The columns' extents, left to right, None where the cells do not stand in columns."""
+    """The extents (u0, u1) of the columns, left to right; None when the cells do not align in columns."""
     rows = [line for line in lines if len(line.cells) >= 2]
     if len(rows) < 2 or sum(len(line.words) for line in rows) > 9 * sum(len(line.cells) for line in rows):
         return None
     size = sorted(line.size for line in rows)[len(rows) // 2]
-    # Cells after the first whose extents overlap stand in one column; the first cells are labels, of any length.
+    # Cells after the first whose extents overlap form a column; first cells are labels of any length.
     columns: list[tuple[float, float]] = []
     for u0, u1 in sorted((cell.u0, cell.u1) for line in rows for cell in line.cells[1:]):
         if columns and u0 < columns[-1][1] - 0.1 * size:
@@ -106,10 +109,10 @@ def _make_columns(lines: list[PageLine]) -> list[tuple[float, float]] | None:
 def _find_header(
     lines: list[PageLine], start: int, end: int, columns: list[tuple[float, float]], floor: int
 ) -> tuple[int, int]:
-    """The index of the first line that names columns, and that of the first row below.
+    """The index of the first header line, and the index of the first row of data.
 
-    Names stand above the rows, right of the labels, in short lines, one column's lines below each other; a line that
-    labels the rows below may stand between.
+    Header lines are short and lie above the rows, right of the labels. A line that labels the rows below it may lie
+    between header and rows.
     """
     left = columns[1][0] - 4 * lines[start].size
     body = start
@@ -147,7 +150,7 @@ def _find_header(
 
 
 def _is_data(line: PageLine) -> bool:
-    """Whether the line holds figures other than years and dates."""
+    """Whether the line has a cell that is a figure other than a year."""
     for cell in line.cells:
         text = "".join(word.text for word in cell.words)
         if re.search(r"[\d—–-]", text) and NUMBERISH.fullmatch(text) and not re.fullmatch(r"(?:19|20)\d\d", text):
@@ -156,7 +159,7 @@ def _is_data(line: PageLine) -> bool:
 
 
 def table_rows(grid: Grid) -> list[list[list[PageWord]]]:
-    """The table's rows, each with a cell for each column (empty ones too, the last ones left out)."""
+    """The rows of the table, each with one cell for each column; empty cells at the end of a row are dropped."""
     rows: list[list[list[PageWord]]] = []
     header = grid.lines[: grid.header_lines]
     if header:
@@ -174,12 +177,12 @@ def table_rows(grid: Grid) -> list[list[list[PageWord]]]:
             row = [line.words]
         only = [index for index, cell in enumerate(row) if cell]
         if len(rows) > named and len(line.cells) == 1 and only[0] > 0 and not _is_data(line):
-            previous = rows[-1]  # a cell that was wrapped
+            previous = rows[-1]  # a wrapped cell
             previous.extend([] for _ in range(len(previous), only[0] + 1))
             previous[only[0]].extend(row[only[0]])
             continue
         if len(rows) > named and row[0] and _is_bare_label(rows[-1]) and _is_wrapped(rows[-1][0], row[0]):
-            row[0] = rows.pop()[0] + row[0]  # a label that was wrapped
+            row[0] = rows.pop()[0] + row[0]  # a wrapped label
         rows.append(row)
     for row in rows:
         while row and not row[-1]:
@@ -188,7 +191,7 @@ def table_rows(grid: Grid) -> list[list[list[PageWord]]]:
 
 
 def name_columns(grid: Grid, rows: list[list[list[PageWord]]]) -> str:
-    """The columns' names as printed, from the lines above the rows, or from a first row that differs from the rest."""
+    """The header as printed: the header rows if there are any, else a first row that differs from the others."""
     shown = [" | ".join(" ".join(word.text for word in cell) for cell in row).strip(" |") for row in rows]
     if grid.header_lines:
         return " / ".join(shown[: len(_header_rows(grid.lines[: grid.header_lines], grid.columns))])
@@ -199,7 +202,7 @@ def name_columns(grid: Grid, rows: list[list[list[PageWord]]]) -> str:
 
 
 def _is_wrapped(above: list[PageWord], below: list[PageWord]) -> bool:
-    """Whether a label goes on in the next line."""
+    """Whether a label continues in the next line."""
     return (
         below[0].text[:1].islower()
         or above[-1].text.endswith(",")
@@ -212,7 +215,7 @@ def _is_bare_label(row: list[list[PageWord]]) -> bool:
 
 
 def _header_rows(header: list[PageLine], columns: list[tuple[float, float]]) -> list[list[list[PageWord]]]:
-    """The rows that name the columns: what spans several columns in rows of its own, then one name a column."""
+    """The header rows: names that span several columns in rows of their own, then a row of one name each."""
     cells = [(line, cell) for line in header for cell in line.cells]
     own: list[list[tuple[PageLine, Cell]]] = [[] for _ in columns]
     spanning: list[tuple[PageLine, Cell]] = []
@@ -256,7 +259,7 @@ def _header_rows(header: list[PageLine], columns: list[tuple[float, float]]) -> 
 
 
 def _distance(cell: Cell, column: tuple[float, float]) -> float:
-    """How far a cell's middle is from a column's, less where they overlap."""
+    """The distance between the middles of a cell and a column, minus their overlap."""
     return abs((cell.u0 + cell.u1) / 2 - (column[0] + column[1]) / 2) - max(0.0, _overlap(cell, column))
 
 

@@ -1,4 +1,4 @@
-"""DOCX by way of mammoth, which makes HTML of it; its only home."""
+"""Reader of DOCX: mammoth converts it to HTML. The only home of mammoth."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ p[style-name='heading 8'] => h6:fresh
 
 
 def read_docx(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Headings, paragraphs, lists, tables and notes of a Word file, in their order."""
+    """Read the headings, paragraphs, lists, tables and notes of a Word file, in their order."""
     import mammoth
 
     with open_container(path, name, limits) as archive:
@@ -60,7 +60,7 @@ def read_docx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 
 
 def _check_depth(data: bytes, name: str) -> None:
-    """Raise ParseError for markup nested so deeply that no reader could follow it."""
+    """Raise ParseError for markup nested too deeply for the readers."""
     from lxml import etree
 
     depth = 0
@@ -79,7 +79,7 @@ def _check_depth(data: bytes, name: str) -> None:
             if depth > _NESTED:
                 raise ParseError(
                     "corrupt",
-                    f"{name}: its parts are nested more than {_NESTED} deep. Save it anew from its program.",
+                    f"{name}: its markup is nested more than {_NESTED} deep. Save it again in its program.",
                 )
     except etree.XMLSyntaxError as error:
         raise broken(name, error) from error
@@ -91,7 +91,7 @@ _NO_HALF_POINTS = 2
 
 
 def _prepare_parts(archive: zipfile.ZipFile, main: str, data: bytes, name: str) -> tuple[dict[str, bytes], int]:
-    """The parts to be read in another form than they have, and how many characters of them nobody sees."""
+    """The parts to replace before mammoth reads the file, by name, and the number of hidden characters."""
     from lxml import etree
 
     changed: dict[str, bytes] = {}
@@ -113,7 +113,7 @@ def _prepare_parts(archive: zipfile.ZipFile, main: str, data: bytes, name: str) 
 
 
 def _hidden_styles(archive: zipfile.ZipFile, name: str) -> frozenset[str]:
-    """The ids of the styles whose text Word does not show, those based on them included."""
+    """The ids of the styles whose text Word hides, including styles based on them."""
     if "word/styles.xml" not in archive.namelist():
         return frozenset()
     data = read_part(archive, "word/styles.xml", name)
@@ -139,13 +139,13 @@ def _hidden_styles(archive: zipfile.ZipFile, name: str) -> frozenset[str]:
 
 
 def _switch(properties: Any, tag: str) -> bool | None:
-    """Whether a property that is on or off is on; None where nothing is said of it."""
+    """The value of an on/off property; None when it is not set."""
     mark = None if properties is None else properties.find(f"{_WORD}{tag}")
     return None if mark is None else (mark.get(f"{_WORD}val") or "true").lower() not in ("0", "false", "off")
 
 
 def _drop_hidden_runs(root: Any, styles: frozenset[str]) -> int:
-    """Take out the runs that nobody sees: hidden, of no size, white on bare paper. Returns their characters."""
+    """Empty the runs that are invisible: hidden, of size 0, white on white. Returns the number of their characters."""
     hidden = 0
     for run in list(root.iter(f"{_WORD}r")):
         words = "".join(text.text or "" for text in run.iter(f"{_WORD}t"))
@@ -172,7 +172,7 @@ def _is_hidden_run(run: Any, styles: frozenset[str]) -> bool:
         return True
     if _value(properties, "color").upper() != "FFFFFF":
         return False
-    # what stands behind a cell, a text box or a styled paragraph may be dark
+    # the background of a cell, a text box or a styled paragraph may be dark
     behind = (f"{_WORD}tc", f"{_WORD}txbxContent")
     shaded = any(
         part.find(f"{_WORD}{tag}") is not None
@@ -190,7 +190,7 @@ def _value(properties: Any, tag: str) -> str:
 
 
 def _spell_formulas(root: Any) -> None:
-    """Make each formula a run of its characters, since mammoth passes formulas over."""
+    """Add a run with the characters of each formula, since mammoth skips formulas."""
     from lxml import etree
 
     for formula in list(root.iter(f"{_MATH}oMath")):
@@ -212,7 +212,7 @@ def _spell_formulas(root: Any) -> None:
 
 
 def _copy_with(archive: zipfile.ZipFile, changed: dict[str, bytes], name: str) -> io.BytesIO:
-    """A copy of the container's markup with some parts in another form."""
+    """A copy of the container's XML parts, with the `changed` parts replaced."""
     copy = io.BytesIO()
     with zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as written:
         for entry in archive.infolist():
