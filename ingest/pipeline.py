@@ -63,7 +63,7 @@ class EmbeddedDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Stumble:
+class FailedDocument:
     """A document that failed in a step over many documents, and the error; the other documents were processed."""
 
     record: DocumentRecord
@@ -75,7 +75,7 @@ class Published:
     """The ids of the documents that are now visible, and the documents that could not be indexed."""
 
     ids: list[str]
-    failed: list[Stumble]
+    failed: list[FailedDocument]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Rechunked:
     """How many documents were chunked and embedded again, and those that failed and are now withdrawn."""
 
     documents: int
-    failed: list[Stumble]
+    failed: list[FailedDocument]
 
 
 def stamps_of(embedder: Embedder, chunking: Chunking) -> dict[str, str]:
@@ -310,7 +310,7 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
     Documents that the new ones replace are deleted from the indexes.
     """
     published: list[str] = []
-    failed: list[Stumble] = []
+    failed: list[FailedDocument] = []
     waiting, _ = catalog.list_documents(status=("indexing",))
     for group in _groups(waiting):
         for record, problem in _index_together(catalog, index, group):
@@ -320,10 +320,10 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
                 if catalog.publish(record.id):
                     published.append(record.id)
             except FootnoteError as error:
-                failed.append(Stumble(record, error))
+                failed.append(FailedDocument(record, error))
             except (OSError, ValueError, TypeError) as error:  # the disk, and Chroma's checks of its input
                 log.error("%s could not be indexed.", record.name, exc_info=error)
-                failed.append(Stumble(record, FootnoteError(f"{error!r}; see the log")))
+                failed.append(FailedDocument(record, FootnoteError(f"{error!r}; see the log")))
     if waiting:
         purge_removed(catalog, index)
     return Published(published, failed)
@@ -405,7 +405,7 @@ def rechunk_all(
             embedded = embed_document(catalog, catalog.load_document(record.id), embedder, chunking=chunking)
         except (InputError, ConfigurationError) as error:
             catalog.withdraw_document(record.id, error.code, error.message)
-            failed.append(Stumble(record, error))
+            failed.append(FailedDocument(record, error))
         else:
             if embedded is not None:
                 _save(catalog, embedded)
