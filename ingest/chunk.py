@@ -1,10 +1,10 @@
-"""Document to Chunks that follow headings, paragraphs and sentences, sized by the embedder's own tokenizer.
+"""Splits a Document into Chunks along headings, paragraphs and sentences, sized by the embedder's own tokenizer.
 
-    text ─ units ─> sentences and table rows, each with its section ─ pack ─> runs of units ─> Chunks with exact Spans
+    text ─ read_units ─> sentences and table rows ─ pack_units ─> runs of units ─ make_chunk ─> Chunks with exact Spans
 
-A section ends where a heading or a page begins, and a chunk never crosses into another (a heading alone goes with what
-follows it), so that the page of a hit is the page of its words. A chunk is closed at the end of a sentence, of a
-paragraph where one ends nearby. Its indexed text, title and headings included, is never longer than the model reads.
+A section ends where a heading or a page begins. A chunk lies within one section (a heading without text joins the next
+section), so that the page of a hit is the page of its words. A chunk ends with a sentence, and with a paragraph if one
+ends nearby. Its indexed text, title and headings included, never exceeds the embedding model's limit.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from rag.text import split_sentences
 from rag.types import Chunk, Document, Embedder, Heading, Page, Span, Table
 
 _LEAST_ROOM_TOKENS = 24
-_HEADING_SHARE = 0.1  # of the target: a section up to here is a heading alone and says nothing without what follows
+_HEADING_SHARE = 0.1  # of the target: a section up to this size is a bare heading and joins the next section
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A stretch that is not divided further; `section` numbers the sections, `opens` is True where a block begins."""
+    """A sentence or table row, characters into the text; `section` is its 0-based number, `opens` marks a new block."""
 
     start: int
     end: int
@@ -39,11 +39,11 @@ class Unit:
 def chunk_document(
     document: Document, embedder: Embedder, *, target_tokens: int, max_tokens: int, context_tokens: int
 ) -> list[Chunk]:
-    """The document as Chunks in the order of its text, leaving out nothing but white space.
+    """The document's Chunks in the order of its text; they leave out only white space.
 
-    `target_tokens` and `max_tokens` count the chunk's own words by the embedder's tokenizer, `context_tokens` the
-    headings put before them. Where the model reads less than that together, the words' share is made smaller.
-    Raises ConfigurationError where the model reads too little to hold a chunk at all.
+    `target_tokens` and `max_tokens` limit the chunk's own text in tokens of the embedder, `context_tokens` the headings
+    before it. If the model reads fewer tokens than all of that, the limits of the text are lowered.
+    Raises ConfigurationError when the model reads too few tokens for any chunk.
     """
     special = embedder.count_tokens([""])[0]
     base = embedder.count_tokens([base_context(document.name, document.title)])[0]  # special tokens included
@@ -70,7 +70,7 @@ def chunk_document(
 
 
 def make_chunk(document: Document, embedder: Embedder, start: int, end: int, headings: tuple[str, ...]) -> Chunk:
-    """The Chunk of `text[start:end]`; its id comes from document, Span and the format of chunking."""
+    """The Chunk of `text[start:end]`; its id is a hash of the document id, the Span and the chunking format."""
     text = document.text[start:end]
     identity = f"{document.id}\0{start}\0{end}\0{CHUNKING_FORMAT}"
     (tokens,) = embedder.count_tokens([index_text(document.name, document.title, headings, text)])
@@ -84,9 +84,9 @@ def make_chunk(document: Document, embedder: Embedder, start: int, end: int, hea
 
 
 def ensure_fits(chunk: Chunk, document: Document, embedder: Embedder, starts: Sequence[int]) -> Iterator[Chunk]:
-    """The chunk, or its halves where its indexed text is longer than the model reads after all.
+    """The chunk, or its halves when its indexed text still exceeds the model's limit.
 
-    Counts of parts add up for word-piece tokenizers; others may need a token more where texts are joined.
+    Token counts of parts add up for word-piece tokenizers; others may need one token more where texts are joined.
     """
     if chunk.n_tokens <= embedder.max_tokens:
         yield chunk
@@ -114,7 +114,8 @@ def ensure_fits(chunk: Chunk, document: Document, embedder: Embedder, starts: Se
 def read_units(document: Document, starts: Sequence[int]) -> Iterator[Unit]:
     """The sentences and table rows of a document in order, each with its size in tokens.
 
-    A heading, a page (for the sentences that begin on it) and a table begin a block of their own.
+    `starts` are the places of the text's tokens. Headings, pages (for the sentences that begin on them) and tables
+    start a new block.
     """
     text = document.text
     page_ends = [page.end for page in document.pages]
@@ -134,7 +135,7 @@ def read_units(document: Document, starts: Sequence[int]) -> Iterator[Unit]:
 
 
 def _blocks(text: str, start: int, end: int, tables: Sequence[Table]) -> Iterator[tuple[int, int, bool]]:
-    """The stretch in order, divided into tables (True) and what is between them (False)."""
+    """Divide `text[start:end]` into tables (True) and the text between them (False), in order."""
     position = start
     for number in range(bisect_right(tables, start, key=lambda table: table.end), len(tables)):
         table = tables[number]
@@ -168,7 +169,7 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
-    """The same stretch without white space at its ends."""
+    """Narrow `text[start:end]` to exclude white space at both ends."""
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
@@ -177,7 +178,7 @@ def trim(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def cut_long_units(units: Iterator[Unit], starts: Sequence[int], max_tokens: int) -> Iterator[Unit]:
-    """The same units, those over `max_tokens` cut at token boundaries into pieces of about equal size."""
+    """The units, with those over `max_tokens` cut at token boundaries into pieces of about equal size."""
     for unit in units:
         if unit.tokens <= max_tokens:
             yield unit
@@ -193,7 +194,7 @@ def cut_long_units(units: Iterator[Unit], starts: Sequence[int], max_tokens: int
 
 
 def pack_units(units: Sequence[Unit], target_tokens: int, max_tokens: int) -> Iterator[list[Unit]]:
-    """Runs of units that become chunks: each section by itself, long ones in parts of about equal size."""
+    """Runs of units that become chunks: one for each section, several of about equal size for a long one."""
     group: list[Unit] = []
     for section in _by_section(units):
         if _tokens(group) > _HEADING_SHARE * target_tokens:
@@ -220,7 +221,7 @@ def _tokens(units: Sequence[Unit]) -> int:
 
 
 def _split_evenly(units: list[Unit], target_tokens: int, max_tokens: int) -> Iterator[list[Unit]]:
-    """Runs of about equal size, none over `max_tokens`, closed where a block ends if one ends near the goal."""
+    """Runs of about equal size, none over `max_tokens`, ending with a block if one ends near that size."""
     left = _tokens(units)
     parts = 1 if left <= max_tokens else -(-left // target_tokens)
     run: list[Unit] = []
@@ -241,7 +242,7 @@ def _split_evenly(units: list[Unit], target_tokens: int, max_tokens: int) -> Ite
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The headings and tables of a document, made ready to be asked of many places in its text."""
+    """The headings and tables of a document, prepared to look up many places in its text."""
 
     headings: Sequence[Heading]
     paths: Sequence[tuple[Heading, ...]]
@@ -249,7 +250,7 @@ class Outline:
 
     @classmethod
     def of(cls, document: Document) -> Outline:
-        """With each heading the path that leads to it, highest first, itself last."""
+        """Compute the path of every heading: the headings above it, highest first, and itself last."""
         paths: list[tuple[Heading, ...]] = []
         path: tuple[Heading, ...] = ()
         for heading in document.headings:
@@ -258,7 +259,7 @@ class Outline:
         return cls(document.headings, paths, document.tables)
 
     def path_at(self, position: int) -> tuple[str, ...]:
-        """The headings above a place in the text, highest first, and the column names of a table that began before."""
+        """The headings above a character, highest first, then the column names if the character lies in a table."""
         number = bisect_right(self.headings, position, key=lambda heading: heading.start)
         path = self.paths[number - 1] if number else ()
         names = [heading.text for heading in path if heading.end <= position or heading.start == position]
@@ -269,7 +270,7 @@ class Outline:
 
 
 def fit_headings(headings: tuple[str, ...], embedder: Embedder, limit: int, special: int) -> tuple[str, ...]:
-    """The headings that fit into `limit` tokens, the nearest ones first to stay."""
+    """The lowest headings that fit into `limit` tokens; `special` tokens, which every text has, are not counted."""
     kept: list[str] = []
     left = limit
     for heading in reversed(headings):

@@ -1,4 +1,4 @@
-"""Finds files, tells what they are by their content, and tells new from unchanged from changed from removed."""
+"""Files on disk: find them, detect their media types, and compare them with the files ingested before."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class PathProblem:
-    """A path that could not be taken, and why, as a sentence."""
+    """A path that cannot be ingested, and the reason as a sentence."""
 
     path: Path
     message: str
@@ -39,7 +39,7 @@ class PathProblem:
 
 @dataclass(frozen=True, slots=True)
 class FoundFiles:
-    """What a walk found: `files` sorted within each given path; `folders` walked, as `file://` URIs ending in `/`."""
+    """The files found, sorted within each given path; `folders` are those walked, as `file://` URIs ending in `/`."""
 
     files: tuple[FoundFile, ...]
     problems: tuple[PathProblem, ...]
@@ -48,7 +48,7 @@ class FoundFiles:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """What is remembered of a file that was ingested."""
+    """A file that was ingested before, as the catalog has it."""
 
     sha256: str
     size_bytes: int
@@ -56,8 +56,11 @@ class KnownFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """Found files sorted by what they need: reading, hashing, nothing; `removed` are known sources that are gone."""
+class FolderChanges:
+    """Found files by what they need: `new` parsing, `changed` hashing, `unchanged` nothing.
+
+    `removed` are known sources that no longer exist.
+    """
 
     new: tuple[FoundFile, ...]
     changed: tuple[FoundFile, ...]
@@ -68,9 +71,9 @@ class Comparison:
 def find_files(paths: Iterable[Path]) -> FoundFiles:
     """Every regular file of the given files and folders, each once, in a stable order.
 
-    Folders are walked to their end; names that start with a dot are passed over, except where named by the caller.
-    Links are followed, and a folder that was walked already is not walked again. What cannot be read is a problem in
-    the result, not an exception.
+    Folders are walked recursively; names that start with a dot are skipped, unless the caller named them. Links are
+    followed, and no folder is walked twice. A path that cannot be read becomes a problem in the result, not an
+    exception.
     """
     files: list[FoundFile] = []
     problems: list[PathProblem] = []
@@ -122,7 +125,7 @@ def _walk(
                 elif entry.is_file():
                     _take(path.resolve(strict=True), prefix + entry.name, files, problems, seen_files)
                 elif entry.is_symlink():
-                    problems.append(PathProblem(path, f"{path}: the link leads nowhere. Remove it or mend its target."))
+                    problems.append(PathProblem(path, f"{path}: the link is broken. Remove it or fix its target."))
             except (OSError, RuntimeError) as error:
                 problems.append(PathProblem(path, _why(path, error)))
         pending.extend(reversed(below))
@@ -135,7 +138,7 @@ def _take(path: Path, name: str, files: list[FoundFile], problems: list[PathProb
         problems.append(PathProblem(path, f"{path}: it is neither a file nor a folder. Name one that is."))
         return
     if not os.access(path, os.R_OK):
-        problems.append(PathProblem(path, f"{path}: it may not be read. Change its permissions and try again."))
+        problems.append(PathProblem(path, f"{path}: it is not readable. Change its permissions and try again."))
         return
     seen_files.add(path)
     status = path.stat()
@@ -146,16 +149,16 @@ def _why(path: Path, error: OSError | RuntimeError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"{path}: it does not exist. Check the path and try again."
     if isinstance(error, PermissionError):
-        return f"{path}: it may not be read. Change its permissions and try again."
+        return f"{path}: it is not readable. Change its permissions and try again."
     return f"{path}: it could not be read ({getattr(error, 'strerror', None) or error}). Check the path and try again."
 
 
-def compare(found: FoundFiles, known: Mapping[str, KnownFile]) -> Comparison:
-    """What has to be done for the found files, given what is remembered by source.
+def compare(found: FoundFiles, known: Mapping[str, KnownFile]) -> FolderChanges:
+    """Compare the found files with the known ones, which are keyed by source.
 
-    A file of the same size and modification time counts as unchanged, another as possibly changed (its hash decides).
-    `removed` are known sources under the walked folders that were not found; a source whose folder could not be read
-    is not among them.
+    A file of the same size and modification time is unchanged; any other known file may have changed (its hash
+    decides). `removed` are known sources under the walked folders that were not found, except sources in folders that
+    could not be read.
     """
     new, changed, unchanged = [], [], []
     for file in found.files:
@@ -175,16 +178,16 @@ def compare(found: FoundFiles, known: Mapping[str, KnownFile]) -> Comparison:
         and source.startswith(found.folders)
         and not any(source == place or source.startswith(place.rstrip("/") + "/") for place in unread)
     ]
-    return Comparison(tuple(new), tuple(changed), tuple(unchanged), tuple(removed))
+    return FolderChanges(tuple(new), tuple(changed), tuple(unchanged), tuple(removed))
 
 
 _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\ud800-\udfff]")
 
 
 def clean_name(name: str) -> str:
-    """A name fit for showing: no control characters, no overrides of writing direction, no way out of a folder.
+    """A name that is safe to show: no control characters, no overrides of writing direction, no path traversal.
 
-    Parts are joined by `/`; `.`, `..` and empty ones are left out. At most 255 characters, the extension kept; never
+    Parts are joined by `/`; `.`, `..` and empty parts are dropped. At most 255 characters, the extension kept; never
     empty: `unnamed`.
     """
     text = _UNSHOWABLE.sub(" ", unicodedata.normalize("NFC", name.replace("\\", "/")))
@@ -199,10 +202,10 @@ def clean_name(name: str) -> str:
 
 
 def identify(path: Path, name: str | None = None) -> str:
-    """The media type by content; `name` (default: the path's) only decides between types of equal bytes.
+    """Detect the media type by content; `name` (default: the path's) only decides between types of equal content.
 
-    It opens the file: call it inside the fence for foreign files. Raises ParseError `empty` for a file without bytes,
-    and `unsupported_type` for one that is nothing known; OSError where it cannot be opened.
+    This opens the file: call it inside the fence for untrusted files. Raises ParseError: `empty` for a blank file,
+    `unsupported_type`, `encrypted` or `corrupt`; OSError when the file cannot be opened.
     """
     from ingest.parse import sniff
 
@@ -213,5 +216,5 @@ def identify(path: Path, name: str | None = None) -> str:
             size = path.stat().st_size
             if size <= _HEAD_BYTES:
                 what = "it has no bytes" if size == 0 else f"its {size} bytes are all blank"
-                raise ParseError("empty", f"{shown}: {what}. Add a file that has words in it.")
+                raise ParseError("empty", f"{shown}: {what}. Upload a file with text.")
         return sniff.tell_media_type(file, head, shown)

@@ -1,12 +1,12 @@
-"""The first line of the drawing, document by document, each step safe to repeat.
+"""The ingestion pipeline, one document at a time; every step is safe to repeat.
 
-    accept_file       bytes ─> original on disk and a queued row             (the door that took them)
-    prepare_document  parse ─> chunk ─> embed ─> commit, status `indexing`   (the worker)
-    publish_prepared  project into the indexes ─> visible, status `ready`    (the owner of the indexes)
-    Index.purge_removed   what was deleted or replaced leaves the indexes    (the owner of the indexes)
+    accept_file       bytes ─> original on disk and a queued row             (API or command line)
+    prepare_document  parse ─> chunk ─> embed ─> commit, status `indexing`   (worker)
+    publish_prepared  project into the indexes ─> visible, status `ready`    (process that owns the indexes)
+    Index.purge_removed   delete removed and replaced documents from them    (process that owns the indexes)
 
-A process that is killed between any two of them leaves a document that the next start takes up where it was. What is
-wrong with a document fails it; what is wrong beside it (a full disk, a busy database) queues it again.
+If the process is killed between two steps, the next start resumes each document where it stopped. An error in the
+document marks it as failed; an error of the environment (a full disk, a busy database) queues it again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from rag.types import Chunk, Document, DocumentStatus, Embedder
 
 log = logging.getLogger(__name__)
 
-_GROUP_CHUNKS = 500  # that are written to the indexes in one go
-EMBED_BATCH = 64  # texts between two reports of progress
+_GROUP_CHUNKS = 500  # written to the indexes in one batch
+EMBED_BATCH = 64  # texts embedded between two reports of progress
 Progress = Callable[[DocumentStatus, float], None]
 Report = Callable[[float], bool]
 Counted = Callable[[int], None]
@@ -41,22 +41,31 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
-    """A document with its chunks; `pages`, `hashes`, `vectors` (float32, shape (n_chunks, dim)) and the packed vectors
-    of each chunk's `sentences` in their order.
-    """
+class ChunkedDocument:
+    """A document with its chunks; `texts` are what is embedded for each chunk, `hashes` identify them and the model."""
 
     document: Document
     chunks: list[Chunk]
-    pages: list[int | None]
+    texts: list[str]
     hashes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedDocument:
+    """A chunked document with the vectors of its chunks, in their order.
+
+    `vectors` is float32, shape (n_chunks, dim), rows of length 1; `sentences` holds the packed vectors of each chunk's
+    sentences.
+    """
+
+    chunked: ChunkedDocument
     vectors: np.ndarray
     sentences: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Stumble:
-    """A document with which a step over many documents could not deal, and why; the others went on."""
+class FailedDocument:
+    """A document that failed in a step over many documents, and the error; the other documents were processed."""
 
     record: DocumentRecord
     error: FootnoteError
@@ -64,18 +73,18 @@ class Stumble:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The ids of documents that are now visible, and those that could not be brought into the indexes."""
+    """The ids of the documents that are now visible, and the documents that could not be indexed."""
 
     ids: list[str]
-    failed: list[Stumble]
+    failed: list[FailedDocument]
 
 
 @dataclass(frozen=True, slots=True)
 class Rechunked:
-    """How many documents were made again, and those that could not be and are out of sight now."""
+    """How many documents were chunked and embedded again, and those that failed and are now withdrawn."""
 
     documents: int
-    failed: list[Stumble]
+    failed: list[FailedDocument]
 
 
 def accept_file(
@@ -86,15 +95,16 @@ def accept_file(
     source: str,
     collection: str,
     modified_ns: int = 0,
-    limit_bytes: int | None = None,
 ) -> Accepted:
-    """Take in a file: when this returns its bytes are safe on disk and it is queued (or was there already).
+    """Store a file and queue it as a document, unless the same bytes are in the collection already.
 
-    `source` says where it came from; another file from there replaces this one once it is ready. Raises TooLarge.
+    When this returns, the bytes are on disk. `source` says where the file came from: a later file of the same source
+    replaces this one once it is ready. `modified_ns` counts nanoseconds since 1970. Raises DependencyError where the
+    file cannot be stored.
     """
     for attempt in (1, 2):
         stream.seek(0)
-        sha256, size = catalog.originals.store(stream, limit_bytes)
+        sha256, size = catalog.originals.store(stream)
         try:
             return catalog.accept_document(
                 sha256=sha256,
@@ -119,17 +129,18 @@ def prepare_document(
     chunking: Chunking,
     progress: Progress = lambda status, share: None,
 ) -> bool:
-    """Parse, chunk, embed and commit a claimed document; True where it now waits to be indexed.
+    """Parse, chunk, embed and commit a claimed document; True when it is ready to be indexed.
 
-    A file that cannot be read is recorded as failed with its code and message; False then, and where it was deleted
-    meanwhile. Raises DependencyError where something beside the file is wrong; it is queued again then.
+    Returns False when the file cannot be read, which is recorded as status `failed` with code and message, and when
+    the document was deleted meanwhile. Raises DependencyError for an error of the environment; the document is queued
+    again.
     """
     document = parse_claimed(catalog, record, parsing=parsing)
     return document is not None and commit_parsed(catalog, document, embedder, chunking=chunking, progress=progress)
 
 
 def parse_claimed(catalog: Catalog, record: DocumentRecord, *, parsing: Parsing) -> Document | None:
-    """The first half of `prepare_document`: a claimed document as read, or None where it was recorded as failed."""
+    """Parse a claimed document: the first half of `prepare_document`. None when it was recorded as failed."""
     return _recorded(catalog, record.id, lambda: _parse(catalog, record, parsing))
 
 
@@ -151,7 +162,7 @@ def commit_parsed(
     progress: Progress = lambda status, share: None,
     embedded: Counted = lambda chunks: None,
 ) -> bool:
-    """The second half: `commit_document`, its errors recorded with the document."""
+    """Commit a parsed document: the second half of `prepare_document`. False when it failed or was deleted."""
     done = _recorded(
         catalog,
         document.id,
@@ -161,9 +172,9 @@ def commit_parsed(
 
 
 def _recorded(catalog: Catalog, document_id: str, step: Callable[[], Result]) -> Result | None:
-    """What a step for a claimed document returns, or None where the document was at fault, which is recorded with it.
+    """The result of a step for a claimed document, or None when the document was at fault and is recorded as failed.
 
-    Where something beside it was at fault it is queued again, and that is raised.
+    Raises DependencyError for an error of the environment, after queueing the document again.
     """
     try:
         return step()
@@ -171,7 +182,7 @@ def _recorded(catalog: Catalog, document_id: str, step: Callable[[], Result]) ->
         catalog.fail_document(document_id, error.code, error.message)
         return None
     except DependencyError:
-        with suppress(DependencyError):  # the catalog may be what does not answer; then it stays in hand
+        with suppress(DependencyError):  # the catalog itself may not answer; the document then stays claimed
             catalog.requeue(document_id)
         raise
 
@@ -185,9 +196,9 @@ def commit_document(
     progress: Progress = lambda status, share: None,
     embedded: Counted = lambda chunks: None,
 ) -> bool:
-    """Chunk and embed a document that was read, and store it all; False where it was deleted meanwhile.
+    """Chunk, embed and commit a parsed document; False when it was deleted meanwhile.
 
-    `embedded` is told the chunks of each batch whose vectors the catalog did not have. Raises ParseError `no_text`,
+    `embedded` is called with the number of chunks of each batch that had to be embedded. Raises ParseError `no_text`,
     ConfigurationError, DependencyError.
     """
 
@@ -207,10 +218,10 @@ def embed_document(
     chunking: Chunking,
     report: Report = lambda share: True,
     embedded: Counted = lambda chunks: None,
-) -> Embedded | None:
-    """The chunks of a document and their vectors, nothing of it stored; None as soon as `report` says False.
+) -> EmbeddedDocument | None:
+    """Chunk and embed a document without storing anything; None as soon as `report` returns False.
 
-    `report` is given the share that is done, from 0 to 1. Raises ParseError `no_text`, ConfigurationError,
+    `report` is called with the share that is done, from 0 to 1. Raises ParseError `no_text`, ConfigurationError,
     DependencyError.
     """
     if not report(0.0):
@@ -223,52 +234,40 @@ def embed_document(
         context_tokens=chunking.context_tokens,
     )
     if not chunks:
-        raise ParseError("no_text", f"{document.name} has no words in it. Hand in a version with text.")
-    hashes = [text_hash(embedder.model, _indexed(document, chunk)) for chunk in chunks]
-    sentences = embed_sentences(catalog, chunks, hashes, embedder, lambda share: report(share / 2))
+        raise ParseError("no_text", f"{document.name} has no words in it. Upload a version with text.")
+    texts = [index_text(document.name, document.title, chunk.headings, chunk.text) for chunk in chunks]
+    chunked = ChunkedDocument(document, chunks, texts, [text_hash(embedder.model, text) for text in texts])
+    sentences = embed_sentences(catalog, chunked, embedder, lambda share: report(share / 2))
     if sentences is None:
         return None
-    vectors = embed_chunks(catalog, document, chunks, hashes, embedder, lambda share: report((1 + share) / 2), embedded)
-    if vectors is None:
-        return None
+    vectors = embed_chunks(catalog, chunked, embedder, lambda share: report((1 + share) / 2), embedded)
+    return None if vectors is None else EmbeddedDocument(chunked, vectors, sentences)
+
+
+def _save(catalog: Catalog, embedded: EmbeddedDocument) -> bool:
+    document, chunks, hashes = embedded.chunked.document, embedded.chunked.chunks, embedded.chunked.hashes
     pages = [page_of(document.pages, chunk.span.start, chunk.span.end) for chunk in chunks]
-    return Embedded(document, chunks, pages, hashes, vectors, sentences)
-
-
-def _save(catalog: Catalog, embedded: Embedded) -> bool:
-    return catalog.save_document(
-        embedded.document, embedded.chunks, embedded.pages, embedded.hashes, embedded.vectors, embedded.sentences
-    )
-
-
-def _indexed(document: Document, chunk: Chunk) -> str:
-    return index_text(document.name, document.title, chunk.headings, chunk.text)
+    return catalog.save_document(document, chunks, pages, hashes, embedded.vectors, embedded.sentences)
 
 
 def embed_chunks(
-    catalog: Catalog,
-    document: Document,
-    chunks: Sequence[Chunk],
-    hashes: Sequence[str],
-    embedder: Embedder,
-    report: Report,
-    embedded: Counted,
+    catalog: Catalog, chunked: ChunkedDocument, embedder: Embedder, report: Report, embedded: Counted
 ) -> np.ndarray | None:
-    """Unit vectors of the chunks, float32, shape (len(chunks), dim), those of texts seen before taken from the catalog.
+    """Unit vectors of the chunks, float32, shape (n_chunks, dim); vectors of known texts come from the catalog.
 
-    None as soon as `report`, given the share that is done, says False.
+    None as soon as `report`, called with the share that is done, returns False.
     """
-    known = catalog.vectors_by_hash(hashes)
-    missing = [number for number, digest in enumerate(hashes) if digest not in known]
-    # Texts of like length together: a batch costs as much as its longest text.
-    missing.sort(key=lambda number: chunks[number].n_tokens)
-    vectors = np.zeros((len(chunks), embedder.dimension), dtype=np.float32)
-    for number, digest in enumerate(hashes):
+    known = catalog.vectors_by_hash(chunked.hashes)
+    missing = [number for number, digest in enumerate(chunked.hashes) if digest not in known]
+    # Sorted by length: a batch costs as much as its longest text.
+    missing.sort(key=lambda number: chunked.chunks[number].n_tokens)
+    vectors = np.zeros((len(chunked.chunks), embedder.dimension), dtype=np.float32)
+    for number, digest in enumerate(chunked.hashes):
         if digest in known:
             vectors[number] = known[digest]
     for start in range(0, len(missing), EMBED_BATCH):
         batch = missing[start : start + EMBED_BATCH]
-        vectors[batch] = embedder.embed_texts([_indexed(document, chunks[number]) for number in batch])
+        vectors[batch] = embedder.embed_texts([chunked.texts[number] for number in batch])
         embedded(len(batch))
         if not report((start + len(batch)) / len(missing)):
             return None
@@ -276,12 +275,13 @@ def embed_chunks(
 
 
 def embed_sentences(
-    catalog: Catalog, chunks: Sequence[Chunk], hashes: Sequence[str], embedder: Embedder, report: Report
+    catalog: Catalog, chunked: ChunkedDocument, embedder: Embedder, report: Report
 ) -> list[bytes] | None:
     """The packed vectors of each chunk's sentences (`rag.retrieval.sentence_vectors`), from the catalog where known.
 
-    None as soon as `report`, given the share that is done, says False.
+    None as soon as `report`, called with the share that is done, returns False.
     """
+    chunks, hashes = chunked.chunks, chunked.hashes
     known = catalog.sentences_by_hash(hashes)
     missing = [number for number, digest in enumerate(hashes) if digest not in known]
     packed = [known.get(digest, b"") for digest in hashes]
@@ -298,13 +298,13 @@ def embed_sentences(
 
 
 def publish_each(catalog: Catalog, index: Index) -> Published:
-    """Index and publish every document that waits for it; one that cannot be goes on waiting, and the others go on.
+    """Index and publish every document with status `indexing`; one that fails keeps that status.
 
-    Small documents are indexed several at a time, since bringing them to the disk takes as long for many as for one.
-    What the new ones replace leaves the indexes, too.
+    Small documents are indexed in groups, since one write to disk takes as long for many documents as for one.
+    Documents that the new ones replace are deleted from the indexes.
     """
     published: list[str] = []
-    failed: list[Stumble] = []
+    failed: list[FailedDocument] = []
     waiting, _ = catalog.list_documents(status=("indexing",))
     for group in _groups(waiting):
         for record, problem in _index_together(catalog, index, group):
@@ -314,10 +314,10 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
                 if catalog.publish(record.id):
                     published.append(record.id)
             except FootnoteError as error:
-                failed.append(Stumble(record, error))
-            except (OSError, ValueError, TypeError) as error:  # the disk, and Chroma's own checks of what it is given
-                log.error("%s could not be brought into the indexes.", record.name, exc_info=error)
-                failed.append(Stumble(record, FootnoteError(f"{error!r}, of which the log says more")))
+                failed.append(FailedDocument(record, error))
+            except (OSError, ValueError, TypeError) as error:  # the disk, and Chroma's checks of its input
+                log.error("%s could not be indexed.", record.name, exc_info=error)
+                failed.append(FailedDocument(record, FootnoteError(f"{error!r}; see the log")))
     if waiting:
         index.purge_removed(catalog)
     return Published(published, failed)
@@ -326,7 +326,7 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
 def _index_together(
     catalog: Catalog, index: Index, records: Sequence[DocumentRecord]
 ) -> Iterator[tuple[DocumentRecord, Exception | None]]:
-    """Write the documents to the indexes, and say of each what kept it out; halves tell which one it was."""
+    """Write the documents to the indexes; yields each with its error or None. A failed group is halved to find it."""
     try:
         index.project([chunk for record in records for chunk in catalog.chunks_of(record.id)])
     except (FootnoteError, OSError, ValueError, TypeError) as error:
@@ -341,7 +341,7 @@ def _index_together(
 
 
 def _groups(records: Sequence[DocumentRecord]) -> Iterator[list[DocumentRecord]]:
-    """The records in order, as many together as have _GROUP_CHUNKS chunks or fewer."""
+    """The records in order, in groups of at most _GROUP_CHUNKS chunks, or of one document that has more."""
     group: list[DocumentRecord] = []
     for record in records:
         if group and sum(each.chunks for each in group) + record.chunks > _GROUP_CHUNKS:
@@ -353,16 +353,16 @@ def _groups(records: Sequence[DocumentRecord]) -> Iterator[list[DocumentRecord]]
 
 
 def publish_prepared(catalog: Catalog, index: Index) -> list[str]:
-    """Index and publish every document that waits for it; the ids of those that are now visible.
+    """Index and publish every document with status `indexing`; returns the ids of those that are now visible.
 
-    Raises DependencyError naming those that could not be, once all were tried.
+    Raises DependencyError once all were tried, when some could not be indexed.
     """
     outcome = publish_each(catalog, index)
     if outcome.failed:
         first = outcome.failed[0]
         raise DependencyError(
-            f"{len(outcome.failed)} of {len(outcome.failed) + len(outcome.ids)} documents could not be brought into "
-            f"the indexes and wait. First {first.record.name}: {first.error.message}"
+            f"{len(outcome.failed)} of {len(outcome.failed) + len(outcome.ids)} documents could not be indexed and "
+            f"are tried again. First {first.record.name}: {first.error.message}"
         )
     return outcome.ids
 
@@ -377,9 +377,9 @@ def rechunk_all(
 ) -> Rechunked:
     """Chunk and embed every readable document again with the present settings, then index.
 
-    The texts come from the catalog; no file is parsed again. A document that cannot be chunked by these settings is
-    taken out of sight, with the reason, and the rest goes on; a later call takes it up again. A stop on the way leaves
-    a catalog that says so when it is opened, until this has run to its end.
+    The texts come from the catalog; no file is parsed again. A document that these settings cannot chunk is withdrawn
+    with the reason recorded, and the others are processed; a later call tries it again. If the process stops before
+    the end, `Catalog.check_stamps` raises IndexMismatch until a later call completes.
     """
     records, failed = catalog.readable_documents(), []
     catalog.begin_rebuild()
@@ -389,7 +389,7 @@ def rechunk_all(
             embedded = embed_document(catalog, catalog.load_document(record.id), embedder, chunking=chunking)
         except (InputError, ConfigurationError) as error:
             catalog.withdraw_document(record.id, error.code, error.message)
-            failed.append(Stumble(record, error))
+            failed.append(FailedDocument(record, error))
         else:
             if embedded is not None:
                 _save(catalog, embedded)

@@ -1,13 +1,14 @@
-"""The worker: takes queued documents one by one, parses and embeds them, and writes to the catalog only.
+"""The worker: claims queued documents one by one, parses and embeds them, and writes only to the catalog.
 
-`WorkerProcess` runs it as a child of the server (`python -m ingest.worker`), so that a crash in a library, or memory
-that is never given back, does not reach the process that answers questions. `WorkerThread` runs the same loop in this
-process for callers that bring their own embedder.
+`WorkerProcess` runs it as a child of the server (`python -m ingest.worker`), so that a crash or a memory leak in a
+library does not reach the process that answers questions. `WorkerThread` runs the same loop in this process, for
+callers that pass their own embedder.
 
-Child and parent speak over two pipes: the settings come first on the child's stdin, any line after them wakes it, its
-end tells it to stop (also when the parent dies); each line on its stdout is the id of a document that changed.
+Child and parent communicate over two pipes. On the child's stdin the first line is the settings, every later line
+wakes the worker, and the end of input stops it (also when the parent dies). Each line on its stdout is the id of a
+document that changed.
 
-Only a death that the supervisor saw counts against the document in hand: a stopped server says nothing about it.
+A crash counts as an attempt on the claimed document only when the supervisor saw it; stopping the server does not.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 
 
 def work_through(catalog: Catalog, embedder: Embedder, settings: Settings, changed: Callable[[str], None]) -> int:
-    """Prepare every queued document, oldest first, until none is left. Returns how many were taken.
+    """Prepare every queued document, oldest first, until none is left. Returns how many were claimed.
 
-    Raises DependencyError where something beside the documents is wrong; wait before the next call.
+    Raises DependencyError for an error of the environment; wait before the next call.
     """
     taken = 0
     while (record := catalog.claim_next()) is not None:
@@ -59,7 +60,7 @@ class WorkerThread:
     def __init__(
         self, catalog: Catalog, embedder: Embedder, settings: Settings, changed: Callable[[str], None]
     ) -> None:
-        """Start at once; `changed` is called from the worker's thread with the id of each document that moved."""
+        """Start at once; `changed` is called from the worker's thread with the id of each document that changed."""
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._arguments = (catalog, embedder, settings, changed)
         self._thread = threading.Thread(target=self._run, name="footnote-worker", daemon=True)
@@ -67,26 +68,26 @@ class WorkerThread:
 
     def _run(self) -> None:
         catalog = self._arguments[0]
-        stumbled: Literal["document", "beside"] | None = None
+        error_of: Literal["document", "environment"] | None = None
         while not self._stopping.is_set():
             try:
-                if stumbled:
-                    catalog.requeue_unfinished(forgive=stumbled == "beside")
-                stumbled = None
+                if error_of:
+                    catalog.requeue_unfinished(forgive=error_of == "environment")
+                error_of = None
                 work_through(*self._arguments)
             except DependencyError as error:
-                log.warning("Documents wait, and are tried again in %.0f s. %s", RETRY_S, error.message)
-                stumbled = stumbled or "beside"
+                log.warning("Documents are tried again in %.0f s. %s", RETRY_S, error.message)
+                error_of = error_of or "environment"
                 self._stopping.wait(RETRY_S)
                 continue
-            except Exception:  # whatever it was, the next round tries again, and gives up as the worker process does
+            except Exception:  # the next round tries again, up to the limit of attempts
                 log.exception("A document could not be prepared; trying again.")
-                stumbled = "document"
+                error_of = "document"
             self._wake.wait(POLL_S)
             self._wake.clear()
 
     def wake(self) -> None:
-        """Say that there is something to do."""
+        """Signal that a document was queued."""
         self._wake.set()
 
     def alive(self) -> bool:
@@ -94,22 +95,22 @@ class WorkerThread:
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Finish the document in hand and end."""
+        """Finish the claimed document and stop."""
         self._stopping.set()
         self._wake.set()
         self._thread.join()
 
 
 class WorkerProcess:
-    """The worker as a child process that is started again when it dies."""
+    """The worker as a child process, restarted when it dies."""
 
     def __init__(self, catalog: Catalog, settings: Settings, changed: Callable[[str], None]) -> None:
-        """Start at once; `changed` is called from a thread with the id of each document that moved."""
+        """Start at once; `changed` is called from a thread with the id of each document that changed."""
         self._catalog, self._settings, self._changed = catalog, settings, changed
         self._stopping, self._starting = threading.Event(), threading.Lock()
         self._process: subprocess.Popen[str] | None = None
-        self._speaking = threading.Lock()  # held for moments only: the server's event loop waits for it
-        self._words: int | None = None  # the child's stdin, once it has its settings
+        self._speaking = threading.Lock()  # held only for moments: the server's event loop waits for it
+        self._stdin: int | None = None  # file descriptor of the child's stdin, once it has its settings
         self._thread = threading.Thread(target=self._supervise, name="footnote-worker", daemon=True)
         self._thread.start()
 
@@ -129,54 +130,54 @@ class WorkerProcess:
                 what = f"could not be started: {error}"
             failures = 1 if time.monotonic() - started > 60 else failures + 1
             delay = RESTART_DELAY_S[min(failures, len(RESTART_DELAY_S)) - 1]
-            log.warning("The ingest worker %s. It is started again in %.1f s.", what, delay)
+            log.warning("The ingest worker %s. It is restarted in %.1f s.", what, delay)
             self._stopping.wait(delay)
 
     def _run_once(self) -> int | None:
-        """The exit status of one child; None where it was stopped before it was started. Raises OSError."""
+        """The exit status of one child; None when `stop` was called before the start. Raises OSError."""
         settings = self._settings.model_dump_json()
-        with self._starting:  # `stop` sees either the child or that none will come
+        with self._starting:  # so that `stop` sees the child, or no child is started
             if self._stopping.is_set():
                 return None
             process = self._process = subprocess.Popen(
-                # -P: modules come from where this one came from, never from the folder that the server runs in
+                # -P: never import modules from the folder that the server runs in
                 [sys.executable, "-P", "-m", "ingest.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
-                errors="replace",  # what a library prints there must not end the supervisor
+                errors="replace",  # output of a library must not end the supervisor
                 bufsize=1,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([_ROOT, *filter(None, sys.path)]))},
             )
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("a worker was started without pipes")
         try:
-            with suppress(BrokenPipeError):  # it is gone already; its exit status says why
+            with suppress(BrokenPipeError):  # it has died already; its exit status says why
                 process.stdin.write(settings + "\n")
                 process.stdin.flush()
                 os.set_blocking(process.stdin.fileno(), False)
                 with self._speaking:
-                    self._words = process.stdin.fileno()
+                    self._stdin = process.stdin.fileno()
             for line in process.stdout:
                 self._changed(line.strip())
             return process.wait()
         finally:
             with self._speaking:
-                self._words = None
+                self._stdin = None
             process.stdout.close()
-            with suppress(BrokenPipeError):  # settings that the child did not live to read are still in the buffer
+            with suppress(BrokenPipeError):  # settings that the child did not read are still in the buffer
                 process.stdin.close()
-            if process.poll() is None:  # an error on this side: never two children at once
+            if process.poll() is None:  # an error in the supervisor: never run two children at once
                 process.kill()
                 process.wait()
 
     def wake(self) -> None:
-        """Say that there is something to do. Returns at once, whatever the child does: it looks by itself, too."""
+        """Signal that a document was queued. Never blocks; the child also polls the queue."""
         with self._speaking:
-            if self._words is not None:
-                with suppress(BlockingIOError, BrokenPipeError):  # it has a pipe full of such words, or has just died
-                    os.write(self._words, b"\n")
+            if self._stdin is not None:
+                with suppress(BlockingIOError, BrokenPipeError):  # its pipe is full, or it has just died
+                    os.write(self._stdin, b"\n")
 
     def alive(self) -> bool:
         """Whether the child runs."""
@@ -188,7 +189,7 @@ class WorkerProcess:
         return self._process.pid if self._process else None
 
     def stop(self) -> None:
-        """End the child; a document in hand is taken up again at the next start."""
+        """Stop the child; the claimed document is queued again."""
         self._stopping.set()
         with self._starting:
             process = self._process
@@ -203,17 +204,17 @@ class WorkerProcess:
         try:
             self._catalog.requeue_unfinished(forgive=True)
         except DependencyError as error:
-            log.warning("The document in hand is queued again at the next start. %s", error.message)
+            log.warning("The claimed document is queued again at the next start. %s", error.message)
 
 
-def _wait_for_word(stdin: int) -> bool:
-    """Wait up to POLL_S for words and take all there are; False where the parent has gone."""
+def _wait_for_line(stdin: int) -> bool:
+    """Wait up to POLL_S for wake-up lines and read all of them; False when the parent has died."""
     ready, _, _ = select.select([stdin], [], [], POLL_S)
     return not ready or bool(os.read(stdin, 1 << 16))
 
 
 def main() -> int:
-    """The child: settings as one line of JSON on stdin, then wake-up lines until the end of input."""
+    """Run the child: reads the settings as one line of JSON from stdin, then wake-up lines until the end of input."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
     line = sys.stdin.readline()
@@ -229,18 +230,18 @@ def main() -> int:
     except FootnoteError as error:
         log.error("%s", error.message)
         return 1
-    stumbled = False
+    failed = False
     while True:
         try:
-            if stumbled:
+            if failed:
                 catalog.requeue_unfinished(forgive=True)
-            stumbled = False
+            failed = False
             work_through(catalog, embedder, settings, changed)
         except DependencyError as error:
-            log.warning("Documents wait, and are tried again in %.0f s. %s", RETRY_S, error.message)
-            stumbled = True
+            log.warning("Documents are tried again in %.0f s. %s", RETRY_S, error.message)
+            failed = True
             time.sleep(RETRY_S)
-        if not _wait_for_word(sys.stdin.fileno()):
+        if not _wait_for_line(sys.stdin.fileno()):
             return 0
 
 
@@ -249,7 +250,7 @@ def _say(document_id: str) -> None:
 
 
 def _die_with_parent() -> None:
-    """Watch for the parent's death also while a long document is being embedded."""
+    """Exit when the parent dies, also while a long document is being embedded."""
     parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(1.0)

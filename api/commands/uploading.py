@@ -13,7 +13,7 @@ from api.client import Client
 from api.commands.context import CommandContext
 from api.commands.outcomes import Outcome, Work, failed, outcome_of
 from api.http.schemas import DocumentBody, pack_document
-from ingest.pipeline import Stumble, accept_file, commit_parsed, parse_claimed, publish_each
+from ingest.pipeline import FailedDocument, accept_file, commit_parsed, parse_claimed, publish_each
 from rag.errors import DependencyError, FootnoteError, NotFound
 from rag.settings import Parsing
 from rag.store.catalog import Catalog
@@ -61,7 +61,7 @@ def take_in_here(context: CommandContext, work: Sequence[Work], collection: str)
     kept from being finished waits for the next run, and its outcome says so.
     """
     readings: list[_ReadingFile] = []
-    waiting: list[Stumble] = []
+    waiting: list[FailedDocument] = []
     published_s = time.monotonic()
     with context.open_library(asks=False) as library, context.progress("files") as progress:
         catalog, settings = library.catalog, context.settings

@@ -1,7 +1,9 @@
-"""A foreign file to a Document, read in a fenced child process so that one bad file costs one clear error.
+"""From an untrusted file to a Document, in a child process with limits, so that a bad file causes only a ParseError.
 
-Read in this order: here (the door), `fence.py` (the process and its limits), `child.py` (what runs inside), `wire.py`
-(how the result comes back), `build.py` (clean text and its places), then one module for each family of media types.
+Read in this order: this module (the public functions), `fence.py` (the process and its limits), `child.py` (what runs
+inside), `wire.py` (how the result is returned), `sniff.py` and `readers.py` (the media type and its reader), `build.py`
+(clean text and its places), then one module for each family of formats. PDF: `pdf.py`, `lines.py`, `tables.py`,
+`layout.py`. Office: `container.py`, `office.py`, `word.py`, `slides.py`, `sheets.py`.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ __all__ = ["parse_file", "render_page"]
 
 
 def parse_file(path: Path, *, document_id: str, name: str, limits: Parsing) -> Document:
-    """The file as a Document named `name`; its media type is told by its content, never by its name.
+    """Parse the file into a Document named `name`; the media type is detected from the content.
 
-    The caller's process never opens the file: a fresh child does, within `limits` of memory, time and output, in a
-    temporary folder of its own that is gone afterwards. Safe to call from several threads. Raises ParseError, whose
-    `code` says why and whose message names the file, what was seen and what to do.
+    The caller's process never opens the file: a new child process does, within `limits` of memory, time and output, in
+    a temporary folder that is removed afterwards. Safe to call from several threads. Raises ParseError, whose `code`
+    gives the kind of failure and whose message names the file, the problem and the next step.
     """
     from ingest.parse import fence, wire
 
@@ -30,10 +32,10 @@ def parse_file(path: Path, *, document_id: str, name: str, limits: Parsing) -> D
 
 
 def render_page(path: Path, page_number: int, limits: Parsing, dpi: int = 110) -> bytes:
-    """One page of a PDF (`page_number` is 1-based) as PNG bytes, at most 4,096 pixels wide or high.
+    """Render one page of a PDF (`page_number` is 1-based) as PNG bytes, at most 4,096 pixels wide or high.
 
-    Rendered in the same kind of fenced child as `parse_file`. Raises NotFound for a page that the file does not have,
-    and ParseError for a file that cannot be rendered.
+    Runs in the same kind of child process as `parse_file`. Raises NotFound for a page that the file does not have, and
+    ParseError for a file that cannot be rendered.
     """
     from ingest.parse import fence, wire
 

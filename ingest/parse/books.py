@@ -1,4 +1,4 @@
-"""EPUB and OpenDocument: containers of markup, read chapter by chapter and element by element."""
+"""Readers of EPUB and OpenDocument: zip containers of markup."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _PRESENTATION = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
 
 
 def read_epub(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """The chapters in the order of the book's spine."""
+    """Read the chapters in the order of the book's spine."""
     builder = TextBuilder()
     with open_container(path, name, limits) as archive:
         container = parse_xml(read_part(archive, "META-INF/container.xml", name), name)
         package = next((str(one.get("full-path")) for one in container.iter("{*}rootfile") if one.get("full-path")), "")
         if not package:
             raise ParseError(
-                "corrupt", f"{name}: it names no package of chapters. Save it anew from its program and try again."
+                "corrupt", f"{name}: its container names no package. Save it again in its program and retry."
             )
         opf = parse_xml(read_part(archive, package, name), name)
         places = {str(item.get("id")): str(item.get("href") or "") for item in opf.iter("{*}item")}
@@ -49,7 +49,7 @@ def read_epub(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 
 
 def read_opendocument(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Text, slides or sheets of OpenDocument; slides and sheets are pages."""
+    """Read the text, slides or sheets of an OpenDocument file; slides and sheets are pages."""
     builder = TextBuilder()
     with open_container(path, name, limits) as archive:
         root = parse_xml(read_part(archive, "content.xml", name), name)
@@ -58,7 +58,7 @@ def read_opendocument(path: Path, name: str, media_type: str, limits: Limits) ->
             title = parse_xml(read_part(archive, "meta.xml", name), name).findtext(f".//{_DC}title") or ""
     body = root.find(f".//{_OFFICE}body")
     if body is None or not len(body):
-        raise ParseError("corrupt", f"{name}: it has no body. Save it anew from its program and try again.")
+        raise ParseError("corrupt", f"{name}: it has no body. Save it again in its program and retry.")
     content = body[0]
     pages = [child for child in content if child.tag in (f"{_DRAW}page",)]
     if content.tag == f"{_OFFICE}spreadsheet":
@@ -78,7 +78,7 @@ def read_opendocument(path: Path, name: str, media_type: str, limits: Limits) ->
 
 
 def _add_elements(builder: TextBuilder, parent: Any) -> None:
-    """The paragraphs, headings, lists and tables below an element, without recursion."""
+    """Add the paragraphs, headings, lists and tables below an element; iterative, since nesting may be deep."""
     pending = [(child, 0, "") for child in reversed(parent)]
     while pending:
         element, depth, title_of = pending.pop()
@@ -109,7 +109,7 @@ def _add_elements(builder: TextBuilder, parent: Any) -> None:
 
 
 def _words(element: Any) -> str:
-    """The words of a paragraph; tabs and spaces are elements of their own there."""
+    """The text of a paragraph; tabs and repeated spaces are elements in OpenDocument."""
     parts: list[str] = []
     from lxml import etree
 

@@ -1,4 +1,4 @@
-"""Clean text and its places: every reader adds blocks to a TextBuilder, which counts characters as it goes."""
+"""Clean text and its offsets: every reader adds blocks to a TextBuilder, which counts characters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SPACES = re.compile(r"[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 
 
 def clean_text(text: str) -> str:
-    """The text without characters that nobody sees: ligatures spelt out, accents composed, line breaks as `\\n`."""
+    """Remove invisible characters, expand ligatures, compose accents (NFC) and write line breaks as `\\n`."""
     text = _BREAKS.sub("\n", text)
     text = _DROPPED.sub("", text)
     if not text.isascii():
@@ -34,14 +34,15 @@ def clean_text(text: str) -> str:
 
 
 def clean_line(text: str) -> str:
-    """The text cleaned and on one line, runs of white space as one space."""
+    """Clean the text and join it into one line, runs of white space as one space."""
     return " ".join(_SPACES.sub(" ", clean_text(text)).split())
 
 
 def clean_verbatim(text: str) -> str:
-    """The file's own characters: line breaks become `\\n`, a byte order mark goes, what cannot be shown is a space.
+    """Keep the file's own characters, except that line breaks become `\\n` and control characters become spaces.
 
-    One character stays one character (a CR LF becomes one), so that places counted in the file keep their meaning.
+    A byte order mark is removed. Every other character stays one character (CR LF becomes one), so that offsets
+    counted in the file remain valid.
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     text = re.sub("[\x0b\x0c\u2028\u2029\x85]", "\n", text)
@@ -50,7 +51,7 @@ def clean_verbatim(text: str) -> str:
 
 
 class TextBuilder:
-    """Collects a document's text in reading order; places are counted in characters as blocks are added."""
+    """Collects a document's text in reading order, with the offsets in characters of headings, tables and pages."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -71,7 +72,7 @@ class TextBuilder:
         return tuple(self._pages)
 
     def append(self, text: str) -> tuple[int, int]:
-        """Add text as it is; returns where it stands."""
+        """Add text unchanged; returns its start and end."""
         start = self._length
         if text:
             self._parts.append(text)
@@ -79,12 +80,12 @@ class TextBuilder:
         return start, self._length
 
     def separate(self, break_: str) -> None:
-        """Put a break before the next block, unless the page is still empty."""
+        """Add a break before the next block, unless the page is still empty."""
         if self._length > self._page_start and not self._parts[-1].endswith(break_):
             self.append(break_)
 
     def add_paragraph(self, text: str, break_: str = "\n\n") -> tuple[int, int] | None:
-        """Add a block after a break; returns where it stands, None for a blank one."""
+        """Add a block after a break; returns its start and end, None for a blank one."""
         text = text.strip()
         if not text:
             return None
@@ -92,22 +93,22 @@ class TextBuilder:
         return self.append(text)
 
     def add_heading(self, level: int, text: str) -> None:
-        """Add a heading on a line of its own; blank ones are left out."""
+        """Add a heading on a line of its own; a blank one is skipped."""
         line = clean_line(text)
         place = self.add_paragraph(line)
         if place:
             self._headings.append(Heading(max(1, level), line, *place))
 
     def mark_heading(self, heading: Heading) -> None:
-        """Note a heading that stands in the text already."""
+        """Record a heading whose text was added before."""
         self._headings.append(heading)
 
     def mark_table(self, table: Table) -> None:
-        """Note a table that stands in the text already."""
+        """Record a table whose text was added before."""
         self._tables.append(table)
 
     def add_table(self, rows: Iterable[Sequence[str]], *, has_header: bool = True) -> None:
-        """Add a table, one row a line, cells between ` | `; the first row that says something names the columns."""
+        """Add a table, one line for each row, cells separated by ` | `; the first row with text is the header."""
         lines = []
         for row in rows:
             cells = [clean_line(cell) for cell in row]
@@ -121,7 +122,7 @@ class TextBuilder:
             self._tables.append(Table(*place, header))
 
     def end_page(self, number: int, width: float = 0.0, height: float = 0.0, boxes: WordBoxes | None = None) -> None:
-        """Close a page: it takes everything added since the last one."""
+        """End a page, which covers everything added since the last one; `number` is 1-based, sizes are PDF points."""
         self._pages.append(
             Page(number, self._page_start, self._length, width, height, WordBoxes() if boxes is None else boxes)
         )
@@ -130,11 +131,11 @@ class TextBuilder:
     def to_document(
         self, *, name: str, media_type: str, title: str = "", metadata: dict[str, str] | None = None
     ) -> Document:
-        """The document, without its id. Raises ParseError `no_text` where nothing was added."""
+        """Build the document, without its id. Raises ParseError `no_text` when the text is blank."""
         text = "".join(self._parts)
         if not text.strip():
             raise ParseError(
-                "no_text", f"{name}: it was read as {media_type} and holds no text. Add a file that has words in it."
+                "no_text", f"{name}: it was read as {media_type} and has no text. Upload a file with text."
             )
         return Document(
             id="",
@@ -165,13 +166,13 @@ _GENERIC = re.compile(
 
 
 def title_is_sensible(stated: str) -> bool:
-    """Whether what a file states as its title is one, and not a program's default or a file name."""
+    """Whether the title in a file's metadata is a real title, and not a program's default or a file name."""
     line = clean_line(stated)
     return 2 < len(line) <= 300 and not _NO_TITLE.fullmatch(line)
 
 
 def choose_title(stated: str, headings: Sequence[Heading], name: str) -> str:
-    """What the file says its title is, where that is one; else its first heading of level 1; else its name's stem."""
+    """The title in the file's metadata if it is sensible, else the first heading of level 1, else the name's stem."""
     if title_is_sensible(stated):
         return clean_line(stated)
     first = next(

@@ -1,7 +1,8 @@
-"""What runs inside the fence: `python -m ingest.parse.child ORDER` reads one file and writes one result.
+"""The child process inside the fence: `python -m ingest.parse.child ORDER` reads one file and writes one result.
 
-The limits are set before anything foreign is opened, and before the libraries that read it are imported. Every end is
-a result file (see `wire.py`) and exit status 0; a child that dies before that is judged by its parent.
+The limits are set before the untrusted file is opened and before the libraries that read it are imported. The child
+writes a result file (see `wire.py`) and exits with status 0; if it dies or runs out of memory first, the parent reports
+the error.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _OPEN_FILES = 64
 
 
 def main(order_text: str) -> int:
-    """Carry out one order; returns the exit status."""
+    """Execute one order, a JSON object as `fence.py` writes it; returns the exit status."""
     order = json.loads(order_text)
     memory_bytes = int(order["memory_mb"]) * _MIB
     _limit_process(int(order["parent"]), float(order["timeout_s"]), memory_bytes, int(order["max_result_bytes"]))
@@ -56,7 +57,7 @@ def _carry_out(task: str, path: Path, name: str, limits: Limits, page_number: in
     except RecursionError:
         return wire.encode_error(
             "corrupt",
-            f"{name}: it is nested more deeply than can be read. Save it anew from its program and try again.",
+            f"{name}: it is nested too deeply. Save it again in its program and retry.",
         )
     except OSError as error:
         return wire.encode_error(
@@ -64,17 +65,17 @@ def _carry_out(task: str, path: Path, name: str, limits: Limits, page_number: in
         )
     except MemoryError:
         raise
-    # The fence is the one place that must end in a verdict for any file: what a foreign library raises on foreign bytes
-    # is not in its documentation, and the alternative is the same verdict by way of a traceback and an exit status.
+    # The child must report an error for any file: libraries do not document everything they raise on damaged input, and
+    # without this the parent would report the same failure from a traceback and an exit status.
     except Exception as error:  # noqa: BLE001
         seen = f"{type(error).__name__}: {error}"[:200]
         return wire.encode_error(
-            "corrupt", f"{name}: it could not be read ({seen}). Save it anew from its program and try again."
+            "corrupt", f"{name}: it could not be read ({seen}). Save it again in its program and retry."
         )
 
 
 def read_document(path: Path, name: str, limits: Limits) -> Document:
-    """The file as a Document without id, in this process: call it inside the fence only. Raises ParseError."""
+    """Read the file as a Document without id, in this process: call it only inside the fence. Raises ParseError."""
     from ingest.files import identify
     from ingest.parse.readers import reader_for
 
@@ -83,7 +84,7 @@ def read_document(path: Path, name: str, limits: Limits) -> Document:
 
 
 def _limit_process(parent: int, timeout_s: float, memory_bytes: int, output_bytes: int) -> None:
-    """Set this process's own limits; what a system does not have is left to the parent's wall clock."""
+    """Set the limits of this process; where the system has none, the parent's timeout still applies."""
     try:
         import resource
     except ImportError:
@@ -108,7 +109,7 @@ def _limit_process(parent: int, timeout_s: float, memory_bytes: int, output_byte
 
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the line above
+        if os.getppid() != parent:  # the parent died before the call above
             sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Zip containers of office formats, checked before a library is let near them. The only home of zipfile for readers."""
+"""Zip containers (Office, OpenDocument, EPUB), checked before a library opens them, and their XML parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _XML_SHARE = 16
-"""A tree of an XML part takes about this many times its bytes in memory."""
+"""An XML tree takes about this many times the part's bytes in memory."""
 _MAX_ENTRIES = 100_000
 _HEAD = 4_096
 _XML_NAMES = (".xml", ".rels", ".opf", ".ncx", ".xhtml", ".html", ".htm", ".vml")
@@ -21,9 +21,9 @@ _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 
 
 def open_container(path: Path, name: str, limits: Limits) -> zipfile.ZipFile:
-    """The container, found to unpack into the memory there is and to declare no entities.
+    """Open the container after checking that it unpacks within the memory limit and declares no XML entities.
 
-    Raises ParseError: `corrupt`, `encrypted`, or `too_large` for what would unpack to more than the limits allow.
+    Raises ParseError: `corrupt`, `encrypted`, or `too_large` when it would unpack to more than the limits allow.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -31,7 +31,7 @@ def open_container(path: Path, name: str, limits: Limits) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise broken(name, error) from error
     if any(entry.flag_bits & 1 for entry in entries):
-        raise ParseError("encrypted", f"{name}: it is locked with a password. Save it without one and add it again.")
+        raise ParseError("encrypted", f"{name}: it is locked with a password. Save it without one and upload it again.")
     xml_bytes = sum(entry.file_size for entry in entries if entry.filename.lower().endswith(_XML_NAMES))
     all_bytes = sum(entry.file_size for entry in entries)
     if len(entries) > _MAX_ENTRIES or xml_bytes > limits.memory_bytes // _XML_SHARE or all_bytes > limits.memory_bytes:
@@ -50,26 +50,26 @@ def open_container(path: Path, name: str, limits: Limits) -> zipfile.ZipFile:
             if _ENTITY.search(head):
                 raise ParseError(
                     "corrupt",
-                    f"{name}: its part {entry.filename[:100]!r} declares XML entities, which no office program "
-                    "writes and which are not followed. Save it anew from its program and try again.",
+                    f"{name}: its part {entry.filename[:100]!r} declares XML entities, which no Office program "
+                    "writes and which are not resolved. Save it again in its program and retry.",
                 )
     return archive
 
 
 def read_part(archive: zipfile.ZipFile, part: str, name: str) -> bytes:
-    """The bytes of one part. Raises ParseError `corrupt` where it is missing or damaged."""
+    """The bytes of one part. Raises ParseError `corrupt` when it is missing or damaged."""
     try:
         return archive.read(part)
     except KeyError as error:
         raise ParseError(
-            "corrupt", f"{name}: its part {part[:100]!r} is missing. Save it anew from its program and try again."
+            "corrupt", f"{name}: its part {part[:100]!r} is missing. Save it again in its program and retry."
         ) from error
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, ValueError) as error:
         raise broken(name, error) from error
 
 
 def parse_xml(data: bytes, name: str) -> Any:
-    """The root element; entities stay unresolved and nothing is fetched. Raises ParseError `corrupt`."""
+    """Parse XML and return its root; entities are not resolved, nothing is fetched. Raises ParseError `corrupt`."""
     from lxml import etree
 
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, recover=True)
@@ -83,6 +83,6 @@ def parse_xml(data: bytes, name: str) -> Any:
 
 
 def broken(name: str, error: Exception) -> ParseError:
-    """The verdict on a container that cannot be read."""
+    """The ParseError `corrupt` for a container that cannot be read."""
     seen = str(error)[:160] or type(error).__name__
     return ParseError("corrupt", f"{name}: it is damaged and cannot be unpacked ({seen}). Copy or download it again.")

@@ -1,4 +1,4 @@
-"""CSV and TSV: a row a line, the first one naming the columns."""
+"""Reader of CSV and TSV: one line for each row, the first row is the header."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_csv(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """The rows, cells between ` | `, as one table."""
+    """Read the rows as one table, cells separated by ` | `."""
     if path.stat().st_size > limits.max_text_bytes * 2:
         raise ParseError(
             "too_large",
@@ -33,5 +33,5 @@ def read_csv(path: Path, name: str, media_type: str, limits: Limits) -> Document
     try:
         builder.add_table(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
-        raise ParseError("corrupt", f"{name}: its rows cannot be told apart ({error}). Save it anew as CSV.") from error
+        raise ParseError("corrupt", f"{name}: its rows cannot be separated ({error}). Save it again as CSV.") from error
     return builder.to_document(name=name, media_type=media_type, metadata={"encoding": encoding})

@@ -1,9 +1,9 @@
-"""The fence: one file is opened in one fresh child process, with limits on memory, time, output and open files.
+"""The fence: each file is opened in a new child process, with limits on memory, time, output and open files.
 
-The child leads its own session, so that a time-out ends it with everything it started; it dies with its parent; it
-works in an empty temporary folder that is removed in every case; and it gets an environment without secrets. The
-limits that only Unix has (`resource`, `prctl`) are set by the child on itself before it opens the file, because code
-run between fork and exec (`preexec_fn`) is not safe in a process with threads. Elsewhere the wall clock alone holds.
+The child leads its own session, so that a timeout kills it with everything it started. It dies with its parent, works
+in an empty temporary folder that is always removed, and gets an environment without secrets. The limits that only Unix
+has (`resource`, `prctl`) are set by the child itself before it opens the file, because code run between fork and exec
+(`preexec_fn`) is not safe in a process with threads. On other systems only the timeout applies.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 Task = Literal["parse", "render"]
 RESULT_NAME = "result"
 OUT_OF_MEMORY_STATUS = 77
-"""Exit status of a child that ran out of memory and could say nothing more."""
+"""Exit status of a child that ran out of memory and could not write a result."""
 
 _STDERR_KEPT = 8_192
 _PREFIX = "footnote-parse-"
 _SWEPT_AFTER_S = 3_600.0
 _MIB = 1 << 20
 _BOXES_PER_TEXT = 8
-"""A word's box takes 24 bytes beside the word's own 2 to 6, so the result may be this many times the text's limit."""
+"""A word's box takes 24 bytes and the word itself 2 to 6, so a result may be this many times the text's limit."""
 
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
 def run_fenced(task: Task, path: Path, *, name: str, limits: Parsing, page_number: int = 0, dpi: int = 0) -> bytes:
-    """What the child wrote for this file (see `wire.py`), at most the configured output.
+    """Run the task in a child process and return the bytes of its result (see `wire.py`).
 
-    Raises ParseError: `timeout`, `out_of_memory`, `too_large` where a limit was met, `internal` where the child ended
-    without a result.
+    Raises ParseError: `timeout`, `out_of_memory` or `too_large` when a limit was reached, `internal` when the child
+    ended without a result.
     """
     _sweep_once(tempfile.gettempdir())
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
@@ -73,12 +73,12 @@ def run_fenced(task: Task, path: Path, *, name: str, limits: Parsing, page_numbe
 
 @functools.cache
 def _sweep_once(temporary: str) -> None:
-    """Remove what callers left that were killed: old folders named after a process that is gone. Once a process."""
+    """Remove temporary folders of callers that were killed: old ones, named after a process that no longer exists."""
     if os.name == "nt":
         return
     for folder in Path(temporary).glob(f"{_PREFIX}*-*"):
         number = folder.name.removeprefix(_PREFIX).split("-")[0]
-        # A pid of another container means nothing here, so age decides too.
+        # The pid may be of another container, where it means nothing, so the age is checked too.
         with contextlib.suppress(OSError):
             old = time.time() - folder.stat().st_mtime > _SWEPT_AFTER_S
             if number.isdigit() and old and not _is_alive(int(number)):
@@ -90,14 +90,14 @@ def _is_alive(number: int) -> bool:
         os.kill(number, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # alive, and someone else's
+    except OSError:  # alive, and owned by another user
         return True
     return True
 
 
 def _run_child(order: dict[str, str | int | float], folder: Path, timeout_s: float, name: str) -> tuple[int, str]:
-    """Exit status and the end of what was said on stderr. Raises ParseError `timeout`; nothing is left running."""
-    # The order is an argument and not standard input: stdin stays closed to everything that reads foreign bytes.
+    """Exit status and the end of stderr. Raises ParseError `timeout`; no process is left running."""
+    # The order is an argument, so that stdin stays closed to code that reads untrusted bytes.
     command = [sys.executable, "-P", "-X", "utf8", "-m", "ingest.parse.child", json.dumps(order)]
     child = subprocess.Popen(
         command,
@@ -125,7 +125,7 @@ def _run_child(order: dict[str, str | int | float], folder: Path, timeout_s: flo
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The few variables that Python needs, none that could hold a secret; home and temporary files in `folder`."""
+    """The few variables that Python needs and none that may hold a secret; home and temporary files are in `folder`."""
     kept = {key: os.environ[key] for key in _KEPT_VARIABLES if key in os.environ}
     here = os.fspath(Path(__file__).resolve().parents[2])
     place = os.fspath(folder)
@@ -142,7 +142,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _wait(child: subprocess.Popen[bytes], stderr: IO[bytes], timeout_s: float) -> str:
-    """Wait for the end of the child, keeping the last of its stderr. Raises subprocess.TimeoutExpired."""
+    """Wait for the child to end; returns the end of its stderr. Raises subprocess.TimeoutExpired."""
     deadline = time.monotonic() + timeout_s
     if os.name == "nt":  # selectors do not take pipes there
         said = child.communicate(timeout=timeout_s)[1]
@@ -165,9 +165,9 @@ def _wait(child: subprocess.Popen[bytes], stderr: IO[bytes], timeout_s: float) -
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child's whole session, and collect the child so that no zombie stays."""
+    """Kill the child's whole session and wait for the child, so that no zombie remains."""
     if hasattr(os, "killpg"):
-        # The group outlives its leader while a member lives; its number is not used again before that.
+        # The group exists as long as any member lives, and its number is not reused before that.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
     elif child.poll() is None:
@@ -176,7 +176,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _read_result(path: Path, max_bytes: object, status: int, stderr: str, name: str, limits: Parsing) -> bytes:
-    """The result's bytes, its size checked first. Raises ParseError where there is none."""
+    """The bytes of the result, after checking its size. Raises ParseError when there is none."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
@@ -207,5 +207,5 @@ def _read_result(path: Path, max_bytes: object, status: int, stderr: str, name: 
         )
     how = f"signal {killed}" if killed else f"exit status {status}"
     raise ParseError(
-        "internal", f"{name}: the reader ended with {how} ({last}). Save the file anew from its program and try again."
+        "internal", f"{name}: the reader ended with {how} ({last}). Save it again in its program and retry."
     )

@@ -1,4 +1,4 @@
-"""HTML, and what other formats turn into it: headings, paragraphs, lists, tables; no scripts, menus or hidden words."""
+"""Reader of HTML, used by other formats too: headings, paragraphs, lists, tables; no scripts, menus, hidden text."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _COLOURS = {
     "blue": (0, 0, 255),
     "yellow": (255, 255, 0),
 }
-_SAME_COLOUR = 8  # steps of 255 by which text may differ from what is behind it and still be unseen
-_FADED_SHARE = 0.5  # of a page's words from which on those of no opacity are its text, which a script fades in
+_SAME_COLOUR = 8  # of 255: text that differs from its background by at most this in each channel is invisible
+_FADED_SHARE = 0.5  # of a page's text: from this share on, text of opacity 0 is the article, which a script fades in
 _CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 
 
 def read_html(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """The page's visible words; its title where it states one."""
+    """Read the visible text of the page, and its title if it has one."""
     data = path.read_bytes()
     if len(data) > limits.memory_bytes // 16:
         raise ParseError(
@@ -61,7 +61,7 @@ def read_html(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 
 
 def decode_html(data: bytes) -> str:
-    """The bytes as text: a byte order mark and UTF-8 come before what the page says of itself."""
+    """Decode the page: as UTF-8 if valid, else by the charset that it declares, else by `decode_text`."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -75,17 +75,17 @@ def decode_html(data: bytes) -> str:
 
 
 def add_html(builder: TextBuilder, source: bytes | str) -> str:
-    """Add a page's visible words to the builder; returns the stated title, or an empty string."""
+    """Add the visible text of a page to the builder; returns the title, or an empty string."""
     return add_page(builder, source)[0]
 
 
 def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = False) -> tuple[str, int]:
-    """Add a page's visible words to the builder; returns the stated title and how many characters nobody sees.
+    """Add the visible text of a page to the builder; returns the title and the number of hidden characters.
 
-    Hidden is what the markup itself hides: the `hidden` attribute, and of inline styles those that take words away,
-    off the screen, or to no size, opacity or contrast. Style sheets and scripts are not followed. One thing is
-    presumed of them where `runs_scripts` says that the page is for browsers, which e-mail is not: words of no opacity
-    that are half of the page or more are faded in, and stay.
+    Text is hidden by the markup itself: by the `hidden` attribute, or by inline styles that remove it, move it off the
+    screen, or leave it without size, opacity or contrast. Style sheets and scripts are not evaluated, with one
+    exception: if `runs_scripts` says that the page is for a browser (e-mail is not), text of opacity 0 that makes up
+    half of the page or more is assumed to be faded in, and is kept.
     """
     from lxml import etree
 
@@ -99,7 +99,7 @@ def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = 
         return "", 0
     before = builder.length
     hidden = _walk(root, builder, keep_faded=runs_scripts and "opacity" in text.lower() and _fades_in(root))
-    if builder.length == before:  # libxml2 gives up on elements nested some thousand deep
+    if builder.length == before:  # libxml2 stops at elements nested some thousand deep
         loose = _LooseWords()
         loose.feed(text)
         builder.add_paragraph(clean_line(" ".join(loose.words)))
@@ -108,7 +108,7 @@ def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = 
 
 
 def _walk(root: Any, builder: TextBuilder, *, keep_faded: bool) -> int:
-    """Add the words under the root to the builder; returns the hidden characters."""
+    """Add the text under the root to the builder; returns the number of hidden characters."""
     from lxml import etree
 
     walker = _Walker(builder, keep_faded=keep_faded)
@@ -120,10 +120,10 @@ def _walk(root: Any, builder: TextBuilder, *, keep_faded: bool) -> int:
 
 
 def _fades_in(root: Any) -> bool:
-    """Whether the page has what could show its words of no opacity, and they are half of its words or more.
+    """Whether the page has scripts or styles that could show its text of opacity 0, and that is half of it or more.
 
-    A minority of such words is left out: an article that is faded in is most of its page, an order to the model that
-    is slipped into one is not.
+    A minority of such text stays hidden: an article that is faded in is most of its page, an injected instruction to
+    the model is not.
     """
     styles = " ".join(root.xpath("//style//text()")).lower()
     may_show = root.xpath("boolean(//script | //link[contains(@rel, 'stylesheet')])")
@@ -136,7 +136,7 @@ def _fades_in(root: Any) -> bool:
 
 
 class _LooseWords(HTMLParser):
-    """All words outside of scripts and styles, without structure, however deep they are nested."""
+    """Collects all text outside of scripts and styles, without structure, at any depth of nesting."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -144,23 +144,23 @@ class _LooseWords(HTMLParser):
         self._skipping = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element opens."""
+        """Handle the start of an element."""
         if tag in ("script", "style", "template", "title") and not self._skipping:
             self._skipping = tag
 
     def handle_endtag(self, tag: str) -> None:
-        """An element closes."""
+        """Handle the end of an element."""
         if tag == self._skipping:
             self._skipping = ""
 
     def handle_data(self, data: str) -> None:
-        """Words between elements."""
+        """Handle text between elements."""
         if not self._skipping:
             self.words.append(data)
 
 
 class _Walker:
-    """Takes the elements as they open and close; words collect until a block ends."""
+    """Handles elements as they open and close; text is collected until a block ends."""
 
     def __init__(self, builder: TextBuilder, *, keep_faded: bool) -> None:
         self._builder = builder
@@ -178,7 +178,7 @@ class _Walker:
         self._cells: list[int] = []
 
     def start(self, element: Any) -> None:
-        """An element opens."""
+        """Handle the start of an element."""
         tag = element.tag.lower()
         if self._skipping or tag in _SKIPPED or element.get("role") == "navigation":
             self._skipping += 1
@@ -227,7 +227,7 @@ class _Walker:
         self._add(element.text)
 
     def end(self, element: Any) -> None:
-        """An element closes."""
+        """Handle the end of an element."""
         tag = element.tag.lower()
         if self._skipping:
             self._skipping -= 1
@@ -269,7 +269,7 @@ class _Walker:
         start = self._cells.pop()
         loose = clean_line("".join(self._words[start:]))
         del self._words[start:]
-        if self._tables:  # a table inside a cell becomes words of the cell
+        if self._tables:  # a table inside a cell becomes text of the cell
             inner = [loose] if loose else []
             inner += [" | ".join(cell for cell in row if cell) for row in rows]
             self._words.append("; ".join(part for part in inner if part) + " ")
@@ -277,7 +277,7 @@ class _Walker:
         if loose:  # a caption
             self._builder.add_paragraph(loose)
         filled = [row for row in rows if any(row)]
-        if filled and max(sum(1 for cell in row if cell) for row in filled) == 1:  # a table for looks alone
+        if filled and max(sum(1 for cell in row if cell) for row in filled) == 1:  # a table used only for layout
             for row in filled:
                 self._builder.add_paragraph(next(cell for cell in row if cell))
         else:
@@ -289,14 +289,14 @@ class _Walker:
             self._words.append(text if self._kept_spaces else re.sub(r"\s+", " ", text))
 
     def _block(self) -> None:
-        """A block begins or ends: inside a table or heading that is a space, elsewhere a new paragraph."""
+        """Begin or end a block: a space inside a table or heading, a new paragraph elsewhere."""
         if self._tables or self._heading:
             self._words.append(" ")
         else:
             self.flush()
 
     def flush(self) -> None:
-        """Write the words so far as a paragraph."""
+        """Add the collected text as a paragraph."""
         if self._kept_spaces:
             self._flush_verbatim()
             return
@@ -336,7 +336,7 @@ def _is_hidden(element: Any, *, keep_faded: bool) -> bool:
 
 
 def _rules(style: str) -> dict[str, str]:
-    """The declarations of an inline style, lower-case."""
+    """The declarations of an inline style, in lower case."""
     rules = {}
     for declaration in style.lower().split(";"):
         key, colon, value = declaration.partition(":")
@@ -346,7 +346,7 @@ def _rules(style: str) -> dict[str, str]:
 
 
 def _is_away(rules: dict[str, str]) -> bool:
-    """Whether the element is not shown, or shown where nobody looks."""
+    """Whether the element is not displayed, or is off the screen or clipped."""
     if rules.get("display") == "none" or rules.get("visibility") in ("hidden", "collapse"):
         return True
     placed = rules.get("position") in ("absolute", "fixed")
@@ -365,7 +365,7 @@ def _is_faded(rules: dict[str, str]) -> bool:
 
 
 def _is_less(value: str, bounds: dict[str, float]) -> bool:
-    """Whether a length is less than the bound for its unit; 0 needs no unit."""
+    """Whether a length is below the bound for its unit; a number without unit counts as px."""
     length = _LENGTH.fullmatch(value)
     if not length:
         return False
@@ -374,14 +374,14 @@ def _is_less(value: str, bounds: dict[str, float]) -> bool:
 
 
 def _is_too_small(element: Any, rules: dict[str, str]) -> bool:
-    """Whether its letters have no size, unless an element inside gives itself one, as the layout of e-mails does."""
+    """Whether the font size is about 0, unless an element inside sets its own, as layouts of e-mail do."""
     if not _is_less(rules.get("font-size", ""), _LEAST_SIZE):
         return False
     return not element.xpath('.//*[contains(@style, "font")]')
 
 
 def _is_unseen(element: Any, colour: str) -> bool:
-    """Whether its letters have the colour of what is behind them, as far as inline styles tell."""
+    """Whether the text has the colour of its background, as far as inline styles tell."""
     if not colour:
         return False
     if element.xpath('.//a | .//font | .//*[contains(@style, "color")]'):
@@ -396,7 +396,7 @@ def _is_unseen(element: Any, colour: str) -> bool:
 
 
 def _paper(element: Any) -> tuple[int, int, int, float] | None:
-    """The colour behind the element: that of the nearest element that states one; None where it cannot be told."""
+    """The background of the element, from the nearest ancestor that sets one; None when it is unknown."""
     styled = False
     while element is not None:
         rules = _rules(element.get("style") or "")
@@ -405,13 +405,13 @@ def _paper(element: Any) -> tuple[int, int, int, float] | None:
             return _colour(stated)
         styled = styled or element.get("class") is not None or element.get("id") is not None
         root, element = element, element.getparent()
-    # a style sheet may colour what has a class; white is sure only where there is none
+    # a style sheet may colour the background, so white is certain only without style sheet, class and id
     sheets = root.xpath("boolean(//style | //link[@rel='stylesheet'])")
     return None if styled or sheets else (255, 255, 255, 1.0)
 
 
 def _colour(value: str) -> tuple[int, int, int, float] | None:
-    """(red, green, blue, opacity) of a colour as CSS writes it; None for one that is not known here."""
+    """Parse a CSS colour into (red, green, blue, opacity), 0 to 255 and 0 to 1; None for other notations."""
     value = value.strip().lower()
     if value in _COLOURS:
         return (*_COLOURS[value], 1.0)

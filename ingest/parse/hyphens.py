@@ -1,4 +1,4 @@
-"""Hyphens at the ends of lines: whether they part a word ("elec-tronic") or belong to it ("cutting-edge")."""
+"""Hyphens at line ends: whether they split a word ("elec-tronic") or belong to it ("cutting-edge")."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SECOND_PARTS = frozenset(_SECOND_WORDS.split())
 
 @dataclass(frozen=True, slots=True)
 class Hyphens:
-    """What a document's words say about hyphens; `parts_words`: whether it parts words at the ends of lines at all."""
+    """Counts of a document's words; `parts_words`: whether the document splits words at line ends."""
 
     words: Counter[str]
     parts_words: bool
 
     @classmethod
     def learn(cls, lines: Iterable[list[str]]) -> Hyphens:
-        """Learn from lines of words: each word that stands within a line is known to be whole."""
+        """Learn from lines of words: a word inside a line is known to be whole."""
         words: Counter[str] = Counter()
         ends: list[tuple[str, str]] = []
         before = ""
@@ -53,9 +53,9 @@ class Hyphens:
         return cls(words, parted > compound)
 
     def join(self, first: str, marked: bool, second: str) -> tuple[str, bool]:
-        """How `first` at the end of a line is written before `second`, and whether they are joined without a space.
+        """How to write `first`, which ends a line, before `second`, and whether to join them without a space.
 
-        `marked`: a hyphen stood after `first` and was taken off.
+        `marked`: a hyphen followed `first` and was removed.
         """
         if marked:
             stem = first
@@ -84,5 +84,5 @@ class Hyphens:
 
 
 def _bare(word: str) -> str:
-    """The word in small letters without the marks around it."""
+    """The word in lower case without the punctuation around it."""
     return _TRIM.sub("", word).lower().replace("‐", "-").replace("‑", "-")

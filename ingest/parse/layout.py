@@ -1,10 +1,10 @@
-"""From words on pages to text that reads well: lines, columns, tables, paragraphs, headings, running heads. Pure.
+"""Page layout to text: paragraphs, headings, tables, running heads. Pure.
 
     words ─ gather_lines ─> lines ─ order_lines ─> in reading order ─ group_lines ─> blocks ─ compose ─> Document
 
-A paragraph becomes one line of text, a table row one line with its cells between ` | `, list items and short lines
-stand below each other, everything else is parted by a blank line. Coordinates are PDF points from the bottom left of
-the page as displayed, except in a Line, whose `u` runs along the writing and whose `v` runs up from line to line.
+A paragraph becomes one line of text, a table row one line with its cells separated by ` | `. List items and short
+lines follow each other line by line; other blocks are separated by a blank line. `lines.py` makes the lines,
+`tables.py` finds the tables.
 """
 
 from __future__ import annotations
@@ -12,46 +12,19 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 from ingest.parse.build import TextBuilder, title_is_sensible
 from ingest.parse.hyphens import Hyphens
+from ingest.parse.lines import BULLET, PageLine, PageWord, PageWords, gather_lines, line_pitch, order_lines
+from ingest.parse.tables import find_tables, name_columns, table_rows
 from rag.types import Document, Heading, Table, WordBox, WordBoxes
-
-
-class Word(NamedTuple):
-    """A word on a page: `size` in points; `angle` 0, 90, 180 or 270 degrees, 45 for any other.
-
-    `broken`: a line break stands before it; `hyphen`: a hyphen that ends a line stood after it, and is not in `text`.
-    """
-
-    text: str
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-    size: float
-    bold: bool
-    angle: int
-    broken: bool
-    hyphen: bool
-
-
-class PageWords(NamedTuple):
-    """The words of one page in the order they were drawn; `number` is 1-based, `hidden` counts characters left out."""
-
-    number: int
-    width: float
-    height: float
-    words: list[Word]
-    hidden: int
 
 
 @dataclass(frozen=True, slots=True)
 class OutlineItem:
-    """An entry of the file's own outline: `level` 1 is the highest, `page` 1-based, -1 where it leads nowhere."""
+    """An entry of the file's outline: `level` 1 is the highest, `page` is 1-based, -1 when it has no target."""
 
     level: int
     title: str
@@ -59,320 +32,32 @@ class OutlineItem:
 
 
 @dataclass(slots=True)
-class Line:
-    """Words on one baseline, in reading order; `cells` parts them where a gap is wider than any space between words."""
-
-    words: list[Word]
-    u0: float
-    v0: float
-    u1: float
-    v1: float
-    size: float
-    bold: bool
-    cells: list[Cell] = field(default_factory=list)
-
-    @property
-    def height(self) -> float:
-        return self.v1 - self.v0
-
-    @property
-    def text(self) -> str:
-        return " ".join(word.text for word in self.words)
-
-
-class Cell(NamedTuple):
-    """A part of a line, and where it stands along it."""
-
-    words: list[Word]
-    u0: float
-    u1: float
-
-
-@dataclass(slots=True)
 class Block:
-    """Words that belong together: `rows` are lines of text, each a list of cells, each a list of words.
+    """A paragraph, heading or table: `rows` are lines of text, each a list of cells, each a list of words.
 
-    A paragraph has one row of one cell. `before` is the break that stands before the block. `first` is its first line.
+    A paragraph has one row. `before` is the break before the block; `first` and `last` are its first and last lines.
     """
 
     kind: Literal["paragraph", "heading", "table"]
-    rows: list[list[list[Word]]]
+    rows: list[list[list[PageWord]]]
     before: str
-    first: Line
-    last: Line
+    first: PageLine
+    last: PageLine
     level: int = 0
     header: str = ""
 
 
-_GAP_OF_CELLS = 1.35
-"""Times the size of the letters: justified lines stretch their spaces to about 1, columns stand further apart."""
-
-_BULLET = re.compile(
-    r"(?:[•‣◦⁃∙▪▫■□●○◆◇►▶✓✔➢➤❖\uf0b7\uf0a7\uf0d8–—*·o-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\d{1,2}(?:\.\d{1,3}){1,4}\.?|[☐☒☑])$"
-)
-_NUMBERISH = re.compile(r"[($€£¥+\-−–—]*\s*[\d.,]*\d[\d.,]*\s*[)%]*|[—–\-]+|[$€£¥]|n/?a|\*+", re.IGNORECASE)
-_SIGNS = ("$", "€", "£", "¥")
 _ENDED = re.compile(r"[.!?:;…。！？][\"'”’»)\]]*$")
 
 
-def gather_lines(page: PageWords) -> tuple[list[Line], list[Line]]:
-    """The page's lines in the order they were drawn: those along its main direction, and those written another way."""
-    votes: Counter[int] = Counter()
-    for word in page.words:
-        votes[word.angle] += len(word.text)
-    main = votes.most_common(1)[0][0] if votes else 0
-    main = 0 if main == 45 else main
-    straight: list[Line] = []
-    aside: list[Line] = []
-    current: list[tuple[Word, float, float, float, float]] = []
-    seen: set[tuple[str, int, int]] = set()
+def find_running(pages: Sequence[tuple[PageWords, list[PageLine]]]) -> set[int]:
+    """The `id` of every line that is a running head, a running foot or a page number.
 
-    def close() -> None:
-        if current:
-            line = _make_line(current)
-            previous = straight[-1] if straight else None
-            if previous is not None and _same_row(previous, line):
-                straight[-1] = _join_row(previous, line)
-            else:
-                straight.append(line)
-            current.clear()
-
-    for word in page.words:
-        mark = (word.text, round(word.x0), round(word.y0))
-        if mark in seen:  # bold by printing twice
-            continue
-        seen.add(mark)
-        if word.angle != main:
-            if aside and not word.broken and aside[-1].words[-1].angle == word.angle:
-                aside[-1].words.append(word)
-            else:
-                aside.append(Line([word], word.x0, word.y0, word.x1, word.y1, word.size, word.bold))
-            continue
-        u0, v0, u1, v1 = _turn(word, main)
-        if current:
-            _last, _pu0, pv0, _pu1, pv1 = current[-1]
-            overlap = min(v1, pv1) - max(v0, pv0)
-            if word.broken or overlap < 0.3 * min(v1 - v0, pv1 - pv0):
-                close()
-        current.append((word, u0, v0, u1, v1))
-    close()
-    straight = _place_strays(straight, main)
-    for line in straight:
-        line.cells = _split_cells(line, main)
-    for line in aside:
-        line.cells = [Cell(line.words, line.u0, line.u1)]
-    return straight, aside
-
-
-def _place_strays(lines: list[Line], angle: int) -> list[Line]:
-    """Raised marks ("(1)", "®") that were drawn apart from their line are put behind the word they stand at."""
-    letters: Counter[float] = Counter()
-    for line in lines:
-        letters[round(line.size, 1)] += len(line.text)
-    usual = letters.most_common(1)[0][0] if letters else 0.0
-    kept: list[Line] = []
-    strays: list[Line] = []
-    for line in lines:
-        (strays if line.size < 0.8 * usual and len(line.words) <= 2 and len(line.text) <= 8 else kept).append(line)
-    for stray in strays:
-        place = None
-        for line in kept:
-            middle = (stray.v0 + stray.v1) / 2
-            if not line.v0 - 0.1 * line.height < middle < line.v1 + 0.4 * line.height:
-                continue
-            for index, word in enumerate(line.words):
-                distance = stray.u0 - _turn(word, angle)[2]
-                if -0.5 * line.size < distance < 0.8 * line.size:
-                    place = (line, index)
-        if place is None:
-            kept.append(stray)
-        else:
-            line, index = place
-            line.words[index + 1 : index + 1] = [word._replace(broken=False) for word in stray.words]
-            line.u1 = max(line.u1, stray.u1)
-    return kept
-
-
-def _turn(word: Word, angle: int) -> tuple[float, float, float, float]:
-    """The word's rectangle with its writing turned level."""
-    if angle == 0:
-        return word.x0, word.y0, word.x1, word.y1
-    if angle == 90:
-        return word.y0, -word.x1, word.y1, -word.x0
-    if angle == 180:
-        return -word.x1, -word.y1, -word.x0, -word.y0
-    return -word.y1, word.x0, -word.y0, word.x1
-
-
-def _make_line(placed: list[tuple[Word, float, float, float, float]]) -> Line:
-    sizes: Counter[float] = Counter()
-    bold = letters = 0
-    for word, *_ in placed:
-        sizes[word.size] += len(word.text)
-        letters += len(word.text)
-        bold += len(word.text) if word.bold else 0
-    size = sizes.most_common(1)[0][0]
-    main = [item for item in placed if item[0].size >= size * 0.85] or placed
-    return Line(
-        [item[0] for item in placed],
-        min(item[1] for item in placed),
-        min(item[2] for item in main),
-        max(item[3] for item in placed),
-        max(item[4] for item in main),
-        size,
-        bold > letters * 0.9,
-    )
-
-
-def _same_row(left: Line, right: Line) -> bool:
-    """Whether `right` goes on where `left` ends, on the same baseline."""
-    overlap = min(left.v1, right.v1) - max(left.v0, right.v0)
-    return overlap >= 0.6 * max(0.1, min(left.height, right.height)) and right.u0 >= left.u1 - 0.2 * left.size
-
-
-def _join_row(left: Line, right: Line) -> Line:
-    words = [*left.words, right.words[0]._replace(broken=False), *right.words[1:]]
-    larger = left if len(left.text) >= len(right.text) else right
-    return Line(
-        words,
-        left.u0,
-        min(left.v0, right.v0),
-        right.u1,
-        max(left.v1, right.v1),
-        larger.size,
-        left.bold and right.bold,
-    )
-
-
-def _split_cells(line: Line, angle: int) -> list[Cell]:
-    cells: list[Cell] = []
-    start = 0
-    turned = [_turn(word, angle) for word in line.words]
-    for at in range(1, len(turned) + 1):
-        if at < len(turned):
-            before, after = turned[at - 1], turned[at]
-            gap = max(before[0], after[0]) - min(before[2], after[2])
-            sign = line.words[at].text in _SIGNS and _NUMBERISH.fullmatch(line.words[at - 1].text.rstrip(")%") or "0")
-            if gap <= _GAP_OF_CELLS * max(line.size, 1.0) and not sign:
-                continue
-        group = turned[start:at]
-        cells.append(Cell(line.words[start:at], min(box[0] for box in group), max(box[2] for box in group)))
-        start = at
-    return _merge_signs(cells)
-
-
-def _merge_signs(cells: list[Cell]) -> list[Cell]:
-    """A currency sign belongs to the number after it, a percent sign or closing bracket to the one before."""
-    merged: list[Cell] = []
-    for cell in cells:
-        text = "".join(word.text for word in cell.words)
-        before = "".join(word.text for word in merged[-1].words) if merged else ""
-        bullet = len(merged) == 1 and len(merged[0].words) == 1 and _BULLET.match(before) and _BULLET.fullmatch(before)
-        if merged and (
-            bullet or text in (")", "%", ")%", "%)", "bps", "*") or before in (*_SIGNS, "(", "$(", "-", "+")
-        ):
-            last = merged.pop()
-            merged.append(Cell(last.words + cell.words, last.u0, cell.u1))
-        else:
-            merged.append(cell)
-    return merged
-
-
-def order_lines(lines: list[Line]) -> list[Line]:
-    """The lines in reading order.
-
-    The order in which a page was drawn is nearly always the order in which it is read. Two cases are mended: columns of
-    prose that were drawn straight across, and pages that were drawn in no order at all, which are cut into columns and
-    rows at their white space (Nagy and Seth's XY cut).
+    Such a line lies within the outer 12 % of its page, at the same height on at least three pages and a quarter of all
+    pages, with the same text except for a number that counts with the pages. The first of each is kept, except page
+    numbers. A page whose lines are all running lines keeps them.
     """
-    if len(lines) < 4:
-        return lines
-    jumps = sum(
-        1
-        for above, below in pairwise(lines)
-        if below.v0 > above.v1
-        and min(below.u1, above.u1) - max(below.u0, above.u0) > 0.3 * min(below.u1 - below.u0, above.u1 - above.u0)
-    )
-    if jumps > max(3, len(lines) * 0.25):
-        return _cut(lines, 0)
-    return _part_columns(lines)
-
-
-def _cut(lines: list[Line], depth: int) -> list[Line]:
-    if len(lines) < 2 or depth > 12:
-        return sorted(lines, key=lambda line: (-line.v1, line.u0))
-    size = sorted(line.size for line in lines)[len(lines) // 2]
-    columns = _gaps([(line.u0, line.u1, line) for line in lines], size * 1.2)
-    if len(columns) > 1 and all(len(column) >= 3 for column in columns):
-        return [line for column in columns for line in _cut(column, depth + 1)]
-    rows = _gaps([(-line.v1, -line.v0, line) for line in lines], size * 0.6)
-    if len(rows) > 1:
-        return [line for row in rows for line in _cut(row, depth + 1)]
-    return sorted(lines, key=lambda line: (-round(line.v0 / max(size * 0.5, 0.1)), line.u0))
-
-
-def _gaps(items: list[tuple[float, float, Line]], least: float) -> list[list[Line]]:
-    """The lines parted wherever nothing reaches across a gap of `least`."""
-    items.sort(key=lambda item: item[0])
-    groups: list[list[Line]] = [[]]
-    reach = items[0][0]
-    for start, end, line in items:
-        if groups[-1] and start - reach > least:
-            groups.append([])
-        groups[-1].append(line)
-        reach = max(reach, end)
-    return groups
-
-
-def _part_columns(lines: list[Line]) -> list[Line]:
-    """Prose in columns that was drawn line by line across both: the left column first, then the right one."""
-    result: list[Line] = []
-    at = 0
-    while at < len(lines):
-        run = [lines[at]]
-        if len(run[0].cells) == 2:
-            gutter = (run[0].cells[0].u1, run[0].cells[1].u0)
-            while at + len(run) < len(lines):
-                line = lines[at + len(run)]
-                if len(line.cells) != 2:
-                    break
-                narrowed = (max(gutter[0], line.cells[0].u1), min(gutter[1], line.cells[1].u0))
-                if narrowed[1] - narrowed[0] < line.size:
-                    break
-                gutter = narrowed
-                run.append(line)
-        if len(run) >= 5 and _is_prose(run):
-            for side in (0, 1):
-                result.extend(_line_of_cell(line, line.cells[side]) for line in run)
-        else:
-            result.extend(run)
-        at += len(run)
-    return result
-
-
-def _is_prose(run: list[Line]) -> bool:
-    for side in (0, 1):
-        words = [len(line.cells[side].words) for line in run]
-        widths = [line.cells[side].u1 - line.cells[side].u0 for line in run]
-        full = sum(1 for width in widths if width > 0.75 * max(widths))
-        if sum(words) < 4 * len(run) or full < 0.6 * len(run):
-            return False
-    return True
-
-
-def _line_of_cell(line: Line, cell: Cell) -> Line:
-    words = [cell.words[0]._replace(broken=True), *cell.words[1:]]
-    return Line(words, cell.u0, line.v0, cell.u1, line.v1, line.size, all(word.bold for word in words), [cell])
-
-
-def find_running(pages: Sequence[tuple[PageWords, list[Line]]]) -> set[int]:
-    """`id` of every line that is a running head or foot, or a bare page number.
-
-    Such a line stands within the outer 12 % of its page, at the same height on at least three pages and a quarter of
-    all, and says the same but for a number that counts with the pages. The first of each stays, except page numbers.
-    A page is never left without lines by this.
-    """
-    places: dict[tuple[str, bool], list[tuple[int, Line, bool]]] = defaultdict(list)
+    places: dict[tuple[str, bool], list[tuple[int, PageLine, bool]]] = defaultdict(list)
     for page, lines in pages:
         if page.height <= 0 or len(lines) < 2:
             continue
@@ -414,7 +99,7 @@ _BARE = re.compile(
 
 
 def _shapes(text: str, page: int, pages: int) -> Iterable[tuple[str, bool]]:
-    """What the line says, and again without each number that may be its page's; whether one was taken out."""
+    """The line's text, and its text without each number that may be the page number; whether one was removed."""
     plain = " ".join(text.split()).lower()
     yield plain, False
     numbers = list(re.finditer(r"\d+", plain))
@@ -431,15 +116,15 @@ def _shapes(text: str, page: int, pages: int) -> Iterable[tuple[str, bool]]:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What ordinary text looks like in this document, and which sizes are larger, largest first."""
+    """Size (points) and weight of body text in this document, and the larger sizes, largest first."""
 
     size: float
     bold: bool
     larger: tuple[float, ...]
 
 
-def measure_style(pages: Iterable[list[Line]]) -> Style:
-    """The size most characters have, and the larger ones that lines of few words have."""
+def measure_style(pages: Iterable[list[PageLine]]) -> Style:
+    """Measure the size and weight that most characters have, and the larger sizes of short lines."""
     letters: Counter[tuple[float, bool]] = Counter()
     lines: Counter[float] = Counter()
     for page in pages:
@@ -455,8 +140,8 @@ def measure_style(pages: Iterable[list[Line]]) -> Style:
     return Style(size, bold, larger)
 
 
-def scale_of_page(lines: list[Line], style: Style) -> float:
-    """What to multiply the page's sizes by to compare them with the document's: some printers shrink single pages."""
+def scale_of_page(lines: list[PageLine], style: Style) -> float:
+    """The factor from the page's sizes to the document's: some printer drivers shrink single pages."""
     letters: Counter[float] = Counter()
     for line in lines:
         letters[line.size] += len(line.text)
@@ -467,12 +152,12 @@ def scale_of_page(lines: list[Line], style: Style) -> float:
     return ratio if times > 400 and times > 0.5 * letters.total() and 0.75 < ratio < 1.34 else 1.0
 
 
-def _heading_level(line: Line, style: Style, scale: float) -> int:
-    """1-based level that a line's looks give it, 0 for ordinary text."""
+def _heading_level(line: PageLine, style: Style, scale: float) -> int:
+    """The heading level of a line by size and weight, 1-based; 0 for body text."""
     text = line.text
     if len(line.cells) > 1 or len(line.words) > 20 or len(text) > 160 or sum(map(str.isalpha, text)) < 2:
         return 0
-    if _BULLET.match(line.words[0].text) and not re.match(r"[\dA-Z(]", line.words[0].text):
+    if BULLET.match(line.words[0].text) and not re.match(r"[\dA-Z(]", line.words[0].text):
         return 0
     size = round(line.size * scale * 2) / 2
     if style.larger and size >= style.larger[-1] * 0.97:
@@ -489,7 +174,7 @@ def _heading_level(line: Line, style: Style, scale: float) -> int:
 
 
 def _distinct(sizes: tuple[float, ...]) -> list[float]:
-    """Sizes that differ by more than a twentieth, largest first."""
+    """The sizes that differ by more than 5 %, largest first."""
     kept: list[float] = []
     for size in sizes:
         if not kept or size < kept[-1] * 0.95:
@@ -501,19 +186,19 @@ def _nearest(sizes: tuple[float, ...], size: float) -> float:
     return min(_distinct(sizes), key=lambda other: abs(other - size))
 
 
-def group_lines(lines: list[Line], style: Style) -> list[Block]:
-    """The lines of a page as paragraphs, headings and tables, in the same order."""
+def group_lines(lines: list[PageLine], style: Style) -> list[Block]:
+    """Group the lines of a page into paragraphs, headings and tables, in the same order."""
     rights = _right_edges(lines)
-    tables = _find_tables(lines)
+    tables = find_tables(lines)
     scale = scale_of_page(lines, style)
     blocks: list[Block] = []
     at = 0
     while at < len(lines):
         if at in tables:
             table = tables[at]
-            rows = _table_rows(table)
+            rows = table_rows(table)
             if rows:
-                header = _name_columns(table, rows)
+                header = name_columns(table, rows)
                 blocks.append(Block("table", rows, "\n\n", lines[at], lines[table.end - 1], 0, header))
                 at = table.end
                 continue
@@ -528,8 +213,8 @@ def group_lines(lines: list[Line], style: Style) -> list[Block]:
                 and previous.level == level
                 and abs(previous.last.size - line.size) < 0.6
                 and previous.last.bold == line.bold
-                and _pitch(previous.last, line) < 1.45
-                and not _BULLET.match(words[0].text)
+                and line_pitch(previous.last, line) < 1.45
+                and not BULLET.match(words[0].text)
                 and _is_full(previous.last, line, rights)
                 and len(previous.rows[0][0]) + len(words) <= 30
             )
@@ -543,21 +228,18 @@ def group_lines(lines: list[Line], style: Style) -> list[Block]:
             previous.last = line
         else:
             cells = [list(cell.words) for cell in line.cells]
-            close = previous is not None and previous.kind == "paragraph" and -0.5 < _pitch(previous.last, line) < 1.5
+            close = (
+                previous is not None and previous.kind == "paragraph" and -0.5 < line_pitch(previous.last, line) < 1.5
+            )
             blocks.append(Block("paragraph", [cells], "\n" if close else "\n\n", line, line))
         at += 1
     return blocks
 
 
-def _pitch(above: Line, below: Line) -> float:
-    """From baseline to baseline, in heights of the line above; negative where `below` stands higher."""
-    return (above.v0 - below.v0) / max(above.height, below.height, 0.1)
-
-
-def _right_edges(lines: list[Line]) -> dict[int, float]:
-    """For every line (by `id`) how far the lines of its column reach."""
+def _right_edges(lines: list[PageLine]) -> dict[int, float]:
+    """The right edge of the column of every line, by the line's `id`."""
     edges: dict[int, float] = {}
-    flow: list[Line] = []
+    flow: list[PageLine] = []
 
     def close() -> None:
         for line in flow:
@@ -579,23 +261,23 @@ def _right_edges(lines: list[Line]) -> dict[int, float]:
     return edges
 
 
-def _is_full(above: Line, below: Line, rights: dict[int, float]) -> bool:
-    """Whether the first word of `below` had no room left on the line `above`, which is why it was wrapped."""
+def _is_full(above: PageLine, below: PageLine, rights: dict[int, float]) -> bool:
+    """Whether the first word of `below` did not fit on the line `above`, so that the line was wrapped."""
     first = below.words[0]
     width = (first.x1 - first.x0) if first.angle in (0, 180) else (first.y1 - first.y0)
     edge = rights.get(id(above), above.u1)
     return above.u1 + width + 0.2 * above.size > edge - 0.5 * above.size
 
 
-def _goes_on(block: Block, line: Line, rights: dict[int, float]) -> bool:
-    """Whether the line is the next one of the paragraph."""
+def _goes_on(block: Block, line: PageLine, rights: dict[int, float]) -> bool:
+    """Whether the line continues the paragraph."""
     above = block.last
     if len(block.rows[0]) > 1 or len(line.cells) > 1:
         return False
     if abs(above.size - line.size) > 0.12 * max(above.size, line.size):
         return False
-    pitch = _pitch(above, line)
-    if _BULLET.match(line.words[0].text) and not _mid_sentence(above, line):
+    pitch = line_pitch(above, line)
+    if BULLET.match(line.words[0].text) and not _mid_sentence(above, line):
         return False
     if pitch < 0:  # the top of the next column
         return above.words[-1].hyphen or (not _ENDED.search(above.text) and line.text[:1].islower())
@@ -603,7 +285,7 @@ def _goes_on(block: Block, line: Line, rights: dict[int, float]) -> bool:
         return False
     if above.bold != line.bold and above.words[-1].bold != line.words[0].bold:
         return False
-    item = _BULLET.match(block.first.words[0].text) is not None
+    item = BULLET.match(block.first.words[0].text) is not None
     indent = line.u0 - above.u0
     if above is block.first:
         starts = -4.5 * line.size < indent < (4.5 if item else 0.6) * line.size
@@ -617,261 +299,11 @@ def _goes_on(block: Block, line: Line, rights: dict[int, float]) -> bool:
     return wide and line.text[:1].islower() and not _ENDED.search(above.text)
 
 
-def _mid_sentence(above: Line, line: Line) -> bool:
-    """Whether what looks like a list's number is rather the first word of a wrapped line ("… of\\n2.5 million")."""
+def _mid_sentence(above: PageLine, line: PageLine) -> bool:
+    """Whether a word like a list number is the first word of a wrapped line instead ("… of\\n2.5 million")."""
     return line.words[0].text in ("a", "o", "I", "-", "–", "—", "·") or (
         re.fullmatch(r"\d{1,2}\.\d{1,3}", line.words[0].text) is not None and not _ENDED.search(above.text)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """Rows of a table: lines `start` to `end`, of which the first `header_lines` name the columns."""
-
-    lines: list[Line]
-    start: int
-    end: int
-    header_lines: int
-    columns: list[tuple[float, float]]
-
-
-def _find_tables(lines: list[Line]) -> dict[int, _Grid]:
-    """Tables by the index of their first line: rows of several cells whose edges stand below each other."""
-    tables: dict[int, _Grid] = {}
-    at = floor = 0
-    while at < len(lines):
-        if len(lines[at].cells) < 2:
-            at += 1
-            continue
-        end = _end_of_rows(lines, at)
-        columns = _make_columns(lines[at:end])
-        if columns is None:
-            at = max(at + 1, end if end - at < 3 else at + 1)
-            continue
-        crossing = next((index for index in range(at, end) if _crosses(lines[index], columns)), None)
-        if crossing is not None:
-            end = crossing
-            columns = _make_columns(lines[at:end])
-            if columns is None:
-                at = crossing + 1
-                continue
-        begin, body = _find_header(lines, at, end, columns, floor)
-        tables[begin] = _Grid(lines[begin:end], begin, end, body - begin, columns)
-        at = floor = end
-    return tables
-
-
-def _end_of_rows(lines: list[Line], start: int) -> int:
-    """The index after the last row of several cells; up to three short lines of one cell may stand between two rows."""
-    end = cursor = start
-    while cursor < len(lines):
-        line = lines[cursor]
-        if cursor > start and (_pitch(lines[cursor - 1], line) > 4 or line.v0 > lines[cursor - 1].v1 + 4 * line.height):
-            break
-        if len(line.cells) >= 2:
-            end = cursor + 1
-        elif cursor + 1 - end > 3 or len(line.words) > 16:
-            break
-        cursor += 1
-    return end
-
-
-def _crosses(line: Line, columns: list[tuple[float, float]]) -> bool:
-    """Whether a line of one cell lies across the columns, as a title does and no row's label."""
-    if len(line.cells) > 1:
-        return False
-    return line.u0 > columns[0][0] + 3 * line.size and line.u0 < columns[1][0] - line.size and line.u1 > columns[1][0]
-
-
-def _make_columns(lines: list[Line]) -> list[tuple[float, float]] | None:
-    """The columns' extents, left to right, None where the cells do not stand in columns."""
-    rows = [line for line in lines if len(line.cells) >= 2]
-    if len(rows) < 2 or sum(len(line.words) for line in rows) > 9 * sum(len(line.cells) for line in rows):
-        return None
-    size = sorted(line.size for line in rows)[len(rows) // 2]
-    # Cells after the first whose extents overlap stand in one column; the first cells are labels, of any length.
-    columns: list[tuple[float, float]] = []
-    for u0, u1 in sorted((cell.u0, cell.u1) for line in rows for cell in line.cells[1:]):
-        if columns and u0 < columns[-1][1] - 0.1 * size:
-            columns[-1] = (columns[-1][0], max(columns[-1][1], u1))
-        else:
-            columns.append((u0, u1))
-    labels = [line.cells[0].u1 for line in rows if line.cells[0].u1 < columns[0][0] + 0.1]
-    if not labels:
-        return None
-    aligned = total = 0
-    for u0, u1 in columns:
-        inside = [cell for line in rows for cell in line.cells[1:] if u0 - 0.1 <= cell.u0 and cell.u1 <= u1 + 0.1]
-        best = 0
-        for edge in (0.0, 0.5, 1.0):
-            votes = Counter(round((cell.u0 + edge * (cell.u1 - cell.u0)) / (0.5 * max(size, 1.0))) for cell in inside)
-            best = max(best, max(votes[key] + votes[key + 1] for key in votes))
-        total += len(inside)
-        aligned += len(inside) if best >= max(2, 0.6 * len(inside)) else 0
-    if aligned < 0.6 * total:
-        return None
-    return [(min(line.cells[0].u0 for line in rows), max(labels)), *columns]
-
-
-def _find_header(
-    lines: list[Line], start: int, end: int, columns: list[tuple[float, float]], floor: int
-) -> tuple[int, int]:
-    """The index of the first line that names columns, and that of the first row below.
-
-    Names stand above the rows, right of the labels, in short lines, one column's lines below each other; a line that
-    labels the rows below may stand between.
-    """
-    left = columns[1][0] - 4 * lines[start].size
-    body = start
-    while body < end and lines[body].u0 > columns[0][1] and not _is_data(lines[body]):
-        body += 1
-    begin, cursor, labels = start, start, 0
-    while cursor > floor and start - cursor < 40:
-        line = lines[cursor - 1]
-        distance = (line.v0 - lines[start].v1) / max(line.size, 1.0)
-        if not -4 < distance < 8 or len(line.words) > 8 or _is_data(line):
-            break
-        if line.text.endswith(":") and begin == start and labels < 3 and len(line.cells) == 1:
-            labels += 1
-            cursor -= 1
-        elif line.u0 > min(left, columns[0][1]) or (
-            line.u0 > left - 2 * line.size and line.u0 > columns[0][0] + 4 * line.size
-        ):
-            cursor -= 1
-            begin = cursor
-        elif labels == 0 and begin == start and line.u1 < columns[1][0] + 2 * line.size and body == start:
-            labels += 1
-            cursor -= 1
-        else:
-            break
-    if begin == start:
-        return start, body
-    if body > start:
-        return begin, body
-    labels_below = (
-        index
-        for index in range(begin + 1, start)
-        if lines[index].u0 <= columns[0][1] or (lines[index].text.endswith(":") and len(lines[index].cells) == 1)
-    )
-    return begin, next(labels_below, start)
-
-
-def _is_data(line: Line) -> bool:
-    """Whether the line holds figures other than years and dates."""
-    for cell in line.cells:
-        text = "".join(word.text for word in cell.words)
-        if re.search(r"[\d—–-]", text) and _NUMBERISH.fullmatch(text) and not re.fullmatch(r"(?:19|20)\d\d", text):
-            return True
-    return False
-
-
-def _table_rows(grid: _Grid) -> list[list[list[Word]]]:
-    """The table's rows, each with a cell for each column (empty ones too, the last ones left out)."""
-    rows: list[list[list[Word]]] = []
-    header = grid.lines[: grid.header_lines]
-    if header:
-        rows.extend(_header_rows(header, grid.columns))
-    named = len(rows)
-    for line in grid.lines[grid.header_lines :]:
-        row: list[list[Word]] = [[] for _ in grid.columns]
-        for position, cell in enumerate(line.cells):
-            if position == 0 and cell.u0 < grid.columns[1][0] - 0.1 and cell.u1 - cell.u0 > 0:
-                best = 0
-            else:
-                best = max(range(1, len(grid.columns)), key=lambda index: _overlap(cell, grid.columns[index]))
-            row[best].extend(cell.words)
-        if len(line.cells) == 1 and line.text.endswith(":"):
-            row = [line.words]
-        only = [index for index, cell in enumerate(row) if cell]
-        if len(rows) > named and len(line.cells) == 1 and only[0] > 0 and not _is_data(line):
-            previous = rows[-1]  # a cell that was wrapped
-            previous.extend([] for _ in range(len(previous), only[0] + 1))
-            previous[only[0]].extend(row[only[0]])
-            continue
-        if len(rows) > named and row[0] and _is_bare_label(rows[-1]) and _is_wrapped(rows[-1][0], row[0]):
-            row[0] = rows.pop()[0] + row[0]  # a label that was wrapped
-        rows.append(row)
-    for row in rows:
-        while row and not row[-1]:
-            row.pop()
-    return [row for row in rows if row]
-
-
-def _name_columns(grid: _Grid, rows: list[list[list[Word]]]) -> str:
-    """The columns' names as printed, from the lines above the rows, or from a first row that differs from the rest."""
-    shown = [" | ".join(" ".join(word.text for word in cell) for cell in row).strip(" |") for row in rows]
-    if grid.header_lines:
-        return " / ".join(shown[: len(_header_rows(grid.lines[: grid.header_lines], grid.columns))])
-    first = grid.lines[0]
-    bold = first.bold and not grid.lines[1].bold
-    full = len(rows[0]) == len(grid.columns) and all(rows[0]) and len(rows) > 2
-    return shown[0] if not _is_data(first) and (bold or full) else ""
-
-
-def _is_wrapped(above: list[Word], below: list[Word]) -> bool:
-    """Whether a label goes on in the next line."""
-    return (
-        below[0].text[:1].islower()
-        or above[-1].text.endswith(",")
-        or above[-1].text in ("and", "or", "of", "for", "the", "in", "to")
-    )
-
-
-def _is_bare_label(row: list[list[Word]]) -> bool:
-    return bool(row[0]) and not any(row[1:]) and not row[0][-1].text.endswith((":", "."))
-
-
-def _header_rows(header: list[Line], columns: list[tuple[float, float]]) -> list[list[list[Word]]]:
-    """The rows that name the columns: what spans several columns in rows of its own, then one name a column."""
-    cells = [(line, cell) for line in header for cell in line.cells]
-    own: list[list[tuple[Line, Cell]]] = [[] for _ in columns]
-    spanning: list[tuple[Line, Cell]] = []
-    for line, cell in cells:
-        nearest = min(range(1, len(columns)), key=lambda index: _distance(cell, columns[index]))
-        if cell.u1 < columns[1][0] and cell.u0 < columns[0][0] + 2 * line.size and len(cell.words) < 12:
-            nearest = 0
-        below = [
-            (other, low)
-            for other, low in cells
-            if other.v1 < line.v0 + 0.3 * line.height and _overlap(low, (cell.u0, cell.u1)) > -8 * line.size
-        ]
-        beneath = [low for _other, low in below if _overlap(low, (cell.u0, cell.u1)) > 0]
-        beside = (
-            any(other is not line and abs(other.v0 - line.v0) < 0.5 * line.height for other, _cell in cells)
-            or len(line.cells) > 1
-        )
-        stacked = any(abs(sum(low[1:]) - sum(cell[1:])) < 0.8 * line.size for low in beneath)
-        wide = sum(1 for column in columns[1:] if _overlap(cell, column) > 0) > 1
-        apart = len({round(low.u0 / 10) for _other, low in below}) > 1
-        if (wide and below) or (apart and not beside and not stacked):
-            spanning.append((line, cell))
-        else:
-            own[nearest].append((line, cell))
-    rows: list[list[list[Word]]] = []
-    levels: list[tuple[float, list[Cell]]] = []
-    for line, cell in sorted(spanning, key=lambda item: (-round(item[0].v0), item[1].u0)):
-        if levels and abs(levels[-1][0] - line.v0) < 0.5 * line.height:
-            levels[-1][1].append(cell)
-        else:
-            levels.append((line.v0, [cell]))
-    rows.extend([[], *(cell.words for cell in sorted(row, key=lambda cell: cell.u0))] for _v0, row in levels)
-    if any(own):
-        rows.append(
-            [
-                [word for line, cell in sorted(stack, key=lambda item: -item[0].v0) for word in cell.words]
-                for stack in own
-            ]
-        )
-    return rows
-
-
-def _distance(cell: Cell, column: tuple[float, float]) -> float:
-    """How far a cell's middle is from a column's, less where they overlap."""
-    return abs((cell.u0 + cell.u1) / 2 - (column[0] + column[1]) / 2) - max(0.0, _overlap(cell, column))
-
-
-def _overlap(cell: Cell, column: tuple[float, float]) -> float:
-    return min(cell.u1, column[1]) - max(cell.u0, column[0])
 
 
 def compose(
@@ -883,7 +315,7 @@ def compose(
     title: str,
     metadata: dict[str, str],
 ) -> Document:
-    """The pages' words as one Document."""
+    """Compose the words of all pages into one Document."""
     gathered = [(page, *gather_lines(page)) for page in pages]
     running = find_running([(page, lines) for page, lines, _aside in gathered])
     kept = [
@@ -917,7 +349,7 @@ def compose(
 
 
 class _Writer:
-    """Writes blocks into the text and keeps where each word came to stand."""
+    """Writes blocks into the text and records the offsets and box of each word."""
 
     def __init__(self, builder: TextBuilder, hyphens: Hyphens) -> None:
         self.builder = builder
@@ -925,7 +357,7 @@ class _Writer:
         self._hyphens = hyphens
 
     def write(self, block: Block, *, opens_page: bool) -> None:
-        """Write a block, behind its break unless it opens its page."""
+        """Write a block, after its break unless it is the first of its page."""
         if not opens_page:
             self.builder.append(block.before)
         start = self.builder.length
@@ -944,7 +376,7 @@ class _Writer:
         elif block.kind == "table" and end > start and len(block.rows) > 2:
             self.builder.mark_table(Table(start, end, block.header))
 
-    def _write_words(self, words: list[Word]) -> None:
+    def _write_words(self, words: list[PageWord]) -> None:
         for position, word in enumerate(words):
             upcoming = words[position + 1] if position + 1 < len(words) else None
             text, joined = word.text, False
@@ -958,7 +390,7 @@ class _Writer:
                 self.builder.append(" ")
 
     def leave_page(self, last: Block, upcoming: Block) -> None:
-        """Put the break between two pages: a space where a sentence goes on, else a blank line."""
+        """Write the break between two pages: a space if a sentence continues, else a blank line."""
         text = " ".join(word.text for word in last.rows[-1][-1]) if last.rows[-1] else ""
         goes_on = (
             last.kind == upcoming.kind == "paragraph"
@@ -973,7 +405,7 @@ class _Writer:
 
 
 def _apply_outline(grouped: list[tuple[PageWords, list[Block]]], outline: Sequence[OutlineItem]) -> None:
-    """Give blocks that the outline names its level; headings told by their looks alone come below those."""
+    """Set the level of blocks that the outline names; other headings are placed below the deepest of those."""
     named: set[int] = set()
     by_page = {page.number: blocks for page, blocks in grouped}
     for item in outline:

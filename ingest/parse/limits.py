@@ -1,4 +1,4 @@
-"""What a reader may spend, as the readers see it (the fence itself is in `fence.py`)."""
+"""The limits that readers check themselves; the limits of the process are set in `fence.py` and `child.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a reader may spend: bytes of memory and of text, and pages."""
+    """Limits of one file: bytes of memory, bytes of extracted text, and pages."""
 
     memory_bytes: int
     max_text_bytes: int

@@ -1,4 +1,4 @@
-"""E-mail (RFC 822): the usual headers, the body, and the names of what is attached."""
+"""Reader of e-mail (RFC 822): the main headers, the body, and the names of the attachments."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _HEADERS = ("From", "To", "Cc", "Subject", "Date")
 
 
 def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Headers, the text body (else the HTML body as text), and a line that names the attachments."""
+    """Read the headers, the text body (else the HTML body as text), and the names of the attachments."""
     if path.stat().st_size > limits.memory_bytes // 8:
         raise ParseError(
-            "too_large", f"{name}: it is larger than can be read at once. Save its attachments apart and add those."
+            "too_large", f"{name}: it is too large to be read at once. Save its attachments and upload those."
         )
     message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     builder = TextBuilder()
@@ -58,7 +58,7 @@ def _header(message: EmailMessage, name: str) -> str:
         AttributeError,
         TypeError,
         email.errors.MessageError,
-    ):  # the library trips over damaged headers
+    ):  # the library fails on damaged headers
         return next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
 
 

@@ -1,8 +1,8 @@
-"""PDF: pdfium for words, boxes, outline and pictures of pages; pypdf as a second opinion where it finds nothing.
+"""Reader of PDF: pdfium for words, boxes, outline and rendered pages; pypdf for pages where pdfium finds no text.
 
-    characters ─ collect ─> words with boxes ─ layout.py ─> lines and blocks ─ compose ─> text, headings, tables, pages
+    characters ─ _collect_words ─> words with boxes ─ compose ─> text, headings, tables, pages
 
-Runs inside the fence only. The only home of pypdfium2 and pypdf.
+Runs only inside the fence. The only home of pypdfium2 and pypdf.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse import layout
 from ingest.parse.build import clean_text
+from ingest.parse.lines import PageWord, PageWords
 from rag.errors import NotFound, ParseError
 from rag.types import Document
 
@@ -32,11 +33,11 @@ _WHITE = 243
 _METADATA_BYTES = 1 << 16
 _OUTLINE_ITEMS = 20_000
 _buffers: list[Any] = []
-"""What pdfium reads from as long as a document is open; the process ends with the one file that it reads."""
+"""Buffers that must outlive the documents pdfium reads from them; the process ends after one file."""
 
 
 def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """All words of the PDF in reading order, with boxes, headings, tables and outline. Raises ParseError."""
+    """Read the text of the PDF in reading order, with word boxes, headings and tables. Raises ParseError."""
     import pypdfium2.raw as pdfium
 
     try:
@@ -50,18 +51,18 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
         if count > limits.max_pages:
             count = _count_real_pages(pdf, limits.max_pages, name)
         if count < 1:
-            raise ParseError("corrupt", f"{name}: it has no pages. Save it anew from its program and try again.")
+            raise ParseError("corrupt", f"{name}: it has no pages. Save it again in its program and retry.")
         pages, unread = [], 0
         for index in range(count):
             page = _read_page(pdf, index)
             if page is None:
                 unread += 1
-                page = layout.PageWords(index + 1, 0.0, 0.0, [], 0)
+                page = PageWords(index + 1, 0.0, 0.0, [], 0)
             pages.append(page)
         if unread == count:
             raise ParseError(
                 "corrupt",
-                f"{name}: none of its {count} pages can be loaded. Save it anew from its program and try again.",
+                f"{name}: none of its {count} pages can be loaded. Save it again in its program and retry.",
             )
         title, metadata = _read_metadata(pdf)
         opinions = _ask_pypdf(path, [page.number for page in pages if not page.words and not page.hidden])
@@ -73,7 +74,7 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
             raise ParseError(
                 "no_text",
                 f"{name}: {what} no text layer; blank or scanned. "
-                "Run OCR over it (for example `ocrmypdf in.pdf out.pdf`) and add the result.",
+                "Run OCR on it (for example `ocrmypdf in.pdf out.pdf`) and upload the result.",
             )
         metadata["pages"] = str(count)
         if empty:
@@ -88,7 +89,7 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
 
 
 def _open(path: Path, name: str) -> Any:
-    """The pdfium handle of the file. Raises ParseError `encrypted` or `corrupt`."""
+    """Open the file with pdfium and return its handle. Raises ParseError `encrypted` or `corrupt`."""
     import pypdfium2  # noqa: F401  (initialises pdfium)
     import pypdfium2.raw as pdfium
 
@@ -97,7 +98,7 @@ def _open(path: Path, name: str) -> Any:
         return pdf
     code = pdfium.FPDF_GetLastError()
     if code == pdfium.FPDF_ERR_FORMAT:
-        # pdfium looks for the header in the first 1,024 bytes only; mail gateways and old servers put more before it.
+        # pdfium looks for the header only in the first 1,024 bytes; mail gateways and old servers may prepend more.
         data = path.read_bytes()
         start = data.find(b"%PDF-")
         if start > 0:
@@ -108,7 +109,7 @@ def _open(path: Path, name: str) -> Any:
                 return pdf
     if code in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY):
         raise ParseError(
-            "encrypted", f"{name}: it needs a password to be opened. Save it without one and add it again."
+            "encrypted", f"{name}: it needs a password to be opened. Save it without one and upload it again."
         )
     raise ParseError(
         "corrupt",
@@ -117,7 +118,7 @@ def _open(path: Path, name: str) -> Any:
 
 
 def _count_real_pages(pdf: Any, most: int, name: str) -> int:
-    """The number of pages that exist, where the file states more than are allowed. Raises ParseError `too_large`."""
+    """Count the pages that exist, when the file states more than `most`. Raises ParseError `too_large`."""
     import pypdfium2.raw as pdfium
 
     stated = pdfium.FPDF_GetPageCount(pdf)
@@ -141,30 +142,32 @@ def _count_real_pages(pdf: Any, most: int, name: str) -> int:
 
 
 def _read_without_pdfium(path: Path, name: str, media_type: str, limits: Limits, refusal: ParseError) -> Document:
-    """The text as pypdf reads it, without places, for a file that pdfium refuses; raises that refusal for none."""
+    """Read a file that pdfium refuses with pypdf, without word boxes; raises `refusal` when pypdf finds no text."""
     opinions = _ask_pypdf(path, list(range(1, limits.max_pages + 1)), every=True)
     if not opinions:
         raise refusal
     last = max(opinions)
     pages = [
-        _take_opinion(layout.PageWords(number, 0.0, 0.0, [], 0), opinions.get(number, ""))
-        for number in range(1, last + 1)
+        _take_opinion(PageWords(number, 0.0, 0.0, [], 0), opinions.get(number, "")) for number in range(1, last + 1)
     ]
     return layout.compose(pages, [], name=name, media_type=media_type, title="", metadata={"reader": "pypdf"})
 
 
-def _take_opinion(page: layout.PageWords, text: str) -> layout.PageWords:
-    """The page with the words that pypdf found on it, without places (boxes of no size), where pdfium found none."""
+def _take_opinion(page: PageWords, text: str) -> PageWords:
+    """The page with the words of pypdf's text, in boxes without width; unchanged when the text is blank."""
     words = []
     for number, line in enumerate(clean_text(text).split("\n")):
         for position, word in enumerate(line.split()):
             y = max(0.0, page.height - 14.0 * (number + 5))
-            words.append(layout.Word(word, 0.0, y, 0.0, y + 10, 10.0, False, 0, position == 0, False))
+            words.append(PageWord(word, 0.0, y, 0.0, y + 10, 10.0, False, 0, position == 0, False))
     return page._replace(words=words) if words else page
 
 
 def _ask_pypdf(path: Path, empty: list[int], *, every: bool = False) -> dict[int, str]:
-    """What pypdf reads on pages where pdfium found nothing, by page number; `every`: on as many pages as there are."""
+    """The text that pypdf reads on the `empty` pages, by page number.
+
+    Stops after _SECOND_OPINIONS pages, or after five without text, unless `every` is set.
+    """
     if not empty:
         return {}
     import logging
@@ -173,7 +176,7 @@ def _ask_pypdf(path: Path, empty: list[int], *, every: bool = False) -> dict[int
     from pypdf.errors import PyPdfError
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    # A second opinion must never cost the first: pypdf raises much beside its own errors on damaged files.
+    # An error of pypdf must not lose what pdfium read; on damaged files pypdf raises more than its own errors.
     failures = (
         *(PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError),
         *(RecursionError, NotImplementedError, OSError),
@@ -192,7 +195,7 @@ def _ask_pypdf(path: Path, empty: list[int], *, every: bool = False) -> dict[int
         try:
             page = reader.pages[number - 1]
             resources = page.get("/Resources")
-            # A page without a font holds pictures alone.
+            # A page without a font holds only images.
             if resources is not None and "/Font" in resources.get_object():
                 text = page.extract_text()
                 if text.strip():
@@ -203,7 +206,7 @@ def _ask_pypdf(path: Path, empty: list[int], *, every: bool = False) -> dict[int
 
 
 def _read_metadata(pdf: Any) -> tuple[str, dict[str, str]]:
-    """The title and what else the file says of itself."""
+    """The title and the other metadata of the file."""
     import pypdfium2.raw as pdfium
 
     stated = {}
@@ -217,7 +220,7 @@ def _read_metadata(pdf: Any) -> tuple[str, dict[str, str]]:
 
 
 def _wide(ask: Callable[[Any, int], int]) -> str:
-    """A text that pdfium writes as UTF-16 into a buffer whose size it tells when asked without one."""
+    """A UTF-16 string of pdfium: the function returns the size without a buffer, and fills the buffer given one."""
     size = min(ask(None, 0), _METADATA_BYTES)
     if size <= 2:
         return ""
@@ -227,7 +230,7 @@ def _wide(ask: Callable[[Any, int], int]) -> str:
 
 
 def _read_outline(pdf: Any) -> list[layout.OutlineItem]:
-    """The file's own outline in its order; entries that lead in circles are followed once."""
+    """The file's outline in its order; each entry is visited once, since a damaged outline may have cycles."""
     import pypdfium2.raw as pdfium
 
     items: list[layout.OutlineItem] = []
@@ -252,8 +255,11 @@ def _read_outline(pdf: Any) -> list[layout.OutlineItem]:
     return items
 
 
-class _Style:
-    """What the words of one text object share; `doubt`: whether its words may be invisible, by their place."""
+class _TextStyle:
+    """What the words of one text object share.
+
+    `doubt` says why they may be invisible, depending on what is behind them: `white`, `invisible` or an empty string.
+    """
 
     __slots__ = ("angle", "bold", "doubt", "hidden", "size")
 
@@ -265,8 +271,8 @@ class _Style:
         self.angle = angle
 
 
-def _read_page(pdf: Any, index: int) -> layout.PageWords | None:
-    """The words of a page as pdfium finds them, in its order; None where the page cannot be loaded."""
+def _read_page(pdf: Any, index: int) -> PageWords | None:
+    """The words of a page in pdfium's order; None when the page cannot be loaded."""
     import pypdfium2.raw as pdfium
 
     page = pdfium.FPDF_LoadPage(pdf, index)
@@ -284,7 +290,7 @@ def _read_page(pdf: Any, index: int) -> layout.PageWords | None:
         pdfium.FPDF_ClosePage(page)
 
 
-def _collect_words(page: Any, text_page: Any, number: int) -> layout.PageWords:
+def _collect_words(page: Any, text_page: Any, number: int) -> PageWords:
     import pypdfium2.raw as pdfium
 
     frame = pdfium.FS_RECTF()
@@ -293,9 +299,9 @@ def _collect_words(page: Any, text_page: Any, number: int) -> layout.PageWords:
     left, right = min(frame.left, frame.right), max(frame.left, frame.right)
     bottom, top = min(frame.bottom, frame.top), max(frame.bottom, frame.top)
     width, height = (right - left, top - bottom) if turned % 2 == 0 else (top - bottom, right - left)
-    words: list[layout.Word] = []
+    words: list[PageWord] = []
     hidden = 0
-    styles: dict[int, _Style] = {}
+    styles: dict[int, _TextStyle] = {}
     rect, rect_end = pdfium.FS_RECTF(), pdfium.FS_RECTF()
     get_unicode, get_box, get_object = (
         pdfium.FPDFText_GetUnicode,
@@ -306,7 +312,7 @@ def _collect_words(page: Any, text_page: Any, number: int) -> layout.PageWords:
     letters: list[str] = []
     first = last = 0
     doubtful: list[tuple[int, str, tuple[float, float]]] = []
-    broken = True  # whether a line break stands before the next word
+    broken = True  # whether a line break precedes the next word
 
     def flush(hyphen: bool) -> None:
         nonlocal hidden, broken
@@ -339,7 +345,7 @@ def _collect_words(page: Any, text_page: Any, number: int) -> layout.PageWords:
             return
         x0, x1 = max(0.0, x0), min(width, x1)
         y0, y1 = max(0.0, y0), min(height, y1)
-        word = layout.Word(text, x0, y0, x1, y1, style.size, style.bold, style.angle, broken, hyphen)
+        word = PageWord(text, x0, y0, x1, y1, style.size, style.bold, style.angle, broken, hyphen)
         if style.doubt:
             doubtful.append((len(words), style.doubt, middle))
         words.append(word)
@@ -354,7 +360,7 @@ def _collect_words(page: Any, text_page: Any, number: int) -> layout.PageWords:
             if letters:
                 flush(False)
             broken = True
-        elif code in (0xFFFE, 2):  # pdfium's mark for a hyphen at the end of a line
+        elif code in (0xFFFE, 2):  # pdfium's mark of a hyphen at a line end
             if letters:
                 flush(True)
             broken = True
@@ -369,12 +375,12 @@ def _collect_words(page: Any, text_page: Any, number: int) -> layout.PageWords:
         unseen = _find_unseen(page, doubtful)
         hidden += sum(len(words[index].text) for index in unseen)
         words = _drop(words, unseen)
-    return layout.PageWords(number, width, height, words, hidden)
+    return PageWords(number, width, height, words, hidden)
 
 
-def _drop(words: list[layout.Word], unseen: set[int]) -> list[layout.Word]:
-    """The words without those at the given places; a line break before a dropped word stays."""
-    kept: list[layout.Word] = []
+def _drop(words: list[PageWord], unseen: set[int]) -> list[PageWord]:
+    """The words without those at the indexes `unseen`; a line break before a dropped word is kept."""
+    kept: list[PageWord] = []
     broken = False
     for index, word in enumerate(words):
         broken = broken or word.broken
@@ -385,9 +391,9 @@ def _drop(words: list[layout.Word], unseen: set[int]) -> list[layout.Word]:
 
 
 def _find_unseen(page: Any, doubtful: list[tuple[int, str, tuple[float, float]]]) -> set[int]:
-    """The places of words that nobody sees: white ones on bare paper, and invisible ones that lie over no picture.
+    """The indexes of invisible words: white ones on a blank background, and transparent ones that cover no image.
 
-    Invisible words over a picture are the text layer that OCR puts over a scan.
+    Transparent words over an image are the text layer that OCR adds to a scan.
     """
     import pypdfium2.raw as pdfium
 
@@ -420,7 +426,7 @@ def _is_white(channels: list[Any]) -> bool:
     return all(channel.value >= _WHITE for channel in channels[:3])
 
 
-def _read_style(text_page: Any, at: int, handle: Any, turned: int) -> _Style:
+def _read_style(text_page: Any, at: int, handle: Any, turned: int) -> _TextStyle:
     import pypdfium2.raw as pdfium
 
     size = pdfium.FPDFText_GetFontSize(text_page, at)
@@ -445,11 +451,11 @@ def _read_style(text_page: Any, at: int, handle: Any, turned: int) -> _Style:
                     doubt = "invisible"
                 elif _is_white(channels):
                     doubt = "white"
-    return _Style(size if math.isfinite(size) else 0.0, bold, hidden, doubt, angle)
+    return _TextStyle(size if math.isfinite(size) else 0.0, bold, hidden, doubt, angle)
 
 
 def render_pdf_page(path: Path, name: str, page_number: int, dpi: int) -> bytes:
-    """The page as PNG. Raises NotFound where the file has no such page, ParseError where it is no readable PDF."""
+    """Render the page as PNG. Raises NotFound when the file has no such page, ParseError when it is no readable PDF."""
     import pypdfium2.raw as pdfium
     from PIL import Image
 

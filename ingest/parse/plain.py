@@ -1,4 +1,4 @@
-"""Plain text and Markdown, whose text is the file's own characters, so that places counted in the file keep fitting."""
+"""Reader of plain text and Markdown; the text is the file's own characters, so that offsets in the file stay valid."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RULE = re.compile(r"\s*\|?\s*:?-{1,}:?\s*(\|\s*:?-{1,}:?\s*)+\|?\s*$")
 
 
 def read_text(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """The file's own characters with line breaks as `\\n`; headings and tables noted where it is Markdown."""
+    """Read the file's own characters with line breaks as `\\n`; headings and tables of Markdown are marked."""
     if path.stat().st_size > limits.max_text_bytes * 4:
         raise ParseError(
             "too_large",
@@ -47,7 +47,7 @@ def read_text(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 
 
 def decode_text(data: bytes) -> tuple[str, str]:
-    """The bytes as text and the encoding they were read with; what does not fit becomes U+FFFD."""
+    """Decode bytes; returns the text and its encoding. Invalid bytes become U+FFFD."""
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return data.decode(encoding, "replace"), encoding
@@ -59,7 +59,7 @@ def decode_text(data: bytes) -> tuple[str, str]:
     if wide:
         return data.decode(wide, "replace"), wide
     text = data.decode("utf-8", "replace")
-    # A few stray bytes in UTF-8 are damage and not another encoding: valid multi-byte characters tell.
+    # More valid multi-byte characters than invalid bytes: the file is damaged UTF-8, not another encoding.
     foreign = sum(1 for character in text if ord(character) > 127 and character != "\ufffd")
     if foreign > text.count("\ufffd"):
         return text, "utf-8"
@@ -67,7 +67,7 @@ def decode_text(data: bytes) -> tuple[str, str]:
         return data.decode("cp1252", "replace"), "cp1252"
     from charset_normalizer import from_bytes
 
-    # Around the first byte that is not ASCII: guessing costs time by length, and there is where the evidence lies.
+    # Detection takes time by length, so it reads only the part around the first byte that is not ASCII.
     first = max(0, bad - _GUESSED_BYTES // 4)
     best = from_bytes(data[first : first + _GUESSED_BYTES]).best()
     encoding = best.encoding if best is not None else "cp1252"
@@ -78,9 +78,9 @@ _WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýß
 
 
 def is_western(data: bytes) -> bool:
-    """Whether bytes that are not UTF-8 read as western European: few beyond ASCII, and those its letters and marks.
+    """Whether bytes that are not UTF-8 are western European: mostly ASCII, the rest letters and marks of cp1252.
 
-    Statistics over characters err on short texts: "café" by them is Latvian as often as French.
+    Statistical detection fails on short texts: it takes "café" for Latvian as often as for French.
     """
     high = [byte for byte in data[:_GUESSED_BYTES] if byte >= 128]
     return len(high) < 0.15 * len(data[:_GUESSED_BYTES]) and sum(byte in _WESTERN for byte in high) > 0.9 * len(high)
@@ -100,7 +100,7 @@ def guess_wide(data: bytes) -> str:
 
 
 def mark_structure(builder: TextBuilder, text: str) -> None:
-    """Note Markdown's headings and tables where they stand in `text`; code blocks are passed over."""
+    """Mark the headings and tables of Markdown in `text`; code blocks are skipped."""
     fence = ""
     at = 0
     lines = text.split("\n")
@@ -145,6 +145,6 @@ def _is_setext_text(lines: list[str], number: int) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A heading's words without Markdown's emphasis and links."""
+    """The text of a heading without Markdown emphasis and links."""
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
     return re.sub(r"(\*\*|__|`)", "", text)

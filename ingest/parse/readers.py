@@ -1,4 +1,4 @@
-"""Which reader takes which media type. A reader makes a Document of a file, or raises ParseError."""
+"""The reader of each media type. A reader returns the Document of a file or raises ParseError."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Reader = Callable[[Path, str, str, "Limits"], Document]
 
 
 def reader_for(media_type: str, name: str) -> Reader:
-    """The function that reads this media type. Raises ParseError `unsupported_type`."""
+    """The reader of this media type. Raises ParseError `unsupported_type`."""
     from ingest.parse import sniff
 
     match media_type:
@@ -52,15 +52,15 @@ def reader_for(media_type: str, name: str) -> Reader:
 
             return read_mail
         case sniff.DOCX:
-            from ingest.parse.office import read_docx
+            from ingest.parse.word import read_docx
 
             return read_docx
         case sniff.PPTX:
-            from ingest.parse.office import read_pptx
+            from ingest.parse.slides import read_pptx
 
             return read_pptx
         case sniff.XLSX:
-            from ingest.parse.office import read_xlsx
+            from ingest.parse.sheets import read_xlsx
 
             return read_xlsx
         case sniff.EPUB:

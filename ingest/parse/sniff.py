@@ -1,4 +1,4 @@
-"""Media types by content: magic bytes, the inside of zip containers, and for text the shape of its first lines."""
+"""Detects media types by content: magic bytes, the parts of zip containers, and for text its first lines."""
 
 from __future__ import annotations
 
@@ -51,22 +51,22 @@ _MAGIC = (
 )
 _NOT_TEXT = "application/octet-stream"
 _ADVICE = {
-    "image/": "Pictures have no words to cite; make a PDF with a text layer (OCR) from it.",
-    "audio/": "Add a transcript instead.",
-    "video/": "Add a transcript instead.",
+    "image/": "Images have no text to cite; convert it to a PDF with a text layer (OCR).",
+    "audio/": "Upload a transcript instead.",
+    "video/": "Upload a transcript instead.",
     "application/msword": "Open it in a word processor and save it as DOCX or PDF.",
     "application/vnd.ms-excel": "Open it in a spreadsheet program and save it as XLSX or CSV.",
     "application/vnd.ms-powerpoint": "Open it in its program and save it as PPTX or PDF.",
     "application/vnd.ms-outlook": "Save the message as EML or text.",
     "application/rtf": "Open it in a word processor and save it as DOCX or PDF.",
-    "application/zip": "Unpack it and add the files inside.",
-    "application/gzip": "Unpack it and add the file inside.",
-    "application/x-": "Unpack or convert it, and add a PDF, DOCX or text file.",
+    "application/zip": "Unpack it and upload the files inside.",
+    "application/gzip": "Unpack it and upload the file inside.",
+    "application/x-": "Unpack or convert it, and upload a PDF, DOCX or text file.",
 }
 
 
 def tell_media_type(file: BinaryIO, head: bytes, name: str) -> str:
-    """The media type of an open file that begins with `head`.
+    """Detect the media type of an open file that begins with `head`.
 
     Raises ParseError `unsupported_type`, `encrypted` or `corrupt`.
     """
@@ -91,11 +91,11 @@ def tell_media_type(file: BinaryIO, head: bytes, name: str) -> str:
 
 
 def unsupported(name: str, media_type: str) -> ParseError:
-    """The refusal of a type that has no reader, with what to do instead."""
+    """The ParseError for a type without a reader, with advice."""
     advice = next((text for start, text in _ADVICE.items() if media_type.startswith(start)), None)
     what = "it is of no known type (binary)" if media_type == _NOT_TEXT else f"it is {media_type}"
     return ParseError(
-        "unsupported_type", f"{name}: {what}, which cannot be read. {advice or 'Add a PDF, DOCX or text file.'}"
+        "unsupported_type", f"{name}: {what}, which cannot be read. {advice or 'Upload a PDF, DOCX or text file.'}"
     )
 
 
@@ -139,13 +139,13 @@ def _tell_zip(file: BinaryIO, name: str) -> str:
         raise ParseError(
             "corrupt",
             f"{name}: it begins like a zip container (DOCX, PPTX, XLSX, EPUB) but cannot be opened ({error}). "
-            "It may be cut short: copy or download it again.",
+            "It may be truncated: copy or download it again.",
         ) from error
     raise unsupported(name, "application/zip")
 
 
 def _tell_ole(file: BinaryIO, name: str) -> str:
-    """Compound files of old Office programs; their directory names streams in UTF-16."""
+    """Raise the ParseError for a compound file of old Office programs; its directory has stream names in UTF-16."""
     file.seek(0)
     data = file.read(1 << 22)
 
@@ -154,7 +154,8 @@ def _tell_ole(file: BinaryIO, name: str) -> str:
 
     if has("EncryptedPackage"):
         raise ParseError(
-            "encrypted", f"{name}: it is an Office file with a password. Save it without the password and add it again."
+            "encrypted",
+            f"{name}: it is an Office file with a password. Save it without one and upload it again.",
         )
     if has("WordDocument"):
         raise unsupported(name, "application/msword")
@@ -168,7 +169,7 @@ def _tell_ole(file: BinaryIO, name: str) -> str:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether the bytes look like writing: few control characters, or two bytes a character throughout."""
+    """Whether the bytes look like text: few control characters, or UTF-16."""
     if head.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")) or guess_wide(head):
         return True
     controls = sum(head.count(byte) for byte in (*range(9), 11, *range(14, 27), *range(28, 32), 127))
@@ -180,13 +181,13 @@ def _is_text(head: bytes) -> bool:
         pass
     else:
         return True
-    # Bytes above 127 without structure: writing in a legacy encoding still has letters, spaces and lines.
+    # Not UTF-8: text in a legacy encoding has few control characters and mostly ASCII letters, spaces and lines.
     high = sum(1 for byte in head if byte >= 128)
     return controls <= len(head) * 0.01 or (controls <= len(head) * 0.02 and high < len(head) * 0.3)
 
 
 def _cut_at_line(head: bytes) -> bytes:
-    """The head up to its last line break, so that no character is cut in two."""
+    """The head up to its last line break, so that no character is split."""
     if len(head) < 65_536:
         return head
     cut = head.rfind(b"\n")
@@ -232,7 +233,7 @@ def _tell_text(head: bytes, name: str) -> str:
         return "text/html"
     if start.startswith("<?xml") or (suffix in (".xml", ".rss", ".svg") and start.startswith("<")):
         return "text/html" if re.search(r"<html\b", text[:4_096], re.IGNORECASE) else "application/xml"
-    # Markdown and plain text may hold anything, JSON too: there the name decides, and the file's own characters stay.
+    # Markdown and plain text may contain anything, even only JSON, so the file's extension decides.
     if start[:1] in "{[" and suffix != ".txt" and _is_json(start, suffix):
         return "application/x-ipynb+json" if _is_notebook(start) else "application/json"
     if _is_mail(text):
@@ -251,7 +252,7 @@ def _tell_text(head: bytes, name: str) -> str:
 
 
 def _is_json(start: str, suffix: str) -> bool:
-    """Whether it parses as JSON, or begins like it where the head does not hold all of it."""
+    """Whether the text parses as JSON, or begins like JSON when the head does not hold all of the file."""
     try:
         json.JSONDecoder().raw_decode(start)
     except RecursionError:
@@ -270,7 +271,7 @@ def _is_notebook(start: str) -> bool:
 
 
 def _is_mail(text: str) -> bool:
-    """Whether the first lines are RFC 822 headers, two of the usual names at least."""
+    """Whether the first lines are RFC 822 headers, with enough of the usual names."""
     names = set()
     for number, line in enumerate(text.split("\n")[:200]):
         line = line.rstrip("\r")
@@ -288,7 +289,7 @@ def _is_mail(text: str) -> bool:
 
 
 def find_delimiter(text: str, *, stated: bool = False) -> str:
-    """The character that parts a table's columns, or an empty string; `stated`: its name says that it is a table."""
+    """The delimiter of the columns, or an empty string; `stated`: the file name says that it is a table."""
     lines = [line for line in text.splitlines()[:50] if line.strip()]
     if len(text.splitlines()) > 50:
         lines = lines[:50]
@@ -302,7 +303,7 @@ def find_delimiter(text: str, *, stated: bool = False) -> str:
             if counts[0] > best[1]:
                 best = (delimiter, counts[0])
         elif counts[0] >= 2 and all(count == counts[0] for count in counts) and counts[0] > best[1]:
-            # Unnamed: prose has commas too, but not the same number on every line, each followed by no space.
+            # Prose has commas too, but not the same number on every line, and they are followed by spaces.
             spaced = sum(line.count(delimiter + " ") for line in lines)
             if spaced < sum(counts) * 0.5:
                 best = (delimiter, counts[0])

@@ -1,4 +1,4 @@
-"""JSON, JSON lines, notebooks and XML as lines that people can read."""
+"""Readers of JSON, JSON lines, notebooks and XML, as readable lines."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 
 
 def read_json(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Each value on a line behind the keys that lead to it; records of a list are parted by blank lines.
+    """Read each value as a line that begins with its keys; records of a list are separated by blank lines.
 
-    What begins like JSON and does not hold to its rules is read as plain text.
+    A file that begins like JSON but is not valid is read as plain text.
     """
     _check_size(path, name, limits)
     text, _encoding = decode_text(path.read_bytes())
@@ -32,9 +32,7 @@ def read_json(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     try:
         values = _load(text)
     except RecursionError as error:
-        raise ParseError(
-            "corrupt", f"{name}: its lists are nested more deeply than can be read. Flatten it and try again."
-        ) from error
+        raise ParseError("corrupt", f"{name}: it is nested too deeply. Flatten it and retry.") from error
     except ValueError:
         return read_text(path, name, "text/plain", limits)
     for value in values:
@@ -45,7 +43,7 @@ def read_json(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 
 
 def _load(text: str) -> list[Any]:
-    """The values of the text: one, or one a line. Raises ValueError and RecursionError."""
+    """The values of the text: one, or one for each line. Raises ValueError and RecursionError."""
     try:
         return [json.loads(text)]
     except ValueError:
@@ -82,7 +80,7 @@ def _scalar(value: Any) -> str:
 
 
 def read_notebook(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """A notebook's cells in order: prose with its headings, code, and what the code printed."""
+    """Read the cells of a notebook in order: Markdown with its headings, code, and printed output."""
     _check_size(path, name, limits)
     try:
         book = json.loads(decode_text(path.read_bytes())[0].removeprefix("\ufeff"))
@@ -114,7 +112,7 @@ def _joined(source: Any) -> str:
 
 
 def read_xml(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """The words of the elements, those that belong to one record below each other."""
+    """Read the text of the elements, one line each; the lines of one record form a block."""
     from lxml import etree
 
     _check_size(path, name, limits)
@@ -122,7 +120,7 @@ def read_xml(path: Path, name: str, media_type: str, limits: Limits) -> Document
     if _ENTITY.search(data[:65_536]):
         raise ParseError(
             "corrupt",
-            f"{name}: it declares XML entities, which are not followed. Remove the declarations and try again.",
+            f"{name}: it declares XML entities, which are not resolved. Remove the declarations and retry.",
         )
     root = parse_xml(data, name)
     builder = TextBuilder()
@@ -150,5 +148,5 @@ def _check_size(path: Path, name: str, limits: Limits) -> None:
     if path.stat().st_size > min(limits.max_text_bytes * 2, limits.memory_bytes // 16):
         raise ParseError(
             "too_large",
-            f"{name}: it is larger than can be read at once. Split it, or raise FOOTNOTE_PARSING__MAX_OUTPUT_MB.",
+            f"{name}: it is too large to be read at once. Split it, or raise FOOTNOTE_PARSING__MAX_OUTPUT_MB.",
         )

@@ -1,8 +1,8 @@
-"""How a result leaves the fenced child: plain bytes that carry no code, and that the caller checks before use.
+"""The format of results of the fenced child: plain data without code, validated by the caller.
 
     magic (4 bytes) · header length (u32, little-endian) · header (JSON) · text (UTF-8) · word boxes, page by page
 
-A failure is the same form with the magic `FNE1` and a header of code and message; a picture is `FNP1` and PNG bytes.
+A failure has the same format with the magic `FNE1` and a header of code and message; a picture is `FNP1` and PNG bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WORD = struct.Struct("<IIffff")
 
 
 def encode_document(document: Document) -> bytes:
-    """The document as bytes, without its id and name, which the caller knows."""
+    """Encode the document without its id and name, which the caller knows."""
     text = document.text.encode("utf-8")
     header = {
         "media_type": document.media_type,
@@ -35,12 +35,12 @@ def encode_document(document: Document) -> bytes:
 
 
 def encode_error(code: str, message: str) -> bytes:
-    """A failure as bytes; `code` is one of PARSE_CODES or `not_found`."""
+    """Encode a failure; `code` is one of PARSE_CODES or `not_found`."""
     return _frame(ERROR, {"code": code, "message": message})
 
 
 def encode_picture(png: bytes) -> bytes:
-    """A picture as bytes."""
+    """Encode a picture."""
     return PICTURE + png
 
 
@@ -50,9 +50,9 @@ def _frame(magic: bytes, header: dict[str, Any]) -> bytes:
 
 
 def decode_document(result: bytes, *, document_id: str, name: str) -> Document:
-    """The document, its places checked: pages cover the text without gaps, everything lies inside it.
+    """Decode a document and check its offsets: pages cover the text without gaps, everything lies inside the text.
 
-    Raises the ParseError that the child reported, or one with code `internal` for bytes that break the rules above.
+    Raises the ParseError that the child reported, or one with code `internal` for an invalid result.
     """
     try:
         header, body = _open_frame(result, DOCUMENT)
@@ -73,26 +73,24 @@ def decode_document(result: bytes, *, document_id: str, name: str) -> Document:
         check_places(document)
     except (ValueError, KeyError, TypeError, AttributeError, struct.error, OverflowError) as error:
         raise ParseError(
-            "internal", f"{name}: the reader's result does not hold together ({error}). Report this file as a defect."
+            "internal", f"{name}: the reader's result is invalid ({error}). Report this file as a bug."
         ) from error
     return document
 
 
 def decode_picture(result: bytes, *, name: str) -> bytes:
-    """The PNG bytes. Raises the error that the child reported."""
+    """Decode a picture as PNG bytes. Raises the error that the child reported."""
     if result[:4] == PICTURE and result[4:12] == b"\x89PNG\r\n\x1a\n":
         return result[4:]
     try:
         _open_frame(result, PICTURE)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ParseError(
-            "internal", f"{name}: the page came back as no picture. Report this file as a defect."
-        ) from error
-    raise ParseError("internal", f"{name}: the page came back as no PNG picture. Report this file as a defect.")
+        raise ParseError("internal", f"{name}: the rendered page is no picture. Report this file as a bug.") from error
+    raise ParseError("internal", f"{name}: the rendered page is no PNG picture. Report this file as a bug.")
 
 
 def check_places(document: Document) -> None:
-    """Raise ValueError unless pages tile the text and headings, tables and words lie inside it, in order."""
+    """Raise ValueError unless pages cover the text without gaps and headings, tables and words lie inside it."""
     length = len(document.text)
     if not document.text.strip():
         raise ValueError("the text is blank")
@@ -119,7 +117,7 @@ def check_places(document: Document) -> None:
 
 
 def _open_frame(result: bytes, magic: bytes) -> tuple[dict[str, Any], bytes]:
-    """The header and what follows it. Raises the reported failure, or ValueError for another form."""
+    """The header and the bytes after it. Raises the reported failure, or ValueError for another format."""
     if len(result) < 8 or result[:4] not in (magic, ERROR):
         raise ValueError("it is no result")
     (size,) = _LENGTH.unpack_from(result, 4)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import IO
 
-from rag.errors import DependencyError, TooLarge
+from rag.errors import DependencyError
 from rag.store.durable import replace_durably, sync_folder
 
 ORIGINALS = "originals"
@@ -26,10 +26,10 @@ class Originals:
         """Where the bytes with this hash lie."""
         return self._folder / sha256[:2] / sha256
 
-    def store(self, stream: IO[bytes], limit_bytes: int | None = None) -> tuple[str, int]:
+    def store(self, stream: IO[bytes]) -> tuple[str, int]:
         """Copy the stream beside the catalog, safe on disk when this returns. Returns (sha256 in hex, bytes).
 
-        Raises TooLarge where the stream holds more than `limit_bytes`, DependencyError where the disk refuses.
+        Raises DependencyError where the disk refuses.
         """
         digest, size = hashlib.sha256(), 0
         part = self._folder / f".part-{os.getpid()}-{os.urandom(8).hex()}"
@@ -37,11 +37,6 @@ class Originals:
             with part.open("xb") as target:
                 while block := stream.read(1 << 20):
                     size += len(block)
-                    if limit_bytes is not None and size > limit_bytes:
-                        raise TooLarge(
-                            f"The file is larger than {limit_bytes / 2**20:.0f} MiB, the most that is accepted. "
-                            "Split it, or raise FOOTNOTE_SERVER__MAX_UPLOAD_MB."
-                        )
                     digest.update(block)
                     target.write(block)
                 target.flush()

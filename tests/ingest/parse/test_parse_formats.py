@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import re
 import zipfile
 from email.message import EmailMessage
 from pathlib import Path
 
-import docx
-import openpyxl
-import pptx
 import pytest
-from docx.enum.style import WD_STYLE_TYPE
-from docx.enum.text import WD_COLOR_INDEX
-from docx.shared import Pt, RGBColor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from openpyxl.worksheet.filters import AutoFilter, FilterColumn, Filters
-from openpyxl.worksheet.table import Table
-from pptx.util import Inches
+from reading import headings, put, read, read_here, refusal
 
-from ingest.parse import parse_file
 from ingest.parse.child import read_document
 from ingest.parse.limits import Limits
 from ingest.parse.wire import check_places
 from rag.errors import ParseError
-from rag.settings import Parsing
-from rag.types import Document
-
-
-def read(path: Path) -> Document:
-    document = parse_file(path, document_id="x", name=path.name, limits=Parsing(timeout_s=60))
-    check_places(document)
-    for heading in document.headings:
-        assert document.text[heading.start : heading.end]
-    return document
-
-
-def read_here(path: Path) -> Document:
-    """The same without the fence, for many small files of the tests' own."""
-    document = read_document(path, path.name, Limits(memory_bytes=1 << 32, max_text_bytes=1 << 26, max_pages=100))
-    check_places(document)
-    return document
-
-
-def put(path: Path, data: str | bytes) -> Path:
-    path.write_bytes(data.encode() if isinstance(data, str) else data)
-    return path
-
-
-def headings(document: Document) -> list[tuple[int, str]]:
-    return [(heading.level, heading.text) for heading in document.headings]
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(ParseError) as caught:
-        read(path)
-    assert caught.value.message.startswith(path.name)
-    return caught.value.code
 
 
 def test_markdown_keeps_its_own_characters(tmp_path: Path) -> None:
@@ -107,193 +63,6 @@ def test_any_text_becomes_a_sound_document(tmp_path: Path, text: str) -> None:
         check_places(document)
         code = ""
     assert code in ("", "empty", "no_text", "unsupported_type")  # some texts are nothing but control characters
-
-
-def test_word_file(tmp_path: Path) -> None:
-    source = docx.Document()
-    source.core_properties.title = "Travel rules"
-    source.add_heading("Flights", 1)
-    source.add_paragraph("Economy class is booked for flights under six hours.")
-    source.add_heading("Exceptions", 2)
-    source.add_paragraph("Medical reasons", style="List Bullet")
-    table = source.add_table(rows=2, cols=2)
-    for cell, words in zip(table._cells, ("City", "Cap", "Paris", "180 euros"), strict=True):
-        cell.text = words
-    source.save(str(tmp_path / "a.docx"))
-    document = read(tmp_path / "a.docx")
-    assert document.title == "Travel rules"
-    assert headings(document) == [(1, "Flights"), (2, "Exceptions")]
-    assert "Economy class is booked for flights under six hours.\n\n" in document.text
-    assert "- Medical reasons" in document.text
-    assert [(one.header, document.text[one.start : one.end]) for one in document.tables] == [
-        ("City | Cap", "City | Cap\nParis | 180 euros")
-    ]
-    (tmp_path / "a.docx").rename(tmp_path / "wrong-name.pdf")
-    assert read(tmp_path / "wrong-name.pdf").media_type.endswith("wordprocessingml.document")
-
-
-def test_what_word_does_not_show_is_left_out_and_counted(tmp_path: Path) -> None:
-    source = docx.Document()
-    source.add_paragraph("Flights are economy class.").add_run(" vanished").font.hidden = True
-    source.add_paragraph().add_run("white").font.color.rgb = RGBColor(255, 255, 255)
-    source.add_paragraph().add_run("tiny").font.size = Pt(1)
-    style = source.styles.add_style("Unseen", WD_STYLE_TYPE.PARAGRAPH)
-    style.font.hidden = True
-    source.styles.add_style("Based", WD_STYLE_TYPE.PARAGRAPH).base_style = style
-    source.add_paragraph("styled", style="Unseen")
-    source.add_paragraph("based", style="Based")
-    source.add_paragraph(style="Based").add_run("Shown again.").font.hidden = False
-    on_dark = source.add_paragraph().add_run("White on blue.")
-    on_dark.font.color.rgb = RGBColor(255, 255, 255)
-    on_dark.font.highlight_color = WD_COLOR_INDEX.DARK_BLUE
-    cell = source.add_table(rows=1, cols=1).cell(0, 0)
-    cell.paragraphs[0].add_run("White in a cell.").font.color.rgb = RGBColor(255, 255, 255)
-    source.save(str(tmp_path / "a.docx"))
-    document = read_here(tmp_path / "a.docx")
-    assert document.text == "Flights are economy class.\n\nShown again.\n\nWhite on blue.\n\nWhite in a cell."
-    assert document.metadata["hidden_characters"] == str(len("vanishedwhitetinystyledbased"))
-
-
-def test_hidden_slides_and_shapes_beside_the_slide_are_left_out_and_counted(tmp_path: Path) -> None:
-    show = pptx.Presentation()
-    for title in ("Topic", "unseen slide", "End"):
-        show.slides.add_slide(show.slide_layouts[5]).shapes.title.text = title
-    show.slides[1]._element.set("show", "0")
-    shapes = show.slides[0].shapes
-    for left, words in ((1, "On it."), (-20, "beside")):
-        shapes.add_textbox(Inches(left), Inches(1), Inches(2), Inches(1)).text_frame.text = words
-    marked = shapes.add_textbox(Inches(1), Inches(1), Inches(2), Inches(1))
-    marked.text_frame.text = "marked"
-    marked._element.nvSpPr.cNvPr.set("hidden", "1")
-    show.save(str(tmp_path / "a.pptx"))
-    document = read_here(tmp_path / "a.pptx")
-    assert document.text == "Topic\n\nOn it.\n\nEnd"
-    assert [(page.number, document.text[page.start : page.end].strip()) for page in document.pages] == [
-        (1, "Topic\n\nOn it."),
-        (2, ""),
-        (3, "End"),
-    ]
-    assert document.metadata["hidden_characters"] == str(len("unseen slidebesidemarked"))
-
-
-def test_hidden_sheets_rows_and_columns_are_left_out_and_counted(tmp_path: Path) -> None:
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.title = "Costs"
-    for row in (["City", "in", "Cap"], ["Paris", "ner", 180], ["gone", 1, 2], ["Rome", "x", 150]):
-        sheet.append(row)
-    sheet["D2"] = "nothing"
-    sheet["D2"].number_format = ";;;"
-    sheet.row_dimensions[3].hidden = True
-    sheet.column_dimensions["B"].hidden = True
-    book.create_sheet("Secret").append(["secret"])
-    book["Secret"].sheet_state = "veryHidden"
-    book.save(tmp_path / "a.xlsx")
-    document = read_here(tmp_path / "a.xlsx")
-    assert document.text == "Costs\n\nCity | Cap\nParis | 180\nRome | 150\n\n"
-    assert document.metadata["hidden_characters"] == str(len("innerx" + "gone12" + "nothing" + "secret"))
-    assert [page.number for page in document.pages] == [1, 2]
-
-
-def sheet_of_members(
-    tmp_path: Path, hidden: tuple[int, ...], criterion: str, table: str = "", ref: str = "A1:B5"
-) -> Document:
-    """Four members in A2:A5 of a sheet with a note below them; rows hidden, a filter on the sheet or on a table."""
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    for row in (["Name", "Town"], ["Ann", "Rome"], ["Bob", "Rome"], ["Cy", "Rome"], ["Di", "Bonn"], [None], ["note"]):
-        sheet.append(row)
-    for number in hidden:
-        sheet.row_dimensions[number].hidden = True
-    if table:
-        sheet.add_table(Table(displayName="Members", ref=table))
-        filtered = sheet.tables["Members"].autoFilter = AutoFilter(ref=table)
-    else:
-        filtered = sheet.auto_filter
-        filtered.ref = ref
-    if criterion:
-        column = FilterColumn(colId=1)
-        column.filters = Filters(filter=[criterion])
-        filtered.filterColumn.append(column)
-    book.save(tmp_path / "a.xlsx")
-    return read_here(tmp_path / "a.xlsx")
-
-
-@pytest.mark.parametrize("table", ["", "A1:B5"])
-def test_rows_that_a_filter_has_put_away_are_read(tmp_path: Path, table: str) -> None:
-    document = sheet_of_members(tmp_path, (2, 3, 4), "Bonn", table)
-    assert document.text == "Sheet\n\nName | Town\nAnn | Rome\nBob | Rome\nCy | Rome\nDi | Bonn\n\nnote"
-    assert "hidden_characters" not in document.metadata
-
-
-@pytest.mark.parametrize("table", ["", "A1:B5"])
-def test_a_filter_does_not_show_rows_that_are_hidden_by_hand(tmp_path: Path, table: str) -> None:
-    """Any autoFilter element made all hidden rows of its sheet readable: an order could be slipped in below it."""
-    document = sheet_of_members(tmp_path, (4, 7), "Bonn", table)
-    assert "Cy | Rome" in document.text
-    assert "note" not in document.text
-    document = sheet_of_members(tmp_path, (4, 7), "", table)  # the buttons of a filter that filters nothing
-    assert "Cy" not in document.text
-    assert document.metadata["hidden_characters"] == str(len("CyRome" + "note"))
-
-
-def test_a_filter_of_whole_columns_has_put_rows_away(tmp_path: Path) -> None:
-    document = sheet_of_members(tmp_path, (2, 3, 4), "Bonn", ref="A:B")
-    assert "Cy | Rome" in document.text
-
-
-def test_a_hidden_row_without_a_number_is_the_next(tmp_path: Path) -> None:
-    sheet_of_members(tmp_path, (4,), "")
-    with zipfile.ZipFile(tmp_path / "a.xlsx") as source, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as copy:
-        for part in source.namelist():
-            data = source.read(part)
-            copy.writestr(part, re.sub(rb'<(row|c) r="\w+"', rb"<\1", data) if "worksheets" in part else data)
-    assert read_here(tmp_path / "b.xlsx").text == "Sheet\n\nName | Town\nAnn | Rome\nBob | Rome\nDi | Bonn\n\nnote"
-
-
-def test_slides_are_pages(tmp_path: Path) -> None:
-    show = pptx.Presentation()
-    for number in (1, 2):
-        slide = show.slides.add_slide(show.slide_layouts[1])
-        slide.shapes.title.text = f"Topic {number}"
-        slide.placeholders[1].text = f"Point of slide {number}"
-        slide.notes_slide.notes_text_frame.text = f"Say it {number}"
-    show.save(str(tmp_path / "a.pptx"))
-    document = read(tmp_path / "a.pptx")
-    assert headings(document) == [(1, "Topic 1"), (1, "Topic 2")]
-    second = document.pages[1]
-    assert document.text[second.start : second.end] == "Topic 2\n\nPoint of slide 2\n\nNotes: Say it 2"
-    assert (second.number, second.width, second.height, len(second.boxes)) == (2, 0.0, 0.0, 0)
-
-
-def test_sheets_are_pages(tmp_path: Path) -> None:
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.title = "Costs"
-    for row in (
-        ["City", "Cap", "Since", "Share"],
-        ["Paris", 180, datetime.date(2024, 5, 1), 0.25],
-        ["Rome", 149.5, None, None],
-    ):
-        sheet.append(row)
-    sheet["D2"].number_format = "0%"
-    book.create_sheet("Notes").append(["Only a remark"])
-    book.save(tmp_path / "a.xlsx")
-    document = read(tmp_path / "a.xlsx")
-    (table,) = document.tables
-    assert document.text[table.start : table.end] == (
-        "City | Cap | Since | Share\nParis | 180 | 2024-05-01 | 25%\nRome | 149.5"
-    )
-    assert table.header == "City | Cap | Since | Share"
-    assert [document.text[page.start : page.end].split("\n")[0] for page in document.pages] == ["Costs", "Notes"]
-
-
-def test_workbook_without_cells_has_no_text(tmp_path: Path) -> None:
-    openpyxl.Workbook().save(tmp_path / "a.xlsx")
-    assert refusal(tmp_path / "a.xlsx") == "no_text"
 
 
 def test_html_without_scripts_and_hidden_words(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from conftest import WordHashEmbedder
 from sqlalchemy.engine import Connection
 
 from ingest.pipeline import commit_document
-from rag.errors import Conflict, DependencyError, IndexMismatch, NotFound, TooLarge
+from rag.errors import Conflict, DependencyError, IndexMismatch, NotFound
 from rag.retrieval.sentence_vectors import unpack_vectors
 from rag.settings import Chunking
 from rag.store import schema
@@ -247,12 +247,6 @@ def test_a_failed_document_is_queued_again_when_handed_in_again(catalog: Catalog
     assert again.is_new
     assert (again.record.id, again.record.status, again.record.attempts) == (record.id, "queued", 0)
     assert (again.record.error_code, again.record.error_message) == (None, None)
-
-
-def test_a_stream_over_the_limit_leaves_nothing_behind(catalog: Catalog) -> None:
-    with pytest.raises(TooLarge):
-        catalog.originals.store(io.BytesIO(b"x" * 2000), limit_bytes=1000)
-    assert [path for path in catalog.data_dir.rglob("originals/**/*") if path.is_file()] == []
 
 
 def test_bytes_that_are_purged_between_storing_and_accepting_are_a_conflict(catalog: Catalog) -> None:

@@ -1,0 +1,121 @@
+"""XLSX by way of the real reader."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import zipfile
+from pathlib import Path
+
+import openpyxl
+import pytest
+from openpyxl.worksheet.filters import AutoFilter, FilterColumn, Filters
+from openpyxl.worksheet.table import Table
+from reading import read, read_here, refusal
+
+from rag.types import Document
+
+
+def test_hidden_sheets_rows_and_columns_are_left_out_and_counted(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "Costs"
+    for row in (["City", "in", "Cap"], ["Paris", "ner", 180], ["gone", 1, 2], ["Rome", "x", 150]):
+        sheet.append(row)
+    sheet["D2"] = "nothing"
+    sheet["D2"].number_format = ";;;"
+    sheet.row_dimensions[3].hidden = True
+    sheet.column_dimensions["B"].hidden = True
+    book.create_sheet("Secret").append(["secret"])
+    book["Secret"].sheet_state = "veryHidden"
+    book.save(tmp_path / "a.xlsx")
+    document = read_here(tmp_path / "a.xlsx")
+    assert document.text == "Costs\n\nCity | Cap\nParis | 180\nRome | 150\n\n"
+    assert document.metadata["hidden_characters"] == str(len("innerx" + "gone12" + "nothing" + "secret"))
+    assert [page.number for page in document.pages] == [1, 2]
+
+
+def sheet_of_members(
+    tmp_path: Path, hidden: tuple[int, ...], criterion: str, table: str = "", ref: str = "A1:B5"
+) -> Document:
+    """Four members in A2:A5 of a sheet with a note below them; rows hidden, a filter on the sheet or on a table."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["Name", "Town"], ["Ann", "Rome"], ["Bob", "Rome"], ["Cy", "Rome"], ["Di", "Bonn"], [None], ["note"]):
+        sheet.append(row)
+    for number in hidden:
+        sheet.row_dimensions[number].hidden = True
+    if table:
+        sheet.add_table(Table(displayName="Members", ref=table))
+        filtered = sheet.tables["Members"].autoFilter = AutoFilter(ref=table)
+    else:
+        filtered = sheet.auto_filter
+        filtered.ref = ref
+    if criterion:
+        column = FilterColumn(colId=1)
+        column.filters = Filters(filter=[criterion])
+        filtered.filterColumn.append(column)
+    book.save(tmp_path / "a.xlsx")
+    return read_here(tmp_path / "a.xlsx")
+
+
+@pytest.mark.parametrize("table", ["", "A1:B5"])
+def test_rows_that_a_filter_has_put_away_are_read(tmp_path: Path, table: str) -> None:
+    document = sheet_of_members(tmp_path, (2, 3, 4), "Bonn", table)
+    assert document.text == "Sheet\n\nName | Town\nAnn | Rome\nBob | Rome\nCy | Rome\nDi | Bonn\n\nnote"
+    assert "hidden_characters" not in document.metadata
+
+
+@pytest.mark.parametrize("table", ["", "A1:B5"])
+def test_a_filter_does_not_show_rows_that_are_hidden_by_hand(tmp_path: Path, table: str) -> None:
+    """Any autoFilter element made all hidden rows of its sheet readable: an order could be slipped in below it."""
+    document = sheet_of_members(tmp_path, (4, 7), "Bonn", table)
+    assert "Cy | Rome" in document.text
+    assert "note" not in document.text
+    document = sheet_of_members(tmp_path, (4, 7), "", table)  # the buttons of a filter that filters nothing
+    assert "Cy" not in document.text
+    assert document.metadata["hidden_characters"] == str(len("CyRome" + "note"))
+
+
+def test_a_filter_of_whole_columns_has_put_rows_away(tmp_path: Path) -> None:
+    document = sheet_of_members(tmp_path, (2, 3, 4), "Bonn", ref="A:B")
+    assert "Cy | Rome" in document.text
+
+
+def test_a_hidden_row_without_a_number_is_the_next(tmp_path: Path) -> None:
+    sheet_of_members(tmp_path, (4,), "")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as source, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as copy:
+        for part in source.namelist():
+            data = source.read(part)
+            copy.writestr(part, re.sub(rb'<(row|c) r="\w+"', rb"<\1", data) if "worksheets" in part else data)
+    assert read_here(tmp_path / "b.xlsx").text == "Sheet\n\nName | Town\nAnn | Rome\nBob | Rome\nDi | Bonn\n\nnote"
+
+
+def test_sheets_are_pages(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "Costs"
+    for row in (
+        ["City", "Cap", "Since", "Share"],
+        ["Paris", 180, datetime.date(2024, 5, 1), 0.25],
+        ["Rome", 149.5, None, None],
+    ):
+        sheet.append(row)
+    sheet["D2"].number_format = "0%"
+    book.create_sheet("Notes").append(["Only a remark"])
+    book.save(tmp_path / "a.xlsx")
+    document = read(tmp_path / "a.xlsx")
+    (table,) = document.tables
+    assert document.text[table.start : table.end] == (
+        "City | Cap | Since | Share\nParis | 180 | 2024-05-01 | 25%\nRome | 149.5"
+    )
+    assert table.header == "City | Cap | Since | Share"
+    assert [document.text[page.start : page.end].split("\n")[0] for page in document.pages] == ["Costs", "Notes"]
+
+
+def test_workbook_without_cells_has_no_text(tmp_path: Path) -> None:
+    openpyxl.Workbook().save(tmp_path / "a.xlsx")
+    assert refusal(tmp_path / "a.xlsx") == "no_text"
