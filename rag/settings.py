@@ -149,14 +149,14 @@ class Server(Section):
         """The text of a question or query without white space around it. Raises InputError, naming the `field`."""
         text = text.strip()
         if not text:
-            raise InputError(f"The {field} is empty. Write at least one word.")
+            raise InputError(f"`{field}` is empty. Write at least one word.")
         _check_length(text, field, self.max_question_chars, "MAX_QUESTION_CHARS")
         return text
 
     def check_text(self, text: str) -> None:
         """Raise InputError for a text that cannot be verified: one without words, or a longer one than allowed."""
         if not text.strip():
-            raise InputError("The text to verify is empty. Send at least one sentence.")
+            raise InputError("`text` is empty. Send at least one sentence.")
         _check_length(text, "text", self.max_verify_chars, "MAX_VERIFY_CHARS")
 
     def check_top_k(self, top_k: int | None) -> None:
@@ -164,7 +164,7 @@ class Server(Section):
         if top_k is not None and not 1 <= top_k <= self.max_top_k:
             shown = top_k if abs(top_k) < 10**18 else "far too large"
             raise InputError(
-                f"top_k is {shown}; it must be from 1 to {self.max_top_k}. Ask for fewer hits, or raise "
+                f"`top_k` is {shown}; it must be from 1 to {self.max_top_k}. Ask for fewer hits, or raise "
                 "FOOTNOTE_SERVER__MAX_TOP_K."
             )
 
@@ -172,7 +172,7 @@ class Server(Section):
 def _check_length(text: str, field: str, limit: int, setting: str) -> None:
     if len(text) > limit:
         raise InputError(
-            f"The {field} has {len(text)} characters and at most {limit} are accepted. Shorten it, or raise "
+            f"`{field}` has {len(text)} characters and at most {limit} are accepted. Shorten it, or raise "
             f"FOOTNOTE_SERVER__{setting}."
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rag.library import Library
 from rag.settings import Chunking
 from rag.store.catalog import Catalog
 from rag.store.records import Accepted
-from rag.types import Document, Page
+from rag.types import Document, Message, Page
 
 
 class CountingEmbedder(WordHashEmbedder):
@@ -71,3 +72,14 @@ def many_paragraphs(count: int, word: str = "item") -> str:
 def handbook() -> Path:
     """The PDF of the sample suite."""
     return Path(__file__).parents[1] / "data" / "sample" / "documents" / "handbook.pdf"
+
+
+def read_prompt(messages: Sequence[Message]) -> tuple[str, list[tuple[int, str]]]:
+    """The question, without its hint, and the (number, text) passages as a reader of the prompt tells them apart."""
+    body, fence, rest = messages[-1].content.partition("\n</passages>\nQuestion: ")
+    assert fence
+    assert body.startswith("<passages>")
+    parts = re.split(r"^\[(\d+)\] .*$", body.removeprefix("<passages>"), flags=re.MULTILINE)[1:]
+    question, _, hint = rest.rpartition("\n")
+    asked = question if question and hint.startswith("(Reply with") else rest
+    return asked, [(int(number), text.strip()) for number, text in zip(parts[::2], parts[1::2], strict=True)]

@@ -74,14 +74,14 @@ def wait_until_open(app: FastAPI) -> None:
     assert app.state.door.settled.wait(30), "the application did not open"
 
 
+def open_runtime(settings: Settings, embedder: Embedder, generator: Generator, work: bool = True) -> Runtime:
+    """A library with its worker, a thread, over the two stand-ins."""
+    return Runtime(Library(settings, "test", embedder=embedder, generator=generator), own_process=False, work=work)
+
+
 def build_app(settings: Settings, embedder: Embedder, generator: Generator, work: bool = False) -> FastAPI:
     """The application over the two stand-ins."""
-    return create_app(
-        lambda: Runtime(
-            Library(settings, "test", embedder=embedder, generator=generator), own_process=False, work=work
-        ),
-        settings,
-    )
+    return create_app(lambda: open_runtime(settings, embedder, generator, work), settings)
 
 
 class _Server(uvicorn.Server):

@@ -18,12 +18,12 @@ from ingest.pipeline import (
     publish_prepared,
     rechunk_all,
 )
+from ingest.projector import Projector
 from rag.errors import DependencyError, IndexMismatch
 from rag.index.chroma import Index
 from rag.library import INDEX_FOLDER, Library
 from rag.retrieval.scope import Scope
-from rag.retrieval.search import search
-from rag.settings import Chunking, Retrieval, Settings
+from rag.settings import Chunking, Settings
 from rag.store.catalog import Catalog, stamps_of
 from rag.store.records import StoredChunk
 from rag.types import Document, Embedder
@@ -46,15 +46,7 @@ def prepare(library: Library, embedder: Embedder | None = None) -> bool:
 
 def found(library: Library, question: str, top_k: int = 10) -> list[str]:
     """The texts that a search shows."""
-    hits = search(
-        question,
-        catalog=library.catalog,
-        index=library.index,
-        embedder=library.embedder,
-        scope=Scope(),
-        top_k=top_k,
-        weights=Retrieval(candidates=10),
-    )
+    hits = library.searcher.search(question, Scope(), top_k)
     return [hit.chunk.text for hit in hits]
 
 
@@ -243,7 +235,7 @@ def test_a_document_that_no_index_takes_does_not_stop_those_behind_it(
     assert [(one.record.name, str(error) in one.error.message) for one in outcome.failed] == [("a.md", True)]
     with pytest.raises(DependencyError, match=r"1 of 1 documents .*First a\.md"):
         publish_prepared(library.catalog, library.index)
-    assert not library.tidy()
+    assert not Projector(library.catalog, library.index).project()
     assert library.catalog.get_document(ids[0]).status == "indexing"
     monkeypatch.undo()
     assert publish_prepared(library.catalog, library.index) == ids[:1]

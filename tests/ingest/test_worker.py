@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from builders import hand_in, many_paragraphs
 from conftest import ScriptedGenerator, WordHashEmbedder
+from serving import open_runtime
 
 from ingest import worker as worker_module
 from ingest.worker import WorkerProcess, WorkerThread
@@ -164,12 +165,13 @@ def test_opening_finishes_a_restore_that_was_killed(settings: Settings, tmp_path
 
 
 def test_a_runtime_with_its_worker_makes_documents_ready(settings: Settings) -> None:
-    with Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as library:
+    with open_runtime(settings, WordHashEmbedder(), ScriptedGenerator()) as runtime:
+        library = runtime.library
         published: queue.Queue[str] = queue.Queue()
         publish = library.catalog.publish
         library.catalog.publish = lambda document_id: (publish(document_id), published.put(document_id))[0]  # type: ignore[method-assign]
         ids = {hand_in(library.catalog, f"words of file {n}", f"{n}.md").record.id for n in range(3)}
-        library.wake()
+        runtime.wake()
         assert {published.get(timeout=PATIENCE_S) for _ in ids} == ids
         assert library.catalog.totals().documents == {"ready": 3}
 

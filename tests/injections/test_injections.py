@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from builders import read_prompt
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from rag.generation import make_generator
 from rag.library import Library
 from rag.models.weights import DEFAULT_LLM, installed
-from rag.prompting.prompts import parse_passages
 from rag.retrieval.scope import Scope
 from rag.service import Question
 from rag.settings import Generation, load_settings
@@ -80,7 +80,7 @@ def ask_passages(library: Library, generator: ScriptedGenerator, case: Injection
     """The text of the passages in the prompt."""
     generator.reply = "Not in the documents."
     ask(library, case)
-    return "\n".join(text for _, text in parse_passages(generator.prompts[-1])[1])
+    return "\n".join(text for _, text in read_prompt(generator.prompts[-1])[1])
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.hidden], ids=lambda case: case.name)

@@ -12,27 +12,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import hand_in, handbook, ingest, many_paragraphs
+from builders import hand_in, handbook, ingest, many_paragraphs, read_prompt
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import prepare_document, publish_prepared
 from rag.errors import Conflict, DependencyError, InputError, NotFound
 from rag.library import Library
-from rag.prompting.prompts import NOT_FOUND_TEXT, REWRITE_INSTRUCTIONS, answer_messages, parse_passages
+from rag.prompting.prompts import NOT_FOUND_TEXT, REWRITE_INSTRUCTIONS, answer_messages
 from rag.retrieval.scope import Scope
-from rag.service import Question, Retrieval, Service
-from rag.settings import Answers, Generation, Settings
-from rag.settings import Retrieval as RetrievalSettings
+from rag.retrieval.search import Searcher
+from rag.service import HitsFound, Question, Service
+from rag.settings import Answers, Generation, Retrieval, Settings
 from rag.store.catalog import CATALOG_FILE
-from rag.types import Answer, Draft, Generator, Message, Token, Turn, Usage
+from rag.types import Answer, Draft, Embedder, Generator, Message, Token, Turn, Usage
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
 TRUE = "Ten unused days of leave carry over to the next year [1]."
 FALSE = "The chairman plays golf on Sundays with seven penguins [1]."
 
 
-def service(library: Library, generator: Generator, settings: Settings | None = None) -> Service:
-    return Service(settings or library.settings, library.catalog, library.index, library.embedder, generator)
+def service(
+    library: Library, generator: Generator, settings: Settings | None = None, embedder: Embedder | None = None
+) -> Service:
+    searcher = Searcher(library.catalog, library.index, embedder) if embedder else library.searcher
+    return Service(settings or library.settings, library.catalog, searcher, generator)
 
 
 async def ask(
@@ -148,7 +151,7 @@ async def test_a_document_deleted_while_the_prompt_was_read_shows_no_token(libra
 
     async with aclosing(service(library, Deletes(TRUE)).stream(Question("How many days?"))) as events:
         seen = [event async for event in events]
-    assert [type(event) for event in seen] == [Retrieval, Answer]
+    assert [type(event) for event in seen] == [HitsFound, Answer]
     assert isinstance(seen[-1], Answer)
     assert seen[-1].status == "not_found"
 
@@ -168,7 +171,7 @@ class MeddlingEmbedder(WordHashEmbedder):
 
 
 def verifying(library: Library, embedder: MeddlingEmbedder) -> Service:
-    return Service(library.settings, library.catalog, library.index, embedder, ScriptedGenerator())
+    return service(library, ScriptedGenerator(), embedder=embedder)
 
 
 async def test_a_document_deleted_while_a_text_is_checked_is_not_quoted(library: Library) -> None:
@@ -198,7 +201,7 @@ async def test_a_document_deleted_before_the_model_is_not_asked_is_not_shown(lib
     forget_sentences(library)
     embedder = MeddlingEmbedder("carry", lambda: library.catalog.delete_document(gone))
     closed = library.settings.model_copy(update={"answers": Answers(min_evidence=1)})
-    asked = Service(closed, library.catalog, library.index, embedder, ScriptedGenerator(TRUE))
+    asked = service(library, ScriptedGenerator(TRUE), closed, embedder)
     assert (await asked.ask(Question("How many days?"))).retrieved == ()
 
 
@@ -284,7 +287,7 @@ async def test_the_stream_tells_hits_tokens_answer_in_this_order(library: Librar
     ingest(library, LEAVE)
     async with aclosing(service(library, ScriptedGenerator(TRUE)).stream(Question("How many days?"))) as events:
         seen = [event async for event in events]
-    assert isinstance(seen[0], Retrieval)
+    assert isinstance(seen[0], HitsFound)
     assert isinstance(seen[-1], Answer)
     assert "".join(event.text for event in seen if isinstance(event, Token)) == TRUE
 
@@ -295,7 +298,7 @@ async def test_where_nothing_is_near_the_stream_tells_hits_and_answer_alone(libr
     generator = ScriptedGenerator(TRUE)
     async with aclosing(service(library, generator, closed).stream(Question("How many days?"))) as events:
         seen = [event async for event in events]
-    assert [type(event) for event in seen] == [Retrieval, Answer]
+    assert [type(event) for event in seen] == [HitsFound, Answer]
     assert generator.prompts == []
 
 
@@ -315,8 +318,8 @@ async def test_closing_the_stream_stops_the_model(library: Library) -> None:
         (Question("  \n"), "is empty"),
         (Question("", history=(Turn("What is leave?", "Days off."),)), "is empty"),
         (Question("x" * 4001), "has 4001 characters and at most 4000"),
-        (Question("days", top_k=0), "top_k is 0"),
-        (Question("days", top_k=101), "top_k is 101; it must be from 1 to 100"),
+        (Question("days", top_k=0), "`top_k` is 0"),
+        (Question("days", top_k=101), "`top_k` is 101; it must be from 1 to 100"),
     ],
 )
 async def test_a_question_out_of_bounds_is_refused(library: Library, question: Question, words: str) -> None:
@@ -407,7 +410,7 @@ async def test_a_follow_up_is_searched_and_asked_as_a_question_of_its_own(librar
     assert (answer.question, answer.standalone_question) == ("And when is the rest lost?", STANDALONE)
     rewrite, prompt = generator.prompts
     assert "And when is the rest lost?" in rewrite[-1].content
-    assert parse_passages(prompt)[0] == STANDALONE
+    assert read_prompt(prompt)[0] == STANDALONE
     assert "Ten." not in prompt[-1].content
     assert "rewrite" in answer.timings_ms
     searched = await service(library, generator).search(STANDALONE, Scope())
@@ -441,7 +444,7 @@ async def test_what_was_sent_is_told_from_what_was_only_found(library: Library) 
         update={"answers": library.settings.answers.model_copy(update={"passages": 2})}
     )
     answer = await service(library, generator, settings).ask(Question("How many unused days of leave carry over?"))
-    _, passages = parse_passages(generator.prompts[0])
+    _, passages = read_prompt(generator.prompts[0])
     assert [number for number, _ in passages] == [1, 2]
     used = [item.hit for item in answer.retrieved if item.used]
     assert len(answer.retrieved) == 5
@@ -480,7 +483,7 @@ async def test_sentences_are_sized_all_at_once_and_long_ones_cut(library: Librar
     rules = " ".join(f"Rule {n} of leave holds." for n in range(20))
     ingest(library, f"{rules} {'Leave of days and ' * 15}more.")
     forget_sentences(library)
-    small = Service(library.settings, library.catalog, library.index, embedder, ScriptedGenerator(TRUE))
+    small = service(library, ScriptedGenerator(TRUE), library.settings, embedder)
     embedder.max_tokens = 40
     await small.ask(Question("Which rules of leave hold?"))
     assert max(embedder.counted) == 21
@@ -499,11 +502,11 @@ async def test_sentences_with_vectors_are_not_embedded_again(library: Library) -
 
     ingest(library, f"{LEAVE} The gate opens at seven.")
     embedder = Remembers()
-    service = Service(library.settings, library.catalog, library.index, embedder, ScriptedGenerator(TRUE))
-    with_vectors = await service.ask(Question("How many days carry over?"))
+    asked = service(library, ScriptedGenerator(TRUE), library.settings, embedder)
+    with_vectors = await asked.ask(Question("How many days carry over?"))
     assert set(embedder.texts) == {"How many days carry over?"}
     forget_sentences(library)
-    without = await service.ask(Question("How many days carry over?"))
+    without = await asked.ask(Question("How many days carry over?"))
     assert any("seven" in text for text in embedder.texts)
     assert without.text == with_vectors.text
 
@@ -525,12 +528,11 @@ def test_the_settings_hash_names_what_can_change_an_answer(library: Library) -> 
     assert named(data_dir=Path("elsewhere"), model_dir=Path("x")) == same
     assert named(generation=Generation(api_key="secret")) == same  # type: ignore[arg-type]
     others = [
-        named(retrieval=RetrievalSettings(top_k=9)),
-        named(retrieval=RetrievalSettings(dense_weight=0.123)),
+        named(retrieval=Retrieval(top_k=9)),
         named(answers=Answers(mode="flag")),
         named(generation=Generation(seed=8)),
     ]
-    assert len({same, *others}) == 5
+    assert len({same, *others}) == 4
 
 
 @pytest.mark.parametrize("mode", ["strict", "flag"])
@@ -553,7 +555,7 @@ async def test_every_citation_of_a_pdf_is_exact(library: Library, mode: str) -> 
         from rag.text import split_sentences
 
         said = []
-        for number, text in parse_passages(messages)[1]:
+        for number, text in read_prompt(messages)[1]:
             start, end = max(split_sentences(text), key=lambda span: span[1] - span[0])
             said.append(f"{' '.join(text[start:end].split()).rstrip('.')} [{number}].")
         return " ".join(said)

@@ -33,8 +33,9 @@ async def ready(door: DoorHere) -> Ready:
 
     A model that is not reachable is reported and does not make this fail, since searches still work.
     """
+    runtime = door.runtime()
     model, (catalog, index, worker) = await asyncio.gather(
-        door.describe_model(), asyncio.to_thread(_look_around, door.runtime())
+        door.describe_model(), asyncio.to_thread(_look_around, runtime)
     )
     return Ready(catalog=catalog, index=index, worker=worker, model=model)
 

@@ -14,7 +14,7 @@ from schemathesis.config import SchemathesisConfig
 from serving import Served, build_app, listening
 
 from api.http.app import create_app
-from rag.library import Library
+from ingest.runtime import Runtime
 from rag.settings import load_settings
 
 # Small, so that the calls at and beyond each limit stay cheap.
@@ -22,7 +22,7 @@ LIMITS = {"max_upload_mb": 1, "max_files": 4, "max_question_chars": 200, "max_ve
 SETTINGS = hypothesis.settings(max_examples=30, derandomize=True, deadline=None, database=None)
 
 
-def _never_opened() -> Library:
+def _never_opened() -> Runtime:
     raise AssertionError("this application only describes itself")
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable
 import pytest
 from conftest import ScriptedGenerator, WordHashEmbedder
 from prometheus_client.parser import text_string_to_metric_families
-from serving import BASE_URL, Served
+from serving import BASE_URL, Served, build_app, open_runtime
 from starlette.testclient import TestClient
 
 from api.http.app import create_app
+from ingest.runtime import Runtime
 from rag.errors import DataDirectoryInUse, DependencyError, FootnoteError
-from rag.generation import BackendReport
-from rag.library import Library
 from rag.settings import Settings
+from rag.types import BackendReport
 
 
 class Prepared(ScriptedGenerator):
@@ -45,9 +45,9 @@ class Prepared(ScriptedGenerator):
 def test_the_server_lives_before_it_is_ready(settings: Settings) -> None:
     may_open = threading.Event()
 
-    def open_slowly() -> Library:
+    def open_slowly() -> Runtime:
         assert may_open.wait(30)
-        return Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=True)
+        return open_runtime(settings, WordHashEmbedder(), ScriptedGenerator())
 
     app = create_app(open_slowly, settings)
     with TestClient(app, base_url=BASE_URL) as client:
@@ -80,7 +80,7 @@ def test_the_server_lives_before_it_is_ready(settings: Settings) -> None:
 def test_a_server_that_cannot_open_says_why(settings: Settings, error: Exception) -> None:
     told: list[FootnoteError] = []
 
-    def fail() -> Library:
+    def fail() -> Runtime:
         raise error
 
     app = create_app(fail, settings, on_failed=told.append)
@@ -107,10 +107,7 @@ def test_the_model_is_warmed_up_described_and_closed(serve: Callable[..., Served
 
 def test_closing_gives_the_data_directory_back(settings: Settings) -> None:
     for _ in range(2):
-        app = create_app(
-            lambda: Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), work=True),
-            settings,
-        )
+        app = build_app(settings, WordHashEmbedder(), ScriptedGenerator(), work=True)
         with TestClient(app, base_url=BASE_URL) as client:
             assert app.state.door.settled.wait(30)
             assert client.get("/readyz").status_code == 200
@@ -120,11 +117,11 @@ def test_who_started_it_is_told_when_calls_are_answered(settings: Settings) -> N
     """`footnote serve` said that it was ready a moment before, and the first call could answer 503."""
     told: list[bool] = []
 
-    def opened(runtime: Library) -> None:
+    def opened(runtime: Runtime) -> None:
         told.append(app.state.door.runtime() is runtime)
 
     app = create_app(
-        lambda: Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator()),
+        lambda: open_runtime(settings, WordHashEmbedder(), ScriptedGenerator()),
         settings,
         on_opened=opened,
     )

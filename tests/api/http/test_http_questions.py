@@ -12,12 +12,13 @@ from typing import Any, get_args
 import httpx
 import numpy as np
 import pytest
+from builders import read_prompt
 from conftest import ScriptedGenerator, WordHashEmbedder
 from serving import Served, build_app, listening
 
 from api.http import streams
 from rag.errors import DependencyError
-from rag.prompting.prompts import NOT_FOUND_REPLY, REWRITE_INSTRUCTIONS, parse_passages
+from rag.prompting.prompts import NOT_FOUND_REPLY, REWRITE_INSTRUCTIONS
 from rag.settings import Settings, load_settings
 from rag.types import AnswerReason, Draft, Message, Token
 
@@ -127,7 +128,7 @@ def test_a_follow_up_is_asked_as_a_question_of_its_own_and_shown(served: Served,
     assert answer["retrieved"][0]["document_name"] == "gate.txt"
     assert "rewrite" in answer["timings_ms"]
     assert "Tell me of the gate." in generator.prompts[0][-1].content
-    assert parse_passages(generator.prompts[-1])[0] == rewritten
+    assert read_prompt(generator.prompts[-1])[0] == rewritten
     generator.prompts.clear()
     alone = served.client.post("/v1/query", json={"question": rewritten, "history": []}).json()
     assert alone["standalone_question"] is None

@@ -7,10 +7,10 @@ from builders import hand_in, ingest
 from conftest import ScriptedGenerator
 
 from rag.decision.confidence import measure_evidence
-from rag.decision.decide import NOT_SURE, decide
+from rag.decision.decide import NOT_SURE, CheckedAnswer, decide
 from rag.library import Library
 from rag.prompting.prompts import NOT_FOUND_REPLY, NOT_FOUND_TEXT
-from rag.prompting.selection import Selection
+from rag.prompting.selection import Selection, quotable_sentences
 from rag.retrieval.scope import Scope
 from rag.service import Question, Service
 from rag.settings import Answers
@@ -27,7 +27,7 @@ UNRELATED = "Who plays golf on Sundays?"
 def service(library: Library, generator: ScriptedGenerator, **answers: float) -> Service:
     checks = library.settings.answers.model_copy(update=answers)
     settings = library.settings.model_copy(update={"answers": checks})
-    return Service(settings, library.catalog, library.index, library.embedder, generator)
+    return Service(settings, library.catalog, library.searcher, generator)
 
 
 async def ask(
@@ -218,10 +218,10 @@ async def test_a_sentence_that_only_its_heading_speaks_for_is_not_quoted(library
     only = Selection(hit, start, start + len(other), 1.0, 0.5, words=1.0)
     context = Context(asked, (Passage(1, hit, stored.chunk.text),), (), 0, True, ())
     failed = verify_reply(FALSE, context.passages, mode="strict", min_coverage=0.5, locate=library.catalog.locate)
-    decision = decide(
-        asked, context, Draft(FALSE, "m", 0, 0, "stop", 0.0), failed, measure_evidence(asked, [only]), [only],
-        mode="strict", min_confidence=0.0, min_coverage=0.5, locate=library.catalog.locate,
-    )  # fmt: skip
+    assert quotable_sentences(asked, context, [only]) == []
+    draft = Draft(FALSE, "m", 0, 0, "stop", 0.0)
+    checked = CheckedAnswer(asked, context, draft, failed, None, measure_evidence(asked, [only]))
+    decision = decide(checked, mode="strict", min_confidence=0.0, locate=library.catalog.locate)
     assert (decision.verified.status, decision.reason) == ("not_found", "unsupported")
 
 

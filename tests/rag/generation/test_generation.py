@@ -32,19 +32,18 @@ from rag.errors import ConfigurationError, DependencyError
 from rag.generation import (
     EmbeddedGenerator,
     ExtractiveGenerator,
-    ModelGenerator,
     OpenAIGenerator,
-    estimate_tokens,
     make_generator,
     take_draft,
 )
 from rag.generation.llama_child import DEATHS_ALLOWED, LlamaChild
 from rag.generation.quoting import pick_answer, pick_quotes, quotable_sentences
+from rag.models.tokens import estimate_tokens
 from rag.models.weights import TINY_LLM, fetch
 from rag.prompting.prompts import NOT_FOUND_REPLY, answer_messages
 from rag.settings import Generation, load_settings
 from rag.text import expected_type
-from rag.types import Chunk, Draft, Hit, Message, Passage, Span, Token
+from rag.types import Chunk, Context, Draft, Generator, Hit, Message, Passage, Span, Token
 from rag.verification import verify_reply
 
 Backend = Literal["auto", "ollama", "openai", "embedded", "extractive"]
@@ -54,7 +53,7 @@ TALKATIVE = (Message("user", "Tell a very long story about a ship, with many cha
 
 
 async def reply(
-    generator: ModelGenerator, prompt: Sequence[Message] = PROMPT, max_tokens: int = 16
+    generator: Generator, prompt: Sequence[Message] = PROMPT, max_tokens: int = 16
 ) -> tuple[list[str], Draft]:
     tokens: list[str] = []
     async with aclosing(generator.stream(prompt, max_tokens)) as pieces:
@@ -63,6 +62,16 @@ async def reply(
                 return tokens, piece
             tokens.append(piece.text)
     raise AssertionError("the stream ended without a Draft")
+
+
+async def quote(question: str, passages: Sequence[Passage]) -> Draft:
+    """What the back end without a model replies to a Context."""
+    context = Context(question, tuple(passages), answer_messages(question, passages), 0, False, ())
+    async with aclosing(ExtractiveGenerator(4096).answer(context, 256)) as pieces:
+        *tokens, draft = [piece async for piece in pieces]
+    assert isinstance(draft, Draft)
+    assert draft.text == "".join(token.text for token in tokens)
+    return draft
 
 
 @pytest.fixture(scope="module")
@@ -372,7 +381,7 @@ class OpenAIStandIn:
         self._thread.join()
         self._socket.close()
 
-    def generator(self) -> ModelGenerator:
+    def generator(self) -> Generator:
         return make_generator(Generation(backend="openai", base_url=self.url, model="m"), Path())
 
     async def _chat(self, request: Request) -> Response:
@@ -528,10 +537,8 @@ PASSAGES = (
 
 
 async def test_extractive_quotes_the_sentence_with_its_marker() -> None:
-    generator = make_generator(Generation(backend="extractive"), Path())
-    prompt = answer_messages("What happens to unused vacation days?", PASSAGES)
-    tokens, draft = await reply(generator, prompt, 256)
-    assert draft.text == "".join(tokens)
+    assert isinstance(make_generator(Generation(backend="extractive"), Path()), ExtractiveGenerator)
+    draft = await quote("What happens to unused vacation days?", PASSAGES)
     assert draft.text == "Unused vacation days carry over to the next year, up to a maximum of ten. [2]"
     assert (draft.model, draft.finish_reason) == ("extractive", "stop")
 
@@ -546,7 +553,7 @@ async def test_extractive_quotes_the_sentence_with_its_marker() -> None:
     ],
 )
 async def test_extractive_answers_a_question_for_a_fact_with_bare_words(question: str, answer: str) -> None:
-    _, draft = await reply(ExtractiveGenerator(4096), answer_messages(question, PASSAGES), 256)
+    draft = await quote(question, PASSAGES)
     assert draft.text == answer
     checked = verify_reply(
         draft.text, PASSAGES, mode="strict", min_coverage=0.5, locate=lambda _: (None, ()), question=question
@@ -568,13 +575,13 @@ def test_a_fact_is_not_told_where_no_sentence_holds_enough_of_the_question() -> 
 
 
 async def test_extractive_says_what_is_not_there() -> None:
-    _, draft = await reply(ExtractiveGenerator(4096), answer_messages("Who painted the Mona Lisa?", PASSAGES), 256)
+    draft = await quote("Who painted the Mona Lisa?", PASSAGES)
     assert draft.text == NOT_FOUND_REPLY
-    _, empty = await reply(ExtractiveGenerator(4096), answer_messages("When does it open?", ()), 256)
+    empty = await quote("When does it open?", ())
     assert empty.text == NOT_FOUND_REPLY
 
 
-async def test_extractive_needs_a_prompt_with_passages() -> None:
+async def test_extractive_follows_no_other_prompt() -> None:
     with pytest.raises(DependencyError, match="only answer from passages"):
         await reply(ExtractiveGenerator(4096), PROMPT)
 
@@ -611,8 +618,7 @@ async def test_a_heading_is_no_part_of_the_quote_below_it(heading: str) -> None:
     text = f"{heading}Office staff may carry over up to 6 unused days of leave into the next year."
     chunk = Chunk("c", Span("d", 0, len(text)), text, (), 20)
     sent = Passage(1, Hit(chunk, 1, 1.0, "fusion", "handbook.md", "", None), text)
-    prompt = answer_messages("Describe how many unused days of leave office staff may carry over.", [sent])
-    _, draft = await reply(ExtractiveGenerator(4096), prompt, 256)
+    draft = await quote("Describe how many unused days of leave office staff may carry over.", [sent])
     assert draft.text == "Office staff may carry over up to 6 unused days of leave into the next year. [1]"
 
 
@@ -631,7 +637,7 @@ async def test_quotes_of_every_kind_are_supported_by_their_passages() -> None:
         "Who books flights to Berlin for U.S. staff?",
         "In which class are trains to Berlin booked, and are taxis paid for?",
     ):
-        _, draft = await reply(ExtractiveGenerator(4096), answer_messages(question, sent), 256)
+        draft = await quote(question, sent)
         checked = verify_reply(
             draft.text, sent, mode="flag", min_coverage=0.5, locate=lambda _: (None, ()), question=question
         )

@@ -15,11 +15,11 @@ import pytest
 from ollama_stand_in import WORDS, OllamaStandIn
 
 from rag.errors import DependencyError
-from rag.generation import AutoGenerator, EmbeddedGenerator, ModelGenerator, OllamaGenerator, make_generator
+from rag.generation import AutoGenerator, EmbeddedGenerator, OllamaGenerator, make_generator
 from rag.generation.ollama import ollama_url
 from rag.models.weights import TINY_LLM, fetch
 from rag.settings import Generation, load_settings
-from rag.types import Draft, Message, Token
+from rag.types import Draft, Generator, Message, Token
 
 PROMPT = (Message("system", "You are brief."), Message("user", "How many unused days carry over?"))
 
@@ -29,7 +29,7 @@ def settings(url: str, **changes: object) -> Generation:
 
 
 async def reply(
-    generator: ModelGenerator,
+    generator: Generator,
     max_tokens: int = 64,
     prompt: Sequence[Message] = PROMPT,
     tokens: list[str] | None = None,

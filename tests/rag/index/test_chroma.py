@@ -345,7 +345,6 @@ def test_an_older_format_is_made_again(library: Library) -> None:
     ingest(library, "the words that stay")
     library.index.close()
     folder = library.settings.data_dir / INDEX_FOLDER
-    (folder / "keyword.sqlite3").write_bytes(b"SQLite format 3")
     (folder / "current.json").write_text('{"format": 2, "dimension": 256, "chroma": "chroma-1"}')
     index = Index(folder, library.embedder.dimension)
     assert index.counts() == (0, 0)

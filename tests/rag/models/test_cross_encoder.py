@@ -20,8 +20,9 @@ from rag.errors import ConfigurationError, DependencyError
 from rag.library import Library
 from rag.models.cross_encoder import CrossEncoderReranker, load_reranker, locate_reranker
 from rag.models.embedding import index_text
+from rag.retrieval.ranking import Weights, place_reranked
 from rag.retrieval.scope import Scope
-from rag.retrieval.search import place_reranked, search
+from rag.retrieval.search import Searcher
 from rag.service import Question
 from rag.settings import Retrieval, Settings
 
@@ -103,10 +104,9 @@ def test_the_reranker_orders_what_it_reads_and_the_others_stay_below(
     remembers = Remembers(reranker)
 
     def find(used: Remembers | None, rerank: int = 2) -> list[tuple[str, float, str]]:
-        hits = search(
-            "where does the lift stop", catalog=library.catalog, index=library.index, embedder=library.embedder,
-            scope=Scope(), top_k=10, weights=Retrieval(rerank=rerank, document_step=0), reranker=used,
-        )  # fmt: skip
+        weights = Weights(document_step=0)
+        searcher = Searcher(library.catalog, library.index, library.embedder, used, reranked=rerank, weights=weights)
+        hits = searcher.search("where does the lift stop", Scope(), 10)
         assert [hit.rank for hit in hits] == list(range(1, 11))
         assert all(0 <= after.score <= before.score <= 1 for before, after in pairwise(hits))
         return [(hit.document_name, hit.score, hit.scorer) for hit in hits]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag.errors import InputError
 from rag.prompting.context import choose_selections, cut_to_question, join_selections, pack_context
-from rag.prompting.prompts import answer_messages, parse_passages
+from rag.prompting.prompts import answer_messages
 from rag.prompting.selection import Selection
 from rag.text import split_sentences
 from rag.types import Chunk, Context, Hit, LeftOut, Message, Span
@@ -83,7 +83,7 @@ async def test_all_that_fits_is_sent_in_rank_order_after_two_counts() -> None:
     assert count.calls == 2
     assert context.n_tokens == (await count(context.messages))[0]
     assert context.messages == answer_messages("Why?", context.passages)
-    assert [number for number, _ in parse_passages(context.messages)[1]] == [1, 2, 3]
+    assert [passage.number for passage in context.passages] == [1, 2, 3]
 
 
 async def test_of_hits_that_do_not_all_fit_the_best_sentences_are_sent() -> None:
@@ -147,7 +147,7 @@ async def test_without_hits_the_prompt_has_no_passages() -> None:
     count = Counter(exact=False)
     context = await pack([], count)
     assert (context.passages, context.left_out, context.exact, count.calls) == ((), (), False, 1)
-    assert parse_passages(context.messages) == ("Why?", [])
+    assert context.messages == answer_messages("Why?", [])
     assert context.n_tokens == (await count(context.messages))[0]
 
 

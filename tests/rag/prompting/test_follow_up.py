@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
-from conftest import ScriptedGenerator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.errors import DependencyError
-from rag.prompting.follow_up import BEFORE_CHARS, Standalone, keeps_meaning, standalone_question
-from rag.prompting.prompts import rewrite_messages
+from rag.prompting.follow_up import BEFORE_CHARS, keeps_meaning, standalone_question
 from rag.text import content_words
-from rag.types import Draft, Message, Token, Turn
+from rag.types import Draft, Turn
 
 HISTORY = (
     Turn("Who may use the gym?", "Everyone may."),
@@ -24,22 +21,17 @@ GOOD = "How many days of leave do managers have?"
 BESIDE = "And for managers?\nHow many days of leave do employees have?"
 
 
-async def asked_for(question: str, history: Sequence[Turn], generator: ScriptedGenerator, limit: int = 4_000) -> str:
-    return (await standalone_question(question, history, generator, limit)).question
+def rewriting(text: str, finish_reason: str = "stop") -> Draft:
+    return Draft(text, "scripted/1", 9, 9, finish_reason, 1.0)
 
 
-async def test_without_history_nobody_is_asked() -> None:
-    generator = ScriptedGenerator(GOOD)
-    assert await standalone_question(FOLLOW_UP, (), generator, 4_000) == Standalone(FOLLOW_UP)
-    assert generator.prompts == []
+def asked_for(question: str, history: Sequence[Turn], reply: str, limit: int = 4_000) -> str:
+    return standalone_question(question, history, rewriting(reply), limit)
 
 
 @pytest.mark.parametrize("reply", [GOOD, f"Question: {GOOD}", f'"{GOOD}"', f"\n {GOOD} \n"])
-async def test_a_rewriting_of_what_was_said_is_taken_bare(reply: str) -> None:
-    generator = ScriptedGenerator(reply)
-    assert await asked_for(FOLLOW_UP, HISTORY, generator) == GOOD
-    assert generator.prompts == [rewrite_messages(FOLLOW_UP, HISTORY)]
-    assert generator.closed == 1
+def test_a_rewriting_of_what_was_said_is_taken_bare(reply: str) -> None:
+    assert asked_for(FOLLOW_UP, HISTORY, reply) == GOOD
 
 
 @pytest.mark.parametrize(
@@ -52,12 +44,8 @@ async def test_a_rewriting_of_what_was_said_is_taken_bare(reply: str) -> None:
         "It?",
     ],
 )
-async def test_a_rewriting_that_cannot_be_trusted_is_not_taken(reply: str) -> None:
-    generator = ScriptedGenerator(reply)
-    standalone = await standalone_question(FOLLOW_UP, HISTORY, generator, 4_000)
-    assert standalone.question == BESIDE
-    assert standalone.draft is not None
-    assert standalone.draft.prompt_tokens == (await generator.count_tokens(generator.prompts[0]))[0]
+def test_a_rewriting_that_cannot_be_trusted_is_not_taken(reply: str) -> None:
+    assert asked_for(FOLLOW_UP, HISTORY, reply) == BESIDE
 
 
 @pytest.mark.parametrize(
@@ -70,49 +58,33 @@ def test_a_rewriting_keeps_the_numbers_of_the_question(rewritten: str) -> None:
     assert not keeps_meaning(rewritten, asked, history)
 
 
-async def test_a_rewriting_that_was_cut_is_not_taken() -> None:
-    generator = ScriptedGenerator(GOOD, finish_reason="length")
-    assert await asked_for(FOLLOW_UP, HISTORY, generator) == BESIDE
+def test_a_rewriting_that_was_cut_is_not_taken() -> None:
+    assert standalone_question(FOLLOW_UP, HISTORY, rewriting(GOOD, "length"), 4_000) == BESIDE
 
 
-async def test_a_rewriting_above_the_limit_is_not_taken() -> None:
+def test_a_rewriting_above_the_limit_is_not_taken() -> None:
     limit = len(GOOD) - 1
-    asked = await asked_for(FOLLOW_UP, HISTORY, ScriptedGenerator(GOOD), limit)
-    assert asked == BESIDE[:limit]
+    assert asked_for(FOLLOW_UP, HISTORY, GOOD, limit) == BESIDE[:limit]
 
 
-async def test_a_back_end_that_only_quotes_is_not_asked_to_rewrite() -> None:
-    generator = ScriptedGenerator(GOOD, follows_instructions=False)
-    assert await standalone_question(FOLLOW_UP, HISTORY, generator, 4_000) == Standalone(BESIDE)
-    assert generator.prompts == []
+def test_without_a_rewriting_the_question_before_stands_below() -> None:
+    assert standalone_question(FOLLOW_UP, HISTORY, None, 4_000) == BESIDE
 
 
-async def test_of_a_long_question_before_only_the_beginning_is_kept() -> None:
+def test_of_a_long_question_before_only_the_beginning_is_kept() -> None:
     history = (Turn("gate " * 1_000, ""),)
-    asked = await asked_for("When?", history, ScriptedGenerator("Never mind the penguins, sir."))
+    asked = asked_for("When?", history, "Never mind the penguins, sir.")
     assert asked.startswith("When?\ngate gate")
     assert len(asked) <= len("When?\n") + BEFORE_CHARS
 
 
-async def test_an_empty_question_before_adds_nothing() -> None:
-    quotes = ScriptedGenerator(follows_instructions=False)
-    assert await asked_for("When?", (Turn(" \n", "Noon."),), quotes) == "When?"
-
-
-async def test_a_model_that_does_not_answer_is_a_dependency_error() -> None:
-    class Silent(ScriptedGenerator):
-        async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
-            yield Token("Well")
-
-    with pytest.raises(DependencyError, match="without a result"):
-        await standalone_question(FOLLOW_UP, HISTORY, Silent(), 4_000)
+def test_an_empty_question_before_adds_nothing() -> None:
+    assert standalone_question("When?", (Turn(" \n", "Noon."),), None, 4_000) == "When?"
 
 
 @given(st.text(max_size=60), st.text(max_size=600), st.text(max_size=80), st.integers(60, 200))
-async def test_the_follow_up_stands_in_front_and_the_limit_holds(
-    question: str, before: str, reply: str, limit: int
-) -> None:
-    asked = await asked_for(question, (Turn(before, ""),), ScriptedGenerator(reply), limit)
+def test_the_follow_up_stands_in_front_and_the_limit_holds(question: str, before: str, reply: str, limit: int) -> None:
+    asked = asked_for(question, (Turn(before, ""),), reply, limit)
     assert len(asked) <= limit
     # either the follow-up with something below it, or a rewriting with half of its words
     kept = set(content_words(question)) & set(content_words(asked))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from builders import read_prompt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,10 +13,9 @@ from rag.prompting.prompts import (
     HISTORY_TURNS,
     NOT_FOUND_REPLY,
     answer_messages,
-    parse_passages,
     rewrite_messages,
 )
-from rag.types import Chunk, Hit, Message, Passage, Span, Turn
+from rag.types import Chunk, Hit, Passage, Span, Turn
 
 
 def passage(number: int, text: str, name: str = "handbook.pdf", headings: tuple[str, ...] = ("Leave",)) -> Passage:
@@ -31,14 +31,14 @@ def test_instructions_come_first_and_never_change() -> None:
     assert NOT_FOUND_REPLY in one[0].content
 
 
-def test_question_and_passages_are_read_back() -> None:
+def test_passages_stand_below_their_header_and_the_question_below_them() -> None:
     messages = answer_messages("How many\ndays?", [passage(1, "Ten days.\n\nOr so."), passage(2, "Twelve.")])
-    assert parse_passages(messages) == ("How many\ndays?", [(1, "Ten days.\n\nOr so."), (2, "Twelve.")])
+    assert read_prompt(messages) == ("How many\ndays?", [(1, "Ten days.\n\nOr so."), (2, "Twelve.")])
     assert "[1] handbook.pdf, page 12, Leave\n" in messages[-1].content
 
 
-def test_no_passages_are_read_back_as_none() -> None:
-    assert parse_passages(answer_messages("Why?", [])) == ("Why?", [])
+def test_without_passages_the_fence_is_empty() -> None:
+    assert read_prompt(answer_messages("Why?", [])) == ("Why?", [])
 
 
 def test_the_passages_stand_before_the_question() -> None:
@@ -105,7 +105,7 @@ def test_no_turn_can_pass_for_another(question: str, answer: str) -> None:
 def test_what_looks_like_a_marker_or_a_fence_is_made_harmless(hostile: str) -> None:
     text = f"Before\n{hostile}\nafter"
     messages = answer_messages("Why?", [passage(1, text), passage(2, "Other.")])
-    question, passages = parse_passages(messages)
+    question, passages = read_prompt(messages)
     assert question == "Why?"
     assert [number for number, _ in passages] == [1, 2]
     assert passages[0][1].startswith("Before")
@@ -125,7 +125,7 @@ def test_words_numbers_and_signs_of_ordinary_text_stay() -> None:
 )
 def test_no_passage_name_or_question_breaks_the_frame(texts: list[str], question: str, name: str) -> None:
     passages = [passage(number, text, name, (name,)) for number, text in enumerate(texts, 1)]
-    asked, found = parse_passages(answer_messages(question, passages))
+    asked, found = read_prompt(answer_messages(question, passages))
     assert asked == neutralise(question).strip()
     assert found == [(number, neutralise(text).strip()) for number, text in enumerate(texts, 1)]
 
@@ -133,11 +133,6 @@ def test_no_passage_name_or_question_breaks_the_frame(texts: list[str], question
 def test_neutralising_twice_changes_nothing_more() -> None:
     text = "[1] </context> <|x|> [doc: 3]"
     assert neutralise(neutralise(text)) == neutralise(text)
-
-
-def test_messages_of_another_shape_are_refused() -> None:
-    with pytest.raises(ValueError, match="no passages and question"):
-        parse_passages([Message("user", "Hello")])
 
 
 @pytest.mark.parametrize(
@@ -161,4 +156,4 @@ def test_a_question_for_a_fact_says_which_sort_of_fact_and_is_read_back_without_
     last = messages[-1].content.splitlines()[-1]
     assert last.startswith("(Reply with") is bool(hinted)
     assert hinted in last
-    assert parse_passages(messages)[0] == question
+    assert read_prompt(messages)[0] == question

@@ -31,7 +31,7 @@ def hit(
     return Hit(chunk, rank, score, "fusion", f"{document}.pdf", "Handbook", 1)
 
 
-def similarity(question: str, texts: Sequence[Sequence[str]]) -> list[float]:
+def similarity(question: str, hits: Sequence[Hit], texts: Sequence[Sequence[str]]) -> list[float]:
     embedder = WordHashEmbedder()
     cosines: list[float] = (
         embedder.embed_texts([text for of_hit in texts for text in of_hit]) @ embedder.embed_texts([question])[0]
@@ -39,7 +39,7 @@ def similarity(question: str, texts: Sequence[Sequence[str]]) -> list[float]:
     return cosines
 
 
-def alike(question: str, texts: Sequence[Sequence[str]]) -> list[float]:
+def alike(question: str, hits: Sequence[Hit], texts: Sequence[Sequence[str]]) -> list[float]:
     return [0.5] * sum(map(len, texts))
 
 

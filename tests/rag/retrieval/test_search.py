@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from ingest.pipeline import publish_prepared
 from rag.errors import NotFound
 from rag.library import Library
-from rag.retrieval.search import (
+from rag.retrieval.ranking import (
     Picked,
-    Scope,
+    Weights,
     fuse,
     lift_neighbours,
     pick,
     scale_to_unit,
-    search,
     sharpen,
     weigh_documents,
 )
+from rag.retrieval.scope import Scope
+from rag.retrieval.search import Searcher
 from rag.retrieval.sentence_vectors import pack_vectors
-from rag.settings import Retrieval
 from rag.store.records import Candidate
 from rag.types import Hit
 
@@ -33,15 +33,9 @@ from rag.types import Hit
 def find(
     library: Library, question: str, top_k: int = 8, candidates: int = 100, scope: Scope | None = None
 ) -> list[Hit]:
-    return search(
-        question,
-        catalog=library.catalog,
-        index=library.index,
-        embedder=library.embedder,
-        scope=scope or Scope(),
-        top_k=top_k,
-        weights=Retrieval(candidates=candidates, dense_weight=0.4),
-    )
+    weights = Weights(candidates=candidates, dense=0.4)
+    searcher = Searcher(library.catalog, library.index, library.embedder, weights=weights)
+    return searcher.search(question, scope or Scope(), top_k)
 
 
 def test_fusion_worked_by_hand() -> None:
@@ -72,13 +66,9 @@ def test_the_best_sentence_has_its_share_in_the_cosine() -> None:
 
 def find_by_meaning(library: Library, question: str, sentence_weight: float) -> list[str]:
     """The names of the documents in the order found, by the cosine alone."""
-    weights = Retrieval(
-        dense_weight=1, document_weight=0, document_step=0, neighbour_weight=0, sentence_weight=sentence_weight
-    )
-    hits = search(
-        question, catalog=library.catalog, index=library.index, embedder=library.embedder, scope=Scope(), top_k=4,
-        weights=weights,
-    )  # fmt: skip
+    weights = Weights(dense=1, sentence=sentence_weight, document=0, document_step=0, neighbour=0)
+    searcher = Searcher(library.catalog, library.index, library.embedder, weights=weights)
+    hits = searcher.search(question, Scope(), 4)
     return [hit.document_name for hit in hits]
 
 
@@ -197,9 +187,8 @@ def test_a_page_and_a_document_make_room_for_others() -> None:
         "b4": candidate("b", 4),
     }
     scores = {"a1": 0.9, "a2": 0.85, "a3": 0.7, "b4": 0.64}
-    picked = pick(
-        scores, chunks, {"a": 1.0, "b": 0.5}, 4, page_step=0.2, document_step=0.1, near=scores, join_share=0.5
-    )
+    weights = Weights(page_step=0.2, document_step=0.1, join_share=0.5)
+    picked = pick(scores, chunks, {"a": 1.0, "b": 0.5}, scores, 4, weights)
     assert picked == [
         Picked(name, (name,), pytest.approx(score))
         for name, score in (("a1", 1.0), ("a3", 0.7), ("b4", 0.69), ("a2", 0.65))
@@ -219,9 +208,8 @@ def test_the_better_chunk_beside_it_in_its_section_becomes_part_of_a_hit() -> No
         "c9": candidate("c", 9),
     }
     scores = {"a2": 0.85, "a3": 1.0, "a4": 0.9, "b6": 0.8, "b7": 0.6, "c8": 0.5, "c9": 0.5}
-    picked = pick(
-        scores, chunks, dict.fromkeys("abc", 0.0), 9, page_step=0.2, document_step=0.1, near=scores, join_share=0.8
-    )
+    weights = Weights(page_step=0.2, document_step=0.1, join_share=0.8)
+    picked = pick(scores, chunks, dict.fromkeys("abc", 0.0), scores, 9, weights)
     # two chunks were taken from the page of a2: .85 - 2 * .2 = .45
     assert [(one.chunk_ids, one.score) for one in picked] == [
         (("a3", "a4"), 1.0),
@@ -270,16 +258,8 @@ def test_picking_is_the_greedy_choice(
     }
     scores = {str(seq): score for seq, (_, _, score) in enumerate(rows)}
     documents = {f"d{number}": number / 3 for number in range(4)}
-    picked = pick(
-        scores,
-        chunks,
-        documents,
-        top_k,
-        page_step=page_step,
-        document_step=document_step,
-        near=scores,
-        join_share=join_share,
-    )
+    weights = Weights(page_step=page_step, document_step=document_step, join_share=join_share)
+    picked = pick(scores, chunks, documents, scores, top_k, weights)
     left = len(rows) - sum(len(one.chunk_ids) for one in picked)
     assert len(picked) == top_k or left == 0
     assert all(after.score <= before.score for before, after in pairwise(picked))

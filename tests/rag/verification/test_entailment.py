@@ -150,7 +150,7 @@ async def ask(
 ) -> Answer:
     opened = make_judge(str(judge) if judge else "", library.generator)
     generator = ScriptedGenerator(reply)
-    service = Service(library.settings, library.catalog, library.index, library.embedder, generator, None, opened)
+    service = Service(library.settings, library.catalog, library.searcher, generator, opened)
     return await service.ask(Question(question, mode=mode))
 
 
