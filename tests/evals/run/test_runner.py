@@ -511,7 +511,7 @@ KILLED = textwrap.dedent("""
     from pathlib import Path
     sys.path[:0] = {paths!r}
     from conftest import ScriptedGenerator
-    from test_run import opener, reply
+    from test_runner import opener, reply
     from evals.run.runner import main_eval
     from rag.settings import load_settings
 
@@ -529,7 +529,7 @@ KILLED = textwrap.dedent("""
 def test_a_killed_run_goes_on_where_it_was(runs: Runs, kind: str) -> None:
     here = Path(__file__).parent
     script = KILLED.format(
-        paths=[str(PACKAGES), str(here.parent), str(here)], suite=str(runs.suite), out=str(runs.out), signal=kind,
+        paths=[str(PACKAGES), str(here.parents[1]), str(here)], suite=str(runs.suite), out=str(runs.out), signal=kind,
         answers=runs.settings.answers.model_dump(),
     )  # fmt: skip
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
