@@ -47,7 +47,7 @@ def report(runs: Sequence[Path], out: Path | None) -> int:
 
 def make_questions(context: Context, collection: str, *, count: int, out: Path | None, seed: int) -> int:
     """A suite of questions for a collection, written by the language model."""
-    from evals.writer.writer import main_questions
+    from evals.writer.write import main_questions
 
     settings = context.settings.model_copy(update={"data_dir": context.data_dir})
     return main_questions(settings, collection, count=count, out=out, seed=seed, open_runtime=_opener(context))

@@ -1,0 +1,23 @@
+"""Collections for the writer's tests, with the two stand-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from builders import ingest
+from conftest import ScriptedGenerator, WordHashEmbedder
+
+from ingest.runtime import Runtime
+from rag.settings import Settings
+
+
+def opener(generator: ScriptedGenerator) -> Callable[[Settings, str], Runtime]:
+    return lambda settings, command: Runtime(
+        settings, command, embedder=WordHashEmbedder(), generator=generator, work=False
+    )
+
+
+def fill(settings: Settings, texts: dict[str, str], collection: str = "default") -> None:
+    with opener(ScriptedGenerator())(settings, "test") as runtime:
+        for name, text in texts.items():
+            ingest(runtime, text, name, collection=collection)
