@@ -55,7 +55,7 @@ SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class SearchTiming:
     """Milliseconds of whole searches over `chunks` chunks, and the median of each part alone.
 
     `memory_mb` is what the process holds in memory by then, in MiB; 0 where the system does not say.
@@ -183,7 +183,7 @@ def _add_document(catalog: Catalog, made_up: MadeUp, number: int) -> None:
     )
 
 
-def bench_growth(folder: Path, sizes: Sequence[int], say: Callable[[str], None]) -> Iterator[Timing]:
+def bench_growth(folder: Path, sizes: Sequence[int], say: Callable[[str], None]) -> Iterator[SearchTiming]:
     """Whole searches, embedding the question included, in a store that grows to each of the sizes in turn.
 
     What an earlier run has written and measured in `folder` stays. Raises InputError for a size that the store has
@@ -205,13 +205,13 @@ def bench_growth(folder: Path, sizes: Sequence[int], say: Callable[[str], None])
             yield measured[size]
 
 
-def _read_timings(path: Path) -> dict[int, Timing]:
+def _read_timings(path: Path) -> dict[int, SearchTiming]:
     if not path.exists():
         return {}
-    return {each["chunks"]: Timing(**each) for each in json.loads(path.read_text(encoding="utf-8"))}
+    return {each["chunks"]: SearchTiming(**each) for each in json.loads(path.read_text(encoding="utf-8"))}
 
 
-def _measure(runtime: Runtime, size: int) -> Timing:
+def _measure(runtime: Runtime, size: int) -> SearchTiming:
     embedder, index, weights = runtime.embedder, runtime.index, runtime.settings.retrieval
     made_up = MadeUp(embedder.dimension, QUESTIONS_PART)
     questions = [made_up.words(WORDS_A_QUESTION) for _ in range(WARM_UP + QUESTIONS)]
@@ -239,7 +239,7 @@ def _measure(runtime: Runtime, size: int) -> Timing:
         "cosine": [_timed_ms(partial(cosine, vector)) for vector in vectors],
         "words": [_timed_ms(partial(words, question)) for question in asked],
     }
-    return Timing(
+    return SearchTiming(
         size,
         percentile(times, 0.5) or 0.0,
         percentile(times, 0.95) or 0.0,
@@ -256,7 +256,7 @@ def _memory_mb() -> float:
     return 0.0
 
 
-def plot_growth(timings: Sequence[Timing]) -> str:
+def plot_growth(timings: Sequence[SearchTiming]) -> str:
     """The timings as an SVG picture, both axes logarithmic."""
     width, height, left, bottom = 640, 400, 70, 50
     most = max(timing.p95_ms for timing in timings)
@@ -322,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_growth(folder: Path, sizes: Sequence[int], plot: Path | None) -> None:
-    timings: list[Timing] = []
+    timings: list[SearchTiming] = []
     for timing in bench_growth(folder, sizes, lambda line: print(line, file=sys.stderr, flush=True)):  # noqa: T201
         timings.append(timing)
         parts = ", ".join(f"{name} {value:.1f}" for name, value in timing.parts_ms.items())

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from evals.metrics.ranking import Level, Place, found_items, gold_items
+from evals.metrics.ranking import Level, Location, found_items, gold_items
 from evals.suites.cases import Case
 from rag.text import dates, quantities
 from rag.types import AnswerStatus
@@ -67,7 +67,7 @@ def _numbers(text: str) -> set[tuple[str, Decimal]]:
     return found | {("count", Decimal(n)) for date in dates(text) for n in (date.year, date.day) if n is not None}
 
 
-def citation_metrics(case: Case, cited: Sequence[Place], status: AnswerStatus) -> dict[str, float]:
+def citation_metrics(case: Case, cited: Sequence[Location], status: AnswerStatus) -> dict[str, float]:
     """What an answer's citations are worth beside the gold evidence; {} for an unanswerable question.
 
     For pages, pages within 1 and spans (characters in common), as far as the gold knows them: the recall is the share

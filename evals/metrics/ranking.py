@@ -27,7 +27,7 @@ CHARACTER_HITS = 5  # about what fits a prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """Where a hit or a citation lies: a document by file name, its 1-based page or None, characters, half-open."""
 
     document: str
@@ -50,7 +50,7 @@ class GoldItem:
     grade: int = field(default=1, compare=False)
 
 
-def measure_ranking(case: Case, hits: Sequence[Place]) -> dict[str, float]:
+def measure_ranking(case: Case, hits: Sequence[Location]) -> dict[str, float]:
     """Every ranking and character metric of one question, by name, each 0 to 1; {} where nothing can be measured.
 
     `hits` are in rank order. There are metrics for the levels that the gold knows: `page` needs a page number,
@@ -92,7 +92,7 @@ def gold_items(case: Case, level: Level) -> tuple[GoldItem, ...]:
     return tuple(dict.fromkeys(items))
 
 
-def found_items(place: Place, level: Level, gold: Sequence[GoldItem]) -> tuple[GoldItem, ...]:
+def found_items(place: Location, level: Level, gold: Sequence[GoldItem]) -> tuple[GoldItem, ...]:
     """The gold items of a level that a place is on, in their order; none, one or several.
 
     On a document or page means the same one, within 1 the same page or a neighbour of it, and on a passage at least
@@ -101,7 +101,7 @@ def found_items(place: Place, level: Level, gold: Sequence[GoldItem]) -> tuple[G
     return tuple(item for item in gold if item.document == place.document and _is_on(place, level, item))
 
 
-def _is_on(place: Place, level: Level, item: GoldItem) -> bool:
+def _is_on(place: Location, level: Level, item: GoldItem) -> bool:
     if item.page is not None:
         return place.page is not None and abs(place.page - item.page) <= (1 if level == "page_within_1" else 0)
     if item.start is not None and item.end is not None:
@@ -117,7 +117,7 @@ def _measure_hits(level: Level, gold: Sequence[GoldItem], found: Sequence[Sequen
     return metrics | {f"{level}_all@{DEPTH}": float(seen.issuperset(gold))}
 
 
-def _distinct_items(level: Level, hits: Sequence[Place], found: Sequence[Sequence[GoldItem]]) -> list[str]:
+def _distinct_items(level: Level, hits: Sequence[Location], found: Sequence[Sequence[GoldItem]]) -> list[str]:
     """The ranking of distinct items, as names: each stands where its best hit first brings it.
 
     Hits on what is there already take no place. A hit on no gold is an item itself: its document, page or characters.
@@ -137,7 +137,7 @@ def _gold_name(item: GoldItem) -> str:
     return f"gold {(item.document, item.page, item.start, item.end)!a}"
 
 
-def _other_name(level: Level, hit: Place) -> str:
+def _other_name(level: Level, hit: Location) -> str:
     if level == "document":
         return f"other {hit.document!a}"
     if level == "passage":
@@ -167,7 +167,7 @@ def _measure_items(judgements: dict[str, dict[str, int]], rankings: dict[str, di
     }
 
 
-def _measure_characters(case: Case, hits: Sequence[Place]) -> dict[str, float]:
+def _measure_characters(case: Case, hits: Sequence[Location]) -> dict[str, float]:
     """How much of the gold characters the hits hold, and how much else; {} where no gold characters are known.
 
     With G the characters in any gold span and H those in any hit, each character of each document counted once:

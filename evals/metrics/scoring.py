@@ -17,7 +17,7 @@ from evals.metrics.answers import (
     refusal_metrics,
     token_f1,
 )
-from evals.metrics.ranking import LEVELS, Place, measure_ranking
+from evals.metrics.ranking import LEVELS, Location, measure_ranking
 from evals.metrics.statistics import interval
 from evals.suites.cases import Case
 from rag.models.embedding import embed_query
@@ -33,7 +33,7 @@ _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
 def measure_hits(case: Case, hits: Sequence[Hit]) -> dict[str, float]:
     """How well the hits find the gold evidence; {} for an unanswerable question."""
     return measure_ranking(
-        case, [Place(hit.document_name, hit.page, hit.chunk.span.start, hit.chunk.span.end) for hit in hits]
+        case, [Location(hit.document_name, hit.page, hit.chunk.span.start, hit.chunk.span.end) for hit in hits]
     )
 
 
@@ -47,7 +47,7 @@ def measure_answer(case: Case, answer: Answer, embedder: Embedder) -> dict[str, 
         metrics |= _measure_words("" if answer.status == "not_found" else plain_text(answer), case.answers, embedder)
     metrics |= refusal_metrics(case, answer.status)
     cited = [
-        Place(citation.document_name, citation.page, citation.span.start, citation.span.end)
+        Location(citation.document_name, citation.page, citation.span.start, citation.span.end)
         for citation in answer.citations
     ]
     metrics |= citation_metrics(case, cited, answer.status)

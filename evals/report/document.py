@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 from evals.report.markup import element, write_elements
 from evals.report.questions import question_data
 from evals.report.runs import Run, name_runs
-from evals.report.sections import Section, header, make_sections
+from evals.report.sections import PageSection, header, make_sections
 
 
 def make_page(runs: Sequence[Run]) -> bytes:
@@ -52,7 +52,7 @@ def _hash(source: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 
 
-def _navigation(runs: Sequence[Run], sections: Sequence[Section]) -> Element:
+def _navigation(runs: Sequence[Run], sections: Sequence[PageSection]) -> Element:
     links = [element("a", section.label, href=f"#{section.anchor}") for section in sections]
     links.append(element("a", "Questions", href="#questions"))
     legend = [
@@ -63,7 +63,7 @@ def _navigation(runs: Sequence[Run], sections: Sequence[Section]) -> Element:
     return element("nav", element("div", element("div", links, class_="links"), shown), aria_label="Sections")
 
 
-def _show(number: int, section: Section) -> Element:
+def _show(number: int, section: PageSection) -> Element:
     heading = element("h2", element("span", f"{number}", class_="ordinal"), " ", section.title)
     return element("section", heading, section.content, id=section.anchor)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from evals.metrics.ranking import Level, Place, found_items, gold_items
+from evals.metrics.ranking import Level, Location, found_items, gold_items
 from evals.report.curves import DEPTH, gold_rank
 from evals.report.measures import describe_metric, group_metrics
 from evals.report.runs import QuestionRecord, RecordedHit, Run, name_runs
@@ -41,7 +41,7 @@ _NEARNESS: tuple[Level, ...] = ("passage", "page", "page_within_1", "document")
 
 def question_data(runs: Sequence[Run]) -> Row:
     """All that the table shows, as JSON's own types. Texts and documents are listed once and named by position."""
-    texts, documents = _Table(), _Table()
+    texts, documents = _Distinct(), _Distinct()
     ids = dict.fromkeys(record.id for run in runs for record in run.result.records)
     rows = [_question_row(identity, runs, texts, documents) for identity in ids]
     present = {state for row in rows for part in row["runs"] if part for state in part["states"]}
@@ -63,7 +63,7 @@ def question_data(runs: Sequence[Run]) -> Row:
     }
 
 
-class _Table:
+class _Distinct:
     """Each value once, in the order in which they came."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class _Table:
         return list(self._positions)
 
 
-def _question_row(identity: str, runs: Sequence[Run], texts: _Table, documents: _Table) -> Row:
+def _question_row(identity: str, runs: Sequence[Run], texts: _Distinct, documents: _Distinct) -> Row:
     records = [run.by_id.get(identity) for run in runs]
     first = next(record for record in records if record is not None)
     return {
@@ -94,7 +94,7 @@ def _question_row(identity: str, runs: Sequence[Run], texts: _Table, documents: 
     }
 
 
-def _run_part(record: QuestionRecord, texts: _Table, documents: _Table) -> Row:
+def _run_part(record: QuestionRecord, texts: _Distinct, documents: _Distinct) -> Row:
     case = record.case
     level = deciding_level(case)
     return {
@@ -129,7 +129,7 @@ def deciding_level(case: Case) -> Level | None:
     return next((level for level in levels if gold_items(case, level)), None)
 
 
-def nearness(case: Case, place: Place) -> Level | None:
+def nearness(case: Case, place: Location) -> Level | None:
     """The most exact level at which a place is on gold; None off gold."""
     return next((level for level in _NEARNESS if found_items(place, level, gold_items(case, level))), None)
 
@@ -162,7 +162,7 @@ def question_states(record: QuestionRecord) -> list[str]:
     return states
 
 
-def _off_gold(case: Case, level: Level, place: Place) -> bool:
+def _off_gold(case: Case, level: Level, place: Location) -> bool:
     """Whether a citation is on no gold item; a page next to a gold one passes, for a passage may run over."""
     lenient: Level = "page_within_1" if level == "page" else level
     return not found_items(place, lenient, gold_items(case, lenient))
@@ -182,7 +182,7 @@ def _pieces(record: QuestionRecord) -> list[Row]:
     return pieces
 
 
-def _hit_row(case: Case, hit: RecordedHit, texts: _Table, documents: _Table) -> Row:
+def _hit_row(case: Case, hit: RecordedHit, texts: _Distinct, documents: _Distinct) -> Row:
     return {
         "rank": hit.rank,
         "score": hit.score,

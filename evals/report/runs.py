@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import FiniteFloat, JsonValue, TypeAdapter, ValidationError
 
 from evals.metrics.compare import RESULT_FORMAT
-from evals.metrics.ranking import Place
+from evals.metrics.ranking import Location
 from evals.suites.cases import Case, Evidence
 from rag.errors import InputError
 from rag.types import AnswerReason, AnswerStatus, Span, Verdict
@@ -52,8 +52,8 @@ class RecordedHit:
     text: str
 
     @property
-    def place(self) -> Place:
-        return Place(self.document, self.page, self.start, self.end)
+    def place(self) -> Location:
+        return Location(self.document, self.page, self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class RecordedCitation:
     quote: str
 
     @property
-    def place(self) -> Place:
-        return Place(self.document_name, self.page, self.span.start, self.span.end)
+    def place(self) -> Location:
+        return Location(self.document_name, self.page, self.span.start, self.span.end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ _CURVE_LEVELS: tuple[tuple[Level, str], ...] = (("document", "Documents"), ("pag
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class PageSection:
     """A part of the page under a heading; `anchor` is its place in the address, `label` its name in the navigation."""
 
     anchor: str
@@ -36,7 +36,7 @@ class Section:
     content: tuple[Element, ...]
 
 
-def make_sections(runs: Sequence[Run]) -> list[Section]:
+def make_sections(runs: Sequence[Run]) -> list[PageSection]:
     """Every section that the runs have something for, but the questions."""
     made = (
         _headlines(runs), _totals(runs), _success(runs), _risk(runs), _calibration(runs), _outcomes(runs), _time(runs)
@@ -226,14 +226,14 @@ _RETRIEVAL_HEADLINES: tuple[tuple[str, ...], ...] = (
 )
 
 
-def _headlines(runs: Sequence[Run]) -> Section | None:
+def _headlines(runs: Sequence[Run]) -> PageSection | None:
     wanted = _RETRIEVAL_HEADLINES if all(run.result.retrieval_only for run in runs) else _HEADLINES
     names = [
         next((name for name in choice if any(name in run.result.totals for run in runs)), None) for choice in wanted
     ]
     cards = [_headline(name, runs) for name in names if name is not None]
     cards += [card for card in (_citation_card(runs), _time_card(runs)) if card is not None]
-    return Section("glance", "Glance", "At a glance", (element("div", cards, class_="cards"),)) if cards else None
+    return PageSection("glance", "Glance", "At a glance", (element("div", cards, class_="cards"),)) if cards else None
 
 
 def _headline(name: str, runs: Sequence[Run]) -> Element:
@@ -281,7 +281,7 @@ def _time_card(runs: Sequence[Run]) -> Element | None:
     return None
 
 
-def _totals(runs: Sequence[Run]) -> Section | None:
+def _totals(runs: Sequence[Run]) -> PageSection | None:
     names = [name for run in runs for name in run.result.totals]
     if not names:
         return None
@@ -303,7 +303,7 @@ def _totals(runs: Sequence[Run]) -> Section | None:
         )
         content.append(element("p", words, class_="note"))
     content.append(element("div", groups, class_="groups several" if len(runs) > 1 else "groups"))
-    return Section("totals", "Totals", "Totals", tuple(content))
+    return PageSection("totals", "Totals", "Totals", tuple(content))
 
 
 def _changes(runs: Sequence[Run]) -> dict[str, dict[str, MetricChange]]:
@@ -412,7 +412,7 @@ def _signed(value: float, show: Callable[[float], str]) -> str:
 # Curves ---------------------------------------------------------------------------------------------------------------
 
 
-def _success(runs: Sequence[Run]) -> Section | None:
+def _success(runs: Sequence[Run]) -> PageSection | None:
     figures, rows = [], []
     for level, title in _CURVE_LEVELS:
         curves = [(run.letter, curve) for run in runs if (curve := success_curve(run.result.records, level))]
@@ -443,12 +443,12 @@ def _success(runs: Sequence[Run]) -> Section | None:
     heads = [element("th", f"k = {k}", scope="col", class_="number") for k in range(1, DEPTH + 1)]
     numbers = _numbers("The numbers of these curves", element("tr", element("td"), heads), rows)
     row = element("div", figures, class_="figures")
-    return Section(
+    return PageSection(
         "found", "Evidence", "How far down the evidence is", (element("p", text, class_="note"), row, numbers)
     )
 
 
-def _risk(runs: Sequence[Run]) -> Section | None:
+def _risk(runs: Sequence[Run]) -> PageSection | None:
     curves = [
         (run, points) for run in runs if not run.result.retrieval_only and (points := risk_coverage(run.result.records))
     ]
@@ -472,7 +472,7 @@ def _risk(runs: Sequence[Run]) -> Section | None:
              ("Coverage", "Answered", "Risk", "Confidence from")]  # fmt: skip
     head = element("tr", element("td"), heads)
     rows = [row for run, points in curves for row in _risk_rows(run, points, len(runs) > 1)]
-    return Section("refusal", "Refusal", "What a stricter refusal would be worth",
+    return PageSection("refusal", "Refusal", "What a stricter refusal would be worth",
                    (figure, _numbers("The numbers of this curve", head, rows)))  # fmt: skip
 
 
@@ -528,7 +528,7 @@ def _risk_rows(run: Run, points: Sequence[RiskPoint], several: bool) -> Iterable
         yield element("tr", head, [element("td", value, class_="number") for value in values])
 
 
-def _calibration(runs: Sequence[Run]) -> Section | None:
+def _calibration(runs: Sequence[Run]) -> PageSection | None:
     """What the confidence of cited sentences means, for runs that recorded one and gold that can judge them."""
     curves = [(run, bins) for run in runs if (bins := calibration(run.result.records))]
     if not curves:
@@ -561,7 +561,7 @@ def _calibration(runs: Sequence[Run]) -> Section | None:
     ]  # fmt: skip
     figure = element("div", element("figure", caption, chart), text, class_="figures beside")
     numbers = _numbers("The numbers of this plot", element("tr", element("td"), heads), rows)
-    return Section("calibration", "Calibration", "What a sentence's confidence means", (figure, numbers))
+    return PageSection("calibration", "Calibration", "What a sentence's confidence means", (figure, numbers))
 
 
 def _calibration_series(run: Run, bins: Sequence[CalibrationBin], several: bool) -> Series:
@@ -596,7 +596,7 @@ _VERDICT_WORDS: dict[Verdict, str] = {
 }
 
 
-def _outcomes(runs: Sequence[Run]) -> Section | None:
+def _outcomes(runs: Sequence[Run]) -> PageSection | None:
     """What became of the questions, and the verdicts on the sentences of the answers."""
     asked = [run for run in runs if not run.result.retrieval_only]
     if not asked:
@@ -613,7 +613,7 @@ def _outcomes(runs: Sequence[Run]) -> Section | None:
     ]  # fmt: skip
     sentences = list(_bars("Verdicts on the answers' sentences", runs, verdicts))
     content = [*questions, *_reasons(asked, len(runs) > 1), *sentences]
-    return Section("outcomes", "Outcomes", "Outcomes and verdicts", tuple(content)) if content else None
+    return PageSection("outcomes", "Outcomes", "Outcomes and verdicts", tuple(content)) if content else None
 
 
 def _reasons(runs: Sequence[Run], several: bool) -> Iterable[Element]:
@@ -678,7 +678,7 @@ def _bars(
         yield element("figure", element("figcaption", element("strong", title)), rows, class_="bars")
 
 
-def _time(runs: Sequence[Run]) -> Section | None:
+def _time(runs: Sequence[Run]) -> PageSection | None:
     names = list(dict.fromkeys(step for run in runs for step in run.result.timings_ms))
     steps = [
         (step, [(run.letter, run.result.timings_ms[step]) for run in runs if step in run.result.timings_ms])
@@ -705,6 +705,6 @@ def _time(runs: Sequence[Run]) -> Section | None:
     ]  # fmt: skip
     heads = [element("th", words, scope="col", class_="number") for words in ("Median", "95th percentile", "n")]
     numbers = _numbers("The numbers of this chart", element("tr", element("td"), heads), rows)
-    return Section(
+    return PageSection(
         "time", "Time", "Time by step", (element("p", text, class_="note"), element("figure", chart), numbers)
     )

@@ -1,9 +1,10 @@
-"""What people would build instead, over the same parsed documents: fixed chunks, cosine, one prompt, no checks.
+"""The usual ways to build retrieval and answering, over the same parsed documents, as baselines to compare with.
 
-    document ─ split ─> Pieces ─ embed ─> vectors ─ cosine ─> the best few ─ one prompt ─> a reply, taken as it comes
+    document ─ split ─> IndexedPieces ─ embed ─> PieceTable ─ cosine ─> Hits ─ one prompt ─> Answer, unchecked
 
-Two of them: `textbook`, as tutorials build it, and `llama-index`, LlamaIndex's documented defaults for splitting and
-retrieval. Both use Footnote's reader, embedding model and language model, so that a difference is one of method.
+There are two. `textbook` is what tutorials build: chunks of fixed length. `llama-index` uses LlamaIndex's documented
+defaults for splitting and retrieval. Both use Footnote's parser, embedding model and language model, so that a
+difference comes from the method alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from evals.run.replies import RecordedGenerator
-from evals.run.store import Progress
+from evals.run.store import RunProgress
 from ingest.chunk import page_of
 from ingest.runtime import Runtime
 from rag.generation import take_draft
@@ -47,7 +48,7 @@ _UNKNOWN = re.compile(r"\bI (?:don['’]?t|do not) know\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class IndexedPiece:
     """A stretch of a document's text, characters `start` to `end`, and `indexed`, what is embedded for it."""
 
     start: int
@@ -61,11 +62,11 @@ class Baseline:
 
     name: str
     version: str
-    split: Callable[[Document], Iterator[Piece]]
+    split: Callable[[Document], Iterator[IndexedPiece]]
     passages: int
 
 
-def split_by_characters(document: Document) -> Iterator[Piece]:
+def split_by_characters(document: Document) -> Iterator[IndexedPiece]:
     """Stretches of 1,000 characters, each 800 after the one before, a page at a time where there are pages."""
     step = TEXTBOOK_CHARS - TEXTBOOK_OVERLAP_CHARS
     for page in whole_pages(document):
@@ -74,10 +75,10 @@ def split_by_characters(document: Document) -> Iterator[Piece]:
             end = min(start + TEXTBOOK_CHARS, page.end)
             text = document.text[start:end]
             if text.strip():
-                yield Piece(start, end, text)
+                yield IndexedPiece(start, end, text)
 
 
-def split_as_llama_index(document: Document) -> Iterator[Piece]:
+def split_as_llama_index(document: Document) -> Iterator[IndexedPiece]:
     """What LlamaIndex's SentenceSplitter makes of a page (or a document without pages) at its defaults.
 
     These are 1,024 tokens of OpenAI's tokenizer with 200 of overlap. Embedded is what LlamaIndex would embed after
@@ -99,7 +100,7 @@ def split_as_llama_index(document: Document) -> Iterator[Piece]:
             words = node.get_content(metadata_mode=MetadataMode.NONE)
             at = text.index(words, at + 1)
             indexed = node.get_content(metadata_mode=MetadataMode.EMBED)
-            yield Piece(page.start + at, page.start + at + len(words), indexed)
+            yield IndexedPiece(page.start + at, page.start + at + len(words), indexed)
 
 
 def whole_pages(document: Document) -> Sequence[Page]:
@@ -112,7 +113,7 @@ LLAMA_INDEX = Baseline("llama-index", "sentence-splitter-1", split_as_llama_inde
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PieceTable:
     """All pieces of a store; `rows` is an integer array of shape (n_pieces, 5): document, start, end, page, tokens.
 
     A document is its place in `documents`, a page 0 where there is none. `vectors` are float32, shape (n_pieces, dim),
@@ -125,7 +126,7 @@ class Table:
     vectors: np.ndarray
 
 
-def load_table(baseline: Baseline, runtime: Runtime, progress: Progress) -> Table:
+def load_table(baseline: Baseline, runtime: Runtime, progress: RunProgress) -> PieceTable:
     """Every document of the store, split and embedded; kept in the store's folder, so that this is done once."""
     documents = tuple(sorted(record.id for record in runtime.catalog.readable_documents()))
     identity = "\0".join([baseline.version, runtime.embedder.model, *documents])
@@ -138,11 +139,11 @@ def load_table(baseline: Baseline, runtime: Runtime, progress: Progress) -> Tabl
             np.savez(file, rows=rows, vectors=vectors)
         part.replace(path)
     with np.load(path) as kept:
-        return Table(documents, kept["rows"], kept["vectors"])
+        return PieceTable(documents, kept["rows"], kept["vectors"])
 
 
 def _embed_documents(
-    baseline: Baseline, runtime: Runtime, documents: Sequence[str], progress: Progress
+    baseline: Baseline, runtime: Runtime, documents: Sequence[str], progress: RunProgress
 ) -> tuple[np.ndarray, np.ndarray]:
     rows: list[tuple[int, int, int, int, int]] = []
     vectors = [np.zeros((0, runtime.embedder.dimension), dtype=np.float32)]
@@ -165,7 +166,9 @@ def _embed_documents(
 class BaselinePipeline:
     """A Pipeline (evals/run/pipelines.py) of this kind, over the documents of a store."""
 
-    def __init__(self, baseline: Baseline, runtime: Runtime, generator: RecordedGenerator, progress: Progress) -> None:
+    def __init__(
+        self, baseline: Baseline, runtime: Runtime, generator: RecordedGenerator, progress: RunProgress
+    ) -> None:
         """Load or make the vectors."""
         self.name = baseline.name
         self._baseline, self._runtime, self._generator = baseline, runtime, generator

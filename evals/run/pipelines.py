@@ -6,7 +6,7 @@ from typing import Literal, Protocol, get_args
 
 from evals.run.baselines import LLAMA_INDEX, TEXTBOOK, BaselinePipeline
 from evals.run.replies import RecordedGenerator
-from evals.run.store import Progress
+from evals.run.store import RunProgress
 from ingest.runtime import Runtime
 from rag.models.embedding import embed_query
 from rag.retrieval.search import Scope
@@ -67,7 +67,9 @@ class FootnotePipeline:
         return await self._service.ask(Question(question, scope))
 
 
-def open_pipeline(name: PipelineName, runtime: Runtime, generator: RecordedGenerator, progress: Progress) -> Pipeline:
+def open_pipeline(
+    name: PipelineName, runtime: Runtime, generator: RecordedGenerator, progress: RunProgress
+) -> Pipeline:
     """The pipeline of that name over an open store; the baselines embed their own chunks the first time."""
     match name:
         case "footnote":

@@ -27,7 +27,7 @@ from evals.run.partial import PartialRun, run_key
 from evals.run.pipelines import Pipeline, PipelineName, open_pipeline
 from evals.run.replies import REPLIES_FILE, RecordedGenerator, ReplyStore, Sampling
 from evals.run.results import format_result, read_result, write_result
-from evals.run.store import Ingested, Progress, ingest_suite, store_folder
+from evals.run.store import Ingested, RunProgress, ingest_suite, store_folder
 from evals.suites.cases import SAMPLE_SEED, Case, Suite, hash_ids, load_suite, sample_cases, sample_kinds
 from evals.suites.gold import Gold, check_pages, locate_gold
 from ingest.runtime import Runtime
@@ -44,7 +44,7 @@ Record = dict[str, Any]
 RuntimeOpener = Callable[[Settings, str], Runtime]
 Say = Callable[[str], None]
 PrintJson = Callable[[object], None]
-ShowProgress = Callable[[str], Progress]
+ShowProgress = Callable[[str], RunProgress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class RunOptions:
 
 
 class Quiet:
-    """Progress that nobody watches."""
+    """RunProgress that nobody watches."""
 
     def overall(self, done: float, total: float) -> None:
         return
@@ -175,7 +175,7 @@ def run_suite(
             f"Results cannot be kept in {out}: {error.strerror}. Name a folder that can be written to with --out."
         ) from error
     stored = settings.model_copy(update={"data_dir": store_folder(suite, settings, stores)})
-    run: _Run | None = None
+    run: _SuiteRun | None = None
     try:
         with _open_store(stored, suite, open_runtime or _open) as runtime, ReplyStore(out / REPLIES_FILE) as replies:
             with show_progress("documents") as progress:
@@ -183,7 +183,7 @@ def run_suite(
             for failed in ingested.failed:
                 say(f"Failed: {failed}")
             check_pages(suite, runtime.catalog, ingested.documents)
-            run = _Run(runtime, suite, chosen, ingested, options, replies, out, say, show_progress)
+            run = _SuiteRun(runtime, suite, chosen, ingested, options, replies, out, say, show_progress)
             return asyncio.run(run.finish())
     except KeyboardInterrupt:
         if run is None or not run.is_asking:
@@ -205,7 +205,7 @@ def _open_store(settings: Settings, suite: Suite, open_runtime: RuntimeOpener) -
         ) from error
 
 
-class _Run:
+class _SuiteRun:
     """One run over an open store; `is_asking` from the first question on."""
 
     def __init__(

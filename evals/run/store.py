@@ -37,7 +37,7 @@ _INGEST_CODE = (
 )
 
 
-class Progress(Protocol):
+class RunProgress(Protocol):
     """How far a run is, shown while it is entered. Numbers are done and total, a share runs from 0 to 1."""
 
     def overall(self, done: float, total: float) -> None: ...
@@ -76,7 +76,7 @@ def _sources(name: str) -> Iterable[Path]:
     return path.rglob("*.py") if path.is_dir() else [path]
 
 
-def ingest_suite(runtime: Runtime, suite: Suite, progress: Progress) -> Ingested:
+def ingest_suite(runtime: Runtime, suite: Suite, progress: RunProgress) -> Ingested:
     """Bring the suite's documents into the store; what is there already costs nothing.
 
     A document that cannot be read is recorded; raises DependencyError for what lies beside the documents.

@@ -98,7 +98,7 @@ def load_suite(folder: Path, *, split: str | None = None, skip_malformed: bool =
     `split` chooses among the judgements of a folder in BEIR's layout. With `skip_malformed` malformed lines are left
     out and named in the suite. Evidence that names a document which is not in the suite is an error always.
     """
-    lines = _Lines(skip_malformed)
+    lines = _LineReader(skip_malformed)
     is_beir = (folder / "corpus.jsonl").is_file()
     if split is not None and not is_beir:
         raise InputError(f"{folder} is not in BEIR's layout and so has no split {split!r}. Leave --split out.")
@@ -111,7 +111,7 @@ def load_suite(folder: Path, *, split: str | None = None, skip_malformed: bool =
     return suite
 
 
-def _load_folder(folder: Path, lines: _Lines) -> Suite:
+def _load_folder(folder: Path, lines: _LineReader) -> Suite:
     questions, documents_folder = folder / QUESTION_FILE, folder / "documents"
     for path, kind, is_there in (
         (documents_folder, "folder of documents", documents_folder.is_dir()),
@@ -159,7 +159,7 @@ def _shorten(digests: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join(digests)).hexdigest()[:12]
 
 
-def _load_beir(folder: Path, split: str | None, lines: _Lines) -> Suite:
+def _load_beir(folder: Path, split: str | None, lines: _LineReader) -> Suite:
     """A folder in BEIR's layout; queries without a judgement above 0 are left out, all others are answerable."""
     corpus, queries = folder / "corpus.jsonl", folder / "queries.jsonl"
     qrels = {path.stem: path for path in sorted((folder / "qrels").glob("*.tsv")) if path.name[0] != "."}
@@ -192,7 +192,7 @@ def _choose_split(folder: Path, found: Sequence[str], wanted: str | None) -> str
 
 
 def _read_judgements(
-    path: Path, documents: Set[str], queries: Set[str], lines: _Lines
+    path: Path, documents: Set[str], queries: Set[str], lines: _LineReader
 ) -> dict[str, tuple[Evidence, ...]]:
     """The relevant documents of each query that is asked; of two judgements of a pair the later one counts."""
     grades: dict[str, dict[str, int]] = {}
@@ -215,7 +215,7 @@ def _read_judgements(
 # Lines ----------------------------------------------------------------------------------------------------------------
 
 
-class _Lines:
+class _LineReader:
     """Reads files line by line and knows what becomes of a malformed line: an InputError, or an entry in `skipped`."""
 
     def __init__(self, skip_malformed: bool) -> None:

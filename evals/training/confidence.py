@@ -28,7 +28,7 @@ AGREES_F1 = 0.3  # of an answer's words with a gold answer's, from which it coun
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class SignalExample:
     """A question with its signals: `right` to answer, and whether it is `answerable` at all."""
 
     id: str
@@ -42,11 +42,11 @@ class Example:
         return hashlib.sha256(self.id.encode()).digest()[0] % 2 == 1
 
 
-def read_examples(path: Path) -> list[Example]:
+def read_examples(path: Path) -> list[SignalExample]:
     """The questions of a result file that have signals, each suite's weight left as it is."""
     records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["records"]
     return [
-        Example(record["id"], record["signals"], _is_right(record), record["answerable"])
+        SignalExample(record["id"], record["signals"], _is_right(record), record["answerable"])
         for record in records
         if record.get("signals")
     ]
@@ -61,7 +61,7 @@ def _is_right(record: Mapping[str, Any]) -> bool:
     return refused or agreement >= AGREES_F1
 
 
-def fit(examples: Sequence[Example], names: Sequence[str]) -> dict[str, float]:
+def fit(examples: Sequence[SignalExample], names: Sequence[str]) -> dict[str, float]:
     """The coefficients of the most likely logistic function of the signals; examples of both kinds weigh the same."""
     signals = np.array([[1.0, *(example.signals.get(name, 0.5) for name in names)] for example in examples])
     right = np.array([example.right for example in examples])
@@ -77,7 +77,7 @@ def fit(examples: Sequence[Example], names: Sequence[str]) -> dict[str, float]:
     return dict(zip(("bias", *names), (round(float(weight), 2) for weight in found), strict=True))
 
 
-def probabilities(examples: Sequence[Example], weights: Mapping[str, float]) -> np.ndarray:
+def probabilities(examples: Sequence[SignalExample], weights: Mapping[str, float]) -> np.ndarray:
     """The logistic function of each example's signals, shape (n_examples,)."""
     return np.array([weigh(example.signals, weights) for example in examples])
 

@@ -3,7 +3,7 @@
     python -m evals.training.reader ../shared/eval/squad2 --documents Normans.md Scottish_Parliament.md \\
         Packet_switching.md Imperialism.md --out rag/models/reader_weights.py
 
-    case, document ─ read_examples ─> Example ─ score_runs ─> runs with their F1 ─ fit ─> weights
+    case, document ─ read_examples ─> SpanExample ─ score_runs ─> runs with their F1 ─ fit ─> weights
 
 Each question is asked of the sentences of its gold paragraphs and of the paragraphs beside them. What is printed is the
 F1 of the picked span with the gold answer, for the documents that were fitted on and for those held out: a refusal to
@@ -49,7 +49,7 @@ _PARAGRAPH = re.compile(r"[^\n]+(?:\n[^\n]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class SpanExample:
     """A question, the `sentences` it is asked of, the accepted answers, and the document of its evidence."""
 
     question: str
@@ -58,7 +58,7 @@ class Example:
     document: str
 
 
-def read_examples(suite: Suite) -> list[Example]:
+def read_examples(suite: Suite) -> list[SpanExample]:
     """The answerable questions whose answer and place in characters are known, in the order of the suite.
 
     Raises InputError where there is none.
@@ -74,7 +74,7 @@ def read_examples(suite: Suite) -> list[Example]:
         if name not in texts:
             texts[name] = parse_file(path, document_id=name, name=name, limits=Parsing()).text
         sentences = tuple(_sentences_about(case, name, texts[name]))
-        examples.append(Example(case.question, sentences, case.answers, name))
+        examples.append(SpanExample(case.question, sentences, case.answers, name))
     if not examples:
         raise InputError(
             f"No question of {suite.folder} has both an answer and evidence in characters. Name a suite whose "
@@ -98,7 +98,7 @@ def _sentences_about(case: Case, name: str, text: str) -> Iterator[str]:
             yield from quotable_sentences(text[start:end])
 
 
-def score_runs(example: Example, draw: random.Random) -> list[tuple[Features, float]]:
+def score_runs(example: SpanExample, draw: random.Random) -> list[tuple[Features, float]]:
     """The features and the F1 of the runs that come near an answer, and of WRONG_RUNS others.
 
     Empty where the question has no short answer.
@@ -160,7 +160,7 @@ def fit(questions: Sequence[Sequence[tuple[Features, float]]]) -> dict[str, floa
     return {name: round(float(found[at]), 2) for name, at in sorted(places.items()) if abs(found[at]) >= LEAST_WEIGHT}
 
 
-def measure_picks(examples: Sequence[Example], weights: Mapping[str, float]) -> tuple[int, float | None]:
+def measure_picks(examples: Sequence[SpanExample], weights: Mapping[str, float]) -> tuple[int, float | None]:
     """How many of the questions ask for a bare fact, and the mean F1 of what is picked for them (None of nothing)."""
     scores = []
     for example in examples:
@@ -197,7 +197,9 @@ WEIGHTS: dict[str, float] = {{
 '''
 
 
-def split_examples(examples: Sequence[Example], documents: Collection[str]) -> tuple[list[Example], list[Example]]:
+def split_examples(
+    examples: Sequence[SpanExample], documents: Collection[str]
+) -> tuple[list[SpanExample], list[SpanExample]]:
     """The examples about these documents, and the others; no documents stand for all.
 
     Raises InputError for a document that no example is about.

@@ -34,7 +34,7 @@ _Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedCase:
     """A case with the verdict on it: `located` says whether a citation overlaps the words it was drawn from.
 
     `cold_us` and `warm_us` are microseconds of processor time for one sentence, before and after it and its passages
@@ -83,12 +83,12 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def judge_cases(cases: Sequence[VerifierCase]) -> list[Judged]:
+def judge_cases(cases: Sequence[VerifierCase]) -> list[JudgedCase]:
     """Every case judged twice: with nothing read before, and again."""
     return [_judge(case) for case in cases]
 
 
-def _judge(case: VerifierCase) -> Judged:
+def _judge(case: VerifierCase) -> JudgedCase:
     _forget()
     started = time.thread_time()
     checked = _verify(case)
@@ -97,7 +97,7 @@ def _judge(case: VerifierCase) -> Judged:
     ended = time.thread_time()
     sentence = min(checked.sentences, key=lambda one: _RANKS.index(one.verdict))
     n = len(checked.sentences)
-    return Judged(
+    return JudgedCase(
         case,
         sentence.verdict,
         sentence.reason,
@@ -133,7 +133,7 @@ def _forget() -> None:
                 value.cache_clear()
 
 
-def tabulate(judged: Sequence[Judged]) -> list[Row]:
+def tabulate(judged: Sequence[JudgedCase]) -> list[Row]:
     """The shares by kind, then those of the groups that have a goal."""
     groups: list[tuple[str, tuple[str, ...]]] = [(kind, (kind,)) for kind in (*TRUE_KINDS, *FALSE_KINDS)]
     groups.append(("all true", TRUE_KINDS))
@@ -164,12 +164,12 @@ class Bin:
     true: float
 
 
-def calibrate(judged: Sequence[Judged]) -> tuple[list[Bin], float]:
+def calibrate(judged: Sequence[JudgedCase]) -> tuple[list[Bin], float]:
     """(ten bins of confidence, the expected calibration error): how far confidence is from the share of true ones.
 
     The error is the mean over the bins, weighted by their size (Guo et al. 2017, equation 3). Empty bins are left out.
     """
-    filled: dict[int, list[Judged]] = {}
+    filled: dict[int, list[JudgedCase]] = {}
     for one in judged:
         filled.setdefault(min(int(one.confidence * BINS), BINS - 1), []).append(one)
     bins = []
@@ -179,7 +179,7 @@ def calibrate(judged: Sequence[Judged]) -> tuple[list[Bin], float]:
     return bins, sum(one.n * abs(one.confidence - one.true) for one in bins) / max(len(judged), 1)
 
 
-def _print_table(part: str, judged: Sequence[Judged]) -> None:
+def _print_table(part: str, judged: Sequence[JudgedCase]) -> None:
     print(f"\n{part}: {len(judged)} cases, seed {SEED}")  # noqa: T201
     print(f"{'kind':34}{'n':>6}{'right':>8}   95 % interval   supported    weak  located")  # noqa: T201
     for row in tabulate(judged):
@@ -197,14 +197,14 @@ def _print_table(part: str, judged: Sequence[Judged]) -> None:
         )
 
 
-def _print_calibration(judged: Sequence[Judged]) -> None:
+def _print_calibration(judged: Sequence[JudgedCase]) -> None:
     bins, error = calibrate(judged)
     print(f"\nconfidence: expected calibration error {error:.3f}\n  from        n     mean     true")  # noqa: T201
     for one in bins:
         print(f"  {one.low:.1f}   {one.n:>6}   {one.confidence:.3f}    {one.true:.3f}")  # noqa: T201
 
 
-def _print_failures(judged: Sequence[Judged], most: int) -> None:
+def _print_failures(judged: Sequence[JudgedCase], most: int) -> None:
     for kind in (*TRUE_KINDS, *FALSE_KINDS):
         wrong = [one for one in judged if one.case.kind == kind and not one.right][:most]
         for one in wrong:
@@ -238,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _as_json(judged: Sequence[Judged]) -> dict[str, object]:
+def _as_json(judged: Sequence[JudgedCase]) -> dict[str, object]:
     bins, error = calibrate(judged)
     times = {"cold_us": [one.cold_us for one in judged], "warm_us": [one.warm_us for one in judged]}
     return {

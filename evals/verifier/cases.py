@@ -1,6 +1,6 @@
 """Cases for the verifier: a statement, the passages it is judged against, and whether they support it.
 
-    documents ─ parse, chunk ─> Material ─ statements ─> Statement ─ corruptions ─> Case
+    documents ─ parse, chunk ─> Material ─ statements ─> TrueStatement ─ corruptions ─> Case
 
 Everything is decided by hashes of the texts and one seed, so that the same documents give the same cases. Half of them,
 by the hash of the sentence that they come from, is for development, the other half is held out.
@@ -70,7 +70,7 @@ class VerifierCase:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class TrueStatement:
     """A true statement: `form` says how it was made of the sentence at `span`, `passages` are those shown for it."""
 
     text: str
@@ -175,7 +175,7 @@ def _material(suite: str, path: Path) -> Material:
 # --- true statements --------------------------------------------------------------------------------------------------
 
 
-def true_statements(material: Material, suite: Suite) -> Iterator[Statement]:
+def true_statements(material: Material, suite: Suite) -> Iterator[TrueStatement]:
     """Every true statement that the document gives."""
     seen: set[str] = set()
     before: tuple[Chunk, str] | None = None
@@ -206,14 +206,14 @@ def _statement(
     start: int,
     end: int,
     others: Sequence[str] = (),
-) -> Statement:
+) -> TrueStatement:
     shown = (chunk, *material.nearest(text, [chunk], DISTRACTORS))
     span = Span(material.document.id, start, end)
     text = settle_case(text, material.common)
-    return Statement(text, form, sentence, span, shown, material, part_of(sentence), tuple(others))
+    return TrueStatement(text, form, sentence, span, shown, material, part_of(sentence), tuple(others))
 
 
-def _rows(material: Material, chunk: Chunk, start: int, end: int) -> Iterator[Statement]:
+def _rows(material: Material, chunk: Chunk, start: int, end: int) -> Iterator[TrueStatement]:
     header = chunk.headings[-1] if chunk.headings else ""
     row = material.text(start, end)
     spoken = list(speak_row(header, row)) if "|" in header and " / " not in header else []
@@ -230,7 +230,7 @@ def _said(cell: str) -> str:
     return re.sub(r"^([$€£])\s+", r"\1", cell)
 
 
-def _joined(material: Material, suite: Suite) -> Iterator[Statement]:
+def _joined(material: Material, suite: Suite) -> Iterator[TrueStatement]:
     """The questions of the suite about this document whose answer stands word for word in a paragraph, as sentences."""
     flat = {id(chunk): " ".join(chunk.text.split()) for chunk in material.chunks}
     source = next((one.path for one in suite.documents if one.name == material.document.name and one.path), None)
@@ -261,7 +261,7 @@ def _joined(material: Material, suite: Suite) -> Iterator[Statement]:
                 and (made := join_answer(question, other))
             ]
             span = Span(material.document.id, first, last)
-            yield Statement(text, JOINED, sentence, span, shown, material, part_of(sentence), tuple(wrong))
+            yield TrueStatement(text, JOINED, sentence, span, shown, material, part_of(sentence), tuple(wrong))
 
 
 def _differ(answer: str, other: str, question: str) -> bool:
@@ -289,7 +289,7 @@ def _sentence_of(
 # --- false ones -------------------------------------------------------------------------------------------------------
 
 
-def _false_statements(statement: Statement, kind: str) -> Iterator[Corruption]:
+def _false_statements(statement: TrueStatement, kind: str) -> Iterator[Corruption]:
     """What a kind makes of a statement, the surely false ones alone."""
     rng = random.Random(hash_number(kind, statement.text))
     if kind in (ANSWER, CELL):
@@ -312,7 +312,7 @@ def _shared_start(texts: Sequence[str]) -> int:
     return first.rfind(" ", 0, length) + 1
 
 
-def _is_surely_false(statement: Statement, corruption: Corruption) -> bool:
+def _is_surely_false(statement: TrueStatement, corruption: Corruption) -> bool:
     """No sentence shown says the corrupted statement: none holds the new words beside a fair share of the others."""
     if corruption.text == statement.text:
         return False
@@ -336,7 +336,7 @@ def _plain(text: str) -> str:
     return f" {' '.join(re.findall(r'[a-z0-9.,%$€£-]*[a-z0-9%$€£]', text.lower()))} " if text else ""
 
 
-def _merged(statement: Statement, others: Sequence[Statement]) -> VerifierCase | None:
+def _merged(statement: TrueStatement, others: Sequence[TrueStatement]) -> VerifierCase | None:
     """The subject of this statement with the rest of another of its document, both passages shown."""
     mine = split_subject(statement.text)
     if mine is None:
@@ -365,7 +365,7 @@ def _merged(statement: Statement, others: Sequence[Statement]) -> VerifierCase |
     return None
 
 
-def _without_passage(statement: Statement) -> VerifierCase | None:
+def _without_passage(statement: TrueStatement) -> VerifierCase | None:
     """The statement with the passages that do not say it."""
     chunks = statement.material.nearest(statement.text, [statement.shown[0]], DISTRACTORS)
     words = set(content_words(statement.text))
@@ -379,7 +379,7 @@ def _without_passage(statement: Statement) -> VerifierCase | None:
 
 
 def _case(
-    statement: Statement, text: str, kind: str, is_true: bool, chunks: Sequence[Chunk], cited: Chunk
+    statement: TrueStatement, text: str, kind: str, is_true: bool, chunks: Sequence[Chunk], cited: Chunk
 ) -> VerifierCase:
     material = statement.material
     order = sorted(chunks, key=lambda chunk: hash_number("order", text, chunk.id))
@@ -399,7 +399,7 @@ def _case(
 
 def build_cases(folders: Sequence[Path], per_kind: int) -> list[VerifierCase]:
     """Up to `per_kind` cases of each kind, evenly from the suites. Raises InputError for a folder that is no suite."""
-    statements: list[Statement] = []
+    statements: list[TrueStatement] = []
     for folder in folders:
         suite = load_suite(folder)
         for material in read_material(suite):
@@ -407,13 +407,13 @@ def build_cases(folders: Sequence[Path], per_kind: int) -> list[VerifierCase]:
     cases: list[VerifierCase] = []
     for kind in TRUE_KINDS:
         cases += _choose(kind, per_kind, statements, partial(_true_case, kind=kind))
-    in_document: dict[int, list[Statement]] = {}
+    in_document: dict[int, list[TrueStatement]] = {}
     for statement in statements:
         if statement.form in ("verbatim", "clause") and split_subject(statement.text):
             in_document.setdefault(id(statement.material), []).append(statement)
     for kind in FALSE_KINDS:
 
-        def make(statement: Statement, kind: str = kind) -> VerifierCase | None:
+        def make(statement: TrueStatement, kind: str = kind) -> VerifierCase | None:
             if kind == MERGED:
                 return _merged(statement, in_document.get(id(statement.material), []))
             if kind == PASSAGE:
@@ -427,7 +427,7 @@ def build_cases(folders: Sequence[Path], per_kind: int) -> list[VerifierCase]:
     return cases
 
 
-def _true_case(statement: Statement, kind: str) -> VerifierCase | None:
+def _true_case(statement: TrueStatement, kind: str) -> VerifierCase | None:
     if kind != RECITED:
         return (
             _case(statement, statement.text, kind, True, statement.shown, statement.shown[0])
@@ -442,11 +442,11 @@ def _true_case(statement: Statement, kind: str) -> VerifierCase | None:
 def _choose(
     kind: str,
     most: int,
-    statements: Sequence[Statement],
-    make: Callable[[Statement], VerifierCase | None],
+    statements: Sequence[TrueStatement],
+    make: Callable[[TrueStatement], VerifierCase | None],
 ) -> list[VerifierCase]:
     """The first `most` cases in the order of their hash, the suites and forms in turns, one of a sentence."""
-    groups: dict[tuple[str, str], list[Statement]] = {}
+    groups: dict[tuple[str, str], list[TrueStatement]] = {}
     for statement in sorted(statements, key=lambda one: hash_number("choose", kind, one.text)):
         groups.setdefault((statement.material.suite, statement.form), []).append(statement)
     queues = [iter(groups[key]) for key in sorted(groups)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.bench import MadeUp, Timing, add_documents, main, plot_growth
+from evals.bench import MadeUp, SearchTiming, add_documents, main, plot_growth
 from ingest.pipeline import accept_file
 from ingest.runtime import Runtime
 from rag.types import DEFAULT_COLLECTION
@@ -47,6 +47,6 @@ def test_a_size_that_is_no_multiple_of_a_document_is_refused(capsys: pytest.Capt
 
 def test_the_plot_names_every_size_and_the_last_figure_of_every_line() -> None:
     parts = {"embed": 3.0, "cosine": 2.0, "words": 0.5}
-    picture = plot_growth([Timing(1_000, 8.0, 9.0, parts, 0.0), Timing(1_000_000, 20.0, 31.5, parts, 0.0)])
+    picture = plot_growth([SearchTiming(1_000, 8.0, 9.0, parts, 0.0), SearchTiming(1_000_000, 20.0, 31.5, parts, 0.0)])
     for shown in ("1,000<", "1,000,000<", "p50 20.0", "p95 31.5", "embed 3.0"):
         assert shown in picture

@@ -16,7 +16,7 @@ from bs4 import BeautifulSoup
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from evals.metrics.answers import citation_metrics, contains_answer, exact_match, refusal_metrics, token_f1
-from evals.metrics.ranking import Level, Place, measure_ranking
+from evals.metrics.ranking import Level, Location, measure_ranking
 from evals.metrics.scoring import count_outcomes, total_metrics, total_timings
 from evals.report.curves import (
     CalibrationBin,
@@ -139,7 +139,7 @@ def write(folder: Path, result: Record, name: str = "run.json") -> Path:
 
 def make_record(case: Case, dice: random.Random, skill: float, retrieval_only: bool) -> Record:
     hits = make_hits(case, dice, skill)
-    places = [Place(hit["document"], hit["page"], hit["start"], hit["end"]) for hit in hits]
+    places = [Location(hit["document"], hit["page"], hit["start"], hit["end"]) for hit in hits]
     confidence = dice.uniform(0.35, 0.9 if case.answerable else 0.6)
     record: Record = {
         "id": case.id, "question": case.question, "answerable": case.answerable,
@@ -217,7 +217,7 @@ def answer_record(record: Record, case: Case, dice: random.Random, skill: float)
         record["metrics"] |= {"exact_match": exact_match(said, case.answers), "f1": token_f1(said, case.answers),
                               "contains_answer": contains_answer(said, case.answers)}  # fmt: skip
     cited = [
-        Place(one["document_name"], one["page"], one["span"]["start"], one["span"]["end"])
+        Location(one["document_name"], one["page"], one["span"]["start"], one["span"]["end"])
         for one in record["citations"]
     ]
     record["metrics"] |= refusal_metrics(case, record["status"]) | citation_metrics(case, cited, record["status"])
