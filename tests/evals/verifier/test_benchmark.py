@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import re
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.training.sentence_confidence import NAMES, features, fit
+from evals.training.sentence_confidence import NAMES, features
 from evals.verifier.benchmark import SAMPLE, JudgedCase, calibrate, judge_cases, main, tabulate, wilson
 from evals.verifier.cases import FACTS, FALSE_KINDS, TRUE_KINDS, VerifierCase, build_cases
 from evals.verifier.corruptions import CORRUPTIONS, Surroundings, find_names, known_names, merge
@@ -211,16 +210,6 @@ def test_calibration_is_the_gap_between_confidence_and_truth(judged: list[Judged
 def test_confidence_on_the_held_out_part_means_what_it_says(judged: list[JudgedCase]) -> None:
     _, error = calibrate([one for one in judged if one.case.part == "test"])
     assert error < 0.1
-
-
-def test_the_fit_finds_the_weights_of_a_logistic_curve() -> None:
-    """1,000 rows at each x of which 1 / (1 + e^-(2x - 1)) are true: the ridge of 1 hardly moves a weight."""
-    rows, truth = [], []
-    for x in (-2.0, -1.0, 0.0, 1.0, 2.0):
-        true = round(1000 / (1 + math.exp(-(2 * x - 1))))
-        rows += [[1.0, x]] * 1000
-        truth += [True] * true + [False] * (1000 - true)
-    assert fit(rows, truth) == pytest.approx([-1, 2], abs=0.02)
 
 
 def test_every_feature_has_a_name(cases: list[VerifierCase]) -> None:
