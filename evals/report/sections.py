@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from evals.metrics.compare import Comparison, MetricChange, compare_results
 from evals.metrics.ranking import Level
-from evals.report.charts import Axis, Series, latency_chart, line_chart, stacked_bar, whiskers
+from evals.report.charts import Axis, Plane, Series, latency_chart, line_chart, stacked_bar, whiskers
 from evals.report.curves import DEPTH, CalibrationBin, RiskPoint, at_coverage, calibration, risk_coverage, success_curve
 from evals.report.markup import element, format_count, format_ms, format_share
 from evals.report.measures import COUNTED, describe_metric, group_metrics, short_name
@@ -426,7 +426,7 @@ def _success(runs: Sequence[Run]) -> PageSection | None:
         x = Axis("first k hits", 1, DEPTH, tuple((k, str(k)) for k in range(1, DEPTH + 1)))
         words = f"{title}: share of questions with a gold {level} among the first k hits"
         said = "; ".join(f"{letter} from {curve.shares[0]:.1%} to {curve.shares[-1]:.1%}" for letter, curve in curves)
-        chart = line_chart(f"{words}. {said}.", x, Axis("", 0.0, 1.0, PERCENT), series)
+        chart = line_chart(f"{words}. {said}.", Plane(x, Axis("", 0.0, 1.0, PERCENT)), series)
         n = " / ".join(dict.fromkeys(f"{curve.n:,}" for _, curve in curves))
         caption = element("figcaption", element("strong", title), f" n = {n}")
         figures.append(element("figure", caption, chart))
@@ -464,7 +464,7 @@ def _risk(runs: Sequence[Run]) -> PageSection | None:
     said = "; ".join(
         f"{run.letter} answers {points[-1].coverage:.1%} at a risk of {points[-1].risk:.1%}" for run, points in curves
     )
-    chart = line_chart(f"Risk over coverage. {said}.", x, y, series, width=560, height=330, limit=limit)
+    chart = line_chart(f"Risk over coverage. {said}.", Plane(x, y, 560, 330), series, limit=limit)
     caption = element("figcaption", element("strong", "Risk: wrong among those answered"))
     text = element("div", [element("p", words) for words in _risk_words(curves)], class_="words")
     figure = element("div", element("figure", caption, chart), text, class_="figures beside")
@@ -540,7 +540,7 @@ def _calibration(runs: Sequence[Run]) -> PageSection | None:
         f"{_share_right(bins):.1%} of them on gold"
         for run, bins in curves
     )
-    chart = line_chart(f"Share on gold over confidence. {said}.", x, y, series, width=400, height=330, diagonal=True)
+    chart = line_chart(f"Share on gold over confidence. {said}.", Plane(x, y, 400, 330), series, diagonal=True)
     caption = element("figcaption", element("strong", "Cited sentences on gold, by confidence"))
     words = (
         "Each point is a tenth of the scale: the mean confidence of its cited sentences, the share of them with a "

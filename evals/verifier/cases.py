@@ -70,13 +70,24 @@ class VerifierCase:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSentence:
+    """A sentence of a document on one line, the chunk that holds it, and its place in Document.text."""
+
+    text: str
+    chunk: Chunk
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class TrueStatement:
-    """A true statement: `form` says how it was made of the sentence at `span`, `passages` are those shown for it."""
+    """A true statement: `form` says how it was made of the sentence `source`, `shown` are the chunks judged against.
+
+    `others` are false variants of it: with another cell of its table row, or another answer to its question.
+    """
 
     text: str
     form: str
-    sentence: str
-    span: Span
+    source: SourceSentence
     shown: tuple[Chunk, ...]
     material: Material
     part: Part
@@ -85,22 +96,18 @@ class TrueStatement:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """A document as passages: `sentences` are (chunk, start, end) in document characters, `names` its proper names.
+    """A document as passages, with its sentences and its proper names.
 
-    `common` are its words in small letters, `holders` the places of the chunks that hold a stem.
+    `common` holds its words in lower case, `holders` maps a stem to the positions of the chunks that contain it.
     """
 
     suite: str
     document: Document
     chunks: tuple[Chunk, ...]
-    sentences: tuple[tuple[Chunk, int, int], ...]
+    sentences: tuple[SourceSentence, ...]
     names: tuple[str, ...]
     common: frozenset[str]
     holders: dict[str, list[int]]
-
-    def text(self, start: int, end: int) -> str:
-        """The words between two characters, on one line."""
-        return " ".join(self.document.text[start:end].split())
 
     def nearest(self, text: str, without: Iterable[Chunk], count: int) -> list[Chunk]:
         """The chunks that share most rare words with the text: what a search would bring beside the right one."""
@@ -159,7 +166,7 @@ def _material(suite: str, path: Path) -> Material:
         context_tokens=chunking.context_tokens,
     )
     sentences = [
-        (chunk, chunk.span.start + start, chunk.span.start + end)
+        _source(document, chunk, chunk.span.start + start, chunk.span.start + end)
         for chunk in chunks
         for start, end in split_sentences(chunk.text)
     ]
@@ -172,58 +179,52 @@ def _material(suite: str, path: Path) -> Material:
     return Material(suite, document, tuple(chunks), tuple(sentences), tuple(names), common, holders)
 
 
+def _source(document: Document, chunk: Chunk, start: int, end: int) -> SourceSentence:
+    return SourceSentence(" ".join(document.text[start:end].split()), chunk, Span(document.id, start, end))
+
+
 # --- true statements --------------------------------------------------------------------------------------------------
 
 
 def true_statements(material: Material, suite: Suite) -> Iterator[TrueStatement]:
     """Every true statement that the document gives."""
     seen: set[str] = set()
-    before: tuple[Chunk, str] | None = None
-    for chunk, start, end in material.sentences:
-        sentence = material.text(start, end)
-        if sentence in seen:
+    before: SourceSentence | None = None
+    for source in material.sentences:
+        if source.text in seen:
             continue
-        seen.add(sentence)
-        if "|" in sentence:
-            yield from _rows(material, chunk, start, end)
-        elif is_statement(sentence):
+        seen.add(source.text)
+        if "|" in source.text:
+            yield from _rows(material, source)
+        elif is_statement(source.text):
             for form, rewrite in REWRITINGS.items():
-                text = rewrite(sentence)
-                if text is not None and (form == "verbatim" or text != sentence):
-                    yield _statement(material, text, form, sentence, chunk, start, end)
-            if before is not None and before[0] is chunk and (text := combine(sentence, before[1])):
-                yield _statement(material, text, COMBINED, sentence, chunk, start, end)
-            before = chunk, sentence
+                text = rewrite(source.text)
+                if text is not None and (form == "verbatim" or text != source.text):
+                    yield _statement(material, source, text, form)
+            if before is not None and before.chunk is source.chunk and (text := combine(source.text, before.text)):
+                yield _statement(material, source, text, COMBINED)
+            before = source
     yield from _joined(material, suite)
 
 
 def _statement(
-    material: Material,
-    text: str,
-    form: str,
-    sentence: str,
-    chunk: Chunk,
-    start: int,
-    end: int,
-    others: Sequence[str] = (),
+    material: Material, source: SourceSentence, text: str, form: str, others: Sequence[str] = ()
 ) -> TrueStatement:
-    shown = (chunk, *material.nearest(text, [chunk], DISTRACTORS))
-    span = Span(material.document.id, start, end)
+    shown = (source.chunk, *material.nearest(text, [source.chunk], DISTRACTORS))
     text = settle_case(text, material.common)
-    return TrueStatement(text, form, sentence, span, shown, material, part_of(sentence), tuple(others))
+    return TrueStatement(text, form, source, shown, material, part_of(source.text), tuple(others))
 
 
-def _rows(material: Material, chunk: Chunk, start: int, end: int) -> Iterator[TrueStatement]:
-    header = chunk.headings[-1] if chunk.headings else ""
-    row = material.text(start, end)
-    spoken = list(speak_row(header, row)) if "|" in header and " / " not in header else []
+def _rows(material: Material, source: SourceSentence) -> Iterator[TrueStatement]:
+    header = source.chunk.headings[-1] if source.chunk.headings else ""
+    spoken = list(speak_row(header, source.text)) if "|" in header and " / " not in header else []
     for text, _, _, cell in spoken:
         others = [
             f"{text[: -len(_said(cell)) - 1]}{_said(other)}."
             for _, _, _, other in spoken
             if other != cell and _said(other) not in _said(cell)
         ]
-        yield _statement(material, text, ROW, row, chunk, start, end, others)
+        yield _statement(material, source, text, ROW, others)
 
 
 def _said(cell: str) -> str:
@@ -249,10 +250,9 @@ def _joined(material: Material, suite: Suite) -> Iterator[TrueStatement]:
             found = _sentence_of(material, chunks, question, answer) if text else None
             if text is None or found is None:
                 continue
-            chunk, first, last = found
-            sentence = material.text(first, last)
-            rest = [one for one in chunks if one is not chunk][: DISTRACTORS - 1]
-            shown = (chunk, *rest, *material.nearest(text, [chunk, *rest], DISTRACTORS - len(rest)))
+            rest = [one for one in chunks if one is not found.chunk][: DISTRACTORS - 1]
+            near = material.nearest(text, [found.chunk, *rest], DISTRACTORS - len(rest))
+            shown = (found.chunk, *rest, *near)
             wrong = [
                 made
                 for other_question, other in asked
@@ -260,8 +260,7 @@ def _joined(material: Material, suite: Suite) -> Iterator[TrueStatement]:
                 and _differ(answer, other, question)
                 and (made := join_answer(question, other))
             ]
-            span = Span(material.document.id, first, last)
-            yield TrueStatement(text, JOINED, sentence, span, shown, material, part_of(sentence), tuple(wrong))
+            yield TrueStatement(text, JOINED, found, shown, material, part_of(found.text), tuple(wrong))
 
 
 def _differ(answer: str, other: str, question: str) -> bool:
@@ -271,18 +270,16 @@ def _differ(answer: str, other: str, question: str) -> bool:
     return bool(theirs) and not mine & theirs and not theirs & asked and digits[0] == digits[1]
 
 
-def _sentence_of(
-    material: Material, chunks: Sequence[Chunk], question: str, answer: str
-) -> tuple[Chunk, int, int] | None:
+def _sentence_of(material: Material, chunks: Sequence[Chunk], question: str, answer: str) -> SourceSentence | None:
     """The sentence of the paragraph that holds the answer and most of the question's words."""
     ids = {id(chunk) for chunk in chunks}
     asked = set(content_words(question))
     best, most = None, -1
-    for chunk, start, end in material.sentences:
-        if id(chunk) in ids and answer.lower() in (text := material.text(start, end)).lower():
-            shared = len(asked & set(content_words(text)))
+    for source in material.sentences:
+        if id(source.chunk) in ids and answer.lower() in source.text.lower():
+            shared = len(asked & set(content_words(source.text)))
             if shared > most:
-                best, most = (chunk, start, end), shared
+                best, most = source, shared
     return best
 
 
@@ -301,7 +298,7 @@ def _false_statements(statement: TrueStatement, kind: str) -> Iterator[Corruptio
         return
     chunk = statement.shown[0]
     around = Surroundings(
-        statement.sentence, " ".join(chunk.text.split()), statement.material.names, statement.material.common
+        statement.source.text, " ".join(chunk.text.split()), statement.material.names, statement.material.common
     )
     yield from CORRUPTIONS[kind](statement.text, around, rng)
 
@@ -317,14 +314,14 @@ def _is_surely_false(statement: TrueStatement, corruption: Corruption) -> bool:
     if corruption.text == statement.text:
         return False
     inserted = _plain(corruption.inserted)
-    own = _plain(statement.sentence)
+    own = _plain(statement.source.text)
     if inserted and statement.form != ROW and f" {inserted.strip()} " in own and statement.form != JOINED:
         return False
     words = set(content_words(corruption.text)) - set(content_words(corruption.inserted))
     for chunk in statement.shown:
         for start, end in split_sentences(chunk.text):
             text = " ".join(chunk.text[start:end].split())
-            if text == statement.sentence:
+            if text == statement.source.text:
                 continue
             shared = len(words & set(content_words(text))) / max(len(words), 1)
             if shared >= (_SAYS_AS_MUCH if inserted else _SAYS_ALL) and inserted in _plain(text):
@@ -393,7 +390,14 @@ def _case(
     )
     marked = next(passage.number for passage in passages if passage.hit.chunk.id == cited.id)
     return VerifierCase(
-        text, kind, is_true, statement.part, material.suite, passages, marked, statement.span if is_true else None
+        text,
+        kind,
+        is_true,
+        statement.part,
+        material.suite,
+        passages,
+        marked,
+        statement.source.span if is_true else None,
     )
 
 
@@ -458,10 +462,10 @@ def _choose(
                 break
             made = None
             for statement in queue:
-                if statement.sentence in sentences:
+                if statement.source.text in sentences:
                     continue
                 if (made := make(statement)) is not None:
-                    sentences.add(statement.sentence)
+                    sentences.add(statement.source.text)
                     break
             if made is None:
                 queues.remove(queue)
