@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from evals.run.caller import RunProgress
 from evals.run.replies import RecordedGenerator
-from evals.run.store import RunProgress
 from ingest.chunk import page_of
 from ingest.runtime import Runtime
 from rag.generation import take_draft

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal, Protocol, get_args
 
 from evals.run.baselines import LLAMA_INDEX, TEXTBOOK, BaselinePipeline
+from evals.run.caller import RunProgress
 from evals.run.replies import RecordedGenerator
-from evals.run.store import RunProgress
 from ingest.runtime import Runtime
 from rag.models.embedding import embed_query
 from rag.retrieval.search import Scope

@@ -14,9 +14,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
 
+from evals.run.caller import RunProgress
 from evals.run.environment import PACKAGES, hash_sources
 from evals.suites.cases import Suite, SuiteDocument
 from ingest.parse.build import clean_text
@@ -27,28 +26,14 @@ from rag.types import DEFAULT_COLLECTION, Document, DocumentStatus
 
 _COST_FILE = "ingest.json"
 _PUBLISHED_TOGETHER = 50  # documents: bringing many small ones to the disk takes as long as bringing one
-_INGEST_CODE = (
+_INGEST_CODE = (  # modules and packages
     "ingest/parse",
-    "ingest/chunk.py",
-    "ingest/pipeline.py",
-    "rag/models/embedding.py",
-    "rag/retrieval/sentence_vectors.py",
-    "rag/text.py",
+    "ingest/chunk",
+    "ingest/pipeline",
+    "rag/models/embedding",
+    "rag/retrieval/sentence_vectors",
+    "rag/text",
 )
-
-
-class RunProgress(Protocol):
-    """How far a run is, shown while it is entered. Numbers are done and total, a share runs from 0 to 1."""
-
-    def overall(self, done: float, total: float) -> None: ...
-
-    def current(self, name: str, step: str, share: float) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +58,7 @@ def store_folder(suite: Suite, settings: Settings, stores: Path) -> Path:
 
 def _sources(name: str) -> Iterable[Path]:
     path = PACKAGES / name
-    return path.rglob("*.py") if path.is_dir() else [path]
+    return path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
 
 
 def ingest_suite(runtime: Runtime, suite: Suite, progress: RunProgress) -> Ingested:

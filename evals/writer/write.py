@@ -16,7 +16,6 @@ prompts are those of English.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,32 +23,17 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evals.writer.checks import (
-    Rejected,
-    WrittenQuestion,
-    check_pair,
-    is_repeated,
-    read_pair,
-    same_answer,
-)
+from evals.run.caller import Caller
+from evals.writer.checks import Rejected, WrittenQuestion, check_pair, is_repeated, read_pair, same_answer
 from evals.writer.collection_checks import Checker
-from evals.writer.facts import MAX_DOCUMENTS, Fact, Survey, survey_collection
+from evals.writer.facts import MAX_DOCUMENTS, Fact, survey_collection
 from evals.writer.near_misses import change_detail, details_of
-from evals.writer.prompts import (
-    QUESTIONS_PROMPT_VERSION,
-    REPLY_TOKENS,
-    change_messages,
-    pair_messages,
-    read_messages,
-)
+from evals.writer.prompts import QUESTIONS_PROMPT_VERSION, REPLY_TOKENS, change_messages, pair_messages, read_messages
 from evals.writer.suite_writer import SuiteWriter, refuse_full, suite_names
-from ingest.runtime import Runtime
 from rag.errors import DependencyError, InputError
 from rag.retrieval.search import find_collection
 from rag.settings import Settings
 from rag.types import Draft, Generator, Message
-
-RuntimeOpener = Callable[[Settings, str], Runtime]
 
 NEAR_MISS_EVERY = 4  # one question in four has no answer in the documents
 TRIES_PER_QUESTION = 8  # facts shown to the model for each question wanted, at most
@@ -58,11 +42,13 @@ _DETAILS_TRIED = 3  # of a question, for one near miss
 
 @dataclass(slots=True)
 class Tally:
-    """How far the writing is; grows as it goes, so that a stop half way loses nothing.
+    """The questions written so far, out of `wanted`. It grows during the loop, so that a stop loses nothing.
 
-    `asked` counts the facts shown to the model; `at_end` says that there was no more to try.
+    `rejected` counts by reason, `asked` counts the facts shown to the model, and `at_end` says that the loop ended by
+    itself.
     """
 
+    wanted: int
     questions: list[WrittenQuestion] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     asked: int = 0
@@ -73,6 +59,21 @@ class Tally:
         """How many of the questions have no answer in the documents."""
         return sum(question.detail is not None for question in self.questions)
 
+    @property
+    def near_miss_due(self) -> bool:
+        """Whether the next question should be a near miss, so that they are spread over the file."""
+        return self.near_misses < (len(self.questions) + 1) * round(self.wanted / NEAR_MISS_EVERY) // self.wanted
+
+    @property
+    def answerable_full(self) -> bool:
+        """Whether only near misses are left to write."""
+        answerable = len(self.questions) - self.near_misses
+        return answerable == self.wanted - round(self.wanted / NEAR_MISS_EVERY)
+
+    def by_reason(self) -> list[tuple[str, int]]:
+        """The reasons of rejection with their counts, the most frequent first."""
+        return self.rejected.most_common()
+
 
 def main_questions(
     settings: Settings,
@@ -81,150 +82,183 @@ def main_questions(
     count: int,
     out: Path | None,
     seed: int,
-    open_runtime: RuntimeOpener | None = None,
+    caller: Caller | None = None,
 ) -> int:
     """Write a suite for a collection: documents/ and questions.jsonl in `out` (default suites/COLLECTION).
 
-    Prints the folder on stdout and a table of what was written and rejected on stderr; returns 0 where a question was
-    written, 1 where none was. What is written stays, whatever stops it. Raises NotFound for an unknown collection,
-    InputError for an empty one, for a folder that holds a suite already, and where no model is set.
+    Prints the folder on stdout and a table of the written and rejected questions on stderr. With `caller.as_json`,
+    folder and counts are one JSON document on stdout. Returns 0 where a question was written, else 1. Written
+    questions stay on disk, whatever stops the command. Raises NotFound for an unknown collection, and InputError for
+    an empty one, for a folder that holds a suite already, and where no model is set.
     """
+    caller = caller or Caller()
     if count < 1:
         raise InputError(f"{count} questions cannot be written. Ask for 1 or more.")
     if settings.generation.backend == "extractive":
         raise InputError(
-            "Questions are written by a language model, and FOOTNOTE_GENERATION__BACKEND=extractive works without "
-            "one. Unset it, or name another back end."
+            "A language model writes the questions, and FOOTNOTE_GENERATION__BACKEND=extractive uses none. Unset it, "
+            "or name another back end."
         )
-    with (open_runtime or _open)(settings, "eval questions") as runtime:
+    with caller.open_runtime(settings, "eval questions") as runtime:
         name = find_collection(collection, runtime.catalog.collections())
         folder = out or Path("suites") / (name if name.strip(".") else "collection")
         refuse_full(folder)
         records = [record for record in runtime.catalog.list_documents(name)[0] if record.visible]
         if not records:
-            raise InputError(f"The collection {name!r} has no document that is ready. Hand some in first.")
+            raise InputError(f"The collection {name!r} has no document that is ready. Ingest some first.")
         names = suite_names(records)
         if len(records) > MAX_DOCUMENTS:
-            _say(f"{len(records)} documents: questions are asked about a sample of {MAX_DOCUMENTS}.")
+            caller.say(f"{len(records)} documents: the questions are about a sample of {MAX_DOCUMENTS}.")
         survey = survey_collection(runtime.catalog, records, names, seed)
-        tally = Tally()
-        writer = SuiteWriter(folder, runtime.catalog, records, names)
+        caller.say(
+            f"{len(survey.facts)} sentences can be asked about; {runtime.generator.model} writes the questions "
+            f"(prompts {QUESTIONS_PROMPT_VERSION}). The first takes longest; Ctrl-C keeps the questions written so far."
+        )
+        tally = Tally(count)
+        loop = _Loop(
+            runtime.generator,
+            Checker(runtime, name, survey),
+            SuiteWriter(folder, runtime.catalog, records, names),
+            tally,
+            caller.say,
+        )
         try:
-            asyncio.run(_write_questions(runtime, name, survey, count, tally, writer))
-        finally:
-            _say(format_tally(tally, count))
-            if tally.questions:
+            asyncio.run(loop.write(survey.facts))
+        except Exception:  # with --json, the error is the one document
+            _print_table(tally, caller.say)
+            if tally.questions and not caller.as_json:
                 print(folder, flush=True)  # noqa: T201
+            raise
+        except KeyboardInterrupt:
+            _print_outcome(tally, folder, caller)
+            raise
+        _print_outcome(tally, folder, caller)
     return 0 if tally.questions else 1
 
 
-def _open(settings: Settings, command: str) -> Runtime:
-    return Runtime(settings, command, work=False)
+def _print_outcome(tally: Tally, folder: Path, caller: Caller) -> None:
+    _print_table(tally, caller.say)
+    if caller.as_json:
+        caller.print_json(
+            {
+                "folder": str(folder),
+                "written": len(tally.questions),
+                "answerable": len(tally.questions) - tally.near_misses,
+                "near_misses": tally.near_misses,
+                "rejected": dict(tally.by_reason()),
+            }
+        )
+    elif tally.questions:
+        print(folder, flush=True)  # noqa: T201
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+def _print_table(tally: Tally, say: Callable[[str], None]) -> None:
+    for line in format_tally(tally).splitlines():
+        say(line)
 
 
-def format_tally(tally: Tally, count: int) -> str:
-    """The table of what was written and what was rejected for which reason."""
+def format_tally(tally: Tally) -> str:
+    """The table of the written questions, and of the rejected ones by reason."""
     written, near = len(tally.questions), tally.near_misses
     rows = [("written", written), ("  answerable", written - near), ("  near misses, not answerable", near)]
-    rows += [("rejected", sum(tally.rejected.values()))]
-    rows += [(f"  {reason}", number) for reason, number in sorted(tally.rejected.items(), key=lambda item: -item[1])]
+    rows += [("rejected", tally.rejected.total())]
+    rows += [(f"  {reason}", number) for reason, number in tally.by_reason()]
     width = max(len(label) for label, _ in rows)
     lines = [f"{label:{width}} {number:6}" for label, number in rows]
-    if written < count:
+    if written < tally.wanted:
         why = " Longer documents, another --seed or a larger model may give more." if tally.at_end else ""
-        lines.append(f"{written} of the {count} questions asked for are written.{why}")
+        lines.append(f"{written} of {tally.wanted} questions are written.{why}")
     if written:
         lines.append("Look through the questions before you trust a number: the checks compare words, not meanings.")
     return "\n".join(lines)
 
 
-async def _write_questions(
-    runtime: Runtime, collection: str, survey: Survey, count: int, tally: Tally, writer: SuiteWriter
-) -> None:
-    generator = runtime.generator
-    checker = Checker(runtime, collection, survey)
-    near_wanted = round(count / NEAR_MISS_EVERY)
-    asked_about: set[str] = set()
-    started = time.monotonic()
-    _say(
-        f"{len(survey.facts)} sentences that can be asked about; {generator.model} writes the questions (prompts "
-        f"{QUESTIONS_PROMPT_VERSION}). The first takes longest; Ctrl-C keeps what is written."
-    )
-    try:
-        for fact in survey.facts:
-            if len(tally.questions) == count or tally.asked == TRIES_PER_QUESTION * count:
-                break
-            if fact.chunk.id in asked_about:
-                continue
-            if await checker.is_told_elsewhere(fact):
-                tally.rejected["not asked: another passage says nearly the same"] += 1
-                continue
-            tally.asked += 1
-            found: WrittenQuestion | Rejected | None = await _question_about(fact, generator, checker, tally)
-            near_due = (len(tally.questions) + 1) * near_wanted // count
-            if isinstance(found, WrittenQuestion) and tally.near_misses < near_due:
-                changed = await _near_miss(found, generator, checker)
-                if isinstance(changed, Rejected):
-                    tally.rejected[changed.reason] += 1
-                    # a sound question, unless what is left to write are near misses alone
-                    full = len(tally.questions) - tally.near_misses == count - near_wanted
-                    found = None if full else found
-                else:
-                    found = changed
-            if isinstance(found, Rejected):
-                tally.rejected[found.reason] += 1
-            elif found is not None:
-                writer.add(found)
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """Has the model write questions, checks them, and adds those that pass to the suite and to `tally`."""
+
+    generator: Generator
+    checker: Checker
+    writer: SuiteWriter
+    tally: Tally
+    say: Callable[[str], None]
+
+    async def write(self, facts: Sequence[Fact]) -> None:
+        """Ask about the facts in their order until enough questions are written or the tries are used up."""
+        tally = self.tally
+        asked_about: set[str] = set()
+        started = time.monotonic()
+        try:
+            for fact in facts:
+                if len(tally.questions) == tally.wanted or tally.asked == TRIES_PER_QUESTION * tally.wanted:
+                    break
+                if fact.chunk.id in asked_about:
+                    continue
+                found = await self._ask_about(fact)
+                if found is None:
+                    continue
+                self.writer.add(found)
                 tally.questions.append(found)
                 asked_about.add(fact.chunk.id)
-                left_s = (time.monotonic() - started) / len(tally.questions) * (count - len(tally.questions))
-                _say(f"{len(tally.questions)} of {count}, about {left_s / 60:.0f} min left: {found.text}")
-        tally.at_end = True
-    finally:
-        close = getattr(generator, "aclose", None)  # a stand-in has nothing to close
-        if close is not None:
-            await close()
+                written, left = len(tally.questions), tally.wanted - len(tally.questions)
+                left_s = (time.monotonic() - started) / written * left
+                self.say(f"{written} of {tally.wanted}, about {left_s / 60:.0f} min left: {found.text}")
+            tally.at_end = True
+        finally:
+            close = getattr(self.generator, "aclose", None)  # a stand-in has nothing to close
+            if close is not None:
+                await close()
 
+    async def _ask_about(self, fact: Fact) -> WrittenQuestion | None:
+        """A question about the fact, or a near miss where one is due; None where each try was rejected."""
+        tally = self.tally
+        if await self.checker.is_told_elsewhere(fact):
+            tally.rejected["not asked: another passage says nearly the same"] += 1
+            return None
+        tally.asked += 1
+        question = await self._question_about(fact)
+        if isinstance(question, Rejected):
+            tally.rejected[question.reason] += 1
+            return None
+        if not tally.near_miss_due:
+            return question
+        changed = await self._near_miss(question)
+        if isinstance(changed, Rejected):
+            tally.rejected[changed.reason] += 1
+            return None if tally.answerable_full else question
+        return changed
 
-async def _question_about(
-    fact: Fact, generator: Generator, checker: Checker, tally: Tally
-) -> WrittenQuestion | Rejected:
-    pair = read_pair(await _reply(generator, pair_messages(fact)))
-    if pair is None:
-        return Rejected("no question and answer in the reply")
-    question = check_pair(pair, fact)
-    if isinstance(question, Rejected):
-        return question
-    if is_repeated(question.text, [earlier.text for earlier in tally.questions]):
-        return Rejected("asked before")
-    checked = await checker.check_question(question, fact)
-    if isinstance(checked, WrittenQuestion) and not same_answer(
-        question.answer, await _reply(generator, read_messages(question.text, fact))
-    ):
-        return Rejected("the model reads another answer in the passage")
-    return checked
+    async def _question_about(self, fact: Fact) -> WrittenQuestion | Rejected:
+        pair = read_pair(await self._reply(pair_messages(fact)))
+        if pair is None:
+            return Rejected("no question and answer in the reply")
+        question = check_pair(pair, fact)
+        if isinstance(question, Rejected):
+            return question
+        if is_repeated(question.text, [earlier.text for earlier in self.tally.questions]):
+            return Rejected("asked before")
+        checked = await self.checker.check_question(question, fact)
+        if isinstance(checked, WrittenQuestion) and not same_answer(
+            question.answer, await self._reply(read_messages(question.text, fact))
+        ):
+            return Rejected("the model reads another answer in the passage")
+        return checked
 
+    async def _near_miss(self, question: WrittenQuestion) -> WrittenQuestion | Rejected:
+        """The question with one detail changed so that nothing answers it: the first of a few details that works."""
+        problem = Rejected("near miss: no detail to change")
+        for detail in details_of(question.text)[:_DETAILS_TRIED]:
+            reply = await self._reply(change_messages(question.text, detail))
+            changed = change_detail(question.text, detail, reply)
+            found = changed if isinstance(changed, Rejected) else await self.checker.check_near_miss(question, *changed)
+            if isinstance(found, WrittenQuestion):
+                return found
+            problem = found
+        return problem
 
-async def _near_miss(question: WrittenQuestion, generator: Generator, checker: Checker) -> WrittenQuestion | Rejected:
-    """The question with one detail changed so that nothing answers it; the first of a few details that can be."""
-    problem = Rejected("near miss: no detail to change")
-    for detail in details_of(question.text)[:_DETAILS_TRIED]:
-        reply = await _reply(generator, change_messages(question.text, detail))
-        changed = change_detail(question.text, detail, reply)
-        found = changed if isinstance(changed, Rejected) else await checker.check_near_miss(question, *changed)
-        if isinstance(found, WrittenQuestion):
-            return found
-        problem = found
-    return problem
-
-
-async def _reply(generator: Generator, messages: Sequence[Message]) -> str:
-    async with aclosing(generator.stream(messages, REPLY_TOKENS)) as pieces:  # type: ignore[type-var]
-        async for piece in pieces:
-            if isinstance(piece, Draft):
-                return piece.text
-    raise DependencyError(f"{generator.model} ended its reply without a result. Start again.")
+    async def _reply(self, messages: Sequence[Message]) -> str:
+        async with aclosing(self.generator.stream(messages, REPLY_TOKENS)) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                if isinstance(piece, Draft):
+                    return piece.text
+        raise DependencyError(f"{self.generator.model} ended its reply without a result. Start again.")

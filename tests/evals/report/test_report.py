@@ -32,6 +32,7 @@ from evals.report.measures import describe_metric, group_metrics
 from evals.report.questions import REASONS, deciding_level, question_states
 from evals.report.runs import QuestionRecord, RecordedCitation, RecordedHit, RecordedSentence, name_runs, read_runs
 from evals.report.write import main_report
+from evals.run.caller import Caller
 from evals.run.runner import RunOptions, run_suite
 from evals.suites.cases import Case, Evidence, load_suite
 from ingest.runtime import Runtime
@@ -713,12 +714,12 @@ def test_the_result_file_of_a_run_is_understood(settings: Settings, tmp_path: Pa
              "evidence": [{"document": "normans.md", "quote": "Norse leader"}]}  # fmt: skip
     (folder / "questions.jsonl").write_text(json.dumps(asked), encoding="utf-8")
     generator = ScriptedGenerator("Rollo was a Norse leader [1].")
-    _, path = run_suite(
-        settings, load_suite(folder), RunOptions(), out=tmp_path / "runs", say=lambda line: None,
+    caller = Caller(
         open_runtime=lambda settings, command: Runtime(
             settings, command, embedder=WordHashEmbedder(), generator=generator, work=False
-        ),
-    )  # fmt: skip
+        )
+    )
+    _, path = run_suite(settings, load_suite(folder), RunOptions(out=tmp_path / "runs"), caller)
     assert main_report([path], tmp_path / "page.html") == 0
     page = BeautifulSoup((tmp_path / "page.html").read_text(encoding="utf-8"), "html.parser")
     [row] = data_of(page)["questions"]

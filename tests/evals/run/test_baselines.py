@@ -21,8 +21,8 @@ from evals.run.baselines import (
     split_as_llama_index,
     split_by_characters,
 )
+from evals.run.caller import Quiet
 from evals.run.replies import RecordedGenerator, ReplyStore, Sampling
-from evals.run.runner import Quiet
 from ingest.runtime import Runtime
 from rag.retrieval.search import Scope
 from rag.settings import Settings

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from builders import handbook
 from conftest import ScriptedGenerator, WordHashEmbedder
-from writing import fill, opener
+from writing import call, fill, opener
 
+from evals.run.caller import Caller
 from evals.suites.cases import load_suite
 from evals.writer.checks import problem_of_question
 from evals.writer.write import main_questions
@@ -62,7 +63,7 @@ def scripted(messages: Sequence[Message]) -> str:
 
 
 def write(settings: Settings, generator: ScriptedGenerator, out: Path, count: int = 4, seed: int = 7) -> int:
-    return main_questions(settings, "default", count=count, out=out, seed=seed, open_runtime=opener(generator))
+    return main_questions(settings, "default", count=count, out=out, seed=seed, caller=call(generator))
 
 
 @pytest.fixture
@@ -166,7 +167,38 @@ def test_a_stop_half_way_keeps_what_is_written(
     assert len(load_suite(tmp_path / "out").cases) == 2
     shown = capsys.readouterr()
     assert shown.out == f"{tmp_path / 'out'}\n"
-    assert "2 of the 4 questions asked for are written.\n" in shown.err
+    assert "2 of 4 questions are written.\n" in shown.err
+
+
+def test_as_json_the_folder_and_the_counts_are_one_document(
+    filled: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caller = call(ScriptedGenerator(scripted), as_json=True)
+    out = tmp_path / "out"
+    assert main_questions(filled, "default", count=4, out=out, seed=7, caller=caller) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "folder": str(out), "written": 4, "answerable": 3, "near_misses": 1, "rejected": {}
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("stop", "printed"), [(KeyboardInterrupt(), True), (DependencyError("no model"), False)])
+def test_as_json_a_stop_prints_the_counts_and_an_error_leaves_stdout_to_its_own_document(
+    filled: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], stop: BaseException, printed: bool
+) -> None:
+    generator = ScriptedGenerator()
+
+    def stopped(messages: Sequence[Message]) -> str:
+        if len(generator.prompts) > 4:
+            raise stop
+        return scripted(messages)
+
+    generator.reply = stopped
+    with pytest.raises((KeyboardInterrupt, DependencyError)):
+        main_questions(filled, "default", count=4, out=tmp_path / "out", seed=7, caller=call(generator, as_json=True))
+    shown = capsys.readouterr()
+    assert ('"written": 2' in shown.out) is printed
+    assert bool(shown.out) is printed
+    assert table_of(shown.err)["written"] == 2
 
 
 def test_a_model_that_writes_no_questions_leaves_nothing_behind(
@@ -195,11 +227,11 @@ def test_what_cannot_work_is_said_at_once(settings: Settings, tmp_path: Path) ->
     with pytest.raises(InputError, match="'default' has no document that is ready"):
         write(settings, generator, tmp_path / "out")
     with pytest.raises(NotFound, match="no collection 'minutes'"):
-        main_questions(settings, "minutes", count=4, out=None, seed=7, open_runtime=opener(generator))
+        main_questions(settings, "minutes", count=4, out=None, seed=7, caller=call(generator))
     with pytest.raises(InputError, match="0 questions"):
         write(settings, generator, tmp_path / "out", count=0)
     without_model = settings.model_copy(update={"generation": Generation(backend="extractive")})
-    with pytest.raises(InputError, match="BACKEND=extractive works without one"):
+    with pytest.raises(InputError, match="BACKEND=extractive uses none"):
         write(without_model, generator, tmp_path / "out")
     assert generator.prompts == []
 
@@ -210,7 +242,7 @@ def test_the_folder_is_named_after_the_collection(
     monkeypatch.chdir(tmp_path)
     fill(settings, {name: text for name, (text, _, _) in DOCUMENTS.items()}, collection="Vik minutes")
     generator = ScriptedGenerator(scripted)
-    assert main_questions(settings, "Vik minutes", count=1, out=None, seed=7, open_runtime=opener(generator)) == 0
+    assert main_questions(settings, "Vik minutes", count=1, out=None, seed=7, caller=call(generator)) == 0
     assert len(load_suite(tmp_path / "suites" / "Vik minutes").cases) == 1
 
 
@@ -281,7 +313,9 @@ def test_a_tiny_real_model_is_asked_and_what_it_writes_is_sound(
     settings = filled.model_copy(update={"generation": generation, "model_dir": model_dir})
     status = main_questions(
         settings, "default", count=2, out=tmp_path / "out", seed=7,
-        open_runtime=lambda settings, command: Runtime(settings, command, embedder=WordHashEmbedder(), work=False),
+        caller=Caller(
+            open_runtime=lambda settings, command: Runtime(settings, command, embedder=WordHashEmbedder(), work=False)
+        ),
     )  # fmt: skip
     table = table_of(capsys.readouterr().err)
     written = lines_of(tmp_path / "out") if status == 0 else []

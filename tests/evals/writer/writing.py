@@ -7,6 +7,7 @@ from collections.abc import Callable
 from builders import ingest
 from conftest import ScriptedGenerator, WordHashEmbedder
 
+from evals.run.caller import Caller
 from ingest.runtime import Runtime
 from rag.settings import Settings
 
@@ -15,6 +16,10 @@ def opener(generator: ScriptedGenerator) -> Callable[[Settings, str], Runtime]:
     return lambda settings, command: Runtime(
         settings, command, embedder=WordHashEmbedder(), generator=generator, work=False
     )
+
+
+def call(generator: ScriptedGenerator, as_json: bool = False) -> Caller:
+    return Caller(as_json, opener(generator))
 
 
 def fill(settings: Settings, texts: dict[str, str], collection: str = "default") -> None:
