@@ -1,4 +1,4 @@
-"""The whole page: sections and data in one file that needs no network and runs no script but its own."""
+"""The whole page: sections and data in one file that needs no network and runs only its own script."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from evals.report.sections import PageSection, header, make_sections
 def make_page(runs: Sequence[Run]) -> bytes:
     """The report on the runs as an HTML file, UTF-8.
 
-    Texts of the result files stand in it as text: escaped in the markup, and as JSON without a `<` in a script element
-    of a type that no browser runs. Its policy lets the browser run this page's own script alone, named by its hash.
+    Texts of the result files cannot act as markup or code: they are escaped in the markup, and are JSON without `<` in
+    a script element whose type no browser runs. The page's policy allows its own script alone, by its hash.
     """
     style, script = _read("page.css"), _read("page.js")
     sections = make_sections(runs)

@@ -1,4 +1,4 @@
-"""The page's sections, top to bottom: what was run, what it comes to, curves, time. Each is None without data."""
+"""The page's sections, top to bottom: settings, totals, curves, outcomes, times. A section without data is None."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CURVE_LEVELS: tuple[tuple[Level, str], ...] = (("document", "Documents"), ("pag
 
 @dataclass(frozen=True, slots=True)
 class PageSection:
-    """A part of the page under a heading; `anchor` is its place in the address, `label` its name in the navigation."""
+    """A part of the page under a heading; `anchor` is its URL fragment, `label` its name in the navigation."""
 
     anchor: str
     label: str
@@ -37,7 +37,7 @@ class PageSection:
 
 
 def make_sections(runs: Sequence[Run]) -> list[PageSection]:
-    """Every section that the runs have something for, but the questions."""
+    """All sections that have data, except the questions."""
     made = (
         _headlines(runs), _totals(runs), _success(runs), _risk(runs), _calibration(runs), _outcomes(runs), _time(runs)
     )  # fmt: skip
@@ -48,7 +48,7 @@ def make_sections(runs: Sequence[Run]) -> list[PageSection]:
 
 
 def header(runs: Sequence[Run]) -> list[Element]:
-    """The suite's name and a table of what each run ran with."""
+    """The suite's name, and tables of each run's settings and machine."""
     first = runs[0].result
     asked = {_asked(run) for run in runs}
     kind = "retrieval only" if all(run.result.retrieval_only for run in runs) else "retrieval and answers"
@@ -94,7 +94,7 @@ _ASKED: tuple[_Fact, ...] = (
 
 
 def _run_tables(runs: Sequence[Run]) -> Element:
-    """One run's facts in two short tables side by side; several runs as the columns of one."""
+    """The facts of one run in two short tables side by side, or those of several runs as columns of one table."""
     if len(runs) == 1:
         tables = [_fact_table("What it ran with", _RAN_WITH, runs), _fact_table("What was asked", _ASKED, runs)]
     else:
@@ -128,7 +128,7 @@ def _asked_in_full(run: Run) -> str:
 
 
 def _sample(run: Run) -> str | None:
-    """What draws the same sample again, and the hash of its questions' ids."""
+    """The size and the seed of the sample, and the hash of its questions' ids."""
     result = run.result
     if not result.is_sample or result.sample_seed is None:
         return None
@@ -186,7 +186,7 @@ def _flatten(settings: Mapping[str, JsonValue], before: str = "") -> Iterable[tu
 
 
 def _troubles(run: Run, several: bool) -> Iterable[Element]:
-    """What went wrong, so that nobody reads past it."""
+    """Lists of what went wrong, above the figures."""
     found = (
         ("document could not be read", "documents could not be read", run.result.failed_documents),
         ("line of the suite was skipped", "lines of the suite were skipped", run.result.skipped_lines),
@@ -208,7 +208,7 @@ def _chip(letter: str) -> Element:
     return element("span", letter, class_=f"chip run-{letter}")
 
 
-# What it comes to -----------------------------------------------------------------------------------------------------
+# Totals ---------------------------------------------------------------------------------------------------------------
 
 _HEADLINES: tuple[tuple[str, ...], ...] = (
     ("page_success@5", "passage_success@5", "document_success@5"),
@@ -265,7 +265,7 @@ def _citation_card(runs: Sequence[Run]) -> Element | None:
         for citations, wrong in [(run.result.counts.get("citations", 0), run.result.counts.get("citations_wrong", 0))]
         if citations
     ]
-    title = "Faults in citations: words or page not as in the document"
+    title = "Wrong citations: quote or page differs from the document"
     return element("div", element("h3", title), lines, class_="card") if lines else None
 
 
@@ -296,10 +296,10 @@ def _totals(runs: Sequence[Run]) -> PageSection | None:
     content = [element("p", words, class_="note")]
     if len(runs) > 1:
         words = (
-            f"Differences from {runs[0].letter} are taken question by question, over the questions measured in both "
-            "runs, and can be sure where the two intervals overlap. A question that crashed only in the later run "
-            "counts as 0 there. “Better” and “worse” stand on a few metrics chosen beforehand, where chance alone is "
-            "an unlikely reason (p under 0.05 after Holm's correction)."
+            f"Differences from {runs[0].letter} are paired by question, over the questions measured in both runs, so "
+            "they can be significant although the two intervals overlap. A question that crashed only in the later "
+            "run counts as 0 there. Only a fixed list of metrics is marked “better” or “worse”, where p is below 0.05 "
+            "after Holm's correction."
         )
         content.append(element("p", words, class_="note"))
     content.append(element("div", groups, class_="groups several" if len(runs) > 1 else "groups"))
@@ -307,7 +307,7 @@ def _totals(runs: Sequence[Run]) -> PageSection | None:
 
 
 def _changes(runs: Sequence[Run]) -> dict[str, dict[str, MetricChange]]:
-    """By letter and metric, how each later run differs from the first."""
+    """The difference of each later run from the first, by letter and metric."""
     comparisons: dict[str, Comparison] = {run.letter: compare_results(runs[0].raw, run.raw) for run in runs[1:]}
     return {letter: {metric.name: metric for metric in found.metrics} for letter, found in comparisons.items()}
 
@@ -347,7 +347,7 @@ def _group_table(
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten, so that an axis ends on a round number."""
+    """The next larger of 1, 2, 2.5, 5 times a power of ten, so that an axis ends on a round number."""
     power = 1.0
     while power * 10 < value:
         power *= 10
@@ -391,7 +391,7 @@ def _metric_rows(
 
 
 def _difference(change: MetricChange | None, n: int, show: Callable[[float], str]) -> Element:
-    """How a metric differs from the first run; its n is said where the run itself has another."""
+    """The difference of a metric from the first run; its n is shown where it differs from the run's n."""
     if change is None:
         return element("td", "–", class_="number")
     found = change.difference
@@ -437,15 +437,13 @@ def _success(runs: Sequence[Run]) -> PageSection | None:
     if not figures:
         return None
     text = (
-        "The share of answerable questions with a gold item among the first k hits, as the hits come. Where the curve "
-        "still climbs on the right, evidence is found but ranked too low; where it is flat and low, it is not found."
+        "The share of answerable questions with a gold item among the first k hits. A curve that still rises on the "
+        "right means that evidence is found but ranked too low; a low and flat curve means that it is not found."
     )
     heads = [element("th", f"k = {k}", scope="col", class_="number") for k in range(1, DEPTH + 1)]
     numbers = _numbers("The numbers of these curves", element("tr", element("td"), heads), rows)
     row = element("div", figures, class_="figures")
-    return PageSection(
-        "found", "Evidence", "How far down the evidence is", (element("p", text, class_="note"), row, numbers)
-    )
+    return PageSection("found", "Evidence", "Rank of the evidence", (element("p", text, class_="note"), row, numbers))
 
 
 def _risk(runs: Sequence[Run]) -> PageSection | None:
@@ -491,9 +489,9 @@ def _answerable_share(run: Run) -> float:
 
 def _risk_words(curves: Sequence[tuple[Run, tuple[RiskPoint, ...]]]) -> Iterable[str]:
     yield (
-        "The answers that were given, the surest first. Confidence is the answer's own where the pipeline gives one, "
-        "else the cosine of the question and the best hit. Going left along the line, fewer questions are answered, "
-        "and the surest remain."
+        "The given answers, the most confident first. The confidence is the pipeline's own where it has one, else the "
+        "cosine of the question and the best hit. Further left on the line, fewer questions are answered, those with "
+        "the highest confidence."
     )
     for run, points in curves:
         own = points[-1]
@@ -504,17 +502,17 @@ def _risk_words(curves: Sequence[tuple[Run, tuple[RiskPoint, ...]]]) -> Iterable
         )
         half = at_coverage(points, own.coverage / 2)
         if half is not None:
-            said += f" Of the surer half of them, {half.risk:.1%} are."
+            said += f" Of the more confident half, {half.risk:.1%} are wrong."
         yield said
     yield (
-        "A line that falls to the left says that confidence knows good answers from bad ones, so that a higher "
-        "threshold would help; a flat one says that it would only cost answers. Lower is better at the same coverage."
+        "A line that falls to the left means that confidence separates right answers from wrong ones, so a higher "
+        "threshold would help. With a flat line it would only cost answers. Lower is better at the same coverage."
     )
     judged = any("judged_correct" in record.metrics for run, _ in curves for record in run.result.records)
-    measure = "the judge's word" if judged else "the better of containment and F1"
+    measure = "the judge" if judged else "the better of containment and F1"
     yield (
-        f"The answer to an answerable question is right by {measure}; one to an unanswerable question is wrong. To "
-        "the right of the ring nothing was answered."
+        f"The answer to an answerable question is graded by {measure}; an answer to an unanswerable question is "
+        "wrong. No question to the right of the ring was answered."
     )
 
 
@@ -529,7 +527,7 @@ def _risk_rows(run: Run, points: Sequence[RiskPoint], several: bool) -> Iterable
 
 
 def _calibration(runs: Sequence[Run]) -> PageSection | None:
-    """What the confidence of cited sentences means, for runs that recorded one and gold that can judge them."""
+    """The calibration of cited sentences, for runs with confidences and gold evidence in pages or passages."""
     curves = [(run, bins) for run in runs if (bins := calibration(run.result.records))]
     if not curves:
         return None
@@ -544,10 +542,10 @@ def _calibration(runs: Sequence[Run]) -> PageSection | None:
     caption = element("figcaption", element("strong", "Cited sentences on gold, by confidence"))
     words = (
         "Each point is a tenth of the scale: the mean confidence of its cited sentences, the share of them with a "
-        "citation on gold, and their number. On gold means on a gold page or one beside it; where the gold has no "
-        "pages, on a gold passage. On the dotted line, a confidence of 0.8 is right in 8 of 10 sentences.",
-        "The documents may say a thing in more places than the gold names. A true sentence from such a place counts as "
-        "wrong here, so the points lie low rather than high.",
+        "citation on gold, and their number. On gold means on a gold page or one beside it; where the evidence has no "
+        "pages, on a gold passage. On the dotted line, 8 of 10 sentences with a confidence of 0.8 are right.",
+        "The documents may state a fact in more places than the gold evidence names. A true sentence from such a "
+        "place counts as wrong here, so the points are too low rather than too high.",
         f"{said}. Answers to unanswerable questions have no gold and are left out."
     )  # fmt: skip
     text = element("div", [element("p", line) for line in words], class_="words")
@@ -565,7 +563,7 @@ def _calibration(runs: Sequence[Run]) -> PageSection | None:
 
 
 def _calibration_series(run: Run, bins: Sequence[CalibrationBin], several: bool) -> Series:
-    """Its line; the numbers of sentences are written in where no other line is in the way."""
+    """The line of a run. The numbers of sentences are written at the points where there is only one run."""
     points = tuple(
         ((one.confidence, one.right),
          f"{run.letter}: {one.n:,} sentences, confidence {one.confidence:.2f}, {one.right:.1%} on gold")
@@ -597,7 +595,7 @@ _VERDICT_WORDS: dict[Verdict, str] = {
 
 
 def _outcomes(runs: Sequence[Run]) -> PageSection | None:
-    """What became of the questions, and the verdicts on the sentences of the answers."""
+    """The outcomes of the questions, and the verdicts on the sentences of the answers."""
     asked = [run for run in runs if not run.result.retrieval_only]
     if not asked:
         return None
@@ -617,7 +615,7 @@ def _outcomes(runs: Sequence[Run]) -> PageSection | None:
 
 
 def _reasons(runs: Sequence[Run], several: bool) -> Iterable[Element]:
-    """How often each reason was given for a refusal or a partial answer, where any was recorded."""
+    """The count of each reason for a refusal or a partial answer, where reasons were recorded."""
     counted = Counter(
         (record.status, record.reason, run.letter, record.answerable)
         for run in runs
@@ -641,7 +639,7 @@ def _reasons(runs: Sequence[Run], several: bool) -> Iterable[Element]:
     head = element("thead", element("tr", element("td"), heads))
     table = element("table", element("caption", "Reasons", class_="hidden"), head, element("tbody", rows),
                     class_="numbers reasons")  # fmt: skip
-    caption = element("figcaption", element("strong", "Reasons given for answering in part or not at all"))
+    caption = element("figcaption", element("strong", "Reasons for partial answers and refusals"))
     yield element("figure", caption, element("div", table, class_="scroll"), class_="bars")
 
 
@@ -693,8 +691,8 @@ def _time(runs: Sequence[Run]) -> PageSection | None:
     )
     chart = latency_chart(f"Median and 95th percentile of each step. {said}.", steps)
     text = (
-        "Each bar runs to the median of all questions and, paler, on to the 95th percentile; the axis is logarithmic, "
-        "so that one line further is ten times as long."
+        "Each bar ends at the median of all questions; its paler part ends at the 95th percentile. The axis is "
+        "logarithmic: each grid line is ten times the one before."
     )
     rows = [
         element("tr", element("th", step.replace("_", " "), " ", _chip(letter) if len(runs) > 1 else None, scope="row"),

@@ -34,12 +34,12 @@ INSTRUCTIONS = (
     "Answer the question in full sentences, from the context alone. After each sentence write the number of the piece "
     'of context that it rests on, in square brackets. If the context does not hold the answer, say "I don\'t know."'
 )
-# an example of a marker in it made a small model reply with nothing but markers
+# with an example of a marker, a small model replied with nothing but markers
 
 TEXTBOOK_CHARS, TEXTBOOK_OVERLAP_CHARS, TEXTBOOK_PASSAGES = 1_000, 200, 3
 LLAMA_INDEX_PASSAGES = 2  # its default similarity_top_k
-# LlamaIndex embeds each file's absolute path, which costs it a little; a fixed one makes figures independent of where
-# a suite lies.
+# LlamaIndex embeds each file's absolute path, which costs it a little. A fixed path makes the figures independent of
+# the suite's folder.
 _FOLDER = "/home/user/project/data/documents/"
 _EMBED_BATCH = 64
 
@@ -49,7 +49,7 @@ _UNKNOWN = re.compile(r"\bI (?:don['’]?t|do not) know\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class IndexedPiece:
-    """A stretch of a document's text, characters `start` to `end`, and `indexed`, what is embedded for it."""
+    """A piece of a document's text, characters `start` to `end`; `indexed` is the text that is embedded."""
 
     start: int
     end: int
@@ -58,7 +58,7 @@ class IndexedPiece:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A way of retrieval: how documents are split (`version` names it), and how many hits are sent to the model."""
+    """A retrieval method: how documents are split (`version` names the split), and how many hits the model gets."""
 
     name: str
     version: str
@@ -67,7 +67,7 @@ class Baseline:
 
 
 def split_by_characters(document: Document) -> Iterator[IndexedPiece]:
-    """Stretches of 1,000 characters, each 800 after the one before, a page at a time where there are pages."""
+    """Pieces of 1,000 characters that start 800 characters apart, within pages where the document has pages."""
     step = TEXTBOOK_CHARS - TEXTBOOK_OVERLAP_CHARS
     for page in whole_pages(document):
         starts = range(page.start, max(page.start + 1, page.end - TEXTBOOK_OVERLAP_CHARS), step)
@@ -79,10 +79,10 @@ def split_by_characters(document: Document) -> Iterator[IndexedPiece]:
 
 
 def split_as_llama_index(document: Document) -> Iterator[IndexedPiece]:
-    """What LlamaIndex's SentenceSplitter makes of a page (or a document without pages) at its defaults.
+    """The pieces of LlamaIndex's SentenceSplitter with its defaults, for each page (or a document without pages).
 
-    These are 1,024 tokens of OpenAI's tokenizer with 200 of overlap. Embedded is what LlamaIndex would embed after
-    reading with its SimpleDirectoryReader: `page_label` and `file_path`, a blank line, then the text.
+    The defaults are 1,024 tokens of OpenAI's tokenizer with an overlap of 200. The embedded text is what LlamaIndex
+    embeds for files of its SimpleDirectoryReader: `page_label` and `file_path`, a blank line, then the text.
     """
     from llama_index.core import Document as LlamaDocument
     from llama_index.core.node_parser import SentenceSplitter
@@ -104,7 +104,7 @@ def split_as_llama_index(document: Document) -> Iterator[IndexedPiece]:
 
 
 def whole_pages(document: Document) -> Sequence[Page]:
-    """The document's pages; where it has none, all of it as one."""
+    """The document's pages; a document without pages is one page."""
     return document.pages or (Page(1, 0, len(document.text)),)
 
 
@@ -116,9 +116,9 @@ LLAMA_INDEX = Baseline("llama-index", "sentence-splitter-1", split_as_llama_inde
 class PieceTable:
     """All pieces of a store; `rows` is an integer array of shape (n_pieces, 5): document, start, end, page, tokens.
 
-    A document is its place in `documents`, a page 0 where there is none. `vectors` are float32, shape (n_pieces, dim),
-    rows of length 1; what a piece has beyond the tokens that the model reads is cut off in silence, as where people
-    build this.
+    A document is given by its position in `documents`, a missing page by 0. `vectors` are float32, shape
+    (n_pieces, dim), rows of length 1. Tokens beyond the embedding model's limit are cut off without a message, as in
+    the usual implementations.
     """
 
     documents: tuple[str, ...]
@@ -127,7 +127,7 @@ class PieceTable:
 
 
 def load_table(baseline: Baseline, runtime: Runtime, progress: RunProgress) -> PieceTable:
-    """Every document of the store, split and embedded; kept in the store's folder, so that this is done once."""
+    """Every document of the store, split and embedded. The table is saved in the store's folder and made once."""
     documents = tuple(sorted(record.id for record in runtime.catalog.readable_documents()))
     identity = "\0".join([baseline.version, runtime.embedder.model, *documents])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
@@ -164,7 +164,7 @@ def _embed_documents(
 
 
 class BaselinePipeline:
-    """A Pipeline (evals/run/pipelines.py) of this kind, over the documents of a store."""
+    """A baseline as a Pipeline (evals/run/pipelines.py) over the documents of a store."""
 
     def __init__(
         self, baseline: Baseline, runtime: Runtime, generator: RecordedGenerator, progress: RunProgress
@@ -181,7 +181,7 @@ class BaselinePipeline:
         self.settings_hash = hashlib.sha256("\0".join(decisive).encode()).hexdigest()[:12]
 
     async def search(self, question: str, k: int, scope: Scope) -> list[Hit]:
-        """The `k` pieces of the scope nearest to the question, by cosine; equal ones in the order of the text."""
+        """The `k` pieces of the scope with the highest cosine to the question; ties are in the order of the text."""
         return await asyncio.to_thread(self._search, question, k, scope)
 
     def _search(self, question: str, k: int, scope: Scope) -> list[Hit]:
@@ -191,7 +191,7 @@ class BaselinePipeline:
         return [self._hit(int(rows[place]), rank, float(scores[place])) for rank, place in enumerate(best, 1)]
 
     def _rows(self, scope: Scope) -> np.ndarray:
-        """Which pieces are of the scope's documents, as rows of the table; a store is one collection."""
+        """The rows of the table that belong to the scope's documents; a store is one collection."""
         if scope.document_ids is None:
             return np.arange(len(self._table.rows))
         wanted = [number for number, document in enumerate(self._table.documents) if document in scope.document_ids]
@@ -212,7 +212,7 @@ class BaselinePipeline:
         return best.score
 
     async def ask(self, question: str, scope: Scope) -> Answer:
-        """The model's reply to the nearest pieces of the scope, as it comes. Raises DependencyError."""
+        """The model's unchecked reply to the nearest pieces of the scope. Raises DependencyError."""
         started = time.perf_counter()
         hits = await self.search(question, self._baseline.passages, scope)
         timings = {"retrieve": _ms_since(started)}
@@ -242,7 +242,7 @@ class BaselinePipeline:
         )
 
     def _cite(self, number: int, hit: Hit) -> Citation:
-        """The whole piece, for more is not known of what the model meant."""
+        """A citation of the whole piece: which words the model used is not known."""
         page, boxes = self._runtime.catalog.locate(hit.chunk.span)
         return Citation(number, hit.chunk.span, hit.chunk.text, hit.document_name, page, boxes)
 
@@ -260,7 +260,7 @@ def is_refusal(reply: str) -> bool:
 
 
 def cited_numbers(reply: str) -> list[int]:
-    """The numbers in the reply's markers, in their order; `[1, 2]` is two."""
+    """The numbers in the reply's markers, in order; `[1, 2]` gives two."""
     return [int(number) for marker in _MARKER.finditer(reply) for number in marker[1].split(",")]
 
 

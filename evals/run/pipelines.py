@@ -1,4 +1,4 @@
-"""The ways of answering that can be measured, all with the same two calls: what is found, and what is answered."""
+"""The pipelines that can be measured, behind one Protocol: search and ask."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIPELINES: tuple[PipelineName, ...] = get_args(PipelineName)
 
 
 class Pipeline(Protocol):
-    """What a run measures. `settings_hash` names all that decides its answers beside documents and models."""
+    """What a run measures. `settings_hash` identifies everything but documents and models that decides its answers."""
 
     @property
     def settings_hash(self) -> str: ...
@@ -28,16 +28,16 @@ class Pipeline(Protocol):
         ...
 
     def confidence(self, question: str, best: Hit) -> float:
-        """The cosine of the question and the best hit: how near the evidence is."""
+        """The cosine of the question and the best hit."""
         ...
 
     async def ask(self, question: str, scope: Scope) -> Answer:
-        """The answer within the scope, as a person would be given it. Raises FootnoteError."""
+        """The answer within the scope, as a reader gets it. Raises FootnoteError."""
         ...
 
 
 class FootnotePipeline:
-    """Footnote itself: its service as it is, over a store, with a generator whose replies are recorded."""
+    """Footnote's own service over a store, with a generator whose replies are recorded."""
 
     def __init__(self, runtime: Runtime, generator: RecordedGenerator) -> None:
         self._runtime = runtime
@@ -45,7 +45,7 @@ class FootnotePipeline:
         if judge is not None:
             from rag.verification.entailment import ModelJudge
 
-            if isinstance(judge, ModelJudge):  # what it has the model say is recorded, too
+            if isinstance(judge, ModelJudge):  # the judge's replies are recorded too
                 judge = ModelJudge(generator)
         self._service = Service(
             runtime.settings, runtime.catalog, runtime.index, runtime.embedder, generator, runtime.reranker, judge
@@ -70,7 +70,7 @@ class FootnotePipeline:
 def open_pipeline(
     name: PipelineName, runtime: Runtime, generator: RecordedGenerator, progress: RunProgress
 ) -> Pipeline:
-    """The pipeline of that name over an open store; the baselines embed their own chunks the first time."""
+    """The pipeline of this name over an open store. The baselines embed their own chunks at the first run."""
     match name:
         case "footnote":
             return FootnotePipeline(runtime, generator)

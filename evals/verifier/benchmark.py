@@ -1,8 +1,8 @@
-"""How well the verifier tells true statements from false ones, without a language model.
+"""The verifier's benchmark: true and false statements are judged, without a language model.
 
-True statements are drawn from documents, false ones are the same with one thing changed (`evals.verifier.cases`). A
-false one is caught where its verdict is `unsupported`; a true one passes where it is `supported` or `weak`. Documents
-and seed decide the cases; half of them, by the hash of the sentence they come from, is held out (`--part test`).
+True statements are drawn from documents; false ones are true ones with one change (`evals.verifier.cases`). A false
+statement is caught where its verdict is `unsupported`. A true one passes where its verdict is `supported` or `weak`.
+Documents and seed decide the cases. Half of them, by the hash of the source sentence, is held out (`--part test`).
 
     python -m evals.verifier data/sample ../shared/eval/squad2 -n 200 --part dev --failures 5
 """
@@ -35,10 +35,10 @@ _Z = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class JudgedCase:
-    """A case with the verdict on it: `located` says whether a citation overlaps the words it was drawn from.
+    """A case with its verdict: `located` says whether a citation overlaps the source of the statement.
 
-    `cold_us` and `warm_us` are microseconds of processor time for one sentence, before and after it and its passages
-    were read: what other programs take of the machine meanwhile does not count.
+    `cold_us` and `warm_us` are microseconds of this thread's processor time for one sentence, with empty caches and
+    with full ones. The load of other programs does not count.
     """
 
     case: VerifierCase
@@ -51,15 +51,16 @@ class JudgedCase:
 
     @property
     def right(self) -> bool:
-        """Whether a true statement passes, or a false one is caught."""
+        """Whether the true statement passes, or the false one is caught."""
         return (self.verdict in ("supported", "weak")) is self.case.is_true
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: `right` of `n` cases, the 95 % interval of their share, how many are `supported`, `weak`.
+    """One line of the table: `right` of `n` cases with a 95 % interval, and the counts of `supported` and `weak`.
 
-    Of false statements the `supported` ones are those that a reader would believe.
+    False statements that are `supported` are the ones that a reader would believe. `located` counts right cases whose
+    citation overlaps the source.
     """
 
     kind: str
@@ -74,7 +75,7 @@ class Row:
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); (0, 1) where nothing was tried."""
+    """The 95 % interval of a share (Wilson 1927); (0, 1) for n = 0."""
     if not n:
         return 0.0, 1.0
     share, square = right / n, _Z * _Z
@@ -84,7 +85,7 @@ def wilson(right: int, n: int) -> tuple[float, float]:
 
 
 def judge_cases(cases: Sequence[VerifierCase]) -> list[JudgedCase]:
-    """Every case judged twice: with nothing read before, and again."""
+    """Judge every case twice: with empty caches, and again with full ones."""
     return [_judge(case) for case in cases]
 
 
@@ -126,7 +127,7 @@ _OF_SINGLE_WORDS = ("stem", "name_key", "word_key")
 
 
 def _forget() -> None:
-    """Empty the verifier's caches, as if neither sentence nor passages had been seen; those of single words stay."""
+    """Empty the verifier's caches of sentences and passages; the caches of single words stay."""
     for module in (name for name in sys.modules if name.startswith(("rag.verification", "rag.text"))):
         for name, value in vars(sys.modules[module]).items():
             if hasattr(value, "cache_clear") and name not in _OF_SINGLE_WORDS:
@@ -134,7 +135,7 @@ def _forget() -> None:
 
 
 def tabulate(judged: Sequence[JudgedCase]) -> list[Row]:
-    """The shares by kind, then those of the groups that have a goal."""
+    """The rows of all kinds, then those of groups of kinds."""
     groups: list[tuple[str, tuple[str, ...]]] = [(kind, (kind,)) for kind in (*TRUE_KINDS, *FALSE_KINDS)]
     groups.append(("all true", TRUE_KINDS))
     groups.append(("all numbers, units, dates, names", FACTS))
@@ -156,7 +157,7 @@ def tabulate(judged: Sequence[JudgedCase]) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The judged sentences whose confidence lies in one tenth: their number, mean confidence and share of true ones."""
+    """The cases whose confidence is in one tenth of the scale: number, mean confidence and share of true ones."""
 
     low: float
     n: int
@@ -165,9 +166,10 @@ class Bin:
 
 
 def calibrate(judged: Sequence[JudgedCase]) -> tuple[list[Bin], float]:
-    """(ten bins of confidence, the expected calibration error): how far confidence is from the share of true ones.
+    """(the bins of confidence, the expected calibration error).
 
-    The error is the mean over the bins, weighted by their size (Guo et al. 2017, equation 3). Empty bins are left out.
+    The error is the mean distance of confidence from the share of true cases, over the bins weighted by their size
+    (Guo et al. 2017, equation 3). Empty bins are left out.
     """
     filled: dict[int, list[JudgedCase]] = {}
     for one in judged:
@@ -212,7 +214,7 @@ def _print_failures(judged: Sequence[JudgedCase], most: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table of each part."""
+    """Judge the cases and print the table of each part."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("suites", type=Path, nargs="*", default=[SAMPLE], metavar="SUITE", help="folders of suites")
     parser.add_argument("-n", type=int, default=PER_KIND, metavar="PER_KIND", help="cases of each kind at most")

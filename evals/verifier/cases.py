@@ -1,9 +1,9 @@
-"""Cases for the verifier: a statement, the passages it is judged against, and whether they support it.
+"""Cases for the verifier: a statement, the passages that it is judged against, and whether they support it.
 
-    documents ─ parse, chunk ─> Material ─ statements ─> TrueStatement ─ corruptions ─> Case
+    documents ─ parse, chunk ─> Material ─ statements ─> TrueStatement ─ corruptions ─> VerifierCase
 
-Everything is decided by hashes of the texts and one seed, so that the same documents give the same cases. Half of them,
-by the hash of the sentence that they come from, is for development, the other half is held out.
+Hashes of the texts and one seed decide everything, so the same documents give the same cases. Half of the cases, by the
+hash of the source sentence, is for development; the other half is held out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FACTS = ("number", "unit", "date", "name", CELL)
 FALSE_KINDS = (*FACTS, "roles", ANSWER, "negation", "quantifier", "cause", MERGED, PASSAGE)
 Part = Literal["dev", "test"]
 
-_SAYS_AS_MUCH = 0.4  # share of a statement's other words from which a sentence with the wrong value may make it true
+_SAYS_AS_MUCH = 0.4  # with this share of a statement's other words, a sentence with the wrong value may make it true
 _SAYS_THE_SAME = 0.5
 _SAYS_ALL = 0.8
 _TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
@@ -49,9 +49,9 @@ _TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
 
 @dataclass(frozen=True, slots=True)
 class VerifierCase:
-    """`statement` judged against `passages`: `is_true` says whether they support it, `kind` how it was made.
+    """`statement` is judged against `passages`: `is_true` says whether they support it, `kind` how it was made.
 
-    `marked` is the number of the passage it cites, `gold` where a true one is said.
+    `marked` is the number of the cited passage. `gold` is the source of a true statement, None for a false one.
     """
 
     statement: str
@@ -65,13 +65,13 @@ class VerifierCase:
 
     @property
     def reply(self) -> str:
-        """The statement as a model would write it, with its marker."""
+        """The statement with its citation marker, as a model writes it."""
         return f"{self.statement[:-1]} [{self.marked}]."
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSentence:
-    """A sentence of a document on one line, the chunk that holds it, and its place in Document.text."""
+    """A sentence of a document, on one line, with its chunk and its span in Document.text."""
 
     text: str
     chunk: Chunk
@@ -80,9 +80,9 @@ class SourceSentence:
 
 @dataclass(frozen=True, slots=True)
 class TrueStatement:
-    """A true statement: `form` says how it was made of the sentence `source`, `shown` are the chunks judged against.
+    """A true statement: `form` says how it was made from `source`, `shown` are the chunks of its passages.
 
-    `others` are false variants of it: with another cell of its table row, or another answer to its question.
+    `others` are false variants: with another cell of the table row, or with another answer to the question.
     """
 
     text: str
@@ -110,7 +110,7 @@ class Material:
     holders: dict[str, list[int]]
 
     def nearest(self, text: str, without: Iterable[Chunk], count: int) -> list[Chunk]:
-        """The chunks that share most rare words with the text: what a search would bring beside the right one."""
+        """The `count` chunks that share the most rare words with the text, as a search returns distractors."""
         scores: Counter[int] = Counter()
         for word in dict.fromkeys(content_words(text)):
             holding = self.holders.get(word, [])
@@ -122,7 +122,7 @@ class Material:
 
 
 class _WordPieces:
-    """Counts pieces of up to six letters, where the product asks its model's tokenizer, to need no weights."""
+    """Counts pieces of up to six letters as tokens, so that the model's tokenizer is not needed."""
 
     model, dimension, max_tokens = "word-pieces", 1, 256
 
@@ -137,7 +137,7 @@ class _WordPieces:
 
 
 def hash_number(*parts: str) -> int:
-    """A number that only the texts decide."""
+    """A 64-bit hash of the texts and of SEED."""
     return int.from_bytes(hashlib.sha256("\x1f".join((str(SEED), *parts)).encode()).digest()[:8], "big")
 
 
@@ -147,7 +147,7 @@ def part_of(sentence: str) -> Part:
 
 
 def read_material(suite: Suite) -> list[Material]:
-    """Up to eight documents of the suite, read and cut as the product does it. Raises ParseError."""
+    """Up to eight documents of the suite, parsed and chunked as the product does it. Raises ParseError."""
     files = [document for document in suite.documents if document.path is not None]
     chosen = sorted(files, key=lambda document: hash_number("document", document.name))[:MOST_DOCUMENTS]
     return [
@@ -187,7 +187,7 @@ def _source(document: Document, chunk: Chunk, start: int, end: int) -> SourceSen
 
 
 def true_statements(material: Material, suite: Suite) -> Iterator[TrueStatement]:
-    """Every true statement that the document gives."""
+    """All true statements that can be made from the document."""
     seen: set[str] = set()
     before: SourceSentence | None = None
     for source in material.sentences:
@@ -232,7 +232,7 @@ def _said(cell: str) -> str:
 
 
 def _joined(material: Material, suite: Suite) -> Iterator[TrueStatement]:
-    """The questions of the suite about this document whose answer stands word for word in a paragraph, as sentences."""
+    """Statements made of the suite's questions about this document whose answer is quoted in a paragraph."""
     flat = {id(chunk): " ".join(chunk.text.split()) for chunk in material.chunks}
     source = next((one.path for one in suite.documents if one.name == material.document.name and one.path), None)
     raw = source.read_text(encoding="utf-8") if source is not None and source.suffix == ".md" else ""
@@ -264,14 +264,14 @@ def _joined(material: Material, suite: Suite) -> Iterator[TrueStatement]:
 
 
 def _differ(answer: str, other: str, question: str) -> bool:
-    """Whether two answers share no word, neither holds a word of the question, and they are of one sort."""
+    """Whether `other` is a wrong answer: it shares no word with the answer or the question, and is of the same kind."""
     mine, theirs, asked = (set(content_words(text)) for text in (answer, other, question))
     digits = [any(sign.isdigit() for sign in text) for text in (answer, other)]
     return bool(theirs) and not mine & theirs and not theirs & asked and digits[0] == digits[1]
 
 
 def _sentence_of(material: Material, chunks: Sequence[Chunk], question: str, answer: str) -> SourceSentence | None:
-    """The sentence of the paragraph that holds the answer and most of the question's words."""
+    """The sentence with the answer and the most words of the question; None without one."""
     ids = {id(chunk) for chunk in chunks}
     asked = set(content_words(question))
     best, most = None, -1
@@ -287,7 +287,7 @@ def _sentence_of(material: Material, chunks: Sequence[Chunk], question: str, ans
 
 
 def _false_statements(statement: TrueStatement, kind: str) -> Iterator[Corruption]:
-    """What a kind makes of a statement, the surely false ones alone."""
+    """The corruptions of one kind for a statement."""
     rng = random.Random(hash_number(kind, statement.text))
     if kind in (ANSWER, CELL):
         if (statement.form == JOINED) is (kind == ANSWER):
@@ -310,7 +310,7 @@ def _shared_start(texts: Sequence[str]) -> int:
 
 
 def _is_surely_false(statement: TrueStatement, corruption: Corruption) -> bool:
-    """No sentence shown says the corrupted statement: none holds the new words beside a fair share of the others."""
+    """Whether no shown sentence supports the corruption: none has the new words with a fair share of the others."""
     if corruption.text == statement.text:
         return False
     inserted = _plain(corruption.inserted)
@@ -334,7 +334,7 @@ def _plain(text: str) -> str:
 
 
 def _merged(statement: TrueStatement, others: Sequence[TrueStatement]) -> VerifierCase | None:
-    """The subject of this statement with the rest of another of its document, both passages shown."""
+    """The subject of this statement with the predicate of another one of its document; both passages are shown."""
     mine = split_subject(statement.text)
     if mine is None:
         return None
@@ -363,7 +363,7 @@ def _merged(statement: TrueStatement, others: Sequence[TrueStatement]) -> Verifi
 
 
 def _without_passage(statement: TrueStatement) -> VerifierCase | None:
-    """The statement with the passages that do not say it."""
+    """The statement with passages that do not support it; None where one might."""
     chunks = statement.material.nearest(statement.text, [statement.shown[0]], DISTRACTORS)
     words = set(content_words(statement.text))
     if len(words) < 5 or statement.form in (ROW, JOINED) or len(chunks) < 2:
@@ -402,7 +402,7 @@ def _case(
 
 
 def build_cases(folders: Sequence[Path], per_kind: int) -> list[VerifierCase]:
-    """Up to `per_kind` cases of each kind, evenly from the suites. Raises InputError for a folder that is no suite."""
+    """Up to `per_kind` cases of each kind, evenly from the suites. Raises InputError where a folder is not a suite."""
     statements: list[TrueStatement] = []
     for folder in folders:
         suite = load_suite(folder)
@@ -449,7 +449,7 @@ def _choose(
     statements: Sequence[TrueStatement],
     make: Callable[[TrueStatement], VerifierCase | None],
 ) -> list[VerifierCase]:
-    """The first `most` cases in the order of their hash, the suites and forms in turns, one of a sentence."""
+    """The first `most` cases by hash; suites and forms take turns, and each sentence gives at most one case."""
     groups: dict[tuple[str, str], list[TrueStatement]] = {}
     for statement in sorted(statements, key=lambda one: hash_number("choose", kind, one.text)):
         groups.setdefault((statement.material.suite, statement.form), []).append(statement)

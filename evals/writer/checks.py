@@ -17,7 +17,7 @@ from rag.types import Span
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What the model wrote: a question and a short answer, tidied and unchecked."""
+    """A question and a short answer as the model wrote them, tidied and unchecked."""
 
     question: str
     answer: str
@@ -25,16 +25,16 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Why something the model wrote is not used; a finding, counted for the table at the end."""
+    """The reason why a question is not used; reasons are counted for the final table."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenQuestion:
-    """A question that passed: `evidence` is the sentence that answers it, or for a near miss the one it is near to.
+    """A question that passed: `evidence` is the sentence that answers it; for a near miss, that of its original.
 
-    For a near miss `detail` is what was there before the change and what has taken its place.
+    For a near miss, `detail` holds the old detail and the new one.
     """
 
     text: str
@@ -53,7 +53,7 @@ MARKS = "\"'“”‘’*_` \t"
 
 
 def read_pair(reply: str) -> Pair | None:
-    """The first question and answer of a reply, without marks and quotes around them; None where one is missing."""
+    """The first question and answer of a reply, without markup and quotes; None where one is missing."""
     asked, answered = _Q_LINE.search(reply), _A_LINE.search(reply)
     if asked is None or answered is None:
         return None
@@ -66,7 +66,7 @@ _ABBREVIATION = re.compile(r"(?:\b[A-Za-z]\.|\b(?:Inc|Ltd|Corp|Co|Jr|Sr|etc)\.|\
 
 
 def tidy_question(text: str) -> str:
-    """The question on one line, without a label or marks around it, with a capital first and its question mark last."""
+    """The question on one line, without label and markup, with a first capital and a final question mark."""
     text = re.sub(r"^\W*(?:Q|Question)\W*:\s*", "", " ".join(text.split()), flags=re.IGNORECASE)
     text = text.strip(MARKS).rstrip("?. ")
     return f"{text[0].upper()}{text[1:]}?" if text else ""
@@ -75,8 +75,8 @@ def tidy_question(text: str) -> str:
 # Rules about a question and its answer --------------------------------------------------------------------------------
 
 _MIN_QUESTION_WORDS, _MAX_QUESTION_WORDS, _MAX_ANSWER_WORDS = 5, 40, 25
-_COPIED_SHARE = 0.8  # of the sentence's words, in one run, that make a question a copy of it
-_SAME_SHARE = 0.75  # of two questions' words together that make them one question
+_COPIED_SHARE = 0.8  # of the sentence's words in one run: the question is a copy of the sentence
+_SAME_SHARE = 0.75  # of the words of two questions: they count as one question
 
 _PREPOSITIONS = "in|on|at|by|for|from|to|with|of|under|during|after|before|until|since|within|into|through|about|as"
 _ASKS = re.compile(rf"(?:(?:{_PREPOSITIONS}) )?(?:who|whom|whose|what|which|when|where|why|how)\b", re.IGNORECASE)
@@ -135,12 +135,12 @@ _ASKING_STEMS = frozenset(
 
 
 def telling_stems(question: str) -> frozenset[str]:
-    """The stems of a question that say what it is about."""
+    """The stems of a question without the words of asking, such as `many` and `called`."""
     return stems(question) - _ASKING_STEMS
 
 
 def problem_of_question(question: str) -> str | None:
-    """Why these words are no question that can be understood alone; None where they may be one."""
+    """The reason why this is not a question that can be understood alone; None where it may be one."""
     n_words = len(question.split())
     if not _ASKS.match(question) or question.count("?") != 1:
         return "not a question"
@@ -158,13 +158,13 @@ def problem_of_question(question: str) -> str | None:
 
 
 def _stands_for(pronoun: str, before: str) -> bool:
-    """Whether the words before a pronoun may hold what it stands for: a name or, for they and them, a plural."""
+    """Whether the words before a pronoun may contain its antecedent: a name or, for they and them, a plural."""
     plural = pronoun.lower() in ("they", "them", "their") and re.search(r"\w{3,}s\b|\bpeople\b", before)
     return bool(plural) or bool(re.search(r"(?<=\s)[A-Z]", before))
 
 
 def check_pair(pair: Pair, fact: Fact) -> WrittenQuestion | Rejected:
-    """The pair as a question with its evidence, by the rules that need nothing but the passage."""
+    """The pair as a question with its evidence, or the rule of the passage that it breaks."""
     if problem := problem_of_question(pair.question):
         return Rejected(problem)
     if len(pair.answer.split()) > _MAX_ANSWER_WORDS:
@@ -188,7 +188,7 @@ def check_pair(pair: Pair, fact: Fact) -> WrittenQuestion | Rejected:
 
 
 def holds_answer(sentence: str, answer: str) -> bool:
-    """Whether a sentence says the answer: its words in a row, else all its telling words and numbers."""
+    """Whether a sentence contains the answer: its words in a row, else all its content words and numbers."""
     row = r"\s+".join(map(re.escape, answer.split()))
     if re.search(rf"(?<!\w){row}(?!\w)", sentence, re.IGNORECASE):
         return True
@@ -200,7 +200,7 @@ def holds_answer(sentence: str, answer: str) -> bool:
 
 
 def gives_away(pair: Pair) -> bool:
-    """Whether most of the answer stands in the question already, and what is left is neither a number nor a name."""
+    """Whether the question contains most of the answer, and the rest is neither a number nor a name."""
     said, asked = stems(pair.answer), stems(pair.question)
     left = [word for word in re.findall(r"[\w'’-]+", pair.answer) if stems(word) - asked]
     return len(said - asked) < len(said) / 2 and not any(
@@ -209,7 +209,7 @@ def gives_away(pair: Pair) -> bool:
 
 
 def answer_fits(pair: Pair) -> bool:
-    """Whether the answer is of the kind that the question's first words ask for, as far as words show it."""
+    """Whether the answer is of the kind that the question asks for, as far as words show it."""
     question, answer = pair.question, pair.answer
     timed = bool(dates(answer)) or bool(_TIME_ANSWER.search(answer))
     counted = bool(quantities(answer)) or bool(re.search(r"\d", answer))
@@ -232,16 +232,17 @@ def answer_fits(pair: Pair) -> bool:
 
 
 def is_date(answer: str) -> bool:
-    """Whether the answer is a date, a year or a decade and no more."""
+    """Whether the answer is only a date, a year or a decade."""
     places = [(date.start, date.end) for date in dates(answer)]
     rest = "".join(letter for at, letter in enumerate(answer) if not any(start <= at < end for start, end in places))
     return bool(places or re.search(r"\d", answer)) and not stems(re.sub(r"\b(?:1\d|20)\d\ds?\b", "", rest))
 
 
 def same_answer(answer: str, other: str) -> bool:
-    """Whether the model's other answer agrees with its first: half of the telling words of each stand in the other.
+    """Whether the model's second answer agrees with its first: each has at least half of the other's content words.
 
-    All of one in the other will do, too, unless that is a single word that is neither a name nor a number.
+    They agree too where one contains all content words of the other, unless the second answer is a single word that is
+    neither a name nor a number.
     """
     mine, its = stems(answer), stems(other)
     shared = len(mine & its)
@@ -264,7 +265,7 @@ def is_repeated(question: str, earlier: Sequence[str]) -> bool:
 
 
 def kind_of(question: WrittenQuestion) -> str:
-    """What is asked for: `number`, `date`, `name`, `phrase`, or `near-miss` where the documents do not say it."""
+    """The kind of the answer: `number`, `date`, `name` or `phrase`; `near-miss` for a question without an answer."""
     answer = question.answer
     if question.detail is not None:
         return "near-miss"

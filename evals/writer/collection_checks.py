@@ -23,16 +23,16 @@ from rag.text import quantities
 from rag.types import Hit, Span
 
 _SEARCH_DEPTH = 20
-_ABOUT_SHARE = 0.5  # of the question's words, weighed by rarity, that its own passage holds
-_NEIGHBOUR_CHARS = 200  # between passages that belong together
-_NEAR_MISS_SHARE = 0.5  # of the new detail, and of the question's other words, that answer it where they stand together
-_SAME_MEANING = 0.6  # cosine of an old and a new detail, neither a name, from which the change may be none
-_NEAR_NUMBERS = 2  # a year this near may be a slip, and the question is understood as the one before the change
-_TOLD_SHARE = 0.75  # of a sentence's words, weighed by rarity, that make another passage tell the same
+_ABOUT_SHARE = 0.5  # of the question's words, weighted by rarity: the least that its own passage holds
+_NEIGHBOUR_CHARS = 200  # passages with fewer characters between them belong together
+_NEAR_MISS_SHARE = 0.5  # of the new detail and of the question's other words: a passage with both may answer
+_SAME_MEANING = 0.6  # cosine of two details that are no names: from here on they may mean the same
+_NEAR_NUMBERS = 2  # a year this close may be read as a slip for the old one
+_TOLD_SHARE = 0.75  # of a sentence's words, weighted by rarity: a passage with these says the same
 
 
 class Checker:
-    """Holds a question against everything that Footnote's search finds for it in the collection."""
+    """Compares a question with the passages that Footnote's search finds for it in the collection."""
 
     def __init__(self, runtime: Runtime, collection: str, survey: Survey) -> None:
         self._service, self._embedder, self._survey = runtime.service, runtime.embedder, survey
@@ -43,7 +43,7 @@ class Checker:
         return await self._service.search(text, self._scope, self._depth)
 
     async def is_told_elsewhere(self, fact: Fact) -> bool:
-        """Whether another passage holds most of the fact's words: a question about it would have two places."""
+        """Whether another passage holds most of the fact's words, so that a question would have two sources."""
         told = stems(fact.text)
         return any(
             self._survey.weigh(told & passage_stems(hit.chunk, hit.title, hit.document_name))
@@ -53,7 +53,7 @@ class Checker:
         )
 
     async def check_question(self, question: WrittenQuestion, fact: Fact) -> WrittenQuestion | Rejected:
-        """The question, where its words point at its own passage more than at any other."""
+        """The question, where its own passage holds more of its words than any other; else the reason."""
         asked = telling_stems(question.text)
         own = self._survey.weigh(asked & passage_stems(fact.chunk, fact.title, fact.document))
         if own < _ABOUT_SHARE * self._survey.weigh(asked):
@@ -67,7 +67,7 @@ class Checker:
     async def check_near_miss(
         self, question: WrittenQuestion, changed: str, detail: tuple[str, str]
     ) -> WrittenQuestion | Rejected:
-        """The changed question, where no passage that search finds says anything of the new detail in its place."""
+        """The changed question, where no passage that search finds may answer it; else the reason."""
         if await asyncio.to_thread(self._are_alike, *detail):
             return Rejected("near miss: the new detail is too like the old one")
         gained = stems(detail[1]) - stems(question.text)
@@ -84,7 +84,7 @@ class Checker:
         if was and now:
             return len(was) == len(now) and all(abs(a - b) <= _NEAR_NUMBERS for a, b in zip(was, now, strict=True))
         if re.search(r"[A-Z0-9]", new):
-            return False  # names of one kind are near in meaning and yet not the same
+            return False  # different names of one kind have similar vectors
         vectors = self._embedder.embed_texts([old, new])
         return float(vectors[0] @ vectors[1]) >= _SAME_MEANING
 

@@ -1,8 +1,8 @@
-"""What is read of a collection: the sentences that a question can be asked about, and how rare each word is.
+"""The survey of a collection: the sentences that a question can be asked about, and the rarity of each word.
 
     collection ─ survey_collection ─> Survey of Facts
 
-A Fact is one sentence with the sentences before it and the headings above it. Sentences with a number, a date or a name
+A Fact is one sentence with the sentences before it and the headings above it. Facts with a number, a date or a name
 come first. Words are compared by their stems.
 """
 
@@ -21,7 +21,7 @@ from rag.store.catalog import Catalog, DocumentRecord
 from rag.text import content_words, dates, split_sentences
 from rag.types import Chunk, Document, Span
 
-MAX_DOCUMENTS = 500  # documents whose sentences are read; of more, a random sample
+MAX_DOCUMENTS = 500  # larger collections are sampled
 MAX_FACT_CHARS, BEFORE_CHARS = 320, 320  # of a fact, and of the sentences before it
 _MIN_FACT_CHARS, _SUBJECT_CHARS = 40, 120
 _BEFORE_SENTENCES = 2
@@ -38,9 +38,9 @@ _NAME = re.compile(r"(?<=[a-z,;:] )[A-Z][\w’'-]+")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A sentence that a question can be asked about: `span` is where it stands, in `chunk`, `before` what leads to it.
+    """A sentence that a question can be asked about: `span` is its place in `chunk`, `before` the sentences before it.
 
-    `document` is the file's name in the suite, `title` the document's own, `subject` what the passage is about.
+    `document` is the file's name in the suite, `title` the document's title, `subject` the topic of the passage.
     """
 
     document: str
@@ -56,16 +56,16 @@ class Fact:
         return self.chunk_text(self.span)
 
     def chunk_text(self, span: Span) -> str:
-        """What stands at a Span inside the chunk."""
+        """The text at a Span inside the chunk."""
         start = self.chunk.span.start
         return self.chunk.text[span.start - start : span.end - start]
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was read of a collection: facts in the order to ask about them, and how rare each word's stem is.
+    """The facts of a collection in the order to ask about them, and the rarity of each stem.
 
-    `rarity` is log(1 + chunks / chunks with the stem) and `unseen` that of a stem no chunk has.
+    `rarity` is log(1 + chunks / chunks with the stem); `unseen` is the rarity of a stem that no chunk has.
     """
 
     facts: tuple[Fact, ...]
@@ -73,22 +73,22 @@ class Survey:
     unseen: float
 
     def weigh(self, stems: frozenset[str]) -> float:
-        """The rarities of the stems, added up."""
+        """The sum of the stems' rarities."""
         return sum(self.rarity.get(stem, self.unseen) for stem in sorted(stems))
 
 
 def stems(text: str) -> frozenset[str]:
-    """The stems of the words that carry meaning."""
+    """The stems of the content words."""
     return frozenset(content_words(text))
 
 
 def passage_stems(chunk: Chunk, title: str, document: str) -> frozenset[str]:
-    """The stems of all that a reader of the passage sees: its words, its headings, the document's title and name."""
+    """The stems of a passage: of its words, its headings, and the document's title and name."""
     return stems(" ".join((chunk.text, *chunk.headings, title, PurePosixPath(document).stem)))
 
 
 def is_fact(sentence: str) -> bool:
-    """Whether this is a whole sentence, understood without the one before, that says something."""
+    """Whether this is a whole sentence with content that can be understood without the sentence before it."""
     line = " ".join(sentence.split())
     return (
         _MIN_FACT_CHARS <= len(line) <= MAX_FACT_CHARS
@@ -117,7 +117,7 @@ def facts_of(document: Document, chunks: Sequence[Chunk], name: str) -> list[Fac
 
 
 def subject_of(document: Document, chunk: Chunk) -> str:
-    """What the passage speaks of, as far as the document says: its title or name, and the last headings above."""
+    """The topic of the passage: the document's title or name, and the last two headings above the passage."""
     title = document.title or PurePosixPath(document.name).stem.replace("_", " ")
     return one_line(", ".join(dict.fromkeys([title, *chunk.headings[-2:]])), _SUBJECT_CHARS)
 
@@ -125,10 +125,10 @@ def subject_of(document: Document, chunk: Chunk) -> str:
 def survey_collection(
     catalog: Catalog, records: Sequence[DocumentRecord], names: Mapping[str, str], seed: int
 ) -> Survey:
-    """Read the collection's documents (a sample of MAX_DOCUMENTS) and put their facts in the order to ask about them.
+    """Read the collection's documents (at most MAX_DOCUMENTS, by chance) and order their facts.
 
-    Sentences that stand in several places are left out. Specific ones come first, and documents take turns. The same
-    seed and documents give the same order.
+    Sentences that occur several times are left out. Specific facts come first, and documents take turns. The same seed
+    and documents give the same order.
     """
     rng = random.Random(seed)
     chosen = sorted(rng.sample(range(len(records)), min(MAX_DOCUMENTS, len(records))))
@@ -162,7 +162,7 @@ def _squeeze(sentence: str) -> str:
 
 
 def is_specific(fact: Fact) -> bool:
-    """Whether the sentence holds figures, a date, or a name that its title and headings do not."""
+    """Whether the sentence has digits, a date, or a name that is not in its title and headings."""
     known = stems(f"{fact.title} {fact.subject}")
     return (
         bool(re.search(r"\d", fact.text))

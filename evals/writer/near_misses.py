@@ -20,10 +20,10 @@ _STUTTER = re.compile(r"\b(\w+)\s+\1\b", re.IGNORECASE)
 
 
 def details_of(question: str) -> list[str]:
-    """The details of a question that can be changed, the last one first: its names and years, else its last thing.
+    """The details of a question that can be changed, the last one first: its names and years, else its last noun.
 
-    English tends to put what narrows a question at its end: in which place, of which thing, in which year. Amounts
-    stay, for what holds above €5,000 holds above €10,000 too.
+    English tends to put what narrows a question at its end: the place, the thing, the year. Amounts are not changed,
+    since what holds above €5,000 holds above €10,000 too.
     """
     words = question.rstrip("?")
     found = [match[0].rstrip(".,'’") for match in _NAME_OR_YEAR.finditer(words)]
@@ -38,9 +38,9 @@ def details_of(question: str) -> list[str]:
 
 
 def change_detail(question: str, detail: str, reply: str) -> tuple[str, tuple[str, str]] | Rejected:
-    """The question with the first line of the reply in the detail's place, and both; or why that is no change.
+    """The question with the reply's first line in place of the detail, and (old, new) detail; or why it is rejected.
 
-    Either side holds a telling word that the other question lacks.
+    Each question must have a content word that the other lacks.
     """
     new = " ".join(next((line for line in reply.splitlines() if line.strip()), "").split())
     new = re.sub(r"^(?:new )?detail:\s*", "", new, flags=re.IGNORECASE).strip(f"{MARKS}.?")

@@ -1,4 +1,4 @@
-"""The three prompts of the writer: a question and answer for a fact, an answer read again, another detail."""
+"""The three prompts of the writer: write a question and its answer, answer it again, replace a detail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rag.prompting.neutralise import one_line
 from rag.types import Message
 
 QUESTIONS_PROMPT_VERSION = "questions-1"
-REPLY_TOKENS = 96  # of a question and its answer; a detail and an answer end sooner
+REPLY_TOKENS = 96  # for a question and its answer; the other replies are shorter
 
 
 _PAIR_INSTRUCTIONS = """\
@@ -83,21 +83,21 @@ _CHANGE_EXAMPLES = (
 
 
 def pair_messages(fact: Fact) -> tuple[Message, ...]:
-    """The prompt for a question and its answer. What never changes comes first, for the back end's prefix cache."""
+    """The prompt for a question and its answer. The constant part comes first, for the back end's prefix cache."""
     before = one_line(" ".join(fact.chunk_text(span) for span in fact.before), BEFORE_CHARS)
     shown = f"Subject: {fact.subject}\nBefore: {before}\nFact: {one_line(fact.text, MAX_FACT_CHARS)}"
     return _with_examples(_PAIR_INSTRUCTIONS, _PAIR_EXAMPLES, shown)
 
 
 def read_messages(question: str, fact: Fact) -> tuple[Message, ...]:
-    """The prompt for the answer as the model finds it when it sees the question and the passage, and no more."""
+    """The prompt that has the model answer a question from its passage alone."""
     words = " ".join(fact.chunk_text(span) for span in (*fact.before, fact.span))
     text = f"{fact.subject}. {one_line(words, BEFORE_CHARS + MAX_FACT_CHARS)}"
     return _with_examples(_READ_INSTRUCTIONS, _READ_EXAMPLES, f"Text: {text}\nAsked: {question}")
 
 
 def change_messages(question: str, detail: str) -> tuple[Message, ...]:
-    """The prompt for another detail in the place of this one."""
+    """The prompt for another detail in place of this one."""
     return _with_examples(_CHANGE_INSTRUCTIONS, _CHANGE_EXAMPLES, f"{question}\nDetail: {detail}")
 
 

@@ -11,13 +11,13 @@ from evals.writer.checks import WrittenQuestion, kind_of
 from rag.errors import DependencyError, InputError
 from rag.store.catalog import Catalog, DocumentRecord
 
-_MAX_NAME_BYTES = 240  # of one part of a path; file systems take 255
+_MAX_NAME_BYTES = 240  # of one part of a path; file systems allow 255
 
 
 def suite_names(records: Sequence[DocumentRecord]) -> dict[str, str]:
-    """A path under documents/ for each document id: its own name, numbered where another one has it already.
+    """A path under documents/ for each document id: the document's name, numbered where it is taken already.
 
-    Names that differ in capitals alone count as one, and so do a file and a folder of the same name.
+    Names that differ only in case count as equal, and so do a file and a folder of one name.
     """
     files: set[str] = set()
     folders: set[str] = set()
@@ -52,14 +52,14 @@ def refuse_full(folder: Path) -> None:
     questions, documents = folder / "questions.jsonl", folder / "documents"
     if questions.exists():
         raise InputError(
-            f"{questions} is there already and is left as it is. Name another folder with --out, or move it."
+            f"{questions} is there already and is not changed. Name another folder with --out, or move it."
         )
     if documents.exists() and (not documents.is_dir() or any(documents.iterdir())):
         raise InputError(f"{documents} is not empty. Name another folder with --out, or move it away.")
 
 
 class SuiteWriter:
-    """Writes the suite as it grows: the documents with the first question, then a line a question, on disk at once."""
+    """Writes the suite: the documents with the first question, then one line a question, each at once."""
 
     def __init__(
         self, folder: Path, catalog: Catalog, records: Sequence[DocumentRecord], names: Mapping[str, str]
@@ -68,7 +68,7 @@ class SuiteWriter:
         self._written = 0
 
     def add(self, question: WrittenQuestion) -> None:
-        """Append a question. Raises DependencyError where the disk refuses."""
+        """Append a question. Raises DependencyError where it cannot be written."""
         try:
             if not self._written:
                 self._copy_documents()

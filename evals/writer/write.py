@@ -35,8 +35,8 @@ from rag.retrieval.search import find_collection
 from rag.settings import Settings
 from rag.types import Draft, Generator, Message
 
-NEAR_MISS_EVERY = 4  # one question in four has no answer in the documents
-TRIES_PER_QUESTION = 8  # facts shown to the model for each question wanted, at most
+NEAR_MISS_EVERY = 4  # one question in four is a near miss
+TRIES_PER_QUESTION = 8  # at most so many facts are shown to the model for each requested question
 _DETAILS_TRIED = 3  # of a question, for one near miss
 
 

@@ -491,7 +491,7 @@ def test_the_first_figures_are_those_of_the_totals(tmp_path: Path) -> None:
     cards = {card.h3.get_text(): card.p.get_text() for card in report(tmp_path, result).select(".card")}  # type: ignore[union-attr]
     assert cards["A gold page in the first 5 hits"] == "93 % n = 1,234"
     assert cards["Unanswerable questions that were refused"] == "50 % 25 to 75 %, n = 8"
-    assert cards["Faults in citations: words or page not as in the document"] == "2 of 139"
+    assert cards["Wrong citations: quote or page differs from the document"] == "2 of 139"
     assert "Median time for an answer" in cards
 
 
@@ -532,7 +532,7 @@ def test_reasons_are_counted_and_stand_by_their_question(tmp_path: Path) -> None
 
     assert list(rows) == [
         "partly answered: the passages do not support all of the reply unsupported",
-        "refused: nothing near was found no_match",
+        "refused: no passage was close enough no_match",
         "refused: the passages do not say it not_in_passages",
     ]
     refused = rows["refused: the passages do not say it not_in_passages"]
@@ -625,7 +625,7 @@ def test_runs_are_named_by_what_tells_them_apart(tmp_path: Path) -> None:
 def test_a_run_of_retrieval_alone_has_no_empty_parts(tmp_path: Path) -> None:
     page = report(tmp_path, make_result(retrieval_only=True))
     assert titles(page) == [
-        "1 At a glance", "2 Totals", "3 How far down the evidence is", "4 Time by step", "5 Questions"
+        "1 At a glance", "2 Totals", "3 Rank of the evidence", "4 Time by step", "5 Questions"
     ]  # fmt: skip
     captions = [caption.strong.get_text() for caption in page.select(".totals caption")]  # type: ignore[union-attr]
     assert captions[-1] == "Characters"
