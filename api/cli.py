@@ -92,7 +92,7 @@ def _fail(as_json: bool, code: str, message: str, status: int) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The whole grammar. Every command has --data-dir, and --json where it prints an answer."""
+    """The whole grammar. Every command has --data-dir, and every command but serve has --json."""
     parser = _Parser(
         prog="footnote",
         description="Ask your own documents; every sentence of the answer is checked against the words it cites.",
@@ -199,9 +199,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluation.add_argument("--fresh", action="store_true", help="begin anew where a stopped run would go on")
 
-    report = add(
-        "eval report", _eval_report, "show one to six result files as an HTML page", as_json=False, uses_data=False
-    )
+    report = add("eval report", _eval_report, "show one to six result files as an HTML page", uses_data=False)
     report.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="a result file of `footnote eval`, all of one suite"
     )
@@ -211,7 +209,6 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     questions = add(
         "eval questions", _eval_questions, "have the language model write a suite of questions for a collection",
-        as_json=False,
     )  # fmt: skip
     questions.add_argument("collection", metavar="COLLECTION", help="the collection that the questions are about")
     questions.add_argument(
@@ -318,7 +315,7 @@ def _docs_rm(context: CommandContext, args: argparse.Namespace) -> int:
 
 def _eval(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.evaluate import evaluate
-    from evals.run.runner import RunOptions
+    from evals.run.runner import DEFAULT_OUT, RunOptions
     from evals.suites.cases import SAMPLE_SEED
 
     _check_sample(args)
@@ -333,12 +330,12 @@ def _eval(context: CommandContext, args: argparse.Namespace) -> int:
         replay=args.replay,
         judge=args.judge,
         fresh=args.fresh,
+        out=args.out or DEFAULT_OUT,
     )
     return evaluate(
         context,
         args.suite,
         options,
-        out=args.out,
         baseline=args.baseline,
         split=args.split,
         skip_malformed=args.skip_malformed,
@@ -360,7 +357,7 @@ def _check_sample(args: argparse.Namespace) -> None:
 def _eval_report(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.evaluate import report
 
-    return report(args.runs, args.out)
+    return report(context, args.runs, args.out)
 
 
 def _eval_questions(context: CommandContext, args: argparse.Namespace) -> int:

@@ -1,13 +1,13 @@
-"""Speed, as ratios taken in one run: `make bench`. Machines are noisy; a ratio of neighbours says more than a time.
+"""Speed, as ratios within one run: `make bench`. Machines are noisy, so a ratio says more than a time.
 
-Two questions: what the fence around parsing costs, and how a whole search, embedding the question included, grows with
-the number of chunks, its parts measured alone beside it. Needs the embedding model; the chunks are made up: words by
-Zipf's law as Mandelbrot bent it, vectors around some hundred topics.
+The benchmark measures what the fenced process adds to parsing, and how the time of a whole search, embedding of the
+question included, grows with the number of chunks. It needs the embedding model. The chunks are synthetic: words follow
+the Zipf-Mandelbrot law, vectors lie around 400 topics.
 
     python -m evals.bench --sizes 1000 10000 100000 1000000 --store DIR --plot growth.svg
 
-A million chunks take an hour and more to write. With --store a run that was stopped goes on where it was: what it has
-written and measured lies there.
+A million chunks take more than an hour to write. With --store, a stopped run continues where it was: chunks and
+measurements are kept in that folder.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ import numpy as np
 from evals.metrics.answers import percentile
 from ingest.parse import parse_file
 from ingest.pipeline import accept_file, publish_prepared
-from ingest.runtime import Runtime
 from rag.errors import InputError
+from rag.library import Library
 from rag.models.embedding import embed_query
-from rag.retrieval.search import Scope, search
+from rag.retrieval.ranking import WEIGHTS
+from rag.retrieval.scope import Scope
 from rag.retrieval.sentence_vectors import pack_vectors
 from rag.settings import load_settings
 from rag.store.catalog import Catalog
@@ -44,21 +45,21 @@ from rag.types import DEFAULT_COLLECTION, Chunk, Document, Span
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "documents"
 SIZES = (1_000, 10_000)
 VOCABULARY = 50_000
-RANK_SHIFT, EXPONENT = 30.0, 1.07  # the commonest word stands in about every fourth chunk, as content words do
+RANK_SHIFT, EXPONENT = 30.0, 1.07  # the commonest word is in about one chunk in four, as content words are
 WORDS_A_CHUNK, SENTENCES_A_CHUNK, CHUNKS_A_DOCUMENT, WORDS_A_QUESTION = 80, 5, 100, 6
 TOPICS, TOPIC_SPREAD = 400, 0.8
 QUESTIONS, WARM_UP = 100, 20
-QUESTIONS_PART = 10**9  # of the made-up words; documents have the numbers from 0
+QUESTIONS_PART = 10**9  # of the random words; documents use parts from 0
 REPEATS = 5
 PUBLISHED_TOGETHER, REPORTED_EVERY = 20, 200  # documents
 SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class SearchTiming:
     """Milliseconds of whole searches over `chunks` chunks, and the median of each part alone.
 
-    `memory_mb` is what the process holds in memory by then, in MiB; 0 where the system does not say.
+    `memory_mb` is the resident memory of the process in MiB; 0 where the system does not report it.
     """
 
     chunks: int
@@ -69,7 +70,7 @@ class Timing:
 
 
 def median_ms(action: Callable[[], object], repeats: int = REPEATS) -> float:
-    """The median of `repeats` calls, in milliseconds, after one that does not count."""
+    """The median of `repeats` calls in milliseconds, after one uncounted call."""
     action()
     return statistics.median(_timed_ms(action) for _ in range(repeats))
 
@@ -81,7 +82,7 @@ def _timed_ms(action: Callable[[], object]) -> float:
 
 
 def bench_parsing() -> list[str]:
-    """The handbook through the fence, beside its text read with pypdf in this process."""
+    """Parsing the handbook in the fenced process, compared with reading its text with pypdf in this process."""
     from pypdf import PdfReader
 
     path, limits = SAMPLE / "handbook.pdf", load_settings({}).parsing
@@ -94,15 +95,15 @@ def bench_parsing() -> list[str]:
 
 
 class MadeUp:
-    """Documents of made-up words and vectors, and questions about them; the same ones for the same `part`."""
+    """Synthetic documents and questions, as words and vectors; the same `part` gives the same ones."""
 
     def __init__(self, dimension: int, *part: int) -> None:
-        """Vectors have `dimension` numbers and lie around the same topics in every part."""
+        """`dimension` is that of the vectors; the topics are the same in every part."""
         self._topics = _topics(dimension)
         self._random = np.random.default_rng((SEED, *part))
 
     def words(self, count: int) -> str:
-        """That many words, drawn by their frequency."""
+        """`count` words, drawn by frequency."""
         vocabulary, cumulated = _vocabulary()
         ranks = np.searchsorted(cumulated, self._random.random(count))
         return " ".join(vocabulary[min(rank, VOCABULARY - 1)] for rank in ranks.tolist())
@@ -121,7 +122,7 @@ def _topics(dimension: int) -> np.ndarray:
 
 @cache
 def _vocabulary() -> tuple[list[str], np.ndarray]:
-    """The words by rank, and the share of a text that each makes up together with those before it."""
+    """The words by rank, and their cumulative frequencies."""
     share = 1 / (np.arange(VOCABULARY) + RANK_SHIFT) ** EXPONENT
     return [_word(rank) for rank in range(VOCABULARY)], np.cumsum(share / share.sum())
 
@@ -131,31 +132,31 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 
 def _word(rank: int) -> str:
-    """A pronounceable word for a number: consonants and vowels in turn, no two numbers alike."""
+    """A pronounceable word for a number: consonants and vowels in turn, unique for each number."""
     consonants, vowels = "bdfgklmnprtvz", "aeiou"
     letters = []
     rank += 1
     while rank:
         rank, digit = divmod(rank, len(consonants) * len(vowels))
         letters.append(consonants[digit // len(vowels)] + vowels[digit % len(vowels)])
-    return "".join(letters) + "x"  # no English ending for a stemmer to take away
+    return "".join(letters) + "x"  # not an English ending, so that no stemmer changes it
 
 
-def add_documents(runtime: Runtime, chunks: int, say: Callable[[str], None]) -> None:
-    """Fill the store up to so many made-up chunks, through catalog and indexes as all others go.
+def add_documents(library: Library, chunks: int, say: Callable[[str], None]) -> None:
+    """Fill the store up to `chunks` synthetic chunks, through the same catalog and indexes as real ones.
 
-    What a run that was stopped has written stays.
+    Chunks of a stopped run stay.
     """
-    catalog = runtime.catalog
-    publish_prepared(catalog, runtime.index)
+    catalog = library.catalog
+    publish_prepared(catalog, library.index)
     known = catalog.known_sources(DEFAULT_COLLECTION)
     there = {source for source, each in known.items() if each.status == "ready"}
     numbers = [number for number in range(chunks // CHUNKS_A_DOCUMENT) if f"bench:{number}" not in there]
     started = time.perf_counter()
     for done, number in enumerate(numbers, 1):
-        _add_document(catalog, MadeUp(runtime.embedder.dimension, number), number)
+        _add_document(catalog, MadeUp(library.embedder.dimension, number), number)
         if done % PUBLISHED_TOGETHER == 0 or done == len(numbers):
-            publish_prepared(catalog, runtime.index)
+            publish_prepared(catalog, library.index)
         if done % REPORTED_EVERY == 0 or done == len(numbers):
             taken = time.perf_counter() - started
             say(f"{(number + 1) * CHUNKS_A_DOCUMENT:,} chunks, {done * CHUNKS_A_DOCUMENT:,} new in {taken:.0f} s")
@@ -183,51 +184,50 @@ def _add_document(catalog: Catalog, made_up: MadeUp, number: int) -> None:
     )
 
 
-def bench_growth(folder: Path, sizes: Sequence[int], say: Callable[[str], None]) -> Iterator[Timing]:
-    """Whole searches, embedding the question included, in a store that grows to each of the sizes in turn.
+def bench_growth(folder: Path, sizes: Sequence[int], say: Callable[[str], None]) -> Iterator[SearchTiming]:
+    """Whole searches, embedding of the question included, in a store that grows to each of the sizes in turn.
 
-    What an earlier run has written and measured in `folder` stays. Raises InputError for a size that the store has
-    outgrown without being measured at it.
+    Chunks and measurements of an earlier run in `folder` stay. Raises InputError where the store is already larger
+    than a size that was not measured.
     """
     settings = load_settings({}).model_copy(update={"data_dir": folder})
     notes = folder / "timings.json"
     measured = _read_timings(notes)
-    with Runtime(settings, "bench", work=False) as runtime:
+    with Library(settings, "bench") as library:
         for size in sizes:
-            held = runtime.catalog.totals().chunks
+            held = library.catalog.totals().chunks
             if size not in measured:
                 if held > size:
                     raise InputError(f"The store in {folder} holds {held:,} chunks and was not measured at {size:,}. "
                                      "Name an empty folder, or larger sizes.")  # fmt: skip
-                add_documents(runtime, size, say)
-                measured[size] = _measure(runtime, size)
+                add_documents(library, size, say)
+                measured[size] = _measure(library, size)
                 notes.write_text(json.dumps([asdict(timing) for timing in measured.values()]), encoding="utf-8")
             yield measured[size]
 
 
-def _read_timings(path: Path) -> dict[int, Timing]:
+def _read_timings(path: Path) -> dict[int, SearchTiming]:
     if not path.exists():
         return {}
-    return {each["chunks"]: Timing(**each) for each in json.loads(path.read_text(encoding="utf-8"))}
+    return {each["chunks"]: SearchTiming(**each) for each in json.loads(path.read_text(encoding="utf-8"))}
 
 
-def _measure(runtime: Runtime, size: int) -> Timing:
-    embedder, index, weights = runtime.embedder, runtime.index, runtime.settings.retrieval
+def _measure(library: Library, size: int) -> SearchTiming:
+    embedder, index = library.embedder, library.index
     made_up = MadeUp(embedder.dimension, QUESTIONS_PART)
     questions = [made_up.words(WORDS_A_QUESTION) for _ in range(WARM_UP + QUESTIONS)]
 
     def whole(question: str) -> object:
-        return search(question, catalog=runtime.catalog, index=index, embedder=embedder, scope=Scope(),
-                      top_k=weights.top_k, weights=weights)  # fmt: skip
+        return library.searcher.search(question, Scope(), library.settings.retrieval.top_k)
 
     def embed(question: str) -> object:
         return embed_query(embedder, question)
 
     def cosine(vector: np.ndarray) -> object:
-        return index.search_dense(vector, weights.candidates)
+        return index.search_dense(vector, WEIGHTS.candidates)
 
     def words(question: str) -> object:
-        return index.search_keyword(question, weights.candidates)
+        return index.search_keyword(question, WEIGHTS.candidates)
 
     for question in questions[:WARM_UP]:
         whole(question)
@@ -239,7 +239,7 @@ def _measure(runtime: Runtime, size: int) -> Timing:
         "cosine": [_timed_ms(partial(cosine, vector)) for vector in vectors],
         "words": [_timed_ms(partial(words, question)) for question in asked],
     }
-    return Timing(
+    return SearchTiming(
         size,
         percentile(times, 0.5) or 0.0,
         percentile(times, 0.95) or 0.0,
@@ -256,8 +256,8 @@ def _memory_mb() -> float:
     return 0.0
 
 
-def plot_growth(timings: Sequence[Timing]) -> str:
-    """The timings as an SVG picture, both axes logarithmic."""
+def plot_growth(timings: Sequence[SearchTiming]) -> str:
+    """The timings as an SVG picture with logarithmic axes."""
     width, height, left, bottom = 640, 400, 70, 50
     most = max(timing.p95_ms for timing in timings)
     low_x, high_x = math.log10(timings[0].chunks), math.log10(timings[-1].chunks)
@@ -301,12 +301,12 @@ def plot_growth(timings: Sequence[Timing]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print every ratio."""
+    """Run the benchmark and print its ratios."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="CHUNKS")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw how a search grows with the chunks")
     parser.add_argument(
-        "--store", type=Path, metavar="DIR", help="keep the store here, and go on with what is there; default temporary"
+        "--store", type=Path, metavar="DIR", help="keep the store here and continue with its content; default temporary"
     )
     options = parser.parse_args(arguments)
     if uneven := [size for size in options.sizes if size < CHUNKS_A_DOCUMENT or size % CHUNKS_A_DOCUMENT]:
@@ -322,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_growth(folder: Path, sizes: Sequence[int], plot: Path | None) -> None:
-    timings: list[Timing] = []
+    timings: list[SearchTiming] = []
     for timing in bench_growth(folder, sizes, lambda line: print(line, file=sys.stderr, flush=True)):  # noqa: T201
         timings.append(timing)
         parts = ", ".join(f"{name} {value:.1f}" for name, value in timing.parts_ms.items())

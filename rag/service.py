@@ -85,7 +85,7 @@ class HitsFound:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _AskedQuestion:
     """A question as it is asked: `text` stands for a follow-up, whose rewriting took `timings_ms`."""
 
     question: Question
@@ -177,11 +177,11 @@ class Service:
         clock = _Clock.start()
         rewriting = await self._rewrite(text, question) if question.history else None
         drafts: tuple[Draft, ...] = (rewriting,) if rewriting else ()
-        asked = _Asked(question, text, {})
+        asked = _AskedQuestion(question, text, {})
         if question.history:
             limit = self._settings.server.max_question_chars
             text = standalone_question(text, question.history, rewriting, limit)
-            asked = _Asked(question, text, {"rewrite": clock.ms()})
+            asked = _AskedQuestion(question, text, {"rewrite": clock.ms()})
         for attempt in range(_CHANGED_RETRIES + 1):
             try:
                 async with aclosing(self._attempt(asked)) as events:
@@ -204,7 +204,7 @@ class Service:
             return None
         return await take_draft(self._generator, rewrite_messages(text, question.history), REWRITE_TOKENS)
 
-    async def _attempt(self, asked: _Asked) -> AsyncGenerator[HitsFound | Token | Draft | Answer]:
+    async def _attempt(self, asked: _AskedQuestion) -> AsyncGenerator[HitsFound | Token | Draft | Answer]:
         """One try: the events of `stream`, and each Draft that the model wrote to its end."""
         settings = self._settings
         clock = _Clock.start()
@@ -272,7 +272,7 @@ class Service:
                 yield piece
 
     def _decide(
-        self, asked: _Asked, selected: _Selected, context: Context, draft: Draft, checked: CheckedReply
+        self, asked: _AskedQuestion, selected: _Selected, context: Context, draft: Draft, checked: CheckedReply
     ) -> Decision:
         settings, locate = self._settings.answers, self._catalog.locate
         mode = asked.question.mode or settings.mode
@@ -353,7 +353,9 @@ class Service:
         if await asyncio.to_thread(self._catalog.visible_documents, sorted(wanted)) != wanted:
             raise _DocumentsChanged
 
-    def _answer(self, asked: _Asked, hits: Sequence[Hit], decision: Decision, context: Context | None = None) -> Answer:
+    def _answer(
+        self, asked: _AskedQuestion, hits: Sequence[Hit], decision: Decision, context: Context | None = None
+    ) -> Answer:
         """The answer without its timings and the tokens it cost, which are known to the caller."""
         verified = decision.verified
         sent = {passage.hit.chunk.id for passage in context.passages} if context else set()

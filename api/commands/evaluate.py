@@ -1,61 +1,50 @@
-"""eval: a suite measured, result files shown as a page, questions made for a collection."""
+"""eval: measure a suite, show result files as a page, write questions for a collection."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from api.commands.context import Context
-from evals.run.runner import RunOptions, RuntimeOpener, main_eval
-from ingest.runtime import Runtime
+from api.commands.context import CommandContext
+from evals.run.caller import Caller
+from evals.run.runner import RunOptions, main_eval
+from evals.suites.cases import load_suite
+from rag.library import Library
 from rag.settings import Settings
 
 
 def evaluate(
-    context: Context,
-    suite: Path,
+    context: CommandContext,
+    folder: Path,
     options: RunOptions,
     *,
-    out: Path | None,
     baseline: Path | None,
     split: str | None,
     skip_malformed: bool,
 ) -> int:
     """Run a suite and print its totals; 1 where a question crashed, a document failed or the baseline was better."""
-    return main_eval(
-        context.settings,
-        suite,
-        options,
-        out=out,
-        baseline=baseline,
-        as_json=context.as_json,
-        split=split,
-        skip_malformed=skip_malformed,
-        open_runtime=_opener(context),
-        say=context.say,
-        print_json=context.print_json,
-        show_progress=context.progress,
-    )
+    suite = load_suite(folder, split=split, skip_malformed=skip_malformed)
+    return main_eval(context.settings, suite, options, baseline=baseline, caller=_caller(context))
 
 
-def report(runs: Sequence[Path], out: Path | None) -> int:
-    """One page of several result files."""
+def report(context: CommandContext, runs: Sequence[Path], out: Path | None) -> int:
+    """Show several result files as one page."""
     from evals.report.write import main_report
 
-    return main_report(runs, out)
+    return main_report(runs, out, _caller(context))
 
 
-def make_questions(context: Context, collection: str, *, count: int, out: Path | None, seed: int) -> int:
-    """A suite of questions for a collection, written by the language model."""
-    from evals.writer.writer import main_questions
+def make_questions(context: CommandContext, collection: str, *, count: int, out: Path | None, seed: int) -> int:
+    """Let the language model write a suite of questions for a collection."""
+    from evals.writer.write import main_questions
 
     settings = context.settings.model_copy(update={"data_dir": context.data_dir})
-    return main_questions(settings, collection, count=count, out=out, seed=seed, open_runtime=_opener(context))
+    return main_questions(settings, collection, count=count, out=out, seed=seed, caller=_caller(context))
 
 
-def _opener(context: Context) -> RuntimeOpener:
-    def open_runtime(settings: Settings, command: str) -> Runtime:
+def _caller(context: CommandContext) -> Caller:
+    def open_library(settings: Settings, command: str) -> Library:
         models = context.models
-        return Runtime(settings, command, embedder=models.embedder, generator=models.generator, work=False)
+        return Library(settings, command, embedder=models.embedder, generator=models.generator)
 
-    return open_runtime
+    return Caller(context.as_json, open_library, context.say, context.print_json, context.progress)

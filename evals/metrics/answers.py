@@ -1,4 +1,4 @@
-"""Measures of one question's answer, and their means; `evals.metrics.ranking` measures what was found for it. Pure."""
+"""Metrics of one question's answer, and their means. `evals.metrics.ranking` measures its hits. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from evals.metrics.ranking import Level, Place, found_items, gold_items
+from evals.metrics.ranking import Level, Location, found_items, gold_items
 from evals.suites.cases import Case
 from rag.text import dates, quantities
 from rag.types import AnswerStatus
@@ -44,18 +44,18 @@ def _f1(found: list[str], wanted: list[str]) -> float:
 
 
 def contains_answer(answer: str, gold: Sequence[str]) -> float:
-    """1.0 where a normalised gold answer stands in the normalised answer as whole words."""
+    """1.0 where the normalised answer contains a normalised gold answer as whole words."""
     padded = f" {normalise_answer(answer)} "
     return float(any(f" {normalise_answer(text)} " in padded for text in gold))
 
 
 def number_recall(answer: str, gold: Sequence[str]) -> float | None:
-    """The share of a gold answer's numbers that stand in the answer too, best over the gold answers; None without any.
+    """The share of a gold answer's numbers that the answer contains, best over the gold answers; None without numbers.
 
     Numbers are compared by value: `1.5 million` is `1,500,000` and `ten` is `10`. Years and days of dates are numbers
-    too. Units are left aside, for the question often names them; a rounded number is another one. Each number counts
-    once, gold answers without numbers do not count. `answer` comes without citation markers, whose figures would pass
-    for numbers, and is empty for a refusal.
+    too. Units are ignored, since the question often names them. A rounded number is a different number. Each number
+    counts once; gold answers without numbers do not count. `answer` must not contain citation markers, whose digits
+    would count as numbers, and is empty for a refusal.
     """
     ours = _numbers(answer)
     wanted = [numbers for numbers in map(_numbers, gold) if numbers]
@@ -67,13 +67,13 @@ def _numbers(text: str) -> set[tuple[str, Decimal]]:
     return found | {("count", Decimal(n)) for date in dates(text) for n in (date.year, date.day) if n is not None}
 
 
-def citation_metrics(case: Case, cited: Sequence[Place], status: AnswerStatus) -> dict[str, float]:
-    """What an answer's citations are worth beside the gold evidence; {} for an unanswerable question.
+def citation_metrics(case: Case, cited: Sequence[Location], status: AnswerStatus) -> dict[str, float]:
+    """Citation recall and precision against the gold evidence; {} for an unanswerable question.
 
-    For pages, pages within 1 and spans (characters in common), as far as the gold knows them: the recall is the share
-    of gold items that a citation is on; the precision, where there are citations, the share of them that is on gold.
-    `cited_gold_page` says of an answer whether any citation is on a gold page. A refusal (`not_found`) has recalls of 0
-    and nothing else.
+    They are measured for pages, pages within 1 and spans (shared characters), where the gold evidence has them. Recall
+    is the share of gold items with a citation on them. Precision is the share of citations on a gold item; an answer
+    without citations has none. `cited_gold_page` says whether any citation is on a gold page. A refusal (`not_found`)
+    has recalls of 0 and nothing else.
     """
     metrics: dict[str, float] = {}
     answered = status != "not_found"
@@ -91,10 +91,10 @@ def citation_metrics(case: Case, cited: Sequence[Place], status: AnswerStatus) -
 
 
 def refusal_metrics(case: Case, status: AnswerStatus) -> dict[str, float]:
-    """Whether the question was answered or refused (`not_found`) rightly.
+    """Whether an answer or a refusal (`not_found`) was right for this question.
 
-    `answerable_answered` for an answerable question, `refusal_recall` for an unanswerable one; where it was refused,
-    `refusal_precision` says whether it is truly unanswerable.
+    `answerable_answered` for an answerable question, `refusal_recall` for an unanswerable one. For a refusal,
+    `refusal_precision` says whether the question is unanswerable.
     """
     refused = status == "not_found"
     metrics = {"answerable_answered": float(not refused)} if case.answerable else {"refusal_recall": float(refused)}
@@ -102,12 +102,12 @@ def refusal_metrics(case: Case, status: AnswerStatus) -> dict[str, float]:
 
 
 def mean(values: Iterable[float]) -> float | None:
-    """The mean, or None of nothing."""
+    """The mean; None without values."""
     collected = list(values)
     return sum(collected) / len(collected) if collected else None
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:
-    """The value below which `share` (0 to 1) of the values lie, by the nearest rank; None of nothing."""
+    """The value below which `share` (0 to 1) of the values lie, by the nearest rank; None without values."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None

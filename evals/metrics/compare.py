@@ -1,6 +1,6 @@
-"""Two result files of one suite, question by question: what got better, what got worse, what may be chance.
+"""Compare two result files of one suite, question by question, with tests of significance.
 
-A metric's means here are over the questions that have it in both runs, so that they can differ from the files' totals.
+A metric's means are taken over the questions that have it in both runs, so they can differ from the files' totals.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ Verdict = Literal["better", "worse", "same"]
 
 RESULT_FORMAT = 2
 LEVEL = 0.05
-# The metrics that a verdict is given on, each better the higher. A few that differ in what they see: every one more
-# makes Holm's correction stricter for all.
+# The metrics that get a verdict; for each, higher is better. They are few and measure different things, since every
+# further metric makes Holm's correction stricter for all.
 WATCHED = (
     "document_success@5",
     "document_ndcg@10",
@@ -40,8 +40,8 @@ WATCHED = (
     "answerable_answered",
     "refusal_recall",
 )
-_SEARCHED = ("document_", "page_", "passage_", "char_")  # how the metrics begin that need no answer
-_COSTS = ("prompt_tokens", "completion_tokens")  # better the lower: a crash must not count as 0
+_SEARCHED = ("document_", "page_", "passage_", "char_")  # prefixes of the metrics that need no answer
+_COSTS = ("prompt_tokens", "completion_tokens")  # lower is better: a crash must not count as 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class QuestionChange:
 class MetricChange:
     """A metric over the questions that have it in both runs.
 
-    `p_adjusted` is the p after Holm's correction over all watched metrics. The lists of questions begin with the
+    `p_adjusted` is the p-value after Holm's correction over all watched metrics. `worse` and `better` begin with the
     largest change. A metric that is not watched has no `p_adjusted`, no verdict and empty lists.
     """
 
@@ -72,10 +72,10 @@ class MetricChange:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What changed from one run to another: `questions` are in both, `only_before` and `only_after` in one.
+    """The changes between two runs. `questions` counts those in both, `only_before` and `only_after` those in one.
 
-    `before` and `after` name the runs in a line; `crashed_before` and `crashed_after` count the shared questions that
-    ended in an error there. Watched metrics come first, in WATCHED's order, the others by name.
+    `before` and `after` describe the runs in a line. `crashed_before` and `crashed_after` count the shared questions
+    that ended in an error. Watched metrics come first, in the order of WATCHED; the others are sorted by name.
     """
 
     suite: str
@@ -95,19 +95,19 @@ class Comparison:
 
 
 def compare_results(before: Record, after: Record) -> Comparison:
-    """Compare two result files' contents by the questions that both asked.
+    """Compare the contents of two result files over the questions that both asked.
 
-    A verdict is `better` or `worse` where Holm's correction over the watched metrics leaves p under 0.05. A question
-    that crashed in `after` alone counts as 0 there for each metric that it had before and that the run measures (token
-    counts aside), so that a crash cannot pass for an improvement; one that crashed in `before` is compared by what was
-    measured until then. Raises InputError where a file is of another format, the suites differ, or no question is
+    A verdict is `better` or `worse` where p is below 0.05 after Holm's correction over the watched metrics. A question
+    that crashed only in `after` counts as 0 there for each metric that it had before and that the run measures, except
+    token counts, so that a crash never looks like an improvement. A question that crashed in `before` is compared by
+    the metrics that it has. Raises InputError where a file has another format, the suites differ, or no question is
     shared.
     """
     for which, result in (("first", before), ("second", after)):
         if result.get("format") != RESULT_FORMAT:
             raise InputError(
                 f"The {which} result file is of format {result.get('format', 1)!r}, not {RESULT_FORMAT}: its metrics "
-                "are counted in another way. Run the suite again and compare with the new file."
+                "are computed differently. Run the suite again and compare with the new file."
             )
     if before["suite_hash"] != after["suite_hash"]:
         raise InputError(
@@ -140,7 +140,7 @@ def compare_results(before: Record, after: Record) -> Comparison:
 
 
 def _changes(old: Record, new: Record, after: Record) -> Iterator[tuple[str, QuestionChange]]:
-    """Each metric that a question has in both runs, changed or not; where it crashed, see `compare_results`."""
+    """Each metric that a question has in both runs, changed or not. For crashes see `compare_results`."""
     crashed = new["error"] is not None and old["error"] is None
     for name, value in old["metrics"].items():
         if name in new["metrics"]:
@@ -191,7 +191,7 @@ def _describe_run(run: Record) -> str:
 
 
 def format_comparison(comparison: Comparison, limit: int = 10) -> str:
-    """The comparison for a terminal: a line a metric, then up to `limit` questions a watched metric each way."""
+    """The comparison for a terminal: one line a metric, then up to `limit` worse and better questions of each."""
     lines = [
         f"{comparison.suite}: {comparison.questions} questions in both runs"
         f" ({comparison.only_before} only before, {comparison.only_after} only after)",
@@ -200,8 +200,8 @@ def format_comparison(comparison: Comparison, limit: int = 10) -> str:
     ]
     if comparison.crashed_before or comparison.crashed_after:
         lines.append(
-            f"crashed: {comparison.crashed_before} before, {comparison.crashed_after} after; what crashed only after"
-            " counts as 0 there"
+            f"crashed: {comparison.crashed_before} before, {comparison.crashed_after} after; crashes only after count"
+            " as 0 there"
         )
     lines += ["", f"{'metric':32}{'n':>6}{'before':>11}{'after':>11}{'difference':>12}   {'95 % interval':21}{'p':>6}"]
     lines[-1] += "   verdict"

@@ -1,10 +1,10 @@
-"""How well a ranking finds the gold evidence of one question: hits to items, items to metrics. Pure.
+"""Ranking metrics of one question: hits are matched to gold items, and items are scored. Pure.
 
-    hits ─ which gold items is each on? ─> success, all              (the hits as they come)
+    hits ─ gold items of each hit ─────> success, all                (hits in rank order)
                                         ─> distinct items ─ trec_eval ─> recall, rr, ndcg
          ─ characters of the first 5 ─> recall, precision, IoU
 
-An item is what the gold names at a level: a document, a page of one, or the characters of a passage.
+An item is what the gold evidence names at a level: a document, a page, or the characters of a passage.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ CHARACTER_HITS = 5  # about what fits a prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a hit or a citation lies: a document by file name, its 1-based page or None, characters, half-open."""
+class Location:
+    """The location of a hit or a citation: a document by file name, a 1-based page or None, half-open characters."""
 
     document: str
     page: int | None
@@ -38,9 +38,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class GoldItem:
-    """One thing to be found: a document, a page of it, or the characters `start` to `end` of it, half-open.
+    """One item to find: a document, a page of it, or its characters `start` to `end`, half-open.
 
-    `grade` says how relevant it is, from 1 upward; it takes no part in whether two items are the same.
+    `grade` is the relevance, from 1 upward; equality ignores it.
     """
 
     document: str
@@ -50,12 +50,12 @@ class GoldItem:
     grade: int = field(default=1, compare=False)
 
 
-def measure_ranking(case: Case, hits: Sequence[Place]) -> dict[str, float]:
-    """Every ranking and character metric of one question, by name, each 0 to 1; {} where nothing can be measured.
+def measure_ranking(case: Case, hits: Sequence[Location]) -> dict[str, float]:
+    """Every ranking and character metric of one question by name, each from 0 to 1.
 
-    `hits` are in rank order. There are metrics for the levels that the gold knows: `page` needs a page number,
-    `passage` and the characters a start and an end, and evidence without them is left out there. A question that is
-    unanswerable or names no evidence has none. Grades are the gains of nDCG; every other metric takes them alike.
+    `hits` are in rank order. Levels without gold evidence have no metrics: `page` needs a page number, `passage` and
+    the character metrics need a start and an end, and evidence without them is left out at that level. A question that
+    is unanswerable or has no evidence gives {}. Grades are the gains of nDCG; every other metric treats them alike.
     """
     metrics: dict[str, float] = {}
     judgements: dict[str, dict[str, int]] = {}
@@ -67,7 +67,7 @@ def measure_ranking(case: Case, hits: Sequence[Place]) -> dict[str, float]:
         found = [found_items(hit, level, gold) for hit in hits]
         metrics |= _measure_hits(level, gold, found)
         judgements[level] = {_gold_name(item): item.grade for item in gold}
-        # trec_eval orders by score and breaks ties by name, so that every place has a score of its own
+        # trec_eval sorts by score and breaks ties by name, so every rank has its own score
         ranking = _distinct_items(level, hits, found)
         rankings[level] = {name: float(-place) for place, name in enumerate(ranking)}
     if not judgements:
@@ -77,7 +77,7 @@ def measure_ranking(case: Case, hits: Sequence[Place]) -> dict[str, float]:
 
 
 def gold_items(case: Case, level: Level) -> tuple[GoldItem, ...]:
-    """What there is to find at a level, each once, in the evidence's order; empty where the gold does not know it."""
+    """The gold items of a level, each once, in the order of the evidence; empty without evidence at this level."""
     if not case.answerable:
         return ()
     items: list[GoldItem] = []
@@ -92,37 +92,37 @@ def gold_items(case: Case, level: Level) -> tuple[GoldItem, ...]:
     return tuple(dict.fromkeys(items))
 
 
-def found_items(place: Place, level: Level, gold: Sequence[GoldItem]) -> tuple[GoldItem, ...]:
-    """The gold items of a level that a place is on, in their order; none, one or several.
+def found_items(location: Location, level: Level, gold: Sequence[GoldItem]) -> tuple[GoldItem, ...]:
+    """The gold items of a level that a location is on, in their order: none, one or several.
 
-    On a document or page means the same one, within 1 the same page or a neighbour of it, and on a passage at least
-    one character in common.
+    A location is on the same document, on the same page (`page_within_1`: or on a neighbouring page), and on a passage
+    with which it shares at least one character.
     """
-    return tuple(item for item in gold if item.document == place.document and _is_on(place, level, item))
+    return tuple(item for item in gold if item.document == location.document and _is_on(location, level, item))
 
 
-def _is_on(place: Place, level: Level, item: GoldItem) -> bool:
+def _is_on(location: Location, level: Level, item: GoldItem) -> bool:
     if item.page is not None:
-        return place.page is not None and abs(place.page - item.page) <= (1 if level == "page_within_1" else 0)
+        return location.page is not None and abs(location.page - item.page) <= (1 if level == "page_within_1" else 0)
     if item.start is not None and item.end is not None:
-        return place.start < item.end and item.start < place.end
+        return location.start < item.end and item.start < location.end
     return True
 
 
 def _measure_hits(level: Level, gold: Sequence[GoldItem], found: Sequence[Sequence[GoldItem]]) -> dict[str, float]:
-    """`success@k`: is one of the first k hits on gold? `all@10`: are the first 10 hits together on all of it?"""
+    """`success@k`: whether one of the first k hits is on gold. `all@10`: whether the first 10 hits cover all of it."""
     first = next((rank for rank, items in enumerate(found, 1) if items), None)
     metrics = {f"{level}_success@{k}": float(first is not None and first <= k) for k in SUCCESS_CUTOFFS}
     seen = {item for items in found[:DEPTH] for item in items}
     return metrics | {f"{level}_all@{DEPTH}": float(seen.issuperset(gold))}
 
 
-def _distinct_items(level: Level, hits: Sequence[Place], found: Sequence[Sequence[GoldItem]]) -> list[str]:
-    """The ranking of distinct items, as names: each stands where its best hit first brings it.
+def _distinct_items(level: Level, hits: Sequence[Location], found: Sequence[Sequence[GoldItem]]) -> list[str]:
+    """The ranking of distinct items, as names: each item has the rank of its first hit.
 
-    Hits on what is there already take no place. A hit on no gold is an item itself: its document, page or characters.
-    A hit on several gold items brings all that are new, one after the other, as if it had been cut between them; were
-    they to share one rank, the gains could exceed those of the ideal ranking.
+    A hit on items that are ranked already adds nothing. A hit off gold is an item of its own: its document, page or
+    characters. A hit on several new gold items adds them at consecutive ranks. If they shared one rank, the gains could
+    exceed those of the ideal ranking.
     """
     names: dict[str, None] = {}
     for hit, items in zip(hits, found, strict=True):
@@ -137,7 +137,7 @@ def _gold_name(item: GoldItem) -> str:
     return f"gold {(item.document, item.page, item.start, item.end)!a}"
 
 
-def _other_name(level: Level, hit: Place) -> str:
+def _other_name(level: Level, hit: Location) -> str:
     if level == "document":
         return f"other {hit.document!a}"
     if level == "passage":
@@ -167,13 +167,13 @@ def _measure_items(judgements: dict[str, dict[str, int]], rankings: dict[str, di
     }
 
 
-def _measure_characters(case: Case, hits: Sequence[Place]) -> dict[str, float]:
-    """How much of the gold characters the hits hold, and how much else; {} where no gold characters are known.
+def _measure_characters(case: Case, hits: Sequence[Location]) -> dict[str, float]:
+    """Recall, precision and IoU of the gold characters; {} where no gold characters are known.
 
-    With G the characters in any gold span and H those in any hit, each character of each document counted once:
+    G is the set of characters in any gold span, H the set of characters in any hit, over all documents:
     recall |G ∩ H| / |G|, precision |G ∩ H| / |H| (0 where H is empty), IoU |G ∩ H| / |G ∪ H|. Smith and Troynikov
-    (Evaluating Chunking Strategies for Retrieval, 2024) measure tokens and count a token in overlapping chunks
-    again in H; here overlap costs nothing.
+    (Evaluating Chunking Strategies for Retrieval, 2024) measure tokens, and count a token of overlapping chunks in H
+    once for each chunk; here overlap costs nothing.
     """
     gold = [(item.document, item.start or 0, item.end or 0) for item in gold_items(case, "passage")]
     held = [(hit.document, hit.start, hit.end) for hit in hits]
@@ -189,7 +189,7 @@ def _measure_characters(case: Case, hits: Sequence[Place]) -> dict[str, float]:
 
 
 def _count_characters(spans: Iterable[tuple[str, int, int]]) -> int:
-    """How many characters lie in any of the spans (document, start, end)."""
+    """The number of characters in any of the spans (document, start, end)."""
     total, current, reached = 0, None, 0
     for document, start, end in sorted(spans):
         if document != current:

@@ -1,4 +1,4 @@
-"""From what a pipeline gave for a question to its metrics, and from all questions to totals."""
+"""All metrics of one question's hits and answer, and the totals over all questions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from evals.metrics.answers import (
     refusal_metrics,
     token_f1,
 )
-from evals.metrics.ranking import LEVELS, Place, measure_ranking
+from evals.metrics.ranking import LEVELS, Location, measure_ranking
 from evals.metrics.statistics import interval
 from evals.suites.cases import Case
 from rag.models.embedding import embed_query
@@ -31,23 +31,23 @@ _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
 
 
 def measure_hits(case: Case, hits: Sequence[Hit]) -> dict[str, float]:
-    """How well the hits find the gold evidence; {} for an unanswerable question."""
+    """The ranking metrics of the hits; {} for an unanswerable question."""
     return measure_ranking(
-        case, [Place(hit.document_name, hit.page, hit.chunk.span.start, hit.chunk.span.end) for hit in hits]
+        case, [Location(hit.document_name, hit.page, hit.chunk.span.start, hit.chunk.span.end) for hit in hits]
     )
 
 
 def measure_answer(case: Case, answer: Answer, embedder: Embedder) -> dict[str, float]:
-    """What an answer is worth beside the gold: its words, its citations, whether it should have been one, its cost.
+    """The metrics of an answer: its words, its citations, whether a refusal was right, and its tokens.
 
-    A refusal agrees with no gold answer: its words count as none.
+    A refusal counts as an empty answer.
     """
     metrics: dict[str, float] = {}
     if case.answerable and case.answers:
         metrics |= _measure_words("" if answer.status == "not_found" else plain_text(answer), case.answers, embedder)
     metrics |= refusal_metrics(case, answer.status)
     cited = [
-        Place(citation.document_name, citation.page, citation.span.start, citation.span.end)
+        Location(citation.document_name, citation.page, citation.span.start, citation.span.end)
         for citation in answer.citations
     ]
     metrics |= citation_metrics(case, cited, answer.status)
@@ -58,7 +58,7 @@ def measure_answer(case: Case, answer: Answer, embedder: Embedder) -> dict[str, 
 
 
 def plain_text(answer: Answer) -> str:
-    """The answer's words without its markers."""
+    """The answer's text without citation markers."""
     return _MARKER.sub("", answer.text).strip()
 
 
@@ -77,9 +77,10 @@ def _measure_words(words: str, gold: Sequence[str], embedder: Embedder) -> dict[
 
 
 def check_citation(catalog: Catalog, citation: Citation) -> list[str]:
-    """What is wrong with a citation when it is held against the catalog; empty where it is exact.
+    """The faults of a citation, compared with the catalog; empty where it is exact.
 
-    The quote is the document's own text at its Span, the page holds the Span's start, the boxes lie on their pages.
+    The quote must be the document's text at the Span, the page must hold the Span's start, and the boxes must lie on
+    their pages.
     """
     span, wrong = citation.span, []
     if catalog.document_text(span.document_id, span.start, span.end) != citation.quote:
@@ -101,13 +102,13 @@ def check_citation(catalog: Catalog, citation: Citation) -> list[str]:
 
 
 def total_metrics(records: Sequence[Record]) -> dict[str, Record]:
-    """Each metric's mean over the questions that have it, its 95 % interval and their number; search comes first."""
+    """Each metric's mean over the questions that have it, with 95 % interval and n; retrieval metrics come first."""
     collected = _collect(record["metrics"] for record in records)
     return {name: _total(collected[name]) for name in sorted(collected, key=_group)}
 
 
 def _group(name: str) -> int:
-    """Where a metric's group stands: as the levels of `evals.metrics.ranking`, then characters, then answers."""
+    """The rank of a metric's group: the levels of `evals.metrics.ranking`, then characters, then answers."""
     groups = {**{f"{level}_": place for place, level in enumerate(LEVELS)}, "char_": len(LEVELS)}
     found = [prefix for prefix in groups if name.startswith(prefix)]
     return groups[max(found, key=len)] if found else len(groups)
@@ -119,7 +120,7 @@ def _total(values: Sequence[float]) -> Record:
 
 
 def total_timings(records: Sequence[Record]) -> dict[str, Record]:
-    """Each step's median and 95th percentile in milliseconds, and of how many questions."""
+    """Each step's median and 95th percentile in milliseconds, and its number of questions."""
     steps = _collect(record["timings_ms"] for record in records)
     return {
         step: {"p50": percentile(values, 0.5), "p95": percentile(values, 0.95), "n": len(values)}
@@ -128,7 +129,7 @@ def total_timings(records: Sequence[Record]) -> dict[str, Record]:
 
 
 def _collect(maps: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
-    """The values by name, in the order in which the names come first."""
+    """The values by name; names are in the order of their first occurrence."""
     collected: dict[str, list[float]] = {}
     for values in maps:
         for name, value in values.items():
@@ -137,7 +138,7 @@ def _collect(maps: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
 
 
 def group_errors(records: Sequence[Record]) -> dict[str, list[str]]:
-    """The ids of the questions that crashed, by what was said of it, in the order in which it was said first."""
+    """The ids of the crashed questions by error message, in the order of its first occurrence."""
     grouped: dict[str, list[str]] = {}
     for record in records:
         if record["error"] is not None:
@@ -146,7 +147,7 @@ def group_errors(records: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def count_outcomes(records: Sequence[Record]) -> dict[str, int]:
-    """What can be counted over all questions; citations, sentences and reasons are 0 where no answer was asked for."""
+    """Counts over all questions. Citations, sentences and reasons are 0 in a run without answers."""
     verdicts = Counter(sentence["verdict"] for record in records for sentence in record.get("sentences", ()))
     reasons = Counter(record.get("reason") for record in records)
     return {

@@ -1,4 +1,4 @@
-"""How sure a mean and a difference of means are: resampling, seeded, so that the same values give the same figures."""
+"""Confidence intervals and significance tests by resampling. Seeds are fixed: the same values give the same figures."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _VALUES_A_BATCH = 100_000  # resampled values at once, 0.8 MB: they fit a cache,
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
-    """`n` pairs: both means, `difference` = after - before with its 95 % interval, and how likely chance alone is.
+    """`n` pairs: both means, `difference` = after - before with its 95 % interval, and the p-value.
 
-    `low` and `high` are None under two pairs. `p` is two-sided, for the hypothesis that before and after are
-    exchangeable within each pair.
+    `low` and `high` are None with fewer than two pairs. `p` is two-sided, under the hypothesis that before and after
+    are exchangeable within each pair.
     """
 
     n: int
@@ -36,10 +36,10 @@ class PairedDifference:
 
 
 def interval(values: Sequence[float], seed: int = SEED) -> tuple[float, float] | None:
-    """The 95 % interval of the mean by the percentile bootstrap; None under two values.
+    """The 95 % interval of the mean by the percentile bootstrap; None with fewer than two values.
 
-    Of 2,000 samples drawn with replacement, 2.5 % have a mean below the first figure and 2.5 % one above the second
-    (Efron and Tibshirani 1993, 13.3). Values that are all the same give that value twice.
+    Of the means of 2,000 samples drawn with replacement, 2.5 % are below the lower bound and 2.5 % above the upper
+    bound (Efron and Tibshirani 1993, 13.3). Equal values give that value as both bounds.
     """
     if len(values) < 2:
         return None
@@ -61,10 +61,10 @@ def interval(values: Sequence[float], seed: int = SEED) -> tuple[float, float] |
 
 
 def paired_difference(before: Sequence[float], after: Sequence[float], seed: int = SEED) -> PairedDifference:
-    """What changed between two measurements of the same things, given in the same order.
+    """The difference between two measurements of the same items, in the same order.
 
-    The interval is `interval` of the differences. `p` is that of a paired permutation test of the mean difference:
-    exact up to 13 pairs that differ, by 10,000 random assignments beyond. Raises ValueError where the two differ in
+    The interval is `interval` of the differences. `p` comes from a paired permutation test of the mean difference,
+    exact up to 13 differing pairs, with 10,000 random assignments beyond. Raises ValueError where the two differ in
     length or are empty.
     """
     pairs = list(zip(before, after, strict=True))
@@ -85,21 +85,21 @@ def paired_difference(before: Sequence[float], after: Sequence[float], seed: int
 
 
 def _permutation_p(differences: Sequence[float], seed: int) -> float:
-    """The two-sided p of the mean of differences other than 0; a pair without one changes no assignment's mean."""
-    if len(differences) < 2:  # turning the sign of one is as extreme
+    """The two-sided p-value of the mean of the nonzero differences; a difference of 0 changes no assignment's mean."""
+    if len(differences) < 2:  # with the sign of one difference changed, the mean is as extreme
         return 1.0
     import numpy as np
     from scipy.stats import monte_carlo_test, permutation_test
 
     values = np.asarray(differences, dtype=np.float64)
     if len(values) <= _MOST_EXACT_PAIRS:
-        # of one sample, permutation_test turns the signs: to turn that of a difference is to exchange the pair
+        # with one sample, permutation_test changes signs, which exchanges the values of a pair
         return float(
             permutation_test((values,), np.mean, permutation_type="samples", n_resamples=SIGN_RESAMPLES).pvalue
         )
     rng = np.random.default_rng(seed)
 
-    # permutation_test draws the same signs too, ten times slower
+    # permutation_test does the same ten times slower
     def turn_signs(size: tuple[int, ...]) -> NDArray[np.float64]:
         return values * (2.0 * rng.integers(0, 2, size, dtype=np.int8) - 1.0)
 
@@ -115,10 +115,10 @@ def _batch(n: int) -> int:
 
 
 def adjust_holm(p_values: Sequence[float]) -> list[float]:
-    """Each p as it counts among all of them, in their order: at 5 %, at most one in twenty such sets has a false find.
+    """The p-values after Holm's correction, in their order: at level 5 %, at most 5 % of such sets err.
 
-    Holm (1979): of m values the i-th smallest is multiplied by m - i + 1; none counts less than a smaller one, none
-    more than 1.
+    Holm (1979): of m values the i-th smallest is multiplied by m - i + 1; the results are made non-decreasing and are
+    at most 1.
     """
     adjusted = [1.0] * len(p_values)
     highest = 0.0

@@ -1,7 +1,8 @@
-"""The page that people look at: one HTML file made of result files.
+"""The report: one to six result files as one HTML page.
 
     result file ─ runs ─> Run ─ curves ─> points ─ charts ─> SVG ┐
-                              ─ questions ─> rows ──────────────┴ sections, document ─> HTML
+                              ─ questions ─> rows ──────────────┴ sections, document ─> HTML ─ write ─> file
 
-Figures and charts are computed and drawn here; `page.js` only shows the questions' rows, which are too many to draw.
+Read in this order: `write`, `runs`, `curves`, `charts`, `measures`, `sections`, `questions`, `document`. Python makes
+all figures and charts; `page.js` shows the table of questions, which has too many rows to draw at once.
 """

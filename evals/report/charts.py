@@ -1,4 +1,4 @@
-"""Small SVG charts: lines, whiskers, bars. Colours and type come from the page's style, by class."""
+"""Small SVG charts: lines, whiskers, bars. The page's style sets colours and fonts, by class."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from evals.report.runs import Timing, Total
 
 Point = tuple[float, float]
 
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 24, 12, 40  # px around the axes
+_LABEL_PX = 10  # the height of a point's label
+_LETTER_PX = 13  # what two letters at the ends of lines need between them
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """From `low` to `high`, with a label at each tick."""
+    """An axis from `low` to `high`, with a label at each tick."""
 
     label: str
     low: float
@@ -23,13 +27,38 @@ class Axis:
     ticks: tuple[tuple[float, str], ...]
 
     def share(self, value: float) -> float:
-        """How far along the axis a value lies, 0 to 1; what lies beyond it is drawn at its end."""
+        """The position of a value along the axis, 0 to 1; a value outside the axis is drawn at its end."""
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
 
 @dataclass(frozen=True, slots=True)
+class Plane:
+    """Two axes and the size of the picture in px. It maps points of the axes to px."""
+
+    x: Axis
+    y: Axis
+    width: int = 340
+    height: int = 250
+
+    @property
+    def inner_width(self) -> int:
+        return self.width - _LEFT - _RIGHT
+
+    @property
+    def inner_height(self) -> int:
+        return self.height - _TOP - _BOTTOM
+
+    def place(self, point: Point) -> Point:
+        """The px of a point, from the left and from the top."""
+        return (
+            _LEFT + self.x.share(point[0]) * self.inner_width,
+            _TOP + (1 - self.y.share(point[1])) * self.inner_height,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
-    """A line of one run: `points` with what each says when it is pointed at; `marked` is drawn as a ring.
+    """The line of one run: `points` with the tooltip of each; `marked` is drawn as a ring.
 
     `labels`, where there are any, are written above the points, or below those at the top.
     """
@@ -43,32 +72,21 @@ class Series:
 
 # Lines ----------------------------------------------------------------------------------------------------------------
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 24, 12, 40
-_LABEL_PX = 10  # the height of a point's label
-_LETTER_PX = 13  # what two letters at the ends of lines need between them
-
 
 def line_chart(
     description: str,
-    x: Axis,
-    y: Axis,
+    plane: Plane,
     series: Sequence[Series],
     *,
-    width: int = 340,
-    height: int = 250,
     limit: tuple[float, str] | None = None,
     diagonal: bool = False,
 ) -> Element:
-    """Lines over a grid, each with its run's letter at its end; `limit` is a place on x with a word to it.
+    """Lines over a grid, each with its run's letter at its end. `limit` is a value on x with its label.
 
-    `diagonal` draws the line from the lowest corner to the highest.
+    `diagonal` draws a line from the lower left corner to the upper right.
     """
-    inner_width, inner_height = width - _LEFT - _RIGHT, height - _TOP - _BOTTOM
-
-    def place(point: Point) -> Point:
-        return _LEFT + x.share(point[0]) * inner_width, _TOP + (1 - y.share(point[1])) * inner_height
-
-    bottom = _TOP + inner_height
+    x, y, place, inner_width = plane.x, plane.y, plane.place, plane.inner_width
+    bottom = _TOP + plane.inner_height
     drawn: list[Element] = []
     for value, label in y.ticks:
         _, at = place((x.low, value))
@@ -80,7 +98,7 @@ def line_chart(
         drawn.append(element("text", label, class_="tick", x=at, y=bottom + 17, text_anchor="middle"))
     drawn.append(element("line", class_="axis", x1=_LEFT, x2=_LEFT + inner_width, y1=bottom, y2=bottom))
     middle = _LEFT + inner_width / 2
-    drawn.append(element("text", x.label, class_="label", x=middle, y=height - 6, text_anchor="middle"))
+    drawn.append(element("text", x.label, class_="label", x=middle, y=plane.height - 6, text_anchor="middle"))
     if limit:
         at, _ = place((limit[0], y.low))
         drawn.append(element("line", class_="limit", x1=at, x2=at, y1=_TOP, y2=bottom))
@@ -92,7 +110,7 @@ def line_chart(
         drawn.append(_line(line, place))
     if len(series) > 1:
         drawn += _end_letters([(line.letter, place(line.points[-1][0])) for line in series])
-    return _svg(description, width, height, drawn)
+    return _svg(description, plane.width, plane.height, drawn)
 
 
 def _line(line: Series, place: Callable[[Point], Point]) -> Element:
@@ -111,7 +129,7 @@ def _line(line: Series, place: Callable[[Point], Point]) -> Element:
 
 
 def _end_letters(ends: Sequence[tuple[str, Point]]) -> list[Element]:
-    """The letters at the lines' ends, moved apart where they would lie on each other."""
+    """The letters at the ends of the lines, moved apart where they would overlap."""
     letters = []
     lowest = -math.inf
     for letter, (at, up) in sorted(ends, key=lambda end: end[1][1]):
@@ -131,7 +149,7 @@ _WHISKER_ROW, _WHISKER_PAD = 22, 7
 def whiskers(name: str, totals: Sequence[tuple[str, Total | None]], highest: float) -> Element:
     """A dot and its 95 % interval for each run, one below the other, from 0 to `highest`.
 
-    The grid behind it is its cell's background, so that it runs on from one row to the next.
+    The grid is the background of the table cell, so that it continues from one row to the next.
     """
     axis = Axis("", 0.0, highest, ())
     inner = 4 * (_QUARTER if len(totals) == 1 else _QUARTER_AMONG_SEVERAL)
@@ -158,7 +176,7 @@ def whiskers(name: str, totals: Sequence[tuple[str, Total | None]], highest: flo
 
 
 def describe_total(total: Total) -> str:
-    """A total in words, for those who cannot see the dot."""
+    """A total in words, for readers who cannot see the dot."""
     if total.low is None or total.high is None:
         return f"{total.value:.3f}"
     return f"{total.value:.3f}, 95 % interval {total.low:.3f} to {total.high:.3f}"
@@ -170,7 +188,7 @@ _BAR_LEFT, _BAR_RIGHT, _BAR_ROW, _STEP_GAP, _BAR_AXIS = 116, 130, 17, 9, 28
 
 
 def latency_chart(description: str, steps: Sequence[tuple[str, Sequence[tuple[str, Timing]]]]) -> Element:
-    """For each step and run a bar to the median and on to the 95th percentile, over milliseconds on a log axis."""
+    """One bar a step and run, to the median and on to the 95th percentile, in milliseconds on a log axis."""
     timings = [timing for _, runs in steps for _, timing in runs]
     positive = [timing.p50 for timing in timings if timing.p50 > 0] or [1.0]
     low = math.floor(math.log10(min(positive)))
@@ -221,7 +239,7 @@ def _bar(letter: str, timing: Timing, up: float, place: Callable[[float], float]
 
 
 def stacked_bar(description: str, parts: Sequence[tuple[str, str, int]], *, width: int = 720) -> Element:
-    """Parts of a whole side by side: each with the class that colours it, its name and its count."""
+    """The parts of a whole side by side. Each part is (CSS class, name, count)."""
     whole = sum(count for _, _, count in parts)
     at, drawn = 0.0, []
     for kind, name, count in parts:

@@ -1,6 +1,4 @@
-"""The curves of a run, from its records: where the evidence stands, what a stricter refusal would be worth, what a
-confidence means. Pure.
-"""
+"""The curves of a run, from its records: success at k, risk over coverage, and calibration. Pure."""
 
 from __future__ import annotations
 
@@ -27,10 +25,10 @@ class SuccessCurve:
 
 @dataclass(frozen=True, slots=True)
 class RiskPoint:
-    """What answering only from `threshold` (the lowest confidence still answered) up would give.
+    """The result of answering only with a confidence of at least `threshold`.
 
-    `answered` questions are a share `coverage` of all, and a share `risk` of them is wrong, each counted as 1 minus
-    its correctness. `threshold` is None where an answer without a confidence is among them.
+    `answered` questions are a share `coverage` of all; `risk` is the mean of 1 minus their correctness. `threshold` is
+    None where an answer without a confidence is among them.
     """
 
     threshold: float | None
@@ -41,7 +39,7 @@ class RiskPoint:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """Of `n` cited sentences with a `confidence` of this mean, a share `right` cites gold."""
+    """`n` cited sentences with their mean `confidence` and the share `right` that cites gold."""
 
     confidence: float
     right: float
@@ -49,7 +47,7 @@ class CalibrationBin:
 
 
 def success_curve(records: Sequence[QuestionRecord], level: Level) -> SuccessCurve | None:
-    """How many questions have gold among the first k hits; None where no question's gold knows the level.
+    """The share of questions with gold among the first k hits; None where no question has evidence at this level.
 
     A question whose search crashed is left out, as in the totals.
     """
@@ -63,17 +61,17 @@ def success_curve(records: Sequence[QuestionRecord], level: Level) -> SuccessCur
 
 
 def gold_rank(record: QuestionRecord, level: Level) -> int | None:
-    """The 1-based place of the first hit on gold, among the hits as they come; None where none is."""
+    """The 1-based rank of the first hit on gold; None without one."""
     gold = gold_items(record.case, level)
-    return next((place for place, hit in enumerate(record.hits, 1) if found_items(hit.place, level, gold)), None)
+    return next((place for place, hit in enumerate(record.hits, 1) if found_items(hit.location, level, gold)), None)
 
 
 def risk_coverage(records: Sequence[QuestionRecord]) -> tuple[RiskPoint, ...]:
-    """The risk-coverage curve of El-Yaniv and Wiener (2010): the answers that were given, the surest first.
+    """The risk-coverage curve of El-Yaniv and Wiener (2010): the given answers, the most confident first.
 
-    One point for each confidence that an answer has, from the highest down; the last is the run as it was. Refused and
-    crashed questions count in the coverage only. Empty where nothing was answered or no answerable question can be
-    judged; questions that cannot be judged (no gold answer) are left aside.
+    There is one point for each distinct confidence, from the highest down; the last point is the run itself. Refused
+    and crashed questions count in the coverage only. Questions that cannot be judged (no gold answer) are left out.
+    Empty where nothing was answered or no answerable question can be judged.
     """
     judged = [record for record in records if not record.answerable or record.gold_answers]
     if not any(record.answerable for record in judged):
@@ -90,7 +88,8 @@ def risk_coverage(records: Sequence[QuestionRecord]) -> tuple[RiskPoint, ...]:
 
 
 def correctness(record: QuestionRecord) -> float:
-    """How right an answer is, 0 to 1: `judged_correct` if a judge was asked, else the better of containment and F1.
+    """The correctness of an answer, 0 to 1: `judged_correct` if there was a judge, else the better of
+    containment and F1.
 
     An answer to an unanswerable question is wrong.
     """
@@ -105,9 +104,9 @@ def correctness(record: QuestionRecord) -> float:
 def calibration(records: Sequence[QuestionRecord]) -> tuple[CalibrationBin, ...]:
     """The reliability diagram (Niculescu-Mizil and Caruana 2005) of the sentences' confidence, in ten equal bins.
 
-    A cited sentence is right where a citation of it is on gold: on a gold page or one beside it, or, where the gold
-    knows no pages, on a gold passage. Questions whose gold knows neither, unanswerable ones and sentences without a
-    citation or a confidence cannot be judged and are left aside. Bins without a sentence are left out.
+    A cited sentence is right where one of its citations is on gold: on a gold page or one beside it or, where the
+    evidence has no pages, on a gold passage. Unanswerable questions, questions whose evidence has neither, and
+    sentences without a citation or a confidence are left out. Empty bins are left out.
     """
     bins: list[list[tuple[float, bool]]] = [[] for _ in range(_BINS)]
     for record in records:
@@ -116,7 +115,7 @@ def calibration(records: Sequence[QuestionRecord]) -> tuple[CalibrationBin, ...]
         if level is None or not record.answered:
             continue
         gold = gold_items(case, level)
-        on_gold = {cited.number for cited in record.citations if found_items(cited.place, level, gold)}
+        on_gold = {cited.number for cited in record.citations if found_items(cited.location, level, gold)}
         for sentence in record.sentences:
             if sentence.citations and sentence.confidence is not None:
                 place = min(_BINS - 1, max(0, int(sentence.confidence * _BINS)))
@@ -133,7 +132,7 @@ def calibration(records: Sequence[QuestionRecord]) -> tuple[CalibrationBin, ...]
 
 
 def at_coverage(points: Sequence[RiskPoint], coverage: float) -> RiskPoint | None:
-    """The last point that answers no more than this share of the questions; None where the first answers more."""
+    """The point with the largest coverage up to `coverage`; None where the first point exceeds it."""
     return max(
         (point for point in points if point.coverage <= coverage), key=lambda point: point.answered, default=None
     )

@@ -1,4 +1,4 @@
-"""The whole page: sections and data in one file that needs no network and runs no script but its own."""
+"""The whole page: sections and data in one file that needs no network and runs only its own script."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from xml.etree.ElementTree import Element
 from evals.report.markup import element, write_elements
 from evals.report.questions import question_data
 from evals.report.runs import Run, name_runs
-from evals.report.sections import Section, header, make_sections
+from evals.report.sections import PageSection, header, make_sections
 
 
 def make_page(runs: Sequence[Run]) -> bytes:
     """The report on the runs as an HTML file, UTF-8.
 
-    Texts of the result files stand in it as text: escaped in the markup, and as JSON without a `<` in a script element
-    of a type that no browser runs. Its policy lets the browser run this page's own script alone, named by its hash.
+    Texts of the result files cannot act as markup or code: they are escaped in the markup, and are JSON without `<` in
+    a script element whose type no browser runs. The page's policy allows its own script alone, by its hash.
     """
     style, script = _read("page.css"), _read("page.js")
     sections = make_sections(runs)
@@ -52,7 +52,7 @@ def _hash(source: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 
 
-def _navigation(runs: Sequence[Run], sections: Sequence[Section]) -> Element:
+def _navigation(runs: Sequence[Run], sections: Sequence[PageSection]) -> Element:
     links = [element("a", section.label, href=f"#{section.anchor}") for section in sections]
     links.append(element("a", "Questions", href="#questions"))
     legend = [
@@ -63,7 +63,7 @@ def _navigation(runs: Sequence[Run], sections: Sequence[Section]) -> Element:
     return element("nav", element("div", element("div", links, class_="links"), shown), aria_label="Sections")
 
 
-def _show(number: int, section: Section) -> Element:
+def _show(number: int, section: PageSection) -> Element:
     heading = element("h2", element("span", f"{number}", class_="ordinal"), " ", section.title)
     return element("section", heading, section.content, id=section.anchor)
 

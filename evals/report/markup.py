@@ -1,4 +1,4 @@
-"""HTML and SVG as a tree of elements, so that every text and attribute is escaped when it is written."""
+"""HTML and SVG as a tree of elements; every text and attribute is escaped when it is written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Attribute = str | float | None
 
 
 def element(tag: str, *content: Content | Iterable[Content], **attributes: Attribute) -> Element:
-    """An element. `class_` is the attribute `class`, `text_anchor` is `text-anchor`; None leaves one out."""
+    """An element. `class_` is the attribute `class`, `text_anchor` is `text-anchor`; None omits an attribute."""
     made = Element(
         tag, {name.rstrip("_").replace("_", "-"): _written(value) for name, value in attributes.items()
               if value is not None}
@@ -48,7 +48,7 @@ def format_count(value: float) -> str:
 
 
 def format_ms(value_ms: float) -> str:
-    """A time as one reads it: `0.4 ms`, `84 ms`, `1.84 s`, `2 min 5 s`."""
+    """A time for readers: `0.4 ms`, `84 ms`, `1.84 s`, `2 min 5 s`."""
     if value_ms < 999.5:
         return f"{value_ms:.1f} ms" if value_ms < 9.95 else f"{value_ms:.0f} ms"
     seconds = value_ms / 1000

@@ -1,11 +1,11 @@
-"""What the page's table of questions is made of: plain data for `page.js`, one row a question, every run beside it."""
+"""The data of the page's table of questions, for `page.js`: one row a question, with every run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from evals.metrics.ranking import Level, Place, found_items, gold_items
+from evals.metrics.ranking import Level, Location, found_items, gold_items
 from evals.report.curves import DEPTH, gold_rank
 from evals.report.measures import describe_metric, group_metrics
 from evals.report.runs import QuestionRecord, RecordedHit, Run, name_runs
@@ -14,7 +14,7 @@ from rag.types import AnswerReason
 
 Row = dict[str, Any]
 
-# What a question can be filtered by: the state's name in the data, its word, and what the word says.
+# The filters of the table: a state's name in the data, its label, and an explanation.
 STATES = {
     "answered": ("answered", ""),
     "partial": ("partly answered", "unsupported sentences were left out"),
@@ -29,7 +29,7 @@ STATES = {
 }
 # Why a question was not answered, or not in full.
 REASONS: dict[AnswerReason, str] = {
-    "no_match": "nothing near was found",
+    "no_match": "no passage was close enough",
     "not_in_passages": "the passages do not say it",
     "unsupported": "the passages do not support all of the reply",
     "conflict": "the sources disagree",
@@ -40,8 +40,8 @@ _NEARNESS: tuple[Level, ...] = ("passage", "page", "page_within_1", "document")
 
 
 def question_data(runs: Sequence[Run]) -> Row:
-    """All that the table shows, as JSON's own types. Texts and documents are listed once and named by position."""
-    texts, documents = _Table(), _Table()
+    """The content of the table as JSON types. Texts and documents are listed once and referred to by position."""
+    texts, documents = _Distinct(), _Distinct()
     ids = dict.fromkeys(record.id for run in runs for record in run.result.records)
     rows = [_question_row(identity, runs, texts, documents) for identity in ids]
     present = {state for row in rows for part in row["runs"] if part for state in part["states"]}
@@ -63,8 +63,8 @@ def question_data(runs: Sequence[Run]) -> Row:
     }
 
 
-class _Table:
-    """Each value once, in the order in which they came."""
+class _Distinct:
+    """A list of distinct values, in the order of their first occurrence."""
 
     def __init__(self) -> None:
         self._positions: dict[str, int] = {}
@@ -77,7 +77,7 @@ class _Table:
         return list(self._positions)
 
 
-def _question_row(identity: str, runs: Sequence[Run], texts: _Table, documents: _Table) -> Row:
+def _question_row(identity: str, runs: Sequence[Run], texts: _Distinct, documents: _Distinct) -> Row:
     records = [run.by_id.get(identity) for run in runs]
     first = next(record for record in records if record is not None)
     return {
@@ -94,7 +94,7 @@ def _question_row(identity: str, runs: Sequence[Run], texts: _Table, documents: 
     }
 
 
-def _run_part(record: QuestionRecord, texts: _Table, documents: _Table) -> Row:
+def _run_part(record: QuestionRecord, texts: _Distinct, documents: _Distinct) -> Row:
     case = record.case
     level = deciding_level(case)
     return {
@@ -110,7 +110,7 @@ def _run_part(record: QuestionRecord, texts: _Table, documents: _Table) -> Row:
         "pieces": _pieces(record),
         "citations": [
             {"number": citation.number, "document": documents.position(citation.document_name), "page": citation.page,
-             "quote": citation.quote, "gold": nearness(case, citation.place)}
+             "quote": citation.quote, "gold": nearness(case, citation.location)}
             for citation in record.citations
         ],
         "wrong": list(record.citations_wrong),
@@ -121,7 +121,7 @@ def _run_part(record: QuestionRecord, texts: _Table, documents: _Table) -> Row:
 
 
 def deciding_level(case: Case) -> Level | None:
-    """The level at which gold counts as retrieved: pages where the gold knows them, else passages, else documents.
+    """The level at which gold counts as retrieved: pages where the evidence has them, else passages, else documents.
 
     None where there is nothing to retrieve.
     """
@@ -129,13 +129,13 @@ def deciding_level(case: Case) -> Level | None:
     return next((level for level in levels if gold_items(case, level)), None)
 
 
-def nearness(case: Case, place: Place) -> Level | None:
-    """The most exact level at which a place is on gold; None off gold."""
-    return next((level for level in _NEARNESS if found_items(place, level, gold_items(case, level))), None)
+def nearness(case: Case, location: Location) -> Level | None:
+    """The most exact level at which a location is on gold; None where it is on none."""
+    return next((level for level in _NEARNESS if found_items(location, level, gold_items(case, level))), None)
 
 
 def question_states(record: QuestionRecord) -> list[str]:
-    """The keys of STATES that hold for a question: what became of it first, then what went wrong on the way."""
+    """The keys of STATES that apply to a question: its outcome first, then what went wrong."""
     case = record.case
     level = deciding_level(case)
     states = []
@@ -157,19 +157,19 @@ def question_states(record: QuestionRecord) -> list[str]:
             states.append("not_retrieved")
         elif record.status is None and record.error is None:
             states.append("found")
-    if record.answered and level and any(_off_gold(case, level, citation.place) for citation in record.citations):
+    if record.answered and level and any(_off_gold(case, level, citation.location) for citation in record.citations):
         states.append("off_gold")
     return states
 
 
-def _off_gold(case: Case, level: Level, place: Place) -> bool:
-    """Whether a citation is on no gold item; a page next to a gold one passes, for a passage may run over."""
+def _off_gold(case: Case, level: Level, location: Location) -> bool:
+    """Whether a citation is on no gold item. A page next to a gold page passes, since a passage may cross pages."""
     lenient: Level = "page_within_1" if level == "page" else level
-    return not found_items(place, lenient, gold_items(case, lenient))
+    return not found_items(location, lenient, gold_items(case, lenient))
 
 
 def _pieces(record: QuestionRecord) -> list[Row]:
-    """The answer cut at its sentences; the pieces joined are the answer. What is no sentence has no verdict."""
+    """The answer cut at its sentences. The joined pieces are the answer; text outside sentences has no verdict."""
     pieces, at = [], 0
     for sentence in sorted(record.sentences, key=lambda sentence: sentence.start):
         if sentence.start > at:
@@ -182,23 +182,23 @@ def _pieces(record: QuestionRecord) -> list[Row]:
     return pieces
 
 
-def _hit_row(case: Case, hit: RecordedHit, texts: _Table, documents: _Table) -> Row:
+def _hit_row(case: Case, hit: RecordedHit, texts: _Distinct, documents: _Distinct) -> Row:
     return {
         "rank": hit.rank,
         "score": hit.score,
         "document": documents.position(hit.document),
         "page": hit.page,
-        "gold": nearness(case, hit.place),
+        "gold": nearness(case, hit.location),
         "text": texts.position(hit.text),
         "marks": list(_gold_marks(case, hit)),
     }
 
 
 def _gold_marks(case: Case, hit: RecordedHit) -> Iterable[tuple[int, int]]:
-    """Where gold words stand in a hit's text, as characters (code points) of it, ascending and apart."""
+    """The gold spans in a hit's text, in its characters (code points), ascending and disjoint."""
     reached = 0
     for item in sorted(
-        found_items(hit.place, "passage", gold_items(case, "passage")), key=lambda item: item.start or 0
+        found_items(hit.location, "passage", gold_items(case, "passage")), key=lambda item: item.start or 0
     ):
         start = max(reached, (item.start or 0) - hit.start)
         end = min(len(hit.text), (item.end or 0) - hit.start)

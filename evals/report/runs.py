@@ -1,4 +1,4 @@
-"""Result files as nouns: what was run, its totals, one record a question. Read and checked, nothing computed."""
+"""Result files, read and checked: what was run, its totals, and one record a question. Nothing is computed here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import FiniteFloat, JsonValue, TypeAdapter, ValidationError
 
 from evals.metrics.compare import RESULT_FORMAT
-from evals.metrics.ranking import Place
+from evals.metrics.ranking import Location
 from evals.suites.cases import Case, Evidence
 from rag.errors import InputError
 from rag.types import AnswerReason, AnswerStatus, Span, Verdict
@@ -41,7 +41,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class RecordedHit:
-    """A chunk that was retrieved; `text` is its beginning, empty for hits far down."""
+    """A retrieved chunk; `text` is its beginning, empty for hits at low ranks."""
 
     rank: int
     score: FiniteFloat
@@ -52,8 +52,8 @@ class RecordedHit:
     text: str
 
     @property
-    def place(self) -> Place:
-        return Place(self.document, self.page, self.start, self.end)
+    def location(self) -> Location:
+        return Location(self.document, self.page, self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class RecordedSentence:
 
 @dataclass(frozen=True, slots=True)
 class RecordedCitation:
-    """The words that a sentence rests on."""
+    """The quote that supports a sentence."""
 
     number: int
     document_name: str
@@ -80,16 +80,17 @@ class RecordedCitation:
     quote: str
 
     @property
-    def place(self) -> Place:
-        return Place(self.document_name, self.page, self.span.start, self.span.end)
+    def location(self) -> Location:
+        return Location(self.document_name, self.page, self.span.start, self.span.end)
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionRecord:
-    """A question, what was found for it and what was answered; `status` is None where no answer came of it.
+    """A question with its hits and its answer; `status` is None where there is no answer.
 
-    `error` says what went wrong, beside all that was measured until then. `reason` says why it is no whole answer, None
-    where nothing was amiss or it was not recorded; `scope` names the documents that it was asked of, empty: all.
+    `error` is the message of a crash; the record keeps what was measured before it. `reason` says why an answer is
+    partial or refused, None for a whole answer or where it was not recorded. `scope` names the searched documents;
+    empty means all.
     """
 
     id: str
@@ -118,7 +119,7 @@ class QuestionRecord:
 
     @property
     def answered(self) -> bool:
-        """Whether a person got an answer: not a refusal, not a crash."""
+        """Whether there is a whole or partial answer: no refusal, no crash."""
         return self.error is None and self.status in ("answered", "partial")
 
     @property
@@ -127,13 +128,13 @@ class QuestionRecord:
 
     @property
     def searched(self) -> bool:
-        """Whether its hits say something: a crash in the search leaves none, though there might have been some."""
+        """Whether the search was completed: after a crash in the search, no hits does not mean that none exist."""
         return self.error is None or bool(self.hits)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A result file's content, as far as it is shown."""
+    """The content of a result file, as far as the report shows it."""
 
     suite: str
     suite_hash: str
@@ -170,13 +171,13 @@ class Result:
 
     @property
     def is_sample(self) -> bool:
-        """Whether a part of the suite's questions was drawn."""
+        """Whether only a sample of the suite's questions was asked."""
         return any(size is not None for size in (self.limit, self.sample_answerable, self.sample_unanswerable))
 
 
 @dataclass(frozen=True)
 class Run:
-    """A result file with the letter that it has on the page; `raw` is its JSON as read."""
+    """A result file with its letter on the page; `raw` is its JSON."""
 
     letter: str
     path: Path
@@ -189,7 +190,7 @@ class Run:
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
-    """The result files, lettered in the order given. Raises InputError where one cannot be used."""
+    """The result files, with letters in the given order. Raises InputError where one cannot be used."""
     if not 1 <= len(paths) <= len(LETTERS):
         raise InputError(f"A report shows 1 to {len(LETTERS)} runs, and {len(paths)} were named.")
     runs = [_read_run(letter, path) for letter, path in zip(LETTERS, paths, strict=False)]
@@ -198,8 +199,8 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
         if run.result.suite_hash != first.suite_hash:
             raise InputError(
                 f"The result files are of two suites: {runs[0].path} of {first.suite} ({first.suite_hash}) and "
-                f"{run.path} of {run.result.suite} ({run.result.suite_hash}). Make a report of each; where the suite's "
-                "files changed, run both again."
+                f"{run.path} of {run.result.suite} ({run.result.suite_hash}). Make a report for each suite; "
+                "where the suite's files changed, run both again."
             )
     return runs
 
@@ -213,8 +214,8 @@ def _read_run(letter: str, path: Path) -> Run:
         raise InputError(f"{path} is not a result file: it has no records. Name one that `footnote eval` wrote.")
     if raw.get("format") != RESULT_FORMAT:
         raise InputError(
-            f"{path} is a result file of format {raw.get('format', 1)!r}, and a report needs {RESULT_FORMAT}: what it "
-            "shows was not recorded then. Run the suite again."
+            f"{path} is a result file of format {raw.get('format', 1)!r}, and a report needs {RESULT_FORMAT}: older "
+            "files lack what it shows. Run the suite again."
         )
     try:
         result = TypeAdapter(Result).validate_python(raw)
@@ -226,7 +227,7 @@ def _read_run(letter: str, path: Path) -> Run:
 
 
 def name_runs(runs: Sequence[Run]) -> list[str]:
-    """A few words for each run: its pipeline and, where others have the same, what it ran with that they did not."""
+    """A short name for each run: its pipeline and, where runs share it, the model or setting in which they differ."""
     tellers: tuple[Callable[[Result], str], ...] = (
         lambda result: "retrieval only" if result.model is None else result.model.partition("@")[0],
         lambda result: result.model or "",

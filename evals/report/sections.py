@@ -1,4 +1,4 @@
-"""The page's sections, top to bottom: what was run, what it comes to, curves, time. Each is None without data."""
+"""The page's sections, top to bottom: settings, totals, curves, outcomes, times. A section without data is None."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from evals.metrics.compare import Comparison, MetricChange, compare_results
 from evals.metrics.ranking import Level
-from evals.report.charts import Axis, Series, latency_chart, line_chart, stacked_bar, whiskers
+from evals.report.charts import Axis, Plane, Series, latency_chart, line_chart, stacked_bar, whiskers
 from evals.report.curves import DEPTH, CalibrationBin, RiskPoint, at_coverage, calibration, risk_coverage, success_curve
 from evals.report.markup import element, format_count, format_ms, format_share
 from evals.report.measures import COUNTED, describe_metric, group_metrics, short_name
@@ -27,8 +27,8 @@ _CURVE_LEVELS: tuple[tuple[Level, str], ...] = (("document", "Documents"), ("pag
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the page under a heading; `anchor` is its place in the address, `label` its name in the navigation."""
+class PageSection:
+    """A part of the page under a heading; `anchor` is its URL fragment, `label` its name in the navigation."""
 
     anchor: str
     label: str
@@ -36,8 +36,8 @@ class Section:
     content: tuple[Element, ...]
 
 
-def make_sections(runs: Sequence[Run]) -> list[Section]:
-    """Every section that the runs have something for, but the questions."""
+def make_sections(runs: Sequence[Run]) -> list[PageSection]:
+    """All sections that have data, except the questions."""
     made = (
         _headlines(runs), _totals(runs), _success(runs), _risk(runs), _calibration(runs), _outcomes(runs), _time(runs)
     )  # fmt: skip
@@ -48,7 +48,7 @@ def make_sections(runs: Sequence[Run]) -> list[Section]:
 
 
 def header(runs: Sequence[Run]) -> list[Element]:
-    """The suite's name and a table of what each run ran with."""
+    """The suite's name, and tables of each run's settings and machine."""
     first = runs[0].result
     asked = {_asked(run) for run in runs}
     kind = "retrieval only" if all(run.result.retrieval_only for run in runs) else "retrieval and answers"
@@ -94,7 +94,7 @@ _ASKED: tuple[_Fact, ...] = (
 
 
 def _run_tables(runs: Sequence[Run]) -> Element:
-    """One run's facts in two short tables side by side; several runs as the columns of one."""
+    """The facts of one run in two short tables side by side, or those of several runs as columns of one table."""
     if len(runs) == 1:
         tables = [_fact_table("What it ran with", _RAN_WITH, runs), _fact_table("What was asked", _ASKED, runs)]
     else:
@@ -128,7 +128,7 @@ def _asked_in_full(run: Run) -> str:
 
 
 def _sample(run: Run) -> str | None:
-    """What draws the same sample again, and the hash of its questions' ids."""
+    """The size and the seed of the sample, and the hash of its questions' ids."""
     result = run.result
     if not result.is_sample or result.sample_seed is None:
         return None
@@ -186,7 +186,7 @@ def _flatten(settings: Mapping[str, JsonValue], before: str = "") -> Iterable[tu
 
 
 def _troubles(run: Run, several: bool) -> Iterable[Element]:
-    """What went wrong, so that nobody reads past it."""
+    """Lists of what went wrong, above the figures."""
     found = (
         ("document could not be read", "documents could not be read", run.result.failed_documents),
         ("line of the suite was skipped", "lines of the suite were skipped", run.result.skipped_lines),
@@ -208,7 +208,7 @@ def _chip(letter: str) -> Element:
     return element("span", letter, class_=f"chip run-{letter}")
 
 
-# What it comes to -----------------------------------------------------------------------------------------------------
+# Totals ---------------------------------------------------------------------------------------------------------------
 
 _HEADLINES: tuple[tuple[str, ...], ...] = (
     ("page_success@5", "passage_success@5", "document_success@5"),
@@ -226,14 +226,14 @@ _RETRIEVAL_HEADLINES: tuple[tuple[str, ...], ...] = (
 )
 
 
-def _headlines(runs: Sequence[Run]) -> Section | None:
+def _headlines(runs: Sequence[Run]) -> PageSection | None:
     wanted = _RETRIEVAL_HEADLINES if all(run.result.retrieval_only for run in runs) else _HEADLINES
     names = [
         next((name for name in choice if any(name in run.result.totals for run in runs)), None) for choice in wanted
     ]
     cards = [_headline(name, runs) for name in names if name is not None]
     cards += [card for card in (_citation_card(runs), _time_card(runs)) if card is not None]
-    return Section("glance", "Glance", "At a glance", (element("div", cards, class_="cards"),)) if cards else None
+    return PageSection("glance", "Glance", "At a glance", (element("div", cards, class_="cards"),)) if cards else None
 
 
 def _headline(name: str, runs: Sequence[Run]) -> Element:
@@ -265,7 +265,7 @@ def _citation_card(runs: Sequence[Run]) -> Element | None:
         for citations, wrong in [(run.result.counts.get("citations", 0), run.result.counts.get("citations_wrong", 0))]
         if citations
     ]
-    title = "Faults in citations: words or page not as in the document"
+    title = "Wrong citations: quote or page differs from the document"
     return element("div", element("h3", title), lines, class_="card") if lines else None
 
 
@@ -281,7 +281,7 @@ def _time_card(runs: Sequence[Run]) -> Element | None:
     return None
 
 
-def _totals(runs: Sequence[Run]) -> Section | None:
+def _totals(runs: Sequence[Run]) -> PageSection | None:
     names = [name for run in runs for name in run.result.totals]
     if not names:
         return None
@@ -296,18 +296,18 @@ def _totals(runs: Sequence[Run]) -> Section | None:
     content = [element("p", words, class_="note")]
     if len(runs) > 1:
         words = (
-            f"Differences from {runs[0].letter} are taken question by question, over the questions measured in both "
-            "runs, and can be sure where the two intervals overlap. A question that crashed only in the later run "
-            "counts as 0 there. “Better” and “worse” stand on a few metrics chosen beforehand, where chance alone is "
-            "an unlikely reason (p under 0.05 after Holm's correction)."
+            f"Differences from {runs[0].letter} are paired by question, over the questions measured in both runs, so "
+            "they can be significant although the two intervals overlap. A question that crashed only in the later "
+            "run counts as 0 there. Only a fixed list of metrics is marked “better” or “worse”, where p is below 0.05 "
+            "after Holm's correction."
         )
         content.append(element("p", words, class_="note"))
     content.append(element("div", groups, class_="groups several" if len(runs) > 1 else "groups"))
-    return Section("totals", "Totals", "Totals", tuple(content))
+    return PageSection("totals", "Totals", "Totals", tuple(content))
 
 
 def _changes(runs: Sequence[Run]) -> dict[str, dict[str, MetricChange]]:
-    """By letter and metric, how each later run differs from the first."""
+    """The difference of each later run from the first, by letter and metric."""
     comparisons: dict[str, Comparison] = {run.letter: compare_results(runs[0].raw, run.raw) for run in runs[1:]}
     return {letter: {metric.name: metric for metric in found.metrics} for letter, found in comparisons.items()}
 
@@ -347,7 +347,7 @@ def _group_table(
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten, so that an axis ends on a round number."""
+    """The next larger of 1, 2, 2.5, 5 times a power of ten, so that an axis ends on a round number."""
     power = 1.0
     while power * 10 < value:
         power *= 10
@@ -391,7 +391,7 @@ def _metric_rows(
 
 
 def _difference(change: MetricChange | None, n: int, show: Callable[[float], str]) -> Element:
-    """How a metric differs from the first run; its n is said where the run itself has another."""
+    """The difference of a metric from the first run; its n is shown where it differs from the run's n."""
     if change is None:
         return element("td", "–", class_="number")
     found = change.difference
@@ -412,7 +412,7 @@ def _signed(value: float, show: Callable[[float], str]) -> str:
 # Curves ---------------------------------------------------------------------------------------------------------------
 
 
-def _success(runs: Sequence[Run]) -> Section | None:
+def _success(runs: Sequence[Run]) -> PageSection | None:
     figures, rows = [], []
     for level, title in _CURVE_LEVELS:
         curves = [(run.letter, curve) for run in runs if (curve := success_curve(run.result.records, level))]
@@ -426,7 +426,7 @@ def _success(runs: Sequence[Run]) -> Section | None:
         x = Axis("first k hits", 1, DEPTH, tuple((k, str(k)) for k in range(1, DEPTH + 1)))
         words = f"{title}: share of questions with a gold {level} among the first k hits"
         said = "; ".join(f"{letter} from {curve.shares[0]:.1%} to {curve.shares[-1]:.1%}" for letter, curve in curves)
-        chart = line_chart(f"{words}. {said}.", x, Axis("", 0.0, 1.0, PERCENT), series)
+        chart = line_chart(f"{words}. {said}.", Plane(x, Axis("", 0.0, 1.0, PERCENT)), series)
         n = " / ".join(dict.fromkeys(f"{curve.n:,}" for _, curve in curves))
         caption = element("figcaption", element("strong", title), f" n = {n}")
         figures.append(element("figure", caption, chart))
@@ -437,18 +437,16 @@ def _success(runs: Sequence[Run]) -> Section | None:
     if not figures:
         return None
     text = (
-        "The share of answerable questions with a gold item among the first k hits, as the hits come. Where the curve "
-        "still climbs on the right, evidence is found but ranked too low; where it is flat and low, it is not found."
+        "The share of answerable questions with a gold item among the first k hits. A curve that still rises on the "
+        "right means that evidence is found but ranked too low; a low and flat curve means that it is not found."
     )
     heads = [element("th", f"k = {k}", scope="col", class_="number") for k in range(1, DEPTH + 1)]
     numbers = _numbers("The numbers of these curves", element("tr", element("td"), heads), rows)
     row = element("div", figures, class_="figures")
-    return Section(
-        "found", "Evidence", "How far down the evidence is", (element("p", text, class_="note"), row, numbers)
-    )
+    return PageSection("found", "Evidence", "Rank of the evidence", (element("p", text, class_="note"), row, numbers))
 
 
-def _risk(runs: Sequence[Run]) -> Section | None:
+def _risk(runs: Sequence[Run]) -> PageSection | None:
     curves = [
         (run, points) for run in runs if not run.result.retrieval_only and (points := risk_coverage(run.result.records))
     ]
@@ -464,7 +462,7 @@ def _risk(runs: Sequence[Run]) -> Section | None:
     said = "; ".join(
         f"{run.letter} answers {points[-1].coverage:.1%} at a risk of {points[-1].risk:.1%}" for run, points in curves
     )
-    chart = line_chart(f"Risk over coverage. {said}.", x, y, series, width=560, height=330, limit=limit)
+    chart = line_chart(f"Risk over coverage. {said}.", Plane(x, y, 560, 330), series, limit=limit)
     caption = element("figcaption", element("strong", "Risk: wrong among those answered"))
     text = element("div", [element("p", words) for words in _risk_words(curves)], class_="words")
     figure = element("div", element("figure", caption, chart), text, class_="figures beside")
@@ -472,7 +470,7 @@ def _risk(runs: Sequence[Run]) -> Section | None:
              ("Coverage", "Answered", "Risk", "Confidence from")]  # fmt: skip
     head = element("tr", element("td"), heads)
     rows = [row for run, points in curves for row in _risk_rows(run, points, len(runs) > 1)]
-    return Section("refusal", "Refusal", "What a stricter refusal would be worth",
+    return PageSection("refusal", "Refusal", "What a stricter refusal would be worth",
                    (figure, _numbers("The numbers of this curve", head, rows)))  # fmt: skip
 
 
@@ -491,9 +489,9 @@ def _answerable_share(run: Run) -> float:
 
 def _risk_words(curves: Sequence[tuple[Run, tuple[RiskPoint, ...]]]) -> Iterable[str]:
     yield (
-        "The answers that were given, the surest first. Confidence is the answer's own where the pipeline gives one, "
-        "else the cosine of the question and the best hit. Going left along the line, fewer questions are answered, "
-        "and the surest remain."
+        "The given answers, the most confident first. The confidence is the pipeline's own where it has one, else the "
+        "cosine of the question and the best hit. Further left on the line, fewer questions are answered, those with "
+        "the highest confidence."
     )
     for run, points in curves:
         own = points[-1]
@@ -504,17 +502,17 @@ def _risk_words(curves: Sequence[tuple[Run, tuple[RiskPoint, ...]]]) -> Iterable
         )
         half = at_coverage(points, own.coverage / 2)
         if half is not None:
-            said += f" Of the surer half of them, {half.risk:.1%} are."
+            said += f" Of the more confident half, {half.risk:.1%} are wrong."
         yield said
     yield (
-        "A line that falls to the left says that confidence knows good answers from bad ones, so that a higher "
-        "threshold would help; a flat one says that it would only cost answers. Lower is better at the same coverage."
+        "A line that falls to the left means that confidence separates right answers from wrong ones, so a higher "
+        "threshold would help. With a flat line it would only cost answers. Lower is better at the same coverage."
     )
     judged = any("judged_correct" in record.metrics for run, _ in curves for record in run.result.records)
-    measure = "the judge's word" if judged else "the better of containment and F1"
+    measure = "the judge" if judged else "the better of containment and F1"
     yield (
-        f"The answer to an answerable question is right by {measure}; one to an unanswerable question is wrong. To "
-        "the right of the ring nothing was answered."
+        f"The answer to an answerable question is graded by {measure}; an answer to an unanswerable question is "
+        "wrong. No question to the right of the ring was answered."
     )
 
 
@@ -528,8 +526,8 @@ def _risk_rows(run: Run, points: Sequence[RiskPoint], several: bool) -> Iterable
         yield element("tr", head, [element("td", value, class_="number") for value in values])
 
 
-def _calibration(runs: Sequence[Run]) -> Section | None:
-    """What the confidence of cited sentences means, for runs that recorded one and gold that can judge them."""
+def _calibration(runs: Sequence[Run]) -> PageSection | None:
+    """The calibration of cited sentences, for runs with confidences and gold evidence in pages or passages."""
     curves = [(run, bins) for run in runs if (bins := calibration(run.result.records))]
     if not curves:
         return None
@@ -540,14 +538,14 @@ def _calibration(runs: Sequence[Run]) -> Section | None:
         f"{_share_right(bins):.1%} of them on gold"
         for run, bins in curves
     )
-    chart = line_chart(f"Share on gold over confidence. {said}.", x, y, series, width=400, height=330, diagonal=True)
+    chart = line_chart(f"Share on gold over confidence. {said}.", Plane(x, y, 400, 330), series, diagonal=True)
     caption = element("figcaption", element("strong", "Cited sentences on gold, by confidence"))
     words = (
         "Each point is a tenth of the scale: the mean confidence of its cited sentences, the share of them with a "
-        "citation on gold, and their number. On gold means on a gold page or one beside it; where the gold has no "
-        "pages, on a gold passage. On the dotted line, a confidence of 0.8 is right in 8 of 10 sentences.",
-        "The documents may say a thing in more places than the gold names. A true sentence from such a place counts as "
-        "wrong here, so the points lie low rather than high.",
+        "citation on gold, and their number. On gold means on a gold page or one beside it; where the evidence has no "
+        "pages, on a gold passage. On the dotted line, 8 of 10 sentences with a confidence of 0.8 are right.",
+        "The documents may state a fact in more places than the gold evidence names. A true sentence from such a "
+        "place counts as wrong here, so the points are too low rather than too high.",
         f"{said}. Answers to unanswerable questions have no gold and are left out."
     )  # fmt: skip
     text = element("div", [element("p", line) for line in words], class_="words")
@@ -561,11 +559,11 @@ def _calibration(runs: Sequence[Run]) -> Section | None:
     ]  # fmt: skip
     figure = element("div", element("figure", caption, chart), text, class_="figures beside")
     numbers = _numbers("The numbers of this plot", element("tr", element("td"), heads), rows)
-    return Section("calibration", "Calibration", "What a sentence's confidence means", (figure, numbers))
+    return PageSection("calibration", "Calibration", "What a sentence's confidence means", (figure, numbers))
 
 
 def _calibration_series(run: Run, bins: Sequence[CalibrationBin], several: bool) -> Series:
-    """Its line; the numbers of sentences are written in where no other line is in the way."""
+    """The line of a run. The numbers of sentences are written at the points where there is only one run."""
     points = tuple(
         ((one.confidence, one.right),
          f"{run.letter}: {one.n:,} sentences, confidence {one.confidence:.2f}, {one.right:.1%} on gold")
@@ -596,8 +594,8 @@ _VERDICT_WORDS: dict[Verdict, str] = {
 }
 
 
-def _outcomes(runs: Sequence[Run]) -> Section | None:
-    """What became of the questions, and the verdicts on the sentences of the answers."""
+def _outcomes(runs: Sequence[Run]) -> PageSection | None:
+    """The outcomes of the questions, and the verdicts on the sentences of the answers."""
     asked = [run for run in runs if not run.result.retrieval_only]
     if not asked:
         return None
@@ -613,11 +611,11 @@ def _outcomes(runs: Sequence[Run]) -> Section | None:
     ]  # fmt: skip
     sentences = list(_bars("Verdicts on the answers' sentences", runs, verdicts))
     content = [*questions, *_reasons(asked, len(runs) > 1), *sentences]
-    return Section("outcomes", "Outcomes", "Outcomes and verdicts", tuple(content)) if content else None
+    return PageSection("outcomes", "Outcomes", "Outcomes and verdicts", tuple(content)) if content else None
 
 
 def _reasons(runs: Sequence[Run], several: bool) -> Iterable[Element]:
-    """How often each reason was given for a refusal or a partial answer, where any was recorded."""
+    """The count of each reason for a refusal or a partial answer, where reasons were recorded."""
     counted = Counter(
         (record.status, record.reason, run.letter, record.answerable)
         for run in runs
@@ -641,7 +639,7 @@ def _reasons(runs: Sequence[Run], several: bool) -> Iterable[Element]:
     head = element("thead", element("tr", element("td"), heads))
     table = element("table", element("caption", "Reasons", class_="hidden"), head, element("tbody", rows),
                     class_="numbers reasons")  # fmt: skip
-    caption = element("figcaption", element("strong", "Reasons given for answering in part or not at all"))
+    caption = element("figcaption", element("strong", "Reasons for partial answers and refusals"))
     yield element("figure", caption, element("div", table, class_="scroll"), class_="bars")
 
 
@@ -678,7 +676,7 @@ def _bars(
         yield element("figure", element("figcaption", element("strong", title)), rows, class_="bars")
 
 
-def _time(runs: Sequence[Run]) -> Section | None:
+def _time(runs: Sequence[Run]) -> PageSection | None:
     names = list(dict.fromkeys(step for run in runs for step in run.result.timings_ms))
     steps = [
         (step, [(run.letter, run.result.timings_ms[step]) for run in runs if step in run.result.timings_ms])
@@ -693,8 +691,8 @@ def _time(runs: Sequence[Run]) -> Section | None:
     )
     chart = latency_chart(f"Median and 95th percentile of each step. {said}.", steps)
     text = (
-        "Each bar runs to the median of all questions and, paler, on to the 95th percentile; the axis is logarithmic, "
-        "so that one line further is ten times as long."
+        "Each bar ends at the median of all questions; its paler part ends at the 95th percentile. The axis is "
+        "logarithmic: each grid line is ten times the one before."
     )
     rows = [
         element("tr", element("th", step.replace("_", " "), " ", _chip(letter) if len(runs) > 1 else None, scope="row"),
@@ -705,6 +703,6 @@ def _time(runs: Sequence[Run]) -> Section | None:
     ]  # fmt: skip
     heads = [element("th", words, scope="col", class_="number") for words in ("Median", "95th percentile", "n")]
     numbers = _numbers("The numbers of this chart", element("tr", element("td"), heads), rows)
-    return Section(
+    return PageSection(
         "time", "Time", "Time by step", (element("p", text, class_="note"), element("figure", chart), numbers)
     )

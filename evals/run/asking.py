@@ -1,4 +1,4 @@
-"""One question to its record: what was found and answered, what it is worth beside the gold, and how long it took."""
+"""Ask one question and make its record: hits, answer, metrics against the gold evidence, and timings."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from evals.run.pipelines import Pipeline
 from evals.run.replies import RecordedGenerator
 from evals.suites.cases import Case
 from rag.errors import FootnoteError, InputError
-from rag.retrieval.search import Scope
+from rag.retrieval.scope import Scope
 from rag.store.catalog import Catalog
 from rag.types import Answer, Embedder, Hit
 
 log = logging.getLogger(__name__)
 
-SEARCH_DEPTH = 50  # hits; metrics over distinct documents need more than are shown
-_TEXT_HITS, _TEXT_CHARS = 10, 400  # what a record keeps of the hits' words
+SEARCH_DEPTH = 50  # hits; metrics over distinct documents need more than 10
+_TEXT_HITS, _TEXT_CHARS = 10, 400  # of the hits' text in a record
 
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Puts questions to a pipeline and notes what came of them; `judged` has the model judge each answer.
+    """Asks a pipeline questions and records the results; with `judged` the model grades each answer.
 
-    Where `documents` is given, names in the suite to ids, each question is asked within the documents of its scope.
+    `documents` maps names in the suite to ids. Where it is given, each question is asked within the documents of its
+    scope.
     """
 
     pipeline: Pipeline
@@ -42,7 +43,7 @@ class Asker:
     documents: Mapping[str, str] | None = None
 
     async def ask(self, case: Case) -> Record:
-        """The question's record; whatever goes wrong is its `error`, beside what was measured until then."""
+        """The question's record. An exception becomes its `error`; the record keeps what was measured before it."""
         record: Record = {
             "id": case.id,
             "question": case.question,
@@ -64,20 +65,20 @@ class Asker:
                 await self._answer(case, scope, record)
         except FootnoteError as error:
             record["error"] = f"{error.code}: {error.message}"
-        except Exception as error:  # whatever it was, it is this question's record, not the end of the run
+        except Exception as error:  # any failure belongs to this question's record and must not end the run
             log.exception("Question %s crashed.", case.id)
             record["error"] = f"{type(error).__name__}: {error}"
         return record
 
     def _scope(self, case: Case) -> Scope:
-        """Where to ask: everywhere where the question names no document. Raises InputError where none could be read."""
+        """Where to ask: everywhere if the question names no document. Raises InputError if none of them is readable."""
         if self.documents is None or not case.scope:
             return Scope()
         ids = tuple(dict.fromkeys(self.documents[name] for name in case.scope if name in self.documents))
         if not ids:
             raise InputError(
-                f"The question cannot be asked within {', '.join(case.scope)}, which could not be read. Mend the "
-                "document, or leave --within-document out."
+                f"The question cannot be asked within {', '.join(case.scope)}, which could not be read. Repair the "
+                "document, or leave out --within-document."
             )
         return Scope(document_ids=ids)
 

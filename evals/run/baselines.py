@@ -1,9 +1,10 @@
-"""What people would build instead, over the same parsed documents: fixed chunks, cosine, one prompt, no checks.
+"""The usual ways to build retrieval and answering, over the same parsed documents, as baselines to compare with.
 
-    document ─ split ─> Pieces ─ embed ─> vectors ─ cosine ─> the best few ─ one prompt ─> a reply, taken as it comes
+    document ─ split ─> IndexedPieces ─ embed ─> PieceTable ─ cosine ─> Hits ─ one prompt ─> Answer, unchecked
 
-Two of them: `textbook`, as tutorials build it, and `llama-index`, LlamaIndex's documented defaults for splitting and
-retrieval. Both use Footnote's reader, embedding model and language model, so that a difference is one of method.
+There are two. `textbook` is what tutorials build: chunks of fixed length. `llama-index` uses LlamaIndex's documented
+defaults for splitting and retrieval. Both use Footnote's parser, embedding model and language model, so that a
+difference comes from the method alone.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
+from evals.run.caller import RunProgress
 from evals.run.replies import RecordedGenerator
-from evals.run.store import Progress
 from ingest.chunk import page_of
-from ingest.runtime import Runtime
 from rag.generation import take_draft
+from rag.library import Library
 from rag.models.embedding import embed_query
-from rag.retrieval.search import Scope
+from rag.retrieval.scope import Scope
 from rag.store.records import DocumentRecord
 from rag.types import Answer, Chunk, Citation, Document, Hit, Message, Page, Retrieved, Span, Usage
 
@@ -33,12 +34,12 @@ INSTRUCTIONS = (
     "Answer the question in full sentences, from the context alone. After each sentence write the number of the piece "
     'of context that it rests on, in square brackets. If the context does not hold the answer, say "I don\'t know."'
 )
-# an example of a marker in it made a small model reply with nothing but markers
+# with an example of a marker, a small model replied with nothing but markers
 
 TEXTBOOK_CHARS, TEXTBOOK_OVERLAP_CHARS, TEXTBOOK_PASSAGES = 1_000, 200, 3
 LLAMA_INDEX_PASSAGES = 2  # its default similarity_top_k
-# LlamaIndex embeds each file's absolute path, which costs it a little; a fixed one makes figures independent of where
-# a suite lies.
+# LlamaIndex embeds each file's absolute path, which costs it a little. A fixed path makes the figures independent of
+# the suite's folder.
 _FOLDER = "/home/user/project/data/documents/"
 _EMBED_BATCH = 64
 
@@ -47,8 +48,8 @@ _UNKNOWN = re.compile(r"\bI (?:don['’]?t|do not) know\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of a document's text, characters `start` to `end`, and `indexed`, what is embedded for it."""
+class IndexedPiece:
+    """A piece of a document's text, characters `start` to `end`; `indexed` is the text that is embedded."""
 
     start: int
     end: int
@@ -57,16 +58,16 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A way of retrieval: how documents are split (`version` names it), and how many hits are sent to the model."""
+    """A retrieval method: how documents are split (`version` names the split), and how many hits the model gets."""
 
     name: str
     version: str
-    split: Callable[[Document], Iterator[Piece]]
+    split: Callable[[Document], Iterator[IndexedPiece]]
     passages: int
 
 
-def split_by_characters(document: Document) -> Iterator[Piece]:
-    """Stretches of 1,000 characters, each 800 after the one before, a page at a time where there are pages."""
+def split_by_characters(document: Document) -> Iterator[IndexedPiece]:
+    """Pieces of 1,000 characters that start 800 characters apart, within pages where the document has pages."""
     step = TEXTBOOK_CHARS - TEXTBOOK_OVERLAP_CHARS
     for page in whole_pages(document):
         starts = range(page.start, max(page.start + 1, page.end - TEXTBOOK_OVERLAP_CHARS), step)
@@ -74,14 +75,14 @@ def split_by_characters(document: Document) -> Iterator[Piece]:
             end = min(start + TEXTBOOK_CHARS, page.end)
             text = document.text[start:end]
             if text.strip():
-                yield Piece(start, end, text)
+                yield IndexedPiece(start, end, text)
 
 
-def split_as_llama_index(document: Document) -> Iterator[Piece]:
-    """What LlamaIndex's SentenceSplitter makes of a page (or a document without pages) at its defaults.
+def split_as_llama_index(document: Document) -> Iterator[IndexedPiece]:
+    """The pieces of LlamaIndex's SentenceSplitter with its defaults, for each page (or a document without pages).
 
-    These are 1,024 tokens of OpenAI's tokenizer with 200 of overlap. Embedded is what LlamaIndex would embed after
-    reading with its SimpleDirectoryReader: `page_label` and `file_path`, a blank line, then the text.
+    The defaults are 1,024 tokens of OpenAI's tokenizer with an overlap of 200. The embedded text is what LlamaIndex
+    embeds for files of its SimpleDirectoryReader: `page_label` and `file_path`, a blank line, then the text.
     """
     from llama_index.core import Document as LlamaDocument
     from llama_index.core.node_parser import SentenceSplitter
@@ -99,11 +100,11 @@ def split_as_llama_index(document: Document) -> Iterator[Piece]:
             words = node.get_content(metadata_mode=MetadataMode.NONE)
             at = text.index(words, at + 1)
             indexed = node.get_content(metadata_mode=MetadataMode.EMBED)
-            yield Piece(page.start + at, page.start + at + len(words), indexed)
+            yield IndexedPiece(page.start + at, page.start + at + len(words), indexed)
 
 
 def whole_pages(document: Document) -> Sequence[Page]:
-    """The document's pages; where it has none, all of it as one."""
+    """The document's pages; a document without pages is one page."""
     return document.pages or (Page(1, 0, len(document.text)),)
 
 
@@ -112,12 +113,12 @@ LLAMA_INDEX = Baseline("llama-index", "sentence-splitter-1", split_as_llama_inde
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PieceTable:
     """All pieces of a store; `rows` is an integer array of shape (n_pieces, 5): document, start, end, page, tokens.
 
-    A document is its place in `documents`, a page 0 where there is none. `vectors` are float32, shape (n_pieces, dim),
-    rows of length 1; what a piece has beyond the tokens that the model reads is cut off in silence, as where people
-    build this.
+    A document is given by its position in `documents`, a missing page by 0. `vectors` are float32, shape
+    (n_pieces, dim), rows of length 1. Tokens beyond the embedding model's limit are cut off without a message, as in
+    the usual implementations.
     """
 
     documents: tuple[str, ...]
@@ -125,70 +126,72 @@ class Table:
     vectors: np.ndarray
 
 
-def load_table(baseline: Baseline, runtime: Runtime, progress: Progress) -> Table:
-    """Every document of the store, split and embedded; kept in the store's folder, so that this is done once."""
-    documents = tuple(sorted(record.id for record in runtime.catalog.readable_documents()))
-    identity = "\0".join([baseline.version, runtime.embedder.model, *documents])
+def load_table(baseline: Baseline, library: Library, progress: RunProgress) -> PieceTable:
+    """Every document of the store, split and embedded. The table is saved in the store's folder and made once."""
+    documents = tuple(sorted(record.id for record in library.catalog.readable_documents()))
+    identity = "\0".join([baseline.version, library.embedder.model, *documents])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
-    path = Path(runtime.settings.data_dir) / f"{baseline.name}-{digest}.npz"
+    path = Path(library.settings.data_dir) / f"{baseline.name}-{digest}.npz"
     if not path.is_file():
-        rows, vectors = _embed_documents(baseline, runtime, documents, progress)
+        rows, vectors = _embed_documents(baseline, library, documents, progress)
         part = path.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, rows=rows, vectors=vectors)
         part.replace(path)
     with np.load(path) as kept:
-        return Table(documents, kept["rows"], kept["vectors"])
+        return PieceTable(documents, kept["rows"], kept["vectors"])
 
 
 def _embed_documents(
-    baseline: Baseline, runtime: Runtime, documents: Sequence[str], progress: Progress
+    baseline: Baseline, library: Library, documents: Sequence[str], progress: RunProgress
 ) -> tuple[np.ndarray, np.ndarray]:
     rows: list[tuple[int, int, int, int, int]] = []
-    vectors = [np.zeros((0, runtime.embedder.dimension), dtype=np.float32)]
+    vectors = [np.zeros((0, library.embedder.dimension), dtype=np.float32)]
     for number, document_id in enumerate(documents):
         progress.overall(number, len(documents))
-        document = runtime.catalog.load_document(document_id)
+        document = library.catalog.load_document(document_id)
         pieces = list(baseline.split(document))
-        tokens = runtime.embedder.count_tokens([piece.indexed for piece in pieces])
+        tokens = library.embedder.count_tokens([piece.indexed for piece in pieces])
         for piece, n_tokens in zip(pieces, tokens, strict=True):
             page = page_of(document.pages, piece.start, piece.end) or 0
             rows.append((number, piece.start, piece.end, page, n_tokens))
         for first in range(0, len(pieces), _EMBED_BATCH):
             progress.current(document.name, "embedding", first / len(pieces))
             batch = pieces[first : first + _EMBED_BATCH]
-            vectors.append(runtime.embedder.embed_texts([piece.indexed for piece in batch]))
+            vectors.append(library.embedder.embed_texts([piece.indexed for piece in batch]))
     progress.overall(len(documents), len(documents))
     return np.array(rows, dtype=np.int64).reshape(-1, 5), np.concatenate(vectors)
 
 
 class BaselinePipeline:
-    """A Pipeline (evals/run/pipelines.py) of this kind, over the documents of a store."""
+    """A baseline as a Pipeline (evals/run/pipelines.py) over the documents of a store."""
 
-    def __init__(self, baseline: Baseline, runtime: Runtime, generator: RecordedGenerator, progress: Progress) -> None:
+    def __init__(
+        self, baseline: Baseline, library: Library, generator: RecordedGenerator, progress: RunProgress
+    ) -> None:
         """Load or make the vectors."""
         self.name = baseline.name
-        self._baseline, self._runtime, self._generator = baseline, runtime, generator
-        self._table = load_table(baseline, runtime, progress)
+        self._baseline, self._library, self._generator = baseline, library, generator
+        self._table = load_table(baseline, library, progress)
         self._read: dict[str, tuple[DocumentRecord, str]] = {}
-        settings = runtime.settings.model_dump_json(
+        settings = library.settings.model_dump_json(
             include={"parsing": True, "embedding": True, "generation": True}, exclude={"generation": {"api_key"}}
         )
-        decisive = [baseline.version, str(baseline.passages), PROMPT_VERSION, runtime.embedder.model, settings]
+        decisive = [baseline.version, str(baseline.passages), PROMPT_VERSION, library.embedder.model, settings]
         self.settings_hash = hashlib.sha256("\0".join(decisive).encode()).hexdigest()[:12]
 
     async def search(self, question: str, k: int, scope: Scope) -> list[Hit]:
-        """The `k` pieces of the scope nearest to the question, by cosine; equal ones in the order of the text."""
+        """The `k` pieces of the scope with the highest cosine to the question; ties are in the order of the text."""
         return await asyncio.to_thread(self._search, question, k, scope)
 
     def _search(self, question: str, k: int, scope: Scope) -> list[Hit]:
         rows = self._rows(scope)
-        scores = self._table.vectors[rows] @ embed_query(self._runtime.embedder, question)
+        scores = self._table.vectors[rows] @ embed_query(self._library.embedder, question)
         best = np.argsort(-scores, kind="stable")[:k]
         return [self._hit(int(rows[place]), rank, float(scores[place])) for rank, place in enumerate(best, 1)]
 
     def _rows(self, scope: Scope) -> np.ndarray:
-        """Which pieces are of the scope's documents, as rows of the table; a store is one collection."""
+        """The rows of the table that belong to the scope's documents; a store is one collection."""
         if scope.document_ids is None:
             return np.arange(len(self._table.rows))
         wanted = [number for number, document in enumerate(self._table.documents) if document in scope.document_ids]
@@ -198,7 +201,7 @@ class BaselinePipeline:
         document, start, end, page, n_tokens = map(int, self._table.rows[row])
         document_id = self._table.documents[document]
         if document_id not in self._read:
-            catalog = self._runtime.catalog
+            catalog = self._library.catalog
             self._read[document_id] = catalog.get_document(document_id), catalog.document_text(document_id)
         record, text = self._read[document_id]
         chunk = Chunk(f"{self.name}-{row}", Span(document_id, start, end), text[start:end], (), n_tokens)
@@ -209,12 +212,12 @@ class BaselinePipeline:
         return best.score
 
     async def ask(self, question: str, scope: Scope) -> Answer:
-        """The model's reply to the nearest pieces of the scope, as it comes. Raises DependencyError."""
+        """The model's unchecked reply to the nearest pieces of the scope. Raises DependencyError."""
         started = time.perf_counter()
         hits = await self.search(question, self._baseline.passages, scope)
         timings = {"retrieve": _ms_since(started)}
         started = time.perf_counter()
-        settings = self._runtime.settings.generation
+        settings = self._library.settings.generation
         draft = await take_draft(self._generator, answer_prompt(question, hits), settings.reply_tokens)
         timings |= {"generate": _ms_since(started), "first_token": round(draft.first_token_ms, 1)}
         refused = is_refusal(draft.text)
@@ -239,8 +242,8 @@ class BaselinePipeline:
         )
 
     def _cite(self, number: int, hit: Hit) -> Citation:
-        """The whole piece, for more is not known of what the model meant."""
-        page, boxes = self._runtime.catalog.locate(hit.chunk.span)
+        """A citation of the whole piece: which words the model used is not known."""
+        page, boxes = self._library.catalog.locate(hit.chunk.span)
         return Citation(number, hit.chunk.span, hit.chunk.text, hit.document_name, page, boxes)
 
 
@@ -257,7 +260,7 @@ def is_refusal(reply: str) -> bool:
 
 
 def cited_numbers(reply: str) -> list[int]:
-    """The numbers in the reply's markers, in their order; `[1, 2]` is two."""
+    """The numbers in the reply's markers, in order; `[1, 2]` gives two."""
     return [int(number) for marker in _MARKER.finditer(reply) for number in marker[1].split(",")]
 
 

@@ -1,4 +1,4 @@
-"""What a run ran with, beside its settings: the code, the weights and the machine."""
+"""What a result depends on besides settings: the code, the weights and the machine."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _GIT_WITHIN_S = 10.0
 
 
 def code_hash() -> str:
-    """Twelve hex digits that name every source file that has a part in a result: of `rag`, `ingest` and `evals`."""
+    """Twelve hex digits that identify the sources of `rag`, `ingest` and `evals`, which decide a result."""
     return hash_sources(path for name in _DECIDING for path in (PACKAGES / name).rglob("*.py"))
 
 
 def hash_sources(paths: Iterable[Path]) -> str:
-    """Twelve hex digits that name these files of the packages, their places and their bytes."""
+    """Twelve hex digits that identify these files of the packages by path and content."""
     digest = hashlib.sha256()
     for path in sorted(paths):
         digest.update(path.relative_to(PACKAGES).as_posix().encode())
@@ -32,9 +32,9 @@ def hash_sources(paths: Iterable[Path]) -> str:
 
 
 def describe_commit() -> str | None:
-    """The commit that the code is at, with `(changed)` where sources differ from it; None outside a git checkout.
+    """The commit of the code, with `(changed)` where sources differ from it; None outside a git checkout.
 
-    An installed package may lie within a checkout of something else, so that git must know this very file.
+    An installed package may lie within the checkout of another project, so git must track this file.
     """
     if _git("ls-files", "--error-unmatch", str(Path(__file__).resolve())) is None:
         return None
@@ -46,7 +46,7 @@ def describe_commit() -> str | None:
 
 
 def _git(*words: str) -> str | None:
-    """What git prints, or None where there is no git, no checkout or an error."""
+    """The output of git, or None without git, without a checkout, or after an error."""
     try:
         done = subprocess.run(
             ["git", "-C", str(PACKAGES), *words], capture_output=True, text=True, timeout=_GIT_WITHIN_S, check=True
@@ -57,7 +57,7 @@ def _git(*words: str) -> str | None:
 
 
 def describe_machine() -> dict[str, str | int | float | None]:
-    """The machine that timings were taken on; memory in GiB, None where the system does not tell."""
+    """The machine of the timings; memory in GiB, None where the system does not report it."""
     return {
         "platform": platform.platform(),
         "processor": _processor(),
@@ -86,7 +86,7 @@ def _memory_gb() -> float | None:
 def name_weights(model: str, settings: Settings) -> str:
     """A generator's name with twelve digits of its weights' SHA-256: `embedded/qwen2.5-…@cc324af070c2`.
 
-    A server's model is named as the server names it, since its weights are the server's affair.
+    A server's model keeps the server's name, since its weights are not known here.
     """
     if not model.startswith("embedded/"):
         return model

@@ -1,4 +1,4 @@
-"""A language model's word on whether an answer agrees with the gold: optional, and nothing else depends on it."""
+"""A language model judges whether an answer agrees with the gold answers. It is optional."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _INSTRUCTIONS = (
     "You compare a given answer with the correct answers to a question. Reply with one word: yes if the given answer "
     "says the same as one of the correct answers, in whatever words, and contradicts it nowhere; no otherwise."
 )
-_REPLY_TOKENS = 16  # as few as a back end may be asked for
+_REPLY_TOKENS = 16  # the least that every back end accepts
 _VERDICT = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 
 
 async def judge_answer(generator: RecordedGenerator, question: str, answer: str, gold: Sequence[str]) -> float | None:
-    """1.0 where the model says that the answer agrees with a gold answer, 0.0 where not; None where it says neither.
+    """1.0 where the model says that the answer agrees with a gold answer, 0.0 where it denies it, None otherwise.
 
     Raises DependencyError.
     """

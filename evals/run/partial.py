@@ -1,4 +1,4 @@
-"""The records of a run that is not finished, on disk as they come, so that a stopped run goes on where it was."""
+"""The records of an unfinished run, written to disk as they come, so that a stopped run can continue."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Record = dict[str, Any]
 
 
 def run_key(decisive: Mapping[str, object]) -> str:
-    """Sixteen hex digits that name a run by everything that decides its result."""
+    """Sixteen hex digits that identify a run by everything that decides its result."""
     return hashlib.sha256(json.dumps(dict(decisive), sort_keys=True).encode()).hexdigest()[:16]
 
 
 class PartialRun:
-    """One JSON record a line in `folder/KEY.jsonl`, each on its way to disk before the next question is asked.
+    """One JSON record a line in `folder/KEY.jsonl`, each flushed before the next question is asked.
 
-    Use it in a `with`; `finish` takes the file away. Raises DependencyError where the disk refuses.
+    Use it in a `with`; `finish` deletes the file. Raises DependencyError where the file cannot be written.
     """
 
     def __init__(self, folder: Path, key: str, *, fresh: bool = False) -> None:
-        """Take up the records of a stopped run with this key; `fresh` begins anew.
+        """Read the records of a stopped run with this key; `fresh` discards them.
 
-        A torn last line and records with an error are dropped: their questions are asked again.
+        An incomplete last line and records with an error are dropped: their questions are asked again.
         """
         self.path = folder / f"{key}.jsonl"
         try:
@@ -44,7 +44,7 @@ class PartialRun:
         self.found: dict[str, Record] = {record["id"]: record for record in found}
 
     def append(self, record: Record) -> None:
-        """Keep one more record."""
+        """Append a record."""
         try:
             self._file.write(_line(record))
             self._file.flush()
@@ -52,7 +52,7 @@ class PartialRun:
             raise _refused(self.path, error) from error
 
     def finish(self) -> None:
-        """The result is written: take the file away."""
+        """Delete the file, once the result is written."""
         self._file.close()
         self.path.unlink(missing_ok=True)
 
@@ -70,7 +70,7 @@ def _line(record: Record) -> str:
 
 
 def _sound_records(path: Path) -> list[Record]:
-    """The records before the first line that is not whole, without those of questions that crashed."""
+    """The records before the first incomplete line, without those of crashed questions."""
     records: list[Record] = []
     if not path.exists():
         return records
@@ -85,4 +85,4 @@ def _sound_records(path: Path) -> list[Record]:
 
 
 def _refused(path: Path, error: OSError) -> DependencyError:
-    return DependencyError(f"The records of this run cannot be kept in {path}: {error}. Free some space.")
+    return DependencyError(f"The records of this run cannot be written to {path}: {error}. Free some space.")

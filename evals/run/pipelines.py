@@ -1,15 +1,15 @@
-"""The ways of answering that can be measured, all with the same two calls: what is found, and what is answered."""
+"""The pipelines that can be measured, behind one Protocol: search and ask."""
 
 from __future__ import annotations
 
 from typing import Literal, Protocol, get_args
 
 from evals.run.baselines import LLAMA_INDEX, TEXTBOOK, BaselinePipeline
+from evals.run.caller import RunProgress
 from evals.run.replies import RecordedGenerator
-from evals.run.store import Progress
-from ingest.runtime import Runtime
+from rag.library import Library, open_judge
 from rag.models.embedding import embed_query
-from rag.retrieval.search import Scope
+from rag.retrieval.scope import Scope
 from rag.service import Question, Service
 from rag.types import Answer, Hit
 
@@ -18,7 +18,7 @@ PIPELINES: tuple[PipelineName, ...] = get_args(PipelineName)
 
 
 class Pipeline(Protocol):
-    """What a run measures. `settings_hash` names all that decides its answers beside documents and models."""
+    """What a run measures. `settings_hash` identifies everything but documents and models that decides its answers."""
 
     @property
     def settings_hash(self) -> str: ...
@@ -28,29 +28,24 @@ class Pipeline(Protocol):
         ...
 
     def confidence(self, question: str, best: Hit) -> float:
-        """The cosine of the question and the best hit: how near the evidence is."""
+        """The cosine of the question and the best hit."""
         ...
 
     async def ask(self, question: str, scope: Scope) -> Answer:
-        """The answer within the scope, as a person would be given it. Raises FootnoteError."""
+        """The answer within the scope, as a reader gets it. Raises FootnoteError."""
         ...
 
 
 class FootnotePipeline:
-    """Footnote itself: its service as it is, over a store, with a generator whose replies are recorded."""
+    """Footnote's own service over a store, with a generator whose replies are recorded."""
 
-    def __init__(self, runtime: Runtime, generator: RecordedGenerator) -> None:
-        self._runtime = runtime
-        judge = runtime.judge
-        if judge is not None:
-            from rag.verification.entailment import ModelJudge
-
-            if isinstance(judge, ModelJudge):  # what it has the model say is recorded, too
-                judge = ModelJudge(generator)
-        self._service = Service(
-            runtime.settings, runtime.catalog, runtime.index, runtime.embedder, generator, runtime.reranker, judge
-        )
-        self._most_hits = runtime.settings.server.max_top_k
+    def __init__(self, library: Library, generator: RecordedGenerator) -> None:
+        self._library = library
+        judge = library.judge
+        if judge is not None and judge.prompt_version:  # it asks the generator, whose replies are recorded
+            judge = open_judge(library.settings, generator)
+        self._service = Service(library.settings, library.catalog, library.searcher, generator, judge)
+        self._most_hits = library.settings.server.max_top_k
 
     @property
     def settings_hash(self) -> str:
@@ -60,19 +55,21 @@ class FootnotePipeline:
         return await self._service.search(question, scope, min(k, self._most_hits))
 
     def confidence(self, question: str, best: Hit) -> float:
-        stored = self._runtime.catalog.vectors([best.chunk.id])[best.chunk.id]
-        return float(stored @ embed_query(self._runtime.embedder, question))
+        stored = self._library.catalog.vectors([best.chunk.id])[best.chunk.id]
+        return float(stored @ embed_query(self._library.embedder, question))
 
     async def ask(self, question: str, scope: Scope) -> Answer:
         return await self._service.ask(Question(question, scope))
 
 
-def open_pipeline(name: PipelineName, runtime: Runtime, generator: RecordedGenerator, progress: Progress) -> Pipeline:
-    """The pipeline of that name over an open store; the baselines embed their own chunks the first time."""
+def open_pipeline(
+    name: PipelineName, library: Library, generator: RecordedGenerator, progress: RunProgress
+) -> Pipeline:
+    """The pipeline of this name over an open store. The baselines embed their own chunks at the first run."""
     match name:
         case "footnote":
-            return FootnotePipeline(runtime, generator)
+            return FootnotePipeline(library, generator)
         case "textbook":
-            return BaselinePipeline(TEXTBOOK, runtime, generator, progress)
+            return BaselinePipeline(TEXTBOOK, library, generator, progress)
         case "llama-index":
-            return BaselinePipeline(LLAMA_INDEX, runtime, generator, progress)
+            return BaselinePipeline(LLAMA_INDEX, library, generator, progress)

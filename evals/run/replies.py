@@ -1,7 +1,7 @@
-"""Every reply of a language model, recorded, so that a run can be repeated without the model.
+"""Record every reply of the language model, so that a run can be repeated without it.
 
-A reply is found again by everything that decides it: the model with its weights, the prompt, the limits and the
-sampler's settings. A change to a prompt, or to what is found for a question, so asks the model anew.
+The key of a reply is everything that decides it: the model with its weights, the prompt, the limits and the sampling
+settings. After a change to a prompt or to retrieval, the model is asked again.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import json
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rag.errors import DependencyError
-from rag.types import Draft, Generator, Message, Token
+from rag.types import BackendReport, Context, Draft, Generator, Message, Token
 
 REPLIES_FILE = "replies-2.sqlite3"
 _BUSY_TIMEOUT_S = 30.0
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS counts (
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """What decides a reply beside model and prompt."""
+    """The sampling settings that decide a reply, with model and prompt."""
 
     temperature: float
     seed: int
@@ -44,7 +44,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A prompt's tokens as the back end counted them, and the milliseconds that this took."""
+    """The back end's count of a prompt's tokens, and the milliseconds that the count took."""
 
     n_tokens: int
     exact: bool
@@ -53,7 +53,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply as it was recorded, and the milliseconds from asking to its end."""
+    """A recorded reply, and the milliseconds from the request to its end."""
 
     draft: Draft
     generate_ms: float
@@ -61,7 +61,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How many replies were taken from the record, and the milliseconds that they and the counts once took."""
+    """The number of replayed replies, and the milliseconds that they and the counts took when they were recorded."""
 
     replies: int = 0
     generate_ms: float = 0.0
@@ -69,21 +69,21 @@ class Replayed:
 
 
 class ReplyStore:
-    """The record on disk, one SQLite file that several runs may use at once. Use it in a `with`."""
+    """The record on disk: one SQLite file that several runs may use at once. Use it in a `with`."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file or begin it. Raises DependencyError."""
+        """Open the file or create it. Raises DependencyError."""
         self._path = path
         with self._translated():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
-            # A commit that waits for the disk would count as the pipeline's time; a lost reply is asked for again.
+            # A commit that waits for the disk would count as the pipeline's time. A lost reply is requested again.
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_TABLES)
 
     def find_reply(self, key: str) -> Reply | None:
-        """The reply that is recorded under a key."""
+        """The reply recorded under a key, or None."""
         columns = (
             "text, model, prompt_tokens, completion_tokens, finish_reason, first_token_ms, first_tokens, generate_ms"
         )
@@ -93,7 +93,7 @@ class ReplyStore:
         return Reply(replace(Draft(*row[:6]), first_tokens=json.loads(row[6])), row[7])
 
     def save_reply(self, key: str, reply: Reply) -> None:
-        """Record a reply, in the place of an earlier one."""
+        """Record a reply; it replaces an earlier one."""
         draft = reply.draft
         values = (draft.model, draft.text, draft.prompt_tokens, draft.completion_tokens, draft.finish_reason)
         self._write(
@@ -101,12 +101,12 @@ class ReplyStore:
         )
 
     def find_count(self, key: str) -> Count | None:
-        """The token count that is recorded under a key."""
+        """The token count recorded under a key, or None."""
         row = self._row("SELECT n_tokens, exact, count_ms FROM counts WHERE key = ?", key)
         return None if row is None else Count(row[0], bool(row[1]), row[2])
 
     def save_count(self, key: str, count: Count) -> None:
-        """Record a token count, in the place of an earlier one."""
+        """Record a token count; it replaces an earlier one."""
         self._write("counts", (key, count.n_tokens, int(count.exact), count.count_ms))
 
     def _row(self, query: str, key: str) -> tuple[Any, ...] | None:
@@ -142,16 +142,17 @@ class ReplyStore:
 
 
 class RecordedGenerator:
-    """A Generator (rag/types.py) over another one: records each reply and, with `replay`, repeats what it recorded.
+    """A Generator (rag/types.py) that wraps another one, records each reply and, with `replay`, repeats it.
 
-    The other one is not asked for what is replayed, and so an embedded model is not even started. Where another model
-    answers than the named one (`auto` has lost its Ollama), that is a DependencyError: a result names one model.
+    Replayed replies do not reach the wrapped generator, so an embedded model is not started for them. Raises
+    DependencyError where another model answers than the named one (`auto` has lost its Ollama): a result names one
+    model.
     """
 
     def __init__(
         self, generator: Generator, store: ReplyStore, model: str, sampling: Sampling, *, replay: bool = False
     ) -> None:
-        """`model` is the name with the hash of the weights, which stands for them in the record."""
+        """`model` is the name with the hash of the weights; it is part of the key of every reply."""
         self._generator, self._store, self._model = generator, store, model
         self._sampling, self._replay = sampling, replay
         self._replayed = Replayed()
@@ -169,7 +170,7 @@ class RecordedGenerator:
         return self._generator.follows_instructions
 
     def take_replayed(self) -> Replayed:
-        """What was replayed since this was last asked."""
+        """What was replayed since the last call."""
         taken, self._replayed = self._replayed, Replayed()
         return taken
 
@@ -184,7 +185,24 @@ class RecordedGenerator:
         self._store.save_count(key, Count(n_tokens, exact, _ms_since(started)))
         return n_tokens, exact
 
-    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+    def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        return self._reply(context.messages, max_tokens, context)
+
+    def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        return self._reply(messages, max_tokens, None)
+
+    async def prepare(self) -> None:
+        await self._generator.prepare()
+
+    async def describe(self) -> BackendReport:
+        return await self._generator.describe()
+
+    async def aclose(self) -> None:
+        await self._generator.aclose()
+
+    async def _reply(
+        self, messages: Sequence[Message], max_tokens: int, context: Context | None
+    ) -> AsyncGenerator[Token | Draft]:
         key = self._key(messages, max_tokens, self._sampling.temperature, self._sampling.seed)
         known = self._store.find_reply(key) if self._replay else None
         if known is not None:
@@ -194,9 +212,13 @@ class RecordedGenerator:
             yield known.draft
             return
         started = time.perf_counter()
-        pieces = self._generator.stream(messages, max_tokens)
-        try:
-            async for piece in pieces:
+        pieces = (
+            self._generator.stream(messages, max_tokens)
+            if context is None
+            else self._generator.answer(context, max_tokens)
+        )
+        async with aclosing(pieces) as replies:
+            async for piece in replies:
                 if isinstance(piece, Draft):
                     if not self._model.startswith(piece.model):
                         raise DependencyError(
@@ -205,10 +227,6 @@ class RecordedGenerator:
                         )
                     self._store.save_reply(key, Reply(piece, _ms_since(started)))
                 yield piece
-        finally:
-            close = getattr(pieces, "aclose", None)
-            if close is not None:
-                await close()
 
     def _key(self, messages: Sequence[Message], *decisive: float) -> str:
         words = [[message.role, message.content] for message in messages]

@@ -1,4 +1,4 @@
-"""Result files: written once a run is whole, read again as a baseline, shown in a terminal."""
+"""Result files: written at the end of a run, read as a baseline, shown in a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Record = dict[str, Any]
 def write_result(result: Record, out: Path) -> Path:
     """Write the result file under `out`, named after suite, pipeline, settings and time. Returns its path.
 
-    It is JSON with one line a record.
+    The file is JSON with one line a record.
     """
     out.mkdir(parents=True, exist_ok=True)
     stamp = str(result["finished_at"]).replace(":", "").replace("+0000", "Z")
@@ -35,7 +35,7 @@ def write_result(result: Record, out: Path) -> Path:
 
 
 def read_result(path: Path, suite: Suite) -> Record:
-    """An earlier result of this suite. Raises InputError where it is none, before a run has cost anything."""
+    """An earlier result of this suite. Raises InputError where the file cannot be used as a baseline."""
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -46,14 +46,14 @@ def read_result(path: Path, suite: Suite) -> Record:
         raise InputError(f"{path} is not a result file: it has no totals. Name a result file of an earlier run.")
     if loaded.get("format") != RESULT_FORMAT:
         raise InputError(
-            f"The baseline {path} is of format {loaded.get('format')!r}, not {RESULT_FORMAT}: its metrics are counted "
-            "in another way. Run the suite again with the version that is to be the baseline, or without --baseline."
+            f"The baseline {path} is of format {loaded.get('format')!r}, not {RESULT_FORMAT}: its metrics are computed "
+            "differently. Make the baseline again with this version, or leave out --baseline."
         )
     if loaded.get("suite_hash") != suite.hash:
         raise InputError(
             f"The baseline {path} is of the suite {loaded.get('suite')} ({loaded.get('suite_hash')}), this is "
-            f"{suite.name} ({suite.hash}). Name a result of this suite; where its files changed, run it again for a "
-            "baseline."
+            f"{suite.name} ({suite.hash}). Name a result of this suite; where its files changed, make the baseline "
+            "again."
         )
     if not isinstance(loaded.get("records"), list):
         raise InputError(f"{path} is not a result file: it has no records. Name a result file of an earlier run.")

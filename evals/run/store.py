@@ -1,8 +1,8 @@
-"""The store of a suite: its documents, read and indexed once and kept for the next run.
+"""The store of a suite: its documents, ingested once and kept for the next run.
 
-Its folder is named after the documents' bytes and after all that decides what is stored of them, settings and code
-alike, so that a run never measures what an earlier version of the reader or the chunker left behind. The questions are
-not among it: whoever mends one waits for no document again.
+The folder's name holds hashes of the documents and of the settings and the code that decide what is stored, so that a
+run never measures what an earlier parser or chunker stored. The questions are not part of it: after a correction of a
+question, no document is ingested again.
 """
 
 from __future__ import annotations
@@ -14,48 +14,33 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
 
+from evals.run.caller import RunProgress
 from evals.run.environment import PACKAGES, hash_sources
 from evals.suites.cases import Suite, SuiteDocument
 from ingest.parse.build import clean_text
 from ingest.pipeline import accept_file, commit_parsed, prepare_document, publish_prepared
-from ingest.runtime import Runtime
+from rag.library import Library
 from rag.settings import Settings
 from rag.types import DEFAULT_COLLECTION, Document, DocumentStatus
 
 _COST_FILE = "ingest.json"
-_PUBLISHED_TOGETHER = 50  # documents: bringing many small ones to the disk takes as long as bringing one
-_INGEST_CODE = (
+_PUBLISHED_TOGETHER = 50  # documents: publishing many small ones takes as long as publishing one
+_INGEST_CODE = (  # modules and packages
     "ingest/parse",
-    "ingest/chunk.py",
-    "ingest/pipeline.py",
-    "rag/models/embedding.py",
-    "rag/retrieval/sentence_vectors.py",
+    "ingest/chunk",
+    "ingest/pipeline",
+    "rag/models/embedding",
+    "rag/retrieval/sentence_vectors",
     "rag/text",
 )
 
 
-class Progress(Protocol):
-    """How far a run is, shown while it is entered. Numbers are done and total, a share runs from 0 to 1."""
-
-    def overall(self, done: float, total: float) -> None: ...
-
-    def current(self, name: str, step: str, share: float) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """The suite in its store: `documents` maps names in the suite to ids, `failed` says of the others why.
+    """The suite in its store: `documents` maps names in the suite to ids, `failed` lists the others with the reason.
 
-    `ingest_s` is what reading, embedding and indexing all of it took, over all runs that had a part in it.
+    `ingest_s` is the time in seconds for parsing, embedding and indexing, summed over all runs that took part.
     """
 
     documents: dict[str, str]
@@ -64,7 +49,7 @@ class Ingested:
 
 
 def store_folder(suite: Suite, settings: Settings, stores: Path) -> Path:
-    """Where the suite's documents are kept, as read and indexed by these settings and this code."""
+    """The folder of the suite's documents as ingested with these settings and this code."""
     sections = settings.model_dump_json(include={"parsing": True, "chunking": True, "embedding": {"model"}})
     code = hash_sources(path for name in _INGEST_CODE for path in _sources(name))
     made = hashlib.sha256(f"{sections} {code}".encode()).hexdigest()[:8]
@@ -73,17 +58,18 @@ def store_folder(suite: Suite, settings: Settings, stores: Path) -> Path:
 
 def _sources(name: str) -> Iterable[Path]:
     path = PACKAGES / name
-    return path.rglob("*.py") if path.is_dir() else [path]
+    return path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
 
 
-def ingest_suite(runtime: Runtime, suite: Suite, progress: Progress) -> Ingested:
-    """Bring the suite's documents into the store; what is there already costs nothing.
+def ingest_suite(library: Library, suite: Suite, progress: RunProgress) -> Ingested:
+    """Ingest the suite's documents that the store does not have yet.
 
-    A document that cannot be read is recorded; raises DependencyError for what lies beside the documents.
+    A document that cannot be read is listed in the result. Raises DependencyError for failures that are not the
+    document's.
     """
-    cost_file = Path(runtime.settings.data_dir) / _COST_FILE
+    cost_file = Path(library.settings.data_dir) / _COST_FILE
     spent_s = _read_cost(cost_file)
-    catalog, settings = runtime.catalog, runtime.settings
+    catalog, settings = library.catalog, library.settings
     known = catalog.known_sources(DEFAULT_COLLECTION)
     ids: dict[str, str] = {}
     for number, document in enumerate(suite.documents):
@@ -110,21 +96,21 @@ def ingest_suite(runtime: Runtime, suite: Suite, progress: Progress) -> Ingested
             whole = Document(
                 record.id, document.name, "text/plain", clean_text(document.text), title=clean_text(document.title)
             )
-            commit_parsed(catalog, whole, runtime.embedder, chunking=settings.chunking, progress=report)
+            commit_parsed(catalog, whole, library.embedder, chunking=settings.chunking, progress=report)
         else:
             prepare_document(
                 catalog,
                 record,
-                runtime.embedder,
+                library.embedder,
                 parsing=settings.parsing,
                 chunking=settings.chunking,
                 progress=report,
             )
         if number % _PUBLISHED_TOGETHER == 0:
-            publish_prepared(catalog, runtime.index)
+            publish_prepared(catalog, library.index)
         spent_s += time.perf_counter() - started
         cost_file.write_text(json.dumps({"ingest_s": spent_s}), encoding="utf-8")
-    publish_prepared(catalog, runtime.index)  # the last ones, and what a run that was killed had prepared
+    publish_prepared(catalog, library.index)  # the last ones, and those that a killed run had prepared
     progress.overall(len(suite.documents), len(suite.documents))
     states = {name: catalog.get_document(document_id) for name, document_id in ids.items()}
     return Ingested(
@@ -135,7 +121,7 @@ def ingest_suite(runtime: Runtime, suite: Suite, progress: Progress) -> Ingested
 
 
 def _as_stream(document: SuiteDocument) -> io.BytesIO:
-    """The bytes that stand for a document without a file; the name is among them, so that twins stay two."""
+    """The bytes that represent a document without a file. They include the name, so that equal texts stay two."""
     fields = {"_id": document.name, "title": document.title, "text": document.text}
     return io.BytesIO(json.dumps(fields, ensure_ascii=False).encode())
 

@@ -1,12 +1,12 @@
-"""Questions with gold evidence: a suite as read from a folder, checked before anything runs.
+"""Read a suite from a folder: documents, and questions with gold evidence. A suite is checked before anything runs.
 
 A suite is a folder with `documents/` and `questions.jsonl`, one JSON object a line:
 `{"id", "question", "answers": [...], "answerable": true, "evidence": [{"document", "page", "start", "end", "quote"}]}`;
-of the evidence's fields only `document` is always there. `near`, in the form of `evidence`, says what an unanswerable
-question seems to be about. Other fields that are strings are kept as tags. A folder in BEIR's layout is a suite too:
-`corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and judgements in `qrels/SPLIT.tsv` (query,
-document, score). One split is read, by default the first there is of test, dev and train. A score above 0 is a grade of
-relevance, the gain of nDCG; every other metric takes all grades alike.
+an item of evidence needs only `document`. `near` has the form of `evidence` and names what an unanswerable question
+seems to be about. Other string fields are kept as tags. A folder in BEIR's layout is a suite too: `corpus.jsonl`
+(`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and judgements in `qrels/SPLIT.tsv` (query, document, score).
+One split is read: by default test, else dev, else train. A score above 0 is a grade of relevance, which is the gain of
+nDCG; every other metric treats all grades alike.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where the answer stands: a document by file name and, where known, a 1-based page, characters, the words.
+    """The place of the answer: a document by file name and, where known, a 1-based page, characters and a quote.
 
-    `grade` says how relevant it is, from 1 upward.
+    `grade` is the relevance, an integer from 1 upward.
     """
 
     document: str
@@ -46,11 +46,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One question: `answers` are accepted wordings, `evidence` is empty where the documents do not answer it.
+    """One question: `answers` are accepted wordings; `evidence` is empty where the documents do not answer it.
 
-    `tags` are the other fields of its line that are strings, such as its kind, and `line` is the 1-based number of that
-    line in its file, None where it was not read from one. `scope` names the documents of the suite that the question is
-    about: those of its evidence, else those of its `near`; empty where neither says one.
+    `tags` are the other string fields of its line, such as its kind. `line` is the 1-based number of that line in its
+    file, or None. `scope` names the documents that the question is about: those of its evidence, else those of its
+    `near`; it is empty where neither names one.
     """
 
     id: str
@@ -65,7 +65,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class SuiteDocument:
-    """A document of a suite: a file at `path`, or, where that is None, a title and a text."""
+    """A document of a suite: a file at `path`, or a title and a text where `path` is None."""
 
     name: str
     path: Path | None = None
@@ -75,11 +75,11 @@ class SuiteDocument:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A folder of documents with questions; `hash` names the bytes of both, `documents_hash` those of the documents
-    alone, with their names.
+    """A folder of documents with questions.
 
-    `skipped_lines` are the malformed lines that were left out, each with its file, its number and what is wrong.
-    `split` is the one whose judgements were read, None where the layout is not BEIR's.
+    `hash` identifies the bytes of documents and questions, `documents_hash` the names and bytes of the documents.
+    `skipped_lines` lists the malformed lines that were skipped, each with its file, its number and the problem.
+    `split` is the split of the judgements, or None where the layout is not BEIR's.
     """
 
     name: str
@@ -93,25 +93,25 @@ class Suite:
 
 
 def load_suite(folder: Path, *, split: str | None = None, skip_malformed: bool = False) -> Suite:
-    """Read a suite. Raises InputError for what is no suite, and naming the first malformed line.
+    """Read a suite. Raises InputError for a folder that is not a suite, and for the first malformed line.
 
-    `split` chooses among the judgements of a folder in BEIR's layout. With `skip_malformed` malformed lines are left
-    out and named in the suite. Evidence that names a document which is not in the suite is an error always.
+    `split` chooses the judgements of a folder in BEIR's layout. With `skip_malformed`, malformed lines are skipped and
+    listed in the suite. Evidence that names a document outside the suite always raises InputError.
     """
-    lines = _Lines(skip_malformed)
+    lines = _LineReader(skip_malformed)
     is_beir = (folder / "corpus.jsonl").is_file()
     if split is not None and not is_beir:
-        raise InputError(f"{folder} is not in BEIR's layout and so has no split {split!r}. Leave --split out.")
+        raise InputError(f"{folder} is not in BEIR's layout, so it has no split {split!r}. Leave out --split.")
     try:
         suite = _load_beir(folder, split, lines) if is_beir else _load_folder(folder, lines)
     except OSError as error:
-        raise InputError(f"The suite {folder} cannot be read: {error}. Give yourself access to its files.") from error
+        raise InputError(f"The suite {folder} cannot be read: {error}. Check the permissions of its files.") from error
     if not suite.cases:
-        raise InputError(f"{folder} holds no question that can be asked. Add one, or correct those there are.")
+        raise InputError(f"{folder} has no question that can be asked. Add one, or correct the existing ones.")
     return suite
 
 
-def _load_folder(folder: Path, lines: _Lines) -> Suite:
+def _load_folder(folder: Path, lines: _LineReader) -> Suite:
     questions, documents_folder = folder / QUESTION_FILE, folder / "documents"
     for path, kind, is_there in (
         (documents_folder, "folder of documents", documents_folder.is_dir()),
@@ -159,8 +159,8 @@ def _shorten(digests: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join(digests)).hexdigest()[:12]
 
 
-def _load_beir(folder: Path, split: str | None, lines: _Lines) -> Suite:
-    """A folder in BEIR's layout; queries without a judgement above 0 are left out, all others are answerable."""
+def _load_beir(folder: Path, split: str | None, lines: _LineReader) -> Suite:
+    """A suite in BEIR's layout. Queries without a judgement above 0 are left out; all others are answerable."""
     corpus, queries = folder / "corpus.jsonl", folder / "queries.jsonl"
     qrels = {path.stem: path for path in sorted((folder / "qrels").glob("*.tsv")) if path.name[0] != "."}
     if not queries.is_file() or not qrels:
@@ -180,7 +180,7 @@ def _load_beir(folder: Path, split: str | None, lines: _Lines) -> Suite:
 
 
 def _choose_split(folder: Path, found: Sequence[str], wanted: str | None) -> str:
-    """The split asked for, else the first of `_SPLITS`, else the only one there is."""
+    """The requested split, else the first of `_SPLITS` that exists, else the only one."""
     if wanted is None:
         known = [split for split in _SPLITS if split in found] or (found if len(found) == 1 else [])
         if known:
@@ -192,9 +192,9 @@ def _choose_split(folder: Path, found: Sequence[str], wanted: str | None) -> str
 
 
 def _read_judgements(
-    path: Path, documents: Set[str], queries: Set[str], lines: _Lines
+    path: Path, documents: Set[str], queries: Set[str], lines: _LineReader
 ) -> dict[str, tuple[Evidence, ...]]:
-    """The relevant documents of each query that is asked; of two judgements of a pair the later one counts."""
+    """The relevant documents of each query. Of two judgements of one pair, the later one counts."""
     grades: dict[str, dict[str, int]] = {}
     for number, (query, document, grade) in lines.read(path, _judgement, first=_first_judgement(path)):
         if query not in queries:
@@ -215,8 +215,8 @@ def _read_judgements(
 # Lines ----------------------------------------------------------------------------------------------------------------
 
 
-class _Lines:
-    """Reads files line by line and knows what becomes of a malformed line: an InputError, or an entry in `skipped`."""
+class _LineReader:
+    """Reads files line by line. A malformed line raises InputError or is added to `skipped`."""
 
     def __init__(self, skip_malformed: bool) -> None:
         self._skip = skip_malformed
@@ -229,11 +229,10 @@ class _Lines:
         identify: Callable[[Item], str] | None = None,
         first: int = 1,
     ) -> Iterator[tuple[int, Item]]:
-        """The number of each line from `first` on that is not blank, and what `read_line` makes of it.
+        """The 1-based number of each line from `first` on that is not blank, and the item that `read_line` returns.
 
-        Where `identify` names an item, a line that repeats an earlier one's name is malformed.
-
-        Lines end at a line feed alone: a JSON string may hold the other characters that end a line in Unicode.
+        With `identify`, a line whose item repeats an earlier item's id is malformed. Only a line feed ends a line: a
+        JSON string may contain the other characters that end a line in Unicode.
         """
         seen: set[str] = set()
         with path.open("rb") as file:
@@ -272,7 +271,7 @@ def _object(line: str) -> dict[str, object]:
 
 
 def _word(fields: Mapping[str, object], name: str) -> str:
-    """A field that names something or is asked: text that is not blank, or a number."""
+    """A required field with an id, a name or a question: text that is not blank, or an integer."""
     value = fields[name]
     if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
         raise ValueError(f"{name} is {value!r}, not a text")
@@ -357,7 +356,7 @@ def _beir_query(line: str) -> Case:
 
 
 def _first_judgement(path: Path) -> int:
-    """The number of the first line that is one: BEIR's first line names the columns, which others leave out."""
+    """The 1-based number of the first judgement: BEIR's first line names the columns, other files have no such line."""
     with path.open(encoding="utf-8", errors="replace") as file:
         try:
             float(file.readline().rpartition("\t")[2])
@@ -367,7 +366,7 @@ def _first_judgement(path: Path) -> int:
 
 
 def _judgement(line: str) -> tuple[str, str, int]:
-    """Query, document and the grade of that one's relevance, which is 0 or less where it has none."""
+    """(query, document, grade of relevance); the grade is 0 or less where the document is not relevant."""
     try:
         query, document, score = line.split("\t")
         grade = float(score)
@@ -382,7 +381,7 @@ def _judgement(line: str) -> tuple[str, str, int]:
 
 
 def sample_cases(cases: Sequence[Case], limit: int | None, seed: int = SAMPLE_SEED) -> list[Case]:
-    """All cases, or a random sample of `limit` of them that is the same every time, in their order."""
+    """All cases, or a random sample of `limit` cases, in their order. The same seed gives the same sample."""
     if limit is None or limit >= len(cases):
         return list(cases)
     chosen = sorted(random.Random(seed).sample(range(len(cases)), limit))
@@ -390,11 +389,11 @@ def sample_cases(cases: Sequence[Case], limit: int | None, seed: int = SAMPLE_SE
 
 
 def sample_kinds(cases: Sequence[Case], answerable: int, unanswerable: int, seed: int = SAMPLE_SEED) -> list[Case]:
-    """A random sample of so many answerable and so many unanswerable cases, in the order of `cases`.
+    """A random sample of `answerable` and `unanswerable` cases, in the order of `cases`.
 
-    Each kind is drawn by itself, by a hash of seed and id. So the same seed gives the same questions whatever the other
-    number and wherever they stand in the file, and a smaller sample lies within a larger one. Raises InputError where a
-    kind has fewer cases.
+    Each kind is drawn separately, by a hash of seed and id. The same seed therefore gives the same questions, whatever
+    the size of the other kind and the order of the file, and a smaller sample is part of a larger one. Raises
+    InputError where a kind has too few cases.
     """
     chosen: set[str] = set()
     for kind, wanted, count in (("answerable", True, answerable), ("unanswerable", False, unanswerable)):
@@ -412,6 +411,6 @@ def _draw(identity: str, seed: int) -> bytes:
 
 
 def hash_ids(cases: Iterable[Case]) -> str:
-    """Twelve hex digits that name a set of questions by their ids, whatever their order."""
+    """Twelve hex digits that identify a set of questions by their ids; their order does not matter."""
     ids = sorted(case.id for case in cases)
     return hashlib.sha256("\0".join(ids).encode(errors="surrogatepass")).hexdigest()[:12]

@@ -1,7 +1,8 @@
-"""Gold evidence as it stands in the stored documents: names and characters that hits can be held against.
+"""Find the gold evidence in the stored documents, so that hits can be compared with it.
 
-A suite counts characters in a file, a store in the text that was read from it, cleaned. Where the evidence quotes its
-words, these decide; so a suite survives cleaning, and a quote alone is enough to measure passages.
+A suite counts characters in a file; a store counts them in the cleaned text that was parsed from the file. Where the
+evidence has a quote, the quote decides. A suite therefore stays valid when cleaning changes, and a quote alone is
+enough to measure passages.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ _BETWEEN = re.compile(r"[\s|]+")  # white space, and the bars that a reader puts
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """Cases whose evidence stands in the store's coordinates, and what of it was not there or not on its page.
+    """Cases with evidence in the store's coordinates, and the evidence that is missing or on another page.
 
-    Each entry of `lost` names the question, the document and what was looked for, each of `misplaced` the question, the
-    document, the quote, the pages that hold it and the page that was given.
+    Each entry of `lost` names the question, the document and the missing words or characters. Each entry of
+    `misplaced` names the question, the document, the quote, the pages that hold it and the page that was given.
     """
 
     cases: list[Case]
@@ -34,9 +35,9 @@ class Gold:
 
 
 def check_pages(suite: Suite, catalog: Catalog, documents: Mapping[str, str]) -> None:
-    """Raise InputError where evidence names a page that its document does not have, naming all such lines.
+    """Raise InputError, with all such lines, where evidence names a page that its document does not have.
 
-    `documents` maps names in the suite to ids; what could not be read is not among them and is not checked.
+    `documents` maps names in the suite to ids. Documents that could not be read are not in it and are not checked.
     """
     counts: dict[str, int] = {}
     wrong: dict[int | None, str] = {}
@@ -60,11 +61,11 @@ def check_pages(suite: Suite, catalog: Catalog, documents: Mapping[str, str]) ->
 
 
 def locate_gold(cases: Sequence[Case], catalog: Catalog, documents: Mapping[str, str]) -> Gold:
-    """The cases with each evidence's document named as hits name it and its characters as the store counts them.
+    """The cases with each evidence's document named as hits name it, and its characters as the store counts them.
 
-    `documents` maps names in the suite to ids; a document that could not be read is not among them, and its evidence
-    stays as it is. Evidence that cannot be found keeps its document and page and loses its characters. A quote that
-    stands on another page than the given one takes that page, or none where it stands in several places.
+    `documents` maps names in the suite to ids. A document that could not be read is not in it, and its evidence is
+    unchanged. Evidence that cannot be found keeps its document and page and loses its characters. A quote on another
+    page than the given one gets that page, or no page where it occurs in several places.
     """
     texts: dict[str, _Text] = {}
     located, lost, misplaced = [], [], []
@@ -104,7 +105,7 @@ def _shown(quote: str) -> str:
 
 
 class _Text:
-    """A stored document's name, text and pages; the text as words alone is made when it is first looked in."""
+    """A stored document's name, text and pages. The text without white space is made at the first search."""
 
     def __init__(self, catalog: Catalog, document_id: str) -> None:
         self.name = catalog.get_document(document_id).name
@@ -113,7 +114,7 @@ class _Text:
         self._compact: tuple[str, list[int]] | None = None
 
     def find(self, quote: str) -> list[tuple[int, int]]:
-        """Where the words stand, as (start, end): the quote exactly, else whatever stands between its words."""
+        """The places (start, end) of the quote: exact ones, else those that differ in white space and table bars."""
         for wanted in dict.fromkeys((quote, clean_text(quote))):
             exact = [(at, at + len(wanted)) for at in _occurrences(self.text, wanted)]
             if exact:
@@ -126,7 +127,7 @@ class _Text:
         return [(places[at], places[at + len(wanted) - 1] + 1) for at in _occurrences(text, wanted)]
 
     def pages_of(self, found: Evidence, quote: str) -> list[int]:
-        """The pages that hold the evidence: where it was found, or any place of its quote where that is open."""
+        """The pages of the evidence: of its characters where they are known, else of every place of its quote."""
         known = found.start is not None and found.end is not None
         places = [(found.start or 0, found.end or 0)] if known else self.find(quote)
         return [page.number for page in self.pages if any(_touches(place, page) for place in places)]
@@ -144,10 +145,10 @@ def _occurrences(text: str, wanted: str) -> Iterable[int]:
 
 
 def _locate(item: Evidence, text: _Text) -> tuple[Evidence, bool]:
-    """The evidence with the characters that hold it, and whether what it names is in the document at all.
+    """The evidence with its characters, and whether the document contains it at all.
 
-    Of several places that hold its quote those on the given page go before all others, and of these the one nearest to
-    the given start is taken; where several are left it has no characters, for any of them may be meant.
+    Among several places of the quote, those on the given page take precedence, then the one nearest to the given
+    start. Where several remain, the evidence has no characters, since any of them may be meant.
     """
     named, unplaced = replace(item, document=text.name), replace(item, document=text.name, start=None, end=None)
     if item.quote is None:

@@ -1,10 +1,11 @@
-"""Fits what `rag.decision.confidence` weighs its signals with, from runs that were made with the model.
+"""Fit the coefficients of `rag.decision.confidence` on result files of runs with a language model.
 
     python -m evals.training.confidence RUN.json ...
 
-To answer is right where the question is answerable and the answer agrees with the gold, or where it was refused all the
-same; all other questions are right to refuse. Half of the questions of each run, by the hash of their id, fits the
-coefficients, the other half tells what they are worth: the area under the ROC curve, and what each threshold refuses.
+To answer is right where the question is answerable and the answer agrees with a gold answer, or where an answerable
+question was refused; for all other questions a refusal is right. Half of the questions of each run, by the hash of
+their id, fits the coefficients. The other half measures them: the area under the ROC curve, and the share of questions
+that each threshold refuses.
 """
 
 from __future__ import annotations
@@ -19,17 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
+from evals.training.logistic import balanced_shares, fit_logistic
 from rag.decision.confidence import ANSWER_WEIGHTS, EVIDENCE_WEIGHTS, weigh
 
-RIDGE = 1.0  # of the squared coefficients, so that few hundred questions do not drive one of them far
-AGREES_F1 = 0.3  # of an answer's words with a gold answer's, from which it counts as right
+AGREES_F1 = 0.3  # least F1 of an answer's words with a gold answer's, for the answer to count as right
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """A question with its signals: `right` to answer, and whether it is `answerable` at all."""
+class SignalExample:
+    """A question with its signals: whether it is `right` to answer it, and whether it is `answerable`."""
 
     id: str
     signals: Mapping[str, float]
@@ -38,15 +38,15 @@ class Example:
 
     @property
     def held_out(self) -> bool:
-        """Whether it only tells what the coefficients are worth."""
+        """Whether the question measures the coefficients instead of fitting them."""
         return hashlib.sha256(self.id.encode()).digest()[0] % 2 == 1
 
 
-def read_examples(path: Path) -> list[Example]:
-    """The questions of a result file that have signals, each suite's weight left as it is."""
+def read_examples(path: Path) -> list[SignalExample]:
+    """The questions of a result file that have signals."""
     records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["records"]
     return [
-        Example(record["id"], record["signals"], _is_right(record), record["answerable"])
+        SignalExample(record["id"], record["signals"], _is_right(record), record["answerable"])
         for record in records
         if record.get("signals")
     ]
@@ -61,35 +61,27 @@ def _is_right(record: Mapping[str, Any]) -> bool:
     return refused or agreement >= AGREES_F1
 
 
-def fit(examples: Sequence[Example], names: Sequence[str]) -> dict[str, float]:
-    """The coefficients of the most likely logistic function of the signals; examples of both kinds weigh the same."""
+def fit(examples: Sequence[SignalExample], names: Sequence[str]) -> dict[str, float]:
+    """The logistic regression's coefficients, rounded to hundredths; right and wrong examples count the same."""
     signals = np.array([[1.0, *(example.signals.get(name, 0.5) for name in names)] for example in examples])
     right = np.array([example.right for example in examples])
-    shares = np.where(right, 0.5 / max(right.sum(), 1), 0.5 / max((~right).sum(), 1)) * len(examples)
-    sign = np.where(right, 1.0, -1.0)
-
-    def loss(weights: np.ndarray) -> float:
-        return float(
-            (shares * np.logaddexp(0, -sign * (signals @ weights))).sum() + RIDGE * (weights[1:] ** 2).sum() / 2
-        )
-
-    found = minimize(loss, np.zeros(signals.shape[1]), method="L-BFGS-B").x
+    found = fit_logistic(signals, right, balanced_shares(right))
     return dict(zip(("bias", *names), (round(float(weight), 2) for weight in found), strict=True))
 
 
-def probabilities(examples: Sequence[Example], weights: Mapping[str, float]) -> np.ndarray:
+def probabilities(examples: Sequence[SignalExample], weights: Mapping[str, float]) -> np.ndarray:
     """The logistic function of each example's signals, shape (n_examples,)."""
     return np.array([weigh(example.signals, weights) for example in examples])
 
 
 def area(scores: np.ndarray, right: np.ndarray) -> float:
-    """The area under the ROC curve: how often an example that is right scores above one that is not."""
+    """The area under the ROC curve: how often a right example scores above a wrong one; ties count half."""
     better = scores[right][:, None] - scores[~right][None, :]
     return float(((better > 0) + 0.5 * (better == 0)).mean())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the coefficients and what they are worth."""
+    """Print the coefficients, their areas under the ROC curve and what thresholds refuse."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN.json")
     options = parser.parse_args(arguments)

@@ -1,13 +1,13 @@
-"""Fits what `rag.models.reader` weighs runs of words with, on a suite's questions with short answers.
+"""Fit the weights of `rag.models.reader` on a suite's questions with short answers.
 
     python -m evals.training.reader ../shared/eval/squad2 --documents Normans.md Scottish_Parliament.md \\
         Packet_switching.md Imperialism.md --out rag/models/reader_weights.py
 
-    case, document ─ read_examples ─> Example ─ score_runs ─> runs with their F1 ─ fit ─> weights
+    case, document ─ read_examples ─> SpanExample ─ score_runs ─> runs with their F1 ─ fit ─> weights
 
-Each question is asked of the sentences of its gold paragraphs and of the paragraphs beside them. What is printed is the
-F1 of the picked span with the gold answer, for the documents that were fitted on and for those held out: a refusal to
-pick counts as 0, open questions are left aside. The weights are code, so that no file has to be found at run time.
+Each question is asked of the sentences of its gold paragraphs and of the paragraphs beside them. The script prints the
+F1 of the picked span with the gold answer, for the fitted documents and for those held out. A refusal to pick counts
+as 0; open questions are left out. The weights are code, so that no file is read at run time.
 """
 
 from __future__ import annotations
@@ -23,24 +23,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
 from evals.metrics.answers import mean, normalise_answer, token_f1
 from evals.suites.cases import Case, Suite, load_suite
+from evals.training.logistic import RIDGE, minimise
 from ingest.parse import parse_file
 from rag.errors import InputError
 from rag.generation.quoting import quotable_sentences
-from rag.models.reader import Line, candidate_runs, pick_span, read_lines, run_features
+from rag.models.reader import SentenceLine, candidate_runs, pick_span, read_lines, run_features
 from rag.models.reader_weights import WEIGHTS
 from rag.settings import Parsing
 from rag.text import expected_type, read_question
 
-RIDGE = 1.0  # of the squared weights, so that a word seen in few questions does not drive one of them far
 STEPS = 150
-WRONG_RUNS = 130  # of a question, drawn by chance from some thousands, to save time and memory
-RIGHT_F1 = 0.5  # from which a run is kept whatever is drawn
-SHORT_F1 = 0.3  # a question none of whose runs comes so near to an answer has no short one
+WRONG_RUNS = 130  # random wrong runs of a question, out of thousands, to save time and memory
+RIGHT_F1 = 0.5  # a run with at least this F1 is always kept
+SHORT_F1 = 0.3  # a question has a short answer where one of its runs has at least this F1
 CONTRAST = 8.0  # a run with F1 f counts as right in proportion to exp(CONTRAST * f)
 LEAST_WEIGHT = 0.1
 SEED = 5
@@ -50,7 +49,7 @@ _PARAGRAPH = re.compile(r"[^\n]+(?:\n[^\n]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class SpanExample:
     """A question, the `sentences` it is asked of, the accepted answers, and the document of its evidence."""
 
     question: str
@@ -59,8 +58,8 @@ class Example:
     document: str
 
 
-def read_examples(suite: Suite) -> list[Example]:
-    """The answerable questions whose answer and place in characters are known, in the order of the suite.
+def read_examples(suite: Suite) -> list[SpanExample]:
+    """The answerable questions with an answer and with evidence in characters, in the order of the suite.
 
     Raises InputError where there is none.
     """
@@ -75,7 +74,7 @@ def read_examples(suite: Suite) -> list[Example]:
         if name not in texts:
             texts[name] = parse_file(path, document_id=name, name=name, limits=Parsing()).text
         sentences = tuple(_sentences_about(case, name, texts[name]))
-        examples.append(Example(case.question, sentences, case.answers, name))
+        examples.append(SpanExample(case.question, sentences, case.answers, name))
     if not examples:
         raise InputError(
             f"No question of {suite.folder} has both an answer and evidence in characters. Name a suite whose "
@@ -99,15 +98,15 @@ def _sentences_about(case: Case, name: str, text: str) -> Iterator[str]:
             yield from quotable_sentences(text[start:end])
 
 
-def score_runs(example: Example, draw: random.Random) -> list[tuple[Features, float]]:
-    """The features and the F1 of the runs that come near an answer, and of WRONG_RUNS others.
+def score_runs(example: SpanExample, draw: random.Random) -> list[tuple[Features, float]]:
+    """The features and the F1 of the right runs and of WRONG_RUNS wrong ones.
 
     Empty where the question has no short answer.
     """
     asked = read_question(example.question)
     wanted = [Counter(normalise_answer(answer).split()) for answer in example.answers]
-    right: list[tuple[Line, int, int, float]] = []
-    wrong: list[tuple[Line, int, int, float]] = []
+    right: list[tuple[SentenceLine, int, int, float]] = []
+    wrong: list[tuple[SentenceLine, int, int, float]] = []
     for line in read_lines(asked, example.sentences):
         for first, last in candidate_runs(line.words):
             text = line.text[line.words[first].start : line.words[last].end]
@@ -120,15 +119,15 @@ def score_runs(example: Example, draw: random.Random) -> list[tuple[Features, fl
 
 
 def _best_f1(found: Counter[str], wanted: Sequence[Counter[str]]) -> float:
-    """`token_f1` of words that are counted already: a text has thousands of runs."""
+    """`token_f1` on counted words, which is faster: a text has thousands of runs."""
     return max((2 * (found & gold).total() / ((found.total() + gold.total()) or 1) for gold in wanted), default=0.0)
 
 
 def fit(questions: Sequence[Sequence[tuple[Features, float]]]) -> dict[str, float]:
-    """Weights of a multinomial logistic model, one choice a question, with an L2 penalty, rounded to hundredths.
+    """Weights of a multinomial logistic model with an L2 penalty, rounded to hundredths.
 
-    A question's runs share its probability by their F1. Weights below LEAST_WEIGHT are left out. Raises InputError
-    where there is nothing to fit on.
+    Each question is one choice among its runs, whose target probabilities depend on their F1. Weights below
+    LEAST_WEIGHT are left out. Raises InputError where no question has runs.
     """
     asked = [runs for runs in questions if runs]
     if not asked:
@@ -154,15 +153,14 @@ def fit(questions: Sequence[Sequence[tuple[Features, float]]]) -> dict[str, floa
         scores -= np.maximum.reduceat(scores, starts)[question]
         chances = np.exp(scores)
         totals = np.add.reduceat(chances, starts)[question]
-        lost = target @ (np.log(totals) - scores) + RIDGE * (weights @ weights) / 2
-        return float(lost), matrix.T @ (chances / totals - target) + RIDGE * weights
+        return float(target @ (np.log(totals) - scores)), matrix.T @ (chances / totals - target)
 
-    found = minimize(loss, np.zeros(len(places)), jac=True, method="L-BFGS-B", options={"maxiter": STEPS}).x
+    found = minimise(loss, np.full(len(places), RIDGE), STEPS)
     return {name: round(float(found[at]), 2) for name, at in sorted(places.items()) if abs(found[at]) >= LEAST_WEIGHT}
 
 
-def measure_picks(examples: Sequence[Example], weights: Mapping[str, float]) -> tuple[int, float | None]:
-    """How many of the questions ask for a bare fact, and the mean F1 of what is picked for them (None of nothing)."""
+def measure_picks(examples: Sequence[SpanExample], weights: Mapping[str, float]) -> tuple[int, float | None]:
+    """The number of questions that ask for a bare fact, and the mean F1 of their picked spans (None without any)."""
     scores = []
     for example in examples:
         if expected_type(example.question) == "open":
@@ -198,8 +196,10 @@ WEIGHTS: dict[str, float] = {{
 '''
 
 
-def split_examples(examples: Sequence[Example], documents: Collection[str]) -> tuple[list[Example], list[Example]]:
-    """The examples about these documents, and the others; no documents stand for all.
+def split_examples(
+    examples: Sequence[SpanExample], documents: Collection[str]
+) -> tuple[list[SpanExample], list[SpanExample]]:
+    """The examples about these documents, and the others; an empty collection means all documents.
 
     Raises InputError for a document that no example is about.
     """
@@ -212,7 +212,7 @@ def split_examples(examples: Sequence[Example], documents: Collection[str]) -> t
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fit, print what the weights are worth beside those in use, and write them where that was asked for."""
+    """Fit, print the F1 of the new weights beside those in use, and write the new ones with --out."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("suite", type=Path, metavar="SUITE", help="a folder with documents/ and questions.jsonl")
     parser.add_argument("--documents", nargs="+", default=[], metavar="NAME", help="fit on these; default all")

@@ -1,6 +1,6 @@
-"""The constants of a sentence's confidence (`rag.verification.confidence`), fitted on the benchmark's development part.
+"""Fit the constants of a sentence's confidence (`rag.verification.confidence`) on the benchmark's development part.
 
-Prints them, to be copied into the module: the constants are code, so that no file has to be found at run time.
+The script prints them, to be copied into the module: the constants are code, so that no file is read at run time.
 
     python -m evals.training.sentence_confidence data/sample ../shared/eval/squad2
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evals.training.logistic import fit_logistic
 from evals.verifier.benchmark import PER_KIND, SAMPLE
 from evals.verifier.cases import VerifierCase, build_cases
 from rag.settings import Answers
@@ -21,12 +22,10 @@ from rag.verification.passages import read_source
 from rag.verification.reply import judge_sentence
 
 NAMES = ("constant", "weak", "supported", "core", "near", "ordered", "parts")
-RIDGE = 1.0  # keeps the weights of features that hardly vary near 0
-STEPS = 50
 
 
 def features(case: VerifierCase) -> list[float]:
-    """One number for each of NAMES."""
+    """The features of a case, one number for each of NAMES."""
     sources = [read_source(passage) for passage in case.passages]
     finding = judge_sentence(case.statement, sources, [case.marked], Answers().min_coverage, "")
     signals = finding.signals
@@ -35,20 +34,12 @@ def features(case: VerifierCase) -> list[float]:
 
 
 def fit(rows: Sequence[Sequence[float]], truth: Sequence[bool]) -> list[float]:
-    """Weights of a logistic regression with a ridge, by Newton's method (Hastie et al. 2009, 4.4.1)."""
-    x, y = np.asarray(rows, dtype=np.float64), np.asarray(truth, dtype=np.float64)
-    ridge = RIDGE * np.eye(x.shape[1])
-    ridge[0, 0] = 0.0
-    weights = np.zeros(x.shape[1])
-    for _ in range(STEPS):
-        chance = 1 / (1 + np.exp(-x @ weights))
-        slope = x.T @ (chance - y) + ridge @ weights
-        weights -= np.linalg.solve((x * (chance * (1 - chance))[:, None]).T @ x + ridge, slope)
-    return [float(weight) for weight in weights]
+    """The logistic regression's weights, one for each of NAMES; all cases count the same."""
+    return [float(weight) for weight in fit_logistic(np.asarray(rows, dtype=np.float64), np.asarray(truth))]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fit and print."""
+    """Fit the constants and print them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("suites", type=Path, nargs="*", default=[SAMPLE], metavar="SUITE", help="folders of suites")
     parser.add_argument("-n", type=int, default=PER_KIND, metavar="PER_KIND", help="cases of each kind at most")

@@ -1,4 +1,4 @@
-"""`python -m evals.verifier`: the benchmark of the verifier."""
+"""`python -m evals.verifier` runs the verifier's benchmark."""
 
 import sys
 

@@ -1,8 +1,8 @@
-"""How well the verifier tells true statements from false ones, without a language model.
+"""The verifier's benchmark: true and false statements are judged, without a language model.
 
-True statements are drawn from documents, false ones are the same with one thing changed (`evals.verifier.cases`). A
-false one is caught where its verdict is `unsupported`; a true one passes where it is `supported` or `weak`. Documents
-and seed decide the cases; half of them, by the hash of the sentence they come from, is held out (`--part test`).
+True statements are drawn from documents; false ones are true ones with one change (`evals.verifier.cases`). A false
+statement is caught where its verdict is `unsupported`. A true one passes where its verdict is `supported` or `weak`.
+Documents and seed decide the cases. Half of them, by the hash of the source sentence, is held out (`--part test`).
 
     python -m evals.verifier data/sample ../shared/eval/squad2 -n 200 --part dev --failures 5
 """
@@ -34,11 +34,11 @@ _Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A case with the verdict on it: `located` says whether a citation overlaps the words it was drawn from.
+class JudgedCase:
+    """A case with its verdict: `located` says whether a citation overlaps the source of the statement.
 
-    `cold_us` and `warm_us` are microseconds of processor time for one sentence, before and after it and its passages
-    were read: what other programs take of the machine meanwhile does not count.
+    `cold_us` and `warm_us` are microseconds of this thread's processor time for one sentence, with empty caches and
+    with full ones. The load of other programs does not count.
     """
 
     case: VerifierCase
@@ -51,15 +51,16 @@ class Judged:
 
     @property
     def right(self) -> bool:
-        """Whether a true statement passes, or a false one is caught."""
+        """Whether the true statement passes, or the false one is caught."""
         return (self.verdict in ("supported", "weak")) is self.case.is_true
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: `right` of `n` cases, the 95 % interval of their share, how many are `supported`, `weak`.
+    """One line of the table: `right` of `n` cases with a 95 % interval, and the counts of `supported` and `weak`.
 
-    Of false statements the `supported` ones are those that a reader would believe.
+    False statements that are `supported` are the ones that a reader would believe. `located` counts right cases whose
+    citation overlaps the source.
     """
 
     kind: str
@@ -74,7 +75,7 @@ class Row:
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); (0, 1) where nothing was tried."""
+    """The 95 % interval of a share (Wilson 1927); (0, 1) for n = 0."""
     if not n:
         return 0.0, 1.0
     share, square = right / n, _Z * _Z
@@ -83,12 +84,12 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def judge_cases(cases: Sequence[VerifierCase]) -> list[Judged]:
-    """Every case judged twice: with nothing read before, and again."""
+def judge_cases(cases: Sequence[VerifierCase]) -> list[JudgedCase]:
+    """Judge every case twice: with empty caches, and again with full ones."""
     return [_judge(case) for case in cases]
 
 
-def _judge(case: VerifierCase) -> Judged:
+def _judge(case: VerifierCase) -> JudgedCase:
     _forget()
     started = time.thread_time()
     checked = _verify(case)
@@ -97,7 +98,7 @@ def _judge(case: VerifierCase) -> Judged:
     ended = time.thread_time()
     sentence = min(checked.sentences, key=lambda one: _RANKS.index(one.verdict))
     n = len(checked.sentences)
-    return Judged(
+    return JudgedCase(
         case,
         sentence.verdict,
         sentence.reason,
@@ -126,15 +127,15 @@ _OF_SINGLE_WORDS = ("stem", "name_key", "word_key")
 
 
 def _forget() -> None:
-    """Empty the verifier's caches, as if neither sentence nor passages had been seen; those of single words stay."""
+    """Empty the verifier's caches of sentences and passages; the caches of single words stay."""
     for module in (name for name in sys.modules if name.startswith(("rag.verification", "rag.text"))):
         for name, value in vars(sys.modules[module]).items():
             if hasattr(value, "cache_clear") and name not in _OF_SINGLE_WORDS:
                 value.cache_clear()
 
 
-def tabulate(judged: Sequence[Judged]) -> list[Row]:
-    """The shares by kind, then those of the groups that have a goal."""
+def tabulate(judged: Sequence[JudgedCase]) -> list[Row]:
+    """The rows of all kinds, then those of groups of kinds."""
     groups: list[tuple[str, tuple[str, ...]]] = [(kind, (kind,)) for kind in (*TRUE_KINDS, *FALSE_KINDS)]
     groups.append(("all true", TRUE_KINDS))
     groups.append(("all numbers, units, dates, names", FACTS))
@@ -156,7 +157,7 @@ def tabulate(judged: Sequence[Judged]) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The judged sentences whose confidence lies in one tenth: their number, mean confidence and share of true ones."""
+    """The cases whose confidence is in one tenth of the scale: number, mean confidence and share of true ones."""
 
     low: float
     n: int
@@ -164,12 +165,13 @@ class Bin:
     true: float
 
 
-def calibrate(judged: Sequence[Judged]) -> tuple[list[Bin], float]:
-    """(ten bins of confidence, the expected calibration error): how far confidence is from the share of true ones.
+def calibrate(judged: Sequence[JudgedCase]) -> tuple[list[Bin], float]:
+    """(the bins of confidence, the expected calibration error).
 
-    The error is the mean over the bins, weighted by their size (Guo et al. 2017, equation 3). Empty bins are left out.
+    The error is the mean distance of confidence from the share of true cases, over the bins weighted by their size
+    (Guo et al. 2017, equation 3). Empty bins are left out.
     """
-    filled: dict[int, list[Judged]] = {}
+    filled: dict[int, list[JudgedCase]] = {}
     for one in judged:
         filled.setdefault(min(int(one.confidence * BINS), BINS - 1), []).append(one)
     bins = []
@@ -179,7 +181,7 @@ def calibrate(judged: Sequence[Judged]) -> tuple[list[Bin], float]:
     return bins, sum(one.n * abs(one.confidence - one.true) for one in bins) / max(len(judged), 1)
 
 
-def _print_table(part: str, judged: Sequence[Judged]) -> None:
+def _print_table(part: str, judged: Sequence[JudgedCase]) -> None:
     print(f"\n{part}: {len(judged)} cases, seed {SEED}")  # noqa: T201
     print(f"{'kind':34}{'n':>6}{'right':>8}   95 % interval   supported    weak  located")  # noqa: T201
     for row in tabulate(judged):
@@ -197,14 +199,14 @@ def _print_table(part: str, judged: Sequence[Judged]) -> None:
         )
 
 
-def _print_calibration(judged: Sequence[Judged]) -> None:
+def _print_calibration(judged: Sequence[JudgedCase]) -> None:
     bins, error = calibrate(judged)
     print(f"\nconfidence: expected calibration error {error:.3f}\n  from        n     mean     true")  # noqa: T201
     for one in bins:
         print(f"  {one.low:.1f}   {one.n:>6}   {one.confidence:.3f}    {one.true:.3f}")  # noqa: T201
 
 
-def _print_failures(judged: Sequence[Judged], most: int) -> None:
+def _print_failures(judged: Sequence[JudgedCase], most: int) -> None:
     for kind in (*TRUE_KINDS, *FALSE_KINDS):
         wrong = [one for one in judged if one.case.kind == kind and not one.right][:most]
         for one in wrong:
@@ -212,7 +214,7 @@ def _print_failures(judged: Sequence[Judged], most: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table of each part."""
+    """Judge the cases and print the table of each part."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("suites", type=Path, nargs="*", default=[SAMPLE], metavar="SUITE", help="folders of suites")
     parser.add_argument("-n", type=int, default=PER_KIND, metavar="PER_KIND", help="cases of each kind at most")
@@ -238,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _as_json(judged: Sequence[Judged]) -> dict[str, object]:
+def _as_json(judged: Sequence[JudgedCase]) -> dict[str, object]:
     bins, error = calibrate(judged)
     times = {"cold_us": [one.cold_us for one in judged], "warm_us": [one.warm_us for one in judged]}
     return {

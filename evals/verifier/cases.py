@@ -1,9 +1,9 @@
-"""Cases for the verifier: a statement, the passages it is judged against, and whether they support it.
+"""Cases for the verifier: a statement, the passages that it is judged against, and whether they support it.
 
-    documents ─ parse, chunk ─> Material ─ statements ─> Statement ─ corruptions ─> Case
+    documents ─ parse, chunk ─> Material ─ statements ─> TrueStatement ─ corruptions ─> VerifierCase
 
-Everything is decided by hashes of the texts and one seed, so that the same documents give the same cases. Half of them,
-by the hash of the sentence that they come from, is for development, the other half is held out.
+Hashes of the texts and one seed decide everything, so the same documents give the same cases. Half of the cases, by the
+hash of the source sentence, is for development; the other half is held out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FACTS = ("number", "unit", "date", "name", CELL)
 FALSE_KINDS = (*FACTS, "roles", ANSWER, "negation", "quantifier", "cause", MERGED, PASSAGE)
 Part = Literal["dev", "test"]
 
-_SAYS_AS_MUCH = 0.4  # share of a statement's other words from which a sentence with the wrong value may make it true
+_SAYS_AS_MUCH = 0.4  # with this share of a statement's other words, a sentence with the wrong value may make it true
 _SAYS_THE_SAME = 0.5
 _SAYS_ALL = 0.8
 _TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
@@ -49,9 +49,9 @@ _TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
 
 @dataclass(frozen=True, slots=True)
 class VerifierCase:
-    """`statement` judged against `passages`: `is_true` says whether they support it, `kind` how it was made.
+    """`statement` is judged against `passages`: `is_true` says whether they support it, `kind` how it was made.
 
-    `marked` is the number of the passage it cites, `gold` where a true one is said.
+    `marked` is the number of the cited passage. `gold` is the source of a true statement, None for a false one.
     """
 
     statement: str
@@ -65,18 +65,29 @@ class VerifierCase:
 
     @property
     def reply(self) -> str:
-        """The statement as a model would write it, with its marker."""
+        """The statement with its citation marker, as a model writes it."""
         return f"{self.statement[:-1]} [{self.marked}]."
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """A true statement: `form` says how it was made of the sentence at `span`, `passages` are those shown for it."""
+class SourceSentence:
+    """A sentence of a document, on one line, with its chunk and its span in Document.text."""
+
+    text: str
+    chunk: Chunk
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TrueStatement:
+    """A true statement: `form` says how it was made from `source`, `shown` are the chunks of its passages.
+
+    `others` are false variants: with another cell of the table row, or with another answer to the question.
+    """
 
     text: str
     form: str
-    sentence: str
-    span: Span
+    source: SourceSentence
     shown: tuple[Chunk, ...]
     material: Material
     part: Part
@@ -85,25 +96,21 @@ class Statement:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """A document as passages: `sentences` are (chunk, start, end) in document characters, `names` its proper names.
+    """A document as passages, with its sentences and its proper names.
 
-    `common` are its words in small letters, `holders` the places of the chunks that hold a stem.
+    `common` holds its words in lower case, `holders` maps a stem to the positions of the chunks that contain it.
     """
 
     suite: str
     document: Document
     chunks: tuple[Chunk, ...]
-    sentences: tuple[tuple[Chunk, int, int], ...]
+    sentences: tuple[SourceSentence, ...]
     names: tuple[str, ...]
     common: frozenset[str]
     holders: dict[str, list[int]]
 
-    def text(self, start: int, end: int) -> str:
-        """The words between two characters, on one line."""
-        return " ".join(self.document.text[start:end].split())
-
     def nearest(self, text: str, without: Iterable[Chunk], count: int) -> list[Chunk]:
-        """The chunks that share most rare words with the text: what a search would bring beside the right one."""
+        """The `count` chunks that share the most rare words with the text, as a search returns distractors."""
         scores: Counter[int] = Counter()
         for word in dict.fromkeys(content_words(text)):
             holding = self.holders.get(word, [])
@@ -115,7 +122,7 @@ class Material:
 
 
 class _WordPieces:
-    """Counts pieces of up to six letters, where the product asks its model's tokenizer, to need no weights."""
+    """Counts pieces of up to six letters as tokens, so that the model's tokenizer is not needed."""
 
     model, dimension, max_tokens = "word-pieces", 1, 256
 
@@ -130,7 +137,7 @@ class _WordPieces:
 
 
 def hash_number(*parts: str) -> int:
-    """A number that only the texts decide."""
+    """A 64-bit hash of the texts and of SEED."""
     return int.from_bytes(hashlib.sha256("\x1f".join((str(SEED), *parts)).encode()).digest()[:8], "big")
 
 
@@ -140,7 +147,7 @@ def part_of(sentence: str) -> Part:
 
 
 def read_material(suite: Suite) -> list[Material]:
-    """Up to eight documents of the suite, read and cut as the product does it. Raises ParseError."""
+    """Up to eight documents of the suite, parsed and chunked as the product does it. Raises ParseError."""
     files = [document for document in suite.documents if document.path is not None]
     chosen = sorted(files, key=lambda document: hash_number("document", document.name))[:MOST_DOCUMENTS]
     return [
@@ -159,7 +166,7 @@ def _material(suite: str, path: Path) -> Material:
         context_tokens=chunking.context_tokens,
     )
     sentences = [
-        (chunk, chunk.span.start + start, chunk.span.start + end)
+        _source(document, chunk, chunk.span.start + start, chunk.span.start + end)
         for chunk in chunks
         for start, end in split_sentences(chunk.text)
     ]
@@ -172,66 +179,60 @@ def _material(suite: str, path: Path) -> Material:
     return Material(suite, document, tuple(chunks), tuple(sentences), tuple(names), common, holders)
 
 
+def _source(document: Document, chunk: Chunk, start: int, end: int) -> SourceSentence:
+    return SourceSentence(" ".join(document.text[start:end].split()), chunk, Span(document.id, start, end))
+
+
 # --- true statements --------------------------------------------------------------------------------------------------
 
 
-def true_statements(material: Material, suite: Suite) -> Iterator[Statement]:
-    """Every true statement that the document gives."""
+def true_statements(material: Material, suite: Suite) -> Iterator[TrueStatement]:
+    """All true statements that can be made from the document."""
     seen: set[str] = set()
-    before: tuple[Chunk, str] | None = None
-    for chunk, start, end in material.sentences:
-        sentence = material.text(start, end)
-        if sentence in seen:
+    before: SourceSentence | None = None
+    for source in material.sentences:
+        if source.text in seen:
             continue
-        seen.add(sentence)
-        if "|" in sentence:
-            yield from _rows(material, chunk, start, end)
-        elif is_statement(sentence):
+        seen.add(source.text)
+        if "|" in source.text:
+            yield from _rows(material, source)
+        elif is_statement(source.text):
             for form, rewrite in REWRITINGS.items():
-                text = rewrite(sentence)
-                if text is not None and (form == "verbatim" or text != sentence):
-                    yield _statement(material, text, form, sentence, chunk, start, end)
-            if before is not None and before[0] is chunk and (text := combine(sentence, before[1])):
-                yield _statement(material, text, COMBINED, sentence, chunk, start, end)
-            before = chunk, sentence
+                text = rewrite(source.text)
+                if text is not None and (form == "verbatim" or text != source.text):
+                    yield _statement(material, source, text, form)
+            if before is not None and before.chunk is source.chunk and (text := combine(source.text, before.text)):
+                yield _statement(material, source, text, COMBINED)
+            before = source
     yield from _joined(material, suite)
 
 
 def _statement(
-    material: Material,
-    text: str,
-    form: str,
-    sentence: str,
-    chunk: Chunk,
-    start: int,
-    end: int,
-    others: Sequence[str] = (),
-) -> Statement:
-    shown = (chunk, *material.nearest(text, [chunk], DISTRACTORS))
-    span = Span(material.document.id, start, end)
+    material: Material, source: SourceSentence, text: str, form: str, others: Sequence[str] = ()
+) -> TrueStatement:
+    shown = (source.chunk, *material.nearest(text, [source.chunk], DISTRACTORS))
     text = settle_case(text, material.common)
-    return Statement(text, form, sentence, span, shown, material, part_of(sentence), tuple(others))
+    return TrueStatement(text, form, source, shown, material, part_of(source.text), tuple(others))
 
 
-def _rows(material: Material, chunk: Chunk, start: int, end: int) -> Iterator[Statement]:
-    header = chunk.headings[-1] if chunk.headings else ""
-    row = material.text(start, end)
-    spoken = list(speak_row(header, row)) if "|" in header and " / " not in header else []
+def _rows(material: Material, source: SourceSentence) -> Iterator[TrueStatement]:
+    header = source.chunk.headings[-1] if source.chunk.headings else ""
+    spoken = list(speak_row(header, source.text)) if "|" in header and " / " not in header else []
     for text, _, _, cell in spoken:
         others = [
             f"{text[: -len(_said(cell)) - 1]}{_said(other)}."
             for _, _, _, other in spoken
             if other != cell and _said(other) not in _said(cell)
         ]
-        yield _statement(material, text, ROW, row, chunk, start, end, others)
+        yield _statement(material, source, text, ROW, others)
 
 
 def _said(cell: str) -> str:
     return re.sub(r"^([$€£])\s+", r"\1", cell)
 
 
-def _joined(material: Material, suite: Suite) -> Iterator[Statement]:
-    """The questions of the suite about this document whose answer stands word for word in a paragraph, as sentences."""
+def _joined(material: Material, suite: Suite) -> Iterator[TrueStatement]:
+    """Statements made of the suite's questions about this document whose answer is quoted in a paragraph."""
     flat = {id(chunk): " ".join(chunk.text.split()) for chunk in material.chunks}
     source = next((one.path for one in suite.documents if one.name == material.document.name and one.path), None)
     raw = source.read_text(encoding="utf-8") if source is not None and source.suffix == ".md" else ""
@@ -249,10 +250,9 @@ def _joined(material: Material, suite: Suite) -> Iterator[Statement]:
             found = _sentence_of(material, chunks, question, answer) if text else None
             if text is None or found is None:
                 continue
-            chunk, first, last = found
-            sentence = material.text(first, last)
-            rest = [one for one in chunks if one is not chunk][: DISTRACTORS - 1]
-            shown = (chunk, *rest, *material.nearest(text, [chunk, *rest], DISTRACTORS - len(rest)))
+            rest = [one for one in chunks if one is not found.chunk][: DISTRACTORS - 1]
+            near = material.nearest(text, [found.chunk, *rest], DISTRACTORS - len(rest))
+            shown = (found.chunk, *rest, *near)
             wrong = [
                 made
                 for other_question, other in asked
@@ -260,37 +260,34 @@ def _joined(material: Material, suite: Suite) -> Iterator[Statement]:
                 and _differ(answer, other, question)
                 and (made := join_answer(question, other))
             ]
-            span = Span(material.document.id, first, last)
-            yield Statement(text, JOINED, sentence, span, shown, material, part_of(sentence), tuple(wrong))
+            yield TrueStatement(text, JOINED, found, shown, material, part_of(found.text), tuple(wrong))
 
 
 def _differ(answer: str, other: str, question: str) -> bool:
-    """Whether two answers share no word, neither holds a word of the question, and they are of one sort."""
+    """Whether `other` is a wrong answer: it shares no word with the answer or the question, and is of the same kind."""
     mine, theirs, asked = (set(content_words(text)) for text in (answer, other, question))
     digits = [any(sign.isdigit() for sign in text) for text in (answer, other)]
     return bool(theirs) and not mine & theirs and not theirs & asked and digits[0] == digits[1]
 
 
-def _sentence_of(
-    material: Material, chunks: Sequence[Chunk], question: str, answer: str
-) -> tuple[Chunk, int, int] | None:
-    """The sentence of the paragraph that holds the answer and most of the question's words."""
+def _sentence_of(material: Material, chunks: Sequence[Chunk], question: str, answer: str) -> SourceSentence | None:
+    """The sentence with the answer and the most words of the question; None without one."""
     ids = {id(chunk) for chunk in chunks}
     asked = set(content_words(question))
     best, most = None, -1
-    for chunk, start, end in material.sentences:
-        if id(chunk) in ids and answer.lower() in (text := material.text(start, end)).lower():
-            shared = len(asked & set(content_words(text)))
+    for source in material.sentences:
+        if id(source.chunk) in ids and answer.lower() in source.text.lower():
+            shared = len(asked & set(content_words(source.text)))
             if shared > most:
-                best, most = (chunk, start, end), shared
+                best, most = source, shared
     return best
 
 
 # --- false ones -------------------------------------------------------------------------------------------------------
 
 
-def _false_statements(statement: Statement, kind: str) -> Iterator[Corruption]:
-    """What a kind makes of a statement, the surely false ones alone."""
+def _false_statements(statement: TrueStatement, kind: str) -> Iterator[Corruption]:
+    """The corruptions of one kind for a statement."""
     rng = random.Random(hash_number(kind, statement.text))
     if kind in (ANSWER, CELL):
         if (statement.form == JOINED) is (kind == ANSWER):
@@ -301,7 +298,7 @@ def _false_statements(statement: Statement, kind: str) -> Iterator[Corruption]:
         return
     chunk = statement.shown[0]
     around = Surroundings(
-        statement.sentence, " ".join(chunk.text.split()), statement.material.names, statement.material.common
+        statement.source.text, " ".join(chunk.text.split()), statement.material.names, statement.material.common
     )
     yield from CORRUPTIONS[kind](statement.text, around, rng)
 
@@ -312,19 +309,19 @@ def _shared_start(texts: Sequence[str]) -> int:
     return first.rfind(" ", 0, length) + 1
 
 
-def _is_surely_false(statement: Statement, corruption: Corruption) -> bool:
-    """No sentence shown says the corrupted statement: none holds the new words beside a fair share of the others."""
+def _is_surely_false(statement: TrueStatement, corruption: Corruption) -> bool:
+    """Whether no shown sentence supports the corruption: none has the new words with a fair share of the others."""
     if corruption.text == statement.text:
         return False
     inserted = _plain(corruption.inserted)
-    own = _plain(statement.sentence)
+    own = _plain(statement.source.text)
     if inserted and statement.form != ROW and f" {inserted.strip()} " in own and statement.form != JOINED:
         return False
     words = set(content_words(corruption.text)) - set(content_words(corruption.inserted))
     for chunk in statement.shown:
         for start, end in split_sentences(chunk.text):
             text = " ".join(chunk.text[start:end].split())
-            if text == statement.sentence:
+            if text == statement.source.text:
                 continue
             shared = len(words & set(content_words(text))) / max(len(words), 1)
             if shared >= (_SAYS_AS_MUCH if inserted else _SAYS_ALL) and inserted in _plain(text):
@@ -336,8 +333,8 @@ def _plain(text: str) -> str:
     return f" {' '.join(re.findall(r'[a-z0-9.,%$€£-]*[a-z0-9%$€£]', text.lower()))} " if text else ""
 
 
-def _merged(statement: Statement, others: Sequence[Statement]) -> VerifierCase | None:
-    """The subject of this statement with the rest of another of its document, both passages shown."""
+def _merged(statement: TrueStatement, others: Sequence[TrueStatement]) -> VerifierCase | None:
+    """The subject of this statement with the predicate of another one of its document; both passages are shown."""
     mine = split_subject(statement.text)
     if mine is None:
         return None
@@ -365,8 +362,8 @@ def _merged(statement: Statement, others: Sequence[Statement]) -> VerifierCase |
     return None
 
 
-def _without_passage(statement: Statement) -> VerifierCase | None:
-    """The statement with the passages that do not say it."""
+def _without_passage(statement: TrueStatement) -> VerifierCase | None:
+    """The statement with passages that do not support it; None where one might."""
     chunks = statement.material.nearest(statement.text, [statement.shown[0]], DISTRACTORS)
     words = set(content_words(statement.text))
     if len(words) < 5 or statement.form in (ROW, JOINED) or len(chunks) < 2:
@@ -379,7 +376,7 @@ def _without_passage(statement: Statement) -> VerifierCase | None:
 
 
 def _case(
-    statement: Statement, text: str, kind: str, is_true: bool, chunks: Sequence[Chunk], cited: Chunk
+    statement: TrueStatement, text: str, kind: str, is_true: bool, chunks: Sequence[Chunk], cited: Chunk
 ) -> VerifierCase:
     material = statement.material
     order = sorted(chunks, key=lambda chunk: hash_number("order", text, chunk.id))
@@ -393,13 +390,20 @@ def _case(
     )
     marked = next(passage.number for passage in passages if passage.hit.chunk.id == cited.id)
     return VerifierCase(
-        text, kind, is_true, statement.part, material.suite, passages, marked, statement.span if is_true else None
+        text,
+        kind,
+        is_true,
+        statement.part,
+        material.suite,
+        passages,
+        marked,
+        statement.source.span if is_true else None,
     )
 
 
 def build_cases(folders: Sequence[Path], per_kind: int) -> list[VerifierCase]:
-    """Up to `per_kind` cases of each kind, evenly from the suites. Raises InputError for a folder that is no suite."""
-    statements: list[Statement] = []
+    """Up to `per_kind` cases of each kind, evenly from the suites. Raises InputError where a folder is not a suite."""
+    statements: list[TrueStatement] = []
     for folder in folders:
         suite = load_suite(folder)
         for material in read_material(suite):
@@ -407,13 +411,13 @@ def build_cases(folders: Sequence[Path], per_kind: int) -> list[VerifierCase]:
     cases: list[VerifierCase] = []
     for kind in TRUE_KINDS:
         cases += _choose(kind, per_kind, statements, partial(_true_case, kind=kind))
-    in_document: dict[int, list[Statement]] = {}
+    in_document: dict[int, list[TrueStatement]] = {}
     for statement in statements:
         if statement.form in ("verbatim", "clause") and split_subject(statement.text):
             in_document.setdefault(id(statement.material), []).append(statement)
     for kind in FALSE_KINDS:
 
-        def make(statement: Statement, kind: str = kind) -> VerifierCase | None:
+        def make(statement: TrueStatement, kind: str = kind) -> VerifierCase | None:
             if kind == MERGED:
                 return _merged(statement, in_document.get(id(statement.material), []))
             if kind == PASSAGE:
@@ -427,7 +431,7 @@ def build_cases(folders: Sequence[Path], per_kind: int) -> list[VerifierCase]:
     return cases
 
 
-def _true_case(statement: Statement, kind: str) -> VerifierCase | None:
+def _true_case(statement: TrueStatement, kind: str) -> VerifierCase | None:
     if kind != RECITED:
         return (
             _case(statement, statement.text, kind, True, statement.shown, statement.shown[0])
@@ -442,11 +446,11 @@ def _true_case(statement: Statement, kind: str) -> VerifierCase | None:
 def _choose(
     kind: str,
     most: int,
-    statements: Sequence[Statement],
-    make: Callable[[Statement], VerifierCase | None],
+    statements: Sequence[TrueStatement],
+    make: Callable[[TrueStatement], VerifierCase | None],
 ) -> list[VerifierCase]:
-    """The first `most` cases in the order of their hash, the suites and forms in turns, one of a sentence."""
-    groups: dict[tuple[str, str], list[Statement]] = {}
+    """The first `most` cases by hash; suites and forms take turns, and each sentence gives at most one case."""
+    groups: dict[tuple[str, str], list[TrueStatement]] = {}
     for statement in sorted(statements, key=lambda one: hash_number("choose", kind, one.text)):
         groups.setdefault((statement.material.suite, statement.form), []).append(statement)
     queues = [iter(groups[key]) for key in sorted(groups)]
@@ -458,10 +462,10 @@ def _choose(
                 break
             made = None
             for statement in queue:
-                if statement.sentence in sentences:
+                if statement.source.text in sentences:
                     continue
                 if (made := make(statement)) is not None:
-                    sentences.add(statement.sentence)
+                    sentences.add(statement.source.text)
                     break
             if made is None:
                 queues.remove(queue)

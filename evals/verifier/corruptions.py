@@ -1,7 +1,7 @@
-"""One thing changed in a true statement so that it is false: each kind is one function that proposes new wordings.
+"""Corruptions: one change that makes a true statement false. Each kind is one function that proposes new wordings.
 
-A corruption says what it put in (`inserted`), so that the caller can refuse one that another sentence of the passages
-makes true after all. Words that leave a number open (`more than 100`) are left alone: 90 would be as true.
+A corruption names the words that it inserted, so that the caller can reject one that another sentence of the passages
+makes true. Numbers after words such as `more than` are not changed: with `more than 100`, `more than 90` is also true.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """A false wording: `inserted` are the words that make it false, "" where order or sense alone does."""
+    """A false wording: `inserted` are the words that make it false, or "" where order or sense makes it false."""
 
     text: str
     inserted: str = ""
@@ -28,9 +28,9 @@ class Corruption:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What wrong values are taken from: a sentence and its passage.
+    """The source of wrong values: a sentence and its passage.
 
-    `names` are the names of the whole document, `common` its words in small letters.
+    `names` are the names of the whole document, `common` its words in lower case.
     """
 
     sentence: str
@@ -71,7 +71,7 @@ _DAY = re.compile(rf"\b(?:{_MONTH} \d{{1,2}}(?:, \d{{4}})?|\d{{1,2}} {_MONTH}(?:
 
 
 def change_number(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
-    """Another number: near it, ten times it, with two digits exchanged, another one of the passage, another scale."""
+    """Another number: a close one, ten times it, two digits swapped, another one of the passage, another scale."""
     days = [found.span() for found in _DAY.finditer(text)]
     for found in _shuffled(_NUMBER.finditer(text), rng):
         inside = any(start <= found.start() < end for start, end in days)
@@ -113,7 +113,7 @@ def _other_numbers(number: str, others: Sequence[str]) -> Iterator[str]:
 
 
 def least_step(value: float, step: float) -> float:
-    """The least change that shows: one in the last place, two where that is a single thing."""
+    """The smallest visible change: one step in the last place, or two for values below three steps."""
     return step if value >= 3 * step else 2 * step
 
 
@@ -160,7 +160,7 @@ def change_unit(text: str, around: Surroundings, rng: random.Random) -> Iterator
                 before = _word_before(text, found.start())
                 if before in NUMBER_WORDS or before[-1:].isdigit():
                     found_units.append((found, other))
-    # every unit of a group may be the one that stands in the text
+    # any unit of a group may be the one in the text
     for group in _UNIT_GROUPS[:2]:
         for unit in group[1:]:
             for found in re.finditer(rf"(?<=[\w] ){unit}(?!\w)", text):
@@ -196,7 +196,7 @@ _NO_NAME = word_set(
 
 
 def find_names(text: str, known: frozenset[str] = frozenset()) -> list[re.Match[str]]:
-    """The proper names of a text; its first word counts where `known` (words in capitals elsewhere) holds it."""
+    """The proper names of a text. A sentence's first word counts only if `known` (words of names elsewhere) has it."""
     found = []
     for match in _NAME.finditer(text):
         first = match[0].split()[0]
@@ -210,14 +210,14 @@ def find_names(text: str, known: frozenset[str] = frozenset()) -> list[re.Match[
 
 
 def known_names(text: str) -> list[str]:
-    """The names of a document that stand inside its sentences, in their order."""
+    """The names inside the sentences of a document, in their order."""
     names = list(dict.fromkeys(match[0].removesuffix("’s").removesuffix("'s") for match in find_names(text)))
     common = set(re.findall(r"\b[a-z]{3,}\b", text))
     return [name for name in names if not all(word.lower() in common for word in name.split())]
 
 
 def change_name(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
-    """Another name of the document, by turns from the passage and from elsewhere, in the place of one."""
+    """Another name of the document in place of one, by chance from the passage or from elsewhere."""
     known = frozenset(word.lower() for name in around.names for word in name.split())
     mine = [found for found in find_names(text, known) if found[0] in around.names]
     near = [name for name in around.names if name in around.passage and name not in around.sentence]
@@ -232,7 +232,7 @@ def change_name(text: str, around: Surroundings, rng: random.Random) -> Iterator
 
 
 def _akin(name: str, text: str) -> bool:
-    """Whether the name may mean something that the text names: it shares a word's beginning, or its initials."""
+    """Whether the text may name the same thing: it has a word with the same first letters, or the initials."""
     heads = {word[:4].lower() for word in re.findall(r"\w{3,}", text)}
     initials = "".join(word[0] for word in name.split())
     return any(word[:4].lower() in heads for word in re.findall(r"\w{3,}", name)) or initials in text.split()
@@ -246,7 +246,7 @@ _MUTUAL = re.compile(
 
 
 def exchange_roles(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
-    """Who did it and to whom it was done exchanged: two names, or both sides of a passive."""
+    """Agent and patient swapped: two names, or the two sides of a passive."""
     if parts := passive_parts(text):
         yield Corruption(f"{parts[0]} {parts[1]} {parts[2]}.")
     known = frozenset(word.lower() for name in around.names for word in name.split())
@@ -337,7 +337,7 @@ _ANTONYMS = {
 
 
 def negate(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
-    """The verb denied or no longer denied, or a word's opposite in its place."""
+    """The verb negated, its negation removed, or a word replaced by its opposite."""
     options: list[Corruption] = []
     denied = re.search(r"\b(is|are|was|were|has|have|had|can|may|must|should|will|would|could|does|do|did) not ", text)
     if denied:
@@ -383,7 +383,7 @@ _QUANTIFIERS = [
 
 
 def change_quantifier(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
-    """More claimed than is said (some, all), or its opposite (all, no; at least, at most)."""
+    """A stronger quantifier (all for some) or the opposite one (no for all, at most for at least)."""
     del around
     options = []
     for pattern, new in _QUANTIFIERS:
@@ -396,7 +396,7 @@ def change_quantifier(text: str, around: Surroundings, rng: random.Random) -> It
             if found.start() == 0:
                 written = written[0].upper() + written[1:]
             options.append(Corruption(_replaced(text, found, written), written.strip()))
-    # `must` for `may` fits so many sentences that it would crowd out the others
+    # `must` for `may` fits so many sentences that it comes last
     options = _shuffled(options, rng)
     yield from sorted(options, key=lambda one: one.inserted == "must")
 
@@ -417,7 +417,7 @@ _FINITE = re.compile(
 
 
 def reverse_cause(text: str, around: Surroundings, rng: random.Random) -> Iterator[Corruption]:
-    """Cause and effect exchanged around the words that join them."""
+    """Cause and effect swapped around the words that join them."""
     del rng
     for kind, pattern in (("clauses", _LINKS_CLAUSES), ("phrases", _LINKS_PHRASES), ("end", _ENDS_CLAUSE)):
         for found in pattern.finditer(text):
@@ -462,7 +462,7 @@ _SINGULAR, _PLURAL = word_set("is was has does"), word_set("are were have do")
 
 
 def split_subject(text: str) -> tuple[str, str, str] | None:
-    """(subject, auxiliary, rest) of a sentence that begins with a short subject of its own."""
+    """(subject, auxiliary, rest) of a sentence that begins with a short, specific subject; None otherwise."""
     found = re.match(rf"((?:[\w’'.-]+ ){{1,6}}?)({'|'.join(sorted(AUXILIARIES))}) (.+)$", text)
     if found is None:
         return None
@@ -476,7 +476,7 @@ def split_subject(text: str) -> tuple[str, str, str] | None:
 
 
 def merge(text: str, other: str) -> str | None:
-    """The subject of one statement with what another says of its own."""
+    """The subject of one statement with the predicate of another; None where they do not fit."""
     mine, theirs = split_subject(text), split_subject(other)
     if mine is None or theirs is None:
         return None

@@ -1,7 +1,7 @@
-"""Statements that are surely true, drawn from documents: sentences as they stand, and what a program can make of them.
+"""True statements drawn from documents: sentences as they are, and rewritings that keep their meaning.
 
-Each rewriting is one function from a sentence to its new wording, or None where its pattern does not fit. They are
-narrow on purpose: a rewriting that might change what is said is worth nothing here, one that seldom fits costs nothing.
+Each rewriting is one function from a sentence to its new wording, or None where its pattern does not fit. The patterns
+are narrow on purpose: a rewriting that might change the meaning is useless, and one that seldom fits costs nothing.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ Rewrite = Callable[[str], str | None]
 
 
 def is_statement(text: str) -> bool:
-    """Whether a sentence states something by itself: 6 to 40 words with a verb, no row, question or pronoun first."""
+    """Whether a sentence is a statement by itself: 6 to 40 words with a verb; no row, question or leading pronoun."""
     found = text.split()
     if not 6 <= len(found) <= 40 or not text.endswith(".") or not text[0].isupper() or re.search(r"[|?•]|\. \.", text):
         return False
@@ -113,12 +113,12 @@ def is_statement(text: str) -> bool:
 
 
 def holds_verb(text: str) -> bool:
-    """Whether an auxiliary or a past form stands among the words."""
+    """Whether the text has an auxiliary or a past form."""
     return any(word in AUXILIARIES or word in PAST_FORMS for word in re.findall(r"[a-z]+", text.lower()))
 
 
 def _is_past(text: str) -> bool:
-    """Whether the sentence only narrates: what it says of a time or place stays true without them."""
+    """Whether the sentence narrates a past event: it stays true without its time or place."""
     found = set(re.findall(r"[a-z]+", text.lower()))
     return holds_verb(text) and not found & _PRESENT and not _DENIES.search(text)
 
@@ -134,7 +134,7 @@ def _sentence(text: str) -> str:
 
 
 def take_clause(text: str) -> str | None:
-    """The first of two clauses that `, and`, `, but`, `, while` or `;` joins."""
+    """The first of two clauses joined by `, and`, `, but`, `, while` or `;`."""
     found = re.search(r"(?:, (?:and|but|while|whereas) |; )", text)
     if found is None:
         return None
@@ -148,7 +148,7 @@ def take_clause(text: str) -> str | None:
 
 
 def drop_opening(text: str) -> str | None:
-    """A narrating sentence without the time or place it opens with."""
+    """A narrating sentence without its opening time or place."""
     opening = re.match(
         r"(?:In|On|During|After|Before|Following|Despite|Throughout) [^,]{3,60}, (?=(?:the|a|an) |[A-Z])", text
     )
@@ -159,7 +159,7 @@ def drop_opening(text: str) -> str | None:
 
 
 def move_opening(text: str) -> str | None:
-    """A narrating sentence with the time or place it opens with at its end."""
+    """A narrating sentence with its opening time or place moved to the end."""
     opening = re.match(r"((?:In|On|During|After|Before|Following) [^,]{3,60}), (?=(?:the|a|an) |[A-Z])", text)
     if opening is None or not _is_past(text):
         return None
@@ -168,7 +168,7 @@ def move_opening(text: str) -> str | None:
 
 
 def drop_aside(text: str) -> str | None:
-    """The sentence without what stands in brackets or in a relative clause between commas."""
+    """The sentence without brackets and without relative clauses between commas."""
     shorter = re.sub(r" \((?=[^()]*[a-z]{3})[^()]*\)", "", text)
     shorter = re.sub(r", (?:which|who|whose) [^,.]{5,100}, (?!and |or |which |who |but )", " ", shorter)
     shorter = re.sub(r"\b(?:also|furthermore|additionally|subsequently|eventually|formally|officially),? ", "", shorter)
@@ -176,7 +176,7 @@ def drop_aside(text: str) -> str | None:
 
 
 def reorder_list(text: str) -> str | None:
-    """Two inner items of a list in exchanged places."""
+    """The sentence with two inner items of a list swapped."""
     item = r"((?!and |or |who |which |where |but |as |in |by |with |to |such |includ)[^,;.()\d]{2,40})"
     found = re.search(rf", {item}, {item}(,? (?:and|or) )", text)
     if found is None or "respectively" in text or holds_verb(found[1]) or holds_verb(found[2]):
@@ -203,7 +203,7 @@ def make_active(text: str) -> str | None:
 
 
 def passive_parts(text: str) -> tuple[str, str, str] | None:
-    """(what was done to, past form, who did it) of a sentence that says little besides."""
+    """(patient, past form, agent) of a short passive sentence; None otherwise."""
     found = re.match(
         r"((?:The |A |An )?(?!(?:Long|After|When|In|On|At|By|Before|Since)\b)[^,;()]{2,60}?) (?:was|were) "
         r"(?:\w+ly )?([a-z]{2,}ed) by ((?:the |a |an )?[\w’'\- ]{3,60}?)"
@@ -221,7 +221,7 @@ _VERBS_OF_DOING = "|".join(sorted((word for word in PAST_FORMS if word.endswith(
 
 
 def make_passive(text: str) -> str | None:
-    """`X conquered Y` as `Y was conquered by X`, where X is short and Y ends the sentence or its clause."""
+    """`X conquered Y` as `Y was conquered by X`, where X is short and Y ends the sentence or clause."""
     found = re.match(
         rf"((?:The |A )?[A-Z]?[\w’'-]+(?: [\w’'-]+){{0,3}}) ({_VERBS_OF_DOING}) "
         r"((?:the|a|an) [\w’'-]+(?: of)?(?: [\w’'-]+){0,3}?)"
@@ -281,16 +281,16 @@ def combine(text: str, other: str) -> str | None:
     return f"{text[:-1]}, and {moved(other)}"
 
 
-_MOVED = "\x00"  # before a word that has lost its place at the head of a sentence
+_MOVED = "\x00"  # before a word that was the first of a sentence and is not any more
 
 
 def moved(text: str) -> str:
-    """The words marked as having lost their place at the head of a sentence, for `settle_case`."""
+    """The words with a mark for `settle_case`: the first one no longer begins a sentence."""
     return _MOVED + text
 
 
 def settle_case(text: str, common: frozenset[str]) -> str:
-    """The words that stood first in small letters, where the document writes them so inside its sentences."""
+    """The text with marked words in lower case, where the document writes them in lower case inside sentences."""
 
     def settle(found: re.Match[str]) -> str:
         return found[1].lower() if found[1].lower() in common else found[1]
@@ -327,7 +327,7 @@ def spell_numbers(text: str) -> str | None:
 
 
 def write_dates(text: str) -> str | None:
-    """Whole dates in another form."""
+    """Full dates in another form."""
     new = re.sub(rf"\b({_MONTHS}) (\d{{1,2}}), (\d{{4}})\b", r"\2 \1 \3", text)
     if new == text:
         new = re.sub(rf"\b(\d{{1,2}}) ({_MONTHS}) (\d{{4}})\b", r"\2 \1, \3", text)
@@ -335,7 +335,7 @@ def write_dates(text: str) -> str | None:
 
 
 def change_words(text: str) -> str | None:
-    """The sentence with words of the same meaning in the place of up to three."""
+    """The sentence with up to three words replaced by synonyms."""
     new = _SYNONYM.sub(lambda found: _SAME_MEANING[found[0]], text, count=3)
     return new if new != text else None
 
@@ -371,7 +371,7 @@ _PREPOSITION = re.compile(
 
 
 def join_answer(question: str, answer: str) -> str | None:
-    """A question and its short answer as one declarative sentence; None where the question fits no pattern.
+    """A question and its short answer as one declarative sentence; None where no pattern fits.
 
     `Who was the Norse leader?`, `Rollo`: `The Norse leader was Rollo.`
     """
@@ -426,7 +426,7 @@ def _join_did(asked: str, answer: str) -> str | None:
 
 
 def _past_clause(text: str) -> tuple[str, str, str] | None:
-    """(subject, verb in the past, rest) of the words after `did`."""
+    """(subject, verb in the past tense, rest) of the words after `did`."""
     found = text.split()
     for i in range(1, min(len(found), 9)):
         if found[i] in AUXILIARIES or "n't" in found[i]:
@@ -456,9 +456,9 @@ _JOINERS: tuple[Callable[[str, str], str | None], ...] = (_join_did, _join_count
 
 
 def speak_row(header: str, row: str) -> Iterator[tuple[str, str, str, str]]:
-    """(sentence, label, column, cell) for each cell of a row after its label, where the header names its column.
+    """(sentence, label, column, cell) for each cell of a row after its label whose column has a name.
 
-    The header may leave out the first column's name.
+    The header may omit the name of the first column.
     """
     cells, names = ([cell.strip() for cell in line.split("|")] for line in (row, header))
     if len(names) == len(cells) - 1:

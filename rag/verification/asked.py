@@ -37,7 +37,7 @@ from rag.verification.relations import VERBS, WordLine, begins_predicate, in_ord
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
+class _ShortAnswer:
     """A question, its short answer and a clause that holds both: `above` is what stands above the clause."""
 
     question: Reading
@@ -79,7 +79,7 @@ class _Asked:
 
 def find_disagreement(question: str, answer: Claim, clause: Reading, above: Reading) -> str:
     """In what the clause does not say of the answer what the question asks, or ""."""
-    asked = _Asked(read(question.strip()), answer.reading, clause, above)
+    asked = _ShortAnswer(read(question.strip()), answer.reading, clause, above)
     return next((found for check in _CHECKS if (found := check(asked))), "")
 
 
@@ -118,7 +118,7 @@ _GROUPS = frozenset(
 )
 
 
-def _find_other_kind(asked: _Asked) -> str:
+def _find_other_kind(asked: _ShortAnswer) -> str:
     """Whether the answer is no date, number, or `religion`, where one is asked."""
     question, answer = asked.question, asked.answer
     kind, text = read_question(question.text).type, answer.text
@@ -163,7 +163,7 @@ _HOW_MANY = re.compile(r"\bhow many\s+((?:[\w’'-]+\s+){1,4})", re.IGNORECASE)
 _YEAR_AFTER = word_set("in since by of from until to after before during")
 
 
-def _counts_other(asked: _Asked) -> str:
+def _counts_other(asked: _ShortAnswer) -> str:
     """What the clause's number counts, where the question asks for a number of something else."""
     found = _HOW_MANY.search(f"{asked.question.text.rstrip(' ?')} ")
     numbers = [one for one in asked.answer.quantities if one.kind == "number"]
@@ -203,7 +203,7 @@ def _counted(text: str, number: Quantity) -> list[str]:
 _SAYS_MORE = 3
 
 
-def _find_repeated(asked: _Asked) -> str:
+def _find_repeated(asked: _ShortAnswer) -> str:
     """Whether every word of the answer is one of the question's in another form."""
     words = [word for word in content_words(asked.answer.text) if not word[0].isdigit()]
     if not words or asked.answer.quantities or asked.answer.dates or "or" in asked.question.lowered:
@@ -217,7 +217,7 @@ _ASKS_NAME = frozenset(
 )
 
 
-def _find_initials(asked: _Asked) -> str:
+def _find_initials(asked: _ShortAnswer) -> str:
     """Whether the answer only writes out a name of the question, or the reverse, and something else was asked."""
     question, answer = asked.question, asked.answer
     if len(question.stems) < _SAYS_MORE or not _ASKS_NAME.isdisjoint(question.stems):
@@ -233,7 +233,7 @@ def _find_initials(asked: _Asked) -> str:
 _LOOKS_EMPTY = word_set("US IT WHO")
 
 
-def _find_missing_initials(asked: _Asked) -> str:
+def _find_missing_initials(asked: _ShortAnswer) -> str:
     """A name of the question that looks like a word that says little, and is not in the clause: `US`, `IT`."""
     held = {*asked.clause.tokens, *asked.above.tokens, *asked.answer.tokens}
     name = next((token for token in asked.question.tokens[1:] if token in _LOOKS_EMPTY and token not in held), "")
@@ -250,7 +250,7 @@ _SET_APART = re.compile(
 )
 
 
-def _find_set_apart(asked: _Asked) -> str:
+def _find_set_apart(asked: _ShortAnswer) -> str:
     """Whether the clause names the answer only to leave it out: `unlike the western khanates, the dynasty ...`."""
     text, written = asked.clause.text, asked.answer.text.strip(' .,;:*_"“”')
     places = [found.start() for found in re.finditer(re.escape(written), text, re.IGNORECASE)] if written else []
@@ -261,7 +261,7 @@ def _find_set_apart(asked: _Asked) -> str:
     return "" if word in asked.question.lowered else f"the passage says “{word}” of the answer"
 
 
-def _find_denial(asked: _Asked) -> str:
+def _find_denial(asked: _ShortAnswer) -> str:
     """Whether one of question and clause denies what the other affirms."""
     question, clause = asked.question, asked.clause
     words = frozenset(question_words(question.text))
@@ -289,7 +289,7 @@ _DEGREES = {
 }  # fmt: skip
 
 
-def _find_other_scope(asked: _Asked) -> str:
+def _find_other_scope(asked: _ShortAnswer) -> str:
     """A `first`, `most`, `larger`, `part of` of the question that the clause does not have."""
     question = asked.question.lowered
     held = {*asked.clause.lowered, *asked.answer.lowered}
@@ -305,7 +305,7 @@ def _find_other_scope(asked: _Asked) -> str:
     return f"“{missing}” is asked, and is not said of it in the passage"
 
 
-def _find_other_figure(asked: _Asked) -> str:
+def _find_other_figure(asked: _ShortAnswer) -> str:
     """A year, time or amount of the question in whose place the clause has another."""
     clause, own = asked.clause, {one.value for one in asked.answer.quantities}
     for fact in asked.question.quantities:
@@ -324,7 +324,7 @@ def _find_other_figure(asked: _Asked) -> str:
 _NUMBERED = re.compile(r"\b([A-Z][a-z]\w+),?\s+(?:the\s+)?([IVX]+)\b(?!\.)")
 
 
-def _find_other_number(asked: _Asked) -> str:
+def _find_other_number(asked: _ShortAnswer) -> str:
     """Whether a name has another number in the clause: `Elizabeth I` and `Elizabeth II`."""
     theirs = {
         (name_key(name), number) for one in (asked.clause, asked.above) for name, number in _NUMBERED.findall(one.text)
@@ -341,7 +341,7 @@ _AFTER = word_set("after following follow follows followed subsequent subsequent
 _BEHIND = 9
 
 
-def _find_other_order(asked: _Asked) -> str:
+def _find_other_order(asked: _ShortAnswer) -> str:
     """A `before` or `after` of the question that the clause does not have before the same thing."""
     for direction in (_BEFORE, _AFTER):
         for at, word in enumerate(asked.ours.words):
@@ -357,7 +357,7 @@ def _find_other_order(asked: _Asked) -> str:
 _AWAY = {"from": word_set("to into onto toward towards"), "to": word_set("from"), "into": word_set("from")}
 
 
-def _find_other_way(asked: _Asked) -> str:
+def _find_other_way(asked: _ShortAnswer) -> str:
     """Whether the clause has the other end of a way: `fled from Italy` is asked, and it has `fled to Italy`."""
     lowered = [word.lower() for word in asked.theirs.words]
     for at, word in enumerate(asked.ours.words):
@@ -391,7 +391,7 @@ def _behind(line: WordLine, at: int) -> list[str]:
 _NOMINAL = ("noun", "name", "number")
 
 
-def _find_other_owner(asked: _Asked) -> str:
+def _find_other_owner(asked: _ShortAnswer) -> str:
     """What the clause says of another: `Christian spirit` is asked, and it has `martial spirit` alone.
 
     A noun of the question with the word that it belongs to, before it or behind `of`. In the clause that noun has,
@@ -477,7 +477,7 @@ def _owner(words: Sequence[Word], at: int, own: Collection[str]) -> str:
 _BETWEEN = word_set("of on in to from with by for over against into about")
 
 
-def _find_exchanged_pair(asked: _Asked) -> str:
+def _find_exchanged_pair(asked: _ShortAnswer) -> str:
     """Two things on the other sides of one preposition: `questions on the motions` for `motions on the questions`."""
     theirs = set(_joined_pairs(asked.theirs))
     for one, joint, other in _joined_pairs(asked.ours):
@@ -504,7 +504,7 @@ _SUBJECT_WITHIN = 8
 _NUMERAL = 2  # characters of a king's number, which tells nobody from another
 
 
-def _find_other_doer(asked: _Asked) -> str:
+def _find_other_doer(asked: _ShortAnswer) -> str:
     """Whether the clause has who did it where the question has whom it was done to, or the reverse.
 
     Only where the question's verb stands once in the clause, as a verb, and who does it shows there: `by` or no `be`.
@@ -533,7 +533,7 @@ def _find_other_doer(asked: _Asked) -> str:
     return f"the passage does not say that the answer is who or what {lowered[verb]}" if other else ""
 
 
-def _did_other(asked: _Asked, lowered: Sequence[str], do: int) -> str:
+def _did_other(asked: _ShortAnswer, lowered: Sequence[str], do: int) -> str:
     """`Whom did X betray?`: whether X stands where the betrayed one does."""
     for verb in range(do + 2, min(do + 2 + _SUBJECT_WITHIN, len(lowered))):
         subject = [asked.ours.keys[at] for at in range(do + 1, verb) if _carries(lowered[at])]
@@ -550,7 +550,7 @@ def _did_other(asked: _Asked, lowered: Sequence[str], do: int) -> str:
     return ""
 
 
-def _done_by_subject(asked: _Asked, lowered: Sequence[str], be: int) -> str:
+def _done_by_subject(asked: _ShortAnswer, lowered: Sequence[str], be: int) -> str:
     """`What was X named?`, `What was ceded to X?`: whether X is who named or ceded."""
     for verb in range(be + 1, min(be + 1 + _SUBJECT_WITHIN, len(lowered))):
         if not (_is_verb(lowered[verb]) and lowered[verb] not in AUXILIARY) or "by" in lowered[verb + 1 : verb + 3]:
@@ -638,7 +638,7 @@ def _verb_place(line: WordLine, key: str, written: str) -> tuple[int, bool]:
 _DATED_THING = re.compile(r"\b(?:the|its|his|her|their)\s+(\d{4})\s+((?:[a-z][\w’'-]*\s+){0,3}[a-z][\w’'-]*)")
 
 
-def _find_dated_thing(asked: _Asked) -> str:
+def _find_dated_thing(asked: _ShortAnswer) -> str:
     """Whether the clause has the year that is answered only in the name of a thing: `the 1981 restraints`."""
     years = {str(int(one.value)) for one in asked.answer.quantities if not one.unit and one.value == int(one.value)}
     years |= {str(one.year) for one in asked.answer.dates if one.year and not one.month}
@@ -657,7 +657,7 @@ def _find_dated_thing(asked: _Asked) -> str:
     return f"the passage dates something else to {things[0][0]}"
 
 
-_CHECKS: tuple[Callable[[_Asked], str], ...] = (
+_CHECKS: tuple[Callable[[_ShortAnswer], str], ...] = (
     _find_repeated, _find_initials, _find_missing_initials, _find_other_kind, _find_denial, _find_set_apart,
     _find_other_scope, _find_other_figure, _find_other_number, _find_other_order, _find_other_way, _find_other_doer,
     _find_other_owner, _find_exchanged_pair, _find_dated_thing,

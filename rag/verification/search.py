@@ -104,7 +104,7 @@ _PRONOUNS = word_set("it they he she this these its their his her")
 VERDICTS = ("unsupported", "weak", "supported")
 
 
-class _Candidate(NamedTuple):  # dozens are made for a sentence, in a third of a frozen dataclass's time
+class _Match(NamedTuple):  # dozens are made for a sentence, in a third of a frozen dataclass's time
     """One or more places that together may support a sentence: `parts` are (source, first, last sentence)."""
 
     parts: tuple[tuple[int, int, int], ...]
@@ -528,7 +528,7 @@ class _Search:
     def _at(parts: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]:
         return [(s, p) for s, first, last in parts for p in range(first, last + 1)]
 
-    def candidate(self, parts: tuple[tuple[int, int, int], ...]) -> _Candidate:
+    def candidate(self, parts: tuple[tuple[int, int, int], ...]) -> _Match:
         """Measure the places and pass them through every gate."""
         places = self._at(parts)
         mask = above = 0
@@ -539,7 +539,7 @@ class _Search:
         # words of a title are shared by all its passages: they may complete the evidence, not be it
         coverage = min(coverage, own / _OWN_SHARE)
         if coverage < WEAK_SHARE * self.min_coverage - _CLOSER:
-            return _Candidate(parts, coverage, "too few of its words", False, "")
+            return _Match(parts, coverage, "too few of its words", False, "")
         cores = [self._core([part]) for part in parts]
         core = self._core(parts) if len(parts) > 1 else cores[0]
         problem, capped = self._missing(places, core, cores)
@@ -554,7 +554,7 @@ class _Search:
             near = 0.8 * self.share(self.masks[core[0]][core[1]])
             near_places = [(s, p) for s, p in places if self.share(self.masks[s][p]) >= near]
             opposite = find_contradiction(self.claim, [self.sources[s].places[p].reading for s, p in near_places])
-        return _Candidate(parts, coverage, problem or opposite, bool(opposite), capped)
+        return _Match(parts, coverage, problem or opposite, bool(opposite), capped)
 
     def _core(self, parts: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
         """The sentence with most of the claim's words."""
@@ -661,7 +661,7 @@ class _Search:
             not sorts.isdisjoint(fact_sorts(other, reading)) and fact_value(other) not in claimed for other in stated
         )
 
-    def verdict(self, candidate: _Candidate, *, hopeful: bool = False) -> Verdict:
+    def verdict(self, candidate: _Match, *, hopeful: bool = False) -> Verdict:
         """What the candidate shows, by its coverage and by what the gates found; `hopeful`: if it has no gap."""
         if candidate.problem or candidate.coverage <= 0 or candidate.coverage < WEAK_SHARE * self.min_coverage:
             return "unsupported"
@@ -669,7 +669,7 @@ class _Search:
             return "weak"
         return "weak" if self.needs_all and not hopeful and self.gap(candidate) else "supported"
 
-    def best(self, candidates: Sequence[_Candidate]) -> _Candidate:
+    def best(self, candidates: Sequence[_Match]) -> _Match:
         """The first of those that rank highest; their gaps are looked for only as far as they can decide it."""
         able = [(self.rank(one, hopeful=True), -i, one) for i, one in enumerate(candidates) if not one.problem]
         found = (self.rank(candidates[0]), 0, candidates[0])
@@ -679,13 +679,13 @@ class _Search:
             found = max(found, (self.rank(one), i, one), key=lambda each: each[:2])
         return found[2]
 
-    def gap(self, candidate: _Candidate) -> str:
+    def gap(self, candidate: _Match) -> str:
         """What the candidate leaves open of the claim, or ""."""
         if candidate.parts not in self.gaps:
             self.gaps[candidate.parts] = self._gap(candidate)
         return self.gaps[candidate.parts]
 
-    def _gap(self, candidate: _Candidate) -> str:
+    def _gap(self, candidate: _Match) -> str:
         if len(candidate.parts) > 1:
             return "it is put together from two places"
         places = self._at(candidate.parts)
@@ -745,7 +745,7 @@ class _Search:
             return find_joined_sides(self.claim.text, text)
         return ""
 
-    def rank(self, candidate: _Candidate, *, hopeful: bool = False) -> tuple[int, bool, float]:
+    def rank(self, candidate: _Match, *, hopeful: bool = False) -> tuple[int, bool, float]:
         """Better evidence ranks higher: verdict, then a marked passage, then coverage less the cost of its length.
 
         `hopeful` takes it that the candidate leaves nothing open: the rank is as high or higher then, and cheap.
@@ -819,17 +819,17 @@ class _Search:
         spans = tuple((self.sources[s].span(first, last), self.sources[s].passage) for s, first, last in best.parts)
         return Finding(verdict, reason, spans, signals)
 
-    def _as_good(self, best: _Candidate, candidates: Sequence[_Candidate]) -> Iterator[_Candidate]:
+    def _as_good(self, best: _Match, candidates: Sequence[_Match]) -> Iterator[_Match]:
         """The best candidate, then those that hold about as much, looked for when they are asked for."""
         yield best
         as_good = (one for one in candidates if one.coverage >= best.coverage - _AS_GOOD)
         equal = sorted(as_good, key=self.rank, reverse=True)
         yield from (one for one in equal[:_ALTERNATIVES] if one is not best)
 
-    def _copied(self, candidate: _Candidate) -> bool:
+    def _copied(self, candidate: _Match) -> bool:
         return any(_copies(self.claim.text, self.sources[s].text(p)) for s, p in self._at(candidate.parts))
 
-    def _open(self, candidate: _Candidate) -> str:
+    def _open(self, candidate: _Match) -> str:
         """What keeps the best candidate, all of whose words are there, from being trusted: asked once a sentence."""
         texts = [self.sources[s].text(p) for s, p in self._at(candidate.parts)]
         readings = [self.sources[s].places[p].reading for s, p in self._at(candidate.parts)]
@@ -839,18 +839,18 @@ class _Search:
             return "its words stand apart from each other in the passage"
         return ""
 
-    def _core_share(self, candidate: _Candidate) -> float:
+    def _core_share(self, candidate: _Match) -> float:
         s, p = self._core(candidate.parts)
         return self.share(self.masks[s][p])
 
-    def _signals(self, candidate: _Candidate) -> Signals:
+    def _signals(self, candidate: _Match) -> Signals:
         """What was measured of the evidence; neighbours are looked for in its longest stretch."""
         s, p = self._core(candidate.parts)
         lines = [in_order(self.sources[t].text(q)) for t, q in self._at(candidate.parts)]
         near, ordered = neighbours_kept(in_order(self.claim.text), lines)
         return Signals(candidate.coverage, self.share(self.masks[s][p]), near, ordered, len(candidate.parts))
 
-    def _wrong_relation(self, candidate: _Candidate) -> str:
+    def _wrong_relation(self, candidate: _Match) -> str:
         """In what relation the claim puts its words that the evidence does not, or ""."""
         core = self._core(candidate.parts)
         s, p = core
@@ -936,7 +936,7 @@ class _Search:
             inner |= brought[p]
         return bool(brought[first] & ~(inner | brought[last]) and brought[last] & ~(inner | brought[first]))
 
-    def _pairs(self, candidates: list[_Candidate]) -> list[_Candidate]:
+    def _pairs(self, candidates: list[_Match]) -> list[_Match]:
         """Two places apart from each other, each of which must bring a fair share of the words."""
         threshold = max(_BINDING, 0.4 * self.min_coverage)
         single = [one for one in candidates if not one.opposite and one.coverage >= threshold]

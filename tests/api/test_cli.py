@@ -379,8 +379,33 @@ def test_a_suite_is_measured_and_shown_as_a_page(
     assert run.status == 0
     assert "1 questions in both runs" in run.out
     run = footnote("eval", "report", baseline, "--out", tmp_path / "page.html")
-    assert run.status == 0
+    assert (run.status, run.out) == (0, f"{tmp_path / 'page.html'}\n")
     assert "Where does the bicycle shed stand?" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_report_as_json_is_one_document(footnote: Footnote, suite: Path) -> None:
+    run = footnote("eval", suite, "--retrieval-only", "--out", suite.parent / "runs", "--json")
+    result, page = run.json["result"], str(suite.parent / "page.html")
+    run = footnote("eval", "report", result, result, "--out", page, "--json")
+    assert run.status == 0
+    assert json.loads(run.out) == {"report": page, "runs": [result, result], "questions": 1}
+    assert "Comparing 2 runs of 1 questions." in run.err
+    run = footnote("eval", "report", suite / "questions.jsonl", "--json")
+    assert (run.status, json.loads(run.out)["error"]["code"]) == (1, "invalid_input")
+
+
+def test_written_questions_as_json_are_one_document(
+    footnote: Footnote, folder: Path, tmp_path: Path, generator: ScriptedGenerator
+) -> None:
+    assert footnote("ingest", folder).status == 0
+    generator.reply = "I cannot."
+    run = footnote("eval", "questions", "default", "--out", tmp_path / "suite", "--json")
+    assert run.status == 1
+    assert {name: value for name, value in json.loads(run.out).items() if name != "rejected"} == {
+        "folder": str(tmp_path / "suite"), "written": 0, "answerable": 0, "near_misses": 0
+    }  # fmt: skip
+    run = footnote("eval", "questions", "nowhere", "--json")
+    assert (run.status, json.loads(run.out)["error"]["code"]) == (1, "not_found")
 
 
 def test_an_answer_is_measured_by_the_models_given(
@@ -404,7 +429,7 @@ def test_ctrl_c_in_a_measurement_is_one_sentence(
     assert main(words, models=Models(Interrupted(), generator)) == 130
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err == "Stopped before the first question was asked. The same command goes on from there.\n"
+    assert said.err == "Stopped before the first question was asked. The same command continues from there.\n"
 
 
 @pytest.mark.parametrize(

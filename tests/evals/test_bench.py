@@ -6,29 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from evals.bench import MadeUp, Timing, add_documents, main, plot_growth
+from evals.bench import MadeUp, SearchTiming, add_documents, main, plot_growth
 from ingest.pipeline import accept_file
-from ingest.runtime import Runtime
+from rag.library import Library
 from rag.types import DEFAULT_COLLECTION
 
 
-def test_a_store_that_was_stopped_is_filled_to_the_end(runtime: Runtime, tmp_path: Path) -> None:
+def test_a_store_that_was_stopped_is_filled_to_the_end(library: Library, tmp_path: Path) -> None:
     said: list[str] = []
-    add_documents(runtime, 100, said.append)
-    [first] = runtime.catalog.list_documents()[0]
+    add_documents(library, 100, said.append)
+    [first] = library.catalog.list_documents()[0]
     # Stopped while the second document was in hand: it is queued, as opening the store leaves it.
-    made_up = MadeUp(runtime.embedder.dimension, 1)
+    made_up = MadeUp(library.embedder.dimension, 1)
     text = "\n".join(made_up.words(80) for _ in range(100))
     half = tmp_path / "half"
     half.write_text(f"1\n{text}")
     with half.open("rb") as stream:
-        accept_file(runtime.catalog, stream, name="half", source="bench:1", collection=DEFAULT_COLLECTION)
-    add_documents(runtime, 300, said.append)
-    documents, total = runtime.catalog.list_documents()
+        accept_file(library.catalog, stream, name="half", source="bench:1", collection=DEFAULT_COLLECTION)
+    add_documents(library, 300, said.append)
+    documents, total = library.catalog.list_documents()
     assert total == 3
     assert documents[0] == first
-    assert runtime.catalog.totals().chunks == 300
-    assert runtime.index.counts() == (300, 300)
+    assert library.catalog.totals().chunks == 300
+    assert library.index.counts() == (300, 300)
     assert said[-1].startswith("300 chunks, 200 new in ")
 
 
@@ -47,6 +47,6 @@ def test_a_size_that_is_no_multiple_of_a_document_is_refused(capsys: pytest.Capt
 
 def test_the_plot_names_every_size_and_the_last_figure_of_every_line() -> None:
     parts = {"embed": 3.0, "cosine": 2.0, "words": 0.5}
-    picture = plot_growth([Timing(1_000, 8.0, 9.0, parts, 0.0), Timing(1_000_000, 20.0, 31.5, parts, 0.0)])
+    picture = plot_growth([SearchTiming(1_000, 8.0, 9.0, parts, 0.0), SearchTiming(1_000_000, 20.0, 31.5, parts, 0.0)])
     for shown in ("1,000<", "1,000,000<", "p50 20.0", "p95 31.5", "embed 3.0"):
         assert shown in picture

@@ -15,7 +15,7 @@ from evals.metrics.answers import (
     refusal_metrics,
     token_f1,
 )
-from evals.metrics.ranking import Place
+from evals.metrics.ranking import Location
 from evals.suites.cases import Case, Evidence
 from rag.types import AnswerStatus
 
@@ -68,7 +68,7 @@ def test_the_share_of_the_gold_answers_numbers(answer: str, gold: list[str], rec
 def test_citations_beside_gold_pages() -> None:
     # gold a.pdf 3, b.pdf 7; cited a.pdf 3, a.pdf 4, c.pdf 3: on a gold page is one of three, within 1 two of three;
     # of the two gold pages one is cited
-    cited = [Place("a.pdf", 3, 0, 9), Place("a.pdf", 4, 10, 19), Place("c.pdf", 3, 0, 9)]
+    cited = [Location("a.pdf", 3, 0, 9), Location("a.pdf", 4, 10, 19), Location("c.pdf", 3, 0, 9)]
     assert citation_metrics(CASE, cited, "answered") == {
         "citation_precision_page": pytest.approx(1 / 3),
         "citation_recall_page": 0.5,
@@ -82,7 +82,7 @@ def test_citations_beside_gold_pages() -> None:
 def test_citations_beside_gold_spans() -> None:
     # the first citation shares 19 with 10..20, the second only touches it from outside, the third is on neither
     case = Case("q", "How many?", (), True, (Evidence("a.md", start=10, end=20), Evidence("a.md", start=40, end=50)))
-    cited = [Place("a.md", None, 19, 30), Place("a.md", None, 20, 30), Place("b.md", None, 10, 20)]
+    cited = [Location("a.md", None, 19, 30), Location("a.md", None, 20, 30), Location("b.md", None, 10, 20)]
     assert citation_metrics(case, cited, "partial") == {
         "citation_precision_span": pytest.approx(1 / 3),
         "citation_recall_span": 0.5,
@@ -94,7 +94,7 @@ def test_an_answer_without_citations_and_a_refusal() -> None:
     answered = {"cited_gold_page": 0.0, "cited_gold_page_within_1": 0.0}
     assert citation_metrics(CASE, [], "answered") == recalls | answered
     assert citation_metrics(CASE, [], "not_found") == recalls
-    assert citation_metrics(UNANSWERABLE, [Place("a.pdf", 3, 0, 9)], "answered") == {}
+    assert citation_metrics(UNANSWERABLE, [Location("a.pdf", 3, 0, 9)], "answered") == {}
 
 
 @pytest.mark.parametrize(

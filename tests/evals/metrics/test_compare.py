@@ -157,7 +157,7 @@ def test_the_comparison_as_text() -> None:
         "mine: 8 questions in both runs (1 only before, 0 only after)",
         "before: footnote, scripted/1, settings 123, commit 4567890, 2026-01-02T03:04:05+00:00",
         "after:  footnote, no model, settings 123, no commit, 2026-01-02T03:04:05+00:00",
-        "crashed: 0 before, 1 after; what crashed only after counts as 0 there",
+        "crashed: 0 before, 1 after; crashes only after count as 0 there",
     ]
     rows = {line.split()[0]: line.split() for line in lines if line}
     assert rows["f1"] == ["f1", "8", "1.000", "0.000", "-1.000", "-1.000", "..", "-1.000", "0.008", "worse"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.metrics.ranking import GoldItem, Place, found_items, measure_ranking
+from evals.metrics.ranking import GoldItem, Location, found_items, measure_ranking
 from evals.suites.cases import Case, Evidence
 
 
@@ -16,8 +16,8 @@ def case_of(*evidence: Evidence, answerable: bool = True) -> Case:
     return Case("q", "How many?", (), answerable, evidence)
 
 
-def on_page(document: str, page: int | None) -> Place:
-    return Place(document, page, 0, 10)
+def on_page(document: str, page: int | None) -> Location:
+    return Location(document, page, 0, 10)
 
 
 def of_level(metrics: dict[str, float], level: str) -> dict[str, float]:
@@ -81,7 +81,12 @@ def test_passages() -> None:
     #   3  a 0..11   on the first again                            -> nothing new
     #   4  b 4..9    on that of b                                  -> at 4
     case = case_of(Evidence("a", start=10, end=20), Evidence("a", start=30, end=40), Evidence("b", start=0, end=5))
-    hits = [Place("a", None, 0, 10), Place("a", None, 15, 35), Place("a", None, 0, 11), Place("b", None, 4, 9)]
+    hits = [
+        Location("a", None, 0, 10),
+        Location("a", None, 15, 35),
+        Location("a", None, 0, 11),
+        Location("b", None, 4, 9),
+    ]
     metrics = measure_ranking(case, hits)
     assert of_level(metrics, "passage") == pytest.approx(
         {"success@1": 0.0, "success@5": 1.0, "success@10": 1.0, "all@10": 1.0, "recall@5": 1.0, "recall@10": 1.0,
@@ -96,10 +101,10 @@ def test_passages() -> None:
 
 
 def test_characters_are_those_of_the_first_five_hits() -> None:
-    others = [Place("b", None, 0, 10)] * 5
+    others = [Location("b", None, 0, 10)] * 5
     gold = case_of(Evidence("a", start=0, end=10))
-    assert measure_ranking(gold, [*others, Place("a", None, 0, 10)])["char_recall@5"] == 0.0
-    assert measure_ranking(gold, [*others[:4], Place("a", None, 0, 10)])["char_recall@5"] == 1.0
+    assert measure_ranking(gold, [*others, Location("a", None, 0, 10)])["char_recall@5"] == 0.0
+    assert measure_ranking(gold, [*others[:4], Location("a", None, 0, 10)])["char_recall@5"] == 1.0
 
 
 def test_evidence_is_measured_where_it_says_enough() -> None:
@@ -112,7 +117,7 @@ def test_evidence_is_measured_where_it_says_enough() -> None:
 def test_nothing_retrieved_is_0_and_nothing_to_find_is_not_measured() -> None:
     case = case_of(Evidence("a", 3, 10, 20))
     metrics = measure_ranking(case, [])
-    assert set(metrics) == set(measure_ranking(case, [Place("a", 3, 10, 20)]))
+    assert set(metrics) == set(measure_ranking(case, [Location("a", 3, 10, 20)]))
     assert set(metrics.values()) == {0.0}
     assert measure_ranking(case_of(), [on_page("a", 3)]) == {}
     assert measure_ranking(case_of(Evidence("a"), answerable=False), [on_page("a", 3)]) == {}
@@ -141,14 +146,14 @@ _evidence = st.builds(
     _names, st.integers(1, 6), _starts, st.integers(1, 15),
 )  # fmt: skip
 _places = st.builds(
-    lambda document, page, start, length: Place(document, page, start, start + length),
+    lambda document, page, start, length: Location(document, page, start, start + length),
     _names, st.none() | st.integers(1, 6), _starts, st.integers(0, 15),
 )  # fmt: skip
 
 
 @settings(deadline=None)
 @given(st.lists(_evidence, min_size=1, max_size=4), st.lists(_places, max_size=14))
-def test_what_always_holds(evidence: list[Evidence], hits: list[Place]) -> None:
+def test_what_always_holds(evidence: list[Evidence], hits: list[Location]) -> None:
     metrics = measure_ranking(case_of(*evidence), hits)
     assert all(0.0 <= value <= 1.0 for value in metrics.values())
     for level in ("document", "page", "page_within_1", "passage"):
@@ -170,6 +175,6 @@ def test_what_always_holds(evidence: list[Evidence], hits: list[Place]) -> None:
 @settings(deadline=None)
 @given(st.lists(_evidence, min_size=1, max_size=4))
 def test_the_gold_itself_is_a_perfect_ranking(evidence: list[Evidence]) -> None:
-    hits = [Place(item.document, item.page, item.start or 0, item.end or 0) for item in evidence]
+    hits = [Location(item.document, item.page, item.start or 0, item.end or 0) for item in evidence]
     metrics = measure_ranking(case_of(*evidence), hits)
     assert metrics == pytest.approx(dict.fromkeys(metrics, 1.0))

@@ -16,7 +16,7 @@ from bs4 import BeautifulSoup
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from evals.metrics.answers import citation_metrics, contains_answer, exact_match, refusal_metrics, token_f1
-from evals.metrics.ranking import Level, Place, measure_ranking
+from evals.metrics.ranking import Level, Location, measure_ranking
 from evals.metrics.scoring import count_outcomes, total_metrics, total_timings
 from evals.report.curves import (
     CalibrationBin,
@@ -32,10 +32,11 @@ from evals.report.measures import describe_metric, group_metrics
 from evals.report.questions import REASONS, deciding_level, question_states
 from evals.report.runs import QuestionRecord, RecordedCitation, RecordedHit, RecordedSentence, name_runs, read_runs
 from evals.report.write import main_report
+from evals.run.caller import Caller
 from evals.run.runner import RunOptions, run_suite
 from evals.suites.cases import Case, Evidence, load_suite
-from ingest.runtime import Runtime
 from rag.errors import InputError
+from rag.library import Library
 from rag.settings import Settings
 from rag.types import Span
 
@@ -139,7 +140,7 @@ def write(folder: Path, result: Record, name: str = "run.json") -> Path:
 
 def make_record(case: Case, dice: random.Random, skill: float, retrieval_only: bool) -> Record:
     hits = make_hits(case, dice, skill)
-    places = [Place(hit["document"], hit["page"], hit["start"], hit["end"]) for hit in hits]
+    places = [Location(hit["document"], hit["page"], hit["start"], hit["end"]) for hit in hits]
     confidence = dice.uniform(0.35, 0.9 if case.answerable else 0.6)
     record: Record = {
         "id": case.id, "question": case.question, "answerable": case.answerable,
@@ -217,7 +218,7 @@ def answer_record(record: Record, case: Case, dice: random.Random, skill: float)
         record["metrics"] |= {"exact_match": exact_match(said, case.answers), "f1": token_f1(said, case.answers),
                               "contains_answer": contains_answer(said, case.answers)}  # fmt: skip
     cited = [
-        Place(one["document_name"], one["page"], one["span"]["start"], one["span"]["end"])
+        Location(one["document_name"], one["page"], one["span"]["start"], one["span"]["end"])
         for one in record["citations"]
     ]
     record["metrics"] |= refusal_metrics(case, record["status"]) | citation_metrics(case, cited, record["status"])
@@ -490,7 +491,7 @@ def test_the_first_figures_are_those_of_the_totals(tmp_path: Path) -> None:
     cards = {card.h3.get_text(): card.p.get_text() for card in report(tmp_path, result).select(".card")}  # type: ignore[union-attr]
     assert cards["A gold page in the first 5 hits"] == "93 % n = 1,234"
     assert cards["Unanswerable questions that were refused"] == "50 % 25 to 75 %, n = 8"
-    assert cards["Faults in citations: words or page not as in the document"] == "2 of 139"
+    assert cards["Wrong citations: quote or page differs from the document"] == "2 of 139"
     assert "Median time for an answer" in cards
 
 
@@ -531,7 +532,7 @@ def test_reasons_are_counted_and_stand_by_their_question(tmp_path: Path) -> None
 
     assert list(rows) == [
         "partly answered: the passages do not support all of the reply unsupported",
-        "refused: nothing near was found no_match",
+        "refused: no passage was close enough no_match",
         "refused: the passages do not say it not_in_passages",
     ]
     refused = rows["refused: the passages do not say it not_in_passages"]
@@ -624,7 +625,7 @@ def test_runs_are_named_by_what_tells_them_apart(tmp_path: Path) -> None:
 def test_a_run_of_retrieval_alone_has_no_empty_parts(tmp_path: Path) -> None:
     page = report(tmp_path, make_result(retrieval_only=True))
     assert titles(page) == [
-        "1 At a glance", "2 Totals", "3 How far down the evidence is", "4 Time by step", "5 Questions"
+        "1 At a glance", "2 Totals", "3 Rank of the evidence", "4 Time by step", "5 Questions"
     ]  # fmt: skip
     captions = [caption.strong.get_text() for caption in page.select(".totals caption")]  # type: ignore[union-attr]
     assert captions[-1] == "Characters"
@@ -713,12 +714,12 @@ def test_the_result_file_of_a_run_is_understood(settings: Settings, tmp_path: Pa
              "evidence": [{"document": "normans.md", "quote": "Norse leader"}]}  # fmt: skip
     (folder / "questions.jsonl").write_text(json.dumps(asked), encoding="utf-8")
     generator = ScriptedGenerator("Rollo was a Norse leader [1].")
-    _, path = run_suite(
-        settings, load_suite(folder), RunOptions(), out=tmp_path / "runs", say=lambda line: None,
-        open_runtime=lambda settings, command: Runtime(
-            settings, command, embedder=WordHashEmbedder(), generator=generator, work=False
-        ),
-    )  # fmt: skip
+    caller = Caller(
+        open_library=lambda settings, command: Library(
+            settings, command, embedder=WordHashEmbedder(), generator=generator
+        )
+    )
+    _, path = run_suite(settings, load_suite(folder), RunOptions(out=tmp_path / "runs"), caller)
     assert main_report([path], tmp_path / "page.html") == 0
     page = BeautifulSoup((tmp_path / "page.html").read_text(encoding="utf-8"), "html.parser")
     [row] = data_of(page)["questions"]

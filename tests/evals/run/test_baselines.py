@@ -21,10 +21,10 @@ from evals.run.baselines import (
     split_as_llama_index,
     split_by_characters,
 )
+from evals.run.caller import Quiet
 from evals.run.replies import RecordedGenerator, ReplyStore, Sampling
-from evals.run.runner import Quiet
-from ingest.runtime import Runtime
-from rag.retrieval.search import Scope
+from rag.library import Library
+from rag.retrieval.scope import Scope
 from rag.settings import Settings
 from rag.types import Document, Page
 
@@ -110,35 +110,35 @@ PAGES = (Page(1, 0, 1_320), Page(2, 1_320, len(TEXT)))
 
 
 def pipeline(
-    runtime: Runtime, replies: ReplyStore, reply: str = "", baseline: Baseline = TEXTBOOK
+    library: Library, replies: ReplyStore, reply: str = "", baseline: Baseline = TEXTBOOK
 ) -> tuple[BaselinePipeline, ScriptedGenerator]:
     generator = ScriptedGenerator(reply)
     recorded = RecordedGenerator(generator, replies, "scripted/1", Sampling(0.0, 7))
-    return BaselinePipeline(baseline, runtime, recorded, Quiet()), generator
+    return BaselinePipeline(baseline, library, recorded, Quiet()), generator
 
 
 @pytest.mark.parametrize("baseline", [TEXTBOOK, LLAMA_INDEX])
 async def test_hits_are_the_nearest_pieces_of_the_stored_text(
-    runtime: Runtime, replies: ReplyStore, baseline: Baseline
+    library: Library, replies: ReplyStore, baseline: Baseline
 ) -> None:
-    document_id = ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
-    asked, _ = pipeline(runtime, replies, baseline=baseline)
+    document_id = ingest(library, TEXT, "rules.pdf", pages=PAGES)
+    asked, _ = pipeline(library, replies, baseline=baseline)
     hits = await asked.search("Where do bicycles stand?", 50, Scope())
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
     assert (hits[0].document_name, hits[0].page, hits[0].scorer) == ("rules.pdf", 2, "cosine")
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     for hit in hits:
         span = hit.chunk.span
-        assert hit.chunk.text == runtime.catalog.document_text(document_id, span.start, span.end)
+        assert hit.chunk.text == library.catalog.document_text(document_id, span.start, span.end)
     assert asked.confidence("Where do bicycles stand?", hits[0]) == hits[0].score
     assert len(await asked.search("Where?", 1, Scope())) == 1
 
 
 @pytest.mark.parametrize("baseline", [TEXTBOOK, LLAMA_INDEX])
-async def test_a_scope_keeps_other_documents_out(runtime: Runtime, replies: ReplyStore, baseline: Baseline) -> None:
-    ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
-    other = ingest(runtime, "The canteen opens at noon.", "canteen.md")
-    asked, _ = pipeline(runtime, replies, "Nothing.", baseline)
+async def test_a_scope_keeps_other_documents_out(library: Library, replies: ReplyStore, baseline: Baseline) -> None:
+    ingest(library, TEXT, "rules.pdf", pages=PAGES)
+    other = ingest(library, "The canteen opens at noon.", "canteen.md")
+    asked, _ = pipeline(library, replies, "Nothing.", baseline)
     question = "Where do bicycles stand?"
     assert (await asked.search(question, 50, Scope()))[0].document_name == "rules.pdf"
     (hit,) = await asked.search(question, 50, Scope(document_ids=(other,)))
@@ -147,46 +147,46 @@ async def test_a_scope_keeps_other_documents_out(runtime: Runtime, replies: Repl
     assert [one.hit for one in answer.retrieved] == [hit]
 
 
-async def test_an_answer_cites_the_whole_pieces_that_it_names(runtime: Runtime, replies: ReplyStore) -> None:
-    ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
-    asked, generator = pipeline(runtime, replies, "Behind the north gate [2][2], or so [7].")
+async def test_an_answer_cites_the_whole_pieces_that_it_names(library: Library, replies: ReplyStore) -> None:
+    ingest(library, TEXT, "rules.pdf", pages=PAGES)
+    asked, generator = pipeline(library, replies, "Behind the north gate [2][2], or so [7].")
     answer = await asked.ask("Where do bicycles stand?", Scope())
     assert (answer.status, answer.text) == ("answered", "Behind the north gate [2][2], or so [7].")
     (citation,) = answer.citations
     assert (citation.number, citation.quote) == (2, answer.retrieved[1].hit.chunk.text)
-    assert check_citation(runtime.catalog, citation) == []
+    assert check_citation(library.catalog, citation) == []
     assert (answer.usage.passages_sent, answer.usage.markers_removed) == (3, 1)
     assert answer.timings_ms.keys() == {"retrieve", "generate", "first_token"}
     hits = [one.hit for one in answer.retrieved]
     assert generator.prompts == [answer_prompt("Where do bicycles stand?", hits)]
 
 
-async def test_a_refusal_cites_nothing(runtime: Runtime, replies: ReplyStore) -> None:
-    ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
-    answer = await pipeline(runtime, replies, "I don't know [1].")[0].ask("Who flew to the moon?", Scope())
+async def test_a_refusal_cites_nothing(library: Library, replies: ReplyStore) -> None:
+    ingest(library, TEXT, "rules.pdf", pages=PAGES)
+    answer = await pipeline(library, replies, "I don't know [1].")[0].ask("Who flew to the moon?", Scope())
     assert (answer.status, answer.citations) == ("not_found", ())
 
 
-async def test_llama_index_sends_its_two_nearest(runtime: Runtime, replies: ReplyStore) -> None:
-    ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
-    ingest(runtime, TEXT.replace("ten", "twelve"), "old.pdf", pages=PAGES)
-    answer = await pipeline(runtime, replies, "Ten.", LLAMA_INDEX)[0].ask("How many days of leave carry over?", Scope())
+async def test_llama_index_sends_its_two_nearest(library: Library, replies: ReplyStore) -> None:
+    ingest(library, TEXT, "rules.pdf", pages=PAGES)
+    ingest(library, TEXT.replace("ten", "twelve"), "old.pdf", pages=PAGES)
+    answer = await pipeline(library, replies, "Ten.", LLAMA_INDEX)[0].ask("How many days of leave carry over?", Scope())
     assert len(answer.retrieved) == 2
 
 
 def test_pieces_are_embedded_once(settings: Settings, replies: ReplyStore) -> None:
     embedder = CountingEmbedder()
-    with Runtime(settings, "test", embedder=embedder, generator=ScriptedGenerator(), work=False) as runtime:
-        ingest(runtime, TEXT, "rules.pdf", pages=PAGES)
+    with Library(settings, "test", embedder=embedder, generator=ScriptedGenerator()) as library:
+        ingest(library, TEXT, "rules.pdf", pages=PAGES)
         for times in (1, 2):
             embedder.embedded.clear()
-            pipeline(runtime, replies)
+            pipeline(library, replies)
             assert bool(embedder.embedded) == (times == 1)
-        ingest(runtime, "Another document.", "more.md")  # other documents, another table
-        pipeline(runtime, replies)
+        ingest(library, "Another document.", "more.md")  # other documents, another table
+        pipeline(library, replies)
         assert "Another document." in embedder.embedded
 
 
-def test_the_settings_hash_names_what_decides(runtime: Runtime, replies: ReplyStore) -> None:
-    hashes = {pipeline(runtime, replies, baseline=one)[0].settings_hash for one in (TEXTBOOK, LLAMA_INDEX)}
+def test_the_settings_hash_names_what_decides(library: Library, replies: ReplyStore) -> None:
+    hashes = {pipeline(library, replies, baseline=one)[0].settings_hash for one in (TEXTBOOK, LLAMA_INDEX)}
     assert len(hashes) == 2

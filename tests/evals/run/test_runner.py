@@ -20,12 +20,13 @@ from cross_encoders import save_cross_encoder
 
 from evals.metrics.scoring import REASONS, check_citation, count_outcomes, group_errors, total_metrics, total_timings
 from evals.report.runs import read_runs
+from evals.run.caller import Caller
 from evals.run.environment import PACKAGES, code_hash, describe_commit, describe_machine, name_weights
 from evals.run.pipelines import PIPELINES
 from evals.run.runner import RunOptions, main_eval
 from evals.suites.cases import hash_ids, load_suite
-from ingest.runtime import Runtime
 from rag.errors import DataDirectoryInUse, InputError
+from rag.library import Library
 from rag.models.cross_encoder import locate_reranker
 from rag.models.weights import DEFAULT_LLM, MODELS
 from rag.prompting.prompts import JUDGE_INSTRUCTIONS, JUDGE_PROMPT_VERSION
@@ -57,10 +58,8 @@ def reply(messages: Sequence[Message]) -> str:
     return "Rollo was a Norse leader [1]." if "Who was Rollo?" in messages[-1].content else "Not in the documents."
 
 
-def opener(generator: ScriptedGenerator) -> Callable[[Settings, str], Runtime]:
-    return lambda settings, command: Runtime(
-        settings, command, embedder=WordHashEmbedder(), generator=generator, work=False
-    )
+def opener(generator: ScriptedGenerator) -> Callable[[Settings, str], Library]:
+    return lambda settings, command: Library(settings, command, embedder=WordHashEmbedder(), generator=generator)
 
 
 class Runs:
@@ -70,14 +69,15 @@ class Runs:
         self.settings, self.suite, self.out, self.capsys = settings, suite, out, capsys
         self.said: list[str] = []
 
-    def start(self, generator: ScriptedGenerator, as_json: bool = True, **options: Any) -> tuple[int, str]:
+    def start(
+        self, generator: ScriptedGenerator, as_json: bool = True, baseline: Path | None = None, **options: Any
+    ) -> tuple[int, str]:
         """The exit status, and what was printed."""
         self.said.clear()
-        chosen = {name: options.pop(name) for name in ("baseline", "split", "skip_malformed") if name in options}
-        status = main_eval(
-            self.settings, self.suite, RunOptions(**options), out=self.out, as_json=as_json,
-            open_runtime=opener(generator), say=self.said.append, **chosen,
-        )  # fmt: skip
+        chosen = {name: options.pop(name) for name in ("split", "skip_malformed") if name in options}
+        suite = load_suite(self.suite, **chosen)
+        caller = Caller(as_json, opener(generator), self.said.append)
+        status = main_eval(self.settings, suite, RunOptions(**options, out=self.out), baseline=baseline, caller=caller)
         return status, self.capsys.readouterr().out
 
     def finish(self, generator: ScriptedGenerator, **options: Any) -> dict[str, Any]:
@@ -309,8 +309,8 @@ def test_a_question_is_asked_within_its_own_document(runs: Runs, name: str) -> N
     assert {hit["document"] for hit in within["records"][2]["hits"]} == {"normans.md", "saxons.md"}
     sent = [prompt[-1].content for prompt in generator.prompts if str(NEAR[1]["question"]) in prompt[-1].content]
     assert all("Norse leader" not in words for words in sent)  # what was sent to the model, too
-    assert "1 of 3 questions name no document and are asked of all." in runs.said
-    assert "The baseline was asked of all documents, this run within each question's own document." in runs.said
+    assert "1 of 3 questions name no document and are asked of all documents." in runs.said
+    assert "The baseline searched all documents, this run each question's own document." in runs.said
     assert json.loads(printed)["comparison"]["questions"] == 3
 
 
@@ -396,7 +396,7 @@ def test_an_abstract_without_words_fails_alone(runs: Runs) -> None:
     (runs.suite / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\t1\t1\n", encoding="utf-8")
     status, printed = runs.start(ScriptedGenerator(reply), retrieval_only=True)
     result = runs.read(printed)
-    assert "Judgements: those of the split test." in runs.said
+    assert "Judgements: split test." in runs.said
     assert (status, len(result["failed_documents"]), result["split"]) == (1, 1, "test")
     assert runs.read(runs.start(ScriptedGenerator(reply), retrieval_only=True, split="train")[1])["split"] == "train"
     assert result["totals"]["document_success@1"]["value"] == 1.0
@@ -433,7 +433,7 @@ def test_a_wrong_page_is_told_and_measured_where_the_words_stand(runs: Runs, pdf
 def test_results_that_cannot_be_kept_are_told_before_anything_runs(runs: Runs, below: bool) -> None:
     runs.out.write_text("not a folder", encoding="utf-8")
     runs.out = runs.out / "below" if below else runs.out
-    with pytest.raises(InputError, match=r"^Results cannot be kept in .*runs.*\. Name a folder .* with --out\.$"):
+    with pytest.raises(InputError, match=r"^Results cannot be written to .*runs.*\. Name a writable .* --out\.$"):
         runs.start(ScriptedGenerator(reply))
 
 
@@ -481,7 +481,7 @@ def test_a_stopped_run_goes_on_where_it_was(runs: Runs, options: dict[str, Any])
         file.write('{"id": "moon", "err')  # as the kill of a process that was writing leaves it
     generator = ScriptedGenerator(reply)
     result = runs.finish(generator, **options)
-    assert "Going on with a run that was stopped: 1 of 3 questions are done." in runs.said
+    assert "Continuing a stopped run: 1 of 3 questions are done." in runs.said
     assert [record["id"] for record in result["records"]] == ["who", "when", "moon"]
     assert len(generator.prompts) == 2  # the crashed question and the one in hand
     assert result["counts"]["errors"] == 0
@@ -511,8 +511,10 @@ KILLED = textwrap.dedent("""
     from pathlib import Path
     sys.path[:0] = {paths!r}
     from conftest import ScriptedGenerator
-    from test_run import opener, reply
-    from evals.run.runner import main_eval
+    from test_runner import opener, reply
+    from evals.run.caller import Caller
+    from evals.run.runner import RunOptions, main_eval
+    from evals.suites.cases import load_suite
     from rag.settings import load_settings
 
     def stop(messages):
@@ -521,7 +523,8 @@ KILLED = textwrap.dedent("""
         return reply(messages)
 
     settings = load_settings({{}}, answers={answers!r})
-    main_eval(settings, Path({suite!r}), out=Path({out!r}), open_runtime=opener(ScriptedGenerator(stop)))
+    caller = Caller(open_library=opener(ScriptedGenerator(stop)))
+    main_eval(settings, load_suite(Path({suite!r})), RunOptions(out=Path({out!r})), caller=caller)
 """)
 
 
@@ -529,16 +532,16 @@ KILLED = textwrap.dedent("""
 def test_a_killed_run_goes_on_where_it_was(runs: Runs, kind: str) -> None:
     here = Path(__file__).parent
     script = KILLED.format(
-        paths=[str(PACKAGES), str(here.parent), str(here)], suite=str(runs.suite), out=str(runs.out), signal=kind,
+        paths=[str(PACKAGES), str(here.parents[1]), str(here)], suite=str(runs.suite), out=str(runs.out), signal=kind,
         answers=runs.settings.answers.model_dump(),
     )  # fmt: skip
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
     assert done.returncode == -signal.Signals[kind], done.stderr
-    stopped = "Stopped: 1 of 3 questions are done. The same command goes on from there."
+    stopped = "Stopped: 1 of 3 questions are done. The same command continues from there."
     assert (stopped in done.stderr) == (kind == "SIGINT")
     generator = ScriptedGenerator(reply)
     runs.finish(generator)
-    assert "Going on with a run that was stopped: 1 of 3 questions are done." in runs.said
+    assert "Continuing a stopped run: 1 of 3 questions are done." in runs.said
     assert len(generator.prompts) == 2
 
 
@@ -548,14 +551,19 @@ def test_a_run_stopped_before_its_first_question_says_so(runs: Runs, during: str
         def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
             raise KeyboardInterrupt
 
-    def open_runtime(settings: Settings, command: str) -> Runtime:
+    def open_library(settings: Settings, command: str) -> Library:
         if during == "opening":  # Ctrl-C while a model is loaded
             raise KeyboardInterrupt
-        return Runtime(settings, command, embedder=Stopping(), generator=ScriptedGenerator(reply), work=False)
+        return Library(settings, command, embedder=Stopping(), generator=ScriptedGenerator(reply))
 
     with pytest.raises(KeyboardInterrupt):
-        main_eval(runs.settings, runs.suite, out=runs.out, open_runtime=open_runtime, say=runs.said.append)
-    assert runs.said == ["Stopped before the first question was asked. The same command goes on from there."]
+        main_eval(
+            runs.settings,
+            load_suite(runs.suite),
+            RunOptions(out=runs.out),
+            caller=Caller(open_library=open_library, say=runs.said.append),
+        )
+    assert runs.said == ["Stopped before the first question was asked. The same command continues from there."]
     runs.finish(ScriptedGenerator(reply))
 
 
@@ -599,7 +607,7 @@ def test_a_judge_that_says_neither_gives_no_metric(runs: Runs) -> None:
 
 @pytest.mark.parametrize("options", [{"judge": True}, {"pipeline": "llama-index"}])
 def test_what_needs_a_language_model_says_so(runs: Runs, options: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="The extractive back end quotes from Footnote's own prompt"):
+    with pytest.raises(InputError, match="The extractive back end only quotes from Footnote's own prompt"):
         runs.start(ScriptedGenerator(reply, model="extractive"), **options)
 
 
@@ -648,9 +656,9 @@ def test_a_model_is_named_with_its_weights(settings: Settings, tmp_path: Path) -
     assert name_weights("embedded/own", own) == "embedded/own@b83633aa7853"
 
 
-def test_a_citation_that_does_not_hold_is_found(runtime: Runtime) -> None:
-    document_id = ingest(runtime, ROLLO, "normans.md")
+def test_a_citation_that_does_not_hold_is_found(library: Library) -> None:
+    document_id = ingest(library, ROLLO, "normans.md")
     right = Citation(1, Span(document_id, 0, 5), "Rollo", "normans.md", None, ())
-    assert check_citation(runtime.catalog, right) == []
+    assert check_citation(library.catalog, right) == []
     wrong = Citation(1, Span(document_id, 0, 5), "Harald", "normans.md", 2, ())
-    assert len(check_citation(runtime.catalog, wrong)) == 2
+    assert len(check_citation(library.catalog, wrong)) == 2

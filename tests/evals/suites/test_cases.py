@@ -173,13 +173,13 @@ def test_a_folder_that_is_no_suite(tmp_path: Path) -> None:
     (tmp_path / "questions.jsonl").mkdir()
     with pytest.raises(InputError, match="is not a suite: there is no question file"):
         load_suite(tmp_path)
-    with pytest.raises(InputError, match="is not in BEIR's layout and so has no split 'dev'"):
+    with pytest.raises(InputError, match="is not in BEIR's layout, so it has no split 'dev'"):
         load_suite(write_suite(tmp_path / "mine", QUESTION), split="dev")
 
 
 def test_a_suite_without_questions(tmp_path: Path) -> None:
     folder = write_suite(tmp_path / "suite", "{")
-    with pytest.raises(InputError, match="holds no question that can be asked"):
+    with pytest.raises(InputError, match="has no question that can be asked"):
         load_suite(folder, skip_malformed=True)
 
 

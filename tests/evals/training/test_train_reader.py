@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from evals.suites.cases import load_suite
-from evals.training.reader import Example, fit, main, measure_picks, read_examples, score_runs, split_examples
+from evals.training.reader import SpanExample, fit, main, measure_picks, read_examples, score_runs, split_examples
 from rag.errors import InputError
 from rag.models.reader import pick_span
 
@@ -129,7 +129,7 @@ def test_a_question_without_a_short_answer_is_not_fitted_on_and_an_open_one_not_
 
 
 def test_runs_are_the_product_s_and_each_has_its_f1() -> None:
-    example = Example("Who met Anna Berg?", ("Anna Berg met Olav Lie.",), ("Olav Lie",), "a.md")
+    example = SpanExample("Who met Anna Berg?", ("Anna Berg met Olav Lie.",), ("Olav Lie",), "a.md")
     scores = [f1 for _, f1 in score_runs(example, random.Random(1))]
     # the answer 1; met and the answer 4/5; a word of it, or Berg met and it, 2/3; the whole sentence 4/7
     assert max(scores) == 1.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import re
 from dataclasses import replace
@@ -11,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from evals.training.sentence_confidence import NAMES, features, fit
-from evals.verifier.benchmark import SAMPLE, Judged, calibrate, judge_cases, main, tabulate, wilson
+from evals.training.sentence_confidence import NAMES, features
+from evals.verifier.benchmark import SAMPLE, JudgedCase, calibrate, judge_cases, main, tabulate, wilson
 from evals.verifier.cases import FACTS, FALSE_KINDS, TRUE_KINDS, VerifierCase, build_cases
 from evals.verifier.corruptions import CORRUPTIONS, Surroundings, find_names, known_names, merge
 from evals.verifier.statements import REWRITINGS, combine, is_statement, join_answer, settle_case, speak_row
@@ -24,7 +23,7 @@ def cases() -> list[VerifierCase]:
 
 
 @pytest.fixture(scope="module")
-def judged(cases: list[VerifierCase]) -> list[Judged]:
+def judged(cases: list[VerifierCase]) -> list[JudgedCase]:
     return judge_cases(cases)
 
 
@@ -180,7 +179,7 @@ def test_both_parts_are_filled_and_keep_their_sentences_apart(cases: list[Verifi
     assert parts["dev"].isdisjoint(parts["test"])
 
 
-def test_the_table_counts_what_was_judged(judged: list[Judged]) -> None:
+def test_the_table_counts_what_was_judged(judged: list[JudgedCase]) -> None:
     rows = {row.kind: row for row in tabulate(judged)}
     for name, kinds in (("all true", TRUE_KINDS), ("all numbers, units, dates, names", FACTS)):
         assert rows[name].n == sum(rows[kind].n for kind in kinds if kind in rows)
@@ -189,7 +188,7 @@ def test_the_table_counts_what_was_judged(judged: list[Judged]) -> None:
     assert all(row.supported + row.weak == row.right for kind, row in rows.items() if kind in (*TRUE_KINDS, "all true"))
 
 
-def test_the_sample_documents_are_judged_as_promised(judged: list[Judged]) -> None:
+def test_the_sample_documents_are_judged_as_promised(judged: list[JudgedCase]) -> None:
     rows = {row.kind: row for row in tabulate(judged)}
     assert rows["all true"].share >= 0.95
     assert rows["all numbers, units, dates, names"].share >= 0.95
@@ -198,7 +197,7 @@ def test_the_sample_documents_are_judged_as_promised(judged: list[Judged]) -> No
     assert rows["all true"].supported >= 0.8 * rows["all true"].n
 
 
-def test_calibration_is_the_gap_between_confidence_and_truth(judged: list[Judged]) -> None:
+def test_calibration_is_the_gap_between_confidence_and_truth(judged: list[JudgedCase]) -> None:
     """Two of .9 of which one is true, two of .1 of which none is: (2 * |.9 - .5| + 2 * |.1 - 0|) / 4 = .25."""
     true = next(one for one in judged if one.case.is_true)
     false = next(one for one in judged if not one.case.is_true)
@@ -208,19 +207,9 @@ def test_calibration_is_the_gap_between_confidence_and_truth(judged: list[Judged
     assert error == pytest.approx(0.25)
 
 
-def test_confidence_on_the_held_out_part_means_what_it_says(judged: list[Judged]) -> None:
+def test_confidence_on_the_held_out_part_means_what_it_says(judged: list[JudgedCase]) -> None:
     _, error = calibrate([one for one in judged if one.case.part == "test"])
     assert error < 0.1
-
-
-def test_the_fit_finds_the_weights_of_a_logistic_curve() -> None:
-    """1,000 rows at each x of which 1 / (1 + e^-(2x - 1)) are true: the ridge of 1 hardly moves a weight."""
-    rows, truth = [], []
-    for x in (-2.0, -1.0, 0.0, 1.0, 2.0):
-        true = round(1000 / (1 + math.exp(-(2 * x - 1))))
-        rows += [[1.0, x]] * 1000
-        truth += [True] * true + [False] * (1000 - true)
-    assert fit(rows, truth) == pytest.approx([-1, 2], abs=0.02)
 
 
 def test_every_feature_has_a_name(cases: list[VerifierCase]) -> None:
