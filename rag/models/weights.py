@@ -26,7 +26,6 @@ from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Literal
 
 from rag.errors import DependencyError, InputError
-from rag.store.durable import replace_durably, sync_file
 
 if TYPE_CHECKING:
     import httpx
@@ -347,8 +346,9 @@ def _fetch_file(source: Source, number: int, file: ModelFile, folder: Path, prog
             raise _SourceFailed(f"{file.path} has SHA-256 {found}, not {file.sha256}; it was deleted")
     place = folder / file.path
     place.parent.mkdir(parents=True, exist_ok=True)
-    sync_file(partial)
-    replace_durably(partial, place)
+    with partial.open("rb+") as written:
+        os.fsync(written.fileno())  # a power cut may lose the rename below, and the file is fetched again; never half
+    partial.replace(place)
     _remember(file, folder)
 
 

@@ -17,12 +17,6 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def sync_file(path: Path) -> None:
-    """Make the bytes of a file that was written and closed survive a power cut."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
 def replace_durably(part: Path, place: Path) -> None:
     """Give a written and synced file its name; whoever looks sees the old file or the new one, whole."""
     part.replace(place)
