@@ -287,11 +287,11 @@ def test_flag_mode_marks_what_is_unsupported_and_says_why(
     assert (sentence["verdict"], bool(sentence["reason"])) == ("unsupported", True)
     shown = " ".join(footnote(*asked).out.split())
     assert f"(unsupported: {sentence['reason']})" in shown
-    assert "unsupported: the documents do not support all" in shown
+    assert "unsupported: the documents do not support everything" in shown
     assert "left out" not in shown.partition("scripted/1")[0]
     assert "--mode flag" not in shown  # it was given: the sentence stands there
     strict = " ".join(footnote(*asked[:2]).out.split())
-    assert "left out; --mode flag shows it" in strict
+    assert "left out; --mode flag shows them" in strict
     assert "purple dragons" not in strict
 
 
@@ -465,7 +465,7 @@ def test_a_sample_within_the_questions_own_documents(footnote: Footnote, suite: 
     assert (run.status, run.json["error"]["code"]) == (1, "invalid_input")
     assert "The suite has 1 answerable questions, not 2" in run.err
     run = footnote("eval", suite, "--limit", "5", "--answerable", "5", "--json")
-    assert (run.json["error"]["code"], "leave one of them out" in run.err) == ("usage", True)
+    assert (run.json["error"]["code"], "use one of the two ways" in run.err) == ("usage", True)
 
 
 def test_what_eval_cannot_use_is_told_in_a_sentence(footnote: Footnote, suite: Path) -> None:
