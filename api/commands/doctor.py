@@ -57,7 +57,7 @@ def doctor(context: CommandContext) -> int:
 def _installed() -> Iterator[Check]:
     running = ".".join(str(part) for part in sys.version_info[:3])
     yield Check("python", "ok", running)
-    advice = f"Run `make install`, or `pip install {DISTRIBUTION}`."
+    advice = "Run `make run`, or `pip install -e .` in the checkout."
     for package in (DISTRIBUTION, *needed_packages()):
         try:
             yield Check(package, "ok", version(package))

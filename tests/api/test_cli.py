@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +17,8 @@ import pytest
 from conftest import ScriptedGenerator
 from cross_encoders import save_cross_encoder
 
-from api.cli import main
+from api.cli import build_parser, main
+from api.commands import doctor
 from api.commands.context import Models, dump_json
 from api.commands.doctor import needed_packages
 from rag.errors import DependencyError
@@ -106,6 +109,27 @@ def test_a_wrong_command_line_is_status_2(words: list[str], capsys: pytest.Captu
     assert said.out == ""
     assert said.err.startswith("usage: footnote")
     assert said.err.splitlines()[-1].startswith("footnote: ")
+
+
+def test_every_command_but_serve_takes_json_and_every_command_takes_data_dir() -> None:
+    commands = leaf_parsers(build_parser())
+    assert {"serve", "docs rm", "eval", "eval report", "eval questions", "models pull", "restore"} <= set(commands)
+    options = {name: set(parser._option_string_actions) for name, parser in commands.items()}
+    assert [name for name, known in options.items() if "--json" not in known] == ["serve"]
+    assert [name for name, known in options.items() if "--data-dir" not in known] == []
+
+
+def leaf_parsers(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command that takes no subcommand, by its words: `docs list`."""
+    choices = [one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    if not choices:
+        return {" ".join(words): parser}
+    return {
+        name: leaf
+        for below in choices
+        for word, child in below.items()
+        for name, leaf in leaf_parsers(child, (*words, word)).items()
+    }
 
 
 def test_a_wrong_command_line_is_json_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -655,6 +679,15 @@ def test_doctor_looks_for_every_package_that_is_needed(footnote: Footnote) -> No
     assert "pytest" not in names
     for name in needed:
         assert version(name), name
+
+
+def test_doctor_advises_commands_that_exist(footnote: Footnote, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "needed_packages", lambda: ["no-such-package"])
+    (check,) = [one for one in footnote("doctor", "--json").json["checks"] if one["name"] == "no-such-package"]
+    assert check["status"] == "fail"
+    assert check["detail"] == "it is not installed. Run `make run`, or `pip install -e .` in the checkout."
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    assert re.search("^run:", makefile, re.MULTILINE)
 
 
 def test_listing_an_unknown_collection_fails(footnote: Footnote, folder: Path) -> None:
