@@ -1,7 +1,7 @@
-"""The command-line door: unpack the words, call, and turn every error into one line and an exit status.
+"""The command line: parse the arguments, run one command, and turn every error into one line and an exit status.
 
-Exit status 0 when all went well, 1 when something asked for failed, 2 for a wrong command line or setting, 130 after
-Ctrl-C. `--json` prints one JSON document on stdout, also for errors. Nothing heavy is imported before a command runs.
+The exit status is 0 for success, 1 when something failed, 2 for a wrong command line or setting, and 130 after Ctrl-C.
+`--json` prints one JSON document on stdout, also for errors. Heavy packages are imported only when a command runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Run = Callable[["CommandContext", argparse.Namespace], int]
 
 
 class _UsageError(Exception):
-    """A wrong command line: the message of argparse and the usage of the command it was meant for."""
+    """A wrong command line: the message of argparse and the usage line of the command."""
 
     def __init__(self, message: str, usage: str) -> None:
         super().__init__(message)
@@ -37,11 +37,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None, *, models: Models | None = None) -> int:
-    """Run one command and return its exit status. `models` replaces those that the settings name."""
+    """Run one command and return its exit status. `models` replaces the models that the settings name."""
     words = sys.argv[1:] if argv is None else list(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks is no reason to stop
+            stream.reconfigure(errors="backslashreplace")  # escapes characters that the terminal lacks
     as_json = "--json" in words
     try:
         args = build_parser().parse_args(_join_eval_action(words))
@@ -52,13 +52,13 @@ def main(argv: Sequence[str] | None = None, *, models: Models | None = None) -> 
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of stdout has gone (`footnote docs list | head`). Python would complain again when it exits.
+        # The reader of stdout has closed it (`footnote docs list | head`). Python would report that again on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 
 
 def _join_eval_action(words: list[str]) -> list[str]:
-    """`eval report` and `eval questions` as one word, the name of a command: `eval` alone is followed by a folder."""
+    """Join `eval report` and `eval questions` into one word, since plain `eval` is followed by a folder."""
     if words[:1] == ["eval"] and words[1:2] and words[1] in _EVAL_ACTIONS:
         return [f"eval {words[1]}", *words[2:]]
     return words
@@ -88,15 +88,15 @@ def _fail(as_json: bool, code: str, message: str, status: int) -> int:
     return status
 
 
-# The words ------------------------------------------------------------------------------------------------------------
+# The grammar ----------------------------------------------------------------------------------------------------------
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The whole grammar. Every command has --data-dir, and every command but serve has --json."""
+    """The parser of all commands. Every command takes --data-dir, and every command except `serve` takes --json."""
     parser = _Parser(
         prog="footnote",
-        description="Ask your own documents; every sentence of the answer is checked against the words it cites.",
-        epilog="Exit status: 0 all went well, 1 something failed, 2 a wrong command line or setting, 130 stopped.",
+        description="Answer questions from your own documents; each sentence is checked against the quote it cites.",
+        epilog="Exit status: 0 success, 1 something failed, 2 wrong command line or setting, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"footnote {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -111,127 +111,151 @@ def build_parser() -> argparse.ArgumentParser:
             "--data-dir", type=Path, metavar="DIR", help=where if uses_data else "not used by this command"
         )
         if as_json:
-            command.add_argument("--json", dest="as_json", action="store_true", help="print one JSON document")
+            command.add_argument(
+                "--json", dest="as_json", action="store_true", help="print one JSON document on stdout"
+            )
         return command
 
     serve = add("serve", _serve, "start the HTTP server", as_json=False)
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
-    serve.add_argument("--port", type=_port, help="TCP port, 0 takes a free one (default 8000)")
+    serve.add_argument("--port", type=_port, help="TCP port; 0 takes a free port (default 8000)")
 
-    ingest = add("ingest", _ingest, "take in files and folders; unchanged files cost nothing")
-    ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder that is walked")
-    ingest.add_argument("--collection", default="default", metavar="NAME", help="collection to put them in")
-    ingest.add_argument("--prune", action="store_true", help="delete documents whose file is gone from the folders")
+    ingest = add("ingest", _ingest, "ingest files and folders; unchanged files are skipped")
+    ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder with its subfolders")
+    ingest.add_argument(
+        "--collection", default="default", metavar="NAME", help="collection of the documents (default: default)"
+    )
+    ingest.add_argument("--prune", action="store_true", help="delete documents whose file is no longer in the folders")
 
     ask = add("ask", _ask, "answer a question, with checked citations")
     ask.add_argument("question")
-    ask.add_argument("--mode", choices=("strict", "flag", "off"), help="what becomes of unsupported sentences")
+    ask.add_argument(
+        "--mode",
+        choices=("strict", "flag", "off"),
+        help="what happens to unsupported sentences: strict leaves them out (the default), flag marks them, off keeps "
+        "the model's text unchanged",
+    )
 
-    search = add("search", _search, "find passages, without a language model")
+    search = add("search", _search, "search for passages, without a language model")
     search.add_argument("query")
     for command in (ask, search):
-        command.add_argument("-k", "--top-k", type=int, metavar="N", help="passages to find")
+        command.add_argument("-k", "--top-k", type=int, metavar="N", help="number of passages to retrieve")
 
     verify = add("verify", _verify, "check any text against the documents, sentence by sentence")
     verify.add_argument("file", metavar="FILE", help="a text file, or - for standard input")
     for command in (ask, search, verify):
-        command.add_argument("--collection", metavar="NAME", help="search this collection alone (default: all)")
+        command.add_argument("--collection", metavar="NAME", help="use only this collection (default: all collections)")
 
-    docs = commands.add_parser("docs", help="list, show or remove documents")
+    docs = commands.add_parser("docs", help="list, show or delete documents")
     actions = docs.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = add("list", _docs_list, "list the documents", to=actions)
-    listing.add_argument("--collection", metavar="NAME", help="of this collection alone")
-    for name, run, text in (("show", _docs_show, "show one document"), ("rm", _docs_rm, "remove documents")):
+    listing.add_argument("--collection", metavar="NAME", help="list only this collection")
+    for name, run, text in (("show", _docs_show, "show one document"), ("rm", _docs_rm, "delete documents")):
         action = add(name, run, text, to=actions)
         many = "+" if name == "rm" else None
-        action.add_argument("ids", metavar="ID", nargs=many, help="a document's id, or the beginning of one")
+        action.add_argument("ids", metavar="ID", nargs=many, help="a document's id, or its first characters")
 
-    evaluation = add("eval", _eval, "measure answers on a folder of documents and questions", uses_data=False)
+    evaluation = add("eval", _eval, "measure answers on a suite of documents and questions", uses_data=False)
     evaluation.add_argument(
         "suite",
         type=Path,
         metavar="SUITE",
-        help="a folder with documents/ and questions.jsonl, or in BEIR's layout; ./report for one named report",
+        help="a folder with documents/ and questions.jsonl, or in BEIR's layout; ./report for a folder named report",
     )
     evaluation.epilog = (
-        "Exit status 1 also where a document could not be read, a question crashed, or a metric fell from --baseline "
-        "by more than chance explains. See too: footnote eval report --help, footnote eval questions --help."
+        "The exit status is also 1 when a document could not be read, a question crashed, or a metric is lower than in "
+        "--baseline by more than chance explains. See also: footnote eval report --help, footnote eval questions "
+        "--help."
     )
-    evaluation.add_argument("--limit", type=_positive, metavar="N", help="N random questions, the same every time")
+    evaluation.add_argument(
+        "--limit", type=_positive, metavar="N", help="ask N random questions, the same in every run"
+    )
     for kind in ("answerable", "unanswerable"):
         evaluation.add_argument(
             f"--{kind}",
             type=_natural,
             metavar="N",
-            help=f"N random {kind} questions, the same every time; not with --limit",
+            help=f"ask N random {kind} questions, the same in every run; not with --limit",
         )
-    evaluation.add_argument("--seed", type=int, metavar="S", help="another seed, another sample (default 7)")
+    evaluation.add_argument("--seed", type=int, metavar="S", help="seed of the random sample (default 7)")
     evaluation.add_argument(
         "--within-document", action="store_true",
-        help="ask each question of its own document alone: of its evidence, else of its `near`",
+        help="search only the documents of each question: those of its evidence, otherwise of its `near`",
     )  # fmt: skip
     evaluation.set_defaults(refuse=evaluation.error)
     evaluation.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of result files, stores and recorded replies (default runs)"
+        "--out", type=Path, metavar="DIR", help="folder for result files, stores and recorded replies (default runs)"
     )
     evaluation.add_argument(
-        "--baseline", type=Path, metavar="FILE", help="an earlier result file of the suite to compare with"
+        "--baseline", type=Path, metavar="FILE", help="an earlier result file of the same suite to compare with"
     )
     evaluation.add_argument(
         "--pipeline",
         choices=("footnote", "textbook", "llama-index"),
         default="footnote",
-        help="who answers: footnote, or a usual way beside it over the same documents (default footnote)",
+        help="what answers: footnote, or a common baseline over the same documents (default footnote)",
     )
     evaluation.add_argument(
-        "--replay", action="store_true", help="repeat recorded replies, and ask the model where there is none"
+        "--replay", action="store_true", help="use recorded replies, and ask the model only where none is recorded"
     )
     extent = evaluation.add_mutually_exclusive_group()
     extent.add_argument(
-        "--retrieval-only", action="store_true", help="measure the search alone, without a language model"
+        "--retrieval-only", action="store_true", help="measure retrieval alone, without a language model"
     )
-    extent.add_argument("--judge", action="store_true", help="have the model judge each answer, as one metric more")
+    extent.add_argument(
+        "--judge", action="store_true", help="let the language model judge each answer, as an additional metric"
+    )
     evaluation.add_argument(
-        "--split", metavar="NAME", help="judgements of a folder in BEIR's layout (default test, else dev, else train)"
+        "--split",
+        metavar="NAME",
+        help="relevance judgements of a folder in BEIR's layout (default test, otherwise dev, otherwise train)",
     )
     evaluation.add_argument(
-        "--skip-malformed", action="store_true", help="leave out lines of the suite that cannot be read, and name them"
+        "--skip-malformed", action="store_true", help="skip lines of the suite that cannot be read, and report them"
     )
-    evaluation.add_argument("--fresh", action="store_true", help="begin anew where a stopped run would go on")
+    evaluation.add_argument(
+        "--fresh", action="store_true", help="start from the beginning instead of continuing a stopped run"
+    )
 
-    report = add("eval report", _eval_report, "show one to six result files as an HTML page", uses_data=False)
+    report = add("eval report", _eval_report, "write one to six result files as an HTML page", uses_data=False)
     report.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="a result file of `footnote eval`, all of one suite"
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="a result file of `footnote eval`; all must be of the same suite",
     )
     report.add_argument(
         "--out", type=Path, metavar="FILE.html",
-        help="the page, replaced where it is there (default report.html beside the first)",
+        help="the page to write, replacing an existing file (default report.html beside the first RUN)",
     )  # fmt: skip
     questions = add(
-        "eval questions", _eval_questions, "have the language model write a suite of questions for a collection",
+        "eval questions", _eval_questions, "let the language model write a suite of questions for a collection",
     )  # fmt: skip
     questions.add_argument("collection", metavar="COLLECTION", help="the collection that the questions are about")
     questions.add_argument(
-        "-n", "--count", type=_positive, default=50, metavar="N", help="questions to write at most (default 50)"
+        "-n", "--count", type=_positive, default=50, metavar="N", help="write at most N questions (default 50)"
     )
     questions.add_argument("--out", type=Path, metavar="DIR", help="the suite's folder (default suites/COLLECTION)")
-    questions.epilog = "Look the questions through before you rely on them: the model makes mistakes."
-    questions.add_argument("--seed", type=int, default=7, metavar="N", help="another seed, other questions (default 7)")
+    questions.epilog = "Check the questions before you rely on them: the model makes mistakes."
+    questions.add_argument(
+        "--seed", type=int, default=7, metavar="N", help="seed of the random choice of facts (default 7)"
+    )
 
     models = commands.add_parser("models", help="list or fetch model weights")
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
     add("list", _models_list, "list the models that can be fetched", to=actions)
     add("pull", _models_pull, "fetch a model's weights", to=actions).add_argument("name", metavar="NAME")
 
-    add("doctor", _doctor, "say what is installed, reachable and consistent")
-    rebuild = add("rebuild", _rebuild, "make the indexes again from the catalog")
-    rebuild.add_argument("--embed", action="store_true", help="chunk and embed every document again, too")
-    add("backup", _backup, "write everything to one file, also beside a running server").add_argument(
+    add("doctor", _doctor, "check what is installed, reachable and consistent")
+    rebuild = add("rebuild", _rebuild, "rebuild the indexes from the catalog")
+    rebuild.add_argument("--embed", action="store_true", help="also chunk and embed every document again")
+    add("backup", _backup, "write the data directory to one file, also while a server runs").add_argument(
         "file", type=Path, metavar="FILE"
     )
-    restore = add("restore", _restore, "put a backup in the place of the data directory")
+    restore = add("restore", _restore, "restore the data directory from a backup")
     restore.add_argument("file", type=Path, metavar="FILE")
-    restore.add_argument("--force", action="store_true", help="replace what the data directory holds")
+    restore.add_argument("--force", action="store_true", help="replace a data directory that is not empty")
     return parser
 
 
@@ -246,23 +270,23 @@ def _version() -> str:
 
 def _port(word: str) -> int:
     if not word.isdecimal() or int(word) > 65_535:
-        raise argparse.ArgumentTypeError(f"{word!r} is no TCP port; write a number from 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{word!r} is not a TCP port; write a number from 0 to 65535")
     return int(word)
 
 
 def _positive(word: str) -> int:
     if not word.isdecimal() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 upward")
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number of at least 1")
     return int(word)
 
 
 def _natural(word: str) -> int:
     if not word.isdecimal():
-        raise argparse.ArgumentTypeError(f"{word!r} is no number from 0 upward")
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number of at least 0")
     return int(word)
 
 
-# From words to calls; each imports its command when it runs -----------------------------------------------------------
+# One function for each command; it imports the command's module when it runs ------------------------------------------
 
 
 def _serve(context: CommandContext, args: argparse.Namespace) -> int:
@@ -343,15 +367,15 @@ def _eval(context: CommandContext, args: argparse.Namespace) -> int:
 
 
 def _check_sample(args: argparse.Namespace) -> None:
-    """Refuse words that say two samples, an empty one, or a seed without one."""
+    """Refuse two samples, an empty sample, and a seed without a sample."""
     refuse: Callable[[str], NoReturn] = args.refuse
     kinds = [count for count in (args.answerable, args.unanswerable) if count is not None]
     if args.limit is not None and kinds:
-        refuse("--limit samples all questions alike, --answerable and --unanswerable each kind: leave one of them out")
+        refuse("--limit samples all questions, --answerable and --unanswerable one kind each: use one of the two ways")
     if kinds and not any(kinds):
-        refuse("--answerable and --unanswerable ask for no question: name at least one")
+        refuse("--answerable and --unanswerable select no question: set at least one of them to 1 or more")
     if args.seed is not None and args.limit is None and not kinds:
-        refuse("--seed draws a sample: say its size with --limit, or with --answerable and --unanswerable")
+        refuse("--seed needs a sample: give its size with --limit, or with --answerable and --unanswerable")
 
 
 def _eval_report(context: CommandContext, args: argparse.Namespace) -> int:

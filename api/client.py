@@ -1,4 +1,4 @@
-"""The command line as a client of a running server: the same calls over HTTP, answers as in `api/http/schemas.py`."""
+"""The client of a running server: commands make their calls over HTTP, with the bodies of `api/http/schemas.py`."""
 
 from __future__ import annotations
 
@@ -28,19 +28,21 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 class Client:
-    """One server. Use it in a `with`. Every call raises what the server answered as a FootnoteError of the same code,
-    and DependencyError where it does not answer.
+    """A client of one server; use it in a `with`.
+
+    Every call raises an error of the server as a FootnoteError of the same code, and DependencyError where the server
+    does not answer.
     """
 
     def __init__(self, url: str) -> None:
-        """Talk to the server at `url`, whatever proxies the environment names: it is on this machine."""
+        """Use the server at `url`. Proxies of the environment are ignored, since the server is on this machine."""
         self._url = url
         self._http = httpx.Client(
             base_url=url, timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S), trust_env=False
-        )  # a model may take minutes: the server has the time limits
+        )  # a model may take minutes; the server enforces the time limits
 
     def upload(self, path: Path, *, name: str, source: str, modified_ns: int, collection: str) -> UploadedDocument:
-        """Hand in one file; OSError where it cannot be opened."""
+        """Upload one file. Raises OSError where it cannot be opened."""
         with path.open("rb") as file:
             response = self._send(
                 "POST",
@@ -60,11 +62,11 @@ class Client:
         return _read(self._send("GET", f"/v1/documents/{quote(document_id, safe='')}"), DocumentBody)
 
     def delete(self, document_id: str) -> None:
-        """Remove one document."""
+        """Delete one document."""
         self._send("DELETE", f"/v1/documents/{quote(document_id, safe='')}")
 
     def search(self, query: str, collection: str | None, top_k: int | None) -> Hits:
-        """Passages for a query."""
+        """The passages for a query."""
         return _read(self._post("/v1/search", query=query, collection=collection, top_k=top_k), Hits)
 
     def ask(self, question: str, collection: str | None, top_k: int | None, mode: AnswerMode | None) -> AnswerBody:
@@ -73,7 +75,7 @@ class Client:
         return _read(response, AnswerBody)
 
     def verify(self, text: str, collection: str | None) -> VerifiedBody:
-        """A text, sentence by sentence."""
+        """The verdict on each sentence of a text, with citations."""
         return _read(self._post("/v1/verify", text=text, collection=collection), VerifiedBody)
 
     def _post(self, path: str, **fields: str | int | None) -> httpx.Response:
@@ -84,8 +86,8 @@ class Client:
             response = self._http.request(method, path, **options)  # type: ignore[arg-type]
         except httpx.TransportError as error:
             raise DependencyError(
-                f"The server at {self._url} does not answer ({error!r}). What it has taken in is safe; start it again "
-                "with `footnote serve`."
+                f"The server at {self._url} does not answer ({error!r}). The documents it accepted are safe; start it "
+                "again with `footnote serve`."
             ) from error
         if response.is_success:
             return response
@@ -93,8 +95,8 @@ class Client:
             said = ErrorBody.model_validate_json(response.content).error
         except ValidationError as error:
             raise DependencyError(
-                f"The server at {self._url} answered {response.status_code} to {method} {path}, not as Footnote does. "
-                "See its log."
+                f"The server at {self._url} answered {response.status_code} to {method} {path}, but not in Footnote's "
+                "form. Check that it is a Footnote server, and see its log."
             ) from error
         raise FootnoteError(said.message, code=said.code)
 
@@ -112,6 +114,6 @@ def _read(response: httpx.Response, body: type[Body]) -> Body:
         return body.model_validate_json(response.content)
     except ValidationError as error:
         raise DependencyError(
-            f"The server at {response.url} answers in another form than this Footnote reads: "
-            f"{error.error_count()} fields differ. Restart it with this version."
+            f"The server at {response.url} sent a response that this version of Footnote cannot read: "
+            f"{error.error_count()} fields differ. Restart the server with this version."
         ) from error

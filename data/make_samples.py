@@ -2,12 +2,13 @@
 
     python data/make_samples.py [FOLDER]          FOLDER defaults to data/sample/documents
 
-Larkmere Hive Instruments and every person, place, product and number here are invented. Rules for different groups look
-alike and differ in their numbers on purpose, so that a wrong passage gives a wrong answer. The same libraries write
-the same bytes each time: dates and ids are fixed, and the zip entries of DOCX and XLSX carry no time of day.
+Larkmere Hive Instruments and every person, place, product and number here are invented. Rules for different groups are
+similar and differ in their numbers on purpose, so that a wrong passage gives a wrong answer. The output is
+reproducible: the same library versions write the same bytes, with fixed dates and ids, and the zip entries of DOCX and
+XLSX have a fixed time.
 
-The questions in `data/sample/questions.jsonl` are kept by hand; `tests/test_sample_data.py` says which of their quotes
-a change to these texts has broken.
+The questions in `data/sample/questions.jsonl` are edited by hand; `tests/test_sample_data.py` reports which of their
+quotes a change to these texts has broken.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Prose:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list, numbered where the order matters."""
+    """A list; it is numbered where the order matters."""
 
     items: tuple[str, ...]
     numbered: bool = False
@@ -79,14 +80,14 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """A warning that stands out from the text."""
+    """A warning, set apart from the text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table: the first row names the columns; `widths` are shares of the line."""
+    """A table. The first row names the columns; `widths` are relative column widths."""
 
     rows: tuple[tuple[str, ...], ...]
     widths: tuple[float, ...]
@@ -94,7 +95,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class NextColumn:
-    """What follows stands in the next column."""
+    """A column break."""
 
 
 Block = Head | Prose | Items | Warn | Grid | NextColumn
@@ -890,7 +891,7 @@ HEADINGS = {
 
 
 class Handbook(BaseDocTemplate):  # type: ignore[misc]  # reportlab ships no types
-    """An A4 document whose headings become bookmarks and lines of its table of contents."""
+    """An A4 document whose headings become bookmarks and entries of its table of contents."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -929,11 +930,11 @@ class Handbook(BaseDocTemplate):  # type: ignore[misc]  # reportlab ships no typ
         )
 
     def beforeDocument(self) -> None:
-        """The document is built twice, for the page numbers of the contents; each pass numbers its bookmarks anew."""
+        """Reset the bookmark number: the document is built twice, to get the page numbers of the contents."""
         self.bookmarks = 0
 
     def afterFlowable(self, flowable: Flowable) -> None:
-        """Give each heading a bookmark, and the first two levels a line in the contents."""
+        """Add a bookmark for each heading, and an entry in the contents for the first two levels."""
         levels = {style.name: level for level, style in HEADINGS.items()}
         level = levels.get(flowable.style.name) if isinstance(flowable, Paragraph) else None
         if level is None:
@@ -1047,7 +1048,7 @@ def write_handbook(path: Path) -> None:
 
 
 def _restart_numbering(document: Any) -> int:
-    """A new list that starts at 1 with the looks of `List Number`; without it Word counts on from the list before."""
+    """A new list in the style `List Number` that starts at 1; otherwise Word continues the previous list's numbers."""
     numbering = document.part.numbering_part.element
     style_list = document.styles["List Number"].element.pPr.numPr.numId.val
     number = numbering.add_num(numbering.num_having_numId(style_list).abstractNumId.val)
@@ -1129,7 +1130,7 @@ def write_price_list(path: Path) -> None:
 
 
 def _fix_zip(path: Path) -> None:
-    """Write an Office file again without the time of saving, which openpyxl puts in and zipfile adds to each entry."""
+    """Rewrite an Office file without the time of saving, which openpyxl stores and zipfile adds to each entry."""
     with zipfile.ZipFile(path) as package:
         entries = [(name, package.read(name)) for name in package.namelist()]
     stamp = rb"\g<1>" + WRITTEN.strftime("%Y-%m-%dT%H:%M:%SZ").encode() + rb"\g<2>"
@@ -1146,7 +1147,7 @@ def _fix_zip(path: Path) -> None:
 
 
 def write_documents(folder: Path) -> list[Path]:
-    """Write all four documents into the folder, which is made if missing, and return their paths."""
+    """Write all four documents into the folder, which is created where missing, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     handbook, manual = folder / "handbook.pdf", folder / "product_manual.docx"
     prices, policy = folder / "price_list.xlsx", folder / "returns_policy.html"
@@ -1158,7 +1159,7 @@ def write_documents(folder: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the documents and name them on stdout; exit status 2 for a wrong command line."""
+    """Write the documents and print their paths. Returns 2 for a wrong command line."""
     if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
         sys.stderr.write("usage: python data/make_samples.py [FOLDER]\n")
         return 2

@@ -1,4 +1,4 @@
-"""Short ways to bring documents into a catalog and its indexes: with the real steps, without the fenced reader."""
+"""Helpers that bring documents into a catalog and its indexes with the real steps, but without the parser process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rag.types import Document, Message, Page
 
 
 class CountingEmbedder(WordHashEmbedder):
-    """The word-hash embedder, remembering every text that it turned into a vector."""
+    """The word-hash embedder; it records every text that it embeds."""
 
     def __init__(self, model: str = WordHashEmbedder.model, dimension: int = WordHashEmbedder.dimension) -> None:
         self.model, self.dimension = model, dimension
@@ -33,14 +33,14 @@ class CountingEmbedder(WordHashEmbedder):
 def hand_in(
     catalog: Catalog, text: str, name: str = "notes.md", source: str | None = None, collection: str = "default"
 ) -> Accepted:
-    """The text handed in as a file; `source` is its name where none is given."""
+    """Accept the text as an uploaded file; `source` defaults to its name."""
     return accept_file(
         catalog, io.BytesIO(text.encode()), name=name, source=source or name, collection=collection, modified_ns=1
     )
 
 
 def commit(catalog: Catalog, document_id: str, text: str, pages: tuple[Page, ...] = (), title: str = "") -> bool:
-    """Claim a queued document, chunk, embed and store it: it waits to be indexed then."""
+    """Claim a queued document, then chunk, embed and store it. It is then ready to be indexed."""
     record = catalog.claim(document_id)
     assert record is not None
     document = Document(document_id, record.name, "text/markdown", text, pages, title)
@@ -55,7 +55,7 @@ def ingest(
     collection: str = "default",
     pages: tuple[Page, ...] = (),
 ) -> str:
-    """The text as a document that is ready; its id."""
+    """Ingest the text as a document and return its id."""
     record = hand_in(library.catalog, text, name, source, collection).record
     assert commit(library.catalog, record.id, text, pages)
     assert publish_prepared(library.catalog, library.index) == [record.id]
@@ -75,7 +75,7 @@ def handbook() -> Path:
 
 
 def read_prompt(messages: Sequence[Message]) -> tuple[str, list[tuple[int, str]]]:
-    """The question, without its hint, and the (number, text) passages as a reader of the prompt tells them apart."""
+    """The question, without its hint, and the passages as (number, text), parsed from the prompt."""
     body, fence, rest = messages[-1].content.partition("\n</passages>\nQuestion: ")
     assert fence
     assert body.startswith("<passages>")

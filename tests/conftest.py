@@ -1,4 +1,4 @@
-"""Builders that the tests share: an embedder that can rank without weights, a generator that says what it is told."""
+"""Shared fixtures and stand-ins: an embedder that ranks without weights, and a generator with scripted replies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 class WordHashEmbedder:
-    """A bag of hashed words: texts that share words are near. Reads 256 tokens, one a word."""
+    """Embeds a text as a bag of hashed words, so that texts that share words are near. Reads 256 tokens, one a word."""
 
     model = "word-hash@1"
     dimension = 256
@@ -51,7 +51,7 @@ class WordHashEmbedder:
 
 @dataclass
 class ScriptedGenerator:
-    """Says `reply` (or what `reply` makes of the prompt), a word at a time; remembers the prompts it was given."""
+    """Replies with `reply` (or with its result for the prompt), word by word, and records the prompts."""
 
     reply: str | Callable[[Sequence[Message]], str] = "Not in the documents."
     model: str = "scripted/1"
@@ -73,7 +73,7 @@ class ScriptedGenerator:
 
     async def describe(self) -> BackendReport:
         backend, _, model = self.model.partition("/")
-        return BackendReport(backend, model, "", True, "says what it is told")
+        return BackendReport(backend, model, "", True, "replies as scripted")
 
     async def aclose(self) -> None:
         return
@@ -92,7 +92,7 @@ class ScriptedGenerator:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person's own settings do not reach the tests; the cache of weights does."""
+    """Remove the developer's FOOTNOTE_ settings from the tests, except the directory of model weights."""
     for name in list(os.environ):
         if name.startswith("FOOTNOTE_") and name != "FOOTNOTE_MODEL_DIR":
             monkeypatch.delenv(name)
@@ -100,9 +100,9 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Default settings over an own data directory, but for the gates of evidence and confidence, which stand open.
+    """Default settings with a data directory of their own, and thresholds of evidence and confidence of 0.
 
-    The cosines of hashed words say too little for them; the tests of refusals close them.
+    Cosines of hashed words are too low for the default thresholds. Tests of refusals set their own.
     """
     return load_settings({}, data_dir=tmp_path / "store", answers={"min_evidence": 0, "min_confidence": 0})
 
@@ -119,16 +119,16 @@ def generator() -> ScriptedGenerator:
 
 @pytest.fixture
 def library(settings: Settings, embedder: WordHashEmbedder, generator: ScriptedGenerator) -> Iterator[Library]:
-    """Everything open, with the two stand-ins; nothing works in the background."""
+    """An open Library with the two stand-ins, without a worker in the background."""
     with Library(settings, "test", embedder=embedder, generator=generator) as opened:
         yield opened
 
 
 @pytest.fixture
 def shared_dir() -> Path:
-    """The folder of larger suites; skips where it is absent."""
+    """The folder of the larger suites. Skips the test where it is absent."""
     if not (SHARED / "eval").is_dir():
-        pytest.skip(f"the larger suites are not at {SHARED}; name their folder with FOOTNOTE_SHARED_DIR")
+        pytest.skip(f"the larger suites are not in {SHARED}; set FOOTNOTE_SHARED_DIR to their folder")
     return SHARED
 
 
@@ -143,7 +143,7 @@ def sample_dir() -> Path:
 
 @pytest.fixture
 def serve(settings: Settings, embedder: Embedder, generator: Generator) -> Iterator[Callable[..., Served]]:
-    """Opens the application with settings, a generator or a worker of the test's own; closes it at the end."""
+    """Opens the application, with the settings, generator or worker that a test gives; closes it after the test."""
     from contextlib import ExitStack
 
     from serving import BASE_URL, Served, build_app, wait_until_open
@@ -171,7 +171,7 @@ def served(serve: Callable[..., Served]) -> Served:
 
 @pytest.fixture
 def pdf() -> Callable[..., bytes]:
-    """Builds a PDF of one text a page."""
+    """Builds a PDF with one page for each text."""
     from io import BytesIO
 
     from reportlab.pdfgen.canvas import Canvas

@@ -1,4 +1,4 @@
-"""Tiny real cross-encoders, with weights set by hand: what one says depends on how often it reads the word golf."""
+"""Tiny real cross-encoders with weights set by hand: the score depends on how often the text has the word golf."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def save_cross_encoder(
     golf: Sequence[float] = (40.0,),
     max_tokens: int = 512,
 ) -> Path:
-    """A BERT of one layer as `CrossEncoder.save` leaves it: one token a letter, but for the one word it knows.
+    """Save a BERT of one layer with `CrossEncoder.save`. Its tokens are single letters and the one word it knows.
 
-    Its attention takes the mean of all tokens, and only that word has something in the first dimension: output i is
-    about `bias[i] + golf[i] * share of tokens that are the word`. It reads `max_tokens`.
+    Its attention averages all tokens, and only that word is not zero in the first dimension, so that output i is about
+    `bias[i] + golf[i] * share of tokens that are the word`. It reads `max_tokens`.
     """
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     raw = folder.with_name(f"{folder.name}-raw")
@@ -65,7 +65,7 @@ def save_cross_encoder(
 
 
 def change_config(folder: Path, **changes: object) -> None:
-    """Write other values into a saved model's config.json; None takes the name out."""
+    """Change values in a saved model's config.json; None deletes the key."""
     path = folder / "config.json"
     config = {**json.loads(path.read_text(encoding="utf-8")), **changes}
     path.write_text(json.dumps({name: value for name, value in config.items() if value is not None}), encoding="utf-8")

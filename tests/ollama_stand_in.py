@@ -1,8 +1,8 @@
-"""A server that answers as Ollama's API documentation says, for machines without Ollama.
+"""A server that behaves as Ollama's API documentation says, for machines without Ollama.
 
-It keeps to what its real client and ours can see: `/api/version`, `/api/tags`, `/api/show` and `/api/chat`, streamed or
-whole, with Ollama's errors, its silent cut at `num_ctx`, a model that is loaded first, and a connection that breaks.
-The words come from a llama.cpp server where one is given, else from `WORDS`.
+It implements what clients can observe: `/api/version`, `/api/tags`, `/api/show` and `/api/chat`, streamed or not, with
+Ollama's errors, its silent truncation at `num_ctx`, the loading of a model, and a broken connection. The replies come
+from a llama.cpp server where one is given, otherwise from `WORDS`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ class ConnectionBroken(Exception):
 
 @dataclass
 class OllamaStandIn:
-    """Use as a context manager; `url` is its address. What arrives at `/api/chat` is kept in `chats`.
+    """The stand-in server. Use it as a context manager; `url` is its address. `chats` keeps the bodies of `/api/chat`.
 
-    `models` maps a name to its trained context length. `busy` first chats are answered 503, `break_after` breaks the
-    connection after that many pieces, `fail_after` sends an error line instead; `endless` never stops by itself.
+    `models` maps a name to its trained context length. The first `busy` chats are answered with 503. `break_after`
+    breaks the connection after that many pieces, `fail_after` sends an error line instead. With `endless`, a reply
+    never stops by itself.
     """
 
     models: dict[str, int] = field(default_factory=lambda: {"tiny:latest": 8192})
@@ -53,7 +54,7 @@ class OllamaStandIn:
     def __enter__(self) -> Self:
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen()  # connections queue from here on, so nobody waits for the thread to be ready
+        self._socket.listen()  # connections queue from here on, so no test has to wait for the thread
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         app = Starlette(
             routes=[
@@ -155,7 +156,7 @@ class OllamaStandIn:
     async def _lines(self, request: Request, name: str, asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         began = time.perf_counter_ns()
         options = asked.get("options") or {}
-        num_ctx = min(int(options.get("num_ctx") or 4096), self.models[name])  # a model's own length wins, in silence
+        num_ctx = min(int(options.get("num_ctx") or 4096), self.models[name])  # the model's own limit applies silently
         num_predict = int(options.get("num_predict") or -1)
         messages, prompt_count = await self._cut(asked["messages"], num_ctx)
         load_duration = 0 if name in self.loaded else NANOSECONDS
@@ -178,7 +179,7 @@ class OllamaStandIn:
                     return
             over = True
         finally:
-            if not over:  # starlette cancels this generator, or the check above saw it first
+            if not over:  # starlette cancelled this generator, or the check above returned
                 self.disconnected.set()
         spent = time.perf_counter_ns() - began
         yield self._line(name, "") | {
@@ -193,7 +194,7 @@ class OllamaStandIn:
         }
 
     async def _cut(self, messages: list[dict[str, str]], num_ctx: int) -> tuple[list[dict[str, str]], int]:
-        """Drop what does not fit `num_ctx` from the front of the last message, and say nothing, as Ollama does."""
+        """Cut the front of the last message until all fits `num_ctx`, silently, as Ollama does."""
         *earlier, last = messages
         while (count := await self._count([*earlier, last])) > num_ctx:
             if not last["content"]:

@@ -1,4 +1,4 @@
-"""The real application over real parts, in this process or behind a real socket."""
+"""The real application over the real parts, in this process or behind a real socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BASE_URL = "http://127.0.0.1:8000"
 
 @dataclass
 class Served:
-    """An application that is open, a client for it, and what is inside. Documents are prepared when a test says so."""
+    """An open application with a client and its parts. Documents are processed only when a test calls `prepare`."""
 
     app: FastAPI
     client: TestClient
@@ -40,7 +40,7 @@ class Served:
         return self.runtime.library
 
     def prepare(self, publish: bool = True) -> None:
-        """Do what worker and projector do in the background: read every queued document, and show it."""
+        """Process and publish every queued document, as worker and projector do in the background."""
         catalog, settings = self.library.catalog, self.settings
         while (record := catalog.claim_next()) is not None:
             prepare_document(
@@ -50,32 +50,32 @@ class Served:
             publish_prepared(catalog, self.library.index)
 
     def upload(self, name: str, content: bytes, **fields: str) -> dict[str, Any]:
-        """Hand in one file; the document as the upload answers it."""
+        """Upload one file and return the document of the response."""
         answer = self.client.post("/v1/documents", files={"file": (name, content)}, data=fields)
         assert answer.status_code == 202, answer.text
         return answer.json()["documents"][0]
 
     def add(self, name: str, content: bytes, **fields: str) -> str:
-        """Hand in one file and wait until it is ready; its id."""
+        """Upload one file, process it, and return its id."""
         document_id = self.upload(name, content, **fields)["id"]
         self.prepare()
         assert self.client.get(f"/v1/documents/{document_id}").json()["status"] == "ready"
         return document_id
 
     def found(self, query: str, **body: object) -> list[str]:
-        """The names of the documents that a search finds, best first."""
+        """The names of the documents that a search returns, best first."""
         answer = self.client.post("/v1/search", json={"query": query, **body})
         assert answer.status_code == 200, answer.text
         return [hit["document_name"] for hit in answer.json()["hits"]]
 
 
 def wait_until_open(app: FastAPI) -> None:
-    """Block until the application's opening, which runs beside it, has ended."""
+    """Wait until the application, which opens in the background, is open or has failed to open."""
     assert app.state.door.settled.wait(30), "the application did not open"
 
 
 def open_runtime(settings: Settings, embedder: Embedder, generator: Generator, work: bool = True) -> Runtime:
-    """A library with its worker, a thread, over the two stand-ins."""
+    """A Runtime over the two stand-ins, with its worker in a thread."""
     return Runtime(Library(settings, "test", embedder=embedder, generator=generator), own_process=False, work=work)
 
 
@@ -85,7 +85,7 @@ def build_app(settings: Settings, embedder: Embedder, generator: Generator, work
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that says when it listens."""
+    """A uvicorn server that sets `listening` when it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -98,7 +98,7 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def listening(app: FastAPI) -> Iterator[str]:
-    """The application behind a real socket of this machine; its address."""
+    """Serve the application on a real socket of this machine. Yields its address."""
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
         server = _Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))

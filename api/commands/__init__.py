@@ -1,1 +1,7 @@
-"""One module a group of commands; `api/cli.py` says which words call them. Nothing here is imported before it runs."""
+"""The commands of `footnote`: one module for each group of them, called by `api/cli.py` and imported only then.
+
+A command uses the running server where there is one; otherwise it opens the data directory in its own process.
+Read in this order: `context` (what every command is given), `tables` and `progress` (output), `ingest` with `outcomes`
+and `uploading`, `documents`, `questions`, `serve`, `models`, `maintenance` (backup, restore, rebuild), `doctor`,
+`evaluate`.
+"""

@@ -1,4 +1,4 @@
-"""What every command is given: the settings, how to open the parts, and where to print."""
+"""What every command is given: the settings, the ways to open the parts, and where to print."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def dump_json(document: object) -> str:
-    """JSON that stdout can print: escaped where its encoding lacks a letter."""
+    """JSON that stdout can print: escaped where the encoding of stdout lacks a character."""
     text = json.dumps(document, ensure_ascii=False, indent=2)
     try:
         text.encode(sys.stdout.encoding or "ascii")
@@ -36,7 +36,7 @@ def dump_json(document: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models that a command works with: those that the settings name where they are None."""
+    """The models that a command uses. None stands for the model that the settings name."""
 
     embedder: Embedder | None = None
     generator: Generator | None = None
@@ -44,7 +44,7 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """One call of the command line. Answers go to stdout, everything else to stderr."""
+    """One call of the command line. Results go to stdout, everything else to stderr."""
 
     settings: Settings
     command: str
@@ -53,11 +53,15 @@ class CommandContext:
 
     @property
     def data_dir(self) -> Path:
-        """The data directory, absolute."""
+        """The absolute path of the data directory."""
         return Path(self.settings.data_dir).expanduser().absolute()
 
     def open_library(self, *, asks: bool = True) -> Library:
-        """Everything open in this process; use it in a `with`. Raises DataDirectoryInUse, IndexMismatch, ..."""
+        """The Library, opened in this process; use it in a `with`.
+
+        With `asks` False, the models that only questions need are not opened. Raises DataDirectoryInUse, IndexMismatch,
+        DependencyError, ConfigurationError.
+        """
         from rag.library import Library
 
         return Library(
@@ -69,13 +73,13 @@ class CommandContext:
         )
 
     def open_runtime(self) -> Runtime:
-        """The same with the worker that prepares documents in the background."""
+        """The Library with the worker that processes documents in the background."""
         from ingest.runtime import Runtime
 
         return Runtime(self.open_library(), own_process=self.models.embedder is None)
 
     def load_embedder(self) -> Embedder:
-        """The embedding model alone. Raises DependencyError."""
+        """The embedding model, without the Library. Raises DependencyError."""
         from rag.library import open_embedder
 
         return self.models.embedder or open_embedder(self.settings)
@@ -85,14 +89,14 @@ class CommandContext:
         return replace(self, settings=settings)
 
     def find_server(self) -> str | None:
-        """The address of the server that owns the data directory, or None; says on stderr which directory it is."""
+        """The address of the server that owns the data directory, or None. Prints the directory on stderr."""
         url = running_server(self.data_dir)
         self.say(f"Data directory: {self.data_dir}{f' (served at {url})' if url else ''}")
         return url
 
     @contextmanager
     def open_catalog(self) -> Iterator[Catalog]:
-        """The catalog alone, which several processes may read and write at the same time."""
+        """The catalog alone. Several processes may read and write it at the same time."""
         catalog = Catalog(self.data_dir)
         try:
             yield catalog
@@ -100,32 +104,32 @@ class CommandContext:
             catalog.close()
 
     def has_catalog(self) -> bool:
-        """Whether the data directory holds a catalog, be it one that an unfinished restore lets nobody open."""
+        """Whether the data directory holds a catalog, even one that cannot be opened after an interrupted restore."""
         return any((self.data_dir / name).exists() for name in (CATALOG_FILE, REPLACED))
 
     def say(self, line: str) -> None:
-        """One line on stderr."""
+        """Print one line on stderr."""
         from api.commands.tables import printable
 
         print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
 
     def print_json(self, document: object) -> None:
-        """The one JSON document of `--json`, on stdout."""
+        """Print the JSON document of `--json` on stdout."""
         print(dump_json(document))  # noqa: T201
 
     def print_model(self, model: BaseModel) -> None:
-        """The same for an answer of the HTTP interface, exactly as it is sent there."""
+        """Print a response body of the HTTP API as JSON, exactly as the server sends it."""
         self.print_json(model.model_dump(mode="json"))
 
     def console(self) -> Console:
-        """Where tables are printed: stdout, as wide as the terminal, or wide enough for names where it is none."""
+        """The console for tables: stdout, as wide as the terminal, or 160 columns where stdout is not a terminal."""
         from rich.console import Console
 
         width = None if sys.stdout.isatty() else 160
         return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
 
     def progress(self, unit: str) -> Progress:
-        """Progress on stderr: bars in a terminal, otherwise a line now and then. Use it in a `with`."""
+        """Progress on stderr: bars in a terminal, otherwise a line every few seconds. Use it in a `with`."""
         from api.commands.progress import show_progress
 
         return show_progress(unit)

@@ -1,4 +1,4 @@
-"""doctor: what is installed, reachable and consistent, each as one line that says what to do."""
+"""doctor: check what is installed, reachable and consistent. Each problem is one line that says what to do."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from rag.types import UNFINISHED
 
 Status = Literal["ok", "warn", "fail"]
 DISTRIBUTION = "footnote-rag"
-_PACKAGE_NAME = re.compile(r"[^A-Za-z0-9._-]")  # what ends a name: a version, an extra, a space
+_PACKAGE_NAME = re.compile(r"[^A-Za-z0-9._-]")  # a version, an extra or a space ends a name
 LOW_DISK_BYTES, NO_DISK_BYTES = 2 << 30, 200 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding: `detail` says what was seen, and for `warn` and `fail` what to do."""
+    """One finding. `detail` says what was seen, and for `warn` and `fail` also what to do."""
 
     name: str
     status: Status
@@ -39,7 +39,7 @@ class Check:
 
 
 def doctor(context: CommandContext) -> int:
-    """Print every check; 1 where one failed."""
+    """Run and print every check. Returns 1 where one failed."""
     url = context.find_server()
     checks = [*_installed(), *_models(context), *_backend(context), *_data(context, url)]
     worst = max((check.status for check in checks), key=("ok", "warn", "fail").index)
@@ -57,7 +57,7 @@ def doctor(context: CommandContext) -> int:
 def _installed() -> Iterator[Check]:
     running = ".".join(str(part) for part in sys.version_info[:3])
     yield Check("python", "ok", running)
-    advice = f"Run `make install`, or `pip install {DISTRIBUTION}`."
+    advice = "Run `make run`, or `pip install -e .` in the checkout."
     for package in (DISTRIBUTION, *needed_packages()):
         try:
             yield Check(package, "ok", version(package))
@@ -66,7 +66,7 @@ def _installed() -> Iterator[Check]:
 
 
 def needed_packages() -> list[str]:
-    """The packages that the installed Footnote says it needs, in its order, without those of extras."""
+    """The packages that the installed Footnote requires, in its order, without those of its extras."""
     try:
         wanted = requires(DISTRIBUTION) or []
     except PackageNotFoundError:
@@ -80,7 +80,7 @@ def _models(context: CommandContext) -> Iterator[Check]:
     settings = context.settings
     try:
         folder, name = locate_embedder(settings.embedding.model, settings.resolved_model_dir())
-        yield Check("embedding model", "ok", f"{name} in {folder}, hashes right")
+        yield Check("embedding model", "ok", f"{name} in {folder}, hashes match")
     except FootnoteError as error:
         yield Check("embedding model", "fail", error.message)
     if settings.retrieval.reranker:
@@ -88,7 +88,7 @@ def _models(context: CommandContext) -> Iterator[Check]:
 
         try:
             found = locate_reranker(settings.retrieval.reranker)
-            yield Check("reranker", "ok", f"{found.name} in {found.folder}, reads {settings.retrieval.rerank} chunks")
+            yield Check("reranker", "ok", f"{found.name} in {found.folder}, reranks {settings.retrieval.rerank} chunks")
         except FootnoteError as error:
             yield Check("reranker", "fail", error.message)
     if settings.answers.judge:
@@ -102,7 +102,7 @@ def _judge(settings: Settings) -> Check:
     try:
         if settings.answers.judge == ASK_THE_MODEL:
             check_model_judge(make_generator(settings.generation, settings.resolved_model_dir()))
-            return Check("judge", "ok", "the language model is asked about each answer's sentences")
+            return Check("judge", "ok", "the language model judges the sentences of each answer")
         found, _ = locate_judge(settings.answers.judge)
         return Check("judge", "ok", f"{found.name} in {found.folder}")
     except FootnoteError as error:
@@ -132,18 +132,19 @@ def _backend(context: CommandContext) -> Iterator[Check]:
 def _data(context: CommandContext, url: str | None) -> Iterator[Check]:
     folder, host = context.data_dir, context.settings.server.host
     if not is_loopback(host):
-        yield Check("server", "warn", f"host {host} is open to the network, and there is no authentication")
+        advice = "Set FOOTNOTE_SERVER__HOST to 127.0.0.1, or put a proxy with authentication in front."
+        yield Check("server", "warn", f"{host} is reachable from the network without authentication. {advice}")
     if url is not None:
         yield _server(url)
     if not context.has_catalog():
-        yield Check("data directory", "ok", f"{folder} holds no catalog yet; `footnote ingest PATH` makes it")
+        yield Check("data directory", "ok", f"{folder} holds no catalog yet; `footnote ingest PATH` creates it")
         return
     if not os.access(folder, os.W_OK):
-        yield Check("data directory", "fail", f"{folder} may not be written. Mend its permissions.")
+        yield Check("data directory", "fail", f"{folder} is not writable. Correct its permissions.")
         return
     free = shutil.disk_usage(folder).free
     room: Status = "fail" if free < NO_DISK_BYTES else "warn" if free < LOW_DISK_BYTES else "ok"
-    advice = "" if room == "ok" else ". Free some space."
+    advice = "" if room == "ok" else ". Free some disk space."
     yield Check("disk", room, f"{size_in_words(free)} free on the disk of {folder}{advice}")
     try:
         with context.open_catalog() as catalog:
@@ -161,7 +162,7 @@ def _server(url: str) -> Check:
     try:
         answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
     except httpx.TransportError as error:
-        return Check("server", "fail", f"{url} does not answer ({error!r}). Stop it and start it again.")
+        return Check("server", "fail", f"{url} does not answer ({error!r}). Stop the server and start it again.")
     status: Status = "ok" if answer.is_success else "fail"
     return Check("server", status, f"{url} is {'ready' if answer.is_success else f'not ready: {answer.text}'}")
 
@@ -169,21 +170,20 @@ def _server(url: str) -> Check:
 def _catalog(context: CommandContext, catalog: Catalog, url: str | None) -> Iterator[Check]:
     problems = catalog.check_integrity()
     if problems:
-        yield Check("catalog", "fail", f"{CATALOG_FILE} is damaged: {problems[0]}. Restore a backup.")
+        yield Check("catalog", "fail", f"{CATALOG_FILE} is damaged: {problems[0]}. Run `footnote restore FILE`.")
         return
     totals = catalog.totals()
     yield Check(
         "catalog",
         "ok",
-        f"{sum(totals.documents.values()):,} documents, {totals.pages:,} pages, {totals.chunks:,} chunks, sound",
+        f"{sum(totals.documents.values()):,} documents, {totals.pages:,} pages, {totals.chunks:,} chunks, intact",
     )
     if failures := totals.documents.get("failed", 0):
-        yield Check("failed documents", "warn", f"{failures:,} could not be read. `footnote docs list` names them.")
+        yield Check("failed documents", "warn", f"{failures:,} could not be read. `footnote docs list` shows them.")
     unfinished = sum(totals.documents.get(status, 0) for status in UNFINISHED)
     if unfinished and url is None:
-        yield Check(
-            "unfinished documents", "warn", f"{unfinished:,} wait. Ingest their folder again, or run `footnote serve`."
-        )
+        advice = "Ingest their folder again, or run `footnote serve`."
+        yield Check("unfinished documents", "warn", f"{unfinished:,} are not processed yet. {advice}")
     yield from _stamps(context, catalog)
 
 
@@ -194,7 +194,7 @@ def _stamps(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     if not stored:
         return
     wanted = {"chunking": settings.chunking.version}
-    with suppress(FootnoteError):  # it was said with the embedding model
+    with suppress(FootnoteError):  # the check of the embedding model reports it
         wanted["embedding_model"] = locate_embedder(settings.embedding.model, settings.resolved_model_dir())[1]
     differing = [
         f"{name} {stored[name]} (the settings say {value})"
@@ -202,7 +202,7 @@ def _stamps(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
         if stored.get(name, value) != value
     ]
     if differing:
-        advice = "Put the setting back, or run `footnote rebuild --embed`."
+        advice = "Restore the setting, or run `footnote rebuild --embed`."
         yield Check("stamps", "fail", f"the catalog was built with {', '.join(differing)}. {advice}")
     else:
         yield Check("stamps", "ok", ", ".join(f"{name} {value}" for name, value in sorted(stored.items())))
@@ -215,15 +215,17 @@ def _originals(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     stray = sum(path.is_file() and path.name not in named for path in (context.data_dir / ORIGINALS).rglob("*"))
     if missing:
         shown = ", ".join(missing[:3])
-        yield Check("originals", "fail", f"{len(missing):,} are missing, first {shown}. Ingest those files again.")
+        yield Check(
+            "originals", "fail", f"{len(missing):,} are missing, for example {shown}. Ingest these files again."
+        )
     elif stray:
-        yield Check("originals", "warn", f"{stray:,} files belong to no document; the next start removes them")
+        yield Check("originals", "warn", f"{stray:,} files belong to no document; the next start deletes them")
     else:
-        yield Check("originals", "ok", f"{len(named):,} files, all there")
+        yield Check("originals", "ok", f"{len(named):,} files, none missing")
 
 
 def _indexes(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
-    """Counts of the indexes beside the catalog's, where nobody else owns them."""
+    """Compare the sizes of the indexes with the catalog, unless another process owns the data directory."""
     from rag.index.chroma import Index
     from rag.library import INDEX_FOLDER
 
@@ -238,11 +240,11 @@ def _indexes(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
             finally:
                 index.close()
     except DataDirectoryInUse as error:
-        yield Check("indexes", "warn", f"not looked at. {error.message}")
+        yield Check("indexes", "warn", f"not checked. {error.message}")
         return
     chunks = catalog.totals().chunks
     seen = f"{vectors:,} vectors and {words:,} keyword rows for {chunks:,} chunks"
     if vectors == words == chunks:
         yield Check("indexes", "ok", seen)
     else:
-        yield Check("indexes", "warn", f"{seen}; the next start mends them, or `footnote rebuild`")
+        yield Check("indexes", "warn", f"{seen}; the next start repairs them, or run `footnote rebuild`")

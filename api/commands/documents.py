@@ -1,4 +1,4 @@
-"""docs list, show, rm: by the running server where there is one, else on the catalog, which needs no model."""
+"""docs list, show, rm: through the running server where there is one, otherwise on the catalog, without any model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FULL_ID = 64
 
 
 def list_documents(context: CommandContext, *, collection: str | None) -> int:
-    """Print the documents in the order they came. Raises NotFound for an unknown collection."""
+    """Print the documents in the order of their upload. Raises NotFound for an unknown collection."""
     documents = _documents(context, context.find_server(), collection)
     if context.as_json:
         context.print_model(documents)
@@ -27,7 +27,7 @@ def list_documents(context: CommandContext, *, collection: str | None) -> int:
 
 
 def show_document(context: CommandContext, given: str) -> int:
-    """Print one document. Raises NotFound."""
+    """Print the document whose id begins with `given`. Raises NotFound, and InputError where several ids do."""
     url = context.find_server()
     document_id = _resolve(context, url, given)
     if url is not None:
@@ -44,7 +44,10 @@ def show_document(context: CommandContext, given: str) -> int:
 
 
 def remove_documents(context: CommandContext, given: list[str]) -> int:
-    """Remove documents; from then on nothing of them is found. Each is named before any is removed. Raises NotFound."""
+    """Delete documents. Once this returns, no search or answer includes them.
+
+    Every id is looked up before the first document is deleted. Raises NotFound, and InputError for an ambiguous id.
+    """
     url = context.find_server()
     ids = [_resolve(context, url, each) for each in dict.fromkeys(given)]
     if url is not None:
@@ -62,12 +65,12 @@ def remove_documents(context: CommandContext, given: list[str]) -> int:
         context.print_json({"removed": ids})
     else:
         for document_id in ids:
-            context.console().print(f"Removed {document_id[:SHORT_ID]}.")
+            context.console().print(f"Deleted {document_id[:SHORT_ID]}.")
     return 0
 
 
 def forget_removed(context: CommandContext) -> None:
-    """Make the indexes and originals forget what was removed, unless another process owns them and does it itself."""
+    """Delete removed documents from the indexes and the originals, unless another process owns them and does so."""
     from rag.index.chroma import Index
     from rag.library import INDEX_FOLDER
 
@@ -78,7 +81,7 @@ def forget_removed(context: CommandContext) -> None:
     ):
         dimension = catalog.stamps().get("dimension")
         if dimension is None:
-            for seq, _, sha256 in catalog.pending_removals():  # nothing was ever indexed
+            for seq, _, sha256 in catalog.pending_removals():  # nothing has been indexed yet
                 catalog.finish_removal(seq, sha256)
             return
         index = Index(context.data_dir / INDEX_FOLDER, int(dimension))
@@ -104,14 +107,14 @@ def _documents(context: CommandContext, url: str | None, collection: str | None)
 
 
 def _resolve(context: CommandContext, url: str | None, given: str) -> str:
-    """The whole id that begins with what was given. Raises NotFound, and InputError where several do."""
+    """The full id that begins with `given`. Raises NotFound, and InputError where several ids do."""
     if len(given) >= FULL_ID:
         return given
     found: list[DocumentBody] = [
         document for document in _documents(context, url, None).documents if given and document.id.startswith(given)
     ]
     if not found:
-        raise NotFound(f"There is no document {given!r}. `footnote docs list` shows those there are.")
+        raise NotFound(f"There is no document {given!r}. Run `footnote docs list` to see the ids.")
     if len(found) > 1:
-        raise InputError(f"{len(found)} documents have ids that begin with {given!r}. Write more of it.")
+        raise InputError(f"{len(found)} documents have ids that begin with {given!r}. Write more characters of the id.")
     return found[0].id

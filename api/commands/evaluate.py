@@ -1,4 +1,4 @@
-"""eval: measure a suite, show result files as a page, write questions for a collection."""
+"""eval: run a suite, write a report on result files, write questions for a collection."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ def evaluate(
     split: str | None,
     skip_malformed: bool,
 ) -> int:
-    """Run a suite and print its totals; 1 where a question crashed, a document failed or the baseline was better."""
+    """Run a suite and print its totals.
+
+    Returns 1 where a question crashed, a document could not be read, or the baseline was better.
+    """
     suite = load_suite(folder, split=split, skip_malformed=skip_malformed)
     return main_eval(context.settings, suite, options, baseline=baseline, caller=_caller(context))
 
 
 def report(context: CommandContext, runs: Sequence[Path], out: Path | None) -> int:
-    """Show several result files as one page."""
+    """Write several result files as one HTML page."""
     from evals.report.write import main_report
 
     return main_report(runs, out, _caller(context))

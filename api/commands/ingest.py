@@ -1,4 +1,4 @@
-"""ingest: folders in, a table of outcomes out. What was done before is not done again.
+"""ingest: process files and folders and print the outcome of each file. Unchanged files are skipped.
 
 paths ─ find_files ─> found ─ plan_work ─> Plan ─ take_in_here | take_in_by_server ─> Outcomes ─> table or JSON
 """
@@ -23,7 +23,7 @@ from rag.store.records import KnownSource
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run has to do: `unchanged` are files with their documents, `removed` known sources that are gone."""
+    """What a run has to do. `unchanged` holds files with document ids, `removed` known sources whose file is gone."""
 
     work: tuple[Work, ...]
     unchanged: tuple[tuple[FoundFile, str], ...]
@@ -32,7 +32,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole run: the outcomes, seconds in all, and how many chunks were embedded (None: the server did it)."""
+    """A finished run. `embedded_chunks` is None where the server embedded the chunks."""
 
     outcomes: tuple[Outcome, ...]
     seconds: float
@@ -40,10 +40,10 @@ class Report:
 
 
 def ingest(context: CommandContext, paths: Sequence[Path], *, collection: str, prune: bool) -> int:
-    """Take in files and folders and print what became of each; 1 where one failed or a path does not exist.
+    """Ingest files and folders and print the outcome of each. Returns 1 where a file failed or a path does not exist.
 
-    Stopped at any point and run again, it goes on with what is unfinished. Raises InputError for a collection's name
-    that cannot be used.
+    A run that was stopped continues with the unfinished files when it is started again. Raises InputError for an
+    invalid name of a collection.
     """
     started = time.perf_counter()
     collection = collection_name(collection)
@@ -79,7 +79,7 @@ def ingest(context: CommandContext, paths: Sequence[Path], *, collection: str, p
 
 
 def plan_work(catalog: Catalog, found: FoundFiles, collection: str) -> Plan:
-    """Compare what was found with what the catalog knows. Files that failed or were left unfinished are work again."""
+    """Compare the files with the catalog. Files that failed before or were left unfinished are processed again."""
     known = catalog.known_sources(collection)
     remembered = {source: KnownFile(one.sha256, one.size_bytes, one.modified_ns) for source, one in known.items()}
     comparison = compare(found, remembered)
@@ -107,7 +107,10 @@ def _unchanged(catalog: Catalog, files: Iterable[tuple[FoundFile, str]], collect
 
 
 def _removed(catalog: Catalog, sources: Iterable[KnownSource], collection: str, prune: bool) -> list[Outcome]:
-    """Documents whose file is gone: kept and named, or forgotten, and deleted where no other file holds the same."""
+    """Report documents whose file is gone; with `prune`, forget the file.
+
+    A forgotten file's document is deleted unless another file has the same content.
+    """
     outcomes = []
     records = {record.id: record for record in catalog.list_documents(collection)[0]}
     for known in sources:
@@ -121,11 +124,11 @@ def _removed(catalog: Catalog, sources: Iterable[KnownSource], collection: str, 
     return outcomes
 
 
-# Showing --------------------------------------------------------------------------------------------------------------
+# Output ---------------------------------------------------------------------------------------------------------------
 
 
 def as_json(report: Report) -> dict[str, object]:
-    """The run as `--json` prints it; counts in `totals` are of what this run took in."""
+    """The run as `--json` prints it. Documents, pages and chunks in `totals` count only new and changed files."""
     documents = [
         {
             "name": one.name,
@@ -182,7 +185,7 @@ def _note(one: Outcome) -> str:
     if one.error is not None:
         return f"{one.error[0]}: {one.error[1]}"
     if one.outcome == "removed":
-        return "its file is gone; --prune deletes it"
+        return "the file is gone; --prune deletes the document"
     if one.outcome == "pruned":
-        return "deleted" if one.status == "deleted" else "kept: another file holds the same"
+        return "deleted" if one.status == "deleted" else "kept: another file has the same content"
     return ""

@@ -1,4 +1,4 @@
-"""backup, restore, rebuild: what keeps the data directory safe and its indexes sound."""
+"""backup, restore, rebuild: keep the data directory safe and its indexes consistent."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 
 def backup(context: CommandContext, file: Path) -> int:
-    """Write the data directory to one file, also beside a running server; 1 where an original was gone or damaged."""
+    """Write the data directory to one file, also while a server runs.
+
+    Returns 1 where an original was missing or damaged. Raises NotFound where there is no catalog.
+    """
     context.find_server()
     if not context.has_catalog():
         raise NotFound(
-            f"There is nothing to back up: {context.data_dir} holds no {CATALOG_FILE}. Name another --data-dir."
+            f"There is nothing to back up: {context.data_dir} holds no {CATALOG_FILE}. Give another --data-dir."
         )
     with context.open_catalog() as catalog, context.progress("MB") as progress:
         report = write_backup(catalog, file, lambda done, total: progress.overall(done // 10**6, total // 10**6))
@@ -32,7 +35,7 @@ def backup(context: CommandContext, file: Path) -> int:
 
 
 def restore(context: CommandContext, file: Path, *, force: bool) -> int:
-    """Put a backup in the place of the data directory, which no other process may own.
+    """Replace the data directory with a backup. No other process may own the directory.
 
     Every hash is checked before anything is replaced. Raises DataDirectoryInUse, InputError.
     """
@@ -64,15 +67,16 @@ def _print_report(context: CommandContext, verb: str, file: Path, report: Backup
             f"{verb} {file}: the catalog and {report.originals:,} originals, {size_in_words(report.size_bytes)}."
         )
         for sha256 in report.missing:
-            console.print(f"Missing: the original {sha256}. Hand that file in again.")
+            console.print(f"Missing: the original {sha256}. Ingest or upload that file again.")
     return int(bool(report.missing))
 
 
 def rebuild(context: CommandContext, *, embed: bool) -> int:
-    """Make the indexes again from the catalog; with `embed` also every chunk and vector, with the present settings.
+    """Rebuild the indexes from the catalog.
 
-    1 where a document could not be made again; the rest is. Raises DataDirectoryInUse where a server runs, and without
-    `embed` IndexMismatch where a rebuild with it was stopped half way.
+    With `embed`, also chunk and embed every document again, with the current settings. Returns 1 where a document could
+    not be rebuilt; the others are rebuilt. Raises DataDirectoryInUse where a server runs and, without `embed`,
+    IndexMismatch where a rebuild with `embed` was stopped before its end.
     """
     context.say(f"Data directory: {context.data_dir}")
     started = time.perf_counter()
@@ -125,7 +129,7 @@ def _index_again(context: CommandContext, catalog: Catalog, progress: Progress) 
 
     catalog.check_rebuilt()
     dimension = catalog.stamps().get("dimension")
-    if dimension is None:  # nothing was ever indexed
+    if dimension is None:  # nothing has been indexed yet
         return Rechunked(0, [])
     with closing(Index(context.data_dir / INDEX_FOLDER, int(dimension))) as index:
         return Rechunked(index.rebuild(catalog, progress.overall), [])

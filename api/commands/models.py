@@ -1,4 +1,4 @@
-"""models list and pull: weights by name, checked against their hashes."""
+"""models list, models pull: fetch model weights by name and check them against their hashes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rag.models.weights import MODELS, fetch, installed
 
 
 def list_models(context: CommandContext) -> int:
-    """Print every model that can be fetched, and where it lies if it has been."""
+    """Print every model that can be fetched, with its path where it is installed."""
     folder = context.settings.resolved_model_dir()
     context.say(f"Model directory: {folder}")
     found = {name: installed(name, folder) for name in MODELS}
@@ -37,7 +37,10 @@ def list_models(context: CommandContext) -> int:
 
 
 def pull_model(context: CommandContext, name: str) -> int:
-    """Fetch a model, telling each source tried. Raises InputError for an unknown name, DependencyError."""
+    """Fetch a model, and print each source that is tried.
+
+    Raises InputError for an unknown name, and DependencyError where every source failed.
+    """
     path = fetch_model(context, name)
     if context.as_json:
         context.print_json({"name": name, "path": str(path)})
@@ -47,7 +50,7 @@ def pull_model(context: CommandContext, name: str) -> int:
 
 
 def fetch_model(context: CommandContext, name: str) -> str:
-    """Where the model lies, fetched with progress on stderr where it did not."""
+    """The path of the model. A missing model is fetched first, with progress on stderr."""
     with context.progress("MB") as progress:
 
         def show(file: str, done: int, total: int) -> None:

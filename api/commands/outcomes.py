@@ -1,4 +1,4 @@
-"""What became of a file that was to be taken in: the words of the table and of the JSON."""
+"""The outcome of each file of an `ingest` run, as the table and the JSON show it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OUTCOMES: tuple[OutcomeWord, ...] = ("new", "changed", "unchanged", "failed", "r
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A file that has to be taken in, and what it is if that succeeds."""
+    """A file to ingest, and its outcome if that succeeds."""
 
     file: FoundFile
     outcome: Literal["new", "changed"]
@@ -22,7 +22,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file. `error` is its code and message; `pages` and `chunks` are the document's counts."""
+    """The outcome of one file. `error` is (code, message); `pages` and `chunks` are counts of the document."""
 
     name: str
     source: str
@@ -35,18 +35,22 @@ class Outcome:
 
 
 def outcome_of(work: Work, document: DocumentBody | None, *, was_ready: bool) -> Outcome:
-    """What became of a file whose document is at its end; None stands for one that was deleted meanwhile."""
+    """The outcome of a file, from its processed document; None where the document was deleted meanwhile."""
     name, source = work.file.name, work.file.source
     if document is None:
-        return failed(work, "deleted", f"{name} was deleted while it was taken in.")
+        return failed(work, "deleted", f"{name} was deleted while it was ingested. Run `footnote ingest` again.")
     if document.status != "ready":
         error = document.error
-        code, message = (error.code, error.message) if error else ("internal", f"{name} stayed {document.status}.")
+        code, message = (
+            (error.code, error.message)
+            if error
+            else ("internal", f"{name} stayed {document.status}. Run `footnote ingest` again.")
+        )
         return replace(failed(work, code, message), id=document.id, status=document.status)
     word: OutcomeWord = "unchanged" if was_ready else work.outcome
     return Outcome(name, source, word, document.id, document.status, document.pages, document.chunks)
 
 
 def failed(work: Work, code: str, message: str) -> Outcome:
-    """A file that could not be taken in."""
+    """The outcome of a file that could not be ingested."""
     return Outcome(work.file.name, work.file.source, "failed", error=(code, message))

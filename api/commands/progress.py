@@ -1,4 +1,4 @@
-"""Progress on stderr: two bars where it is a terminal, otherwise a line now and then."""
+"""Progress on stderr: two bars in a terminal, otherwise a line every few seconds."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ LINE_EVERY_S = 5.0
 
 
 class Progress(Protocol):
-    """Both forms of it. Numbers are done and total, in any unit; a total of 0 is unknown."""
+    """Shows progress, as bars or as lines. `done` and `total` share any unit; a total of 0 means unknown."""
 
     def overall(self, done: float, total: float) -> None:
-        """How far the whole of it is."""
+        """Show the progress of the whole command."""
         ...
 
     def current(self, name: str, step: str, share: float) -> None:
-        """What is in hand, in which step, and how far it is (0 to 1)."""
+        """Show the current item, its step, and the share of it that is done (0 to 1)."""
         ...
 
     def __enter__(self) -> Progress: ...
@@ -36,7 +36,7 @@ def show_progress(unit: str) -> Progress:
 
 
 class Lines:
-    """At most one line every LINE_EVERY_S seconds, the first after that time: quick work says nothing."""
+    """Prints at most one line every LINE_EVERY_S seconds, the first after that time: short work prints nothing."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
@@ -67,7 +67,7 @@ class Lines:
 
 
 class Bars:
-    """One bar for the whole and one for what is in hand, gone when it is over."""
+    """Shows one bar for the whole command and one for the current item; both disappear at the end."""
 
     def __init__(self, unit: str) -> None:
         from rich.console import Console

@@ -1,4 +1,4 @@
-"""ask, search, verify: by the running server where there is one, else in this process."""
+"""ask, search, verify: through the running server where there is one, otherwise in this process."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def search(context: CommandContext, query: str, *, collection: str | None, top_k
 def ask(
     context: CommandContext, question: str, *, collection: str | None, top_k: int | None, mode: AnswerMode | None
 ) -> int:
-    """Print the checked answer to a question. That the documents do not say is an answer, too."""
+    """Print the checked answer to a question. Returns 0 also where the documents do not answer it."""
     question, url = _readable(question), context.find_server()
     with _steps() as step:
         if url is not None:
@@ -92,7 +92,7 @@ async def _answer(library: Library, question: Question, step: Step) -> AnswerBod
 
 
 async def _closing(library: Library, work: Coroutine[object, object, Result]) -> Result:
-    """The result of `work`, the model's process ended in the same event loop that started it."""
+    """The result of `work`. The model's process is ended in the event loop that started it."""
     try:
         return await work
     finally:
@@ -100,7 +100,7 @@ async def _closing(library: Library, work: Coroutine[object, object, Result]) ->
 
 
 def verify(context: CommandContext, file: str, *, collection: str | None) -> int:
-    """Print each sentence of a text file (or standard input, `-`) with its verdict; findings are no failures."""
+    """Print each sentence of a text file (`-`: standard input) with its verdict. Returns 0 whatever the verdicts."""
     text, url = _read_text(file), context.find_server()
     if url is not None:
         with Client(url) as client:
@@ -109,7 +109,7 @@ def verify(context: CommandContext, file: str, *, collection: str | None) -> int
         from rag.retrieval.scope import Scope
 
         with context.open_library() as library:
-            # a judge may have asked the model
+            # a judge may have started the model
             found = asyncio.run(_closing(library, library.service.verify(text, Scope(collection))))
         verified = VerifiedBody(sentences=pack_sentences(found.sentences), citations=pack_citations(found.citations))
     if context.as_json:
@@ -130,19 +130,19 @@ def _read_text(file: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{file} is not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}. Convert it first; a "
-            "PDF or office file is taken in with `footnote ingest`."
+            f"{file} is not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}. Convert it to "
+            "UTF-8; for a PDF or office file, use `footnote ingest`."
         ) from error
 
 
 def _readable(words: str) -> str:
-    """Words of the command line without the lone surrogates that stand for bytes that were no UTF-8."""
+    """Text of the command line; lone surrogates, which stand for bytes that are not UTF-8, become U+FFFD."""
     return words.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @contextmanager
 def _steps() -> Iterator[Step]:
-    """Where the work is, as a spinner on stderr; silent where that is no terminal."""
+    """Shows the current step as a spinner on stderr; shows nothing where stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda text: None
         return

@@ -1,4 +1,4 @@
-"""serve: the HTTP server, on a fresh machine with the default models fetched first."""
+"""serve: run the HTTP server. Missing default models are fetched first."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from rag.generation.hosts import is_loopback
 from rag.models.weights import DEFAULT_LLM, MODELS, installed
 from rag.store.lock import claim_directory
 
-GRACE_S = 10  # for requests in hand, after the signal to stop
+GRACE_S = 10  # for running requests, after the signal to stop
 BACKLOG = 2_048
 
 
 def serve(context: CommandContext, *, host: str | None, port: int | None) -> int:
-    """Serve until SIGTERM or Ctrl-C, which is a clean end (0).
+    """Serve until SIGTERM or Ctrl-C, then return 0.
 
-    Raises DataDirectoryInUse for a second server on the directory, before anything slow; DependencyError where the port
-    is taken or the embedding model cannot be had.
+    Raises DataDirectoryInUse, before any slow step, where another process owns the directory. Raises DependencyError
+    where the port is taken or the embedding model cannot be fetched.
     """
     given = {"host": host, "port": port}
     server = context.settings.server.model_copy(
@@ -42,15 +42,15 @@ def serve(context: CommandContext, *, host: str | None, port: int | None) -> int
         with listening:
             if not is_loopback(server.host):
                 context.say(
-                    f"Warning: {server.host} can be reached from the network, and Footnote asks nobody for a password. "
-                    "Put a server with authentication before it."
+                    f"Warning: {server.host} is reachable from the network, and Footnote has no authentication. "
+                    "Put a proxy with authentication in front of it."
                 )
             _fetch_models(context)
             failures = _run(context.with_settings(settings), listening)
         if failures:
             raise failures[0]
     except KeyboardInterrupt:
-        return 0  # asked to stop while models were fetched
+        return 0  # stopped while models were fetched
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0
@@ -61,11 +61,11 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """uvicorn raises the signals it has obeyed once more; by then everything is closed."""
+    """Ignore a signal: uvicorn raises the signals that it handled once more, after everything is closed."""
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Connections made while the models load wait or are told so."""
+    """A listening socket. Connections made while models are fetched wait until the application starts."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
@@ -78,21 +78,21 @@ def _listen(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         raise DependencyError(
-            f"The server cannot listen on {host} port {port}: {error.strerror or error}. Stop what uses it, or choose "
-            "another with --port (0 takes a free one)."
+            f"The server cannot listen on {host} port {port}: {error.strerror or error}. Stop the program that uses "
+            "it, or choose another port with --port (0 takes a free port)."
         ) from error
     return listening
 
 
 def _url(listening: socket.socket) -> str:
-    """Where the server is reached from this machine."""
+    """The address of the server for clients on this machine."""
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _run(context: CommandContext, listening: socket.socket) -> list[FootnoteError]:
-    """Serve until told to stop; what it failed with, if it could not open the data directory."""
+    """Serve until stopped. Returns the error where the data directory could not be opened."""
     import uvicorn
 
     from api.http.app import create_app
@@ -127,9 +127,9 @@ def _run(context: CommandContext, listening: socket.socket) -> list[FootnoteErro
 
 
 def _fetch_models(context: CommandContext) -> None:
-    """Have the embedding model, and the embedded language model where the settings end up with it.
+    """Fetch the embedding model, and the embedded language model where the settings lead to it.
 
-    Raises DependencyError where the embedding model cannot be had. Without a language model searches still work.
+    Raises DependencyError where the embedding model cannot be fetched. Without a language model, searches still work.
     """
     folder, embedding = context.settings.resolved_model_dir(), context.settings.embedding.model
     if context.models.embedder is None and embedding in MODELS and installed(embedding, folder) is None:
@@ -142,13 +142,13 @@ def _fetch_models(context: CommandContext) -> None:
     except DependencyError as error:
         context.say(error.message)
         context.say(
-            f"Footnote serves without a language model: documents and searches work, questions answer 503 until "
-            f"`footnote models pull {name}` has succeeded or an Ollama runs."
+            f"Footnote starts without a language model: uploads and searches work, questions return 503 until "
+            f"`footnote models pull {name}` has succeeded or Ollama is running."
         )
 
 
 def _embedded_model(context: CommandContext) -> str | None:
-    """The model of MODELS that questions will need from this machine, or None."""
+    """The model of MODELS that answers need on this machine, or None."""
     from rag.generation import OllamaGenerator
 
     settings = context.settings.generation

@@ -1,7 +1,7 @@
-"""What people see in a terminal: the JSON of `api/http/schemas.py` as tables and paragraphs.
+"""Terminal output: the JSON of `api/http/schemas.py` as tables and paragraphs.
 
-Names and quotes come from foreign files, so nothing of them is taken for markup, and control characters, which could
-move the cursor or change the title of a terminal, are shown as `�`.
+Names and quotes come from untrusted files. They are never read as markup, and control characters, which could move the
+cursor or change the title of a terminal, are shown as `�`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _NEAREST = 5
 
 
 def printable(text: str) -> str:
-    """The text without what a terminal would obey: control characters and overrides of the writing direction."""
+    """The text with `�` in place of control characters and overrides of the writing direction."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
 def print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: int = 0) -> None:
-    """A table; the last `right` columns hold numbers. A word that is a status is coloured as one."""
+    """Print a table. The last `right` columns are right-aligned; a cell that is a status is coloured."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -47,12 +47,12 @@ def print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequenc
 
 
 def place(name: str, page: int | None) -> str:
-    """Where something stands, for people: `handbook.pdf, page 12`."""
+    """The location of a passage for people: `handbook.pdf, page 12`."""
     return name if page is None else f"{name}, page {page}"
 
 
 def size_in_words(size_bytes: int) -> str:
-    """A size in the unit that keeps it short."""
+    """A size for people, in the unit that keeps it short; 1 kB is 1000 bytes."""
     value, units = float(size_bytes), ("B", "kB", "MB", "GB", "TB")
     for unit in units:
         if value < 1000 or unit == units[-1]:
@@ -65,9 +65,9 @@ def size_in_words(size_bytes: int) -> str:
 
 
 def print_documents(console: Console, documents: Sequence[DocumentBody]) -> None:
-    """One line a document."""
+    """Print one line for each document."""
     if not documents:
-        console.print("No documents. `footnote ingest PATH` takes some in.")
+        console.print("There are no documents. Add some with `footnote ingest PATH`.")
         return
     rows = [
         (
@@ -85,7 +85,7 @@ def print_documents(console: Console, documents: Sequence[DocumentBody]) -> None
 
 
 def print_document(console: Console, document: DocumentBody) -> None:
-    """Everything that is known of one document."""
+    """Print all fields of one document."""
     rows = [
         ("id", document.id),
         ("name", document.name),
@@ -106,9 +106,9 @@ def print_document(console: Console, document: DocumentBody) -> None:
 
 
 def print_hits(console: Console, hits: Hits) -> None:
-    """Each passage with its place and score, best first."""
+    """Print each passage with its location and score, best first."""
     if not hits.hits:
-        console.print("Nothing was found.")
+        console.print("No passages were found.")
     for hit in hits.hits:
         headings = f"  ({' > '.join(hit.headings)})" if hit.headings else ""
         console.print(f"{hit.rank}. {printable(place(hit.document_name, hit.page) + headings)}", style="bold")
@@ -118,16 +118,16 @@ def print_hits(console: Console, hits: Hits) -> None:
 
 
 _REASONS: dict[AnswerReason, str] = {
-    "no_match": "no_match: nothing near the question was found, so the model was not asked.",
-    "not_in_passages": "not_in_passages: the passages that were found do not surely answer it.",
-    "unsupported": "unsupported: the documents do not support all that the model wrote.",
-    "conflict": "conflict: the documents disagree; both are quoted.",
-    "unreadable_source": "unreadable_source: a document that was asked could not be read (footnote docs list).",
+    "no_match": "no_match: no passage near the question was found, so the model was not asked.",
+    "not_in_passages": "not_in_passages: the passages that were found do not clearly answer the question.",
+    "unsupported": "unsupported: the documents do not support everything that the model wrote.",
+    "conflict": "conflict: the documents contradict each other; both are quoted.",
+    "unreadable_source": "unreadable_source: a searched document could not be read; `footnote docs list` shows it.",
 }
 
 
 def print_answer(console: Console, answer: AnswerBody) -> None:
-    """The answer with its verdicts, its citations (or the nearest passages), and one line on what it took."""
+    """Print the answer with verdicts, its citations (or the nearest passages), and one line on its cost."""
     console.print(_marked(answer.answer, answer.sentences))
     console.print()
     if answer.standalone_question:
@@ -135,7 +135,7 @@ def print_answer(console: Console, answer: AnswerBody) -> None:
     if answer.reason:
         console.print(_REASONS[answer.reason], style="dim")
     if answer.reason == "unsupported" and all(one.verdict != "unsupported" for one in answer.sentences):
-        console.print("What is unsupported is left out; --mode flag shows it.", style="dim")
+        console.print("Unsupported sentences are left out; --mode flag shows them.", style="dim")
     if answer.status == "not_found":
         _print_nearest(console, answer.retrieved)
     else:
@@ -150,7 +150,7 @@ def print_answer(console: Console, answer: AnswerBody) -> None:
 
 
 def print_verified(console: Console, verified: VerifiedBody) -> None:
-    """Each sentence with its verdict, then the words that support them."""
+    """Print each sentence with its verdict, then the citations."""
     for sentence in verified.sentences:
         console.print(f"{sentence.verdict:<12}", style=_MARKS.get(sentence.verdict, ""), end="")
         marks = "".join(f" [{number}]" for number in sentence.citations)
@@ -166,7 +166,7 @@ def print_verified(console: Console, verified: VerifiedBody) -> None:
 
 
 def _marked(text: str, sentences: Sequence[SentenceBody]) -> Text:
-    """The text with a mark after each sentence that is not well supported, and the reason."""
+    """The text with the verdict and its reason after each sentence that is weak or unsupported."""
     from rich.text import Text
 
     shown, done = Text(), 0
@@ -190,7 +190,7 @@ def _print_citations(console: Console, citations: Sequence[CitationBody]) -> Non
 
 def _print_nearest(console: Console, retrieved: Sequence[RetrievedBody]) -> None:
     if retrieved:
-        console.print("The nearest passages (`footnote search` shows their words):")
+        console.print("The nearest passages (`footnote search` shows their text):")
     for one in retrieved[:_NEAREST]:
         console.print(f"  {one.rank}. {printable(place(one.document_name, one.page))}  score {one.score:.3f}")
     console.print()

@@ -1,4 +1,4 @@
-"""The two ways in which `ingest` takes files in: in this process, and by a running server."""
+"""The two ways in which `ingest` processes files: in this process, or through a running server."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from api.commands.progress import Progress
 
 POLL_S = 0.3
-_PUBLISH_EVERY_S = 2.0  # what was read meanwhile goes into the indexes together
+_PUBLISH_EVERY_S = 2.0  # documents committed within this time are indexed together
 STOP_WITHIN_S = 2.0
-_POLLED_AT_ONCE = 4  # the worker goes in order, so the oldest tell how far it is
+_POLLED_AT_ONCE = 4  # the worker keeps the order, so the oldest show its progress
 
 
 @dataclass(frozen=True, slots=True)
 class _ReadingFile:
-    """A file as accepted and read: `document` is None where there is nothing left to do for it, or it failed.
+    """A file that was accepted and read. `document` is None where nothing is left to do for it, or it failed.
 
-    `problem` is the code and message of what lay outside the document: an unreadable path, a full disk.
+    `problem` is the code and message of an error outside the document: an unreadable path, a full disk.
     """
 
     document_id: str | None = None
@@ -42,7 +42,7 @@ class _ReadingFile:
 
 
 def _without_repeats(readings: Sequence[_ReadingFile]) -> list[_ReadingFile]:
-    """The readings; a file with the same bytes as an earlier one brought nothing new."""
+    """The readings, with `was_ready` set for each file that has the same bytes as an earlier one."""
     seen: set[str | None] = set()
     marked = []
     for reading in readings:
@@ -55,10 +55,10 @@ def _without_repeats(readings: Sequence[_ReadingFile]) -> list[_ReadingFile]:
 
 
 def take_in_here(context: CommandContext, work: Sequence[Work], collection: str) -> tuple[list[Outcome], int]:
-    """Accept, read, embed and publish each file; the next is read while one is embedded.
+    """Accept, read, embed and publish each file. The next file is read while one is embedded.
 
-    Returns the outcomes in the order of `work`, and how many chunks were embedded. What a full disk or a broken index
-    kept from being finished waits for the next run, and its outcome says so.
+    Returns the outcomes in the order of `work`, and the number of embedded chunks. A file that a full disk or a broken
+    index left unfinished is processed by the next run, and its outcome says so.
     """
     readings: list[_ReadingFile] = []
     waiting: list[FailedDocument] = []
@@ -94,7 +94,7 @@ def take_in_here(context: CommandContext, work: Sequence[Work], collection: str)
             progress.overall(len(work), len(work))
         finally:
             waiting = publish_each(catalog, library.index).failed
-            wait([ahead], STOP_WITHIN_S)  # after Ctrl-C: a reader that takes longer ends with this process
+            wait([ahead], STOP_WITHIN_S)  # after Ctrl-C; a reader that takes longer ends with this process
         stuck = {one.record.id: (one.error.code, one.error.message) for one in waiting}
         outcomes = [
             _outcome_here(catalog, item, reading, reading.problem or stuck.get(reading.document_id or ""))
@@ -108,13 +108,13 @@ def _reporting(progress: Progress, name: str) -> Callable[[DocumentStatus, float
 
 
 def _begin(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> Future[_ReadingFile]:
-    """Accept and read a file in a thread of its own, which does not outlive this process."""
+    """Accept and read a file in a daemon thread, which does not outlive this process."""
     future: Future[_ReadingFile] = Future()
 
     def run() -> None:
         try:
             future.set_result(_read(catalog, work, collection, parsing))
-        except BaseException as error:  # noqa: BLE001  it is raised again where the result is taken
+        except BaseException as error:  # noqa: BLE001  it is raised again where the result is read
             future.set_exception(error)
 
     threading.Thread(target=run, name="footnote-reader", daemon=True).start()
@@ -145,12 +145,12 @@ def _read(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> _R
 
 
 def _unreadable(work: Work, error: OSError) -> tuple[str, str]:
-    return "unreadable", f"{work.file.path} could not be read: {error.strerror or error}. Check it and try again."
+    return "unreadable", f"{work.file.path} could not be read: {error.strerror or error}. Correct that and try again."
 
 
 def _outcome_here(catalog: Catalog, work: Work, reading: _ReadingFile, problem: tuple[str, str] | None) -> Outcome:
     if reading.document_id is None:
-        return failed(work, *(problem or ("internal", "It was not taken in.")))
+        return failed(work, *(problem or ("internal", "It was not ingested. Run `footnote ingest` again.")))
     try:
         document = pack_document(catalog.get_document(reading.document_id))
     except NotFound:
@@ -160,19 +160,20 @@ def _outcome_here(catalog: Catalog, work: Work, reading: _ReadingFile, problem: 
     return outcome_of(work, document, was_ready=reading.was_ready)
 
 
-# By a running server --------------------------------------------------------------------------------------------------
+# Through a running server ---------------------------------------------------------------------------------------------
 
 
 def take_in_by_server(context: CommandContext, url: str, work: Sequence[Work], collection: str) -> list[Outcome]:
-    """Upload each file, then wait until the server is done with all. Outcomes in the order of `work`.
+    """Upload each file, then wait until the server has processed all. Returns the outcomes in the order of `work`.
 
-    Raises DependencyError where the server stops answering; it goes on with what it has taken when it is started again.
+    Raises DependencyError where the server stops answering. The server processes the uploaded files when it is started
+    again.
     """
     with Client(url) as client, context.progress("files") as progress:
         readings = []
         for number, item in enumerate(work):
             progress.overall(0, len(work))
-            progress.current(item.file.name, "sending", number / len(work))
+            progress.current(item.file.name, "uploading", number / len(work))
             readings.append(_send(client, item, collection))
         waiting = list(dict.fromkeys(one.document_id for one in readings if one.document_id is not None))
         finished: dict[str, DocumentBody | None] = {}
@@ -190,7 +191,7 @@ def take_in_by_server(context: CommandContext, url: str, work: Sequence[Work], c
             if waiting and len(waiting) == before:
                 time.sleep(POLL_S)
     return [
-        failed(item, *(one.problem or ("internal", "It was not taken in.")))
+        failed(item, *(one.problem or ("internal", "It was not ingested. Run `footnote ingest` again.")))
         if one.document_id is None
         else outcome_of(item, finished[one.document_id], was_ready=one.was_ready)
         for item, one in zip(work, _without_repeats(readings), strict=True)

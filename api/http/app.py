@@ -1,7 +1,6 @@
-"""The HTTP door: `create_app` puts routes, guards and errors together over a Runtime that it opens and closes.
+"""The HTTP application: `create_app` combines routes, middleware and error handlers over one Runtime.
 
-Reading order: here, `state.py` (what is open), `guards.py` (before the routes), `routes/`, `schemas.py` (the JSON),
-`streams.py` (events, and clients that leave), `uploads.py`, `errors.py` (after the routes), `metrics.py`.
+The application opens the Runtime when it starts and closes it when it stops.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from rag.errors import FootnoteError
 from rag.settings import Settings
 
 API_VERSION = "1"
-_ABOUT = """Ask your own documents; every sentence of the answer is checked against the exact words it cites.
+_ABOUT = """Answers questions from your own documents; each sentence is checked against the exact quote it cites.
 
-All `start` and `end` count characters (Unicode code points) into a document's text, half-open: `text[start:end]` of
-the document is the quote, exactly. Errors have one form, `{"error": {"code", "message"}}`: the code is for programs and
-stays, the message says what happened, the value seen and the next step."""
+All `start` and `end` values count characters (Unicode code points) of a document's text, half-open: `text[start:end]`
+is exactly the quote. Every error has the form `{"error": {"code", "message"}}`. The code is stable and meant for
+programs; the message says what happened, which value was seen, and what to do."""
 
 
 def create_app(
@@ -38,11 +37,11 @@ def create_app(
     on_opened: Callable[[Runtime], None] | None = None,
     on_failed: Callable[[FootnoteError], None] | None = None,
 ) -> FastAPI:
-    """The application; `runtime_factory` is called once, in a thread, when it starts, and what it gives is closed.
+    """The application. It calls `runtime_factory` once at start, in a thread, and closes that Runtime at the end.
 
-    Until that is open, and where it cannot be opened, every call but `/livez` and `/metrics` answers 503 with the
-    reason; `on_failed` is told it once, so that whoever started the server can end it. `on_opened` is told once when
-    calls are answered.
+    Until the Runtime is open, and where it cannot be opened, every call except `/livez` and `/metrics` returns 503 with
+    the reason. `on_failed` is called once with that error, so that the caller can stop the server. `on_opened` is
+    called once, when the routes can answer.
     """
     metrics = Metrics()
     door = Door(settings, runtime_factory, metrics, on_opened, on_failed)
@@ -54,7 +53,7 @@ def create_app(
             yield
         finally:
             try:
-                await asyncio.shield(opening)  # a thread cannot be called back, and what it opens must be closed
+                await asyncio.shield(opening)  # a thread cannot be cancelled, and its Runtime must be closed
             finally:
                 await door.close()
 
@@ -71,7 +70,7 @@ def create_app(
     for module in (documents, questions, health):
         app.include_router(module.router)
     install_errors(app)
-    # The last one added stands outermost.
+    # The middleware added last is outermost.
     app.add_middleware(BodyLimit, server=settings.server)
     app.add_middleware(KnownHosts, host=settings.server.host)
     app.add_middleware(Watch, metrics=metrics)
@@ -80,7 +79,7 @@ def create_app(
 
 
 def _describe(app: FastAPI, settings: Settings) -> None:
-    """Let the OpenAPI description say the limits that are settings."""
+    """Make the OpenAPI description include the limits that are settings."""
     generate = app.openapi
 
     def described() -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The one place where errors become HTTP responses, all in one form: `{"error": {"code", "message"}}`.
+"""All errors become HTTP responses here, in one form: `{"error": {"code", "message"}}`.
 
 FootnoteError           its `status` and `code`                        rag/errors.py
-RequestValidationError  422 `invalid_input`, 400 `invalid_json`        names the field and the value seen, abbreviated
-HTTPException           404 `not_found`, 405 `method_not_allowed`      no such route, no such method on it
+RequestValidationError  422 `invalid_input`, 400 `invalid_json`        names the field and its value, abbreviated
+HTTPException           404 `not_found`, 405 `method_not_allowed`      unknown route, unsupported method
 anything else           500 `internal`                                 logged with its traceback by `api/http/guards.py`
 """
 
@@ -26,40 +26,40 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
 CLIENT_LEFT = 499
-"""The status of a response that nobody reads, as it appears in the metrics."""
+"""The status that the metrics count where the client left before the response."""
 
 _SHOWN_CHARS = 60
 _DESCRIPTIONS = {
-    400: "The body could not be read.",
+    400: "The body cannot be parsed.",
     403: "The request comes from a web page of another site.",
-    404: "Nothing has this name; the message says what there is.",
-    406: "There is no such form of it.",
-    409: "The documents changed meanwhile, or were built with other settings.",
-    413: "More than the configured limit.",
+    404: "The document, page or collection does not exist.",
+    406: "The page is not available in a media type that the request accepts.",
+    409: "The documents changed during the call, or were indexed with other settings.",
+    413: "The body or a file exceeds a configured limit.",
     421: "The Host header names another machine.",
-    422: "A field has a value that cannot be used; the message names both.",
-    500: "A defect of the server, written to its log.",
-    503: "Something that the server needs does not answer yet; try again.",
+    422: "A field has an invalid value; the message names the field and the value.",
+    500: "An unexpected failure of the server; its log has the details.",
+    503: "The server is starting, or something it needs is unavailable; try again.",
 }
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _EVERYWHERE = (403, 421, 500, 503)
 
 
 class Starting(DependencyError):
-    """The server accepts connections and has not opened its data directory yet."""
+    """The server accepts connections but has not opened its data directory."""
 
     code = "starting"
 
 
 def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """An error in the common form. Lone surrogates in the message are escaped, since they cannot be sent."""
+    """An error response in the common form. Lone surrogates, which UTF-8 cannot encode, are escaped in the message."""
     shown = message.encode("utf-8", "backslashreplace").decode()
     extra = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
     return JSONResponse({"error": {"code": code, "message": shown}}, status, {**extra, **(headers or {})})
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What `/openapi.json` says of errors: these statuses and those that every call can answer."""
+    """The error responses that `/openapi.json` lists: the given statuses and those that every call can return."""
     return {
         status: {"model": ErrorBody, "description": _DESCRIPTIONS[status]}
         for status in sorted({*statuses, *_EVERYWHERE})
@@ -67,7 +67,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def abbreviate(value: object) -> str:
-    """A value as it is shown in a message: at most about 60 characters, never all of a large one."""
+    """A value as it is shown in a message: texts are cut to 60 characters, large containers to 240."""
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     if isinstance(value, int) and value.bit_length() > 128:
@@ -84,15 +84,19 @@ def abbreviate(value: object) -> str:
 
 
 def describe_problem(problems: Sequence[Mapping[str, Any]]) -> tuple[int, str, str]:
-    """Status, code and message for what pydantic found wrong with a request; the first problem speaks for all."""
+    """The status, code and message for pydantic's errors in a request. The message describes the first error."""
     problem = problems[0]
     kind, value = problem["type"], problem.get("input")
     place = [str(part) for part in problem["loc"][1:]]
     where = ".".join(place)
-    more = f" ({len(problems) - 1} more like this.)" if len(problems) > 1 else ""
+    more = f" ({len(problems) - 1} more errors.)" if len(problems) > 1 else ""
     if kind == "json_invalid":
         reason = problem.get("ctx", {}).get("error", "it ends too early")
-        return 400, "invalid_json", f"The body is not JSON: {reason} at character {problem['loc'][-1]}. Correct it."
+        return (
+            400,
+            "invalid_json",
+            f"The body is not valid JSON: {reason} at character {problem['loc'][-1]}. Correct it.",
+        )
     if not place:
         seen = "It is empty" if value is None else f"It is {abbreviate(value)}"
         if isinstance(value, bytes):
@@ -106,7 +110,11 @@ def describe_problem(problems: Sequence[Mapping[str, Any]]) -> tuple[int, str, s
         return 422, "invalid_input", f"`{where}` is missing. Send it; /openapi.json shows an example.{more}"
     if kind == "extra_forbidden":
         name = abbreviate(where)
-        return 422, "invalid_input", f"{name} is no field of this call. Leave it out; /openapi.json lists them.{more}"
+        return (
+            422,
+            "invalid_input",
+            f"{name} is not a field of this call. Leave it out; /openapi.json lists the fields.{more}",
+        )
     reason = str(problem["msg"]).removeprefix("Value error, ")
     return 422, "invalid_input", f"`{where}` is {abbreviate(value)}: {reason}. Correct it and send it again.{more}"
 
@@ -128,11 +136,11 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     path = request.url.path
     if error.status_code == 404:
-        message = f"There is no {abbreviate(path)} here. /openapi.json lists what there is."
+        message = f"There is no route {abbreviate(path)}. /openapi.json lists the routes."
     elif error.status_code == 405:
         headers["Allow"] = ", ".join(_methods_at(request)) or headers.get("Allow", "GET")
-        message = f"{abbreviate(path)} does not take {request.method}. It takes {headers['Allow']}."
-    elif error.status_code == 400:  # FastAPI says only that it failed; what failed is the cause
+        message = f"{abbreviate(path)} does not support {request.method}. Use {headers['Allow']}."
+    elif error.status_code == 400:  # FastAPI says only that parsing failed; the cause says why
         reason = str(error.__cause__ or error.detail)[:200]
         message = f"The body cannot be read as JSON: {reason}. Correct it and send it again."
     else:
@@ -142,7 +150,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 def _methods_at(request: Request) -> list[str]:
-    """The methods of every route with the path of the one that was found."""
+    """The methods of all routes that have the same path as the matched route."""
     template = getattr(request.scope.get("route"), "path", "")
     return sorted(method.upper() for method in request.app.openapi()["paths"].get(template, {}))
 
@@ -152,7 +160,7 @@ async def _on_client_left(_request: Request, _error: Exception) -> Response:
 
 
 def install_errors(app: FastAPI) -> None:
-    """Let the application answer every error in the common form."""
+    """Make the application return every error in the common form."""
     app.add_exception_handler(FootnoteError, _on_footnote_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -1,4 +1,8 @@
-"""What stands before the routes, outermost first: the count and the last resort, whom we answer, how much we read."""
+"""The middleware in front of the routes, outermost first.
+
+Watch counts requests and answers unhandled exceptions. KnownHosts refuses requests from other sites. BodyLimit refuses
+bodies that are too large.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +24,16 @@ from rag.settings import Server
 log = logging.getLogger(__name__)
 
 UPLOAD_PATH = "/v1/documents"
-_FORM_BYTES = 1 << 20  # of a form beside its files
-_BESIDE_BYTES = 4 << 20  # of a JSON body beside its text: a long history, many document ids
-_BYTES_PER_CHAR = 12  # of a character outside the basic plane, escaped in JSON as two \uXXXX
+_FORM_BYTES = 1 << 20  # of a form, in addition to its files
+_BESIDE_BYTES = 4 << 20  # of a JSON body, in addition to its text: a long history, many document ids
+_BYTES_PER_CHAR = 12  # at most: a character outside the basic plane, escaped in JSON as two \uXXXX
 _DRAIN_BYTES = 64 << 20
 _DRAIN_S = 5.0
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Watch:
-    """Counts every request, and answers 500 in the common form for an exception that nothing else knew."""
+    """Counts every request, and answers an unhandled exception with 500 in the common form."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -48,11 +52,11 @@ class Watch:
 
         try:
             await self._app(scope, receive, tell)
-        except Exception:  # the last resort: whatever it was, the client gets an answer and the log a traceback
+        except Exception:  # the last resort: the client gets a response, the log a traceback
             log.exception("%s %s failed.", scope["method"], scope["path"])
             if status:
-                raise  # half an answer is out; only cutting the connection says that it is not whole
-            message = "The server met a defect and wrote it to its log. Try again; if it stays, report it with the log."
+                raise  # the response has begun; only a closed connection shows that it is incomplete
+            message = "The server failed unexpectedly. Try again; if it fails again, report it with the server's log."
             await error_response(500, "internal", message)(scope, receive, tell)
         finally:
             route = getattr(scope.get("route"), "path", "(none)")
@@ -60,7 +64,7 @@ class Watch:
 
 
 def _host_in(address: str) -> str:
-    """The host in `host:port`, lower case; empty where it cannot be read."""
+    """The lower-case host of `host:port`; empty where it cannot be parsed."""
     try:
         return (urlsplit(f"//{address}").hostname or "").rstrip(".")
     except ValueError:
@@ -68,10 +72,10 @@ def _host_in(address: str) -> str:
 
 
 class KnownHosts:
-    """Answers only those who mean this machine, where the server listens on a loopback address.
+    """Answers only requests that address this machine, where the server listens on a loopback address.
 
-    A page of a foreign site can make its own name resolve to 127.0.0.1 and then read what answers there (DNS
-    rebinding), or send a form to it unread; the Host and Origin headers give both away.
+    A page of another site can make its own name resolve to 127.0.0.1 and then read the responses (DNS rebinding), or
+    send a form without reading the response. The Host and Origin headers reveal both.
     """
 
     def __init__(self, app: ASGIApp, host: str) -> None:
@@ -83,7 +87,9 @@ class KnownHosts:
             headers = Headers(scope=scope)
             host, origin = headers.get("host"), headers.get("origin")
             if host is not None and not self._ours(_host_in(host)):
-                message = f"This server answers to localhost and not to {host[:100]!r}. Ask for http://{self._host}."
+                message = (
+                    f"This server answers requests for localhost, not for {host[:100]!r}. Use http://{self._host}."
+                )
                 await error_response(421, "misdirected", message)(scope, receive, send)
                 return
             if (
@@ -91,7 +97,7 @@ class KnownHosts:
                 and scope["method"] not in _SAFE_METHODS
                 and not self._ours(_host_in(origin.partition("://")[2]))
             ):
-                message = f"Pages of {origin[:100]!r} may not change anything here. Ask from this machine's own pages."
+                message = f"A web page of {origin[:100]!r} may not send this. Send it from a page of this machine."
                 await error_response(403, "cross_origin", message)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -101,7 +107,7 @@ class KnownHosts:
 
 
 class BodyLimit:
-    """Refuses a body that is too large by its Content-Length, or else at its first byte too many."""
+    """Refuses a body that is too large: by its Content-Length, otherwise at the first byte over the limit."""
 
     def __init__(self, app: ASGIApp, server: Server) -> None:
         self._app = app
@@ -117,7 +123,7 @@ class BodyLimit:
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "")
         length = int(announced) if announced.isdecimal() and len(announced) < 20 else 0
-        waits = headers.get("expect", "").lower() == "100-continue"  # it sends nothing unless it is read from
+        waits = headers.get("expect", "").lower() == "100-continue"  # the client sends the body only once it is read
         if length > limit:
             if not waits:
                 await _drain(receive)
@@ -147,7 +153,7 @@ class BodyLimit:
 
 def _too_large(size: int, limit: int, upload: bool) -> str:
     advice = "Send fewer or smaller files" if upload else "Shorten it"
-    return f"The body has {size} bytes or more, and at most {limit} are accepted. {advice}."
+    return f"The body has at least {size} bytes, and at most {limit} are accepted. {advice}."
 
 
 def _refusal(size: int, limit: int, upload: bool) -> ASGIApp:
@@ -155,7 +161,7 @@ def _refusal(size: int, limit: int, upload: bool) -> ASGIApp:
 
 
 async def _drain(receive: Receive) -> None:
-    """Read and forget what is still coming, within bounds: a client that is cut off while it sends sees no answer."""
+    """Read and discard the rest of the body, within limits: a client cut off while it sends sees no response."""
     read = 0
     try:
         async with asyncio.timeout(_DRAIN_S):

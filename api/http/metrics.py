@@ -1,4 +1,4 @@
-"""Counts of what the server does, in Prometheus' text format; one registry an application."""
+"""Metrics of the server in Prometheus' text format. Each application has its own registry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TOKEN_S = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160)
 
 
 class Metrics:
-    """Everything that `/metrics` shows."""
+    """The metrics that `/metrics` returns."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -33,15 +33,19 @@ class Metrics:
             buckets=_REQUEST_S,
             registry=self.registry,
         )
-        self._answers = Counter("footnote_answers", "Answers by outcome", ("status",), registry=self.registry)
-        self._prompt = Counter("footnote_prompt_tokens", "Tokens sent to the model", registry=self.registry)
-        self._completion = Counter("footnote_completion_tokens", "Tokens the model wrote", registry=self.registry)
+        self._answers = Counter("footnote_answers", "Answers by status", ("status",), registry=self.registry)
+        self._prompt = Counter(
+            "footnote_prompt_tokens", "Tokens in the prompts sent to the model", registry=self.registry
+        )
+        self._completion = Counter(
+            "footnote_completion_tokens", "Tokens that the model generated", registry=self.registry
+        )
         self._removed = Counter(
-            "footnote_markers_removed", "Markers in replies that named no passage", registry=self.registry
+            "footnote_markers_removed", "Citation markers removed because they named no passage", registry=self.registry
         )
         self._first = Histogram(
             "footnote_first_token_seconds",
-            "Seconds from asking the model to its first token",
+            "Seconds from the request to the model to its first token",
             buckets=_TOKEN_S,
             registry=self.registry,
         )
@@ -49,17 +53,17 @@ class Metrics:
             self._answers.labels(status)
 
     def watch(self, catalog: Catalog) -> None:
-        """Show the counts of this catalog from now on, read anew with each scrape."""
+        """Add the counts of this catalog. They are read anew for each scrape."""
         self.registry.register(_CatalogCounts(catalog))
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request. `route` is the route's template, never the path, so that labels stay few."""
+        """Count a request. `route` is the route's template, never the path, so that there are few labels."""
         shown = method if method in KNOWN_METHODS else "OTHER"
         self._requests.labels(shown, route, str(status)).inc()
         self._seconds.labels(shown, route).observe(seconds)
 
     def answer(self, answer: Answer) -> None:
-        """Count an answer and what it cost."""
+        """Count an answer, its tokens and its time to the first token."""
         self._answers.labels(answer.status).inc()
         self._prompt.inc(answer.usage.prompt_tokens)
         self._completion.inc(answer.usage.completion_tokens)
@@ -68,7 +72,7 @@ class Metrics:
             self._first.observe(answer.timings_ms["first_token"] / 1000)
 
     def render(self) -> bytes:
-        """All of it as text. Reads the catalog."""
+        """All metrics as text. Reads the catalog."""
         return generate_latest(self.registry)
 
 
@@ -77,7 +81,7 @@ class _CatalogCounts(Collector):
         self._catalog = catalog
 
     def describe(self) -> Iterable[Metric]:
-        return []  # or registering would read the catalog
+        return []  # otherwise registering would read the catalog
 
     def collect(self) -> Iterable[Metric]:
         totals = self._catalog.totals()
@@ -85,5 +89,5 @@ class _CatalogCounts(Collector):
         for status in _STATES:
             documents.add_metric([status], totals.documents.get(status, 0))
         yield documents
-        yield GaugeMetricFamily("footnote_chunks", "Chunks that can be found", value=totals.chunks)
-        yield GaugeMetricFamily("footnote_pages", "Pages of documents that can be found", value=totals.pages)
+        yield GaugeMetricFamily("footnote_chunks", "Searchable chunks", value=totals.chunks)
+        yield GaugeMetricFamily("footnote_pages", "Pages of searchable documents", value=totals.pages)

@@ -1,7 +1,7 @@
-"""What goes over the wire: the JSON of every request and response, and the packing of our nouns into it.
+"""The JSON of every request and response, and the functions that convert the nouns of `rag/types.py` into it.
 
-Requests refuse unknown fields. Their limits that are settings are checked by `check_*` and written into the published
-OpenAPI by `publish_limits`, so that the description says what the running server accepts.
+Requests refuse unknown fields. Limits that are settings are checked by `rag/service.py` and written into the published
+OpenAPI description by `publish_limits`, so that it says what the running server accepts.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ MAX_PAGE = 2**31 - 1
 
 
 class ErrorDetail(BaseModel):
-    """`code` is for programs and stays; `message` is for people: what happened, the value seen, the next step."""
+    """`code` is stable, for programs. `message` is for people: what happened, the value seen, and what to do."""
 
     code: str
     message: str
 
 
 class ErrorBody(BaseModel):
-    """Every error has this form."""
+    """The form of every error."""
 
     model_config = ConfigDict(
         title="Error",
@@ -76,7 +76,7 @@ def _whole(value: object) -> object:
 
 TopK = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 Words = Annotated[str, Field(pattern=r"\S")]
-# Described here and judged by rag.store.collections.collection_name, which first brings the name to its one spelling.
+# Only described here: rag.store.collections.collection_name checks the name, after it has normalised the spelling.
 CollectionName = Annotated[
     str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_COLLECTION_CHARS, "pattern": COLLECTION_PATTERN})
 ]
@@ -84,31 +84,31 @@ DocumentId = Annotated[str, Field(min_length=1, max_length=128)]
 DocumentIds = Annotated[list[DocumentId], Field(max_length=MAX_DOCUMENT_IDS)]
 TurnText = Annotated[str, Field(max_length=MAX_TURN_CHARS)]
 
-_COLLECTION = Field(None, description="search in this collection alone; all where absent")
-_DOCUMENT_IDS = Field(None, description="search in these documents alone; all where absent")
-_TOP_K = Field(None, description="how many passages to retrieve; the setting retrieval.top_k where absent")
+_COLLECTION = Field(None, description="search only this collection; all collections where absent")
+_DOCUMENT_IDS = Field(None, description="search only these documents; all documents where absent")
+_TOP_K = Field(None, description="number of passages to retrieve; the setting retrieval.top_k where absent")
 
 
 class _Request(BaseModel):
-    # python-re: what `\S` takes for a blank is then the same as what str.strip() does
+    # python-re: `\S` then agrees with str.strip() on what white space is
     model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
 
 
 class SearchRequest(_Request):
-    """A query over the documents, answered with passages; no model is asked."""
+    """A search query. The response lists passages; no language model is asked."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"query": "unused vacation days", "collection": "default", "top_k": 5}}
     )
 
-    query: Words = Field(description="words to search for, by meaning and by spelling")
+    query: Words = Field(description="the text to search for, by meaning and by words")
     collection: CollectionName | None = _COLLECTION
     top_k: TopK | None = _TOP_K
     document_ids: DocumentIds | None = _DOCUMENT_IDS
 
 
 class HistoryTurn(_Request):
-    """An earlier question of the same conversation and the answer that was given."""
+    """An earlier question of the same conversation, and its answer."""
 
     question: TurnText
     answer: TurnText
@@ -128,15 +128,15 @@ class QueryRequest(_Request):
         }
     )
 
-    question: Words = Field(description="the question, in plain words")
+    question: Words = Field(description="the question, in natural language")
     collection: CollectionName | None = _COLLECTION
     top_k: TopK | None = _TOP_K
     mode: AnswerMode | None = Field(
         None,
-        description="what becomes of unsupported sentences: `strict` leaves them out (the default), `flag` marks them, "
-        "`off` keeps the reply as the model wrote it",
+        description="what happens to unsupported sentences: `strict` leaves them out (the default), `flag` keeps and "
+        "marks them, `off` keeps the model's text unchanged",
     )
-    stream: StrictBool | None = Field(None, description="answer with server-sent events as they happen")
+    stream: StrictBool | None = Field(None, description="send the answer as server-sent events")
     document_ids: DocumentIds | None = _DOCUMENT_IDS
     history: Annotated[list[HistoryTurn], Field(max_length=MAX_TURNS)] | None = Field(
         None, description="earlier turns of the conversation, oldest first"
@@ -144,28 +144,30 @@ class QueryRequest(_Request):
 
 
 class VerifyRequest(_Request):
-    """Any text, whoever wrote it, to be held against the documents sentence by sentence."""
+    """A text, whoever wrote it, to be checked against the documents sentence by sentence."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"text": "Up to ten unused days carry over.", "collection": "default"}}
     )
 
-    text: Words = Field(description="the text to check; it stays as it is")
+    text: Words = Field(description="the text to check; it is not changed")
     collection: CollectionName | None = _COLLECTION
     document_ids: DocumentIds | None = _DOCUMENT_IDS
 
 
 class ListQuery(_Request):
-    """Which documents to list."""
+    """The filters of the list of documents."""
 
-    collection: CollectionName | None = Field(None, description="those of this collection alone")
-    status: DocumentStatus | None = Field(None, description="those in this state alone")
-    limit: int | None = Field(None, ge=1, le=1_000_000, description="at most so many; all where absent")
-    offset: int = Field(0, ge=0, le=2**53, description="leave out so many of the first")
+    collection: CollectionName | None = Field(None, description="list only documents of this collection")
+    status: DocumentStatus | None = Field(None, description="list only documents with this status")
+    limit: int | None = Field(
+        None, ge=1, le=1_000_000, description="list at most this many documents; all where absent"
+    )
+    offset: int = Field(0, ge=0, le=2**53, description="skip this many documents")
 
 
 def scope_of(body: SearchRequest | QueryRequest | VerifyRequest) -> Scope:
-    """Where the request wants to be searched."""
+    """The collection and documents that the request wants to be searched."""
     return Scope(body.collection, None if body.document_ids is None else tuple(body.document_ids))
 
 
@@ -175,7 +177,7 @@ def turns_of(body: QueryRequest) -> tuple[Turn, ...]:
 
 
 def publish_limits(openapi: dict[str, Any], server: Server) -> None:
-    """Write the limits that are settings into the OpenAPI description, in place."""
+    """Write the limits that are settings into `openapi`, in place."""
     schemas = openapi["components"]["schemas"]
     schemas["SearchRequest"]["properties"]["query"]["maxLength"] = server.max_question_chars
     schemas["QueryRequest"]["properties"]["question"]["maxLength"] = server.max_question_chars
@@ -185,7 +187,7 @@ def publish_limits(openapi: dict[str, Any], server: Server) -> None:
 
 
 def upload_schema(server: Server) -> dict[str, Any]:
-    """The body of an upload as OpenAPI describes it."""
+    """The OpenAPI schema of the body of an upload."""
     return {
         "type": "object",
         "required": ["file"],
@@ -202,20 +204,20 @@ def upload_schema(server: Server) -> dict[str, Any]:
                 "type": "string",
                 "pattern": COLLECTION_PATTERN,
                 "default": "default",
-                "description": "where to put them; made when it is first named",
+                "description": "the collection of the documents; created by its first document",
             },
             "source": {
                 "type": "string",
                 "pattern": SOURCE_PATTERN,
                 "maxLength": MAX_SOURCE_CHARS,
-                "description": "a URI that says where the file comes from: a later file from there replaces it. "
-                "Sent once for each of several files, in their order; without it the source is the file's name.",
+                "description": "a URI that says where the file comes from; a later file of the same source replaces "
+                "it. Send one value for each file, in their order; the default is the file's name.",
             },
             "modified_ns": {
                 "type": "integer",
                 "minimum": 0,
                 "maximum": MAX_MODIFIED_NS,
-                "description": "when the file was last changed, in nanoseconds since 1970; once for each file",
+                "description": "when the file was last changed, in nanoseconds since 1970; one value for each file",
             },
         },
     }
@@ -225,7 +227,7 @@ def upload_schema(server: Server) -> dict[str, Any]:
 
 
 class UploadedDocument(BaseModel):
-    """A file that is safe on disk."""
+    """An uploaded file that is safe on disk."""
 
     id: str
     name: str
@@ -233,7 +235,7 @@ class UploadedDocument(BaseModel):
 
 
 class UploadedDocuments(BaseModel):
-    """The files of an upload, in their order."""
+    """The documents of an upload, in the order of the files."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"documents": [{"id": "9f2c…", "name": "handbook.pdf", "status": "queued"}]}}
@@ -264,7 +266,7 @@ _DOCUMENT: dict[str, Any] = {
 
 
 class DocumentBody(BaseModel):
-    """A document as the catalog lists it; `pages` and `chunks` are counts, `progress` runs from 0 to 1."""
+    """A document of the catalog. `pages` and `chunks` are counts; `progress` runs from 0 to 1."""
 
     model_config = ConfigDict(title="Document", json_schema_extra={"example": _DOCUMENT})
 
@@ -281,7 +283,7 @@ class DocumentBody(BaseModel):
 
 
 class Documents(BaseModel):
-    """Documents in the order they came; `total` counts them all, whatever `limit` says."""
+    """Documents in the order of their upload. `total` counts all that match the filters, whatever `limit` is."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"documents": [_DOCUMENT], "total": 1}})
 
@@ -290,7 +292,10 @@ class Documents(BaseModel):
 
 
 class PageBody(BaseModel):
-    """One page: `text` is the document's text from character `start` to `end`; sizes are PDF points, or 0."""
+    """One page. `text` is the document's text from character `start` to `end`.
+
+    `width` and `height` are PDF points, 0 for formats without a page size.
+    """
 
     model_config = ConfigDict(
         title="Page",
@@ -308,7 +313,7 @@ class PageBody(BaseModel):
 
 
 class TextBody(BaseModel):
-    """A stretch of a document's text, as characters `start` to `end`; `length` is that of all of it."""
+    """A part of a document's text: characters `start` to `end`. `length` is the length of the whole text."""
 
     model_config = ConfigDict(
         title="Text", json_schema_extra={"example": {"text": "…", "start": 0, "end": 4096, "length": 20877}}
@@ -321,7 +326,7 @@ class TextBody(BaseModel):
 
 
 def pack_document(record: DocumentRecord) -> DocumentBody:
-    """A catalog's record as JSON."""
+    """A record of the catalog as JSON."""
     error = None
     if record.error_code is not None:
         error = DocumentError(code=record.error_code, message=record.error_message or "")
@@ -343,7 +348,7 @@ def pack_document(record: DocumentRecord) -> DocumentBody:
 
 
 class HitBody(BaseModel):
-    """A passage that was found: `score` is higher for better, `scorer` says its unit."""
+    """A retrieved passage. A higher `score` is better; `scorer` names the scale of the score."""
 
     model_config = ConfigDict(title="Hit")
 
@@ -374,7 +379,7 @@ _HIT: dict[str, Any] = {
 
 
 class Hits(BaseModel):
-    """Passages, the best first."""
+    """Passages, best first."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"hits": [_HIT]}})
 
@@ -382,7 +387,7 @@ class Hits(BaseModel):
 
 
 class BoxBody(BaseModel):
-    """A rectangle on a page, in PDF points from its bottom left corner; `page` is 1-based."""
+    """A rectangle on a page, in PDF points from the page's bottom left corner. `page` starts at 1."""
 
     model_config = ConfigDict(title="Box")
 
@@ -394,7 +399,7 @@ class BoxBody(BaseModel):
 
 
 class SentenceBody(BaseModel):
-    """A sentence of the answer, characters `start` to `end` of it; `citations` are numbers of citations."""
+    """A sentence: characters `start` to `end` of the answer or text. `citations` are numbers of citations."""
 
     model_config = ConfigDict(title="Sentence")
 
@@ -403,16 +408,14 @@ class SentenceBody(BaseModel):
     end: int
     verdict: Verdict
     citations: list[int]
-    reason: str = Field(
-        description="in a few words, why the verdict is what it is; empty where there is nothing to add"
-    )
+    reason: str = Field(description="a short reason for the verdict; empty where none is needed")
     confidence: float = Field(
-        ge=0, le=1, description="how sure it is that the documents say this; 1 where nothing is to be checked"
+        ge=0, le=1, description="how likely it is that the documents say this; 1 where there is nothing to check"
     )
 
 
 class CitationBody(BaseModel):
-    """The exact words that a sentence rests on: `quote` is the document's text from character `start` to `end`."""
+    """A quote that supports a sentence. `quote` is the document's text from character `start` to `end`."""
 
     model_config = ConfigDict(title="Citation")
 
@@ -427,7 +430,7 @@ class CitationBody(BaseModel):
 
 
 class RetrievedBody(BaseModel):
-    """A passage that was found for the question; `used` says whether the model was shown it."""
+    """A passage that was retrieved for the question. `used` says whether it was sent to the model."""
 
     model_config = ConfigDict(title="Retrieved")
 
@@ -442,7 +445,7 @@ class RetrievedBody(BaseModel):
 
 
 class UsageBody(BaseModel):
-    """What the answer cost: tokens by the model's own count, passages sent and left out."""
+    """The cost of an answer: tokens as the model counts them, and passages sent and left out."""
 
     model_config = ConfigDict(title="Usage")
 
@@ -450,7 +453,9 @@ class UsageBody(BaseModel):
     completion_tokens: int
     passages_sent: int
     passages_left_out: int
-    markers_removed: int = Field(description="markers in the model's reply that named no passage, and were taken out")
+    markers_removed: int = Field(
+        description="citation markers removed from the model's reply because they named no passage"
+    )
 
 
 _SENTENCE: dict[str, Any] = {
@@ -507,13 +512,13 @@ ANSWER_EXAMPLE: dict[str, Any] = {
 
 
 class TokenBody(BaseModel):
-    """A piece of the model's reply as it comes, unchecked."""
+    """A piece of the model's reply while it is generated, not yet checked."""
 
     text: str
 
 
 class AnswerBody(BaseModel):
-    """A checked answer. `not_found` has no citations: `answer` says so and `retrieved` shows the nearest passages."""
+    """A checked answer. `not_found` has no citations: `answer` says so, and `retrieved` lists the nearest passages."""
 
     model_config = ConfigDict(title="Answer", json_schema_extra={"example": ANSWER_EXAMPLE})
 
@@ -528,21 +533,21 @@ class AnswerBody(BaseModel):
     timings_ms: dict[str, float]
     settings_hash: str
     reason: AnswerReason | None = Field(
-        description="why it is no answer, or not the whole: `no_match` (nothing near was found, the model was not "
-        "asked), `not_in_passages` (what was found does not answer it), `unsupported` (what the model said is not "
-        "borne out), `conflict` (sources disagree, both are shown), `unreadable_source` (a document that was asked "
-        "could not be read); null where nothing is amiss"
+        description="why there is no answer, or only a partial one: `no_match` (no passage near the question was "
+        "found, and the model was not asked), `not_in_passages` (the retrieved passages do not answer the question), "
+        "`unsupported` (the documents do not support what the model wrote), `conflict` (the documents contradict each "
+        "other, and both are cited), `unreadable_source` (a searched document could not be read); null otherwise"
     )
     confidence: float | None = Field(
-        ge=0, le=1, description="how likely the documents answer the question and this is the answer"
+        ge=0, le=1, description="how likely it is that the documents answer the question and that this is the answer"
     )
     standalone_question: str | None = Field(
-        description="the question that was searched and asked in place of a follow-up; null without `history`"
+        description="the standalone question that was used instead of a follow-up question; null without `history`"
     )
 
 
 class VerifiedBody(BaseModel):
-    """The sentences of a text, each with its verdict, and the words of the documents that they rest on."""
+    """The sentences of a text with their verdicts, and the citations that support them."""
 
     model_config = ConfigDict(
         title="Verified", json_schema_extra={"example": {"sentences": [_SENTENCE], "citations": [_CITATION]}}
@@ -591,7 +596,7 @@ def pack_sentences(sentences: Sequence[Sentence]) -> list[SentenceBody]:
 
 
 def pack_citations(citations: Sequence[Citation]) -> list[CitationBody]:
-    """Citations as JSON; boxes to a hundredth of a point."""
+    """Citations as JSON; boxes are rounded to a hundredth of a point."""
     return [
         CitationBody(
             number=one.number,
@@ -613,7 +618,7 @@ def pack_citations(citations: Sequence[Citation]) -> list[CitationBody]:
 
 
 def pack_answer(answer: Answer) -> AnswerBody:
-    """An Answer as JSON; scores to four digits, times to a tenth of a millisecond."""
+    """An Answer as JSON; scores are rounded to four decimals, times to a tenth of a millisecond."""
     return AnswerBody(
         question=answer.question,
         answer=answer.text,
@@ -653,28 +658,28 @@ def pack_answer(answer: Answer) -> AnswerBody:
 
 
 class Alive(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["alive"] = "alive"
 
 
 class PartState(BaseModel):
-    """The state of one part of the server, and what was seen."""
+    """The state of one part of the server, with details."""
 
     status: Literal["ok", "restarting", "off", "unreachable", "unknown"]
     detail: str
 
 
 class Ready(BaseModel):
-    """The server can be asked. A model that is not reachable does not hold back searches."""
+    """The server is ready. Searches work even where the model is unreachable."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
                 "status": "ready",
-                "catalog": {"status": "ok", "detail": "4 documents, 120 chunks"},
-                "index": {"status": "ok", "detail": "120 vectors"},
-                "worker": {"status": "ok", "detail": "1 document on its way"},
+                "catalog": {"status": "ok", "detail": "4 documents, 120 searchable chunks"},
+                "index": {"status": "ok", "detail": "120 vectors, 120 keyword rows"},
+                "worker": {"status": "ok", "detail": "1 documents in progress"},
                 "model": {"status": "ok", "detail": "ollama/llama3.2: num_ctx 4096"},
             }
         }

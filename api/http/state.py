@@ -1,4 +1,4 @@
-"""What the routes share: the open Runtime, or the reason why it is not open, and what is known of the model."""
+"""What the routes share: the open Runtime, or the reason why it is not open, and the state of the model."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 DESCRIBE_WAIT_S = 2.0
 DESCRIBE_EVERY_S = 30.0
-RENDER_AT_ONCE = 2  # each picture is drawn by a process of its own
-VERIFY_AT_ONCE = 2  # a long text holds a thread for minutes, and searches need threads too
+RENDER_AT_ONCE = 2  # each image is rendered by its own process
+VERIFY_AT_ONCE = 2  # a long text occupies a thread for minutes, and searches need threads too
 
 
 @dataclass
 class Door:
-    """One per application. Opening and closing happen once each, on the application's event loop."""
+    """The state of one application. It is opened once and closed once, on the application's event loop."""
 
     settings: Settings
     factory: Callable[[], Runtime]
@@ -41,7 +41,7 @@ class Door:
     on_failed: Callable[[FootnoteError], None] | None = None
     verifying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(VERIFY_AT_ONCE))
     rendering: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(RENDER_AT_ONCE))
-    settled: threading.Event = field(default_factory=threading.Event)  # set once opening has ended, either way
+    settled: threading.Event = field(default_factory=threading.Event)  # set once opening has succeeded or failed
     _runtime: Runtime | None = None
     _failure: FootnoteError | None = None
     _preparing: asyncio.Task[None] | None = None
@@ -51,11 +51,11 @@ class Door:
 
     @property
     def opened(self) -> Runtime | None:
-        """The Runtime, None while it is not open."""
+        """The Runtime, or None while it is not open."""
         return self._runtime
 
     def runtime(self) -> Runtime:
-        """The Runtime. Raises Starting while it is being opened, and what it failed with."""
+        """The Runtime. Raises Starting while it is being opened, and with the reason where that failed."""
         if self._runtime is not None:
             return self._runtime
         if self._failure is not None:
@@ -63,7 +63,7 @@ class Door:
         raise Starting("The server is opening its data directory. Try again in a few seconds.")
 
     async def open(self) -> None:
-        """Open the Runtime in a thread, then let the model warm up. What goes wrong is told by `runtime`."""
+        """Open the Runtime in a thread, then warm up the model. `runtime` raises what went wrong."""
         try:
             await self._open()
         finally:
@@ -75,7 +75,7 @@ class Door:
         except FootnoteError as error:
             self._fail(error)
             return
-        except Exception as error:  # the one who started it is told; the reason stays readable in /readyz
+        except Exception as error:  # `on_failed` is told, and /readyz keeps showing the reason
             log.exception("The data directory could not be opened.")
             self._fail(FootnoteError(f"{type(error).__name__}: {error}. The log has the details."))
             return
@@ -107,7 +107,7 @@ class Door:
             await asyncio.to_thread(runtime.close)
 
     async def describe_model(self) -> PartState:
-        """What is known of the model back end: asked at most every 30 s, and never waited for longer than 2 s."""
+        """The state of the model back end. It is asked at most every 30 s and waited for at most 2 s."""
         generator = self.runtime().library.generator
         if self._describing is None and (
             self._model is None or time.monotonic() - self._described_at > DESCRIBE_EVERY_S
@@ -118,7 +118,7 @@ class Door:
             if self._describing.done():
                 self._model, self._described_at = self._describing.result(), time.monotonic()
                 self._describing = None
-        return self._model or PartState(status="unknown", detail=f"{generator.model} is being asked")
+        return self._model or PartState(status="unknown", detail=f"{generator.model} has not answered yet")
 
 
 async def _prepare(generator: Generator) -> None:
@@ -126,7 +126,7 @@ async def _prepare(generator: Generator) -> None:
         await generator.prepare()
     except DependencyError as error:
         log.warning("The model is not ready: %s", error.message)
-    except Exception:  # a question says it again, in the common form
+    except Exception:  # a question reports it again, in the common form
         log.exception("The model could not be warmed up.")
 
 
@@ -140,13 +140,13 @@ async def _describe(generator: Generator) -> PartState:
 
 
 async def door_of(request: Request) -> Door:
-    """The door of the application that serves the request."""
+    """The Door of the application that serves the request."""
     door: Door = request.app.state.door
     return door
 
 
 async def library_of(request: Request) -> Library:
-    """The open Library. Raises Starting while there is none."""
+    """The open Library. Raises Starting while it is not open."""
     return (await door_of(request)).runtime().library
 
 

@@ -1,6 +1,6 @@
 """Work that stops when the client leaves, and server-sent events.
 
-Both wait for `http.disconnect` beside the work and cancel it then; the service closes the model's reply in turn.
+Both wait for `http.disconnect` while the work runs, and then cancel it; the service in turn closes the model's reply.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One server-sent event: its name and its JSON text, which is one line."""
+    """One server-sent event: its name and its data, one line of JSON."""
 
     name: str
     data: str
@@ -38,7 +38,7 @@ class Event:
 
 
 def error_event(code: str, message: str) -> Event:
-    """An error that happened after the response had begun, in the common form."""
+    """The event for an error after the response has begun, in the common form."""
     return Event("error", json.dumps({"error": {"code": code, "message": message}}))
 
 
@@ -54,7 +54,7 @@ async def _end(*tasks: asyncio.Task[Any]) -> None:
 
 
 async def while_listening(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result; cancels it and raises ClientDisconnect when the client leaves first."""
+    """The result of `work`. Cancels it and raises ClientDisconnect where the client leaves first."""
     task, leaving = asyncio.create_task(work), asyncio.create_task(_left(request.receive))
     try:
         await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -66,9 +66,10 @@ async def while_listening(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 
 class EventStream(Response):
-    """Sends events as they come, and a comment where none came for a while, so that proxies keep the connection.
+    """Sends events as they arrive, and a comment after each pause, so that proxies keep the connection open.
 
-    A FootnoteError before the first event is raised, so that it becomes a status; a later one becomes an `error` event.
+    A FootnoteError before the first event is raised, so that it becomes an HTTP status. A later one becomes an `error`
+    event.
     """
 
     media_type = "text/event-stream"
@@ -102,20 +103,20 @@ class EventStream(Response):
             await _end(pump, leaving)
 
     async def _pump(self, ready: asyncio.Queue[Event | Exception | None]) -> None:
-        """Run the events in one task from first to last, so that a cancellation reaches what they wait for."""
+        """Iterate over the events in one task, so that a cancellation reaches what they wait for."""
         try:
             async with aclosing(self._events) as events:  # type: ignore[type-var]
                 async for event in events:
                     ready.put_nowait(event)
             ready.put_nowait(None)
-        except Exception as error:  # noqa: BLE001  handed over whole to the task that answers the client
+        except Exception as error:  # noqa: BLE001  passed on to the task that answers the client
             ready.put_nowait(error)
             ready.put_nowait(None)
 
     async def _next(
         self, ready: asyncio.Queue[Event | Exception | None], leaving: asyncio.Task[None]
     ) -> Event | Exception | None:
-        """The next item, or a heartbeat when none came in time."""
+        """The next item, or a heartbeat where none arrives in time."""
         heartbeat_s = HEARTBEAT_S if self._heartbeat_s is None else self._heartbeat_s
         getting = asyncio.create_task(ready.get())
         await asyncio.wait({getting, leaving}, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
@@ -136,4 +137,4 @@ def _encode(item: Event | Exception) -> bytes:
     if isinstance(item, FootnoteError):
         return error_event(item.code, item.message).encode()
     log.error("A stream of events failed.", exc_info=item)
-    return error_event("internal", "The server met a defect and wrote it to its log. Ask again.").encode()
+    return error_event("internal", "The server failed unexpectedly; its log has the details. Ask again.").encode()

@@ -1,6 +1,6 @@
-"""A multipart body to files on disk and fields, as it arrives: the home of python-multipart.
+"""Reads a multipart body into files on disk and fields while it arrives. The only module that uses python-multipart.
 
-Limits hold while the bytes come in, so that a file that is too large is refused at its first byte too many.
+Limits are checked while the bytes arrive: a file that is too large is refused at the first byte over the limit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_FIELD_BYTES = 65_536
 
 
 class _BadForm(InputError):
-    """The body is not what its Content-Type says."""
+    """The body is not the valid form that its Content-Type announces."""
 
     code = "invalid_multipart"
     status = 400
@@ -34,7 +34,7 @@ class _BadForm(InputError):
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A file that came in: `name` as the sender gave it, `content` its bytes from the start."""
+    """A received file: `name` as the client sent it, `content` positioned at its first byte."""
 
     name: str
     content: IO[bytes]
@@ -43,7 +43,7 @@ class UploadedFile:
 
 @dataclass(frozen=True, slots=True)
 class UploadForm:
-    """A form: its files in their order, and the values of each other field in theirs."""
+    """A form: (field, file) pairs in their order, and the values of each other field in their order."""
 
     files: tuple[tuple[str, UploadedFile], ...]
     fields: Mapping[str, tuple[str, ...]]
@@ -60,7 +60,7 @@ class _Part:
 
 
 class _FormReader:
-    """Collects what the parser tells; `write_out` then puts the files' bytes away, outside of the event loop."""
+    """Collects what the parser reports; `write_out` writes the files' bytes, outside the event loop."""
 
     def __init__(self, closing: ExitStack, limit_bytes: int, max_files: int, folder: Path) -> None:
         self._closing, self._limit, self._max_files, self._folder = closing, limit_bytes, max_files, folder
@@ -93,15 +93,15 @@ class _FormReader:
         part.name = _decode(options[b"name"])
         if b"filename" not in options:
             if len(self.parts) > _MAX_FIELDS:
-                raise InputError(f"The form has more than {_MAX_FIELDS} parts. Send several smaller ones.")
+                raise InputError(f"The form has more than {_MAX_FIELDS} parts. Send several smaller forms.")
             return
         part.filename = _decode(options[b"filename"])
         if sum(other.filename is not None for other in self.parts) > self._max_files:
             raise InputError(
-                f"The request holds more than {self._max_files} files. Send them in several requests, or raise "
+                f"The request contains more than {self._max_files} files. Send them in several requests, or raise "
                 "FOOTNOTE_SERVER__MAX_FILES."
             )
-        # On the disk that will keep the files: /tmp may be small, or memory.
+        # On the disk of the data directory: /tmp may be small, or in memory.
         spool = partial(tempfile.SpooledTemporaryFile, max_size=_IN_MEMORY, mode="w+b", dir=str(self._folder))
         part.content = self._closing.enter_context(spool())
 
@@ -112,8 +112,8 @@ class _FormReader:
             raise InputError(f"The field `{part.name[:60]}` has more than {_MAX_FIELD_BYTES} bytes. Shorten it.")
         if part.filename is not None and part.size > self._limit:
             raise TooLarge(
-                f"{part.filename[:200]!r} is larger than {self._limit / 2**20:.0f} MiB, the most that is accepted for "
-                "one file. Split it, or raise FOOTNOTE_SERVER__MAX_UPLOAD_MB."
+                f"{part.filename[:200]!r} is larger than {self._limit / 2**20:.0f} MiB, the limit for one file. "
+                "Split it, or raise FOOTNOTE_SERVER__MAX_UPLOAD_MB."
             )
         part.waiting += data[start:end]
 
@@ -141,15 +141,15 @@ def _decode(value: bytes) -> str:
 async def read_form(
     content_type: str, stream: AsyncIterator[bytes], *, limit_bytes: int, max_files: int, folder: Path
 ) -> AsyncIterator[UploadForm]:
-    """The form in a multipart body; its files are there until the context is left, spooled to `folder`.
+    """The form in a multipart body. Its files are spooled to `folder` and exist until the context is left.
 
-    `limit_bytes` is the most of one file. Raises TooLarge, InputError (status 400) for a body that is no such form,
-    DependencyError where the disk refuses.
+    `limit_bytes` is the limit for one file. Raises TooLarge; InputError (status 400 for a malformed body); and
+    DependencyError where a file cannot be written.
     """
     media_type, options = parse_options_header(content_type)
     if media_type != b"multipart/form-data" or not options.get(b"boundary"):
         raise InputError(
-            f"The files must be sent as multipart/form-data in parts named `file`, and the Content-Type is "
+            f"The files must be sent as multipart/form-data in parts named `file`, but the Content-Type is "
             f"{content_type[:100]!r}. With curl: -F file=@handbook.pdf"
         )
     with ExitStack() as closing:
@@ -163,13 +163,13 @@ async def read_form(
             parser.finalize()
             await asyncio.to_thread(reader.write_out)
         except FormParserError as error:
-            raise _BadForm(f"The multipart body cannot be read: {error}. Send it again.") from error
+            raise _BadForm(f"The multipart body cannot be parsed: {error}. Correct it and send it again.") from error
         except OSError as error:
             raise DependencyError(
-                f"The upload could not be kept in {folder}: {error}. Free some space and try again."
+                f"The upload could not be written to {folder}: {error}. Free some space and try again."
             ) from error
         if not reader.complete:
-            raise _BadForm("The multipart body ends before its closing boundary. Send it again, whole.")
+            raise _BadForm("The multipart body ends before its closing boundary. Send the whole body again.")
         yield _form(reader)
 
 
@@ -179,7 +179,7 @@ def _form(reader: _FormReader) -> UploadForm:
     for part in reader.parts:
         if part.content is None or part.filename is None:
             fields[part.name] = (*fields.get(part.name, ()), _decode(bytes(part.waiting)))
-        elif part.filename or part.size:  # a browser sends an empty part where nobody chose a file
+        elif part.filename or part.size:  # a browser sends an empty part where no file was chosen
             part.content.seek(0)
             files.append((part.name, UploadedFile(part.filename, part.content, part.size)))
     return UploadForm(tuple(files), fields)

@@ -1,8 +1,10 @@
-"""The command line in process, on tiny files, with the two stand-in models."""
+"""The command line, run in this process on tiny files, with the two stand-in models."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +17,8 @@ import pytest
 from conftest import ScriptedGenerator
 from cross_encoders import save_cross_encoder
 
-from api.cli import main
+from api.cli import build_parser, main
+from api.commands import doctor
 from api.commands.context import Models, dump_json
 from api.commands.doctor import needed_packages
 from rag.errors import DependencyError
@@ -29,7 +32,7 @@ BIKES = "The bicycle shed stands behind the north gate and is locked at nine in 
 
 @dataclass
 class Run:
-    """One finished call."""
+    """The result of one call of `main`."""
 
     status: int
     out: str
@@ -56,7 +59,7 @@ def footnote(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Footnote:
-    """The gates of evidence and confidence stand open: the cosines of hashed words say too little for them."""
+    """Calls `main` with thresholds of evidence and confidence of 0: cosines of hashed words are too low for them."""
     monkeypatch.setenv("FOOTNOTE_ANSWERS__MIN_EVIDENCE", "0")
     monkeypatch.setenv("FOOTNOTE_ANSWERS__MIN_CONFIDENCE", "0")
 
@@ -81,7 +84,7 @@ def outcomes(run: Run) -> dict[str, str]:
     return {one["name"]: one["outcome"] for one in run.json["documents"]}
 
 
-# The words ------------------------------------------------------------------------------------------------------------
+# The grammar ----------------------------------------------------------------------------------------------------------
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -108,7 +111,28 @@ def test_a_wrong_command_line_is_status_2(words: list[str], capsys: pytest.Captu
     assert said.err.splitlines()[-1].startswith("footnote: ")
 
 
-def test_a_wrong_command_line_is_json_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_but_serve_takes_json_and_every_command_takes_data_dir() -> None:
+    commands = leaf_parsers(build_parser())
+    assert {"serve", "docs rm", "eval", "eval report", "eval questions", "models pull", "restore"} <= set(commands)
+    options = {name: set(parser._option_string_actions) for name, parser in commands.items()}
+    assert [name for name, known in options.items() if "--json" not in known] == ["serve"]
+    assert [name for name, known in options.items() if "--data-dir" not in known] == []
+
+
+def leaf_parsers(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command that takes no subcommand, by its words: `docs list`."""
+    choices = [one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    if not choices:
+        return {" ".join(words): parser}
+    return {
+        name: leaf
+        for below in choices
+        for word, child in below.items()
+        for name, leaf in leaf_parsers(child, (*words, word)).items()
+    }
+
+
+def test_a_wrong_command_line_with_json_prints_a_json_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["docs", "show", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "usage"
 
@@ -150,7 +174,7 @@ def test_every_error_is_one_line_and_one_document(footnote: Footnote, words: lis
     assert footnote(*words).out == ""
 
 
-def test_ctrl_c_ends_quietly_and_gives_the_directory_back(
+def test_ctrl_c_ends_quietly_and_releases_the_directory(
     store: Path, folder: Path, embedder: Embedder, generator: Generator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Interrupted(type(embedder)):  # type: ignore[misc]
@@ -164,7 +188,7 @@ def test_ctrl_c_ends_quietly_and_gives_the_directory_back(
     assert json.loads(capsys.readouterr().out)["totals"]["new"] == 2
 
 
-def test_a_directory_in_use_is_one_sentence(footnote: Footnote, store: Path) -> None:
+def test_a_directory_in_use_is_reported_in_one_sentence(footnote: Footnote, store: Path) -> None:
     with claim_directory(store, "somebody"):
         run = footnote("search", "anything", "--json")
     assert run.status == 1
@@ -187,7 +211,7 @@ def test_ingesting_twice_changes_nothing_and_embeds_nothing(footnote: Footnote, 
     assert (second.json["totals"]["embedded_chunks"], second.json["totals"]["documents"]) == (0, 0)
 
 
-def test_a_touched_file_is_unchanged_by_its_hash(footnote: Footnote, folder: Path) -> None:
+def test_a_touched_file_with_the_same_hash_is_unchanged(footnote: Footnote, folder: Path) -> None:
     import os
 
     footnote("ingest", folder)
@@ -232,7 +256,7 @@ def test_pruning_a_renamed_file_keeps_its_document(footnote: Footnote, folder: P
     assert footnote("docs", "list", "--json").json["total"] == 2
 
 
-def test_bad_files_cost_one_error_each(footnote: Footnote, folder: Path) -> None:
+def test_each_bad_file_is_one_error(footnote: Footnote, folder: Path) -> None:
     (folder / "empty.txt").write_bytes(b"")
     (folder / "blob.bin").write_bytes(bytes(range(256)) * 8)
     run = footnote("ingest", folder, folder / "gone.pdf", "--json")
@@ -277,7 +301,7 @@ def test_ask_prints_the_answer_and_its_citations(footnote: Footnote, folder: Pat
     assert "scripted/1" in shown
 
 
-def test_flag_mode_marks_what_is_unsupported_and_says_why(
+def test_flag_mode_marks_unsupported_sentences_with_the_reason(
     footnote: Footnote, folder: Path, generator: ScriptedGenerator
 ) -> None:
     footnote("ingest", folder)
@@ -287,11 +311,11 @@ def test_flag_mode_marks_what_is_unsupported_and_says_why(
     assert (sentence["verdict"], bool(sentence["reason"])) == ("unsupported", True)
     shown = " ".join(footnote(*asked).out.split())
     assert f"(unsupported: {sentence['reason']})" in shown
-    assert "unsupported: the documents do not support all" in shown
+    assert "unsupported: the documents do not support everything" in shown
     assert "left out" not in shown.partition("scripted/1")[0]
-    assert "--mode flag" not in shown  # it was given: the sentence stands there
+    assert "--mode flag" not in shown  # it was given, so the sentence is shown
     strict = " ".join(footnote(*asked[:2]).out.split())
-    assert "left out; --mode flag shows it" in strict
+    assert "left out; --mode flag shows them" in strict
     assert "purple dragons" not in strict
 
 
@@ -305,7 +329,7 @@ def test_not_found_is_an_answer(footnote: Footnote, folder: Path) -> None:
     assert "not_in_passages:" in shown
 
 
-def test_where_nothing_near_was_found_the_answer_says_that_no_model_was_asked(
+def test_without_a_near_passage_the_model_is_not_asked(
     footnote: Footnote, folder: Path, generator: ScriptedGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     footnote("ingest", folder)
@@ -326,9 +350,7 @@ def test_verify_checks_a_file(footnote: Footnote, folder: Path, tmp_path: Path) 
     assert "1 supported" in shown
 
 
-def test_documents_are_shown_and_removed_by_the_beginning_of_their_id(
-    footnote: Footnote, folder: Path, store: Path
-) -> None:
+def test_documents_are_shown_and_deleted_by_a_prefix_of_their_id(footnote: Footnote, folder: Path, store: Path) -> None:
     footnote("ingest", folder)
     documents = footnote("docs", "list", "--json").json["documents"]
     first = documents[0]
@@ -349,12 +371,12 @@ def test_control_characters_of_a_document_do_not_reach_the_terminal(footnote: Fo
     assert "\x1b" not in out
 
 
-# Measuring ------------------------------------------------------------------------------------------------------------
+# eval -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def suite(tmp_path: Path, folder: Path) -> Path:
-    """A suite that is named like a command."""
+    """A suite whose folder has the name of a command, `report`."""
     suite = tmp_path / "report"
     suite.mkdir()
     folder.rename(suite / "documents")
@@ -364,7 +386,7 @@ def suite(tmp_path: Path, folder: Path) -> Path:
     return suite
 
 
-def test_a_suite_is_measured_and_shown_as_a_page(
+def test_eval_measures_a_suite_and_eval_report_writes_a_page(
     footnote: Footnote, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -373,7 +395,7 @@ def test_a_suite_is_measured_and_shown_as_a_page(
     assert run.json["totals"]["document_success@1"]["value"] == 1.0
     assert run.json["embedding_model"] == "word-hash@1"
     assert run.json["result"] in run.err
-    assert run.out == dump_json(run.json) + "\n"  # in the form of every other command
+    assert run.out == dump_json(run.json) + "\n"  # formatted as by every other command
     baseline = tmp_path / run.json["result"]
     run = footnote("eval", "./report", "--retrieval-only", "--baseline", baseline, "--pipeline", "textbook")
     assert run.status == 0
@@ -383,7 +405,7 @@ def test_a_suite_is_measured_and_shown_as_a_page(
     assert "Where does the bicycle shed stand?" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_a_report_as_json_is_one_document(footnote: Footnote, suite: Path) -> None:
+def test_eval_report_with_json_prints_one_document(footnote: Footnote, suite: Path) -> None:
     run = footnote("eval", suite, "--retrieval-only", "--out", suite.parent / "runs", "--json")
     result, page = run.json["result"], str(suite.parent / "page.html")
     run = footnote("eval", "report", result, result, "--out", page, "--json")
@@ -394,7 +416,7 @@ def test_a_report_as_json_is_one_document(footnote: Footnote, suite: Path) -> No
     assert (run.status, json.loads(run.out)["error"]["code"]) == (1, "invalid_input")
 
 
-def test_written_questions_as_json_are_one_document(
+def test_eval_questions_with_json_prints_one_document(
     footnote: Footnote, folder: Path, tmp_path: Path, generator: ScriptedGenerator
 ) -> None:
     assert footnote("ingest", folder).status == 0
@@ -408,9 +430,7 @@ def test_written_questions_as_json_are_one_document(
     assert (run.status, json.loads(run.out)["error"]["code"]) == (1, "not_found")
 
 
-def test_an_answer_is_measured_by_the_models_given(
-    footnote: Footnote, suite: Path, generator: ScriptedGenerator
-) -> None:
+def test_eval_uses_the_given_models(footnote: Footnote, suite: Path, generator: ScriptedGenerator) -> None:
     generator.reply = "It stands behind the north gate [1]."
     run = footnote("eval", suite, "--out", suite.parent / "runs", "--json")
     assert run.status == 0
@@ -418,7 +438,7 @@ def test_an_answer_is_measured_by_the_models_given(
     assert run.json["model"] == "scripted/1"
 
 
-def test_ctrl_c_in_a_measurement_is_one_sentence(
+def test_ctrl_c_during_eval_prints_one_sentence(
     suite: Path, embedder: Embedder, generator: Generator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Interrupted(type(embedder)):  # type: ignore[misc]
@@ -455,7 +475,7 @@ def test_a_wrong_command_line_of_eval(footnote: Footnote, words: tuple[str, ...]
     assert "usage: footnote eval" in run.err
 
 
-def test_a_sample_within_the_questions_own_documents(footnote: Footnote, suite: Path) -> None:
+def test_eval_samples_questions_and_searches_their_documents(footnote: Footnote, suite: Path) -> None:
     words = ("--retrieval-only", "--out", suite.parent / "runs", "--json")
     run = footnote("eval", suite, "--answerable", "1", "--seed", "5", "--within-document", *words)
     assert run.status == 0
@@ -465,10 +485,10 @@ def test_a_sample_within_the_questions_own_documents(footnote: Footnote, suite: 
     assert (run.status, run.json["error"]["code"]) == (1, "invalid_input")
     assert "The suite has 1 answerable questions, not 2" in run.err
     run = footnote("eval", suite, "--limit", "5", "--answerable", "5", "--json")
-    assert (run.json["error"]["code"], "leave one of them out" in run.err) == ("usage", True)
+    assert (run.json["error"]["code"], "use one of the two ways" in run.err) == ("usage", True)
 
 
-def test_what_eval_cannot_use_is_told_in_a_sentence(footnote: Footnote, suite: Path) -> None:
+def test_eval_reports_unusable_input_in_one_sentence(footnote: Footnote, suite: Path) -> None:
     run = footnote("eval", suite.parent, "--json")
     assert (run.status, run.json["error"]["code"]) == (1, "invalid_input")
     assert "is not a suite" in run.err
@@ -481,7 +501,7 @@ def test_what_eval_cannot_use_is_told_in_a_sentence(footnote: Footnote, suite: P
     assert (run.status, "There is no collection 'nowhere'" in run.err) == (1, True)
 
 
-# Keeping --------------------------------------------------------------------------------------------------------------
+# backup, restore, rebuild, doctor -------------------------------------------------------------------------------------
 
 
 def test_backup_and_restore(footnote: Footnote, folder: Path, tmp_path: Path) -> None:
@@ -497,7 +517,7 @@ def test_backup_and_restore(footnote: Footnote, folder: Path, tmp_path: Path) ->
     assert footnote("search", "bicycle shed", "-k", 1, "--json").json["hits"][0]["document_name"] == "below/bikes.txt"
 
 
-def test_rebuild_makes_the_indexes_again(footnote: Footnote, folder: Path, store: Path) -> None:
+def test_rebuild_restores_the_indexes(footnote: Footnote, folder: Path, store: Path) -> None:
     import shutil
 
     footnote("ingest", folder)
@@ -507,7 +527,7 @@ def test_rebuild_makes_the_indexes_again(footnote: Footnote, folder: Path, store
     assert footnote("search", "bicycle shed", "-k", 1, "--json").json["hits"][0]["document_name"] == "below/bikes.txt"
 
 
-def test_rebuild_with_embed_takes_up_other_settings(
+def test_rebuild_with_embed_applies_changed_settings(
     footnote: Footnote, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     footnote("ingest", folder)
@@ -517,7 +537,7 @@ def test_rebuild_with_embed_takes_up_other_settings(
     assert footnote("search", "bicycle shed", "--json").status == 0
 
 
-def test_rebuild_names_a_document_that_cannot_be_made_again(
+def test_rebuild_names_a_document_that_cannot_be_rebuilt(
     footnote: Footnote, folder: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "a b c d e f g h i j k l m n o p q r s t.md").write_text("Umbrellas hang by the door.", encoding="utf-8")
@@ -532,7 +552,7 @@ def test_rebuild_names_a_document_that_cannot_be_made_again(
     assert "Failed: a b c" in shown
 
 
-def test_a_rebuild_without_embed_does_not_end_one_that_was_stopped(
+def test_a_stopped_rebuild_with_embed_must_be_repeated_with_embed(
     footnote: Footnote, folder: Path, store: Path
 ) -> None:
     footnote("ingest", folder)
@@ -547,7 +567,7 @@ def test_a_rebuild_without_embed_does_not_end_one_that_was_stopped(
     assert footnote("search", "bicycle shed").status == 0
 
 
-def test_commands_refuse_a_directory_whose_restore_was_stopped(footnote: Footnote, folder: Path, store: Path) -> None:
+def test_commands_refuse_a_directory_with_an_interrupted_restore(footnote: Footnote, folder: Path, store: Path) -> None:
     footnote("ingest", folder)
     (store / REPLACED).mkdir()
     (store / CATALOG_FILE).rename(store / REPLACED / CATALOG_FILE)
@@ -577,14 +597,14 @@ def test_a_full_disk_leaves_a_file_for_the_next_run(
     assert (run.status, outcomes(run)) == (0, {"leave.md": "unchanged", "below/bikes.txt": "new"})
 
 
-def test_a_name_typed_in_two_ways_is_one_collection(footnote: Footnote, folder: Path) -> None:
+def test_unicode_forms_of_one_name_are_one_collection(footnote: Footnote, folder: Path) -> None:
     assert footnote("ingest", folder, "--collection", "Bu\N{COMBINING DIAERESIS}cher").status == 0
     run = footnote("search", "bicycle shed", "--collection", "B\N{LATIN SMALL LETTER U WITH DIAERESIS}cher", "--json")
     assert run.json["hits"]
     assert {one["collection"] for one in footnote("docs", "list", "--json").json["documents"]} == {"Bücher"}
 
 
-def test_doctor_says_what_is_wrong(
+def test_doctor_reports_a_missing_original(
     footnote: Footnote, folder: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FOOTNOTE_GENERATION__BACKEND", "extractive")
@@ -598,7 +618,7 @@ def test_doctor_says_what_is_wrong(
     assert "originals" in footnote("doctor").out
 
 
-def test_a_reranker_is_named_by_doctor_and_a_wrong_one_by_every_command_that_asks(
+def test_doctor_shows_the_reranker_and_commands_refuse_a_wrong_one(
     footnote: Footnote, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert footnote("ingest", folder).status == 0
@@ -617,10 +637,10 @@ def test_a_reranker_is_named_by_doctor_and_a_wrong_one_by_every_command_that_ask
         run = footnote(*words, "--json")
         assert (run.status, run.json["error"]["code"]) == (2, "configuration")
         assert "absent' is no folder." in run.json["error"]["message"]
-    assert footnote("ingest", folder).status == 0  # puts no question
+    assert footnote("ingest", folder).status == 0  # asks no question
 
 
-def test_a_judge_is_named_by_doctor_and_heeded_by_verify(
+def test_doctor_shows_the_judge_and_verify_uses_it(
     footnote: Footnote, generator: ScriptedGenerator, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert footnote("ingest", folder).status == 0
@@ -648,7 +668,7 @@ def test_a_judge_is_named_by_doctor_and_heeded_by_verify(
     assert (run.status, run.json["error"]["code"]) == (2, "configuration")
 
 
-def test_doctor_looks_for_every_package_that_is_needed(footnote: Footnote) -> None:
+def test_doctor_checks_every_required_package(footnote: Footnote) -> None:
     names = [one["name"] for one in footnote("doctor", "--json").json["checks"]]
     needed = needed_packages()
     assert {"chromadb", "pypdf", "pypdfium2", "llama-index-core", "torch", "fastapi"} <= set(needed) <= set(names)
@@ -657,8 +677,17 @@ def test_doctor_looks_for_every_package_that_is_needed(footnote: Footnote) -> No
         assert version(name), name
 
 
+def test_doctor_advises_commands_that_exist(footnote: Footnote, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "needed_packages", lambda: ["no-such-package"])
+    (check,) = [one for one in footnote("doctor", "--json").json["checks"] if one["name"] == "no-such-package"]
+    assert check["status"] == "fail"
+    assert check["detail"] == "it is not installed. Run `make run`, or `pip install -e .` in the checkout."
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    assert re.search("^run:", makefile, re.MULTILINE)
+
+
 def test_listing_an_unknown_collection_fails(footnote: Footnote, folder: Path) -> None:
-    for _ in range(2):  # before there is a catalog, and with one
+    for _ in range(2):  # without a catalog, then with one
         run = footnote("docs", "list", "--collection", "nowhere", "--json")
         assert (run.status, run.json["error"]["code"]) == (1, "not_found")
         assert footnote("docs", "list", "--collection", "default", "--json").status == 0

@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Path]:
-    """A data directory that a real server owns, with the two stand-ins."""
+    """A data directory that a real server with the two stand-ins owns."""
     settings = load_settings({}, data_dir=tmp_path / "store")
     app = build_app(settings, WordHashEmbedder(), ScriptedGenerator(f"{LEAVE} [1]"), work=True)
     with listening(app) as url:
@@ -63,7 +63,7 @@ def outcomes(report: Any) -> dict[str, str]:
     return {one["name"]: one["outcome"] for one in report["documents"]}
 
 
-def test_commands_go_through_the_server(served: Path, call: Call, folder: Path, tmp_path: Path) -> None:
+def test_commands_use_the_running_server(served: Path, call: Call, folder: Path, tmp_path: Path) -> None:
     (folder / "empty.txt").write_bytes(b"")
     assert running_server(served) is not None
     status, report = call("ingest", folder)
@@ -103,7 +103,9 @@ def test_commands_go_through_the_server(served: Path, call: Call, folder: Path, 
     assert (status, refused["error"]["code"]) == (1, "not_found")
 
 
-def test_backup_works_beside_a_server_and_the_rest_is_refused(call: Call, folder: Path, tmp_path: Path) -> None:
+def test_beside_a_server_backup_works_and_restore_and_rebuild_are_refused(
+    call: Call, folder: Path, tmp_path: Path
+) -> None:
     call("ingest", folder)
     status, report = call("backup", tmp_path / "saved.tar")
     assert (status, report["originals"], report["missing"]) == (0, 2, [])
@@ -111,15 +113,17 @@ def test_backup_works_beside_a_server_and_the_rest_is_refused(call: Call, folder
         status, refused = call(*words)
         assert (status, refused["error"]["code"]) == (1, "data_directory_in_use")
     status, report = call("restore", tmp_path / "saved.tar", "--data-dir", tmp_path / "unused")
-    assert status == 1  # the last --data-dir counts, and that one is served
+    assert status == 1  # the last --data-dir counts, and a server owns it
 
 
-def test_a_server_that_has_gone_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_does_not_answer_is_reported_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from rag.store.lock import Owner
 
     store = tmp_path / "store"
     with socket.socket() as place, claim_directory(store, "serve") as directory:
-        place.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it, and nobody answers
+        place.bind(("127.0.0.1", 0))  # bound but not listening: nothing answers at this port
         directory.announce(Owner(os.getpid(), "serve", f"http://127.0.0.1:{place.getsockname()[1]}"))
         assert main(["search", "x", "--json", "--data-dir", str(store)]) == 1
     said = capsys.readouterr()
@@ -127,7 +131,7 @@ def test_a_server_that_has_gone_is_told_in_one_line(tmp_path: Path, capsys: pyte
     assert "footnote serve" in said.err.splitlines()[-1]
 
 
-def test_a_second_server_is_refused_before_anything_slow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_server_is_refused_before_any_slow_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = tmp_path / "store"
     with claim_directory(store, "serve"):
         assert main(["serve", "--port", "0", "--data-dir", str(store)]) == 1
@@ -135,7 +139,7 @@ def test_a_second_server_is_refused_before_anything_slow(tmp_path: Path, capsys:
     assert line.startswith(f"footnote: The data directory {store} is in use by process {os.getpid()} (serve)")
 
 
-def test_a_taken_port_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_taken_port_is_reported_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -149,9 +153,9 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixt
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """The environment of a real `footnote` process; skips where the embedding model was never fetched."""
+    """The environment of a real `footnote` process. Skips the test where the embedding model is not fetched."""
     if installed(DEFAULT_EMBEDDING, load_settings().resolved_model_dir()) is None:
-        pytest.skip(f"the weights are not here; `footnote models pull {DEFAULT_EMBEDDING}` fetches them")
+        pytest.skip(f"the model is not fetched; run `footnote models pull {DEFAULT_EMBEDDING}`")
     return os.environ | {
         "FOOTNOTE_DATA_DIR": str(tmp_path / "store"),
         "FOOTNOTE_GENERATION__BACKEND": "extractive",
@@ -168,7 +172,7 @@ def start(words: list[str], environment: dict[str, str], cwd: Path) -> subproces
 
 
 @pytest.mark.model
-def test_serve_says_when_it_is_ready_and_ends_cleanly(
+def test_serve_prints_when_it_is_ready_and_ends_cleanly(
     environment: dict[str, str], tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with start(["serve", "--port", "0"], environment, tmp_path) as server:
@@ -202,7 +206,7 @@ def _children(pid: int) -> list[int]:
 
 
 @pytest.mark.model
-def test_an_ingest_that_is_killed_goes_on_when_run_again(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_killed_ingest_continues_when_run_again(environment: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "papers"
     folder.mkdir()
     for number in range(12):

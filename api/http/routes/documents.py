@@ -1,4 +1,4 @@
-"""Documents: handed in, looked at, taken away."""
+"""Documents: upload, list, read, delete."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ router = APIRouter(prefix="/v1/documents", tags=["documents"])
 _FIELDS = ("collection", "source", "modified_ns")
 _BLOCK = 1 << 18
 _PDF = "application/pdf"
-_NOT_KEPT = {"Cache-Control": "no-store"}  # a document that was deleted must not live on in a cache
+_NOT_KEPT = {"Cache-Control": "no-store"}  # a cache must not keep a document that is deleted later
 
 DocumentIdInPath = Annotated[str, Path(description="the document's id")]
 
 
 class NotAcceptable(InputError):
-    """There is no such form of what was asked for."""
+    """The page is not available in a media type that the request accepts."""
 
     code = "not_acceptable"
     status = 406
@@ -60,15 +60,16 @@ class NotAcceptable(InputError):
 @router.post(
     "",
     status_code=202,
-    summary="Hand in files",
+    summary="Upload documents",
     responses=documented(400, 409, 413, 422),
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {}}}},
 )
 async def upload(request: Request, door: DoorHere, library: OpenLibrary) -> UploadedDocuments:
-    """202 once the bytes are safe on disk; they are read in the background, and `GET` of the id says how far it is.
+    """Returns 202 once the bytes are safe on disk. Documents are processed in the background; `GET` shows the progress.
 
-    Bytes that are in the collection already give the same id and the present status. A file with the name of an
-    earlier one replaces it as soon as it is ready; until then the earlier one answers.
+    Bytes that the collection already holds return the existing id and its current status. A file with the name (or
+    `source`) of an earlier one replaces it once the new one is ready; until then, searches and answers use the earlier
+    one.
     """
     limits = door.settings.server
     length = request.headers.get("content-length", "")
@@ -76,7 +77,7 @@ async def upload(request: Request, door: DoorHere, library: OpenLibrary) -> Uplo
     free = await asyncio.to_thread(library.catalog.free_bytes)
     if announced > free:
         raise DependencyError(
-            f"The upload has {announced} bytes and the disk of the data directory {free} left. Free some space.",
+            f"The upload has {announced} bytes, but the disk of the data directory has {free} left. Free some space.",
             code="disk_full",
         )
     async with read_form(
@@ -110,34 +111,34 @@ def _accept(library: Library, form: UploadForm) -> list[DocumentRecord]:
 def _files_of(form: UploadForm) -> list[UploadedFile]:
     for name, file in form.files:
         if name != "file":
-            raise InputError(f"{file.name[:100]!r} came as `{name[:60]}`. Send files in parts named `file`.")
+            raise InputError(f"{file.name[:100]!r} was sent as `{name[:60]}`. Send files in parts named `file`.")
     unknown = [name for name in form.fields if name not in _FIELDS]
     if "file" in unknown:
-        raise InputError("The part `file` is text and no file: it has no file name. With curl: -F file=@handbook.pdf")
+        raise InputError("The part `file` is text, not a file: it has no file name. With curl: -F file=@handbook.pdf")
     if unknown:
         raise InputError(
-            f"{unknown[0][:60]!r} is no field of this form. Leave it out; there are: file, {', '.join(_FIELDS)}."
+            f"{unknown[0][:60]!r} is not a field of this form. Leave it out; there are: file, {', '.join(_FIELDS)}."
         )
     if not form.files:
-        raise InputError("`file` is missing: the form holds no file. With curl: -F file=@handbook.pdf")
+        raise InputError("`file` is missing: the form contains no file. With curl: -F file=@handbook.pdf")
     return [file for _, file in form.files]
 
 
 def _collection_of(form: UploadForm) -> str:
     values = form.fields.get("collection", (DEFAULT_COLLECTION,))
     if len(values) > 1:
-        raise InputError(f"`collection` came {len(values)} times. Send it once for all files.")
+        raise InputError(f"`collection` was sent {len(values)} times. Send it once for all files.")
     return collection_name(values[0])
 
 
 def _sources_of(form: UploadForm, names: Sequence[str]) -> list[str]:
-    """Where each file comes from. Files of the same name in one request are different files, and count as such."""
+    """The source of each file. Files of the same name in one request are different files, with different sources."""
     given = form.fields.get("source", ())
     _check_count("source", given, names)
     for source in given:
         if len(source) > MAX_SOURCE_CHARS or re.fullmatch(SOURCE_PATTERN, source) is None:
             raise InputError(
-                f"`source` is {source[:80]!r}; it takes a URI such as file:///home/me/handbook.pdf, of at most "
+                f"`source` is {source[:80]!r}; it must be a URI such as file:///home/me/handbook.pdf, of at most "
                 f"{MAX_SOURCE_CHARS} characters. Leave it out or correct it."
             )
     seen: dict[str, int] = {}
@@ -153,19 +154,19 @@ def _times_of(form: UploadForm, files: Sequence[object]) -> list[int]:
     _check_count("modified_ns", given, files)
     for value in given:
         if not re.fullmatch("[0-9]{1,19}", value) or int(value) > MAX_MODIFIED_NS:
-            raise InputError(f"`modified_ns` is {value[:60]!r}; it takes nanoseconds since 1970. Correct it.")
+            raise InputError(f"`modified_ns` is {value[:60]!r}; it must be nanoseconds since 1970.")
     return [int(value) for value in given] + [0] * (len(files) - len(given))
 
 
 def _check_count(field: str, given: Sequence[str], files: Sequence[object]) -> None:
     """The n-th value belongs to the n-th file; files without one take the default."""
     if len(given) > len(files):
-        raise InputError(f"There are {len(given)} `{field}` for {len(files)} files. Send at most one for each.")
+        raise InputError(f"There are {len(given)} `{field}` fields for {len(files)} files. Send at most one a file.")
 
 
 @router.get("", summary="List documents", responses=documented(404, 422))
 def list_documents(query: Annotated[ListQuery, Query()], library: OpenLibrary) -> Documents:
-    """Documents in the order they came; `total` counts all that the filters let through."""
+    """Documents in the order of their upload. `total` counts all that match the filters."""
     collection = query.collection
     if collection is not None:
         collection = find_collection(collection, library.catalog.collections())
@@ -175,15 +176,15 @@ def list_documents(query: Annotated[ListQuery, Query()], library: OpenLibrary) -
     return Documents(documents=[pack_document(record) for record in records], total=total)
 
 
-@router.get("/{document_id}", summary="Look at a document's state", responses=documented(404, 422))
+@router.get("/{document_id}", summary="Get a document", responses=documented(404, 422))
 def show_document(document_id: DocumentIdInPath, library: OpenLibrary) -> DocumentBody:
-    """Its status, and what went wrong where that is `failed`."""
+    """The document's status, and the error where the status is `failed`."""
     return pack_document(library.catalog.get_document(document_id))
 
 
-@router.delete("/{document_id}", status_code=204, summary="Take a document away", responses=documented(404, 422))
+@router.delete("/{document_id}", status_code=204, summary="Delete a document", responses=documented(404, 422))
 def delete_document(document_id: DocumentIdInPath, door: DoorHere, library: OpenLibrary) -> None:
-    """From the 204 on no search finds it and no answer cites it."""
+    """Once DELETE returns 204, no search or answer includes the document."""
     library.catalog.delete_document(document_id)
     door.runtime().wake()
 
@@ -191,24 +192,24 @@ def delete_document(document_id: DocumentIdInPath, door: DoorHere, library: Open
 _FILE_FORM: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        "description": "the bytes as they came, as an attachment",
+        "description": "the original bytes, as an attachment",
     }
 }
 
 
 @router.get(
     "/{document_id}/file",
-    summary="Get the original",
+    summary="Download the original file",
     response_class=Response,
     responses=_FILE_FORM | documented(404, 422),
 )
 def get_file(document_id: DocumentIdInPath, library: OpenLibrary) -> Response:
-    """The bytes as they came in."""
+    """The bytes of the file exactly as they were uploaded."""
     record = library.catalog.get_document(document_id)
     try:
         content = library.catalog.originals.path(record.sha256).open("rb")
     except FileNotFoundError as error:
-        raise NotFound(f"The original of {record.name} was just removed. List the documents again.") from error
+        raise NotFound(f"The original of {record.name} was just deleted. List the documents again.") from error
     headers = {
         "Content-Length": str(record.size_bytes),
         "Content-Disposition": attachment(record.name),
@@ -226,7 +227,7 @@ def _blocks(content: IO[bytes]) -> Iterator[bytes]:
 
 
 def attachment(name: str) -> str:
-    """A Content-Disposition that saves under the last part of `name` (RFC 6266, RFC 5987), whatever it holds."""
+    """A Content-Disposition that saves under the last part of `name` (RFC 6266, RFC 5987), whatever its characters."""
     base = name.rsplit("/", 1)[-1] or "unnamed"
     plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", unicodedata.normalize("NFKD", base).encode("ascii", "ignore").decode())
     plain = plain.strip() or "unnamed"
@@ -236,26 +237,26 @@ def attachment(name: str) -> str:
 _PAGE_FORMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-        "description": "the page; its picture where `Accept` prefers `image/png`",
+        "description": "the page; its image where `Accept` prefers `image/png`",
     }
 }
 
 
 @router.get(
     "/{document_id}/pages/{page}",
-    summary="Look at a page",
+    summary="Get a page",
     response_model=PageBody,
     responses=_PAGE_FORMS | documented(404, 406, 422),
 )
 async def get_page(
     document_id: DocumentIdInPath,
-    page: Annotated[int, Path(ge=-MAX_PAGE, le=MAX_PAGE, description="the page's number, from 1")],
+    page: Annotated[int, Path(ge=-MAX_PAGE, le=MAX_PAGE, description="the page's number, starting at 1")],
     request: Request,
     response: Response,
     door: DoorHere,
     library: OpenLibrary,
 ) -> PageBody | Response:
-    """Its text and place in the document's text; with `Accept: image/png` its picture, for formats that have one."""
+    """The page's text and its position in the document's text. With `Accept: image/png`, its image (PDF only)."""
     record = await asyncio.to_thread(library.catalog.get_document, document_id)
     if not record.pages and record.status != "ready":
         raise NotFound(f"{record.name} has no pages yet: its status is {record.status!r}. Wait until it is 'ready'.")
@@ -263,7 +264,7 @@ async def get_page(
     if form is None:
         accept = request.headers.get("accept", "")[:100]
         raise NotAcceptable(
-            f"A page comes as application/json or image/png, and not as {accept!r}. Ask for one of them."
+            f"A page is available as application/json or image/png, not as {accept!r}. Accept one of these."
         )
     if form == "image/png":
         return await while_listening(request, _drawn(library, record, page, door))
@@ -284,7 +285,7 @@ def _page(library: Library, document_id: str, page: int) -> PageBody:
 
 
 async def _drawn(library: Library, record: DocumentRecord, page: int, door: Door) -> Response:
-    """Its picture, once it is its turn. Whoever waits holds no thread, and leaves the queue with its client."""
+    """The page's image. A request that waits for its turn holds no thread, and stops waiting when its client leaves."""
     async with door.rendering:
         return await asyncio.to_thread(_picture, library, record, page)
 
@@ -292,17 +293,17 @@ async def _drawn(library: Library, record: DocumentRecord, page: int, door: Door
 def _picture(library: Library, record: DocumentRecord, page: int) -> Response:
     if record.media_type != _PDF:
         raise NotAcceptable(
-            f"{record.name} is {record.media_type or 'not read yet'}, and only pages of {_PDF} have a picture. "
-            "Ask for application/json."
+            f"{record.name} is {record.media_type or 'not read yet'}, and only pages of {_PDF} have an image. "
+            "Accept application/json."
         )
-    library.catalog.page(record.id, page)  # NotFound in the catalog's words, without starting a process
+    library.catalog.page(record.id, page)  # raises NotFound without starting a process
     picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing)
-    library.catalog.get_document(record.id)  # NotFound where it was deleted while it was drawn
+    library.catalog.get_document(record.id)  # raises NotFound where it was deleted meanwhile
     return Response(picture, media_type="image/png", headers=_NOT_KEPT)
 
 
 def preferred(accept: str, offered: Sequence[str]) -> str | None:
-    """The offered media type that an Accept header likes best, the first of equals; None where it takes none."""
+    """The offered media type that an Accept header prefers, the first of equals; None where it accepts none."""
     weights = {}
     for entry in accept.lower().split(","):
         media_range, *parameters = (part.strip() for part in entry.split(";"))
@@ -318,15 +319,15 @@ def preferred(accept: str, offered: Sequence[str]) -> str | None:
     return best if weight > 0 else None
 
 
-@router.get("/{document_id}/text", summary="Read a document's text", responses=documented(404, 422))
+@router.get("/{document_id}/text", summary="Get a document's text", responses=documented(404, 422))
 def get_text(
     document_id: DocumentIdInPath,
     response: Response,
     library: OpenLibrary,
-    start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="the first character")] = 0,
-    end: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="the character after the last")] = None,
+    start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="position of the first character")] = 0,
+    end: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="position after the last character")] = None,
 ) -> TextBody:
-    """The text that all `start` and `end` count in, also of formats that have no pages."""
+    """The text that all `start` and `end` values refer to. Formats without pages have it too."""
     record = library.catalog.get_document(document_id)
     text = library.catalog.document_text(document_id)
     if not text:

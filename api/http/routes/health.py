@@ -1,4 +1,4 @@
-"""Whether the server lives, whether it can be asked, and what it has done."""
+"""Health: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _METRICS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/livez", summary="Whether the process answers", responses=documented())
+@router.get("/livez", summary="Check liveness", responses=documented())
 async def live() -> Alive:
-    """200 from the first moment on."""
+    """Returns 200 as soon as the process accepts connections."""
     return Alive()
 
 
-@router.get("/readyz", summary="Whether questions can be asked", responses=documented())
+@router.get("/readyz", summary="Check readiness", responses=documented())
 async def ready(door: DoorHere) -> Ready:
-    """200 once the data directory is open, with the state of each part; 503 with the reason until then.
+    """Returns 200 with the state of each part once the data directory is open, and 503 with the reason until then.
 
-    A model that is not reachable is reported and does not make this fail, since searches still work.
+    An unreachable model is reported but is not a failure, since searches still work.
     """
     runtime = door.runtime()
     model, (catalog, index, worker) = await asyncio.gather(
@@ -45,26 +45,26 @@ def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
     totals = library.catalog.totals()
     vectors, rows = library.index.counts()
     unfinished = library.catalog.unfinished()
-    catalog = f"{sum(totals.documents.values())} documents, {totals.chunks} chunks that can be found"
+    catalog = f"{sum(totals.documents.values())} documents, {totals.chunks} searchable chunks"
     if runtime.worker is None:
-        worker = PartState(status="off", detail="nothing is prepared in the background")
+        worker = PartState(status="off", detail="no documents are processed in the background")
     elif runtime.worker.alive():
-        worker = PartState(status="ok", detail=f"{unfinished} documents on their way")
+        worker = PartState(status="ok", detail=f"{unfinished} documents in progress")
     else:
-        worker = PartState(status="restarting", detail=f"it is being started; {unfinished} documents wait")
+        worker = PartState(status="restarting", detail=f"the worker is restarting; {unfinished} documents wait")
     return (
         PartState(status="ok", detail=catalog),
-        PartState(status="ok", detail=f"{vectors} vectors, {rows} rows of words"),
+        PartState(status="ok", detail=f"{vectors} vectors, {rows} keyword rows"),
         worker,
     )
 
 
 @router.get(
     "/metrics",
-    summary="Counts and times for Prometheus",
+    summary="Get metrics for Prometheus",
     response_class=Response,
     responses=_METRICS | documented(),
 )
 async def metrics(door: DoorHere) -> Response:
-    """Requests, documents by status, chunks, answers, tokens and times."""
+    """Counts of requests, documents by status, chunks, answers and tokens; times of requests and first tokens."""
     return Response(await asyncio.to_thread(door.metrics.render), headers={"Content-Type": CONTENT_TYPE})

@@ -1,4 +1,4 @@
-"""Questions: passages, checked answers, checked texts."""
+"""Questions: search for passages, answer a question, verify a text."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ _EVENT: dict[str, Any] = {
 _QUERY_FORMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"text/event-stream": {"schema": _EVENT, "example": _STREAM_EXAMPLE}},
-        "description": "the Answer; with `stream: true` server-sent events, each `data:` one line of JSON: `retrieval` "
-        "(as of /v1/search), `token` ({text}: a piece of the unchecked draft), `answer` (the Answer), `error` (an "
-        "Error)",
+        "description": "the Answer; with `stream: true`, server-sent events, each with one line of JSON as `data:`: "
+        "`retrieval` (the hits, as from /v1/search), `token` ({text}: a piece of the unchecked draft), `answer` (the "
+        "Answer), `error` (an Error)",
     }
 }
 
 
-@router.post("/search", summary="Find passages", responses=documented(400, 404, 413, 422))
+@router.post("/search", summary="Search for passages", responses=documented(400, 404, 413, 422))
 async def search(body: SearchRequest, library: OpenLibrary) -> Hits:
-    """The best passages for a query, without asking a model."""
+    """The best passages for a query. No language model is asked."""
     return pack_hits(await library.service.search(body.query, scope_of(body), body.top_k))
 
 
@@ -68,9 +68,9 @@ async def search(body: SearchRequest, library: OpenLibrary) -> Hits:
     responses=_QUERY_FORMS | documented(400, 404, 409, 413, 422),
 )
 async def query(body: QueryRequest, request: Request, door: DoorHere, library: OpenLibrary) -> AnswerBody | Response:
-    """An answer whose every sentence was held against the words it cites. When the client leaves, the model stops."""
+    """An answer with each sentence checked against the quotes it cites. The model stops when the client disconnects."""
     question = Question(body.question, scope_of(body), body.top_k, body.mode, turns_of(body))
-    library.service.check(question)  # before a stream of events begins
+    library.service.check(question)  # raises before a stream of events begins
     if body.stream:
         return EventStream(_events(library.service, question, door))
     answer = await while_listening(request, library.service.ask(question))
@@ -91,11 +91,11 @@ async def _events(service: Service, question: Question, door: Door) -> AsyncGene
                     yield Event("answer", pack_answer(happening).model_dump_json())
 
 
-@router.post("/verify", summary="Check a text against the documents", responses=documented(400, 404, 409, 413, 422))
+@router.post("/verify", summary="Verify a text against the documents", responses=documented(400, 404, 409, 413, 422))
 async def verify(body: VerifyRequest, request: Request, door: DoorHere, library: OpenLibrary) -> VerifiedBody:
-    """Each sentence of any text, whoever wrote it, with a verdict and the words of the documents that bear it out.
+    """Each sentence of a text, whoever wrote it, with a verdict and the quotes that support it.
 
-    When the client leaves, it stops.
+    The check stops when the client disconnects.
     """
     verified = await while_listening(request, _verified(library.service, body, door))
     return VerifiedBody(sentences=pack_sentences(verified.sentences), citations=pack_citations(verified.citations))

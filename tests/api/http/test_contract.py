@@ -1,4 +1,4 @@
-"""Every answer to every call that can be made from the published OpenAPI keeps to it, odd and wrong calls included."""
+"""Every response conforms to the published OpenAPI description, also for unusual and invalid calls."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from api.http.app import create_app
 from ingest.runtime import Runtime
 from rag.settings import load_settings
 
-# Small, so that the calls at and beyond each limit stay cheap.
+# Small, so that calls at and beyond each limit are cheap.
 LIMITS = {"max_upload_mb": 1, "max_files": 4, "max_question_chars": 200, "max_verify_chars": 300, "max_top_k": 20}
 SETTINGS = hypothesis.settings(max_examples=30, derandomize=True, deadline=None, database=None)
 
 
 def _never_opened() -> Runtime:
-    raise AssertionError("this application only describes itself")
+    raise AssertionError("this application only publishes its OpenAPI description")
 
 
 def _published() -> schemathesis.BaseSchema:
-    """The OpenAPI as a server with these limits publishes it."""
+    """The OpenAPI description that a server with these limits publishes."""
     config = SchemathesisConfig(seed=7)
     description = create_app(_never_opened, load_settings({}, server=LIMITS)).openapi()
     return schemathesis.openapi.from_dict(description, config=config)
@@ -38,8 +38,8 @@ schema = _published()
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with a document in it, behind a real socket."""
-    # with its gates open, so that questions of random words reach the model too
+    """The address of a server with one document, behind a real socket."""
+    # thresholds of 0, so that questions of random words reach the model too
     gates = {"min_evidence": 0, "min_confidence": 0}
     folder = tmp_path_factory.mktemp("contract") / "store"
     settings = load_settings({}, data_dir=folder, server=LIMITS, answers=gates)
@@ -54,11 +54,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @schema.parametrize()
 @SETTINGS
-def test_every_answer_keeps_to_the_contract(case: schemathesis.Case, url: str) -> None:
+def test_every_response_conforms_to_the_openapi(case: schemathesis.Case, url: str) -> None:
     case.call_and_validate(base_url=url)
 
 
-def test_every_answer_in_a_row_of_calls_keeps_to_the_contract(url: str) -> None:
+def test_every_response_in_a_sequence_of_calls_conforms_to_the_openapi(url: str) -> None:
     class Calls(schema.as_state_machine()):  # type: ignore[misc]
         def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, Any]:
             return {"base_url": url}

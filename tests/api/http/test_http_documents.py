@@ -1,4 +1,4 @@
-"""Documents over HTTP: every row of the contract about them, and the life of one from upload to deletion."""
+"""Documents over HTTP: upload, list, read, delete, and the limits and errors of each call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAVE = (
 )
 
 
-def test_a_document_lives_from_upload_to_deletion(
+def test_a_document_from_upload_to_deletion(
     served: Served, generator: ScriptedGenerator, pdf: Callable[..., bytes]
 ) -> None:
     client, content = served.client, pdf(*LEAVE)
@@ -97,7 +97,7 @@ def test_the_worker_makes_an_upload_ready(serve: Callable[..., Served]) -> None:
     assert served.found("gate code") == ["note.txt"]
 
 
-def test_several_files_are_answered_in_their_order(served: Served) -> None:
+def test_several_files_are_returned_in_their_order(served: Served) -> None:
     files = [("file", (f"{name}.txt", f"The {name} is here.".encode())) for name in ("pear", "fig", "plum")]
     answer = served.client.post("/v1/documents", files=files, data={"collection": "Früchte 2"})
     assert answer.status_code == 202
@@ -131,7 +131,7 @@ def test_the_same_bytes_in_two_collections_are_two_documents(served: Served) -> 
     assert served.client.get(f"/v1/documents/{two}/file").content == b"The gate code is 4711."
 
 
-def test_a_new_version_replaces_the_old_one_which_answers_until_then(served: Served) -> None:
+def test_the_old_version_answers_until_the_new_one_replaces_it(served: Served) -> None:
     old = served.add("note.txt", b"The gate code is 4711.")
     new = served.upload("note.txt", b"The gate code is 4712.")["id"]
     served.prepare(publish=False)
@@ -143,7 +143,7 @@ def test_a_new_version_replaces_the_old_one_which_answers_until_then(served: Ser
     assert served.client.get(f"/v1/documents/{old}").status_code == 404
 
 
-def test_a_source_names_what_a_file_replaces(served: Served) -> None:
+def test_a_file_replaces_the_document_of_the_same_source(served: Served) -> None:
     old = served.add("a.txt", b"The gate code is 4711.", source="file:///a.txt", modified_ns="1790000000000000000")
     known = served.library.catalog.known_sources("default")["file:///a.txt"]
     assert (known.document_id, known.modified_ns) == (old, 1_790_000_000_000_000_000)
@@ -154,7 +154,7 @@ def test_a_source_names_what_a_file_replaces(served: Served) -> None:
 
 
 @pytest.mark.parametrize(("content", "code"), [(b"", "empty"), (b"\x00\x01\x02\x03" * 99, "unsupported_type")])
-def test_a_file_that_cannot_be_read_is_taken_and_fails_with_a_reason(served: Served, content: bytes, code: str) -> None:
+def test_an_unreadable_file_is_accepted_and_fails_with_a_reason(served: Served, content: bytes, code: str) -> None:
     document = served.upload("odd.bin", content)
     served.prepare()
     state = served.client.get(f"/v1/documents/{document['id']}").json()
@@ -178,7 +178,7 @@ def test_a_document_without_pages_has_its_text(served: Served) -> None:
     assert (picture.status_code, picture.json()["error"]["code"]) == (406, "not_acceptable")
 
 
-def test_a_page_has_a_picture(served: Served, pdf: Callable[..., bytes]) -> None:
+def test_a_page_has_an_image(served: Served, pdf: Callable[..., bytes]) -> None:
     where = f"/v1/documents/{served.add('handbook.pdf', pdf(*LEAVE))}/pages"
     picture = served.client.get(f"{where}/2", headers={"Accept": "image/png, */*;q=0.1"})
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
@@ -198,8 +198,8 @@ def test_a_page_has_a_picture(served: Served, pdf: Callable[..., bytes]) -> None
         ("Größe.txt", "Größe.txt"),
     ],
 )
-def test_hostile_names_come_back_harmless(served: Served, name: str, shown: str) -> None:
-    # as bytes, because a client library would escape the name
+def test_hostile_file_names_are_made_harmless(served: Served, name: str, shown: str) -> None:
+    # as raw bytes, because a client library would escape the name
     quoted = name.replace("\\", "\\\\").replace('"', '\\"').replace("\r\n", "\x0b")
     body = f'--B\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n\r\nwords\r\n--B--\r\n'
     answer = served.client.post(
@@ -217,12 +217,12 @@ def test_hostile_names_come_back_harmless(served: Served, name: str, shown: str)
     assert disposition.count('"') == 2
 
 
-def test_a_disposition_has_both_forms_of_a_name() -> None:
+def test_content_disposition_has_both_forms_of_a_name() -> None:
     both = "attachment; filename=\"Groe 1.pdf\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe%201.pdf"
     assert attachment("a/Größe 1.pdf") == both
 
 
-def test_what_is_read_of_a_document_is_kept_by_no_cache(served: Served, pdf: Callable[..., bytes]) -> None:
+def test_contents_of_a_document_are_not_cached(served: Served, pdf: Callable[..., bytes]) -> None:
     where = f"/v1/documents/{served.add('handbook.pdf', pdf(*LEAVE))}"
     for path, accept in (("text", "*/*"), ("file", "*/*"), ("pages/1", "*/*"), ("pages/1", "image/png")):
         answer = served.client.get(f"{where}/{path}", headers={"Accept": accept})
@@ -230,7 +230,7 @@ def test_what_is_read_of_a_document_is_kept_by_no_cache(served: Served, pdf: Cal
 
 
 class FullQueue(asyncio.Semaphore):
-    """A turn that never comes; says when `expected` wait for it, and when all of them have left again."""
+    """A semaphore that is never free. `full` is set when `expected` tasks wait, `empty` when all have left."""
 
     def __init__(self, expected: int) -> None:
         super().__init__(1)
@@ -250,8 +250,8 @@ class FullQueue(asyncio.Semaphore):
         return True
 
 
-async def test_many_waiting_pictures_hold_up_nothing_else(settings: Settings, pdf: Callable[..., bytes]) -> None:
-    """40 is how many threads the routes share: they stood in the queue for pictures, and a DELETE behind them."""
+async def test_waiting_page_images_do_not_block_other_calls(settings: Settings, pdf: Callable[..., bytes]) -> None:
+    """Routes share 40 threads. All of them used to wait for page images, and a DELETE waited behind them."""
     app = build_app(settings, WordHashEmbedder(), ScriptedGenerator())
     queue = app.state.door.rendering = FullQueue(45)
     with listening(app) as url:
@@ -270,10 +270,10 @@ async def test_many_waiting_pictures_hold_up_nothing_else(settings: Settings, pd
             for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
-            assert await asyncio.to_thread(queue.empty.wait, 60), "clients that left still stand in the queue"
+            assert await asyncio.to_thread(queue.empty.wait, 60), "requests still wait although their clients have left"
 
 
-def test_a_listing_names_an_unknown_collection(served: Served) -> None:
+def test_listing_an_unknown_collection_is_not_found(served: Served) -> None:
     served.add("note.txt", b"The gate code is 4711.", collection="Bücher")
     answer = served.client.get("/v1/documents", params={"collection": "nowhere"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
@@ -285,13 +285,13 @@ def test_a_listing_names_an_unknown_collection(served: Served) -> None:
     assert served.client.get("/v1/documents", params={"collection": "a/b"}).status_code == 422
 
 
-def test_what_can_change_meanwhile_is_described_as_a_conflict(served: Served) -> None:
+def test_calls_that_can_conflict_describe_status_409(served: Served) -> None:
     paths = served.client.get("/openapi.json").json()["paths"]
     for path in ("/v1/documents", "/v1/query", "/v1/verify"):
         assert "409" in paths[path]["post"]["responses"], path
 
 
-def test_an_accept_header_chooses() -> None:
+def test_the_accept_header_selects_the_media_type() -> None:
     offered = ("application/json", "image/png")
     assert preferred("*/*", offered) == "application/json"
     assert preferred("image/*", offered) == "image/png"
@@ -314,7 +314,7 @@ def test_limits_of_an_upload(serve: Callable[..., Served], tmp_path: Path) -> No
     assert [path.name for path in (tmp_path / "small").iterdir() if path.name.startswith("tmp")] == []
 
 
-def test_a_file_that_is_too_large_is_refused_while_it_comes(settings: Settings) -> None:
+def test_a_file_that_is_too_large_is_refused_while_it_arrives(settings: Settings) -> None:
     limits = settings.model_copy(update={"server": settings.server.model_copy(update={"max_upload_mb": 1})})
     app = build_app(limits, WordHashEmbedder(), ScriptedGenerator())
     with listening(app) as url, httpx.Client(base_url=url, timeout=30) as client:
@@ -338,7 +338,7 @@ def test_a_file_that_is_too_large_is_refused_while_it_comes(settings: Settings) 
         ({"modified_ns": str(2**63)}, "`modified_ns`"),
     ],
 )
-def test_a_form_field_that_cannot_be_used_is_named(served: Served, fields: dict[str, str], named: str) -> None:
+def test_an_invalid_form_field_is_named(served: Served, fields: dict[str, str], named: str) -> None:
     answer = served.client.post("/v1/documents", files={"file": ("a.txt", b"words")}, data=fields)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_input")
     assert named in answer.json()["error"]["message"]

@@ -1,4 +1,4 @@
-"""Errors over HTTP: every one in the common form, naming what was seen, and cheap whatever was sent."""
+"""Errors over HTTP: each has the common form, names the value, and stays short whatever was sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def error_of(answer: httpx.Response) -> tuple[int, str, str]:
-    """Status, code and message of an answer that has nothing but the common form."""
+    """Status, code and message of a response that has exactly the common form."""
     body = answer.json()
     assert set(body) == {"error"}, answer.text
     assert set(body["error"]) == {"code", "message"}
@@ -75,7 +75,7 @@ def test_top_k_must_be_a_small_whole_number(served: Served, path: str, words: st
         ("/v1/search", None, "JSON object"),
     ],
 )
-def test_a_field_that_cannot_be_used_is_named(served: Served, path: str, body: object, seen: str) -> None:
+def test_an_invalid_field_is_named(served: Served, path: str, body: object, seen: str) -> None:
     status, code, message = error_of(served.client.post(path, content=json.dumps(body), headers=JSON))
     assert (status, code) == (422, "invalid_input")
     assert seen in message
@@ -92,7 +92,7 @@ def test_a_field_that_cannot_be_used_is_named(served: Served, path: str, body: o
         (b"[" * 200_000, 400, "invalid_json"),
     ],
 )
-def test_what_is_no_json_is_refused(served: Served, content: bytes, status: int, code: str) -> None:
+def test_invalid_json_is_refused(served: Served, content: bytes, status: int, code: str) -> None:
     answer = served.client.post("/v1/search", content=content, headers=JSON)
     assert error_of(answer)[:2] == (status, code)
     assert len(answer.content) < 600
@@ -150,7 +150,7 @@ def test_unknown_routes_and_methods(served: Served) -> None:
         ("limt=1", "'limt'"),
     ],
 )
-def test_a_list_filter_that_cannot_be_used_is_named(served: Served, query: str, seen: str) -> None:
+def test_an_invalid_list_filter_is_named(served: Served, query: str, seen: str) -> None:
     status, code, message = error_of(served.client.get(f"/v1/documents?{query}"))
     assert (status, code) == (422, "invalid_input")
     assert seen in message
@@ -163,7 +163,7 @@ def test_an_unknown_document_is_not_found(served: Served, path: str) -> None:
     assert "f00" in message
 
 
-def test_a_defect_is_logged_and_not_told(
+def test_an_unexpected_error_is_logged_and_not_disclosed(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_arguments: Any, **_options: Any) -> None:
@@ -216,7 +216,7 @@ def test_values_are_abbreviated() -> None:
     assert len(abbreviate({str(n): "x" * 10_000 for n in range(1_000)})) <= 240
 
 
-def test_a_disk_without_room_is_said_before_the_upload_is_read(
+def test_a_full_disk_is_reported_before_the_upload_is_read(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(served.library.catalog, "free_bytes", lambda: 10)

@@ -1,4 +1,4 @@
-"""Whether the server says what state it is in, from its first moment to its last."""
+"""Liveness, readiness and metrics, from start to close."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rag.types import BackendReport
 
 
 class Prepared(ScriptedGenerator):
-    """A model that warms up, says what it is, and is closed."""
+    """A generator that records when it is prepared and closed, and may be unreachable."""
 
     def __init__(self, reachable: bool = True) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Prepared(ScriptedGenerator):
         self.events.append("aclose")
 
 
-def test_the_server_lives_before_it_is_ready(settings: Settings) -> None:
+def test_the_server_is_live_before_it_is_ready(settings: Settings) -> None:
     may_open = threading.Event()
 
     def open_slowly() -> Runtime:
@@ -77,7 +77,7 @@ def test_the_server_lives_before_it_is_ready(settings: Settings) -> None:
 @pytest.mark.parametrize(
     "error", [DataDirectoryInUse("Process 7 owns the data directory. End it."), ZeroDivisionError("x")]
 )
-def test_a_server_that_cannot_open_says_why(settings: Settings, error: Exception) -> None:
+def test_a_server_that_cannot_open_reports_the_reason(settings: Settings, error: Exception) -> None:
     told: list[FootnoteError] = []
 
     def fail() -> Runtime:
@@ -105,7 +105,7 @@ def test_the_model_is_warmed_up_described_and_closed(serve: Callable[..., Served
     served.client.__enter__()
 
 
-def test_closing_gives_the_data_directory_back(settings: Settings) -> None:
+def test_closing_releases_the_data_directory(settings: Settings) -> None:
     for _ in range(2):
         app = build_app(settings, WordHashEmbedder(), ScriptedGenerator(), work=True)
         with TestClient(app, base_url=BASE_URL) as client:
@@ -113,8 +113,8 @@ def test_closing_gives_the_data_directory_back(settings: Settings) -> None:
             assert client.get("/readyz").status_code == 200
 
 
-def test_who_started_it_is_told_when_calls_are_answered(settings: Settings) -> None:
-    """`footnote serve` said that it was ready a moment before, and the first call could answer 503."""
+def test_on_opened_is_called_when_calls_are_answered(settings: Settings) -> None:
+    """`footnote serve` used to print that it was ready too early, so that the first call could return 503."""
     told: list[bool] = []
 
     def opened(runtime: Runtime) -> None:
@@ -130,7 +130,7 @@ def test_who_started_it_is_told_when_calls_are_answered(settings: Settings) -> N
     assert told == [True]
 
 
-def test_metrics_count_what_was_done(served: Served, generator: ScriptedGenerator) -> None:
+def test_metrics_count_documents_answers_and_requests(served: Served, generator: ScriptedGenerator) -> None:
     served.add("gate.txt", b"The gate code is 4711.")
     served.upload("empty.txt", b"")
     served.prepare()
@@ -161,7 +161,7 @@ def test_metrics_count_what_was_done(served: Served, generator: ScriptedGenerato
     assert values[("footnote_request_seconds_count", "/v1/query", "POST")] == 2
 
 
-def test_two_applications_count_apart(serve: Callable[..., Served], settings: Settings) -> None:
+def test_two_applications_have_separate_metrics(serve: Callable[..., Served], settings: Settings) -> None:
     one = serve()
     other = create_app(lambda: one.runtime, settings)
     assert one.app.state.door.metrics.registry is not other.state.door.metrics.registry

@@ -1,4 +1,4 @@
-"""Questions over HTTP: searches, answers, streams, checked texts, and a client that leaves."""
+"""Questions over HTTP: search, query, streams, verify, and clients that disconnect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GATE = b"The gate code is 4711. The gate opens at seven."
 
 
 def events_of(body: str) -> list[tuple[str, Any]]:
-    """The events of a stream as (name, data); comments are left out."""
+    """The events of a stream as (name, data), without comments."""
     found = []
     for block in body.split("\n\n"):
         lines = [line for line in block.split("\n") if line and not line.startswith(":")]
@@ -37,7 +37,7 @@ def events_of(body: str) -> list[tuple[str, Any]]:
 
 
 class Endless(ScriptedGenerator):
-    """A model that says one word and then nothing more until it is closed."""
+    """A generator that yields one token and then waits until it is closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,14 +54,14 @@ class Endless(ScriptedGenerator):
 
 
 class Unreachable(ScriptedGenerator):
-    """A model server that is not there."""
+    """A generator whose server does not answer."""
 
     async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
         raise DependencyError("Nothing answers at http://127.0.0.1:9. Start the model server.")
         yield  # makes it a generator
 
 
-def test_a_search_is_bounded_to_what_was_asked(served: Served) -> None:
+def test_a_search_is_limited_to_its_collection_and_documents(served: Served) -> None:
     gate = served.add("gate.txt", GATE)
     served.add("door.txt", b"The door code is 4712.", collection="doors")
     assert set(served.found("code")) == {"gate.txt", "door.txt"}
@@ -74,7 +74,7 @@ def test_a_search_is_bounded_to_what_was_asked(served: Served) -> None:
     assert [hit["rank"] for hit in hits] == list(range(1, len(hits) + 1))
 
 
-def test_a_stream_tells_retrieval_tokens_and_answer_in_this_order(served: Served, generator: ScriptedGenerator) -> None:
+def test_a_stream_sends_retrieval_tokens_and_answer_in_this_order(served: Served, generator: ScriptedGenerator) -> None:
     served.add("gate.txt", GATE)
     generator.reply = "The gate code is 4711 [1]."
     body = {"question": "What is the gate code?", "stream": True}
@@ -93,7 +93,7 @@ def test_a_stream_tells_retrieval_tokens_and_answer_in_this_order(served: Served
     assert streamed["citations"][0]["quote"] in GATE.decode()
 
 
-def test_what_is_not_in_the_documents_is_not_found(served: Served, generator: ScriptedGenerator) -> None:
+def test_an_answer_that_the_documents_lack_is_not_found(served: Served, generator: ScriptedGenerator) -> None:
     served.add("gate.txt", GATE)
     generator.reply = "Penguins live at the south pole [1]."
     strict = served.client.post("/v1/query", json={"question": "Where do penguins live?"}).json()
@@ -115,7 +115,7 @@ def test_markers_that_name_no_passage_are_counted(served: Served, generator: Scr
     assert "footnote_markers_removed_total 1.0" in served.client.get("/metrics").text
 
 
-def test_a_follow_up_is_asked_as_a_question_of_its_own_and_shown(served: Served, generator: ScriptedGenerator) -> None:
+def test_a_follow_up_is_rewritten_as_a_standalone_question(served: Served, generator: ScriptedGenerator) -> None:
     served.add("gate.txt", GATE)
     served.add("pump.txt", b"The pump is blue.")
     rewritten = "When does the gate open?"
@@ -135,7 +135,7 @@ def test_a_follow_up_is_asked_as_a_question_of_its_own_and_shown(served: Served,
     assert len(generator.prompts) == 1
 
 
-def test_a_rewriting_that_is_not_trusted_gives_way_to_the_question_before(
+def test_an_untrusted_rewrite_is_replaced_by_the_previous_question(
     served: Served, generator: ScriptedGenerator
 ) -> None:
     served.add("gate.txt", GATE)
@@ -147,7 +147,7 @@ def test_a_rewriting_that_is_not_trusted_gives_way_to_the_question_before(
     assert served.client.post("/v1/query", json={"question": "When?", "history": long}).status_code == 200
 
 
-def test_an_answer_says_how_sure_it_is_and_why_it_is_none(served: Served, generator: ScriptedGenerator) -> None:
+def test_an_answer_has_a_confidence_and_a_reason(served: Served, generator: ScriptedGenerator) -> None:
     def ask(question: str, reply: str) -> dict[str, Any]:
         generator.reply = reply
         answer = served.client.post("/v1/query", json={"question": question})
@@ -168,7 +168,7 @@ def test_an_answer_says_how_sure_it_is_and_why_it_is_none(served: Served, genera
     assert good["confidence"] > failed["confidence"]
 
 
-def test_sources_that_disagree_are_both_in_the_answer(served: Served, generator: ScriptedGenerator) -> None:
+def test_contradicting_sources_are_both_cited(served: Served, generator: ScriptedGenerator) -> None:
     served.add("old.txt", b"The annual fee for members is 40 euros per person.")
     served.add("new.txt", b"The annual fee for members is 45 euros per person. It is due in May.")
     generator.reply = "The annual fee for members is 40 euros per person [1]."
@@ -180,7 +180,7 @@ def test_sources_that_disagree_are_both_in_the_answer(served: Served, generator:
         assert text[one["start"] : one["end"]] == one["quote"]
 
 
-def test_a_document_that_could_not_be_read_is_the_reason(served: Served, generator: ScriptedGenerator) -> None:
+def test_an_unreadable_document_is_the_reason_of_not_found(served: Served, generator: ScriptedGenerator) -> None:
     broken = served.upload("broken.pdf", b"%PDF-1.7 no pages")["id"]
     served.prepare()
     assert served.client.get(f"/v1/documents/{broken}").json()["status"] == "failed"
@@ -202,7 +202,7 @@ def test_the_fields_of_an_answer_are_described(served: Served) -> None:
     assert "confidence" in sentence["required"]
 
 
-def test_any_text_is_checked_against_the_documents(served: Served) -> None:
+def test_verify_checks_a_text_against_the_documents(served: Served) -> None:
     served.add("gate.txt", GATE)
     text = "The gate opens at seven. Penguins live at the south pole."
     checked = served.client.post("/v1/verify", json={"text": text}).json()
@@ -216,7 +216,7 @@ def test_any_text_is_checked_against_the_documents(served: Served) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_without_a_model_questions_say_so_and_searches_work(serve: Callable[..., Served], stream: bool) -> None:
+def test_without_a_model_questions_fail_and_searches_work(serve: Callable[..., Served], stream: bool) -> None:
     served = serve(own_generator=Unreachable())
     served.add("gate.txt", GATE)
     answer = served.client.post("/v1/query", json={"question": "What is the gate code?", "stream": stream})
@@ -242,7 +242,7 @@ def test_an_unknown_collection_or_document_is_not_found(served: Served, path: st
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), answer.text
 
 
-def test_a_defect_while_streaming_is_an_error_event(
+def test_an_unexpected_error_while_streaming_is_an_error_event(
     serve: Callable[..., Served], caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(ScriptedGenerator):
@@ -308,13 +308,13 @@ async def test_checking_a_text_stops_when_the_client_leaves(settings: Settings) 
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
-            assert await asyncio.to_thread(left.wait, 30), "the check was not given up"
+            assert await asyncio.to_thread(left.wait, 30), "the check was not cancelled"
             go_on.set()
-    # the server has ended, and with it the thread
+    # the server has ended, and its threads too
     assert [text for text in Waits.embedded if "second" in text or "third" in text] == []
 
 
-def test_a_silent_stream_sends_comments(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_stream_sends_comments(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.02)
     app = build_app(settings, WordHashEmbedder(), generator := Endless())
     with listening(app) as url, httpx.Client(base_url=url, timeout=30) as client:
