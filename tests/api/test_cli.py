@@ -616,7 +616,7 @@ def test_a_reranker_is_named_by_doctor_and_a_wrong_one_by_every_command_that_ask
     for words in (("search", "shed"), ("ask", "Where is the shed?"), ("verify", tmp_path / "text.txt")):
         run = footnote(*words, "--json")
         assert (run.status, run.json["error"]["code"]) == (2, "configuration")
-        assert "absent' is no folder." in run.json["error"]["message"]
+        assert "absent' is not a folder." in run.json["error"]["message"]
     assert footnote("ingest", folder).status == 0  # puts no question
 
 
