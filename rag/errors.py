@@ -1,18 +1,18 @@
 """Every error a person can meet, sorted by who can act on it.
 
     FootnoteError
-    ├── InputError            the reader: mend the file or the question           HTTP 4xx (its `status`)
+    ├── InputError            the reader: correct the file or the question        HTTP 4xx (its `status`)
     │   ├── NotFound          name something that exists                          404
     │   ├── TooLarge          send less                                           413
     │   └── ParseError        this file cannot be read; `code` says why           recorded with the document
-    ├── IndexMismatch         the operator: index again, or put the setting back  409
+    ├── IndexMismatch         the operator: rebuild, or restore the setting       409
     ├── DataDirectoryInUse    the operator: another process owns the directory    409
-    ├── Conflict              the reader: the state changed meanwhile, try again  409
+    ├── Conflict              the reader: the state changed; try again            409
     ├── ConfigurationError    the operator: a setting is misspelt or out of range exit status 2
     └── DependencyError       wait, or start what is missing, and try again       503
 
 `code` is for programs, the message for people: what happened, the value seen, the next step. "Not in the documents" and
-a citation that does not hold are findings, not errors, and are returned as values.
+a failed citation are results, not errors, and are returned as values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PARSE_CODES: tuple[str, ...] = get_args(ParseCode)
 
 
 class FootnoteError(Exception):
-    """Base of all: `code` is a stable word for programs, `status` the HTTP status it becomes."""
+    """Base of all errors: `code` is a stable word for programs, `status` the HTTP status of the response."""
 
     code = "internal"
     status = 500
@@ -39,21 +39,21 @@ class FootnoteError(Exception):
 
 
 class InputError(FootnoteError):
-    """The request or file cannot be served as it is; the message says what to change."""
+    """The request or file cannot be processed as it is; the message says what to change."""
 
     code = "invalid_input"
     status = 422
 
 
 class NotFound(InputError):
-    """Nothing has this name."""
+    """Something that the request names does not exist."""
 
     code = "not_found"
     status = 404
 
 
 class TooLarge(InputError):
-    """More than the configured limit."""
+    """The input exceeds a configured limit."""
 
     code = "too_large"
     status = 413
@@ -69,7 +69,7 @@ class ParseError(InputError):
 
 
 class IndexMismatch(FootnoteError):
-    """The catalog was built with another embedding model or chunking than the settings name."""
+    """The catalog was built with another embedding model or other chunking settings than the current ones."""
 
     code = "index_mismatch"
     status = 409
@@ -83,7 +83,7 @@ class DataDirectoryInUse(FootnoteError):
 
 
 class Conflict(FootnoteError):
-    """What was asked for changed while it was being done."""
+    """The state changed during the operation; it can be repeated."""
 
     code = "conflict"
     status = 409
@@ -97,7 +97,7 @@ class ConfigurationError(FootnoteError):
 
 
 class DependencyError(FootnoteError):
-    """Something Footnote needs did not answer: a model server, a download source, the disk."""
+    """Something Footnote needs is not available: a model server, a download source, the disk."""
 
     code = "dependency_unavailable"
     status = 503

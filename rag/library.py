@@ -1,6 +1,6 @@
-"""The one composition root: opens an owned data directory and everything in it from the Settings.
+"""Opens a data directory and everything in it from the Settings. This is the one composition root.
 
-The HTTP server and a command that runs without a server open the same thing, so that both do the same. `ingest.runtime`
+The HTTP server and commands that run without a server open the same parts and therefore behave alike. `ingest.runtime`
 adds the worker that prepares documents in the background.
 """
 
@@ -29,7 +29,7 @@ INDEX_FOLDER = "index"
 
 
 class Library:
-    """The open parts. A context manager: leaving it closes them all, in the opposite order."""
+    """The open parts, as a context manager: leaving it closes them in reverse order."""
 
     def __init__(
         self,
@@ -43,10 +43,9 @@ class Library:
     ) -> None:
         """Own the data directory and open everything in it, repairing the indexes where they differ from the catalog.
 
-        A restore that was stopped is finished first, and documents that a process was preparing are queued again.
-        `embedder` and `generator` replace those that the settings name. With `asks` False no question will be asked,
-        and the optional models that only questions need stay unopened. `progress` is told of documents indexed again,
-        as (done, total).
+        A restore that was interrupted is finished first, and documents whose preparation was interrupted are queued
+        again. `embedder` and `generator` replace those of the settings. With `asks` False, the optional models that
+        only questions need are not opened. `progress` is called with (done, total) while documents are indexed again.
 
         Raises DataDirectoryInUse, IndexMismatch, DependencyError, ConfigurationError.
         """
@@ -56,7 +55,7 @@ class Library:
         self._closers: list[Callable[[], None]] = [self._directory.release]
         try:
             if settle_restore(data_dir):
-                log.warning("A restore of %s had been stopped half-way and is finished now.", data_dir)
+                log.warning("A restore of %s was interrupted and is finished now.", data_dir)
             self.catalog = Catalog(data_dir)
             self._closers.append(self.catalog.close)
             self.embedder: Embedder = embedder or open_embedder(settings)
@@ -79,11 +78,11 @@ class Library:
             raise
 
     def announce(self, command: str, url: str) -> None:
-        """Write down where this server listens, for commands that look for it."""
+        """Record where this server listens, for commands that look for it."""
         self._directory.announce(Owner(os.getpid(), command, url))
 
     def close(self) -> None:
-        """Close everything, in the opposite order of opening. Safe to repeat."""
+        """Close everything in reverse order of opening. Safe to repeat."""
         while self._closers:
             self._closers.pop()()
 
@@ -97,7 +96,7 @@ class Library:
 
 
 def open_embedder(settings: Settings) -> Embedder:
-    """The embedding model that the settings name. Raises DependencyError where it has not been fetched."""
+    """The embedding model of the settings. Raises DependencyError if it is not installed."""
     embedding = settings.embedding
     return load_embedder(
         embedding.model,
@@ -116,7 +115,7 @@ def _open_reranker(settings: Settings) -> Reranker | None:
 
 
 def open_judge(settings: Settings, generator: Generator) -> Judge | None:
-    """The judge that the settings name, None where they name none. Raises ConfigurationError."""
+    """The judge of the settings, None if none is set. Raises ConfigurationError."""
     if not settings.answers.judge:
         return None
     from rag.verification.entailment import make_judge

@@ -1,9 +1,9 @@
-"""The second line of the drawing: a question in, a checked Answer out, as a few calls in a row.
+"""Answers a question with a few calls in a row: the second line of docs/architecture.md.
 
     question ─ rewrite ─> question ─ search ─> Hits ─ select ─> Selections ─ pack ─> Context
     Context ─ generate ─> Draft ─ check, judge, show ─> Verified ─ decide ─> Answer
 
-Where nothing near was found, the model is not asked. Where a judge is set, it reads what the gates let pass.
+If no hit is near the question, the model is not asked. If a judge is set, it reads the sentences that passed the gates.
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ from rag.verification import (
 )
 
 _CHANGED_RETRIES = 2
-_LOOK_EVERY_TOKENS = 16  # of a reply, whether the documents it is written from are still there
-SHORT_QUESTION = 60  # tokens by estimate that the prompt's budget allows for the question
+_LOOK_EVERY_TOKENS = 16  # of a reply; so often the service checks that the documents in use are still visible
+SHORT_QUESTION = 60  # estimated tokens of a question that the prompt's budget includes
 _Checked = TypeVar("_Checked", CheckedReply, CheckedText)
-_VERIFY_HITS = 5  # passages that each sentence of a given text is compared with
+_VERIFY_HITS = 5  # passages that each sentence of a verified text is compared with
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, of which documents, and how the answer is to be checked; None takes the settings' value."""
+    """A question, the documents to search, and how to check the answer; None uses the setting's value."""
 
     text: str
     scope: Scope = field(default_factory=Scope)
@@ -79,14 +79,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class HitsFound:
-    """The hits of a question, sent before the model is asked."""
+    """The hits of a question, yielded before the model is asked."""
 
     hits: tuple[Hit, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _AskedQuestion:
-    """A question as it is asked: `text` stands for a follow-up, whose rewriting took `timings_ms`."""
+    """A question ready to be asked: `text` replaces a follow-up, whose rewriting took `timings_ms`."""
 
     question: Question
     text: str
@@ -95,7 +95,7 @@ class _AskedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class _Selected:
-    """The sentences that could be sent, the hits left out as duplicates, and how near the hits are to the question."""
+    """The sentences that can be sent, the hits left out as duplicates, and how near the hits are to the question."""
 
     selections: list[Selection]
     left_out: list[LeftOut]
@@ -104,7 +104,7 @@ class _Selected:
 
 @dataclass(frozen=True, slots=True)
 class _Clock:
-    """Milliseconds since it was made, rounded to a tenth."""
+    """Milliseconds since `start`, rounded to a tenth."""
 
     started: float
 
@@ -117,24 +117,24 @@ class _Clock:
 
 
 class _DocumentsChanged(Exception):
-    """A document in use has been deleted or replaced: what was made of it must not be shown."""
+    """A document in use was deleted or replaced; nothing derived from it may be shown."""
 
 
 class _Abandoned(Exception):
-    """Nobody waits for the result any more."""
+    """The caller no longer waits for the result."""
 
 
 class Service:
-    """Answers questions over open parts. Safe to ask from several tasks at once."""
+    """Answers questions. Safe to use from several tasks at once."""
 
     def __init__(
         self, settings: Settings, catalog: Catalog, searcher: Searcher, generator: Generator, judge: Judge | None = None
     ) -> None:
-        """Use the open parts; opening and closing them is the caller's business (`rag.library`)."""
+        """Use the open parts; the caller opens and closes them (`rag.library`)."""
         self._settings, self._catalog, self._searcher = settings, catalog, searcher
         self._generator, self._judge = generator, judge
         versions = f"{settings.hash()} {ANSWER_PROMPT_VERSION} {searcher.models}"
-        if judge is not None:  # with a prompt it asks the generator, whose model is a setting or chosen by `auto`
+        if judge is not None:  # a judge with a prompt asks the generator, whose model is a setting or chosen by `auto`
             versions += f" {judge.prompt_version or judge.model}"
         self.settings_hash = hashlib.sha256(versions.encode()).hexdigest()[:12]
 
@@ -150,13 +150,16 @@ class Service:
         return await asyncio.to_thread(self._searcher.search, text, scope, wanted)
 
     def check(self, question: Question) -> str:
-        """The question's words without white space around them. Raises InputError beyond the settings' limits."""
+        """The question's text without surrounding white space. Raises InputError beyond the settings' limits."""
         limits = self._settings.server
         limits.check_top_k(question.top_k)
         return limits.check_question(question.text, "question")
 
     async def ask(self, question: Question) -> Answer:
-        """The checked answer to a question. Raises NotFound, InputError, DependencyError (no model answers)."""
+        """The checked answer to a question.
+
+        Raises NotFound, InputError, Conflict (the documents keep changing), DependencyError (no model answers).
+        """
         answer: Answer | None = None
         async with aclosing(self.stream(question)) as events:
             async for event in events:
@@ -167,11 +170,11 @@ class Service:
         return answer
 
     async def stream(self, question: Question) -> AsyncGenerator[HitsFound | Token | Answer]:
-        """The same as events: one HitsFound, Tokens of the unchecked draft, the Answer. Closing it stops the model.
+        """The answer as events: one HitsFound, Tokens of the unchecked draft, the Answer. Closing it stops the model.
 
-        A document that is deleted or replaced while the model writes is not cited: that reply is broken off within
-        _LOOK_EVERY_TOKENS tokens and the question asked again. Of a second reply only the Answer is yielded. Its usage
-        counts every reply that came to its end, a rewriting of the question too.
+        A document that is deleted or replaced while the model writes is not cited: the reply is stopped within
+        _LOOK_EVERY_TOKENS tokens and the question is asked again. A second reply yields only its Answer, whose usage
+        counts every complete reply, the rewriting of the question included. Raises as `ask` does.
         """
         text = self.check(question)
         clock = _Clock.start()
@@ -198,14 +201,14 @@ class Service:
         raise Conflict("The documents changed while the answer was written. Ask again.")
 
     async def _rewrite(self, text: str, question: Question) -> Draft | None:
-        """The model's rewriting of a follow-up; None where it follows no instructions, or the scope is not there."""
+        """The model's rewriting of a follow-up; None if the model follows no instructions. Raises NotFound."""
         await asyncio.to_thread(check_scope, self._catalog, question.scope)
         if not self._generator.follows_instructions:
             return None
         return await take_draft(self._generator, rewrite_messages(text, question.history), REWRITE_TOKENS)
 
     async def _attempt(self, asked: _AskedQuestion) -> AsyncGenerator[HitsFound | Token | Draft | Answer]:
-        """One try: the events of `stream`, and each Draft that the model wrote to its end."""
+        """One attempt: the events of `stream`, and each Draft that the model completed."""
         settings = self._settings
         clock = _Clock.start()
         hits = await self._search(asked.text, asked.question.scope, asked.question.top_k)
@@ -222,7 +225,7 @@ class Service:
             unread = await asyncio.to_thread(self._unread, asked.question.scope)
             reason: AnswerReason = "unreadable_source" if unread else "no_match"
             await self._check_visible(shown)
-            decision = Decision(refusal("nothing near was found"), reason, near, evidence)
+            decision = Decision(refusal("no hit is near the question"), reason, near, evidence)
             yield replace(self._answer(asked, hits, decision), timings_ms=timings)
             return
 
@@ -261,7 +264,7 @@ class Service:
         yield replace(answer, timings_ms=timings)
 
     async def _generate(self, context: Context, shown: set[str]) -> AsyncGenerator[Token | Draft]:
-        """The reply, broken off by _DocumentsChanged where one of the `shown` documents is visible no longer."""
+        """The reply; raises _DocumentsChanged when one of the `shown` documents is no longer visible."""
         n_tokens = 0
         async with aclosing(self._generator.answer(context, self._settings.generation.reply_tokens)) as reply:
             async for piece in reply:
@@ -287,11 +290,11 @@ class Service:
         return decide(whole, mode=mode, min_confidence=settings.min_confidence, locate=locate)
 
     async def verify(self, text: str, scope: Scope) -> Verified:
-        """Any text, sentence by sentence, against the documents; its words stay as they are.
+        """The verdict on each sentence of a given text, checked against the documents; the text stays unchanged.
 
-        Asks no model but a judge, where there is one. A document that is deleted or replaced meanwhile is not cited:
-        the text is checked again. Cancelling stops it before the next sentence. Raises NotFound, InputError, Conflict
-        (the documents keep changing), DependencyError (the judge does not answer).
+        Asks no model except a judge, if one is set. A document that is deleted or replaced meanwhile is not cited: the
+        text is checked again. Cancelling stops before the next sentence. Raises NotFound, InputError, Conflict (the
+        documents keep changing), DependencyError (the judge does not answer).
         """
         self._settings.server.check_text(text)
         for _ in range(_CHANGED_RETRIES + 1):
@@ -328,7 +331,7 @@ class Service:
             selected.selections,
             selected.left_out,
             count_tokens=self._generator.count_tokens,
-            # a long question takes from the room of the model, not from that of the passages
+            # a long question uses more of the model's context, and does not reduce the room for passages
             prompt_tokens=min(settings.generation.prompt_tokens + max(0, estimate_text(asked) - SHORT_QUESTION), room),
             max_passages=settings.answers.passages,
         )
@@ -339,7 +342,7 @@ class Service:
         return _Selected(selections, left_out, measure_evidence(asked, selections))
 
     def _unread(self, scope: Scope) -> bool:
-        """Whether a document that was named could not be read, or none of those that were to be searched."""
+        """Whether a named document could not be read, or, where none is named, whether no document in scope could."""
         if scope.document_ids is not None:
             return any(self._catalog.get_document(one).status == "failed" for one in scope.document_ids)
         collection = check_scope(self._catalog, scope).collection
@@ -348,7 +351,7 @@ class Service:
         return 0 < total == n_failed
 
     async def _check_visible(self, document_ids: Iterable[str]) -> None:
-        """Raise _DocumentsChanged where one of them is visible no longer."""
+        """Raise _DocumentsChanged if one of them is no longer visible."""
         wanted = set(document_ids)
         if await asyncio.to_thread(self._catalog.visible_documents, sorted(wanted)) != wanted:
             raise _DocumentsChanged
@@ -356,7 +359,7 @@ class Service:
     def _answer(
         self, asked: _AskedQuestion, hits: Sequence[Hit], decision: Decision, context: Context | None = None
     ) -> Answer:
-        """The answer without its timings and the tokens it cost, which are known to the caller."""
+        """The answer without timings and token counts, which the caller adds."""
         verified = decision.verified
         sent = {passage.hit.chunk.id for passage in context.passages} if context else set()
         return Answer(
@@ -382,7 +385,7 @@ class Service:
 
 
 async def _judge(judge: Judge, checked: _Checked) -> tuple[_Checked, tuple[Draft, ...]]:
-    """What was checked, with the verdicts that the judge leaves, and what a language model wrote for it."""
+    """The checked text with the judge's verdicts, and the replies of the language model to the judge."""
     statements = statements_of(checked.sentences)
     if not statements:
         return checked, ()
@@ -392,7 +395,7 @@ async def _judge(judge: Judge, checked: _Checked) -> tuple[_Checked, tuple[Draft
 
 
 def _with_usage(answer: Answer, drafts: Sequence[Draft]) -> Answer:
-    """The answer with the tokens of every reply that it took."""
+    """The answer with the tokens of all its replies."""
     usage = replace(
         answer.usage,
         prompt_tokens=sum(draft.prompt_tokens for draft in drafts),

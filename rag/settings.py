@@ -1,6 +1,6 @@
 """Every setting, with its unit, default and bounds, grouped by the step that reads it.
 
-Each is set by an environment variable named after its place: `FOOTNOTE_RETRIEVAL__TOP_K=8`, `FOOTNOTE_DATA_DIR=...`.
+Each is set by an environment variable named after its path: `FOOTNOTE_RETRIEVAL__TOP_K=8`, `FOOTNOTE_DATA_DIR=...`.
 `load_settings` refuses names that do not exist (pydantic-settings alone would ignore them) and values out of bounds.
 Functions receive the few values they use as arguments; only the entry points read this tree.
 """
@@ -27,126 +27,138 @@ from rag.types import AnswerMode
 
 ENV_PREFIX = "FOOTNOTE_"
 ENV_DELIMITER = "__"
-CHUNKING_FORMAT = 1  # raised with every change of ingest/chunk.py that cuts documents differently
+CHUNKING_FORMAT = 1  # to be raised with every change of ingest/chunk.py that cuts documents differently
 NOT_SETTINGS = frozenset({"FOOTNOTE_SHARED_DIR"})
-"""Names that begin like settings and belong to others: the folder of larger suites, which the tests read."""
+"""Variables with the settings' prefix that are not settings: the folder of larger suites, which the tests read."""
 
 
 class Section(BaseModel):
-    """A group of settings; unknown names are refused."""
+    """A group of settings; unknown names are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Parsing(Section):
-    """Limits of the process that opens foreign bytes, one process a file."""
+    """Limits of the process that parses one untrusted file."""
 
-    timeout_s: float = Field(120.0, ge=1, le=86_400, description="seconds of wall clock for one file")
-    memory_mb: int = Field(2_048, ge=256, le=262_144, description="MiB of address space for one file")
-    max_output_mb: int = Field(64, ge=1, le=4_096, description="MiB of text that one file may turn into")
-    max_pages: int = Field(20_000, ge=1, le=1_000_000, description="pages of one file")
+    timeout_s: float = Field(120.0, ge=1, le=86_400, description="time limit for parsing one file, in seconds")
+    memory_mb: int = Field(2_048, ge=256, le=262_144, description="address space for parsing one file, in MiB")
+    max_output_mb: int = Field(64, ge=1, le=4_096, description="maximum text from one file, in MiB")
+    max_pages: int = Field(20_000, ge=1, le=1_000_000, description="maximum pages of one file")
 
 
 class Chunking(Section):
-    """Sizes are tokens of the embedder, of the chunk's own words without title and headings."""
+    """Sizes of chunks, in tokens of the embedder. They count the chunk's own text, without title and headings."""
 
     target_tokens: int = Field(
-        160, ge=16, le=8_192, description="tokens at which a chunk is closed at the next sentence"
+        160, ge=16, le=8_192, description="target size of a chunk, in tokens; a chunk ends with a sentence"
     )
-    max_tokens: int = Field(200, ge=24, le=8_192, description="tokens that a chunk never exceeds")
-    context_tokens: int = Field(40, ge=0, le=512, description="tokens of title and heading path put before the words")
+    max_tokens: int = Field(200, ge=24, le=8_192, description="maximum size of a chunk, in tokens")
+    context_tokens: int = Field(
+        40, ge=0, le=512, description="maximum tokens of title and headings in front of a chunk's text"
+    )
 
     @property
     def version(self) -> str:
-        """Names how chunks are cut, so that a catalog notices when it changes."""
+        """Identifies how chunks are cut, so that the catalog notices a change."""
         return f"{CHUNKING_FORMAT}/{self.target_tokens}/{self.max_tokens}/{self.context_tokens}"
 
 
 class Embedding(Section):
-    """The model that turns texts into vectors. The catalog remembers it; another one means indexing again."""
+    """The embedding model. The catalog records it; another model requires a rebuild."""
 
     model: str = Field("all-MiniLM-L6-v2", description="a name that `footnote models list` shows, or a local folder")
     batch_size: int = Field(8, ge=1, le=1_024, description="texts in one forward pass")
-    threads: int = Field(0, ge=0, le=256, description="processor threads; 0 takes all cores")
+    threads: int = Field(0, ge=0, le=256, description="processor threads; 0 uses all cores")
 
 
 class Retrieval(Section):
-    """From a question to ranked passages."""
+    """Search and reranking."""
 
-    top_k: int = Field(8, ge=1, le=1_000, description="hits returned where the caller names no number")
+    top_k: int = Field(8, ge=1, le=1_000, description="number of hits, unless the request names one")
     reranker: str = Field(
         "",
-        description="a cross-encoder that reads the best chunks again: a local folder, or a hub's name that its cache "
-        "holds; empty for none",
+        description="cross-encoder that scores the best chunks again: a local folder, or a name on the Hugging Face "
+        "hub whose files are in the hub's local cache; empty for none",
     )
-    rerank: int = Field(30, ge=1, le=1_000, description="chunks that the reranker reads for a question, the best first")
+    rerank: int = Field(30, ge=1, le=1_000, description="number of best chunks that the reranker scores")
 
 
 class Generation(Section):
     """The language model."""
 
     backend: Literal["auto", "ollama", "openai", "embedded", "extractive"] = Field(
-        "auto", description="auto: a reachable Ollama with the model named, else the embedded model"
+        "auto", description="auto: Ollama if it is reachable and has the model, else the embedded model"
     )
-    model: str = Field("", description="the model's name at the back end; empty takes the back end's default")
-    base_url: str = Field("", description="address of an Ollama or OpenAI-compatible server; empty takes its default")
+    model: str = Field("", description="the model's name at the back end; empty for the back end's default")
+    base_url: str = Field("", description="address of an Ollama or OpenAI-compatible server; empty for its default")
     api_key: SecretStr = Field(SecretStr(""), description="key of an OpenAI-compatible server")
     context_tokens: int = Field(
-        4_096, ge=512, le=1_048_576, description="tokens of prompt and reply together (num_ctx)"
+        4_096, ge=512, le=1_048_576, description="context window: tokens of prompt and reply together (num_ctx)"
     )
     prompt_tokens: int = Field(
         450,
         ge=128,
         le=1_048_576,
-        description="tokens of prompt at most, passages included; what a long question takes comes on top",
+        description="maximum tokens of the prompt, passages included; a long question is added to it",
     )
-    reply_tokens: int = Field(192, ge=16, le=65_536, description="tokens of reply at most")
-    temperature: float = Field(0.0, ge=0, le=2, description="0 always takes the likeliest token")
-    seed: int = Field(7, ge=0, description="seed of the sampler, where the back end has one")
-    timeout_s: float = Field(180.0, ge=1, le=3_600, description="seconds from asking to the last token")
+    reply_tokens: int = Field(192, ge=16, le=65_536, description="maximum tokens of the reply")
+    temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature; 0 takes the most likely token")
+    seed: int = Field(7, ge=0, description="seed of the sampler, if the back end has one")
+    timeout_s: float = Field(180.0, ge=1, le=3_600, description="time limit for the whole reply, in seconds")
     slots: int = Field(2, ge=1, le=64, description="replies that the embedded model writes at the same time")
-    threads: int = Field(0, ge=0, le=256, description="processor threads of the embedded model; 0 takes all cores")
+    threads: int = Field(0, ge=0, le=256, description="processor threads of the embedded model; 0 uses all cores")
 
 
 class Answers(Section):
-    """How an answer is checked."""
+    """How answers are checked, and when they are withheld."""
 
     mode: AnswerMode = Field(
-        "strict", description="strict leaves unsupported sentences out, flag marks them, off keeps"
+        "strict",
+        description="strict leaves unsupported sentences out, flag marks them, off keeps the model's text unchanged",
     )
-    passages: int = Field(6, ge=1, le=100, description="passages sent to the model at most")
+    passages: int = Field(6, ge=1, le=100, description="maximum passages sent to the model")
     min_evidence: float = Field(
-        0.15, ge=0, le=1, description="probability that the documents answer at all, below which no model is asked"
+        0.15,
+        ge=0,
+        le=1,
+        description="answerability (probability that the hits answer the question) below which no model is asked",
     )
     min_confidence: float = Field(
         0.3,
         ge=0,
         le=1,
-        description="probability that this is the answer, below which `strict` refuses: higher refuses more, errs less",
+        description="probability that this is the answer below which `strict` withholds it; higher refuses more and "
+        "errs less",
     )
     min_coverage: float = Field(
-        0.5, ge=0, le=1, description="share of a sentence's content words its quote must hold; 'supported' needs all"
+        0.5,
+        ge=0,
+        le=1,
+        description="share of a sentence's content words that its quote must contain; 'supported' requires all",
     )
     judge: str = Field(
         "",
-        description="who reads each sentence beside its quote and may lower its verdict: `model` asks the language "
-        "model; else a cross-encoder for inference, a local folder or a hub's name that its cache holds; empty: nobody",
+        description="reads each sentence beside its quote and may lower its verdict: `model` for the language model, "
+        "or an entailment cross-encoder (a local folder, or a name in the hub's local cache); empty for none",
     )
 
 
 class Server(Section):
-    """The HTTP door."""
+    """The HTTP server."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8_000, ge=0, le=65_535, description="TCP port; 0 takes a free one")
-    max_upload_mb: int = Field(256, ge=1, le=65_536, description="MiB of one uploaded file")
-    max_files: int = Field(100, ge=1, le=10_000, description="files in one upload")
-    max_question_chars: int = Field(4_000, ge=1, le=1_000_000, description="characters of a question or search query")
-    max_verify_chars: int = Field(200_000, ge=1, le=10_000_000, description="characters of a text to verify")
-    max_top_k: int = Field(100, ge=1, le=1_000, description="hits that one request may ask for")
+    port: int = Field(8_000, ge=0, le=65_535, description="TCP port; 0 for a free one")
+    max_upload_mb: int = Field(256, ge=1, le=65_536, description="maximum size of an uploaded file, in MiB")
+    max_files: int = Field(100, ge=1, le=10_000, description="maximum files in one upload")
+    max_question_chars: int = Field(
+        4_000, ge=1, le=1_000_000, description="maximum characters of a question or search query"
+    )
+    max_verify_chars: int = Field(200_000, ge=1, le=10_000_000, description="maximum characters of a text to verify")
+    max_top_k: int = Field(100, ge=1, le=1_000, description="maximum hits of one request")
 
     def check_question(self, text: str, field: str) -> str:
-        """The text of a question or query without white space around it. Raises InputError, naming the `field`."""
+        """The question or query without surrounding white space. Raises InputError, naming the `field`."""
         text = text.strip()
         if not text:
             raise InputError(f"`{field}` is empty. Write at least one word.")
@@ -154,13 +166,13 @@ class Server(Section):
         return text
 
     def check_text(self, text: str) -> None:
-        """Raise InputError for a text that cannot be verified: one without words, or a longer one than allowed."""
+        """Raise InputError for a text that cannot be verified: one without words, or one longer than allowed."""
         if not text.strip():
             raise InputError("`text` is empty. Send at least one sentence.")
         _check_length(text, "text", self.max_verify_chars, "MAX_VERIFY_CHARS")
 
     def check_top_k(self, top_k: int | None) -> None:
-        """Raise InputError for another number of hits than one request may ask for; None asks for none."""
+        """Raise InputError for a number of hits outside 1 to `max_top_k`; None is accepted."""
         if top_k is not None and not 1 <= top_k <= self.max_top_k:
             shown = top_k if abs(top_k) < 10**18 else "far too large"
             raise InputError(
@@ -178,9 +190,9 @@ def _check_length(text: str, field: str, limit: int, setting: str) -> None:
 
 
 class Settings(BaseSettings):
-    """All of them, at their defaults where nothing is given; `load_settings` reads the environment.
+    """All settings, at their defaults where nothing is given; `load_settings` reads the environment.
 
-    Frozen: a change means a new tree.
+    Frozen: a change requires a new tree.
     """
 
     model_config = SettingsConfigDict(
@@ -188,7 +200,7 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(Path("data/store"), description="folder of the catalog, the originals and the indexes")
-    model_dir: Path | None = Field(None, description="folder of fetched weights; empty takes the user's cache folder")
+    model_dir: Path | None = Field(None, description="folder of model weights; empty for the user's cache folder")
     parsing: Parsing = Parsing()
     chunking: Chunking = Chunking()
     embedding: Embedding = Embedding()
@@ -206,18 +218,18 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is given, and nothing else: a worker's settings are its parent's, whatever its environment says."""
+        """Only the given values: a worker has the settings of its parent, whatever its own environment contains."""
         return (init_settings,)
 
     def resolved_model_dir(self) -> Path:
-        """The folder of fetched weights, shared by all data directories."""
+        """The folder of model weights, shared by all data directories."""
         if self.model_dir is not None:
             return self.model_dir.expanduser()
         cache = os.environ.get("XDG_CACHE_HOME")
         return (Path(cache) if cache else Path.home() / ".cache") / "footnote" / "models"
 
     def hash(self) -> str:
-        """Twelve hex digits that name every setting that can change an answer (folders, server and keys left out)."""
+        """Twelve hex digits that identify all settings that can change an answer (not folders, server and keys)."""
         shown = self.model_dump_json(
             exclude={"data_dir": True, "model_dir": True, "server": True, "generation": {"api_key"}}
         )
@@ -225,7 +237,7 @@ class Settings(BaseSettings):
 
 
 def setting_names(tree: type[BaseModel] = Settings, prefix: str = ENV_PREFIX) -> Iterator[str]:
-    """The environment variable of every setting, sections first named as a whole."""
+    """The environment variable of every setting; a section's own variable comes before those of its fields."""
     for name, field in tree.model_fields.items():
         variable = f"{prefix}{name}".upper()
         yield variable
@@ -236,7 +248,7 @@ def setting_names(tree: type[BaseModel] = Settings, prefix: str = ENV_PREFIX) ->
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
     """Read the settings from the environment; `overrides` (top-level names) win.
 
-    Raises ConfigurationError for a `FOOTNOTE_*` name that is no setting, and for a value that is out of bounds.
+    Raises ConfigurationError for a `FOOTNOTE_*` name that is not a setting, and for a value out of bounds.
     """
     environ = os.environ if environ is None else environ
     known = set(setting_names())
@@ -256,7 +268,7 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
         return Settings(**{**source(), **given})
     except SettingsError as error:
         raise ConfigurationError(
-            f"The settings cannot be read: {error}. A whole section is written as JSON; better set its parts, such as "
+            f"The settings cannot be read: {error}. A whole section must be JSON; set its fields instead, such as "
             "FOOTNOTE_RETRIEVAL__TOP_K=8."
         ) from error
     except ValidationError as error:

@@ -4,7 +4,7 @@ One coordinate system serves all of them: every `start` and `end` counts charact
 `Document.text`, half-open, so that `document.text[span.start:span.end]` is the text in question, exactly.
 
 Reading order: what a file becomes (`Document`, `Page`, `Chunk`), what a question becomes (`Hit`, `Context`, `Draft`,
-`Answer`), then the Protocols that let the two halves be given other models.
+`Answer`), then the Protocols of the models, which have several implementations.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ Verdict = Literal["supported", "weak", "unsupported", "no_claim"]
 AnswerStatus = Literal["answered", "partial", "not_found"]
 AnswerMode = Literal["strict", "flag", "off"]
 AnswerReason = Literal["no_match", "not_in_passages", "unsupported", "conflict", "unreadable_source"]
-"""Why an answer is none, or not the whole: nothing near was found; what was found does not hold the answer; what the
-model said of it is not borne out; sources disagree; a document that was asked could not be read."""
+"""Why an answer is withheld or partial. `no_match`: no hit is near the question. `not_in_passages`: the passages do not
+contain the answer. `unsupported`: no passage supports the model's reply. `conflict`: sources disagree.
+`unreadable_source`: a document that the question names, or every document in scope, could not be read."""
 Scorer = Literal["cosine", "bm25", "fusion", "reranker"]
 JudgeVerdict = Literal["entailed", "neutral", "contradicted"]
 
@@ -52,7 +53,7 @@ class Box(NamedTuple):
 
 
 class WordBox(NamedTuple):
-    """Where one word stands: characters into `Document.text` and a rectangle in PDF points from the bottom left."""
+    """The position of one word: characters into `Document.text` and a rectangle in PDF points from the bottom left."""
 
     start: int
     end: int
@@ -67,9 +68,10 @@ _WORD = struct.Struct("<IIffff")
 
 @dataclass(frozen=True, slots=True)
 class WordBoxes:
-    """The words' rectangles of one page in reading order, packed at 24 bytes a word (a page of 500 words: 12 kB).
+    """The word rectangles of one page in reading order, packed at 24 bytes a word (a page of 500 words: 12 kB).
 
-    `packed` holds little-endian records of two unsigned 32-bit characters into `Document.text` and four 32-bit floats.
+    `packed` holds little-endian records: two unsigned 32-bit offsets (characters into `Document.text`) and four 32-bit
+    floats.
     """
 
     packed: bytes = b""
@@ -91,8 +93,8 @@ class WordBoxes:
 class Page:
     """One page of a document. The pages of a document cover its text without gaps or overlaps.
 
-    `number` is 1-based; `start` and `end` are characters into `Document.text`; `width` and `height` are PDF points,
-    and `boxes` the words' rectangles; formats without a page geometry have 0.0, 0.0 and no boxes.
+    `number` is 1-based; `start` and `end` are characters into `Document.text`; `width` and `height` are PDF points;
+    `boxes` holds the words' rectangles. Formats without page geometry have 0.0, 0.0 and no boxes.
     """
 
     number: int
@@ -105,7 +107,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading in the text: `level` 1 is the highest; `text` is its words, `start` and `end` where they stand."""
+    """A heading in the text: `level` 1 is the highest, `text` is its words, `start` and `end` are its characters."""
 
     level: int
     text: str
@@ -115,7 +117,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table in the text, one row a line: `start` to `end` covers all of it, `header` names its columns as printed."""
+    """A table in the text, one row a line: `start` to `end` covers it, `header` is its column names as printed."""
 
     start: int
     end: int
@@ -124,10 +126,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file as read: `id` names it in the catalog (sha256 of the bytes, hex), `text` is all of it, cleaned.
+    """A parsed file: `id` names it in the catalog (sha256 of the bytes, hex), `text` is its whole text, cleaned.
 
     `pages` is empty for formats that have none (Markdown, HTML, e-mail, ...). `headings` and `tables` are in the order
-    of the text. `metadata` holds what the file says of itself, values as text.
+    of the text. `metadata` holds the file's own properties, with values as text.
     """
 
     id: str
@@ -143,9 +145,9 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stretch of a document that is embedded and retrieved as one: `text` is `document.text[span.start:span.end]`.
+    """A stretch of a document that is embedded and retrieved as a unit: `text` is `document.text[span.start:span.end]`.
 
-    `headings` is the path of headings above it, highest first (for a stretch of a table its column names come last).
+    `headings` is the path of headings above it, highest first (in a table the column names come last).
     `n_tokens` is what the embedder's tokenizer counts for the indexed text: title, headings and text together.
     """
 
@@ -158,10 +160,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A stretch that was retrieved: `rank` is 1-based, `score` is higher for better, `scorer` names its unit.
+    """A retrieved stretch of text: `rank` is 1-based, a higher `score` is better, `scorer` names the score's unit.
 
-    `chunk` is one that is indexed, or two of a section that follow each other, as one: the id is then that of the
-    better one. `chunk_ids` names what it consists of in the order of the text; empty means `chunk` alone.
+    `chunk` is an indexed chunk, or two adjacent chunks of a section joined into one, with the id of the better one.
+    `chunk_ids` lists the indexed chunks in it, in the order of the text; empty means `chunk` alone.
     """
 
     chunk: Chunk
@@ -175,7 +177,7 @@ class Hit:
 
     @property
     def indexed_ids(self) -> tuple[str, ...]:
-        """The ids of the indexed chunks that it consists of, in the order of the text."""
+        """The ids of the indexed chunks in this hit, in the order of the text."""
         return self.chunk_ids or (self.chunk.id,)
 
 
@@ -189,7 +191,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A hit as the model is shown it: `number` is the 1-based marker, `text` what stands in the prompt."""
+    """A hit as it is shown to the model: `number` is the 1-based marker, `text` is what the prompt contains."""
 
     number: int
     hit: Hit
@@ -206,9 +208,9 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the model is given: `passages` in shown order, the whole prompt as `messages`, and what was left out.
+    """The prompt for a question: `passages` in shown order, the whole prompt as `messages`, and the hits left out.
 
-    `n_tokens` counts `messages` by the generator's tokenizer; `exact` is False where that tokenizer could not be asked
+    `n_tokens` counts `messages` by the generator's tokenizer; `exact` is False where that tokenizer was not available
     and the number is a cautious estimate.
     """
 
@@ -224,8 +226,8 @@ class Context:
 class Draft:
     """A model's reply, unchecked. Token counts are the back end's own; `finish_reason` is `stop` or `length`.
 
-    `first_tokens` maps the likeliest tokens that the reply could have begun with to their probabilities, 0 to 1; it is
-    empty where the back end does not tell.
+    `first_tokens` maps the most likely first tokens of the reply to their probabilities, 0 to 1; it is empty where the
+    back end does not report them.
     """
 
     text: str
@@ -239,10 +241,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """The exact words that a sentence rests on: `quote` is `document.text[span.start:span.end]`.
+    """The exact words that support a sentence: `quote` is `document.text[span.start:span.end]`.
 
-    `number` is the marker as printed; `page` is 1-based, None where the format has no pages; `boxes` are the quote's
-    lines on the page.
+    `number` is the marker as printed; `page` is 1-based, None where the format has no pages; `boxes` are the rectangles
+    of the quote's lines on the page.
     """
 
     number: int
@@ -257,8 +259,8 @@ class Citation:
 class Sentence:
     """One sentence of an answer: `text` is `answer.text[start:end]`; `citations` are Citation numbers.
 
-    `reason` says in a few words why the verdict is what it is ("the number 12 is not in the passage"). `confidence`, 0
-    to 1, is how sure it is that the documents say this, whatever the verdict; 1 where there is nothing to check.
+    `reason` explains the verdict in a few words ("the number 12 is not in the passage"). `confidence` is the
+    probability, 0 to 1, that the documents say this, whatever the verdict; it is 1 where there is nothing to check.
     """
 
     text: str
@@ -280,7 +282,7 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer cost: tokens by the back end's count, passages sent and left out, markers that named none."""
+    """What an answer cost: tokens by the back end's count, passages sent and left out, markers without a passage."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -291,13 +293,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A checked answer: `sentences` tile what `text` says, `citations` are numbered 1..n in the order of first use.
+    """A checked answer: `sentences` cover all words of `text`, `citations` are numbered 1..n in order of first use.
 
     `timings_ms` maps a step (`rewrite`, `retrieve`, `select`, `pack`, `generate`, `first_token`, `verify`, `judge`) to
-    milliseconds; `settings_hash` names the settings that produced it. `reason` says why it is no answer or not all of
-    one, None where nothing is amiss. `confidence`, 0 to 1, is how likely the documents answer the question and this is
-    the answer. `standalone_question` is what was searched and asked instead of a follow-up, None without history.
-    `signals` is what the confidence was weighed from, each 0 to 1 (`rag.decision.confidence`).
+    milliseconds; `settings_hash` identifies the settings that produced the answer. `reason` says why the answer is
+    withheld or partial, None otherwise. `confidence` is the probability, 0 to 1, that the documents answer the question
+    and that this is the answer. `standalone_question` is the rewritten follow-up that was searched and asked, None
+    without history. `signals` are the inputs of the confidence, each 0 to 1 (`rag.decision.confidence`).
     """
 
     question: str
@@ -318,7 +320,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """An earlier question of the same conversation and the answer that was given."""
+    """An earlier question of the same conversation, and its answer."""
 
     question: str
     answer: str
@@ -331,24 +333,24 @@ class Token(NamedTuple):
 
 
 class TextReader(Protocol):
-    """Reads texts up to a length, by a tokenizer of its own."""
+    """A model with its own tokenizer and a maximum length of text."""
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens it reads of one text, special tokens included; anything beyond would be ignored."""
+        """The maximum number of tokens of one text, special tokens included; the model would ignore the rest."""
         ...
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text by the model's own tokenizer, special tokens included, never truncated."""
+        """The number of tokens of each text by the model's tokenizer, special tokens included, never truncated."""
         ...
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        """Where each token of the text stands, as characters (start, end), special tokens left out."""
+        """The characters (start, end) of each token of the text, without special tokens."""
         ...
 
 
 class Embedder(TextReader, Protocol):
-    """Turns texts into unit vectors. `model` names it with its content's hash, so that a swap is noticed."""
+    """Turns texts into unit vectors. `model` is its name with a hash of its content, so that a change is noticed."""
 
     @property
     def model(self) -> str: ...
@@ -360,18 +362,18 @@ class Embedder(TextReader, Protocol):
 
 
 class Reranker(Protocol):
-    """Reads a question and a text together. `model` names it with its content's hash."""
+    """Scores texts for a question, reading both together. `model` is its name with a hash of its content."""
 
     @property
     def model(self) -> str: ...
     def score_texts(self, question: str, texts: Sequence[str]) -> list[float]:
-        """A number for each text, any range, higher for one that answers the question better."""
+        """A score for each text, of any range; higher for a text that answers the question better."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a judge is asked: whether `premise`, the quoted words below their headings, entails `hypothesis`."""
+    """The input of a judge: whether `premise`, a quote below its headings, entails `hypothesis`."""
 
     premise: str
     hypothesis: str
@@ -379,7 +381,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A judge's verdict on a statement; `probability`, 0 to 1, None where the judge tells none."""
+    """A judge's verdict on a statement; `probability` is 0 to 1, None where the judge reports none."""
 
     verdict: JudgeVerdict
     probability: float | None = None
@@ -387,31 +389,31 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A judgement for each statement, None where the judge gave none; `drafts` are the model's replies, if it asked
-    one."""
+    """A judgement for each statement, None where the judge returned none; `drafts` are the replies of the language
+    model, if the judge uses one."""
 
     judgements: tuple[Judgement | None, ...]
     drafts: tuple[Draft, ...] = ()
 
 
 class Judge(Protocol):
-    """Says of statements whether they follow from what they cite. `model` names it."""
+    """Decides whether statements follow from the passages that they cite. `model` names it."""
 
     @property
     def model(self) -> str: ...
     @property
     def prompt_version(self) -> str:
-        """The version of its prompt, "" where it reads no prompt."""
+        """The version of its prompt, "" where it has no prompt."""
         ...
 
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
-        """A judgement or None for each, in order. Raises DependencyError."""
+        """A judgement or None for each statement, in order. Raises DependencyError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BackendReport:
-    """What `footnote doctor` shows of a back end: `detail` says what was seen, and what to do if it is not reachable.
+    """What `footnote doctor` shows of a back end: `detail` says what was found, and the next step if unreachable.
 
     `address` is a URL or a file, "" where there is neither.
     """
@@ -426,8 +428,8 @@ class BackendReport:
 class Generator(Protocol):
     """Turns a prompt into a reply, piece by piece. Every back end, wrapper and stand-in implements all of it.
 
-    Iterate `answer` and `stream` under `contextlib.aclosing`: closing the iterator stops the model, and one that is
-    dropped half-way is closed only when Python gets to it.
+    Iterate `answer` and `stream` under `contextlib.aclosing`: closing the iterator stops the model, and an iterator
+    that is dropped half-way is closed only when Python collects it.
     """
 
     @property
@@ -437,34 +439,34 @@ class Generator(Protocol):
 
     @property
     def context_tokens(self) -> int:
-        """How many tokens prompt and reply may have together."""
+        """The maximum number of tokens of prompt and reply together."""
         ...
 
     @property
     def follows_instructions(self) -> bool:
-        """Whether `stream` can be used: whether it does anything but answer from passages."""
+        """Whether `stream` can be used: False for a back end that can only answer from passages."""
         ...
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
-        """Tokens of the prompt as the model will read it, and whether the count is exact or a cautious estimate."""
+        """The number of tokens of the prompt as the model reads it, and whether it is exact or a cautious estimate."""
         ...
 
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
-        """Yield Tokens of the reply to a Context as they come, then one Draft. Raises DependencyError."""
+        """Yield Tokens of the reply to a Context as they arrive, then one Draft. Raises DependencyError."""
         ...
 
     def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
-        """Yield Tokens of the reply to any prompt as they come, then one Draft. Raises DependencyError."""
+        """Yield Tokens of the reply to any prompt as they arrive, then one Draft. Raises DependencyError."""
         ...
 
     async def prepare(self) -> None:
-        """Make the first request quick: choose a back end, connect, load. Raises DependencyError."""
+        """Make the first request fast: choose a back end, connect, load. Raises DependencyError."""
         ...
 
     async def describe(self) -> BackendReport:
-        """Which back end and model answer, and whether they can now; an unreachable one is a finding, not an error."""
+        """The back end and model in use, and whether they are reachable now; an unreachable one raises no error."""
         ...
 
     async def aclose(self) -> None:
-        """Stop what was started. Safe to repeat."""
+        """Stop everything that was started. Safe to repeat."""
         ...

@@ -1,10 +1,12 @@
-"""Whether the documents answer a question at all, and whether a reply is that answer: signals to a probability. Pure.
+"""The probabilities that the documents answer a question, and that a reply is that answer. Pure.
 
     Selections ─ measure_evidence ─> EvidenceSignals ─ weigh by EVIDENCE_WEIGHTS ─> too low: the model is not asked
-    EvidenceSignals, Draft, Citations ─ measure_reply, weigh by ANSWER_WEIGHTS ─> too low: the reply is refused
+    EvidenceSignals, Draft, Citations ─ measure_reply, weigh by ANSWER_WEIGHTS ─> too low: the reply is withheld
 
-Both probabilities are logistic functions of a few signals, each from 0 to 1. What their coefficients were fitted on, as
-`evals.training.confidence` does it, and how little that was, stands in docs/answers.md.
+Both are logistic functions of a few signals, each from 0 to 1. `python -m evals.training.confidence` fits the weights.
+These were fitted on only 140 questions: 40 answerable and 20 unanswerable ones of contoso, 40 and 40 of squad2. A fit
+on half of them did not hold on the other half, so the default thresholds are cautious. docs/answers.md describes the
+effect; evals/notebook/2026-11-answers.md has the experiments.
 """
 
 from __future__ import annotations
@@ -27,10 +29,10 @@ ANSWER_WEIGHTS = {"bias": -3.91, "cosine": 2.43, "together": 0.36, "names": 0.73
 class EvidenceSignals:
     """How near the hits are to a question, each from 0 to 1.
 
-    `cosine` is that of the question and its nearest sentence; `together` the share of the question's content words
-    that the best single sentence holds with its heading; `words` the share that all hits hold with what stands above
-    them; `names` the share of its names, numbers and dates, 1 where it has none. `words` has no weight: it is measured
-    for the records of `footnote eval`.
+    `cosine` is that of the question to its nearest sentence; `together` is the share of the question's content words in
+    the best single sentence with its heading; `words` is their share in all hits, titles and headings included; `names`
+    is the share of its names, numbers and dates, 1 if it has none. `words` has no weight: it is measured for the
+    records of `footnote eval`.
     """
 
     cosine: float
@@ -40,7 +42,7 @@ class EvidenceSignals:
 
 
 def measure_evidence(question: str, selections: Sequence[Selection]) -> EvidenceSignals:
-    """The evidence in the sentences that could be sent; all 0 where there are none."""
+    """The signals of the sentences that could be sent; all 0 without sentences."""
     if not selections:
         return EvidenceSignals(0.0, 0.0, 0.0, 0.0)
     hits = {selection.hit.chunk.id: selection.hit for selection in selections}
@@ -54,13 +56,13 @@ def measure_evidence(question: str, selections: Sequence[Selection]) -> Evidence
 
 
 def whole_text(hit: Hit) -> str:
-    """A hit's words with its document's name, its title and the headings above it."""
+    """A hit's text with its document's name, its title and its headings."""
     name = hit.document_name.replace("_", " ").replace("-", " ")
     return "\n".join((name, hit.title, *hit.chunk.headings, hit.chunk.text))
 
 
 def share_of_words(question: str, texts: Sequence[str]) -> float:
-    """The share of the question's distinct content words that stand in any of the texts; 0 of none."""
+    """The share of the question's distinct content words that any of the texts contains; 0 without content words."""
     wanted = set(content_words(question))
     held = {word for text in texts for word in content_words(text)}
     return len(wanted & held) / len(wanted) if wanted else 0.0
@@ -74,7 +76,7 @@ def _share_of_names(question: str, texts: Sequence[str]) -> float:
     asked_for = len(wanted) + len(numbers) + len(years)
     if not asked_for:
         return 1.0
-    readings = [Reading(text) for text in texts]  # not by `read`, which remembers thousands of them: these are long
+    readings = [Reading(text) for text in texts]  # not `read`, whose cache is for sentences: these texts are long
     found = sum(any(one.has_key(name) for one in readings) for name in wanted)
     if numbers:
         found += len(numbers & {(number.kind, number.value) for one in readings for number in one.quantities})
@@ -84,11 +86,12 @@ def _share_of_names(question: str, texts: Sequence[str]) -> float:
 
 
 def measure_reply(question: str, draft: Draft, cited: Sequence[Passage]) -> dict[str, float]:
-    """`willing`: 1 less the cube root of the probability that the reply begins as a refusal, absent where the back end
-    does not tell; `cited`: the share of the question's words in the passages that the checked reply cites.
+    """The signals of a reply. `willing` is 1 less the cube root of the probability that the reply begins as a refusal,
+    absent if the back end does not report it. `cited` is the share of the question's words in the passages that the
+    checked reply cites.
 
-    A model that refuses with a probability of .02 or .2 answers both times; the root tells them apart. A token counts
-    from the refusal's first word on: "No" begins an answer too.
+    A model that refuses with a probability of .02 or .2 answers both times; the root distinguishes them. A token counts
+    if it has at least the refusal's first word: "No" begins an answer too.
     """
     signals = {"cited": share_of_words(question, [whole_text(passage.hit) for passage in cited])}
     if draft.first_tokens:
@@ -104,6 +107,6 @@ def measure_reply(question: str, draft: Draft, cited: Sequence[Passage]) -> dict
 
 
 def weigh(signals: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """The logistic function of the weighted signals; one that is absent counts as .5."""
+    """The logistic function of the weighted signals; a missing one counts as .5."""
     total = weights["bias"] + sum(weight * signals.get(name, 0.5) for name, weight in weights.items() if name != "bias")
     return 1 / (1 + math.exp(-total))

@@ -1,4 +1,4 @@
-"""Sources that disagree: a passage that says of the same thing another number or date than the cited one. Pure."""
+"""Sources that disagree: a passage that gives another number or date for the same thing than the cited one. Pure."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from rag.types import Citation, Passage, Span
 from rag.verification.injection import find_orders
 from rag.verification.reading import Fact, Reading, name_key, read
 
-_SAME_WORDS = 0.75  # of the rarer words of both sentences, facts left out
+_SAME_WORDS = 0.75  # share of the rarer words of both sentences, numbers and dates left out
 _FEWEST_WORDS = 3
-_MOST_ROUNDED = Decimal("0.05")  # of a figure: about 1 million and 1.4 million are told as two
-_APPROXIMATE = re.compile(  # a bound is none: at least 40 hours and at least 42 are two rules
+_MOST_ROUNDED = Decimal("0.05")  # of a number: about 1 million and 1.4 million are two different ones
+_APPROXIMATE = re.compile(  # bounds do not count: at least 40 hours and at least 42 are two rules
     r"(?:\b(?:about|around|approximately|approx\.?|roughly|some|circa|ca\.?|close to)|[~≈])"
     r"[ ]?(?:US)?[$€£¥₹]?[ ]?$",
     re.IGNORECASE,
 )
 _WRITTEN = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
-_ROUND_SCALE = 1_000  # 40k and 1.5 million are rounded to their last digit, 40 and 1,512,000 are as exact as they look
-_ROUND_WORDS = 1_000_000  # written in words only the millions are: two thousand euros are a price
+_ROUND_SCALE = 1_000  # 40k and 1.5 million are rounded to their last digit; 40 and 1,512,000 are exact
+_ROUND_WORDS = 1_000_000  # in words only millions are rounded: two thousand euros is an exact price
 
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A sentence of another document that contradicts a citation: where it stands, and its words as they stand."""
+    """A sentence of another document that contradicts a citation: its characters, and its words as written."""
 
     citation: Citation
     passage: Passage
@@ -36,9 +36,9 @@ class Disagreement:
 
 
 def find_disagreement(question: str, citations: Sequence[Citation], passages: Sequence[Passage]) -> Disagreement | None:
-    """The first sentence of another document's passage with a citation's words and names and other facts, or None.
+    """The first sentence of another document's passage with a citation's words and names but other facts, or None.
 
-    Documents that the question itself tells apart, by a name or number in what stands above one of them alone, do not
+    Documents that the question distinguishes, by a name or number in the title or headings of only one of them, do not
     contradict each other: the revenue of one quarter is not that of the next. An order ("say that the fee is 9 euros")
     contradicts nothing.
     """
@@ -90,20 +90,20 @@ def _contradicts(cited: Reading, other: Reading) -> bool:
 
 
 def _facts(reading: Reading) -> dict[tuple[str, object], Fact]:
-    """By what they say: numbers as (what they count, value), dates as ("date", year, month and day)."""
+    """The facts by their meaning: numbers by (what they count, value), dates by ("date", year, month and day)."""
     numbers: dict[tuple[str, object], Fact] = {(f"{one.kind} {one.unit}", one.value): one for one in reading.quantities}
     return numbers | {("date", (one.year, one.month, one.day)): one for one in reading.dates}
 
 
 def _is_less_exact(value: object, other: object) -> bool:
-    """Whether two dates agree in all that both of them write, as `2024` and `May 2024` do."""
+    """Whether two dates agree in all parts that both of them have, such as `2024` and `May 2024`."""
     if not (isinstance(value, tuple) and isinstance(other, tuple)):
         return False
     return all(None in pair or pair[0] == pair[1] for pair in zip(value, other, strict=True))
 
 
 def _is_rounded(cited: Reading, fact: Fact, other: Reading, other_fact: Fact) -> bool:
-    """Whether one of two numbers is the other, rounded, as `about 1.5 million` is of `1,512,000`."""
+    """Whether one of two numbers is the other, rounded: `about 1.5 million` and `1,512,000`."""
     if not (isinstance(fact, Quantity) and isinstance(other_fact, Quantity)):
         return False
     if fact.unit != other_fact.unit or not (fact.kind == other_fact.kind == "number"):
@@ -116,10 +116,10 @@ def _is_rounded(cited: Reading, fact: Fact, other: Reading, other_fact: Fact) ->
 
 
 def _rounding_step(text: str, quantity: Quantity) -> Decimal:
-    """What the last digit is worth to which the number was rounded; 0 where it is exact.
+    """The value of the last digit to which the number was rounded; 0 if it is exact.
 
-    `40 thousand` is rounded to thousands, `1.50 million` to tens of thousands; where the text calls a number
-    approximate the zeros at its end do not count, so that `about 1,500` is rounded to hundreds.
+    `40 thousand` is rounded to thousands, `1.50 million` to tens of thousands. If the text calls a number approximate,
+    its trailing zeros do not count, so that `about 1,500` is rounded to hundreds.
     """
     written = _WRITTEN.search(text, quantity.start, quantity.end)
     if _APPROXIMATE.search(text, max(0, quantity.start - 24), quantity.start):
@@ -132,12 +132,12 @@ def _rounding_step(text: str, quantity: Quantity) -> Decimal:
 
 
 def _last_digit(number: Decimal) -> Decimal:
-    """What 1 is worth in the place of its last digit: .1 for 1.5."""
+    """The place value of the number's last digit: .1 for 1.5."""
     return Decimal(10) ** (number.adjusted() + 1 - len(number.as_tuple().digits))
 
 
 def _without_facts(reading: Reading) -> Reading:
-    """The rest of the sentence: the month of a date is no name, and a number in words is no word."""
+    """The rest of the sentence without numbers and dates: the month of a date is no name, a spelled number no word."""
     bare = list(reading.text)
     facts: list[Fact] = [*reading.quantities, *reading.dates]
     for fact in facts:

@@ -1,9 +1,9 @@
-"""What becomes of a checked reply: shown, shown with the source that disagrees, replaced by the best quote, or refused.
+"""Decides what is shown for a checked reply: the reply, also the source that disagrees, the best quote, or a refusal.
 
     CheckedAnswer ─ decide ─> Decision
 
-Pure. A refusal has a reason code (`rag.types.AnswerReason`), so that a person knows whether to look elsewhere, to ask
-otherwise or to mend a file.
+Pure. A refusal has a reason code (`rag.types.AnswerReason`), which tells the user whether to search elsewhere, to
+rephrase the question or to repair a file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rag.verification.refusals import REFUSES
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The text as it is shown, its reason code and its confidence, 0 to 1; `signals` is what that was weighed from."""
+    """The text as it is shown, its reason code and its confidence, 0 to 1; `signals` are the confidence's inputs."""
 
     verified: Verified
     reason: AnswerReason | None
@@ -31,10 +31,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class CheckedAnswer:
-    """What is known of a reply when it is decided what to show.
+    """Everything that the decision needs to know of a reply.
 
-    `verified` is the reply, checked; `quoted` a checked quote that may stand instead of a reply that failed, None where
-    there is none or none may; `evidence` how near the hits are to the question.
+    `verified` is the checked reply; `quoted` is a checked quote that may replace a failed reply, None if there is none
+    or none may; `evidence` is how near the hits are to the question.
     """
 
     question: str
@@ -46,15 +46,14 @@ class CheckedAnswer:
 
 
 def failed(verified: Verified) -> bool:
-    """Whether every sentence of a reply that states something was left out."""
+    """Whether every sentence of the reply with a claim was left out."""
     return verified.status == "not_found" and verified.left_out > 0
 
 
 def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, locate: Locate) -> Decision:
-    """What is shown. Only `strict` withholds an answer of less than `min_confidence`.
+    """Decide what is shown. Only `strict` withholds an answer whose confidence is below `min_confidence`.
 
-    Where the reply failed and there is a quote instead, the quote is the answer, word for word, and the status is
-    `partial`.
+    If the reply failed and there is a quote, the quote is the answer, word for word, and the status is `partial`.
     """
     question, context, verified = checked.question, checked.context, checked.verified
     reason: AnswerReason | None = None
@@ -79,17 +78,17 @@ def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, l
     return Decision(verified, reason, confidence, signals)
 
 
-NOT_SURE = "what was found does not surely answer this question"
+NOT_SURE = "the confidence that this is the answer is too low"
 
 
 def refusal(why: str) -> Verified:
-    """The one sentence that says that there is no answer; `why` is its `reason`."""
+    """A sentence that says that there is no answer; `why` is its `reason`."""
     said = Sentence(NOT_FOUND_TEXT, 0, len(NOT_FOUND_TEXT), "no_claim", (), why)
     return Verified(NOT_FOUND_TEXT, "not_found", (said,), (), 0)
 
 
 def _refuses_a_part(verified: Verified) -> bool:
-    """Whether the answer itself says what it does not answer, and holds nothing that failed."""
+    """Whether the answer itself says what it does not answer, and no sentence of it failed."""
     sentences = verified.sentences
     return any(one.reason == REFUSES for one in sentences) and all(one.verdict != "unsupported" for one in sentences)
 
@@ -109,7 +108,7 @@ def _cited(verified: Verified, context: Context) -> list[Passage]:
 
 
 def _show(disagreement: Disagreement, verified: Verified, locate: Locate) -> Verified:
-    """The answer with a sentence more that quotes the source that disagrees; as it is where it cites that already."""
+    """The answer with an additional sentence that quotes the source that disagrees, unless it cites that already."""
     span = disagreement.span
     if any(
         cited.span.document_id == span.document_id and cited.span.start <= span.start and span.end <= cited.span.end
@@ -120,7 +119,7 @@ def _show(disagreement: Disagreement, verified: Verified, locate: Locate) -> Ver
     number = len(verified.citations) + 1
     name = disagreement.passage.hit.document_name
     citation = Citation(number, span, disagreement.quote, name, page, boxes)
-    # a marker in the quote would number a citation of ours
+    # a marker in the quote would name one of the answer's citations
     quote = neutralise(" ".join(disagreement.quote.split()))
     said = f"{neutralise(name)} says otherwise: “{quote}” [{number}]"
     start = len(verified.text) + 2

@@ -1,11 +1,11 @@
-"""Messages to a model's reply, piece by piece: the home of the language model back ends.
+"""The back ends of the language model: a prompt in, a reply out, piece by piece.
 
-Four of them, spoken to through LlamaIndex's LLM interface: Ollama; any OpenAI-compatible server; the embedded model, a
-llama.cpp server that runs as a child (`llama_child`); and `extractive`, which quotes and needs no model. `auto`
-takes a reachable Ollama, else the embedded model. `make_generator` builds the one that the settings name.
+There are four, used through LlamaIndex's LLM interface: Ollama; any OpenAI-compatible server; the embedded model, a
+llama.cpp server in a child process (`llama_child`); and `extractive`, which quotes without a model. `auto` uses Ollama
+if it is reachable, else the embedded model. `make_generator` builds the one that the settings name.
 
-Read in this order: what all of them offer (`base`), what the served ones share (`served`), then each.
-LlamaIndex and the clients below it take seconds to import, so that happens with the first use, in another thread.
+Reading order: `base` (common to all), `served` (common to those behind HTTP), then each. LlamaIndex and the clients
+below it take seconds to import, so this happens at the first use, in another thread.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ __all__ = [
 
 
 def make_generator(settings: Generation, model_dir: Path) -> Generator:
-    """The generator that the settings name; nothing is started or asked yet.
+    """The generator of the settings; nothing is started or asked yet.
 
-    Raises ConfigurationError where the settings cannot work together.
+    Raises ConfigurationError if the settings contradict each other.
     """
     if settings.prompt_tokens + settings.reply_tokens > settings.context_tokens:
         raise ConfigurationError(

@@ -15,9 +15,9 @@ from rag.types import BackendReport, Draft, Message, Token
 
 
 class AutoGenerator(ModelGenerator):
-    """A reachable Ollama that has the model, else the embedded model where its weights are.
+    """Ollama if it is reachable and has the model, else the embedded model if it is installed.
 
-    Chosen anew when that one is unreachable, and with each question while there is neither.
+    The choice is repeated when the chosen one becomes unreachable, and with each question while there is none.
     """
 
     def __init__(self, ollama: OllamaGenerator, embedded: EmbeddedGenerator) -> None:
@@ -42,7 +42,7 @@ class AutoGenerator(ModelGenerator):
             return self._chosen
 
     async def _pick(self) -> tuple[OllamaGenerator | EmbeddedGenerator, str]:
-        """One that can answer now. Raises DependencyError where none can, so that the next question looks again."""
+        """A back end that can answer now. Raises DependencyError if none can; the next question looks again."""
         report = None
         if await self._ollama.answers():
             report = await self._ollama.describe()
@@ -51,13 +51,13 @@ class AutoGenerator(ModelGenerator):
         why = (report.detail if report else "no Ollama answers").rstrip(".")
         if not self._embedded.known:
             raise DependencyError(
-                f"{self._embedded.model.removeprefix('embedded/')!r} is no embedded model, and {why}. Start Ollama and "
-                "pull it, or unset FOOTNOTE_GENERATION__MODEL."
+                f"{self._embedded.model.removeprefix('embedded/')!r} is not an embedded model, and {why}. Start Ollama "
+                "and pull it, or unset FOOTNOTE_GENERATION__MODEL."
             )
         try:
             await asyncio.to_thread(self._embedded.weights)
         except DependencyError as error:
-            raise DependencyError(f"There is no language model to ask: {why}. {error.message}") from error
+            raise DependencyError(f"No language model is available: {why}. {error.message}") from error
         return self._embedded, why
 
     async def prepare(self) -> None:

@@ -1,4 +1,4 @@
-"""What the back ends have in common."""
+"""What all back ends have in common."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def take_draft(generator: Generator, messages: Sequence[Message], max_toke
 
 
 class ModelGenerator(ABC):
-    """A Generator (rag/types.py) with a language model behind it: a Context is answered by its prompt."""
+    """A Generator (rag/types.py) with a language model: a Context is answered by its prompt."""
 
     @property
     @abstractmethod

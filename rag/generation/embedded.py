@@ -1,4 +1,4 @@
-"""The embedded model: a GGUF file in a llama.cpp server of our own (`rag.generation.llama_child`)."""
+"""The embedded model: a GGUF file in Footnote's own llama.cpp server (`rag.generation.llama_child`)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from rag.models.weights import (
 from rag.settings import Generation
 from rag.types import BackendReport, Message
 
-RESTARTS = 2  # of the embedded model within one request
+RESTARTS = 2  # of the embedded model during one request
 
 
 class EmbeddedGenerator(OpenAIProtocol):
-    """A GGUF model in a llama.cpp server that is started with the first request and stopped by `aclose`."""
+    """A GGUF model in a llama.cpp server that starts with the first request and is stopped by `aclose`."""
 
     _restarts = RESTARTS
 
@@ -47,11 +47,11 @@ class EmbeddedGenerator(OpenAIProtocol):
 
     @property
     def known(self) -> bool:
-        """Whether the name is one that can be embedded at all: of `rag.models.weights.MODELS`, or a .gguf file."""
+        """Whether the name can be embedded: a model of `rag.models.weights.MODELS`, or a .gguf file."""
         return is_local_weights(self._name) or (self._name in MODELS and MODELS[self._name].kind == "llm")
 
     def weights(self) -> Path:
-        """The model's file, checked against its hash. Raises DependencyError where it is not installed."""
+        """The model's file, checked against its hash. Raises DependencyError if it is not installed."""
         if not self.known:
             raise DependencyError(
                 f"There is no embedded model named {self._name!r}. Unset FOOTNOTE_GENERATION__MODEL, or set it to one "
@@ -65,7 +65,7 @@ class EmbeddedGenerator(OpenAIProtocol):
         path = installed(self._name, self._model_dir)
         if path is None:
             raise DependencyError(
-                f"The model {self._name} is not at {find_spec(self._name).place(self._model_dir)}. "
+                f"The model {self._name} is not installed at {find_spec(self._name).place(self._model_dir)}. "
                 f"Fetch it with `footnote models pull {self._name}`."
             )
         return path
@@ -74,7 +74,7 @@ class EmbeddedGenerator(OpenAIProtocol):
         if self._child is None:
             weights = await asyncio.to_thread(self.weights)
             settings = self._settings
-            if self._child is None:  # nobody else was as quick
+            if self._child is None:  # no other task has started it meanwhile
                 self._child = LlamaChild(weights, self.model, settings.context_tokens, settings.slots, settings.threads)
         address = await self._child.address()
         self._target = (f"{address.url}/v1", address.api_key, self.model)
@@ -85,8 +85,8 @@ class EmbeddedGenerator(OpenAIProtocol):
             how = await self._child.ended()
             if how is not None:
                 return Unreachable(
-                    f"{self._where} ended by {how} while it was replying. It starts again with the next question; if "
-                    "this repeats, free some memory or take a smaller model."
+                    f"{self._where} stopped with {how} while it was replying. It starts again with the next question; "
+                    "if this repeats, free some memory or use a smaller model."
                 )
         return explained
 
@@ -100,7 +100,7 @@ class EmbeddedGenerator(OpenAIProtocol):
         return (estimate_tokens(messages), False) if count is None else (count, True)
 
     async def address(self) -> Address:
-        """Where the child listens, for its `/slots` and `/metrics`; it is started where it was not."""
+        """Where the child listens, for its `/slots` and `/metrics`; it is started if it is not running."""
         await self._connect()
         if self._child is None:
             raise ValueError("connected without a child")
@@ -115,7 +115,7 @@ class EmbeddedGenerator(OpenAIProtocol):
         state = "running" if running else "starts with the first question"
         if is_local_weights(self._name):
             digest = await asyncio.to_thread(hash_file, weights)
-            state += f"; your own file, not pinned, SHA-256 {digest}"
+            state += f"; your own file without a pinned hash, SHA-256 {digest}"
         return BackendReport("embedded", self.model, str(weights), True, state)
 
     async def aclose(self) -> None:

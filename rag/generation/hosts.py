@@ -1,4 +1,4 @@
-"""Whether a host is this machine. One answer for the address that is listened on, for Host headers and for clients."""
+"""Whether a host is this machine. Used for the address to listen on, for Host headers and for clients."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address, also in brackets or with a zone, can only mean this machine."""
+    """Whether a host name or address, even in brackets or with a zone, can only be this machine."""
     host = host.lower().strip("[]").rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -1,8 +1,8 @@
 """llama.cpp's HTTP server in a child process: both ends of the pipe between it and Footnote.
 
-A crash inside llama.cpp, or the kernel's memory killer, then costs one reply and not the server. The child is told what
-to load in one JSON line on its standard input (so that its key appears in no process list), answers with one JSON line
-that holds its address, and ends when that input ends, that is, when its parent does.
+A crash inside llama.cpp, or a kill by the kernel for lack of memory, then costs one reply and not the server. The child
+reads what to load as one JSON line on its standard input (so that its key is in no process list), answers with one JSON
+line that has its address, and ends when that input ends, that is, when its parent does.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from typing import NoReturn
 
 from rag.errors import DependencyError
 
-# Prompt tokens a step. Another reply or a cancellation waits for one (2 s on two cores); larger ones were no faster.
+# Prompt tokens in one step. Another reply or a cancellation waits for a step (2 s on two cores); larger ones were no
+# faster.
 BATCH_TOKENS = 128
-CACHE_RAM_MIB = 512  # llama.cpp's own default for prompts it keeps after their slot was reused is 8 GiB
+CACHE_RAM_MIB = 512  # for prompts kept after their slot was reused; llama.cpp's default is 8 GiB
 
 LOAD_WITHIN_S = 600.0
 DEATHS_ALLOWED = 3
@@ -39,7 +40,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the child loads: `context_tokens` for each of `slots` replies at once; `threads` 0 takes all cores."""
+    """What the child loads: `context_tokens` for each of `slots` replies at once; `threads` 0 uses all cores."""
 
     model_path: str
     model_name: str
@@ -51,7 +52,7 @@ class Orders:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a running child listens, and the key that it asks for."""
+    """Where a running child listens, and the key that it requires."""
 
     url: str
     api_key: str
@@ -59,10 +60,10 @@ class Address:
 
 
 class LlamaChild:
-    """A child that is started when its address is first asked for, and again when it has died.
+    """A child process that starts when its address is first requested, and again after it has died.
 
-    One that has not loaded its model within `load_within_s` seconds is ended, which counts as a death.
-    After DEATHS_ALLOWED deaths within DEATHS_WITHIN_S seconds it is left alone until that time has passed.
+    A child that has not loaded its model within `load_within_s` seconds is killed, which counts as a death. After
+    DEATHS_ALLOWED deaths within DEATHS_WITHIN_S seconds it is not started until that time has passed.
     """
 
     def __init__(
@@ -88,15 +89,15 @@ class LlamaChild:
         self._last_death = ""
 
     async def address(self) -> Address:
-        """Where the child listens; it has loaded its model then. Raises DependencyError when it cannot be started."""
+        """Where the child listens, once it has loaded its model. Raises DependencyError if it cannot be started."""
         if self._address is not None and self._process is not None and self._process.poll() is None:
             return self._address
         if self._starting is None or self._starting.done():
             self._starting = asyncio.create_task(self._start())
-        return await asyncio.shield(self._starting)  # one caller giving up must not stop the load for the others
+        return await asyncio.shield(self._starting)  # one cancelled caller must not stop the load for the others
 
     async def ended(self, wait_s: float = 1.0) -> str | None:
-        """How the child ended ("signal SIGKILL"), or None where it is still alive after `wait_s` seconds."""
+        """How the child ended ("signal SIGKILL"), or None if it is still alive after `wait_s` seconds."""
         process = self._process
         if process is None:
             return self._last_death or "it was stopped"
@@ -112,7 +113,7 @@ class LlamaChild:
         return self._address is not None and self._process is not None and self._process.poll() is None
 
     async def stop(self) -> None:
-        """End the child and wait until it is gone; it may be started again."""
+        """Stop the child and wait until it has ended; it may be started again."""
         if self._starting is not None and not self._starting.done():
             self._starting.cancel()
             with contextlib.suppress(asyncio.CancelledError, DependencyError):
@@ -130,9 +131,9 @@ class LlamaChild:
         if len(self._deaths) >= DEATHS_ALLOWED:
             wait_s = DEATHS_WITHIN_S - (now - self._deaths[0])
             raise DependencyError(
-                f"The embedded model {self._model_name} ended {len(self._deaths)} times in {DEATHS_WITHIN_S:.0f} s, "
-                f"last by {self._last_death}. It is tried again in {wait_s:.0f} s; if it was killed, free some memory "
-                "or set FOOTNOTE_GENERATION__CONTEXT_TOKENS or __SLOTS lower."
+                f"The embedded model {self._model_name} stopped {len(self._deaths)} times in {DEATHS_WITHIN_S:.0f} s, "
+                f"last with {self._last_death}. It can start again in {wait_s:.0f} s; if it was killed, free some "
+                "memory or lower FOOTNOTE_GENERATION__CONTEXT_TOKENS or FOOTNOTE_GENERATION__SLOTS."
             )
         orders = Orders(
             str(self._model_path),
@@ -143,7 +144,7 @@ class LlamaChild:
             self._threads,
         )
         try:
-            # In the thread of the event loop: the kernel's parent-death signal is tied to the thread that starts it.
+            # On the event loop's thread: the kernel's parent-death signal is tied to the thread that starts it.
             process = self._process = subprocess.Popen(  # noqa: ASYNC220
                 [sys.executable, "-P", "-m", "rag.generation.llama_child"],
                 stdin=subprocess.PIPE,
@@ -153,13 +154,13 @@ class LlamaChild:
             )
         except OSError as error:
             raise DependencyError(
-                f"No process could be started for {self._model_name}: {error}. Free memory."
+                f"No process could be started for {self._model_name}: {error}. Free some memory and try again."
             ) from error
         try:
             async with asyncio.timeout(self._load_within_s):
                 reply = await asyncio.wrap_future(_give_orders_apart(process, orders))
         except asyncio.CancelledError:
-            process.kill()  # also ends the thread that waits for its first line
+            process.kill()  # this also ends the thread that waits for its first line
             raise
         except TimeoutError:
             process.kill()
@@ -171,7 +172,7 @@ class LlamaChild:
         problem = reply.get("error", self._last_death).rstrip(".")
         raise DependencyError(
             f"The embedded model {self._model_path} could not be started: {problem}. "
-            "If the file is damaged, fetch it again; if the process was killed, free memory or take a smaller model."
+            "If the file is damaged, fetch it again; if the process was killed, free memory or use a smaller model."
         )
 
     def _record_death(self, process: subprocess.Popen[bytes]) -> None:
@@ -186,7 +187,7 @@ def _with_this_package(python_path: str) -> str:
 
 
 def _give_orders(process: subprocess.Popen[bytes], orders: Orders) -> dict[str, str]:
-    """Blocks until the child has loaded its model (its address), has failed (its error) or has died (nothing)."""
+    """Block until the child has loaded its model (its address), has failed (its error) or has died (nothing)."""
     if process.stdin is None or process.stdout is None:
         raise ValueError("the child was started without pipes")
     try:
@@ -199,14 +200,14 @@ def _give_orders(process: subprocess.Popen[bytes], orders: Orders) -> dict[str, 
 
 
 def _give_orders_apart(process: subprocess.Popen[bytes], orders: Orders) -> Future[dict[str, str]]:
-    """`_give_orders` in a thread of its own: a model loads for minutes, and searches need the common threads."""
+    """`_give_orders` in its own thread: a model may load for minutes, and searches need the common threads."""
     reply: Future[dict[str, str]] = Future()
-    reply.set_running_or_notify_cancel()  # whoever waits may give up; the thread still has somewhere to put its result
+    reply.set_running_or_notify_cancel()  # the caller may be cancelled; the thread can still set its result
 
     def give() -> None:
         try:
             reply.set_result(_give_orders(process, orders))
-        except BaseException as error:  # noqa: BLE001  handed over whole to the one who waits
+        except BaseException as error:  # noqa: BLE001  passed to the waiting caller
             reply.set_exception(error)
 
     threading.Thread(target=give, name="footnote-llama-load", daemon=True).start()
@@ -235,7 +236,7 @@ def _exit_in_words(returncode: int) -> str:
 
 
 def usable_cores() -> int:
-    """Cores this process may use, a container's share of time included."""
+    """The number of cores that this process may use, including a container's limit."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -245,14 +246,14 @@ def usable_cores() -> int:
 
 
 def main() -> NoReturn:
-    """The child: load what the first line of standard input names, serve it, and end when that input does."""
+    """Run the child: load what the first line of standard input names, serve it, and end when that input ends."""
     parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the signal was asked for
+        if os.getppid() != parent:  # the parent died before the signal was requested
             os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal group; the parent decides
-    # What llama.cpp prints must not get between the lines of the protocol.
+    # Output of llama.cpp must not mix with the lines of the protocol.
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     orders = Orders(**json.loads(sys.stdin.buffer.readline()))
@@ -266,7 +267,7 @@ def main() -> NoReturn:
     if server is not None:
         while sys.stdin.buffer.read(4096):
             pass
-    os._exit(0 if server is not None else 1)  # not by way of llama.cpp's teardown: it waits for replies being written
+    os._exit(0 if server is not None else 1)  # skips llama.cpp's teardown, which waits for unfinished replies
 
 
 def _serve(orders: Orders) -> tuple[object, str]:
@@ -288,7 +289,7 @@ def _serve(orders: Orders) -> tuple[object, str]:
     params.cpuparams_batch.n_threads = threads
     params.cache_prompt = True
     params.cache_ram_mib = CACHE_RAM_MIB
-    params.enable_reasoning = 0  # the reply's few tokens are for the answer
+    params.enable_reasoning = 0  # the reply's few tokens are needed for the answer
     params.endpoint_slots = True
     params.offline = True
     params.ui = False

@@ -33,23 +33,23 @@ PROBE_TIMEOUT_S = 1.0
 
 
 def ollama_url(base_url: str, environ_host: str) -> str:
-    """Ollama's address: the setting, else OLLAMA_HOST in the forms Ollama takes (`host`, `host:port`, a URL)."""
+    """Ollama's address: the setting, else OLLAMA_HOST in any form that Ollama accepts (`host`, `host:port`, a URL)."""
     given = (base_url or environ_host).strip().rstrip("/")
     if not given:
         return OLLAMA_URL
     parts = urlsplit(given if "://" in given else f"http://{given}")
     host = parts.hostname or "127.0.0.1"
-    if host in ("0.0.0.0", "::"):  # where a server listens, not where it is reached
+    if host in ("0.0.0.0", "::"):  # an address to listen on, not one to connect to
         host = "127.0.0.1"
     try:
         port = parts.port or {"https": 443}.get(parts.scheme, 80 if "://" in given else 11434)
     except ValueError as error:
-        raise ConfigurationError(f"{given!r} is no address of an Ollama server. Write http://host:11434.") from error
+        raise ConfigurationError(f"{given!r} is not an address of an Ollama server. Use http://host:11434.") from error
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{parts.path}"
 
 
 class OllamaGenerator(Served):
-    """A model of an Ollama server, which is always told its `num_ctx`: its default cuts longer prompts in silence."""
+    """A model of an Ollama server. Each request sends `num_ctx`: Ollama's default silently cuts longer prompts."""
 
     _library = "llama_index.llms.ollama"
 
@@ -65,7 +65,7 @@ class OllamaGenerator(Served):
 
     @property
     def context_tokens(self) -> int:
-        """The setting, or what the model was trained on where that is less; known once `prepare` has run."""
+        """The setting, or the model's trained length if that is less; known once `prepare` has run."""
         return min(self._settings.context_tokens, self._model_limit or self._settings.context_tokens)
 
     @property
@@ -86,7 +86,7 @@ class OllamaGenerator(Served):
             self._model, self._model_limit = await self._look()
 
     async def _look(self) -> tuple[str, int]:
-        """The name of the model to use and the most tokens it reads. Raises DependencyError where there is none."""
+        """The name and the maximum tokens of the model to use. Raises DependencyError if there is none."""
         import httpx
 
         try:
@@ -144,7 +144,7 @@ class OllamaGenerator(Served):
                 temperature=settings.temperature,
                 context_window=self.context_tokens,  # sent as num_ctx
                 additional_kwargs={"num_predict": max_tokens, "seed": settings.seed, "stop": list(STOP_STRINGS)},
-                thinking=False,  # the reply's few tokens are for the answer
+                thinking=False,  # the reply's few tokens are needed for the answer
                 async_client=client,
             )
 
@@ -163,7 +163,7 @@ class OllamaGenerator(Served):
             raise DependencyError(
                 f"{self._where} read {read} tokens of a prompt of about {estimate_tokens(messages)}, with num_ctx "
                 f"{self.context_tokens}, so the prompt was cut or filled it. Raise FOOTNOTE_GENERATION__CONTEXT_TOKENS"
-                ", lower FOOTNOTE_GENERATION__PROMPT_TOKENS, or take a model that reads more."
+                ", lower FOOTNOTE_GENERATION__PROMPT_TOKENS, or use a model that reads more."
             )
 
     def _client_errors(self) -> tuple[type[Exception], ...]:
@@ -183,7 +183,7 @@ class OllamaGenerator(Served):
                     f"{self._where} answered: {error.error}. Get it with `ollama pull {self._model}`."
                 )
             case ollama.ResponseError(status_code=503):
-                return NotYet(f"{self._where} is still busy: {error.error}. Wait, or ask less at a time.")
+                return NotYet(f"{self._where} is still busy: {error.error}. Wait, or send fewer questions at once.")
             case ollama.ResponseError():
                 return DependencyError(f"{self._where} failed: {error.error}. See Ollama's log.")
             case httpx.ConnectError() | httpx.ConnectTimeout() | ConnectionError():
@@ -194,20 +194,20 @@ class OllamaGenerator(Served):
                 )
             case httpx.TimeoutException():
                 return DependencyError(
-                    f"{self._where} sent nothing for {self._settings.timeout_s:.0f} s. Ask for less, or raise "
-                    "FOOTNOTE_GENERATION__TIMEOUT_S."
+                    f"{self._where} sent nothing for {self._settings.timeout_s:.0f} s. Lower "
+                    "FOOTNOTE_GENERATION__PROMPT_TOKENS, or raise FOOTNOTE_GENERATION__TIMEOUT_S."
                 )
             case httpx.HTTPError():
                 return Unreachable(f"The connection to {self._where} was cut in mid-reply ({error!r}). Ask again.")
         return DependencyError(
-            f"{self._where} sent something that is not Ollama's protocol: {error!r}. Check its address."
+            f"{self._where} sent a reply that is not Ollama's protocol: {error!r}. Check its address."
         )
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return estimate_tokens(messages), False
 
     async def describe(self) -> BackendReport:
-        """Asked anew; a reply that is being written keeps its model and num_ctx until the answer is there."""
+        """Asks the server again. A reply in progress keeps its model and num_ctx until it is complete."""
         try:
             found = await self._look()
         except DependencyError as error:

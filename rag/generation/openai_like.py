@@ -1,4 +1,4 @@
-"""OpenAI's protocol, and the back end for any server that speaks it."""
+"""OpenAI's protocol, and the back end for any server that supports it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from openai.types.chat.chat_completion_chunk import Choice
 
 
-TOP_TOKENS = 5  # whose probabilities are asked for: OpenAI allows 20, TGI 5 unless told otherwise
+TOP_TOKENS = 5  # tokens whose probabilities are requested: OpenAI allows 20, TGI 5 by default
 
 
 class OpenAIProtocol(Served):
-    """What an OpenAI-compatible server and the embedded llama.cpp have in common. `_target` is set by `_connect`."""
+    """The common part of an OpenAI-compatible server and the embedded llama.cpp. `_connect` sets `_target`."""
 
     _library = "llama_index.llms.openai_like"
     _target: tuple[str, str, str] = ("", "", "")  # base address with /v1, key, model
@@ -66,7 +66,7 @@ class OpenAIProtocol(Served):
                 max_retries=0,
                 additional_kwargs=options,
                 async_openai_client=openai.AsyncOpenAI(
-                    api_key=api_key or "none",  # the client refuses to go without; a local server does not look
+                    api_key=api_key or "none",  # the client requires one; a local server ignores it
                     base_url=url,
                     max_retries=0,
                     timeout=httpx.Timeout(settings.timeout_s, connect=CONNECT_TIMEOUT_S),
@@ -98,13 +98,13 @@ class OpenAIProtocol(Served):
         match error:
             case openai.BadRequestError() if "stream_options" in str(error):
                 self._usage_wanted = False
-                return NotYet(f"{self._where} does not know stream_options.")
-            # "Logprobs is not enabled for models/..."; the status is not the same everywhere
+                return NotYet(f"{self._where} does not support stream_options.")
+            # "Logprobs is not enabled for models/..."; the status differs between servers
             case openai.APIStatusError(status_code=400 | 403 | 422) if any(
                 word in str(error).lower() for word in ("logprobs", "top_n_tokens")
             ):
                 self._probabilities_wanted = False
-                return NotYet(f"{self._where} tells no probabilities.")
+                return NotYet(f"{self._where} reports no probabilities.")
             case openai.NotFoundError():
                 return DependencyError(
                     f"{self._where} answered 404: {_said(error)}. Check the model's name in FOOTNOTE_GENERATION__MODEL "
@@ -123,19 +123,19 @@ class OpenAIProtocol(Served):
                 return Unreachable(f"{self._where} does not answer ({cause}). Start it, or correct its address.")
             case httpx.TimeoutException():
                 return DependencyError(
-                    f"{self._where} sent nothing for {self._settings.timeout_s:.0f} s. Ask for less, or raise "
-                    "FOOTNOTE_GENERATION__TIMEOUT_S."
+                    f"{self._where} sent nothing for {self._settings.timeout_s:.0f} s. Lower "
+                    "FOOTNOTE_GENERATION__PROMPT_TOKENS, or raise FOOTNOTE_GENERATION__TIMEOUT_S."
                 )
             case httpx.HTTPError():
                 return Unreachable(f"The connection to {self._where} was cut in mid-reply ({cause!r}). Ask again.")
             case openai.APIError():
                 return DependencyError(f"{self._where} failed in mid-reply: {_said(error)}. See its log.")
         return DependencyError(
-            f"{self._where} sent something that is not OpenAI's protocol: {error!r}. Check its address."
+            f"{self._where} sent a reply that is not OpenAI's protocol: {error!r}. Check its address."
         )
 
     async def _count_by_llama_cpp(self, messages: Sequence[Message]) -> int | None:
-        """Tokens of the prompt by the server's own template and tokenizer, None where it is no llama.cpp."""
+        """The prompt's tokens by the server's own template and tokenizer, None if it is not llama.cpp."""
         import httpx
 
         url, api_key, _ = self._target
@@ -145,7 +145,7 @@ class OpenAIProtocol(Served):
             prompt = json_field(await ask_json("POST", f"{root}/apply-template", 30, body, api_key), "prompt")
             if not isinstance(prompt, str):
                 return None
-            # The template writes the beginning-of-text token itself where the model has one.
+            # The template itself writes the beginning-of-text token if the model has one.
             asked = {"content": prompt, "add_special": False, "parse_special": True}
             tokens = json_field(await ask_json("POST", f"{root}/tokenize", 30, asked, api_key), "tokens")
         except (httpx.HTTPError, ValueError):
@@ -154,33 +154,33 @@ class OpenAIProtocol(Served):
 
 
 def _first_tokens(choice: Choice) -> dict[str, float] | None:
-    """The likeliest tokens that the reply could begin with and their probabilities, None where nothing is said."""
+    """The most likely first tokens of the reply with their probabilities, None if the server reports none."""
     told = choice.logprobs.content if choice.logprobs else None
     options = (told[0].top_logprobs or ()) if told else ()
     return {one.token: math.exp(one.logprob) for one in options if one.logprob is not None} or None
 
 
 def _said(error: Exception) -> str:
-    """What a server said about its error, on one line."""
+    """The server's own error message, on one line."""
     body = getattr(error, "body", None)
     said = json_field(body, "message") or json_field(body, "error", "message") or json_field(body, "error") or error
     return " ".join(str(said).split())[:300].rstrip(".")
 
 
 class OpenAIGenerator(OpenAIProtocol):
-    """A model behind any OpenAI-compatible server: vLLM, LM Studio, llama.cpp, TGI, hosted ones."""
+    """A model on any OpenAI-compatible server: vLLM, LM Studio, llama.cpp, TGI, hosted ones."""
 
     def __init__(self, settings: Generation) -> None:
         super().__init__(settings)
         url = settings.base_url.rstrip("/")
         if urlsplit(url).scheme not in ("http", "https"):
             raise ConfigurationError(
-                f"FOOTNOTE_GENERATION__BASE_URL={settings.base_url!r} is no http address. The openai back end needs "
-                "its server's, such as http://127.0.0.1:8080/v1."
+                f"FOOTNOTE_GENERATION__BASE_URL={settings.base_url!r} is not an http address. The openai back end "
+                "needs the address of its server, such as http://127.0.0.1:8080/v1."
             )
         self._url = url if urlsplit(url).path else f"{url}/v1"
         self._model = settings.model
-        self._counts: bool | None = None  # whether this server counts tokens for us; None: not asked yet
+        self._counts: bool | None = None  # whether this server counts tokens; None: not known yet
 
     @property
     def model(self) -> str:

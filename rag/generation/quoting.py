@@ -1,4 +1,4 @@
-"""Answers without a model: the few words that answer a question for a fact, else whole sentences in quotes."""
+"""Answers without a model: the few words that answer a question for a fact, else whole sentences as quotes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from rag.text import announces_list, content_words, split_sentences
 from rag.types import BackendReport, Context, Draft, Message, Token
 
 QUOTED_SENTENCES = 3
-QUOTED_ITEMS = 3  # of the list that a quoted sentence leads in to
-MIN_QUESTION_SHARE = 0.3  # of the question's words, weighted by rarity, that the first quoted sentence must hold
-MIN_ADDED_SHARE = 0.15  # that each further one must add
-MIN_FACT_SHARE = 0.25  # that some sentence must hold before a fact is told: it is often split between sentences
-MIN_BELIEF = 0.1  # expected F1 of a bare fact with all that might be the answer; below it sentences are quoted
-MIN_QUOTE_WORDS = 2  # content words: fewer say too little to stand alone
+QUOTED_ITEMS = 3  # maximum items of a list that a quoted sentence introduces
+MIN_QUESTION_SHARE = 0.3  # of the question's words, by rarity, that the first quoted sentence must contain
+MIN_ADDED_SHARE = 0.15  # of them that each further sentence must add
+MIN_FACT_SHARE = 0.25  # of them in some sentence, for a bare fact; lower, since facts are often split over sentences
+MIN_BELIEF = 0.1  # expected F1 of a bare fact against all candidates; below it sentences are quoted
+MIN_QUOTE_WORDS = 2  # content words; a sentence with fewer says too little alone
 
 _ASKING_WORDS = frozenset(content_words("many tell would could much say"))
 _STOP = re.compile(r"[.!?…:;。！？][\"'”’»)\]*_]*$")
@@ -33,8 +33,8 @@ _HEADING_MARK = re.compile(r"#{1,6}\s")
 
 
 class ExtractiveGenerator:
-    """A Generator (rag/types.py) without a model: answers a question for a fact with a few words of the passages, other
-    questions with the sentences that share the question's rarest words."""
+    """A Generator (rag/types.py) without a model. It answers a question for a fact with a few words of the passages,
+    and other questions with the sentences that share the question's rarest words."""
 
     def __init__(self, context_tokens: int) -> None:
         self._context_tokens = context_tokens
@@ -78,7 +78,7 @@ class ExtractiveGenerator:
             if pieces and room < 0:
                 break
             ends = bool(_STOP.search(text.rpartition(" [")[0])) and not _ROW_OR_ITEM.match(text)
-            # a row of a table, an item or a line without a stop is a paragraph of its own
+            # a table row, a list item or a line without a stop is a paragraph of its own
             gap = " " if ended and ends else "\n\n"
             pieces.append(f"{gap}{text}" if pieces else text)
             ended = ends
@@ -92,14 +92,14 @@ class ExtractiveGenerator:
         return
 
     async def describe(self) -> BackendReport:
-        return BackendReport("extractive", self.model, "", True, "answers in quotes, without a model")
+        return BackendReport("extractive", self.model, "", True, "quotes the documents, without a model")
 
 
 def pick_answer(question: str, passages: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
-    """What is replied, as (passage number, text): the bare words of a fact that was asked for, else `pick_quotes`.
+    """The reply as (passage number, text): the bare words of a fact if the question asks for one, else `pick_quotes`.
 
-    A fact is left untold, and sentences are quoted if any can be, where no sentence holds MIN_FACT_SHARE of the
-    question's words or where the best words are believed less than MIN_BELIEF. The list is empty where nothing will do.
+    Sentences are quoted instead of a fact if no sentence contains MIN_FACT_SHARE of the question's words, or if the
+    belief in the best words is below MIN_BELIEF. The list is empty if no sentence can be quoted either.
     """
     sentences = _numbered_sentences(passages)
     held, weights = _weigh_words(question, sentences)
@@ -116,9 +116,9 @@ def pick_answer(question: str, passages: Sequence[tuple[int, str]]) -> list[tupl
 def pick_quotes(question: str, passages: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
     """Up to three (passage number, sentence) that together share most of the question's words, in shown order.
 
-    A word weighs log(1 + sentences / sentences that have it), so rare ones count. Sentences are taken greedily by the
-    weight they add; the list is empty where even the best shares less than MIN_QUESTION_SHARE of it. One that leads in
-    to a list brings its first QUOTED_ITEMS items, and is left out where none follow.
+    A word weighs log(1 + sentences / sentences that contain it), so rare ones count more. Sentences are chosen greedily
+    by the weight that they add; the list is empty if even the best one has less than MIN_QUESTION_SHARE of the weight.
+    A sentence that introduces a list is followed by its first QUOTED_ITEMS items, and left out if there are none.
     """
     sentences = _numbered_sentences(passages)
     items = [_items_below(sentences, place) for place in range(len(sentences))]
@@ -139,7 +139,7 @@ def pick_quotes(question: str, passages: Sequence[tuple[int, str]]) -> list[tupl
 
 
 def _items_below(sentences: Sequence[tuple[int, str]], place: int) -> list[int] | None:
-    """Where the first items of the list stand that a sentence leads in to; None for one that leads in to none."""
+    """The indexes of the first items of the list that a sentence introduces; None if it introduces none."""
     number, sentence = sentences[place]
     if not announces_list(sentence):
         return None
@@ -157,7 +157,7 @@ def _numbered_sentences(passages: Sequence[tuple[int, str]]) -> list[tuple[int, 
 
 
 def _weigh_words(question: str, sentences: Sequence[tuple[int, str]]) -> tuple[list[frozenset[str]], dict[str, float]]:
-    """The stems of each sentence, and what each of the question's stems weighs among them."""
+    """The stems of each sentence, and the weight of each of the question's stems among them."""
     held = [frozenset(content_words(sentence)) for _, sentence in sentences]
     frequency = Counter(word for stems in held for word in stems)
     weights = {
@@ -168,9 +168,9 @@ def _weigh_words(question: str, sentences: Sequence[tuple[int, str]]) -> tuple[l
 
 
 def quotable_sentences(text: str) -> list[str]:
-    """The sentences, list items and table rows of a passage, white space made single; headings are left out.
+    """The sentences, list items and table rows of a passage, with single spaces; headings are left out.
 
-    A heading is a line with its mark, or one without a stop above something else.
+    A heading is a line with a heading mark, or a line without a stop above other text.
     """
     spans = split_sentences(text)
     found = []

@@ -1,4 +1,4 @@
-"""What the back ends behind an HTTP server share: one request from connection to Draft, with its limits and retries."""
+"""The common part of the back ends behind an HTTP server: one request from connection to Draft, limits and retries."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from llama_index.core.llms import ChatMessage, ChatResponse, ChatResponseAsyncGen
     from llama_index.core.llms.llm import LLM
 
-# Where a model that fails to stop would go on with a conversation of its own. OpenAI's protocol takes four at most.
+# Stops a model that would otherwise continue with an invented conversation. OpenAI's protocol allows at most four.
 STOP_STRINGS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "\nQuestion: ")
 
 CONNECT_TIMEOUT_S = 5.0
-BACKOFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)  # then every 2 s, while a server says that it is not ready
+BACKOFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)  # then every 2 s, while a server reports that it is not ready
 
 
 class Unreachable(DependencyError):
-    """Nothing answers at the address: another back end may be chosen, a child started again."""
+    """Nothing answers at the address: another back end may be chosen, or a child started again."""
 
 
 class NotYet(DependencyError):
-    """The server asks to be tried again."""
+    """The server reports that the request should be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a piece of a reply says beside its text, None where it says nothing."""
+    """The metadata of a piece of a reply; None for what the piece does not report."""
 
     finish_reason: str | None = None
     prompt_tokens: int | None = None
@@ -50,7 +50,7 @@ class Facts:
     first_tokens: Mapping[str, float] | None = None
 
     def then(self, later: Facts) -> Facts:
-        """These facts, overwritten by what a later piece says."""
+        """These facts, overwritten by those of a later piece."""
         return Facts(
             later.finish_reason or self.finish_reason,
             self.prompt_tokens if later.prompt_tokens is None else later.prompt_tokens,
@@ -60,7 +60,7 @@ class Facts:
 
 
 class Served(ModelGenerator):
-    """A model behind an HTTP server. Subclasses say how to connect, what to send, and what an error means."""
+    """A model behind an HTTP server. Subclasses define how to connect, what to send, and what an error means."""
 
     _library: str
     _restarts = 0
@@ -79,35 +79,35 @@ class Served(ModelGenerator):
 
     @abstractmethod
     async def _connect(self) -> None:
-        """Return when the server can be asked. Raises DependencyError."""
+        """Return when the server can take requests. Raises DependencyError."""
 
     @abstractmethod
     def _open_llm(self, max_tokens: int) -> AbstractAsyncContextManager[LLM]:
-        """A LlamaIndex LLM with a connection of its own: leaving it cuts the connection, which stops the model."""
+        """A LlamaIndex LLM with its own connection: leaving it closes the connection, which stops the model."""
 
     @abstractmethod
     def _facts(self, response: ChatResponse) -> Facts:
-        """What the response says beside its text."""
+        """The metadata of the response."""
 
     @abstractmethod
     def _client_errors(self) -> tuple[type[Exception], ...]:
-        """What the client library raises when a server fails it."""
+        """The exceptions of the client library for a failed request."""
 
     @abstractmethod
     async def _explain(self, error: Exception) -> DependencyError:
-        """One of `_client_errors` in our words."""
+        """One of `_client_errors` as a DependencyError with a message for people."""
 
     def _check(self, facts: Facts, messages: Sequence[Message], max_tokens: int) -> None:
-        """Raise DependencyError for a reply that is complete but rests on less than was sent."""
+        """Raise DependencyError for a complete reply that is based on less than was sent."""
 
     def _too_slow(self) -> DependencyError:
         return DependencyError(
-            f"{self._where} took longer than {self._settings.timeout_s:.0f} s. Ask for less, or raise "
-            "FOOTNOTE_GENERATION__TIMEOUT_S."
+            f"{self._where} took longer than {self._settings.timeout_s:.0f} s. Lower "
+            "FOOTNOTE_GENERATION__REPLY_TOKENS, or raise FOOTNOTE_GENERATION__TIMEOUT_S."
         )
 
     async def aclose(self) -> None:
-        """Nothing was started: each request closes its own connection."""
+        """Does nothing: each request closes its own connection."""
 
     async def prepare(self) -> None:
         await asyncio.to_thread(importlib.import_module, self._library)
@@ -162,7 +162,7 @@ class Served(ModelGenerator):
     async def _responses(
         self, messages: Sequence[Message], max_tokens: int, deadline: float
     ) -> AsyncGenerator[ChatResponse]:
-        """One request. No `yield` stands inside a timeout: it would cancel whoever is iterating."""
+        """One request. No `yield` is inside a timeout, which would cancel the code that iterates."""
         try:
             async with asyncio.timeout_at(deadline):
                 await self.prepare()
@@ -205,7 +205,7 @@ class HttpOptions(TypedDict):
 
 
 def http_options(url: str) -> HttpOptions:
-    """For httpx: this machine is never reached through a proxy, and reading the certificates is done once."""
+    """Options for httpx: no proxy for this machine, and TLS certificates that are read only once."""
     return {"trust_env": not is_loopback(urlsplit(url).hostname or ""), "verify": _tls()}
 
 
@@ -217,7 +217,7 @@ def _tls() -> ssl.SSLContext:
 
 
 async def ask_json(method: str, url: str, timeout_s: float, body: object = None, api_key: str = "") -> object:
-    """The JSON that the server answers. Raises httpx.HTTPError (which includes error statuses) and ValueError."""
+    """The JSON of the server's answer. Raises httpx.HTTPError (which includes error statuses) and ValueError."""
     import httpx
 
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
@@ -228,7 +228,7 @@ async def ask_json(method: str, url: str, timeout_s: float, body: object = None,
 
 
 def json_field(value: object, *path: str) -> object:
-    """`value[path[0]][path[1]]…`, or None where a server's JSON has nothing there."""
+    """`value[path[0]][path[1]]…`, or None if the server's JSON has no such field."""
     for step in path:
         if not isinstance(value, dict) or step not in value:
             return None

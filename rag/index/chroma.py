@@ -1,15 +1,15 @@
-"""What is derived from the catalog: the Chroma collection, the keyword index and the word counts of documents.
-The only home of chromadb.
+"""The indexes derived from the catalog: the Chroma collection, the keyword index and the word counts of documents.
+This is the only home of chromadb.
 
     INDEX_DIR/current.json        format, dimension and the folders in use
     INDEX_DIR/chroma-N/           vectors (cosine, HNSW), one record a chunk
     INDEX_DIR/keyword-N/          the words of the same chunks with their title and headings, for BM25 (keyword.py)
-    INDEX_DIR/document_scores.sqlite3  in how many chunks of each document a word stands (document_scores.py)
+    INDEX_DIR/document_scores.sqlite3  the number of chunks with a word, for each document (document_scores.py)
 
-All may hold chunks that are not visible yet, or no longer: the caller asks the catalog which hits count. All can be
-dropped at any moment; opening notices what is missing or damaged, and `reconcile` fills it again from the catalog's
-vectors. It also mends what a killed process left half done: each of the three is written on its own.
-A chromadb 1.5.9 process killed while it writes its HNSW files can leave a collection that never opens again.
+They may contain chunks that are not visible yet, or no longer: the caller asks the catalog which hits count. They can
+be deleted at any moment; opening detects missing or damaged ones, and `reconcile` fills them again from the catalog's
+vectors. `reconcile` also repairs what a killed process left half done, since the three are written one after another. A
+chromadb 1.5.9 process that is killed while it writes HNSW files can leave a collection that never opens again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 INDEX_FORMAT = 1
 COLLECTION = "chunks"
-EF_SEARCH = 200  # candidates HNSW keeps while searching; its default of 100 loses neighbours from 100 results on
+EF_SEARCH = 200  # candidates of an HNSW search; the default of 100 loses neighbours from 100 results on
 _HNSW_HEADER_BYTES = 100
 _PAGE = 2_000  # records in one call; Chroma refuses batches over 5,461 and `get` of more than about 32,000 ids
 _OWN_FILES = re.compile(r"(?:chroma|keyword)-(?P<number>\d+)|document_scores\.sqlite3.*")
@@ -57,7 +57,7 @@ _R = TypeVar("_R")
 
 
 def _translated(method: Callable[_P, _R]) -> Callable[_P, _R]:
-    """The method, with what goes wrong in Chroma or SQLite raised as DependencyError."""
+    """The method, with errors of Chroma and SQLite raised as DependencyError."""
 
     @wraps(method)
     def translated(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -75,12 +75,12 @@ def _translated(method: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 class Index:
-    """All that is derived, open. Writes are serialised; searches run from any thread."""
+    """All derived indexes, open. Writes are serialised; searches run from any thread."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        """Open the indexes under `folder`, making them anew where they are missing, damaged or of another make.
+        """Open the indexes under `folder`, creating them again if they are missing, damaged or of another format.
 
-        Raises DependencyError where the folder cannot be written. Call `reconcile` next.
+        Raises DependencyError if the folder cannot be written. Call `reconcile` next.
         """
         self._folder = folder
         self._dimension = dimension
@@ -93,8 +93,8 @@ class Index:
             self._open()
         except (OSError, sqlite3.OperationalError) as error:
             raise DependencyError(
-                f"The index folder {folder} cannot be used: {error}. Free some space or mend its permissions; "
-                "it can be deleted at any time, `footnote rebuild` makes it again."
+                f"The index folder {folder} cannot be used: {error}. Free some space or correct its permissions. "
+                "The folder can be deleted at any time; `footnote rebuild` fills it again."
             ) from error
 
     def _open(self) -> None:
@@ -106,7 +106,7 @@ class Index:
             self._keyword = self._open_keyword(keyword)
         if self._client is None or self._keyword is None:
             if current:
-                log.warning("The index in %s is missing, damaged or of another make and is built again.", self._folder)
+                log.warning("The index in %s is missing, damaged or of another format and is rebuilt.", self._folder)
             self._start_over()
 
     def _read_current(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class Index:
         return {}
 
     def _connect_chroma(self, name: str) -> Client | None:
-        """Open one Chroma folder and its collection; None where the collection does not answer."""
+        """Open one Chroma folder and its collection; None if the collection does not answer."""
         import chromadb
         from chromadb.config import Settings
         from chromadb.errors import ChromaError
@@ -134,7 +134,7 @@ class Index:
             if self._collection.count():
                 self._collection.query(query_embeddings=[_probe(self._dimension)], n_results=1)
         except ChromaError as error:
-            log.warning("The Chroma collection in %s does not open: %s", self._folder / name, error)
+            log.warning("The Chroma collection in %s cannot be opened: %s", self._folder / name, error)
             if client is not None:
                 client.close()
             return None
@@ -142,7 +142,7 @@ class Index:
         return client
 
     def _open_keyword(self, name: str) -> KeywordIndex | None:
-        """Open one keyword folder; None where it is missing or damaged."""
+        """Open one keyword folder; None if it is missing or damaged."""
         if not (self._folder / name / "meta.json").exists():
             return None
         try:
@@ -152,7 +152,7 @@ class Index:
             return None
 
     def _start_over(self) -> None:
-        """Empty indexes in fresh files. A new folder for Chroma: it keeps handles on a path it has opened before."""
+        """Create empty indexes in new files. Chroma needs a new folder: it keeps handles on a path it has opened."""
         self.close()
         old = [(path, match) for path in self._folder.iterdir() if (match := _OWN_FILES.fullmatch(path.name))]
         number = max((int(match["number"]) for _, match in old if match["number"]), default=0) + 1
@@ -162,7 +162,7 @@ class Index:
         self._client = self._connect_chroma(chroma)
         if self._client is None:
             raise DependencyError(
-                f"Chroma cannot make a collection in {self._folder / chroma}. See the log for its words."
+                f"Chroma cannot create a collection in {self._folder / chroma}. See the log for the reason."
             )
         self._keyword = KeywordIndex(self._folder / keyword)
         self._document_scores.create()
@@ -174,11 +174,11 @@ class Index:
     @property
     def _words(self) -> KeywordIndex:
         if self._keyword is None:
-            raise DependencyError("The index is closed, or being made again. Try again in a while.")
+            raise DependencyError("The index is closed or being rebuilt. Try again later.")
         return self._keyword
 
     def close(self) -> None:
-        """Let go of every file."""
+        """Close every file."""
         self._document_scores.close()
         if self._keyword is not None:
             keyword, self._keyword = self._keyword, None
@@ -193,10 +193,10 @@ class Index:
     def project(self, chunks: Sequence[tuple[StoredChunk, np.ndarray]]) -> None:
         """Write all chunks of one or more documents, replacing rows of the same ids. Vectors: unit length, (dim,).
 
-        Most of the time of a small document goes into bringing it to the disk: hand in many of them at once.
+        Syncing to disk takes most of the time for a small document: pass many documents in one call.
         """
         with self._write_lock:
-            # One call a document: HNSW lost the links to a lone chunk that was inserted together with 1,300 alike.
+            # One call per document: HNSW lost the links of a single chunk inserted together with 1,300 similar ones.
             for _, each in groupby(chunks, key=lambda pair: pair[0].chunk.span.document_id):
                 self._write_vectors(list(each))
             self._write_words(chunks)
@@ -221,7 +221,7 @@ class Index:
 
     @_translated
     def remove(self, *document_ids: str) -> None:
-        """Forget every chunk of these documents; nothing happens where there is none. One call for many is cheaper."""
+        """Delete every chunk of these documents; unknown ones are ignored. One call for many is cheaper."""
         if not document_ids:
             return
         with self._write_lock:
@@ -231,26 +231,26 @@ class Index:
             self._document_scores.remove(document_ids)
 
     def purge_removed(self, catalog: Catalog) -> int:
-        """Forget what was deleted or replaced, then delete its original. Returns how many documents."""
+        """Delete removed and replaced documents, then their originals. Returns how many documents."""
         removals = catalog.pending_removals()
         removed = {document_id for _, document_id, _ in removals}
-        self.remove(*removed - catalog.visible_documents(sorted(removed)))  # the same bytes may be back under one id
+        self.remove(*removed - catalog.visible_documents(sorted(removed)))  # an id may be back with the same bytes
         for seq, _, sha256 in removals:
             catalog.finish_removal(seq, sha256)
         return len(removals)
 
-    # Comparing with the catalog --------------------------------------------------------------------------------------
+    # Comparison with the catalog -------------------------------------------------------------------------------------
 
     @_translated
     def counts(self) -> tuple[int, int]:
-        """Chunks in the Chroma collection and in the keyword index."""
+        """The number of chunks in the Chroma collection and in the keyword index."""
         return self._collection.count(), self._words.count()
 
     @_translated
     def reconcile(self, catalog: Catalog, progress: Progress | None = None) -> int:
-        """Make the indexes hold what the catalog shows: add what is missing, remove what is gone.
+        """Make the indexes match the visible documents of the catalog: add what is missing, delete what is extra.
 
-        Returns how many documents were written or removed. Costs only counts where nothing differs.
+        Returns how many documents were written or deleted. If nothing differs, it only compares counts.
         """
         wanted = {document_id: chunks for document_id, chunks in catalog.visible_chunk_counts().items() if chunks}
         total = sum(wanted.values())
@@ -263,7 +263,7 @@ class Index:
         short = [d for d, n in wanted.items() if any(part.get(d, 0) != n for part in parts)]
         self.remove(*gone)
         whole: list[tuple[StoredChunk, np.ndarray]] = []
-        words: list[tuple[StoredChunk, np.ndarray]] = []  # HNSW finds less after its points were written over
+        words: list[tuple[StoredChunk, np.ndarray]] = []  # vectors stay: HNSW finds less after overwriting points
         for done, document_id in enumerate(short):
             if progress:
                 progress(done, len(short))
@@ -283,7 +283,7 @@ class Index:
 
     @_translated
     def rebuild(self, catalog: Catalog, progress: Progress | None = None) -> int:
-        """Drop all indexes and fill them from the catalog's vectors, without embedding. Returns the documents."""
+        """Delete all indexes and fill them from the catalog's vectors, without embedding. Returns the documents."""
         with self._write_lock:
             self._start_over()
         return self.reconcile(catalog, progress)
@@ -322,19 +322,19 @@ class Index:
     ) -> list[tuple[str, float]]:
         """The `k` best chunks by BM25 over the question's words: (chunk id, score), best first, higher is better.
 
-        A question of stop words alone finds nothing.
+        A question of stop words alone has no results.
         """
         return self._words.search(read_words(question), k, collection, document_ids)
 
     @_translated
     def score_documents(self, question: str, document_ids: Sequence[str]) -> dict[str, float]:
-        """How much each of these documents speaks of the question's words as a whole, from 0 to 1 at most."""
+        """How well each of these documents as a whole matches the question's words, 0 to 1."""
         terms = list(dict.fromkeys(keyword_terms(question)))
         return self._document_scores.score_documents(terms, document_ids, MAX_QUERY_TERMS)
 
 
 def _keyword_rows(chunks: Sequence[StoredChunk]) -> list[KeywordRow]:
-    """The rows of all chunks of some documents, those of each in the order of its text."""
+    """The rows of all chunks of some documents, each document's in the order of its text."""
     rows = []
     for document_id, each in groupby(chunks, key=lambda stored: stored.chunk.span.document_id):
         of_document = list(each)
@@ -357,7 +357,7 @@ def _probe(dimension: int) -> np.ndarray:
 
 
 def _files_are_sound(folder: Path) -> bool:
-    """Whether Chroma's HNSW files have the sizes that their header promises; True where nothing was persisted yet.
+    """Whether Chroma's HNSW files have the sizes that their header states; True if nothing was persisted yet.
 
     header.bin has 100 bytes, with the number of elements as u64 at byte 20 and the bytes per element at byte 28; until
     the first elements are persisted the files have the size of an empty allocation.
@@ -380,13 +380,13 @@ def _files_are_sound(folder: Path) -> bool:
         except (OSError, struct.error):
             sound = False
         if not sound:
-            log.warning("The vectors in %s were cut off while being written.", segment)
+            log.warning("The vector files in %s are incomplete: writing them was interrupted.", segment)
             return False
     return True
 
 
 def _links_are_whole(links: bytes, elements: int) -> bool:
-    """Whether the file holds one record an element and nothing else: its length in bytes as u32, then as many bytes."""
+    """Whether the file has exactly one record per element: its length in bytes as u32, then as many bytes."""
     position = 0
     for _ in range(elements):
         if position + 4 > len(links):

@@ -1,10 +1,10 @@
-"""In how many chunks of each document a word stands, to tell which documents speak of it. One SQLite file.
+"""Scores of whole documents, from the number of each document's chunks that contain a word. One SQLite file.
 
-    documents (key, document_id, chunks)      terms (key, term, documents that hold it)
+    documents (key, document_id, chunks)      terms (key, term, documents that contain it)
     counts (document, term, chunks)           totals (documents, chunks)
 
-Counts are kept up with every write, so that a question costs look-ups of its own words in the documents asked about and
-never a pass over all that hold a common word.
+Every write updates the counts, so that a question only looks up its own words in the documents that it is asked about,
+and never scans all documents with a common word.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ import numpy as np
 
 log = logging.getLogger(__name__)
 
-# A question reads a page for most pairs of document and word; one that is mapped into memory costs no call.
+# A question reads a page for most pairs of document and word; a page mapped into memory needs no system call.
 _MAPPED_BYTES = 2**31 - 2**16  # the most that SQLite maps
-SHORT_CHUNKS = 20.0  # chunks of a document, on average, at which a document's score reaches half
-SATURATION = 20.0  # chunks, of a document of average length, at which a word has half of its full weight
+SHORT_CHUNKS = 20.0  # average number of chunks of a document at which scores reach at most one half
+SATURATION = 20.0  # chunks with a word, in a document of average length, at which the word has half its full weight
 
 
 class DocumentScores:
-    """The open file. One thread writes at a time, which the caller sees to; any thread reads meanwhile."""
+    """The open file. Only one thread may write at a time, which the caller ensures; any thread may read meanwhile."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file; `create` its tables, or see whether it `is_sound`, next. Errors are SQLite's own."""
+        """Open the file; then call `create`, or check `is_sound`. Errors are SQLite's own."""
         self._path = path
         self._local = threading.local()
         self._lock = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
 
     def create(self) -> None:
-        """Make the empty tables."""
+        """Create the empty tables."""
         with self._connection() as connection:
             connection.executescript(
                 """
@@ -58,7 +58,7 @@ class DocumentScores:
             )
 
     def is_sound(self) -> bool:
-        """Whether the file is there, whole and of this make; says in the log what is wrong."""
+        """Whether the file exists, is undamaged and has these tables; the log says what is wrong."""
         if not self._path.exists():
             return False
         try:
@@ -68,7 +68,7 @@ class DocumentScores:
         except sqlite3.DatabaseError as error:
             problem = str(error)
         if problem != "ok":
-            log.warning("The word counts in %s do not open: %s", self._path, problem)
+            log.warning("The word counts in %s cannot be opened: %s", self._path, problem)
         return bool(problem == "ok")
 
     @contextmanager
@@ -87,7 +87,7 @@ class DocumentScores:
             yield connection
 
     def close(self) -> None:
-        """Let go of the file, in every thread."""
+        """Close the file in every thread."""
         with self._lock:
             for connection in self._connections:
                 connection.close()
@@ -95,7 +95,7 @@ class DocumentScores:
             self._local = threading.local()
 
     def put(self, chunks: Iterable[tuple[str, Iterable[str]]]) -> None:
-        """Note documents anew from all of their chunks: (document id, the chunk's terms)."""
+        """Replace the counts of documents, given all of their chunks: (document id, the chunk's terms)."""
         sizes: Counter[str] = Counter()
         spread: dict[str, Counter[str]] = {}
         for document_id, terms in chunks:
@@ -107,30 +107,30 @@ class DocumentScores:
                 _note(connection, document_id, size, spread[document_id])
 
     def remove(self, document_ids: Iterable[str]) -> None:
-        """Forget documents; nothing happens where one is unknown."""
+        """Delete documents; unknown ones are ignored."""
         with self._connection() as connection:
             for document_id in document_ids:
                 _forget(connection, document_id)
 
     def documents(self) -> dict[str, int]:
-        """How many chunks each document has, by document id."""
+        """The number of chunks of each document, by document id."""
         with self._connection() as connection:
             return dict(connection.execute("SELECT document_id, chunks FROM documents"))
 
     def score_documents(self, terms: Sequence[str], document_ids: Sequence[str], most_terms: int) -> dict[str, float]:
-        """How much each of these documents speaks of the terms as a whole, from 0 to 1 at most.
+        """How well each of these documents as a whole matches the terms, 0 to 1.
 
-        The most comes near 1 where these documents are long: what two chunks say as a whole, each says by itself, and
-        documents of SHORT_CHUNKS on average reach half.
+        The formula is BM25 with the number of chunks that contain a term as its frequency (k1 = SATURATION, b = 1). In
+        twenty similar reports a company's name is in few chunks of its own reports, but in even fewer of the others'.
 
-        Of more than `most_terms` known terms, those count that the fewest documents hold.
+        The highest score is near 1 if these documents are long, and one half if they have SHORT_CHUNKS chunks on
+        average: in a short document the chunks themselves already say what the document is about.
 
-        BM25 with the number of chunks that hold a word as its frequency (k1 = SATURATION, b = 1): in twenty
-        reports that look alike, one company's name stands in few chunks of its own reports, but in fewer of others'.
+        Of more than `most_terms` known terms, those in the fewest documents count.
         """
         scores = dict.fromkeys(document_ids, 0.0)
         with self._connection() as connection:
-            connection.execute("BEGIN")  # all that follows sees one state; sqlite3 itself begins only before a write
+            connection.execute("BEGIN")  # for a consistent view; sqlite3 begins a transaction only before a write
             total, chunks_in_all = connection.execute("SELECT documents, chunks FROM totals").fetchone()
             holding: dict[int, int] = dict(
                 connection.execute(
@@ -141,7 +141,7 @@ class DocumentScores:
             holding = dict(sorted(holding.items(), key=lambda item: item[1])[:most_terms])
             if not holding:
                 return scores
-            # A column a term: the sums below are always made in one order, and few rows cross over from SQLite.
+            # One column per term: the sums below are always in the same order, and few rows are transferred.
             count = ", ifnull((SELECT chunks FROM counts WHERE document = documents.key AND term = ?), 0)"
             rows = connection.execute(
                 f"SELECT document_id, chunks{count * len(holding)} FROM documents "

@@ -1,15 +1,15 @@
 """BM25 over the words of the chunks, in one folder of tantivy segments. The only home of tantivy.
 
-A chunk goes in four times, each a field with a BM25 of its own, and a search adds them up by `FIELD_WEIGHTS`: its
-content words by the light stems that verification compares too, the same by Snowball's stems, the pairs of light
-stems that follow each other, and Snowball's stems of it and the chunks beside it. The two stemmers err on different
-words (one joins `generous` with `general`, the other parts `bought` from `buy`), so what both bring together counts
-most; words that were asked side by side are worth more where they stand so; and what a chunk is about is often said in
-the one before it, so that one that holds half of the question's words is found by the half that stands beside it.
+A chunk is indexed in four fields with a BM25 score each, and a search adds them up by `FIELD_WEIGHTS`: its content
+words by light stems (those that verification compares), the same by Snowball's stems, pairs of adjacent light stems,
+and Snowball's stems of the chunk together with its two neighbours. The two stemmers err on different words (one joins
+`generous` with `general`, the other separates `bought` from `buy`), so that words found by both count most. Pairs
+reward words that are adjacent in the question and in the chunk. The neighbours help because the chunk before often
+names the subject: a chunk with half of the question's words is found by the other half beside it.
 
-Every write is one commit: it is there as a whole or not at all, also after a kill or a power cut, and searches see it
-once the call returned. A commit of tantivy 0.27 costs 14 file syncs however little it holds (two for each of a
-segment's six files), so a folder of small documents is better written in few calls.
+Every write is one commit: it exists completely or not at all, even after a kill or a power cut, and searches see it
+once the call has returned. A commit of tantivy 0.27 costs 14 file syncs, however small it is (two for each of a
+segment's six files), so that many small documents should be written in few calls.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_QUERY_TERMS = 64  # words of a question that are searched for, and as many stems and pairs
+MAX_QUERY_TERMS = 64  # words of a question that are searched, and as many stems and pairs
 FIELD_WEIGHTS = {"terms": 0.15, "stems": 0.15, "pairs": 0.08, "around": 0.7}
-_WRITER_BYTES = 32_000_000  # words held in memory before they become a segment; tantivy wants 15 MB at least
+_WRITER_BYTES = 32_000_000  # words held in memory before they become a segment; tantivy's minimum is 15 MB
 _FOOTER_TAIL_BYTES = 8  # length of the footer's JSON and a magic number, both u32
 
-# Scripts written without spaces: a whole sentence would count as one word.
+# Scripts written without spaces, where a whole sentence would count as one word.
 _UNSPACED = re.compile(r"([぀-ヿ㐀-䶿一-鿿豈-﫿가-힣฀-๿])")
 _ACCENTED = re.compile(r"([A-Za-z])[\u0300-\u036f]+")
-# Letters and digits in one word: its parts (q 3, p 53, 7 f 3 a 9) would be lost among other letters and numbers.
+# A word of letters and digits: its parts (q 3, p 53, 7 f 3 a 9) alone would match too many other words.
 _IDENTIFIER = re.compile(r"(?<![^\W_])(?:[^\W\d_]+\d|\d+[^\W\d_])[^\W_]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A text as the keyword index reads it, repeats kept, as they count: light stems, Snowball's stems, pairs.
+    """A text's words for the keyword index, with repeats: light stems, Snowball's stems and pairs.
 
-    `terms` are those of `keyword_terms`; a pair is two light stems that follow each other, stop words left out.
-    `around` are Snowball's stems of the text, of a chunk also those of the chunks beside it.
+    `terms` are those of `keyword_terms`; a pair is two adjacent light stems, stop words left out. `around` are
+    Snowball's stems of the text and, for a chunk, of its two neighbours.
     """
 
     terms: Sequence[str]
@@ -64,7 +64,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class KeywordRow:
-    """What the keyword index holds of a chunk."""
+    """The fields of a chunk in the keyword index."""
 
     chunk_id: str
     document_id: str
@@ -73,7 +73,7 @@ class KeywordRow:
 
 
 def keyword_text(text: str) -> str:
-    """The text as the indexes read it: Latin letters without accents, characters of scripts without spaces apart."""
+    """The text as it is indexed: Latin letters without accents, characters of scripts without spaces separated."""
     if text.isascii():
         return text
     plain = _ACCENTED.sub(r"\1", unicodedata.normalize("NFD", text))
@@ -81,12 +81,12 @@ def keyword_text(text: str) -> str:
 
 
 def keyword_terms(text: str) -> list[str]:
-    """The stems of the words that carry meaning, repeats kept, then words of letters and digits (`Q3`) as a whole."""
+    """The stems of the content words, with repeats, then words of letters and digits (`Q3`) as a whole."""
     return list(read_words(text).terms)
 
 
 def read_words(text: str) -> Words:
-    """A chunk's or a question's words for the keyword index."""
+    """The words of a chunk or a question for the keyword index."""
     plain = keyword_text(text)
     words = unstemmed_words(plain)
     light = [stem(word) for word in words]
@@ -108,12 +108,12 @@ def _snowball() -> TextAnalyzer:
 
 
 class KeywordIndex:
-    """One open folder. One thread writes at a time, which the caller sees to; any thread searches meanwhile."""
+    """One open folder. The caller ensures that only one thread writes at a time; any thread may search meanwhile."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the index in `folder`, an empty one where the folder is empty or missing.
+        """Open the index in `folder`; an empty or missing folder becomes an empty index.
 
-        Raises DependencyError where files are damaged or missing, or the folder cannot be used.
+        Raises DependencyError if files are damaged or missing, or the folder cannot be used.
         """
         self._folder = folder
         self._writer_or_none: IndexWriter | None = None
@@ -130,25 +130,25 @@ class KeywordIndex:
 
     @contextmanager
     def _translated(self, done: str) -> Iterator[None]:
-        """Whatever tantivy raises, as DependencyError; it has ValueError for all that goes wrong."""
+        """Raise errors of tantivy as DependencyError; tantivy raises ValueError for all of them."""
         try:
             yield
         except BaseException as error:
-            # a panic in Rust is no Exception, and its type is found only where one happened
+            # a panic in Rust is not an Exception, and its type can only be recognised by name
             if not isinstance(error, (ValueError, OSError)) and type(error).__name__ != "PanicException":
                 raise
             raise DependencyError(
-                f"The keyword index in {self._folder} cannot be {done}: {error}. Free some space or mend the folder's "
-                "permissions and try again, or run `footnote rebuild`; the documents are safe in the catalog."
+                f"The keyword index in {self._folder} cannot be {done}: {error}. Free some space or correct the "
+                "folder's permissions and try again, or run `footnote rebuild`; the documents are safe in the catalog."
             ) from error
 
     # Writing ---------------------------------------------------------------------------------------------------------
 
     @property
     def _writer(self) -> IndexWriter:
-        """The writer, opened at the first write; its lock goes with the process that holds it.
+        """The writer, opened at the first write; its lock ends with the process that holds it.
 
-        Take it from here each time: one that a failed call's traceback still names would keep the lock.
+        Use this property each time: a writer still referenced by a failed call's traceback would keep the lock.
         """
         if self._writer_or_none is None:
             self._writer_or_none = self._index.writer(_WRITER_BYTES, 1)
@@ -161,12 +161,12 @@ class KeywordIndex:
                 yield
                 self._writer.commit()
             except BaseException:
-                self._writer_or_none = None  # what was not committed goes with it; its threads may be dead
+                self._writer_or_none = None  # uncommitted rows are lost with it; its threads may be dead
                 raise
             self._index.reload()
 
     def put(self, rows: Iterable[KeywordRow]) -> None:
-        """Write chunks, replacing those of the same ids. Raises DependencyError, having written none of them."""
+        """Write chunks, replacing those of the same ids. Raises DependencyError; then none of them is written."""
         from tantivy import Document
 
         with self._one_commit():
@@ -185,13 +185,13 @@ class KeywordIndex:
                 )
 
     def remove(self, document_ids: Iterable[str]) -> None:
-        """Forget every chunk of these documents. Raises DependencyError, having forgotten none of them."""
+        """Delete every chunk of these documents. Raises DependencyError; then none of them is deleted."""
         with self._one_commit():
             for document_id in document_ids:
                 self._writer.delete_documents_by_term("document_id", document_id)
 
     def close(self) -> None:
-        """Let go of every file, once segments that are being merged are done."""
+        """Close every file, once running merges of segments are done."""
         with self._translated("closed"):
             if self._writer_or_none is not None:
                 writer, self._writer_or_none = self._writer_or_none, None
@@ -200,15 +200,15 @@ class KeywordIndex:
     # Reading ---------------------------------------------------------------------------------------------------------
 
     def count(self) -> int:
-        """How many chunks there are. Costs one addition a segment."""
+        """The number of chunks. Costs one addition per segment."""
         return self._index.searcher().num_docs
 
     def documents(self) -> dict[str, int]:
-        """How many chunks each document has, by document id. Costs a pass over the chunks, under 1 s for 100,000."""
+        """The number of chunks of each document, by document id. Scans all chunks: under 1 s for 100,000."""
         from tantivy import Query
 
         with self._translated("read"):
-            # counted among the living: without a query, chunks replaced since the last merge would count as well
+            # the query excludes chunks replaced since the last merge, which would be counted without one
             return dict(self._index.searcher().terms_with_prefix("document_id", "", Query.all_query()))
 
     def search(
@@ -216,7 +216,7 @@ class KeywordIndex:
     ) -> list[tuple[str, float]]:
         """The `k` best chunks by the weighted sum of each field's BM25: (chunk id, score), best first.
 
-        A collection or documents narrow the search and leave the scores as they are.
+        A collection or documents restrict the search and do not change the scores.
         """
         from tantivy import Occur, Query
 
@@ -242,10 +242,10 @@ class KeywordIndex:
             return [(str(searcher.doc(address).get_first("chunk_id")), float(score)) for score, address in hits]
 
     def _one_of(self, field: str, values: Sequence[str]) -> Query:
-        """Matches where the field has one of the values, and adds nothing to the score."""
+        """A query that matches if the field has one of the values, and adds nothing to the score."""
         from tantivy import Occur, Query
 
-        # a term set query walks the whole dictionary of terms: ten times as long for 200 documents of 5,000
+        # a term set query scans the whole dictionary of terms: ten times as long for 200 documents of 5,000
         union = [
             (Occur.Should, Query.term_query(self._schema, field, value, "basic")) for value in dict.fromkeys(values)
         ]
@@ -253,12 +253,12 @@ class KeywordIndex:
 
 
 def _fields(words: Words) -> Iterator[tuple[str, Sequence[str]]]:
-    """The name of each field with the terms that go into it."""
+    """The name of each field with its terms."""
     return zip(FIELD_WEIGHTS, (words.terms, words.stems, words.pairs, words.around), strict=True)
 
 
 def _rarest(searcher: Searcher, field: str, terms: Sequence[str]) -> list[str]:
-    """The distinct terms; of more than MAX_QUERY_TERMS those that the fewest chunks hold, unknown ones left out."""
+    """The distinct known terms; of more than MAX_QUERY_TERMS, those in the fewest chunks."""
     asked = list(dict.fromkeys(terms))
     if len(asked) <= MAX_QUERY_TERMS:
         return asked
@@ -279,10 +279,10 @@ def _schema() -> Schema:
 
 
 def _check_segments(folder: Path) -> None:
-    """Raise ValueError where a file of a segment in use has not the checksum that it was written with.
+    """Raise ValueError if a file of a segment in use does not match its checksum.
 
-    tantivy itself looks only whether each file ends as it should. A file ends with JSON that has the CRC-32 of what is
-    before it, the length of that JSON and a magic number. A footer of another make is left to tantivy to refuse.
+    tantivy only checks that each file ends correctly. A file ends with JSON that has the CRC-32 of the bytes before it,
+    the length of that JSON, and a magic number. A footer of another format is left to tantivy, which rejects it.
     """
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     for segment in meta["segments"]:

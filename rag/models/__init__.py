@@ -1,0 +1,7 @@
+"""The local networks: embedding, reranking and reading, and where their weights come from.
+
+Reading order: `weights` (known models, download and hashes), `tokens` (estimated sizes of prompts), `embedding` (texts
+to unit vectors), `openvino` (the embedding model compiled for a processor), `cross_encoder` (reranker, entailment),
+`reader` and `reader_weights` (the words that answer a question for a fact). It exports nothing, so that only a command
+that needs a network imports torch, OpenVINO or sentence-transformers.
+"""

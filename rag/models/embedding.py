@@ -1,8 +1,8 @@
-"""Texts to unit vectors. With `rag.models.cross_encoder` the only home of sentence-transformers (and of torch, with
-`rag.models.openvino`).
+"""Turns texts into unit vectors. The home of sentence-transformers, together with `rag.models.cross_encoder`, and of
+torch, together with `rag.models.openvino`.
 
-The vector of a chunk is made from its document's name and title, its headings, then its words (`index_text`), cut
-nowhere: the chunker sizes chunks with the very tokenizer that the model reads with.
+The vector of a chunk is made from its document's name and title, its headings and its own text (`index_text`). Nothing
+is truncated: the chunker measures chunks with the tokenizer of the model.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _WORD = re.compile(r"\S+")
 
 
 def base_context(document_name: str, title: str) -> str:
-    """The words that stand for a document in the indexed text of each of its chunks: its file name, then its title.
+    """The document's part of the indexed text of each of its chunks: its file name, then its title.
 
-    The name loses folder and ending, and `_`, `-` and `.` become spaces; a title that says nothing more is left out.
+    The name loses folder and suffix, and `_`, `-` and `.` become spaces; a title without additional words is left out.
     """
     stem = document_name.rsplit("/", 1)[-1]
     stem = stem.rsplit(".", 1)[0] if "." in stem[1:] else stem
@@ -49,9 +49,9 @@ def base_context(document_name: str, title: str) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """The beginning of the text that has at most `limit` characters when decomposed, as tokenizers may read it.
+    """The beginning of the text, at most `limit` characters when decomposed (NFD), as some tokenizers read it.
 
-    One Korean syllable is three letters then, and each of them a token of the default model.
+    A Korean syllable then has up to three letters, each a token of the default model.
     """
     end = 0
     for character in text:
@@ -63,22 +63,22 @@ def _cut(text: str, limit: int) -> str:
 
 
 def context_text(document_name: str, title: str, headings: Sequence[str]) -> str:
-    """What is put before a chunk's words when it is indexed: name, title and the headings above it, each a line."""
+    """The text in front of a chunk's own text in the indexes: name, title and the headings above it, one a line."""
     lines = base_context(document_name, title).split("\n")
     lines.extend(heading for heading in headings if heading not in lines)
     return "\n".join(line for line in lines if line)
 
 
 def index_text(document_name: str, title: str, headings: Sequence[str], text: str) -> str:
-    """What is embedded and searched for a chunk. The chunk's Span is that of `text` alone."""
+    """The text that is embedded and searched for a chunk. The chunk's Span covers `text` alone."""
     return f"{context_text(document_name, title, headings)}\n{text}"
 
 
 def embed_query(embedder: Embedder, text: str) -> np.ndarray:
     """One unit vector for a question or sentence of any length: float32, shape (dimension,).
 
-    A text that is longer than the model reads is embedded in pieces that fit, and their mean, brought back to length 1,
-    stands for all of it.
+    A text that is longer than the model reads is embedded in pieces that fit; the result is their mean, normalised to
+    length 1.
     """
     vectors = embedder.embed_texts(split_to_fit(embedder, text))
     if len(vectors) == 1:
@@ -88,16 +88,16 @@ def embed_query(embedder: Embedder, text: str) -> np.ndarray:
 
 
 def split_to_fit(reader: TextReader, text: str) -> list[str]:
-    """The text in pieces that the model reads whole, of about the same length, in order; [text] where it fits.
+    """The text in pieces that the model can read whole, of similar length, in order; [text] if it fits.
 
-    A piece is halved where the sentence begins that is nearest to its middle, if one is in the middle half of it; else
-    where a word begins, else between two tokens. Together they hold every character that is not white space.
+    A piece is halved at the start of the sentence nearest to its middle, if one starts in the middle half of it; else
+    at the start of a word, else between two tokens. Together they hold every character that is not white space.
     """
     if reader.count_tokens([text])[0] <= reader.max_tokens:
         return [text]
-    starts = sorted({start for start, _ in reader.token_offsets(text)})[1:]  # a letter may be several tokens
+    starts = sorted({start for start, _ in reader.token_offsets(text)})[1:]  # one character may be several tokens
     if not starts:
-        return [text]  # one letter of more tokens than the model reads cannot be cut
+        return [text]  # a single character of more tokens than the model reads cannot be cut
     middle, around = len(starts) // 2, len(starts) // 4
     nearest = sorted(starts[around : len(starts) - around], key=lambda start: abs(start - starts[middle]))
     sentences = {start for start, _ in split_sentences(text)}
@@ -107,9 +107,9 @@ def split_to_fit(reader: TextReader, text: str) -> list[str]:
 
 
 class SentenceTransformerEmbedder:
-    """An Embedder (rag/types.py) over a local folder of safetensors weights. Safe to use from several threads.
+    """An Embedder (rag/types.py) from a local folder of safetensors weights. Safe to use from several threads.
 
-    On a processor OpenVINO runs the model (`openvino.py`), on an NVIDIA card, and where OpenVINO cannot, torch does.
+    OpenVINO runs the model on a processor (`openvino.py`); torch runs it on an NVIDIA card, or where OpenVINO cannot.
     """
 
     def __init__(self, folder: Path, name: str, *, batch_size: int = 8, threads: int = 0) -> None:
@@ -145,17 +145,17 @@ class SentenceTransformerEmbedder:
 
     @property
     def model(self) -> str:
-        """Name and twelve hex digits that stand for the weights' sha256."""
+        """The model's name, and twelve hex digits of its weights' sha256."""
         return self._name
 
     @property
     def dimension(self) -> int:
-        """Numbers in one vector."""
+        """The length of a vector."""
         return self._dimension
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens it reads of one text, special tokens included."""
+        """The maximum number of tokens of one text, special tokens included."""
         return self._max_tokens
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
@@ -163,7 +163,7 @@ class SentenceTransformerEmbedder:
         vectors = np.zeros((len(texts), self._dimension), dtype=np.float32)
         if self._compiled is not None:
             tokens = [encoding.ids for encoding in self._reader.encode_batch(list(texts))]
-            by_length = sorted(range(len(texts)), key=lambda row: len(tokens[row]))  # padding costs as words do
+            by_length = sorted(range(len(texts)), key=lambda row: len(tokens[row]))  # padding costs as much as text
             for first in range(0, len(texts), self._batch_size):
                 rows = by_length[first : first + self._batch_size]
                 vectors[rows] = self._compiled.embed_tokens(*pad_tokens([tokens[row] for row in rows]))
@@ -176,16 +176,16 @@ class SentenceTransformerEmbedder:
         return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text as the model would read it, special tokens included, never truncated."""
+        """The number of tokens of each text as the model reads it, special tokens included, never truncated."""
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        """Where each token of the text stands, as characters (start, end), special tokens left out."""
+        """The characters (start, end) of each token of the text, without special tokens."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
 
 
 def has_nvidia_card() -> bool:
-    """Whether torch would find one; it is asked, for seconds, only where a driver is installed."""
+    """Whether torch finds an NVIDIA card. torch is asked, which takes seconds, only if a driver is installed."""
     if not (shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists()):
         return False
     import torch
@@ -194,10 +194,10 @@ def has_nvidia_card() -> bool:
 
 
 def quiet_libraries() -> None:
-    """Keep the libraries of models offline, and from writing bars and notes on stderr. To be called before a load."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder needs no hub, and asking it stalls offline starts
+    """Keep the model libraries offline and silent (no progress bars or notes on stderr). Call it before loading."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a local folder needs no hub, and a request delays an offline start
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    for library in ("sentence_transformers", "transformers"):  # converting meets deprecations of their own making
+    for library in ("sentence_transformers", "transformers"):  # conversion triggers their own deprecation warnings
         logging.getLogger(library).setLevel(logging.ERROR)
     from transformers.utils import logging as transformers_logging
 
@@ -222,21 +222,21 @@ def _load_torch(folder: Path, name: str) -> SentenceTransformer:
 def _cannot_load(folder: Path, name: str, error: Exception) -> DependencyError:
     known = name.partition("@")[0]
     return DependencyError(
-        f"The embedding model in {folder} cannot be loaded: {error}. Run `footnote models pull {known}`."
+        f"The embedding model in {folder} cannot be loaded: {error}. Download it again: `footnote models pull {known}`."
     )
 
 
 def load_embedder(model: str, model_dir: Path, *, batch_size: int, threads: int) -> SentenceTransformerEmbedder:
     """Load a model by its name in `footnote models list`, or from a local folder.
 
-    Raises DependencyError where it has not been fetched, with the command that fetches it.
+    Raises DependencyError if it is not installed, with the command that downloads it.
     """
     folder, name = locate_embedder(model, model_dir)
     return SentenceTransformerEmbedder(folder, name, batch_size=batch_size, threads=threads)
 
 
 def locate_embedder(model: str, model_dir: Path) -> tuple[Path, str]:
-    """Where the model lies, and its name with the twelve digits of its weights. Raises as `load_embedder` does."""
+    """The model's folder, and its name with twelve digits of its weights' sha256. Raises as `load_embedder` does."""
     if model in MODELS:
         folder = installed(model, model_dir)
         if folder is None:
@@ -259,5 +259,5 @@ def locate_embedder(model: str, model_dir: Path) -> tuple[Path, str]:
 
 
 def text_hash(model: str, text: str) -> str:
-    """The name under which the vector that this model made of a text is found again."""
+    """The key under which the vector of a text by this model is stored and reused."""
     return hashlib.sha256(f"{model}\0{text}".encode()).hexdigest()[:32]

@@ -1,8 +1,9 @@
-"""A sentence-transformers model compiled for this processor. The only home of openvino.
+"""The embedding model compiled for this processor. The only home of openvino.
 
-Converting a model takes seconds and needs torch, so the result is kept beside the weights, under the digits of their
-sha256 and OpenVINO's version; with it a process starts in half a second and without torch. OpenVINO reports each import
-and each conversion to its makers where the package `openvino_telemetry` is found: here it never is.
+Conversion takes seconds and needs torch, so the result is kept beside the weights, under the digits of their sha256 and
+OpenVINO's version; a process that finds it starts in half a second and without torch. OpenVINO reports imports and
+conversions to its makers through the package `openvino_telemetry`, if it is installed; the entry in `sys.modules` below
+prevents it.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ if TYPE_CHECKING:
     from openvino import Model
     from sentence_transformers import SentenceTransformer
 
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # its import fails, and OpenVINO goes without
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # its import fails, and OpenVINO works without it
 
 log = logging.getLogger(__name__)
 
 _INPUTS = ("input_ids", "attention_mask")
 _PREFIX = "openvino-"
 _PROBE = "Unused days up to a maximum of ten carry over to the next calendar year."
-_ALIKE = 0.999  # cosine to torch's vector; bfloat16 has .9999
+_ALIKE = 0.999  # minimum cosine to torch's vector; bfloat16 reaches .9999
 _FACTS_FILE, _MODEL_FILE = "facts.json", "model.xml"
 
 
 class CompiledModel:
-    """Tokens to unit vectors, `max_tokens` of a text at most. Safe to use from several threads."""
+    """Turns tokens into unit vectors, at most `max_tokens` of a text. Safe to use from several threads."""
 
     def __init__(self, model: Model, max_tokens: int, threads: int) -> None:
-        """Compile for the processor, `threads` of it (0 takes all)."""
+        """Compile the model for the processor, with `threads` threads (0 uses all cores)."""
         import openvino
 
         options: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
@@ -58,7 +59,7 @@ class CompiledModel:
 
 
 def read_compiled(folder: Path, stamp: str, threads: int) -> CompiledModel | None:
-    """What `convert_model` has left in the model's folder for these weights, or None."""
+    """The result of an earlier `convert_model` for these weights in the model's folder, or None."""
     import openvino
 
     kept = _kept_in(folder, stamp)
@@ -68,27 +69,27 @@ def read_compiled(folder: Path, stamp: str, threads: int) -> CompiledModel | Non
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        log.warning("The compiled model in %s cannot be read and is made again: %s", kept, error)
+        log.warning("The compiled model in %s cannot be read and is rebuilt: %s", kept, error)
         return None
 
 
 def convert_model(model: SentenceTransformer, folder: Path, stamp: str, threads: int) -> CompiledModel | None:
-    """The model compiled, and left in its folder for the next process; None where OpenVINO cannot take it."""
+    """The compiled model, also saved in its folder for the next process; None where OpenVINO cannot run it."""
     max_tokens = int(model.max_seq_length or 512)
     try:
         converted = _convert(model)
         compiled = CompiledModel(converted, max_tokens, threads)
         alike = float(compiled.embed_tokens(*pad_tokens([model.tokenizer(_PROBE)["input_ids"]]))[0] @ _by_torch(model))
-    except Exception:  # whatever a foreign model meets in there, torch still runs it
-        log.warning("OpenVINO cannot take this embedding model, so torch runs it, more slowly.", exc_info=True)
+    except Exception:  # whatever fails in OpenVINO for an unknown model, torch can still run it
+        log.warning("OpenVINO cannot run this embedding model, so torch runs it, more slowly.", exc_info=True)
         return None
     if alike < _ALIKE:
-        log.warning("Torch runs this embedding model: compiled, its vectors have a cosine of %.4f to torch's.", alike)
+        log.warning("Torch runs this embedding model: the compiled one has a cosine of only %.4f to torch's.", alike)
         return None
     try:
         _keep(converted, folder, stamp, max_tokens)
     except OSError as error:
-        log.warning("The compiled embedding model cannot be kept in %s, each start compiles it: %s", folder, error)
+        log.warning("The compiled embedding model cannot be saved in %s; each start compiles it: %s", folder, error)
     return compiled
 
 
@@ -104,7 +105,7 @@ def _convert(model: SentenceTransformer) -> Model:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     class Steps(torch.nn.Module):
-        """The model's steps (transformer, pooling, normalising) as a function of two tensors."""
+        """The model's steps (transformer, pooling, normalisation) as a function of two tensors."""
 
         def __init__(self, steps: SentenceTransformer) -> None:
             super().__init__()
@@ -118,7 +119,7 @@ def _convert(model: SentenceTransformer) -> Model:
 
     example = torch.ones((2, 8), dtype=torch.long)
     with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing warns of shapes that it takes for constants; _PROBE has other ones
+        warnings.simplefilter("ignore")  # tracing warns of shapes that it treats as constants; _PROBE has others
         decoder = TorchScriptPythonDecoder(Steps(model).eval(), example_input=dict.fromkeys(_INPUTS, example))
     front_end = FrontEndManager().load_by_framework("pytorch")
     converted = front_end.convert(front_end.load(decoder))
@@ -136,7 +137,7 @@ def _kept_in(folder: Path, stamp: str) -> Path:
 
 
 def _keep(converted: Model, folder: Path, stamp: str, max_tokens: int) -> None:
-    """Write all of it beside its place, then move it there: another process sees the whole or nothing."""
+    """Write the folder under a temporary name, then rename it: another process sees all of it or nothing."""
     import openvino
 
     place = _kept_in(folder, stamp)
@@ -153,7 +154,7 @@ def _keep(converted: Model, folder: Path, stamp: str, max_tokens: int) -> None:
 
 
 def pad_tokens(encoded: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Token ids and attention mask, int64, shape (n_texts, most tokens of one text); what is padded is masked."""
+    """Token ids and attention mask, int64, shape (n_texts, maximum tokens of a text); padding is masked."""
     most = max(map(len, encoded))
     ids = np.zeros((len(encoded), most), dtype=np.int64)
     mask = np.zeros_like(ids)

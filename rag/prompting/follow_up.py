@@ -1,7 +1,7 @@
-"""A follow-up question to one that stands alone, before anything is searched.
+"""Turns a follow-up question into one that stands alone, before the search. Pure.
 
-`And for managers?` finds nothing by itself. The model rewrites it with the conversation before it; a rewriting that
-brings in words of its own is not trusted. Pure.
+`And for managers?` finds nothing by itself. The model rewrites it with the conversation so far; a rewriting that adds
+its own words is not used.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from rag.text import content_words
 from rag.types import Draft, Turn
 
-REWRITE_TOKENS = 64  # of the reply at most
-BEFORE_CHARS = 500  # of the question before, where the rewriting is not to be had
-_NEW_WORDS = 2  # content words that a rewriting may have of its own: `describe`, `policy`
-_KEPT_SHARE = 0.5  # of the follow-up's content words that it must keep
+REWRITE_TOKENS = 64  # maximum of the reply
+BEFORE_CHARS = 500  # of the previous question, where the rewriting cannot be used
+_NEW_WORDS = 2  # content words that a rewriting may add: `describe`, `policy`
+_KEPT_SHARE = 0.5  # of the follow-up's content words that the rewriting must keep
 
 
 def standalone_question(question: str, history: Sequence[Turn], rewriting: Draft | None, limit: int) -> str:
-    """What is asked in place of a follow-up, in at most `limit` characters, understandable without the turns before it.
+    """The question that replaces a follow-up, at most `limit` characters, understandable without the earlier turns.
 
-    The model's `rewriting` (its reply to `rewrite_messages`) where that can be trusted; else the follow-up and below it
-    the beginning of the question before.
+    It is the model's `rewriting` (its reply to `rewrite_messages`) if that can be trusted; otherwise the follow-up with
+    the beginning of the previous question below it.
     """
     rewritten = _written(rewriting) if rewriting else ""
     if rewritten and len(rewritten) <= limit and keeps_meaning(rewritten, question, history):
@@ -32,7 +32,7 @@ def standalone_question(question: str, history: Sequence[Turn], rewriting: Draft
 
 
 def _written(draft: Draft) -> str:
-    """The one line of a rewriting that came to its end, bare; "" of any other."""
+    """The single line of a complete rewriting, without label and quotes; "" for any other reply."""
     lines = draft.text.strip().splitlines()
     if len(lines) != 1 or draft.finish_reason != "stop":
         return ""
@@ -40,7 +40,7 @@ def _written(draft: Draft) -> str:
 
 
 def keeps_meaning(rewritten: str, question: str, history: Sequence[Turn]) -> bool:
-    """Whether the rewriting holds what was asked, every number of it, and little that nobody said, no number of it."""
+    """Whether the rewriting keeps the question and all its numbers, and adds few words and no number."""
     words = set(content_words(rewritten))
     asked = set(content_words(question))
     said = asked.union(*(content_words(f"{turn.question} {turn.answer}") for turn in history))

@@ -1,8 +1,8 @@
-"""Every sentence the model is told, each prompt with a version. Pure.
+"""Every text that the model is sent, each prompt with a version. Pure.
 
-A prompt is laid out for llama.cpp's prefix cache: the instructions, which never change, come first; then the passages,
-last the question. Passages are data: whatever in them looks like a marker, a fence, a role or
-a control character is made harmless in the prompt by `neutralise`, while the Chunk and its Span stay as they are.
+A prompt is ordered for llama.cpp's prefix cache: first the instructions, which never change, then the passages, last
+the question. Passages are data: `neutralise` makes everything in them harmless that looks like a marker, a fence, a
+role or a control character, while the Chunk and its Span stay unchanged.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from rag.types import Message, Passage, Statement, Turn
 ANSWER_PROMPT_VERSION = "answer-3"
 
 NOT_FOUND_REPLY = "Not in the documents."
-"""What the model is told to reply when the passages do not hold the answer."""
+"""The reply that the model is asked for when the passages do not contain the answer."""
 
 NOT_FOUND_TEXT = "The documents do not answer this question."
-"""What the reader is told then."""
+"""The text that the reader is shown then."""
 
 ANSWER_INSTRUCTIONS = f"""\
 Answer the question from the numbered passages only, as briefly as they allow: the bare name, number, date or phrase \
@@ -35,8 +35,8 @@ FACT_HINTS: dict[AnswerType, str] = {
     "number": "(Reply with the amount alone.)",
     "thing": "(Reply with a short phrase alone, not a sentence.)",
 }
-"""What stands below a question for a bare fact, by the type of the fact: a small model heeds what it reads last. One
-hint for all types, which listed them, made it answer `When was he born?` with the name."""
+"""The line below a question for a bare fact, by the type of the fact: a small model follows best what it reads last. A
+single hint that listed all types made it answer `When was he born?` with the name."""
 
 REWRITE_INSTRUCTIONS = """\
 Rewrite the last question so that it can be understood without the conversation: put what `it`, `that`, `there` or a \
@@ -44,7 +44,7 @@ missing word stands for in its place, and change nothing else. Reply with the qu
 
 JUDGE_PROMPT_VERSION = "entailment-1"
 
-# With the words entailed, neutral and contradicted the default model found all of eight pairs neutral.
+# With the words entailed, neutral and contradicted the default model called all of eight pairs neutral.
 JUDGE_INSTRUCTIONS = """\
 Check each statement against its evidence. Reply with one line for each pair, its number and one word: true, false or \
 unknown.
@@ -75,7 +75,7 @@ def passage_header(passage: Passage) -> str:
 
 
 def answer_messages(question: str, passages: Sequence[Passage]) -> tuple[Message, ...]:
-    """The prompt of an answer: instructions, passages, the question, and its hint where it asks for a bare fact."""
+    """The prompt for an answer: instructions, passages, the question, and a hint if it asks for a bare fact."""
     shown = [f"{passage_header(passage)}\n{neutralise(passage.text).strip()}" for passage in passages]
     lines = [_OPEN, "\n\n".join(shown), _CLOSE, _QUESTION + neutralise(question).strip()]
     if hint := FACT_HINTS.get(expected_type(question)):
@@ -84,7 +84,7 @@ def answer_messages(question: str, passages: Sequence[Passage]) -> tuple[Message
 
 
 def rewrite_messages(question: str, history: Sequence[Turn]) -> tuple[Message, ...]:
-    """The prompt that asks for a follow-up as a question of its own, with the last HISTORY_TURNS turns before it.
+    """The prompt for rewriting a follow-up as a question that stands alone, with the last HISTORY_TURNS turns.
 
     Earlier answers are shown without their markers; questions and answers are cut to HISTORY_CHARS each.
     """
@@ -97,7 +97,7 @@ def rewrite_messages(question: str, history: Sequence[Turn]) -> tuple[Message, .
 
 
 def judge_messages(statements: Sequence[Statement]) -> tuple[Message, ...]:
-    """The prompt that asks what the evidence of each statement makes of it. Numbers are from 1, each text a line."""
+    """The prompt for judging each statement by its evidence. Pairs are numbered from 1, each text is one line."""
     pairs = [
         f"Pair {number}\nEvidence: {_flat(one.premise)}\nStatement: {_flat(one.hypothesis)}"
         for number, one in enumerate(statements, 1)
@@ -106,5 +106,5 @@ def judge_messages(statements: Sequence[Statement]) -> tuple[Message, ...]:
 
 
 def _flat(text: str) -> str:
-    """All of it neutralised, on one line, so that no text can pass for another pair."""
+    """The text neutralised and on one line, so that it cannot pass for another pair."""
     return " ".join(neutralise(" ".join(text.split())).split())

@@ -1,10 +1,10 @@
-"""Hits to the sentences that matter for a question, each with a score. Pure, but for the cosine it is given.
+"""Selects the sentences of the hits that are sent for a question, each with a score. Pure, except for the cosines.
 
     Hits ─ drop_duplicates ─> Hits ─ rank_sentences ─> Selections in the order of the text ─ pack (context.py)
 
-A model on a processor reads some sixty tokens a second: what is sent is what its user waits for. Of a hit only the
-sentences are sent that score best, so the same wait shows the model three times as many hits. What each part of the
-score brings stands with its figures in docs/answers.md.
+A model on a processor reads some sixty tokens a second, so that the prompt's length is the user's waiting time. Sending
+only the best sentences of a hit shows the model three times as many hits in the same time. The figures for each part of
+the score are in evals/notebook/2026-11-sentence-selection.md.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from rag.text import NUMBER_WORDS, announces_list, content_words, list_items, sp
 from rag.types import Context, Hit, LeftOut
 
 Similarity = Callable[[str, Sequence[Hit], Sequence[Sequence[str]]], Sequence[float]]
-"""The cosine of a question to each of the texts, which are given by hit (`Searcher.compare_sentences`)."""
+"""The cosine of a question to each of the texts, which are grouped by hit (`Searcher.compare_sentences`)."""
 
 WORD_SHARE = 0.5
-"""Weight of the share of the question's words, by rarity, that a sentence holds; its cosine to the question has 1."""
+"""Weight of the share of the question's words, by rarity, that a sentence contains; its cosine has weight 1."""
 HIT_SHARE = 2.0
-"""Weight of the score of the hit that it stands in."""
+"""Weight of the score of the sentence's hit."""
 BESIDE_SHARE = 0.3
-"""Weight of the score of each sentence beside it, its own has 1: an answer often follows the words that were asked."""
+"""Weight of the score of each adjacent sentence, its own has 1: an answer often follows the words of the question."""
 OTHER_DOCUMENT = 0.3
-"""What a sentence loses where the question names another document than its own: one plan's rules are not those of the
-next, however alike they read."""
+"""Subtracted from a sentence's score if the question names another document: one plan's rules are not those of another,
+however similar they read."""
 
 QUOTE_WORDS = 0.6
-"""Share of the question's words, by rarity, that a sentence and its heading must hold to be quoted instead of a reply
-that failed."""
+"""Share of the question's words, by rarity, that a sentence and its heading must contain to be quoted instead of a
+failed reply."""
 
 QUOTES_TRIED = 3
-"""Sentences that are tried, best first: in answers to common questions the best is the question itself."""
+"""Maximum sentences tried, best first: in answers to common questions the best one is the question itself."""
 
 QUOTED_ITEMS = 3
-"""Items of a list that are quoted below the sentence that leads in to it."""
+"""Maximum list items quoted below the sentence that introduces the list."""
 
-_NAMES = 2  # words of a document's name and title that name it
+_NAMES = 2  # words of a document's name and title that are needed to name it
 _CONTAINED = 0.8
 _SAME_WORDS = 0.95
 _WORD = re.compile(r"\w+")
@@ -53,8 +53,8 @@ _TELLS_APART = NUMBER_WORDS | {"not", "no", "never", "none", "nor", "neither", "
 class Selection:
     """A sentence that may be sent: characters `start` to `end` of `hit.chunk.text`; a higher score is better.
 
-    `cosine` is that of the question and the sentence with its heading, `words` the share of the question's words, by
-    rarity, that they hold.
+    `cosine` is that of the question to the sentence with its heading, `words` the share of the question's words, by
+    rarity, that they contain.
     """
 
     hit: Hit
@@ -66,16 +66,16 @@ class Selection:
 
     @property
     def text(self) -> str:
-        """The sentence as it stands in the document."""
+        """The sentence as it is in the document."""
         return self.hit.chunk.text[self.start : self.end]
 
 
 def drop_duplicates(hits: Sequence[Hit]) -> tuple[list[Hit], list[LeftOut]]:
-    """The hits in rank order without those whose words were sent before, and those left out as `duplicate`.
+    """The hits in rank order without those whose words are sent already, and those left out as `duplicate`.
 
-    Left out is a hit that lies for 80 % inside an earlier one of the same document; one whose words are, in order,
-    those of an earlier hit of any document; and one with 95 % of its words in an earlier hit of its document, unless a
-    number or a negation is among the rest, for that is what tells two versions of a sentence apart.
+    A hit is left out if 80 % of it lies inside an earlier hit of the same document; if its words are, in order, those
+    of an earlier hit of any document; or if 95 % of its words are in an earlier hit of its document, unless the others
+    include a number or a negation, which would distinguish two versions of a sentence.
     """
     kept: list[tuple[Hit, list[str], set[str]]] = []
     left_out: list[LeftOut] = []
@@ -106,9 +106,9 @@ def _repeats(hit: Hit, words: list[str], earlier: tuple[Hit, list[str], set[str]
 def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -> list[Selection]:
     """Every sentence of the hits, hit by hit in the order of its text, scored for the question.
 
-    A sentence is measured with the nearest heading in front, as it would be read. Its score is the cosine and
-    WORD_SHARE of the words, averaged with the sentences beside it, and HIT_SHARE of its hit's score, less
-    OTHER_DOCUMENT where the question names another document.
+    A sentence is compared together with its nearest heading. Its score is the cosine plus WORD_SHARE of the words,
+    averaged with the adjacent sentences, plus HIT_SHARE of its hit's score, less OTHER_DOCUMENT if the question names
+    another document.
     """
     others = _other_documents(question, hits)
     places = [[(start, end) for start, end in split_sentences(hit.chunk.text)] for hit in hits]
@@ -136,10 +136,10 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
 
 
 def _other_documents(question: str, hits: Sequence[Hit]) -> frozenset[str]:
-    """The ids of those whose name and title hold fewer of the question's words than another hit's document.
+    """The ids of documents whose name and title contain fewer of the question's words than another hit's document.
 
-    Fewer is a part of the other's words: a question about two documents names each by words that the other lacks. One
-    word of a longer name does not name a document: `annual leave` is not asked of `Annual report`.
+    Fewer means a proper subset of the other's words: a question about two documents names each by words that the other
+    lacks. A single word of a longer name does not name a document: `annual leave` is not about `Annual report`.
     """
     asked = frozenset(content_words(question))
     named: dict[str, frozenset[str]] = {}
@@ -153,19 +153,19 @@ def _other_documents(question: str, hits: Sequence[Hit]) -> frozenset[str]:
 
 
 def _rarity(words: Sequence[str], held: Sequence[frozenset[str]]) -> dict[str, float]:
-    """What each distinct word weighs: the logarithm of how few of the texts hold it."""
+    """The weight of each distinct word: higher for a word that fewer of the texts contain (logarithmic)."""
     counts = Counter(word for words_held in held for word in words_held)
     return {word: math.log(1 + len(held) / (1 + counts[word])) for word in dict.fromkeys(words)}
 
 
 def quotable_sentences(question: str, context: Context, selections: Sequence[Selection]) -> list[str]:
-    """Up to QUOTES_TRIED sentences of the passages that may be quoted instead of a reply that failed, best first.
+    """Up to QUOTES_TRIED sentences of the passages that may be quoted instead of a failed reply, best first.
 
-    Each holds QUOTE_WORDS of the question's words; a sentence that leads in to a list has its first items below it.
+    Each contains QUOTE_WORDS of the question's words; a sentence that introduces a list has its first items below it.
     """
     sent = {passage.hit.chunk.id for passage in context.passages}
     asked = set(content_words(question))
-    near = [  # by its heading alone a disclaimer at the foot of the page would be one
+    near = [  # a word in the sentence itself is required: by its heading alone a disclaimer would qualify
         selection
         for selection in selections
         if selection.hit.chunk.id in sent
@@ -177,7 +177,7 @@ def quotable_sentences(question: str, context: Context, selections: Sequence[Sel
 
 
 def _quotable(selection: Selection) -> str:
-    """The sentence on one line, a lead-in with the first items of its list below it; "" for one that none follow."""
+    """The sentence on one line, with the first items below if it introduces a list; "" if no items follow."""
     text = " ".join(selection.text.split())
     if not announces_list(text):
         return text

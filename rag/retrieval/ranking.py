@@ -1,8 +1,8 @@
-"""Scores by chunk id to ranked hits. Pure: every function takes maps and returns new ones.
+"""From scores of chunks to ranked hits. Pure: every function takes maps by chunk id and returns new ones.
 
     cosines, BM25 ─ fuse ─ sharpen ─ weigh_documents ─ lift_neighbours ─ pick ─ join ─> Hits
 
-docs/retrieval.md says what each step is worth.
+docs/retrieval.md describes the steps; what each one is worth is in evals/notebook/2026-11-retrieval.md.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from rag.retrieval.sentence_vectors import best_cosines
 from rag.store.records import Candidate, StoredChunk
 from rag.types import Hit, Scorer
 
-LEAST_RANGE = 0.2  # of the candidates' cosines; large collections have more
-SHARPENED = 50  # chunks, the best so far, whose sentences are looked at; with all of them it is about the same
+LEAST_RANGE = 0.2  # of the candidates' cosines; in large collections the range is larger
+SHARPENED = 50  # best chunks whose sentence vectors are compared; using all chunks gives about the same ranking
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What the ranking was tuned to. Chosen together, on all questions of contoso, sec10q, squad2, spans and the train
-    judgements of SciFact (docs/suites.md), with nothing held out but SciFact's test judgements.
+    """The tuned weights of the ranking. They were chosen together, on all questions of contoso, sec10q, squad2, spans
+    and the train judgements of SciFact (docs/suites.md); only SciFact's test judgements were held out.
 
-    `candidates` is how many chunks each of the two searches puts forward. `dense` is the share of the cosine in the
-    fused score, the rest is BM25's; `sentence` the share of the best sentence's cosine in the cosine of one of the
-    best SHARPENED chunks; `document` the share of the document's own score; `neighbour` the share of the score of the
-    better adjacent chunk that is added. A chunk loses `page_step` for each hit of its page above it; the first hit of a
-    document gains `document_step` times the document's score. The better adjacent chunk of a section joins a hit where
-    it has `join_share` of its score.
+    `candidates` is the number of chunks that each of the two searches returns. `dense` is the share of the cosine in
+    the fused score, the rest is BM25's; `sentence` is the share of the best sentence's cosine in the cosine of one of
+    the best SHARPENED chunks; `document` is the share of the document's own score; `neighbour` is the share of the
+    score of the better adjacent chunk that is added. A chunk loses `page_step` for each hit from its page above it; the
+    first hit of a document gains `document_step` times the document's score. A hit is joined with its better adjacent
+    chunk of the same section if that has at least `join_share` of its score.
     """
 
     candidates: int = 100
@@ -51,8 +51,8 @@ WEIGHTS = Weights()
 def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: float) -> dict[str, float]:
     """A convex combination of both scores, each scaled to 0..1 among the candidates (Bruch et al. 2023, eq. 2).
 
-    A chunk that no word of the question hit has 0 for BM25. Cosines that lie within LEAST_RANGE tell little apart, as
-    those of a collection of two notes do. Both maps are by chunk id, higher is better.
+    A chunk without a word of the question has 0 for BM25. Cosines within LEAST_RANGE of each other say little, such as
+    those of a collection of two notes. Both maps are by chunk id, higher is better.
     """
     dense = scale_to_unit(cosines, LEAST_RANGE)
     best = max(bm25.values(), default=0.0)
@@ -67,9 +67,9 @@ def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: 
 def sharpen(
     cosines: Mapping[str, float], sentences: Mapping[str, bytes], question: np.ndarray, sentence_weight: float
 ) -> dict[str, float]:
-    """The cosines, those of chunks with `sentences` (`sentence_vectors.py`) mixed with that of their best sentence.
+    """The cosines, mixed with that of the best sentence for chunks with `sentences` (`sentence_vectors.py`).
 
-    One sentence that answers is blurred by those around it in the chunk's own vector. `question` is a unit vector of
+    In the chunk's own vector a sentence that answers is blurred by those around it. `question` is a unit vector of
     shape (dim,).
     """
     best = zip(sentences, best_cosines(list(sentences.values()), question), strict=True)
@@ -77,9 +77,9 @@ def sharpen(
 
 
 def scale_to_unit(scores: Mapping[str, float], least_range: float = 0.0) -> dict[str, float]:
-    """The scores moved and stretched so that the highest is 1 and the lowest 0; 1 where all are equal.
+    """The scores scaled linearly so that the highest is 1 and the lowest 0; 1 where all are equal.
 
-    Scores that lie nearer together than `least_range` are stretched as if they took all of it.
+    Scores within a range smaller than `least_range` are scaled as if their range were `least_range`.
     """
     if not scores:
         return {}
@@ -94,7 +94,7 @@ def weigh_documents(
     documents: Mapping[str, float],
     document_weight: float,
 ) -> dict[str, float]:
-    """Each chunk's score mixed with its document's, both from 0 to 1; `document_weight` is the document's share."""
+    """Each chunk's score mixed with its document's, both 0 to 1; `document_weight` is the document's share."""
     return {
         chunk_id: (1 - document_weight) * score + document_weight * documents[chunks[chunk_id].document_id]
         for chunk_id, score in scores.items()
@@ -104,10 +104,10 @@ def weigh_documents(
 def lift_neighbours(
     scores: Mapping[str, float], chunks: Mapping[str, Candidate], neighbour_weight: float
 ) -> dict[str, float]:
-    """Each chunk's score plus `neighbour_weight` times that of the better of the two chunks beside it in the text.
+    """Each chunk's score plus `neighbour_weight` times the score of the better of its two adjacent chunks.
 
-    What a passage is about often stands in the one before it, and two good passages side by side support each other.
-    A neighbour that is no candidate counts 0.
+    The subject of a passage is often named in the one before it, and two good adjacent passages support each other. A
+    neighbour that is not a candidate counts 0.
     """
     places = {(chunks[chunk_id].document_id, chunks[chunk_id].seq): score for chunk_id, score in scores.items()}
     lifted = {}
@@ -119,10 +119,10 @@ def lift_neighbours(
 
 
 def place_reranked(scores: Mapping[str, float], logits: Mapping[str, float]) -> tuple[dict[str, float], float]:
-    """The scores with those of reranked chunks replaced, and the highest that there can be.
+    """The scores with those of reranked chunks replaced, and the highest possible score.
 
-    A reranked chunk has its logit, scaled to 0..1 among the reranked, above the best score of the others: they begin
-    below, and the steps of `pick` weigh as much as before, whatever range the reranker's numbers have.
+    A reranked chunk gets its logit, scaled to 0..1 among the reranked chunks, plus the best score of the others, so
+    that it ranks above them. The scaling makes the steps of `pick` weigh the same for every reranker.
     """
     others = {chunk_id: score for chunk_id, score in scores.items() if chunk_id not in logits}
     floor = max(others.values(), default=0.0)
@@ -131,7 +131,7 @@ def place_reranked(scores: Mapping[str, float], logits: Mapping[str, float]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """A hit to be: the chunk that was taken, all that it consists of in the order of the text, the score it had."""
+    """A future hit: the chunk that was picked, all indexed chunks in it in the order of the text, and its score."""
 
     chunk_id: str
     chunk_ids: tuple[str, ...]
@@ -146,14 +146,14 @@ def pick(
     top_k: int,
     weights: Weights = WEIGHTS,
 ) -> list[Picked]:
-    """The `top_k` best, taken one after the other, each with the score at which it was taken: never rising.
+    """The `top_k` best hits, picked one at a time, each with its score at that moment, in descending order.
 
-    A chunk loses `page_step` for each chunk of its page that was taken before, so that a page does not fill the list
-    with its own paragraphs; the first chunk of a document gains `document_step` times the document's own score
-    (`documents`, from 0 to 1), so that a question about several reports finds several. Greedy, as in maximal marginal
-    relevance (Carbonell and Goldstein 1998), with the place in the document as the similarity. The better of the two
-    adjacent chunks of the section joins the hit where its score in `near` is at least `join_share` of the chunk's,
-    since an answer may begin in one chunk and end in the next. Chunks of equal score are in the order of the text.
+    A chunk loses `page_step` for each earlier pick from its page, so that one page does not fill the list. The first
+    chunk of a document gains `document_step` times the document's own score (`documents`, 0 to 1), so that a question
+    about several reports finds several. The selection is greedy, as in maximal marginal relevance (Carbonell and
+    Goldstein 1998), with the position in the document as the similarity. A hit is joined with the better of its two
+    adjacent chunks of the section if that chunk's score in `near` is at least `join_share` of its own, since an answer
+    may begin in one chunk and end in the next. Chunks of equal score are in the order of the text.
     """
     page_step, document_step = weights.page_step, weights.document_step
     heap = [(-(scores[chunk_id] + document_step * documents[found.document_id]), found.seq, chunk_id)
@@ -173,7 +173,7 @@ def pick(
         page = None if found.page is None else (found.document_id, found.page)
         now = scores[chunk_id] - page_step * (pages[page] if page else 0)
         now += 0.0 if found.document_id in opened else document_step * documents[found.document_id]
-        if now < -negative:  # worth less than when it was put there; what lies below may be better
+        if now < -negative:  # its score has fallen since it was pushed; another chunk may be better
             heapreplace(heap, (-now, seq, chunk_id))
             continue
         heappop(heap)
@@ -194,7 +194,7 @@ def pick(
 def _pairs(
     chunk_id: str, chunks: Mapping[str, Candidate], places: Mapping[tuple[str, int], str]
 ) -> Iterator[tuple[str, ...]]:
-    """The chunk with the one before, and with the one after, where these go on with each other."""
+    """The chunk with the one before, and with the one after, if they are adjacent."""
     own = chunks[chunk_id]
     before, after = (places.get((own.document_id, own.seq + step)) for step in (-1, 1))
     if before is not None and own.gap is not None:
@@ -206,7 +206,7 @@ def _pairs(
 def join(
     picked: Picked, chunks: Mapping[str, StoredChunk], gaps: Mapping[str, Candidate]
 ) -> tuple[StoredChunk, tuple[str, ...]]:
-    """What was picked as one chunk with the id of the one that was taken, and the ids of all that it consists of."""
+    """The picked chunks as one chunk with the id of the picked one, and the ids of all indexed chunks in it."""
     own, parts = chunks[picked.chunk_id], [chunks[chunk_id] for chunk_id in picked.chunk_ids]
     if len(parts) == 1:
         return own, ()
@@ -217,5 +217,5 @@ def join(
 
 
 def to_hit(stored: StoredChunk, chunk_ids: tuple[str, ...], rank: int, score: float, scorer: Scorer = "fusion") -> Hit:
-    """A stored chunk, perhaps joined of those in `chunk_ids`, as a Hit; `scorer` says who put it at its rank."""
+    """A stored chunk, joined from `chunk_ids` if these are several, as a Hit; `scorer` names what ranked it."""
     return Hit(stored.chunk, rank, score, scorer, stored.document_name, stored.title, stored.page, chunk_ids)

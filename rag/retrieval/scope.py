@@ -1,4 +1,4 @@
-"""Where to search: a collection, some documents, or everything."""
+"""What to search: a collection, some documents, or everything."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where to search: one collection, or all where None; some documents, or all where None."""
+    """What to search: one collection, or all if None; some documents, or all if None."""
 
     collection: str | None = None
     document_ids: tuple[str, ...] | None = None
 
 
 def check_scope(catalog: Catalog, scope: Scope) -> Scope:
-    """The scope with its collection as it is kept. Raises NotFound for a collection or document that does not exist."""
+    """The scope with its collection as stored. Raises NotFound for a collection or document that does not exist."""
     for document_id in scope.document_ids or ():
         catalog.get_document(document_id)
     return Scope(
@@ -32,7 +32,7 @@ def check_scope(catalog: Catalog, scope: Scope) -> Scope:
 
 
 def find_collection(text: str, known: Sequence[str]) -> str:
-    """Which of the known collections is meant. Raises NotFound, and InputError for what can name none."""
+    """The known collection of that name. Raises NotFound, and InputError for text that cannot be a name."""
     name = collection_name(text)
     if name not in known:
         raise NotFound(f"There is no collection {name!r}. There are: {', '.join(known)}.")

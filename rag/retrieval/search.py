@@ -1,9 +1,9 @@
-"""From a question to ranked Hits: a dense search and a keyword search, whose candidates are ranked together.
+"""From a question to ranked Hits: the candidates of a dense search and a keyword search are ranked together.
 
     question ─ embed ─> vector ─ search_dense ──┐
     question ─ search_keyword ──────────────────┴─> candidates ─ ranking.py ─> Hits
 
-Where a reranker is set, it reads the best chunks before the hits are picked. docs/retrieval.md has the figures.
+If a reranker is set, it scores the best chunks before the hits are picked. docs/retrieval.md has the figures.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from rag.store.catalog import Catalog
 from rag.store.records import Candidate
 from rag.types import Embedder, Hit, Reranker, Scorer
 
-# Both searches leave Python for most of their time, so the words are searched while the question is embedded.
+# Both searches release Python's lock for most of their time, so the keyword search runs while the question is embedded.
 _BESIDE = ThreadPoolExecutor(max_workers=4, thread_name_prefix="footnote-words")
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """What both searches found among visible chunks, by chunk id, with the question's unit vector (shape (dim,))."""
+    """The visible chunks that either search found, by chunk id, and the question's unit vector (shape (dim,))."""
 
     vector: np.ndarray
     chunks: dict[str, Candidate]
@@ -64,17 +64,17 @@ class Searcher:
         reranked: int = 30,
         weights: Weights = WEIGHTS,
     ) -> None:
-        """`reranked` is how many of the best chunks the `reranker` reads for a question."""
+        """`reranked` is the number of best chunks that the `reranker` scores for a question."""
         self._catalog, self._index, self._embedder, self._reranker = catalog, index, embedder, reranker
         self._reranked, self._weights = reranked, weights
 
     @property
     def models(self) -> str:
-        """The models that decide what is found, by name and hash of their weights."""
+        """The models that the results depend on, by name and hash of their weights."""
         return " ".join(model.model for model in (self._embedder, self._reranker) if model is not None)
 
     def search(self, question: str, scope: Scope, top_k: int) -> list[Hit]:
-        """The `top_k` best visible hits for a question, ranks from 1; `score` falls with the rank, from 1 to 0 at most.
+        """The `top_k` best visible hits for a question, ranks from 1; `score` is within 0 to 1 and falls with the rank.
 
         A hit is a chunk, or two adjacent ones of a section. Raises NotFound for an unknown collection or document.
         """
@@ -82,13 +82,13 @@ class Searcher:
         if scope.document_ids == ():
             return []
         weights = self._weights
-        found = self._find_candidates(question, scope, 2 * top_k)  # a hit consists of two chunks at most
+        found = self._find_candidates(question, scope, 2 * top_k)  # a hit consists of at most two chunks
         chunks, cosines = found.chunks, found.cosines
         documents = self._index.score_documents(question, list({one.document_id: None for one in chunks.values()}))
         scores = weigh_documents(fuse(cosines, found.bm25, weights.dense), chunks, documents, weights.document)
         leading = nlargest(SHARPENED, scores, key=scores.__getitem__)
         sentences = self._catalog.sentence_vectors([chunks[chunk_id].seq for chunk_id in leading])
-        packed = {i: sentences[chunks[i].seq] for i in leading if chunks[i].seq in sentences}  # less what was deleted
+        packed = {i: sentences[chunks[i].seq] for i in leading if chunks[i].seq in sentences}  # others were deleted
         cosines = sharpen(cosines, packed, found.vector, weights.sentence)
         scores = weigh_documents(fuse(cosines, found.bm25, weights.dense), chunks, documents, weights.document)
         scores = lift_neighbours(scores, chunks, weights.neighbour)
@@ -104,7 +104,7 @@ class Searcher:
         return [to_hit(*joined, rank, max(score, 0.0) / best, scorer) for rank, (joined, score) in enumerate(shown, 1)]
 
     def _find_candidates(self, question: str, scope: Scope, least: int) -> _Candidates:
-        """The visible chunks that either search puts forward; at least `least` of them where there are so many."""
+        """The visible chunks that either search returns, at least `least` of them if there are that many."""
         wanted = max(self._weights.candidates, least)
         vector: np.ndarray | None = None
         while True:
@@ -113,30 +113,30 @@ class Searcher:
             dense = dict(self._index.search_dense(vector, wanted, scope.collection, scope.document_ids))
             keyword = dict(words.result())
             visible, cosines = self._catalog.candidates({i: dense.get(i) for i in dense | keyword}, vector)
-            # Chunks that are being replaced or removed take places; look further only where they left too few.
+            # Chunks that are being replaced or removed use up places; search further only if too few are visible.
             if len(visible) >= min(least, len(dense | keyword)) or max(len(dense), len(keyword)) < wanted:
                 bm25 = {i: score for i, score in keyword.items() if i in visible}
                 return _Candidates(vector, visible, cosines, bm25)
             wanted *= 4
 
     def _rerank(self, reranker: Reranker, question: str, scores: dict[str, float]) -> dict[str, float]:
-        """The reranker's score of each of the best chunks, by chunk id."""
+        """The reranker's score for each of the best chunks, by chunk id."""
         read = self._catalog.visible_chunks(nlargest(self._reranked, scores, key=scores.__getitem__))
         texts = [index_text(one.document_name, one.title, one.chunk.headings, one.chunk.text) for one in read.values()]
         return dict(zip(read, reranker.score_texts(question, texts), strict=True))
 
     def compare_sentences(self, question: str, hits: Sequence[Hit], texts: Sequence[Sequence[str]]) -> list[float]:
-        """The cosine of the question to each of `texts`, the sentences of each hit (`sentence_texts`), in their order.
+        """The cosine of the question to each of `texts`, the sentences of each hit (`sentence_texts`), in order.
 
-        Vectors come from the catalog where it has them. It lacks those of a hit that is joined of two chunks which
-        share a sentence, and of a document that was deleted meanwhile; these sentences are embedded.
+        Vectors come from the catalog where it has them. It has none for a hit joined from two chunks that share a
+        sentence, and for a document that was deleted meanwhile; these sentences are embedded here.
         """
         if not any(texts):
             return []
         stored = self._catalog.sentences_of([chunk_id for hit in hits for chunk_id in hit.indexed_ids])
         size = self._embedder.dimension
         held = [b"".join(stored.get(chunk_id, b"") for chunk_id in hit.indexed_ids) for hit in hits]
-        # the count nearly always tells whether a joined hit has other sentences than its chunks
+        # the number of vectors nearly always shows whether a joined hit has other sentences than its chunks
         lacking = [n for n, of_hit in enumerate(texts) if len(held[n]) != len(of_hit) * size]
         embedded = iter(self._embed_sentences([text for n in lacking for text in texts[n]]) if lacking else ())
         vectors = [

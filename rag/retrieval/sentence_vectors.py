@@ -1,7 +1,7 @@
-"""The vectors of a chunk's sentences: what is embedded for them, and how they are kept. Pure, but for numpy.
+"""The vectors of a chunk's sentences: what is embedded, and how the vectors are stored. Pure, numpy only.
 
-A chunk's one vector blurs what its sentences say. Each sentence with its nearest heading has a vector of its own, in 8
-bits a number: the cosines of the best ones are wrong by less than .005 for it, and a chunk's seven take 2.7 kB.
+One vector for a chunk blurs its sentences. Each sentence, with its nearest heading, therefore has its own vector with 8
+bits a dimension: this changes the cosines of the best ones by less than .005, and seven sentences take 2.7 kB.
 """
 
 from __future__ import annotations
@@ -16,25 +16,28 @@ _MOST = 127
 
 
 def sentence_texts(headings: Sequence[str], text: str) -> list[str]:
-    """What is embedded for each sentence of a chunk, in order: its nearest heading, then its words."""
+    """The text that is embedded for each sentence of a chunk, in order: its nearest heading, then the sentence."""
     heading = headings[-1] if headings else ""
     return [f"{heading}\n{text[start:end]}".strip() for start, end in split_sentences(text)]
 
 
 def pack_vectors(vectors: np.ndarray) -> bytes:
-    """Unit vectors (float32, shape (n, dim)) as n * dim bytes, each vector scaled to the whole range of 8 bits."""
+    """Unit vectors (float32, shape (n, dim)) as n * dim bytes, each vector scaled to the full range of 8 bits."""
     largest = np.abs(vectors).max(axis=1, keepdims=True, initial=1e-12)
     return bytes(np.rint(vectors * (_MOST / largest)).astype(np.int8).tobytes())
 
 
 def unpack_vectors(packed: bytes, dimension: int) -> np.ndarray:
-    """The vectors of `pack_vectors`, about: float32, shape (n, dimension), rows of length 1."""
+    """The vectors of `pack_vectors`, approximately: float32, shape (n, dimension), rows of length 1."""
     vectors = np.frombuffer(packed, dtype=np.int8).reshape(-1, dimension).astype(np.float32)
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
 
 def best_cosines(packed: Sequence[bytes], question: np.ndarray) -> list[float]:
-    """The cosine of each chunk's best sentence to the question, a unit vector of shape (dim,); none may be empty."""
+    """The cosine of each chunk's best sentence to the question, a unit vector of shape (dim,). No entry may be empty.
+
+    `packed` has one entry a chunk.
+    """
     if not packed:
         return []
     counts = [len(each) // len(question) for each in packed]

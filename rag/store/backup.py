@@ -1,13 +1,13 @@
-"""A data directory to one file and back: the catalog, the originals, and the sha256 of each.
+"""Backup of a data directory to one file, and restore: the catalog, the originals, and the sha256 of each.
 
     manifest.json               {"format": 1, "created_at", "files": [{"path", "size", "sha256"}]}
     catalog.sqlite3             a consistent copy, taken while others may write
-    originals/ab/ab12…          the bytes as they came, named by their sha256
+    originals/ab/ab12…          the original bytes, named by their sha256
 
-The file is an uncompressed tar. The indexes are not in it: they are made again from the catalog.
+The file is an uncompressed tar. It does not contain the indexes, which are rebuilt from the catalog.
 
-A restore unpacks into `.restoring`, then moves what was there to `.replaced` and the new in. While `.replaced` is there
-no catalog opens; `settle_restore` finishes what was stopped on the way.
+A restore unpacks into `.restoring`, then moves the old content to `.replaced` and the new content in. While `.replaced`
+exists no catalog opens; `settle_restore` finishes an interrupted restore.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class SavedFile:
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """What a backup holds. `missing` are the sha256 of originals that were gone or damaged and are not in it."""
+    """The content of a backup. `missing` are the sha256 of originals that were missing or damaged and are not in it."""
 
     originals: int
     size_bytes: int
@@ -65,9 +65,9 @@ class BackupReport:
 
 
 def write_backup(catalog: Catalog, file: Path, progress: Progress = lambda done, total: None) -> BackupReport:
-    """Write the whole data directory to `file`, which appears complete or not at all; others may go on writing.
+    """Write the whole data directory to `file`, which appears complete or not at all; others may continue to write.
 
-    `progress` is given bytes done and in all. Raises DependencyError where the disk refuses.
+    `progress` is called with (bytes done, total bytes). Raises DependencyError if the disk fails.
     """
     part = file.with_name(f"{file.name}.part")
     try:
@@ -78,15 +78,15 @@ def write_backup(catalog: Catalog, file: Path, progress: Progress = lambda done,
                 return report
     except (OSError, sqlite3.Error) as error:
         raise DependencyError(
-            f"The backup {file} could not be written: {error}. Free some space, or name another file."
+            f"The backup {file} could not be written: {error}. Free some space, or choose another file."
         ) from error
     finally:
         part.unlink(missing_ok=True)
-    raise DependencyError(f"Documents were deleted faster than {file} could be written. Try again when it is quieter.")
+    raise DependencyError(f"Documents were deleted faster than {file} could be written. Try again later.")
 
 
 def _write_once(catalog: Catalog, part: Path, progress: Progress) -> BackupReport | None:
-    """Write `part`; None where a document was deleted while it was written, so that a new copy is needed."""
+    """Write `part`; None if a document was deleted meanwhile, so that a new copy is needed."""
     with tempfile.TemporaryDirectory(dir=part.parent, prefix=f".{part.name}-") as scratch:
         copy = Path(scratch) / CATALOG_FILE
         catalog.copy_to(copy)
@@ -141,11 +141,11 @@ def _hashes_in(database: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT DISTINCT sha256 FROM documents ORDER BY sha256")]
 
 
-# Back -----------------------------------------------------------------------------------------------------------------
+# Restore ----------------------------------------------------------------------------------------------------------
 
 
 def is_empty(data_dir: Path) -> bool:
-    """Whether nothing is kept in the data directory (who owns it does not count)."""
+    """Whether the data directory has no content (lock and owner do not count)."""
     return not any(_contents(data_dir))
 
 
@@ -158,17 +158,18 @@ def _contents(data_dir: Path) -> Iterator[Path]:
 def restore_backup(
     file: Path, data_dir: Path, *, force: bool = False, progress: Progress = lambda done, total: None
 ) -> BackupReport:
-    """Put a backup in the place of what an owned data directory holds; every hash is checked before anything is moved.
+    """Replace the content of an owned data directory by a backup; every hash is checked before anything is moved.
 
-    An earlier restore that was stopped half way is finished first. Raises InputError where the file is no sound backup,
-    or the directory is not empty and `force` is False; IndexMismatch where a newer Footnote wrote it; DependencyError
-    where the disk refuses. Nothing has changed then.
+    An interrupted earlier restore is finished first. Raises InputError if the file is not a valid backup, or if the
+    directory is not empty and `force` is False; IndexMismatch if a newer Footnote wrote it; DependencyError if the disk
+    fails. After an error the directory is unchanged, unless the message says that `footnote serve` finishes the
+    restore.
     """
     settle_restore(data_dir)
     if not force and not is_empty(data_dir):
         raise InputError(
-            f"The data directory {data_dir} is not empty. Restore to another with --data-dir, or replace what it holds "
-            "with --force."
+            f"The data directory {data_dir} is not empty. Restore to another one with --data-dir, or replace its "
+            "content with --force."
         )
     unpacked = data_dir / UNPACKED
     try:
@@ -184,15 +185,15 @@ def restore_backup(
         state = "`footnote serve` finishes it" if (data_dir / REPLACED).exists() else "Nothing was replaced"
         raise DependencyError(f"{file} could not be restored to {data_dir}: {error}. {state}.") from error
     finally:
-        if not (data_dir / REPLACED).exists():  # otherwise the swap has begun, and what it needs stays
+        if not (data_dir / REPLACED).exists():  # otherwise the swap has begun and needs the unpacked files
             shutil.rmtree(unpacked, ignore_errors=True)
 
 
 def settle_restore(data_dir: Path) -> bool:
-    """Finish a restore of an owned data directory that was stopped, or clear away one that had replaced nothing yet.
+    """Finish an interrupted restore of an owned data directory, or clean up one that has replaced nothing yet.
 
-    True where the directory now holds what was restored. Raises DependencyError where the disk refuses, or where parts
-    that it needs are gone.
+    True if the directory now has the restored content. Raises DependencyError if the disk fails, or if files that the
+    restore needs are missing.
     """
     aside, unpacked = data_dir / REPLACED, data_dir / UNPACKED
     try:
@@ -201,23 +202,22 @@ def settle_restore(data_dir: Path) -> bool:
             return False
         if not any((folder / CATALOG_FILE).exists() for folder in (unpacked, data_dir)):
             raise DependencyError(
-                f"A restore of {data_dir} was stopped half way and {unpacked} is gone since. What was there before "
-                f"lies in {aside}: move it back into {data_dir} and remove {aside}."
+                f"A restore of {data_dir} was interrupted, and {unpacked} has been removed since. The previous content "
+                f"is in {aside}: move it back into {data_dir} and remove {aside}."
             )
         _move_in(unpacked, data_dir)
     except OSError as error:
         raise DependencyError(
-            f"A restore of {data_dir} was stopped half way and cannot be finished: {error}. Look after the disk and "
-            "try again."
+            f"A restore of {data_dir} was interrupted and cannot be finished: {error}. Check the disk and try again."
         ) from error
     return True
 
 
 def _unpack(file: Path, target: Path, progress: Progress) -> list[SavedFile]:
-    """Every file of the backup, written below `target`, its hash checked. Raises InputError.
+    """Write every file of the backup below `target`, checking its hash. Raises InputError, DependencyError.
 
-    Members are read one by one and written under names that this module makes: only regular files that the manifest
-    lists are taken, so that a hostile tar can neither leave the folder nor make links.
+    Members are read one by one and written under names that this module makes. Only regular files that the manifest
+    lists are accepted, so that a hostile tar can neither leave the folder nor create links.
     """
     try:
         with tarfile.open(file, "r:") as archive:
@@ -226,7 +226,8 @@ def _unpack(file: Path, target: Path, progress: Progress) -> list[SavedFile]:
             free = shutil.disk_usage(target).free
             if free < total:
                 raise DependencyError(
-                    f"{target.parent} has {free / 2**20:.0f} MiB free and the backup needs {total / 2**20:.0f} MiB."
+                    f"{target.parent} has {free / 2**20:.0f} MiB free and the backup needs {total / 2**20:.0f} MiB. "
+                    "Free some space, or restore to another disk with --data-dir."
                 )
             (target / ORIGINALS).mkdir()
             taken: list[SavedFile] = []
@@ -235,7 +236,7 @@ def _unpack(file: Path, target: Path, progress: Progress) -> list[SavedFile]:
                     continue
                 entry = manifest.pop(member.name, None)
                 if entry is None or not member.isreg() or member.size != entry.size:
-                    raise _unsound(file, f"{member.name!r} in it is not what its manifest lists")
+                    raise _unsound(file, f"its member {member.name!r} is not what its manifest lists")
                 path = target / entry.path
                 path.parent.mkdir(exist_ok=True)
                 _write_member(archive.extractfile(member), path, entry, file)
@@ -243,9 +244,9 @@ def _unpack(file: Path, target: Path, progress: Progress) -> list[SavedFile]:
                 done += entry.size
                 progress(done, total)
     except FileNotFoundError as error:
-        raise InputError(f"There is no file {file}. Name one that `footnote backup` wrote.") from error
+        raise InputError(f"There is no file {file}. Give one that `footnote backup` wrote.") from error
     except (tarfile.TarError, EOFError) as error:
-        raise _unsound(file, f"it is not a whole tar file ({error})") from error
+        raise _unsound(file, f"it is not a complete tar file ({error})") from error
     if manifest:
         raise _unsound(file, f"{len(manifest)} of its files are missing, first {next(iter(manifest))}")
     return taken
@@ -286,14 +287,14 @@ def _write_member(source: IO[bytes] | None, path: Path, entry: SavedFile, file: 
 
 
 def _unsound(file: Path, why: str) -> InputError:
-    return InputError(f"{file} cannot be restored: {why}. Take another backup; nothing was replaced.")
+    return InputError(f"{file} cannot be restored: {why}. Use another backup; nothing was replaced.")
 
 
 def _check_catalog(folder: Path, file: Path) -> None:
     try:
         catalog = Catalog(folder)
     except DependencyError as error:
-        raise _unsound(file, "its catalog does not open") from error
+        raise _unsound(file, "its catalog cannot be opened") from error
     try:
         problems = catalog.check_integrity()
     finally:
@@ -303,9 +304,9 @@ def _check_catalog(folder: Path, file: Path) -> None:
 
 
 def _swap(unpacked: Path, data_dir: Path) -> None:
-    """Move what is there aside, the new in, then remove the old; an error on the way puts the old back.
+    """Move the old content aside and the new content in, then delete the old; an error restores the old content.
 
-    A stop on the way leaves `.replaced`, by which `settle_restore` knows that everything unpacked is whole.
+    An interruption leaves `.replaced`, which tells `settle_restore` that everything was unpacked completely.
     """
     for folder in (*(unpacked / ORIGINALS).iterdir(), unpacked / ORIGINALS, unpacked):
         sync_folder(folder)
@@ -322,14 +323,14 @@ def _swap(unpacked: Path, data_dir: Path) -> None:
 
 
 def _move_in(unpacked: Path, data_dir: Path, moved: list[tuple[Path, Path]] | None = None) -> None:
-    """The moves of `_swap` that are still to be made, each noted in `moved` as (before, after)."""
+    """The remaining moves of `_swap`, each recorded in `moved` as (before, after)."""
     moved = [] if moved is None else moved
     aside = data_dir / REPLACED
     coming = [name for name in (ORIGINALS, CATALOG_FILE) if (unpacked / name).exists()]
-    if coming:  # the catalog comes in last: once it is there, so is everything
+    if coming:  # the catalog moves in last: once it is there, everything is
         staying = {aside, unpacked} | ({data_dir / ORIGINALS} if ORIGINALS not in coming else set())
         leaving = [path for path in _contents(data_dir) if path not in staying]
-        # The old catalog leaves first, so that one that is there with nothing left to come is the new one.
+        # The old catalog moves out first. A catalog that is there while nothing is left to move in is the new one.
         for path in sorted(leaving, key=lambda path: path.name != CATALOG_FILE):
             moved.append((path, path.rename(aside / path.name)))
         for name in coming:
@@ -337,5 +338,5 @@ def _move_in(unpacked: Path, data_dir: Path, moved: list[tuple[Path, Path]] | No
         sync_folder(aside)
         sync_folder(data_dir)
     unpacked.mkdir(exist_ok=True)
-    aside.rename(unpacked / REPLACED)  # done: what may not be deletable no longer stands in anyone's way
+    aside.rename(unpacked / REPLACED)  # done: files that cannot be deleted no longer block the catalog
     shutil.rmtree(unpacked, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""From characters to rectangles: where a stretch of text stands on its page. Pure."""
+"""The rectangles of a stretch of text on its page. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from rag.types import Box, Page
 
 
 def line_boxes(page: Page, start: int, end: int) -> list[Box]:
-    """One rectangle for each line of the page's words that touch characters `start` to `end` of the document.
+    """One rectangle for each line of the page's words that overlap characters `start` to `end` of the document.
 
-    Words follow each other in reading order; a new line begins where a word stands left of the one before it or does
-    not overlap it in height. Coordinates are PDF points from the page's bottom left, inside the page.
+    Words are in reading order; a new line begins where a word is left of the previous one or does not overlap it in
+    height. Coordinates are PDF points from the page's bottom left, inside the page.
     """
     boxes: list[Box] = []
     for word in page.boxes.unpack():

@@ -1,20 +1,20 @@
-"""The truth: documents, their text, pages, chunks, vectors and states, in one SQL database.
+"""The catalog: documents, their text, pages, chunks, vectors and states, in one SQL database. It is the only truth.
 
-Everything else (the Chroma collection, the keyword index) is derived from it and can be dropped at any moment. The
-original files lie beside the database, named by their sha256:
+Everything else (the Chroma collection, the keyword index) is derived from it and can be deleted at any moment. The
+original files are beside the database, named by their sha256:
 
     DATA_DIR/catalog.sqlite3      this database (SQLite in WAL mode, synchronous=FULL)
-    DATA_DIR/originals/ab/ab12…   the bytes as they came
-    DATA_DIR/index/               what is derived (rag/index/chroma.py)
+    DATA_DIR/originals/ab/ab12…   the uploaded bytes
+    DATA_DIR/index/               the derived indexes (rag/index/chroma.py)
     DATA_DIR/lock, owner.json     who owns the directory (rag/store/lock.py)
 
 A document becomes visible in one transaction (`publish`), which also retires the version it replaces, and disappears
-in one (`delete_document`). What has been removed is remembered in `removals` until the indexes have forgotten it too.
+in one (`delete_document`). `removals` records removed documents until the indexes have removed them too.
 
-A visible document is `ready`, always: whatever is made again of it, or fails, leaves its status alone until it is taken
-out of sight.
+The status of a visible document is always `ready`: rebuilding it, or a failure to, leaves its status alone until the
+document is withdrawn.
 
-Reading order of the folder: `schema` (tables, migrations), `records` (what is returned), `originals`, then this file.
+Reading order of the folder: `schema` (tables, migrations), `records` (returned values), `originals`, then this file.
 """
 
 from __future__ import annotations
@@ -81,17 +81,17 @@ from rag.types import (
 )
 
 CATALOG_FILE = "catalog.sqlite3"
-REPLACED = ".replaced"  # what a restore that is not finished has moved aside (rag/store/backup.py)
+REPLACED = ".replaced"  # the old content that an unfinished restore has moved aside (rag/store/backup.py)
 MAX_ATTEMPTS = 3
-UNFINISHED_REBUILD = "unfinished rebuild"  # a stamp that no settings have
-MOST_GAP_CHARS = 100  # of white space between two chunks that go on with each other
+UNFINISHED_REBUILD = "unfinished rebuild"  # a stamp that no settings produce
+MOST_GAP_CHARS = 100  # maximum white space between two chunks that are adjacent
 _IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
 _VALUES_PER_STATEMENT = 500  # SQLite refuses statements with more than 32,766 bound values
 
 
 def find_gaps(text: str, places: Sequence[tuple[int, int, object]]) -> list[str | None]:
-    """For each stretch of a text, given as start, end and section in their order, the white space between the one
-    before and it; None where more stands between them, white space of more than MOST_GAP_CHARS, or the sections differ.
+    """For each stretch of a text, given as (start, end, section) in order, the white space before it; None where the
+    previous one has another section, where other text is between them, or more white space than MOST_GAP_CHARS.
     """
     gaps: list[str | None] = [None] if places else []
     for (_, end, section), (start, _, own_section) in pairwise(places):
@@ -102,12 +102,12 @@ def find_gaps(text: str, places: Sequence[tuple[int, int, object]]) -> list[str 
 
 
 def stamps_of(embedder: Embedder, chunking_version: str) -> dict[str, str]:
-    """What the catalog remembers of how it was built, compared whenever it is opened."""
+    """How a catalog is built, as key and value; compared whenever it is opened."""
     return {"embedding_model": embedder.model, "dimension": str(embedder.dimension), "chunking": chunking_version}
 
 
 def document_id_for(sha256: str, collection: str) -> str:
-    """The id of bytes that are in another collection already: a second document needs a second name."""
+    """The id of a document whose bytes are in another collection already, where the sha256 is its id."""
     return hashlib.sha256(f"{collection}\0{sha256}".encode()).hexdigest()
 
 
@@ -116,20 +116,20 @@ def _now() -> str:
 
 
 def _among(column: sa.Column[str]) -> sa.ColumnElement[bool]:
-    """Whether the column has one of the values in the JSON list bound to `among`: one statement for any number of them,
-    where IN with as many placeholders is put together anew for each number, at six times the cost.
+    """Whether the column has one of the values in the JSON list bound to `among`. It is one statement for any number of
+    values; IN with as many placeholders is compiled again for each number, at six times the cost.
     """
     return column.in_(sa.select(sa.func.json_each(sa.bindparam("among")).table_valued("value").c.value))
 
 
-# What every question asks, put together once.
+# The statements of every question, compiled once.
 _VECTORS = sa.select(chunks_table.c.id, chunks_table.c.vector).where(_among(chunks_table.c.id))
 _VISIBLE_CHUNKS = (
     sa.select(*CHUNK_COLUMNS)
     .join(documents_table, documents_table.c.id == chunks_table.c.document_id)
     .where(_among(chunks_table.c.id), documents_table.c.visible)
 )
-# The index has to be named: of two, SQLite takes the unique one, and then reads the row as well.
+# The index must be named: SQLite would choose the unique one of the two, and then read the row as well.
 _CANDIDATES = sa.text(
     "SELECT chunks.id, chunks.seq, chunks.document_id, chunks.page, chunks.gap "
     "FROM chunks INDEXED BY ix_chunks_ranking JOIN documents ON documents.id = chunks.document_id "
@@ -166,16 +166,16 @@ class Catalog:
     """One open catalog. Safe to use from several threads, and from the worker process of the same data directory."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Open or create the catalog under `data_dir`, bringing an older schema up to date.
+        """Open or create the catalog under `data_dir`, migrating an older schema.
 
-        Raises IndexMismatch where a newer Footnote wrote it, DependencyError where the folder cannot be used, and
-        Conflict where a restore has begun to replace it and is not finished.
+        Raises IndexMismatch if a newer Footnote wrote it, DependencyError if the folder cannot be used, and Conflict if
+        an unfinished restore is replacing it.
         """
         self.data_dir = data_dir
-        if os.path.lexists(data_dir / REPLACED):  # an OSError is for the lines below
+        if os.path.lexists(data_dir / REPLACED):  # an OSError is raised by the lines below
             raise Conflict(
-                f"A restore is replacing {data_dir}, or was stopped while it did. Wait for it; where none runs, "
-                "`footnote serve` finishes it."
+                f"A restore is replacing {data_dir}, or was interrupted. Wait for it; if none is running, start "
+                "`footnote serve`, which finishes it."
             )
         try:
             self.originals = Originals(data_dir)
@@ -191,7 +191,7 @@ class Catalog:
             raise
 
     def close(self) -> None:
-        """Give back every connection; the catalog can be opened again."""
+        """Close every connection; the catalog can be opened again."""
         self._engine.dispose()
 
     @contextmanager
@@ -214,24 +214,24 @@ class Catalog:
             yield
         except sa.exc.DatabaseError as error:
             if isinstance(error, (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError)):
-                raise  # a mistake in this module
+                raise  # an error in this module
             raise DependencyError(
-                f"The catalog {self.data_dir / CATALOG_FILE} cannot be used: {error.orig}. Look after the disk; "
-                "`footnote doctor` checks the catalog, `footnote restore` brings back a backup."
+                f"The catalog {self.data_dir / CATALOG_FILE} cannot be used: {error.orig}. Check the disk; "
+                "`footnote doctor` checks the catalog, `footnote restore` restores a backup."
             ) from error
 
-    # What it was built with ------------------------------------------------------------------------------------------
+    # How it was built ------------------------------------------------------------------------------------------------
 
     def stamps(self) -> dict[str, str]:
-        """The embedding model, dimension and chunking version of what is stored; empty before the first document."""
+        """The embedding model, dimension and chunking version of the stored chunks; empty before the first document."""
         with self._read() as connection:
             rows = connection.execute(sa.select(meta_table).where(meta_table.c.key != "schema_version"))
             return {row.key: row.value for row in rows}
 
     def check_stamps(self, stamps: Mapping[str, str]) -> None:
-        """Compare what the settings name with what the catalog was built with; the first caller stamps it.
+        """Compare the stamps of the settings with those of the catalog; the first call stores them.
 
-        Raises IndexMismatch naming each value that differs, or saying that a rebuild was stopped half way.
+        Raises IndexMismatch that names each differing value, or that reports an interrupted rebuild.
         """
         self.check_rebuilt()
         with self._write() as connection:
@@ -245,44 +245,44 @@ class Catalog:
             ]
             if differing and not empty:
                 raise IndexMismatch(
-                    f"The documents in {self.data_dir} were indexed with {', '.join(differing)}. Put the setting back, "
+                    f"The documents in {self.data_dir} were indexed with {', '.join(differing)}. Restore the setting, "
                     "or run `footnote rebuild --embed` to chunk and embed everything again."
                 )
             for key, value in stamps.items():
                 put_meta(connection, key, value)
 
     def check_rebuilt(self) -> None:
-        """Raise IndexMismatch where chunks and vectors are of two makes, since `begin_rebuild` had no end yet."""
+        """Raise IndexMismatch if a rebuild is unfinished, so that chunks and vectors come from different settings."""
         if UNFINISHED_REBUILD in self.stamps().values():
             raise IndexMismatch(
-                f"A rebuild of {self.data_dir} was stopped half way, so its vectors are of two makes. Run `footnote "
-                "rebuild --embed` again; what it has done already is not embedded twice."
+                f"A rebuild of {self.data_dir} was interrupted, so its vectors come from different models or settings. "
+                "Run `footnote rebuild --embed` again; what it has finished is not embedded twice."
             )
 
     def begin_rebuild(self) -> None:
-        """From here until `replace_stamps` the chunks are of no one make, and opening the catalog says so."""
+        """Mark the catalog as unfinished until `replace_stamps`; opening it meanwhile raises IndexMismatch."""
         with self._write() as connection:
             put_meta(connection, "chunking", UNFINISHED_REBUILD)
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:
-        """Write the stamps of a catalog whose chunks have all been made again."""
+        """Write the stamps of a catalog whose chunks have all been rebuilt."""
         with self._write() as connection:
             for key, value in stamps.items():
                 put_meta(connection, key, value)
 
-    # Handing in and taking away --------------------------------------------------------------------------------------
+    # Upload and deletion ---------------------------------------------------------------------------------------------
 
     def accept_document(
         self, *, sha256: str, name: str, source: str, collection: str, size_bytes: int, modified_ns: int = 0
     ) -> Accepted:
-        """Record a file whose bytes are stored. It is queued, unless the same bytes are in the collection already.
+        """Record a file whose bytes are stored. It is queued unless the collection already has the same bytes.
 
-        Bytes that failed before are queued again. A source that now has other bytes keeps its old version until the
-        new one is published.
+        Bytes that failed before are queued again. A source with new bytes keeps its old version until the new one is
+        published. Raises Conflict if the stored bytes were deleted meanwhile.
         """
         with self._write() as connection:
             if not self.originals.path(sha256).exists():
-                raise Conflict(f"{name} was being deleted while it came in. Send it again.")
+                raise Conflict(f"{name} was deleted while it was uploaded. Upload it again.")
             row = connection.execute(
                 sa.select(documents_table).where(
                     documents_table.c.sha256 == sha256, documents_table.c.collection == collection
@@ -333,10 +333,10 @@ class Catalog:
             return Accepted(document_record(fresh), is_new)
 
     def delete_document(self, document_id: str) -> None:
-        """Remove a document: from this moment nothing of it can be found. Raises NotFound."""
+        """Remove a document; once this returns, no search finds it. Raises NotFound."""
         with self._write() as connection:
             if not self._remove(connection, document_id):
-                raise NotFound(f"There is no document {document_id!r}. `footnote docs list` shows those there are.")
+                raise NotFound(f"There is no document {document_id!r}. `footnote docs list` shows the documents.")
 
     @staticmethod
     def _remove(connection: Connection, document_id: str) -> bool:
@@ -348,7 +348,7 @@ class Catalog:
         return True
 
     def _retire_older(self, connection: Connection, document_id: str) -> None:
-        """Let a visible document replace what its sources held before, and remove documents left without a source."""
+        """Let a visible document replace the older versions of its sources; remove documents without a source."""
         touched: set[str] = set()
         for mine in connection.execute(
             sa.select(sources_table).where(sources_table.c.document_id == document_id)
@@ -377,7 +377,7 @@ class Catalog:
                 self._remove(connection, candidate)
 
     def forget_source(self, collection: str, source: str) -> list[str]:
-        """Forget that a file came from there. Documents left without a source are removed; returns their ids."""
+        """Forget that a file came from this source. Documents without a source are removed; returns their ids."""
         here = (sources_table.c.collection == collection, sources_table.c.source == source)
         with self._write() as connection:
             touched = list(connection.execute(sa.select(sources_table.c.document_id).where(*here)).scalars())
@@ -390,23 +390,26 @@ class Catalog:
             return [each for each in touched if each not in named and self._remove(connection, each)]
 
     def pending_removals(self) -> list[tuple[int, str, str]]:
-        """Documents that were removed and may still be in the indexes: (seq, document id, sha256 of the original)."""
+        """Removed documents that may still be in the indexes: (seq, document id, sha256 of the original)."""
         with self._read() as connection:
             rows = connection.execute(sa.select(removals_table).order_by(removals_table.c.seq))
             return [(row.seq, row.document_id, row.sha256) for row in rows]
 
     def finish_removal(self, seq: int, sha256: str) -> None:
-        """Forget a removal once the indexes have; the original goes too unless another document has the same bytes."""
+        """Delete the record of a removal, and the original unless another document has the same bytes.
+
+        Call it once the indexes have removed the document.
+        """
         with self._write() as connection:
             used = connection.execute(
                 sa.select(sa.func.count()).select_from(documents_table).where(documents_table.c.sha256 == sha256)
             ).scalar_one()
-            if not used:  # inside the transaction, so that nobody can accept the same bytes in between
+            if not used:  # inside the transaction, so that nobody can add the same bytes in between
                 self.originals.path(sha256).unlink(missing_ok=True)
             connection.execute(sa.delete(removals_table).where(removals_table.c.seq == seq))
 
     def known_sources(self, collection: str) -> dict[str, KnownSource]:
-        """By source, what was last handed in from there."""
+        """The last known file of each source, by source."""
         query = (
             sa.select(sources_table, documents_table.c.sha256, documents_table.c.status)
             .join(documents_table, documents_table.c.id == sources_table.c.document_id)
@@ -435,9 +438,9 @@ class Catalog:
         return sa.case((documents_table.c.visible, "ready"), else_=status)
 
     def requeue_unfinished(self, *, forgive: bool = False) -> int:
-        """Queue again what a stopped worker left half done; what is waiting to be indexed stays. Returns how many.
+        """Queue again what a stopped worker left unfinished, except documents that wait for indexing. Returns how many.
 
-        With `forgive` the attempt is not counted: nothing says that the document had to do with the stop.
+        With `forgive` the attempt is not counted, since nothing suggests that the document caused the stop.
         """
         with self._write() as connection:
             return connection.execute(
@@ -447,7 +450,7 @@ class Catalog:
             ).rowcount
 
     def requeue(self, document_id: str) -> None:
-        """Queue a claimed document again, its attempt not counted: what went wrong lay outside it."""
+        """Queue a claimed document again without counting the attempt, since the document did not cause the failure."""
         with self._write() as connection:
             connection.execute(
                 sa.update(documents_table)
@@ -456,7 +459,7 @@ class Catalog:
             )
 
     def claim_next(self) -> DocumentRecord | None:
-        """Take the oldest queued document for parsing, or None. One that was tried too often fails instead."""
+        """Claim the oldest queued document for parsing, or None. A document with too many attempts fails instead."""
         while True:
             with self._write() as connection:
                 row = connection.execute(
@@ -469,8 +472,8 @@ class Catalog:
                     return None
                 if row.attempts >= MAX_ATTEMPTS:
                     self._set(connection, row.id, status="failed", error_code="internal",
-                              error_message=f"{row.name} stopped the worker {row.attempts} times and is left alone. "
-                              "Hand it in again to retry.")  # fmt: skip
+                              error_message=f"{row.name} stopped the worker {row.attempts} times and is not tried "
+                              "again. Upload it again to retry.")  # fmt: skip
                     continue
                 self._set(connection, row.id, status="parsing", attempts=row.attempts + 1, progress=0.0)
                 return document_record(
@@ -478,7 +481,7 @@ class Catalog:
                 )
 
     def claim(self, document_id: str) -> DocumentRecord | None:
-        """Take this document for parsing, or None where it is not queued any more."""
+        """Claim this document for parsing, or None if it is no longer queued."""
         with self._write() as connection:
             row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
             if row is None or row.status != "queued":
@@ -487,12 +490,12 @@ class Catalog:
             return document_record(row)
 
     def set_progress(self, document_id: str, status: DocumentStatus, progress: float) -> bool:
-        """Record how far a document is (0 to 1); False where it was deleted meanwhile."""
+        """Record a document's progress (0 to 1); False if it was deleted meanwhile."""
         with self._write() as connection:
             return self._set(connection, document_id, status=self._status_unless_visible(status), progress=progress)
 
     def fail_document(self, document_id: str, code: str, message: str) -> None:
-        """Record why a document cannot be used. One that is visible can, and stays as it is."""
+        """Record why a document cannot be used. A visible document stays usable and unchanged."""
         with self._write() as connection:
             connection.execute(
                 sa.update(documents_table)
@@ -501,7 +504,7 @@ class Catalog:
             )
 
     def withdraw_document(self, document_id: str, code: str, message: str) -> None:
-        """Take a document out of sight, its chunks with it, and record why. Its text stays, for the next rebuild."""
+        """Hide a document, delete its chunks, and record why. Its text stays for the next rebuild."""
         with self._write() as connection:
             connection.execute(sa.delete(chunks_table).where(chunks_table.c.document_id == document_id))
             self._set(connection, document_id, status="failed", visible=False, error_code=code, error_message=message,
@@ -516,9 +519,9 @@ class Catalog:
         vectors: np.ndarray,
         sentences: Sequence[bytes],
     ) -> bool:
-        """Store text, pages, chunks, vectors (float32, shape (len(chunks), dim)) and, by chunk, those of its sentences
-        (packed by `pack_vectors`), and hand the document to the indexes; nothing becomes visible by it.
-        Repeating it replaces what was there. False where it was deleted before.
+        """Store text, pages, chunks, their vectors (float32, shape (len(chunks), dim)) and, for each chunk, the vectors
+        of its sentences (packed by `pack_vectors`), and queue the document for indexing. It does not become visible
+        yet. Calling it again replaces what is stored. False if the document was deleted meanwhile.
         """
         structure = {
             "metadata": dict(document.metadata),
@@ -599,7 +602,7 @@ class Catalog:
     def publish(self, document_id: str) -> bool:
         """Make an indexed document visible and retire the version it replaces, in one transaction.
 
-        False where it was deleted (and perhaps handed in again), or overtaken by a newer version, meanwhile.
+        False if the document was deleted (and perhaps uploaded again), or superseded by a newer version, meanwhile.
         """
         with self._write() as connection:
             published = connection.execute(
@@ -615,7 +618,7 @@ class Catalog:
             ).first()
             return left is not None
 
-    # Looking ---------------------------------------------------------------------------------------------------------
+    # Reading ---------------------------------------------------------------------------------------------------------
 
     def list_documents(
         self,
@@ -624,7 +627,7 @@ class Catalog:
         limit: int | None = None,
         offset: int = 0,
     ) -> tuple[list[DocumentRecord], int]:
-        """Documents in the order they came, and how many there are in all."""
+        """Documents in order of arrival, and their total number."""
         conditions = []
         if collection is not None:
             conditions.append(documents_table.c.collection == collection)
@@ -638,7 +641,7 @@ class Catalog:
             return [document_record(row) for row in connection.execute(query)], total.scalar_one()
 
     def readable_documents(self) -> list[DocumentRecord]:
-        """The documents whose text is stored, in the order they came: all that can be made again without their file."""
+        """The documents with stored text, in order of arrival; these can be rebuilt without their file."""
         query = sa.select(documents_table).join(texts_table, texts_table.c.document_id == documents_table.c.id)
         with self._read() as connection:
             return [document_record(row) for row in connection.execute(query.order_by(documents_table.c.seq))]
@@ -648,18 +651,18 @@ class Catalog:
         with self._read() as connection:
             row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
         if row is None:
-            raise NotFound(f"There is no document {document_id!r}. `footnote docs list` shows those there are.")
+            raise NotFound(f"There is no document {document_id!r}. `footnote docs list` shows the documents.")
         return document_record(row)
 
     def unfinished(self) -> int:
-        """How many documents are on their way."""
+        """The number of documents that are not yet ready or failed."""
         with self._read() as connection:
             return connection.execute(
                 sa.select(sa.func.count()).select_from(documents_table).where(documents_table.c.status.in_(UNFINISHED))
             ).scalar_one()
 
     def collections(self) -> list[str]:
-        """The collections that hold a document, and the default one."""
+        """The collections that have a document, and the default one."""
         with self._read() as connection:
             rows = connection.execute(sa.select(documents_table.c.collection).distinct())
             return sorted({DEFAULT_COLLECTION, *(row.collection for row in rows)})
@@ -679,7 +682,7 @@ class Catalog:
             return Totals({row[0]: row[1] for row in by_status}, int(sums[0]), int(sums[1]))
 
     def load_document(self, document_id: str) -> Document:
-        """The whole document as it was read. Raises NotFound where it has no text (yet)."""
+        """The whole parsed document. Raises NotFound if it has no text (yet)."""
         record = self.get_document(document_id)
         with self._read() as connection:
             row = connection.execute(sa.select(texts_table).where(texts_table.c.document_id == document_id)).first()
@@ -699,7 +702,7 @@ class Catalog:
         )
 
     def document_text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
-        """`text[start:end]` of a document; empty where it has no text."""
+        """`text[start:end]` of a document; empty if it has no text."""
         column: sa.ColumnElement[str] = texts_table.c.text
         if start or end is not None:
             length = [] if end is None else [max(0, end - start)]
@@ -709,7 +712,7 @@ class Catalog:
             return str(found.scalar_one_or_none() or "")
 
     def pages(self, document_id: str, start: int = 0, end: int | None = None) -> list[Page]:
-        """The pages that touch characters `start` to `end`, in order, with their words' boxes."""
+        """The pages that overlap characters `start` to `end`, in order, with their words' boxes."""
         query = sa.select(pages_table).where(pages_table.c.document_id == document_id).order_by(pages_table.c.number)
         if end is not None:
             query = query.where(pages_table.c.start < end, pages_table.c.end > start)
@@ -731,7 +734,7 @@ class Catalog:
         return Page(row.number, row.start, row.end, row.width, row.height, WordBoxes(zlib.decompress(row.boxes)))
 
     def locate(self, span: Span) -> tuple[int | None, tuple[Box, ...]]:
-        """The page on which a Span begins, and a rectangle for each of its lines; (None, ()) without pages."""
+        """The page where a Span begins, and a rectangle for each of its lines; (None, ()) without pages."""
         pages = self.pages(span.document_id, span.start, span.end)
         if not pages:
             return None, ()
@@ -740,7 +743,7 @@ class Catalog:
     # Chunks and vectors ----------------------------------------------------------------------------------------------
 
     def visible_chunks(self, ids: Sequence[str]) -> dict[str, StoredChunk]:
-        """Of these chunk ids, the ones whose document is visible now."""
+        """The chunks of these ids whose document is visible now, by chunk id."""
         with self._read() as connection:
             rows = connection.execute(_VISIBLE_CHUNKS, {"among": json.dumps(list(ids))}).all()
         return {stored.chunk.id: stored for stored in map(stored_chunk, rows)}
@@ -748,9 +751,9 @@ class Catalog:
     def candidates(
         self, cosines: Mapping[str, float | None], question: np.ndarray
     ) -> tuple[dict[str, Candidate], dict[str, float]]:
-        """Of these chunk ids, the ones whose document is visible now, without their words; and the cosines of these.
+        """The chunks of these ids whose document is visible now, without their text, and their cosines.
 
-        Where a cosine is None it is that of the stored vector to `question`, a unit vector (float32, shape (dim,)).
+        A cosine of None is replaced by that of the stored vector to `question`, a unit vector (float32, shape (dim,)).
         """
         with self._read() as connection:
             rows = connection.execute(_CANDIDATES, {"among": json.dumps(list(cosines))}).all()
@@ -762,7 +765,7 @@ class Catalog:
         return found, known | {ids[seq]: float(unit @ question) for (seq, _), unit in zip(vectors, units, strict=True)}
 
     def visible_documents(self, ids: Sequence[str]) -> set[str]:
-        """Of these document ids, the ones that are visible now."""
+        """The documents of these ids that are visible now."""
         found: set[str] = set()
         with self._read() as connection:
             for batch in _batches(ids):
@@ -779,7 +782,7 @@ class Catalog:
         return dict(zip((row.id for row in rows), unit_vectors([row.vector for row in rows]), strict=True))
 
     def vectors_by_hash(self, hashes: Sequence[str]) -> dict[str, np.ndarray]:
-        """Vectors of texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
+        """The vectors of texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
         found: dict[str, np.ndarray] = {}
         with self._read() as connection:
             for batch in _batches(hashes):
@@ -792,7 +795,7 @@ class Catalog:
         return found
 
     def sentence_vectors(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        """The packed vectors of the sentences of chunks, by the chunk's row, where they are kept."""
+        """The packed vectors of the sentences of chunks, by the chunk's row, where they are stored."""
         with self._read() as connection:
             return {row.chunk: row.vectors for row in connection.execute(_SENTENCES, {"among": json.dumps(list(seqs))})}
 
@@ -804,7 +807,7 @@ class Catalog:
             }
 
     def sentences_by_hash(self, hashes: Sequence[str]) -> dict[str, bytes]:
-        """The same of texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
+        """The same for texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
         with self._read() as connection:
             rows = connection.execute(_SENTENCES_BY_HASH, {"among": json.dumps(list(hashes))})
             return {row.index_sha256: row.vectors for row in rows}
@@ -821,23 +824,23 @@ class Catalog:
             return [(stored_chunk(row), unit_vector(row.vector)) for row in connection.execute(query)]
 
     def visible_chunk_counts(self) -> dict[str, int]:
-        """How many chunks each visible document has, by document id."""
+        """The number of chunks of each visible document, by document id."""
         with self._read() as connection:
             rows = connection.execute(
                 sa.select(documents_table.c.id, documents_table.c.n_chunks).where(documents_table.c.visible)
             )
             return {row.id: row.n_chunks for row in rows}
 
-    # Safety ----------------------------------------------------------------------------------------------------------
+    # Maintenance -----------------------------------------------------------------------------------------------------
 
     def check_integrity(self) -> list[str]:
-        """What the database says is wrong with itself; empty where all is well."""
+        """The problems that the database reports; empty if it is sound."""
         with self._read() as connection:
             rows = connection.exec_driver_sql("PRAGMA quick_check").scalars().all()
         return [str(row) for row in rows if row != "ok"]
 
     def copy_to(self, target: Path) -> None:
-        """Write a consistent copy of the database to `target`, also while others write (SQLite's online backup)."""
+        """Write a consistent copy of the database to `target`, even while others write (SQLite's online backup)."""
         source = sqlite3.connect(self.data_dir / CATALOG_FILE)
         copy = sqlite3.connect(target)
         try:
@@ -847,11 +850,11 @@ class Catalog:
             source.close()
 
     def sweep_originals(self) -> int:
-        """Remove originals that no document names (left by a stop between writing and recording). Returns how many."""
+        """Delete originals without a document (left by a stop between storing and recording). Returns how many."""
         with self._read() as connection:
             known = set(connection.execute(sa.select(documents_table.c.sha256)).scalars())
         return self.originals.sweep(known)
 
     def free_bytes(self) -> int:
-        """Bytes left on the disk of the data directory."""
+        """The free bytes on the disk of the data directory."""
         return shutil.disk_usage(self.data_dir).free

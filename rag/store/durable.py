@@ -1,4 +1,4 @@
-"""Files that survive a power cut: a rename counts only once the folder that holds the name is on disk too."""
+"""Renames that survive a power cut: a rename is safe only once the folder with the name is on disk too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in this folder survive a power cut, where the system lets a folder be synced."""
+    """Make renames in this folder survive a power cut, if the system can sync a folder."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -18,6 +18,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace_durably(part: Path, place: Path) -> None:
-    """Give a written and synced file its name; whoever looks sees the old file or the new one, whole."""
+    """Rename a written and synced file to its final name; a reader sees the whole old file or the whole new one."""
     part.replace(place)
     sync_folder(place.parent)

@@ -1,7 +1,7 @@
-"""One owner per data directory: a lock held for the life of the process, and a note saying who holds it.
+"""One owner per data directory: a lock held for the life of the process, and a note that names the owner.
 
-The operating system lets go of the lock when the process ends, however it ends, so a stale note is harmless: it is
-only read while somebody holds the lock.
+The operating system releases the lock when the process ends, however it ends. A stale note is therefore harmless: it is
+read only while somebody holds the lock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CLAIM_WITHIN_S = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who owns a data directory: the process and, for a server, its address."""
+    """The owner of a data directory: the process and, for a server, its address."""
 
     pid: int
     command: str
@@ -30,20 +30,20 @@ class Owner:
 
 
 class DataDirectory:
-    """An owned data directory. Use `claim_directory`; `release` (or leaving the `with`) gives it back."""
+    """An owned data directory. Create it with `claim_directory`; `release`, or leaving the `with`, gives it up."""
 
     def __init__(self, path: Path, lock: FileLock) -> None:
         self.path = path
         self._lock = lock
 
     def announce(self, owner: Owner) -> None:
-        """Say who owns it, for the sentence that a second comer reads and for commands that look for a server."""
+        """Record the owner, for the error message of another process and for commands that look for a server."""
         part = self.path / f".{OWNER_FILE}.{os.getpid()}"
         part.write_text(json.dumps(asdict(owner)), encoding="utf-8")
         part.replace(self.path / OWNER_FILE)
 
     def release(self) -> None:
-        """Give the directory back."""
+        """Release the lock."""
         (self.path / OWNER_FILE).unlink(missing_ok=True)
         self._lock.release()
 
@@ -55,11 +55,11 @@ class DataDirectory:
 
 
 def claim_directory(path: Path, command: str) -> DataDirectory:
-    """Own the data directory, or raise DataDirectoryInUse naming who does."""
+    """Own the data directory. Raises DataDirectoryInUse that names the owner, DependencyError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path / LOCK_FILE)
-        # `running_server` holds the lock for a moment while it looks; whoever owns the directory holds it for longer.
+        # `running_server` holds the lock for a moment while it looks; an owner holds it for longer.
         lock.acquire(timeout=_CLAIM_WITHIN_S, poll_interval=_CLAIM_WITHIN_S / 10)
     except Timeout as error:
         owner = read_owner(path)
@@ -81,7 +81,7 @@ def claim_directory(path: Path, command: str) -> DataDirectory:
 
 
 def read_owner(path: Path) -> Owner | None:
-    """Who last said to own the directory, or None. Only meaningful while the lock is held."""
+    """The last recorded owner of the directory, or None. Only meaningful while the lock is held."""
     try:
         return Owner(**json.loads((path / OWNER_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -89,7 +89,7 @@ def read_owner(path: Path) -> Owner | None:
 
 
 def running_server(path: Path) -> str | None:
-    """The address of the server that owns this directory, or None where none does."""
+    """The address of the server that owns this directory, or None if none does."""
     if not (path / LOCK_FILE).exists():
         return None
     lock = FileLock(path / LOCK_FILE, timeout=0)

@@ -18,18 +18,18 @@ class Originals:
     """The folder of originals of one data directory."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Make the folder where it is missing. Raises OSError where it cannot be made."""
+        """Create the folder if it is missing. Raises OSError if that fails."""
         self._folder = data_dir / ORIGINALS
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, sha256: str) -> Path:
-        """Where the bytes with this hash lie."""
+        """The path of the bytes with this hash."""
         return self._folder / sha256[:2] / sha256
 
     def store(self, stream: IO[bytes]) -> tuple[str, int]:
-        """Copy the stream beside the catalog, safe on disk when this returns. Returns (sha256 in hex, bytes).
+        """Copy the stream beside the catalog; it is synced to disk on return. Returns (sha256 in hex, bytes).
 
-        Raises DependencyError where the disk refuses.
+        Raises DependencyError if the disk fails.
         """
         digest, size = hashlib.sha256(), 0
         part = self._folder / f".part-{os.getpid()}-{os.urandom(8).hex()}"
@@ -54,7 +54,7 @@ class Originals:
         return digest.hexdigest(), size
 
     def sweep(self, known: Collection[str]) -> int:
-        """Delete every file whose hash is not among `known`. Returns how many."""
+        """Delete every file whose hash is not in `known`. Returns how many."""
         removed = 0
         for path in self._folder.rglob("*"):
             if path.is_file() and path.name not in known:

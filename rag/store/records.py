@@ -1,4 +1,4 @@
-"""What the catalog returns: rows as frozen values."""
+"""The values that the catalog returns: rows as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rag.types import Chunk, DocumentStatus, Span
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
-    """A document as the catalog lists it. `pages` and `chunks` are counts, `progress` runs from 0 to 1."""
+    """A document as the catalog lists it. `pages` and `chunks` are counts, `progress` is from 0 to 1."""
 
     id: str
     sha256: str
@@ -38,7 +38,7 @@ class DocumentRecord:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The outcome of handing in a file: `is_new` is False where the same bytes are there and have not failed."""
+    """The outcome of an upload: `is_new` is False if the same bytes are stored already and have not failed."""
 
     record: DocumentRecord
     is_new: bool
@@ -46,7 +46,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class KnownSource:
-    """What the catalog remembers of a file it was given: enough to tell whether it changed."""
+    """The last known state of a source file, which shows whether the file has changed."""
 
     source: str
     document_id: str
@@ -58,7 +58,7 @@ class KnownSource:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk with what surrounds it: `seq` is its row, `page` the 1-based page that holds most of it."""
+    """A chunk with its context: `seq` is its row, `page` the 1-based page with most of it."""
 
     seq: int
     chunk: Chunk
@@ -70,10 +70,10 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What ranking needs of a chunk: its row, its document and page, and whether it goes on from the chunk before.
+    """The fields of a chunk that ranking needs: its row, document and page, and whether it continues the chunk before.
 
-    The rows of a document's chunks follow each other in the order of its text, none left out. `gap` is the white space
-    between the chunk before and this one, None where that is of another section or page.
+    The rows of a document's chunks are consecutive, in the order of its text. `gap` is the white space between the
+    chunk before and this one, None if that one is in another section or on another page.
     """
 
     seq: int

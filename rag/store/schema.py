@@ -1,4 +1,4 @@
-"""The tables of the catalog, how the database is opened, and how an older one is migrated. SQLAlchemy Core.
+"""The tables of the catalog, opening of the database, and migration of an older one. SQLAlchemy Core.
 
 Specific to SQLite are `open_database` and `_use_wal` here, and in `catalog.py` `_among`, `check_integrity` and
 `copy_to`: another database needs its own versions of them.
@@ -16,8 +16,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from rag.errors import IndexMismatch
 
-_BUSY_S = 60  # how long a connection waits for another one's write
-_CACHE_KIB = 32_768  # of pages, a connection: a search reads some hundred rows from all over the store
+_BUSY_S = 60  # how long a connection waits for the write of another
+_CACHE_KIB = 32_768  # page cache of a connection: a search reads some hundred rows from all over the database
 
 metadata = sa.MetaData()
 
@@ -88,8 +88,8 @@ chunks_table = sa.Table(
     sa.Column("n_tokens", sa.Integer, nullable=False),
     sa.Column("index_sha256", sa.Text, nullable=False, index=True),
     sa.Column("vector", sa.LargeBinary, nullable=False),
-    sa.Column("gap", sa.Text),  # white space since the chunk before, null where that is of another section or page
-    # All that ranking needs of a chunk, so that its row, with text and vector, is read for few candidates.
+    sa.Column("gap", sa.Text),  # white space since the chunk before, null if that is in another section or page
+    # Every field of a chunk that ranking needs, so that the row, with text and vector, is read for few candidates.
     sa.Index("ix_chunks_ranking", "id", "document_id", "page", "gap"),
 )
 sentences_table = sa.Table(  # packed by retrieval/sentence_vectors.py
@@ -109,14 +109,14 @@ removals_table = sa.Table(
 # The tables above are the newest schema; a new database gets them as they are, with version len(MIGRATIONS) + 1.
 # Whoever changes a table after the first release appends a function here that makes the same change to an existing
 # database: the first entry brings version 1 to version 2. It runs in the transaction that opens the catalog, writes its
-# own SQL (the tables above will have moved on by then), and is never edited once released.
+# own SQL (the tables above may have changed by then), and is never edited once released.
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
 
 
 def migrate(connection: Connection, data_dir: Path) -> None:
-    """Make the tables of an empty database, or bring those of an older one up to date.
+    """Create the tables of an empty database, or migrate an older one.
 
-    Raises IndexMismatch where a newer Footnote wrote the database.
+    Raises IndexMismatch if a newer Footnote wrote the database.
     """
     newest = len(MIGRATIONS) + 1
     if not sa.inspect(connection).has_table("meta"):
@@ -137,20 +137,20 @@ def migrate(connection: Connection, data_dir: Path) -> None:
 
 
 def put_meta(connection: Connection, key: str, value: str) -> None:
-    """Write one entry of the meta table, replacing what was there."""
+    """Write one entry of the meta table, replacing an existing one."""
     updated = connection.execute(sa.update(meta_table).where(meta_table.c.key == key).values(value=value))
     if updated.rowcount == 0:
         connection.execute(sa.insert(meta_table).values(key=key, value=value))
 
 
 def open_database(path: Path) -> Engine:
-    """An engine over the SQLite file, which is made where it is missing. A connection with the execution option
-    `writes` takes the write lock when its transaction begins."""
+    """An engine for the SQLite file, which is created if it is missing. A connection with the execution option `writes`
+    takes the write lock when its transaction begins."""
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_S, "check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection, _record) -> None:  # type: ignore[no-untyped-def]
-        connection.isolation_level = None  # the listener below says BEGIN
+        connection.isolation_level = None  # the listener below executes BEGIN
         _use_wal(connection)
         for pragma in (
             "synchronous=FULL",
@@ -162,7 +162,7 @@ def open_database(path: Path) -> Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A read that later writes would fail at once where another process wrote in between (SQLITE_BUSY_SNAPSHOT).
+        # A read that later writes would fail at once if another process wrote in between (SQLITE_BUSY_SNAPSHOT).
         writes = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -170,7 +170,7 @@ def open_database(path: Path) -> Engine:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch a database to WAL. Where two processes open a new one at once, SQLite refuses one without waiting."""
+    """Switch a database to WAL. If two processes open a new one at once, SQLite refuses one without waiting."""
     deadline = time.monotonic() + _BUSY_S
     while True:
         try:

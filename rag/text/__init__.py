@@ -1,8 +1,8 @@
-"""What a text says, for those who split it, count it and compare it. Pure, standard library only.
+"""The sentences, words, numbers and dates of a text, in a form that can be compared. Pure, standard library only.
 
 Reading order: `words` (stems and the lists of closed classes), `quantities` (numbers, units, dates), `sentences`,
 `word_kinds` (verb, name, number...), `questions` (the type of answer that a question asks for). The lists and rules are
-those of English; of other languages, sentences, words and figures are still told apart.
+English only; in other languages sentences, words and figures are still separated.
 """
 
 from rag.text.quantities import (

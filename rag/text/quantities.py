@@ -1,7 +1,7 @@
-"""The numbers, units and dates of a text, brought to values that can be compared.
+"""The numbers, units and dates of a text, as values that can be compared.
 
-Pure, standard library only, linear in the length of the text. Number words and names of months are English; figures
-are read in any text.
+Pure, standard library only, linear in the length of the text. Number words and names of months are English; digits are
+read in any language.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _numbered(names: str, first: int) -> enumerate[str]:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number in a text: its `value`, the `unit` where one is written (`""` otherwise) and where it stands.
+    """A number in a text: its `value`, the `unit` where one is written (`""` otherwise), and its characters.
 
     `kind` is `number`, `ordinal` (third, 21st), `decade` (1990s) or `time` (minutes after midnight). Units are
     canonical: `%`, `usd`, `day`, `km`. `about` says that the text calls the number approximate.
@@ -37,7 +37,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class DateMention:
-    """A date in a text; parts that are not written are None. `swapped` is True where day and month may be exchanged."""
+    """A date in a text; missing parts are None. `swapped` is True where day and month may be in either order."""
 
     year: int | None
     month: int | None
@@ -98,7 +98,7 @@ MONTHS = {
     **{name[:3]: number for number, name in enumerate(MONTH_NAMES, 1)},
     "sept": 9,
 }
-"""The number of a month by its name and its abbreviation, in small letters."""
+"""The number of a month by its name and its abbreviation, in lower case."""
 
 _ALSO_WORDS = ("march", "may")
 _ABOUT = re.compile(
@@ -147,7 +147,7 @@ _CURRENCY_SIGNS = "$€£¥₹"
 _THOUSANDS_MARK = re.compile(r"[,\u00a0\u2009\u202f]")
 _LARGE = ("hundred", "thousand", "million", "billion", "dozen")
 NUMBER_WORDS = frozenset([*SMALL_NUMBERS, *_LARGE, *_ORDINALS])
-"""A text without digits and without any of these words, in small letters, has no quantities."""
+"""A text without digits and without any of these words, in lower case, has no quantities."""
 
 _CARDINAL = "|".join(sorted([*SMALL_NUMBERS, *_LARGE], key=len, reverse=True))
 _ORDINAL = "|".join(sorted(_ORDINALS, key=len, reverse=True))
@@ -166,7 +166,7 @@ _NEXT_WORD = re.compile(r"[ \u00a0-]?(US dollars|per cent|percentage points?|%|�
 def dates(text: str) -> list[DateMention]:
     """The dates of the text, in order: `March 3, 2022`, `3 March 2022`, `2022-03-03`, `3/3/2022`, `March 2022`.
 
-    A month alone is a date too, but for `March` and `May`, which are words as well; a year alone is a Quantity.
+    A month alone is a date too, except `March` and `May`, which are also common words; a year alone is a Quantity.
     """
     found: list[DateMention] = []
     if not _DIGIT.search(text) and not _LONE_MONTH.search(text):
@@ -204,9 +204,9 @@ def dates(text: str) -> list[DateMention]:
 
 
 def _matches_at(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> Iterator[re.Match[str]]:
-    """What `pattern.finditer` yields, where each match is known to begin at one of `starts`, ascending characters.
+    """The matches of `pattern.finditer`, if each match begins at one of `starts` (characters, ascending).
 
-    A pattern that begins with a lookbehind is tried at every character of a text; figures stand at few of them.
+    A pattern that begins with a lookbehind is tried at every character of a text, of which few are digits.
     """
     end = 0
     for start in starts:
@@ -216,13 +216,13 @@ def _matches_at(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> I
 
 
 def quantities(text: str, *, spelled: bool = True, known_dates: Sequence[DateMention] | None = None) -> list[Quantity]:
-    """The numbers of the text that are no part of a date, in order, spelled ones too (`ten`, `twenty-one`, `third`).
+    """The numbers of the text that are not part of a date, in order, spelled ones included (`twenty-one`, `third`).
 
-    `1.5 million`, `1,500,000` and `1.5M` have one value; `$45`, `45 dollars` and `45 USD` one value and unit. Left
-    alone are the words `one` and `first`, which seldom count, unless a unit follows. `spelled` may be False for a text
-    that is known to hold no word of NUMBER_WORDS; `known_dates` are those of the text, where they were looked for.
+    `1.5 million`, `1,500,000` and `1.5M` have one value; `$45`, `45 dollars` and `45 USD` one value and unit. The words
+    `one` and `first` count only if a unit follows, since they are seldom numbers. `spelled` may be False for a text
+    without words of NUMBER_WORDS; `known_dates` are the dates of the text, if the caller has found them already.
     """
-    taken = bytearray(len(text))  # 1 for each character of what was found
+    taken = bytearray(len(text))  # 1 for each character of a quantity or date that was found
     found: list[Quantity] = []
 
     def take(start: int, end: int, value: Decimal, unit: str, kind: str) -> None:
@@ -246,7 +246,7 @@ def _is_about(text: str, start: int) -> bool:
     """Whether the text calls the number at `start` approximate."""
     ahead = max(0, start - 24)
     before = text[ahead:start].rstrip("\n $€£¥").lower()
-    # a glance at the word rules most numbers out
+    # looking at the last word excludes most numbers
     return before.removesuffix("us").rstrip(" ").endswith(_ABOUT_ENDS) and bool(_ABOUT.search(text, ahead, start))
 
 
@@ -267,7 +267,7 @@ def _take_figures(text: str, taken: bytearray, take: _Take) -> None:
             take(match.start() + 5, match.end(), Decimal(match[1] + match[3]), "", "number")
     for match in _QUARTER.finditer(text) if "q" in lowered else ():
         take(*match.span(), Decimal(match[1] or match[2]), "quarter", "ordinal")
-    # `.5` begins with its point
+    # `.5` begins with its decimal point
     for match in _matches_at(_NUMBER, text, (at - (text[at - 1 : at] == ".") for at in starts)):
         _take_number(text, match, take)
 
@@ -287,7 +287,7 @@ def _take_number(text: str, match: re.Match[str], take: _Take) -> None:
         take(start, match.end("dec"), value, "", "decade")
         return
     if match["suf"]:
-        # 5m is five metres, $5m and 5M five millions
+        # 5m is five metres, $5m and 5M are five million
         if unit or match["suf"] not in ("m", "b"):
             value *= _SCALES[match["suf"].lower()]
         else:
@@ -338,7 +338,7 @@ def _scaled(text: str, value: Decimal, end: int) -> tuple[Decimal, int]:
 
 
 def _unit_after(text: str, end: int) -> tuple[str, int]:
-    """The canonical unit written right after `end`, and where it ends; ("", end) where none is."""
+    """The canonical unit written right after `end`, and where it ends; ("", end) without one."""
     found = _NEXT_WORD.match(text, end)
     if not found:
         return "", end
@@ -353,9 +353,9 @@ def _unit_after(text: str, end: int) -> tuple[str, int]:
 
 
 def counted_unit(text: str, quantity: Quantity) -> str:
-    """The canonical unit that the quantity counts, where up to two words may stand before it: `9 unused days`.
+    """The canonical unit that the quantity counts, with up to two words in front of it: `9 unused days`.
 
-    "" where it counts something else. The quantity must come from this text.
+    "" if it counts something else. The quantity must come from this text.
     """
     if quantity.unit or quantity.kind != "number":
         return quantity.unit

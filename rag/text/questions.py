@@ -1,4 +1,4 @@
-"""What a question asks for: the type of the answer, and beside which words it stands. Pure."""
+"""What a question asks for: the type of its answer, and the words that stand next to the answer. Pure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from rag.text.words import (
 )
 
 AnswerType = Literal["person", "place", "date", "number", "thing", "open"]
-"""What a question wants: a bare fact of one kind, or (`open`) whole sentences."""
+"""The type of answer: a bare fact of one kind, or (`open`) whole sentences."""
 
 Role = Literal["subject", "object", "complement", "agent"]
-"""What the answer is to the question's verb: `Who betrayed them?`, `Whom did they betray?`, `Who was the duke?`,
-`By whom were they betrayed?`"""
+"""The role of the answer for the question's verb, in the order of the literals: `Who betrayed them?`, `Whom did they
+betray?`, `Who was the duke?`, `By whom were they betrayed?`"""
 
 _PERSON_NOUNS = word_set(
     """
@@ -68,7 +68,7 @@ _TOLD = re.compile(r"^\W*(?:please\s+)?(?:name|give|state|identify)\s+(?:me\s+)?
 _NAMING = re.compile(
     r"\b(?:call(?:ed)?|known as|name[sd]?|term(?:ed)?|refer(?:red)? to as|titled?|word)\b", re.IGNORECASE
 )
-_DEFINES = re.compile(  # What is the Night Transport Fund (NTF) of the city? A name that is asked about wants sentences
+_DEFINES = re.compile(  # What is the Night Transport Fund (NTF) of the city? Its answer is a sentence, not a bare fact
     r"^\W*(?i:what(?:['’]s|\s+(?:is|are|was|were)))\s+(?:(?i:the|an?)\s+)?(?:[A-Z][\w-]*\s+(?:(?:of|for|and)\s+)?)+"
     r"[A-Z][\w-]*(?:\s+\([^)]*\))?(?:\W*$|\s+(?:offered|provided|run|in|at|under|for|of|by)\b)"
 )
@@ -80,11 +80,11 @@ _ASKS_TWICE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as it is compared.
+    """What a question asks for.
 
-    `type` and `role` are those of the answer, `nouns` the stems of the noun that stands for it (`which river`: river),
-    `preposition` the word before the question word. `naming` says that it asks what something is called, `chooses`
-    that it names what may be chosen; `stems` are those of all its words.
+    `type` and `role` describe the answer, `nouns` holds the stems of the noun that names it (`which river`: river), and
+    `preposition` is the word before the question word. `naming` is True if the question asks for a name, `chooses` if
+    it lists the possible answers; `stems` are the stems of all its words.
     """
 
     type: AnswerType
@@ -97,13 +97,13 @@ class Asked:
 
 
 def expected_type(question: str) -> AnswerType:
-    """The type of answer that a question wants; `open` where it is not clear that a bare fact would do."""
+    """The type of answer that a question wants; `open` where a bare fact may not be enough."""
     return read_question(question).type
 
 
 @lru_cache(maxsize=1_024)
 def read_question(question: str) -> Asked:
-    """Read a question; one without a question word is `open`."""
+    """The type of answer, its role and its noun; a question without a question word is `open`."""
     lowered = question.lower()
     stems = frozenset(content_words(question))
     naming, chooses = bool(_NAMING.search(question)), " or " in question
@@ -132,7 +132,7 @@ def read_question(question: str) -> Asked:
 
 
 def _read_other(word: str, after: list[str]) -> tuple[AnswerType, list[str], list[str]]:
-    """The type, the words of the noun group, and what follows it, of a question word but `what` and `which`."""
+    """The type, the words of the noun group and the words after it, for question words except `what` and `which`."""
     if word in ("who", "whom"):
         return "person", [], after
     if word == "whose":
@@ -148,7 +148,7 @@ def _read_other(word: str, after: list[str]) -> tuple[AnswerType, list[str], lis
 
 
 def _read_which(after: list[str], inner: bool, naming: bool) -> tuple[AnswerType, list[str], list[str]]:
-    """The type, the words of the noun group, and what follows it, of `what` or `which`."""
+    """The type, the words of the noun group and the words after it, for `what` and `which`."""
     if not after:
         return "thing", [], []
     if after[0] in AUXILIARIES or after[0].startswith("happen"):
@@ -186,7 +186,7 @@ def _noun_group(words: Sequence[str]) -> list[str]:
 
 
 def _type_of(group: Sequence[str]) -> AnswerType:
-    """The type of what a noun group names, by its last word."""
+    """The type of a noun group, by its last word."""
     for kind, nouns in _NOUNS.items() if group else ():
         noun = group[-1]
         if noun in nouns or (noun.endswith("s") and (noun[:-1] in nouns or f"{noun[:-3]}y" in nouns)):

@@ -1,4 +1,4 @@
-"""Where the sentences of a text begin and end, and the lists that a sentence leads in to.
+"""The sentences of a text, and the items of a list that a sentence introduces.
 
 Pure, standard library only, linear in the length of the text. The rules are those of written English; the full stops of
 other scripts are known too.
@@ -20,7 +20,7 @@ _TABLE_ROW = re.compile(r"[ \t]*\||[^|\n]*(?: \| |\t[^\t])")
 _RULE_SIGNS = frozenset("-=_*~`")
 _RULE = re.compile(r"[ \t]*(?:[-=_*~]{3,}|`{3,}.*)[ \t]*$")
 _STOP = re.compile(
-    # the first sign stands alone so that a search leaps from one to the next
+    # the first character class stands alone, so that a search can skip to the next stop
     r"[.!?…。！？｡](?:(?<=[.!?…])[.!?…]*|[。！？｡]*)[\"'”’»)\]*_]{0,4}"
     r"(?:[ ]?[\[【](?:\^|[Pp]assages?[ ]|[Ss]ource[ ])?\d{1,4}(?:[ ]?[,;–-][ ]?\d{1,4}){0,20}[\]】])*"
 )
@@ -62,12 +62,12 @@ _NO_BREAK_AFTER = word_set(
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:
-    """Where each sentence stands, as characters (start, end), in order, without the white space around it.
+    """The sentences of a text, as characters (start, end), in order, without surrounding white space.
 
-    Together the spans hold every character of the text that is not white space. A blank line, a list marker, a heading
-    mark and the end of a table's row always end a sentence; another newline does so only where the line stops well
-    before the width of its neighbours (a heading, an address). A citation marker after the stop belongs to the
-    sentence before it. Time is linear in the length of the text.
+    Together the spans contain every character of the text that is not white space. A blank line, a list marker, a
+    heading mark and the end of a table row always end a sentence; another newline does so only if the line is much
+    shorter than its neighbours (a heading, an address). A citation marker after the stop belongs to the sentence before
+    it. Time is linear in the length of the text.
     """
     spans: list[tuple[int, int]] = []
     for start, end, splittable in _blocks(text):
@@ -83,14 +83,14 @@ _ANNOUNCES = re.compile(
 
 
 def announces_list(sentence: str) -> bool:
-    """Whether a sentence only says that a list follows, as `Some of the lessons include:` does."""
+    """Whether a sentence only introduces a list, such as `Some of the lessons include:`."""
     return _ANNOUNCES.search(sentence) is not None
 
 
 def list_items(text: str, end: int, most: int) -> list[str]:
-    """The first items of the list that follows a place of a text, up to `most`, each on one line with its mark.
+    """The items of the list that follows character `end` of a text, `most` at most, each on one line with its marker.
 
-    A line right below without a mark or a final stop is one too: marks are lost in many a PDF.
+    A line directly below that has no marker and no full stop is an item too: many PDFs lose the markers.
     """
     items: list[str] = []
     below, before = text[end:], 0
@@ -105,7 +105,7 @@ def list_items(text: str, end: int, most: int) -> list[str]:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
-    """Stretches of lines that belong together, stripped; the flag is False for table rows and rules."""
+    """Lines that belong together, as characters (start, end), stripped; the flag is False for table rows and rules."""
     lines: list[tuple[int, int, str]] = []
     for found in _LINE.finditer(text):
         line = found[0]

@@ -1,4 +1,4 @@
-"""The words of a sentence with their kinds, as far as their form tells: determiner, verb, name, number... Pure."""
+"""The words of a sentence with their kinds, judged by their form: determiner, verb, name, number... Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Kind = Literal[
     "determiner", "preposition", "and", "joint", "auxiliary", "verb", "adverb", "pronoun", "number", "name", "noun",
     "comma", "mark", "edge",
 ]  # fmt: skip
-"""What a word is, as far as its look tells: `noun` is any other word, `joint` opens a clause, `edge` is no word."""
+"""The kind of a word, judged by its form: `noun` is any other word, `joint` opens a clause, `edge` is not a word."""
 
 _DETERMINERS = word_set("the a an this that these those his her its their our my your any each every")
 _PRONOUNS = word_set("he she it they we i you him them us himself itself themselves who whom whose there what")
@@ -43,7 +43,7 @@ _TOKEN = re.compile(
 
 
 class Word(NamedTuple):
-    """A word or mark of a sentence: characters `start` to `end`, its stem, "" for marks and stop words."""
+    """A word or mark of a sentence: characters `start` to `end`, and its stem, "" for marks and stop words."""
 
     text: str
     start: int
@@ -56,7 +56,7 @@ EDGE = Word("", 0, 0, "edge", "")
 
 
 def is_verb(word: str) -> bool:
-    """Whether a word in small letters is a verb: an irregular form, a common verb, or one that ends in -ed."""
+    """Whether a lower-case word is a verb: an irregular form, a common verb, or a word that ends in -ed."""
     return word in _VERBS or (len(word) > 4 and word.endswith("ed") and not word.endswith("eed"))
 
 
@@ -91,14 +91,14 @@ def _kind(text: str, first: bool, smalls: frozenset[str]) -> Kind:
 
 @lru_cache(maxsize=4_096)
 def read_words(sentence: str, smalls: frozenset[str] = frozenset()) -> tuple[Word, ...]:
-    """The words and marks of a sentence; `smalls` are known to be no names where they only begin it."""
+    """The words and marks of a sentence; words in `smalls` are not names where they begin the sentence."""
     found: list[Word] = []
     for place, match in enumerate(_TOKEN.finditer(sentence)):
         text = match[0]
         content = content_words(text)
         kind = _kind(text, place == 0, smalls)
         if kind == "verb" and found and found[-1].kind in ("determiner", "number") and text.endswith(("ed", "ing")):
-            kind = "noun"  # the occupied land, six unused days
+            kind = "noun"  # as in: the occupied land, six unused days
         found.append(Word(text, *match.span(), kind, content[0] if content else ""))
     for place, word in enumerate(found):
         if word.text in ("May", "Per") and _is_proper(found, place):
@@ -107,9 +107,9 @@ def read_words(sentence: str, smalls: frozenset[str] = frozenset()) -> tuple[Wor
 
 
 def _is_proper(words: Sequence[Word], at: int) -> bool:
-    """Whether `May` is the month or a person, `Per` a person: `May 5`, `in May`, `Theresa May`, `Per Olsson leads`.
+    """Whether `May` is a month or a person, and `Per` a person: `May 5`, `in May`, `Theresa May`, `Per Olsson leads`.
 
-    Not so in `May staff leave early?`, `Per year`, `Per Northwind policy`, `Staff May Leave`.
+    False in `May staff leave early?`, `Per year`, `Per Northwind policy`, `Staff May Leave`.
     """
     before, after = words[at - 1] if at else EDGE, words[at + 1] if at + 1 < len(words) else EDGE
     starts = before.kind in ("edge", "mark")

@@ -1,7 +1,7 @@
-"""The words of a text: as they stand, without those that carry no meaning, and as stems that can be compared.
+"""The words of a text: as written, without stop words, and as stems that can be compared.
 
-Pure, standard library only. The lists are of closed classes of English words, each of which stands here and nowhere
-else; words of other languages are kept whole.
+Pure, standard library only. The lists are closed classes of English words; each list exists only here. Words of other
+languages are kept whole.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 
 def word_set(names: str) -> frozenset[str]:
-    """The words between the white space."""
+    """The words of `names`, which white space separates."""
     return frozenset(names.split())
 
 
@@ -86,7 +86,7 @@ _SUFFIXES = (
 )  # fmt: skip
 
 
-# (suffix, ending in its place, letters that must be left) by the last letter, in the order of the list above
+# (suffix, its replacement, letters that must remain) by the last letter, in the order of the list above
 _SUFFIXES_BY_END: dict[str, list[tuple[str, str, int]]] = {}
 for _suffix, _ending in _SUFFIXES:
     _left = 3 if len(_suffix) < 3 or _suffix in ("ing", "ies") else 4
@@ -97,7 +97,7 @@ for _suffix, _ending in _SUFFIXES:
 def stem(word: str) -> str:
     """The lower-case word without its ending: `carried`, `carries` and `carry` agree, and so do `located`, `location`.
 
-    Light and for comparing only; what it returns need not be a word. Words of fewer than four letters stay.
+    A light stemmer for comparison only: the result need not be a word. Words of fewer than four letters are kept.
     """
     word = word.lower().replace("’", "'")
     if word.endswith("'s"):
@@ -121,7 +121,7 @@ def stem(word: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words of the text as they stand, hyphens, apostrophes and inner dots kept (`carry-over`, `U.S`, `it's`)."""
+    """The words of the text as written, with hyphens, apostrophes and inner dots (`carry-over`, `U.S`, `it's`)."""
     return _WORD.findall(text)
 
 
@@ -129,7 +129,7 @@ _CONTENT = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|[^\W\d_]+(
 
 
 def content_words(text: str) -> list[str]:
-    """The stems of the words that carry meaning, in order, repeats kept: no stop words, hyphenated words in parts.
+    """The stems of the content words, in order, repeats kept: no stop words, hyphenated words in parts.
 
     Numbers are kept as written (`1,500` becomes `1500`, `12,13` stays two); use `quantities` to compare their values.
     """
@@ -137,7 +137,7 @@ def content_words(text: str) -> list[str]:
 
 
 def unstemmed_words(text: str) -> list[str]:
-    """The same words as `content_words`, in small letters and with their endings."""
+    """The same words as `content_words`, in lower case and with their endings."""
     found: list[str] = []
     for word in _CONTENT.findall(text):
         lowered = word.lower().replace("’", "'")

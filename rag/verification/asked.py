@@ -1,9 +1,9 @@
-"""Whether a clause that holds a short answer and the question's words says of the answer what was asked.
+"""Whether a clause that contains a short answer and the question's words answers the question.
 
-`gaps.question_words` and the search find a clause that has the words. These checks compare how they stand: whether it
-denies what the question affirms, which comes before which, who does it, which noun an adjective belongs to, how far it
-reaches, and whether the answer is of the kind that was asked for. Each answers with what is open, or "". They are asked
-only of a clause that would make the answer `supported`, so that they cost nothing elsewhere.
+`gaps.question_words` and the search find a clause that has the words. These checks compare their relations: whether the
+clause denies what the question affirms, the order of the words, the agent, the noun that an adjective belongs to, the
+reach, and whether the answer has the expected type. Each returns what is open, or "". They run only for a clause that
+would make the answer `supported`, so that they cost nothing elsewhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a sentence asks of its evidence (`Claim`)."""
+"""What a sentence claims, and therefore requires of its evidence (`Claim`)."""
 
 from __future__ import annotations
 

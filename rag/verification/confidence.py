@@ -1,4 +1,4 @@
-"""How sure a verdict is: what was measured of a sentence and its evidence (`Signals`), and a probability made of it."""
+"""The probability that a sentence is supported, from its verdict and from measurements of its evidence (`Signals`)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _NEAR = 3
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """Shares from 0 to 1: of the sentence's words that the evidence holds (`coverage`), that its best sentence holds
-    (`core`), of neighbours in the sentence that stand near each other there (`near`), and in that order (`ordered`).
+    """Measurements of a sentence and its evidence, as shares from 0 to 1.
 
-    `parts` is the number of places that the evidence was taken from, 0 where there is none.
+    `coverage` is the share of the sentence's content words in the evidence, `core` that in the best single sentence of
+    it; `near` is the share of the sentence's neighbouring words that are near each other in the evidence, and `ordered`
+    the share that also have the same order. `parts` is the number of places of the evidence, 0 without evidence.
     """
 
     coverage: float = 0.0
@@ -33,9 +34,9 @@ NOTHING_MEASURED = Signals()
 
 
 def neighbours_kept(claim: WordLine, evidence: Sequence[WordLine]) -> tuple[float, float]:
-    """(near, ordered): the shares of neighbouring content words that are up to three apart in one of the sentences.
+    """(near, ordered): the shares of neighbouring content words that are at most three apart in one of the sentences.
 
-    Near counts either order, ordered that of the claim alone; both are 1 for a claim of one word.
+    `near` counts either order, `ordered` only the order of the claim; both are 1 for a claim of one word.
     """
     ours = _content(claim)
     near, ordered = set[int](), set[int]()
@@ -60,8 +61,8 @@ def _content(line: WordLine) -> list[str]:
     ]
 
 
-# Logistic regression on the development part of the verifier's benchmark, a little more than half of whose statements
-# are true: what `python -m evals.training.sentence_confidence` prints for the sample and three suites, 100 a kind.
+# Logistic regression on the development part of the verifier's benchmark, of whose statements slightly more than half
+# are true: the output of `python -m evals.training.sentence_confidence` for the sample and three suites, 100 a kind.
 _CONSTANT = -3.77
 _OF_VERDICT: dict[Verdict, float] = {"supported": 6.536, "weak": 3.341, "unsupported": 0.0}
 _OF_CORE, _OF_NEAR, _OF_ORDERED = 0.655, 0.212, 0.143
@@ -69,7 +70,7 @@ _OF_TWO_PLACES = -1.177
 
 
 def confidence(verdict: Verdict, signals: Signals) -> float:
-    """How likely it is, 0 to 1, that the passages say the sentence; 1 for one that states nothing."""
+    """The probability, 0 to 1, that the passages say the sentence; 1 for a sentence without a claim."""
     if verdict == "no_claim":
         return 1.0
     evidence = _OF_CORE * signals.core + _OF_NEAR * signals.near + _OF_ORDERED * signals.ordered

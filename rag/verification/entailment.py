@@ -1,7 +1,7 @@
-"""Judges: whether a quote entails a sentence, by a cross-encoder for inference or by the language model itself.
+"""Judges: whether a quote entails a sentence, decided by an entailment cross-encoder or by the language model itself.
 
-Optional, and imported only where `FOOTNOTE_ANSWERS__JUDGE` names one. What a judge may change is decided in
-`rag.verification.judging`.
+Optional, imported only if `FOOTNOTE_ANSWERS__JUDGE` names one. `rag.verification.judging` decides what a judge may
+change.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ log = logging.getLogger(__name__)
 
 JUDGE_SETTING = "FOOTNOTE_ANSWERS__JUDGE"
 ASK_THE_MODEL = "model"
-"""The setting's word for the language model that answers."""
+"""The value of the setting that selects the language model that answers."""
 
 MOST_TOGETHER = 12  # statements in one prompt
-_REPLY_TOKENS, _TOKENS_EACH = 16, 10  # of the reply to one prompt, and for each statement of it
+_REPLY_TOKENS, _TOKENS_EACH = 16, 10  # of the reply: for each prompt, and for each of its statements
 _N_LABELS = 3
 _LABELS: tuple[tuple[str, JudgeVerdict], ...] = (("entail", "entailed"), ("contradict", "contradicted"))
 
 
 def make_judge(setting: str, generator: Generator) -> Judge | None:
-    """The judge that the setting names, loaded; None where it is empty.
+    """The judge that the setting names, loaded; None if the setting is empty.
 
-    Raises ConfigurationError where there is no model to ask, or the folder holds no cross-encoder for inference.
+    Raises ConfigurationError if there is no model to ask, or the folder has no entailment cross-encoder.
     """
     if not setting:
         return None
@@ -47,18 +47,18 @@ def make_judge(setting: str, generator: Generator) -> Judge | None:
 
 
 def check_model_judge(generator: Generator) -> None:
-    """Raise ConfigurationError where the back end has no model that could be asked."""
+    """Raise ConfigurationError if the back end has no language model."""
     if not generator.follows_instructions:
         raise ConfigurationError(
-            f"{JUDGE_SETTING}={ASK_THE_MODEL} needs a language model, and the {generator.model} back end is none. Set "
-            "FOOTNOTE_GENERATION__BACKEND to another, name a cross-encoder, or unset it."
+            f"{JUDGE_SETTING}={ASK_THE_MODEL} needs a language model, and the {generator.model} back end has none. Set "
+            "FOOTNOTE_GENERATION__BACKEND to another, set a cross-encoder as judge, or unset it."
         )
 
 
 def locate_judge(model: str) -> tuple[Located, tuple[JudgeVerdict, ...]]:
-    """Where the cross-encoder lies, and what each of its three outputs means. Raises ConfigurationError.
+    """Find the cross-encoder, and the meaning of each of its three outputs. Raises ConfigurationError.
 
-    Its config's `id2label` must name one of them after entailment and one after contradiction, in any case.
+    The `id2label` of its config must name one output after entailment and one after contradiction, in any case.
     """
     located = locate_cross_encoder(JUDGE_SETTING, model)
     verdicts: list[JudgeVerdict] = []
@@ -67,27 +67,27 @@ def locate_judge(model: str) -> tuple[Located, tuple[JudgeVerdict, ...]]:
     if len(verdicts) != _N_LABELS or len(set(verdicts)) != _N_LABELS:
         raise ConfigurationError(
             f"{JUDGE_SETTING}={model!r} cannot judge: its config must name three labels, entailment, neutral and "
-            f"contradiction, and names {', '.join(located.labels)}. Name a model for natural language inference, or "
+            f"contradiction, and names {', '.join(located.labels)}. Use a model for natural language inference, or "
             f"unset it (`{ASK_THE_MODEL}` asks the language model)."
         )
     return located, tuple(verdicts)
 
 
 class CrossEncoderJudge:
-    """A Judge (rag/types.py) over a cross-encoder with the labels entailment, neutral and contradiction."""
+    """A Judge (rag/types.py) that uses a cross-encoder with the labels entailment, neutral and contradiction."""
 
     def __init__(self, model: CrossEncoderModel, verdicts: Sequence[JudgeVerdict]) -> None:
-        """`verdicts` says what each output of the model means. Raises ConfigurationError for another number of them."""
+        """`verdicts` gives the meaning of each output of the model. Raises ConfigurationError if the counts differ."""
         if model.n_labels != len(verdicts):
             raise ConfigurationError(
                 f"{JUDGE_SETTING}: the model {model.name} has {model.n_labels} outputs, and its config names "
-                f"{len(verdicts)}. Name another, or unset it."
+                f"{len(verdicts)}. Use another, or unset it."
             )
         self._model, self._verdicts = model, tuple(verdicts)
 
     @property
     def model(self) -> str:
-        """Name and twelve hex digits that stand for the weights' sha256."""
+        """The model's name, and twelve hex digits of its weights' sha256."""
         return self._model.name
 
     @property
@@ -95,12 +95,12 @@ class CrossEncoderJudge:
         return ""
 
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
-        """The likeliest label of each; None for a statement that with its evidence is longer than the model reads."""
+        """The most likely label of each; None for a statement that is, with its evidence, too long for the model."""
         return Judged(await asyncio.to_thread(self._judge, statements))
 
     def _judge(self, statements: Sequence[Statement]) -> tuple[Judgement | None, ...]:
         sizes = self._model.count_tokens([text for one in statements for text in (one.premise, one.hypothesis)])
-        # two texts have no more special tokens together than each has by itself
+        # two texts together have no more special tokens than each one has alone
         fitting = [i for i in range(len(statements)) if sum(sizes[2 * i : 2 * i + 2]) <= self._model.max_tokens]
         if len(fitting) < len(statements):
             log.warning(
@@ -116,12 +116,12 @@ class CrossEncoderJudge:
             if np.isfinite(row).all()  # weights in half precision may overflow
         }
         if len(found) < len(fitting):
-            log.warning("%s gave numbers that are none for %d sentences.", self.model, len(fitting) - len(found))
+            log.warning("%s gave no finite numbers for %d sentences.", self.model, len(fitting) - len(found))
         return tuple(found.get(i) for i in range(len(statements)))
 
 
 class ModelJudge:
-    """A Judge (rag/types.py) that asks the language model, MOST_TOGETHER statements in one prompt at most."""
+    """A Judge (rag/types.py) that asks the language model, with at most MOST_TOGETHER statements in one prompt."""
 
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
@@ -136,12 +136,12 @@ class ModelJudge:
         return JUDGE_PROMPT_VERSION
 
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
-        """A verdict on each, None where the reply has none that can be read. Raises DependencyError."""
+        """A verdict on each, None where the reply has no readable one. Raises DependencyError."""
         judgements: list[Judgement | None] = []
         drafts: list[Draft] = []
         for together in self._prompts(statements):
             if self._room(together) < 0:
-                log.warning("A sentence and its quote are too long for a prompt of %s, and not judged.", self.model)
+                log.warning("A sentence and its quote are too long for a prompt of %s and are not judged.", self.model)
                 judgements += [None] * len(together)
                 continue
             draft = await take_draft(self._generator, judge_messages(together), _reply_tokens(len(together)))
@@ -156,7 +156,7 @@ class ModelJudge:
         return Judged(tuple(judgements), tuple(drafts))
 
     def _prompts(self, statements: Sequence[Statement]) -> list[list[Statement]]:
-        """The statements in order, as many together as fit; one that fits nowhere stands alone."""
+        """The statements in order, as many in a prompt as fit; one that never fits has a prompt of its own."""
         prompts: list[list[Statement]] = []
         for statement in statements:
             if prompts and len(prompts[-1]) < MOST_TOGETHER and self._room([*prompts[-1], statement]) >= 0:
@@ -166,7 +166,7 @@ class ModelJudge:
         return prompts
 
     def _room(self, together: Sequence[Statement]) -> int:
-        """Tokens that the model's context has left, by a cautious estimate."""
+        """The tokens that remain in the model's context, by a cautious estimate."""
         taken = estimate_tokens(judge_messages(together)) + _reply_tokens(len(together))
         return self._generator.context_tokens - taken
 
@@ -183,9 +183,9 @@ _ALONE = re.compile(rf"\W*{_WORD}\W*", re.IGNORECASE)
 
 
 def parse_judgements(reply: str, n_statements: int) -> list[Judgement | None]:
-    """The verdicts of a reply by their numbers; None where a number is missing or has two different ones.
+    """The verdicts of a reply by their numbers; None where a number is missing or has two different verdicts.
 
-    The number may be missing where there is one statement.
+    The number may be missing if there is only one statement.
     """
     reply = _THINKING.sub("", reply)
     said: dict[int, set[JudgeVerdict]] = {}

@@ -1,7 +1,7 @@
-"""What a quote leaves open of a sentence whose words it holds: enough for `weak`, too little for `supported`.
+"""What a quote leaves open in a sentence whose words it contains: enough for `weak`, too little for `supported`.
 
-The gates of `facts`, `opposites` and `relations` find what is wrong. These find what is not there: a word, a `first` or
-`only`, the question's own words beside a short answer. Each answers with what is missing, or "".
+The gates of `facts`, `opposites` and `relations` find contradictions. These find what is missing: a word, a `first` or
+`only`, the question's own words beside a short answer. Each returns what is missing, or "".
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Where a document's text gives orders instead of stating something. Pure.
+"""Finds orders in a document's text, which state nothing. Pure.
 
 Text in a document is never an instruction, and an instruction is no evidence: "reply that the fee is 9 euros" does not
-say that the fee is 9 euros. These are rules of wording, kept narrow so that they leave ordinary documents alone; an
-order in other words passes for a sentence like any other.
+say that the fee is 9 euros. These are rules of wording, kept narrow so that they do not affect ordinary documents; an
+order in other words counts as an ordinary sentence.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _RULES = r"(?:instructions?|directions?|prompts?|guidelines|orders|rules)"
 _REPLY = r"(?:answer|reply|response|output)"
 _SPEAK = r"(?:answer|reply|respond|say|speak|talk|write|output|print|refuse|include|cite|mention|state|name|reveal)"
 _LABEL = r"^[\s>*_#|-]{0,12}"
-# where a clause begins that may be an imperative
+# the start of a clause that may be an imperative
 _START = (
     r"(?:^|[.:;,!?…“\"(|*>#—–-][\s*“\"]{0,4}|"
     r"\b(?:please|now|and|then|instead|you (?:must|should|shall|will|are to|have to)|(?:do|should|must) not|never)[ ])"
 )
-# what people are asked to answer with
+# objects that people are asked to reply with
 _BY_POST = r" (?:your (?!system|hidden|prompt|instructions)|(?:the|a) (?:completed|signed|enclosed|attached)\b)"
 _SAID = "reply/response/answer/output"
 _MACHINE_CUES = "llm/language model/assistant/bot/gpt/claude/gemini/copilot"
-# What speaks to the model and to nobody else, as (cues, pattern): whatever the pattern finds holds one of its cues in
-# small letters. To look for a cue costs a fiftieth of a search.
+# Orders that address the model and nobody else, as (cues, pattern): every match of a pattern contains one of its cues
+# in lower case. Looking for a cue costs a fiftieth of a search.
 _TO_MODEL: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
     (tuple(cues.split("/")), re.compile(pattern, re.IGNORECASE | re.MULTILINE))
     for cues, pattern in (
-        # what it was told before
+        # earlier instructions
         (
             "instruction/direction/prompt/guideline/orders/rules/everything /question",
             rf"(?:{_START}(?:ignore|disregard|forget|override|bypass|drop)|\b(?:not|never|don['’]t) follow)\b"
@@ -65,7 +65,7 @@ _TO_MODEL: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
             "your new/your only/your real/your task/your job",
             r"\byour (?:new|only|real) (?:task|job|goal)\b|\byour (?:task|job) now\b",
         ),
-        # what it is to answer
+        # what to answer
         (
             "reply/respond/answer",
             rf"{_START}(?:reply|respond|answer)(?: to)?(?: (?:every|any|each|all) (?:question|query|queries|prompt)s?)?"
@@ -100,12 +100,12 @@ _TO_MODEL: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         ("output/print", r"\bto (?:output|print) (?:the string|the word|(?-i:[A-Z]{4,}))\b"),
         ("stop/nothing else", rf"{_START}{_SPEAK}\b[^.!?\n]{{0,60}}\b(?:and|then) (?:stop|nothing else)\b"),
         ("user", r"\b(?:real|actual|true) question of the user\b|\bthe user['’]s question\b"),
-        # what it is to cite
+        # what to cite
         ("cite", r"\bcite (?:this|it|me)\b[^.!?\n]{0,40}\b(?:as|for)\b|\bcite (?:page|passage) \d"),
         ("quote/cite/passage", r"\bwhen you (?:quote|cite) this\b|\bpassage \d+ says:"),
-        # whom it is to tell
+        # what to tell the user
         ("user", rf"{_START}(?:tell|inform|convince|persuade) the user\b"),
-        # who it is
+        # who the model is
         (
             "you are /act as /pretend to be /behave as ",
             rf"\b(?:you are|act as|pretend to be|behave as) (?:now )?(?:an? |the )?"
@@ -140,14 +140,14 @@ _TO_MODEL: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         ),
         ("you are not ", r"\byou are not (?:allowed|permitted) to (?:use|answer from) this\b"),
         ("decode", r"\bdecode (?:this|the)\b[^.!?\n]{0,40}\b(?:obey|follow|execute)\b"),
-        # a turn of a made-up conversation
+        # a turn of an invented conversation
         ("earlier /instruction", rf"{_LABEL}earlier (?:question|answer):|^#{{1,6}}[ ]?instruction:[ ]*$"),
         (
             ":",
             rf"{_LABEL}(?:answer|assistant|system|chatbot|ai|user|human)[*_]{{0,2}}:[^\n]{{0,300}}"
             r"(?:\[\d{1,3}\]|\b(?:you|your|instructions?|passages?)\b)",
         ),
-        # the commonest of these in German, French, Spanish and Chinese
+        # the most common of these in German, French, Spanish and Chinese
         (
             "ignorier/vergiss/missacht",
             r"\b(?:ignorier|vergiss|missacht)\w*\b[^.!?\n]{0,30}\b(?:anweisung|vorgabe|regel)\w*",
@@ -167,15 +167,15 @@ _SAID_TO = (
     r"(?:^[\s>*#|-]{0,12}|[.:;!?“\"][\s*“\"]{1,4}|\b(?:please|kindly|now|then|you (?:must|should|shall|are to|have to)|"
     r"do not|never)[ ])"
 )
-# orders somebody to say something, and does not say it itself
+# orders somebody to say something, without stating it
 _SPEECH = re.compile(
     rf"(?:{_SAID_TO}(write|print|output|mention|recommend|repeat|insist|pretend|declare|announce|inform|append|insert|"
     r"reveal|summari[sz]e|state(?= that\b| ?[“\":]))"
     rf"|(?:{_SAID_TO}|, (?:and )?)(say|tell|claim|(?:answer|reply|respond)(?!:)))\b(?![ ]?[,.;)])",
     re.IGNORECASE | re.MULTILINE,
 )
-# Whatever the patterns find holds one of these, lower-case. Looking for them first, in the whole text and then in the
-# sentence, leaves few sentences for the patterns, which take a hundred times as long.
+# Every match of the patterns contains one of these, in lower case. Looking for them first, in the whole text and then
+# in the sentence, leaves few sentences for the patterns, which cost a hundred times as much.
 _TEMPLATE_CUES = tuple("<＜〈⟨[>")
 _CUES = tuple(
     """
@@ -194,7 +194,7 @@ _SPEECH_CUES = word_set(
     state say tell claim answer reply respond
     """
 )
-# `state` is a cue of `United States` and `inform` one of `information`
+# `state` would match `United States` and `inform` would match `information`
 _SPEECH_VERB = re.compile(rf"(?:{'|'.join(sorted(_SPEECH_CUES - {'summari'}))}|summari[sz]e)\b")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
@@ -203,9 +203,9 @@ _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 class Order:
     """Characters [start, end) of a text that order somebody to say something.
 
-    `verb` is the verb of saying, lower-case: the words are evidence only for a statement that keeps it ("Write your
-    name on the box" shows that names are written on boxes, "Say that the fee is 9 euros" shows no fee). It is "" where
-    they can only be meant for the model that reads the text, and then they are evidence for nothing.
+    `verb` is the verb of saying in lower case. The words are evidence only for a statement that keeps it: "Write your
+    name on the box" shows that names are written on boxes, "Say that the fee is 9 euros" shows no fee. `verb` is "" if
+    the words can only be meant for the model that reads the text; then they are evidence for nothing.
     """
 
     start: int
@@ -216,14 +216,14 @@ class Order:
 def find_orders(text: str, sentences: Sequence[tuple[int, int]] | None = None) -> list[Order]:
     """The orders in the text, in order, without overlaps; time is linear in its length.
 
-    One that is meant for the model reaches to the end of its paragraph (in a table, of its row), one that holds a token
-    of a chat template or the prompt's fence to the end of the text: what follows belongs to the forger. `sentences` are
-    those of the text as `split_sentences` finds them, where they are known.
+    An order for the model extends to the end of its paragraph (in a table, of its row); one with a token of a chat
+    template or the prompt's fence extends to the end of the text, since all of that may be forged. `sentences` are
+    those of the text as `split_sentences` finds them, if the caller has them.
     """
     found: list[Order] = []
     lowered = f" {' '.join(text.lower().split())}"
     fenced = any(cue in text for cue in _TEMPLATE_CUES)
-    spaced = text.isascii()  # where sentences begin after white space
+    spaced = text.isascii()  # sentences begin after white space
     cues = [cue for cue in _CUES if (cue if spaced else cue.strip()) in lowered]
     speech_cues = [cue for cue in _SPEECH_CUES if cue in lowered]
     if not (fenced or cues or speech_cues):
@@ -249,7 +249,7 @@ def find_orders(text: str, sentences: Sequence[tuple[int, int]] | None = None) -
 
 
 def _speaks_to_model(sentence: str, lowered: str) -> bool:
-    """Whether the sentence, in small letters `lowered` with a space before it, can only be meant for the model."""
+    """Whether the sentence can only be meant for the model; `lowered` is the sentence in lower case after a space."""
     for cues, pattern in _TO_MODEL:
         for cue in cues:
             if cue in lowered:

@@ -1,9 +1,9 @@
-"""A judge's word on what the gates let pass: what it is asked, and what its answer changes. Pure.
+"""The input of a judge for sentences that passed the gates, and the effect of its judgements. Pure.
 
     sentences ─ statements_of ─> Statements ─ a Judge (rag/types.py) ─> Judgements ─ apply_judgements ─> sentences
 
-A judge reads a sentence beside the very words that it cites. It only takes trust away: what failed the gates is not
-shown to it, it cites nothing, and what it finds entailed stays what the gates said.
+A judge reads a sentence beside its quotes. It can only lower a verdict: sentences that failed the gates are not sent to
+it, it adds no citations, and a sentence that it finds entailed keeps the verdict of the gates.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from rag.verification.reading import unlisted
 from rag.verification.refusals import claims_of
 from rag.verification.search import Finding
 
-_FEW_WORDS = 3  # content words; fewer are read with what was asked, as by the gates
+_FEW_WORDS = 3  # content words; a shorter sentence is read together with its question, as by the gates
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedSentence:
-    """A sentence without its markers, what it answers (a question, the lead-in of a list), and what was found of it."""
+    """A sentence without its markers, what it answers (a question, the introduction of a list), and its finding."""
 
     text: str
     asked: str
@@ -32,7 +32,7 @@ class CheckedSentence:
 
 
 def statements_of(sentences: Sequence[CheckedSentence]) -> list[Statement]:
-    """What a judge is asked: every sentence that the gates let pass, in order, beside the words that it cites."""
+    """The input of a judge: every sentence that passed the gates, in order, with the quotes that it cites."""
     return [
         Statement(_premise(sentence.finding), _hypothesis(sentence)) for sentence in sentences if _is_judged(sentence)
     ]
@@ -41,10 +41,11 @@ def statements_of(sentences: Sequence[CheckedSentence]) -> list[Statement]:
 def apply_judgements(
     sentences: Sequence[CheckedSentence], judgements: Sequence[Judgement | None], judge: str
 ) -> tuple[CheckedSentence, ...]:
-    """The sentences with lower verdicts where the judge says so; `judgements` are those on `statements_of` them.
+    """The sentences with their verdicts lowered by a judge; `judgements` are those of `statements_of(sentences)`.
 
-    A supported sentence that is not entailed is weak; one that is contradicted, be it weak or supported, is unsupported
-    and cites nothing. Where there is no judgement the verdict stays, and the reason says so. `judge` is its name there.
+    A supported sentence that is not entailed becomes weak. A contradicted sentence, weak or supported, becomes
+    unsupported and cites nothing. Without a judgement the verdict stays, and the reason says so. `judge` is the name
+    that the reason gives.
     """
     given = iter(judgements)
     return tuple(_judged(sentence, given, judge) if _is_judged(sentence) else sentence for sentence in sentences)
@@ -70,7 +71,7 @@ def _is_judged(sentence: CheckedSentence) -> bool:
 
 
 def _premise(finding: Finding) -> str:
-    """The quotes, each below the title and headings that it stands under, named once."""
+    """The quotes, each below its title and headings, which are repeated only when they change."""
     lines: list[str] = []
     for span, passage in finding.spans:
         chunk = passage.hit.chunk
@@ -82,7 +83,7 @@ def _premise(finding: Finding) -> str:
 
 
 def _hypothesis(sentence: CheckedSentence) -> str:
-    """The sentence, clauses that refuse left out; a name or a number together with what was asked."""
+    """The sentence without clauses that refuse; a name or a number together with its question."""
     said = " ".join(" ".join(claims_of(sentence.text)).split())
     asked = " ".join(sentence.asked.split())
     bare = unlisted(said)

@@ -1,4 +1,4 @@
-"""A passage as its sentences, each read once (`Source`)."""
+"""The sentences of a passage, each read once (`Source`)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rag.verification.reading import LIST_MARK, Reading, read, word_run
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A sentence of a passage: characters into the chunk's text, and what it says.
+    """A sentence of a passage: characters into the chunk's text, and its reading.
 
-    `order` is None where it states something, else the verb of the order that it gives: "" where that is meant for the
-    model, and then it says nothing.
+    `order` is None for a statement, else the verb of the order that the sentence gives; "" is an order for the model,
+    whose reading is empty.
     """
 
     start: int
@@ -29,7 +29,7 @@ class _Place:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A passage as read: its sentences, what title and headings say, and the scales its tables are printed in."""
+    """A passage as read: its sentences, its title and headings, and the scales in which its tables are printed."""
 
     passage: Passage
     places: tuple[_Place, ...]
@@ -39,7 +39,7 @@ class Source:
 
     @cached_property
     def stems(self) -> frozenset[str]:
-        """The stems of all its words and of what stands above it."""
+        """The stems of all its words, title and headings included."""
         return self.heading.stems.union(*(place.reading.stems for place in self.places))
 
     def text(self, place: int) -> str:
@@ -48,12 +48,12 @@ class Source:
 
     @cached_property
     def word_run(self) -> str:
-        """The words of the passage and of what stands above it, as `word_run` gives them."""
+        """The words of the passage, its title, name and headings, in the form of `word_run`."""
         hit = self.passage.hit
         return word_run(self.passage.text) + word_run(" . ".join((hit.title, hit.document_name, *hit.chunk.headings)))
 
     def span(self, first: int, last: int) -> Span:
-        """The characters of its document from one sentence to another."""
+        """The characters of the document from the first sentence to the last."""
         chunk = self.passage.hit.chunk
         start, end = self.places[first].start, self.places[last].end
         return Span(chunk.span.document_id, chunk.span.start + start, chunk.span.start + end)
@@ -68,7 +68,7 @@ _SCALE_OF = {"thousands": Decimal(10**3), "millions": Decimal(10**6), "billions"
 
 @lru_cache(maxsize=1_024)
 def _read_sentences(text: str) -> tuple[tuple[int, int, Reading, str | None], ...]:
-    """Each sentence of a passage with where it stands, list marks left out, and the order that it gives."""
+    """Each sentence of a passage as (start, end, reading, order), without list markers."""
     found = []
     sentences = split_sentences(text)
     orders = find_orders(text, sentences)
@@ -83,14 +83,14 @@ def _read_sentences(text: str) -> tuple[tuple[int, int, Reading, str | None], ..
 
 @lru_cache(maxsize=4_096)
 def stating_titles(titles: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the titles and headings that are no orders. The passages of a document share most of them."""
+    """The titles and headings that are not orders. The passages of a document share most of them, hence the cache."""
     if not find_orders("\n\n".join(titles)):
         return titles
     return tuple(title for title in titles if not find_orders(title))
 
 
 def read_source(passage: Passage) -> Source:
-    """The passage as the gates need it."""
+    """The passage in the form that the gates need."""
     chunk = passage.hit.chunk
     offset = max(chunk.text.find(passage.text), 0)
     text = passage.text if chunk.text.startswith(passage.text, offset) else chunk.text

@@ -1,4 +1,4 @@
-"""What in a reply states nothing: talk, questions, refusals; and the claims that stand beside a refusal."""
+"""The parts of a reply without a claim: small talk, questions, refusals; and the claims beside a refusal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SAID = (
     "described|indicated|listed|disclosed|covered|known|present)"
 )
 _NOT_US = r"(?:do not|don['’]t|cannot|can['’]t|could not|couldn['’]t|am unable to|was unable to|are unable to)"
-# says that our passages, or the writer, have no answer
+# says that the passages, or the writer, have no answer
 REFUSAL = re.compile(
     rf"\bnot (?:{_SAID} )?(?:\w+ )?(?:in|by|from|within) (?:any of )?(?:the |these |this )?(?:\w+ )?{_OURS}\b"
     rf"|\b(?:i|we) {_NOT_US} (?:know|find|answer|determine|tell|provide|say|locate|see)\b"
@@ -26,7 +26,7 @@ REFUSAL = re.compile(
     rf"|\b(?:is|are|was|were)n['’]t (?:\w+ )?{_SAID} (?:\w+ )?(?:in|by|from|within) (?:the |these )?(?:\w+ )?{_OURS}\b",
     re.IGNORECASE,
 )
-# may be a refusal, or what a document itself says: "There is no information on side effects"
+# may be a refusal, or a statement of the document: "There is no information on side effects"
 MAYBE_REFUSAL = re.compile(
     r"\b(?:there is|there's|there are|contains?|provides?|gives?|have|has|with) no (?:\w+ )?"
     r"(?:information|mention|answer|details?|data|reference)\b"
@@ -52,18 +52,18 @@ _TALK = re.compile(
     re.IGNORECASE,
 )
 BARE_YES = re.compile(r"^\W*(?:yes|no)\W*$", re.IGNORECASE)
-_A_QUESTION = "it asks and states nothing"
+_A_QUESTION = "it is a question and states nothing"
 NO_WORDS = "it has no words"
 _MAX_CHARS = 4_000
 
 
 def explain_talk(text: str) -> str:
-    """Why the sentence states nothing, or ""."""
+    """Why the sentence states nothing; "" if it may state something."""
     plain = unlisted(normalise(text)).strip()
     if not any(sign.isalnum() for sign in plain):
         return NO_WORDS
     if _TALK.match(plain):
-        return "it is talk and states nothing"
+        return "it is small talk and states nothing"
     if plain.endswith(("?", "？")):
         return _A_QUESTION
     return ""
@@ -91,7 +91,7 @@ _ASSERTS_WORDS = 3
 
 
 def claims_of(text: str) -> list[str]:
-    """What of a sentence is to be checked: all of it, the clauses beside a refusal, or nothing (talk, a question)."""
+    """The parts of a sentence to be checked: all of it, the clauses beside a refusal, or none (talk, a question)."""
     if len(text) > _MAX_CHARS:
         return [text]
     if EXACT_REFUSAL.match(_after_lead_in(text)):
@@ -113,12 +113,12 @@ def refuses(text: str) -> bool:
 
 
 def _after_lead_in(text: str) -> str:
-    """What follows the last colon: `Not covered are: Not in the documents.` says nothing but that; "" without one."""
+    """The text after the last colon, "" without one: `Not covered are: Not in the documents.` is only a refusal."""
     return text.rpartition(":")[2].strip() if ":" in text else ""
 
 
 def _clauses_of(text: str) -> list[str]:
-    """The refusals of a sentence, each with its objects, and the clauses beside them that state something."""
+    """The refusals of a sentence, each with its objects, and the clauses beside them that make a statement."""
     clauses: list[str] = []
     turns = list(_TURN.finditer(text))
     starts = [(0, 0, None), *((turn.start(), turn.end(), turn) for turn in turns)]
@@ -148,19 +148,19 @@ def _clauses_of(text: str) -> list[str]:
 
 
 def _holds_verb(text: str) -> bool:
-    """Whether a content word stands before an auxiliary: `dogs are`, `all staff may`."""
+    """Whether a content word comes before an auxiliary: `dogs are`, `all staff may`."""
     tokens = [token.lower() for token in TOKEN.findall(normalise(text))]
     verb = next((i for i, token in enumerate(tokens) if token in AUXILIARY), None)
     return verb is not None and bool(tokens[:verb]) and len(stems_of(tokens)) > 1
 
 
 def _states_something(part: str, turn: re.Match[str] | None, before: str) -> bool:
-    """Whether the words after a refusal, or before it, are a statement rather than more of what is not answered."""
+    """Whether the words after or before a refusal are a statement, instead of more objects of the refusal."""
     words = content_words(normalise(part))
     if turn is None:
         return len(words) >= _ASSERTS_WORDS and not _TOPIC.match(part)
     if _ASKED.match(part):
-        # `do not mention Bob Miller, who is ...` tells something of him; `do not say when, where` asks
+        # `do not mention Bob Miller, who is ...` states something about him; `do not say when, where` asks
         tells = _RELATIVE.match(part) and not _SAYS_WHEN.search(before)
         return bool(tells) and any(token.lower() in AUXILIARY for token in TOKEN.findall(part))
     if turn["strong"]:
@@ -174,6 +174,6 @@ def _states_something(part: str, turn: re.Match[str] | None, before: str) -> boo
 
 
 def _holds_facts(text: str) -> bool:
-    """Whether the text holds a number, a date or a word in capitals other than its first."""
+    """Whether the text contains a number, a date, or a capitalised word other than its first."""
     reading = read(unlisted(normalise(text)))
     return bool(reading.quantities or reading.dates or reading.capitals - STOP_WORDS)

@@ -1,7 +1,7 @@
-"""Whether true words stand in a true relation: who did what, what caused what, how many, in which column.
+"""Whether a sentence's words have the same relations as in the passage: agent, cause, count, table column.
 
-Each gate compares a sentence with the one that says it best, and answers with what is wrong, or "". They speak only
-where both say something of the relation: words that a paraphrase puts elsewhere are no mistake.
+Each gate compares a sentence with the one that supports it best, and returns what is wrong, or "". A gate reports only
+where both sentences state the relation: words in another place in a paraphrase are no error.
 """
 
 from __future__ import annotations

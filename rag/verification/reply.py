@@ -1,4 +1,4 @@
-"""A reply or any text, sentence by sentence, put together again with its citations."""
+"""Checks a reply or any text sentence by sentence, and assembles it again with its citations."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from rag.verification.refusals import (
 from rag.verification.search import VERDICTS, Finding, find_support
 
 Locate = Callable[[Span], tuple[int | None, tuple[Box, ...]]]
-"""Where a Span stands: its 1-based page (None where the format has none) and its boxes."""
+"""The position of a Span: its 1-based page (None where the format has none) and its boxes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
     """A checked text: `sentences[i].text` is `text[start:end]`, `citations` are numbered 1..n in order of first use.
 
-    `markers_removed` counts the markers of the reply that named no passage, `left_out` its sentences that the passages
-    do not support and that `strict` therefore does not show.
+    `markers_removed` counts the markers of the reply without a passage, `left_out` the unsupported sentences that
+    `strict` does not show.
     """
 
     text: str
@@ -50,7 +50,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A sentence of the reply without its markers: the passages these named, and the white space before it."""
+    """A sentence of the reply without its markers, the passages that these named, and the white space before it."""
 
     text: str
     gap: str
@@ -59,7 +59,7 @@ class _Piece:
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 _SURE = 0.8
-_LEADS = "it leads in to a list"
+_LEADS = "it introduces a list"
 _NAMED_PASSAGE = re.compile(
     r"^(?P<list>\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+)?)(?:"
     r"(?:according to|as (?:stated|mentioned|noted|described) in|based on|in|from|per) (?:the )?"
@@ -71,7 +71,7 @@ _SOURCE_LABEL = re.compile(r"\W*(?:sources?|references?|citations?)\W*", re.IGNO
 
 
 def _numbers(marker: str) -> list[int]:
-    """The passage numbers of a marker, ranges spelled out: `[1-3]` is 1, 2, 3."""
+    """The passage numbers of a marker, with ranges expanded: `[1-3]` is 1, 2, 3."""
     found: list[int] = []
     for first, last in re.findall(r"(\d+)(?:\s*(?:-|–|to)\s*\^?(\d+))?", marker):
         low, high = int(first), int(last or first)
@@ -80,7 +80,7 @@ def _numbers(marker: str) -> list[int]:
 
 
 def _pieces(reply: str, known: frozenset[int]) -> tuple[list[_Piece], int]:
-    """The sentences of a reply without markers, and how many markers named no passage."""
+    """The sentences of a reply without markers, and the number of markers without a passage."""
     bracketed = any(not found[0].startswith("`") for found in MARKER.finditer(reply))
     pieces: list[_Piece] = []
     removed, end, gap = 0, 0, ""
@@ -142,16 +142,16 @@ _LEADS_ONLY = re.compile(
 
 
 def _only_leads_in(text: str) -> bool:
-    """Whether the text only says that something follows: `Here are some tips to help you:`, `This includes:`."""
+    """Whether the text only introduces what follows: `Here are some tips to help you:`, `This includes:`."""
     return _LEADS_ONLY.match(text.strip(" *_")) is not None
 
 
 def judge_sentence(
     text: str, sources: Sequence[Source], marked: Iterable[int], min_coverage: float, about: str, before: str = ""
 ) -> Finding:
-    """The finding on one sentence, whoever wrote it: `marked` are the numbers of the passages that it cites.
+    """The finding on one sentence, whoever wrote it. `marked` are the numbers of the passages that it cites.
 
-    `about` is what it answers (a question, the lead-in of a list), `before` the sentence before it.
+    `about` is what it answers (a question, the introduction of a list), `before` is the sentence before it.
     """
     if MAYBE_REFUSAL.search(text) and not REFUSAL.search(text):
         finding = find_support(text, sources, marked, max(min_coverage, _SURE), about, before)
@@ -184,7 +184,7 @@ def judge_sentence(
 
 @dataclass(frozen=True, slots=True)
 class CheckedReply:
-    """A reply whose sentences were checked, not put together yet; `removed` counts markers that named no passage."""
+    """A reply whose sentences were checked, before it is assembled; `removed` counts markers without a passage."""
 
     sentences: tuple[CheckedSentence, ...]
     pieces: tuple[_Piece, ...]
@@ -200,7 +200,7 @@ def verify_reply(
     locate: Locate,
     question: str = "",
 ) -> Verified:
-    """The reply, each sentence judged, and cited where the passages support it: `check_reply`, then `show_reply`."""
+    """The reply with a verdict and citations for each sentence: `check_reply`, then `show_reply`."""
     return show_reply(
         check_reply(reply, passages, min_coverage=min_coverage, question=question), mode=mode, locate=locate
     )
@@ -209,7 +209,7 @@ def verify_reply(
 def verify_quotes(
     quotes: Iterable[str], passages: Sequence[Passage], *, min_coverage: float, locate: Locate, question: str
 ) -> Verified | None:
-    """The first of some texts whose every sentence the passages support, or None."""
+    """The first of the texts whose sentences are all supported by the passages, or None."""
     for quote in quotes:
         found = verify_reply(
             quote, passages, mode="strict", min_coverage=min_coverage, locate=locate, question=question
@@ -220,11 +220,11 @@ def verify_quotes(
 
 
 def check_reply(reply: str, passages: Sequence[Passage], *, min_coverage: float, question: str = "") -> CheckedReply:
-    """Each sentence of the reply with what the passages say of it.
+    """Check each sentence of the reply against the passages.
 
-    `min_coverage` is the share of a sentence's content words, 0 to 1, that its quote must hold, and WEAK_SHARE of it
-    that makes it weak; a supported one lacks none of them beside (`gaps`). `question` tells what a short answer or a
-    pronoun stands for.
+    `min_coverage` is the share, 0 to 1, of a sentence's content words that its quote must contain; WEAK_SHARE of it is
+    enough for `weak`. A supported sentence must have no word missing besides (`gaps`). `question` resolves short
+    answers and pronouns.
     """
     known = {passage.number: passage for passage in passages}
     pieces, removed = _pieces(_THINKING.sub("", reply).strip(), frozenset(known))
@@ -244,11 +244,11 @@ def check_reply(reply: str, passages: Sequence[Passage], *, min_coverage: float,
 
 
 def show_reply(checked: CheckedReply, *, mode: AnswerMode, locate: Locate) -> Verified:
-    """The reply put together again with its citations, as far as `mode` shows it.
+    """Assemble the reply with its citations, as `mode` shows it.
 
-    `strict` leaves unsupported sentences out: the status is `partial` then, or `not_found`, with a sentence that says
-    so and no citations, where nothing supported remains. `flag` keeps them, marked; `off` keeps the model's words as an
-    answer, whatever the verdicts.
+    `strict` leaves unsupported sentences out: the status is then `partial`, or, where nothing supported remains,
+    `not_found` with a sentence that says so and no citations. `flag` keeps them, marked. `off` keeps the model's text
+    as the answer, whatever the verdicts.
     """
     pieces, removed = checked.pieces, checked.removed
     findings = [sentence.finding for sentence in checked.sentences]
@@ -273,10 +273,10 @@ def show_reply(checked: CheckedReply, *, mode: AnswerMode, locate: Locate) -> Ve
 def _kept_in_strict(
     pieces: Sequence[_Piece], findings: list[Finding], holding: list[int], refusing: list[int]
 ) -> list[int]:
-    """The sentences that a strict answer shows: those that hold, and the lead-ins of the lists that they stand in.
+    """The indexes of sentences that a strict answer shows: those that hold, and the introductions of their lists.
 
-    A refusal that comes after the answer is left out. One that comes first says what the rest does not answer, and
-    stays, unless it is the bare phrase the model was told to use or claims something besides.
+    A refusal after the answer is left out. A refusal before it says what the rest does not answer and stays, unless it
+    is the bare phrase that the model was told to use, or also makes a claim.
     """
     kept = []
     for i, finding in enumerate(findings):
@@ -298,7 +298,7 @@ _FINAL_STOP = re.compile(r"(?<![A-Z]\.[A-Z])(?<!\.\.)(?:[.!?]|[。！？])$")
 
 
 def _with_markers(text: str, numbers: Sequence[int]) -> str:
-    """The sentence with `[n]` before its final stop, or after it where a quotation mark or bracket closes it."""
+    """The sentence with `[n]` before its final stop, or after it if a quotation mark or bracket follows the stop."""
     if not numbers:
         return text
     marker = "".join(f"[{number}]" for number in numbers)
@@ -309,7 +309,7 @@ def _with_markers(text: str, numbers: Sequence[int]) -> str:
 
 
 class _Numbering:
-    """Citation numbers in the order of first use, one for each Span."""
+    """Citation numbers in order of first use, one for each Span."""
 
     def __init__(self, locate: Locate) -> None:
         self.locate = locate
@@ -336,7 +336,7 @@ def _assemble(
     locate: Locate,
     removed: int,
 ) -> Verified:
-    """Print the kept sentences with their markers and measure where each stands."""
+    """Write the kept sentences with their markers, and record the characters of each."""
     numbering = _Numbering(locate)
     sentences: list[Sentence] = []
     text = ""
@@ -361,7 +361,7 @@ def _assemble(
 
 @dataclass(frozen=True, slots=True)
 class CheckedText:
-    """A text whose sentences were checked; `places[i]` is where sentence i stands in it, as (start, end)."""
+    """A text whose sentences were checked; `places[i]` is the position (start, end) of sentence i in it."""
 
     text: str
     sentences: tuple[CheckedSentence, ...]
@@ -371,14 +371,14 @@ class CheckedText:
 def verify_text(
     text: str, passages_for: Callable[[str], Sequence[Passage]], *, min_coverage: float, locate: Locate
 ) -> Verified:
-    """Any text, unchanged, with each sentence judged: `check_text`, then `show_text`."""
+    """Any text, unchanged, with a verdict and citations for each sentence: `check_text`, then `show_text`."""
     return show_text(check_text(text, passages_for, min_coverage=min_coverage), locate=locate)
 
 
 def check_text(text: str, passages_for: Callable[[str], Sequence[Passage]], *, min_coverage: float) -> CheckedText:
-    """Each sentence of any text with what the passages say of it that `passages_for` finds for it.
+    """Check each sentence of any text against the passages that `passages_for` returns for it.
 
-    Markers that the writer put are ignored, for they number sources that are not ours.
+    Citation markers in the text are ignored, since they number sources that are unknown here.
     """
     sentences: list[CheckedSentence] = []
     places = split_sentences(text)
@@ -403,8 +403,8 @@ def check_text(text: str, passages_for: Callable[[str], Sequence[Passage]], *, m
 def show_text(checked: CheckedText, *, locate: Locate) -> Verified:
     """The text with a verdict and citations for each sentence; `sentences[i].text` is `text[start:end]` of it.
 
-    Every sentence is kept. The status is `answered` where every sentence that states something is supported or weak,
-    `partial` where some are, `not_found` where none is.
+    Every sentence is kept. The status is `answered` if every sentence with a claim is supported or weak, `partial` if
+    some are, `not_found` if none is.
     """
     numbering = _Numbering(locate)
     sentences: list[Sentence] = []

@@ -636,7 +636,7 @@ def test_doctor_shows_the_reranker_and_commands_refuse_a_wrong_one(
     for words in (("search", "shed"), ("ask", "Where is the shed?"), ("verify", tmp_path / "text.txt")):
         run = footnote(*words, "--json")
         assert (run.status, run.json["error"]["code"]) == (2, "configuration")
-        assert "absent' is no folder." in run.json["error"]["message"]
+        assert "absent' is not a folder." in run.json["error"]["message"]
     assert footnote("ingest", folder).status == 0  # asks no question
 
 

@@ -108,7 +108,7 @@ async def test_the_gate_of_evidence_is_a_setting(library: Library) -> None:
     answer = await ask(library, generator, min_evidence=1.0)
     check_refused(answer)
     assert (answer.reason, generator.prompts) == ("no_match", [])
-    assert answer.sentences[0].reason == "nothing near was found"
+    assert answer.sentences[0].reason == "no hit is near the question"
 
 
 @pytest.mark.parametrize("named", [True, False])

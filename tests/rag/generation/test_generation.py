@@ -278,7 +278,7 @@ async def test_broken_weights_are_named_and_not_tried_for_ever(tmp_path: Path) -
     for _ in range(DEATHS_ALLOWED):
         with pytest.raises(DependencyError, match=r"broken\.gguf could not be started"):
             await child.address()
-    with pytest.raises(DependencyError, match=f"ended {DEATHS_ALLOWED} times"):
+    with pytest.raises(DependencyError, match=f"stopped {DEATHS_ALLOWED} times"):
         await child.address()
     await child.stop()
 
@@ -481,7 +481,7 @@ def test_all_but_the_extractive_back_end_follow_instructions(tmp_path: Path) -> 
 
 
 def test_openai_back_end_needs_an_address(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="BASE_URL='' is no http address"):
+    with pytest.raises(ConfigurationError, match="BASE_URL='' is not an http address"):
         make_generator(Generation(backend="openai"), tmp_path)
 
 

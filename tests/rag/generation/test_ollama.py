@@ -328,7 +328,7 @@ async def test_auto_without_weights_finds_an_ollama_that_is_started_later(tmp_pa
 async def test_auto_says_what_is_wrong_with_a_name_that_nobody_has(tmp_path: Path) -> None:
     with (
         OllamaStandIn() as server,
-        pytest.raises(DependencyError, match=r"'absent' is no embedded model.*ollama pull absent"),
+        pytest.raises(DependencyError, match=r"'absent' is not an embedded model.*ollama pull absent"),
     ):
         await reply(auto(server.url, tmp_path, model="absent"))
 

@@ -172,7 +172,7 @@ def test_commands_that_put_no_question_do_not_open_it(settings: Settings) -> Non
     broken = with_reranker(settings, "/nowhere")
     with open_library(broken, asks=False) as library:
         assert library.reranker is None
-    with pytest.raises(ConfigurationError, match=r"FOOTNOTE_RETRIEVAL__RERANKER='/nowhere' is no folder\."):
+    with pytest.raises(ConfigurationError, match=r"FOOTNOTE_RETRIEVAL__RERANKER='/nowhere' is not a folder\."):
         open_library(broken)
 
 
@@ -216,11 +216,11 @@ def spoil_silent_labels(folder: Path) -> None:
     ("spoil", "told"),
     [
         (spoil_weights, r"has no \.safetensors weights"),
-        (spoil_part, r"keeps a part in .*1_Dense.*opens only \.safetensors"),
+        (spoil_part, r"has pickled weights in .*1_Dense.*opens only \.safetensors"),
         (spoil_tokenizer, r"has no tokenizer\.json"),
-        (spoil_config, r"has no config\.json .* that can be read"),
-        (spoil_kind, "is no cross-encoder: its config names BertModel"),
-        (spoil_sentence_model, "is no cross-encoder: its config names SentenceTransformer"),
+        (spoil_config, r"has no readable config\.json"),
+        (spoil_kind, "is not a cross-encoder: its config names BertModel"),
+        (spoil_sentence_model, "is not a cross-encoder: its config names SentenceTransformer"),
         (spoil_labels, "gives 2 numbers for a pair"),
         (spoil_silent_labels, "gives 2 numbers for a pair"),
     ],
@@ -242,13 +242,13 @@ def test_a_name_that_is_no_path_is_refused_in_a_sentence(named: str) -> None:
 def test_a_config_whose_architectures_are_no_list_is_read_as_without(folder: Path) -> None:
     change_config(folder, architectures=5)
     (folder / "config_sentence_transformers.json").unlink()
-    with pytest.raises(ConfigurationError, match="is no cross-encoder"):
+    with pytest.raises(ConfigurationError, match="is not a cross-encoder"):
         locate_reranker(str(folder))
 
 
 def test_a_score_that_is_no_number_is_an_error_and_no_order(tmp_path: Path) -> None:
     broken = save_cross_encoder(tmp_path / "broken", bias=(float("nan"),))
-    with pytest.raises(DependencyError, match=r"broken@.* gave a score that is no number"):
+    with pytest.raises(DependencyError, match=r"broken@.* gave a score that is not a number"):
         load_reranker(str(broken)).score_texts("who plays", ["golf"])
 
 

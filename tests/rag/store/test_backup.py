@@ -312,7 +312,7 @@ def test_a_stopped_restore_whose_parts_are_gone_says_where_the_old_ones_are(
         restore_backup(saved, other, force=True)
     monkeypatch.undo()
     shutil.rmtree(other / ".restoring")
-    with pytest.raises(DependencyError, match=r"lies in .*replaced"):
+    with pytest.raises(DependencyError, match=r"is in .*replaced"):
         settle_restore(other)
     assert (other / REPLACED / CATALOG_FILE).exists()
 

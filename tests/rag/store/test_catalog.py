@@ -214,7 +214,7 @@ def test_a_rebuild_that_has_no_end_fits_no_settings(catalog: Catalog) -> None:
     catalog.check_stamps(stamps)
     ready(catalog)
     catalog.begin_rebuild()
-    with pytest.raises(IndexMismatch, match=r"stopped half way.*`footnote rebuild --embed` again"):
+    with pytest.raises(IndexMismatch, match=r"interrupted.*`footnote rebuild --embed` again"):
         catalog.check_stamps(stamps)
     catalog.replace_stamps(stamps)
     catalog.check_stamps(stamps)

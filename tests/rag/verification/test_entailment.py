@@ -260,7 +260,7 @@ def test_labels_that_say_nothing_of_entailment_are_refused(
 
 
 def test_a_judge_that_is_no_folder_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"^FOOTNOTE_ANSWERS__JUDGE='/nowhere' is no folder"):
+    with pytest.raises(ConfigurationError, match=r"^FOOTNOTE_ANSWERS__JUDGE='/nowhere' is not a folder"):
         make_judge("/nowhere", ScriptedGenerator())
 
 
@@ -372,7 +372,7 @@ def test_one_statement_needs_no_number() -> None:
 
 def test_without_a_model_there_is_none_to_ask(settings: Settings) -> None:
     extractive = judged_by_model(settings).model_copy(update={"generation": Generation(backend="extractive")})
-    with pytest.raises(ConfigurationError, match="=model needs a language model, and the extractive back end is none"):
+    with pytest.raises(ConfigurationError, match="=model needs a language model, and the extractive back end has none"):
         Library(extractive, "test", embedder=WordHashEmbedder())
     with Library(extractive, "test", embedder=WordHashEmbedder(), asks=False) as library:
         assert library.judge is None
