@@ -1,7 +1,7 @@
 # make run      a fresh machine to a server on http://127.0.0.1:8000: environment, packages, models, start
 # make test     everything that is missing, then every test
 # make bench    speed, as ratios within one run
-# make lint     formatting, lint, types; make format mends the first
+# make lint     formatting, lint, types; make format repairs the first two
 
 PYTHON ?= python3
 VENV   ?= .venv

@@ -86,7 +86,7 @@ class Warn:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class SampleGrid:
     """A table. The first row names the columns; `widths` are relative column widths."""
 
     rows: tuple[tuple[str, ...], ...]
@@ -98,7 +98,7 @@ class NextColumn:
     """A column break."""
 
 
-Block = Head | Prose | Items | Warn | Grid | NextColumn
+Block = Head | Prose | Items | Warn | SampleGrid | NextColumn
 
 HANDBOOK: tuple[tuple[Block, ...], ...] = (
     (
@@ -334,7 +334,7 @@ HANDBOOK: tuple[tuple[Block, ...], ...] = (
             "Breakfast that is provided reduces the rate by 20 per cent, lunch or dinner by 35 per cent each. For "
             "countries that are not in the table, the finance team sets a rate before the journey."
         ),
-        Grid(
+        SampleGrid(
             (
                 ("Country", "Full day (EUR)", "Part day (EUR)", "Hotel limit (EUR)"),
                 ("Denmark", "72", "36", "195"),
@@ -384,7 +384,7 @@ HANDBOOK: tuple[tuple[Block, ...], ...] = (
             "two days in the calibration room instead. Veil, gloves and boots are lent by the field station."
         ),
         Head(2, "7.5 Courses that must be repeated"),
-        Grid(
+        SampleGrid(
             (
                 ("Course", "Who", "Repeated every"),
                 ("Fire safety", "everyone", "12 months"),
@@ -515,7 +515,7 @@ HANDBOOK: tuple[tuple[Block, ...], ...] = (
             "answer and is decided within 20 working days. Nobody suffers for a grievance raised in good faith."
         ),
         Head(2, "10.3 Notice periods"),
-        Grid(
+        SampleGrid(
             (
                 ("Length of service", "Employees", "Team leads"),
                 ("Up to 6 months", "2 weeks", "4 weeks"),
@@ -535,7 +535,7 @@ HANDBOOK: tuple[tuple[Block, ...], ...] = (
             "Former employees buy from the price list at 15 per cent off for 2 years."
         ),
         Head(2, "10.5 Revision history"),
-        Grid(
+        SampleGrid(
             (
                 ("Edition", "In force from", "What changed"),
                 ("5", "1 February 2024", "Chapter 9 added; hotel limits raised"),
@@ -632,7 +632,7 @@ MANUAL: tuple[Block, ...] = (
         "reached, the scale keeps the readings of the last 21 days."
     ),
     Head(2, "5.2 What the lamp means"),
-    Grid(
+    SampleGrid(
         (
             ("Lamp", "Meaning"),
             ("Green, once a minute", "All is well"),
@@ -668,7 +668,7 @@ MANUAL: tuple[Block, ...] = (
     Head(2, "6.3 Winter"),
     Prose("The scale may stay outside in winter. Clear snow from the frame, since 10 cm of wet snow weigh about 9 kg."),
     Head(1, "7 Technical data"),
-    Grid(
+    SampleGrid(
         (
             ("Property", "Combline 4", "Combline 4 XL"),
             ("Rated load", "150 kg", "250 kg"),
@@ -685,7 +685,7 @@ MANUAL: tuple[Block, ...] = (
         (1.2, 1.4, 1.4),
     ),
     Head(1, "8 Troubleshooting"),
-    Grid(
+    SampleGrid(
         (
             ("What you see", "Likely cause", "What to do"),
             (
@@ -968,7 +968,7 @@ def _draw_cover(canvas: Any, document: Any) -> None:
     canvas.restoreState()
 
 
-def _pdf_table(grid: Grid) -> PdfTable:
+def _pdf_table(grid: SampleGrid) -> PdfTable:
     head, *rows = grid.rows
     share = (WIDTH - 2 * MARGIN) / sum(grid.widths)
     cells = [[Paragraph(escape(text), CELL_HEAD) for text in head]]
@@ -1002,7 +1002,7 @@ def _pdf_flowables(block: Block) -> list[Flowable]:
         case Items(items, numbered):
             marks = [f"{number}." if numbered else "•" for number in range(1, len(items) + 1)]
             return [Paragraph(escape(text), BULLET, bulletText=mark) for text, mark in zip(items, marks, strict=True)]
-        case Grid():
+        case SampleGrid():
             return [_pdf_table(block)]
         case NextColumn():
             return [FrameBreak()]
@@ -1074,8 +1074,8 @@ def _add_to_manual(document: Any, block: Block) -> None:
                     properties = paragraph._p.get_or_add_pPr().get_or_add_numPr()
                     properties.get_or_add_numId().val = list_id
                     properties.get_or_add_ilvl().val = 0
-        case Grid(rows, _):
-            table = document.add_table(rows=len(rows), cols=len(rows[0]), style="Light Grid Accent 1")
+        case SampleGrid(rows, _):
+            table = document.add_table(rows=len(rows), cols=len(rows[0]), style="Light SampleGrid Accent 1")
             for cells, texts in zip(table.rows, rows, strict=True):
                 for cell, text in zip(cells.cells, texts, strict=True):
                     cell.text = text

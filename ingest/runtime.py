@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from types import TracebackType
 
 from ingest.projector import Projector
@@ -15,20 +16,27 @@ class Runtime:
     def __init__(self, library: Library, *, own_process: bool = True, work: bool = True) -> None:
         """Take over `library` and start.
 
-        With `own_process` False documents are prepared in a thread with the library's embedder, which a worker process
-        would load anew by the settings; with `work` False nothing is prepared until the next start.
+        A worker process loads the embedding model that the settings name; with `own_process` False a thread prepares
+        the documents with the library's own embedder. With `work` False nothing is prepared in the background.
         """
         self.library = library
+        self._closing = ExitStack()
+        self._closing.callback(library.close)
         self.projector = Projector(library.catalog, library.index)
         self.worker: WorkerProcess | WorkerThread | None = None
         if not work:
             return
-        self.projector.start()
-        self.worker = (
-            WorkerProcess(library.catalog, library.settings, self._on_prepared)
-            if own_process
-            else WorkerThread(library.catalog, library.embedder, library.settings, self._on_prepared)
-        )
+        with ExitStack() as failing:
+            failing.callback(self.close)
+            self.projector.start()
+            self._closing.callback(self.projector.stop)
+            self.worker = (
+                WorkerProcess(library.catalog, library.settings, self._on_prepared)
+                if own_process
+                else WorkerThread(library.catalog, library.embedder, library.settings, self._on_prepared)
+            )
+            self._closing.callback(self.worker.stop)
+            failing.pop_all()
 
     def _on_prepared(self, document_id: str) -> None:
         self.projector.wake()
@@ -41,10 +49,7 @@ class Runtime:
 
     def close(self) -> None:
         """Stop the worker and the projector, then close the library. Safe to repeat."""
-        if self.worker is not None:
-            self.worker.stop()
-        self.projector.stop()
-        self.library.close()
+        self._closing.close()
 
     def __enter__(self) -> Runtime:
         return self

@@ -25,7 +25,7 @@ from rag.models.tokens import estimate_text
 from rag.prompting.context import pack_context
 from rag.prompting.follow_up import REWRITE_TOKENS, standalone_question
 from rag.prompting.prompts import ANSWER_PROMPT_VERSION, rewrite_messages
-from rag.prompting.selection import Selection, drop_duplicates, quotable_sentences, rank_sentences
+from rag.prompting.selection import Selection, drop_duplicates, rank_sentences, sentences_to_quote
 from rag.retrieval.scope import Scope, check_scope
 from rag.retrieval.search import Searcher
 from rag.settings import Settings
@@ -133,7 +133,7 @@ class Service:
         """Use the open parts; the caller opens and closes them (`rag.library`)."""
         self._settings, self._catalog, self._searcher = settings, catalog, searcher
         self._generator, self._judge = generator, judge
-        versions = f"{settings.hash()} {ANSWER_PROMPT_VERSION} {searcher.models}"
+        versions = f"{settings.hash()} {ANSWER_PROMPT_VERSION} {searcher.version}"
         if judge is not None:  # a judge with a prompt asks the generator, whose model is a setting or chosen by `auto`
             versions += f" {judge.prompt_version or judge.model}"
         self.settings_hash = hashlib.sha256(versions.encode()).hexdigest()[:12]
@@ -282,7 +282,7 @@ class Service:
         verified = show_reply(checked, mode=mode, locate=locate)
         quoted: Verified | None = None
         if mode == "strict" and failed(verified):
-            quotes = quotable_sentences(asked.text, context, selected.selections)
+            quotes = sentences_to_quote(asked.text, context, selected.selections)
             quoted = verify_quotes(
                 quotes, context.passages, min_coverage=settings.min_coverage, locate=locate, question=asked.text
             )

@@ -108,6 +108,7 @@ def verify(context: CommandContext, file: str, *, collection: str | None) -> int
     else:
         from rag.retrieval.scope import Scope
 
+        context.settings.server.check_text(text)  # before the models are loaded
         with context.open_library() as library:
             # a judge may have started the model
             found = asyncio.run(_closing(library, library.service.verify(text, Scope(collection))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol
 
 from evals.run.baselines import LLAMA_INDEX, TEXTBOOK, BaselinePipeline
 from evals.run.caller import RunProgress
@@ -14,7 +14,6 @@ from rag.service import Question, Service
 from rag.types import Answer, Hit
 
 PipelineName = Literal["footnote", "textbook", "llama-index"]
-PIPELINES: tuple[PipelineName, ...] = get_args(PipelineName)
 
 
 class Pipeline(Protocol):

@@ -54,18 +54,27 @@ class Layout:
 
 
 def write_layout(layout: Layout, folder: Path) -> None:
-    """Write documents/ and questions.jsonl. Raises InputError where the folder already holds anything."""
+    """Write documents/ and questions.jsonl; a stop half-way leaves no folder.
+
+    Raises InputError where the folder already holds anything, or cannot be written.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} already holds something. Name a new folder with --out.")
-    documents = folder / "documents"
-    documents.mkdir(parents=True, exist_ok=True)
-    for name, content in layout.documents.items():
-        if isinstance(content, Path):
-            shutil.copyfile(content, documents / name)
-        else:
-            (documents / name).write_text(content, encoding="utf-8", newline="")
-    lines = "".join(json.dumps(fields, ensure_ascii=False) + "\n" for fields in layout.questions)
-    (folder / "questions.jsonl").write_text(lines, encoding="utf-8", newline="")
+    part = folder.with_name(f".{folder.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        documents = part / "documents"
+        documents.mkdir(parents=True)
+        for name, content in layout.documents.items():
+            if isinstance(content, Path):
+                shutil.copyfile(content, documents / name)
+            else:
+                (documents / name).write_text(content, encoding="utf-8", newline="")
+        lines = "".join(json.dumps(fields, ensure_ascii=False) + "\n" for fields in layout.questions)
+        (part / "questions.jsonl").write_text(lines, encoding="utf-8", newline="")
+        part.replace(folder)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error}. Name another folder with --out.") from error
 
 
 # squad2 ---------------------------------------------------------------------------------------------------------------
@@ -265,7 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_layout(layout, options.out)
     except InputError as error:
         parser.error(error.message)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # a short row of a CSV file has None
         parser.error(f"The files are in another form ({error!r}). docs/suites.md names the version that is read.")
     unanswerable = sum(not fields["answerable"] for fields in layout.questions)
     print(  # noqa: T201

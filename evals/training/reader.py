@@ -1,6 +1,6 @@
 """Fit the weights of `rag.models.reader` on a suite's questions with short answers.
 
-    python -m evals.training.reader ../shared/eval/squad2 --documents Normans.md Scottish_Parliament.md \\
+    python -m evals.training.reader suites/squad2 --documents Normans.md Scottish_Parliament.md \\
         Packet_switching.md Imperialism.md --out rag/models/reader_weights.py
 
     case, document ─ read_examples ─> SpanExample ─ score_runs ─> runs with their F1 ─ fit ─> weights

@@ -2,7 +2,7 @@
 
 The script prints them, to be copied into the module: the constants are code, so that no file is read at run time.
 
-    python -m evals.training.sentence_confidence data/sample ../shared/eval/squad2
+    python -m evals.training.sentence_confidence data/sample suites/squad2
 """
 
 from __future__ import annotations

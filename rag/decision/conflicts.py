@@ -35,7 +35,9 @@ class Disagreement:
     quote: str
 
 
-def find_disagreement(question: str, citations: Sequence[Citation], passages: Sequence[Passage]) -> Disagreement | None:
+def find_conflicting_source(
+    question: str, citations: Sequence[Citation], passages: Sequence[Passage]
+) -> Disagreement | None:
     """The first sentence of another document's passage with a citation's words and names but other facts, or None.
 
     Documents that the question distinguishes, by a name or number in the title or headings of only one of them, do not

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 from rag.decision.confidence import ANSWER_WEIGHTS, EvidenceSignals, measure_reply, weigh
-from rag.decision.conflicts import Disagreement, find_disagreement
+from rag.decision.conflicts import Disagreement, find_conflicting_source
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_TEXT
 from rag.types import AnswerMode, AnswerReason, Citation, Context, Draft, Passage, Sentence
@@ -72,7 +72,7 @@ def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, l
     if verified.status == "partial":
         reason = "not_in_passages" if _refuses_a_part(verified) else "unsupported"
     if mode != "off":
-        disagreement = find_disagreement(question, verified.citations, context.passages)
+        disagreement = find_conflicting_source(question, verified.citations, context.passages)
         if disagreement is not None:
             verified, reason = _show(disagreement, verified, locate), "conflict"
     return Decision(verified, reason, confidence, signals)

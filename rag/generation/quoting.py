@@ -15,11 +15,11 @@ from rag.models.reader import pick_span
 from rag.models.tokens import estimate_text, estimate_tokens
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_REPLY
+from rag.prompting.selection import QUOTED_ITEMS
 from rag.text import announces_list, content_words, split_sentences
 from rag.types import BackendReport, Context, Draft, Message, Token
 
 QUOTED_SENTENCES = 3
-QUOTED_ITEMS = 3  # maximum items of a list that a quoted sentence introduces
 MIN_QUESTION_SHARE = 0.3  # of the question's words, by rarity, that the first quoted sentence must contain
 MIN_ADDED_SHARE = 0.15  # of them that each further sentence must add
 MIN_FACT_SHARE = 0.25  # of them in some sentence, for a bare fact; lower, since facts are often split over sentences

@@ -158,7 +158,7 @@ def _rarity(words: Sequence[str], held: Sequence[frozenset[str]]) -> dict[str, f
     return {word: math.log(1 + len(held) / (1 + counts[word])) for word in dict.fromkeys(words)}
 
 
-def quotable_sentences(question: str, context: Context, selections: Sequence[Selection]) -> list[str]:
+def sentences_to_quote(question: str, context: Context, selections: Sequence[Selection]) -> list[str]:
     """Up to QUOTES_TRIED sentences of the passages that may be quoted instead of a failed reply, best first.
 
     Each contains QUOTE_WORDS of the question's words; a sentence that introduces a list has its first items below it.

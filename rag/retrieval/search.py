@@ -19,6 +19,7 @@ import numpy as np
 from rag.index.chroma import Index
 from rag.models.embedding import embed_query, index_text, split_to_fit
 from rag.retrieval.ranking import (
+    RANKING_VERSION,
     SHARPENED,
     WEIGHTS,
     Weights,
@@ -69,9 +70,10 @@ class Searcher:
         self._reranked, self._weights = reranked, weights
 
     @property
-    def models(self) -> str:
-        """The models that the results depend on, by name and hash of their weights."""
-        return " ".join(model.model for model in (self._embedder, self._reranker) if model is not None)
+    def version(self) -> str:
+        """What decides the hits beside the documents: the ranking, and the models with the hashes of their weights."""
+        models = (model.model for model in (self._embedder, self._reranker) if model is not None)
+        return " ".join((RANKING_VERSION, *models))
 
     def search(self, question: str, scope: Scope, top_k: int) -> list[Hit]:
         """The `top_k` best visible hits for a question, ranks from 1; `score` is within 0 to 1 and falls with the rank.

@@ -128,7 +128,7 @@ def migrate(connection: Connection, data_dir: Path) -> None:
     if version > newest:
         raise IndexMismatch(
             f"The catalog in {data_dir} has schema version {version}, and this Footnote knows versions up to {newest}. "
-            "Use the newer Footnote that wrote it."
+            "Use the Footnote that wrote it, or move the folder away and ingest the files again."
         )
     for step in MIGRATIONS[version - 1 :]:
         step(connection)

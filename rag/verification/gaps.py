@@ -192,7 +192,6 @@ _TOLD = _REPORTS | word_set(
     """
 )
 _REPORTED = 0.8
-_BE = word_set("is are was were been be")
 _WHO = word_set("he she it they there this these his her its their")
 _CLAUSE_OPENS = _WHO | word_set("that the a an")
 

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import threading
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -415,6 +415,16 @@ async def test_a_follow_up_is_searched_and_asked_as_a_question_of_its_own(librar
     assert "rewrite" in answer.timings_ms
     searched = await service(library, generator).search(STANDALONE, Scope())
     assert [item.hit for item in answer.retrieved] == searched
+
+
+async def test_a_model_that_breaks_off_a_rewriting_is_a_dependency_error(library: Library) -> None:
+    class Silent(ScriptedGenerator):
+        async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+            yield Token("Well")
+
+    ingest(library, LEAVE)
+    with pytest.raises(DependencyError, match="without a result"):
+        await service(library, Silent()).ask(Question("And when is the rest lost?", history=HISTORY))
 
 
 async def test_a_rewriting_with_words_of_its_own_gives_way_to_the_question_before(library: Library) -> None:

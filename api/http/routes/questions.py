@@ -97,6 +97,7 @@ async def verify(body: VerifyRequest, request: Request, door: DoorHere, library:
 
     The check stops when the client disconnects.
     """
+    library.settings.server.check_text(body.text)  # before it waits for its turn
     verified = await while_listening(request, _verified(library.service, body, door))
     return VerifiedBody(sentences=pack_sentences(verified.sentences), citations=pack_citations(verified.citations))
 

@@ -10,7 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from evals.metrics.scoring import REASONS, check_citation, count_outcomes, group
 from evals.report.runs import read_runs
 from evals.run.caller import Caller
 from evals.run.environment import PACKAGES, code_hash, describe_commit, describe_machine, name_weights
-from evals.run.pipelines import PIPELINES
+from evals.run.pipelines import PipelineName
 from evals.run.runner import RunOptions, main_eval
 from evals.suites.cases import hash_ids, load_suite
 from rag.errors import DataDirectoryInUse, InputError
@@ -289,7 +289,7 @@ def test_a_sample_is_compared_with_a_whole_run_where_both_asked(runs: Runs) -> N
     assert (status, comparison["questions"], comparison["only_before"], comparison["only_after"]) == (0, 2, 1, 0)
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", get_args(PipelineName))
 def test_a_question_is_asked_within_its_own_document(runs: Runs, name: str) -> None:
     (runs.suite / "questions.jsonl").write_text("\n".join(map(json.dumps, NEAR)), encoding="utf-8")
     _, printed = runs.start(ScriptedGenerator(reply), pipeline=name)

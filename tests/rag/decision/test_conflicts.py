@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.decision.conflicts import find_disagreement
+from rag.decision.conflicts import find_conflicting_source
 from rag.types import Chunk, Citation, Hit, Passage, Span
 
 FEE = "The annual fee for members is {} euros per person."
@@ -33,14 +33,14 @@ def cite(passage: Passage, quote: str) -> Citation:
 
 def contradicted(ours: str, theirs: str, question: str = ASKED) -> bool:
     own, other = passage(1, ours, "a"), passage(2, theirs, "b")
-    return find_disagreement(question, [cite(own, ours)], [own, other]) is not None
+    return find_conflicting_source(question, [cite(own, ours)], [own, other]) is not None
 
 
 def test_the_sentence_that_says_otherwise_is_quoted_exactly() -> None:
     own = passage(1, FEE.format(40), "a")
     text = f"Members meet in May.  {FEE.format(45)} It is due in June."
     other = passage(2, text, "b")
-    found = find_disagreement(ASKED, [cite(own, FEE.format(40))], [own, other])
+    found = find_conflicting_source(ASKED, [cite(own, FEE.format(40))], [own, other])
     assert found is not None
     assert (found.quote, found.passage, found.citation.span.document_id) == (FEE.format(45), other, "a")
     assert text[found.span.start - START : found.span.end - START] == found.quote
@@ -141,7 +141,7 @@ def test_an_order_in_a_document_contradicts_nothing(order: str) -> None:
 def test_a_document_does_not_contradict_itself() -> None:
     text = f"{FEE.format(40)} {FEE.format(45)}"
     own, later = passage(1, text, "a"), passage(2, FEE.format(50), "a", start=9_000)
-    assert find_disagreement(ASKED, [cite(own, FEE.format(40))], [own, later]) is None
+    assert find_conflicting_source(ASKED, [cite(own, FEE.format(40))], [own, later]) is None
 
 
 REVENUE = "Revenue of the company grew to {} million dollars in the period."
@@ -165,8 +165,8 @@ def quarters(**above: object) -> list[Passage]:
 def test_documents_that_the_question_tells_apart_do_not_contradict_each_other(above: dict[str, object]) -> None:
     passages = quarters(**above)
     cited = [cite(passages[0], REVENUE.format(80))]
-    assert find_disagreement("What was the revenue in Q1 2023?", cited, passages) is None
-    assert find_disagreement("What was the revenue in 2023?", cited, passages) is not None
+    assert find_conflicting_source("What was the revenue in Q1 2023?", cited, passages) is None
+    assert find_conflicting_source("What was the revenue in 2023?", cited, passages) is not None
 
 
 def test_the_heading_above_the_citation_is_that_of_its_own_passage() -> None:
@@ -175,12 +175,12 @@ def test_the_heading_above_the_citation_is_that_of_its_own_passage() -> None:
     elsewhere = passage(3, "Members meet in May.", "a", headings=("Meetings",), start=9_000)
     summer = passage(2, FEE.format(45), "b", headings=("Summer",))
     cited = [cite(winter, FEE.format(40))]
-    assert find_disagreement(f"{ASKED} In winter?", cited, [winter, summer, elsewhere]) is None
-    assert find_disagreement(ASKED, cited, [winter, summer, elsewhere]) is not None
+    assert find_conflicting_source(f"{ASKED} In winter?", cited, [winter, summer, elsewhere]) is None
+    assert find_conflicting_source(ASKED, cited, [winter, summer, elsewhere]) is not None
 
 
 def test_a_citation_without_facts_or_passage_and_no_citation_are_no_conflict() -> None:
     own, other = passage(1, "Members meet in the hall.", "a"), passage(2, FEE.format(45), "b")
-    assert find_disagreement(ASKED, [cite(own, "Members meet in the hall.")], [own, other]) is None
-    assert find_disagreement(ASKED, [cite(own, "Members meet in the hall.")], [other]) is None
-    assert find_disagreement(ASKED, [], [own, other]) is None
+    assert find_conflicting_source(ASKED, [cite(own, "Members meet in the hall.")], [own, other]) is None
+    assert find_conflicting_source(ASKED, [cite(own, "Members meet in the hall.")], [other]) is None
+    assert find_conflicting_source(ASKED, [], [own, other]) is None

@@ -10,7 +10,7 @@ from rag.decision.confidence import measure_evidence
 from rag.decision.decide import NOT_SURE, CheckedAnswer, decide
 from rag.library import Library
 from rag.prompting.prompts import NOT_FOUND_REPLY, NOT_FOUND_TEXT
-from rag.prompting.selection import Selection, quotable_sentences
+from rag.prompting.selection import Selection, sentences_to_quote
 from rag.retrieval.scope import Scope
 from rag.service import Question, Service
 from rag.settings import Answers
@@ -218,7 +218,7 @@ async def test_a_sentence_that_only_its_heading_speaks_for_is_not_quoted(library
     only = Selection(hit, start, start + len(other), 1.0, 0.5, words=1.0)
     context = Context(asked, (Passage(1, hit, stored.chunk.text),), (), 0, True, ())
     failed = verify_reply(FALSE, context.passages, mode="strict", min_coverage=0.5, locate=library.catalog.locate)
-    assert quotable_sentences(asked, context, [only]) == []
+    assert sentences_to_quote(asked, context, [only]) == []
     draft = Draft(FALSE, "m", 0, 0, "stop", 0.0)
     checked = CheckedAnswer(asked, context, draft, failed, None, measure_evidence(asked, [only]))
     decision = decide(checked, mode="strict", min_confidence=0.0, locate=library.catalog.locate)
