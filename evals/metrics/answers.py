@@ -10,12 +10,18 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from evals.metrics.ranking import Level, Location, found_items, gold_items
-from evals.suites.cases import Case
+from evals.suites.cases import Case, Nugget
 from rag.text import dates, quantities
 from rag.types import AnswerStatus
 
 CITATION_LEVELS: dict[str, Level] = {"page": "page", "page_within_1": "page_within_1", "span": "passage"}
 
+_STRAIGHT = {
+    **dict.fromkeys(map(ord, "‘’‚‛′"), "'"),
+    **dict.fromkeys(map(ord, "“”„‟″"), '"'),
+    **dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"),
+    **dict.fromkeys(map(ord, "*_`"), None),
+}
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -62,6 +68,27 @@ def number_recall(answer: str, gold: Sequence[str]) -> float | None:
     return max((len(numbers & ours) / len(numbers) for numbers in wanted), default=None)
 
 
+def nugget_recall(answer: str, nuggets: Sequence[Nugget]) -> float | None:
+    """The share of the nuggets, optional ones left out, that the answer holds; None where there is none to hold.
+
+    A nugget counts if the answer contains one of its wordings. Both are compared in lower case, with straight quotes
+    and dashes, without `*`, `_` and backticks, and with single spaces. A space is added at both ends of the answer, so
+    that a wording that begins or ends with a space matches whole words only. A fact about the wrong thing counts too.
+    """
+    wanted = [nugget for nugget in nuggets if not nugget.optional]
+    return mean(holds_nugget(answer, nugget) for nugget in wanted)
+
+
+def holds_nugget(answer: str, nugget: Nugget) -> bool:
+    """Whether one of the nugget's wordings stands in the answer, as `nugget_recall` compares them."""
+    text = f" {_plain(answer).strip()} "
+    return any(_plain(wording) in text for wording in nugget.wordings)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text.lower().translate(_STRAIGHT))
+
+
 def _numbers(text: str) -> set[tuple[str, Decimal]]:
     found = {("count" if q.kind in ("number", "ordinal") else q.kind, q.value) for q in quantities(text)}
     return found | {("count", Decimal(n)) for date in dates(text) for n in (date.year, date.day) if n is not None}
@@ -90,14 +117,18 @@ def citation_metrics(case: Case, cited: Sequence[Location], status: AnswerStatus
     return metrics
 
 
-def refusal_metrics(case: Case, status: AnswerStatus) -> dict[str, float]:
+def refusal_metrics(case: Case, status: AnswerStatus, answer: str = "") -> dict[str, float]:
     """Whether an answer or a refusal (`not_found`) was right for this question.
 
     `answerable_answered` for an answerable question, `refusal_recall` for an unanswerable one. For a refusal,
-    `refusal_precision` says whether the question is unanswerable.
+    `refusal_precision` says whether the question is unanswerable. `refused_or_corrected` also counts an `answer` that
+    corrects the premise of an unanswerable question.
     """
     refused = status == "not_found"
     metrics = {"answerable_answered": float(not refused)} if case.answerable else {"refusal_recall": float(refused)}
+    if not case.answerable:
+        corrected = nugget_recall(answer, case.premise_correction) == 1.0
+        metrics["refused_or_corrected"] = float(refused or corrected)
     return metrics | ({"refusal_precision": float(not case.answerable)} if refused else {})
 
 

@@ -12,6 +12,7 @@ from evals.metrics.answers import (
     contains_answer,
     exact_match,
     mean,
+    nugget_recall,
     number_recall,
     percentile,
     refusal_metrics,
@@ -27,6 +28,7 @@ from rag.types import Answer, AnswerReason, Citation, Embedder, Hit, Verdict
 Record = dict[str, Any]
 VERDICTS = get_args(Verdict)
 REASONS = get_args(AnswerReason)
+KIND_METRICS = ("answerable_answered", "nugget_recall", "cited_gold_page_within_1", "refused_or_corrected")
 _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
 
 
@@ -45,7 +47,10 @@ def measure_answer(case: Case, answer: Answer, embedder: Embedder) -> dict[str, 
     metrics: dict[str, float] = {}
     if case.answerable and case.answers:
         metrics |= _measure_words("" if answer.status == "not_found" else plain_text(answer), case.answers, embedder)
-    metrics |= refusal_metrics(case, answer.status)
+    metrics |= refusal_metrics(case, answer.status, plain_text(answer))
+    recall = nugget_recall("" if answer.status == "not_found" else plain_text(answer), case.nuggets)
+    if recall is not None:
+        metrics["nugget_recall"] = recall
     cited = [
         Location(citation.document_name, citation.page, citation.span.start, citation.span.end)
         for citation in answer.citations
@@ -105,6 +110,18 @@ def total_metrics(records: Sequence[Record]) -> dict[str, Record]:
     """Each metric's mean over the questions that have it, with 95 % interval and n; retrieval metrics come first."""
     collected = _collect(record["metrics"] for record in records)
     return {name: _total(collected[name]) for name in sorted(collected, key=_group)}
+
+
+def kind_metrics(records: Sequence[Record]) -> dict[str, dict[str, Record]]:
+    """The totals of `KIND_METRICS` by the questions' tag `kind`, kinds in alphabetical order; {} without that tag."""
+    kinds: dict[str, list[Record]] = {}
+    for record in records:
+        if kind := record["tags"].get("kind"):
+            kinds.setdefault(kind, []).append(record)
+    return {
+        kind: {name: total for name, total in total_metrics(kinds[kind]).items() if name in KIND_METRICS}
+        for kind in sorted(kinds)
+    }
 
 
 def _group(name: str) -> int:

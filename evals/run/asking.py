@@ -51,6 +51,7 @@ class Asker:
             "gold": [asdict(evidence) for evidence in case.evidence],
             "gold_answers": list(case.answers),
             "tags": dict(case.tags),
+            "history": [asdict(turn) for turn in case.history],
             "scope": [] if self.documents is None else list(case.scope),
             "error": None,
             "hits": [],
@@ -94,7 +95,7 @@ class Asker:
     async def _answer(self, case: Case, scope: Scope, record: Record) -> None:
         self.generator.take_replayed()
         started = time.perf_counter()
-        answer = await self.pipeline.ask(case.question, scope)
+        answer = await self.pipeline.ask(case.question, scope, case.history)
         total_ms = _ms_since(started)
         replayed = self.generator.take_replayed()
         timings = dict(answer.timings_ms)

@@ -27,7 +27,7 @@ from rag.library import Library
 from rag.models.embedding import embed_query
 from rag.retrieval.scope import Scope
 from rag.store.records import DocumentRecord
-from rag.types import Answer, Chunk, Citation, Document, Hit, Message, Page, Retrieved, Span, Usage
+from rag.types import Answer, Chunk, Citation, Document, Hit, Message, Page, Retrieved, Span, Turn, Usage
 
 PROMPT_VERSION = "textbook-2"
 INSTRUCTIONS = (
@@ -211,8 +211,13 @@ class BaselinePipeline:
         """The cosine of the question and the best hit, which is its score."""
         return best.score
 
-    async def ask(self, question: str, scope: Scope) -> Answer:
-        """The model's unchecked reply to the nearest pieces of the scope. Raises DependencyError."""
+    async def ask(self, question: str, scope: Scope, history: tuple[Turn, ...] = ()) -> Answer:
+        """The model's unchecked reply to the nearest pieces of the scope. Raises DependencyError.
+
+        A follow-up is asked with the question before it in front, as plain pipelines do.
+        """
+        if history:
+            question = f"{history[-1].question}\n{question}"
         started = time.perf_counter()
         hits = await self.search(question, self._baseline.passages, scope)
         timings = {"retrieve": _ms_since(started)}

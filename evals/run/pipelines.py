@@ -11,7 +11,7 @@ from rag.library import Library, open_judge
 from rag.models.embedding import embed_query
 from rag.retrieval.scope import Scope
 from rag.service import Question, Service
-from rag.types import Answer, Hit
+from rag.types import Answer, Hit, Turn
 
 PipelineName = Literal["footnote", "textbook", "llama-index"]
 
@@ -30,7 +30,7 @@ class Pipeline(Protocol):
         """The cosine of the question and the best hit."""
         ...
 
-    async def ask(self, question: str, scope: Scope) -> Answer:
+    async def ask(self, question: str, scope: Scope, history: tuple[Turn, ...] = ()) -> Answer:
         """The answer within the scope, as a reader gets it. Raises FootnoteError."""
         ...
 
@@ -57,8 +57,8 @@ class FootnotePipeline:
         stored = self._library.catalog.vectors([best.chunk.id])[best.chunk.id]
         return float(stored @ embed_query(self._library.embedder, question))
 
-    async def ask(self, question: str, scope: Scope) -> Answer:
-        return await self._service.ask(Question(question, scope))
+    async def ask(self, question: str, scope: Scope, history: tuple[Turn, ...] = ()) -> Answer:
+        return await self._service.ask(Question(question, scope, history=history))
 
 
 def open_pipeline(

@@ -67,6 +67,10 @@ def format_result(result: Record, comparison: Comparison | None = None) -> str:
     for name, total in result["totals"].items():
         bounds = "-" if total["low"] is None else f"{total['low']:.3f} .. {total['high']:.3f}"
         lines.append(f"{name:32}{total['value']:>10.3f}   {bounds:18}{total['n']:>6}")
+    for kind, totals in result.get("kinds", {}).items():
+        if totals:
+            shown = "   ".join(f"{name} {total['value']:.2f}" for name, total in totals.items())
+            lines.append(f"{kind:20}{max(total['n'] for total in totals.values()):>4}   {shown}")
     lines += ["", f"{'step':32}{'median ms':>10}   {'95th percentile':18}{'n':>6}"]
     for step, timing in result["timings_ms"].items():
         lines.append(f"{step:32}{timing['p50']:>10.1f}   {timing['p95']:<18.1f}{timing['n']:>6}")

@@ -16,7 +16,7 @@ from textwrap import shorten
 from typing import Any
 
 from evals.metrics.compare import RESULT_FORMAT, compare_results
-from evals.metrics.scoring import count_outcomes, group_errors, total_metrics, total_timings
+from evals.metrics.scoring import count_outcomes, group_errors, kind_metrics, total_metrics, total_timings
 from evals.run import judge
 from evals.run.asking import Asker
 from evals.run.caller import Caller
@@ -311,6 +311,7 @@ def _complete(header: Record, records: Sequence[Record]) -> Record:
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "replayed_replies": sum(record.get("replayed_replies", 0) for record in records),
         "totals": total_metrics(records),
+        "kinds": kind_metrics(records),
         "counts": count_outcomes(records),
         "timings_ms": total_timings(records),
         "records": list(records),

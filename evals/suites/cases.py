@@ -3,10 +3,13 @@
 A suite is a folder with `documents/` and `questions.jsonl`, one JSON object a line:
 `{"id", "question", "answers": [...], "answerable": true, "evidence": [{"document", "page", "start", "end", "quote"}]}`;
 an item of evidence needs only `document`. `near` has the form of `evidence` and names what an unanswerable question
-seems to be about. Other string fields are kept as tags. A folder in BEIR's layout is a suite too: `corpus.jsonl`
-(`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and judgements in `qrels/SPLIT.tsv` (query, document, score).
-One split is read: by default test, else dev, else train. A score above 0 is a grade of relevance, which is the gain of
-nDCG; every other metric treats all grades alike.
+seems to be about. `nuggets` are the facts of a full answer, each a list of wordings or `{"optional": [...]}`;
+`premise_correction` has the same form; `history` are the turns before the question, `{"question", "answer"}`. Other
+string fields are kept as tags.
+
+A folder in BEIR's layout is a suite too: `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and
+judgements in `qrels/SPLIT.tsv` (query, document, score). One split is read: by default test, else dev, else train. A
+score above 0 is a grade of relevance, which is the gain of nDCG; every other metric treats all grades alike.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rag.errors import InputError
+from rag.types import Turn
 
 SAMPLE_SEED = 7
 QUESTION_FILE = "questions.jsonl"
@@ -45,8 +49,19 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Nugget:
+    """A fact that an answer should hold: any of the wordings shows it. An optional one does not count when missing."""
+
+    wordings: tuple[str, ...]
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One question: `answers` are accepted wordings; `evidence` is empty where the documents do not answer it.
+
+    `nuggets` are the facts of a full answer. `premise_correction` are the facts of an answer that corrects the premise
+    of an unanswerable question, which is as right as a refusal. `history` are the turns before the question.
 
     `tags` are the other string fields of its line, such as its kind. `line` is the 1-based number of that line in its
     file, or None. `scope` names the documents that the question is about: those of its evidence, else those of its
@@ -61,6 +76,9 @@ class Case:
     tags: Mapping[str, str] = field(default_factory=dict)
     line: int | None = None
     scope: tuple[str, ...] = ()
+    nuggets: tuple[Nugget, ...] = ()
+    premise_correction: tuple[Nugget, ...] = ()
+    history: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +330,24 @@ def _case(line: str) -> Case:
         evidence,
         _tags(fields, ("id", "question")),
         scope=_documents(evidence or near),
+        nuggets=tuple(map(_nugget, _list(fields, "nuggets"))),
+        premise_correction=tuple(map(_nugget, _list(fields, "premise_correction"))),
+        history=tuple(map(_turn, _list(fields, "history"))),
     )
+
+
+def _nugget(value: object) -> Nugget:
+    optional = isinstance(value, dict)
+    wordings = value.get("optional") if isinstance(value, dict) else value
+    if not isinstance(wordings, list) or not wordings or not all(isinstance(one, str) and one for one in wordings):
+        raise ValueError(f"a nugget is {value!r}, not a list of wordings or an object with a list as `optional`")
+    return Nugget(tuple(wordings), optional)
+
+
+def _turn(value: object) -> Turn:
+    if not isinstance(value, dict):
+        raise ValueError(f"a turn of the history is {value!r}, not an object with question and answer")
+    return Turn(_word(value, "question"), _word(value, "answer"))
 
 
 def _documents(evidence: Iterable[Evidence]) -> tuple[str, ...]:

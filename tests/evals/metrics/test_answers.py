@@ -10,13 +10,14 @@ from evals.metrics.answers import (
     exact_match,
     mean,
     normalise_answer,
+    nugget_recall,
     number_recall,
     percentile,
     refusal_metrics,
     token_f1,
 )
 from evals.metrics.ranking import Location
-from evals.suites.cases import Case, Evidence
+from evals.suites.cases import Case, Evidence, Nugget
 from rag.types import AnswerStatus
 
 CASE = Case("q", "How many?", ("ten",), True, (Evidence("a.pdf", 3), Evidence("b.pdf", 7)))
@@ -103,12 +104,36 @@ def test_an_answer_without_citations_and_a_refusal() -> None:
         (CASE, "answered", {"answerable_answered": 1.0}),
         (CASE, "partial", {"answerable_answered": 1.0}),
         (CASE, "not_found", {"answerable_answered": 0.0, "refusal_precision": 0.0}),
-        (UNANSWERABLE, "answered", {"refusal_recall": 0.0}),
-        (UNANSWERABLE, "not_found", {"refusal_recall": 1.0, "refusal_precision": 1.0}),
+        (UNANSWERABLE, "answered", {"refusal_recall": 0.0, "refused_or_corrected": 0.0}),
+        (
+            UNANSWERABLE,
+            "not_found",
+            {"refusal_recall": 1.0, "refusal_precision": 1.0, "refused_or_corrected": 1.0},
+        ),
     ],
 )
 def test_refusals(case: Case, status: AnswerStatus, metrics: dict[str, float]) -> None:
     assert refusal_metrics(case, status) == metrics
+
+
+@pytest.mark.parametrize(
+    ("answer", "corrected"),
+    [("The plan does n’t **cover** that.", 1.0), ("It is excluded", 1.0), ("It pays 50 dollars.", 0.0), ("", 0.0)],
+)
+def test_an_answer_that_corrects_the_premise_counts_as_a_refusal(answer: str, corrected: float) -> None:
+    correction = (Nugget(("n't cover", " excluded ")), Nugget(("never asked",), optional=True))
+    case = Case("f", "Since it covers that, how much?", (), False, (), premise_correction=correction)
+    metrics = refusal_metrics(case, "answered", answer)
+    assert metrics == {"refusal_recall": 0.0, "refused_or_corrected": corrected}
+
+
+def test_nugget_recall_worked_by_hand() -> None:
+    # of three facts that must be there the first and the third are: "$1,000" as $1000, "yes" only as a whole word
+    nuggets = [Nugget(("$1,000", "$1000")), Nugget((" yes ",)), Nugget(("gym",)), Nugget(("yoga",), optional=True)]
+    assert nugget_recall("Up to $1000 for the *GYM*, eyes  closed", nuggets) == pytest.approx(2 / 3)
+    assert nugget_recall("yes", nuggets) == pytest.approx(1 / 3)
+    assert nugget_recall("", nuggets) == 0.0
+    assert nugget_recall("anything", nuggets[3:]) is None
 
 
 def test_mean_and_percentile() -> None:

@@ -183,7 +183,13 @@ def test_a_record_holds_what_was_found_answered_and_measured(runs: Runs) -> None
     # Refused: its words count as none, whatever the sentence says.
     assert (when["status"], when["metrics"]["f1"], when["metrics"]["answer_similarity"]) == ("not_found", 0.0, 0.0)
     assert when["metrics"]["number_recall"] == 0.0
-    assert moon["metrics"].keys() == {"refusal_recall", "refusal_precision", "prompt_tokens", "completion_tokens"}
+    assert moon["metrics"].keys() == {
+        "refusal_recall",
+        "refusal_precision",
+        "refused_or_corrected",
+        "prompt_tokens",
+        "completion_tokens",
+    }
 
     totals, counts = result["totals"], result["counts"]
     assert (totals["document_success@1"]["value"], totals["document_success@1"]["n"]) == (1.0, 2)

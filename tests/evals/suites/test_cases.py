@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from evals.suites.cases import hash_ids, load_suite, sample_cases, sample_kinds
+from evals.suites.cases import Nugget, hash_ids, load_suite, sample_cases, sample_kinds
 from rag.errors import InputError
+from rag.types import Turn
 
 QUESTION = {
     "id": "q1",
@@ -39,6 +40,24 @@ def test_other_strings_of_a_question_are_its_tags(tmp_path: Path) -> None:
     near = [{"document": "a.md", "start": 3, "end": 9}]  # as in the larger suites: no string, so no tag
     suite = load_suite(write_suite(tmp_path / "mine", QUESTION | {"kind": "table", "title": "Normans", "near": near}))
     assert suite.cases[0].tags == {"kind": "table", "title": "Normans"}
+
+
+def test_nuggets_and_history_are_read(tmp_path: Path) -> None:
+    fields = {
+        "nuggets": [["Rollo", "Hrolf"], {"optional": ["Norse"]}],
+        "premise_correction": [["never"]],
+        "history": [{"question": "Who led them?", "answer": "A leader."}],
+    }
+    (case,) = load_suite(write_suite(tmp_path / "mine", QUESTION | fields)).cases
+    assert case.nuggets == (Nugget(("Rollo", "Hrolf")), Nugget(("Norse",), optional=True))
+    assert case.premise_correction == (Nugget(("never",)),)
+    assert case.history == (Turn("Who led them?", "A leader."),)
+
+
+@pytest.mark.parametrize("fields", [{"nuggets": ["Rollo"]}, {"nuggets": [[]]}, {"history": [{"question": "Who?"}]}])
+def test_a_wrong_nugget_or_turn_is_named(tmp_path: Path, fields: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=r"questions\.jsonl line 1"):
+        load_suite(write_suite(tmp_path / "mine", QUESTION | fields))
 
 
 def test_the_scope_of_a_question_is_the_documents_it_is_about(tmp_path: Path) -> None:
