@@ -30,7 +30,7 @@ class CountingEmbedder(WordHashEmbedder):
         return super().embed_texts(texts)
 
 
-def hand_in(
+def upload(
     catalog: Catalog, text: str, name: str = "notes.md", source: str | None = None, collection: str = "default"
 ) -> Accepted:
     """Accept the text as an uploaded file; `source` defaults to its name."""
@@ -56,7 +56,7 @@ def ingest(
     pages: tuple[Page, ...] = (),
 ) -> str:
     """Ingest the text as a document and return its id."""
-    record = hand_in(library.catalog, text, name, source, collection).record
+    record = upload(library.catalog, text, name, source, collection).record
     assert commit(library.catalog, record.id, text, pages)
     assert publish_prepared(library.catalog, library.index) == [record.id]
     return record.id

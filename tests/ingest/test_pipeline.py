@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import CountingEmbedder, commit, hand_in, ingest, many_paragraphs
+from builders import CountingEmbedder, commit, ingest, many_paragraphs, upload
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import (
@@ -51,7 +51,7 @@ def found(library: Library, question: str, top_k: int = 10) -> list[str]:
 
 
 def test_a_file_becomes_a_ready_document_that_is_found(library: Library) -> None:
-    record = hand_in(library.catalog, TEXT).record
+    record = upload(library.catalog, TEXT).record
     assert prepare(library)
     assert library.catalog.get_document(record.id).status == "indexing"
     assert found(library, "unused days") == []
@@ -63,7 +63,7 @@ def test_a_file_becomes_a_ready_document_that_is_found(library: Library) -> None
 
 @pytest.mark.parametrize(("content", "code"), [("", "empty"), ("\0\1\2\3" * 500, "unsupported_type")])
 def test_a_file_that_cannot_be_read_is_recorded_with_its_code(library: Library, content: str, code: str) -> None:
-    record = hand_in(library.catalog, content, "broken.bin").record
+    record = upload(library.catalog, content, "broken.bin").record
     assert not prepare(library)
     failed = library.catalog.get_document(record.id)
     assert (failed.status, failed.error_code) == ("failed", code)
@@ -73,13 +73,13 @@ def test_a_file_that_cannot_be_read_is_recorded_with_its_code(library: Library, 
 
 def test_handing_in_the_same_again_embeds_nothing(library: Library) -> None:
     embedder = CountingEmbedder()
-    hand_in(library.catalog, TEXT)
+    upload(library.catalog, TEXT)
     assert prepare(library, embedder)
     publish_prepared(library.catalog, library.index)
     assert len(embedder.embedded) == 3  # the heading, the sentence, and the chunk of both
-    assert not hand_in(library.catalog, TEXT).is_new
+    assert not upload(library.catalog, TEXT).is_new
     assert library.catalog.claim_next() is None
-    hand_in(library.catalog, TEXT, collection="other")  # a document of its own, made of the same vectors
+    upload(library.catalog, TEXT, collection="other")  # a document of its own, made of the same vectors
     assert prepare(library, embedder)
     assert len(embedder.embedded) == 3
 
@@ -89,7 +89,7 @@ def test_a_changed_version_embeds_only_what_changed(library: Library) -> None:
     before = many_paragraphs(6)
     after = before.replace("item3", "changed3")
     for text in (before, after):
-        record = hand_in(library.catalog, text, source="/notes.md").record
+        record = upload(library.catalog, text, source="/notes.md").record
         claimed = library.catalog.claim_next()
         assert claimed is not None
         document = Document(record.id, record.name, "text/markdown", text)
@@ -195,7 +195,7 @@ def test_a_document_that_cannot_be_rebuilt_is_told_and_leaves_the_others(library
 
 def test_a_full_disk_queues_a_document_again(library: Library) -> None:
     """It was marked failed for good, though the bytes had been acknowledged and there was nothing wrong with them."""
-    record = hand_in(library.catalog, TEXT).record
+    record = upload(library.catalog, TEXT).record
     with pytest.raises(DependencyError, match="full"):
         prepare(library, Breaks(DependencyError("the disk is full"), 0))
     queued = library.catalog.get_document(record.id)
@@ -206,7 +206,7 @@ def test_a_full_disk_queues_a_document_again(library: Library) -> None:
 def test_a_reader_that_cannot_be_started_queues_the_document_again(
     library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    record = hand_in(library.catalog, TEXT).record
+    record = upload(library.catalog, TEXT).record
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no such folder"))
     with pytest.raises(DependencyError, match=r"notes\.md could not be started"):
         prepare(library)
@@ -219,7 +219,7 @@ def test_a_reader_that_cannot_be_started_queues_the_document_again(
 def test_a_document_that_no_index_takes_does_not_stop_those_behind_it(
     library: Library, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    ids = [hand_in(library.catalog, f"words of {name}", name).record.id for name in ("a.md", "b.md", "c.md")]
+    ids = [upload(library.catalog, f"words of {name}", name).record.id for name in ("a.md", "b.md", "c.md")]
     for document_id in ids:
         assert commit(library.catalog, document_id, f"words of {document_id}")
     project = Index.project
@@ -280,7 +280,7 @@ def test_a_stop_at_any_step_ends_ready_exactly_once(
 
     with opened() as library:
         old = ingest(library, "old words of the first version", source="/a.md")
-        new = hand_in(library.catalog, "new words of the second version", source="/a.md").record.id
+        new = upload(library.catalog, "new words of the second version", source="/a.md").record.id
         monkeypatch.setattr(owner, step, stops)
         with pytest.raises(Stop):
             work(library)
@@ -314,7 +314,7 @@ def test_purging_empties_the_indexes_and_the_disk(library: Library) -> None:
 def test_a_purge_leaves_the_same_bytes_that_came_back(library: Library) -> None:
     document_id = ingest(library, TEXT)
     library.catalog.delete_document(document_id)
-    assert hand_in(library.catalog, TEXT).record.id == document_id
+    assert upload(library.catalog, TEXT).record.id == document_id
     assert commit(library.catalog, document_id, TEXT)
     publish_prepared(library.catalog, library.index)
     assert library.catalog.originals.path(document_id).exists()
@@ -327,7 +327,7 @@ def test_a_document_deleted_while_it_is_embedded_is_dropped(library: Library) ->
             library.catalog.delete_document(record.id)
             return super().embed_texts(texts)
 
-    record = hand_in(library.catalog, TEXT).record
+    record = upload(library.catalog, TEXT).record
     assert not prepare(library, Deletes())
     assert publish_prepared(library.catalog, library.index) == []
     assert library.catalog.list_documents() == ([], 0)

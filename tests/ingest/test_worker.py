@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import hand_in, many_paragraphs
+from builders import many_paragraphs, upload
 from conftest import ScriptedGenerator, WordHashEmbedder
 from serving import open_runtime
 
@@ -44,12 +44,12 @@ def wait_for(catalog: Catalog, moved: queue.Queue[str], status: str, count: int)
 
 
 def test_a_thread_prepares_what_is_queued_and_what_comes(catalog: Catalog, settings: Settings) -> None:
-    hand_in(catalog, "handed in before the start", "1.md")
+    upload(catalog, "handed in before the start", "1.md")
     moved: queue.Queue[str] = queue.Queue()
     worker = WorkerThread(catalog, WordHashEmbedder(), settings, moved.put)
     try:
-        hand_in(catalog, "handed in while it works", "2.md")
-        hand_in(catalog, "", "3.md")
+        upload(catalog, "handed in while it works", "2.md")
+        upload(catalog, "", "3.md")
         worker.wake()
         wait_for(catalog, moved, "indexing", 2)
         wait_for(catalog, moved, "failed", 1)
@@ -66,8 +66,8 @@ def test_a_thread_outlives_a_library_that_breaks(catalog: Catalog, settings: Set
                 raise RuntimeError("the library broke")
             return np.asarray(super().embed_texts(texts))
 
-    poison = hand_in(catalog, "poison", "1.md").record.id
-    hand_in(catalog, "good words", "2.md")
+    poison = upload(catalog, "poison", "1.md").record.id
+    upload(catalog, "good words", "2.md")
     moved: queue.Queue[str] = queue.Queue()
 
     def changed(document_id: str) -> None:
@@ -100,7 +100,7 @@ def test_a_thread_waits_for_a_full_disk_and_goes_on(
                 raise DependencyError("the disk is full")
             return super().embed_texts(texts)
 
-    document_id = hand_in(catalog, "good words", "1.md").record.id
+    document_id = upload(catalog, "good words", "1.md").record.id
     moved: queue.Queue[str] = queue.Queue()
     worker = WorkerThread(catalog, Refuses(), settings, moved.put)
     try:
@@ -123,7 +123,7 @@ def test_a_thread_outlives_a_catalog_that_does_not_answer(
         return claim_next()
 
     monkeypatch.setattr(catalog, "claim_next", refuses)
-    hand_in(catalog, "good words", "1.md")
+    upload(catalog, "good words", "1.md")
     moved: queue.Queue[str] = queue.Queue()
     worker = WorkerThread(catalog, WordHashEmbedder(), settings, moved.put)
     try:
@@ -140,7 +140,7 @@ def test_opening_forgives_the_document_that_a_killed_server_had_in_hand(settings
         return Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator())
 
     with opened() as library:
-        document_id = hand_in(library.catalog, "words", "1.md").record.id
+        document_id = upload(library.catalog, "words", "1.md").record.id
     for _ in range(MAX_ATTEMPTS + 1):
         with opened() as library:
             record = library.catalog.claim_next()  # and here the server is killed
@@ -151,7 +151,7 @@ def test_opening_forgives_the_document_that_a_killed_server_had_in_hand(settings
 def test_opening_finishes_a_restore_that_was_killed(settings: Settings, tmp_path: Path) -> None:
     """It made an empty catalog, and swept the restored originals, which that did not know."""
     restored = Catalog(tmp_path / "restored")
-    document_id = hand_in(restored, "words that were saved", "1.md").record.id
+    document_id = upload(restored, "words that were saved", "1.md").record.id
     restored.close()
     store = Path(settings.data_dir)
     store.mkdir()
@@ -170,7 +170,7 @@ def test_a_runtime_with_its_worker_makes_documents_ready(settings: Settings) -> 
         published: queue.Queue[str] = queue.Queue()
         publish = library.catalog.publish
         library.catalog.publish = lambda document_id: (publish(document_id), published.put(document_id))[0]  # type: ignore[method-assign]
-        ids = {hand_in(library.catalog, f"words of file {n}", f"{n}.md").record.id for n in range(3)}
+        ids = {upload(library.catalog, f"words of file {n}", f"{n}.md").record.id for n in range(3)}
         runtime.wake()
         assert {published.get(timeout=PATIENCE_S) for _ in ids} == ids
         assert library.catalog.totals().documents == {"ready": 3}
@@ -285,7 +285,7 @@ def test_a_supervisor_outlives_a_catalog_that_does_not_answer(
         return requeue(forgive=forgive)
 
     monkeypatch.setattr(catalog, "requeue_unfinished", refuses)
-    document_id = hand_in(catalog, "words", "1.md").record.id
+    document_id = upload(catalog, "words", "1.md").record.id
     worker = WorkerProcess(catalog, settings, said.put)
     try:
         said.get(timeout=PATIENCE_S)
@@ -315,7 +315,7 @@ def real_settings(settings: Settings) -> Settings:
 
 @pytest.mark.model
 def test_a_killed_child_is_started_again_and_finishes(catalog: Catalog, real_settings: Settings) -> None:
-    ids = [hand_in(catalog, many_paragraphs(2, f"file{n}"), f"{n}.md").record.id for n in range(3)]
+    ids = [upload(catalog, many_paragraphs(2, f"file{n}"), f"{n}.md").record.id for n in range(3)]
     moved: queue.Queue[str] = queue.Queue()
     worker = WorkerProcess(catalog, real_settings, moved.put)
     try:
@@ -346,7 +346,7 @@ sys.stdin.readline()
 
 @pytest.mark.model
 def test_a_child_ends_when_its_parent_is_killed(catalog: Catalog, real_settings: Settings) -> None:
-    hand_in(catalog, many_paragraphs(3))
+    upload(catalog, many_paragraphs(3))
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, real_settings.model_dump_json()],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,

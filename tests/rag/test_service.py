@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import hand_in, handbook, ingest, many_paragraphs, read_prompt
+from builders import handbook, ingest, many_paragraphs, read_prompt, upload
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import prepare_document, publish_prepared
@@ -600,4 +600,4 @@ async def test_a_dropped_index_is_no_crash(library: Library) -> None:
     ingest(library, LEAVE)
     library.index.rebuild(library.catalog)
     assert (await ask(library, TRUE)).status == "answered"
-    assert hand_in(library.catalog, LEAVE).is_new is False
+    assert upload(library.catalog, LEAVE).is_new is False

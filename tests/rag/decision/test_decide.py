@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builders import hand_in, ingest
+from builders import ingest, upload
 from conftest import ScriptedGenerator
 
 from rag.decision.confidence import measure_evidence
@@ -113,7 +113,7 @@ async def test_the_gate_of_evidence_is_a_setting(library: Library) -> None:
 
 @pytest.mark.parametrize("named", [True, False])
 async def test_where_the_document_asked_could_not_be_read_the_answer_says_so(library: Library, named: bool) -> None:
-    record = hand_in(library.catalog, LEAVE, "broken.pdf").record
+    record = upload(library.catalog, LEAVE, "broken.pdf").record
     library.catalog.fail_document(record.id, "unreadable", "no text could be read")
     generator = ScriptedGenerator(TRUE)
     answer = await ask(library, generator, scope=Scope(document_ids=(record.id,) if named else None))
@@ -122,7 +122,7 @@ async def test_where_the_document_asked_could_not_be_read_the_answer_says_so(lib
 
 
 async def test_another_document_that_could_not_be_read_is_no_reason(library: Library) -> None:
-    record = hand_in(library.catalog, "Broken.", "broken.pdf").record
+    record = upload(library.catalog, "Broken.", "broken.pdf").record
     library.catalog.fail_document(record.id, "unreadable", "no text could be read")
     ready = ingest(library, LEAVE)
     for scope in (Scope(), Scope(document_ids=(ready,)), Scope("default")):
@@ -132,7 +132,7 @@ async def test_another_document_that_could_not_be_read_is_no_reason(library: Lib
 
 
 async def test_a_collection_of_unreadable_documents(library: Library) -> None:
-    record = hand_in(library.catalog, "Broken.", "broken.pdf", collection="scans").record
+    record = upload(library.catalog, "Broken.", "broken.pdf", collection="scans").record
     library.catalog.fail_document(record.id, "unreadable", "no text could be read")
     ingest(library, LEAVE)
     assert (await ask(library, TRUE, scope=Scope("scans"))).reason == "unreadable_source"

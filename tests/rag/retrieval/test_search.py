@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from builders import commit, hand_in, ingest, many_paragraphs
+from builders import commit, ingest, many_paragraphs, upload
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,7 +134,7 @@ def test_a_deleted_document_is_not_shown_while_its_rows_remain(library: Library)
 
 def test_versions_are_never_shown_together(library: Library) -> None:
     old = ingest(library, "The fee is 10 EUR.", source="/fee.md")
-    new = hand_in(library.catalog, "The fee is 12 EUR.", source="/fee.md").record.id
+    new = upload(library.catalog, "The fee is 12 EUR.", source="/fee.md").record.id
     assert commit(library.catalog, new, "The fee is 12 EUR.")
     library.index.project(library.catalog.chunks_of(new))  # both are in the indexes now
     assert library.index.counts() == (2, 2)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import commit, hand_in
+from builders import commit, upload
 from conftest import WordHashEmbedder
 from sqlalchemy.engine import Connection
 
@@ -36,7 +36,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 def ready(catalog: Catalog, text: str = TEXT, name: str = "a.md", source: str | None = None, **place: str) -> str:
     """A document that is visible; its id."""
-    document_id = hand_in(catalog, text, name, source, **place).record.id
+    document_id = upload(catalog, text, name, source, **place).record.id
     assert commit(catalog, document_id, text)
     assert catalog.publish(document_id)
     return document_id
@@ -221,7 +221,7 @@ def test_a_rebuild_that_has_no_end_fits_no_settings(catalog: Catalog) -> None:
 
 
 def test_the_same_bytes_twice_are_one_document(catalog: Catalog) -> None:
-    first, second = hand_in(catalog, TEXT, "a.md"), hand_in(catalog, TEXT, "b.md")
+    first, second = upload(catalog, TEXT, "a.md"), upload(catalog, TEXT, "b.md")
     assert (first.is_new, second.is_new) == (True, False)
     assert first.record.id == second.record.id
     assert catalog.list_documents()[1] == 1
@@ -240,10 +240,10 @@ def test_the_same_bytes_in_two_collections_are_two_documents(catalog: Catalog) -
 
 
 def test_a_failed_document_is_queued_again_when_handed_in_again(catalog: Catalog) -> None:
-    record = hand_in(catalog, TEXT).record
+    record = upload(catalog, TEXT).record
     catalog.claim_next()
     catalog.fail_document(record.id, "timeout", "it took too long")
-    again = hand_in(catalog, TEXT)
+    again = upload(catalog, TEXT)
     assert again.is_new
     assert (again.record.id, again.record.status, again.record.attempts) == (record.id, "queued", 0)
     assert (again.record.error_code, again.record.error_message) == (None, None)
@@ -257,7 +257,7 @@ def test_bytes_that_are_purged_between_storing_and_accepting_are_a_conflict(cata
 
 
 def test_originals_that_no_document_names_are_swept(catalog: Catalog) -> None:
-    kept = hand_in(catalog, TEXT).record
+    kept = upload(catalog, TEXT).record
     catalog.originals.store(io.BytesIO(b"never recorded"))
     (catalog.data_dir / "originals" / ".part-1-ab").write_bytes(b"half")
     assert catalog.sweep_originals() == 2
@@ -270,7 +270,7 @@ def test_originals_that_no_document_names_are_swept(catalog: Catalog) -> None:
 def test_a_new_version_replaces_the_old_one_when_it_is_published(catalog: Catalog) -> None:
     old = ready(catalog, "the old words", source="/a.md")
     sha256 = catalog.get_document(old).sha256
-    new = hand_in(catalog, "the new words", source="/a.md").record.id
+    new = upload(catalog, "the new words", source="/a.md").record.id
     assert commit(catalog, new, "the new words")
     assert catalog.visible_documents([old, new]) == {old}
     assert catalog.publish(new)
@@ -284,8 +284,8 @@ def test_a_new_version_replaces_the_old_one_when_it_is_published(catalog: Catalo
 
 
 def test_versions_published_out_of_order_leave_the_newest(catalog: Catalog) -> None:
-    older = hand_in(catalog, "version one", source="/a.md").record.id
-    newer = hand_in(catalog, "version two", source="/a.md").record.id
+    older = upload(catalog, "version one", source="/a.md").record.id
+    newer = upload(catalog, "version two", source="/a.md").record.id
     for document_id, text in ((older, "version one"), (newer, "version two")):
         assert commit(catalog, document_id, text)
     assert catalog.publish(newer)
@@ -295,8 +295,8 @@ def test_versions_published_out_of_order_leave_the_newest(catalog: Catalog) -> N
 
 def test_going_back_to_the_old_version_cancels_the_new_one(catalog: Catalog) -> None:
     old = ready(catalog, "the old words", source="/a.md")
-    new = hand_in(catalog, "the new words", source="/a.md").record.id
-    assert not hand_in(catalog, "the old words", source="/a.md").is_new
+    new = upload(catalog, "the new words", source="/a.md").record.id
+    assert not upload(catalog, "the old words", source="/a.md").is_new
     with pytest.raises(NotFound):
         catalog.get_document(new)
     assert catalog.visible_documents([old]) == {old}
@@ -304,7 +304,7 @@ def test_going_back_to_the_old_version_cancels_the_new_one(catalog: Catalog) -> 
 
 def test_a_version_that_fails_keeps_the_old_one_and_goes_with_the_next(catalog: Catalog) -> None:
     old = ready(catalog, "the old words", source="/a.md")
-    broken = hand_in(catalog, "broken", source="/a.md").record.id
+    broken = upload(catalog, "broken", source="/a.md").record.id
     catalog.claim_next()
     catalog.fail_document(broken, "corrupt", "it is broken")
     assert catalog.visible_documents([old]) == {old}
@@ -314,7 +314,7 @@ def test_a_version_that_fails_keeps_the_old_one_and_goes_with_the_next(catalog: 
 
 def test_two_sources_with_the_same_bytes_keep_the_document_for_the_one_that_stays(catalog: Catalog) -> None:
     shared = ready(catalog, "the same words", source="/a.md")
-    hand_in(catalog, "the same words", source="/b.md")
+    upload(catalog, "the same words", source="/b.md")
     changed = ready(catalog, "other words", source="/a.md")
     assert catalog.visible_documents([shared, changed]) == {shared, changed}
     known = catalog.known_sources("default")
@@ -334,7 +334,7 @@ def test_a_replaced_version_in_another_collection_stays(catalog: Catalog) -> Non
 
 @pytest.mark.parametrize("status", ["queued", "parsing", "embedding", "indexing", "ready", "failed"])
 def test_a_document_deleted_at_any_status_stays_gone(catalog: Catalog, status: DocumentStatus) -> None:
-    record = hand_in(catalog, TEXT).record
+    record = upload(catalog, TEXT).record
     if status in ("indexing", "ready"):
         assert commit(catalog, record.id, TEXT)
     if status == "ready":
@@ -370,10 +370,10 @@ def test_a_document_deleted_at_any_status_stays_gone(catalog: Catalog, status: D
 
 def test_a_document_that_came_back_under_its_id_is_not_published_by_the_one_before(catalog: Catalog) -> None:
     """The projector had written the old one's rows when it was deleted and the same bytes were handed in again."""
-    document_id = hand_in(catalog, TEXT).record.id
+    document_id = upload(catalog, TEXT).record.id
     assert commit(catalog, document_id, TEXT)
     catalog.delete_document(document_id)
-    assert hand_in(catalog, TEXT).record.id == document_id
+    assert upload(catalog, TEXT).record.id == document_id
     assert not catalog.publish(document_id)
     assert catalog.get_document(document_id).status == "queued"
     purge(catalog)
@@ -410,7 +410,7 @@ def test_a_withdrawn_document_is_out_of_sight_and_keeps_its_text(catalog: Catalo
 
 
 def test_documents_are_claimed_oldest_first_and_once(catalog: Catalog) -> None:
-    first, second = (hand_in(catalog, text, f"{text}.md").record.id for text in ("one", "two"))
+    first, second = (upload(catalog, text, f"{text}.md").record.id for text in ("one", "two"))
     claimed = [catalog.claim_next(), catalog.claim_next(), catalog.claim_next()]
     assert [record and record.id for record in claimed] == [first, second, None]
     assert catalog.claim(first) is None
@@ -421,7 +421,7 @@ def test_documents_are_claimed_oldest_first_and_once(catalog: Catalog) -> None:
 
 
 def test_a_document_that_stops_the_worker_each_time_fails(catalog: Catalog) -> None:
-    document_id = hand_in(catalog, TEXT).record.id
+    document_id = upload(catalog, TEXT).record.id
     for attempt in range(1, MAX_ATTEMPTS + 1):
         record = catalog.claim_next()
         assert record is not None
@@ -434,7 +434,7 @@ def test_a_document_that_stops_the_worker_each_time_fails(catalog: Catalog) -> N
 
 
 def test_a_worker_that_is_told_to_stop_costs_no_attempt(catalog: Catalog) -> None:
-    document_id = hand_in(catalog, TEXT).record.id
+    document_id = upload(catalog, TEXT).record.id
     for _ in range(MAX_ATTEMPTS + 2):
         assert catalog.claim_next() is not None
         catalog.requeue_unfinished(forgive=True)
@@ -442,7 +442,7 @@ def test_a_worker_that_is_told_to_stop_costs_no_attempt(catalog: Catalog) -> Non
 
 
 def test_one_document_is_queued_again_without_the_others(catalog: Catalog) -> None:
-    first, second = (hand_in(catalog, text, f"{text}.md").record.id for text in ("one", "two"))
+    first, second = (upload(catalog, text, f"{text}.md").record.id for text in ("one", "two"))
     catalog.claim_next()
     catalog.claim_next()
     catalog.requeue(first)
@@ -459,7 +459,7 @@ def test_a_document_comes_back_as_it_was_stored(catalog: Catalog) -> None:
     cut = text.index("Zweite")
     words = [WordBox(0, 11, 72.0, 700.5, 140.25, 712.0), WordBox(13, 18, 72.0, 680.0, 99.0, 692.0)]
     pages = (Page(1, 0, cut, 612.0, 792.0, WordBoxes.pack(words)), Page(2, cut, len(text), 612.0, 792.0))
-    record = hand_in(catalog, text).record
+    record = upload(catalog, text).record
     document = Document(
         id=record.id,
         name=record.name,
@@ -495,7 +495,7 @@ def test_vectors_come_back_within_a_thousandth_and_of_unit_length(catalog: Catal
     random = np.random.default_rng(7)
     vectors = random.normal(size=(50, 384)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    record = hand_in(catalog, TEXT).record
+    record = upload(catalog, TEXT).record
     chunks = [Chunk(f"c{n}", Span(record.id, n, n + 1), TEXT[n], (), 3) for n in range(50)]
     document = Document(record.id, record.name, "text/plain", TEXT)
     assert catalog.save_document(document, chunks, [None] * 50, [f"h{n}" for n in range(50)], vectors, [b""] * 50)
@@ -510,7 +510,7 @@ def test_vectors_come_back_within_a_thousandth_and_of_unit_length(catalog: Catal
 
 
 def test_only_visible_chunks_are_given_out(catalog: Catalog) -> None:
-    shown, waiting = ready(catalog), hand_in(catalog, "not yet", "b.md").record.id
+    shown, waiting = ready(catalog), upload(catalog, "not yet", "b.md").record.id
     assert commit(catalog, waiting, "not yet")
     ids = [stored.chunk.id for document_id in (shown, waiting) for stored, _ in catalog.chunks_of(document_id)]
     assert len(ids) == 2
@@ -520,7 +520,7 @@ def test_only_visible_chunks_are_given_out(catalog: Catalog) -> None:
 
 
 def test_candidates_are_visible_and_get_the_cosines_they_lack(catalog: Catalog) -> None:
-    shown, waiting = ready(catalog), hand_in(catalog, "not yet", "b.md").record.id
+    shown, waiting = ready(catalog), upload(catalog, "not yet", "b.md").record.id
     other = ready(catalog, "Rain in Bergen.", "c.md")
     assert commit(catalog, waiting, "not yet")
     (mine, question), (hidden, _), (rain, vector) = (catalog.chunks_of(each)[0] for each in (shown, waiting, other))
