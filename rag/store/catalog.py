@@ -174,8 +174,8 @@ class Catalog:
         self.data_dir = data_dir
         if os.path.lexists(data_dir / REPLACED):  # an OSError is raised by the lines below
             raise Conflict(
-                f"A restore is replacing {data_dir}, or was interrupted. Wait for it; if none is running, start "
-                "`footnote serve`, which finishes it."
+                f"A restore is replacing {data_dir}, or was interrupted. Wait for it; if none is running, "
+                "`footnote serve` finishes it."
             )
         try:
             self.originals = Originals(data_dir)
