@@ -1075,7 +1075,7 @@ def _add_to_manual(document: Any, block: Block) -> None:
                     properties.get_or_add_numId().val = list_id
                     properties.get_or_add_ilvl().val = 0
         case SampleGrid(rows, _):
-            table = document.add_table(rows=len(rows), cols=len(rows[0]), style="Light SampleGrid Accent 1")
+            table = document.add_table(rows=len(rows), cols=len(rows[0]), style="Light Grid Accent 1")
             for cells, texts in zip(table.rows, rows, strict=True):
                 for cell, text in zip(cells.cells, texts, strict=True):
                     cell.text = text
