@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Where a model that fails to stop would go on with a conversation of its own. OpenAI's protocol takes four at most.
 STOP_STRINGS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "\nQuestion: ")
 
+TOP_TOKENS = 5  # whose probabilities are asked for: OpenAI and Ollama allow 20, TGI 5 unless told otherwise
+
 CONNECT_TIMEOUT_S = 5.0
 BACKOFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)  # then every 2 s, while a server says that it is not ready
 
