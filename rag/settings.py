@@ -108,6 +108,10 @@ class Generation(Section):
     threads: int = Field(0, ge=0, le=256, description="processor threads of the embedded model; 0 takes all cores")
 
 
+NO_JUDGE = ("", "off")
+"""What FOOTNOTE_ANSWERS__JUDGE is where nobody judges."""
+
+
 class Answers(Section):
     """How an answer is checked."""
 
@@ -128,9 +132,13 @@ class Answers(Section):
         0.5, ge=0, le=1, description="share of a sentence's content words its quote must hold; 'supported' needs all"
     )
     judge: str = Field(
-        "",
-        description="who reads each sentence beside its quote and may lower its verdict: `model` asks the language "
-        "model; else a cross-encoder for inference, a local folder or a hub's name that its cache holds; empty: nobody",
+        "model",
+        description="who reads a sentence beside its passage where the words do not settle the verdict: `model` asks "
+        "the language model; else a cross-encoder for inference, a local folder or a hub's name that its cache holds; "
+        "`off` or empty: nobody",
+    )
+    judge_budget_s: float = Field(
+        20.0, ge=0, le=3_600, description="seconds for the judge of one answer or text; the rest stays as it is"
     )
 
 

@@ -27,7 +27,9 @@ AnswerReason = Literal["no_match", "not_in_passages", "unsupported", "conflict",
 """Why an answer is none, or not the whole: nothing near was found; what was found does not hold the answer; what the
 model said of it is not borne out; sources disagree; a document that was asked could not be read."""
 Scorer = Literal["cosine", "bm25", "fusion", "reranker"]
-JudgeVerdict = Literal["entailed", "neutral", "contradicted"]
+JudgeVerdict = Literal["entailed", "likely", "neutral", "contradicted"]
+Unjudged = Literal["gave no verdict", "had no time left for it", "cannot read so long a text", "could not be asked"]
+"""Why there is no judgement on a statement, as it follows the judge's name."""
 
 DEFAULT_COLLECTION = "default"
 
@@ -371,7 +373,7 @@ class Reranker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a judge is asked: whether `premise`, the quoted words below their headings, entails `hypothesis`."""
+    """What a judge is asked: whether `premise`, a passage below its headings, entails `hypothesis`."""
 
     premise: str
     hypothesis: str
@@ -379,7 +381,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A judge's verdict on a statement; `probability`, 0 to 1, None where the judge tells none."""
+    """A judge's verdict on a statement, and the `probability` of entailment, 0 to 1; None where it tells none."""
 
     verdict: JudgeVerdict
     probability: float | None = None
@@ -387,10 +389,9 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A judgement for each statement, None where the judge gave none; `drafts` are the model's replies, if it asked
-    one."""
+    """A judgement for each statement, or why there is none; `drafts` are the model's replies, if it asked one."""
 
-    judgements: tuple[Judgement | None, ...]
+    judgements: tuple[Judgement | Unjudged, ...]
     drafts: tuple[Draft, ...] = ()
 
 
@@ -405,7 +406,7 @@ class Judge(Protocol):
         ...
 
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
-        """A judgement or None for each, in order. Raises DependencyError."""
+        """A judgement for each, in order, or why there is none: a model that cannot be asked is no error."""
         ...
 
 

@@ -100,11 +100,14 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Default settings over an own data directory, but for the gates of evidence and confidence, which stand open.
+    """Default settings over an own data directory, but for the gates of evidence and confidence, which stand open, and
+    the judge, which is off.
 
-    The cosines of hashed words say too little for them; the tests of refusals close them.
+    The cosines of hashed words say too little for the gates; the tests of refusals close them. A scripted generator is
+    no judge.
     """
-    return load_settings({}, data_dir=tmp_path / "store", answers={"min_evidence": 0, "min_confidence": 0})
+    answers = {"min_evidence": 0, "min_confidence": 0, "judge": "off"}
+    return load_settings({}, data_dir=tmp_path / "store", answers=answers)
 
 
 @pytest.fixture
