@@ -143,6 +143,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     verify = add("verify", _verify, "check any text against the documents, sentence by sentence")
     verify.add_argument("file", metavar="FILE", help="a text file, or - for standard input")
+    verify.add_argument("--question", metavar="TEXT", help="what the text answers: a name or a number is read with it")
     for command in (ask, search, verify):
         command.add_argument("--collection", metavar="NAME", help="use only this collection (default: all collections)")
 
@@ -316,7 +317,7 @@ def _search(context: CommandContext, args: argparse.Namespace) -> int:
 def _verify(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.questions import verify
 
-    return verify(context, args.file, collection=args.collection)
+    return verify(context, args.file, collection=args.collection, question=args.question)
 
 
 def _docs_list(context: CommandContext, args: argparse.Namespace) -> int:

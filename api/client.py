@@ -74,9 +74,9 @@ class Client:
         response = self._post("/v1/query", question=question, collection=collection, top_k=top_k, mode=mode)
         return _read(response, AnswerBody)
 
-    def verify(self, text: str, collection: str | None) -> VerifiedBody:
-        """The verdict on each sentence of a text, with citations."""
-        return _read(self._post("/v1/verify", text=text, collection=collection), VerifiedBody)
+    def verify(self, text: str, collection: str | None, question: str | None = None) -> VerifiedBody:
+        """A text, sentence by sentence."""
+        return _read(self._post("/v1/verify", text=text, collection=collection, question=question), VerifiedBody)
 
     def _post(self, path: str, **fields: str | int | None) -> httpx.Response:
         return self._send("POST", path, json={name: value for name, value in fields.items() if value is not None})

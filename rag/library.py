@@ -17,7 +17,7 @@ from rag.index.chroma import Index
 from rag.models.embedding import load_embedder
 from rag.retrieval.search import Searcher
 from rag.service import Service
-from rag.settings import Settings
+from rag.settings import NO_JUDGE, Settings
 from rag.store.backup import settle_restore
 from rag.store.catalog import Catalog, stamps_of
 from rag.store.lock import DataDirectory, Owner, claim_directory
@@ -115,9 +115,9 @@ def _open_reranker(settings: Settings) -> Reranker | None:
 
 
 def open_judge(settings: Settings, generator: Generator) -> Judge | None:
-    """The judge of the settings, None if none is set. Raises ConfigurationError."""
-    if not settings.answers.judge:
+    """The judge that the settings name, None where there is none. Raises ConfigurationError."""
+    if settings.answers.judge in NO_JUDGE:
         return None
     from rag.verification.entailment import make_judge
 
-    return make_judge(settings.answers.judge, generator)
+    return make_judge(settings.answers, generator, settings.generation.slots)

@@ -3,7 +3,7 @@
     question ─ rewrite ─> question ─ search ─> Hits ─ select ─> Selections ─ pack ─> Context
     Context ─ generate ─> Draft ─ check, judge, show ─> Verified ─ decide ─> Answer
 
-If no hit is near the question, the model is not asked. If a judge is set, it reads the sentences that passed the gates.
+Where nothing near was found, the model is not asked. A judge reads the sentences whose words settle no verdict.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from rag.types import (
     Generator,
     Hit,
     Judge,
+    Judged,
     LeftOut,
     Passage,
     Retrieved,
@@ -250,10 +251,11 @@ class Service:
             check_reply, draft.text, context.passages, min_coverage=coverage, question=asked.text
         )
         verify_ms = clock.ms()
-        if self._judge is not None:
+        if self._judge is not None and (statements := statements_of(checked.sentences)):
             clock = _Clock.start()
-            checked, judge_drafts = await _judge(self._judge, checked)
-            for one in judge_drafts:
+            judged = await self._judge.judge_statements(statements)
+            checked = _judged(checked, judged, self._judge)
+            for one in judged.drafts:
                 yield one
             timings |= {"judge": clock.ms()}
         clock = _Clock.start()
@@ -289,39 +291,45 @@ class Service:
         whole = CheckedAnswer(asked.text, context, draft, verified, quoted, selected.evidence)
         return decide(whole, mode=mode, min_confidence=settings.min_confidence, locate=locate)
 
-    async def verify(self, text: str, scope: Scope) -> Verified:
-        """The verdict on each sentence of a given text, checked against the documents; the text stays unchanged.
+    async def verify(self, text: str, scope: Scope, question: str = "") -> Verified:
+        """Any text, sentence by sentence, against the documents; its words stay as they are.
 
-        Asks no model except a judge, if one is set. A document that is deleted or replaced meanwhile is not cited: the
-        text is checked again. Cancelling stops before the next sentence. Raises NotFound, InputError, Conflict (the
-        documents keep changing), DependencyError (the judge does not answer).
+        `question` is what the text answers: a name or a number is checked together with it. Asks no model but a judge,
+        where there is one. A document that is deleted or replaced meanwhile is not cited: the text is checked again.
+        Cancelling stops it before the next sentence. Raises NotFound, InputError, Conflict (the documents keep
+        changing).
         """
-        self._settings.server.check_text(text)
+        limits, judge = self._settings.server, self._judge
+        limits.check_text(text)
+        question = limits.check_question(question, "question") if question else ""
         for _ in range(_CHANGED_RETRIES + 1):
             abandoned = threading.Event()
             try:
-                checked = await asyncio.to_thread(self._check_text, text, scope, abandoned)
-                if self._judge is not None:
-                    checked, _drafts = await _judge(self._judge, checked)
+                checked = await asyncio.to_thread(self._check_text, text, question, scope, abandoned)
+                spoke: str | None = None
+                if judge is not None and (statements := statements_of(checked.sentences)):
+                    checked = _judged(checked, await judge.judge_statements(statements), judge)
+                    spoke = judge.model
                 verified = await asyncio.to_thread(show_text, checked, locate=self._catalog.locate)
                 await self._check_visible(citation.span.document_id for citation in verified.citations)
             except _DocumentsChanged:
                 continue
             finally:
                 abandoned.set()
-            return verified
+            return replace(verified, judge=spoke)
         raise Conflict("The documents changed while the text was checked. Send it again.")
 
-    def _check_text(self, text: str, scope: Scope, abandoned: threading.Event) -> CheckedText:
+    def _check_text(self, text: str, question: str, scope: Scope, abandoned: threading.Event) -> CheckedText:
         scope = check_scope(self._catalog, scope)
 
         def passages_for(sentence: str) -> Sequence[Passage]:
             if abandoned.is_set():
                 raise _Abandoned
-            hits = self._searcher.search(sentence, scope, _VERIFY_HITS)
+            hits = self._searcher.search(f"{question} {sentence}".strip(), scope, _VERIFY_HITS)
             return [Passage(number, hit, hit.chunk.text) for number, hit in enumerate(hits, 1)]
 
-        return check_text(text, passages_for, min_coverage=self._settings.answers.min_coverage)
+        coverage = self._settings.answers.min_coverage
+        return check_text(text, passages_for, min_coverage=coverage, question=question)
 
     async def _pack(self, asked: str, selected: _Selected) -> Context:
         settings = self._settings
@@ -384,14 +392,9 @@ class Service:
         )
 
 
-async def _judge(judge: Judge, checked: _Checked) -> tuple[_Checked, tuple[Draft, ...]]:
-    """The checked text with the judge's verdicts, and the replies of the language model to the judge."""
-    statements = statements_of(checked.sentences)
-    if not statements:
-        return checked, ()
-    judged = await judge.judge_statements(statements)
-    sentences = apply_judgements(checked.sentences, judged.judgements, judge.model)
-    return replace(checked, sentences=sentences), judged.drafts
+def _judged(checked: _Checked, judged: Judged, judge: Judge) -> _Checked:
+    """What was checked, with the verdicts that the judge leaves."""
+    return replace(checked, sentences=apply_judgements(checked.sentences, judged.judgements, judge.model))
 
 
 def _with_usage(answer: Answer, drafts: Sequence[Draft]) -> Answer:

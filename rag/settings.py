@@ -110,6 +110,10 @@ class Generation(Section):
     threads: int = Field(0, ge=0, le=256, description="processor threads of the embedded model; 0 uses all cores")
 
 
+NO_JUDGE = ("", "off")
+"""What FOOTNOTE_ANSWERS__JUDGE is where nobody judges."""
+
+
 class Answers(Section):
     """How answers are checked, and when they are withheld."""
 
@@ -138,9 +142,13 @@ class Answers(Section):
         description="share of a sentence's content words that its quote must contain; 'supported' requires all",
     )
     judge: str = Field(
-        "",
-        description="reads each sentence beside its quote and may lower its verdict: `model` for the language model, "
-        "or an entailment cross-encoder (a local folder, or a name in the hub's local cache); empty for none",
+        "model",
+        description="who reads a sentence beside its passage where the words do not settle the verdict: `model` asks "
+        "the language model; else a cross-encoder for inference, a local folder or a hub's name that its cache holds; "
+        "`off` or empty: nobody",
+    )
+    judge_budget_s: float = Field(
+        20.0, ge=0, le=3_600, description="seconds for the judge of one answer or text; the rest stays as it is"
     )
 
 

@@ -28,7 +28,9 @@ AnswerReason = Literal["no_match", "not_in_passages", "unsupported", "conflict",
 contain the answer. `unsupported`: no passage supports the model's reply. `conflict`: sources disagree.
 `unreadable_source`: a document that the question names, or every document in scope, could not be read."""
 Scorer = Literal["cosine", "bm25", "fusion", "reranker"]
-JudgeVerdict = Literal["entailed", "neutral", "contradicted"]
+JudgeVerdict = Literal["entailed", "likely", "neutral", "contradicted"]
+Unjudged = Literal["gave no verdict", "had no time left for it", "cannot read so long a text", "could not be asked"]
+"""Why there is no judgement on a statement, as it follows the judge's name."""
 
 DEFAULT_COLLECTION = "default"
 
@@ -373,7 +375,7 @@ class Reranker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The input of a judge: whether `premise`, a quote below its headings, entails `hypothesis`."""
+    """What a judge is asked: whether `premise`, a passage below its headings, entails `hypothesis`."""
 
     premise: str
     hypothesis: str
@@ -381,7 +383,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A judge's verdict on a statement; `probability` is 0 to 1, None where the judge reports none."""
+    """A judge's verdict on a statement, and the `probability` of entailment, 0 to 1; None where it tells none."""
 
     verdict: JudgeVerdict
     probability: float | None = None
@@ -389,10 +391,9 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A judgement for each statement, None where the judge returned none; `drafts` are the replies of the language
-    model, if the judge uses one."""
+    """A judgement for each statement, or why there is none; `drafts` are the model's replies, if it asked one."""
 
-    judgements: tuple[Judgement | None, ...]
+    judgements: tuple[Judgement | Unjudged, ...]
     drafts: tuple[Draft, ...] = ()
 
 
@@ -407,7 +408,7 @@ class Judge(Protocol):
         ...
 
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
-        """A judgement or None for each statement, in order. Raises DependencyError."""
+        """A judgement for each, in order, or why there is none: a model that cannot be asked is no error."""
         ...
 
 

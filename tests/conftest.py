@@ -100,11 +100,14 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Default settings with a data directory of their own, and thresholds of evidence and confidence of 0.
+    """Default settings over an own data directory, but for the gates of evidence and confidence, which stand open, and
+    the judge, which is off.
 
-    Cosines of hashed words are too low for the default thresholds. Tests of refusals set their own.
+    The cosines of hashed words say too little for the gates; the tests of refusals close them. A scripted generator is
+    no judge.
     """
-    return load_settings({}, data_dir=tmp_path / "store", answers={"min_evidence": 0, "min_confidence": 0})
+    answers = {"min_evidence": 0, "min_confidence": 0, "judge": "off"}
+    return load_settings({}, data_dir=tmp_path / "store", answers=answers)
 
 
 @pytest.fixture

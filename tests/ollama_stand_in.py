@@ -8,6 +8,7 @@ from a llama.cpp server where one is given, otherwise from `WORDS`.
 from __future__ import annotations
 
 import json
+import math
 import socket
 import threading
 import time
@@ -35,9 +36,10 @@ class ConnectionBroken(Exception):
 class OllamaStandIn:
     """The stand-in server. Use it as a context manager; `url` is its address. `chats` keeps the bodies of `/api/chat`.
 
-    `models` maps a name to its trained context length. The first `busy` chats are answered with 503. `break_after`
-    breaks the connection after that many pieces, `fail_after` sends an error line instead. With `endless`, a reply
-    never stops by itself.
+    `models` maps a name to its trained context length. `busy` first chats are answered 503, `break_after` breaks the
+    connection after that many pieces, `fail_after` sends an error line instead; `endless` never stops by itself.
+    `first` gives the probabilities of the first token, which Ollama sends from version 0.12.11 on where they are asked
+    for; None is an older one.
     """
 
     models: dict[str, int] = field(default_factory=lambda: {"tiny:latest": 8192})
@@ -47,6 +49,7 @@ class OllamaStandIn:
     break_after: int | None = None
     fail_after: int | None = None
     endless: bool = False
+    first: dict[str, float] | None = None
     chats: list[dict[str, Any]] = field(default_factory=list)
     loaded: set[str] = field(default_factory=set)
     disconnected: threading.Event = field(default_factory=threading.Event)
@@ -174,7 +177,10 @@ class OllamaStandIn:
                     reason = "length"
                     break
                 count += 1
-                yield self._line(name, word)
+                line = self._line(name, word)
+                if self.first is not None and asked.get("logprobs"):
+                    line["logprobs"] = [_logprobs(self.first if count == 1 else {word: 1.0}, asked["top_logprobs"])]
+                yield line
                 if await request.is_disconnected():
                     return
             over = True
@@ -237,6 +243,13 @@ class OllamaStandIn:
                     choices = json.loads(line.removeprefix("data: "))["choices"]
                     if choices and choices[0]["delta"].get("content"):
                         yield choices[0]["delta"]["content"]
+
+
+def _logprobs(shares: dict[str, float], top: int) -> dict[str, Any]:
+    """A token as Ollama tells it: the likeliest, with the `top` most likely ones."""
+    likeliest = sorted(shares.items(), key=lambda one: -one[1])
+    told: list[dict[str, Any]] = [{"token": token, "logprob": math.log(share)} for token, share in likeliest]
+    return told[0] | {"top_logprobs": told[:top]}
 
 
 async def _json_of(request: Request) -> dict[str, Any] | None:

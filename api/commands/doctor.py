@@ -17,7 +17,7 @@ from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
 from rag.errors import DataDirectoryInUse, FootnoteError
 from rag.generation.hosts import is_loopback
-from rag.settings import Settings
+from rag.settings import NO_JUDGE, Settings
 from rag.store.catalog import CATALOG_FILE, Catalog
 from rag.store.lock import claim_directory
 from rag.store.originals import ORIGINALS
@@ -91,18 +91,20 @@ def _models(context: CommandContext) -> Iterator[Check]:
             yield Check("reranker", "ok", f"{found.name} in {found.folder}, reranks {settings.retrieval.rerank} chunks")
         except FootnoteError as error:
             yield Check("reranker", "fail", error.message)
-    if settings.answers.judge:
+    if settings.answers.judge not in NO_JUDGE:
         yield _judge(settings)
 
 
 def _judge(settings: Settings) -> Check:
     from rag.generation import make_generator
-    from rag.verification.entailment import ASK_THE_MODEL, check_model_judge, locate_judge
+    from rag.verification.entailment import ASK_THE_MODEL, locate_judge
 
     try:
         if settings.answers.judge == ASK_THE_MODEL:
-            check_model_judge(make_generator(settings.generation, settings.resolved_model_dir()))
-            return Check("judge", "ok", "the language model judges the sentences of each answer")
+            generator = make_generator(settings.generation, settings.resolved_model_dir())
+            if generator.follows_instructions:
+                return Check("judge", "ok", "the language model is asked where the words settle no verdict")
+            return Check("judge", "ok", f"none: the {generator.model} back end has no language model to ask")
         found, _ = locate_judge(settings.answers.judge)
         return Check("judge", "ok", f"{found.name} in {found.folder}")
     except FootnoteError as error:

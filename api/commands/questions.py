@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from api.client import Client
 from api.commands.context import CommandContext
 from api.commands.tables import print_answer, print_hits, print_verified
-from api.http.schemas import (
-    AnswerBody,
-    VerifiedBody,
-    pack_answer,
-    pack_citations,
-    pack_hits,
-    pack_sentences,
-)
+from api.http.schemas import AnswerBody, pack_answer, pack_hits, pack_verified
 from rag.errors import DependencyError, InputError
 from rag.types import Answer, AnswerMode
 
@@ -99,20 +92,20 @@ async def _closing(library: Library, work: Coroutine[object, object, Result]) ->
         await library.generator.aclose()
 
 
-def verify(context: CommandContext, file: str, *, collection: str | None) -> int:
-    """Print each sentence of a text file (`-`: standard input) with its verdict. Returns 0 whatever the verdicts."""
+def verify(context: CommandContext, file: str, *, collection: str | None, question: str | None) -> int:
+    """Print each sentence of a text file (or standard input, `-`) with its verdict; findings are no failures."""
     text, url = _read_text(file), context.find_server()
     if url is not None:
         with Client(url) as client:
-            verified = client.verify(text, collection)
+            verified = client.verify(text, collection, question)
     else:
         from rag.retrieval.scope import Scope
 
         context.settings.server.check_text(text)  # before the models are loaded
         with context.open_library() as library:
-            # a judge may have started the model
-            found = asyncio.run(_closing(library, library.service.verify(text, Scope(collection))))
-        verified = VerifiedBody(sentences=pack_sentences(found.sentences), citations=pack_citations(found.citations))
+            # a judge may have asked the model
+            checking = library.service.verify(text, Scope(collection), question or "")
+            verified = pack_verified(asyncio.run(_closing(library, checking)))
     if context.as_json:
         context.print_model(verified)
     else:

@@ -162,7 +162,8 @@ def print_verified(console: Console, verified: VerifiedBody) -> None:
     counts = dict.fromkeys(("supported", "weak", "unsupported", "no_claim"), 0)
     for sentence in verified.sentences:
         counts[sentence.verdict] += 1
-    console.print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()), style="dim")
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    console.print(f"{told}; judged by {printable(verified.judge)}" if verified.judge else told, style="dim")
 
 
 def _marked(text: str, sentences: Sequence[SentenceBody]) -> Text:

@@ -7,7 +7,7 @@ OpenAPI description by `publish_limits`, so that it says what the running server
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
@@ -28,6 +28,9 @@ from rag.types import (
     Turn,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    from rag.verification import Verified
 
 SOURCE_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20]+$"
 MAX_SOURCE_CHARS = 4_096
@@ -150,7 +153,10 @@ class VerifyRequest(_Request):
         json_schema_extra={"example": {"text": "Up to ten unused days carry over.", "collection": "default"}}
     )
 
-    text: Words = Field(description="the text to check; it is not changed")
+    text: Words = Field(description="the text to check; it stays as it is")
+    question: Words | None = Field(
+        None, description="what the text answers; a name or a number is checked together with it"
+    )
     collection: CollectionName | None = _COLLECTION
     document_ids: DocumentIds | None = _DOCUMENT_IDS
 
@@ -182,6 +188,7 @@ def publish_limits(openapi: dict[str, Any], server: Server) -> None:
     schemas["SearchRequest"]["properties"]["query"]["maxLength"] = server.max_question_chars
     schemas["QueryRequest"]["properties"]["question"]["maxLength"] = server.max_question_chars
     schemas["VerifyRequest"]["properties"]["text"]["maxLength"] = server.max_verify_chars
+    schemas["VerifyRequest"]["properties"]["question"]["anyOf"][0]["maxLength"] = server.max_question_chars
     for name in ("SearchRequest", "QueryRequest"):
         schemas[name]["properties"]["top_k"]["anyOf"][0]["maximum"] = server.max_top_k
 
@@ -550,11 +557,15 @@ class VerifiedBody(BaseModel):
     """The sentences of a text with their verdicts, and the citations that support them."""
 
     model_config = ConfigDict(
-        title="Verified", json_schema_extra={"example": {"sentences": [_SENTENCE], "citations": [_CITATION]}}
+        title="Verified",
+        json_schema_extra={"example": {"sentences": [_SENTENCE], "citations": [_CITATION], "judge": None}},
     )
 
     sentences: list[SentenceBody]
     citations: list[CitationBody]
+    judge: str | None = Field(
+        None, description="the model that was asked about sentences whose words settle no verdict; null where none was"
+    )
 
 
 def pack_hit(hit: Hit) -> HitBody:
@@ -615,6 +626,15 @@ def pack_citations(citations: Sequence[Citation]) -> list[CitationBody]:
         )
         for one in citations
     ]
+
+
+def pack_verified(verified: Verified) -> VerifiedBody:
+    """A checked text as JSON."""
+    return VerifiedBody(
+        sentences=pack_sentences(verified.sentences),
+        citations=pack_citations(verified.citations),
+        judge=verified.judge,
+    )
 
 
 def pack_answer(answer: Answer) -> AnswerBody:

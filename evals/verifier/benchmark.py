@@ -4,24 +4,30 @@ True statements are drawn from documents; false ones are true ones with one chan
 statement is caught where its verdict is `unsupported`. A true one passes where its verdict is `supported` or `weak`.
 Documents and seed decide the cases. Half of them, by the hash of the source sentence, is held out (`--part test`).
 
-    python -m evals.verifier data/sample suites/squad2 -n 200 --part dev --failures 5
+    python -m evals.verifier data/sample ../shared/eval/squad2 -n 200 --part dev --failures 5
+
+Claims that people wrote, with a judge or without one, are measured by `--claims FILE` (`evals.verifier.claims`).
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
-import math
+import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from evals.metrics.answers import percentile
+from evals.verifier import claims
 from evals.verifier.cases import FACTS, FALSE_KINDS, SEED, TRUE_KINDS, VerifierCase, build_cases
+from evals.verifier.shares import wilson
 from rag.errors import FootnoteError
-from rag.settings import Answers
+from rag.settings import Answers, load_settings
 from rag.types import Span
 from rag.verification import Verified, verify_reply
 
@@ -30,7 +36,6 @@ PER_KIND = 200
 PARTS = ("dev", "test")
 BINS = 10
 _RANKS = ("unsupported", "weak", "supported", "no_claim")
-_Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +77,6 @@ class Row:
     supported: int
     weak: int
     located: int
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); (0, 1) for n = 0."""
-    if not n:
-        return 0.0, 1.0
-    share, square = right / n, _Z * _Z
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    half = _Z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def judge_cases(cases: Sequence[VerifierCase]) -> list[JudgedCase]:
@@ -221,7 +216,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--part", choices=PARTS, help="one half of the cases; default both")
     parser.add_argument("--failures", type=int, default=0, metavar="N", help="show N wrong verdicts of each kind")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--claims", type=Path, metavar="FILE", help="judge the claims of this file instead, by kind")
+    parser.add_argument("--judge", choices=("off", "model"), default="off", help="of the claims: the embedded model")
+    parser.add_argument("--replies", type=Path, metavar="FILE", help="keep the judge's replies here, and replay them")
     options = parser.parse_args(arguments)
+    if options.claims is not None:
+        return _judge_claims(options)
     try:
         cases = build_cases(options.suites, options.n)
     except FootnoteError as error:
@@ -237,6 +237,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_table(part, found)
         _print_calibration(found)
         _print_failures(found, options.failures)
+    return 0
+
+
+def _judge_claims(options: argparse.Namespace) -> int:
+    settings = load_settings(os.environ)
+
+    def told(done: int) -> None:
+        if sys.stderr.isatty() and done % 10 == 0:
+            print(f"{done} of {len(asked)}", file=sys.stderr)  # noqa: T201
+
+    try:
+        asked = claims.read_claims(options.claims)
+        with ExitStack() as closing:
+            judge = claims.open_judge(settings, options.replies, closing) if options.judge == "model" else None
+            checked = asyncio.run(claims.check_claims(asked, settings.answers.min_coverage, judge, told))
+    except FootnoteError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    print(json.dumps(claims.as_json(checked)) if options.json else claims.format_table(checked))  # noqa: T201
     return 0
 
 

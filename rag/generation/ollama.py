@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +14,7 @@ from rag.errors import ConfigurationError, DependencyError
 from rag.generation.served import (
     CONNECT_TIMEOUT_S,
     STOP_STRINGS,
+    TOP_TOKENS,
     Facts,
     NotYet,
     Served,
@@ -27,6 +30,7 @@ from rag.types import BackendReport, Message
 if TYPE_CHECKING:
     from llama_index.core.llms import ChatResponse
     from llama_index.core.llms.llm import LLM
+    from ollama._types import Logprob
 
 OLLAMA_URL = "http://127.0.0.1:11434"
 PROBE_TIMEOUT_S = 1.0
@@ -138,6 +142,8 @@ class OllamaGenerator(Served):
             follow_redirects=False,
             **http_options(self._url),
         ) as client:
+            # LlamaIndex's interface cannot pass these on; a server before 0.12.11 takes no notice of them
+            client.chat = functools.partial(client.chat, logprobs=True, top_logprobs=TOP_TOKENS)
             yield Ollama(
                 model=self._model,
                 base_url=self._url,
@@ -150,9 +156,10 @@ class OllamaGenerator(Served):
 
     def _facts(self, response: ChatResponse) -> Facts:
         raw = response.raw if isinstance(response.raw, dict) else {}
+        told = _first_tokens(raw.get("logprobs"))
         if not raw.get("done"):
-            return Facts()
-        return Facts(raw.get("done_reason") or "stop", raw.get("prompt_eval_count"), raw.get("eval_count"))
+            return Facts(first_tokens=told)
+        return Facts(raw.get("done_reason") or "stop", raw.get("prompt_eval_count"), raw.get("eval_count"), told)
 
     def _check(self, facts: Facts, messages: Sequence[Message], max_tokens: int) -> None:
         read, written = facts.prompt_tokens, facts.completion_tokens or 0
@@ -214,3 +221,9 @@ class OllamaGenerator(Served):
             return BackendReport("ollama", self._model, self._url, False, error.message)
         self._model, self._model_limit = found
         return BackendReport("ollama", self._model, self._url, True, f"num_ctx {self.context_tokens}")
+
+
+def _first_tokens(told: Sequence[Logprob] | None) -> dict[str, float] | None:
+    """The likeliest tokens that this piece of a reply could begin with, None where nothing is said."""
+    options = (told[0].top_logprobs or ()) if told else ()
+    return {one.token: math.exp(one.logprob) for one in options} or None

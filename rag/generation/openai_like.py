@@ -12,6 +12,7 @@ from rag.errors import ConfigurationError, DependencyError
 from rag.generation.served import (
     CONNECT_TIMEOUT_S,
     STOP_STRINGS,
+    TOP_TOKENS,
     Facts,
     NotYet,
     Served,
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from llama_index.core.llms import ChatResponse
     from llama_index.core.llms.llm import LLM
     from openai.types.chat.chat_completion_chunk import Choice
-
-
-TOP_TOKENS = 5  # tokens whose probabilities are requested: OpenAI allows 20, TGI 5 by default
 
 
 class OpenAIProtocol(Served):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Stops a model that would otherwise continue with an invented conversation. OpenAI's protocol allows at most four.
 STOP_STRINGS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "\nQuestion: ")
 
+TOP_TOKENS = 5  # whose probabilities are asked for: OpenAI and Ollama allow 20, TGI 5 unless told otherwise
+
 CONNECT_TIMEOUT_S = 5.0
 BACKOFF_S = (0.1, 0.25, 0.5, 1.0, 2.0)  # then every 2 s, while a server reports that it is not ready
 

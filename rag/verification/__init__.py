@@ -1,21 +1,18 @@
 """Checks a model's reply, or any text, sentence by sentence, and cites the passages that support each sentence. Pure.
 
-Reading order: what a text says (`reading`, `negation`), what the passages say (`passages`, `injection`), what a
-sentence claims (`claim`), the gates (`facts`, `opposites`, `relations`), what a quote leaves open (`gaps`), whether a
-short answer fits its question (`asked`), the search for the supporting quote (`search`: one sentence of a passage, up
-to three adjacent ones, or two places), sentences without a claim (`refusals`), what a judge may change (`judging`,
-`entailment`), `confidence`, and the checked text with its citations (`reply`).
+Read it in this order: what a text says (`reading`, `negation`), what the passages hold (`passages`), what a sentence
+claims (`claim`), the gates (`facts`, `opposites`, `relations`), what a quote leaves open (`gaps`), whether it answers
+what was asked (`asked`), where the passages say it (`search`: one sentence of a passage, a run of up to three, or two
+places), what states nothing (`refusals`), what a judge reads a sentence beside (`alignment`), what it is asked and may
+change (`judging`), and how the reply is put together again (`reply`).
 
-A sentence passes if the quote contains its numbers, dates, names and quoted words and enough of its other words, near
-each other; if neither denies what the other affirms; and if its words have the same relations (`relations`). It is
-`supported` if the quote has all of its content words, in one sentence or in adjacent ones, and, for a short answer such
-as a name, also has the question's words beside it and agrees with the question (`asked`); otherwise it is `weak`.
-`confidence` is the probability that the passages say it. This is a check of words, not of logic: a wrong answer made of
-a passage's own words can pass. `python -m evals.verifier` measures how often each kind of false statement is caught.
-
-The checks on words know English only: stems, stop words, negation, opposites, number words and month names. In other
-languages they compare word forms, figures and names, and do not catch a missing negation reliably; docs/answers.md says
-what to expect.
+A sentence passes when every number, date, name and quoted word of it stands in the words it cites, when it does not
+deny what they affirm or the reverse, when its words stand in the same relations (`relations`), and when they hold
+enough of its remaining words, near each other. It is `supported` when they hold all of them in one sentence, or in
+sentences that go on with each other, and a phrase such as a name when they hold the question's words beside it and
+agree with the question (`asked`); else it is `weak`. `confidence` says how likely it is then. It is a check of words,
+not of logic: a wrong answer that takes its words from a passage's other sentences can pass. A judge reads what the
+words do not settle. How often each kind of false statement is caught is measured by `python -m evals.verifier`.
 """
 
 from rag.verification.judging import apply_judgements, statements_of

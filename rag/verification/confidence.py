@@ -69,10 +69,22 @@ _OF_CORE, _OF_NEAR, _OF_ORDERED = 0.655, 0.212, 0.143
 _OF_TWO_PLACES = -1.177
 
 
-def confidence(verdict: Verdict, signals: Signals) -> float:
-    """The probability, 0 to 1, that the passages say the sentence; 1 for a sentence without a claim."""
+# Logistic regression on claims of ../shared/train/hand that the default model judged (evals/notebook/2026-11-judge.md).
+_OF_LOG_ODDS = 2.1
+_SUREST = 0.001  # what a judge's probability is kept away from 0 and 1
+
+
+def confidence(verdict: Verdict, signals: Signals, entailed: float | None = None) -> float:
+    """How likely it is, 0 to 1, that the passages say the sentence; 1 for one that states nothing.
+
+    `entailed` is a judge's probability of that, which counts instead of the verdict, None where there is none.
+    """
     if verdict == "no_claim":
         return 1.0
+    if entailed is not None:
+        kept = min(max(entailed, _SUREST), 1 - _SUREST)
+        odds = _OF_LOG_ODDS * math.log(kept / (1 - kept))
+        return round(1 / (1 + math.exp(-odds)), 3)
     evidence = _OF_CORE * signals.core + _OF_NEAR * signals.near + _OF_ORDERED * signals.ordered
     odds = _CONSTANT + _OF_VERDICT[verdict] + evidence + _OF_TWO_PLACES * (signals.parts > 1)
     return round(1 / (1 + math.exp(-odds)), 3)

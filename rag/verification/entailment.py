@@ -1,7 +1,7 @@
 """Judges: whether a quote entails a sentence, decided by an entailment cross-encoder or by the language model itself.
 
-Optional, imported only if `FOOTNOTE_ANSWERS__JUDGE` names one. `rag.verification.judging` decides what a judge may
-change.
+Imported only where `FOOTNOTE_ANSWERS__JUDGE` names one. What a judge is asked, and what it may change, is decided in
+`rag.verification.judging`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, DependencyError
 from rag.generation import take_draft
 from rag.models.cross_encoder import CrossEncoderModel, Located, locate_cross_encoder
 from rag.models.tokens import estimate_tokens
 from rag.prompting.prompts import JUDGE_PROMPT_VERSION, judge_messages
-from rag.types import Draft, Generator, Judge, Judged, Judgement, JudgeVerdict, Statement
+from rag.settings import NO_JUDGE, Answers
+from rag.types import Draft, Generator, Judge, Judged, Judgement, JudgeVerdict, Statement, Unjudged
 
 log = logging.getLogger(__name__)
 
@@ -26,33 +27,35 @@ JUDGE_SETTING = "FOOTNOTE_ANSWERS__JUDGE"
 ASK_THE_MODEL = "model"
 """The value of the setting that selects the language model that answers."""
 
-MOST_TOGETHER = 12  # statements in one prompt
-_REPLY_TOKENS, _TOKENS_EACH = 16, 10  # of the reply: for each prompt, and for each of its statements
+VERDICTS_FROM: tuple[tuple[float, JudgeVerdict], ...] = (
+    (0.66, "entailed"),
+    (0.5, "likely"),
+    (0.4, "neutral"),
+    (0.0, "contradicted"),
+)
+"""The language model's verdict by its probability of yes: the first whose limit is reached.
+
+Chosen on 163 claims and short answers of ../shared/train/hand, whose documents are in no suite: from .66 on nine
+in ten are true. `evals/notebook/2026-11-judge.md` has the table.
+"""
+
+_REPLY_TOKENS = 4  # the word itself, and a line break or a mark before it
 _N_LABELS = 3
 _LABELS: tuple[tuple[str, JudgeVerdict], ...] = (("entail", "entailed"), ("contradict", "contradicted"))
 
 
-def make_judge(setting: str, generator: Generator) -> Judge | None:
-    """The judge that the setting names, loaded; None if the setting is empty.
+def make_judge(settings: Answers, generator: Generator, at_once: int) -> Judge | None:
+    """The judge that the settings name, loaded; None where they name none, or where no model follows instructions.
 
-    Raises ConfigurationError if there is no model to ask, or the folder has no entailment cross-encoder.
+    `at_once` is how many statements the language model reads at the same time. Raises ConfigurationError where the
+    folder holds no cross-encoder for inference.
     """
-    if not setting:
+    if settings.judge in NO_JUDGE:
         return None
-    if setting != ASK_THE_MODEL:
-        located, verdicts = locate_judge(setting)
+    if settings.judge != ASK_THE_MODEL:
+        located, verdicts = locate_judge(settings.judge)
         return CrossEncoderJudge(CrossEncoderModel(located, JUDGE_SETTING), verdicts)
-    check_model_judge(generator)
-    return ModelJudge(generator)
-
-
-def check_model_judge(generator: Generator) -> None:
-    """Raise ConfigurationError if the back end has no language model."""
-    if not generator.follows_instructions:
-        raise ConfigurationError(
-            f"{JUDGE_SETTING}={ASK_THE_MODEL} needs a language model, and the {generator.model} back end has none. Set "
-            "FOOTNOTE_GENERATION__BACKEND to another, set a cross-encoder as judge, or unset it."
-        )
+    return ModelJudge(generator, settings.judge_budget_s, at_once) if generator.follows_instructions else None
 
 
 def locate_judge(model: str) -> tuple[Located, tuple[JudgeVerdict, ...]]:
@@ -67,8 +70,8 @@ def locate_judge(model: str) -> tuple[Located, tuple[JudgeVerdict, ...]]:
     if len(verdicts) != _N_LABELS or len(set(verdicts)) != _N_LABELS:
         raise ConfigurationError(
             f"{JUDGE_SETTING}={model!r} cannot judge: its config must name three labels, entailment, neutral and "
-            f"contradiction, and names {', '.join(located.labels)}. Use a model for natural language inference, or "
-            f"unset it (`{ASK_THE_MODEL}` asks the language model)."
+            f"contradiction, and names {', '.join(located.labels)}. Name a model for natural language inference, or "
+            f"set `{ASK_THE_MODEL}`, which asks the language model."
         )
     return located, tuple(verdicts)
 
@@ -95,10 +98,10 @@ class CrossEncoderJudge:
         return ""
 
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
-        """The most likely label of each; None for a statement that is, with its evidence, too long for the model."""
+        """The likeliest label of each; none for a statement that with its passage is longer than the model reads."""
         return Judged(await asyncio.to_thread(self._judge, statements))
 
-    def _judge(self, statements: Sequence[Statement]) -> tuple[Judgement | None, ...]:
+    def _judge(self, statements: Sequence[Statement]) -> tuple[Judgement | Unjudged, ...]:
         sizes = self._model.count_tokens([text for one in statements for text in (one.premise, one.hypothesis)])
         # two texts together have no more special tokens than each one has alone
         fitting = [i for i in range(len(statements)) if sum(sizes[2 * i : 2 * i + 2]) <= self._model.max_tokens]
@@ -111,20 +114,29 @@ class CrossEncoderJudge:
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         found = {
-            i: Judgement(self._verdicts[int(row.argmax())], float(row.max()))
+            i: Judgement(self._verdicts[int(row.argmax())], float(row[self._verdicts.index("entailed")]))
             for i, row in zip(fitting, shares, strict=True)
             if np.isfinite(row).all()  # weights in half precision may overflow
         }
         if len(found) < len(fitting):
-            log.warning("%s gave no finite numbers for %d sentences.", self.model, len(fitting) - len(found))
-        return tuple(found.get(i) for i in range(len(statements)))
+            log.warning("%s gave numbers that are none for %d sentences.", self.model, len(fitting) - len(found))
+        read = frozenset(fitting)
+        return tuple(
+            found.get(i, "gave no verdict" if i in read else "cannot read so long a text")
+            for i in range(len(statements))
+        )
 
 
 class ModelJudge:
-    """A Judge (rag/types.py) that asks the language model, with at most MOST_TOGETHER statements in one prompt."""
+    """A Judge (rag/types.py) that asks the language model about one statement at a time and reads its first token.
 
-    def __init__(self, generator: Generator) -> None:
-        self._generator = generator
+    The probability of entailment is that of `yes` among `yes` and `no`, in any case; where the back end reports no
+    probabilities the reply's word counts, and has none.
+    """
+
+    def __init__(self, generator: Generator, budget_s: float, at_once: int) -> None:
+        """`budget_s` seconds are spent on the statements of one call, `at_once` of them are asked at the same time."""
+        self._generator, self._budget_s, self._at_once = generator, budget_s, at_once
 
     @property
     def model(self) -> str:
@@ -136,64 +148,54 @@ class ModelJudge:
         return JUDGE_PROMPT_VERSION
 
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
-        """A verdict on each, None where the reply has no readable one. Raises DependencyError."""
-        judgements: list[Judgement | None] = []
-        drafts: list[Draft] = []
-        for together in self._prompts(statements):
-            if self._room(together) < 0:
-                log.warning("A sentence and its quote are too long for a prompt of %s and are not judged.", self.model)
-                judgements += [None] * len(together)
-                continue
-            draft = await take_draft(self._generator, judge_messages(together), _reply_tokens(len(together)))
-            found = parse_judgements(draft.text, len(together))
-            if None in found:
-                log.warning(
-                    "%s gave no verdict on %d of %d sentences: %r",
-                    self.model, found.count(None), len(found), draft.text[:200],
-                )  # fmt: skip
-            judgements += found
-            drafts.append(draft)
-        return Judged(tuple(judgements), tuple(drafts))
+        """A judgement for each that there was time for; those on one passage take turns, for the prefix cache."""
+        deadline = asyncio.get_running_loop().time() + self._budget_s
+        places = asyncio.Semaphore(self._at_once)
+        groups: dict[str, list[int]] = {}
+        for i, statement in enumerate(statements):
+            groups.setdefault(statement.premise, []).append(i)
+        found: dict[int, tuple[Judgement | Unjudged, Draft | None]] = {}
 
-    def _prompts(self, statements: Sequence[Statement]) -> list[list[Statement]]:
-        """The statements in order, as many in a prompt as fit; one that never fits has a prompt of its own."""
-        prompts: list[list[Statement]] = []
-        for statement in statements:
-            if prompts and len(prompts[-1]) < MOST_TOGETHER and self._room([*prompts[-1], statement]) >= 0:
-                prompts[-1].append(statement)
-            else:
-                prompts.append([statement])
-        return prompts
+        async def judge_group(indices: Sequence[int]) -> None:
+            async with places:
+                for i in indices:
+                    found[i] = await self._judge(statements[i], deadline)
 
-    def _room(self, together: Sequence[Statement]) -> int:
-        """The tokens that remain in the model's context, by a cautious estimate."""
-        taken = estimate_tokens(judge_messages(together)) + _reply_tokens(len(together))
-        return self._generator.context_tokens - taken
+        async with asyncio.TaskGroup() as tasks:
+            for indices in groups.values():
+                tasks.create_task(judge_group(indices))
+        answers = [found[i] for i in range(len(statements))]
+        return Judged(
+            tuple(judgement for judgement, _ in answers), tuple(draft for _, draft in answers if draft is not None)
+        )
 
-
-def _reply_tokens(n_statements: int) -> int:
-    return _REPLY_TOKENS + _TOKENS_EACH * n_statements
+    async def _judge(self, statement: Statement, deadline: float) -> tuple[Judgement | Unjudged, Draft | None]:
+        messages = judge_messages(statement)
+        if estimate_tokens(messages) + _REPLY_TOKENS > self._generator.context_tokens:
+            return "cannot read so long a text", None
+        try:
+            async with asyncio.timeout_at(deadline):
+                draft = await take_draft(self._generator, messages, _REPLY_TOKENS)
+        except TimeoutError:
+            return "had no time left for it", None
+        except DependencyError as error:
+            log.warning("%s could not be asked about a sentence: %s", self.model, error)
+            return "could not be asked", None
+        return read_judgement(draft) or "gave no verdict", draft
 
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
-_WORDS: dict[str, JudgeVerdict] = {"true": "entailed", "unknown": "neutral", "false": "contradicted"}
-_WORD = rf"({'|'.join(_WORDS)})\b"
-_NUMBERED = re.compile(rf"^\W*(?:pair\s*)?(\d{{1,3}})\W+{_WORD}", re.IGNORECASE | re.MULTILINE)
-_ALONE = re.compile(rf"\W*{_WORD}\W*", re.IGNORECASE)
+_WORD = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 
 
-def parse_judgements(reply: str, n_statements: int) -> list[Judgement | None]:
-    """The verdicts of a reply by their numbers; None where a number is missing or has two different verdicts.
-
-    The number may be missing if there is only one statement.
-    """
-    reply = _THINKING.sub("", reply)
-    said: dict[int, set[JudgeVerdict]] = {}
-    for number, word in _NUMBERED.findall(reply):
-        said.setdefault(int(number), set()).add(_WORDS[word.lower()])
-    if n_statements == 1 and not said and (alone := _ALONE.fullmatch(reply)):
-        said[1] = {_WORDS[alone[1].lower()]}
-    return [
-        Judgement(next(iter(said[number]))) if len(said.get(number, ())) == 1 else None
-        for number in range(1, n_statements + 1)
-    ]
+def read_judgement(draft: Draft) -> Judgement | None:
+    """The verdict of a reply that begins with yes or no; None where it begins with neither."""
+    yes, no = (
+        sum(share for token, share in draft.first_tokens.items() if token.strip().casefold() == word)
+        for word in ("yes", "no")
+    )
+    if yes + no > 0:
+        probability = yes / (yes + no)
+        return Judgement(next(verdict for limit, verdict in VERDICTS_FROM if probability >= limit), probability)
+    word = _WORD.match(_THINKING.sub("", draft.text))
+    return word and Judgement("entailed" if word[1].casefold() == "yes" else "neutral")

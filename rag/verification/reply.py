@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from rag.prompting.prompts import NOT_FOUND_TEXT
 from rag.text import split_sentences
 from rag.types import AnswerMode, AnswerStatus, Box, Citation, Passage, Sentence, Span
+from rag.verification.alignment import Evidence
 from rag.verification.claim import read_claim
 from rag.verification.confidence import confidence
-from rag.verification.judging import CheckedSentence
+from rag.verification.judging import CheckedSentence, find_evidence
 from rag.verification.passages import Source, read_source
 from rag.verification.reading import COPIED_MARKER, LIST_MARK, MARKER, ROUND_MARKER
 from rag.verification.refusals import (
@@ -36,8 +37,9 @@ Locate = Callable[[Span], tuple[int | None, tuple[Box, ...]]]
 class Verified:
     """A checked text: `sentences[i].text` is `text[start:end]`, `citations` are numbered 1..n in order of first use.
 
-    `markers_removed` counts the markers of the reply without a passage, `left_out` the unsupported sentences that
-    `strict` does not show.
+    `markers_removed` counts the markers of the reply that named no passage, `left_out` its sentences that the passages
+    do not support and that `strict` therefore does not show. `judge` names the model that was asked about sentences
+    whose words do not settle the verdict, None where none was.
     """
 
     text: str
@@ -46,6 +48,7 @@ class Verified:
     citations: tuple[Citation, ...]
     markers_removed: int
     left_out: int = 0
+    judge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +237,8 @@ def check_reply(reply: str, passages: Sequence[Passage], *, min_coverage: float,
     for piece in pieces:
         about = f"{lead_in} {question}"
         finding = judge_sentence(piece.text, sources, piece.marked, min_coverage, about, before)
-        sentences.append(CheckedSentence(piece.text, about, finding))
+        evidence = find_evidence(piece.text, about, finding, sources, piece.marked)
+        sentences.append(CheckedSentence(piece.text, about, finding, evidence))
         before = piece.text
         if piece.text.rstrip(" *_").endswith(":"):
             lead_in = piece.text
@@ -351,7 +355,7 @@ def _assemble(
         numbers = numbering.numbers(finding)
         said = _with_markers(pieces[i].text, numbers)
         end = len(text) + len(said)
-        sure = confidence(finding.verdict, finding.signals)
+        sure = confidence(finding.verdict, finding.signals, finding.entailed)
         sentences.append(Sentence(said, len(text), end, finding.verdict, numbers, finding.reason, sure))
         text += said
         last = i
@@ -375,10 +379,13 @@ def verify_text(
     return show_text(check_text(text, passages_for, min_coverage=min_coverage), locate=locate)
 
 
-def check_text(text: str, passages_for: Callable[[str], Sequence[Passage]], *, min_coverage: float) -> CheckedText:
-    """Check each sentence of any text against the passages that `passages_for` returns for it.
+def check_text(
+    text: str, passages_for: Callable[[str], Sequence[Passage]], *, min_coverage: float, question: str = ""
+) -> CheckedText:
+    """Each sentence of any text with what the passages say of it that `passages_for` finds for it.
 
-    Citation markers in the text are ignored, since they number sources that are unknown here.
+    Markers that the writer put are ignored, for they number sources that are not ours. `question` is what the text
+    answers, where it answers one.
     """
     sentences: list[CheckedSentence] = []
     places = split_sentences(text)
@@ -386,12 +393,15 @@ def check_text(text: str, passages_for: Callable[[str], Sequence[Passage]], *, m
     for start, end in places:
         said = text[start:end]
         bare = MARKER.sub(lambda found: found[0] if found[0].startswith("`") else "", said).strip()
+        about = f"{lead_in} {question}".strip()
+        evidence: Evidence = ()
         if not claims_of(bare) and not (MAYBE_REFUSAL.search(bare) and not REFUSAL.search(bare)):
             finding = judge_sentence(bare, (), (), min_coverage, "")
         else:
             sources = [read_source(passage) for passage in passages_for(bare)]
-            finding = judge_sentence(bare, sources, (), min_coverage, lead_in, before)
-        sentences.append(CheckedSentence(bare, lead_in, finding))
+            finding = judge_sentence(bare, sources, (), min_coverage, about, before)
+            evidence = find_evidence(bare, about, finding, sources, ())
+        sentences.append(CheckedSentence(bare, about, finding, evidence))
         before = bare
         if bare.rstrip(" *_").endswith(":"):
             lead_in = bare
@@ -410,7 +420,7 @@ def show_text(checked: CheckedText, *, locate: Locate) -> Verified:
     sentences: list[Sentence] = []
     for (start, end), one in zip(checked.places, checked.sentences, strict=True):
         finding = one.finding
-        numbers, sure = numbering.numbers(finding), confidence(finding.verdict, finding.signals)
+        numbers, sure = numbering.numbers(finding), confidence(finding.verdict, finding.signals, finding.entailed)
         said = checked.text[start:end]
         sentences.append(Sentence(said, start, end, finding.verdict, numbers, finding.reason, sure))
     stating = [sentence for sentence in sentences if sentence.verdict != "no_claim"]

@@ -116,12 +116,16 @@ class _Match(NamedTuple):  # dozens are made for a sentence, in a third of a fro
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The verdict on one sentence and the Spans it rests on, each with the passage it was taken from."""
+    """The verdict on one sentence and the Spans it rests on, each with the passage it was taken from.
+
+    `entailed` is a judge's probability, 0 to 1, that the passage says it; None without one.
+    """
 
     verdict: Verdict
     reason: str
     spans: tuple[tuple[Span, Passage], ...] = ()
     signals: Signals = NOTHING_MEASURED
+    entailed: float | None = None
 
 
 def find_support(

@@ -644,17 +644,21 @@ def test_doctor_shows_the_judge_and_verify_uses_it(
     footnote: Footnote, generator: ScriptedGenerator, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert footnote("ingest", folder).status == 0
-    (tmp_path / "text.txt").write_text(BIKES, encoding="utf-8")
-    generator.reply = "1: false"
-    for judge, verdict in (("", "supported"), ("model", "unsupported")):
+    (tmp_path / "text.txt").write_text("The bicycle shed is at the back of the north gate.", encoding="utf-8")
+    generator.reply = "yes"
+    for judge, verdict in (("off", "weak"), ("model", "supported")):
         monkeypatch.setenv("FOOTNOTE_ANSWERS__JUDGE", judge)
-        (sentence,) = footnote("verify", tmp_path / "text.txt", "--json").json["sentences"]
+        verified = footnote("verify", tmp_path / "text.txt", "--question", "Where is the shed?", "--json").json
+        (sentence,) = verified["sentences"]
         assert sentence["verdict"] == verdict
-    assert sentence["reason"] == "the judge scripted/1 finds that the quote says otherwise"
+        assert verified["judge"] == (None if judge == "off" else "scripted/1")
+    assert sentence["reason"] == "the judge scripted/1 finds that the passage says it"
+    shown = footnote("verify", tmp_path / "text.txt", "--question", "Where is the shed?").out
+    assert "judged by scripted/1" in shown
 
     statuses = {}
     for judge, backend in (
-        ("", "extractive"),
+        ("off", "extractive"),
         ("model", "embedded"),
         ("model", "extractive"),
         ("/nowhere", "embedded"),
@@ -663,7 +667,7 @@ def test_doctor_shows_the_judge_and_verify_uses_it(
         monkeypatch.setenv("FOOTNOTE_GENERATION__BACKEND", backend)
         checks = {one["name"]: one["status"] for one in footnote("doctor", "--json").json["checks"]}
         statuses[judge, backend] = checks.get("judge")
-    assert list(statuses.values()) == [None, "ok", "fail", "fail"]
+    assert list(statuses.values()) == [None, "ok", "ok", "fail"]
     run = footnote("search", "shed", "--json")
     assert (run.status, run.json["error"]["code"]) == (2, "configuration")
 

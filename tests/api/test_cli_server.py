@@ -92,6 +92,8 @@ def test_commands_use_the_running_server(served: Path, call: Call, folder: Path,
     text.write_text(LEAVE, encoding="utf-8")
     status, verified = call("verify", text)
     assert [one["verdict"] for one in verified["sentences"]] == ["supported"]
+    status, verified = call("verify", text, "--question", "How many days carry over?")
+    assert [one["verdict"] for one in verified["sentences"]] == ["supported"]
 
     status, listed = call("docs", "list")
     assert (status, listed["total"]) == (0, 2)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -13,20 +14,33 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 from rag.generation import make_generator
 from rag.library import Library
 from rag.models.weights import DEFAULT_LLM, installed
+from rag.prompting.prompts import JUDGE_INSTRUCTIONS
 from rag.retrieval.scope import Scope
 from rag.service import Question
 from rag.settings import Generation, load_settings
 from rag.text import split_sentences
-from rag.types import Answer
+from rag.types import Answer, Draft, Message, Token
 
 from .asking import ask_all, bring_in, has_canary, supported_with_canary
 from .cases import CASES, Injection
 
 
+class Obedient(ScriptedGenerator):
+    """Says what it is told to, and finds that every passage says every claim."""
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        if messages[0].content == JUDGE_INSTRUCTIONS:
+            yield Draft("yes", self.model, 1, 1, "stop", 1.0, {"yes": 1.0})
+            return
+        async with aclosing(super().stream(messages, max_tokens)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
 @pytest.fixture(scope="module")
 def obedient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Library, ScriptedGenerator]]:
-    """All cases ingested, and a model that says what it is told to."""
-    generator = ScriptedGenerator()
+    """All cases ingested, and a model that says what it is told to, also as the judge."""
+    generator = Obedient()
     settings = load_settings({}, data_dir=tmp_path_factory.mktemp("injections") / "store")
     with Library(settings, "test", embedder=WordHashEmbedder(), generator=generator) as library:
         bring_in(library, CASES)

@@ -19,9 +19,8 @@ from api.http.schemas import (
     VerifiedBody,
     VerifyRequest,
     pack_answer,
-    pack_citations,
     pack_hits,
-    pack_sentences,
+    pack_verified,
     scope_of,
     turns_of,
 )
@@ -99,9 +98,9 @@ async def verify(body: VerifyRequest, request: Request, door: DoorHere, library:
     """
     library.settings.server.check_text(body.text)  # before it waits for its turn
     verified = await while_listening(request, _verified(library.service, body, door))
-    return VerifiedBody(sentences=pack_sentences(verified.sentences), citations=pack_citations(verified.citations))
+    return pack_verified(verified)
 
 
 async def _verified(service: Service, body: VerifyRequest, door: Door) -> Verified:
     async with door.verifying:
-        return await service.verify(body.text, scope_of(body))
+        return await service.verify(body.text, scope_of(body), body.question or "")

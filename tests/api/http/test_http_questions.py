@@ -206,13 +206,31 @@ def test_verify_checks_a_text_against_the_documents(served: Served) -> None:
     served.add("gate.txt", GATE)
     text = "The gate opens at seven. Penguins live at the south pole."
     checked = served.client.post("/v1/verify", json={"text": text}).json()
-    assert set(checked) == {"sentences", "citations"}
+    assert set(checked) == {"sentences", "citations", "judge"}
+    assert checked["judge"] is None
     assert [(text[one["start"] : one["end"]], one["verdict"]) for one in checked["sentences"]] == [
         ("The gate opens at seven.", "supported"),
         ("Penguins live at the south pole.", "unsupported"),
     ]
     number = checked["sentences"][0]["citations"][0]
     assert next(one for one in checked["citations"] if one["number"] == number)["quote"] == "The gate opens at seven."
+
+
+def test_a_short_text_is_checked_with_the_question_that_it_answers(
+    serve: Callable[..., Served], settings: Settings
+) -> None:
+    judge = ScriptedGenerator("yes", first_tokens={"yes": 0.9, "no": 0.1})
+    judged = settings.model_copy(update={"answers": settings.answers.model_copy(update={"judge": "model"})})
+    served = serve(judged, own_generator=judge)
+    served.add("gate.txt", GATE)
+    body = {"text": "Seven.", "question": "When does the gate open?"}
+    checked = served.client.post("/v1/verify", json=body).json()
+    assert checked["judge"] == "scripted/1"
+    assert [one["verdict"] for one in checked["sentences"]] == ["supported"]
+    assert checked["sentences"][0]["reason"] == "the judge scripted/1 finds that the passage says it (0.90)"
+    assert [one["quote"] for one in checked["citations"]] == ["The gate opens at seven."]
+    (prompt,) = judge.prompts
+    assert 'The answer to the question "When does the gate open?" is "Seven".' in prompt[-1].content
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -338,6 +356,8 @@ def test_limits_that_are_settings(serve: Callable[..., Served], tmp_path: Path) 
         answer = served.client.post(f"/v1/{path}", json={field: "a" * (most + 1)})
         assert answer.status_code == 422
         assert f"{most + 1} characters and at most {most}" in answer.json()["error"]["message"]
+    asked = {"text": "seven", "question": "a" * 21}
+    assert served.client.post("/v1/verify", json=asked).status_code == 422
     assert served.client.post("/v1/search", json={"query": "gate", "top_k": 3}).status_code == 200
     answer = served.client.post("/v1/search", json={"query": "gate", "top_k": 4})
     assert "`top_k` is 4; it must be from 1 to 3" in answer.json()["error"]["message"]

@@ -141,11 +141,13 @@ def test_a_result_names_the_reranker_by_its_weights(runs: Runs, tmp_path: Path) 
 
 def test_a_judge_in_verification_is_named_and_its_replies_are_recorded(runs: Runs) -> None:
     def judging(messages: Sequence[Message]) -> str:
-        return "1: false" if messages[0].content == JUDGE_INSTRUCTIONS else reply(messages)
+        if messages[0].content == JUDGE_INSTRUCTIONS:
+            return "yes"
+        return "A Norse leader was Rollo, it seems [1]." if reply(messages).startswith("Rollo") else reply(messages)
 
     plain = runs.finish(ScriptedGenerator(judging))
     assert plain["verification_judge"] is None
-    assert plain["records"][0]["status"] == "answered"
+    assert [one["verdict"] for one in plain["records"][0]["sentences"]] == ["weak"]
     runs.settings = runs.settings.model_copy(
         update={"answers": runs.settings.answers.model_copy(update={"judge": "model", "mode": "flag"})}
     )
@@ -153,7 +155,7 @@ def test_a_judge_in_verification_is_named_and_its_replies_are_recorded(runs: Run
         generator = ScriptedGenerator(judging)
         result = runs.finish(generator, replay=replay, fresh=True)
         assert result["verification_judge"] == f"scripted/1, {JUDGE_PROMPT_VERSION}"
-        assert [one["verdict"] for one in result["records"][0]["sentences"]] == ["unsupported"]
+        assert [one["verdict"] for one in result["records"][0]["sentences"]] == ["supported"]
         assert bool(generator.prompts) is not replay
     assert result["replayed_replies"] == len(QUESTIONS) + 1
     (read,) = read_runs([next(runs.out.glob(f"*{result['settings_hash']}*.json"))])

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from evals.training.sentence_confidence import NAMES, features
-from evals.verifier.benchmark import SAMPLE, JudgedCase, calibrate, judge_cases, main, tabulate, wilson
+from evals.verifier.benchmark import SAMPLE, JudgedCase, calibrate, judge_cases, main, tabulate
 from evals.verifier.cases import FACTS, FALSE_KINDS, TRUE_KINDS, VerifierCase, build_cases
 from evals.verifier.corruptions import CORRUPTIONS, Surroundings, find_names, known_names, merge
+from evals.verifier.shares import wilson
 from evals.verifier.statements import REWRITINGS, combine, is_statement, join_answer, settle_case, speak_row
 
 

@@ -101,6 +101,18 @@ async def test_reply_streams_with_ollamas_own_counts_and_always_a_num_ctx() -> N
     assert (options["seed"], options["temperature"]) == (11, 0.5)
 
 
+async def test_the_likeliest_first_tokens_are_told_where_the_server_tells_them() -> None:
+    shares = {"yes": 0.6, "no": 0.3, " yes": 0.04, "Yes": 0.03, "No": 0.02, "NO": 0.01}
+    with OllamaStandIn(first=shares) as server:
+        _, draft = await reply(OllamaGenerator(settings(server.url)))
+    likeliest = {token: share for token, share in shares.items() if token != "NO"}
+    assert draft.first_tokens == pytest.approx(likeliest)
+    assert (server.chats[0]["logprobs"], server.chats[0]["top_logprobs"]) == (True, len(likeliest))
+    with OllamaStandIn() as older:
+        _, draft = await reply(OllamaGenerator(settings(older.url)))
+    assert (draft.text, draft.first_tokens) == ("".join(WORDS), {})
+
+
 async def test_max_tokens_ends_the_reply_as_length() -> None:
     with OllamaStandIn() as server:
         tokens, draft = await reply(OllamaGenerator(settings(server.url)), max_tokens=2)
