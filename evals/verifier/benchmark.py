@@ -4,7 +4,7 @@ True statements are drawn from documents; false ones are true ones with one chan
 statement is caught where its verdict is `unsupported`. A true one passes where its verdict is `supported` or `weak`.
 Documents and seed decide the cases. Half of them, by the hash of the source sentence, is held out (`--part test`).
 
-    python -m evals.verifier data/sample ../shared/eval/squad2 -n 200 --part dev --failures 5
+    python -m evals.verifier data/sample suites/squad2 -n 200 --part dev --failures 5
 
 Claims that people wrote, with a judge or without one, are measured by `--claims FILE` (`evals.verifier.claims`).
 """

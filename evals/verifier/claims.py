@@ -1,6 +1,6 @@
 """The verifier on claims that people wrote: true and false ones with equal word overlap, each beside its passage.
 
-    python -m evals.verifier --claims ../shared/claims/dev.jsonl --judge model --replies replies.sqlite3
+    python -m evals.verifier --claims CLAIMS.jsonl --judge model --replies replies.sqlite3
 
 A file has one JSON object a line: `claim`, or `question` and `answer`; `evidence`, the passage; `label`, true or false;
 `kind`. Nothing here knows the verifier's lists, and the claims are no rewritings of the passages by rule.

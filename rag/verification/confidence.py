@@ -69,7 +69,7 @@ _OF_CORE, _OF_NEAR, _OF_ORDERED = 0.655, 0.212, 0.143
 _OF_TWO_PLACES = -1.177
 
 
-# Logistic regression on claims of ../shared/train/hand that the default model judged (evals/notebook/2026-11-judge.md).
+# Logistic regression on hand-written claims that the default model judged (evals/notebook/2026-11-judge.md).
 _OF_LOG_ODDS = 2.1
 _SUREST = 0.001  # what a judge's probability is kept away from 0 and 1
 

@@ -35,8 +35,8 @@ VERDICTS_FROM: tuple[tuple[float, JudgeVerdict], ...] = (
 )
 """The language model's verdict by its probability of yes: the first whose limit is reached.
 
-Chosen on 163 claims and short answers of ../shared/train/hand, whose documents are in no suite: from .66 on nine
-in ten are true. `evals/notebook/2026-11-judge.md` has the table.
+Chosen on 163 claims and short answers that people wrote on documents of no suite: from .66 on, nine in ten are true.
+`evals/notebook/2026-11-judge.md` has the table.
 """
 
 _REPLY_TOKENS = 4  # the word itself, and a line break or a mark before it
