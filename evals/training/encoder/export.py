@@ -101,7 +101,9 @@ def write_table(figures: Mapping[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def write_card(mix: Mapping[str, Any], figures: Mapping[str, Any], size_bytes: int) -> str:
+def write_card(
+    mix: Mapping[str, Any], figures: Mapping[str, Any], checkpoint: Mapping[str, Any], size_bytes: int
+) -> str:
     """The model card in Markdown."""
     origins = "\n".join(f"| {origin} | {number} |" for origin, number in mix["origins"].items())
     held_out = [name for name in mix["held_out_repositories"] if not name.startswith("own/")]
@@ -137,12 +139,12 @@ The development set of SQuAD 2.0, Footnote's suites and `claims` were not traine
 held-out repositories ({", ".join(held_out)}) and {own} own passages.
 
 ## Training
-One pass over {mix["examples"]:,} examples (hand rows {mix["hand_copies"]} times), seed {mix["seed"]};
-AdamW, peak rate 2e-4 (heads 5e-4), 4 % warm-up, then linearly to 0; 4,096 tokens a batch; bfloat16 autocast;
-dropout .1. Loss: cross-entropy of start and end,
-binary cross-entropy of answerable, cross-entropy of three classes (a wrong short answer counts as "not supported":
-contradicted or not stated). Free negatives: another passage of the same document; answers to other questions of the
-same passage. `prepare.py`, `train.py` and `export.py` repeat it.
+{checkpoint["step"]:,} of the {checkpoint["steps"]:,} batches of one pass, {checkpoint["seen"]:,} of
+{mix["examples"]:,} examples (hand rows {mix["hand_copies"]} times), seed {mix["seed"]}; AdamW, peak rate 2e-4 (heads
+5e-4), 4 % warm-up, then linearly to 0 at the last batch of the pass; 4,096 tokens a batch; bfloat16; dropout .1.
+Loss: cross-entropy of start and end, binary cross-entropy of answerable, cross-entropy of three classes (a wrong short
+answer counts as "not supported": contradicted or not stated). Free negatives: another passage of the same document;
+answers to other questions of the same passage. `evals/training/encoder` repeats it.
 
 | Examples | Number |
 |---|---|
@@ -172,7 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out: Path = options.out
     if options.card:
         mix, figures = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("mix.json", "figures.json"))
-        (out / CARD_NAME).write_text(write_card(mix, figures, (out / FILE_NAME).stat().st_size), encoding="utf-8")
+        checkpoint = torch.load(out / "checkpoint.pt", weights_only=True, mmap=True)
+        card = write_card(mix, figures, checkpoint, (out / FILE_NAME).stat().st_size)
+        (out / CARD_NAME).write_text(card, encoding="utf-8")
         return 0
     encoder = load_base(options.base)
     encoder.load_state_dict(torch.load(out / "checkpoint.pt", weights_only=True)["encoder"])

@@ -13,7 +13,7 @@ import torch
 
 from evals.training.encoder.calibrate import fit_probability
 from evals.training.encoder.evaluate import area_under_curve, refused_share
-from evals.training.encoder.export import pack_weights, quantize_rows
+from evals.training.encoder.export import pack_weights, quantize_rows, write_card
 from evals.training.encoder.prepare import (
     HAND,
     answered,
@@ -137,6 +137,22 @@ def test_word_embeddings_are_not_stored_and_positions_only_as_many_as_are_read()
         "bert.embeddings.position_embeddings.weight.scale": (256,),
         "spans.bias": (2,),
     }
+
+
+def test_the_card_names_licences_seed_figures_and_how_far_the_training_went() -> None:
+    mix = {"seed": 14, "hand_copies": 3, "examples": 64_000, "origins": {"reader/qed": 7}}
+    figures = {"squad2": {"area_both": 0.7}, "claims": {"claims": {"true": 60}}}
+    card = write_card(
+        {**mix, "held_out_repositories": ["owner/name", "own/a"]},
+        figures,
+        {"step": 1_000, "steps": 2_000, "seen": 32_000},
+        11_000_000,
+    )
+    for said in ("CC BY-SA 4.0", "seed 14", "1,000 of the 2,000 batches", "11.0 MB", "(owner/name) and 1 own passages"):
+        assert said in card
+    assert "| squad2 |  | area_both | 0.7 |" in card
+    assert "| claims | claims | true | 60 |" in card
+    assert "| reader/qed | 7 |" in card
 
 
 def test_a_probability_is_a_half_where_both_kinds_are_as_likely() -> None:

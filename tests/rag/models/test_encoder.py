@@ -16,6 +16,7 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from rag import library
 from rag.models.encoder import (
     MAX_TOKENS,
     EncoderError,
@@ -29,6 +30,7 @@ from rag.models.encoder import (
     widen_to_words,
 )
 from rag.models.encoder_network import LAYERS, SIZE, load_network, on_torch
+from rag.settings import load_settings
 from rag.types import Reader
 
 WORDS = re.findall(r"\S+", "[PAD] unused days carry over to ten the canteen serves lunch who what how many ##s . , ?")
@@ -234,3 +236,22 @@ def test_other_word_embeddings_and_another_tokenizer_are_refused(
         open_reader(other, stored)
     with pytest.raises(EncoderError, match="no word embeddings"):
         open_reader(tmp_path / "nowhere", stored)
+
+
+def test_a_library_goes_without_a_reader_that_cannot_be_opened_and_says_why_once(
+    stored: Path, embedder_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = load_settings({}, embedding={"model": str(embedder_folder)}, generation={"backend": "extractive"})
+    monkeypatch.setattr("rag.models.encoder.WEIGHTS_PATH", stored)
+    opened = library.open_reader(settings)
+    assert opened is not None
+    assert opened.model.startswith("encoder@")
+    stored.unlink()
+    assert library.open_reader(settings) is None
+    [line] = caplog.messages
+    assert line.startswith("Answers without a language model are whole sentences, because ")
+    assert line.endswith("encoder.safetensors is missing.")
+
+
+def test_a_back_end_with_a_language_model_opens_no_reader() -> None:
+    assert library.open_reader(load_settings({}, generation={"backend": "embedded"})) is None
