@@ -14,14 +14,14 @@ from types import TracebackType
 
 from rag.generation import make_generator
 from rag.index.chroma import Index
-from rag.models.embedding import load_embedder
+from rag.models.embedding import load_embedder, locate_embedder
 from rag.retrieval.search import Searcher
 from rag.service import Service
 from rag.settings import NO_JUDGE, Settings
 from rag.store.backup import settle_restore
 from rag.store.catalog import Catalog, stamps_of
 from rag.store.lock import DataDirectory, Owner, claim_directory
-from rag.types import Embedder, Generator, Judge, Reranker
+from rag.types import Embedder, Generator, Judge, Reader, Reranker
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,11 @@ class Library:
             self.catalog = Catalog(data_dir)
             self._closers.append(self.catalog.close)
             self.embedder: Embedder = embedder or open_embedder(settings)
-            self.generator: Generator = generator or make_generator(settings.generation, settings.resolved_model_dir())
+            # its word embeddings are the embedding model's, which a stand-in has none of
+            self.reader = open_reader(settings) if asks and embedder is None and generator is None else None
+            self.generator: Generator = generator or make_generator(
+                settings.generation, settings.resolved_model_dir(), self.reader
+            )
             self.reranker = _open_reranker(settings) if asks else None
             self.judge = open_judge(settings, self.generator) if asks else None
             self.catalog.check_stamps(stamps_of(self.embedder, settings.chunking.version))
@@ -104,6 +108,21 @@ def open_embedder(settings: Settings) -> Embedder:
         batch_size=embedding.batch_size,
         threads=embedding.threads,
     )
+
+
+def open_reader(settings: Settings) -> Reader | None:
+    """The reader that ships with the package; None where the back end uses none, and, with a warning, where it cannot
+    be opened. Raises DependencyError where the embedding model has not been fetched."""
+    if settings.generation.backend != "extractive":
+        return None
+    from rag.models import encoder
+
+    folder, _ = locate_embedder(settings.embedding.model, settings.resolved_model_dir())
+    try:
+        return encoder.open_reader(folder, threads=settings.embedding.threads)
+    except encoder.EncoderError as error:
+        log.warning("Answers without a language model are whole sentences, because %s.", error)
+        return None
 
 
 def _open_reranker(settings: Settings) -> Reranker | None:

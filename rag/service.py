@@ -334,13 +334,15 @@ class Service:
     async def _pack(self, asked: str, selected: _Selected) -> Context:
         settings = self._settings
         room = self._generator.context_tokens - settings.generation.reply_tokens
+        # a back end without a language model has no prompt that anyone waits for
+        budget = settings.generation.prompt_tokens if self._generator.follows_instructions else room
         return await pack_context(
             asked,
             selected.selections,
             selected.left_out,
             count_tokens=self._generator.count_tokens,
-            # a long question uses more of the model's context, and does not reduce the room for passages
-            prompt_tokens=min(settings.generation.prompt_tokens + max(0, estimate_text(asked) - SHORT_QUESTION), room),
+            # a long question takes from the room of the model, not from that of the passages
+            prompt_tokens=min(budget + max(0, estimate_text(asked) - SHORT_QUESTION), room),
             max_passages=settings.answers.passages,
         )
 

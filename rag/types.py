@@ -374,6 +374,29 @@ class Reranker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderResult:
+    """What a reader finds in a passage: the best words are `passage[start:end]`, empty for a passage without words.
+
+    `answerable`, 0 to 1, is the probability that they answer the question. `score`, of any range, ranks passages.
+    """
+
+    answerable: float
+    start: int
+    end: int
+    score: float
+
+
+class Reader(Protocol):
+    """Reads a question beside passages. `model` names it with its content's hash."""
+
+    @property
+    def model(self) -> str: ...
+    def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[ReaderResult]:
+        """A result for each passage, given as (headings on one line, text)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """What a judge is asked: whether `premise`, a passage below its headings, entails `hypothesis`."""
 

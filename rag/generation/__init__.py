@@ -20,7 +20,7 @@ from rag.generation.ollama import OllamaGenerator
 from rag.generation.openai_like import OpenAIGenerator
 from rag.generation.quoting import ExtractiveGenerator
 from rag.settings import Generation
-from rag.types import Generator
+from rag.types import Generator, Reader
 
 __all__ = [
     "AutoGenerator",
@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 
-def make_generator(settings: Generation, model_dir: Path) -> Generator:
-    """The generator of the settings; nothing is started or asked yet.
+def make_generator(settings: Generation, model_dir: Path, reader: Reader | None = None) -> Generator:
+    """The generator that the settings name; nothing is started or asked yet. Only `extractive` uses the reader.
 
     Raises ConfigurationError if the settings contradict each other.
     """
@@ -51,6 +51,6 @@ def make_generator(settings: Generation, model_dir: Path) -> Generator:
         case "embedded":
             return EmbeddedGenerator(settings, model_dir)
         case "extractive":
-            return ExtractiveGenerator(settings.context_tokens)
+            return ExtractiveGenerator(settings.context_tokens, reader)
         case "auto":
             return AutoGenerator(OllamaGenerator(settings), EmbeddedGenerator(settings, model_dir))

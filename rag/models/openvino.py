@@ -1,4 +1,4 @@
-"""The embedding model compiled for this processor. The only home of openvino.
+"""A sentence-transformers model compiled for this processor. With `encoder_network` the only home of openvino.
 
 Conversion takes seconds and needs torch, so the result is kept beside the weights, under the digits of their sha256 and
 OpenVINO's version; a process that finds it starts in half a second and without torch. OpenVINO reports imports and
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from openvino import CompiledModel as OpenVINOModel
     from openvino import Model
     from sentence_transformers import SentenceTransformer
 
@@ -41,13 +42,8 @@ class CompiledModel:
     """Turns tokens into unit vectors, at most `max_tokens` of a text. Safe to use from several threads."""
 
     def __init__(self, model: Model, max_tokens: int, threads: int) -> None:
-        """Compile the model for the processor, with `threads` threads (0 uses all cores)."""
-        import openvino
-
-        options: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
-        if threads:
-            options["INFERENCE_NUM_THREADS"] = threads
-        self._request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+        """Compile for the processor, `threads` of it (0 takes all)."""
+        self._request = compile_model(model, threads).create_infer_request()
         self._lock = threading.Lock()
         self.dimension = int(model.output(0).get_partial_shape()[1].get_length())
         self.max_tokens = max_tokens
@@ -56,6 +52,16 @@ class CompiledModel:
         """Float32, shape (n_texts, dimension), from int64 token ids of shape (n_texts, n_tokens) and their mask."""
         with self._lock:
             return np.array(self._request.infer([ids, attention_mask])[0], dtype=np.float32)
+
+
+def compile_model(model: Model, threads: int) -> OpenVINOModel:
+    """The model compiled for the processor, `threads` of it (0 takes all). Raises RuntimeError."""
+    import openvino
+
+    options: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
+    if threads:
+        options["INFERENCE_NUM_THREADS"] = threads
+    return openvino.Core().compile_model(model, "CPU", options)
 
 
 def read_compiled(folder: Path, stamp: str, threads: int) -> CompiledModel | None:

@@ -17,7 +17,7 @@ from rag.text.quantities import (
 )
 from rag.text.questions import AnswerType, Asked, expected_type, read_question
 from rag.text.sentences import announces_list, list_items, split_sentences
-from rag.text.word_kinds import EDGE, Kind, Word, is_verb, read_words
+from rag.text.word_kinds import Word, is_verb, read_words
 from rag.text.words import (
     AUXILIARIES,
     BE,
@@ -38,7 +38,6 @@ __all__ = [
     "AUXILIARIES",
     "BE",
     "DO",
-    "EDGE",
     "IRREGULAR_VERBS",
     "MONTH_NAMES",
     "NEGATED_AUXILIARIES",
@@ -49,7 +48,6 @@ __all__ = [
     "AnswerType",
     "Asked",
     "DateMention",
-    "Kind",
     "Quantity",
     "Word",
     "announces_list",

@@ -1,0 +1,83 @@
+"""Which type of answer a question wants, and beside which words it stands; names that look like other words."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.text import AnswerType, expected_type, read_question, read_words
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("Who signed the lease?", "person"),
+        ("Whose name is on the lease?", "person"),
+        ("Which architect drew the plans?", "person"),
+        ("When was the bridge opened?", "date"),
+        ("In what year was the bridge opened?", "date"),
+        ("Where was the treaty signed?", "place"),
+        ("Which countries does the river cross?", "place"),
+        ("In which cities are the offices?", "place"),
+        ("How many days of leave carry over?", "number"),
+        ("How long is the tunnel?", "number"),
+        ("What percentage of staff work at home?", "number"),
+        ("What is the height of the tower?", "number"),
+        ("What kind of stone was used?", "thing"),
+        ("Name the author of the report.", "person"),
+    ],
+)
+def test_a_question_for_a_fact_has_the_type_of_its_answer(question: str, kind: AnswerType) -> None:
+    assert expected_type(question) == kind
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How does the pump work?",
+        "Why was the bridge closed?",
+        "What does the plan cover?",
+        "What are the duties of a warden?",
+        "What is a deductible?",
+        "What is the purpose of the fund?",
+        "What steps should a visitor take?",
+        "What services does the clinic offer?",
+        "When should the filter be changed?",
+        "Who wrote the report and when was it published?",
+        "In which class are trains booked, and are taxis paid for?",
+        "Is the office open when it snows?",
+        "What is the Night Transport Fund (NTF) of the city?",
+        "What was the Peace of Lund?",
+        "Describe the procedure for refunds.",
+        "",
+    ],
+)
+def test_a_question_for_more_than_a_fact_is_open(question: str) -> None:
+    assert expected_type(question) == "open"
+
+
+def test_a_question_says_what_stands_for_its_answer() -> None:
+    asked = read_question("By which engineer was the bridge designed?")
+    assert (asked.type, asked.role, asked.preposition) == ("person", "agent", "by")
+    assert asked.nouns < asked.stems
+    assert read_question("Whom did the council elect?").role == "object"
+    assert read_question("Who elected the mayor?").role == "subject"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        ("May 5 is a holiday.", "name"),
+        ("The plan begins in May, the course in July.", "name"),
+        ("Theresa May became leader in 2016.", "name"),
+        ("May employees carry over leave?", "auxiliary"),
+        ("May Northwind change the plan?", "auxiliary"),
+        ("Leave That Staff May Carry Over", "auxiliary"),
+        ("Per Olsson leads the team.", "name"),
+        ("Ask Anna or Per Olsson.", "name"),
+        ("Per year, employees receive 10 days.", "preposition"),
+        ("Per Northwind Health, the plan covers glasses.", "preposition"),
+        ("Cost Per Member", "preposition"),
+    ],
+)
+def test_may_and_per_in_capitals_are_names_only_where_they_name(sentence: str, kind: str) -> None:
+    assert [word.kind for word in read_words(sentence) if word.text in ("May", "Per")] == [kind]
