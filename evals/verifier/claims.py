@@ -32,7 +32,7 @@ _RANKS: tuple[Verdict, ...] = ("unsupported", "weak", "supported", "no_claim")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class WrittenClaim:
     """A claim, or a short answer with its `question`, and the passage that it is held against."""
 
     id: str
@@ -47,7 +47,7 @@ class Claim:
 class CheckedClaim:
     """A claim with the verdict on it and its confidence; of several sentences the worst counts."""
 
-    claim: Claim
+    claim: WrittenClaim
     verdict: Verdict
     confidence: float
     reason: str
@@ -82,7 +82,7 @@ class ClaimRow:
     false_supported: Share | None
 
 
-def read_claims(path: Path) -> list[Claim]:
+def read_claims(path: Path) -> list[WrittenClaim]:
     """The claims of a file. Raises InputError, naming the line."""
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -91,7 +91,7 @@ def read_claims(path: Path) -> list[Claim]:
     return [_read_claim(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def _read_claim(line: str, where: str) -> Claim:
+def _read_claim(line: str, where: str) -> WrittenClaim:
     try:
         row = json.loads(line)
     except ValueError as error:
@@ -105,11 +105,14 @@ def _read_claim(line: str, where: str) -> Claim:
         raise InputError(
             f"{where} needs `claim`, or `question` and `answer`; `evidence`, a text; and `label`, true or false."
         )
-    return Claim(str(fields.get("id", where)), str(fields.get("kind", "")), label, text, question, evidence)
+    return WrittenClaim(str(fields.get("id", where)), str(fields.get("kind", "")), label, text, question, evidence)
 
 
 async def check_claims(
-    claims: Sequence[Claim], min_coverage: float, judge: Judge | None, told: Callable[[int], None] = lambda done: None
+    claims: Sequence[WrittenClaim],
+    min_coverage: float,
+    judge: Judge | None,
+    told: Callable[[int], None] = lambda done: None,
 ) -> list[CheckedClaim]:
     """The verdict on each claim, in order; `told` hears how many are done."""
     checked = []
@@ -119,7 +122,7 @@ async def check_claims(
     return checked
 
 
-async def _check(claim: Claim, min_coverage: float, judge: Judge | None) -> CheckedClaim:
+async def _check(claim: WrittenClaim, min_coverage: float, judge: Judge | None) -> CheckedClaim:
     chunk = Chunk(claim.id, Span(claim.id, 0, len(claim.evidence)), claim.evidence, (), 0)
     passage = Passage(1, Hit(chunk, 1, 1.0, "fusion", "", "", None), claim.evidence)
     checked = check_text(claim.text, lambda _: [passage], min_coverage=min_coverage, question=claim.question)

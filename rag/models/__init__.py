@@ -2,6 +2,6 @@
 
 Reading order: `weights` (known models, download and hashes), `tokens` (estimated sizes of prompts), `embedding` (texts
 to unit vectors), `openvino` (the embedding model compiled for a processor), `cross_encoder` (reranker, entailment),
-`reader` and `reader_weights` (the words that answer a question for a fact). It exports nothing, so that only a command
-that needs a network imports torch, OpenVINO or sentence-transformers.
+`encoder` and `encoder_network` (Footnote's own encoder, which reads passages). It exports nothing, so that only a
+command that needs a network imports torch, OpenVINO or sentence-transformers.
 """

@@ -39,7 +39,7 @@ SAMPLE_QUESTIONS, SAMPLE_HELD_OUT = 300, 150
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class EncodedPair:
     """A question or a claim, with the passage that it is read beside; `given` is an answer to be judged, or empty."""
 
     asked: str
@@ -49,7 +49,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class EncoderReading:
     """What the encoder says of a pair. `margin` is the best span's logits minus those of "none"; `given_score` the log
     probability of the given answer's words as start and end (-50 where the passage lacks them); `supported` the
     probability of that class."""
@@ -76,7 +76,7 @@ def score_given(given: str, passage: str, text: Text, tokens: Tokens, log_probs:
     return best
 
 
-def read_pairs(encoder: Encoder, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> list[Reading]:
+def read_pairs(encoder: Encoder, tokenizer: Tokenizer, pairs: Sequence[EncodedPair]) -> list[EncoderReading]:
     """One reading a pair, in the same order. A long passage counts as its best window."""
     encoder.eval()
     texts = {t: tokenize_text(tokenizer, t) for p in pairs for t in (p.asked, p.headings, p.passage)}
@@ -86,7 +86,7 @@ def read_pairs(encoder: Encoder, tokenizer: Tokenizer, pairs: Sequence[Pair]) ->
         for tokens in cut_windows(texts[pair.asked], texts[pair.headings], texts[pair.passage])
     ]
     work.sort(key=lambda item: len(item[1].ids))
-    found: dict[int, list[Reading]] = {}
+    found: dict[int, list[EncoderReading]] = {}
     while work:
         size = max(1, BATCH_TOKENS // len(work[-1][1].ids))
         work, part = work[:-size], work[-size:]
@@ -101,7 +101,7 @@ def read_pairs(encoder: Encoder, tokenizer: Tokenizer, pairs: Sequence[Pair]) ->
             begin, finish = start - tokens.first + tokens.window, end - tokens.first + tokens.window
             answer = pair.passage[text.offsets[begin][0] : text.offsets[finish][1]] if text.ids else ""
             found.setdefault(index, []).append(
-                Reading(
+                EncoderReading(
                     answer,
                     score - float(log_probs[row, 0, 0] + log_probs[row, 1, 0]),
                     float(out["answerable"][row]),
@@ -112,10 +112,10 @@ def read_pairs(encoder: Encoder, tokenizer: Tokenizer, pairs: Sequence[Pair]) ->
     return [join_windows(found[index]) for index in range(len(pairs))]
 
 
-def join_windows(readings: Sequence[Reading]) -> Reading:
+def join_windows(readings: Sequence[EncoderReading]) -> EncoderReading:
     """The reading of the window with the best span, with the greatest of each other score."""
     best = max(readings, key=lambda reading: reading.margin)
-    return Reading(
+    return EncoderReading(
         best.answer,
         best.margin,
         max(r.answerable for r in readings),
@@ -152,7 +152,9 @@ def overlap(asked: str, passage: str) -> float:
 # --- suites -------------------------------------------------------------------------------------------------------
 
 
-def measure_questions(readings: Sequence[Reading], pairs: Sequence[Pair], golds: Sequence[Sequence[str]]) -> Figures:
+def measure_questions(
+    readings: Sequence[EncoderReading], pairs: Sequence[EncodedPair], golds: Sequence[Sequence[str]]
+) -> Figures:
     """The reader's figures; a question with no gold answer is unanswerable."""
     truths = [bool(gold) for gold in golds]
     scored = [
@@ -180,7 +182,7 @@ def evaluate_squad2(encoder: Encoder, tokenizer: Tokenizer, suite: Path, limit: 
     pairs = []
     for row in rows:
         place = (row["evidence"] or row["near"])[0]
-        pairs.append(Pair(row["question"], documents[place["document"]][place["start"] : place["end"]]))
+        pairs.append(EncodedPair(row["question"], documents[place["document"]][place["start"] : place["end"]]))
     return measure_questions(read_pairs(encoder, tokenizer, pairs), pairs, [row["answers"] for row in rows])
 
 
@@ -189,7 +191,7 @@ def evaluate_held_out(encoder: Encoder, tokenizer: Tokenizer, rows: Sequence[Row
     claims, questions = [r for r in rows if "label" in r], [r for r in rows if "label" not in r]
     if limit:
         claims, questions = (random.Random(1).sample(r, min(limit, len(r))) for r in (claims, questions))
-    asked = [Pair(r["question"], r["passage"], join_headings(r)) for r in questions]
+    asked = [EncodedPair(r["question"], r["passage"], join_headings(r)) for r in questions]
     golds = [[r["answer"]] if r["answer"] else [] for r in questions]
     figures = {"reader": measure_questions(read_pairs(encoder, tokenizer, asked), asked, golds)}
     judged = [as_claim(r, r["label"] in (True, "supported")) for r in claims]
@@ -200,16 +202,18 @@ def evaluate_held_out(encoder: Encoder, tokenizer: Tokenizer, rows: Sequence[Row
     return figures
 
 
-def as_claim(row: Row, truth: bool) -> tuple[Pair, Pair | None, bool]:
+def as_claim(row: Row, truth: bool) -> tuple[EncodedPair, EncodedPair | None, bool]:
     """The pair for the entailment head, for a short answer also the pair for the reader, and the truth."""
     passage, headings = row.get("passage") or row["evidence"], join_headings(row)
     if row.get("claim"):
-        return Pair(row["claim"], passage, headings), None, truth
+        return EncodedPair(row["claim"], passage, headings), None, truth
     asked = format_answer(row["question"], row["answer"])
-    return Pair(asked, passage, headings), Pair(row["question"], passage, headings, row["answer"]), truth
+    return EncodedPair(asked, passage, headings), EncodedPair(row["question"], passage, headings, row["answer"]), truth
 
 
-def measure_claims(encoder: Encoder, tokenizer: Tokenizer, judged: Sequence[tuple[Pair, Pair | None, bool]]) -> Figures:
+def measure_claims(
+    encoder: Encoder, tokenizer: Tokenizer, judged: Sequence[tuple[EncodedPair, EncodedPair | None, bool]]
+) -> Figures:
     """The area of the entailment head, of word overlap, and for short answers of the reader's span score."""
     truths = [truth for *_, truth in judged]
     readings = read_pairs(encoder, tokenizer, [pair for pair, *_ in judged])

@@ -41,7 +41,7 @@ WEIGHT_DECAY, CLIP_NORM = 0.01, 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """What a run does and how often it tells. Rates are peaks of the encoder's learning rate; times are wall clock."""
 
     learning_rate: float = 2e-4
@@ -140,7 +140,7 @@ def compute_losses(out: dict[str, Tensor], items: Sequence[Item]) -> tuple[Tenso
     return spans + binary, entailment
 
 
-def make_optimizer(encoder: Encoder, plan: Plan) -> torch.optim.AdamW:
+def make_optimizer(encoder: Encoder, plan: TrainingPlan) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter 2019) with the encoder's and the heads' rates; vectors do not decay."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, weight in encoder.named_parameters():
@@ -190,7 +190,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def train(
-    encoder: Encoder, items: Sequence[Item], plan: Plan, out: Path, measure: Callable[[Encoder], Figures]
+    encoder: Encoder, items: Sequence[Item], plan: TrainingPlan, out: Path, measure: Callable[[Encoder], Figures]
 ) -> Journal:
     """Train the encoder in place over one pass, from the checkpoint if there is one, and return the journal.
 
@@ -272,13 +272,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--base", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("--shared", type=Path, help="folder of `eval` and `claims`")
     parser.add_argument("--start", type=Path, help="a checkpoint whose weights a further round begins with")
-    parser.add_argument("--learning-rate", type=float, default=Plan().learning_rate)
+    parser.add_argument("--learning-rate", type=float, default=TrainingPlan().learning_rate)
     parser.add_argument("--threads", type=int, default=1, help="processor threads")
     options = parser.parse_args(arguments)
     out: Path = options.out
 
     torch.set_num_threads(options.threads)
-    plan = replace(Plan(), learning_rate=options.learning_rate)
+    plan = replace(TrainingPlan(), learning_rate=options.learning_rate)
     torch.manual_seed(plan.seed)  # the heads' first weights
     encoder, tokenizer = load_base(options.base), load_tokenizer(options.base)
     if options.start:

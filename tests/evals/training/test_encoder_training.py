@@ -24,7 +24,7 @@ from evals.training.encoder.prepare import (
     read_rows,
     write_examples,
 )
-from evals.training.encoder.train import Plan, encode_example, plan_batches, rate_factor
+from evals.training.encoder.train import TrainingPlan, encode_example, plan_batches, rate_factor
 from rag.errors import DependencyError
 from rag.models.embedding import locate_embedder
 from rag.settings import load_settings
@@ -187,7 +187,7 @@ def test_batches_are_one_pass_and_no_batch_is_too_large(base: Path) -> None:
     tokenizer = load_tokenizer(base)
     examples = [answered({**ROW, "passage": PASSAGE * (1 + n % 7)}, "test") for n in range(300)]
     items = [encode_example(tokenizer, example, random.Random(1)) for example in examples]
-    batches = plan_batches(items, Plan().seed)
+    batches = plan_batches(items, TrainingPlan().seed)
     assert sorted(index for batch in batches for index in batch) == list(range(300))
-    assert batches == plan_batches(items, Plan().seed)
+    assert batches == plan_batches(items, TrainingPlan().seed)
     assert max(len(batch) * max(len(items[index].tokens.ids) for index in batch) for batch in batches) <= 4_096

@@ -10,7 +10,7 @@ import pytest
 from conftest import ScriptedGenerator
 
 from evals.verifier.benchmark import main
-from evals.verifier.claims import CheckedClaim, Claim, area, balanced, check_claims, read_claims, tabulate
+from evals.verifier.claims import CheckedClaim, WrittenClaim, area, balanced, check_claims, read_claims, tabulate
 from rag.errors import InputError
 from rag.types import Message, Verdict
 from rag.verification.entailment import ModelJudge
@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_claims_are_read_with_their_questions(path: Path) -> None:
     claims = read_claims(path)
-    assert claims[0] == Claim("1", "paraphrase", True, str(ROWS[0]["claim"]), "", SHED)
+    assert claims[0] == WrittenClaim("1", "paraphrase", True, str(ROWS[0]["claim"]), "", SHED)
     assert (claims[2].text, claims[2].question) == ("at nine", "When is the gate locked?")
 
 
@@ -50,7 +50,7 @@ def test_a_row_that_is_none_is_named(tmp_path: Path, row: str) -> None:
 
 async def test_a_judge_is_asked_where_the_words_settle_nothing(path: Path) -> None:
     def says(messages: tuple[Message, ...]) -> str:
-        return "no" if "locked" in messages[-1].content.rpartition("Claim:")[2] else "yes"
+        return "no" if "locked" in messages[-1].content.rpartition("WrittenClaim:")[2] else "yes"
 
     generator = ScriptedGenerator(says)  # type: ignore[arg-type]
     claims = read_claims(path)
@@ -78,7 +78,7 @@ def test_the_command_prints_the_table_and_names_a_missing_file(path: Path, capsy
 def test_the_figures_of_five_claims_by_hand() -> None:
     # true: supported .9, weak .4; false: supported .7, weak .4, unsupported .1
     def one(is_true: bool, verdict: Verdict, confidence: float) -> CheckedClaim:
-        return CheckedClaim(Claim("", "kind", is_true, "", "", ""), verdict, confidence, "")
+        return CheckedClaim(WrittenClaim("", "kind", is_true, "", "", ""), verdict, confidence, "")
 
     checked = [one(True, "supported", 0.9), one(True, "weak", 0.4), one(False, "supported", 0.7),
                one(False, "weak", 0.4), one(False, "unsupported", 0.1)]  # fmt: skip
