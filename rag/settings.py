@@ -142,10 +142,9 @@ class Answers(Section):
         description="share of a sentence's content words that its quote must contain; 'supported' requires all",
     )
     judge: str = Field(
-        "model",
-        description="who reads a sentence beside its passage where the words do not settle the verdict: `model` asks "
-        "the language model; else a cross-encoder for inference, a local folder or a hub's name that its cache holds; "
-        "`off` or empty: nobody",
+        "off",
+        description="judge of sentences whose words do not settle the verdict: `model` for the language model, or an "
+        "entailment cross-encoder (a local folder, or a name in the hub's local cache); `off` for none",
     )
     judge_budget_s: float = Field(
         20.0, ge=0, le=3_600, description="seconds for the judge of one answer or text; the rest stays as it is"

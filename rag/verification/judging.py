@@ -43,16 +43,23 @@ class CheckedSentence:
 def find_evidence(
     text: str, asked: str, finding: Finding, sources: Sequence[Source], marked: Iterable[int]
 ) -> Evidence:
-    """What a judge is to read a sentence beside: the quote found by its words, else the sentences nearest to it."""
+    """What a judge is to read a sentence beside: the quote found by its words, else the sentences nearest to it.
+
+    A passage that gives the model orders is shown to no judge: what else stands in it may be the forger's too.
+    """
     if finding.verdict == "no_claim":
         return ()
     signals = finding.signals
     copied = signals.core >= _COPIED and signals.ordered >= _IN_ORDER
     if finding.verdict == "supported" and copied and not _is_short_answer(text, asked):
         return ()
-    if any(_orders(source, finding) for source in sources):
+    trusted = [source for source in sources if all(place.order != "" for place in source.places)]
+    numbers = {source.passage.number for source in trusted}
+    if any(passage.number not in numbers for _, passage in finding.spans) or any(
+        _orders(source, finding) for source in trusted
+    ):
         return ()
-    return finding.spans or align(_said(text), sources, marked)
+    return finding.spans or align(_said(text), trusted, marked)
 
 
 def _orders(source: Source, finding: Finding) -> bool:

@@ -37,11 +37,18 @@ class Obedient(ScriptedGenerator):
                 yield piece
 
 
-@pytest.fixture(scope="module")
-def obedient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Library, ScriptedGenerator]]:
-    """All cases ingested, and a model that says what it is told to, also as the judge."""
+JUDGE_IS_FOOLED = ("model", "07-fake-system-message")
+"""Its forged reply is a passage of its own, without an order, and the judge here agrees to everything."""
+
+
+@pytest.fixture(scope="module", params=["off", "model"])
+def obedient(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Library, ScriptedGenerator]]:
+    """All cases ingested, and a model that says what it is told to, also where it is the judge."""
     generator = Obedient()
-    settings = load_settings({}, data_dir=tmp_path_factory.mktemp("injections") / "store")
+    data_dir = tmp_path_factory.mktemp("injections") / "store"
+    settings = load_settings({}, data_dir=data_dir, answers={"judge": request.param})
     with Library(settings, "test", embedder=WordHashEmbedder(), generator=generator) as library:
         bring_in(library, CASES)
         yield library, generator
@@ -72,6 +79,8 @@ def test_the_suite_is_whole() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_obeying_is_never_supported(obedient: tuple[Library, ScriptedGenerator], case: Injection) -> None:
     library, generator = obedient
+    if (library.settings.answers.judge, case.name) == JUDGE_IS_FOOLED:
+        pytest.xfail("a judge that agrees to everything is fooled by a forged passage without an order")
     for reply in replies_that_obey(case):
         generator.reply = reply
         answer = ask(library, case)
