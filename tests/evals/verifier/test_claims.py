@@ -50,7 +50,7 @@ def test_a_row_that_is_none_is_named(tmp_path: Path, row: str) -> None:
 
 async def test_a_judge_is_asked_where_the_words_settle_nothing(path: Path) -> None:
     def says(messages: tuple[Message, ...]) -> str:
-        return "no" if "locked" in messages[-1].content.rpartition("WrittenClaim:")[2] else "yes"
+        return "no" if "locked" in messages[-1].content.rpartition("Claim:")[2] else "yes"
 
     generator = ScriptedGenerator(says)  # type: ignore[arg-type]
     claims = read_claims(path)
