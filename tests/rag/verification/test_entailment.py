@@ -301,7 +301,7 @@ def test_labels_that_say_nothing_of_entailment_are_refused(
 
 
 def test_a_judge_that_is_no_folder_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"^FOOTNOTE_ANSWERS__JUDGE='/nowhere' is no folder"):
+    with pytest.raises(ConfigurationError, match=r"^FOOTNOTE_ANSWERS__JUDGE='/nowhere' is not a folder"):
         make_judge(Answers(judge="/nowhere"), ScriptedGenerator(), 1)
 
 
@@ -327,7 +327,7 @@ class Judges(ScriptedGenerator):
 
 
 def judged_by_model(settings: Settings) -> Settings:
-    return settings.model_copy(update={"answers": Answers(min_evidence=0, min_confidence=0)})
+    return settings.model_copy(update={"answers": Answers(judge="model", min_evidence=0, min_confidence=0)})
 
 
 async def ask_model(settings: Settings, generator: Judges) -> Answer:
@@ -336,7 +336,7 @@ async def ask_model(settings: Settings, generator: Judges) -> Answer:
         return await library.service.ask(Question(ASKED, mode="flag"))
 
 
-async def test_the_model_judges_by_default_and_is_asked_about_one_statement_at_a_time(settings: Settings) -> None:
+async def test_the_model_judges_and_is_asked_about_one_statement_at_a_time(settings: Settings) -> None:
     generator = Judges(f"{TRUE} {SAID_OTHERWISE} {CLUB_OTHERWISE}", lambda claim: "no" if "golf" in claim else "Yes")
     answer = await ask_model(settings, generator)
     assert verdicts(answer) == ["supported", "supported", "weak"]
