@@ -40,7 +40,8 @@ class Alignment:
     `coverage` is the share, 0 to 1, of its content words and facts that the evidence has, rare words counting more.
     `verbatim` says that one sentence of the evidence has its very words. `missing` tells of a number, date, name or
     quoted word that the passages of the evidence lack, or have in another place; `elsewhere` of one that they have, but
-    not with these words.
+    not with these words. `is_ordered` says that the evidence is an order to say something, or that its passage gives
+    orders to the model: what else stands there may be the forger's too, and is shown to no judge.
     """
 
     evidence: Evidence = ()
@@ -48,6 +49,7 @@ class Alignment:
     verbatim: bool = False
     missing: str = ""
     elsewhere: str = ""
+    is_ordered: bool = False
 
 
 class _Bits(NamedTuple):
@@ -187,6 +189,8 @@ class _Search:
             or self._displaced(windows)
             or next(filter(None, (self._exchanged(place.reading) for place in cited)), ""),
             f"{apart} is not said there" if apart else "",
+            any(place.order is not None for place in cited)
+            or any(place.order == "" for source, _ in found for place in source.places),
         )
 
     def _first_lacking(self, bits: _Bits, *, surely: bool = False) -> str:

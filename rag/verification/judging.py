@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rag.types import Judgement, Passage, Statement, Unjudged
-from rag.verification.align import Alignment, Evidence, align
+from rag.verification.align import Evidence, align
 from rag.verification.claim import FEW_WORDS, Claim, has_verb, read_claim
 from rag.verification.passages import Source, read_source, stating_titles
 from rag.verification.reading import unlisted
@@ -98,11 +98,11 @@ def _check_claim(
     reason = found.missing or found.elsewhere or _explain(verdict, features)
     finding = Finding(verdict, reason, found.evidence if verdict != "unsupported" else (), features)
     settled = found.missing or verdict == "supported" or found.coverage < _LEAST_COVERAGE
-    return CheckedSentence(text, asked, finding, () if settled or _rests_on_order(found, sources) else found.evidence)
+    return CheckedSentence(text, asked, finding, () if settled or found.is_ordered else found.evidence)
 
 
 def _is_sentence_of(claim: Claim, sources: Sequence[Source]) -> bool:
-    """Whether a passage has it as a whole: as a row of a table, with a verb, or with its stop (`It opens at seven.`)."""
+    """Whether a passage has it as a whole: as a row of a table, with a verb, or with its stop."""
     said = [word for word in claim.reading.lowered if word not in ".!"]
     whole = [[*said, "."]] if len(said) >= FEW_WORDS else []
     if "|" in claim.reading.text or has_verb(claim.reading):
@@ -116,27 +116,6 @@ def _explain(verdict: str, features: Features) -> str:
     if features.is_short and verdict == "weak":
         return "a short answer, whose words are in the passage"
     return f"{round(100 * features.coverage)} % of its words are in a passage, not its wording"
-
-
-def _rests_on_order(found: Alignment, sources: Sequence[Source]) -> bool:
-    """Whether the evidence is an order to say something, or its passage gives orders to the model.
-
-    What else stands in such a passage may be the forger's too, so that it is shown to no judge.
-    """
-    cited = {passage.number for _, passage in found.evidence}
-    return any(
-        place.order == "" or (place.order is not None and _overlaps(source, p, found.evidence))
-        for source in sources
-        if source.passage.number in cited
-        for p, place in enumerate(source.places)
-    )
-
-
-def _overlaps(source: Source, place: int, evidence: Evidence) -> bool:
-    own = source.span(place, place)
-    return any(
-        passage is source.passage and span.start < own.end and own.start < span.end for span, passage in evidence
-    )
 
 
 def statements_of(sentences: Sequence[CheckedSentence]) -> list[Statement]:

@@ -155,7 +155,7 @@ def test_switched_off_nothing_of_it_is_imported(tmp_path: Path) -> None:
         "from rag.library import Library\n"
         "from rag.retrieval.scope import Scope\n"
         "from rag.settings import load_settings\n"
-        f"settings = load_settings({{}}, data_dir={str(tmp_path / 'store')!r})\n"
+        f"settings = load_settings({{}}, data_dir={str(tmp_path / 'store')!r}, answers={{'judge': 'off'}})\n"
         "with Library(settings, 'test', embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as r:\n"
         "    ingest(r, 'The lift stops on floor four.')\n"
         "    print(len(asyncio.run(r.service.search('lift', Scope()))))\n"
