@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -19,6 +20,10 @@ from rag.types import BackendReport, Context, Draft, Embedder, Generator, Messag
 
 if TYPE_CHECKING:
     from serving import Served
+
+# A busy machine is slow, and no property depends on that.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 SHARED = Path(os.environ.get("FOOTNOTE_SHARED_DIR", Path(__file__).parents[2] / "shared"))
 
