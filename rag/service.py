@@ -20,11 +20,11 @@ from typing import TypeVar
 from rag.decision.confidence import EVIDENCE_WEIGHTS, EvidenceSignals, measure_evidence, weigh
 from rag.decision.decide import CheckedAnswer, Decision, decide, failed, refusal
 from rag.errors import Conflict, DependencyError
-from rag.generation import take_draft
+from rag.generation import readable_tokens, take_draft
 from rag.models.tokens import estimate_text
 from rag.prompting.context import pack_context
 from rag.prompting.follow_up import REWRITE_TOKENS, standalone_question
-from rag.prompting.prompts import ANSWER_PROMPT_VERSION, rewrite_messages
+from rag.prompting.prompts import ANSWER_PROMPT_VERSION, INSTRUCTIONS, rewrite_messages
 from rag.prompting.selection import Selection, drop_duplicates, rank_sentences, sentences_to_quote
 from rag.retrieval.scope import Scope, check_scope
 from rag.retrieval.search import Searcher
@@ -34,6 +34,7 @@ from rag.types import (
     Answer,
     AnswerMode,
     AnswerReason,
+    AnswerStyle,
     Context,
     Draft,
     Generator,
@@ -41,6 +42,7 @@ from rag.types import (
     Judge,
     Judged,
     LeftOut,
+    Message,
     Passage,
     Retrieved,
     Token,
@@ -76,6 +78,7 @@ class Question:
     top_k: int | None = None
     mode: AnswerMode | None = None
     history: tuple[Turn, ...] = ()
+    style: AnswerStyle = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,11 @@ class Service:
         versions = f"{settings.hash()} {ANSWER_PROMPT_VERSION} {searcher.version}"
         if judge is not None:  # a judge with a prompt asks the generator, whose model is a setting or chosen by `auto`
             versions += f" {judge.prompt_version or judge.model}"
-        self.settings_hash = hashlib.sha256(versions.encode()).hexdigest()[:12]
+        self._versions = versions
+
+    def hash_settings(self, style: AnswerStyle = "full") -> str:
+        """Twelve hex digits that identify everything but documents and models that decides an answer in this style."""
+        return hashlib.sha256(f"{self._versions} {style}".encode()).hexdigest()[:12]
 
     async def search(self, text: str, scope: Scope, top_k: int | None = None) -> list[Hit]:
         """The best hits for a query, ranks from 1. Raises NotFound, InputError."""
@@ -231,7 +238,7 @@ class Service:
             return
 
         clock = _Clock.start()
-        context = await self._pack(asked.text, selected)
+        context = await self._pack(asked, selected)
         timings |= {"pack": clock.ms()}
 
         clock = _Clock.start()
@@ -331,20 +338,35 @@ class Service:
         coverage = self._settings.answers.min_coverage
         return check_text(text, passages_for, min_coverage=coverage, question=question)
 
-    async def _pack(self, asked: str, selected: _Selected) -> Context:
-        settings = self._settings
+    async def _pack(self, asked: _AskedQuestion, selected: _Selected) -> Context:
+        settings, style = self._settings, asked.question.style
+        budget = await self._prompt_tokens(style)
         room = self._generator.context_tokens - settings.generation.reply_tokens
-        # a back end without a language model has no prompt that anyone waits for
-        budget = settings.generation.prompt_tokens if self._generator.follows_instructions else room
+        if budget is None:
+            budget = room
         return await pack_context(
-            asked,
+            asked.text,
             selected.selections,
             selected.left_out,
             count_tokens=self._generator.count_tokens,
             # a long question takes from the room of the model, not from that of the passages
-            prompt_tokens=min(budget + max(0, estimate_text(asked) - SHORT_QUESTION), room),
+            prompt_tokens=min(budget + max(0, estimate_text(asked.text) - SHORT_QUESTION), room),
             max_passages=settings.answers.passages,
+            style=style,
         )
+
+    async def _prompt_tokens(self, style: AnswerStyle) -> int | None:
+        """The tokens of a prompt by the settings, None where nobody waits for a prompt.
+
+        By time, the instructions are not counted: they never change, and a server keeps them read.
+        """
+        generation, generator = self._settings.generation, self._generator
+        speed = generator.prompt_speed
+        if speed is None or generation.prompt_tokens is not None:
+            return None if speed is None else generation.prompt_tokens
+        fixed, _ = await generator.count_tokens((Message("system", INSTRUCTIONS[style]), Message("user", "")))
+        speed = generator.prompt_speed or speed  # counting lets `auto` choose
+        return fixed + readable_tokens(generation.first_token_s, speed)
 
     def _select(self, asked: str, hits: Sequence[Hit]) -> _Selected:
         kept, left_out = drop_duplicates(hits)
@@ -386,7 +408,7 @@ class Service:
                 markers_removed=verified.markers_removed,
             ),
             timings_ms={},
-            settings_hash=self.settings_hash,
+            settings_hash=self.hash_settings(asked.question.style),
             reason=decision.reason,
             confidence=round(decision.confidence, 4),
             standalone_question=asked.text if asked.question.history else None,

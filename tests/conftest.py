@@ -16,7 +16,7 @@ import pytest
 
 from rag.library import Library
 from rag.settings import Settings, load_settings
-from rag.types import BackendReport, Context, Draft, Embedder, Generator, Message, Token
+from rag.types import BackendReport, Context, Draft, Embedder, Generator, Message, PromptSpeed, Token
 
 if TYPE_CHECKING:
     from serving import Served
@@ -54,6 +54,9 @@ class WordHashEmbedder:
         return [match.span() for match in _WORD.finditer(text)]
 
 
+ASSUMED = PromptSpeed(60, False)
+
+
 @dataclass
 class ScriptedGenerator:
     """Replies with `reply` (or with its result for the prompt), word by word, and records the prompts."""
@@ -66,6 +69,7 @@ class ScriptedGenerator:
     first_tokens: Mapping[str, float] = field(default_factory=dict)
     finish_reason: str = "stop"
     follows_instructions: bool = True
+    prompt_speed: PromptSpeed | None = ASSUMED
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return sum(len(_WORD.findall(message.content)) + 4 for message in messages), True

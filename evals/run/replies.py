@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from rag.errors import DependencyError
-from rag.types import BackendReport, Context, Draft, Generator, Message, Token
+from rag.types import BackendReport, Context, Draft, Generator, Message, PromptSpeed, Token
 
 REPLIES_FILE = "replies-2.sqlite3"
 _BUSY_TIMEOUT_S = 30.0
@@ -168,6 +168,10 @@ class RecordedGenerator:
     @property
     def follows_instructions(self) -> bool:
         return self._generator.follows_instructions
+
+    @property
+    def prompt_speed(self) -> PromptSpeed | None:
+        return self._generator.prompt_speed
 
     def take_replayed(self) -> Replayed:
         """What was replayed since the last call."""

@@ -11,7 +11,7 @@ from rag.generation.base import ModelGenerator
 from rag.generation.embedded import EmbeddedGenerator
 from rag.generation.ollama import OllamaGenerator
 from rag.generation.served import Unreachable
-from rag.types import BackendReport, Draft, Message, Token
+from rag.types import BackendReport, Draft, Message, PromptSpeed, Token
 
 
 class AutoGenerator(ModelGenerator):
@@ -34,6 +34,10 @@ class AutoGenerator(ModelGenerator):
     @property
     def context_tokens(self) -> int:
         return (self._chosen or self._embedded).context_tokens
+
+    @property
+    def prompt_speed(self) -> PromptSpeed:
+        return (self._chosen or self._embedded).prompt_speed
 
     async def _choose(self) -> OllamaGenerator | EmbeddedGenerator:
         async with self._choosing:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 from rag.errors import DependencyError, InputError
 from rag.generation.llama_child import Address, LlamaChild
 from rag.generation.openai_like import OpenAIProtocol
 from rag.generation.served import Unreachable
+from rag.generation.speed import describe_speed
 from rag.models.tokens import estimate_tokens
 from rag.models.weights import (
     DEFAULT_LLM,
@@ -20,8 +22,9 @@ from rag.models.weights import (
     installed,
     is_local_weights,
 )
+from rag.prompting.prompts import answer_messages
 from rag.settings import Generation
-from rag.types import BackendReport, Message
+from rag.types import BackendReport, Draft, Message, Token
 
 RESTARTS = 2  # of the embedded model during one request
 
@@ -30,12 +33,14 @@ class EmbeddedGenerator(OpenAIProtocol):
     """A GGUF model in a llama.cpp server that starts with the first request and is stopped by `aclose`."""
 
     _restarts = RESTARTS
+    _assumed_per_s = 60.0  # the default model on two cores
 
     def __init__(self, settings: Generation, model_dir: Path) -> None:
         super().__init__(settings)
         self._name = settings.model or DEFAULT_LLM
         self._model_dir = model_dir
         self._child: LlamaChild | None = None
+        self._warming: asyncio.Task[None] | None = None
 
     @property
     def model(self) -> str:
@@ -113,10 +118,38 @@ class EmbeddedGenerator(OpenAIProtocol):
             return BackendReport("embedded", self.model, "", False, error.message)
         running = self._child is not None and self._child.running
         state = "running" if running else "starts with the first question"
+        state += f"; {describe_speed(self._settings, self.prompt_speed)}"
         if is_local_weights(self._name):
             digest = await asyncio.to_thread(hash_file, weights)
             state += f"; your own file without a pinned hash, SHA-256 {digest}"
         return BackendReport("embedded", self.model, str(weights), True, state)
+
+    async def prepare(self) -> None:
+        """Load the model and have it read the instructions of an answer.
+
+        Reading them measures its speed and fills its prefix cache. A question does not wait for that: it ends it.
+        """
+        await super().prepare()
+        if self._gauge.speed.measured or self._warming is not None:
+            return
+        self._warming = asyncio.create_task(self._warm_up())
+        try:
+            await asyncio.wait({self._warming})
+        finally:
+            self._warming.cancel()
+
+    async def _warm_up(self) -> None:
+        with suppress(DependencyError):  # the first question reports it
+            async with aclosing(super().stream(answer_messages("", ()), 1)) as pieces:
+                async for _ in pieces:
+                    pass
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        if self._warming is not None:
+            self._warming.cancel()
+        async with aclosing(super().stream(messages, max_tokens)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def aclose(self) -> None:
         if self._child is not None:

@@ -21,6 +21,7 @@ from rag.generation.served import (
     http_options,
     json_field,
 )
+from rag.generation.speed import Reading, describe_speed
 from rag.models.tokens import estimate_tokens
 from rag.settings import Generation
 from rag.types import BackendReport, Message
@@ -80,6 +81,7 @@ class OpenAIProtocol(Served):
             getattr(usage, "prompt_tokens", None),
             getattr(usage, "completion_tokens", None),
             _first_tokens(choices[0]) if choices else None,
+            _reading(getattr(response.raw, "timings", None)),
         )
 
     def _client_errors(self) -> tuple[type[Exception], ...]:
@@ -158,6 +160,14 @@ def _first_tokens(choice: Choice) -> dict[str, float] | None:
     return {one.token: math.exp(one.logprob) for one in options if one.logprob is not None} or None
 
 
+def _reading(timings: object) -> Reading | None:
+    """What llama.cpp reports with the last piece: the tokens that it read anew, and the milliseconds."""
+    n_tokens, ms = json_field(timings, "prompt_n"), json_field(timings, "prompt_ms")
+    if not isinstance(n_tokens, int | float) or not isinstance(ms, int | float):
+        return None
+    return Reading(ms, n_tokens)
+
+
 def _said(error: Exception) -> str:
     """The server's own error message, on one line."""
     body = getattr(error, "body", None)
@@ -167,6 +177,8 @@ def _said(error: Exception) -> str:
 
 class OpenAIGenerator(OpenAIProtocol):
     """A model on any OpenAI-compatible server: vLLM, LM Studio, llama.cpp, TGI, hosted ones."""
+
+    _assumed_per_s = 750.0  # most run on an accelerator: the longest prompt, until a reply shows otherwise
 
     def __init__(self, settings: Generation) -> None:
         super().__init__(settings)
@@ -229,4 +241,5 @@ class OpenAIGenerator(OpenAIProtocol):
         if self._model and models and self._model not in models:
             detail = f"It answers, but {known}: set FOOTNOTE_GENERATION__MODEL to one of these."
             return BackendReport("openai", self._model, self._url, False, detail)
-        return BackendReport("openai", self._model or next(iter(models), ""), self._url, True, known)
+        detail = f"{known}; {describe_speed(self._settings, self.prompt_speed)}"
+        return BackendReport("openai", self._model or next(iter(models), ""), self._url, True, detail)

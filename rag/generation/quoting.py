@@ -75,6 +75,10 @@ class ExtractiveGenerator:
     def follows_instructions(self) -> bool:
         return False
 
+    @property
+    def prompt_speed(self) -> None:
+        return None
+
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return estimate_tokens(messages), False
 

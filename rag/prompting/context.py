@@ -16,7 +16,7 @@ from rag.models.tokens import estimate_text
 from rag.prompting.prompts import answer_messages, passage_header
 from rag.prompting.selection import Selection
 from rag.text import content_words, split_sentences
-from rag.types import Context, Hit, LeftOut, Message, Passage
+from rag.types import AnswerStyle, Context, Hit, LeftOut, Message, Passage
 
 TokenCounter = Callable[[Sequence[Message]], Awaitable[tuple[int, bool]]]
 
@@ -42,8 +42,9 @@ async def pack_context(
     count_tokens: TokenCounter,
     prompt_tokens: int,
     max_passages: int,
+    style: AnswerStyle = "full",
 ) -> Context:
-    """The prompt for `question` with the best selections, as many as fit `prompt_tokens` and `max_passages`.
+    """The prompt for `question` in this style with the best selections that fit `prompt_tokens` and `max_passages`.
 
     A passage consists of the chosen sentences of one hit in the order of its text, with a line break where text between
     them is left out. Passages are numbered 1..n in rank order. If no sentence fits, the best one is cut to the words
@@ -55,10 +56,10 @@ async def pack_context(
         sent = {passage.hit.chunk.id for passage in found.passages}
         hits = {selection.hit.chunk.id: selection.hit for selection in selections}
         beyond = [LeftOut(hit, "budget") for chunk_id, hit in hits.items() if chunk_id not in sent]
-        messages = answer_messages(question, found.passages)
-        return Context(question, found.passages, messages, found.n_tokens, found.exact, (*left_out, *beyond))
+        messages = answer_messages(question, found.passages, style)
+        return Context(question, found.passages, messages, found.n_tokens, found.exact, (*left_out, *beyond), style)
 
-    alone, exact = await count_tokens(answer_messages(question, ()))
+    alone, exact = await count_tokens(answer_messages(question, (), style))
     if alone > prompt_tokens:
         raise InputError(
             f"not enough room: the question and the instructions take {alone} tokens of the {prompt_tokens} that a "
@@ -75,7 +76,7 @@ async def pack_context(
             break
         counted = chosen
         passages = join_selections(chosen)
-        n_tokens, exact = await count_tokens(answer_messages(question, passages))
+        n_tokens, exact = await count_tokens(answer_messages(question, passages, style))
         ratio = max((n_tokens - alone) / estimate, 0.05)
         if n_tokens <= prompt_tokens:
             if best is None or n_tokens > best.n_tokens:
@@ -93,7 +94,7 @@ async def pack_context(
         if not text:
             break
         passage = Passage(1, top.hit, text)
-        n_tokens, exact = await count_tokens(answer_messages(question, [passage]))
+        n_tokens, exact = await count_tokens(answer_messages(question, [passage], style))
         if n_tokens <= prompt_tokens:
             return packed(_Packed((passage,), n_tokens, exact))
         size *= min(0.7, room / (n_tokens - alone))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from builders import read_prompt
 from hypothesis import given
@@ -15,7 +17,7 @@ from rag.prompting.prompts import (
     answer_messages,
     rewrite_messages,
 )
-from rag.types import Chunk, Hit, Passage, Span, Turn
+from rag.types import AnswerStyle, Chunk, Hit, Passage, Span, Turn
 
 
 def passage(number: int, text: str, name: str = "handbook.pdf", headings: tuple[str, ...] = ("Leave",)) -> Passage:
@@ -23,12 +25,19 @@ def passage(number: int, text: str, name: str = "handbook.pdf", headings: tuple[
     return Passage(number, Hit(chunk, number, 1.0, "fusion", name, "Handbook", 12), text)
 
 
-def test_instructions_come_first_and_never_change() -> None:
-    one = answer_messages("Why?", [passage(1, "Because.")])
-    other = answer_messages("How?", [passage(1, "So."), passage(2, "Thus.")])
+@pytest.mark.parametrize("style", ["full", "brief"])
+def test_instructions_come_first_and_never_change(style: AnswerStyle) -> None:
+    one = answer_messages("Why?", [passage(1, "Because.")], style)
+    other = answer_messages("How?", [passage(1, "So."), passage(2, "Thus.")], style)
     assert one[0] == other[0]
     assert one[0].role == "system"
     assert NOT_FOUND_REPLY in one[0].content
+
+
+def test_each_style_has_its_own_instructions_and_the_same_passages() -> None:
+    full, brief = (answer_messages("Why?", [passage(1, "Because.")], style) for style in get_args(AnswerStyle))
+    assert full[0] != brief[0]
+    assert full[1] == brief[1]
 
 
 def test_passages_stand_below_their_header_and_the_question_below_them() -> None:
@@ -152,8 +161,9 @@ def test_neutralising_twice_changes_nothing_more() -> None:
 def test_a_question_for_a_fact_says_which_sort_of_fact_and_is_read_back_without_the_hint(
     question: str, hinted: str
 ) -> None:
-    messages = answer_messages(question, [])
+    messages = answer_messages(question, [], "brief")
     last = messages[-1].content.splitlines()[-1]
     assert last.startswith("(Reply with") is bool(hinted)
     assert hinted in last
     assert read_prompt(messages)[0] == question
+    assert answer_messages(question, [])[-1].content.splitlines()[-1] == f"Question: {question}"
