@@ -176,6 +176,7 @@ def test_a_judge_in_verification_is_named_and_its_replies_are_recorded(runs: Run
     plain = runs.finish(ScriptedGenerator(judging))
     assert plain["verification_judge"] is None
     assert [one["verdict"] for one in plain["records"][0]["sentences"]] == ["weak"]
+    assert [record["metrics"].get("supported_share") for record in plain["records"]] == [0.0, None, None]
     runs.settings = runs.settings.model_copy(
         update={"answers": runs.settings.answers.model_copy(update={"judge": "model", "mode": "flag"})}
     )
@@ -184,6 +185,7 @@ def test_a_judge_in_verification_is_named_and_its_replies_are_recorded(runs: Run
         result = runs.finish(generator, replay=replay, fresh=True)
         assert result["verification_judge"] == f"scripted/1, {JUDGE_PROMPT_VERSION}"
         assert [one["verdict"] for one in result["records"][0]["sentences"]] == ["supported"]
+        assert result["records"][0]["metrics"]["supported_share"] == 1.0
         assert bool(generator.prompts) is not replay
     assert result["replayed_replies"] == len(QUESTIONS) + 1
     (read,) = read_runs([next(runs.out.glob(f"*{result['settings_hash']}*.json"))])
