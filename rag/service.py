@@ -24,7 +24,7 @@ from rag.generation import readable_tokens, take_draft
 from rag.models.tokens import estimate_text
 from rag.prompting.context import pack_context
 from rag.prompting.follow_up import REWRITE_TOKENS, standalone_question
-from rag.prompting.prompts import ANSWER_PROMPT_VERSION, INSTRUCTIONS, rewrite_messages
+from rag.prompting.prompts import ANSWER_PROMPT_VERSION, prompt_start, rewrite_messages
 from rag.prompting.selection import Selection, drop_duplicates, rank_sentences, sentences_to_quote
 from rag.retrieval.scope import Scope, check_scope
 from rag.retrieval.search import Searcher
@@ -364,7 +364,7 @@ class Service:
         speed = generator.prompt_speed
         if speed is None or generation.prompt_tokens is not None:
             return None if speed is None else generation.prompt_tokens
-        fixed, _ = await generator.count_tokens((Message("system", INSTRUCTIONS[style]), Message("user", "")))
+        fixed, _ = await generator.count_tokens((*prompt_start(style), Message("user", "")))
         speed = generator.prompt_speed or speed  # counting lets `auto` choose
         return fixed + readable_tokens(generation.first_token_s, speed)
 

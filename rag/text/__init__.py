@@ -15,7 +15,7 @@ from rag.text.quantities import (
     quantities,
     unit_stems,
 )
-from rag.text.questions import AnswerType, Asked, expected_type, read_question
+from rag.text.questions import AnswerType, Asked, QuestionKind, expected_type, question_kind, read_question
 from rag.text.sentences import announces_list, list_items, split_sentences
 from rag.text.word_kinds import Word, is_verb, read_words
 from rag.text.words import (
@@ -49,6 +49,7 @@ __all__ = [
     "Asked",
     "DateMention",
     "Quantity",
+    "QuestionKind",
     "Word",
     "announces_list",
     "content_words",
@@ -58,6 +59,7 @@ __all__ = [
     "is_verb",
     "list_items",
     "quantities",
+    "question_kind",
     "read_question",
     "read_words",
     "split_sentences",

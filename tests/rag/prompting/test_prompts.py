@@ -15,6 +15,7 @@ from rag.prompting.prompts import (
     HISTORY_TURNS,
     NOT_FOUND_REPLY,
     answer_messages,
+    prompt_start,
     rewrite_messages,
 )
 from rag.types import AnswerStyle, Chunk, Hit, Passage, Span, Turn
@@ -26,18 +27,29 @@ def passage(number: int, text: str, name: str = "handbook.pdf", headings: tuple[
 
 
 @pytest.mark.parametrize("style", ["full", "brief"])
-def test_instructions_come_first_and_never_change(style: AnswerStyle) -> None:
+def test_instructions_and_examples_come_first_and_never_change(style: AnswerStyle) -> None:
     one = answer_messages("Why?", [passage(1, "Because.")], style)
     other = answer_messages("How?", [passage(1, "So."), passage(2, "Thus.")], style)
-    assert one[0] == other[0]
+    assert one[:-1] == other[:-1] == prompt_start(style)
     assert one[0].role == "system"
     assert NOT_FOUND_REPLY in one[0].content
+
+
+def test_the_examples_have_the_form_of_a_question_and_show_a_cited_answer_and_a_refusal() -> None:
+    _, *turns = prompt_start("full")
+    asked, replies = turns[::2], turns[1::2]
+    assert [read_prompt([turn])[0] for turn in asked] == [
+        "Can my son, who is 14, take out a boat in May?",
+        "How much is the deposit for a locker?",
+    ]
+    assert "[1]" in replies[0].content
+    assert replies[1].content == NOT_FOUND_REPLY
 
 
 def test_each_style_has_its_own_instructions_and_the_same_passages() -> None:
     full, brief = (answer_messages("Why?", [passage(1, "Because.")], style) for style in get_args(AnswerStyle))
     assert full[0] != brief[0]
-    assert full[1] == brief[1]
+    assert read_prompt(full) == read_prompt(brief)
 
 
 def test_passages_stand_below_their_header_and_the_question_below_them() -> None:
@@ -53,7 +65,7 @@ def test_without_passages_the_fence_is_empty() -> None:
 def test_the_passages_stand_before_the_question() -> None:
     """What stays the same from one question to the next comes first, for the cache of the server."""
     one, other = (answer_messages(question, [passage(1, "Because.")])[-1].content for question in ("Why?", "How?"))
-    assert one.removesuffix("Why?") == other.removesuffix("How?")
+    assert one.partition("Why?")[0] == other.partition("How?")[0]
 
 
 def test_a_rewriting_is_asked_for_with_the_turns_before_and_without_their_markers() -> None:
