@@ -147,12 +147,13 @@ class Answers(Section):
         0.5,
         ge=0,
         le=1,
-        description="share of a sentence's content words that its quote must contain; 'supported' requires all",
+        description="share of a sentence's content words that its quote must contain to be 'weak' without a judge",
     )
     judge: str = Field(
-        "off",
-        description="judge of sentences whose words do not settle the verdict: `model` for the language model, or an "
-        "entailment cross-encoder (a local folder, or a name in the hub's local cache); `off` for none",
+        "model",
+        description="judge of sentences that no passage has word for word: `model` for the language model, where the "
+        "back end has one, or an entailment cross-encoder (a local folder, or a name in the hub's local cache); `off` "
+        "for none",
     )
     judge_budget_s: float = Field(
         20.0, ge=0, le=3_600, description="seconds for the judge of one answer or text; the rest stays as it is"

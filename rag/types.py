@@ -30,7 +30,6 @@ AnswerReason = Literal["no_match", "not_in_passages", "unsupported", "conflict",
 contain the answer. `unsupported`: no passage supports the model's reply. `conflict`: sources disagree.
 `unreadable_source`: a document that the question names, or every document in scope, could not be read."""
 Scorer = Literal["cosine", "bm25", "fusion", "reranker"]
-JudgeVerdict = Literal["entailed", "likely", "neutral", "contradicted"]
 Unjudged = Literal["gave no verdict", "had no time left for it", "cannot read so long a text", "could not be asked"]
 """Why there is no judgement on a statement, as it follows the judge's name."""
 
@@ -401,18 +400,21 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a judge is asked: whether `premise`, a passage below its headings, entails `hypothesis`."""
+    """What a judge is asked: whether `premise`, a passage below its headings, entails `hypothesis`.
+
+    With a `question` the hypothesis is a short answer: the judge is asked whether it is the answer by the passage.
+    """
 
     premise: str
     hypothesis: str
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A judge's verdict on a statement, and the `probability` of entailment, 0 to 1; None where it tells none."""
+    """A judge's `probability`, 0 to 1, that the passage entails a statement."""
 
-    verdict: JudgeVerdict
-    probability: float | None = None
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)

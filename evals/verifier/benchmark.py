@@ -29,21 +29,22 @@ from evals.verifier.shares import wilson
 from rag.errors import FootnoteError
 from rag.settings import Answers, load_settings
 from rag.types import Span
-from rag.verification import Verified, verify_reply
+from rag.verification import CheckedReply, Verified, check_reply, show_reply
+from rag.verification.verdict import NOTHING_MEASURED, RANKS, Features
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 PER_KIND = 200
 PARTS = ("dev", "test")
 BINS = 10
-_RANKS = ("unsupported", "weak", "supported", "no_claim")
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedCase:
     """A case with its verdict: `located` says whether a citation overlaps the source of the statement.
 
-    `cold_us` and `warm_us` are microseconds of this thread's processor time for one sentence, with empty caches and
-    with full ones. The load of other programs does not count.
+    `features` were measured of it; `is_open` says that a judge would be asked. `cold_us` and `warm_us` are microseconds
+    of this thread's processor time for one sentence, with empty caches and with full ones. The load of other programs
+    does not count.
     """
 
     case: VerifierCase
@@ -53,6 +54,8 @@ class JudgedCase:
     located: bool
     cold_us: float
     warm_us: float
+    features: Features = NOTHING_MEASURED
+    is_open: bool = False
 
     @property
     def right(self) -> bool:
@@ -87,11 +90,12 @@ def judge_cases(cases: Sequence[VerifierCase]) -> list[JudgedCase]:
 def _judge(case: VerifierCase) -> JudgedCase:
     _forget()
     started = time.thread_time()
-    checked = _verify(case)
+    found, checked = _verify(case)
     between = time.thread_time()
     _verify(case)
     ended = time.thread_time()
-    sentence = min(checked.sentences, key=lambda one: _RANKS.index(one.verdict))
+    sentence = min(checked.sentences, key=lambda one: RANKS.index(one.verdict))
+    worst = min(found.sentences, key=lambda one: RANKS.index(one.finding.verdict))
     n = len(checked.sentences)
     return JudgedCase(
         case,
@@ -101,17 +105,14 @@ def _judge(case: VerifierCase) -> JudgedCase:
         any(_overlap(citation.span, case.gold) for citation in checked.citations),
         1e6 * (between - started) / n,
         1e6 * (ended - between) / n,
+        worst.finding.features,
+        bool(worst.evidence),
     )
 
 
-def _verify(case: VerifierCase) -> Verified:
-    return verify_reply(
-        case.reply,
-        case.passages,
-        mode="flag",
-        min_coverage=Answers().min_coverage,
-        locate=lambda span: (None, ()),
-    )
+def _verify(case: VerifierCase) -> tuple[CheckedReply, Verified]:
+    checked = check_reply(case.reply, case.passages, min_coverage=Answers().min_coverage)
+    return checked, show_reply(checked, mode="flag", locate=lambda span: (None, ()))
 
 
 def _overlap(span: Span, gold: Span | None) -> bool:
@@ -134,7 +135,6 @@ def tabulate(judged: Sequence[JudgedCase]) -> list[Row]:
     groups: list[tuple[str, tuple[str, ...]]] = [(kind, (kind,)) for kind in (*TRUE_KINDS, *FALSE_KINDS)]
     groups.append(("all true", TRUE_KINDS))
     groups.append(("all numbers, units, dates, names", FACTS))
-    groups.append(("all other corruptions", tuple(kind for kind in FALSE_KINDS if kind not in FACTS)))
     groups.append(("all false", FALSE_KINDS))
     rows = []
     for name, kinds in groups:
@@ -218,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--claims", type=Path, metavar="FILE", help="judge the claims of this file instead, by kind")
     parser.add_argument("--judge", choices=("off", "model"), default="off", help="of the claims: the embedded model")
+    parser.add_argument("--features", type=Path, metavar="FILE", help="write here what was measured of each claim")
     parser.add_argument("--replies", type=Path, metavar="FILE", help="keep the judge's replies here, and replay them")
     options = parser.parse_args(arguments)
     if options.claims is not None:
@@ -229,6 +230,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     parts = [options.part] if options.part else list(PARTS)
     judged = {part: judge_cases([case for case in cases if case.part == part]) for part in parts}
+    if options.features:
+        lines = (_feature_line(one) for found in judged.values() for one in found)
+        options.features.write_text("".join(lines), "utf-8")
     if options.json:
         result = {part: _as_json(found) for part, found in judged.items()}
         print(json.dumps({"seed": SEED, "suites": [path.name for path in options.suites], "parts": result}))  # noqa: T201
@@ -238,6 +242,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_calibration(found)
         _print_failures(found, options.failures)
     return 0
+
+
+def _feature_line(one: JudgedCase) -> str:
+    row = {
+        "kind": one.case.kind, "label": one.case.is_true, "verdict": one.verdict, "is_open": one.is_open,
+        "entailed": None, "features": asdict(one.features),
+    }  # fmt: skip
+    return json.dumps(row) + "\n"
 
 
 def _judge_claims(options: argparse.Namespace) -> int:
@@ -255,6 +267,8 @@ def _judge_claims(options: argparse.Namespace) -> int:
     except FootnoteError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
+    if options.features:
+        options.features.write_text("".join(f"{line}\n" for line in claims.feature_lines(checked)), "utf-8")
     print(json.dumps(claims.as_json(checked)) if options.json else claims.format_table(checked))  # noqa: T201
     return 0
 

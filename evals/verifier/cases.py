@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from evals.suites.cases import Suite, load_suite
-from evals.verifier.corruptions import CORRUPTIONS, Corruption, Surroundings, known_names, merge, split_subject
+from evals.verifier.corruptions import CORRUPTIONS, Corruption, Surroundings, known_names
 from evals.verifier.statements import REWRITINGS, combine, is_statement, join_answer, settle_case, speak_row
 from ingest.chunk import chunk_document
 from ingest.parse import parse_file
@@ -35,10 +35,10 @@ SEED = 7
 MOST_DOCUMENTS = 8
 DISTRACTORS = 4
 JOINED, ROW, COMBINED, RECITED = "question and answer", "table row", "two sentences", "cited elsewhere"
-CELL, ANSWER, MERGED, PASSAGE = "cell", "answer", "merged", "passage"
+CELL, PASSAGE = "cell", "passage"
 TRUE_KINDS = (*REWRITINGS, JOINED, ROW, COMBINED, RECITED)
 FACTS = ("number", "unit", "date", "name", CELL)
-FALSE_KINDS = (*FACTS, "roles", ANSWER, "negation", "quantifier", "cause", MERGED, PASSAGE)
+FALSE_KINDS = (*FACTS, PASSAGE)
 Part = Literal["dev", "test"]
 
 _SAYS_AS_MUCH = 0.4  # with this share of a statement's other words, a sentence with the wrong value may make it true
@@ -82,7 +82,7 @@ class SourceSentence:
 class TrueStatement:
     """A true statement: `form` says how it was made from `source`, `shown` are the chunks of its passages.
 
-    `others` are false variants: with another cell of the table row, or with another answer to the question.
+    `others` are false variants: with another cell of the table row.
     """
 
     text: str
@@ -253,21 +253,7 @@ def _joined(material: Material, suite: Suite) -> Iterator[TrueStatement]:
             rest = [one for one in chunks if one is not found.chunk][: DISTRACTORS - 1]
             near = material.nearest(text, [found.chunk, *rest], DISTRACTORS - len(rest))
             shown = (found.chunk, *rest, *near)
-            wrong = [
-                made
-                for other_question, other in asked
-                if other_question != question
-                and _differ(answer, other, question)
-                and (made := join_answer(question, other))
-            ]
-            yield TrueStatement(text, JOINED, found, shown, material, part_of(found.text), tuple(wrong))
-
-
-def _differ(answer: str, other: str, question: str) -> bool:
-    """Whether `other` is a wrong answer: it shares no word with the answer or the question, and is of the same kind."""
-    mine, theirs, asked = (set(content_words(text)) for text in (answer, other, question))
-    digits = [any(sign.isdigit() for sign in text) for text in (answer, other)]
-    return bool(theirs) and not mine & theirs and not theirs & asked and digits[0] == digits[1]
+            yield TrueStatement(text, JOINED, found, shown, material, part_of(found.text))
 
 
 def _sentence_of(material: Material, chunks: Sequence[Chunk], question: str, answer: str) -> SourceSentence | None:
@@ -289,12 +275,11 @@ def _sentence_of(material: Material, chunks: Sequence[Chunk], question: str, ans
 def _false_statements(statement: TrueStatement, kind: str) -> Iterator[Corruption]:
     """The corruptions of one kind for a statement."""
     rng = random.Random(hash_number(kind, statement.text))
-    if kind in (ANSWER, CELL):
-        if (statement.form == JOINED) is (kind == ANSWER):
-            others = list(statement.others)
-            rng.shuffle(others)
-            prefix = _shared_start([statement.text, *others])
-            yield from (Corruption(other, other[prefix:]) for other in others)
+    if kind == CELL:
+        others = list(statement.others)
+        rng.shuffle(others)
+        prefix = _shared_start([statement.text, *others])
+        yield from (Corruption(other, other[prefix:]) for other in others)
         return
     chunk = statement.shown[0]
     around = Surroundings(
@@ -331,35 +316,6 @@ def _is_surely_false(statement: TrueStatement, corruption: Corruption) -> bool:
 
 def _plain(text: str) -> str:
     return f" {' '.join(re.findall(r'[a-z0-9.,%$€£-]*[a-z0-9%$€£]', text.lower()))} " if text else ""
-
-
-def _merged(statement: TrueStatement, others: Sequence[TrueStatement]) -> VerifierCase | None:
-    """The subject of this statement with the predicate of another one of its document; both passages are shown."""
-    mine = split_subject(statement.text)
-    if mine is None:
-        return None
-    subject = set(content_words(mine[0]))
-    order = sorted(others, key=lambda other: hash_number("merge", statement.text, other.text))
-    for other in order[:40]:
-        text = merge(statement.text, other.text)
-        if text is None or other.shown[0].id == statement.shown[0].id:
-            continue
-        theirs = other.shown[0]
-        above = " ".join((theirs.text, *theirs.headings, statement.material.document.title, theirs.span.document_id))
-        if subject & set(content_words(above)):
-            continue
-        chunks = [statement.shown[0], theirs]
-        chunks += statement.material.nearest(text, chunks, DISTRACTORS - 1)
-        words = set(content_words(text)) - subject
-        if any(
-            subject & found and len(words & found) >= _SAYS_THE_SAME * len(words)
-            for chunk in chunks
-            for start, end in split_sentences(chunk.text)
-            if (found := set(content_words(chunk.text[start:end])))
-        ):
-            continue
-        return _case(statement, text, MERGED, False, chunks, theirs)
-    return None
 
 
 def _without_passage(statement: TrueStatement) -> VerifierCase | None:
@@ -411,15 +367,9 @@ def build_cases(folders: Sequence[Path], per_kind: int) -> list[VerifierCase]:
     cases: list[VerifierCase] = []
     for kind in TRUE_KINDS:
         cases += _choose(kind, per_kind, statements, partial(_true_case, kind=kind))
-    in_document: dict[int, list[TrueStatement]] = {}
-    for statement in statements:
-        if statement.form in ("verbatim", "clause") and split_subject(statement.text):
-            in_document.setdefault(id(statement.material), []).append(statement)
     for kind in FALSE_KINDS:
 
         def make(statement: TrueStatement, kind: str = kind) -> VerifierCase | None:
-            if kind == MERGED:
-                return _merged(statement, in_document.get(id(statement.material), []))
             if kind == PASSAGE:
                 return _without_passage(statement)
             for corruption in _false_statements(statement, kind):

@@ -23,12 +23,12 @@ from rag.errors import InputError
 from rag.generation import make_generator
 from rag.settings import Generation, Settings
 from rag.types import Chunk, Hit, Judge, Passage, Span, Verdict
-from rag.verification import apply_judgements, check_text, show_text, statements_of
+from rag.verification import apply_judgements, check_text, statements_of
 from rag.verification.entailment import make_judge
+from rag.verification.verdict import NOTHING_MEASURED, RANKS, Features
 
 SHORT_ANSWER = "short_answer"
 RESAMPLES, SEED = 2_000, 7
-_RANKS: tuple[Verdict, ...] = ("unsupported", "weak", "supported", "no_claim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,19 @@ class WrittenClaim:
 
 @dataclass(frozen=True, slots=True)
 class CheckedClaim:
-    """A claim with the verdict on it and its confidence; of several sentences the worst counts."""
+    """A claim with the verdict on it, its confidence and what was measured; of several sentences the worst counts.
+
+    `is_open` says that neither its exact facts nor its very words settle the verdict; `entailed` is the judge's
+    probability then, None without one.
+    """
 
     claim: WrittenClaim
     verdict: Verdict
     confidence: float
     reason: str
+    features: Features = NOTHING_MEASURED
+    is_open: bool = False
+    entailed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +138,11 @@ async def _check(claim: WrittenClaim, min_coverage: float, judge: Judge | None) 
         judged = await judge.judge_statements(statements)
         judged_sentences = apply_judgements(checked.sentences, judged.judgements, judge.model)
         checked = replace(checked, sentences=judged_sentences)
-    shown = show_text(checked, locate=lambda span: (None, ())).sentences
-    worst = min(shown, key=lambda one: (_RANKS.index(one.verdict), one.confidence))
-    return CheckedClaim(claim, worst.verdict, worst.confidence, worst.reason)
+    worst = min(checked.sentences, key=lambda one: (RANKS.index(one.finding.verdict), one.finding.confidence))
+    found = worst.finding
+    return CheckedClaim(
+        claim, found.verdict, found.confidence, found.reason, found.features, bool(worst.evidence), found.entailed
+    )
 
 
 def open_judge(settings: Settings, replies: Path | None, closing: ExitStack) -> Judge | None:
@@ -217,6 +226,17 @@ def as_json(checked: Sequence[CheckedClaim]) -> dict[str, object]:
         for one in checked
     ]  # fmt: skip
     return {"rows": [asdict(row) for row in tabulate(checked)], "claims": cases}
+
+
+def feature_lines(checked: Sequence[CheckedClaim]) -> list[str]:
+    """What was measured of each claim, one JSON object a line, for `evals.training.verdicts`."""
+    return [
+        json.dumps(
+            {"id": one.claim.id, "kind": one.claim.kind, "label": one.claim.is_true, "verdict": one.verdict,
+             "is_open": one.is_open, "entailed": one.entailed, "features": asdict(one.features)}
+        )
+        for one in checked
+    ]  # fmt: skip
 
 
 def format_table(checked: Sequence[CheckedClaim]) -> str:

@@ -63,12 +63,15 @@ REWRITE_INSTRUCTIONS = """\
 Rewrite the last question so that it can be understood without the conversation: put what `it`, `that`, `there` or a \
 missing word stands for in its place, and change nothing else. Reply with the question alone."""
 
-JUDGE_PROMPT_VERSION = "entailment-2"
+JUDGE_PROMPT_VERSION = "entailment-3"
 
 # One statement a prompt, whose first token's probability is read. Asked for the verdicts of several statements in one
 # reply, the default model had an area under the ROC curve of .52 to .67 (evals/notebook/2026-11-judge.md).
 JUDGE_INSTRUCTIONS = "Decide whether the passage fully supports the claim. Reply with one word: yes or no."
 JUDGE_QUESTION = "Is every part of the claim stated by the passage or implied by it? Reply yes or no."
+# As a claim that quotes question and answer, short answers had an area of .60, so .74.
+JUDGE_ANSWER_INSTRUCTIONS = "Decide whether the passage fully supports the answer. Reply with one word: yes or no."
+JUDGE_ANSWER_QUESTION = "Is this the answer to the question, by the passage? Reply yes or no."
 
 HISTORY_TURNS = 3
 HISTORY_CHARS = 300
@@ -146,16 +149,13 @@ def rewrite_messages(question: str, history: Sequence[Turn]) -> tuple[Message, .
 
 
 def judge_messages(statement: Statement) -> tuple[Message, ...]:
-    """The prompt that asks whether a passage entails a claim. The passage comes first, for the prefix cache."""
+    """The prompt that asks whether a passage entails a claim, or answers a question so. The passage comes first, for
+    the prefix cache."""
     passage = neutralise(statement.premise).strip()
-    claim = neutralise(" ".join(statement.hypothesis.split())).strip()
-    asked = f"Passage:\n{passage}\n\nClaim: {claim}\n\n{JUDGE_QUESTION}"
-    return (Message("system", JUDGE_INSTRUCTIONS), Message("user", asked))
-
-
-def short_answer_claim(question: str, answer: str) -> str:
-    """A few words and the question that they answer, as a claim."""
-    question, answer = question.strip(), answer.strip()
-    return (
-        f"{question} {answer}" if question.endswith(":") else f'The answer to the question "{question}" is "{answer}".'
-    )
+    said, question = (neutralise(" ".join(text.split())).strip() for text in (statement.hypothesis, statement.question))
+    if question:
+        asked = f"Question: {question}\nAnswer: {said}\n\n{JUDGE_ANSWER_QUESTION}"
+    else:
+        asked = f"Claim: {said}\n\n{JUDGE_QUESTION}"
+    instructions = JUDGE_ANSWER_INSTRUCTIONS if question else JUDGE_INSTRUCTIONS
+    return (Message("system", instructions), Message("user", f"Passage:\n{passage}\n\n{asked}"))

@@ -7,7 +7,6 @@ English only; in other languages sentences, words and figures are still separate
 
 from rag.text.quantities import (
     NUMBER_WORDS,
-    SMALL_NUMBERS,
     DateMention,
     Quantity,
     counted_unit,
@@ -15,14 +14,12 @@ from rag.text.quantities import (
     quantities,
     unit_stems,
 )
-from rag.text.questions import AnswerType, Asked, QuestionKind, expected_type, question_kind, read_question
+from rag.text.questions import AnswerType, QuestionKind, expected_type, question_kind
 from rag.text.sentences import announces_list, list_items, split_sentences
 from rag.text.word_kinds import Word, is_verb, read_words
 from rag.text.words import (
     AUXILIARIES,
-    BE,
     DO,
-    IRREGULAR_VERBS,
     MONTH_NAMES,
     NEGATED_AUXILIARIES,
     PREPOSITIONS,
@@ -36,17 +33,13 @@ from rag.text.words import (
 
 __all__ = [
     "AUXILIARIES",
-    "BE",
     "DO",
-    "IRREGULAR_VERBS",
     "MONTH_NAMES",
     "NEGATED_AUXILIARIES",
     "NUMBER_WORDS",
     "PREPOSITIONS",
-    "SMALL_NUMBERS",
     "STOP_WORDS",
     "AnswerType",
-    "Asked",
     "DateMention",
     "Quantity",
     "QuestionKind",
@@ -60,7 +53,6 @@ __all__ = [
     "list_items",
     "quantities",
     "question_kind",
-    "read_question",
     "read_words",
     "split_sentences",
     "stem",

@@ -1,10 +1,9 @@
-"""What a question asks for: the type of its answer, and the words that stand next to the answer. Pure."""
+"""What a question asks for: the type of its answer. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -12,19 +11,13 @@ from rag.text.word_kinds import is_verb
 from rag.text.words import (
     AUXILIARIES,
     BE,
-    DO,
     PREPOSITIONS,
     STOP_WORDS,
-    content_words,
     word_set,
 )
 
 AnswerType = Literal["person", "place", "date", "number", "thing", "open"]
 """The type of answer: a bare fact of one kind, or (`open`) whole sentences."""
-
-Role = Literal["subject", "object", "complement", "agent"]
-"""The role of the answer for the question's verb, in the order of the literals: `Who betrayed them?`, `Whom did they
-betray?`, `Who was the duke?`, `By whom were they betrayed?`"""
 
 QuestionKind = Literal["yes-no", "comparison", "summary", "procedure", "list", "open"]
 """What the answer has to hold: a yes or no and what decides it, both sides, the main points, every step or item."""
@@ -64,7 +57,6 @@ _ADVISING = word_set("can should must may")
 _SORTS = word_set("kind kinds type types sort sorts form forms")
 _MEASURES = word_set("many much old long far tall high large big often fast deep wide heavy")
 _OPENS = AUXILIARIES | word_set("describe explain list discuss compare summarize summarise outline tell show")
-_BEFORE_SUBJECT = DO | word_set("has have had can could will would should")
 _WORDS = re.compile(r"[\w'’-]+")
 _WH = re.compile(r"\b(who|whom|whose|when|where|which|what|why|how)\b")
 _TOLD = re.compile(r"^\W*(?:please\s+)?(?:name|give|state|identify)\s+(?:me\s+)?(?:the|a|an|one)\b(.*)", re.IGNORECASE)
@@ -95,29 +87,6 @@ _ASKS_ITEMS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a question asks for.
-
-    `type` and `role` describe the answer, `nouns` holds the stems of the noun that names it (`which river`: river), and
-    `preposition` is the word before the question word. `naming` is True if the question asks for a name, `chooses` if
-    it lists the possible answers; `stems` are the stems of all its words.
-    """
-
-    type: AnswerType
-    role: Role
-    nouns: frozenset[str]
-    preposition: str
-    naming: bool
-    chooses: bool
-    stems: frozenset[str]
-
-
-def expected_type(question: str) -> AnswerType:
-    """The type of answer that a question wants; `open` where a bare fact may not be enough."""
-    return read_question(question).type
-
-
 def question_kind(question: str) -> QuestionKind:
     """What the answer to a question has to hold; `open` where its form does not tell."""
     opening = [word for word in _WORDS.findall(question.lower())[:2] if word not in _BEFORE_YES_NO]
@@ -133,68 +102,51 @@ def question_kind(question: str) -> QuestionKind:
 
 
 @lru_cache(maxsize=1_024)
-def read_question(question: str) -> Asked:
-    """The type of answer, its role and its noun; a question without a question word is `open`."""
+def expected_type(question: str) -> AnswerType:
+    """The type of answer that a question wants; `open` where a bare fact may not be enough."""
     lowered = question.lower()
-    stems = frozenset(content_words(question))
-    naming, chooses = bool(_NAMING.search(question)), " or " in question
+    naming = bool(_NAMING.search(question))
     if told := _TOLD.match(question):
-        group = _noun_group(_WORDS.findall(told[1].lower()))
-        return Asked(_type_of(group), "complement", _stems(group), "", naming, chooses, stems)
+        return _type_of(_noun_group(_WORDS.findall(told[1].lower())))
     found = _WH.search(lowered)
     opening = next(iter(_WORDS.findall(lowered)), "")
     if not found or opening in _OPENS or _ASKS_TWICE.search(lowered) or (_DEFINES.match(question) and not naming):
-        return Asked("open", "complement", frozenset(), "", naming, chooses, stems)
+        return "open"
     before = _WORDS.findall(lowered[: found.start()])
     after = ["is" if word in ("'s", "’s") else word for word in _WORDS.findall(lowered[found.end() :])]
-    preposition = before[-1] if before and before[-1] in PREPOSITIONS else ""
-    if found[1] in ("which", "what"):
-        kind, nouns, rest = _read_which(after, bool(before), naming)
-    else:
-        kind, nouns, rest = _read_other(found[1], after)
-    role: Role = "subject"
-    if preposition == "by" or after[-1:] == ["by"]:
-        role = "agent"
-    elif rest and rest[0] in _BEFORE_SUBJECT:
-        role = "object"
-    elif rest and rest[0] in BE:
-        role = "complement"
-    return Asked(kind, role, _stems(nouns), preposition, naming, chooses, stems)
+    return _read_which(after, bool(before), naming) if found[1] in ("which", "what") else _read_other(found[1], after)
 
 
-def _read_other(word: str, after: list[str]) -> tuple[AnswerType, list[str], list[str]]:
-    """The type, the words of the noun group and the words after it, for question words except `what` and `which`."""
-    if word in ("who", "whom"):
-        return "person", [], after
-    if word == "whose":
-        return "person", [], after[1:]
+def _read_other(word: str, after: list[str]) -> AnswerType:
+    """The type, for question words except `what` and `which`."""
+    if word in ("who", "whom", "whose"):
+        return "person"
     if word == "where":
-        return "place", [], after
+        return "place"
     if word == "when":
-        return ("open" if after[:1] and after[0] in _ADVISING else "date"), [], after
+        return "open" if after[:1] and after[0] in _ADVISING else "date"
     if word == "how" and after and after[0] in _MEASURES:
-        nouns = _noun_group(after[1:]) if after[0] in ("many", "much") else []
-        return "number", nouns, after[1 + len(nouns) :]
-    return "open", [], after
+        return "number"
+    return "open"
 
 
-def _read_which(after: list[str], inner: bool, naming: bool) -> tuple[AnswerType, list[str], list[str]]:
-    """The type, the words of the noun group and the words after it, for `what` and `which`."""
+def _read_which(after: list[str], inner: bool, naming: bool) -> AnswerType:
+    """The type, for `what` and `which`."""
     if not after:
-        return "thing", [], []
+        return "thing"
     if after[0] in AUXILIARIES or after[0].startswith("happen"):
         if after[0] in _PRESENT or after[0].startswith("happen"):
-            return "open", [], after
+            return "open"
         rest = after[1:]
         if after[0] == "is" and rest[:1] not in (["the"], ["one"]) and not naming:
-            return "open", [], after
+            return "open"
         if after[0] in BE:
             group = _noun_group([word for word in rest if word not in ("the", "a", "an")][:4])
             if group and group[-1] in _OPEN_NOUNS:
-                return "open", [], after
+                return "open"
             if rest[:1] == ["the"] and group:
-                return _type_of(group), group, after
-        return "thing", [], after
+                return _type_of(group)
+        return "thing"
     if after[0] in _SORTS and after[1:2] == ["of"]:
         after = after[2:]
     nouns = _noun_group(after)
@@ -203,8 +155,8 @@ def _read_which(after: list[str], inner: bool, naming: bool) -> tuple[AnswerType
     if (nouns and nouns[-1] in _OPEN_NOUNS) or (
         several and not inner and rest[:1] and rest[0] in _PRESENT and _type_of(nouns) == "thing"
     ):
-        return "open", nouns, rest
-    return _type_of(nouns), nouns, rest
+        return "open"
+    return _type_of(nouns)
 
 
 def _noun_group(words: Sequence[str]) -> list[str]:
@@ -231,7 +183,3 @@ _NOUNS: dict[AnswerType, frozenset[str]] = {
     "date": _DATE_NOUNS,
     "number": _NUMBER_NOUNS,
 }
-
-
-def _stems(words: Sequence[str]) -> frozenset[str]:
-    return frozenset(content_words(" ".join(words)))

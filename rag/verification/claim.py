@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rag.text import STOP_WORDS, content_words, stem, word_set
+from rag.text import AUXILIARIES, NEGATED_AUXILIARIES, STOP_WORDS, content_words, counted_unit, is_verb, stem, word_set
 from rag.verification.passages import Source
 from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, normalise, read, unlisted, word_run
+
+FEW_WORDS = 3
+"""A sentence with fewer content words, numbers and dates together is read with what it answers."""
+_SPEAKERS = word_set("i you we they he she it this these there")
+_LONGEST_PHRASE = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a sentence asks of its evidence."""
+    """What a sentence asks of its evidence: the stems of its content words without its facts, facts, names and quotes.
+
+    `subject` is the word that it begins with where that may be a name which no passage has. `own` are the stems of a
+    short answer among those of its question, all of which its evidence must have.
+    """
 
     text: str
     reading: Reading
@@ -21,6 +30,37 @@ class Claim:
     names: tuple[str, ...]
     subject: str
     quotes: tuple[str, ...]
+    own: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """Its numbers, each with the unit that it counts (`ten unused weeks`), and its dates."""
+        text = self.reading.text
+        counted = (replace(number, unit=counted_unit(text, number)) for number in self.reading.quantities)
+        return (*counted, *self.reading.dates)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it says something only together with what was asked: a name, a number, a phrase without a verb."""
+        size = len(self.stems) + len(self.facts)
+        return size < FEW_WORDS or (size < _LONGEST_PHRASE and not has_verb(self.reading))
+
+    def with_question(self, question: str) -> Claim:
+        """The claim with the question's other content words, which the evidence of a short answer should have too."""
+        asked = [word for word in content_words(normalise(question)) if not word.isdigit()]
+        return replace(self, stems=tuple(dict.fromkeys((*self.stems, *asked))), own=self.stems)
+
+
+def has_verb(reading: Reading) -> bool:
+    """Whether the text has an auxiliary, a pronoun that takes a verb, or a word with a verb's form: a guess."""
+    tokens = reading.lowered
+    for at, word in enumerate(tokens):
+        if word in AUXILIARIES or word in NEGATED_AUXILIARIES or word in _SPEAKERS:
+            return True
+        after = tokens[at + 1] if at + 1 < len(tokens) else ""
+        if at and reading.tokens[at].islower() and is_verb(word) and after not in ("by", "with", ""):
+            return True
+    return False
 
 
 _META = re.compile(
@@ -34,13 +74,6 @@ _META = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"[\"“„]([^\"“”„]{2,400})[\"”“]")
-_OPENERS = word_set(
-    """
-    according additionally also although based besides compared consequently despite due either else even fewer given
-    hence instead later likewise many meanwhile most nonetheless one others overall people per prior regardless several
-    similarly since someone sometimes thanks today together two unless unlike whenever wherever yesterday
-    """
-)
 
 
 def read_claim(text: str, passages: Sequence[Source]) -> Claim:
@@ -48,8 +81,8 @@ def read_claim(text: str, passages: Sequence[Source]) -> Claim:
     text = _META.sub("", unlisted(normalise(text)))
     reading = read(text)
     bare = list(text)
-    facts: list[Fact] = [*reading.quantities, *reading.dates]
-    for mention in facts:
+    mentions: list[Fact] = [*reading.quantities, *reading.dates]
+    for mention in mentions:
         bare[mention.start : mention.end] = " " * (mention.end - mention.start)
     rest = "".join(bare)
     names, subject = _names(rest, passages)
@@ -85,7 +118,7 @@ def _names(text: str, passages: Sequence[Source]) -> tuple[tuple[str, ...], str]
             )
             lowered = word.lower().removesuffix("'s")
             known, common = _how_written(lowered, passages)
-            plain = lowered in _OPENERS or lowered.endswith(("ly", "ing"))
+            plain = lowered.endswith(("ly", "ing", "ed", "s"))
             if not known and not plain and not any(_holds_word(source, lowered) for source in passages):
                 subject = word.removesuffix("'s").removesuffix("’s")
             if not (known and not common) and not (joined and not common):

@@ -19,7 +19,7 @@ from rag.models.cross_encoder import CrossEncoderModel, Located, locate_cross_en
 from rag.models.tokens import estimate_tokens
 from rag.prompting.prompts import JUDGE_PROMPT_VERSION, judge_messages
 from rag.settings import NO_JUDGE, Answers
-from rag.types import Draft, Generator, Judge, Judged, Judgement, JudgeVerdict, Statement, Unjudged
+from rag.types import Draft, Generator, Judge, Judged, Judgement, Statement, Unjudged
 
 log = logging.getLogger(__name__)
 
@@ -27,21 +27,12 @@ JUDGE_SETTING = "FOOTNOTE_ANSWERS__JUDGE"
 ASK_THE_MODEL = "model"
 """The value of the setting that selects the language model that answers."""
 
-VERDICTS_FROM: tuple[tuple[float, JudgeVerdict], ...] = (
-    (0.66, "entailed"),
-    (0.5, "likely"),
-    (0.4, "neutral"),
-    (0.0, "contradicted"),
-)
-"""The language model's verdict by its probability of yes: the first whose limit is reached.
-
-Chosen on 163 claims and short answers that people wrote on documents of no suite: from .66 on, nine in ten are true.
-`evals/notebook/2026-11-judge.md` has the table.
-"""
+WORD_ALONE = {"yes": 0.8, "no": 0.3}
+"""The probability that a reply's word stands for where the back end reports none."""
 
 _REPLY_TOKENS = 4  # the word itself, and a line break or a mark before it
 _N_LABELS = 3
-_LABELS: tuple[tuple[str, JudgeVerdict], ...] = (("entail", "entailed"), ("contradict", "contradicted"))
+_LABELS = ("entail", "contradict")
 
 
 def make_judge(settings: Answers, generator: Generator, at_once: int) -> Judge | None:
@@ -53,40 +44,38 @@ def make_judge(settings: Answers, generator: Generator, at_once: int) -> Judge |
     if settings.judge in NO_JUDGE:
         return None
     if settings.judge != ASK_THE_MODEL:
-        located, verdicts = locate_judge(settings.judge)
-        return CrossEncoderJudge(CrossEncoderModel(located, JUDGE_SETTING), verdicts)
+        located, entailment = locate_judge(settings.judge)
+        return CrossEncoderJudge(CrossEncoderModel(located, JUDGE_SETTING), entailment)
     return ModelJudge(generator, settings.judge_budget_s, at_once) if generator.follows_instructions else None
 
 
-def locate_judge(model: str) -> tuple[Located, tuple[JudgeVerdict, ...]]:
-    """Find the cross-encoder, and the meaning of each of its three outputs. Raises ConfigurationError.
+def locate_judge(model: str) -> tuple[Located, int]:
+    """Find the cross-encoder, and which of its three outputs is entailment. Raises ConfigurationError.
 
     The `id2label` of its config must name one output after entailment and one after contradiction, in any case.
     """
     located = locate_cross_encoder(JUDGE_SETTING, model)
-    verdicts: list[JudgeVerdict] = []
-    for label in located.labels:
-        verdicts.append(next((means for begins, means in _LABELS if label.lower().startswith(begins)), "neutral"))
-    if len(verdicts) != _N_LABELS or len(set(verdicts)) != _N_LABELS:
+    meant = [[label.lower().startswith(begins) for label in located.labels] for begins in _LABELS]
+    if len(located.labels) != _N_LABELS or any(sum(which) != 1 for which in meant):
         raise ConfigurationError(
             f"{JUDGE_SETTING}={model!r} cannot judge: its config must name three labels, entailment, neutral and "
             f"contradiction, and names {', '.join(located.labels)}. Name a model for natural language inference, or "
             f"set `{ASK_THE_MODEL}`, which asks the language model."
         )
-    return located, tuple(verdicts)
+    return located, meant[0].index(True)
 
 
 class CrossEncoderJudge:
     """A Judge (rag/types.py) that uses a cross-encoder with the labels entailment, neutral and contradiction."""
 
-    def __init__(self, model: CrossEncoderModel, verdicts: Sequence[JudgeVerdict]) -> None:
-        """`verdicts` gives the meaning of each output of the model. Raises ConfigurationError if the counts differ."""
-        if model.n_labels != len(verdicts):
+    def __init__(self, model: CrossEncoderModel, entailment: int) -> None:
+        """`entailment` is the index of that output. Raises ConfigurationError unless the model has three."""
+        if model.n_labels != _N_LABELS:
             raise ConfigurationError(
                 f"{JUDGE_SETTING}: the model {model.name} has {model.n_labels} outputs, and its config names "
-                f"{len(verdicts)}. Use another, or unset it."
+                f"{_N_LABELS}. Use another, or unset it."
             )
-        self._model, self._verdicts = model, tuple(verdicts)
+        self._model, self._entailment = model, entailment
 
     @property
     def model(self) -> str:
@@ -98,23 +87,24 @@ class CrossEncoderJudge:
         return ""
 
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
-        """The likeliest label of each; none for a statement that with its passage is longer than the model reads."""
+        """The share of entailment of each; none for a statement that with its passage is longer than it reads."""
         return Judged(await asyncio.to_thread(self._judge, statements))
 
     def _judge(self, statements: Sequence[Statement]) -> tuple[Judgement | Unjudged, ...]:
-        sizes = self._model.count_tokens([text for one in statements for text in (one.premise, one.hypothesis)])
+        pairs = [(one.premise, f"{one.question} {one.hypothesis}".strip()) for one in statements]
+        sizes = self._model.count_tokens([text for pair in pairs for text in pair])
         # two texts together have no more special tokens than each one has alone
-        fitting = [i for i in range(len(statements)) if sum(sizes[2 * i : 2 * i + 2]) <= self._model.max_tokens]
-        if len(fitting) < len(statements):
+        fitting = [i for i in range(len(pairs)) if sum(sizes[2 * i : 2 * i + 2]) <= self._model.max_tokens]
+        if len(fitting) < len(pairs):
             log.warning(
                 "%d of %d sentences are too long with their quotes for %s, which reads %d tokens, and are not judged.",
-                len(statements) - len(fitting), len(statements), self.model, self._model.max_tokens,
+                len(pairs) - len(fitting), len(pairs), self.model, self._model.max_tokens,
             )  # fmt: skip
-        logits = self._model.read_pairs([(statements[i].premise, statements[i].hypothesis) for i in fitting])
+        logits = self._model.read_pairs([pairs[i] for i in fitting])
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         found = {
-            i: Judgement(self._verdicts[int(row.argmax())], float(row[self._verdicts.index("entailed")]))
+            i: Judgement(float(row[self._entailment]))
             for i, row in zip(fitting, shares, strict=True)
             if np.isfinite(row).all()  # weights in half precision may overflow
         }
@@ -122,8 +112,7 @@ class CrossEncoderJudge:
             log.warning("%s gave numbers that are none for %d sentences.", self.model, len(fitting) - len(found))
         read = frozenset(fitting)
         return tuple(
-            found.get(i, "gave no verdict" if i in read else "cannot read so long a text")
-            for i in range(len(statements))
+            found.get(i, "gave no verdict" if i in read else "cannot read so long a text") for i in range(len(pairs))
         )
 
 
@@ -131,7 +120,7 @@ class ModelJudge:
     """A Judge (rag/types.py) that asks the language model about one statement at a time and reads its first token.
 
     The probability of entailment is that of `yes` among `yes` and `no`, in any case; where the back end reports no
-    probabilities the reply's word counts, and has none.
+    probabilities the reply's word stands for one (WORD_ALONE).
     """
 
     def __init__(self, generator: Generator, budget_s: float, at_once: int) -> None:
@@ -189,13 +178,12 @@ _WORD = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 
 
 def read_judgement(draft: Draft) -> Judgement | None:
-    """The verdict of a reply that begins with yes or no; None where it begins with neither."""
+    """The probability of yes, of a reply that begins with yes or no; None where it begins with neither."""
     yes, no = (
         sum(share for token, share in draft.first_tokens.items() if token.strip().casefold() == word)
         for word in ("yes", "no")
     )
     if yes + no > 0:
-        probability = yes / (yes + no)
-        return Judgement(next(verdict for limit, verdict in VERDICTS_FROM if probability >= limit), probability)
+        return Judgement(yes / (yes + no))
     word = _WORD.match(_THINKING.sub("", draft.text))
-    return word and Judgement("entailed" if word[1].casefold() == "yes" else "neutral")
+    return word and Judgement(WORD_ALONE[word[1].casefold()])

@@ -1,15 +1,21 @@
-"""Whether a number, date or name is the one that a passage states."""
+"""Whether a number, unit, date or name is the one that a passage states: exact things, compared by code."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Collection
 from decimal import Decimal
 from difflib import SequenceMatcher
-from functools import lru_cache
 
-from rag.text import SMALL_NUMBERS, STOP_WORDS, DateMention, Quantity, stem, unit_stems, word_set
-from rag.verification.negation import MAX_TOKENS
+from rag.text import (
+    STOP_WORDS,
+    DateMention,
+    Quantity,
+    content_words,
+    counted_unit,
+    stem,
+    unit_stems,
+)
 from rag.verification.passages import Source
 from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, normalise
 
@@ -21,27 +27,26 @@ def fact_value(fact: Fact) -> object:
     return (fact.kind, fact.value)
 
 
-def fact_sorts(fact: Fact, reading: Reading) -> set[str]:
+def fact_sorts(fact: Fact, reading: Reading) -> frozenset[str]:
     """Facts that share a sort may stand in each other's place: dates and years, percentages, lengths of time, counts.
 
     The 9 of `9 unused days` is a bare number and, like that of `9 days`, a number of days. `reading` is the fact's own.
     """
     if isinstance(fact, DateMention) or (fact.kind == "number" and not fact.unit and 1000 <= fact.value <= 2100):
-        return {"date"}
-    sorts = {f"{fact.kind} {fact.unit}"}
-    if not fact.unit and (unit := reading.counted[reading.quantities.index(fact)]):
-        sorts.add(f"{fact.kind} {unit}")
-    return sorts
+        return frozenset(["date"])
+    return frozenset([f"{fact.kind} {fact.unit}", f"{fact.kind} {fact.unit or counted_unit(reading.text, fact)}"])
 
 
 def is_count(fact: Fact, text: str) -> bool:
-    """Whether the fact is a small number in letters, as in "the two abbots were William and John"."""
-    if not isinstance(fact, Quantity) or fact.kind != "number" or fact.unit or fact.value > 10:
-        return False
-    return text[fact.start].isalpha()
+    """Whether the fact is a small number in letters, which may count what a passage lists: `the two abbots`."""
+    small = isinstance(fact, Quantity) and fact.kind == "number" and not fact.unit and fact.value <= 10
+    return small and text[fact.start].isalpha()
 
 
 _CURRENCY_SIGN = re.compile(r"(?:US)?[$€£¥₹] ?$")
+
+
+_BARE = re.compile(r"[\d.,]+|[^\W\d]+")
 
 
 def name_fact(fact: Fact, text: str) -> str:
@@ -50,105 +55,23 @@ def name_fact(fact: Fact, text: str) -> str:
     written = text[sign.start() if sign else fact.start : fact.end].strip()
     if isinstance(fact, DateMention):
         return f"the date {written}"
-    return f"“{written}”" if fact.unit or fact.kind != "number" else f"the number {written}"
-
-
-_SHARES = frozenset(stem(word) for word in word_set("share proportion rate fraction"))
-
-
-def names_unit(unit: str, reading: Reading) -> bool:
-    """Whether the text names a unit, so that a number alone answers it: `how many days`, `what percentage`."""
-    return not reading.terms.isdisjoint(unit_stems(unit)) or (unit == "%" and not reading.terms.isdisjoint(_SHARES))
-
-
-def is_written(number: Quantity, written: str, stated: Quantity, reading: Reading) -> bool:
-    """Whether a text states a number, written so, with a unit or scale that it lacks: 1.5 for `$1.5 million`."""
-    if stated.kind != "number":
-        return False
-    form = reading.text[stated.start : stated.end].strip()
-    scaled = form.startswith(f"{written} ") and stated.value != number.value
-    return scaled or (bool(stated.unit) and stated.value == number.value)
-
-
-_OPEN_WORDS = word_set(
-    "about around approximately approx roughly nearly almost some circa ca close up over under more less least"
-)
-
-
-def _may_state(fact: Quantity, reading: Reading) -> bool:
-    """Whether the text may have the number: its digits, or a word that it takes in letters. Cheap, never wrongly False.
-
-    Rounded numbers and the one of `a day` have other digits, and of a year two may be enough (`FY23`, `1938-40`).
-    """
-    if (
-        fact.kind not in ("number", "ordinal")
-        or fact.value == 1
-        or fact.about
-        or "~" in reading.text
-        or "≈" in reading.text
-    ):
-        return True
-    spelled = reading.number_words
-    if not (spelled or reading.digits):
-        return False
-    if spelled and (fact.kind == "ordinal" or not _number_words(fact.value).isdisjoint(spelled)):
-        return True
-    may_round = fact.value < 100 or fact.value % 10 == 0  # to its last digit that is not 0
-    if may_round and not _OPEN_WORDS.isdisjoint(reading.lowered):
-        return True
-    if 1000 <= fact.value <= 2100 and _has_short_year(reading.text, f"{int(fact.value) % 100:02}"):
-        return True
-    return significant_digits(fact.value) in reading.digits
-
-
-def _has_short_year(text: str, year: str) -> bool:
-    """Whether the text may have the year in two digits: `FY23`, `FY 23`, `'23`, `1938-40`, `3/3/23`."""
-    at = text.find(year)
-    while at >= 0:
-        ahead = text[max(0, at - 2) : at]
-        if ahead and not text[at + 2 : at + 3].isdigit() and (ahead[-1] in "'’–/-" or ahead.strip()[-1:].isalpha()):
-            return True
-        at = text.find(year, at + 1)
-    return False
-
-
-_LARGE = word_set("hundred thousand million billion dozen")
-
-
-@lru_cache(maxsize=1_024)
-def _number_words(value: Decimal) -> frozenset[str]:
-    """Words of which the number in letters has one: its tens or itself below a hundred, else one such as `thousand`."""
-    if value != int(value):
-        return frozenset()
-    tens = value if value < 20 else value // 10 * 10
-    return _LARGE | {name for name, number in SMALL_NUMBERS.items() if number == tens}
-
-
-@lru_cache(maxsize=1_024)
-def significant_digits(value: Decimal) -> str:
-    """The digits of a number without the zeros at either end: those of `1,500,000` and of `1.5 million` are `15`."""
-    return "".join(str(digit) for digit in value.as_tuple().digits).strip("0") or "0"
+    return f"the number {written}" if fact.kind == "number" and _BARE.fullmatch(written) else f"“{written}”"
 
 
 def states_fact(fact: Fact, reading: Reading, source: Source) -> bool:
     """Whether the text, a sentence of `source`, states the fact in any form."""
     if isinstance(fact, DateMention):
-        unwritten = fact.day and not fact.swapped and str(fact.day) not in reading.digits
-        if unwritten or not reading.dates:
+        if not reading.dates:
             return False
         numbers = (*reading.quantities, *source.heading.quantities)
         years = {int(number.value) for number in numbers if number.kind == "number" and not number.unit}
         years |= {date.year for date in (*reading.dates, *source.heading.dates) if date.year}
         return any(_same_date(fact, date, years) for date in reading.dates)
-    if fact.value != 1 and not (reading.number_words or reading.digits):
-        return False
-    if not _may_state(fact, reading):
-        return False
     if fact.kind == "number" and not fact.unit and any(date.year == fact.value for date in reading.dates):
         return True
     if fact.unit in CURRENCIES and source.currencies and fact.unit not in source.currencies:
         return False
-    # a bare 10 means ten days only where days are spoken of; signs and currencies may stand above a column
+    # a bare 10 means ten days only where days are spoken of; of a row, signs and currencies may stand above the column
     same = [stated for stated in reading.quantities if _same_quantity(fact, stated, source.scales)]
     if any(stated.unit for stated in same) or (same and _is_loose(fact.unit, reading, source)):
         return True
@@ -159,7 +82,7 @@ def states_fact(fact: Fact, reading: Reading, source: Source) -> bool:
 
 def _is_loose(unit: str, reading: Reading, source: Source) -> bool:
     """Whether a bare number of the text, a sentence of `source`, may be one of these units."""
-    if not unit or unit in _COLUMN_UNITS:
+    if not unit or (unit in _COLUMN_UNITS and "|" in reading.text):
         return True
     names = unit_stems(unit)
     return not (names.isdisjoint(reading.terms) and names.isdisjoint(source.heading.terms))
@@ -192,15 +115,11 @@ def _same_quantity(fact: Quantity, stated: Quantity, scales: tuple[Decimal, ...]
     exponent = (
         int(fact.value.normalize().as_tuple().exponent)
         if abs(fact.value) >= 100
-        else min(0, _decimal_places(fact.value))
+        else min(0, int(fact.value.as_tuple().exponent))
     )
     half = Decimal(10) ** exponent / 2
     away = min(abs(stated.value * scale - fact.value) for scale in scales)
     return away <= half and away <= abs(fact.value) / 10
-
-
-def _decimal_places(value: Decimal) -> int:
-    return int(value.as_tuple().exponent)
 
 
 def _same_date(fact: DateMention, stated: DateMention, years: set[int]) -> bool:
@@ -217,22 +136,62 @@ def _same_date(fact: DateMention, stated: DateMention, years: set[int]) -> bool:
     return False
 
 
-def find_named(name: str, readings: Iterable[Reading]) -> list[bool]:
-    """Which of the texts hold the name, or the words whose initials it is."""
-    key = name_key(name)
-    # an acronym for the capitalised words it stands for
-    acronym = name.isupper() and len(name) >= 2
-    return [reading.has_key(key) or (acronym and name in reading.initials) for reading in readings]
+def names(name: str, reading: Reading) -> bool:
+    """Whether the text holds the name, or the words whose initials it is."""
+    return reading.has_key(name_key(name)) or (len(name) >= 2 and name.isupper() and name in reading.initials)
 
 
-def find_exchanged(claim: str, evidence: str) -> str:
-    """What two nearly equal sentences name differently in the same place, or "".
+def find_displacing(fact: Fact, claim: Reading, evidence: Reading) -> str:
+    """What the sentence that has the claim's words says in the fact's place, which the claim does not say; else "".
 
-    Each number and name of the claim may stand somewhere in the evidence, and yet in another's place:
-    `lasted from 1299 to 1299` beside `lasted from 1299 to 1923`.
+    "Technicians carry over 5 days" has its 5 from the sentence about somebody else, where its own has 9.
     """
-    ours, theirs = (NAME_TOKEN.findall(normalise(text)) for text in (claim, evidence))
-    if max(len(ours), len(theirs)) > MAX_TOKENS:
+    facts: list[Fact] = [*claim.quantities, *claim.dates]
+    claimed = {fact_value(one) for one in facts}
+    sorts = fact_sorts(fact, claim) - ({"number "} if is_count(fact, claim.text) else set())
+    stated: list[Fact] = [*evidence.quantities, *evidence.dates]
+    for other in stated:
+        if fact_value(other) not in claimed and not sorts.isdisjoint(fact_sorts(other, evidence)):
+            return name_fact(other, evidence.text)
+    return ""
+
+
+def find_wrong_column(claim: Reading, row: str, header: str) -> str:
+    """Which figure of the claim stands in a column of the row other than the one that the claim names, and where.
+
+    The header may leave out the first column's name. "" where the columns do not tell.
+    """
+    cells, titles = ([cell.strip() for cell in line.strip(" |").split("|")] for line in (row, header))
+    titles = ["", *titles] if len(titles) == len(cells) - 1 else titles
+    if len(titles) != len(cells) or len(cells) < 3:
+        return ""
+    heads = [set(content_words(normalise(re.sub(r"\([^()]*\)", " ", title)))) for title in titles]
+    common = set.intersection(*heads[1:])
+    shares = [len((head - common) & claim.stems) / len(head - common) if head - common else 0.0 for head in heads]
+    best = max(range(1, len(cells)), key=lambda i: shares[i])
+    for fact in claim.quantities:
+        figure = claim.text[fact.start : fact.end]
+        where = [i for i in range(1, len(cells)) if _figures(cells[i]) & _figures(figure)]
+        if where and best not in where and shares[best] > max(0.5, *(shares[i] for i in where)):
+            return f"{figure} stands under “{titles[where[0]]}” in the passage, not under “{titles[best]}”"
+    return ""
+
+
+def _figures(text: str) -> frozenset[str]:
+    return frozenset(found.replace(",", "") for found in re.findall(r"\d[\d,]*(?:\.\d+)?", text))
+
+
+_MAX_TOKENS = 600
+
+
+def find_exchanged(claim: Reading, named: Collection[str], evidence: Reading) -> str:
+    """What two nearly equal sentences name differently in the same place; "" where there is nothing.
+
+    `named` are the claim's names. Each number and name of the claim may stand somewhere in the evidence, and yet in
+    another's place: `lasted from 1299 to 1299` beside `lasted from 1299 to 1923`.
+    """
+    ours, theirs = (NAME_TOKEN.findall(reading.text) for reading in (claim, evidence))
+    if max(len(ours), len(theirs)) > _MAX_TOKENS:
         return ""
     keys = [[name_key(word) for word in words] for words in (ours, theirs)]
     blocks = SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes()
@@ -248,18 +207,11 @@ def find_exchanged(claim: str, evidence: str) -> str:
         elif len(around) < 2 or m - k > 2:
             continue
         said, stated = ours[i:j], theirs[k:m]
-        if _all_facts(said, str.isdigit) and _all_facts(stated, str.isdigit):
-            fits = int("".join(said)) != int("".join(stated))
+        if all(map(str.isdigit, (*said, *stated))):
+            differ = int("".join(said)) != int("".join(stated))
         else:
-            fits = _all_facts(said, _is_capitalised) and _all_facts(stated, _is_capitalised)
-        if fits:
+            capitals = all(word[0].isupper() and word.lower() not in STOP_WORDS for word in stated)
+            differ = capitals and all(word in named for word in said)
+        if differ and stated:
             return f"the passage says {' '.join(stated)} where the sentence says {' '.join(said)}"
     return ""
-
-
-def _all_facts(words: list[str], is_fact: Callable[[str], bool]) -> bool:
-    return bool(words) and all(is_fact(word) for word in words)
-
-
-def _is_capitalised(word: str) -> bool:
-    return word[0].isupper() and word.lower() not in STOP_WORDS

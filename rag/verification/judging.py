@@ -1,10 +1,10 @@
-"""What a judge is asked about a sentence, and what its answer changes. Pure.
+"""What a sentence is checked for, what a judge is asked about it, and what its answer changes. Pure.
 
-    sentences ─ statements_of ─> Statements ─ a Judge (rag/types.py) ─> Judgements ─ apply_judgements ─> sentences
+    sentence ─ check_sentence ─> CheckedSentence ─ statements_of ─> Statements ─ a Judge (rag/types.py) ─> Judgements
+    CheckedSentences, Judgements ─ apply_judgements ─> CheckedSentences
 
-A judge reads a sentence beside its passage. It is asked where the words do not settle the verdict: a sentence that one
-sentence of a passage has nearly word for word needs no judge, and one with a number, date, name or quoted word that no
-passage has is `unsupported` whatever a judge would say (`alignment`). In between it may raise a verdict and lower it.
+A judge reads what words and exact facts do not settle: not a sentence that a passage has word for word, nor one with a
+number, date, name or quoted word that no passage has.
 """
 
 from __future__ import annotations
@@ -12,26 +12,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rag.prompting.prompts import short_answer_claim
-from rag.text import content_words
 from rag.types import Judgement, Passage, Statement, Unjudged
-from rag.verification.alignment import Evidence, align
-from rag.verification.gaps import is_fragment
+from rag.verification.align import Alignment, Evidence, align
+from rag.verification.claim import has_verb, read_claim
 from rag.verification.passages import Source, read_source, stating_titles
 from rag.verification.reading import unlisted
-from rag.verification.refusals import claims_of
-from rag.verification.search import Finding
+from rag.verification.refusals import (
+    BARE_YES,
+    LEADS,
+    MAYBE_REFUSAL,
+    REFUSAL,
+    REFUSES,
+    claims_of,
+    explain_silence,
+    explain_talk,
+    is_header_row,
+    refuses,
+)
+from rag.verification.verdict import RANKS, Features, Finding, decide
 
-_FEW_WORDS = 3  # content words; fewer are read with what was asked, as by the gates
-_COPIED, _IN_ORDER = 1.0, 0.8  # `core` and `ordered` (rag.verification.confidence) of a sentence that needs no judge
+MAX_WORDS = 300
+"""A sentence with more words to find is not checked."""
+_LEAST_COVERAGE = 0.1  # evidence with a smaller share of the words is about something else, and shown to no judge
+_OF_A_PHRASE = 0.5  # a phrase is found with this share of `min_coverage` of its words and the question's
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedSentence:
     """A sentence without its markers, what it answers (a question, the lead-in of a list), and what was found of it.
 
-    `evidence` is what a judge reads it beside and what it cites where the judge finds that it follows; it is empty
-    where the words settle the verdict.
+    `evidence` is what a judge reads it beside, and what it cites where the judge finds that it follows; it is empty
+    where nothing is left to judge.
     """
 
     text: str
@@ -40,53 +51,100 @@ class CheckedSentence:
     evidence: Evidence = ()
 
 
-def find_evidence(
-    text: str, asked: str, finding: Finding, sources: Sequence[Source], marked: Iterable[int]
-) -> Evidence:
-    """What a judge is to read a sentence beside: the quote found by its words, else the sentences nearest to it.
+def check_sentence(
+    text: str, asked: str, sources: Sequence[Source], marked: Iterable[int], min_coverage: float
+) -> CheckedSentence:
+    """A sentence of a reply or a text beside the passages; `marked` are the numbers of those that it cites.
 
-    A passage that gives the model orders is shown to no judge: what else stands in it may be the forger's too.
+    `min_coverage` is the share, 0 to 1, of its content words that the passages must have for `weak`.
     """
-    if finding.verdict == "no_claim":
-        return ()
-    signals = finding.signals
-    copied = signals.core >= _COPIED and signals.ordered >= _IN_ORDER
-    if finding.verdict == "supported" and copied and not _is_short_answer(text, asked):
-        return ()
-    trusted = [source for source in sources if all(place.order != "" for place in source.places)]
-    numbers = {source.passage.number for source in trusted}
-    if any(passage.number not in numbers for _, passage in finding.spans) or any(
-        _orders(source, finding) for source in trusted
-    ):
-        return ()
-    return finding.spans or align(_said(text), trusted, marked)
+    marked = frozenset(marked)
+    if MAYBE_REFUSAL.search(text) and not REFUSAL.search(text):
+        whole = _check_claim(text, text, asked, sources, marked, min_coverage)
+        if whole.finding.verdict == "supported":
+            return whole
+    silent = explain_silence(text) or ("it is the header of a table" if is_header_row(text, sources) else "")
+    claims = [] if silent else claims_of(text)
+    if not claims:
+        reason = REFUSES if refuses(text) else silent or explain_talk(text) or LEADS
+        return CheckedSentence(text, asked, Finding("no_claim", reason))
+    if BARE_YES.match(text):
+        return CheckedSentence(text, asked, Finding("unsupported", "a bare yes or no cannot be checked"))
+    checked = [_check_claim(text, claim, asked, sources, marked, min_coverage) for claim in claims]
+    worst = min(checked, key=lambda one: RANKS.index(one.finding.verdict))
+    if worst.finding.spans:
+        spans = tuple(dict.fromkeys(span for one in checked for span in one.finding.spans))
+        worst = replace(worst, finding=replace(worst.finding, spans=spans))
+    return worst
 
 
-def _orders(source: Source, finding: Finding) -> bool:
-    """Whether the finding rests on a sentence of the passage that orders somebody to say it."""
+def _check_claim(
+    text: str, claimed: str, asked: str, sources: Sequence[Source], marked: frozenset[int], min_coverage: float
+) -> CheckedSentence:
+    claim = read_claim(claimed, sources)
+    size = len(claim.stems) + len(claim.names) + len(claim.facts)
+    problem = "" if size else "nothing in it can be checked"
+    if size > MAX_WORDS:
+        problem = f"too long to check as one sentence: it has {size} words to find"
+    if problem:
+        return CheckedSentence(text, asked, Finding("unsupported", problem))
+    is_short = claim.is_short and bool(asked.strip() or not has_verb(claim.reading))
+    found = align(claim.with_question(asked) if is_short else claim, sources, marked)
+    exact = not (found.missing or found.elsewhere)
+    features = Features(found.coverage, found.verbatim, is_short, exact)
+    least = min_coverage * (_OF_A_PHRASE if is_short else 1.0)
+    verdict = "unsupported" if found.missing else decide(features, least)
+    reason = found.missing or found.elsewhere or _explain(verdict, features)
+    finding = Finding(verdict, reason, found.evidence if verdict != "unsupported" else (), features)
+    settled = found.missing or verdict == "supported" or found.coverage < _LEAST_COVERAGE
+    return CheckedSentence(text, asked, finding, () if settled or _rests_on_order(found, sources) else found.evidence)
+
+
+def _explain(verdict: str, features: Features) -> str:
+    if verdict == "supported":
+        return ""
+    if features.is_short and verdict == "weak":
+        return "a short answer, whose words are in the passage"
+    return f"{round(100 * features.coverage)} % of its words are in a passage, not its wording"
+
+
+def _rests_on_order(found: Alignment, sources: Sequence[Source]) -> bool:
+    """Whether the evidence is an order to say something, or its passage gives orders to the model.
+
+    What else stands in such a passage may be the forger's too, so that it is shown to no judge.
+    """
+    cited = {passage.number for _, passage in found.evidence}
     return any(
-        place.order is not None and span.start < source.span(p, p).end and source.span(p, p).start < span.end
-        for span, passage in finding.spans
-        if passage is source.passage
+        place.order == "" or (place.order is not None and _overlaps(source, p, found.evidence))
+        for source in sources
+        if source.passage.number in cited
         for p, place in enumerate(source.places)
+    )
+
+
+def _overlaps(source: Source, place: int, evidence: Evidence) -> bool:
+    own = source.span(place, place)
+    return any(
+        passage is source.passage and span.start < own.end and own.start < span.end for span, passage in evidence
     )
 
 
 def statements_of(sentences: Sequence[CheckedSentence]) -> list[Statement]:
     """What a judge is asked: every sentence that has evidence for one, in order, beside the passages of it."""
     return [
-        Statement(_premise(sentence.evidence), _hypothesis(sentence)) for sentence in sentences if sentence.evidence
+        Statement(_premise(sentence.evidence), _said(sentence.text), _question(sentence))
+        for sentence in sentences
+        if sentence.evidence
     ]
 
 
 def apply_judgements(
     sentences: Sequence[CheckedSentence], judgements: Sequence[Judgement | Unjudged], judge: str
 ) -> tuple[CheckedSentence, ...]:
-    """The sentences with the judge's verdicts; `judgements` are those on `statements_of` them, `judge` is its name.
+    """The sentences with the verdicts that the judge's probabilities give them (`rag.verification.verdict`).
 
-    What is entailed is supported, and cites its evidence; an unsupported sentence that is likely becomes weak; of what
-    is left open a supported one does; what is contradicted is unsupported, and cites nothing, unless the words had it
-    supported: that is weak. Where there is no judgement the verdict stays, and the reason says so.
+    `judgements` are those on `statements_of` the sentences, `judge` is its name. Where there is no judgement the
+    verdict stays, and the reason says so.
     """
     given = iter(judgements)
     return tuple(_judged(sentence, given, judge) if sentence.evidence else sentence for sentence in sentences)
@@ -97,22 +155,15 @@ def _judged(sentence: CheckedSentence, given: Iterator[Judgement | Unjudged], ju
     if not isinstance(judgement, Judgement):
         told = "; ".join(filter(None, (finding.reason, f"the judge {judge} {judgement}")))
         return replace(sentence, finding=replace(finding, reason=told))
-    sure = "" if judgement.probability is None else f" ({judgement.probability:.2f})"
-    finding = replace(finding, entailed=judgement.probability)
-    match judgement.verdict, finding.verdict:
-        case "entailed", _:
-            reason = f"the judge {judge} finds that the passage says it{sure}"
-            finding = replace(finding, verdict="supported", reason=reason, spans=finding.spans or sentence.evidence)
-        case "likely", "unsupported":
-            reason = f"the judge {judge} finds it likely that the passage says it{sure}"
-            finding = replace(finding, verdict="weak", reason=reason, spans=sentence.evidence)
-        case "contradicted", "weak" | "unsupported":
-            reason = f"the judge {judge} finds that the passage does not say it{sure}"
-            finding = replace(finding, verdict="unsupported", reason=reason, spans=())
-        case "neutral" | "contradicted", "supported":
-            reason = f"the judge {judge} finds that the passage leaves it open{sure}"
-            finding = replace(finding, verdict="weak", reason=reason)
-    return replace(sentence, finding=finding)
+    verdict = decide(finding.features, 1.0, judgement.probability)
+    says = {
+        "supported": "finds that the passage says it",
+        "weak": "finds it possible that the passage says it",
+        "unsupported": "does not find that the passage says it",
+    }[verdict]
+    spans = sentence.evidence if verdict != "unsupported" else ()
+    reason = f"the judge {judge} {says} ({judgement.probability:.2f})"
+    return replace(sentence, finding=Finding(verdict, reason, spans, finding.features, judgement.probability))
 
 
 def _premise(evidence: Evidence) -> str:
@@ -134,18 +185,9 @@ def _stated(passage: Passage) -> str:
 
 
 def _said(text: str) -> str:
-    """The sentence, clauses that refuse left out."""
+    """The sentence on one line, clauses that refuse left out."""
     return unlisted(" ".join(" ".join(claims_of(text)).split()))
 
 
-def _is_short_answer(text: str, asked: str) -> bool:
-    said = _said(text)
-    return bool(asked.strip()) and (len(content_words(said)) < _FEW_WORDS or is_fragment(said))
-
-
-def _hypothesis(sentence: CheckedSentence) -> str:
-    """The sentence; a name, a number or a phrase together with what was asked."""
-    said = _said(sentence.text)
-    if _is_short_answer(sentence.text, sentence.asked):
-        return short_answer_claim(" ".join(sentence.asked.split()), said.rstrip("."))
-    return said
+def _question(sentence: CheckedSentence) -> str:
+    return " ".join(sentence.asked.split()) if sentence.finding.features.is_short else ""

@@ -37,11 +37,6 @@ class Source:
     scales: tuple[Decimal, ...]
     currencies: frozenset[str]
 
-    @cached_property
-    def stems(self) -> frozenset[str]:
-        """The stems of all its words, title and headings included."""
-        return self.heading.stems.union(*(place.reading.stems for place in self.places))
-
     def text(self, place: int) -> str:
         """The words of a sentence."""
         return self.passage.hit.chunk.text[self.places[place].start : self.places[place].end]
@@ -59,6 +54,7 @@ class Source:
         return Span(chunk.span.document_id, chunk.span.start + start, chunk.span.start + end)
 
 
+_SECTION_NUMBER = re.compile(r"^\s*\d{1,3}(?:\.\d{1,3})*\.?\s")
 _SCALE_NOTE = re.compile(
     r"\b(?:in|\$|usd|eur)\s{0,2}(?:us\s{0,2}\$\s?|u\.s\.\sdollars\s)?(thousands|millions|billions)\b", re.I
 )
@@ -98,7 +94,8 @@ def read_source(passage: Passage) -> Source:
         _Place(offset + start, offset + end, reading, order) for start, end, reading, order in _read_sentences(text)
     ]
     name = re.sub(r"\.\w{1,5}$|[_./-]", " ", passage.hit.document_name)
-    above = " . ".join(stating_titles((passage.hit.title, name, *chunk.headings)))
+    titles = stating_titles((passage.hit.title, name, *chunk.headings))
+    above = " . ".join(_SECTION_NUMBER.sub("", title) for title in titles)
     heading = read(above)
     noted = f"{above} {text}"
     small = noted.lower()

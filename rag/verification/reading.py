@@ -1,12 +1,10 @@
-"""What a stretch of text says: words, numbers, dates, names, negations (`Reading`)."""
+"""What a stretch of text says: words, numbers, dates, names (`Reading`)."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Generic, TypeVar
+from functools import cached_property, lru_cache
 
 from rag.text import (
     MONTH_NAMES,
@@ -15,13 +13,10 @@ from rag.text import (
     DateMention,
     Quantity,
     content_words,
-    counted_unit,
     dates,
     quantities,
     stem,
-    word_set,
 )
-from rag.verification.negation import NOT_A_DENIAL, REFERS_BACK, Denial, find_denials, find_negations, has_negation
 
 Fact = Quantity | DateMention
 
@@ -43,14 +38,8 @@ _MARKDOWN_SIGN = re.compile(r"[#>*`_|]")
 _BROKEN_WORD = re.compile(r"(?<=[a-z])-\n(?=[a-z])")
 LIST_MARK = re.compile(r"\s*(?:[-*+•‣◦▪●·–—]|\(?(?:\d{1,3}|[A-Za-z]|[ivx]{1,5})[.)]|\|)\s+")
 _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}")
-TOKEN = re.compile(r"[^\W\d_][^\W_]*(?:['’][^\W_]+)*|\d[\w,.]*\w|\d|[.,;:!?()]")
+_TOKEN = re.compile(r"[^\W\d_][^\W_]*(?:['’][^\W_]+)*|\d[\w,.]*\w|\d|[.,;:!?()]")
 NAME_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_AT_LEAST = re.compile(r"\b(?:at least|no less than|not less than|no fewer than|a minimum of)\b", re.IGNORECASE)
-_AT_MOST = re.compile(
-    r"\b(?:at most|up to|no more than|not more than|not exceed(?:ing)?|a maximum of)\b", re.IGNORECASE
-)
-
-
 _ROUND = re.compile(r"\((?:passage|source)", re.IGNORECASE)
 
 
@@ -92,44 +81,17 @@ _IN_A_NUMBER = re.compile(r"[.,\u00a0\u2009\u202f](?=\d)")
 _DIGIT = re.compile(r"\d")
 _INNER_DOT = re.compile(r"\w\.\w")
 _MONTHS = frozenset(MONTH_NAMES) - {"march", "may"}  # these two are words as well
-CALENDAR = frozenset(MONTH_NAMES) | word_set("monday tuesday wednesday thursday friday saturday sunday")
-"""Words in capitals that name no one."""
-
-_EXTREMES = [stem("minimum"), stem("maximum")]
-# parts of every phrase of _AT_LEAST and _AT_MOST, but for those that have the word itself
-_BOUNDS = ("least", "than", "most", "up to", "exceed")
-
-_Owner = TypeVar("_Owner")
-_Value = TypeVar("_Value")
-
-
-class cached_property(Generic[_Owner, _Value]):
-    """`functools.cached_property` without the lock that it takes in Python 3.11, half the time of a small part.
-
-    Two threads may both find the same value out; either will do.
-    """
-
-    def __init__(self, find: Callable[[_Owner], _Value]) -> None:
-        self.find = find
-        self.name = find.__name__
-        self.__doc__ = find.__doc__
-
-    def __get__(self, instance: _Owner, owner: type[_Owner]) -> _Value:
-        """The value, left in the instance's `__dict__`, where it is found first the next time."""
-        value = instance.__dict__[self.name] = self.find(instance)
-        return value
 
 
 class Reading:
     """What a stretch of text says, for comparing. Each part is found out when it is first asked for.
 
-    Most sentences of a passage share no word with a claim, and nobody asks what they count or deny.
+    Most sentences of a passage share no word with a claim, and nobody asks what they count.
     """
 
     def __init__(self, text: str) -> None:
-        self.is_row = text.startswith("|")
         self.text = normalise(text)
-        self.tokens: list[str] = TOKEN.findall(self.text)
+        self.tokens: list[str] = _TOKEN.findall(self.text)
         self.lowered = [token.lower() for token in self.tokens]
 
     @cached_property
@@ -142,13 +104,8 @@ class Reading:
 
     @cached_property
     def terms(self) -> frozenset[str]:
-        """The stems of all words; `at least` is the minimum too, `up to` the maximum."""
-        terms = {stem(token) for token in self.lowered}
-        if terms.isdisjoint(_EXTREMES) and any(part in self._small_text for part in _BOUNDS):
-            terms.update(
-                _EXTREMES[:1] if _AT_LEAST.search(self.text) else _EXTREMES[1:] * bool(_AT_MOST.search(self.text))
-            )
-        return frozenset(terms)
+        """The stems of all words."""
+        return frozenset(stem(token) for token in self.lowered)
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -185,16 +142,6 @@ class Reading:
         return NUMBER_WORDS.intersection(self.lowered)
 
     @cached_property
-    def digits(self) -> str:
-        """The text's figures and what stands between them, without commas and points within a number."""
-        return _IN_A_NUMBER.sub("", self.text) if self._has_digits else ""
-
-    @cached_property
-    def counted(self) -> tuple[str, ...]:
-        """For each number the unit that it counts."""
-        return tuple(counted_unit(self.text, number) for number in self.quantities)
-
-    @cached_property
     def dates(self) -> tuple[DateMention, ...]:
         """The dates."""
         if not self._has_digits and _MONTHS.isdisjoint(self.lowered):
@@ -204,50 +151,6 @@ class Reading:
     @cached_property
     def _has_digits(self) -> bool:
         return _DIGIT.search(self.text) is not None
-
-    @cached_property
-    def _plain_tokens(self) -> list[str]:
-        if "no" not in self._small_text:
-            return self.lowered
-        plain = NOT_A_DENIAL.sub(" ", self.text)
-        return self.lowered if plain == self.text else [token.lower() for token in TOKEN.findall(plain)]
-
-    @cached_property
-    def _reach(self) -> tuple[frozenset[str], frozenset[str], bool]:
-        if not has_negation(self._plain_tokens):
-            return frozenset(), frozenset(), False
-        negated, denied, affirmed, denies = find_negations(self._plain_tokens)
-        return frozenset(negated), frozenset(denied - affirmed), denies
-
-    @property
-    def negated(self) -> frozenset[str]:
-        """The stems in reach of a negation."""
-        return self._reach[0]
-
-    @property
-    def denied(self) -> frozenset[str]:
-        """The first stem in reach of each negation, where nothing else in the text affirms it."""
-        return self._reach[1]
-
-    @property
-    def denies(self) -> bool:
-        """Whether there is a negation."""
-        return self._reach[2]
-
-    @cached_property
-    def denials(self) -> tuple[Denial, ...]:
-        """The clauses whose verb is denied."""
-        return find_denials(self._plain_tokens)
-
-    @cached_property
-    def refers_back(self) -> bool:
-        """Whether it speaks of what stands before it, as a pronoun does and the row of a table."""
-        return self.is_row or not REFERS_BACK.isdisjoint(self.lowered)
-
-    @property
-    def opens_back(self) -> bool:
-        """Whether such a pronoun is among its first words."""
-        return not REFERS_BACK.isdisjoint(self.lowered[:4])
 
     @cached_property
     def capitals(self) -> frozenset[str]:

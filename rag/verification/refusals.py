@@ -1,12 +1,14 @@
-"""The parts of a reply without a claim: small talk, questions, refusals; and the claims beside a refusal."""
+"""The parts of a reply that state nothing: talk, questions, headings, labels, refusals; and claims beside a refusal."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from rag.text import STOP_WORDS, content_words
-from rag.verification.negation import AUXILIARY, stems_of
-from rag.verification.reading import TOKEN, normalise, read, unlisted
+from rag.verification.claim import FEW_WORDS, has_verb
+from rag.verification.passages import Source
+from rag.verification.reading import normalise, read, unlisted, word_run
 
 _OURS = r"(?:passages?|documents?|context|texts?|information|sources?|excerpts?|materials?|articles?)"
 _SAY = (
@@ -54,6 +56,8 @@ _TALK = re.compile(
 BARE_YES = re.compile(r"^\W*(?:yes|no)\W*$", re.IGNORECASE)
 _A_QUESTION = "it is a question and states nothing"
 NO_WORDS = "it has no words"
+LEADS = "it introduces a list"
+IS_HEADING = "it is a heading"
 _MAX_CHARS = 4_000
 
 
@@ -69,25 +73,65 @@ def explain_talk(text: str) -> str:
     return ""
 
 
+_LEADS_ONLY = re.compile(
+    r"^\W*(?:(?:here|below|the following)\b|(?:these|this|they|it) (?:are|is|include|includes)\b)"
+    r"[^\d:：\n]{0,160}[:：]\W*$"
+    r"|^\W*\w+\W*[:：]\W*$",
+    re.IGNORECASE,
+)
+_LEADS_IN = re.compile(
+    r"^\W*(?:here|below|these|the following|other|some)\b|\b(?:following|follows|below)\b"
+    r"|\b(?:are|is|include|includes|including|may|must|can|should|by|for|to|when|if|of|in|with|on|at|from)\W*$",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(r"\s*#{1,6}\s")
+_LABEL_WORDS, _LABEL_CHARS = 3, 120
+
+
+def explain_silence(text: str) -> str:
+    """Why the text is a heading, a label without its value, or the introduction of a list; "" if it is none."""
+    if _HEADING.match(text):
+        return IS_HEADING
+    bare = text.strip(" *_")
+    if not bare.endswith((":", "：")):
+        return ""
+    if _LEADS_ONLY.match(bare):
+        return LEADS
+    reading = read(unlisted(normalise(bare)))
+    if len(bare) > _LABEL_CHARS or reading.capitals - STOP_WORDS or any(sign.isdigit() for sign in bare):
+        return ""
+    return LEADS if _LEADS_IN.search(bare) or len(reading.stems) <= _LABEL_WORDS else ""
+
+
+def is_header_row(text: str, sources: Sequence[Source]) -> bool:
+    """Whether the text is a row without figures that a passage has as the header of a table, or above its rows."""
+    if "|" not in text or any(sign.isdigit() for sign in text):
+        return False
+    row = word_run(text)
+    for source in sources:
+        lines = [source.text(p) for p in range(len(source.places))]
+        rows = [line for at, line in enumerate(lines) if "|" in line and not (at and "|" in lines[at - 1])]
+        if any(word_run(line) == row for line in (*rows, *source.passage.hit.chunk.headings)):
+            return True
+    return False
+
+
 _TURN = re.compile(
-    r"(?P<strong>\s{0,3}(?:;|:|\s[-–—]\s|—)\s{0,3}(?:and|but|so|yet|however|while)?\b"
-    r"|,?\s{1,3}(?:but|however|although|though|while|whereas|yet|because|since|except that|even though)\b)"
-    r"|,\s{1,3}(?:(?P<joined>and|so|as|therefore|hence|thus)\b)?|\s(?:and\b|\()",
+    r"\s{0,3}(?:[;:(]|\s[-–—]\s|—|,)\s{0,3}(?:(?:and|but|so|yet|however|while)\b)?"
+    r"|\s(?:and|but|however|although|though|while|whereas|yet|because|since|except that|even though)\b",
     re.IGNORECASE,
 )
 _ASKED = re.compile(
-    r"^\W*(?:what|when|where|who|whom|whose|which|why|how|whether|if|that|or|nor|any|no|neither|either)\b",
+    r"^\W*(?:what|when|where|whom|whose|which|why|how|whether|if|that|or|nor|any|no|neither|either|regarding|concerning|"
+    r"about|for|as|in|on|of|with|e\.?g)\b",
     re.IGNORECASE,
+)
+_GOES_ON = re.compile(
+    r"^\W*(?:it|they|these|i|we|so i) (?:\w+ )?(?:do|does|did|can|could)(?:n['’]t| ?not)\b", re.IGNORECASE
 )
 _RELATIVE = re.compile(r"^\W*(?:who|which|whose|where)\b", re.IGNORECASE)
 _SAYS_WHEN = re.compile(r"\b(?:say|state|specify|indicate|explain|tell|know)\b", re.IGNORECASE)
-_TOPIC = re.compile(r"^\W*(?:regarding|concerning|about|for|as|in|on|of|with)\b", re.IGNORECASE)
-_SUPPOSES = re.compile(r"^\W*(?:since|because|although|though|while|whereas|given that|even though)\b", re.IGNORECASE)
-_GOES_ON_REFUSING = re.compile(
-    rf"^\W*(?:it|they|these|i|we) (?:do|does|did)(?:n['’]t| not) (?:\w+ )?{_SAY}\b", re.IGNORECASE
-)
 _DID_YOU_KNOW = re.compile(r"^\W*(?:did|do) you (?:know|realise|realize|remember) (?:that )?", re.IGNORECASE)
-_ASSERTS_WORDS = 3
 
 
 def claims_of(text: str) -> list[str]:
@@ -101,7 +145,7 @@ def claims_of(text: str) -> list[str]:
         return [_DID_YOU_KNOW.sub("", text)] if _holds_facts(text) else []
     if not (REFUSAL.search(text) or MAYBE_REFUSAL.search(text)):
         return [] if talk else [text]
-    return [clause for clause in _clauses_of(text) if not refuses(clause)]
+    return _claims_beside(text)
 
 
 def refuses(text: str) -> bool:
@@ -117,60 +161,34 @@ def _after_lead_in(text: str) -> str:
     return text.rpartition(":")[2].strip() if ":" in text else ""
 
 
-def _clauses_of(text: str) -> list[str]:
-    """The refusals of a sentence, each with its objects, and the clauses beside them that make a statement."""
-    clauses: list[str] = []
-    turns = list(_TURN.finditer(text))
-    starts = [(0, 0, None), *((turn.start(), turn.end(), turn) for turn in turns)]
-    for at, (_, begin, turn) in enumerate(starts):
-        end = starts[at + 1][0] if at + 1 < len(starts) else len(text)
-        part = text[begin:end].strip()
-        if turn is None:
-            clauses.append(part)
-            continue
-        alone = refuses(part) or (
-            refuses(clauses[-1]) and _states_something(part, turn, text[: turn.start()]) and not explain_talk(part)
-        )
-        if refuses(clauses[-1]) and _GOES_ON_REFUSING.match(part):
-            continue
-        if alone or (refuses(part) is not refuses(clauses[-1]) and turn["strong"]):
-            clauses.append(part)
-        else:
-            clauses[-1] = f"{clauses[-1]}{text[turn.start() : begin]}{text[begin:end]}"
-    first = clauses[0]
-    if (
-        len(clauses) > 1
-        and not refuses(first)
-        and not (_SUPPOSES.match(first) or _states_something(first, None, "") or _holds_verb(first))
-    ):
-        clauses.pop(0)
-    return [clause for clause in clauses if any(sign.isalnum() for sign in clause) and not explain_talk(clause)]
+def _claims_beside(text: str) -> list[str]:
+    """The clauses of a sentence with a refusal that make a statement: with a verb, and not what the refusal is about.
+
+    "The passages do not mention cats, dogs or birds" has none; ", and Bob Miller is the chief executive" is one. What
+    follows a clause without another refusal belongs to it.
+    """
+    claims: list[str] = []
+    start, joined, open_ = 0, 0, False
+    for found in [*_TURN.finditer(text), None]:
+        end = found.start() if found else len(text)
+        part = text[start:end].strip()
+        if refuses(part) or _GOES_ON.match(part):
+            open_ = False
+        elif open_:
+            claims[-1] = f"{claims[-1]}{text[joined:end]}"
+        elif _states(part, text[:start]):
+            claims.append(part)
+            open_ = True
+        joined, start = end, found.end() if found else end
+    return [claim for claim in claims if not explain_talk(claim)]
 
 
-def _holds_verb(text: str) -> bool:
-    """Whether a content word comes before an auxiliary: `dogs are`, `all staff may`."""
-    tokens = [token.lower() for token in TOKEN.findall(normalise(text))]
-    verb = next((i for i, token in enumerate(tokens) if token in AUXILIARY), None)
-    return verb is not None and bool(tokens[:verb]) and len(stems_of(tokens)) > 1
-
-
-def _states_something(part: str, turn: re.Match[str] | None, before: str) -> bool:
-    """Whether the words after or before a refusal are a statement, instead of more objects of the refusal."""
-    words = content_words(normalise(part))
-    if turn is None:
-        return len(words) >= _ASSERTS_WORDS and not _TOPIC.match(part)
-    if _ASKED.match(part):
-        # `do not mention Bob Miller, who is ...` states something about him; `do not say when, where` asks
-        tells = _RELATIVE.match(part) and not _SAYS_WHEN.search(before)
-        return bool(tells) and any(token.lower() in AUXILIARY for token in TOKEN.findall(part))
-    if turn["strong"]:
-        return bool(words)
-    if turn["joined"]:
-        return len(words) >= _ASSERTS_WORDS or _holds_verb(part)
-    if turn[0].startswith(","):
-        # `while the passages do not say it, staff get lunch`
-        return (bool(words) and bool(_SUPPOSES.match(before))) or len(words) > _ASSERTS_WORDS or _holds_verb(part)
-    return _holds_verb(part)
+def _states(part: str, before: str) -> bool:
+    """Whether a clause states something by itself; not what a refusal names or asks."""
+    words = len(content_words(normalise(part)))
+    told = words >= FEW_WORDS or (words > 0 and has_verb(read(part)))
+    relative = _RELATIVE.match(part) and has_verb(read(part)) and not _SAYS_WHEN.search(before)
+    return told and (bool(relative) or not _ASKED.match(part))
 
 
 def _holds_facts(text: str) -> bool:

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.prompting.prompts import NOT_FOUND_TEXT
 from rag.text import split_sentences
 from rag.types import AnswerMode, AnswerStatus, Box, Citation, Passage, Sentence, Span
-from rag.verification.alignment import Evidence
-from rag.verification.claim import read_claim
-from rag.verification.confidence import confidence
-from rag.verification.judging import CheckedSentence, find_evidence
-from rag.verification.passages import Source, read_source
+from rag.verification.judging import CheckedSentence, check_sentence
+from rag.verification.passages import read_source
 from rag.verification.reading import COPIED_MARKER, LIST_MARK, MARKER, ROUND_MARKER
 from rag.verification.refusals import (
     BARE_YES,
     EXACT_REFUSAL,
+    IS_HEADING,
+    LEADS,
     MAYBE_REFUSAL,
     NO_WORDS,
     REFUSAL,
     REFUSES,
     WITH_A_CLAIM,
     claims_of,
-    explain_talk,
-    refuses,
 )
-from rag.verification.search import VERDICTS, Finding, find_support
+from rag.verification.verdict import Finding
 
 Locate = Callable[[Span], tuple[int | None, tuple[Box, ...]]]
 """The position of a Span: its 1-based page (None where the format has none) and its boxes."""
@@ -61,8 +58,6 @@ class _Piece:
 
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
-_SURE = 0.8
-_LEADS = "it introduces a list"
 _NAMED_PASSAGE = re.compile(
     r"^(?P<list>\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+)?)(?:"
     r"(?:according to|as (?:stated|mentioned|noted|described) in|based on|in|from|per) (?:the )?"
@@ -130,61 +125,6 @@ def _wider(one: str, other: str) -> str:
     return max(one, other, key=lambda gap: (gap.count("\n"), len(gap)))
 
 
-_LEADS_IN = re.compile(
-    r"^\W*(?:here|below|these|the following|other|some)\b|\b(?:following|follows|below)\b"
-    r"|\b(?:are|is|include|includes|including|may|must|can|should|by|for|to|when|if|of|in|with|on|at|from)\W*$",
-    re.IGNORECASE,
-)
-_LEAD_IN_WORDS = 3
-_LEADS_ONLY = re.compile(
-    r"^\W*(?:(?:here|below|the following)\b|(?:these|this|they|it) (?:are|is|include|includes)\b)"
-    r"[^\d:：\n]{0,160}[:：]\W*$"
-    r"|^\W*\w+\W*[:：]\W*$",
-    re.IGNORECASE,
-)
-
-
-def _only_leads_in(text: str) -> bool:
-    """Whether the text only introduces what follows: `Here are some tips to help you:`, `This includes:`."""
-    return _LEADS_ONLY.match(text.strip(" *_")) is not None
-
-
-def judge_sentence(
-    text: str, sources: Sequence[Source], marked: Iterable[int], min_coverage: float, about: str, before: str = ""
-) -> Finding:
-    """The finding on one sentence, whoever wrote it. `marked` are the numbers of the passages that it cites.
-
-    `about` is what it answers (a question, the introduction of a list), `before` is the sentence before it.
-    """
-    if MAYBE_REFUSAL.search(text) and not REFUSAL.search(text):
-        finding = find_support(text, sources, marked, max(min_coverage, _SURE), about, before)
-        if finding.verdict == "supported":
-            return finding
-    claims = claims_of(text)
-    if claims != [text]:
-        claims = [claim for claim in claims if not _only_leads_in(f"{claim}:")]
-    if not claims or _only_leads_in(text):
-        return Finding("no_claim", REFUSES if refuses(text) else explain_talk(text) or _LEADS)
-    if BARE_YES.match(text):
-        return Finding("unsupported", "a bare yes or no cannot be checked")
-    findings = [find_support(claim, sources, marked, min_coverage, about, before) for claim in claims]
-    finding = min(findings, key=lambda one: VERDICTS.index(one.verdict))
-    if len(findings) > 1 and finding.verdict != "unsupported":
-        finding = Finding(
-            finding.verdict,
-            finding.reason,
-            tuple(dict.fromkeys(s for one in findings for s in one.spans)),
-            finding.signals,
-        )
-    leads_in = text.rstrip(" *_").endswith((":", "："))
-    if leads_in and finding.verdict == "unsupported" and not re.search(r"\d", text) and len(text) <= 120:
-        claim = read_claim(text, sources)
-        opens = _LEADS_IN.search(text) or len(claim.stems) <= _LEAD_IN_WORDS
-        if opens and not (claim.names or claim.reading.quantities or claim.reading.denies):
-            return Finding("no_claim", _LEADS)
-    return finding
-
-
 @dataclass(frozen=True, slots=True)
 class CheckedReply:
     """A reply whose sentences were checked, before it is assembled; `removed` counts markers without a passage."""
@@ -225,26 +165,29 @@ def verify_quotes(
 def check_reply(reply: str, passages: Sequence[Passage], *, min_coverage: float, question: str = "") -> CheckedReply:
     """Check each sentence of the reply against the passages.
 
-    `min_coverage` is the share, 0 to 1, of a sentence's content words that its quote must contain; WEAK_SHARE of it is
-    enough for `weak`. A supported sentence must have no word missing besides (`gaps`). `question` resolves short
-    answers and pronouns.
+    `min_coverage` is the share, 0 to 1, of a sentence's content words that its quote must contain to be `weak`. Short
+    answers are read with the `question`.
     """
     known = {passage.number: passage for passage in passages}
     pieces, removed = _pieces(_THINKING.sub("", reply).strip(), frozenset(known))
     sources = [read_source(passage) for passage in passages]
-    sentences: list[CheckedSentence] = []
-    lead_in = before = ""
-    for piece in pieces:
-        about = f"{lead_in} {question}"
-        finding = judge_sentence(piece.text, sources, piece.marked, min_coverage, about, before)
-        evidence = find_evidence(piece.text, about, finding, sources, piece.marked)
-        sentences.append(CheckedSentence(piece.text, about, finding, evidence))
-        before = piece.text
-        if piece.text.rstrip(" *_").endswith(":"):
-            lead_in = piece.text
-        elif not LIST_MARK.match(piece.text):
+    asked = _asked([piece.text for piece in pieces], question)
+    sentences = tuple(
+        check_sentence(piece.text, about, sources, piece.marked, min_coverage)
+        for piece, about in zip(pieces, asked, strict=True)
+    )
+    return CheckedReply(sentences, tuple(pieces), removed)
+
+
+def _asked(texts: Sequence[str], question: str) -> Iterator[str]:
+    """What each sentence answers: the question, below the introduction of the list that it is an item of."""
+    lead_in = ""
+    for text in texts:
+        yield f"{lead_in} {question}".strip()
+        if text.rstrip(" *_").endswith(":"):
+            lead_in = text
+        elif not LIST_MARK.match(text):
             lead_in = ""
-    return CheckedReply(tuple(sentences), tuple(pieces), removed)
 
 
 def show_reply(checked: CheckedReply, *, mode: AnswerMode, locate: Locate) -> Verified:
@@ -287,10 +230,12 @@ def _kept_in_strict(
         if i in refusing:
             text = pieces[i].text
             keep = i < holding[0] and not EXACT_REFUSAL.match(text) and not WITH_A_CLAIM.search(text)
-        elif pieces[i].text.rstrip(" *_").endswith(":") and finding.verdict == "no_claim":
+        elif finding.reason == IS_HEADING or (
+            pieces[i].text.rstrip(" *_").endswith(":") and finding.verdict == "no_claim"
+        ):
             keep = i + 1 in holding
         elif finding.verdict == "no_claim":
-            keep = finding.reason in (NO_WORDS, _LEADS)
+            keep = finding.reason in (NO_WORDS, LEADS)
         else:
             keep = finding.verdict != "unsupported"
         if keep:
@@ -355,8 +300,7 @@ def _assemble(
         numbers = numbering.numbers(finding)
         said = _with_markers(pieces[i].text, numbers)
         end = len(text) + len(said)
-        sure = confidence(finding.verdict, finding.signals, finding.entailed)
-        sentences.append(Sentence(said, len(text), end, finding.verdict, numbers, finding.reason, sure))
+        sentences.append(Sentence(said, len(text), end, finding.verdict, numbers, finding.reason, finding.confidence))
         text += said
         last = i
     left_out = sum(one.verdict == "unsupported" for i, one in enumerate(findings) if i not in kept)
@@ -372,13 +316,6 @@ class CheckedText:
     places: tuple[tuple[int, int], ...]
 
 
-def verify_text(
-    text: str, passages_for: Callable[[str], Sequence[Passage]], *, min_coverage: float, locate: Locate
-) -> Verified:
-    """Any text, unchanged, with a verdict and citations for each sentence: `check_text`, then `show_text`."""
-    return show_text(check_text(text, passages_for, min_coverage=min_coverage), locate=locate)
-
-
 def check_text(
     text: str, passages_for: Callable[[str], Sequence[Passage]], *, min_coverage: float, question: str = ""
 ) -> CheckedText:
@@ -387,26 +324,16 @@ def check_text(
     Markers that the writer put are ignored, for they number sources that are not ours. `question` is what the text
     answers, where it answers one.
     """
-    sentences: list[CheckedSentence] = []
     places = split_sentences(text)
-    lead_in = before = ""
-    for start, end in places:
-        said = text[start:end]
-        bare = MARKER.sub(lambda found: found[0] if found[0].startswith("`") else "", said).strip()
-        about = f"{lead_in} {question}".strip()
-        evidence: Evidence = ()
-        if not claims_of(bare) and not (MAYBE_REFUSAL.search(bare) and not REFUSAL.search(bare)):
-            finding = judge_sentence(bare, (), (), min_coverage, "")
-        else:
-            sources = [read_source(passage) for passage in passages_for(bare)]
-            finding = judge_sentence(bare, sources, (), min_coverage, about, before)
-            evidence = find_evidence(bare, about, finding, sources, ())
-        sentences.append(CheckedSentence(bare, about, finding, evidence))
-        before = bare
-        if bare.rstrip(" *_").endswith(":"):
-            lead_in = bare
-        elif not LIST_MARK.match(bare):
-            lead_in = ""
+    bare = [
+        MARKER.sub(lambda found: found[0] if found[0].startswith("`") else "", text[start:end]).strip()
+        for start, end in places
+    ]
+    sentences: list[CheckedSentence] = []
+    for said, about in zip(bare, _asked(bare, question), strict=True):
+        claims = claims_of(said) or (MAYBE_REFUSAL.search(said) and not REFUSAL.search(said))
+        sources = [read_source(passage) for passage in passages_for(said)] if claims else []
+        sentences.append(check_sentence(said, about, sources, (), min_coverage))
     return CheckedText(text, tuple(sentences), tuple(places))
 
 
@@ -420,9 +347,8 @@ def show_text(checked: CheckedText, *, locate: Locate) -> Verified:
     sentences: list[Sentence] = []
     for (start, end), one in zip(checked.places, checked.sentences, strict=True):
         finding = one.finding
-        numbers, sure = numbering.numbers(finding), confidence(finding.verdict, finding.signals, finding.entailed)
-        said = checked.text[start:end]
-        sentences.append(Sentence(said, start, end, finding.verdict, numbers, finding.reason, sure))
+        said, numbers = checked.text[start:end], numbering.numbers(finding)
+        sentences.append(Sentence(said, start, end, finding.verdict, numbers, finding.reason, finding.confidence))
     stating = [sentence for sentence in sentences if sentence.verdict != "no_claim"]
     holding = [sentence for sentence in stating if sentence.verdict != "unsupported"]
     status: AnswerStatus = (

@@ -10,7 +10,8 @@ import pytest
 from evals.training.confidence import SignalExample
 from evals.training.confidence import fit as fit_signals
 from evals.training.logistic import balanced_shares, fit_logistic, minimise
-from evals.training.sentence_confidence import fit
+from evals.training.verdicts import MeasuredClaim, fit_table, weigh_limits
+from rag.verification.verdict import Features
 
 
 def test_the_fit_finds_the_weights_of_a_logistic_curve() -> None:
@@ -20,7 +21,7 @@ def test_the_fit_finds_the_weights_of_a_logistic_curve() -> None:
         true = round(1000 / (1 + math.exp(-(2 * x - 1))))
         rows += [[1.0, x]] * 1000
         truth += [True] * true + [False] * (1000 - true)
-    assert fit(rows, truth) == pytest.approx([-1, 2], abs=0.02)
+    assert fit_logistic(np.array(rows), np.array(truth)) == pytest.approx([-1, 2], abs=0.02)
 
 
 def test_the_constant_is_not_penalised_and_a_weight_is() -> None:
@@ -47,3 +48,13 @@ def test_the_ridge_pulls_a_minimum_towards_zero() -> None:
     """(w - 3)² + w² / 2 has its minimum where 2 (w - 3) + w = 0: at 2."""
     found = minimise(lambda w: (float((w - 3) @ (w - 3)), 2 * (w - 3)), np.array([1.0]))
     assert found == pytest.approx([2.0], abs=1e-4)
+
+
+def test_the_table_of_verdicts_follows_the_judge_and_its_limits_are_counted() -> None:
+    """Of 40 claims with .8 three in four are true, of 40 with .2 one in four: log odds of 1.39 and odds of log 3."""
+    claims = [MeasuredClaim(i < 30, Features(0.5), 0.8) for i in range(40)]
+    claims += [MeasuredClaim(i < 10, Features(0.5), 0.2) for i in range(40)]
+    assert fit_table(claims, ["constant", "log_odds"])["log_odds"] == pytest.approx(math.log(3) / math.log(4), abs=0.05)
+    truth = np.array([one.is_true for one in claims])
+    row = next(one for one in weigh_limits(np.array([0.75] * 40 + [0.25] * 40), truth) if one.limit == 0.5)
+    assert (row.precision, row.true_kept, row.false_kept) == (0.75, 0.75, 0.25)

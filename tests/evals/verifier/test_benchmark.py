@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from evals.training.sentence_confidence import NAMES, features
+from evals.training.verdicts import read_features
 from evals.verifier.benchmark import SAMPLE, JudgedCase, calibrate, judge_cases, main, tabulate
 from evals.verifier.cases import FACTS, FALSE_KINDS, TRUE_KINDS, VerifierCase, build_cases
-from evals.verifier.corruptions import CORRUPTIONS, Surroundings, find_names, known_names, merge
+from evals.verifier.corruptions import CORRUPTIONS, Surroundings, find_names, known_names
 from evals.verifier.shares import wilson
 from evals.verifier.statements import REWRITINGS, combine, is_statement, join_answer, settle_case, speak_row
 
@@ -111,10 +111,6 @@ def _corrupted(kind: str, text: str, names: tuple[str, ...] = ()) -> list[str]:
         ("number", "The office has 12 rooms.", r"The office has (?!12 )\d+ rooms\."),
         ("unit", "It closes for 5 days.", r"It closes for 5 (?!days)\w+\."),
         ("date", "It closed on March 3, 2022.", r"It closed on (?!March 3, 2022).+\."),
-        ("negation", "The office was closed in May.", r"The office was (not closed|opened) in May\."),
-        ("quantifier", "Some visitors wear a badge.", r"All visitors wear a badge\."),
-        ("cause", "It was shut because the roof had collapsed.", r"The roof had collapsed because it was shut\."),
-        ("cause", "Heavy rain led to great floods.", r"Great floods led to heavy rain\."),
     ],
 )  # fmt: skip
 def test_a_corruption_changes_one_thing(kind: str, text: str, changed: str) -> None:
@@ -123,26 +119,14 @@ def test_a_corruption_changes_one_thing(kind: str, text: str, changed: str) -> N
     assert all(re.fullmatch(changed, one, re.IGNORECASE) for one in made), made
 
 
-def test_numbers_that_are_left_open_and_mutual_relations_stay() -> None:
+def test_numbers_that_are_left_open_stay() -> None:
     assert _corrupted("number", "It has more than 12 rooms.") == []
-    assert _corrupted("roles", "In May the painter Munch met the composer Grieg.", ("Munch", "Grieg")) == []
-    assert _corrupted("roles", "In May old Munch painted for Grieg.", ("Munch", "Grieg")) == [
-        "In May old Grieg painted for Munch."
-    ]
-    assert _corrupted("roles", "Norway was conquered by Denmark.") == ["Norway conquered Denmark."]
 
 
 def test_names_are_told_from_words_that_begin_a_sentence() -> None:
     text = "Visitors came to Bergen with Edvard Grieg. Bergen was full of visitors."
     assert known_names(text) == ["Bergen", "Edvard Grieg"]
     assert [found[0] for found in find_names("Visitors like Bergen.", frozenset(["bergen"]))] == ["Bergen"]
-
-
-def test_merged_statements_take_the_subject_of_one() -> None:
-    assert merge("Grieg was a composer of many songs for the piano.", "Bergen is the largest town of the coast.") == (
-        "Grieg is the largest town of the coast."
-    )
-    assert merge("Grieg was a composer of many songs for the piano.", "The towns are large and old places.") is None
 
 
 def test_the_same_documents_give_the_same_cases(cases: list[VerifierCase]) -> None:
@@ -193,9 +177,8 @@ def test_the_sample_documents_are_judged_as_promised(judged: list[JudgedCase]) -
     rows = {row.kind: row for row in tabulate(judged)}
     assert rows["all true"].share >= 0.95
     assert rows["all numbers, units, dates, names"].share >= 0.95
-    assert rows["all other corruptions"].share >= 0.75
-    assert rows["all false"].supported <= 0.05 * rows["all false"].n
-    assert rows["all true"].supported >= 0.8 * rows["all true"].n
+    assert rows["all false"].supported == 0
+    assert rows["verbatim"].supported >= 0.95 * rows["verbatim"].n
 
 
 def test_calibration_is_the_gap_between_confidence_and_truth(judged: list[JudgedCase]) -> None:
@@ -213,8 +196,14 @@ def test_confidence_on_the_held_out_part_means_what_it_says(judged: list[JudgedC
     assert error < 0.1
 
 
-def test_every_feature_has_a_name(cases: list[VerifierCase]) -> None:
-    assert all(len(features(case)) == len(NAMES) for case in cases[:5])
+def test_what_was_measured_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "features.jsonl"
+    assert main(["-n", "2", "--features", str(file)]) == 0
+    lines = file.read_text("utf-8").splitlines()
+    measured = read_features(lines)
+    assert 0 < len(measured) < len(lines)  # the very words need no table
+    assert {one.is_true for one in measured} == {True, False}
+    assert not any(one.features.verbatim for one in measured)
 
 
 def test_wilson_interval() -> None:

@@ -12,10 +12,19 @@ import pytest
 from builders import ingest
 from conftest import ScriptedGenerator, WordHashEmbedder
 from cross_encoders import change_config, save_cross_encoder
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from rag.errors import ConfigurationError, DependencyError
 from rag.library import Library
-from rag.prompting.prompts import JUDGE_INSTRUCTIONS, JUDGE_QUESTION, judge_messages
+from rag.prompting.prompts import (
+    JUDGE_ANSWER_INSTRUCTIONS,
+    JUDGE_ANSWER_QUESTION,
+    JUDGE_INSTRUCTIONS,
+    JUDGE_QUESTION,
+    judge_messages,
+)
 from rag.retrieval.scope import Scope
 from rag.service import Question, Service
 from rag.settings import Answers, Generation, Settings
@@ -34,8 +43,16 @@ from rag.types import (
     Unjudged,
 )
 from rag.verification import apply_judgements, check_reply, statements_of
-from rag.verification.entailment import CrossEncoderJudge, ModelJudge, locate_judge, make_judge, read_judgement
+from rag.verification.entailment import (
+    WORD_ALONE,
+    CrossEncoderJudge,
+    ModelJudge,
+    locate_judge,
+    make_judge,
+    read_judgement,
+)
 from rag.verification.judging import CheckedSentence
+from rag.verification.verdict import RANKS
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
 GOLF = "The golf club of the house meets on the second Friday in May."
@@ -46,6 +63,7 @@ SAID_OTHERWISE = "Up to ten days of leave that nobody used may be taken along in
 TURNED = "To the next year carry over ten unused days of leave [1]."
 CLUB_OTHERWISE = "In May the golf club comes together on the second Friday [1]."
 OFF_PASSAGE = "The chairman plays chess on Sundays with seven penguins [1]."
+JUDGES_ARE_TOLD = (JUDGE_INSTRUCTIONS, JUDGE_ANSWER_INSTRUCTIONS)
 LABELS = ("contradiction", "Entailment", "NEUTRAL")
 CONTRADICTS, ENTAILS, LEAVES_OPEN = (9.0, 0.0, 0.0), (0.0, 9.0, 0.0), (0.0, 0.0, 9.0)
 AGAINST_GOLF = ((0.0, 2.0, 0.0), (2_000.0, 0.0, 0.0))  # contradicts what speaks of golf, entails all else
@@ -88,7 +106,7 @@ def test_a_judge_reads_what_the_words_do_not_settle_beside_its_passage() -> None
 
 def test_a_short_answer_is_judged_together_with_what_was_asked() -> None:
     (statement,) = statements_of(check("Ten [1].", LEAVE, question=ASKED))
-    assert statement.hypothesis == f'The answer to the question "{ASKED}" is "Ten".'
+    assert (statement.question, statement.hypothesis) == (ASKED, "Ten.")
     assert statement.premise.startswith("Handbook\nLeave\nTen unused days")
 
 
@@ -117,7 +135,7 @@ def test_a_number_date_name_or_quoted_word_that_no_passage_has_needs_no_judge(te
 
 def test_what_is_raised_cites_the_sentences_nearest_to_it() -> None:
     sentences = check(SAID_OTHERWISE, GOLF, f"{GOLF} {LEAVE}")
-    (judged,) = apply_judgements(sentences, [Judgement("entailed", 0.93)], "j@1")
+    (judged,) = apply_judgements(sentences, [Judgement(0.93)], "j@1")
     assert judged.finding.verdict == "supported"
     assert judged.finding.reason == "the judge j@1 finds that the passage says it (0.93)"
     ((span, cited),) = judged.finding.spans
@@ -125,35 +143,40 @@ def test_what_is_raised_cites_the_sentences_nearest_to_it() -> None:
     assert cited.text[span.start : span.end] == "Ten unused days of leave carry over to the next year."
 
 
+@pytest.mark.parametrize("reply", [TURNED, SAID_OTHERWISE])
 @pytest.mark.parametrize(
-    ("before", "judgement", "after", "told"),
+    ("probability", "verdict", "told"),
     [
-        ("supported", Judgement("entailed", 0.9), "supported", "the judge j@1 finds that the passage says it (0.90)"),
-        ("supported", Judgement("neutral", 0.45), "weak", "the judge j@1 finds that the passage leaves it open (0.45)"),
-        ("supported", "gave no verdict", "supported", "the judge j@1 gave no verdict"),
-        ("weak", Judgement("entailed"), "supported", "the judge j@1 finds that the passage says it"),
-        ("weak", Judgement("neutral", 0.5), "weak", "{as before}"),
-        ("weak", Judgement("contradicted"), "unsupported", "the judge j@1 finds that the passage does not say it"),
-        ("weak", "had no time left for it", "weak", "{as before}; the judge j@1 had no time left for it"),
-        ("unsupported", Judgement("entailed", 0.9), "supported", "the judge j@1 finds that the passage says it (0.90)"),
-        ("unsupported", Judgement("likely"), "weak", "the judge j@1 finds it likely that the passage says it"),
-        ("supported", Judgement("likely", 0.55), "supported", "{as before}"),
-        ("supported", Judgement("contradicted"), "weak", "the judge j@1 finds that the passage leaves it open"),
-        ("unsupported", Judgement("neutral", 0.45), "unsupported", "{as before}"),
+        (0.9, "supported", "the judge j@1 finds that the passage says it (0.90)"),
+        (0.5, "weak", "the judge j@1 finds it possible that the passage says it (0.50)"),
+        (0.1, "unsupported", "the judge j@1 does not find that the passage says it (0.10)"),
     ],
-)  # fmt: skip
-def test_a_judgement_raises_and_lowers(before: str, judgement: Judgement | Unjudged, after: str, told: str) -> None:
-    replies = {
-        "supported": TURNED,
-        "weak": "Ten unused days of leave surely carry over to the next year [1].",
-        "unsupported": SAID_OTHERWISE,
-    }
-    (sentence,) = check(replies[before], LEAVE)
-    assert sentence.finding.verdict == before
-    (judged,) = apply_judgements([sentence], [judgement], "j@1")
-    assert judged.finding.verdict == after
-    assert judged.finding.reason == told.replace("{as before}", sentence.finding.reason)
-    assert bool(judged.finding.spans) is (after != "unsupported")
+)
+def test_the_probability_decides_whatever_the_words(reply: str, probability: float, verdict: str, told: str) -> None:
+    (judged,) = apply_judgements(check(reply, LEAVE), [Judgement(probability)], "j@1")
+    assert (judged.finding.verdict, judged.finding.reason) == (verdict, told)
+    assert bool(judged.finding.spans) is (verdict != "unsupported")
+
+
+@pytest.mark.parametrize("why", ["gave no verdict", "had no time left for it"])
+def test_without_a_judgement_the_verdict_stays(why: Unjudged) -> None:
+    (before,) = check(TURNED, LEAVE)
+    (judged,) = apply_judgements([before], [why], "j@1")
+    assert judged.finding.verdict == before.finding.verdict == "weak"
+    assert judged.finding.reason == f"{before.finding.reason}; the judge j@1 {why}"
+
+
+@settings_of_hypothesis(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=2).map(sorted))
+def test_a_surer_judge_never_lowers_a_verdict(probabilities: list[float]) -> None:
+    low, high = (apply_judgements(check(TURNED, LEAVE), [Judgement(one)], "j")[0].finding for one in probabilities)
+    assert RANKS.index(low.verdict) <= RANKS.index(high.verdict)
+    assert low.confidence <= high.confidence
+
+
+def test_what_rests_on_an_order_is_shown_to_no_judge() -> None:
+    (sentence,) = check("Say that ten days carry over.", "Say that ten days of leave carry over. The office has a cat.")
+    assert (sentence.finding.verdict, sentence.evidence) == ("weak", ())
 
 
 async def test_a_number_that_is_none_is_no_judgement(tmp_path: Path) -> None:
@@ -169,7 +192,7 @@ async def test_a_number_that_is_none_is_no_judgement(tmp_path: Path) -> None:
 
 def test_what_nobody_was_asked_about_stays() -> None:
     sentences = check(f"{OFF_PASSAGE} {TRUE} {SAID_OTHERWISE}", LEAVE)
-    judged = apply_judgements(sentences, [Judgement("entailed")], "j@1")
+    judged = apply_judgements(sentences, [Judgement(0.9)], "j@1")
     assert judged[:2] == sentences[:2]
     assert [one.finding.verdict for one in judged] == ["unsupported", "supported", "supported"]
 
@@ -216,7 +239,7 @@ async def test_what_is_entailed_is_shown_and_what_is_contradicted_left_out_marke
         marked = answer.sentences[1]
         assert marked.citations == ()
         assert marked.reason.startswith("the judge judge")
-        assert marked.reason.endswith("finds that the passage does not say it (0.00)")
+        assert marked.reason.endswith("does not find that the passage says it (0.00)")
     for answer in (strict, flag, off):
         assert [one.quote for one in answer.citations] == ["Ten unused days of leave carry over to the next year."]
         assert answer.timings_ms["judge"] > 0
@@ -224,17 +247,17 @@ async def test_what_is_entailed_is_shown_and_what_is_contradicted_left_out_marke
         assert answer.usage.completion_tokens == plain.usage.completion_tokens
 
 
-async def test_what_is_left_open_is_weak_and_what_is_entailed_is_surer(
+async def test_what_is_left_open_is_not_shown_and_what_is_entailed_is_surer(
     library: Library, saved: Callable[..., Path]
 ) -> None:
     ingest(library, LEAVE)
     plain = await ask(library, TURNED, None)
     entailed = await ask(library, TURNED, saved(ENTAILS))
-    assert (entailed.text, entailed.citations, verdicts(entailed)) == (plain.text, plain.citations, ["supported"])
-    weak = await ask(library, TURNED, saved(LEAVES_OPEN))
-    assert (weak.status, verdicts(weak), weak.text) == ("answered", ["weak"], plain.text)
-    assert "finds that the passage leaves it open" in weak.sentences[0].reason
-    assert weak.sentences[0].confidence < entailed.sentences[0].confidence
+    assert (verdicts(plain), verdicts(entailed)) == (["weak"], ["supported"])
+    assert (entailed.text, entailed.citations) == (plain.text, plain.citations)
+    assert entailed.sentences[0].confidence > plain.sentences[0].confidence
+    open_ = await ask(library, TURNED, saved(LEAVES_OPEN), "flag")
+    assert (verdicts(open_), open_.citations) == (["unsupported"], ())
 
 
 async def test_an_answer_that_is_contradicted_as_a_whole_is_repaired_or_refused(
@@ -246,7 +269,7 @@ async def test_an_answer_that_is_contradicted_as_a_whole_is_repaired_or_refused(
     assert repaired.text.startswith("Ten unused days of leave carry over")  # the document's own words
     refused = await ask(library, SAID_OTHERWISE, saved(CONTRADICTS), question="Who sings?")
     assert (refused.status, refused.citations) == ("not_found", ())
-    assert "does not say it" in refused.sentences[0].reason
+    assert "does not find that the passage says it" in refused.sentences[0].reason
 
 
 async def test_an_entailing_judge_saves_nothing_that_lacks_an_exact_fact(
@@ -261,7 +284,7 @@ async def test_an_entailing_judge_saves_nothing_that_lacks_an_exact_fact(
 async def test_what_is_too_long_for_the_judge_keeps_its_verdict(library: Library, saved: Callable[..., Path]) -> None:
     ingest(library, LEAVE)
     answer = await ask(library, TURNED, saved(CONTRADICTS, max_tokens=64))
-    assert (answer.status, verdicts(answer)) == ("answered", ["supported"])
+    assert (answer.status, verdicts(answer)) == ("answered", ["weak"])
     assert answer.sentences[0].reason.endswith("cannot read so long a text")
 
 
@@ -294,7 +317,7 @@ def test_labels_that_say_nothing_of_entailment_are_refused(
     saved: Callable[..., Path], tmp_path: Path, labels: dict[str, str] | None, told: str
 ) -> None:
     folder = Path(shutil.copytree(saved(ENTAILS), tmp_path / "judge"))
-    assert locate_judge(str(folder))[1] == ("contradicted", "entailed", "neutral")
+    assert locate_judge(str(folder))[1] == 1
     change_config(folder, id2label=labels, label2id=None)
     with pytest.raises(ConfigurationError, match=r"^FOOTNOTE_ANSWERS__JUDGE=.* cannot judge: .*" + told):
         make_judge(Answers(judge=str(folder)), ScriptedGenerator(), 1)
@@ -316,14 +339,14 @@ class Judges(ScriptedGenerator):
         self.says, self.judgement = reply, judgement
 
     def _say(self, messages: Sequence[Message]) -> str:
-        if messages[0].content != JUDGE_INSTRUCTIONS:
+        if messages[0].content not in JUDGES_ARE_TOLD:
             return self.says
         claim = messages[1].content.rpartition("Claim: ")[2].partition("\n")[0]
         return self.judgement(claim) if callable(self.judgement) else self.judgement
 
     @property
     def judged(self) -> list[tuple[Message, ...]]:
-        return [prompt for prompt in self.prompts if prompt[0].content == JUDGE_INSTRUCTIONS]
+        return [prompt for prompt in self.prompts if prompt[0].content in JUDGES_ARE_TOLD]
 
 
 def judged_by_model(settings: Settings) -> Settings:
@@ -339,9 +362,9 @@ async def ask_model(settings: Settings, generator: Judges) -> Answer:
 async def test_the_model_judges_and_is_asked_about_one_statement_at_a_time(settings: Settings) -> None:
     generator = Judges(f"{TRUE} {SAID_OTHERWISE} {CLUB_OTHERWISE}", lambda claim: "no" if "golf" in claim else "Yes")
     answer = await ask_model(settings, generator)
-    assert verdicts(answer) == ["supported", "supported", "weak"]
+    assert verdicts(answer) == ["supported", "supported", "unsupported"]
     assert answer.sentences[0].reason == ""
-    assert answer.sentences[1].reason == "the judge scripted/1 finds that the passage says it"
+    assert answer.sentences[1].reason == "the judge scripted/1 finds that the passage says it (0.80)"
     assert [prompt[1].content for prompt in generator.judged] == [
         f"Passage:\nnotes.md\n{LEAVE}\n\nClaim: {SAID_OTHERWISE}\n\n{JUDGE_QUESTION}".replace(" [1]", ""),
         f"Passage:\ngolf.md\n{GOLF}\n\nClaim: {CLUB_OTHERWISE}\n\n{JUDGE_QUESTION}".replace(" [1]", ""),
@@ -353,8 +376,8 @@ async def test_the_model_judges_and_is_asked_about_one_statement_at_a_time(setti
 @pytest.mark.parametrize("reply", ["I would say both are fine.", "", "1: perhaps"])
 async def test_a_reply_that_says_neither_changes_nothing(settings: Settings, reply: str) -> None:
     answer = await ask_model(settings, Judges(TURNED, reply))
-    assert verdicts(answer) == ["supported"]
-    assert answer.sentences[0].reason == "the judge scripted/1 gave no verdict"
+    assert verdicts(answer) == ["weak"]
+    assert answer.sentences[0].reason.endswith("; the judge scripted/1 gave no verdict")
 
 
 async def test_nothing_to_settle_nothing_that_is_asked(settings: Settings) -> None:
@@ -372,7 +395,7 @@ async def test_a_text_is_judged_with_the_question_that_it_answers(settings: Sett
     assert verified.sentences[0].reason == "the judge scripted/1 finds that the passage says it (0.90)"
     assert verified.judge == "scripted/1"
     ((_, asked),) = generator.judged
-    assert f'Claim: The answer to the question "{ASKED}" is "Ten".' in asked.content
+    assert asked.content.endswith(f"Question: {ASKED}\nAnswer: Ten.\n\n{JUDGE_ANSWER_QUESTION}")
 
 
 async def test_the_statements_that_there_is_no_time_for_say_so() -> None:
@@ -385,7 +408,7 @@ async def test_the_statements_that_there_is_no_time_for_say_so() -> None:
 
     judge = ModelJudge(Slow("", "yes"), budget_s=1, at_once=1)
     judged = await judge.judge_statements([Statement("It rains.", f"It rains {n}.") for n in range(4)])
-    assert judged.judgements == (Judgement("entailed"),) * 2 + ("had no time left for it",) * 2
+    assert judged.judgements == (Judgement(WORD_ALONE["yes"]),) * 2 + ("had no time left for it",) * 2
     assert len(judged.drafts) == 2
 
 
@@ -407,7 +430,7 @@ async def test_statements_on_one_passage_take_turns_and_the_answers_keep_their_o
     passages, claims = ("A.", "B.", "A."), ("It rains.", "It snows.", "It hails.")
     statements = [Statement(premise, claim) for premise, claim in zip(passages, claims, strict=True)]
     judged = await ModelJudge(generator, budget_s=60, at_once=2).judge_statements(statements)
-    assert judged.judgements == (Judgement("entailed"), Judgement("neutral"), Judgement("neutral"))
+    assert judged.judgements == tuple(Judgement(WORD_ALONE[word]) for word in ("yes", "no", "no"))
 
 
 def test_a_text_cannot_pass_for_a_part_of_the_prompt() -> None:
@@ -419,14 +442,14 @@ def test_a_text_cannot_pass_for_a_part_of_the_prompt() -> None:
 @pytest.mark.parametrize(
     ("first_tokens", "reply", "expected"),
     [
-        ({"yes": 0.5, "Yes": 0.3, " yes": 0.1, "no": 0.1}, "yes", Judgement("entailed", 0.9)),
-        ({"No": 0.44, "yes": 0.36, "maybe": 0.2}, "No", Judgement("neutral", 0.45)),
-        ({"no": 0.46, "yes": 0.54}, "yes", Judgement("likely", 0.54)),
-        ({"no": 0.95, " YES": 0.05}, "no", Judgement("contradicted", 0.05)),
-        ({"maybe": 1.0}, "yes", Judgement("entailed")),
-        ({}, "\n**Yes**, it is.", Judgement("entailed")),
-        ({}, "<think>no</think>yes", Judgement("entailed")),
-        ({}, "No.", Judgement("neutral")),
+        ({"yes": 0.5, "Yes": 0.3, " yes": 0.1, "no": 0.1}, "yes", Judgement(0.9)),
+        ({"No": 0.44, "yes": 0.36, "maybe": 0.2}, "No", Judgement(0.45)),
+        ({"no": 0.46, "yes": 0.54}, "yes", Judgement(0.54)),
+        ({"no": 0.95, " YES": 0.05}, "no", Judgement(0.05)),
+        ({"maybe": 1.0}, "yes", Judgement(WORD_ALONE["yes"])),
+        ({}, "\n**Yes**, it is.", Judgement(WORD_ALONE["yes"])),
+        ({}, "<think>no</think>yes", Judgement(WORD_ALONE["yes"])),
+        ({}, "No.", Judgement(WORD_ALONE["no"])),
         ({}, "Nobody knows.", None),
     ],
 )
@@ -434,7 +457,6 @@ def test_the_first_token_counts_and_without_it_the_word(
     first_tokens: dict[str, float], reply: str, expected: Judgement | None
 ) -> None:
     judgement = read_judgement(Draft(reply, "m", 1, 1, "stop", 1.0, first_tokens))
-    assert (judgement and judgement.verdict) == (expected and expected.verdict)
     assert (judgement and judgement.probability) == pytest.approx(expected and expected.probability)
 
 

@@ -1,0 +1,235 @@
+"""Where the passages say what a sentence says, by its words and facts (`align`). Of what they mean it knows nothing."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rag.text import stem
+from rag.types import Passage, Span
+from rag.verification.claim import FEW_WORDS, Claim
+from rag.verification.facts import (
+    find_displacing,
+    find_exchanged,
+    find_wrong_column,
+    is_count,
+    name_fact,
+    names,
+    states_fact,
+)
+from rag.verification.passages import Source
+from rag.verification.reading import Fact, Reading, name_key
+from rag.verification.verbatim import is_verbatim
+
+_MAX_RUN = 3  # sentences that stand side by side
+_RUN_COST = 0.05  # of each further sentence, as a share of the words
+_MARKED = 0.05  # what a passage that the writer cited is ahead of another
+_ADDS = 0.15  # what a second place must add to the share of the words
+_SAYS_MOST = 0.5  # a sentence with this share of the words has their facts too, or other ones in their place
+
+Evidence = tuple[tuple[Span, Passage], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Where the passages come nearest to a sentence, and how near.
+
+    `coverage` is the share, 0 to 1, of its content words and facts that the evidence has, rare words counting more.
+    `verbatim` says that one sentence of the evidence has its very words. `missing` tells of a number, date, name or
+    quoted word that the passages of the evidence lack, or have in another place; `elsewhere` of one that they have, but
+    not with these words.
+    """
+
+    evidence: Evidence = ()
+    coverage: float = 0.0
+    verbatim: bool = False
+    missing: str = ""
+    elsewhere: str = ""
+
+
+class _Bits(NamedTuple):
+    """The claim's words and exact items that a text has, one bit each."""
+
+    words: int
+    items: int
+
+    def __or__(self, other: _Bits) -> _Bits:
+        return _Bits(self.words | other.words, self.items | other.items)
+
+
+_NOTHING = _Bits(0, 0)
+
+
+class _Window(NamedTuple):
+    """Sentences `first` to `last` of a source, what they and the headings above them have, and how good that is."""
+
+    source: int
+    first: int
+    last: int
+    bits: _Bits
+    score: float
+
+
+def align(claim: Claim, sources: Sequence[Source], marked: Iterable[int]) -> Alignment:
+    """The one to three sentences of a passage that are nearest to a claim, and a second place that adds to them.
+
+    `marked` are the numbers of the passages that the writer cited, which are preferred where others are as good. An
+    order to the model is no evidence, and an order to say something only for a claim that keeps its verb.
+    """
+    search = _Search(claim, sources, frozenset(marked))
+    windows = search.windows()
+    if not windows:
+        return Alignment(missing="no passage has a word of it" if sources else "no passage was found for it")
+    best = max(windows, key=lambda one: one.score)
+    second = search.find_second(best, windows)
+    return search.measure((best, second) if second else (best,))
+
+
+class _Search:
+    """A claim beside every sentence of the passages."""
+
+    def __init__(self, claim: Claim, sources: Sequence[Source], marked: frozenset[int]) -> None:
+        self.claim, self.sources, self.marked = claim, sources, marked
+        self.items: tuple[Fact | str, ...] = (*claim.facts, *claim.names)
+        self.keys = {stem(name): name_key(name) for name in claim.names}
+        readings = [place.reading for source in sources for place in source.places]
+        held = Counter(word for reading in readings for word in claim.stems if word in reading.stems)
+        self.weights = [math.log((2 + len(readings)) / (1 + held[word])) for word in claim.stems]
+        self.rarest = math.log((2 + len(readings)) / 2)  # the weight of a word that one sentence has
+        self.above = [self._bits(source.heading, source) for source in sources]
+        self.places = [
+            [self._bits(place.reading, source) if _may_state(claim, place.order) else None for place in source.places]
+            for source in sources
+        ]
+
+    def _bits(self, reading: Reading, source: Source) -> _Bits:
+        words = items = 0
+        for i, word in enumerate(self.claim.stems):
+            if word in reading.stems or (word in self.keys and reading.has_key(self.keys[word])):
+                words |= 1 << i
+        for i, item in enumerate(self.items):
+            known = names(item, reading) if isinstance(item, str) else states_fact(item, reading, source)
+            items |= known << i
+        return _Bits(words, items)
+
+    def share(self, bits: _Bits, fact_weight: float = 0.0) -> float:
+        """The share of the claim's words that the bits stand for, by weight; each fact counts `fact_weight`."""
+        facts = (1 << len(self.claim.facts)) - 1
+        total = sum(self.weights) + fact_weight * facts.bit_count()
+        held = sum(weight for i, weight in enumerate(self.weights) if bits.words >> i & 1)
+        return (held + fact_weight * (bits.items & facts).bit_count()) / total if total else 1.0
+
+    def _coverage(self, bits: _Bits) -> float:
+        """The share of the words; 0 where only names are shared, as with a passage in another language."""
+        plain = sum(1 << i for i, word in enumerate(self.claim.stems) if word not in self.keys)
+        return self.share(bits, self.rarest) if bits.words & plain or plain.bit_count() < FEW_WORDS else 0.0
+
+    def windows(self) -> list[_Window]:
+        """Every run of sentences of which the last adds something to those before it."""
+        return [one for s in range(len(self.sources)) for one in self._windows_of(s)]
+
+    def _windows_of(self, s: int) -> Iterator[_Window]:
+        above, places = self.above[s], self.places[s]
+        ahead = _MARKED * (self.sources[s].passage.number in self.marked)
+        for first, opening in enumerate(places):
+            if opening is None or not any(opening):
+                continue
+            bits = _NOTHING
+            for last, more in enumerate(places[first : first + _MAX_RUN], first):
+                if more is None:
+                    break
+                if (bits | more) == bits:
+                    continue
+                bits = bits | more
+                known = bits | above
+                share = known.items.bit_count() / len(self.items) if self.items else 0.0
+                yield _Window(s, first, last, known, self.share(known) + share / 2 + ahead - _RUN_COST * (last - first))
+
+    def find_second(self, best: _Window, windows: Sequence[_Window]) -> _Window | None:
+        """The place apart from the best one that adds most to it, where it adds enough of the words."""
+        known = self.share(best.bits)
+
+        def gain(one: _Window) -> float:
+            items = (one.bits.items & ~best.bits.items).bit_count()
+            return self.share(best.bits | one.bits) - known + items - _RUN_COST * (one.last - one.first)
+
+        apart = [
+            one
+            for one in windows
+            if one.source != best.source or one.first > best.last + 1 or one.last < best.first - 1
+        ]
+        most = max(apart, key=gain, default=None)
+        adds = most is not None and self.share(best.bits | most.bits) - known >= _ADDS
+        return most if adds else None
+
+    def measure(self, windows: Sequence[_Window]) -> Alignment:
+        """What was found in these places."""
+        there = _NOTHING
+        for one in windows:
+            there = there | one.bits
+        anywhere = there
+        for bits in (bits for one in windows for bits in self.places[one.source] if bits is not None):
+            anywhere = anywhere | bits
+        found = [(self.sources[one.source], one) for one in windows]
+        cited = [source.places[p] for source, one in found for p in range(one.first, one.last + 1)]
+        lacking, apart = self._first_lacking(anywhere, surely=True), self._first_lacking(there)
+        quoted = all(any(quote in source.word_run for source, _ in found) for quote in self.claim.quotes)
+        return Alignment(
+            tuple((source.span(one.first, one.last), source.passage) for source, one in found),
+            self._coverage(there),
+            any(place.order is None and is_verbatim(self.claim.reading, place.reading) for place in cited),
+            (f"{lacking} is not in the passage" if lacking else "")
+            or ("" if quoted else "the quoted words are not in the passage")
+            or self._wrong_column(windows[0])
+            or self._displaced(windows)
+            or next(filter(None, (self._exchanged(place.reading) for place in cited)), ""),
+            f"{apart} is not said there" if apart else "",
+        )
+
+    def _first_lacking(self, bits: _Bits, *, surely: bool = False) -> str:
+        """The first number, date, name or word of a short answer that the bits lack; "" where there is none.
+
+        `surely` leaves out what a passage may say without the word: a small number in letters, which may count what it
+        lists, a word of a short answer, and a first word that may be no name.
+        """
+        claim = self.claim
+        for i, item in enumerate(self.items):
+            if bits.items >> i & 1 or (surely and not isinstance(item, str) and is_count(item, claim.reading.text)):
+                continue
+            return f"“{item}”" if isinstance(item, str) else name_fact(item, claim.reading.text)
+        own = (word for i, word in enumerate(claim.stems) if word in claim.own and not bits.words >> i & 1)
+        lacking = "" if surely else claim.subject or next(own, "")
+        return f"“{lacking}”" if lacking else ""
+
+    def _exchanged(self, evidence: Reading) -> str:
+        return find_exchanged(self.claim.reading, self.claim.names, evidence)
+
+    def _wrong_column(self, best: _Window) -> str:
+        source = self.sources[best.source]
+        header = source.passage.hit.chunk.headings[-1:]
+        if best.first != best.last or not header or "|" not in header[0]:
+            return ""
+        return find_wrong_column(self.claim.reading, source.text(best.first), header[0])
+
+    def _displaced(self, windows: Sequence[_Window]) -> str:
+        """What the sentence with most of the claim's words says in the place of a fact that stands in another one."""
+        cited = [(one.source, p, self.places[one.source][p]) for one in windows for p in range(one.first, one.last + 1)]
+        s, core, bits = max(
+            ((s, p, bits) for s, p, bits in cited if bits is not None), key=lambda place: self.share(place[2])
+        )
+        known = bits | self.above[s]
+        if self.share(known) < _SAYS_MOST:
+            return ""
+        reading = self.sources[s].places[core].reading
+        for i, fact in enumerate(self.claim.facts):
+            if not known.items >> i & 1 and (other := find_displacing(fact, self.claim.reading, reading)):
+                return f"the passage says {other}, not {name_fact(fact, self.claim.reading.text)}"
+        return ""
+
+
+def _may_state(claim: Claim, order: str | None) -> bool:
+    """Whether a sentence that orders somebody to say something, or is no order, may support the claim."""
+    return order is None or (order != "" and stem(order) in claim.reading.terms)
