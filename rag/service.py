@@ -25,11 +25,13 @@ from rag.models.tokens import estimate_text
 from rag.prompting.context import pack_context
 from rag.prompting.follow_up import REWRITE_TOKENS, standalone_question
 from rag.prompting.prompts import ANSWER_PROMPT_VERSION, prompt_start, rewrite_messages
-from rag.prompting.selection import Selection, drop_duplicates, rank_sentences, sentences_to_quote
+from rag.prompting.selection import Selection, drop_duplicates, rank_for_parts, sentences_to_quote
+from rag.retrieval.ranking import PartHits, merge_hits
 from rag.retrieval.scope import Scope, check_scope
 from rag.retrieval.search import Searcher
 from rag.settings import Settings
 from rag.store.catalog import Catalog
+from rag.text import question_parts
 from rag.types import (
     Answer,
     AnswerMode,
@@ -151,11 +153,17 @@ class Service:
         limits = self._settings.server
         text = limits.check_question(text, "query")
         limits.check_top_k(top_k)
-        return await self._search(text, scope, top_k)
+        return await asyncio.to_thread(self._searcher.search, text, scope, self._wanted(top_k))
 
-    async def _search(self, text: str, scope: Scope, top_k: int | None) -> list[Hit]:
-        wanted = top_k or min(self._settings.retrieval.top_k, self._settings.server.max_top_k)
-        return await asyncio.to_thread(self._searcher.search, text, scope, wanted)
+    def _wanted(self, top_k: int | None) -> int:
+        return top_k or min(self._settings.retrieval.top_k, self._settings.server.max_top_k)
+
+    def _retrieve(self, text: str, scope: Scope, top_k: int | None) -> tuple[list[Hit], list[PartHits]]:
+        """The hits of a question, and those of each of its parts, of which they hold the best."""
+        wanted = self._wanted(top_k)
+        hits = self._searcher.search(text, scope, wanted)
+        parts = [PartHits(part, tuple(self._searcher.search(part, scope, wanted))) for part in question_parts(text)]
+        return (merge_hits([hits, *(part.hits for part in parts)], wanted) if parts else hits), parts
 
     def check(self, question: Question) -> str:
         """The question's text without surrounding white space. Raises InputError beyond the settings' limits."""
@@ -219,13 +227,13 @@ class Service:
         """One attempt: the events of `stream`, and each Draft that the model completed."""
         settings = self._settings
         clock = _Clock.start()
-        hits = await self._search(asked.text, asked.question.scope, asked.question.top_k)
+        hits, parts = await asyncio.to_thread(self._retrieve, asked.text, asked.question.scope, asked.question.top_k)
         timings = {**asked.timings_ms, "retrieve": clock.ms()}
         yield HitsFound(tuple(hits))
         shown = {hit.chunk.span.document_id for hit in hits}
 
         clock = _Clock.start()
-        selected = await asyncio.to_thread(self._select, asked.text, hits)
+        selected = await asyncio.to_thread(self._select, asked.text, hits, parts)
         timings |= {"select": clock.ms()}
         evidence = asdict(selected.evidence)
         near = weigh(evidence, EVIDENCE_WEIGHTS)
@@ -368,9 +376,9 @@ class Service:
         speed = generator.prompt_speed or speed  # counting lets `auto` choose
         return fixed + readable_tokens(generation.first_token_s, speed)
 
-    def _select(self, asked: str, hits: Sequence[Hit]) -> _Selected:
+    def _select(self, asked: str, hits: Sequence[Hit], parts: Sequence[PartHits]) -> _Selected:
         kept, left_out = drop_duplicates(hits)
-        selections = rank_sentences(asked, kept, self._searcher.compare_sentences)
+        selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
         return _Selected(selections, left_out, measure_evidence(asked, selections))
 
     def _unread(self, scope: Scope) -> bool:

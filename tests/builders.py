@@ -81,7 +81,7 @@ def read_prompt(messages: Sequence[Message]) -> tuple[str, list[tuple[int, str]]
     assert fence
     assert body.startswith("<passages>")
     parts = re.split(r"^\[(\d+)\] .*$", body.removeprefix("<passages>"), flags=re.MULTILINE)[1:]
-    question, _, hint = rest.rpartition("\n")
+    question, newline, hint = rest.rpartition("\n")
     hints = ("(Reply with", *(f"({hint}, each with its passage number" for hint in KIND_HINTS.values()))
-    asked = question if question and hint.startswith(hints) else rest
+    asked = question if newline and hint.startswith(hints) else rest
     return asked, [(int(number), text.strip()) for number, text in zip(parts[::2], parts[1::2], strict=True)]

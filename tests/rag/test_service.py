@@ -66,6 +66,19 @@ async def test_the_steps(library: Library) -> None:
     assert LEAVE in generator.prompts[0][-1].content
 
 
+async def test_each_side_of_a_comparison_is_among_the_hits_and_in_the_prompt(library: Library) -> None:
+    rules = [f"Rule {n}: the fee of the crane at Northwind, {LEAVE.lower()} It is due on day {n}." for n in range(60)]
+    ingest(library, "\n\n".join(rules), "north.md")
+    ingest(library, "\n\n".join([*many_paragraphs(30), "The ferry of Southwind costs 70 euros."]), "south.md")
+    asked = "How does the fee of Northwind compare with the ferry of Southwind?"
+    generator = ScriptedGenerator("The ferry of Southwind costs 70 euros [1].")
+    answer = await service(library, generator).ask(Question(asked, top_k=3))
+    assert [one.hit.rank for one in answer.retrieved] == [1, 2, 3]
+    assert {one.hit.document_name for one in answer.retrieved} == {"north.md", "south.md"}
+    assert "The ferry of Southwind costs 70 euros." in generator.prompts[0][-1].content
+    assert (answer.status, answer.question) == ("answered", asked)
+
+
 async def test_modes_leave_out_mark_or_keep_what_is_unsupported(library: Library) -> None:
     ingest(library, LEAVE)
     strict, flag, off = [await ask(library, f"{TRUE} {FALSE}", mode=mode) for mode in ("strict", "flag", "off")]

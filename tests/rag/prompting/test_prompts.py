@@ -178,4 +178,11 @@ def test_a_question_for_a_fact_says_which_sort_of_fact_and_is_read_back_without_
     assert last.startswith("(Reply with") is bool(hinted)
     assert hinted in last
     assert read_prompt(messages)[0] == question
-    assert answer_messages(question, [])[-1].content.splitlines()[-1] == f"Question: {question}"
+
+
+@pytest.mark.parametrize(("question", "asked_for"), [("Does it rain?", "Yes or No"), ("Compare A with B.", "each one")])
+def test_a_whole_answer_is_told_what_to_hold_and_how_to_refuse(question: str, asked_for: str) -> None:
+    last = answer_messages(question, [])[-1].content.splitlines()[-1]
+    assert asked_for in last
+    assert NOT_FOUND_REPLY in last
+    assert read_prompt(answer_messages(question, []))[0] == question
