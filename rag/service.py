@@ -17,7 +17,7 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
-from rag.decision.confidence import EVIDENCE_WEIGHTS, EvidenceSignals, measure_evidence, weigh
+from rag.decision.confidence import EvidenceSignals, answerability, measure_evidence
 from rag.decision.decide import CheckedAnswer, Decision, decide, failed, refusal
 from rag.errors import Conflict, DependencyError
 from rag.generation import readable_tokens, take_draft
@@ -236,7 +236,7 @@ class Service:
         selected = await asyncio.to_thread(self._select, asked.text, hits, parts)
         timings |= {"select": clock.ms()}
         evidence = asdict(selected.evidence)
-        near = weigh(evidence, EVIDENCE_WEIGHTS)
+        near = answerability(asked.text, selected.evidence)
         if not hits or near < settings.answers.min_evidence:
             unread = await asyncio.to_thread(self._unread, asked.question.scope)
             reason: AnswerReason = "unreadable_source" if unread else "no_match"

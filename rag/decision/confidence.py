@@ -1,6 +1,6 @@
 """The probabilities that the documents answer a question, and that a reply is that answer. Pure.
 
-    Selections ─ measure_evidence ─> EvidenceSignals ─ weigh by EVIDENCE_WEIGHTS ─> too low: the model is not asked
+    Selections ─ measure_evidence ─> EvidenceSignals ─ answerability, by EVIDENCE_WEIGHTS ─> too low: not asked
     EvidenceSignals, Draft, Citations ─ measure_reply, weigh by ANSWER_WEIGHTS ─> too low: the reply is withheld
 
 Both are logistic functions of a few signals, each from 0 to 1. `python -m evals.training.confidence` fits the weights.
@@ -12,8 +12,9 @@ effect; evals/notebook/2026-11-answers.md has the experiments.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rag.prompting.prompts import NOT_FOUND_REPLY
 from rag.prompting.selection import Selection
@@ -22,6 +23,10 @@ from rag.types import Draft, Hit, Passage
 from rag.verification.reading import Reading, name_key, read
 
 EVIDENCE_WEIGHTS = {"bias": -3.26, "cosine": 3.5, "together": 0.71, "names": 0.59}
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""A letter of Thai, Lao, Burmese, Khmer, Japanese or Chinese, which are written without spaces."""
 ANSWER_WEIGHTS = {"bias": -3.91, "cosine": 2.43, "together": 0.36, "names": 0.73, "willing": 1.92, "cited": 0.47}
 
 
@@ -31,8 +36,7 @@ class EvidenceSignals:
 
     `cosine` is that of the question to its nearest sentence; `together` is the share of the question's content words in
     the best single sentence with its heading; `words` is their share in all hits, titles and headings included; `names`
-    is the share of its names, numbers and dates, 1 if it has none. `words` has no weight: it is measured for the
-    records of `footnote eval`.
+    is the share of its names, numbers and dates, 1 if it has none. `words` has no weight: only whether it is 0 counts.
     """
 
     cosine: float
@@ -55,6 +59,17 @@ def measure_evidence(question: str, selections: Sequence[Selection]) -> Evidence
     )
 
 
+def answerability(question: str, evidence: EvidenceSignals) -> float:
+    """The probability that the hits answer the question; 0 if they have none of its words.
+
+    By their cosines alone such hits may seem near: the default embedding model hardly tells Chinese texts apart. A
+    question without content words has none to be found.
+    """
+    if not evidence.words and _terms(question):
+        return 0.0
+    return weigh(asdict(evidence), EVIDENCE_WEIGHTS)
+
+
 def whole_text(hit: Hit) -> str:
     """A hit's text with its document's name, its title and its headings."""
     name = hit.document_name.replace("_", " ").replace("-", " ")
@@ -62,10 +77,23 @@ def whole_text(hit: Hit) -> str:
 
 
 def share_of_words(question: str, texts: Sequence[str]) -> float:
-    """The share of the question's distinct content words that any of the texts contains; 0 without content words."""
-    wanted = set(content_words(question))
-    held = {word for text in texts for word in content_words(text)}
+    """The share of the question's distinct content words that any of the texts contains; 0 without content words.
+
+    Where a script has no spaces, two adjacent characters count as a word.
+    """
+    wanted = _terms(question)
+    held = {term for text in texts for term in _terms(text)}
     return len(wanted & held) / len(wanted) if wanted else 0.0
+
+
+def _terms(text: str) -> set[str]:
+    terms: set[str] = set()
+    for word in content_words(text):
+        if _UNSPACED.search(word):
+            terms.update({word[at : at + 2] for at in range(len(word) - 1)} or {word})
+        else:
+            terms.add(word)
+    return terms
 
 
 def _share_of_names(question: str, texts: Sequence[str]) -> float:

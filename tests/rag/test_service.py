@@ -103,6 +103,16 @@ async def test_nothing_found_asks_no_model(library: Library) -> None:
     assert answer.usage == Usage()
 
 
+async def test_a_question_none_of_whose_words_was_found_asks_no_model(library: Library) -> None:
+    ingest(library, "年假：工作满一年的员工每年享有十二天带薪年假。", "chinese.md")
+    lenient = Settings(data_dir=library.settings.data_dir, answers=Answers(min_evidence=0.01))
+    generator = ScriptedGenerator("十二天 [1].")
+    refused = await service(library, generator, lenient).ask(Question("公司的股票价格是多少？"))
+    assert (refused.status, refused.reason, refused.confidence, generator.prompts) == ("not_found", "no_match", 0.0, [])
+    await service(library, generator, lenient).ask(Question("员工每年有多少天年假？"))
+    assert len(generator.prompts) == 1
+
+
 async def test_a_reply_that_says_not_found_cites_nothing(library: Library) -> None:
     ingest(library, LEAVE)
     answer = await ask(library, "Not in the documents.")

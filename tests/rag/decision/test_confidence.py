@@ -12,6 +12,7 @@ from rag.decision.confidence import (
     ANSWER_WEIGHTS,
     EVIDENCE_WEIGHTS,
     EvidenceSignals,
+    answerability,
     measure_evidence,
     measure_reply,
     share_of_words,
@@ -125,3 +126,28 @@ def test_all_evidence_is_surer_than_none() -> None:
     signals = {"willing": 1.0, "cited": 1.0}
     assert weigh(full | signals, ANSWER_WEIGHTS) > weigh(full | dict.fromkeys(signals, 0.0), ANSWER_WEIGHTS)
     assert set(ANSWER_WEIGHTS) - {"bias"} <= set(none) | set(signals)
+
+
+CHINESE = "年假：工作满一年的员工每年享有十二天带薪年假。办公室从早上八点半开放到晚上六点。"
+
+
+def test_chinese_words_are_pairs_of_characters() -> None:
+    assert share_of_words("员工年假", [CHINESE]) == pytest.approx(2 / 3)  # 员工, 年假; 工年 is in no word of the text
+    assert share_of_words("公司的股票价格是多少？", [CHINESE]) == 0.0
+    assert share_of_words("假", ["假"]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "answered"),
+    [
+        ("员工每年有多少天年假？", True),
+        ("公司的股票价格是多少？", False),
+        ("How many days of leave do they have?", False),
+        ("And who is it?", True),  # no content word that could be missing
+    ],
+)
+def test_a_question_none_of_whose_words_was_found_is_not_answerable(question: str, answered: bool) -> None:
+    evidence = measure_evidence(question, [select(hit(CHINESE), cosine=0.9, words=0.0)])
+    assert (answerability(question, evidence) > 0) is answered
+    if answered:
+        assert answerability(question, evidence) == weigh(asdict(evidence), EVIDENCE_WEIGHTS)
