@@ -493,6 +493,11 @@ class Generator(Protocol):
         """The number of tokens of the prompt as the model reads it, and whether it is exact or a cautious estimate."""
         ...
 
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        """The model's hidden state after the prompt, of its last token and layer, normalised as the output layer reads
+        it; empty where the back end does not report it. Raises DependencyError."""
+        ...
+
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
         """Yield Tokens of the reply to a Context as they arrive, then one Draft. Raises DependencyError."""
         ...

@@ -74,6 +74,9 @@ class ScriptedGenerator:
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return sum(len(_WORD.findall(message.content)) + 4 for message in messages), True
 
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        return ()
+
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
         return self.stream(context.messages, max_tokens)
 

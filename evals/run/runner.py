@@ -34,7 +34,7 @@ from rag.settings import Settings
 from rag.types import AnswerStyle, Generator
 
 DEFAULT_OUT = Path("runs")
-PROMPT_TOKENS = 900
+PROMPT_TOKENS = 1_300
 """Of a run's prompts unless the setting is set: by time, a faster machine would read more and answer better."""
 _PRINTED = 5  # pieces of lost evidence of each kind
 _SHOWN_CHARS = 40  # of a question, beside the bar

@@ -44,6 +44,9 @@ class ModelGenerator(ABC):
     @abstractmethod
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]: ...
 
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        return ()
+
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
         return self.stream(context.messages, max_tokens)
 

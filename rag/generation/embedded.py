@@ -104,6 +104,25 @@ class EmbeddedGenerator(OpenAIProtocol):
             raise self._too_slow() from error
         return (estimate_tokens(messages), False) if count is None else (count, True)
 
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        import httpx
+
+        limit_s = self._settings.timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._connect()
+                prompt = await self._render_by_llama_cpp(messages)
+                # a norm of -1 leaves the state as it is
+                reply = await self._ask_llama_cpp("embeddings", {"content": prompt, "embd_normalize": -1}, limit_s)
+        except TimeoutError as error:
+            raise self._too_slow() from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise await self._explain(error) from error
+        match reply:
+            case [{"embedding": [[*state]]}]:
+                return [float(value) for value in state]
+        raise DependencyError(f"{self._where} sent no state of its prompt. Restart the server.")
+
     async def address(self) -> Address:
         """Where the child listens, for its `/slots` and `/metrics`; it is started if it is not running."""
         await self._connect()

@@ -138,19 +138,27 @@ class OpenAIProtocol(Served):
         """The prompt's tokens by the server's own template and tokenizer, None if it is not llama.cpp."""
         import httpx
 
-        url, api_key, _ = self._target
-        root = url.removesuffix("/v1")
-        body = {"messages": [{"role": message.role, "content": message.content} for message in messages]}
         try:
-            prompt = json_field(await ask_json("POST", f"{root}/apply-template", 30, body, api_key), "prompt")
-            if not isinstance(prompt, str):
+            prompt = await self._render_by_llama_cpp(messages)
+            if prompt is None:
                 return None
             # The template itself writes the beginning-of-text token if the model has one.
             asked = {"content": prompt, "add_special": False, "parse_special": True}
-            tokens = json_field(await ask_json("POST", f"{root}/tokenize", 30, asked, api_key), "tokens")
+            tokens = json_field(await self._ask_llama_cpp("tokenize", asked), "tokens")
         except (httpx.HTTPError, ValueError):
             return None
         return len(tokens) if isinstance(tokens, list) else None
+
+    async def _render_by_llama_cpp(self, messages: Sequence[Message]) -> str | None:
+        """The prompt as the server's own template writes it. Raises httpx.HTTPError and ValueError."""
+        body = {"messages": [{"role": message.role, "content": message.content} for message in messages]}
+        prompt = json_field(await self._ask_llama_cpp("apply-template", body), "prompt")
+        return prompt if isinstance(prompt, str) else None
+
+    async def _ask_llama_cpp(self, path: str, body: object, within_s: float = 30) -> object:
+        """The answer of one of llama.cpp's own addresses. Raises httpx.HTTPError and ValueError."""
+        url, api_key, _ = self._target
+        return await ask_json("POST", f"{url.removesuffix('/v1')}/{path}", within_s, body, api_key)
 
 
 def _first_tokens(choice: Choice) -> dict[str, float] | None:

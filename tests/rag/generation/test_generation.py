@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import httpx
+import numpy as np
 import pytest
 import uvicorn
 from conftest import ScriptedGenerator
@@ -164,6 +165,17 @@ async def wait_until_dead(process_id: int) -> None:
 
 
 # --- the embedded model ---
+
+
+@pytest.mark.model
+async def test_embedded_state_follows_from_the_prompt(embedded: EmbeddedGenerator) -> None:
+    state = await embedded.read_state(PROMPT)
+    assert len(state) == 576  # the model's width
+    assert np.linalg.norm(state) > 2  # not brought to length 1
+    assert await embedded.read_state(PROMPT) == pytest.approx(state, abs=0.05)
+    assert await embedded.read_state((Message("user", "Name a colour."),)) != pytest.approx(state, abs=0.5)
+    _, draft = await reply(embedded)  # it still replies
+    assert draft.text.strip()
 
 
 @pytest.mark.model
