@@ -46,8 +46,8 @@ KIND_HINTS: dict[QuestionKind, str] = {
     "list": "Name every item in full sentences",
     "open": "Answer in full sentences, with all that the passages state about it",
 }
-"""The beginning of the line below a question, by its kind, in the style `full`. The line ends with how to cite and how
-to refuse: without that reminder the default model refused none of the first questions that it should."""
+"""The beginning of the line below a question, by its kind, in the style `full`. A reminder of how to refuse in that
+line, or an example of a refusal, made the default model refuse most questions that the passages answer."""
 
 FACT_HINTS: dict[AnswerType, str] = {
     "person": "(Reply with the name alone.)",
@@ -110,7 +110,7 @@ def _ask(passages: str, question: str, style: AnswerStyle) -> Message:
     lines = [_OPEN, passages, _CLOSE, _QUESTION + question]
     if style == "full":
         kind = KIND_HINTS[question_kind(question)]
-        lines.append(f"({kind}, each with its passage number. If the passages do not say it: {NOT_FOUND_REPLY})")
+        lines.append(f"({kind}, each with its passage number.)")
     elif hint := FACT_HINTS.get(expected_type(question)):
         lines.append(hint)
     return Message("user", "\n".join(lines))
@@ -130,8 +130,6 @@ _EXAMPLES = (  # as earlier turns: the default model then cites, and takes the p
         "Yes, your son can take out a boat in May, because boats may be taken out from 1 April to 31 October [1]. As a "
         "member under 16 he needs a companion who is at least 18 [1].",
     ),
-    _ask(_EXAMPLE_PASSAGES, "How much is the deposit for a locker?", "full"),
-    Message("assistant", NOT_FOUND_REPLY),
 )
 
 

@@ -35,15 +35,11 @@ def test_instructions_and_examples_come_first_and_never_change(style: AnswerStyl
     assert NOT_FOUND_REPLY in one[0].content
 
 
-def test_the_examples_have_the_form_of_a_question_and_show_a_cited_answer_and_a_refusal() -> None:
-    _, *turns = prompt_start("full")
-    asked, replies = turns[::2], turns[1::2]
-    assert [read_prompt([turn])[0] for turn in asked] == [
-        "Can my son, who is 14, take out a boat in May?",
-        "How much is the deposit for a locker?",
-    ]
-    assert "[1]" in replies[0].content
-    assert replies[1].content == NOT_FOUND_REPLY
+def test_the_example_has_the_form_of_a_question_and_shows_a_cited_answer() -> None:
+    _, asked, reply = prompt_start("full")
+    assert read_prompt([asked])[0] == "Can my son, who is 14, take out a boat in May?"
+    assert reply.role == "assistant"
+    assert "[1]" in reply.content
 
 
 def test_each_style_has_its_own_instructions_and_the_same_passages() -> None:
@@ -181,8 +177,8 @@ def test_a_question_for_a_fact_says_which_sort_of_fact_and_is_read_back_without_
 
 
 @pytest.mark.parametrize(("question", "asked_for"), [("Does it rain?", "Yes or No"), ("Compare A with B.", "each one")])
-def test_a_whole_answer_is_told_what_to_hold_and_how_to_refuse(question: str, asked_for: str) -> None:
+def test_a_whole_answer_is_told_what_to_hold_and_to_cite(question: str, asked_for: str) -> None:
     last = answer_messages(question, [])[-1].content.splitlines()[-1]
     assert asked_for in last
-    assert NOT_FOUND_REPLY in last
+    assert "its passage number" in last
     assert read_prompt(answer_messages(question, []))[0] == question
