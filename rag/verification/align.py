@@ -215,11 +215,9 @@ class _Search:
         return find_wrong_column(self.claim.reading, source.text(best.first), header[0])
 
     def _displaced(self, windows: Sequence[_Window]) -> str:
-        """What the sentence with most of the claim's words says in the place of a fact that stands in another one."""
-        cited = [(one.source, p, self.places[one.source][p]) for one in windows for p in range(one.first, one.last + 1)]
-        s, core, bits = max(
-            ((s, p, bits) for s, p, bits in cited if bits is not None), key=lambda place: self.share(place[2])
-        )
+        """What the sentence with most of the claim's words says in the place of another sentence's fact."""
+        found = [(one.source, p, bits) for one in windows for p, bits in enumerate(self.places[one.source]) if bits]
+        s, core, bits = max(found, key=lambda place: self.share(place[2]))
         known = bits | self.above[s]
         if self.share(known) < _SAYS_MOST:
             return ""

@@ -148,9 +148,12 @@ def find_displacing(fact: Fact, claim: Reading, evidence: Reading) -> str:
     """
     facts: list[Fact] = [*claim.quantities, *claim.dates]
     claimed = {fact_value(one) for one in facts}
-    sorts = fact_sorts(fact, claim) - ({"number "} if is_count(fact, claim.text) else set())
+    sorts, counts = fact_sorts(fact, claim), is_count(fact, claim.text)
     stated: list[Fact] = [*evidence.quantities, *evidence.dates]
     for other in stated:
+        # `six in ten` is not displaced by a 100, `at ten` is by `at nine`
+        if counts and not is_count(other, evidence.text):
+            continue
         if fact_value(other) not in claimed and not sorts.isdisjoint(fact_sorts(other, evidence)):
             return name_fact(other, evidence.text)
     return ""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from rag.types import Judgement, Passage, Statement, Unjudged
 from rag.verification.align import Alignment, Evidence, align
-from rag.verification.claim import has_verb, read_claim
+from rag.verification.claim import FEW_WORDS, Claim, has_verb, read_claim
 from rag.verification.passages import Source, read_source, stating_titles
 from rag.verification.reading import unlisted
 from rag.verification.refusals import (
@@ -89,6 +89,7 @@ def _check_claim(
     if problem:
         return CheckedSentence(text, asked, Finding("unsupported", problem))
     is_short = claim.is_short and bool(asked.strip() or not has_verb(claim.reading))
+    is_short = is_short and not _is_sentence_of(claim, sources)
     found = align(claim.with_question(asked) if is_short else claim, sources, marked)
     exact = not (found.missing or found.elsewhere)
     features = Features(found.coverage, found.verbatim, is_short, exact)
@@ -98,6 +99,14 @@ def _check_claim(
     finding = Finding(verdict, reason, found.evidence if verdict != "unsupported" else (), features)
     settled = found.missing or verdict == "supported" or found.coverage < _LEAST_COVERAGE
     return CheckedSentence(text, asked, finding, () if settled or _rests_on_order(found, sources) else found.evidence)
+
+
+def _is_sentence_of(claim: Claim, sources: Sequence[Source]) -> bool:
+    """Whether a passage has it as a whole sentence with its stop: `The gate opens at seven.` has a verb then."""
+    said = [word for word in claim.reading.lowered if word not in ".!"]
+    return len(said) >= FEW_WORDS and any(
+        [*said, "."] == place.reading.lowered for source in sources for place in source.places
+    )
 
 
 def _explain(verdict: str, features: Features) -> str:

@@ -136,7 +136,7 @@ def test_the_same_documents_give_the_same_cases(cases: list[VerifierCase]) -> No
 def test_every_case_shows_what_it_needs(cases: list[VerifierCase]) -> None:
     kinds = {case.kind for case in cases}
     assert kinds <= {*TRUE_KINDS, *FALSE_KINDS}
-    assert {"verbatim", "table row", "number", "unit", "name", "cell", "negation", "quantifier", "passage"} <= kinds
+    assert {"verbatim", "table row", "number", "unit", "name", "cell", "passage"} <= kinds
     for case in cases:
         assert case.is_true is (case.kind in TRUE_KINDS)
         assert [passage.number for passage in case.passages] == list(range(1, len(case.passages) + 1))

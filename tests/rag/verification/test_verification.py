@@ -766,3 +766,11 @@ def test_confidence_falls_from_the_very_words_to_a_wrong_number() -> None:
     talk = verify("Sure! Ten unused days carry over [1].", "flag").sentences[0]
     assert 1 > sure.confidence > 0.9 > loose.confidence > wrong.confidence > 0
     assert (talk.verdict, talk.confidence) == ("no_claim", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"), [("The gate opens at seven.", "supported"), ("The gate opens at seven", "weak")]
+)
+def test_a_whole_sentence_of_a_passage_is_no_phrase(text: str, verdict: str) -> None:
+    """`opens` is not known as a verb: the stop tells a sentence from a heading."""
+    assert verdicts("The gate opens at seven [1].", f"{text}\n\nThe shed is locked.") == [verdict]
