@@ -298,7 +298,8 @@ class Service:
         mode = asked.question.mode or settings.mode
         verified = show_reply(checked, mode=mode, locate=locate)
         quoted: Verified | None = None
-        if mode == "strict" and failed(verified):
+        # a sentence about something else than the question names is no answer
+        if mode == "strict" and failed(verified) and selected.evidence.names == 1:
             quotes = sentences_to_quote(asked.text, context, selected.selections)
             quoted = verify_quotes(
                 quotes, context.passages, min_coverage=settings.min_coverage, locate=locate, question=asked.text
