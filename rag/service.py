@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from rag.decision.confidence import EvidenceSignals, answerability, measure_evidence
+from rag.decision.confidence import EvidenceSignals, answerability, measure_evidence, measure_reading
 from rag.decision.decide import CheckedAnswer, Decision, decide, failed, refusal
 from rag.errors import Conflict, DependencyError
 from rag.generation import readable_tokens, take_draft
@@ -46,6 +46,7 @@ from rag.types import (
     LeftOut,
     Message,
     Passage,
+    Reader,
     Retrieved,
     Token,
     Turn,
@@ -134,14 +135,22 @@ class Service:
     """Answers questions. Safe to use from several tasks at once."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, searcher: Searcher, generator: Generator, judge: Judge | None = None
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        searcher: Searcher,
+        generator: Generator,
+        judge: Judge | None = None,
+        reader: Reader | None = None,
     ) -> None:
         """Use the open parts; the caller opens and closes them (`rag.library`)."""
         self._settings, self._catalog, self._searcher = settings, catalog, searcher
-        self._generator, self._judge = generator, judge
+        self._generator, self._judge, self._reader = generator, judge, reader
         versions = f"{settings.hash()} {ANSWER_PROMPT_VERSION} {searcher.version}"
         if judge is not None:  # a judge with a prompt asks the generator, whose model is a setting or chosen by `auto`
             versions += f" {judge.prompt_version or judge.model}"
+        if reader is not None:
+            versions += f" {reader.model}"
         self._versions = versions
 
     def hash_settings(self, style: AnswerStyle = "full") -> str:
@@ -235,7 +244,7 @@ class Service:
         clock = _Clock.start()
         selected = await asyncio.to_thread(self._select, asked.text, hits, parts)
         timings |= {"select": clock.ms()}
-        evidence = asdict(selected.evidence)
+        evidence = selected.evidence.as_dict()
         near = answerability(asked.text, selected.evidence)
         if not hits or near < settings.answers.min_evidence:
             unread = await asyncio.to_thread(self._unread, asked.question.scope)
@@ -380,7 +389,8 @@ class Service:
     def _select(self, asked: str, hits: Sequence[Hit], parts: Sequence[PartHits]) -> _Selected:
         kept, left_out = drop_duplicates(hits)
         selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
-        return _Selected(selections, left_out, measure_evidence(asked, selections))
+        read = measure_reading(asked, kept, self._reader)
+        return _Selected(selections, left_out, measure_evidence(asked, selections, read))
 
     def _unread(self, scope: Scope) -> bool:
         """Whether a named document could not be read, or, where none is named, whether no document in scope could."""

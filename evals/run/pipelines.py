@@ -43,7 +43,7 @@ class FootnotePipeline:
         judge = library.judge
         if judge is not None and judge.prompt_version:  # it asks the generator, whose replies are recorded
             judge = open_judge(library.settings, generator)
-        self._service = Service(library.settings, library.catalog, library.searcher, generator, judge)
+        self._service = Service(library.settings, library.catalog, library.searcher, generator, judge, library.reader)
         self._most_hits = library.settings.server.max_top_k
 
     @property
