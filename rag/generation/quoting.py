@@ -217,10 +217,13 @@ def _weigh_words(question: str, sentences: Sequence[tuple[int, str]]) -> tuple[l
     return held, weights
 
 
+_TABLE_RULE = re.compile(r"\|?[ ]?:?-{3,}[-|: ]*")
+
+
 def quotable_sentences(text: str) -> list[str]:
     """The sentences, list items and table rows of a passage, with single spaces; headings are left out.
 
-    A heading is a line with a heading mark, or a line without a stop above other text.
+    A heading is a line with a heading mark, a line without a stop above other text, or a row above the rule of a table.
     """
     spans = split_sentences(text)
     found = []
@@ -231,6 +234,7 @@ def quotable_sentences(text: str) -> list[str]:
         stands_above = line and below and not _STOP.search(sentence) and not _ROW_OR_ITEM.match(sentence)
         words = set(content_words(sentence))
         too_short = len(words) < MIN_QUOTE_WORDS or all(word[0].isdigit() for word in words)
-        if not (_HEADING_MARK.match(sentence) or stands_above or too_short):
+        header = i + 1 < len(spans) and _TABLE_RULE.fullmatch(text[spans[i + 1][0] : spans[i + 1][1]])
+        if not (_HEADING_MARK.match(sentence) or stands_above or header or too_short):
             found.append(sentence)
     return found

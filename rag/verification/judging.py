@@ -102,11 +102,12 @@ def _check_claim(
 
 
 def _is_sentence_of(claim: Claim, sources: Sequence[Source]) -> bool:
-    """Whether a passage has it as a whole sentence with its stop: `The gate opens at seven.` has a verb then."""
+    """Whether a passage has it as a whole: as a row of a table, with a verb, or with its stop (`It opens at seven.`)."""
     said = [word for word in claim.reading.lowered if word not in ".!"]
-    return len(said) >= FEW_WORDS and any(
-        [*said, "."] == place.reading.lowered for source in sources for place in source.places
-    )
+    whole = [[*said, "."]] if len(said) >= FEW_WORDS else []
+    if "|" in claim.reading.text or has_verb(claim.reading):
+        whole += [said, [*said, "."]]
+    return any(place.reading.lowered in whole for source in sources for place in source.places)
 
 
 def _explain(verdict: str, features: Features) -> str:

@@ -665,7 +665,7 @@ def test_doctor_shows_the_judge_and_verify_uses_it(
         (sentence,) = verified["sentences"]
         assert sentence["verdict"] == verdict
         assert verified["judge"] == (None if judge == "off" else "scripted/1")
-    assert sentence["reason"] == "the judge scripted/1 finds that the passage says it"
+    assert sentence["reason"] == "the judge scripted/1 finds that the passage says it (0.80)"
     shown = footnote("verify", tmp_path / "text.txt", "--question", "Where is the shed?").out
     assert "judged by scripted/1" in shown
 

@@ -266,7 +266,7 @@ def test_a_short_text_is_checked_with_the_question_that_it_answers(
     assert checked["sentences"][0]["reason"] == "the judge scripted/1 finds that the passage says it (0.90)"
     assert [one["quote"] for one in checked["citations"]] == ["The gate opens at seven."]
     (prompt,) = judge.prompts
-    assert 'The answer to the question "When does the gate open?" is "Seven".' in prompt[-1].content
+    assert "Question: When does the gate open?\nAnswer: Seven." in prompt[-1].content
 
 
 @pytest.mark.parametrize("stream", [False, True])
