@@ -102,7 +102,7 @@ def _check_claim(
 
 
 def _is_sentence_of(claim: Claim, sources: Sequence[Source]) -> bool:
-    """Whether a passage has it as a whole: as a row of a table, with a verb, or with its stop (`It opens at seven.`)."""
+    """Whether a passage has it as a whole: as a row of a table, with a verb, or with its stop: `It opens at seven.`"""
     said = [word for word in claim.reading.lowered if word not in ".!"]
     whole = [[*said, "."]] if len(said) >= FEW_WORDS else []
     if "|" in claim.reading.text or has_verb(claim.reading):
