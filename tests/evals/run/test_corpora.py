@@ -56,6 +56,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FOOTNOTE_SHARED_DIR", str(folder))
     monkeypatch.setenv("FOOTNOTE_ANSWERS__MIN_EVIDENCE", "0")
     monkeypatch.setenv("FOOTNOTE_ANSWERS__MIN_CONFIDENCE", "0")
+    monkeypatch.setenv("FOOTNOTE_ANSWERS__JUDGE", "off")
     monkeypatch.chdir(tmp_path)
     return folder
 

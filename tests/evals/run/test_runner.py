@@ -143,7 +143,7 @@ def test_the_prompt_of_a_run_has_a_fixed_length_unless_it_is_set(runs: Runs) -> 
     assert runs.settings.generation.prompt_tokens is None
     result = runs.finish(ScriptedGenerator(reply))
     assert result["settings"]["generation"]["prompt_tokens"] == PROMPT_TOKENS == 1_300
-    for changes, expected in (({"prompt_tokens": 300}, 300), ({"prompt_tokens": None, "context_tokens": 700}, 508)):
+    for changes, expected in (({"prompt_tokens": 600}, 600), ({"prompt_tokens": None, "context_tokens": 700}, 508)):
         generation = runs.settings.generation.model_copy(update=changes)
         runs.settings = runs.settings.model_copy(update={"generation": generation})
         result = runs.finish(ScriptedGenerator(reply))
