@@ -135,6 +135,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="what happens to unsupported sentences: strict leaves them out (the default), flag marks them, off keeps "
         "the model's text unchanged",
     )
+    ask.add_argument(
+        "--style",
+        choices=("full", "brief"),
+        default="full",
+        help="full answers in complete sentences (the default), brief with the bare name, number or phrase where that "
+        "is the answer",
+    )
 
     search = add("search", _search, "search for passages, without a language model")
     search.add_argument("query")
@@ -161,7 +168,9 @@ def build_parser() -> argparse.ArgumentParser:
         "suite",
         type=Path,
         metavar="SUITE",
-        help="a folder with documents/ and questions.jsonl, or in BEIR's layout; ./report for a folder named report",
+        help="a folder with documents/ and questions.jsonl, or in BEIR's layout (./report for a folder named report); "
+        "or the name of a suite beside the repository (FOOTNOTE_SHARED_DIR): contoso, sec10q, squad2, spans, scifact, "
+        "natural, claims",
     )
     evaluation.epilog = (
         "The exit status is also 1 when a document could not be read, a question crashed, or a metric is lower than in "
@@ -169,7 +178,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--help."
     )
     evaluation.add_argument(
-        "--limit", type=_positive, metavar="N", help="ask N random questions, the same in every run"
+        "--limit",
+        type=_positive,
+        metavar="N",
+        help="ask N random questions, the same in every run; of natural, as many on each corpus",
     )
     for kind in ("answerable", "unanswerable"):
         evaluation.add_argument(
@@ -195,6 +207,11 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("footnote", "textbook", "llama-index"),
         default="footnote",
         help="what answers: footnote, or a common baseline over the same documents (default footnote)",
+    )
+    evaluation.add_argument(
+        "--style",
+        choices=("full", "brief"),
+        help="style of the answers (default: that of the suite's suite.json, brief for squad2, otherwise full)",
     )
     evaluation.add_argument(
         "--replay", action="store_true", help="use recorded replies, and ask the model only where none is recorded"
@@ -305,7 +322,7 @@ def _ingest(context: CommandContext, args: argparse.Namespace) -> int:
 def _ask(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.questions import ask
 
-    return ask(context, args.question, collection=args.collection, top_k=args.top_k, mode=args.mode)
+    return ask(context, args.question, collection=args.collection, top_k=args.top_k, mode=args.mode, style=args.style)
 
 
 def _search(context: CommandContext, args: argparse.Namespace) -> int:
@@ -355,6 +372,7 @@ def _eval(context: CommandContext, args: argparse.Namespace) -> int:
         replay=args.replay,
         judge=args.judge,
         fresh=args.fresh,
+        style=args.style,
         out=args.out or DEFAULT_OUT,
     )
     return evaluate(

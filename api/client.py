@@ -21,7 +21,7 @@ from api.http.schemas import (
     VerifiedBody,
 )
 from rag.errors import DependencyError, FootnoteError
-from rag.types import AnswerMode
+from rag.types import AnswerMode, AnswerStyle
 
 CONNECT_TIMEOUT_S = 5.0
 Body = TypeVar("Body", bound=BaseModel)
@@ -69,9 +69,18 @@ class Client:
         """The passages for a query."""
         return _read(self._post("/v1/search", query=query, collection=collection, top_k=top_k), Hits)
 
-    def ask(self, question: str, collection: str | None, top_k: int | None, mode: AnswerMode | None) -> AnswerBody:
+    def ask(
+        self,
+        question: str,
+        collection: str | None = None,
+        top_k: int | None = None,
+        mode: AnswerMode | None = None,
+        style: AnswerStyle | None = None,
+    ) -> AnswerBody:
         """The checked answer to a question."""
-        response = self._post("/v1/query", question=question, collection=collection, top_k=top_k, mode=mode)
+        response = self._post(
+            "/v1/query", question=question, collection=collection, top_k=top_k, mode=mode, style=style
+        )
         return _read(response, AnswerBody)
 
     def verify(self, text: str, collection: str | None, question: str | None = None) -> VerifiedBody:

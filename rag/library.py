@@ -60,7 +60,7 @@ class Library:
             self._closers.append(self.catalog.close)
             self.embedder: Embedder = embedder or open_embedder(settings)
             # its word embeddings are the embedding model's, which a stand-in has none of
-            self.reader = open_reader(settings) if asks and embedder is None and generator is None else None
+            self.reader = open_reader(settings) if asks and embedder is None else None
             self.generator: Generator = generator or make_generator(
                 settings.generation, settings.resolved_model_dir(), self.reader
             )
@@ -76,7 +76,7 @@ class Library:
             self.searcher = Searcher(
                 self.catalog, self.index, self.embedder, self.reranker, reranked=settings.retrieval.rerank
             )
-            self.service = Service(settings, self.catalog, self.searcher, self.generator, self.judge)
+            self.service = Service(settings, self.catalog, self.searcher, self.generator, self.judge, self.reader)
         except BaseException:
             self.close()
             raise
@@ -111,17 +111,17 @@ def open_embedder(settings: Settings) -> Embedder:
 
 
 def open_reader(settings: Settings) -> Reader | None:
-    """The reader that ships with the package; None where the back end uses none, and, with a warning, where it cannot
-    be opened. Raises DependencyError where the embedding model has not been fetched."""
-    if settings.generation.backend != "extractive":
-        return None
+    """The reader that ships with the package; None, with a warning, where it cannot be opened.
+
+    Raises DependencyError where the embedding model has not been fetched.
+    """
     from rag.models import encoder
 
     folder, _ = locate_embedder(settings.embedding.model, settings.resolved_model_dir())
     try:
         return encoder.open_reader(folder, threads=settings.embedding.threads)
     except encoder.EncoderError as error:
-        log.warning("Answers without a language model are whole sentences, because %s.", error)
+        log.warning("Passages are not read to tell what they answer, because %s. Answers do without it.", error)
         return None
 
 

@@ -14,26 +14,29 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from rag.decision.confidence import EVIDENCE_WEIGHTS, EvidenceSignals, measure_evidence, weigh
+from rag.decision.confidence import EvidenceSignals, answerability, measure_evidence, measure_reading
 from rag.decision.decide import CheckedAnswer, Decision, decide, failed, refusal
 from rag.errors import Conflict, DependencyError
-from rag.generation import take_draft
+from rag.generation import readable_tokens, take_draft
 from rag.models.tokens import estimate_text
 from rag.prompting.context import pack_context
 from rag.prompting.follow_up import REWRITE_TOKENS, standalone_question
-from rag.prompting.prompts import ANSWER_PROMPT_VERSION, rewrite_messages
-from rag.prompting.selection import Selection, drop_duplicates, rank_sentences, sentences_to_quote
+from rag.prompting.prompts import ANSWER_PROMPT_VERSION, prompt_start, rewrite_messages
+from rag.prompting.selection import Selection, drop_duplicates, rank_for_parts, sentences_to_quote
+from rag.retrieval.ranking import PartHits, merge_hits
 from rag.retrieval.scope import Scope, check_scope
 from rag.retrieval.search import Searcher
 from rag.settings import Settings
 from rag.store.catalog import Catalog
+from rag.text import question_parts
 from rag.types import (
     Answer,
     AnswerMode,
     AnswerReason,
+    AnswerStyle,
     Context,
     Draft,
     Generator,
@@ -41,7 +44,9 @@ from rag.types import (
     Judge,
     Judged,
     LeftOut,
+    Message,
     Passage,
+    Reader,
     Retrieved,
     Token,
     Turn,
@@ -76,6 +81,7 @@ class Question:
     top_k: int | None = None
     mode: AnswerMode | None = None
     history: tuple[Turn, ...] = ()
+    style: AnswerStyle = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +135,44 @@ class Service:
     """Answers questions. Safe to use from several tasks at once."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, searcher: Searcher, generator: Generator, judge: Judge | None = None
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        searcher: Searcher,
+        generator: Generator,
+        judge: Judge | None = None,
+        reader: Reader | None = None,
     ) -> None:
         """Use the open parts; the caller opens and closes them (`rag.library`)."""
         self._settings, self._catalog, self._searcher = settings, catalog, searcher
-        self._generator, self._judge = generator, judge
+        self._generator, self._judge, self._reader = generator, judge, reader
         versions = f"{settings.hash()} {ANSWER_PROMPT_VERSION} {searcher.version}"
         if judge is not None:  # a judge with a prompt asks the generator, whose model is a setting or chosen by `auto`
             versions += f" {judge.prompt_version or judge.model}"
-        self.settings_hash = hashlib.sha256(versions.encode()).hexdigest()[:12]
+        if reader is not None:
+            versions += f" {reader.model}"
+        self._versions = versions
+
+    def hash_settings(self, style: AnswerStyle = "full") -> str:
+        """Twelve hex digits that identify everything but documents and models that decides an answer in this style."""
+        return hashlib.sha256(f"{self._versions} {style}".encode()).hexdigest()[:12]
 
     async def search(self, text: str, scope: Scope, top_k: int | None = None) -> list[Hit]:
         """The best hits for a query, ranks from 1. Raises NotFound, InputError."""
         limits = self._settings.server
         text = limits.check_question(text, "query")
         limits.check_top_k(top_k)
-        return await self._search(text, scope, top_k)
+        return await asyncio.to_thread(self._searcher.search, text, scope, self._wanted(top_k))
 
-    async def _search(self, text: str, scope: Scope, top_k: int | None) -> list[Hit]:
-        wanted = top_k or min(self._settings.retrieval.top_k, self._settings.server.max_top_k)
-        return await asyncio.to_thread(self._searcher.search, text, scope, wanted)
+    def _wanted(self, top_k: int | None) -> int:
+        return top_k or min(self._settings.retrieval.top_k, self._settings.server.max_top_k)
+
+    def _retrieve(self, text: str, scope: Scope, top_k: int | None) -> tuple[list[Hit], list[PartHits]]:
+        """The hits of a question, and those of each of its parts, of which they hold the best."""
+        wanted = self._wanted(top_k)
+        hits = self._searcher.search(text, scope, wanted)
+        parts = [PartHits(part, tuple(self._searcher.search(part, scope, wanted))) for part in question_parts(text)]
+        return (merge_hits([hits, *(part.hits for part in parts)], wanted) if parts else hits), parts
 
     def check(self, question: Question) -> str:
         """The question's text without surrounding white space. Raises InputError beyond the settings' limits."""
@@ -212,16 +236,16 @@ class Service:
         """One attempt: the events of `stream`, and each Draft that the model completed."""
         settings = self._settings
         clock = _Clock.start()
-        hits = await self._search(asked.text, asked.question.scope, asked.question.top_k)
+        hits, parts = await asyncio.to_thread(self._retrieve, asked.text, asked.question.scope, asked.question.top_k)
         timings = {**asked.timings_ms, "retrieve": clock.ms()}
         yield HitsFound(tuple(hits))
         shown = {hit.chunk.span.document_id for hit in hits}
 
         clock = _Clock.start()
-        selected = await asyncio.to_thread(self._select, asked.text, hits)
+        selected = await asyncio.to_thread(self._select, asked.text, hits, parts)
         timings |= {"select": clock.ms()}
-        evidence = asdict(selected.evidence)
-        near = weigh(evidence, EVIDENCE_WEIGHTS)
+        evidence = selected.evidence.as_dict()
+        near = answerability(asked.text, selected.evidence)
         if not hits or near < settings.answers.min_evidence:
             unread = await asyncio.to_thread(self._unread, asked.question.scope)
             reason: AnswerReason = "unreadable_source" if unread else "no_match"
@@ -231,7 +255,7 @@ class Service:
             return
 
         clock = _Clock.start()
-        context = await self._pack(asked.text, selected)
+        context = await self._pack(asked, selected)
         timings |= {"pack": clock.ms()}
 
         clock = _Clock.start()
@@ -283,7 +307,8 @@ class Service:
         mode = asked.question.mode or settings.mode
         verified = show_reply(checked, mode=mode, locate=locate)
         quoted: Verified | None = None
-        if mode == "strict" and failed(verified):
+        # a sentence about something else than the question names is no answer
+        if mode == "strict" and failed(verified) and selected.evidence.names == 1:
             quotes = sentences_to_quote(asked.text, context, selected.selections)
             quoted = verify_quotes(
                 quotes, context.passages, min_coverage=settings.min_coverage, locate=locate, question=asked.text
@@ -331,25 +356,41 @@ class Service:
         coverage = self._settings.answers.min_coverage
         return check_text(text, passages_for, min_coverage=coverage, question=question)
 
-    async def _pack(self, asked: str, selected: _Selected) -> Context:
-        settings = self._settings
+    async def _pack(self, asked: _AskedQuestion, selected: _Selected) -> Context:
+        settings, style = self._settings, asked.question.style
+        budget = await self._prompt_tokens(style)
         room = self._generator.context_tokens - settings.generation.reply_tokens
-        # a back end without a language model has no prompt that anyone waits for
-        budget = settings.generation.prompt_tokens if self._generator.follows_instructions else room
+        if budget is None:
+            budget = room
         return await pack_context(
-            asked,
+            asked.text,
             selected.selections,
             selected.left_out,
             count_tokens=self._generator.count_tokens,
             # a long question takes from the room of the model, not from that of the passages
-            prompt_tokens=min(budget + max(0, estimate_text(asked) - SHORT_QUESTION), room),
+            prompt_tokens=min(budget + max(0, estimate_text(asked.text) - SHORT_QUESTION), room),
             max_passages=settings.answers.passages,
+            style=style,
         )
 
-    def _select(self, asked: str, hits: Sequence[Hit]) -> _Selected:
+    async def _prompt_tokens(self, style: AnswerStyle) -> int | None:
+        """The tokens of a prompt by the settings, None where nobody waits for a prompt.
+
+        By time, the instructions are not counted: they never change, and a server keeps them read.
+        """
+        generation, generator = self._settings.generation, self._generator
+        speed = generator.prompt_speed
+        if speed is None or generation.prompt_tokens is not None:
+            return None if speed is None else generation.prompt_tokens
+        fixed, _ = await generator.count_tokens((*prompt_start(style), Message("user", "")))
+        speed = generator.prompt_speed or speed  # counting lets `auto` choose
+        return fixed + readable_tokens(generation.first_token_s, speed)
+
+    def _select(self, asked: str, hits: Sequence[Hit], parts: Sequence[PartHits]) -> _Selected:
         kept, left_out = drop_duplicates(hits)
-        selections = rank_sentences(asked, kept, self._searcher.compare_sentences)
-        return _Selected(selections, left_out, measure_evidence(asked, selections))
+        selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
+        read = measure_reading(asked, kept, self._reader)
+        return _Selected(selections, left_out, measure_evidence(asked, selections, read))
 
     def _unread(self, scope: Scope) -> bool:
         """Whether a named document could not be read, or, where none is named, whether no document in scope could."""
@@ -386,7 +427,7 @@ class Service:
                 markers_removed=verified.markers_removed,
             ),
             timings_ms={},
-            settings_hash=self.settings_hash,
+            settings_hash=self.hash_settings(asked.question.style),
             reason=decision.reason,
             confidence=round(decision.confidence, 4),
             standalone_question=asked.text if asked.question.history else None,

@@ -96,11 +96,19 @@ class Generation(Section):
     context_tokens: int = Field(
         4_096, ge=512, le=1_048_576, description="context window: tokens of prompt and reply together (num_ctx)"
     )
-    prompt_tokens: int = Field(
-        450,
+    first_token_s: float = Field(
+        8.0,
+        ge=0.1,
+        le=3_600,
+        description="time to the first token, in seconds: as many tokens of passages are sent as the back end reads in "
+        "it, 400 to 6,000",
+    )
+    prompt_tokens: int | None = Field(
+        None,
         ge=128,
         le=1_048_576,
-        description="maximum tokens of the prompt, passages included; a long question is added to it",
+        description="maximum tokens of the prompt, instructions and passages included, instead of what first_token_s "
+        "allows; a long question is added to it",
     )
     reply_tokens: int = Field(192, ge=16, le=65_536, description="maximum tokens of the reply")
     temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature; 0 takes the most likely token")

@@ -23,6 +23,8 @@ UNFINISHED: tuple[DocumentStatus, ...] = ("queued", "parsing", "embedding", "ind
 Verdict = Literal["supported", "weak", "unsupported", "no_claim"]
 AnswerStatus = Literal["answered", "partial", "not_found"]
 AnswerMode = Literal["strict", "flag", "off"]
+AnswerStyle = Literal["full", "brief"]
+"""`full`: complete sentences. `brief`: the bare words of a fact, otherwise as little as the passages allow."""
 AnswerReason = Literal["no_match", "not_in_passages", "unsupported", "conflict", "unreadable_source"]
 """Why an answer is withheld or partial. `no_match`: no hit is near the question. `not_in_passages`: the passages do not
 contain the answer. `unsupported`: no passage supports the model's reply. `conflict`: sources disagree.
@@ -212,7 +214,7 @@ class Context:
     """The prompt for a question: `passages` in shown order, the whole prompt as `messages`, and the hits left out.
 
     `n_tokens` counts `messages` by the generator's tokenizer; `exact` is False where that tokenizer was not available
-    and the number is a cautious estimate.
+    and the number is a cautious estimate. `style` is what the prompt asks for.
     """
 
     question: str
@@ -221,6 +223,7 @@ class Context:
     n_tokens: int
     exact: bool
     left_out: tuple[LeftOut, ...]
+    style: AnswerStyle = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,6 +454,14 @@ class BackendReport:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class PromptSpeed:
+    """How many prompt tokens a back end reads in a second; not `measured` is what is assumed of its kind."""
+
+    tokens_per_s: float
+    measured: bool
+
+
 class Generator(Protocol):
     """Turns a prompt into a reply, piece by piece. Every back end, wrapper and stand-in implements all of it.
 
@@ -473,8 +484,18 @@ class Generator(Protocol):
         """Whether `stream` can be used: False for a back end that can only answer from passages."""
         ...
 
+    @property
+    def prompt_speed(self) -> PromptSpeed | None:
+        """How fast prompts are read, as far as it is known now; None for a back end without a model to read them."""
+        ...
+
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         """The number of tokens of the prompt as the model reads it, and whether it is exact or a cautious estimate."""
+        ...
+
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        """The model's hidden state after the prompt, of its last token and layer, normalised as the output layer reads
+        it; empty where the back end does not report it. Raises DependencyError."""
         ...
 
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:

@@ -12,6 +12,7 @@ from conftest import WordHashEmbedder
 
 from ingest.pipeline import accept_file, commit_document, publish_prepared
 from rag.library import Library
+from rag.prompting.prompts import KIND_HINTS
 from rag.settings import Chunking
 from rag.store.catalog import Catalog
 from rag.store.records import Accepted
@@ -80,6 +81,7 @@ def read_prompt(messages: Sequence[Message]) -> tuple[str, list[tuple[int, str]]
     assert fence
     assert body.startswith("<passages>")
     parts = re.split(r"^\[(\d+)\] .*$", body.removeprefix("<passages>"), flags=re.MULTILINE)[1:]
-    question, _, hint = rest.rpartition("\n")
-    asked = question if question and hint.startswith("(Reply with") else rest
+    question, newline, hint = rest.rpartition("\n")
+    hints = ("(Reply with", *(f"({hint}, each with its passage number" for hint in KIND_HINTS.values()))
+    asked = question if newline and hint.startswith(hints) else rest
     return asked, [(int(number), text.strip()) for number, text in zip(parts[::2], parts[1::2], strict=True)]

@@ -10,15 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
 
 from rag.library import Library
 from rag.settings import Settings, load_settings
-from rag.types import BackendReport, Context, Draft, Embedder, Generator, Message, Token
+from rag.types import BackendReport, Context, Draft, Embedder, Generator, Message, PromptSpeed, Token
 
 if TYPE_CHECKING:
     from serving import Served
+
+# A busy machine is slow, and no property depends on that.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 SHARED = Path(os.environ.get("FOOTNOTE_SHARED_DIR", Path(__file__).parents[2] / "shared"))
 
@@ -49,6 +54,9 @@ class WordHashEmbedder:
         return [match.span() for match in _WORD.finditer(text)]
 
 
+ASSUMED = PromptSpeed(60, False)
+
+
 @dataclass
 class ScriptedGenerator:
     """Replies with `reply` (or with its result for the prompt), word by word, and records the prompts."""
@@ -61,9 +69,13 @@ class ScriptedGenerator:
     first_tokens: Mapping[str, float] = field(default_factory=dict)
     finish_reason: str = "stop"
     follows_instructions: bool = True
+    prompt_speed: PromptSpeed | None = ASSUMED
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return sum(len(_WORD.findall(message.content)) + 4 for message in messages), True
+
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        return ()
 
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
         return self.stream(context.messages, max_tokens)

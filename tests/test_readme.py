@@ -61,6 +61,7 @@ def shell(tmp_path: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "FOOTNOTE_DATA_DIR": str(tmp_path / "store"),
         "FOOTNOTE_GENERATION__BACKEND": "embedded",  # the README's answers, also where an Ollama runs
+        "FOOTNOTE_GENERATION__PROMPT_TOKENS": "800",  # about what is read in time on two cores; elsewhere it is more
     }
 
 

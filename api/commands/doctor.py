@@ -161,12 +161,15 @@ def _data(context: CommandContext, url: str | None) -> Iterator[Check]:
 def _server(url: str) -> Check:
     import httpx
 
+    from api.http.schemas import Ready
+
     try:
         answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
     except httpx.TransportError as error:
         return Check("server", "fail", f"{url} does not answer ({error!r}). Stop the server and start it again.")
-    status: Status = "ok" if answer.is_success else "fail"
-    return Check("server", status, f"{url} is {'ready' if answer.is_success else f'not ready: {answer.text}'}")
+    if not answer.is_success:
+        return Check("server", "fail", f"{url} is not ready: {answer.text}")
+    return Check("server", "ok", f"{url} is ready; {Ready.model_validate_json(answer.content).model.detail}")
 
 
 def _catalog(context: CommandContext, catalog: Catalog, url: str | None) -> Iterator[Check]:

@@ -9,6 +9,9 @@ from api.commands.context import CommandContext
 from evals.run.caller import Caller
 from evals.run.runner import RunOptions, main_eval
 from evals.suites.cases import load_suite
+from evals.suites.named import CLAIMS, find_named, shared_folder
+from evals.suites.natural import load_natural
+from rag.errors import InputError
 from rag.library import Library
 from rag.settings import Settings
 
@@ -22,12 +25,35 @@ def evaluate(
     split: str | None,
     skip_malformed: bool,
 ) -> int:
-    """Run a suite and print its totals.
+    """Run a suite, given by its folder or by the name of a larger one, and print its totals.
 
     Returns 1 where a question crashed, a document could not be read, or the baseline was better.
     """
-    suite = load_suite(folder, split=split, skip_malformed=skip_malformed)
-    return main_eval(context.settings, suite, options, baseline=baseline, caller=_caller(context))
+    settings, caller, shared = context.settings, _caller(context), shared_folder()
+    named = find_named(folder, shared)
+    if named is None or named.is_dir():
+        suite = load_suite(named or folder, split=split, skip_malformed=skip_malformed)
+        return main_eval(settings, suite, options, baseline=baseline, caller=caller)
+    if split is not None:
+        raise InputError(f"The suite {folder} is not in BEIR's layout and has no split {split!r}. Leave out --split.")
+    if folder.name == CLAIMS:
+        from evals.verifier.claims_run import main_claims
+
+        if baseline is not None or options != claims_options(options):
+            raise InputError(
+                "Claims are judged without questions: of the options only --limit, --seed, --judge and --out apply to "
+                "the suite claims. Leave out the others."
+            )
+        return main_claims(settings, named, options, caller=caller)
+    from evals.run.corpora import main_corpora
+
+    suites = load_natural(named, shared, skip_malformed=skip_malformed)
+    return main_corpora(settings, suites, options, baseline=baseline, caller=caller)
+
+
+def claims_options(options: RunOptions) -> RunOptions:
+    """Those of the options that apply to claims."""
+    return RunOptions(limit=options.limit, seed=options.seed, judge=options.judge, out=options.out)
 
 
 def report(context: CommandContext, runs: Sequence[Path], out: Path | None) -> int:

@@ -14,7 +14,7 @@ from api.commands.context import CommandContext
 from api.commands.tables import print_answer, print_hits, print_verified
 from api.http.schemas import AnswerBody, pack_answer, pack_hits, pack_verified
 from rag.errors import DependencyError, InputError
-from rag.types import Answer, AnswerMode
+from rag.types import Answer, AnswerMode, AnswerStyle
 
 if TYPE_CHECKING:
     from rag.library import Library
@@ -43,7 +43,13 @@ def search(context: CommandContext, query: str, *, collection: str | None, top_k
 
 
 def ask(
-    context: CommandContext, question: str, *, collection: str | None, top_k: int | None, mode: AnswerMode | None
+    context: CommandContext,
+    question: str,
+    *,
+    collection: str | None,
+    top_k: int | None,
+    mode: AnswerMode | None,
+    style: AnswerStyle,
 ) -> int:
     """Print the checked answer to a question. Returns 0 also where the documents do not answer it."""
     question, url = _readable(question), context.find_server()
@@ -51,14 +57,14 @@ def ask(
         if url is not None:
             step("asking the server")
             with Client(url) as client:
-                answer = client.ask(question, collection, top_k, mode)
+                answer = client.ask(question, collection, top_k, mode, style)
         else:
             from rag.retrieval.scope import Scope
             from rag.service import Question
 
             step("opening the index and the models")
             with context.open_library() as library:
-                asked = Question(question, Scope(collection), top_k, mode)
+                asked = Question(question, Scope(collection), top_k, mode, style=style)
                 answer = asyncio.run(_closing(library, _answer(library, asked, step)))
     if context.as_json:
         context.print_model(answer)

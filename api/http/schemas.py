@@ -20,6 +20,7 @@ from rag.types import (
     AnswerMode,
     AnswerReason,
     AnswerStatus,
+    AnswerStyle,
     Citation,
     DocumentStatus,
     Hit,
@@ -126,6 +127,7 @@ class QueryRequest(_Request):
                 "question": "How many unused vacation days carry over?",
                 "collection": "default",
                 "mode": "strict",
+                "style": "full",
                 "stream": False,
             }
         }
@@ -138,6 +140,11 @@ class QueryRequest(_Request):
         None,
         description="what happens to unsupported sentences: `strict` leaves them out (the default), `flag` keeps and "
         "marks them, `off` keeps the model's text unchanged",
+    )
+    style: AnswerStyle | None = Field(
+        None,
+        description="`full` answers in complete sentences (the default), `brief` with the bare name, number or phrase "
+        "where that is the answer",
     )
     stream: StrictBool | None = Field(None, description="send the answer as server-sent events")
     document_ids: DocumentIds | None = _DOCUMENT_IDS

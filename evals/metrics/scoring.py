@@ -29,6 +29,14 @@ Record = dict[str, Any]
 VERDICTS = get_args(Verdict)
 REASONS = get_args(AnswerReason)
 KIND_METRICS = ("answerable_answered", "nugget_recall", "cited_gold_page_within_1", "refused_or_corrected")
+HEADLINES = {
+    "nugget recall": ("nugget_recall", False),
+    "answerable refused": ("answerable_answered", True),
+    "unanswerable refused or premise corrected": ("refused_or_corrected", False),
+    "answers cited within a page of the gold": ("cited_gold_page_within_1", False),
+    "supported sentences of an answer": ("supported_share", False),
+}
+"""The figures of a report in a few lines: a metric each, and whether its complement is shown."""
 _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
 
 
@@ -51,6 +59,9 @@ def measure_answer(case: Case, answer: Answer, embedder: Embedder) -> dict[str, 
     recall = nugget_recall("" if answer.status == "not_found" else plain_text(answer), case.nuggets)
     if recall is not None:
         metrics["nugget_recall"] = recall
+    claims = [sentence.verdict for sentence in answer.sentences if sentence.verdict != "no_claim"]
+    if claims and answer.status != "not_found":
+        metrics["supported_share"] = claims.count("supported") / len(claims)
     cited = [
         Location(citation.document_name, citation.page, citation.span.start, citation.span.end)
         for citation in answer.citations
@@ -110,6 +121,16 @@ def total_metrics(records: Sequence[Record]) -> dict[str, Record]:
     """Each metric's mean over the questions that have it, with 95 % interval and n; retrieval metrics come first."""
     collected = _collect(record["metrics"] for record in records)
     return {name: _total(collected[name]) for name in sorted(collected, key=_group)}
+
+
+def headline_metrics(records: Sequence[Record]) -> dict[str, Record]:
+    """The HEADLINES over the questions that have them, with 95 % interval and n; {} without any."""
+    collected = _collect(record["metrics"] for record in records)
+    return {
+        name: _total([1 - value for value in collected[metric]] if complement else collected[metric])
+        for name, (metric, complement) in HEADLINES.items()
+        if metric in collected
+    }
 
 
 def kind_metrics(records: Sequence[Record]) -> dict[str, dict[str, Record]]:

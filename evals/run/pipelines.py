@@ -11,7 +11,7 @@ from rag.library import Library, open_judge
 from rag.models.embedding import embed_query
 from rag.retrieval.scope import Scope
 from rag.service import Question, Service
-from rag.types import Answer, Hit, Turn
+from rag.types import Answer, AnswerStyle, Hit, Turn
 
 PipelineName = Literal["footnote", "textbook", "llama-index"]
 
@@ -38,17 +38,17 @@ class Pipeline(Protocol):
 class FootnotePipeline:
     """Footnote's own service over a store, with a generator whose replies are recorded."""
 
-    def __init__(self, library: Library, generator: RecordedGenerator) -> None:
-        self._library = library
+    def __init__(self, library: Library, generator: RecordedGenerator, style: AnswerStyle) -> None:
+        self._library, self._style = library, style
         judge = library.judge
         if judge is not None and judge.prompt_version:  # it asks the generator, whose replies are recorded
             judge = open_judge(library.settings, generator)
-        self._service = Service(library.settings, library.catalog, library.searcher, generator, judge)
+        self._service = Service(library.settings, library.catalog, library.searcher, generator, judge, library.reader)
         self._most_hits = library.settings.server.max_top_k
 
     @property
     def settings_hash(self) -> str:
-        return self._service.settings_hash
+        return self._service.hash_settings(self._style)
 
     async def search(self, question: str, k: int, scope: Scope) -> list[Hit]:
         return await self._service.search(question, scope, min(k, self._most_hits))
@@ -58,16 +58,19 @@ class FootnotePipeline:
         return float(stored @ embed_query(self._library.embedder, question))
 
     async def ask(self, question: str, scope: Scope, history: tuple[Turn, ...] = ()) -> Answer:
-        return await self._service.ask(Question(question, scope, history=history))
+        return await self._service.ask(Question(question, scope, history=history, style=self._style))
 
 
 def open_pipeline(
-    name: PipelineName, library: Library, generator: RecordedGenerator, progress: RunProgress
+    name: PipelineName, library: Library, generator: RecordedGenerator, progress: RunProgress, style: AnswerStyle
 ) -> Pipeline:
-    """The pipeline of this name over an open store. The baselines embed their own chunks at the first run."""
+    """The pipeline of this name over an open store; only `footnote` has styles.
+
+    The baselines embed their own chunks at the first run.
+    """
     match name:
         case "footnote":
-            return FootnotePipeline(library, generator)
+            return FootnotePipeline(library, generator, style)
         case "textbook":
             return BaselinePipeline(TEXTBOOK, library, generator, progress)
         case "llama-index":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import struct
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from rag.errors import DependencyError
-from rag.types import BackendReport, Context, Draft, Generator, Message, Token
+from rag.types import BackendReport, Context, Draft, Generator, Message, PromptSpeed, Token
 
 REPLIES_FILE = "replies-2.sqlite3"
 _BUSY_TIMEOUT_S = 30.0
@@ -28,6 +29,7 @@ CREATE TABLE IF NOT EXISTS replies (
     completion_tokens INTEGER NOT NULL, finish_reason TEXT NOT NULL, first_token_ms REAL NOT NULL,
     generate_ms REAL NOT NULL, first_tokens TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS states (key TEXT PRIMARY KEY, state BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS counts (
     key TEXT PRIMARY KEY, n_tokens INTEGER NOT NULL, exact INTEGER NOT NULL, count_ms REAL NOT NULL
 );
@@ -109,6 +111,15 @@ class ReplyStore:
         """Record a token count; it replaces an earlier one."""
         self._write("counts", (key, count.n_tokens, int(count.exact), count.count_ms))
 
+    def find_state(self, key: str) -> tuple[float, ...] | None:
+        """The model's state after a prompt recorded under a key, or None."""
+        row = self._row("SELECT state FROM states WHERE key = ?", key)
+        return None if row is None else struct.unpack(f"<{len(row[0]) // 4}f", row[0])
+
+    def save_state(self, key: str, state: Sequence[float]) -> None:
+        """Record a state, as float32; it replaces an earlier one."""
+        self._write("states", (key, struct.pack(f"<{len(state)}f", *state)))
+
     def _row(self, query: str, key: str) -> tuple[Any, ...] | None:
         with self._translated():
             row: tuple[Any, ...] | None = self._connection.execute(query, (key,)).fetchone()
@@ -169,6 +180,10 @@ class RecordedGenerator:
     def follows_instructions(self) -> bool:
         return self._generator.follows_instructions
 
+    @property
+    def prompt_speed(self) -> PromptSpeed | None:
+        return self._generator.prompt_speed
+
     def take_replayed(self) -> Replayed:
         """What was replayed since the last call."""
         taken, self._replayed = self._replayed, Replayed()
@@ -184,6 +199,15 @@ class RecordedGenerator:
         n_tokens, exact = await self._generator.count_tokens(messages)
         self._store.save_count(key, Count(n_tokens, exact, _ms_since(started)))
         return n_tokens, exact
+
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        key = self._key(messages)
+        known = self._store.find_state(key) if self._replay else None
+        if known is not None:
+            return known
+        state = await self._generator.read_state(messages)
+        self._store.save_state(key, state)
+        return state
 
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
         return self._reply(context.messages, max_tokens, context)

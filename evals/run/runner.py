@@ -8,14 +8,14 @@ A question that crashes becomes a record with an error; the run continues. A sto
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from evals.metrics.compare import RESULT_FORMAT, compare_results
+from evals.metrics.compare import RESULT_FORMAT, Comparison, compare_results
 from evals.metrics.scoring import count_outcomes, group_errors, kind_metrics, total_metrics, total_timings
 from evals.run import judge
 from evals.run.asking import Asker
@@ -26,14 +26,16 @@ from evals.run.pipelines import Pipeline, PipelineName, open_pipeline
 from evals.run.replies import REPLIES_FILE, RecordedGenerator, ReplyStore, Sampling
 from evals.run.results import format_result, read_result, write_result
 from evals.run.store import Ingested, ingest_suite, store_folder
-from evals.suites.cases import SAMPLE_SEED, Case, Suite, hash_ids, sample_cases, sample_kinds
+from evals.suites.cases import SAMPLE_SEED, Case, Suite, hash_ids, sample_items, sample_kinds
 from evals.suites.gold import Gold, check_pages, locate_gold
 from rag.errors import DataDirectoryInUse, InputError
 from rag.library import Library
 from rag.settings import Settings
-from rag.types import Generator
+from rag.types import AnswerStyle, Generator
 
 DEFAULT_OUT = Path("runs")
+PROMPT_TOKENS = 1_300
+"""Of a run's prompts unless the setting is set: by time, a faster machine would read more and answer better."""
 _PRINTED = 5  # pieces of lost evidence of each kind
 _SHOWN_CHARS = 40  # of a question, beside the bar
 
@@ -49,7 +51,8 @@ class RunOptions:
     the other kind is asked. `seed` draws the sample. Each question is asked of all documents or, with
     `within_document`, of the documents that it is about. With `retrieval_only` no answer is generated. `replay` uses
     recorded replies instead of the model, `judge` lets the model grade each answer, and `fresh` discards the records
-    of a stopped run. Results, stores and recorded replies are written under `out`.
+    of a stopped run. `style` replaces the style of the suite. Results, stores and recorded replies are written under
+    `out`.
     """
 
     pipeline: PipelineName = "footnote"
@@ -62,12 +65,13 @@ class RunOptions:
     replay: bool = False
     judge: bool = False
     fresh: bool = False
+    style: AnswerStyle | None = None
     out: Path = DEFAULT_OUT
 
     def choose(self, cases: Sequence[Case]) -> list[Case]:
         """The cases that are asked, in the order of the suite. Raises InputError where the suite has too few."""
         if self.answerable is None and self.unanswerable is None:
-            return sample_cases(cases, self.limit, self.seed)
+            return sample_items(cases, self.limit, self.seed)
         return sample_kinds(cases, self.answerable or 0, self.unanswerable or 0, self.seed)
 
 
@@ -95,7 +99,17 @@ def main_eval(
         caller.say(
             f"The baseline searched {asked[not options.within_document]}, this run {asked[options.within_document]}."
         )
+    style = options.style or suite.style
+    if before and before.get("style", style) not in (style, None):
+        caller.say(f"The baseline asked for {before['style']} answers, this run for {style} ones.")
     result, path = run_suite(settings, suite, options, caller)
+    return conclude(result, path, before, caller, format_result)
+
+
+def conclude(
+    result: Record, path: Path, before: Record | None, caller: Caller, show: Callable[[Record, Comparison | None], str]
+) -> int:
+    """Print a result, by `show` or as JSON, with how it compares with `before`. Returns the exit status."""
     caller.say(f"Result: {path}")
     for error, ids in group_errors(result["records"]).items():
         caller.say(f"{len(ids)} of {len(result['records'])} questions crashed, {ids[0]} first: {error}")
@@ -106,7 +120,7 @@ def main_eval(
             shown["comparison"] = asdict(comparison) | {"significant_fall": comparison.significant_fall}
         caller.print_json(shown)
     else:
-        print(format_result(result, comparison))  # noqa: T201
+        print(show(result, comparison))  # noqa: T201
     fell = comparison is not None and comparison.significant_fall
     return int(bool(result["counts"]["errors"] or result["failed_documents"] or fell))
 
@@ -120,7 +134,14 @@ def run_suite(
     under `options.out` for the next run. Raises DataDirectoryInUse where another run uses the store, InputError and
     DependencyError.
     """
-    caller = caller or Caller()
+    result, partial = ask_suite(settings, suite, options, caller or Caller())
+    path = write_result(result, options.out)
+    partial.finish()
+    return result, path
+
+
+def ask_suite(settings: Settings, suite: Suite, options: RunOptions, caller: Caller) -> tuple[Record, PartialRun]:
+    """`run_suite` without the result file: its content, and the records on disk, to be finished once it is written."""
     asked = replace(suite, cases=tuple(options.choose(suite.cases)))
     stores = options.out / "stores"
     try:
@@ -129,7 +150,7 @@ def run_suite(
         raise InputError(
             f"Results cannot be written to {options.out}: {error.strerror}. Name a writable folder with --out."
         ) from error
-    stored = settings.model_copy(update={"data_dir": store_folder(suite, settings, stores)})
+    stored = _pin_prompt(settings).model_copy(update={"data_dir": store_folder(suite, settings, stores)})
     run: _SuiteRun | None = None
     try:
         with _open_store(stored, suite, caller) as library, ReplyStore(options.out / REPLIES_FILE) as replies:
@@ -144,6 +165,15 @@ def run_suite(
         if run is None or not run.is_asking:
             caller.say("Stopped before the first question was asked. The same command continues from there.")
         raise
+
+
+def _pin_prompt(settings: Settings) -> Settings:
+    """The settings with a fixed length of the prompts, which the result file records with them."""
+    generation = settings.generation
+    if generation.prompt_tokens is not None:
+        return settings
+    pinned = min(PROMPT_TOKENS, max(generation.context_tokens - generation.reply_tokens, 0))
+    return settings.model_copy(update={"generation": generation.model_copy(update={"prompt_tokens": pinned})})
 
 
 def _open_store(settings: Settings, suite: Suite, caller: Caller) -> Library:
@@ -173,10 +203,11 @@ class _SuiteRun:
     ) -> None:
         self._library, self._asked, self._ingested = library, asked, ingested
         self._options, self._replies, self._caller = options, replies, caller
+        self._style: AnswerStyle = options.style or asked.style
         self.is_asking = False
 
-    async def finish(self) -> tuple[Record, Path]:
-        """Ask the questions that have no record yet, then write the result file. Returns its content and its path."""
+    async def finish(self) -> tuple[Record, PartialRun]:
+        """Ask the questions that have no record yet. Returns the result and its records on disk."""
         library, options = self._library, self._options
         gold = locate_gold(self._asked.cases, library.catalog, self._ingested.documents)
         for what, found in (("Not found", gold.lost), ("Wrong page", gold.misplaced)):
@@ -199,7 +230,7 @@ class _SuiteRun:
                 replay=options.replay,
             )
             with self._caller.show_progress("documents") as progress:
-                pipeline = open_pipeline(options.pipeline, library, generator, progress)
+                pipeline = open_pipeline(options.pipeline, library, generator, progress, self._style)
             header = self._header(pipeline, model, gold)
             asker = Asker(
                 pipeline, generator, library.catalog, library.embedder, options.retrieval_only, options.judge,
@@ -207,12 +238,9 @@ class _SuiteRun:
             )  # fmt: skip
             with PartialRun(self._options.out / "partial", self._key(header), fresh=options.fresh) as partial:
                 records = await self._ask_all(gold.cases, asker, partial)
-                result = _complete(header, records)
-                path = write_result(result, self._options.out)
-                partial.finish()
         finally:
             await library.generator.aclose()
-        return result, path
+        return complete_result(header, records), partial
 
     async def _name_model(self) -> str:
         """The model that will answer, with the hash of its weights. `describe` lets `auto` choose without a start."""
@@ -255,6 +283,7 @@ class _SuiteRun:
             "sample_seed": options.seed,
             "questions_hash": hash_ids(self._asked.cases),
             "within_document": options.within_document,
+            "style": self._style if options.pipeline == "footnote" else None,
             "settings": shown,
             "settings_hash": pipeline.settings_hash,
             "code_hash": code_hash(),
@@ -276,7 +305,7 @@ class _SuiteRun:
     def _key(self, header: Record) -> str:
         decisive = ("suite_hash", "settings", "settings_hash", "code_hash", "embedding_model", "reranker", "model",
                     "verification_judge", "pipeline", "questions_hash", "within_document", "retrieval_only",
-                    "judge")  # fmt: skip
+                    "judge", "style")  # fmt: skip
         return run_key({name: header[name] for name in decisive})
 
     async def _ask_all(self, cases: Sequence[Case], asker: Asker, partial: PartialRun) -> list[Record]:
@@ -305,7 +334,8 @@ class _SuiteRun:
         return [records[case.id] for case in cases]
 
 
-def _complete(header: Record, records: Sequence[Record]) -> Record:
+def complete_result(header: Record, records: Sequence[Record]) -> Record:
+    """The content of a result file: header, totals and records."""
     return {
         **header,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -5,7 +5,8 @@ A suite is a folder with `documents/` and `questions.jsonl`, one JSON object a l
 an item of evidence needs only `document`. `near` has the form of `evidence` and names what an unanswerable question
 seems to be about. `nuggets` are the facts of a full answer, each a list of wordings or `{"optional": [...]}`;
 `premise_correction` has the same form; `history` are the turns before the question, `{"question", "answer"}`. Other
-string fields are kept as tags.
+string fields are kept as tags. An optional `suite.json` sets the style of the answers that are asked for:
+`{"style": "brief"}` where the gold answers are spans of the text, otherwise `full`.
 
 A folder in BEIR's layout is a suite too: `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and
 judgements in `qrels/SPLIT.tsv` (query, document, score). One split is read: by default test, else dev, else train. A
@@ -21,13 +22,14 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast, get_args
 
 from rag.errors import InputError
-from rag.types import Turn
+from rag.types import AnswerStyle, Turn
 
 SAMPLE_SEED = 7
-QUESTION_FILE = "questions.jsonl"
+QUESTION_FILE, SUITE_FILE = "questions.jsonl", "suite.json"
+_SPAN_SUITES = ("squad2",)
 _SPLITS = ("test", "dev", "train")  # BEIR's own code takes test unless told otherwise
 _SHOWN_CHARS = 80  # of a malformed line
 Item = TypeVar("Item")
@@ -97,7 +99,7 @@ class Suite:
 
     `hash` identifies the bytes of documents and questions, `documents_hash` the names and bytes of the documents.
     `skipped_lines` lists the malformed lines that were skipped, each with its file, its number and the problem.
-    `split` is the split of the judgements, or None where the layout is not BEIR's.
+    `split` is the split of the judgements, or None where the layout is not BEIR's. `style` is the style of its answers.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Suite:
     documents_hash: str
     skipped_lines: tuple[str, ...] = ()
     split: str | None = None
+    style: AnswerStyle = "full"
 
 
 def load_suite(folder: Path, *, split: str | None = None, skip_malformed: bool = False) -> Suite:
@@ -126,7 +129,35 @@ def load_suite(folder: Path, *, split: str | None = None, skip_malformed: bool =
         raise InputError(f"The suite {folder} cannot be read: {error}. Check the permissions of its files.") from error
     if not suite.cases:
         raise InputError(f"{folder} has no question that can be asked. Add one, or correct the existing ones.")
-    return suite
+    return replace(suite, style=_read_style(folder))
+
+
+def _read_style(folder: Path) -> AnswerStyle:
+    """The `style` of the folder's suite.json; without that file, `brief` for squad2, whose answers are spans."""
+    path = folder / SUITE_FILE
+    if not path.is_file():
+        return "brief" if _name(folder) in _SPAN_SUITES else "full"
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        style = fields.get("style", "full") if isinstance(fields, dict) else None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}. Write one JSON object, or delete the file.") from error
+    for known in get_args(AnswerStyle):
+        if style == known and fields.keys() <= {"style"}:
+            return cast(AnswerStyle, known)
+    raise InputError(f'{path} holds {fields!r}. Write {{"style": "full"}} or {{"style": "brief"}}, or delete the file.')
+
+
+def load_corpus(name: str, questions: Path, corpus: str, documents: Path, *, skip_malformed: bool = False) -> Suite:
+    """The suite `name` of those lines of a question file that name this `corpus`, on a folder of documents.
+
+    Raises InputError as `load_suite` does.
+    """
+    lines = _LineReader(skip_malformed)
+    try:
+        return _read_suite(name, questions, documents, lines, corpus)
+    except OSError as error:
+        raise InputError(f"The suite {name} cannot be read: {error}. Check the permissions of its files.") from error
 
 
 def _load_folder(folder: Path, lines: _LineReader) -> Suite:
@@ -140,15 +171,22 @@ def _load_folder(folder: Path, lines: _LineReader) -> Suite:
                 f"{folder} is not a suite: there is no {kind} at {path}. A suite is a folder with documents/ and "
                 "questions.jsonl, or with corpus.jsonl, queries.jsonl and qrels/ in BEIR's layout."
             )
+    return _read_suite(_name(folder), questions, documents_folder, lines)
+
+
+def _read_suite(
+    name: str, questions: Path, documents_folder: Path, lines: _LineReader, corpus: str | None = None
+) -> Suite:
     names = {path.relative_to(documents_folder): path for path in documents_folder.rglob("*") if path.is_file()}
     shown = {name: path for name, path in sorted(names.items()) if not any(part[0] == "." for part in name.parts)}
     documents = tuple(SuiteDocument(name.as_posix(), path) for name, path in shown.items())
-    cases = tuple(replace(case, line=number) for number, case in lines.read(questions, _case, lambda case: case.id))
+    asked = [replace(case, line=number) for number, case in lines.read(questions, _case, lambda case: case.id)]
+    cases = tuple(case for case in asked if corpus is None or case.tags.get("corpus") == corpus)
     _check_evidence(cases, documents, questions)
     digests = [_digest(path) for path in shown.values()]
     named = [os.fsencode(name) + digest for name, digest in zip(shown, digests, strict=True)]
     return Suite(
-        _name(folder), folder, documents, cases, _shorten([_digest(questions), *digests]), _shorten(named),
+        name, questions.parent, documents, cases, _shorten([_digest(questions), *digests]), _shorten(named),
         tuple(lines.skipped),
     )  # fmt: skip
 
@@ -415,12 +453,12 @@ def _judgement(line: str) -> tuple[str, str, int]:
 # A sample -------------------------------------------------------------------------------------------------------------
 
 
-def sample_cases(cases: Sequence[Case], limit: int | None, seed: int = SAMPLE_SEED) -> list[Case]:
-    """All cases, or a random sample of `limit` cases, in their order. The same seed gives the same sample."""
-    if limit is None or limit >= len(cases):
-        return list(cases)
-    chosen = sorted(random.Random(seed).sample(range(len(cases)), limit))
-    return [cases[position] for position in chosen]
+def sample_items(items: Sequence[Item], limit: int | None, seed: int = SAMPLE_SEED) -> list[Item]:
+    """All items, or a random sample of `limit` of them, in their order. The same seed gives the same sample."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    chosen = sorted(random.Random(seed).sample(range(len(items)), limit))
+    return [items[position] for position in chosen]
 
 
 def sample_kinds(cases: Sequence[Case], answerable: int, unanswerable: int, seed: int = SAMPLE_SEED) -> list[Case]:
@@ -443,6 +481,18 @@ def sample_kinds(cases: Sequence[Case], answerable: int, unanswerable: int, seed
 
 def _draw(identity: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}\0{identity}".encode(errors="surrogatepass")).digest()
+
+
+def share_evenly(total: int, sizes: Sequence[int]) -> list[int]:
+    """`total` items over groups of these sizes, as evenly as they allow; what is left over goes to the first groups."""
+    shares = [0] * len(sizes)
+    left = min(total, sum(sizes))
+    while left:
+        unfilled = [group for group, size in enumerate(sizes) if shares[group] < size]
+        for group in unfilled[:left]:
+            shares[group] += 1
+        left -= min(left, len(unfilled))
+    return shares
 
 
 def hash_ids(cases: Iterable[Case]) -> str:

@@ -1,20 +1,57 @@
-"""Lays out questions on several corpora as one suite a corpus: documents/ and questions.jsonl.
+"""Questions on several corpora: read as one suite a corpus, or laid out as folders with documents/ and questions.jsonl.
 
     python -m evals.suites.natural QUESTIONS.jsonl --documents contoso=FOLDER mixed=FOLDER --out suites
 
-Each line of the questions names its `corpus`; the suite of a corpus is OUT/natural-CORPUS.
+Each line of the questions names its `corpus`; the suite of a corpus is OUT/natural-CORPUS. `footnote eval natural`
+reads the documents of CORPORA where they lie.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from evals.suites.cases import Suite, load_corpus
 from rag.errors import InputError
+
+NATURAL = "natural"
+CORPORA = {
+    "contoso": "eval/contoso/documents",
+    "sec10q": "eval/sec10q/documents",
+    "mixed": "natural/mixed/documents",
+}
+"""The documents of each corpus, within the folder of larger suites."""
+
+
+def load_natural(questions: Path, shared: Path, *, skip_malformed: bool = False) -> list[Suite]:
+    """The suites of the corpora, in the order of CORPORA. Raises InputError where the documents of one are missing."""
+    suites = []
+    for corpus, place in CORPORA.items():
+        if not (shared / place).is_dir():
+            raise InputError(
+                f"The suite {NATURAL} needs the documents of {corpus} in {shared / place}, which is no folder. Add "
+                "them, or set FOOTNOTE_SHARED_DIR to a folder that has them."
+            )
+        name = f"{NATURAL}-{corpus}"
+        suites.append(load_corpus(name, questions, corpus, shared / place, skip_malformed=skip_malformed))
+    if not any(suite.cases for suite in suites):
+        raise InputError(f"{questions} has no question on {', '.join(CORPORA)}. Name one of these as its `corpus`.")
+    return [suite for suite in suites if suite.cases]
+
+
+def join_suites(suites: Sequence[Suite]) -> Suite:
+    """The suites as one, for a result that holds the records of all."""
+    hashes = [hashlib.sha256("".join(parts).encode()).hexdigest()[:12] for parts in (
+        [suite.hash for suite in suites], [suite.documents_hash for suite in suites]
+    )]  # fmt: skip
+    documents = tuple(document for suite in suites for document in suite.documents)
+    cases = tuple(case for suite in suites for case in suite.cases)
+    return Suite(NATURAL, suites[0].folder, documents, cases, hashes[0], hashes[1], suites[0].skipped_lines)
 
 
 def lay_out(questions: Path, folders: Mapping[str, Path], out: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from evals.training.logistic import balanced_shares, fit_logistic
-from rag.decision.confidence import ANSWER_WEIGHTS, EVIDENCE_WEIGHTS, weigh
+from rag.decision.confidence import ANSWER_WEIGHTS, EVIDENCE_WEIGHTS, READ_WEIGHTS, weigh
 
 AGREES_F1 = 0.3  # least F1 of an answer's words with a gold answer's, for the answer to count as right
 
@@ -88,7 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     examples = [example for path in options.runs for example in read_examples(path)]
     learnt = [example for example in examples if not example.held_out]
     kept = [example for example in examples if example.held_out]
-    for title, known in (("EVIDENCE_WEIGHTS", EVIDENCE_WEIGHTS), ("ANSWER_WEIGHTS", ANSWER_WEIGHTS)):
+    tables = {"EVIDENCE_WEIGHTS": EVIDENCE_WEIGHTS, "READ_WEIGHTS": READ_WEIGHTS, "ANSWER_WEIGHTS": ANSWER_WEIGHTS}
+    for title, known in tables.items():
         names = [name for name in known if name != "bias"]
         weights = fit(learnt, names)
         print(f"{title} = {json.dumps(weights)}")  # noqa: T201

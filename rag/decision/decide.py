@@ -8,7 +8,7 @@ rephrase the question or to repair a file.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from rag.decision.confidence import ANSWER_WEIGHTS, EvidenceSignals, measure_reply, weigh
 from rag.decision.conflicts import Disagreement, find_conflicting_source
@@ -63,7 +63,7 @@ def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, l
         verified = replace(
             checked.quoted, status="partial", markers_removed=verified.markers_removed, left_out=verified.left_out
         )
-    signals = asdict(checked.evidence) | measure_reply(question, checked.draft, _cited(verified, context))
+    signals = checked.evidence.as_dict() | measure_reply(question, checked.draft, _cited(verified, context))
     confidence = weigh(signals, ANSWER_WEIGHTS)
     if verified.status == "not_found":
         return Decision(verified, reason, confidence, signals)

@@ -4,7 +4,8 @@ There are four, used through LlamaIndex's LLM interface: Ollama; any OpenAI-comp
 llama.cpp server in a child process (`llama_child`); and `extractive`, which quotes without a model. `auto` uses Ollama
 if it is reachable, else the embedded model. `make_generator` builds the one that the settings name.
 
-Reading order: `base` (common to all), `served` (common to those behind HTTP), then each. LlamaIndex and the clients
+Reading order: `base` (common to all), `speed` (how long a prompt may be), `served` (common to those behind HTTP), then
+each. LlamaIndex and the clients
 below it take seconds to import, so this happens at the first use, in another thread.
 """
 
@@ -19,6 +20,7 @@ from rag.generation.embedded import EmbeddedGenerator
 from rag.generation.ollama import OllamaGenerator
 from rag.generation.openai_like import OpenAIGenerator
 from rag.generation.quoting import ExtractiveGenerator
+from rag.generation.speed import FEWEST_TOKENS, readable_tokens
 from rag.settings import Generation
 from rag.types import Generator, Reader
 
@@ -29,6 +31,7 @@ __all__ = [
     "OllamaGenerator",
     "OpenAIGenerator",
     "make_generator",
+    "readable_tokens",
     "take_draft",
 ]
 
@@ -38,10 +41,12 @@ def make_generator(settings: Generation, model_dir: Path, reader: Reader | None 
 
     Raises ConfigurationError if the settings contradict each other.
     """
-    if settings.prompt_tokens + settings.reply_tokens > settings.context_tokens:
+    least = FEWEST_TOKENS if settings.prompt_tokens is None else settings.prompt_tokens
+    if least + settings.reply_tokens > settings.context_tokens:
+        unset = " (not set; a prompt has at least that)" if settings.prompt_tokens is None else ""
         raise ConfigurationError(
-            f"FOOTNOTE_GENERATION__PROMPT_TOKENS={settings.prompt_tokens} and __REPLY_TOKENS={settings.reply_tokens} "
-            f"do not fit __CONTEXT_TOKENS={settings.context_tokens}. Lower one of the first two or raise the third."
+            f"FOOTNOTE_GENERATION__PROMPT_TOKENS={least}{unset} and __REPLY_TOKENS={settings.reply_tokens} do not fit "
+            f"__CONTEXT_TOKENS={settings.context_tokens}. Lower one of the first two or raise the third."
         )
     match settings.backend:
         case "ollama":

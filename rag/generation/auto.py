@@ -11,7 +11,7 @@ from rag.generation.base import ModelGenerator
 from rag.generation.embedded import EmbeddedGenerator
 from rag.generation.ollama import OllamaGenerator
 from rag.generation.served import Unreachable
-from rag.types import BackendReport, Draft, Message, Token
+from rag.types import BackendReport, Draft, Message, PromptSpeed, Token
 
 
 class AutoGenerator(ModelGenerator):
@@ -34,6 +34,10 @@ class AutoGenerator(ModelGenerator):
     @property
     def context_tokens(self) -> int:
         return (self._chosen or self._embedded).context_tokens
+
+    @property
+    def prompt_speed(self) -> PromptSpeed:
+        return (self._chosen or self._embedded).prompt_speed
 
     async def _choose(self) -> OllamaGenerator | EmbeddedGenerator:
         async with self._choosing:
@@ -65,6 +69,9 @@ class AutoGenerator(ModelGenerator):
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return await (await self._choose()).count_tokens(messages)
+
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        return await (await self._choose()).read_state(messages)
 
     async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
         for last_try in (False, True):

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from rag.errors import DependencyError
-from rag.types import BackendReport, Context, Draft, Generator, Message, Token
+from rag.types import BackendReport, Context, Draft, Generator, Message, PromptSpeed, Token
 
 
 async def take_draft(generator: Generator, messages: Sequence[Message], max_tokens: int) -> Draft:
@@ -37,8 +37,15 @@ class ModelGenerator(ABC):
     def follows_instructions(self) -> bool:
         return True
 
+    @property
+    @abstractmethod
+    def prompt_speed(self) -> PromptSpeed: ...
+
     @abstractmethod
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]: ...
+
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        return ()
 
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
         return self.stream(context.messages, max_tokens)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import math
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 
 from rag.errors import DependencyError, InputError
 from rag.generation.llama_child import Address, LlamaChild
 from rag.generation.openai_like import OpenAIProtocol
 from rag.generation.served import Unreachable
+from rag.generation.speed import describe_speed
 from rag.models.tokens import estimate_tokens
 from rag.models.weights import (
     DEFAULT_LLM,
@@ -20,8 +23,9 @@ from rag.models.weights import (
     installed,
     is_local_weights,
 )
+from rag.prompting.prompts import answer_messages
 from rag.settings import Generation
-from rag.types import BackendReport, Message
+from rag.types import BackendReport, Draft, Message, Token
 
 RESTARTS = 2  # of the embedded model during one request
 
@@ -30,12 +34,15 @@ class EmbeddedGenerator(OpenAIProtocol):
     """A GGUF model in a llama.cpp server that starts with the first request and is stopped by `aclose`."""
 
     _restarts = RESTARTS
+    _assumed_per_s = 60.0  # the default model on two cores
 
     def __init__(self, settings: Generation, model_dir: Path) -> None:
         super().__init__(settings)
         self._name = settings.model or DEFAULT_LLM
         self._model_dir = model_dir
         self._child: LlamaChild | None = None
+        self._warming: asyncio.Task[None] | None = None
+        self._requests = 0
 
     @property
     def model(self) -> str:
@@ -99,6 +106,31 @@ class EmbeddedGenerator(OpenAIProtocol):
             raise self._too_slow() from error
         return (estimate_tokens(messages), False) if count is None else (count, True)
 
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        import httpx
+
+        limit_s = self._settings.timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                with self._request():
+                    await self._connect()
+                    prompt = await self._render_by_llama_cpp(messages)
+                    # a norm of -1 leaves the state as it is
+                    reply = await self._ask_llama_cpp("embeddings", {"content": prompt, "embd_normalize": -1}, limit_s)
+        except TimeoutError as error:
+            raise self._too_slow() from error
+        except httpx.HTTPStatusError as error:
+            raise DependencyError(
+                f"{self._where} answered {error.response.status_code} for the state of a prompt. The judge reads the "
+                "model's first token instead."
+            ) from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise await self._explain(error) from error
+        match reply:
+            case [{"embedding": [[*state]]}]:
+                return [math.nan if value is None else float(value) for value in state]  # JSON has no other word for it
+        raise DependencyError(f"{self._where} sent no state of its prompt. Restart the server.")
+
     async def address(self) -> Address:
         """Where the child listens, for its `/slots` and `/metrics`; it is started if it is not running."""
         await self._connect()
@@ -113,10 +145,48 @@ class EmbeddedGenerator(OpenAIProtocol):
             return BackendReport("embedded", self.model, "", False, error.message)
         running = self._child is not None and self._child.running
         state = "running" if running else "starts with the first question"
+        state += f"; {describe_speed(self._settings, self.prompt_speed)}"
         if is_local_weights(self._name):
             digest = await asyncio.to_thread(hash_file, weights)
             state += f"; your own file without a pinned hash, SHA-256 {digest}"
         return BackendReport("embedded", self.model, str(weights), True, state)
+
+    async def prepare(self) -> None:
+        """Load the model and have it read the instructions of an answer.
+
+        Reading them measures its speed and fills its prefix cache. A question does not wait for that: it ends it.
+        """
+        await super().prepare()
+        if self._gauge.speed.measured or self._warming is not None or self._requests:
+            return
+        self._warming = asyncio.create_task(self._warm_up())
+        try:
+            await asyncio.wait({self._warming})
+        finally:
+            self._warming.cancel()
+
+    async def _warm_up(self) -> None:
+        with suppress(DependencyError):  # the first question reports it
+            async with aclosing(super().stream(answer_messages("", ()), 1)) as pieces:
+                async for _ in pieces:
+                    pass
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+        with self._request():
+            async with aclosing(super().stream(messages, max_tokens)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    @contextmanager
+    def _request(self) -> Iterator[None]:
+        """Counts a request that somebody waits for: it ends the warm-up, and none is begun beside it."""
+        self._requests += 1
+        if self._warming is not None:
+            self._warming.cancel()
+        try:
+            yield
+        finally:
+            self._requests -= 1
 
     async def aclose(self) -> None:
         if self._child is not None:

@@ -288,6 +288,8 @@ def _serve(orders: Orders) -> tuple[object, str]:
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.cache_prompt = True
+    params.embedding = True  # beside replies: the state after a prompt, that of its last token
+    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
     params.cache_ram_mib = CACHE_RAM_MIB
     params.enable_reasoning = 0  # the reply's few tokens are needed for the answer
     params.endpoint_slots = True

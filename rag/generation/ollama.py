@@ -23,6 +23,7 @@ from rag.generation.served import (
     http_options,
     json_field,
 )
+from rag.generation.speed import Reading, describe_speed
 from rag.models.tokens import estimate_tokens, fewest_tokens
 from rag.settings import Generation
 from rag.types import BackendReport, Message
@@ -56,6 +57,7 @@ class OllamaGenerator(Served):
     """A model of an Ollama server. Each request sends `num_ctx`: Ollama's default silently cuts longer prompts."""
 
     _library = "llama_index.llms.ollama"
+    _assumed_per_s = 200.0  # between a processor and an accelerator; Ollama tells its own timings with the first reply
 
     def __init__(self, settings: Generation) -> None:
         super().__init__(settings)
@@ -159,7 +161,11 @@ class OllamaGenerator(Served):
         told = _first_tokens(raw.get("logprobs"))
         if not raw.get("done"):
             return Facts(first_tokens=told)
-        return Facts(raw.get("done_reason") or "stop", raw.get("prompt_eval_count"), raw.get("eval_count"), told)
+        spent_ns = raw.get("prompt_eval_duration")  # for what was read anew; prompt_eval_count counts the whole prompt
+        return Facts(
+            raw.get("done_reason") or "stop", raw.get("prompt_eval_count"), raw.get("eval_count"), told,
+            Reading(spent_ns / 1e6) if spent_ns else None,
+        )  # fmt: skip
 
     def _check(self, facts: Facts, messages: Sequence[Message], max_tokens: int) -> None:
         read, written = facts.prompt_tokens, facts.completion_tokens or 0
@@ -220,7 +226,8 @@ class OllamaGenerator(Served):
         except DependencyError as error:
             return BackendReport("ollama", self._model, self._url, False, error.message)
         self._model, self._model_limit = found
-        return BackendReport("ollama", self._model, self._url, True, f"num_ctx {self.context_tokens}")
+        detail = f"num_ctx {self.context_tokens}; {describe_speed(self._settings, self.prompt_speed)}"
+        return BackendReport("ollama", self._model, self._url, True, detail)
 
 
 def _first_tokens(told: Sequence[Logprob] | None) -> dict[str, float] | None:

@@ -21,6 +21,7 @@ from rag.generation.served import (
     http_options,
     json_field,
 )
+from rag.generation.speed import Reading, describe_speed
 from rag.models.tokens import estimate_tokens
 from rag.settings import Generation
 from rag.types import BackendReport, Message
@@ -80,6 +81,7 @@ class OpenAIProtocol(Served):
             getattr(usage, "prompt_tokens", None),
             getattr(usage, "completion_tokens", None),
             _first_tokens(choices[0]) if choices else None,
+            _reading(getattr(response.raw, "timings", None)),
         )
 
     def _client_errors(self) -> tuple[type[Exception], ...]:
@@ -136,19 +138,27 @@ class OpenAIProtocol(Served):
         """The prompt's tokens by the server's own template and tokenizer, None if it is not llama.cpp."""
         import httpx
 
-        url, api_key, _ = self._target
-        root = url.removesuffix("/v1")
-        body = {"messages": [{"role": message.role, "content": message.content} for message in messages]}
         try:
-            prompt = json_field(await ask_json("POST", f"{root}/apply-template", 30, body, api_key), "prompt")
-            if not isinstance(prompt, str):
+            prompt = await self._render_by_llama_cpp(messages)
+            if prompt is None:
                 return None
             # The template itself writes the beginning-of-text token if the model has one.
             asked = {"content": prompt, "add_special": False, "parse_special": True}
-            tokens = json_field(await ask_json("POST", f"{root}/tokenize", 30, asked, api_key), "tokens")
+            tokens = json_field(await self._ask_llama_cpp("tokenize", asked), "tokens")
         except (httpx.HTTPError, ValueError):
             return None
         return len(tokens) if isinstance(tokens, list) else None
+
+    async def _render_by_llama_cpp(self, messages: Sequence[Message]) -> str | None:
+        """The prompt as the server's own template writes it. Raises httpx.HTTPError and ValueError."""
+        body = {"messages": [{"role": message.role, "content": message.content} for message in messages]}
+        prompt = json_field(await self._ask_llama_cpp("apply-template", body), "prompt")
+        return prompt if isinstance(prompt, str) else None
+
+    async def _ask_llama_cpp(self, path: str, body: object, within_s: float = 30) -> object:
+        """The answer of one of llama.cpp's own addresses. Raises httpx.HTTPError and ValueError."""
+        url, api_key, _ = self._target
+        return await ask_json("POST", f"{url.removesuffix('/v1')}/{path}", within_s, body, api_key)
 
 
 def _first_tokens(choice: Choice) -> dict[str, float] | None:
@@ -156,6 +166,14 @@ def _first_tokens(choice: Choice) -> dict[str, float] | None:
     told = choice.logprobs.content if choice.logprobs else None
     options = (told[0].top_logprobs or ()) if told else ()
     return {one.token: math.exp(one.logprob) for one in options if one.logprob is not None} or None
+
+
+def _reading(timings: object) -> Reading | None:
+    """What llama.cpp reports with the last piece: the tokens that it read anew, and the milliseconds."""
+    n_tokens, ms = json_field(timings, "prompt_n"), json_field(timings, "prompt_ms")
+    if not isinstance(n_tokens, int | float) or not isinstance(ms, int | float):
+        return None
+    return Reading(ms, n_tokens)
 
 
 def _said(error: Exception) -> str:
@@ -167,6 +185,8 @@ def _said(error: Exception) -> str:
 
 class OpenAIGenerator(OpenAIProtocol):
     """A model on any OpenAI-compatible server: vLLM, LM Studio, llama.cpp, TGI, hosted ones."""
+
+    _assumed_per_s = 750.0  # most run on an accelerator: the longest prompt, until a reply shows otherwise
 
     def __init__(self, settings: Generation) -> None:
         super().__init__(settings)
@@ -229,4 +249,5 @@ class OpenAIGenerator(OpenAIProtocol):
         if self._model and models and self._model not in models:
             detail = f"It answers, but {known}: set FOOTNOTE_GENERATION__MODEL to one of these."
             return BackendReport("openai", self._model, self._url, False, detail)
-        return BackendReport("openai", self._model or next(iter(models), ""), self._url, True, known)
+        detail = f"{known}; {describe_speed(self._settings, self.prompt_speed)}"
+        return BackendReport("openai", self._model or next(iter(models), ""), self._url, True, detail)

@@ -75,8 +75,15 @@ class ExtractiveGenerator:
     def follows_instructions(self) -> bool:
         return False
 
+    @property
+    def prompt_speed(self) -> None:
+        return None
+
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return estimate_tokens(messages), False
+
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        return ()
 
     async def prepare(self) -> None:
         return

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from rag.errors import DependencyError
 from rag.generation.base import ModelGenerator
 from rag.generation.hosts import is_loopback
+from rag.generation.speed import Reading, SpeedGauge
 from rag.settings import Generation
-from rag.types import Draft, Message, Token
+from rag.types import Draft, Message, PromptSpeed, Token
 
 if TYPE_CHECKING:
     import ssl
@@ -50,6 +51,7 @@ class Facts:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     first_tokens: Mapping[str, float] | None = None
+    reading: Reading | None = None
 
     def then(self, later: Facts) -> Facts:
         """These facts, overwritten by those of a later piece."""
@@ -58,6 +60,7 @@ class Facts:
             self.prompt_tokens if later.prompt_tokens is None else later.prompt_tokens,
             self.completion_tokens if later.completion_tokens is None else later.completion_tokens,
             later.first_tokens if self.first_tokens is None else self.first_tokens,
+            later.reading or self.reading,
         )
 
 
@@ -66,9 +69,16 @@ class Served(ModelGenerator):
 
     _library: str
     _restarts = 0
+    _assumed_per_s: float
+    """Prompt tokens a second until some are measured."""
 
     def __init__(self, settings: Generation) -> None:
         self._settings = settings
+        self._gauge = SpeedGauge(self._assumed_per_s)
+
+    @property
+    def prompt_speed(self) -> PromptSpeed:
+        return self._gauge.speed
 
     @property
     def context_tokens(self) -> int:
@@ -115,21 +125,32 @@ class Served(ModelGenerator):
         await asyncio.to_thread(importlib.import_module, self._library)
         await self._connect()
 
+    async def _prepare_until(self, deadline: float) -> None:
+        """Connect, for a request. A measurement of the speed is left to `prepare`, which no request waits for."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await Served.prepare(self)
+        except TimeoutError as error:
+            raise self._too_slow() from error
+
     async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
         asked = time.monotonic()
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
         parts: list[str] = []
         facts = Facts()
-        first_token_ms = 0.0
+        first_token_ms = waited_ms = 0.0
         restarts = waits = 0
         while True:
             try:
+                await self._prepare_until(deadline)
+                sent = time.monotonic()
                 async with aclosing(self._responses(messages, max_tokens, deadline)) as responses:
                     async for response in responses:
                         facts = facts.then(self._facts(response))
                         if response.delta:
                             if not parts:
-                                first_token_ms = (time.monotonic() - asked) * 1000
+                                now = time.monotonic()
+                                first_token_ms, waited_ms = (now - asked) * 1000, (now - sent) * 1000
                             parts.append(response.delta)
                             yield Token(response.delta)
                 break
@@ -151,6 +172,7 @@ class Served(ModelGenerator):
         prompt_tokens = facts.prompt_tokens
         if prompt_tokens is None:
             prompt_tokens, _ = await self.count_tokens(messages)
+        self._gauge.record(messages, prompt_tokens, waited_ms, facts.reading)
         yield Draft(
             text="".join(parts),
             model=self.model,
@@ -166,8 +188,6 @@ class Served(ModelGenerator):
     ) -> AsyncGenerator[ChatResponse]:
         """One request. No `yield` is inside a timeout, which would cancel the code that iterates."""
         try:
-            async with asyncio.timeout_at(deadline):
-                await self.prepare()
             async with self._open_llm(max_tokens) as llm:
                 async with asyncio.timeout_at(deadline):
                     replies = await llm.astream_chat(_chat_messages(messages))

@@ -7,19 +7,23 @@ ratio of count to estimate corrects the next estimate.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain, takewhile
 
 from rag.errors import InputError
 from rag.models.tokens import estimate_text
 from rag.prompting.prompts import answer_messages, passage_header
 from rag.prompting.selection import Selection
-from rag.text import content_words, split_sentences
-from rag.types import Context, Hit, LeftOut, Message, Passage
+from rag.text import announces_list, content_words, is_list_item, split_sentences
+from rag.types import AnswerStyle, Context, Hit, LeftOut, Message, Passage
 
 TokenCounter = Callable[[Sequence[Message]], Awaitable[tuple[int, bool]]]
 
+LIST_SHARE = 0.4
+"""Of the tokens for passages, the most that a list with the sentence that introduces it takes to be sent whole."""
+
+_REPEATED_WORDS = 6  # a shorter sentence may stand twice, such as `Not covered.` in two sections
 _COUNTS = 4  # maximum counts of prompts with passages
 _FULL = 0.94  # of the room; a fuller prompt is not worth another count
 _FIRST_RATIO = 0.8  # of a count to its estimate, before any count
@@ -42,8 +46,9 @@ async def pack_context(
     count_tokens: TokenCounter,
     prompt_tokens: int,
     max_passages: int,
+    style: AnswerStyle = "full",
 ) -> Context:
-    """The prompt for `question` with the best selections, as many as fit `prompt_tokens` and `max_passages`.
+    """The prompt for `question` in this style with the best selections that fit `prompt_tokens` and `max_passages`.
 
     A passage consists of the chosen sentences of one hit in the order of its text, with a line break where text between
     them is left out. Passages are numbered 1..n in rank order. If no sentence fits, the best one is cut to the words
@@ -55,10 +60,10 @@ async def pack_context(
         sent = {passage.hit.chunk.id for passage in found.passages}
         hits = {selection.hit.chunk.id: selection.hit for selection in selections}
         beyond = [LeftOut(hit, "budget") for chunk_id, hit in hits.items() if chunk_id not in sent]
-        messages = answer_messages(question, found.passages)
-        return Context(question, found.passages, messages, found.n_tokens, found.exact, (*left_out, *beyond))
+        messages = answer_messages(question, found.passages, style)
+        return Context(question, found.passages, messages, found.n_tokens, found.exact, (*left_out, *beyond), style)
 
-    alone, exact = await count_tokens(answer_messages(question, ()))
+    alone, exact = await count_tokens(answer_messages(question, (), style))
     if alone > prompt_tokens:
         raise InputError(
             f"not enough room: the question and the instructions take {alone} tokens of the {prompt_tokens} that a "
@@ -75,7 +80,7 @@ async def pack_context(
             break
         counted = chosen
         passages = join_selections(chosen)
-        n_tokens, exact = await count_tokens(answer_messages(question, passages))
+        n_tokens, exact = await count_tokens(answer_messages(question, passages, style))
         ratio = max((n_tokens - alone) / estimate, 0.05)
         if n_tokens <= prompt_tokens:
             if best is None or n_tokens > best.n_tokens:
@@ -93,7 +98,7 @@ async def pack_context(
         if not text:
             break
         passage = Passage(1, top.hit, text)
-        n_tokens, exact = await count_tokens(answer_messages(question, [passage]))
+        n_tokens, exact = await count_tokens(answer_messages(question, [passage], style))
         if n_tokens <= prompt_tokens:
             return packed(_Packed((passage,), n_tokens, exact))
         size *= min(0.7, room / (n_tokens - alone))
@@ -109,26 +114,71 @@ def choose_selections(
 ) -> tuple[list[Selection], float]:
     """The best selections of at most `max_passages` hits and about `n_tokens` estimated tokens, and their estimate.
 
-    A table row is chosen together with the row of column names, if that is in the same chunk.
+    The best for the question and for each of its parts are chosen in turn. A table row is chosen together with the row
+    of column names, if that is in the same chunk; an item of a list together with the whole list and the sentence that
+    introduces it, if these take at most LIST_SHARE of the tokens. A sentence is not chosen twice.
     """
-    names = _column_names(selections)
-    chosen: list[Selection] = []
+    names, lists = _column_names(selections), _lists(selections)
+    chosen: set[tuple[str, int]] = set()
+    taken: list[Selection] = []
+    said: set[str] = set()
     begun: set[str] = set()
-    taken = 0.0
-    for selection in sorted(selections, key=lambda one: (-one.score, one.hit.rank, one.start)):
-        if selection in chosen:
+    used = 0.0
+    for selection in _in_turn(selections):
+        if _place(selection) in chosen or _said(selection) in said:
             continue
         hit = selection.hit
-        above = names.get((hit.chunk.id, selection.start))
-        brought = [selection] if above is None or above in chosen else [above, selection]
         head = 0 if hit.chunk.id in begun else estimate_text(passage_header(Passage(1, hit, ""))) + _MARK_TOKENS
-        size = sum(estimate_text(one.text) + 1 for one in brought)
-        if taken + head + size > n_tokens or (head and len(begun) == max_passages):
+        if head and len(begun) == max_passages:
             continue
-        begun.add(hit.chunk.id)
-        chosen.extend(brought)
-        taken += head + size
-    return chosen, taken
+        with_names = [names[_place(selection)], selection] if _place(selection) in names else [selection]
+        for group, most in ((lists.get(_place(selection), ()), LIST_SHARE * n_tokens), (with_names, n_tokens)):
+            brought = [one for one in group if _place(one) not in chosen]
+            size = sum(estimate_text(one.text) + 1 for one in brought)
+            if brought and size <= most and used + head + size <= n_tokens:
+                begun.add(hit.chunk.id)
+                chosen.update(map(_place, brought))
+                said.update(_said(one) for one in brought if len(one.text.split()) >= _REPEATED_WORDS)
+                taken.extend(brought)
+                used += head + size
+                break
+    return taken, used
+
+
+def _place(selection: Selection) -> tuple[str, int]:
+    return selection.hit.chunk.id, selection.start
+
+
+def _said(selection: Selection) -> str:
+    return " ".join(selection.text.casefold().split())
+
+
+def _in_turn(selections: Sequence[Selection]) -> Iterator[Selection]:
+    """The selections, best first. If the question has parts, every second one is the best for a part, parts in turn."""
+    whole = _by_score(selections, [one.score for one in selections])
+    scores = zip(*(one.parts for one in selections), strict=True)
+    of_parts = [_by_score(selections, of_part) for of_part in scores]
+    in_turn = chain.from_iterable(zip(*of_parts, strict=True))
+    return chain.from_iterable(zip(whole, in_turn, strict=False)) if of_parts else iter(whole)
+
+
+def _by_score(selections: Sequence[Selection], scores: Sequence[float]) -> list[Selection]:
+    places = [
+        (-score, one.hit.rank, one.start, at) for at, (one, score) in enumerate(zip(selections, scores, strict=True))
+    ]
+    return [selections[place[-1]] for place in sorted(places)]
+
+
+def _lists(selections: Sequence[Selection]) -> dict[tuple[str, int], tuple[Selection, ...]]:
+    """A list with the sentence that introduces it, by (chunk id, start) of each of these sentences."""
+    lists: dict[tuple[str, int], tuple[Selection, ...]] = {}
+    ordered = sorted(selections, key=lambda one: (one.hit.rank, one.start))
+    for at, lead in enumerate(ordered):
+        if announces_list(lead.text):
+            below = takewhile(lambda one: is_list_item(one.text), ordered[at + 1 :])
+            group = (lead, *(one for one in below if one.hit is lead.hit))
+            lists |= {_place(one): group for one in group if len(group) > 1}
+    return lists
 
 
 def _column_names(selections: Sequence[Selection]) -> dict[tuple[str, int], Selection]:

@@ -68,7 +68,7 @@ _FENCE = re.compile(
 )
 _TURN = re.compile(
     r"^(?P<label>(?:[^\w\n]|_){0,12}+(?:(?:earlier|previous|next|new|final)[ ])?"
-    r"(?:questions?|answer|user|assistant|system|human|ai|chatbot|developer|instructions?|passages?)"
+    r"(?:questions?|answer|user|assistant|system|human|ai|chatbot|developer|instructions?|passages?|claim)"
     r"(?:[ ](?:\d{1,3}|message|prompt|turn|instructions?))?[ \t*_]{0,4}):",
     re.IGNORECASE | re.MULTILINE,
 )

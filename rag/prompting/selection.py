@@ -13,8 +13,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from rag.retrieval.ranking import PartHits
 from rag.retrieval.sentence_vectors import sentence_texts
 from rag.text import NUMBER_WORDS, announces_list, content_words, list_items, split_sentences
 from rag.types import Context, Hit, LeftOut
@@ -32,6 +33,10 @@ OTHER_DOCUMENT = 0.3
 """Subtracted from a sentence's score if the question names another document: one plan's rules are not those of another,
 however similar they read."""
 
+NAMED_SECTION = 0.2
+"""Added if the question has all words of the nearest heading, two at least: `Manager of Sales` names that section, not
+`Senior Manager of Sales`, whose text has the same words. Values from .15 to .5 make little difference."""
+
 QUOTE_WORDS = 0.6
 """Share of the question's words, by rarity, that a sentence and its heading must contain to be quoted instead of a
 failed reply."""
@@ -42,7 +47,7 @@ QUOTES_TRIED = 3
 QUOTED_ITEMS = 3
 """Maximum list items quoted below the sentence that introduces the list."""
 
-_NAMES = 2  # words of a document's name and title that are needed to name it
+_NAMES = 2  # words of a document's name and title, or of a heading, that are needed to name it
 _CONTAINED = 0.8
 _SAME_WORDS = 0.95
 _WORD = re.compile(r"\w+")
@@ -54,7 +59,7 @@ class Selection:
     """A sentence that may be sent: characters `start` to `end` of `hit.chunk.text`; a higher score is better.
 
     `cosine` is that of the question to the sentence with its heading, `words` the share of the question's words, by
-    rarity, that they contain.
+    rarity, that they contain. `parts` holds the score for each part of the question, if it was split.
     """
 
     hit: Hit
@@ -63,6 +68,7 @@ class Selection:
     score: float
     cosine: float
     words: float
+    parts: tuple[float, ...] = ()
 
     @property
     def text(self) -> str:
@@ -107,10 +113,11 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
     """Every sentence of the hits, hit by hit in the order of its text, scored for the question.
 
     A sentence is compared together with its nearest heading. Its score is the cosine plus WORD_SHARE of the words,
-    averaged with the adjacent sentences, plus HIT_SHARE of its hit's score, less OTHER_DOCUMENT if the question names
-    another document.
+    averaged with the adjacent sentences, plus HIT_SHARE of its hit's score and NAMED_SECTION if the question names its
+    section, less OTHER_DOCUMENT if the question names another document.
     """
     others = _other_documents(question, hits)
+    named = _named_sections(question, hits)
     places = [[(start, end) for start, end in split_sentences(hit.chunk.text)] for hit in hits]
     by_hit = [sentence_texts(hit.chunk.headings, hit.chunk.text) for hit in hits]
     texts = [text for of_hit in by_hit for text in of_hit]
@@ -131,8 +138,26 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
             score = level + HIT_SHARE * hit.score
             if hit.chunk.span.document_id in others:
                 score -= OTHER_DOCUMENT
+            score += NAMED_SECTION if hit.chunk.id in named else 0.0
             found.append(Selection(hit, start, end, score, cosines[row], shares[row]))
     return found
+
+
+def rank_for_parts(
+    question: str, hits: Sequence[Hit], parts: Sequence[PartHits], similarity: Similarity
+) -> list[Selection]:
+    """The sentences as `rank_sentences` returns them, each with its score for every part of the question as well."""
+    whole = rank_sentences(question, hits, similarity)
+    if not parts:
+        return whole
+    ranked = [
+        rank_sentences(part.text, [replace(hit, score=part.score_of(hit)) for hit in hits], similarity)
+        for part in parts
+    ]
+    return [
+        replace(one, parts=tuple(of_part.score for of_part in others))
+        for one, *others in zip(whole, *ranked, strict=True)
+    ]
 
 
 def _other_documents(question: str, hits: Sequence[Hit]) -> frozenset[str]:
@@ -150,6 +175,13 @@ def _other_documents(question: str, hits: Sequence[Hit]) -> frozenset[str]:
             held = asked & words
             named[hit.chunk.span.document_id] = held if len(held) >= min(_NAMES, len(words)) else frozenset()
     return frozenset(one for one, words in named.items() if any(words < more for more in named.values()))
+
+
+def _named_sections(question: str, hits: Sequence[Hit]) -> frozenset[str]:
+    """The ids of the chunks whose nearest heading has only words of the question."""
+    asked = frozenset(content_words(question))
+    headings = {hit.chunk.id: set(content_words(hit.chunk.headings[-1])) for hit in hits if hit.chunk.headings}
+    return frozenset(one for one, words in headings.items() if len(words) >= _NAMES and words <= asked)
 
 
 def _rarity(words: Sequence[str], held: Sequence[frozenset[str]]) -> dict[str, float]:

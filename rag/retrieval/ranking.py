@@ -8,9 +8,10 @@ docs/retrieval.md describes the steps; what each one is worth is in evals/notebo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heapreplace
+from itertools import chain, zip_longest
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Weights:
 
 
 WEIGHTS = Weights()
-RANKING_VERSION = "ranking-1"  # part of the settings hash of answers; raised when a weight or a step changes
+RANKING_VERSION = "ranking-2"  # part of the settings hash of answers; raised when a weight or a step changes
 
 
 def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: float) -> dict[str, float]:
@@ -220,3 +221,34 @@ def join(
 def to_hit(stored: StoredChunk, chunk_ids: tuple[str, ...], rank: int, score: float, scorer: Scorer = "fusion") -> Hit:
     """A stored chunk, joined from `chunk_ids` if these are several, as a Hit; `scorer` names what ranked it."""
     return Hit(stored.chunk, rank, score, scorer, stored.document_name, stored.title, stored.page, chunk_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class PartHits:
+    """The hits of one part of a question (`question_parts`), in rank order."""
+
+    text: str
+    hits: tuple[Hit, ...]
+
+    def score_of(self, hit: Hit) -> float:
+        """The hit's score for this part; one that was not found for it has at most that of the last hit found."""
+        scores = {chunk_id: one.score for one in self.hits for chunk_id in one.indexed_ids}
+        return scores.get(hit.chunk.id, min(scores.values(), default=0.0))
+
+
+def merge_hits(found: Sequence[Sequence[Hit]], top_k: int) -> list[Hit]:
+    """The `top_k` best hits of several searches, taken from each in turn, ordered by score, ranks from 1.
+
+    A chunk that is already part of a hit is not taken again. A hit has the best of its scores in all searches.
+    """
+    best: dict[str, float] = {}
+    for hit in chain.from_iterable(found):
+        best[hit.chunk.id] = max(hit.score, best.get(hit.chunk.id, 0.0))
+    taken: list[Hit] = []
+    held: set[str] = set()
+    for hit in chain.from_iterable(zip_longest(*found)):
+        if hit is not None and hit.chunk.id not in held and len(taken) < top_k:
+            taken.append(replace(hit, score=best[hit.chunk.id]))
+            held.update(hit.indexed_ids)
+    taken.sort(key=lambda hit: -hit.score)
+    return [replace(hit, rank=rank) for rank, hit in enumerate(taken, 1)]

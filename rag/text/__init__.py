@@ -1,10 +1,12 @@
 """The sentences, words, numbers and dates of a text, in a form that can be compared. Pure, standard library only.
 
 Reading order: `words` (stems and the lists of closed classes), `quantities` (numbers, units, dates), `sentences`,
-`word_kinds` (verb, name, number...), `questions` (the type of answer that a question asks for). The lists and rules are
-English only; in other languages sentences, words and figures are still separated.
+`word_kinds` (verb, name, number...), `questions` (the type of answer that a question asks for), `parts` (what to find
+for it separately). The lists and rules are English only; in other languages sentences, words and figures are still
+separated.
 """
 
+from rag.text.parts import question_parts
 from rag.text.quantities import (
     NUMBER_WORDS,
     DateMention,
@@ -14,8 +16,8 @@ from rag.text.quantities import (
     quantities,
     unit_stems,
 )
-from rag.text.questions import AnswerType, expected_type
-from rag.text.sentences import announces_list, list_items, split_sentences
+from rag.text.questions import AnswerType, QuestionKind, expected_type, question_kind
+from rag.text.sentences import announces_list, is_list_item, list_items, split_sentences
 from rag.text.word_kinds import Word, is_verb, read_words
 from rag.text.words import (
     AUXILIARIES,
@@ -42,15 +44,19 @@ __all__ = [
     "AnswerType",
     "DateMention",
     "Quantity",
+    "QuestionKind",
     "Word",
     "announces_list",
     "content_words",
     "counted_unit",
     "dates",
     "expected_type",
+    "is_list_item",
     "is_verb",
     "list_items",
     "quantities",
+    "question_kind",
+    "question_parts",
     "read_words",
     "split_sentences",
     "stem",

@@ -19,6 +19,9 @@ from rag.text.words import (
 AnswerType = Literal["person", "place", "date", "number", "thing", "open"]
 """The type of answer: a bare fact of one kind, or (`open`) whole sentences."""
 
+QuestionKind = Literal["yes-no", "comparison", "summary", "procedure", "list", "open"]
+"""What the answer has to hold: a yes or no and what decides it, both sides, the main points, every step or item."""
+
 _PERSON_NOUNS = word_set(
     """
     person man woman king queen emperor empress ruler leader duke earl count prince princess president minister
@@ -68,6 +71,34 @@ _ASKS_TWICE = re.compile(
     r"\b(?:and|or)\s+(?:(?:in|on|at|by|for|from|to|of|with)\s+)?"
     r"(?:who|when|where|which|what|why|how|is|are|was|were|do|does|did|can|should|must|will)\b"
 )
+
+
+_BEFORE_YES_NO = word_set("and but so or then")
+_COMPARES = re.compile(r"\b(?:compar(?:ed?|es|ing|ison)|differ(?:s|ence|ences)?|versus|vs)\b", re.IGNORECASE)
+_SUMMARISES = re.compile(r"\b(?:overview|summar(?:y|i[sz]e)|in (?:short|brief)|briefly|outline)\b", re.IGNORECASE)
+_ASKS_STEPS = re.compile(
+    r"\bhow (?:to|(?:do|can|could|should|must|would) (?:i|we|you|one))\b"
+    r"|\bwhat (?:do|must|should) \S+ (?:have|need) to\b",
+    re.IGNORECASE,
+)
+_ASKS_ITEMS = re.compile(
+    r"\b(?:list|kinds?|types?|sorts?)\b|\b(?:which|what)(?: \S+){0,3} \S+[^s\W]s (?:are|were|do|does|did|can|must)\b",
+    re.IGNORECASE,
+)
+
+
+def question_kind(question: str) -> QuestionKind:
+    """What the answer to a question has to hold; `open` where its form does not tell."""
+    opening = [word for word in _WORDS.findall(question.lower())[:2] if word not in _BEFORE_YES_NO]
+    if _COMPARES.search(question):
+        return "comparison"
+    if opening and opening[0] in AUXILIARIES:
+        return "yes-no"
+    if _SUMMARISES.search(question):
+        return "summary"
+    if _ASKS_STEPS.search(question):
+        return "procedure"
+    return "list" if _ASKS_ITEMS.search(question) else "open"
 
 
 @lru_cache(maxsize=1_024)

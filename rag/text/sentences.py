@@ -87,6 +87,11 @@ def announces_list(sentence: str) -> bool:
     return _ANNOUNCES.search(sentence) is not None
 
 
+def is_list_item(sentence: str) -> bool:
+    """Whether a sentence begins with the marker of a list item."""
+    return _LIST_ITEM.match(sentence) is not None and not sentence.lstrip().startswith("#")
+
+
 def list_items(text: str, end: int, most: int) -> list[str]:
     """The items of the list that follows character `end` of a text, `most` at most, each on one line with its marker.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rag.text import stem
+from rag.text import announces_list, is_list_item, stem
 from rag.types import Passage, Span
 from rag.verification.claim import FEW_WORDS, Claim
 from rag.verification.facts import (
@@ -182,7 +182,13 @@ class _Search:
         return Alignment(
             tuple((source.span(one.first, one.last), source.passage) for source, one in found),
             self._coverage(there),
-            any(place.order is None and is_verbatim(self.claim.reading, place.reading) for place in cited),
+            any(
+                source.places[p].order is None
+                and is_verbatim(self.claim.reading, source.places[p].reading)
+                and not _stands_below_lead(source, p)
+                for source, one in found
+                for p in range(one.first, one.last + 1)
+            ),
             (f"{lacking} is not in the passage" if lacking else "")
             or ("" if quoted else "the quoted words are not in the passage")
             or self._wrong_column(windows[0])
@@ -230,6 +236,21 @@ class _Search:
             if not known.items >> i & 1 and (other := find_displacing(fact, self.claim.reading, reading)):
                 return f"the passage says {other}, not {name_fact(fact, self.claim.reading.text)}"
         return ""
+
+
+def _stands_below_lead(source: Source, place: int) -> bool:
+    """Whether it is an item of a list with a sentence that introduces it, which may turn it round (`Not covered:`)."""
+    first = place
+    while first and is_list_item(_line_to(source, first)):
+        first -= 1
+    return first < place and announces_list(source.text(first))
+
+
+def _line_to(source: Source, place: int) -> str:
+    """The line of the document on which a sentence begins, up to its end: with the marker of a list's item."""
+    chunk, span = source.passage.hit.chunk, source.span(place, place)
+    start, end = (at - chunk.span.start for at in (span.start, span.end))
+    return chunk.text[chunk.text.rfind("\n", 0, start) + 1 : end]
 
 
 def _may_state(claim: Claim, order: str | None) -> bool:

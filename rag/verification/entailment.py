@@ -1,7 +1,7 @@
 """Judges: whether a quote entails a sentence, decided by an entailment cross-encoder or by the language model itself.
 
-Imported only where `FOOTNOTE_ANSWERS__JUDGE` names one. What a judge is asked, and what it may change, is decided in
-`rag.verification.judging`.
+Imported where `FOOTNOTE_ANSWERS__JUDGE` names one, as it does by default. What a judge is asked, and what it may change,
+is decided in `rag.verification.judging`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import numpy as np
 from rag.errors import ConfigurationError, DependencyError
 from rag.generation import take_draft
 from rag.models.cross_encoder import CrossEncoderModel, Located, locate_cross_encoder
+from rag.models.judge_probe import JudgeProbe, open_probe
 from rag.models.tokens import estimate_tokens
 from rag.prompting.prompts import JUDGE_PROMPT_VERSION, judge_messages
 from rag.settings import NO_JUDGE, Answers
-from rag.types import Draft, Generator, Judge, Judged, Judgement, Statement, Unjudged
+from rag.types import Draft, Generator, Judge, Judged, Judgement, Message, Statement, Unjudged
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,9 @@ def make_judge(settings: Answers, generator: Generator, at_once: int) -> Judge |
     if settings.judge != ASK_THE_MODEL:
         located, entailment = locate_judge(settings.judge)
         return CrossEncoderJudge(CrossEncoderModel(located, JUDGE_SETTING), entailment)
-    return ModelJudge(generator, settings.judge_budget_s, at_once) if generator.follows_instructions else None
+    if not generator.follows_instructions:
+        return None
+    return ModelJudge(generator, settings.judge_budget_s, at_once, open_probe())
 
 
 def locate_judge(model: str) -> tuple[Located, int]:
@@ -117,15 +120,16 @@ class CrossEncoderJudge:
 
 
 class ModelJudge:
-    """A Judge (rag/types.py) that asks the language model about one statement at a time and reads its first token.
+    """A Judge (rag/types.py) that has the language model read one statement at a time.
 
-    The probability of entailment is that of `yes` among `yes` and `no`, in any case; where the back end reports no
-    probabilities the reply's word stands for one (WORD_ALONE).
+    Where there is a probe of this model, it tells the probability of entailment from the model's state after the
+    prompt. Otherwise it is the probability of `yes` among `yes` and `no` as the reply's first token, in any case; where
+    the back end reports no probabilities the reply's word stands for one (WORD_ALONE).
     """
 
-    def __init__(self, generator: Generator, budget_s: float, at_once: int) -> None:
+    def __init__(self, generator: Generator, budget_s: float, at_once: int, probe: JudgeProbe | None = None) -> None:
         """`budget_s` seconds are spent on the statements of one call, `at_once` of them are asked at the same time."""
-        self._generator, self._budget_s, self._at_once = generator, budget_s, at_once
+        self._generator, self._budget_s, self._at_once, self._probe = generator, budget_s, at_once, probe
 
     @property
     def model(self) -> str:
@@ -162,8 +166,14 @@ class ModelJudge:
         messages = judge_messages(statement)
         if estimate_tokens(messages) + _REPLY_TOKENS > self._generator.context_tokens:
             return "cannot read so long a text", None
+        probe = self._probe
         try:
             async with asyncio.timeout_at(deadline):
+                if probe is not None and probe.fits(self._generator.model, JUDGE_PROMPT_VERSION):
+                    state = await self._read_state(messages)
+                    read = probe.probability(state, "answer" if statement.question else "claim")
+                    if read is not None:
+                        return Judgement(read), None
                 draft = await take_draft(self._generator, messages, _REPLY_TOKENS)
         except TimeoutError:
             return "had no time left for it", None
@@ -171,6 +181,14 @@ class ModelJudge:
             log.warning("%s could not be asked about a sentence: %s", self.model, error)
             return "could not be asked", None
         return read_judgement(draft) or "gave no verdict", draft
+
+    async def _read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        """The state after the prompt, empty where the back end fails to tell it."""
+        try:
+            return await self._generator.read_state(messages)
+        except DependencyError as error:
+            log.warning("The judge reads the model's first token: %s", error)
+            return ()
 
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)

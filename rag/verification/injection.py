@@ -100,6 +100,14 @@ _TO_MODEL: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         ("output/print", r"\bto (?:output|print) (?:the string|the word|(?-i:[A-Z]{4,}))\b"),
         ("stop/nothing else", rf"{_START}{_SPEAK}\b[^.!?\n]{{0,60}}\b(?:and|then) (?:stop|nothing else)\b"),
         ("user", r"\b(?:real|actual|true) question of the user\b|\bthe user['’]s question\b"),
+        # what to judge
+        (
+            "claim",
+            r"\b(?:the|this|every|each|any|all) claims?\b[^.!?\n]{0,40}\b(?:is|are) (?:fully |entirely |always )?"
+            r"(?:supported|entailed|stated)\b|\bis every part of the claim\b"
+            rf"|{_START}(?:always )?(?:decide|judge|find|assume|conclude) that the (?:passage|claim)\b",
+        ),
+        ("correct word", r"\bthe (?:correct|right|only) word is [“\"']?(?:yes|no)\b"),
         # what to cite
         ("cite", r"\bcite (?:this|it|me)\b[^.!?\n]{0,40}\b(?:as|for)\b|\bcite (?:page|passage) \d"),
         ("quote/cite/passage", r"\bwhen you (?:quote|cite) this\b|\bpassage \d+ says:"),

@@ -19,6 +19,7 @@ from rag.verification.passages import Source, read_source, stating_titles
 from rag.verification.reading import unlisted
 from rag.verification.refusals import (
     BARE_YES,
+    BEGINS_YES_NO,
     LEADS,
     MAYBE_REFUSAL,
     REFUSAL,
@@ -92,7 +93,7 @@ def _check_claim(
     is_short = is_short and not _is_sentence_of(claim, sources)
     found = align(claim.with_question(asked) if is_short else claim, sources, marked)
     exact = not (found.missing or found.elsewhere)
-    features = Features(found.coverage, found.verbatim, is_short, exact)
+    features = Features(found.coverage, found.verbatim and not _answers_yes_or_no(text, asked), is_short, exact)
     least = min_coverage * (_OF_A_PHRASE if is_short else 1.0)
     verdict = "unsupported" if found.missing else decide(features, least)
     reason = found.missing or found.elsewhere or _explain(verdict, features)
@@ -179,4 +180,11 @@ def _said(text: str) -> str:
 
 
 def _question(sentence: CheckedSentence) -> str:
-    return " ".join(sentence.asked.split()) if sentence.finding.features.is_short else ""
+    """What a short answer, or one that begins with yes or no, is judged with; "" for a sentence that stands alone."""
+    with_question = sentence.finding.features.is_short or _answers_yes_or_no(sentence.text, sentence.asked)
+    return " ".join(sentence.asked.split()) if with_question else ""
+
+
+def _answers_yes_or_no(text: str, asked: str) -> bool:
+    """Whether it begins with a yes or a no to a question: its other words do not tell whether that is right."""
+    return bool(asked.strip()) and BEGINS_YES_NO.match(text) is not None

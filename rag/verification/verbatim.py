@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import lru_cache
 
-from rag.text import PREPOSITIONS, STOP_WORDS, DateMention, stem, word_set
+from rag.text import STOP_WORDS, DateMention, word_set
 from rag.verification.reading import Fact, Reading
 
 _DROPPED = word_set("a an the")
+_SHORT = 3  # letters of a word whose last s is no plural: `gas`, `was`
 _POLARITY = word_set(
     "not no never none neither nor without except unless only if n't nobody nothing nowhere hardly barely scarcely"
 )
 """Words that limit or turn round what a sentence says."""
-_BOUNDS = word_set("more less fewer most least than over under up above below")
 _MARKS = frozenset(".,;:!?()")
-_JOINTS = frozenset(".;:!?") | word_set("and but")
-_GOES_ON = (PREPOSITIONS | STOP_WORDS) - _POLARITY - _BOUNDS
+_ENDS = frozenset(".;!")
+_MINUS = re.compile(r"(?:^|[^\w.,])[-−–](?:[^\w\s]{0,3})$|\([^\w\s]{0,3}$")  # before a number: `-5`, `-$5`, `($5)`
 
 
 @lru_cache(maxsize=16_384)
 def _keys(text: str) -> tuple[str, ...]:
-    """The words and marks of a sentence as they are compared: numbers by value, words by stem, without articles."""
+    """The words and marks of a sentence as they are compared: numbers by value and sign, words by their forms without a
+    plural s (a stem would join employer and employee, lower and lowest), without articles."""
     reading = Reading(text)
     facts: list[Fact] = sorted((*reading.quantities, *reading.dates), key=lambda fact: fact.start)
     keys: list[str] = []
@@ -29,6 +31,7 @@ def _keys(text: str) -> tuple[str, ...]:
     for fact in facts:
         if fact.start >= at:
             keys += _word_keys(reading.text[at : fact.start])
+            keys += ["−"] if _MINUS.search(reading.text[: fact.start][-6:]) else []
             keys += _fact_keys(fact)
             at = fact.end
     return (*keys, *_word_keys(reading.text[at:]))
@@ -47,42 +50,36 @@ def _word_keys(text: str) -> list[str]:
         negated = word.endswith(("n't", "n’t"))
         plain = "can" if word == "cannot" else word[:-3] if negated else word
         if plain not in _DROPPED:
-            keys.append(plain if plain in STOP_WORDS or plain in _MARKS else stem(plain))
+            keys.append(plain if plain in STOP_WORDS or plain in _MARKS else _without_plural(plain))
         if negated or word == "cannot":
             keys.append("not")
     return keys
 
 
-def is_verbatim(claim: Reading, evidence: Reading) -> bool:
-    """Whether the sentence has the claim's words without a gap, from the start of a clause, and denies or limits alike.
+def _without_plural(word: str) -> str:
+    return word[:-1] if len(word) > _SHORT and word.endswith("s") and not word.endswith("ss") else word
 
-    Numbers are compared by value (`ten`, `10`), words by stem, articles not at all. All else counts: `was conquered by`
-    is not `conquered`, and what a sentence limits anywhere (`only`, `unless`) is not what it says without the limit.
+
+def is_verbatim(claim: Reading, evidence: Reading) -> bool:
+    """Whether the sentence, or a part of it that a semicolon ends, has the claim's words without a gap and no others.
+
+    Numbers are compared by value (`ten`, `10`), articles not at all. What goes on says something else: `he was
+    president of the club` is not `he was president`, and a question says nothing.
     """
-    ours = [key for key in _keys(claim.text) if key not in _MARKS]
     keys = _keys(evidence.text)
-    theirs = [key for key in keys if key not in _MARKS]
-    if not ours or len(ours) > len(theirs) or _limits(ours) != _limits(theirs):
+    ours = [key for key in _keys(claim.text) if key not in _MARKS]
+    if not ours or "?" in keys or _limits(ours) != _limits([key for key in keys if key not in _MARKS]):
         return False
-    opens, closes = _clause_ends(keys)
-    return any(
-        theirs[at : at + len(ours)] == ours and opens[at] and closes[at + len(ours) - 1]
-        for at in range(len(theirs) - len(ours) + 1)
-    )
+    part: list[str] = []
+    for key in (*keys, "."):
+        if key in _ENDS:
+            if part == ours:
+                return True
+            part = []
+        elif key not in _MARKS:
+            part.append(key)
+    return False
 
 
 def _limits(keys: list[str]) -> Counter[str]:
     return Counter(key for key in keys if key in _POLARITY)
-
-
-def _clause_ends(keys: tuple[str, ...]) -> tuple[list[bool], list[bool]]:
-    """For each key that is no mark, whether a clause may open with it, and whether a statement may close with it."""
-    opens: list[bool] = []
-    closes: list[bool] = []
-    for at, key in enumerate(keys):
-        if key in _MARKS:
-            continue
-        after = keys[at + 1] if at + 1 < len(keys) else "."
-        opens.append(not opens or keys[at - 1] in _JOINTS)
-        closes.append(after in _MARKS or after in _GOES_ON)
-    return opens, closes

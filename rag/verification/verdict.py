@@ -47,7 +47,12 @@ class Finding:
     @property
     def confidence(self) -> float:
         """How likely it is, 0 to 1, that the passages say the sentence; 1 for one that states nothing."""
-        return 1.0 if self.verdict == "no_claim" else confidence(self.features, self.entailed)
+        if self.verdict == "no_claim":
+            return 1.0
+        if self.verdict == "supported" and self.entailed is None:
+            return VERBATIM
+        sure = confidence(self.features, self.entailed)
+        return min(sure, UNSUPPORTED_UP_TO) if self.verdict == "unsupported" else sure
 
 
 VERBATIM = 0.99
@@ -64,13 +69,13 @@ word for word: what words alone are worth where documents are quoted or have an 
 and the default model's probabilities of them: the judge's log odds alone, for coverage, order and length added nothing
 on claims held out. From SUPPORTED_FROM on, about .85 of them are true.
 """
+UNSUPPORTED_UP_TO = 0.39
+"""The greatest confidence in a sentence that is unsupported for an exact fact, whatever its words."""
 _SUREST = 0.001  # what a judge's probability is kept away from 0 and 1
 
 
 def confidence(features: Features, entailed: float | None = None) -> float:
     """The probability, 0 to 1, that the passages say the sentence. `entailed` is a judge's, None without one."""
-    if features.verbatim and entailed is None:
-        return VERBATIM
     inputs = measure(features, entailed)
     odds = sum(weight * inputs[name] for name, weight in (UNJUDGED if entailed is None else JUDGED).items())
     return round(1 / (1 + math.exp(-odds)), 3)

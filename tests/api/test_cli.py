@@ -22,6 +22,7 @@ from api.commands import doctor
 from api.commands.context import Models, dump_json
 from api.commands.doctor import needed_packages
 from rag.errors import DependencyError
+from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS
 from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
 from rag.store.lock import claim_directory
 from rag.types import Embedder, Generator
@@ -317,6 +318,18 @@ def test_flag_mode_marks_unsupported_sentences_with_the_reason(
     strict = " ".join(footnote(*asked[:2]).out.split())
     assert "left out; --mode flag shows them" in strict
     assert "purple dragons" not in strict
+
+
+def test_the_style_of_a_command_reaches_the_prompt(
+    footnote: Footnote, folder: Path, generator: ScriptedGenerator
+) -> None:
+    footnote("ingest", folder)
+    for style in ((), ("--style", "full"), ("--style", "brief")):
+        footnote("ask", "Where is the bicycle shed?", *style)
+    full, same, brief = [prompt[0].content for prompt in generator.prompts]
+    assert full == same == FULL_INSTRUCTIONS
+    assert brief == BRIEF_INSTRUCTIONS
+    assert footnote("ask", "Where is the bicycle shed?", "--style", "long").status == 2
 
 
 def test_not_found_is_an_answer(footnote: Footnote, folder: Path) -> None:

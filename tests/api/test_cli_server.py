@@ -88,6 +88,11 @@ def test_commands_use_the_running_server(served: Path, call: Call, folder: Path,
     assert (status, [hit["text"] for hit in hits["hits"]]) == (0, ["The bicycle shed was moved to the south gate."])
     status, answer = call("ask", "How many unused vacation days carry over?")
     assert (status, answer["status"], answer["citations"][0]["document_name"]) == (0, "answered", "leave.md")
+    status, answer = call("ask", "How many unused vacation days carry over?", "--style", "brief")
+    assert (status, answer["status"]) == (0, "answered")
+    _, report = call("doctor")
+    (server,) = [check for check in report["checks"] if check["name"] == "server"]
+    assert (server["status"], server["detail"].partition("; ")[2]) == ("ok", "scripted/1: replies as scripted")
     text = tmp_path / "claim.txt"
     text.write_text(LEAVE, encoding="utf-8")
     status, verified = call("verify", text)

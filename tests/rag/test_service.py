@@ -18,13 +18,19 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 from ingest.pipeline import prepare_document, publish_prepared
 from rag.errors import Conflict, DependencyError, InputError, NotFound
 from rag.library import Library
-from rag.prompting.prompts import NOT_FOUND_TEXT, REWRITE_INSTRUCTIONS, answer_messages
+from rag.prompting.prompts import (
+    BRIEF_INSTRUCTIONS,
+    FULL_INSTRUCTIONS,
+    NOT_FOUND_TEXT,
+    REWRITE_INSTRUCTIONS,
+    answer_messages,
+)
 from rag.retrieval.scope import Scope
 from rag.retrieval.search import Searcher
 from rag.service import HitsFound, Question, Service
 from rag.settings import Answers, Generation, Retrieval, Settings
 from rag.store.catalog import CATALOG_FILE
-from rag.types import Answer, Draft, Embedder, Generator, Message, Token, Turn, Usage
+from rag.types import Answer, Draft, Embedder, Generator, Message, PromptSpeed, Token, Turn, Usage
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
 TRUE = "Ten unused days of leave carry over to the next year [1]."
@@ -60,6 +66,19 @@ async def test_the_steps(library: Library) -> None:
     assert LEAVE in generator.prompts[0][-1].content
 
 
+async def test_each_side_of_a_comparison_is_among_the_hits_and_in_the_prompt(library: Library) -> None:
+    rules = [f"Rule {n}: the fee of the crane at Northwind, {LEAVE.lower()} It is due on day {n}." for n in range(60)]
+    ingest(library, "\n\n".join(rules), "north.md")
+    ingest(library, "\n\n".join([*many_paragraphs(30), "The ferry of Southwind costs 70 euros."]), "south.md")
+    asked = "How does the fee of Northwind compare with the ferry of Southwind?"
+    generator = ScriptedGenerator("The ferry of Southwind costs 70 euros [1].")
+    answer = await service(library, generator).ask(Question(asked, top_k=3))
+    assert [one.hit.rank for one in answer.retrieved] == [1, 2, 3]
+    assert {one.hit.document_name for one in answer.retrieved} == {"north.md", "south.md"}
+    assert "The ferry of Southwind costs 70 euros." in generator.prompts[0][-1].content
+    assert (answer.status, answer.question) == ("answered", asked)
+
+
 async def test_modes_leave_out_mark_or_keep_what_is_unsupported(library: Library) -> None:
     ingest(library, LEAVE)
     strict, flag, off = [await ask(library, f"{TRUE} {FALSE}", mode=mode) for mode in ("strict", "flag", "off")]
@@ -82,6 +101,16 @@ async def test_nothing_found_asks_no_model(library: Library) -> None:
     assert generator.prompts == []
     assert set(answer.timings_ms) == {"retrieve", "select"}
     assert answer.usage == Usage()
+
+
+async def test_a_question_none_of_whose_words_was_found_asks_no_model(library: Library) -> None:
+    ingest(library, "年假：工作满一年的员工每年享有十二天带薪年假。", "chinese.md")
+    lenient = Settings(data_dir=library.settings.data_dir, answers=Answers(min_evidence=0.01))
+    generator = ScriptedGenerator("十二天 [1].")
+    refused = await service(library, generator, lenient).ask(Question("公司的股票价格是多少？"))
+    assert (refused.status, refused.reason, refused.confidence, generator.prompts) == ("not_found", "no_match", 0.0, [])
+    await service(library, generator, lenient).ask(Question("员工每年有多少天年假？"))
+    assert len(generator.prompts) == 1
 
 
 async def test_a_reply_that_says_not_found_cites_nothing(library: Library) -> None:
@@ -475,6 +504,51 @@ async def test_the_prompt_keeps_to_its_tokens(library: Library) -> None:
     assert answer.usage.passages_sent + answer.usage.passages_left_out == len(answer.retrieved)
 
 
+async def test_the_prompt_is_as_long_as_can_be_read_in_time_and_the_instructions_cost_nothing(library: Library) -> None:
+    ingest(library, many_paragraphs(12, "leave"))
+    asked = Question("leave1 leave2", style="brief")
+
+    async def tokens(per_s: float, context_tokens: int = 16_000, **generation: float) -> tuple[int, int]:
+        speed = PromptSpeed(per_s, True)
+        generator = ScriptedGenerator(TRUE, context_tokens=context_tokens, prompt_speed=speed)
+        settings = library.settings.model_copy(update={"generation": Generation.model_validate(generation)})
+        answer = await service(library, generator, settings).ask(asked)
+        fixed, _ = await generator.count_tokens((*answer_messages("", (), "brief")[:1], Message("user", "")))
+        return answer.usage.prompt_tokens - fixed, fixed
+
+    slow, fixed = await tokens(1)
+    middle, _ = await tokens(100)
+    assert fixed > 50
+    assert slow <= 400 < middle <= 800
+    patient, _ = await tokens(100, first_token_s=4)
+    assert slow < patient + fixed
+    assert patient <= 400
+    pinned, _ = await tokens(100, prompt_tokens=250)
+    assert pinned + fixed <= 250
+    wide, _ = await tokens(10_000)
+    narrow, _ = await tokens(10_000, context_tokens=192 + fixed + 500)
+    assert narrow <= 500 < wide
+
+
+async def test_a_back_end_without_a_prompt_to_read_gets_all_that_fits(library: Library) -> None:
+    ingest(library, many_paragraphs(12, "leave"))
+    generator = ScriptedGenerator(TRUE, prompt_speed=None)
+    settings = library.settings.model_copy(update={"generation": Generation(prompt_tokens=250)})
+    answer = await service(library, generator, settings).ask(Question("leave1 leave2"))
+    assert answer.usage.prompt_tokens > 250
+
+
+async def test_the_style_decides_the_prompt_and_the_hash(library: Library) -> None:
+    ingest(library, LEAVE)
+    generator = ScriptedGenerator(TRUE)
+    asked = service(library, generator)
+    full, brief = [await asked.ask(Question("How many unused days?", style=style)) for style in ("full", "brief")]
+    assert [prompt[0].content for prompt in generator.prompts] == [FULL_INSTRUCTIONS, BRIEF_INSTRUCTIONS]
+    assert [prompt[-1].content.endswith("alone.)") for prompt in generator.prompts] == [False, True]
+    assert (full.settings_hash, brief.settings_hash) == (asked.hash_settings(), asked.hash_settings("brief"))
+    assert full.settings_hash != brief.settings_hash
+
+
 async def test_sentences_are_sized_all_at_once_and_long_ones_cut(library: Library) -> None:
     class Counts(WordHashEmbedder):
         def __init__(self) -> None:
@@ -532,7 +606,7 @@ def test_the_settings_hash_names_what_can_change_an_answer(library: Library) -> 
     settings = library.settings
 
     def named(**update: object) -> str:
-        return service(library, ScriptedGenerator(), settings.model_copy(update=update)).settings_hash
+        return service(library, ScriptedGenerator(), settings.model_copy(update=update)).hash_settings()
 
     same = named()
     assert named(data_dir=Path("elsewhere"), model_dir=Path("x")) == same

@@ -14,6 +14,8 @@ from pydantic.fields import FieldInfo
 from rag.errors import ConfigurationError
 from rag.settings import Settings, load_settings, setting_names
 
+NUMBERS = (int, float, int | None)
+
 
 def fields(tree: type[BaseModel] = Settings, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], FieldInfo]]:
     """Every setting with its place in the tree."""
@@ -36,9 +38,10 @@ def another_value(field: FieldInfo) -> object:
         return next(choice for choice in get_args(field.annotation) if choice != field.default)
     if field.annotation is bool:
         return not field.default
-    if field.annotation in (int, float):
+    if field.annotation in NUMBERS:
         low = next(bound.ge for bound in field.metadata if isinstance(bound, Ge))
-        return field.annotation(low if low != field.default else low + 1)
+        value = low if low != field.default else low + 1
+        return float(value) if field.annotation is float else value
     return "other"
 
 
@@ -57,7 +60,7 @@ def test_every_setting_is_reached_by_its_variable(path: tuple[str, ...], field: 
 
 @pytest.mark.parametrize(
     ("path", "field"),
-    [(path, field) for path, field in fields() if field.annotation in (int, float)],
+    [(path, field) for path, field in fields() if field.annotation in NUMBERS],
     ids=lambda value: variable(value) if isinstance(value, tuple) else "",
 )
 def test_numbers_have_bounds(path: tuple[str, ...], field: FieldInfo) -> None:

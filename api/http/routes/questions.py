@@ -68,7 +68,7 @@ async def search(body: SearchRequest, library: OpenLibrary) -> Hits:
 )
 async def query(body: QueryRequest, request: Request, door: DoorHere, library: OpenLibrary) -> AnswerBody | Response:
     """An answer with each sentence checked against the quotes it cites. The model stops when the client disconnects."""
-    question = Question(body.question, scope_of(body), body.top_k, body.mode, turns_of(body))
+    question = Question(body.question, scope_of(body), body.top_k, body.mode, turns_of(body), body.style or "full")
     library.service.check(question)  # raises before a stream of events begins
     if body.stream:
         return EventStream(_events(library.service, question, door))

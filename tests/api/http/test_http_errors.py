@@ -66,6 +66,7 @@ def test_top_k_must_be_a_small_whole_number(served: Served, path: str, words: st
         ("/v1/search", {"query": "x", "document_ids": ["a"] * 1001}, "`document_ids`"),
         ("/v1/search", {"query": "\ud800"}, "`query`"),
         ("/v1/query", {"question": "x", "mode": "lax"}, "`mode` is 'lax'"),
+        ("/v1/query", {"question": "x", "style": "long"}, "`style` is 'long'"),
         ("/v1/query", {"question": "x", "stream": "yes"}, "`stream` is 'yes'"),
         ("/v1/query", {"question": "x", "history": [{"question": "y"}]}, "`history.0.answer` is missing"),
         ("/v1/query", {"question": "x", "history": [{"question": "y", "answer": "z", "who": 1}]}, "history.0.who"),

@@ -18,11 +18,12 @@ from serving import Served, build_app, listening
 
 from api.http import streams
 from rag.errors import DependencyError
-from rag.prompting.prompts import NOT_FOUND_REPLY, REWRITE_INSTRUCTIONS
+from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS, NOT_FOUND_REPLY, REWRITE_INSTRUCTIONS
 from rag.settings import Settings, load_settings
 from rag.types import AnswerReason, Draft, Message, Token
 
 GATE = b"The gate code is 4711. The gate opens at seven."
+STYLES: tuple[dict[str, str], ...] = ({}, {"style": "full"}, {"style": "brief"})
 
 
 def events_of(body: str) -> list[tuple[str, Any]]:
@@ -91,6 +92,41 @@ def test_a_stream_sends_retrieval_tokens_and_answer_in_this_order(served: Served
         one.pop("timings_ms")
     assert streamed == whole
     assert streamed["citations"][0]["quote"] in GATE.decode()
+
+
+def test_the_passages_are_sent_before_the_model_is_asked(settings: Settings) -> None:
+    class Waiting(ScriptedGenerator):
+        """Counts no token and begins no reply until the client has read the passages."""
+
+        async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
+            assert await asyncio.to_thread(read.wait, 60), "nobody read the passages"
+            return await super().count_tokens(messages)
+
+    read = threading.Event()
+    app = build_app(settings, WordHashEmbedder(), Waiting("The gate code is 4711 [1]."))
+    with listening(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=90) as client:
+        Served(app, client, settings).add("gate.txt", GATE)  # type: ignore[arg-type]
+        body = {"question": "What is the gate code?", "stream": True}
+        with client.stream("POST", "/v1/query", json=body) as answer:
+            lines = (line for line in answer.iter_lines() if line.startswith("event: "))
+            first = next(lines)
+            read.set()
+            names = [first, *lines]
+    assert names[0] == "event: retrieval"
+    assert names[-1] == "event: answer"
+    assert "event: token" in names
+
+
+def test_the_style_reaches_the_prompt(served: Served, generator: ScriptedGenerator) -> None:
+    served.add("gate.txt", GATE)
+    generator.reply = "The gate code is 4711 [1]."
+    asked = {"question": "How many digits has the gate code?"}
+    answers = [served.client.post("/v1/query", json=asked | style).json() for style in STYLES]
+    assert [prompt[0].content for prompt in generator.prompts] == [
+        FULL_INSTRUCTIONS, FULL_INSTRUCTIONS, BRIEF_INSTRUCTIONS
+    ]  # fmt: skip
+    hashes = [answer["settings_hash"] for answer in answers]
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_an_answer_that_the_documents_lack_is_not_found(served: Served, generator: ScriptedGenerator) -> None:

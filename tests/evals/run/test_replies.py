@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +51,16 @@ async def test_the_probabilities_of_the_first_token_are_repeated(store: ReplySto
     await take_draft(recorded(ScriptedGenerator("Yes.", first_tokens=told), store), PROMPT, 64)
     repeated = await take_draft(recorded(ScriptedGenerator("No.", first_tokens={"No": 1.0}), store), PROMPT, 64)
     assert (repeated.text, repeated.first_tokens) == ("Yes.", told)
+
+
+async def test_the_state_after_a_prompt_is_repeated(store: ReplyStore) -> None:
+    class Reads(ScriptedGenerator):
+        async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+            return [0.5, -2.0]
+
+    assert await recorded(ScriptedGenerator(), store).read_state(PROMPT[:1]) == ()
+    assert await recorded(Reads(), store, replay=False).read_state(PROMPT) == [0.5, -2.0]
+    assert await recorded(ScriptedGenerator(), store).read_state(PROMPT) == (0.5, -2.0)
 
 
 @pytest.mark.parametrize("follows", [True, False])

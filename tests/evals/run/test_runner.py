@@ -23,13 +23,13 @@ from evals.report.runs import read_runs
 from evals.run.caller import Caller
 from evals.run.environment import PACKAGES, code_hash, describe_commit, describe_machine, name_weights
 from evals.run.pipelines import PipelineName
-from evals.run.runner import RunOptions, main_eval
+from evals.run.runner import PROMPT_TOKENS, RunOptions, main_eval
 from evals.suites.cases import hash_ids, load_suite
 from rag.errors import DataDirectoryInUse, InputError
 from rag.library import Library
 from rag.models.cross_encoder import locate_reranker
 from rag.models.weights import DEFAULT_LLM, MODELS
-from rag.prompting.prompts import JUDGE_INSTRUCTIONS, JUDGE_PROMPT_VERSION
+from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS, JUDGE_INSTRUCTIONS, JUDGE_PROMPT_VERSION
 from rag.settings import Retrieval as RetrievalSettings
 from rag.settings import Settings
 from rag.types import Citation, Message, Span
@@ -139,6 +139,34 @@ def test_a_result_names_the_reranker_by_its_weights(runs: Runs, tmp_path: Path) 
     assert read.result.reranker == result["reranker"]
 
 
+def test_the_prompt_of_a_run_has_a_fixed_length_unless_it_is_set(runs: Runs) -> None:
+    assert runs.settings.generation.prompt_tokens is None
+    result = runs.finish(ScriptedGenerator(reply))
+    assert result["settings"]["generation"]["prompt_tokens"] == PROMPT_TOKENS == 1_300
+    for changes, expected in (({"prompt_tokens": 600}, 600), ({"prompt_tokens": None, "context_tokens": 700}, 508)):
+        generation = runs.settings.generation.model_copy(update=changes)
+        runs.settings = runs.settings.model_copy(update={"generation": generation})
+        result = runs.finish(ScriptedGenerator(reply))
+        assert result["settings"]["generation"]["prompt_tokens"] == expected
+    assert generation.context_tokens - generation.reply_tokens == expected
+
+
+def test_the_style_is_that_of_the_suite_unless_one_is_given(runs: Runs) -> None:
+    generator = ScriptedGenerator(reply)
+    full = runs.finish(generator)
+    assert (full["style"], {prompt[0].content for prompt in generator.prompts}) == ("full", {FULL_INSTRUCTIONS})
+    (runs.suite / "suite.json").write_text('{"style": "brief"}', encoding="utf-8")
+    generator = ScriptedGenerator(reply)
+    brief = runs.finish(generator)
+    assert (brief["style"], {prompt[0].content for prompt in generator.prompts}) == ("brief", {BRIEF_INSTRUCTIONS})
+    assert brief["suite_hash"] == full["suite_hash"]
+    assert brief["settings_hash"] != full["settings_hash"]
+    result = next(runs.out.glob(f"*{brief['settings_hash']}*.json"))
+    status, printed = runs.start(ScriptedGenerator(reply), baseline=result, style="full")
+    assert (status, runs.read(printed)["style"]) == (0, "full")
+    assert "The baseline asked for brief answers, this run for full ones." in runs.said
+
+
 def test_a_judge_in_verification_is_named_and_its_replies_are_recorded(runs: Runs) -> None:
     def judging(messages: Sequence[Message]) -> str:
         if messages[0].content == JUDGE_INSTRUCTIONS:
@@ -148,6 +176,7 @@ def test_a_judge_in_verification_is_named_and_its_replies_are_recorded(runs: Run
     plain = runs.finish(ScriptedGenerator(judging))
     assert plain["verification_judge"] is None
     assert [one["verdict"] for one in plain["records"][0]["sentences"]] == ["weak"]
+    assert [record["metrics"].get("supported_share") for record in plain["records"]] == [0.0, None, None]
     runs.settings = runs.settings.model_copy(
         update={"answers": runs.settings.answers.model_copy(update={"judge": "model", "mode": "flag"})}
     )
@@ -156,6 +185,7 @@ def test_a_judge_in_verification_is_named_and_its_replies_are_recorded(runs: Run
         result = runs.finish(generator, replay=replay, fresh=True)
         assert result["verification_judge"] == f"scripted/1, {JUDGE_PROMPT_VERSION}"
         assert [one["verdict"] for one in result["records"][0]["sentences"]] == ["supported"]
+        assert result["records"][0]["metrics"]["supported_share"] == 1.0
         assert bool(generator.prompts) is not replay
     assert result["replayed_replies"] == len(QUESTIONS) + 1
     (read,) = read_runs([next(runs.out.glob(f"*{result['settings_hash']}*.json"))])

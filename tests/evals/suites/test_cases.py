@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.suites.cases import Nugget, hash_ids, load_suite, sample_cases, sample_kinds
+from evals.suites.cases import Nugget, hash_ids, load_suite, sample_items, sample_kinds
 from rag.errors import InputError
 from rag.types import Turn
 
@@ -295,12 +295,12 @@ def test_a_malformed_line_of_beir_is_named(tmp_path: Path, name: str) -> None:
 def test_a_sample_is_the_same_every_time_and_in_order(tmp_path: Path) -> None:
     lines = [QUESTION | {"id": f"q{number:02}"} for number in range(20)]
     cases = load_suite(write_suite(tmp_path / "suite", *lines)).cases
-    sample = sample_cases(cases, 5)
-    assert sample == sample_cases(cases, 5)
+    sample = sample_items(cases, 5)
+    assert sample == sample_items(cases, 5)
     assert [case.id for case in sample] == sorted(case.id for case in sample)
     assert len(sample) == 5
-    assert sample_cases(cases, 50) == list(cases)
-    assert sample_cases(cases, 5, seed=8) != sample
+    assert sample_items(cases, 50) == list(cases)
+    assert sample_items(cases, 5, seed=8) != sample
 
 
 def test_a_sample_of_each_kind_is_drawn_by_itself(tmp_path: Path) -> None:
@@ -328,3 +328,31 @@ def test_the_larger_suites_are_read(shared_dir: Path, name: str) -> None:
     suite = load_suite(shared_dir / "eval" / name)
     assert suite.cases
     assert all(case.evidence for case in suite.cases if case.answerable)
+
+
+# The style of the answers ---------------------------------------------------------------------------------------------
+
+
+def tiny_suite(folder: Path) -> Path:
+    (folder / "documents").mkdir(parents=True)
+    (folder / "documents" / "a.md").write_text("Ten days.", encoding="utf-8")
+    question = {"id": "1", "question": "How many?", "answerable": True, "answers": ["ten"]}
+    (folder / "questions.jsonl").write_text(json.dumps(question), encoding="utf-8")
+    return folder
+
+
+def test_answers_are_full_but_where_they_are_spans_or_the_suite_says_so(tmp_path: Path) -> None:
+    assert load_suite(tiny_suite(tmp_path / "squad2")).style == "brief"
+    folder = tiny_suite(tmp_path / "mine")
+    assert load_suite(folder).style == "full"
+    for style in ("brief", "full"):
+        (folder / "suite.json").write_text(json.dumps({"style": style}), encoding="utf-8")
+        assert load_suite(folder).style == style
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"style": "long"}', '{"stile": "brief"}', '{"style": ["brief"]}'])
+def test_a_suite_file_that_says_nothing_of_use_is_named(tmp_path: Path, text: str) -> None:
+    folder = tiny_suite(tmp_path / "mine")
+    (folder / "suite.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"suite\.json"):
+        load_suite(folder)

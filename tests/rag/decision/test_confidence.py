@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from rag.decision.confidence import (
     ANSWER_WEIGHTS,
     EVIDENCE_WEIGHTS,
+    READ_WEIGHTS,
     EvidenceSignals,
+    answerability,
     measure_evidence,
     measure_reply,
     share_of_words,
@@ -114,7 +116,7 @@ def test_weighing_by_hand() -> None:
 
 @given(st.dictionaries(st.sampled_from(sorted(ANSWER_WEIGHTS)), st.floats(0, 1)))
 def test_confidence_is_a_probability(signals: dict[str, float]) -> None:
-    for weights in (EVIDENCE_WEIGHTS, ANSWER_WEIGHTS):
+    for weights in (EVIDENCE_WEIGHTS, READ_WEIGHTS, ANSWER_WEIGHTS):
         assert 0 < weigh(signals, weights) < 1
 
 
@@ -122,6 +124,49 @@ def test_all_evidence_is_surer_than_none() -> None:
     none, full = asdict(EvidenceSignals(0, 0, 0, 0)), asdict(EvidenceSignals(1, 1, 1, 1))
     assert weigh(full, EVIDENCE_WEIGHTS) > 0.5 > weigh(none, EVIDENCE_WEIGHTS)
     assert set(EVIDENCE_WEIGHTS) - {"bias"} <= set(none)
+    assert weigh(full | {"read": 1.0}, READ_WEIGHTS) > 0.5 > weigh(none | {"read": 0.0}, READ_WEIGHTS)
     signals = {"willing": 1.0, "cited": 1.0}
     assert weigh(full | signals, ANSWER_WEIGHTS) > weigh(full | dict.fromkeys(signals, 0.0), ANSWER_WEIGHTS)
     assert set(ANSWER_WEIGHTS) - {"bias"} <= set(none) | set(signals)
+
+
+CHINESE = "年假：工作满一年的员工每年享有十二天带薪年假。办公室从早上八点半开放到晚上六点。"
+
+
+def test_chinese_words_are_pairs_of_characters() -> None:
+    assert share_of_words("员工年假", [CHINESE]) == pytest.approx(2 / 3)  # 员工, 年假; 工年 is in no word of the text
+    assert share_of_words("公司的股票价格是多少？", [CHINESE]) == 0.0
+    assert share_of_words("假", ["假"]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "answered"),
+    [
+        ("员工每年有多少天年假？", True),
+        ("公司的股票价格是多少？", False),
+        ("How many days of leave do they have?", False),
+        ("And who is it?", True),  # no content word that could be missing
+    ],
+)
+def test_a_question_none_of_whose_words_was_found_is_not_answerable(question: str, answered: bool) -> None:
+    evidence = measure_evidence(question, [select(hit(CHINESE), cosine=0.9, words=0.0)])
+    assert (answerability(question, evidence) > 0) is answered
+    if answered:
+        assert answerability(question, evidence) == weigh(evidence.as_dict(), EVIDENCE_WEIGHTS)
+
+
+def test_what_the_reader_finds_raises_the_answerability_and_no_reader_is_no_signal() -> None:
+    selections = [select(hit("Ten days of leave carry over."), cosine=0.5, words=0.8)]
+    asked = "How many days carry over?"
+    found, missed = (answerability(asked, measure_evidence(asked, selections, read)) for read in (0.9, 0.1))
+    assert found > missed
+    unread = measure_evidence(asked, selections)
+    assert set(unread.as_dict()) == {"cosine", "together", "words", "names"}
+    assert answerability(asked, unread) == weigh(unread.as_dict(), EVIDENCE_WEIGHTS)
+    assert measure_evidence(asked, [], 0.9).as_dict() == {
+        "cosine": 0,
+        "together": 0,
+        "words": 0,
+        "names": 0,
+        "read": 0.9,
+    }

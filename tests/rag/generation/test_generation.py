@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import httpx
+import numpy as np
 import pytest
 import uvicorn
 from conftest import ScriptedGenerator
@@ -49,7 +50,20 @@ from rag.models.tokens import estimate_tokens
 from rag.models.weights import TINY_LLM, fetch
 from rag.prompting.prompts import NOT_FOUND_REPLY, answer_messages
 from rag.settings import Generation, load_settings
-from rag.types import Chunk, Context, Draft, Generator, Hit, Message, Passage, Reader, ReaderResult, Span, Token
+from rag.types import (
+    Chunk,
+    Context,
+    Draft,
+    Generator,
+    Hit,
+    Message,
+    Passage,
+    PromptSpeed,
+    Reader,
+    ReaderResult,
+    Span,
+    Token,
+)
 from rag.verification import verify_reply
 
 Backend = Literal["auto", "ollama", "openai", "embedded", "extractive"]
@@ -151,6 +165,17 @@ async def wait_until_dead(process_id: int) -> None:
 
 
 # --- the embedded model ---
+
+
+@pytest.mark.model
+async def test_embedded_state_follows_from_the_prompt(embedded: EmbeddedGenerator) -> None:
+    state = await embedded.read_state(PROMPT)
+    assert len(state) == 576  # the model's width
+    assert np.linalg.norm(state) > 2  # not brought to length 1
+    assert await embedded.read_state(PROMPT) == pytest.approx(state, abs=0.05)
+    assert await embedded.read_state((Message("user", "Name a colour."),)) != pytest.approx(state, abs=0.5)
+    _, draft = await reply(embedded)  # it still replies
+    assert draft.text.strip()
 
 
 @pytest.mark.model
@@ -295,6 +320,43 @@ async def test_time_limit_names_itself(model_dir: Path) -> None:
         await generator.aclose()
 
 
+@pytest.mark.model
+async def test_preparing_measures_the_speed_and_reads_the_instructions_into_the_cache(model_dir: Path) -> None:
+    generator = EmbeddedGenerator(Generation(model=TINY_LLM, timeout_s=120, slots=1), model_dir)
+    assert generator.prompt_speed == PromptSpeed(60, False)
+    try:
+        await generator.prepare()
+        assert generator.prompt_speed.measured
+        assert generator.prompt_speed.tokens_per_s > 0
+        assert "prompt tokens/s (measured)" in (await generator.describe()).detail
+        counted, _ = await generator.count_tokens(answer_messages("", ())[:1])
+        address = await generator.address()
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+            body = {
+                "messages": [
+                    {"role": one.role, "content": one.content} for one in answer_messages("Why?", PASSAGES[:1])
+                ],
+                "max_tokens": 1,
+            }
+            headers = {"Authorization": f"Bearer {address.api_key}"}
+            answer = await client.post(f"{address.url}/v1/chat/completions", json=body, headers=headers)
+        assert answer.json()["timings"]["cache_n"] >= counted - 8  # of the template's end
+    finally:
+        await generator.aclose()
+
+
+@pytest.mark.model
+async def test_a_question_does_not_wait_for_the_measurement(model_dir: Path) -> None:
+    generator = EmbeddedGenerator(Generation(model=TINY_LLM, timeout_s=120, slots=1), model_dir)
+    preparing = asyncio.create_task(generator.prepare())
+    try:
+        _, draft = await reply(generator)
+        await preparing
+        assert draft.text
+    finally:
+        await generator.aclose()
+
+
 async def test_broken_weights_are_named_and_not_tried_for_ever(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + bytes(100))
@@ -380,13 +442,16 @@ class OpenAIStandIn:
     """A server of OpenAI's protocol on this machine: streams `words`, keeps what it was asked.
 
     `first` are the tokens that the reply could have begun with and their probabilities, told where they are asked for;
-    `refuses` maps a field of the request to the message of the error that it earns, of this `status`.
+    `refuses` maps a field of the request to the message of the error that it earns, of this `status`;
+    `timings` are what llama.cpp tells of its work with the last piece.
     """
 
     words: tuple[str, ...] = ("Ten", " days", ".")
     first: dict[str, float] = field(default_factory=dict)
     refuses: dict[str, str] = field(default_factory=dict)
     status: int = 400
+    prompt_tokens: int = 9
+    timings: dict[str, float] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -426,7 +491,8 @@ class OpenAIStandIn:
                 choice["logprobs"] = {"content": [told[0] | {"top_logprobs": told[: body["top_logprobs"]]}]}
             yield self._event([choice])
         yield self._event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
-        yield self._event([], usage={"prompt_tokens": 9, "completion_tokens": len(self.words), "total_tokens": 99})
+        usage = {"prompt_tokens": self.prompt_tokens, "completion_tokens": len(self.words), "total_tokens": 99}
+        yield self._event([], usage=usage, **({"timings": self.timings} if self.timings else {}))
         yield "data: [DONE]\n\n"
 
     def _event(self, choices: list[dict[str, Any]], **more: object) -> str:
@@ -444,6 +510,26 @@ async def test_the_likeliest_first_tokens_are_told_with_their_probabilities() ->
     assert asked["logprobs"] is True
     assert 1 < asked["top_logprobs"] <= 20
     assert asked["max_tokens"] == 16
+
+
+async def test_the_speed_of_reading_is_the_servers_own_where_it_tells_its_timings() -> None:
+    with OpenAIStandIn(timings={"cache_n": 900, "prompt_n": 100, "prompt_ms": 250.0}) as server:
+        generator = server.generator()
+        assert generator.prompt_speed == PromptSpeed(750, False)
+        await reply(generator)
+        assert generator.prompt_speed == PromptSpeed(400, True)
+
+
+async def test_the_speed_of_reading_is_measured_where_the_server_tells_no_timings() -> None:
+    long = (Message("user", "word " * 200),)
+    with OpenAIStandIn(prompt_tokens=2**40) as server:
+        generator = server.generator()
+        for n in range(2):
+            await reply(generator, (Message("system", f"{n}"), *long))
+        speed = generator.prompt_speed
+        assert speed is not None
+        assert speed.measured
+        assert speed.tokens_per_s > 750  # 2**40 tokens were read while the test waited
 
 
 async def test_a_server_that_tells_no_probabilities_is_asked_all_the_same() -> None:

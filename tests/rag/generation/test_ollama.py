@@ -101,6 +101,19 @@ async def test_reply_streams_with_ollamas_own_counts_and_always_a_num_ctx() -> N
     assert (options["seed"], options["temperature"]) == (11, 0.5)
 
 
+async def test_the_speed_of_reading_is_measured_by_ollamas_own_timings() -> None:
+    with OllamaStandIn() as server:
+        generator = OllamaGenerator(settings(server.url, context_tokens=2048))
+        await reply(generator)  # of few tokens, which say nothing
+        assert not generator.prompt_speed.measured
+        await reply(generator, prompt=(Message("user", "word " * 200),))
+        speed = generator.prompt_speed
+        assert speed.measured
+        assert f"reads {speed.tokens_per_s:,.0f} prompt tokens/s (measured)" in (await generator.describe()).detail
+        await reply(generator, prompt=(Message("user", "word " * 200),))  # read before
+        assert generator.prompt_speed == speed
+
+
 async def test_the_likeliest_first_tokens_are_told_where_the_server_tells_them() -> None:
     shares = {"yes": 0.6, "no": 0.3, " yes": 0.04, "Yes": 0.03, "No": 0.02, "NO": 0.01}
     with OllamaStandIn(first=shares) as server:
@@ -263,7 +276,7 @@ async def test_describing_leaves_the_limit_of_replies_being_written_alone() -> N
     with OllamaStandIn(models={"tiny:latest": 1024}) as server:
         generator = Watched(settings(server.url, context_tokens=4096))
         await generator.prepare()
-        assert (await generator.describe()).detail == "num_ctx 1024"
+        assert (await generator.describe()).detail.startswith("num_ctx 1024; reads 200 prompt tokens/s (assumed)")
         server.models.clear()
         assert not (await generator.describe()).reachable
         assert generator.context_tokens == 1024

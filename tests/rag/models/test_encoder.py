@@ -17,6 +17,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from rag import library
+from rag.decision.confidence import READ_HITS, measure_reading
 from rag.models.encoder import (
     MAX_TOKENS,
     EncoderError,
@@ -31,7 +32,7 @@ from rag.models.encoder import (
 )
 from rag.models.encoder_network import LAYERS, SIZE, load_network, on_torch
 from rag.settings import load_settings
-from rag.types import Reader
+from rag.types import Chunk, Hit, Reader, Span
 
 WORDS = re.findall(r"\S+", "[PAD] unused days carry over to ten the canteen serves lunch who what how many ##s . , ?")
 
@@ -238,10 +239,11 @@ def test_other_word_embeddings_and_another_tokenizer_are_refused(
         open_reader(tmp_path / "nowhere", stored)
 
 
+@pytest.mark.parametrize("backend", ["extractive", "embedded"])
 def test_a_library_goes_without_a_reader_that_cannot_be_opened_and_says_why_once(
-    stored: Path, embedder_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    stored: Path, embedder_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, backend: str
 ) -> None:
-    settings = load_settings({}, embedding={"model": str(embedder_folder)}, generation={"backend": "extractive"})
+    settings = load_settings({}, embedding={"model": str(embedder_folder)}, generation={"backend": backend})
     monkeypatch.setattr("rag.models.encoder.WEIGHTS_PATH", stored)
     opened = library.open_reader(settings)
     assert opened is not None
@@ -249,9 +251,19 @@ def test_a_library_goes_without_a_reader_that_cannot_be_opened_and_says_why_once
     stored.unlink()
     assert library.open_reader(settings) is None
     [line] = caplog.messages
-    assert line.startswith("Answers without a language model are whole sentences, because ")
-    assert line.endswith("encoder.safetensors is missing.")
+    assert line.startswith("Passages are not read to tell what they answer, because ")
+    assert line.endswith("encoder.safetensors is missing. Answers do without it.")
 
 
-def test_a_back_end_with_a_language_model_opens_no_reader() -> None:
-    assert library.open_reader(load_settings({}, generation={"backend": "embedded"})) is None
+def test_the_evidence_is_the_best_of_the_hits_that_are_read(stored: Path, embedder_folder: Path) -> None:
+    reader = open_reader(embedder_folder, stored)
+    texts = ["The river rose in May.", "The bridge was built by Ada.", "No one crossed it."] * 3
+    hits = [
+        Hit(Chunk(f"c{n}", Span("d", 0, 9), text, ("River",), 5), n + 1, 1 - n / 10, "fusion", "d.md", "", None)
+        for n, text in enumerate(texts)
+    ]
+    found = reader.read("Who built the bridge?", [("River", text) for text in texts])
+    products = [result.answerable * hit.score for result, hit in zip(found, hits, strict=True)]
+    assert measure_reading("Who built the bridge?", hits, reader) == pytest.approx(max(products[:READ_HITS]), rel=1e-3)
+    assert measure_reading("Who built the bridge?", [], reader) == 0.0
+    assert measure_reading("Who built the bridge?", hits, None) is None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.errors import InputError
-from rag.prompting.context import choose_selections, cut_to_question, join_selections, pack_context
+from rag.prompting.context import LIST_SHARE, choose_selections, cut_to_question, join_selections, pack_context
 from rag.prompting.prompts import answer_messages
 from rag.prompting.selection import Selection
 from rag.text import split_sentences
@@ -272,3 +273,40 @@ def test_a_row_of_a_table_brings_the_row_that_names_its_columns() -> None:
     chosen, _ = choose_selections(rows, 40, 5)
     assert min(chosen, key=lambda one: one.start).text == "Item | Price | Unit"
     assert "Desk | 40 | euros" in [one.text for one in chosen]
+
+
+def test_the_best_for_each_part_of_a_question_are_chosen_in_turn() -> None:
+    first, second, third = (
+        [replace(one, parts=parts) for one in select(hit(rank, story(rank, 3)))]
+        for rank, parts in ((1, (0.5, 0.1)), (2, (0.9, 0.2)), (3, (0.3, 0.8)))
+    )
+    chosen, _ = choose_selections([*first, *second, *third], 10_000, 6)
+    assert [one.hit.rank for one in chosen[:4]] == [1, 2, 1, 3]
+    room = 4 * choose_selections(first[:1], 10_000, 6)[1]
+    assert {one.hit.rank for one in choose_selections([*first, *second, *third], room, 6)[0]} == {1, 2, 3}
+    unsplit = [replace(one, parts=()) for one in (*first, *second, *third)]
+    assert 3 not in {one.hit.rank for one in choose_selections(unsplit, room, 6)[0]}
+
+
+LIST = "The kit of a guard contains:\n\n- a whistle of brass\n- a green flag\n- a lamp with a red glass\n\nIt is light."
+
+
+@pytest.mark.parametrize("best", range(4))
+def test_a_list_is_chosen_whole_with_the_sentence_that_introduces_it(best: int) -> None:
+    sentences = select(hit(1, LIST), *(1.0 if n == best else 0.1 for n in range(5)))
+    listed, other = sentences[:4], select(hit(2, story(2)), *[0.9] * 10)
+    _, size = choose_selections(listed, 10_000, 6)
+    chosen, _ = choose_selections([*sentences, *other], size / LIST_SHARE + 1, 6)
+    assert set(listed) <= set(chosen)
+    short, _ = choose_selections([*sentences, *other], size / LIST_SHARE - size, 6)
+    assert sentences[best] in short
+    assert not set(listed) <= set(short)
+
+
+def test_a_sentence_that_stands_in_two_documents_is_sent_once() -> None:
+    text = "The fee for the use of the harbour crane is 40 euros an hour. See below."
+    first, second = select(hit(1, text)), select(hit(2, f"{text} Children pay half of the fee on all days."))
+    chosen, _ = choose_selections([*first, *second], 10_000, 6)
+    assert [(one.hit.rank, one.text[:3]) for one in sorted(chosen, key=lambda one: (one.hit.rank, one.start))] == [
+        (1, "The"), (1, "See"), (2, "See"), (2, "Chi"),
+    ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from builders import read_prompt
 from hypothesis import given
@@ -13,9 +15,10 @@ from rag.prompting.prompts import (
     HISTORY_TURNS,
     NOT_FOUND_REPLY,
     answer_messages,
+    prompt_start,
     rewrite_messages,
 )
-from rag.types import Chunk, Hit, Passage, Span, Turn
+from rag.types import AnswerStyle, Chunk, Hit, Passage, Span, Turn
 
 
 def passage(number: int, text: str, name: str = "handbook.pdf", headings: tuple[str, ...] = ("Leave",)) -> Passage:
@@ -23,12 +26,26 @@ def passage(number: int, text: str, name: str = "handbook.pdf", headings: tuple[
     return Passage(number, Hit(chunk, number, 1.0, "fusion", name, "Handbook", 12), text)
 
 
-def test_instructions_come_first_and_never_change() -> None:
-    one = answer_messages("Why?", [passage(1, "Because.")])
-    other = answer_messages("How?", [passage(1, "So."), passage(2, "Thus.")])
-    assert one[0] == other[0]
+@pytest.mark.parametrize("style", ["full", "brief"])
+def test_instructions_and_examples_come_first_and_never_change(style: AnswerStyle) -> None:
+    one = answer_messages("Why?", [passage(1, "Because.")], style)
+    other = answer_messages("How?", [passage(1, "So."), passage(2, "Thus.")], style)
+    assert one[:-1] == other[:-1] == prompt_start(style)
     assert one[0].role == "system"
     assert NOT_FOUND_REPLY in one[0].content
+
+
+def test_the_example_has_the_form_of_a_question_and_shows_a_cited_answer() -> None:
+    _, asked, reply = prompt_start("full")
+    assert read_prompt([asked])[0] == "Can my son, who is 14, take out a boat in May?"
+    assert reply.role == "assistant"
+    assert "[1]" in reply.content
+
+
+def test_each_style_has_its_own_instructions_and_the_same_passages() -> None:
+    full, brief = (answer_messages("Why?", [passage(1, "Because.")], style) for style in get_args(AnswerStyle))
+    assert full[0] != brief[0]
+    assert read_prompt(full) == read_prompt(brief)
 
 
 def test_passages_stand_below_their_header_and_the_question_below_them() -> None:
@@ -44,7 +61,7 @@ def test_without_passages_the_fence_is_empty() -> None:
 def test_the_passages_stand_before_the_question() -> None:
     """What stays the same from one question to the next comes first, for the cache of the server."""
     one, other = (answer_messages(question, [passage(1, "Because.")])[-1].content for question in ("Why?", "How?"))
-    assert one.removesuffix("Why?") == other.removesuffix("How?")
+    assert one.partition("Why?")[0] == other.partition("How?")[0]
 
 
 def test_a_rewriting_is_asked_for_with_the_turns_before_and_without_their_markers() -> None:
@@ -152,8 +169,16 @@ def test_neutralising_twice_changes_nothing_more() -> None:
 def test_a_question_for_a_fact_says_which_sort_of_fact_and_is_read_back_without_the_hint(
     question: str, hinted: str
 ) -> None:
-    messages = answer_messages(question, [])
+    messages = answer_messages(question, [], "brief")
     last = messages[-1].content.splitlines()[-1]
     assert last.startswith("(Reply with") is bool(hinted)
     assert hinted in last
     assert read_prompt(messages)[0] == question
+
+
+@pytest.mark.parametrize(("question", "asked_for"), [("Does it rain?", "Yes or No"), ("Compare A with B.", "each one")])
+def test_a_whole_answer_is_told_what_to_hold_and_to_cite(question: str, asked_for: str) -> None:
+    last = answer_messages(question, [])[-1].content.splitlines()[-1]
+    assert asked_for in last
+    assert "its passage number" in last
+    assert read_prompt(answer_messages(question, []))[0] == question

@@ -9,7 +9,8 @@ from conftest import WordHashEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.prompting.selection import drop_duplicates, rank_sentences
+from rag.prompting.selection import drop_duplicates, rank_for_parts, rank_sentences
+from rag.retrieval.ranking import PartHits
 from rag.types import Chunk, Hit, Span
 
 VERSIONED = (
@@ -188,3 +189,22 @@ def test_one_word_of_a_longer_name_does_not_name_a_document() -> None:
     hits = [hit(1, text, "Annual_report_of_sales", score=0.6), hit(2, text, "Rules", score=0.6)]
     report, rules = rank_sentences("How much annual leave is granted?", hits, similarity)
     assert report.score == rules.score
+
+
+def test_a_section_that_the_question_names_is_preferred_to_one_with_a_longer_name() -> None:
+    longer = hit(1, "It needs five years of work.", headings=("Senior Manager of Sales",))
+    named = hit(2, "It needs five years of work.", headings=("Manager of Sales",))
+    one_word = hit(3, "It needs five years of work.", headings=("Sales",))
+    scores = [
+        one.score for one in rank_sentences("What does a Manager of Sales need?", [longer, named, one_word], alike)
+    ]
+    assert scores[1] > max(scores[0], scores[2])
+
+
+def test_each_sentence_has_a_score_for_every_part_of_the_question() -> None:
+    hits = [hit(1, "The crane costs 40 euros.", score=0.9), hit(2, "The ferry leaves at noon.", score=0.4)]
+    parts = [PartHits("What does the crane cost", (hits[0],)), PartHits("when does the ferry leave", (hits[1],))]
+    crane, ferry = rank_for_parts("What does the crane cost, and when does the ferry leave?", hits, parts, similarity)
+    assert crane.parts[0] > ferry.parts[0]
+    assert ferry.parts[1] > crane.parts[1]
+    assert all(one.parts == () for one in rank_for_parts("What does the crane cost?", hits, [], similarity))

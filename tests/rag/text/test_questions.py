@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.text import AnswerType, expected_type, read_words
+from rag.text import AnswerType, QuestionKind, expected_type, question_kind, read_words
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,26 @@ def test_a_question_for_more_than_a_fact_is_open(question: str) -> None:
 )
 def test_may_and_per_in_capitals_are_names_only_where_they_name(sentence: str, kind: str) -> None:
     assert [word.kind for word in read_words(sentence) if word.text in ("May", "Per")] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("Do I have to sign it?", "yes-no"),
+        ("and may guests use the sauna?", "yes-no"),
+        ("Compare the two tariffs.", "comparison"),
+        ("Is there any difference between the day and the night tariff?", "comparison"),
+        ("Give me an overview of the tariffs.", "summary"),
+        ("In short, what does the warden do?", "summary"),
+        ("How do I return a bike?", "procedure"),
+        ("What do we need to send in?", "procedure"),
+        ("Which documents are accepted?", "list"),
+        ("What kinds of bikes can be hired?", "list"),
+        ("When does the office open?", "open"),
+        ("How does the operator define a trip?", "open"),
+        ("deposit amount", "open"),
+        ("", "open"),
+    ],
+)
+def test_what_an_answer_has_to_hold_follows_from_the_form_of_the_question(question: str, kind: QuestionKind) -> None:
+    assert question_kind(question) == kind

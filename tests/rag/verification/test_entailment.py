@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from builders import ingest
 from conftest import ScriptedGenerator, WordHashEmbedder
@@ -18,10 +21,12 @@ from hypothesis import strategies as st
 
 from rag.errors import ConfigurationError, DependencyError
 from rag.library import Library
+from rag.models.judge_probe import JudgeProbe
 from rag.prompting.prompts import (
     JUDGE_ANSWER_INSTRUCTIONS,
     JUDGE_ANSWER_QUESTION,
     JUDGE_INSTRUCTIONS,
+    JUDGE_PROMPT_VERSION,
     JUDGE_QUESTION,
     judge_messages,
 )
@@ -396,6 +401,48 @@ async def test_a_text_is_judged_with_the_question_that_it_answers(settings: Sett
     assert verified.judge == "scripted/1"
     ((_, asked),) = generator.judged
     assert asked.content.endswith(f"Question: {ASKED}\nAnswer: Ten.\n\n{JUDGE_ANSWER_QUESTION}")
+
+
+PROBE = JudgeProbe(
+    "scripted/1",
+    JUDGE_PROMPT_VERSION,
+    {"claim": np.array([1.0, 0.0]), "answer": np.array([0.0, 1.0])},
+    {"claim": 0.0, "answer": 0.0},
+)
+
+
+class States(Judges):
+    """Its state after every prompt is `state`."""
+
+    state: Sequence[float] = (0.0, 0.0)
+
+    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        return self.state
+
+
+async def test_a_probe_of_the_model_reads_its_state_and_the_model_says_nothing() -> None:
+    generator = States("", "yes")
+    generator.state = (math.log(4), -math.log(4))
+    statements = [Statement("It rains.", "It is wet."), Statement("It rains.", "Rain", "What falls?")]
+    judged = await ModelJudge(generator, 5, 1, PROBE).judge_statements(statements)
+    assert judged.judgements == (Judgement(pytest.approx(0.8)), Judgement(pytest.approx(0.2)))
+    assert judged.drafts == ()
+    assert generator.prompts == []
+
+
+@pytest.mark.parametrize("state", [(), (1.0, 2.0, 3.0), (math.nan, 0.0)])
+async def test_without_a_state_that_the_probe_reads_the_first_token_counts(state: Sequence[float]) -> None:
+    generator = States("", "yes")
+    generator.state = state
+    judged = await ModelJudge(generator, 5, 1, PROBE).judge_statements([Statement("It rains.", "It is wet.")])
+    assert judged.judgements == (Judgement(WORD_ALONE["yes"]),)
+
+
+@pytest.mark.parametrize("other", [replace(PROBE, model="other/2"), replace(PROBE, prompt_version="older"), None])
+async def test_a_probe_of_another_model_or_prompt_is_not_used(other: JudgeProbe | None) -> None:
+    generator = States("", "no")
+    judged = await ModelJudge(generator, 5, 1, other).judge_statements([Statement("It rains.", "It is wet.")])
+    assert judged.judgements == (Judgement(WORD_ALONE["no"]),)
 
 
 async def test_the_statements_that_there_is_no_time_for_say_so() -> None:

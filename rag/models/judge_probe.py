@@ -1,0 +1,88 @@
+"""A linear probe that reads off the language model's hidden state whether a passage says a statement.
+
+    judge prompt ─ Generator.read_state ─> state ─ JudgeProbe.probability ─> probability of entailment
+
+What the model would say (`yes` or `no`) is one direction of its state; the probe is another one, fitted on claims that
+people wrote (`python -m evals.training.judge_probe`). It is of use only for the model and the prompt that it was fitted
+with. Linear probes of a model's states: Azaria and Mitchell (2023), The Internal State of an LLM Knows When It's Lying.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+log = logging.getLogger(__name__)
+
+PROBE_FILE = Path(__file__).with_name("judge_probe.safetensors")
+KINDS = ("claim", "answer")
+"""What is judged, each with its own prompt and weights: a claim, or a short answer with its question."""
+
+
+class ProbeError(Exception):
+    """The probe's file is missing or damaged; the message says which, without a closing full stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeProbe:
+    """`weights` and `biases` by kind: float64 of the state's width, and a number; `model` is what they are of."""
+
+    model: str
+    prompt_version: str
+    weights: Mapping[str, np.ndarray]
+    biases: Mapping[str, float]
+
+    def fits(self, model: str, prompt_version: str) -> bool:
+        """Whether the probe was fitted on this model's states after this prompt."""
+        return (model, prompt_version) == (self.model, self.prompt_version)
+
+    def probability(self, state: Sequence[float], kind: str) -> float | None:
+        """The probability, 0 to 1, that the passage says the statement.
+
+        None for a state of another width, or one with a number that is none.
+        """
+        weights = self.weights[kind]
+        if len(state) != len(weights):
+            return None
+        odds = float(np.asarray(state, dtype=np.float64) @ weights) + self.biases[kind]
+        return float(np.exp(-np.logaddexp(0, -odds))) if math.isfinite(odds) else None
+
+
+def read_probe(path: Path = PROBE_FILE) -> JudgeProbe:
+    """The probe in a file. Raises ProbeError for a missing or damaged one."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as stored:
+            told = stored.metadata() or {}
+            held = {name: stored.get_tensor(name) for kind in KINDS for name in (f"{kind}.weight", f"{kind}.bias")}
+        weights = {kind: held[f"{kind}.weight"].astype(np.float64) for kind in KINDS}
+        biases = {kind: float(held[f"{kind}.bias"][0]) for kind in KINDS}
+        return JudgeProbe(told["model"], told["prompt_version"], weights, biases)
+    except FileNotFoundError as error:
+        raise ProbeError(f"{path} is missing") from error
+    except (SafetensorError, OSError, KeyError, ValueError, IndexError) as error:
+        raise ProbeError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def write_probe(probe: JudgeProbe, path: Path) -> None:
+    """Write the probe as float32, with what it is of in the file's metadata."""
+    from safetensors.numpy import save_file
+
+    tensors = {f"{kind}.weight": probe.weights[kind].astype(np.float32) for kind in KINDS}
+    tensors |= {f"{kind}.bias": np.array([probe.biases[kind]], dtype=np.float32) for kind in KINDS}
+    save_file(tensors, path, {"model": probe.model, "prompt_version": probe.prompt_version})
+
+
+def open_probe(path: Path = PROBE_FILE) -> JudgeProbe | None:
+    """The shipped probe; None, with one warning, where it cannot be read: the model's first token counts then."""
+    try:
+        return read_probe(path)
+    except ProbeError as error:
+        log.warning("The judge reads the model's first token, because %s.", error)
+        return None
