@@ -1,7 +1,7 @@
 """Judges: whether a quote entails a sentence, decided by an entailment cross-encoder or by the language model itself.
 
-Imported where `FOOTNOTE_ANSWERS__JUDGE` names one, as it does by default. What a judge is asked, and what it may change,
-is decided in `rag.verification.judging`.
+Imported where `FOOTNOTE_ANSWERS__JUDGE` names one, as by default. What a judge is asked, and what it may change, is
+decided in `rag.verification.judging`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from rag.prompting.prompts import NOT_FOUND_TEXT
 from rag.types import AnswerMode, Box, Chunk, Hit, Passage, Span
-from rag.verification import Verified, check_text, show_text, verify_reply
+from rag.verification import Verified, check_reply, check_text, show_text, statements_of, verify_reply
+from rag.verification.verdict import WEAK_FROM
 
 LEAVE = (
     "Unused days up to a maximum of 10 carry over to the next calendar year. They expire on March 31, 2023. "
@@ -459,11 +460,10 @@ def test_a_lead_in_that_states_something_is_judged() -> None:
 
 def test_the_supported_clause_beside_a_refusal_is_cited() -> None:
     checked = verify(
-        "The documents do not mention cats, but every engineer may take laptops home.", "strict", [passage(1, KEPT)]
+        "The documents do not mention cats, but every engineer may take laptops home.", "flag", [passage(1, KEPT)]
     )
     assert checked.sentences[0].verdict == "supported"
     assert checked.citations[0].quote == "Every engineer may take laptops home."
-    assert verdicts("Did you know that ten unused days carry over?", KEPT) == ["supported"]
 
 
 @pytest.mark.parametrize("talk", ["Sure!", "Would you like to know more?", "I hope this helps!"])
@@ -664,13 +664,49 @@ def test_what_limits_or_turns_round_breaks_the_very_words(text: str, claim: str)
 @pytest.mark.parametrize(
     ("text", "claim"),
     [
-        ("Anna wrote the long book and Jones drew the pictures.", "Jones drew the pictures."),
         ("The office is closed on Sundays; the canteen closes too.", "The office is closed on Sundays."),
-        ("Managers may approve leave in writing.", "Managers may approve leave."),
+        ("The canteen is closed too; the office is closed on Sundays.", "The office is closed on Sundays."),
     ],
 )
-def test_a_clause_of_a_sentence_has_its_very_words(text: str, claim: str) -> None:
+def test_the_part_of_a_sentence_that_a_semicolon_ends_has_its_very_words(text: str, claim: str) -> None:
     assert verdicts(claim, text) == ["supported"]
+
+
+@pytest.mark.parametrize(
+    ("text", "claim"),
+    [
+        ("The balance of the account was -$200.", "The balance of the account was $200."),
+        ("The balance of the account was ($200).", "The balance of the account was $200."),
+        ("The net change was −5 percent in May.", "The net change was 5 percent in May."),
+        ("The employer must pay the insurance premium.", "The employee must pay the insurance premium."),
+        ("The lessor has to repair the roof.", "The lessee has to repair the roof."),
+        ("The lower fee is 10 euros a month.", "The lowest fee is 10 euros a month."),
+        ("Managers may approve leave in writing.", "Managers may approve leave."),
+        ("Members may vote once they have paid.", "Members may vote."),
+        ("Staff may carry over ten days, subject to written approval.", "Staff may carry over ten days."),
+        ("The policy will cover storm damage (excluding fences).", "The policy will cover storm damage."),
+        ("He was president of the chess club.", "He was president."),
+        ("Smoking is allowed in the garage? Never.", "Smoking is allowed in the garage."),
+        ("FALSE: Parking in the yard is free.", "Parking in the yard is free."),
+        ("It is denied that he left and the shop was closed early.", "The shop was closed early."),
+        ("The policy has these exclusions:\n- Water damage is covered\n- Fire is covered", "Water damage is covered."),
+    ],
+)
+def test_what_goes_on_stands_before_or_differs_in_form_is_left_to_a_judge(text: str, claim: str) -> None:
+    assert verdicts(claim, text) == ["weak"]
+
+
+def test_a_yes_or_no_is_settled_by_no_words_and_is_judged_with_its_question() -> None:
+    asked, passages = "Is the gate closed at seven?", [passage(1, "The gate opens at seven.")]
+    checked = check_reply("Yes, the gate opens at seven [1].", passages, min_coverage=0.5, question=asked)
+    assert [one.finding.verdict for one in checked.sentences] == ["weak"]
+    assert [statement.question for statement in statements_of(checked.sentences)] == [asked]
+
+
+def test_no_confidence_contradicts_its_verdict() -> None:
+    wrong = verify("Ten unused days carry over in 2031 [1].", "flag", [passage(1, KEPT)]).sentences[0]
+    assert wrong.verdict == "unsupported"
+    assert wrong.confidence < WEAK_FROM
 
 
 _SAID = ("staff", "visitors", "may", "must", "park", "report", "the garage", "on Monday", "before noon")
