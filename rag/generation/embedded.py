@@ -46,7 +46,10 @@ class EmbeddedGenerator(OpenAIProtocol):
 
     @property
     def model(self) -> str:
-        return f"embedded/{Path(self._name).stem if is_local_weights(self._name) else self._name}"
+        if not is_local_weights(self._name):
+            return f"embedded/{self._name}"
+        path = Path(self._name)  # a file of one's own must not pass for the pinned model of the same name
+        return f"embedded/{path.name if path.stem in MODELS else path.stem}"
 
     @property
     def _where(self) -> str:

@@ -2,6 +2,7 @@
 
 Reading order: `weights` (known models, download and hashes), `tokens` (estimated sizes of prompts), `embedding` (texts
 to unit vectors), `openvino` (the embedding model compiled for a processor), `cross_encoder` (reranker, entailment),
-`encoder` and `encoder_network` (Footnote's own encoder, which reads passages). It exports nothing, so that only a
+`encoder` and `encoder_network` (Footnote's own encoder, which reads passages), `judge_probe` (what the language model's
+state says of a statement). It exports nothing, so that only a
 command that needs a network imports torch, OpenVINO or sentence-transformers.
 """

@@ -44,7 +44,7 @@ class JudgeProbe:
     def probability(self, state: Sequence[float], kind: str) -> float | None:
         """The probability, 0 to 1, that the passage says the statement.
 
-        None for a state of another width, or one with a number that is none.
+        None for a state of another width, or one with a value that is not finite.
         """
         weights = self.weights[kind]
         if len(state) != len(weights):
@@ -71,7 +71,7 @@ def read_probe(path: Path = PROBE_FILE) -> JudgeProbe:
 
 
 def write_probe(probe: JudgeProbe, path: Path) -> None:
-    """Write the probe as float32, with what it is of in the file's metadata."""
+    """Write the probe as float32, with its model and prompt version in the file's metadata."""
     from safetensors.numpy import save_file
 
     tensors = {f"{kind}.weight": probe.weights[kind].astype(np.float32) for kind in KINDS}

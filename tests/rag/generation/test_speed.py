@@ -96,10 +96,6 @@ def test_a_prompt_has_from_400_to_6000_tokens(first_token_s: float, per_s: float
         assert n_tokens / per_s == pytest.approx(first_token_s, abs=0.51 / per_s)
 
 
-def test_the_limits_are_400_and_6000() -> None:
-    assert (FEWEST_TOKENS, MOST_TOKENS) == (400, 6_000)
-
-
 def test_people_are_told_the_speed_and_the_length() -> None:
     by_time = describe_speed(Generation(context_tokens=8_192), PromptSpeed(100, False))
     assert by_time == "reads 100 prompt tokens/s (assumed); prompts have at most 800 tokens beside the instructions"
