@@ -90,9 +90,13 @@ _LABEL_WORDS, _LABEL_CHARS = 3, 120
 
 
 def explain_silence(text: str) -> str:
-    """Why the text is a heading, a label without its value, or the introduction of a list; "" if it is none."""
+    """Why the text is a heading, a label without its value, or the introduction of a list; "" if it is none.
+
+    A heading with a verb, a number or a date states something.
+    """
     if _HEADING.match(text):
-        return IS_HEADING
+        said = read(unlisted(normalise(text)))
+        return "" if has_verb(said) or said.quantities or said.dates else IS_HEADING
     bare = text.strip(" *_")
     if not bare.endswith((":", "：")):
         return ""

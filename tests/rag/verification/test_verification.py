@@ -703,6 +703,12 @@ def test_a_yes_or_no_is_settled_by_no_words_and_is_judged_with_its_question() ->
     assert [statement.question for statement in statements_of(checked.sentences)] == [asked]
 
 
+def test_a_heading_that_states_something_is_checked() -> None:
+    told = "## Refunds of 900 euros are guaranteed\nTen unused days carry over to the next year [1]."
+    assert verdicts(told, KEPT) == ["unsupported", "supported"]
+    assert "900" not in verify(told, "strict", [passage(1, KEPT)]).text
+
+
 def test_no_confidence_contradicts_its_verdict() -> None:
     wrong = verify("Ten unused days carry over in 2031 [1].", "flag", [passage(1, KEPT)]).sentences[0]
     assert wrong.verdict == "unsupported"
