@@ -178,7 +178,7 @@ def test_the_sample_documents_are_judged_as_promised(judged: list[JudgedCase]) -
     assert rows["all true"].share >= 0.95
     assert rows["all numbers, units, dates, names"].share >= 0.95
     assert rows["all false"].supported == 0
-    assert rows["verbatim"].supported >= 0.95 * rows["verbatim"].n
+    assert rows["verbatim"].supported >= 0.9 * rows["verbatim"].n
 
 
 def test_calibration_is_the_gap_between_confidence_and_truth(judged: list[JudgedCase]) -> None:
