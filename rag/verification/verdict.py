@@ -68,7 +68,7 @@ word for word: what words alone are worth where documents are quoted or have an 
 236 claims and short answers that people wrote on documents of no suite, as many true as false with equal word overlap,
 and the default model's first-token probabilities of them: the judge's log odds alone, for coverage, order and length
 added nothing on claims held out. It is kept for the probe, whose probability is calibrated by itself. SUPPORTED_FROM is
-a probability of .75: from it on, .82 of the claims and .93 of the short answers of the probe's held-out sources are true.
+a probability of .75: from it on, .82 of the claims and .93 of the short answers of held-out sources are true.
 """
 UNSUPPORTED_UP_TO = 0.39
 """The greatest confidence in a sentence that is unsupported for an exact fact, whatever its words."""
