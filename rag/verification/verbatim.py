@@ -16,7 +16,7 @@ _POLARITY = word_set(
 )
 """Words that limit or turn round what a sentence says."""
 _MARKS = frozenset(".,;:!?()")
-_ENDS = frozenset(".;!")
+_PART_END = ";"
 _MINUS = re.compile(r"(?:^|[^\w.,])[-−–](?:[^\w\s]{0,3})$|\([^\w\s]{0,3}$")  # before a number: `-5`, `-$5`, `($5)`
 
 
@@ -68,11 +68,14 @@ def is_verbatim(claim: Reading, evidence: Reading) -> bool:
     """
     keys = _keys(evidence.text)
     ours = [key for key in _keys(claim.text) if key not in _MARKS]
-    if not ours or "?" in keys or _limits(ours) != _limits([key for key in keys if key not in _MARKS]):
+    theirs = [key for key in keys if key not in _MARKS]
+    if not ours or "?" in keys or _limits(ours) != _limits(theirs):
         return False
+    if ours == theirs:
+        return True
     part: list[str] = []
-    for key in (*keys, "."):
-        if key in _ENDS:
+    for key in (*keys, _PART_END):
+        if key == _PART_END:
             if part == ours:
                 return True
             part = []

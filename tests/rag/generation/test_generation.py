@@ -761,7 +761,7 @@ async def test_quotes_of_every_kind_are_supported_by_their_passages() -> None:
     texts = (
         "Hotels\n\n| City | Nightly limit |\n| --- | --- |\n| Berlin | 140 euros |\n| Paris | 190 euros |",
         "# Flights\n\nDr. Smith books flights to Berlin for U.S. staff. Meals are paid up to 45 euros.",
-        "Rules:\n- Trains to Berlin are booked in second class\n- Taxis are not paid for",
+        "# Rules\n\n- Trains to Berlin are booked in second class\n- Taxis are not paid for",
     )
     sent = []
     for number, text in enumerate(texts, 1):

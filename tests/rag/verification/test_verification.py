@@ -666,6 +666,7 @@ def test_what_limits_or_turns_round_breaks_the_very_words(text: str, claim: str)
     [
         ("The office is closed on Sundays; the canteen closes too.", "The office is closed on Sundays."),
         ("The canteen is closed too; the office is closed on Sundays.", "The office is closed on Sundays."),
+        ("The office is closed; the canteen is open.", "The office is closed; the canteen is open."),
     ],
 )
 def test_the_part_of_a_sentence_that_a_semicolon_ends_has_its_very_words(text: str, claim: str) -> None:
