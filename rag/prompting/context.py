@@ -67,7 +67,8 @@ async def pack_context(
     if alone > prompt_tokens:
         raise InputError(
             f"not enough room: the question and the instructions take {alone} tokens of the {prompt_tokens} that a "
-            "prompt may have. Shorten the question or raise FOOTNOTE_GENERATION__PROMPT_TOKENS."
+            "prompt may have. Shorten the question, or raise FOOTNOTE_GENERATION__PROMPT_TOKENS and, if that is no "
+            "smaller, FOOTNOTE_GENERATION__CONTEXT_TOKENS."
         )
     if not selections:
         return packed(_Packed((), alone, exact))
@@ -104,8 +105,8 @@ async def pack_context(
         size *= min(0.7, room / (n_tokens - alone))
     raise InputError(
         f"not enough room: with the question, which takes {alone} tokens, no sentence of a passage fits the "
-        f"{prompt_tokens} tokens that a prompt may have. Shorten the question or raise "
-        "FOOTNOTE_GENERATION__PROMPT_TOKENS."
+        f"{prompt_tokens} tokens that a prompt may have. Shorten the question, or raise "
+        "FOOTNOTE_GENERATION__PROMPT_TOKENS and, if that is no smaller, FOOTNOTE_GENERATION__CONTEXT_TOKENS."
     )
 
 
