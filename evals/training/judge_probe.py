@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
+from evals.training.confidence import area
 from rag.generation import make_generator
 from rag.models.judge_probe import KINDS, JudgeProbe, write_probe
 from rag.prompting.prompts import JUDGE_PROMPT_VERSION, judge_messages
@@ -136,7 +137,7 @@ def fit_kind(states: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> Fit:
             odds[out] = rows[out] @ weights[1:] + weights[0]
         return odds
 
-    best = max(RIDGES, key=lambda ridge: area_under_roc(hold_out(ridge), truth))
+    best = max(RIDGES, key=lambda ridge: area(hold_out(ridge), truth))
     odds = hold_out(best)
     offset, slope = _fit(odds[:, None], truth, 1e-3)
     weights = _fit(rows, truth, best)
@@ -155,12 +156,6 @@ def _fit(rows: np.ndarray, truth: np.ndarray, ridge: float) -> np.ndarray:
         return float(np.logaddexp(0, -margins).sum() + ridge * (weights[1:] @ weights[1:]) / 2), gradient
 
     return np.asarray(minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B").x)
-
-
-def area_under_roc(scores: np.ndarray, truth: np.ndarray) -> float:
-    """The share of pairs of a true and a false row in which the true one scores higher; equal scores count half."""
-    above = scores[truth][:, None] - scores[~truth][None, :]
-    return float(((above > 0) + (above == 0) / 2).mean())
 
 
 def fit_probe(rows: Sequence[Row], states: dict[str, np.ndarray], model: str) -> tuple[JudgeProbe, dict[str, Fit]]:
@@ -187,8 +182,8 @@ async def _run(options: argparse.Namespace) -> None:
     write_probe(probe, options.out)
     for kind, fit in fits.items():
         truth = np.array([row.truth for row in rows if row.kind == kind and row.key in states])
-        area = area_under_roc(fit.held_out, truth)
-        print(f"{kind}: {len(truth)} rows, {truth.mean():.2f} true, area on sources held out {area:.3f}")  # noqa: T201
+        found = area(fit.held_out, truth)
+        print(f"{kind}: {len(truth)} rows, {truth.mean():.2f} true, area on sources held out {found:.3f}")  # noqa: T201
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from conftest import ScriptedGenerator
 
-from evals.training.judge_probe import Row, area_under_roc, collect, fit_kind, fit_probe, read_rows
+from evals.training.confidence import area
+from evals.training.judge_probe import Row, collect, fit_kind, fit_probe, read_rows
 from rag.types import Message, Statement
 
 LINES = [
@@ -63,7 +64,7 @@ async def test_states_are_read_once_and_kept(tmp_path: Path) -> None:
 def test_the_area_counts_pairs() -> None:
     """Of the six pairs three are in order, one is equal."""
     truth = np.array([True, True, False, False, False])
-    assert area_under_roc(np.array([3.0, 1.0, 2.0, 2.0, 1.0]), truth) == pytest.approx(3.5 / 6)
+    assert area(np.array([3.0, 1.0, 2.0, 2.0, 1.0]), truth) == pytest.approx(3.5 / 6)
 
 
 def drawn(n: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +78,7 @@ def drawn(n: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_a_direction_in_the_states_is_found_and_calibrated() -> None:
     states, truth = drawn(400, 12, 1)
     fit = fit_kind(states, truth, np.arange(400) % 5)
-    assert area_under_roc(fit.held_out, truth) > 0.85
+    assert area(fit.held_out, truth) > 0.85
     assert int(np.argmax(np.abs(fit.weights))) == 2
     told = 1 / (1 + np.exp(-(states @ fit.weights + fit.bias)))
     for low, high in ((0.0, 0.3), (0.7, 1.0)):
@@ -89,7 +90,7 @@ def test_states_without_a_direction_tell_nothing() -> None:
     states, truth = drawn(400, 12, 2)
     states[:, 2] -= 6 * truth
     fit = fit_kind(states, truth, np.arange(400) % 5)
-    assert area_under_roc(fit.held_out, truth) == pytest.approx(0.5, abs=0.1)
+    assert area(fit.held_out, truth) == pytest.approx(0.5, abs=0.1)
 
 
 def test_claims_and_answers_have_weights_of_their_own() -> None:
