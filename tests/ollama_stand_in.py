@@ -12,7 +12,8 @@ import math
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 WORDS = ("Ten", " unused", " days", " carry", " over", " [1].")
 CREATED = "2026-11-22T10:00:00.000000Z"
@@ -30,6 +32,18 @@ NANOSECONDS = 1_000_000_000
 
 class ConnectionBroken(Exception):
     """Raised to make uvicorn drop the connection in the middle of a body."""
+
+
+class _Streamed(StreamingResponse):
+    """Lines of JSON. They are closed with the response: starlette leaves a generator to the garbage collector."""
+
+    def __init__(self, lines: AsyncGenerator[dict[str, Any]]) -> None:
+        super().__init__((json.dumps(line) + "\n" async for line in lines), media_type="application/x-ndjson")
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._lines):
+            await super().__call__(scope, receive, send)
 
 
 @dataclass
@@ -142,8 +156,7 @@ class OllamaStandIn:
             return JSONResponse(self._line(name, "") | {"done": True, "done_reason": "load"})
         lines = self._lines(request, name, asked)
         if asked.get("stream", True):
-            body = (json.dumps(line) + "\n" async for line in lines)
-            return StreamingResponse(body, media_type="application/x-ndjson")
+            return _Streamed(lines)
         pieces = [line async for line in lines]
         text = "".join(piece["message"]["content"] for piece in pieces)
         return JSONResponse(pieces[-1] | {"message": {"role": "assistant", "content": text}})
@@ -156,7 +169,7 @@ class OllamaStandIn:
             "done": False,
         }
 
-    async def _lines(self, request: Request, name: str, asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _lines(self, request: Request, name: str, asked: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         began = time.perf_counter_ns()
         options = asked.get("options") or {}
         num_ctx = min(int(options.get("num_ctx") or 4096), self.models[name])  # the model's own limit applies silently
