@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import gzip
+import importlib.resources
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from rag.text.words import stem
 
 _HYPHENS = "-‐‑"
 _TRIM = re.compile(r"^\W+|\W+$")
@@ -76,11 +81,36 @@ class Hyphens:
         whole, hyphenated = self.words[left + right], self.words[f"{left}-{right}"]
         if whole or hyphenated:
             return hyphenated > whole
-        if "-" in left or "-" in right or left in _FIRST_PARTS or right in _SECOND_PARTS:
+        if "-" in left or "-" in right:
+            return True
+        if is_word(left + right):
+            return False
+        if left in _FIRST_PARTS or right in _SECOND_PARTS or (is_word(left) and is_word(right)):
             return True
         if self.words[left] and self.words[right]:
             return True
         return not self.parts_words and bool(self.words[left] or self.words[right])
+
+
+@functools.cache
+def _vocabulary() -> tuple[frozenset[str], frozenset[str]]:
+    """The words of `vocabulary.txt.gz` and their stems."""
+    packed = importlib.resources.files("ingest.parse").joinpath("vocabulary.txt.gz").read_bytes()
+    words = gzip.decompress(packed).decode("utf-8").split()
+    return frozenset(words), frozenset(stem(word) for word in words if len(word) > _SHORT)
+
+
+_SHORT = 4
+
+
+def is_word(word: str) -> bool:
+    """Whether the word, in lower case, or another form of it is among 17,000 frequent ones.
+
+    They are the whole words of BERT's English vocabulary, which was chosen by frequency in Wikipedia and books
+    (Apache-2.0); `python -m evals.training.vocabulary` makes the file.
+    """
+    words, stems = _vocabulary()
+    return word in words or (len(word) > _SHORT and stem(word) in stems)
 
 
 def _bare(word: str) -> str:
