@@ -9,15 +9,27 @@ lines follow each other line by line; other blocks are separated by a blank line
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from ingest.parse.build import TextBuilder, title_is_sensible
 from ingest.parse.hyphens import Hyphens
-from ingest.parse.lines import BULLET, PageLine, PageWord, PageWords, gather_lines, line_pitch, order_lines
+from ingest.parse.lines import (
+    BULLET,
+    PageLine,
+    PageWord,
+    PageWords,
+    gather_lines,
+    line_pitch,
+    mirror_page,
+    order_lines,
+)
+from ingest.parse.ruled import Rule, name_ruled_columns
 from ingest.parse.tables import find_tables, name_columns, table_rows
 from rag.types import Document, Heading, Table, WordBox, WordBoxes
 
@@ -35,7 +47,8 @@ class OutlineItem:
 class Block:
     """A paragraph, heading or table: `rows` are lines of text, each a list of cells, each a list of words.
 
-    A paragraph has one row. `before` is the break before the block; `first` and `last` are its first and last lines.
+    A paragraph has one row. `before` is the break before the block; `first` and `last` are its first and last lines;
+    `columns` are the extents of a table's columns.
     """
 
     kind: Literal["paragraph", "heading", "table"]
@@ -45,6 +58,7 @@ class Block:
     last: PageLine
     level: int = 0
     header: str = ""
+    columns: Sequence[tuple[float, float]] = ()
 
 
 _ENDED = re.compile(r"[.!?:;…。！？][\"'”’»)\]]*$")
@@ -64,6 +78,8 @@ def find_running(pages: Sequence[tuple[PageWords, list[PageLine]]]) -> set[int]:
         ranked = sorted(lines, key=lambda line: -line.words[0].y1)
         for high, edge in ((True, ranked[:4]), (False, ranked[:-5:-1])):
             for rank, line in enumerate(edge):
+                if line.table is not None:
+                    continue
                 word = line.words[0]
                 outer = word.y0 / page.height > 0.88 if high else word.y1 / page.height < 0.12
                 if not (outer or rank == 0) or len(line.text) > 200:
@@ -155,7 +171,13 @@ def scale_of_page(lines: list[PageLine], style: Style) -> float:
 def _heading_level(line: PageLine, style: Style, scale: float) -> int:
     """The heading level of a line by size and weight, 1-based; 0 for body text."""
     text = line.text
-    if len(line.cells) > 1 or len(line.words) > 20 or len(text) > 160 or sum(map(str.isalpha, text)) < 2:
+    if (
+        line.table is not None
+        or len(line.cells) > 1
+        or len(line.words) > 20
+        or len(text) > 160
+        or sum(map(str.isalpha, text)) < 2
+    ):
         return 0
     if BULLET.match(line.words[0].text) and not re.match(r"[\dA-Z(]", line.words[0].text):
         return 0
@@ -186,8 +208,11 @@ def _nearest(sizes: tuple[float, ...], size: float) -> float:
     return min(_distinct(sizes), key=lambda other: abs(other - size))
 
 
-def group_lines(lines: list[PageLine], style: Style) -> list[Block]:
-    """Group the lines of a page into paragraphs, headings and tables, in the same order."""
+def group_lines(lines: list[PageLine], style: Style, rules: Sequence[Rule] = ()) -> list[Block]:
+    """Group the lines of a page into paragraphs, headings and tables, in the same order.
+
+    `rules` are the lines drawn on the page.
+    """
     rights = _right_edges(lines)
     tables = find_tables(lines)
     scale = scale_of_page(lines, style)
@@ -196,13 +221,20 @@ def group_lines(lines: list[PageLine], style: Style) -> list[Block]:
     while at < len(lines):
         if at in tables:
             table = tables[at]
-            rows = table_rows(table)
+            rows = table_rows(table, rules)
             if rows:
                 header = name_columns(table, rows)
-                blocks.append(Block("table", rows, "\n\n", lines[at], lines[table.end - 1], 0, header))
+                last = lines[table.end - 1]
+                blocks.append(Block("table", rows, "\n\n", lines[at], last, 0, header, table.columns))
                 at = table.end
                 continue
         line = lines[at]
+        if line.table is not None and line.ruled is not None:
+            said = [[[word.text for word in cell] for cell in row] for row in line.table]
+            header = name_ruled_columns(said, line.ruled.header_rows)
+            blocks.append(Block("table", line.table, "\n\n", line, line, 0, header, line.ruled.columns))
+            at += 1
+            continue
         previous = blocks[-1] if blocks else None
         level = _heading_level(line, style, scale)
         words = [word for cell in line.cells for word in cell.words]
@@ -272,7 +304,7 @@ def _is_full(above: PageLine, below: PageLine, rights: dict[int, float]) -> bool
 def _goes_on(block: Block, line: PageLine, rights: dict[int, float]) -> bool:
     """Whether the line continues the paragraph."""
     above = block.last
-    if len(block.rows[0]) > 1 or len(line.cells) > 1:
+    if len(block.rows[0]) > 1 or len(line.cells) > 1 or any(word.field for word in (*above.words, *line.words)):
         return False
     if abs(above.size - line.size) > 0.12 * max(above.size, line.size):
         return False
@@ -316,6 +348,7 @@ def compose(
     metadata: dict[str, str],
 ) -> Document:
     """Compose the words of all pages into one Document."""
+    pages = [mirror_page(page) for page in pages]
     gathered = [(page, *gather_lines(page)) for page in pages]
     running = find_running([(page, lines) for page, lines, _aside in gathered])
     kept = [
@@ -326,13 +359,15 @@ def compose(
     hyphens = Hyphens.learn([word.text for word in line.words] for _page, lines, _aside in kept for line in lines)
     grouped = []
     for page, lines, aside in kept:
-        blocks = group_lines(lines, style)
+        blocks = group_lines(lines, style, page.rules)
         blocks.extend(Block("paragraph", [[line.words]], "\n\n", line, line) for line in aside)
         grouped.append((page, blocks))
     _apply_outline(grouped, outline)
+    _carry_headers([blocks for _page, blocks in grouped])
     builder = TextBuilder()
     writer = _Writer(builder, hyphens)
     for position, (page, blocks) in enumerate(grouped):
+        writer.page = page
         for index, block in enumerate(blocks):
             writer.write(block, opens_page=index == 0)
         upcoming = next((later[0] for _page, later in grouped[position + 1 :] if later), None)
@@ -343,12 +378,7 @@ def compose(
             source=page.source,
             confidence=page.confidence,
         )
-        if page.source == "unreadable":
-            builder.add_note(
-                "page_unreadable",
-                f"Page {page.number} was not read: it is a picture without a text layer.",
-                page.number,
-            )
+        _note_source(builder, page)
         writer.boxes = []
     cover = grouped[0][1] if grouped else []
     if not title_is_sensible(title) and 1 < len(cover) <= 4 and all(block.kind == "heading" for block in cover):
@@ -358,12 +388,29 @@ def compose(
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
 
+def _note_source(builder: TextBuilder, page: PageWords) -> None:
+    """Note a page whose words were recognised or could not be read."""
+    if page.source == "unreadable":
+        trouble = page.trouble or "it is a picture without a text layer"
+        builder.add_note(
+            "page_unreadable", f"Page {page.number} has no text that could be read: {trouble}.", page.number
+        )
+    elif page.source == "ocr":
+        builder.add_note(
+            "page_ocr",
+            f"Page {page.number} has no usable text of its own; its words were recognised in its picture (OCR, "
+            f"confidence {page.confidence or 0.0:.2f}). Check figures against the picture.",
+            page.number,
+        )
+
+
 class _Writer:
     """Writes blocks into the text and records the offsets and box of each word."""
 
     def __init__(self, builder: TextBuilder, hyphens: Hyphens) -> None:
         self.builder = builder
         self.boxes: list[WordBox] = []
+        self.page: PageWords | None = None
         self._hyphens = hyphens
 
     def write(self, block: Block, *, opens_page: bool) -> None:
@@ -374,8 +421,7 @@ class _Writer:
         for number, row in enumerate(block.rows):
             if number:
                 self.builder.append("\n")
-            filled = next((position for position, cell in enumerate(row) if cell), 0)
-            for position, cell in enumerate(row[filled:]):
+            for position, cell in enumerate(row):
                 if position:
                     self.builder.append(" | " if block.kind == "table" else "  ")
                 self._write_words(cell)
@@ -395,9 +441,27 @@ class _Writer:
             elif word.hyphen:
                 text += "-"
             start, end = self.builder.append(text)
-            self.boxes.append(WordBox(start, end, word.x0, word.y0, word.x1, word.y1))
+            self.boxes.append(WordBox(start, end, *self._box(word)))
             if upcoming is not None and not joined:
                 self.builder.append(" ")
+
+    def _box(self, word: PageWord) -> tuple[float, float, float, float]:
+        """The word's rectangle on the page as it is: neither mirrored nor levelled."""
+        x0, y0, x1, y1 = word.x0, word.y0, word.x1, word.y1
+        page = self.page
+        if page is None:
+            return x0, y0, x1, y1
+        if page.mirrored:
+            x0, x1 = page.width - x1, page.width - x0
+        if page.tilt:
+            cosine, sine = math.cos(page.tilt), math.sin(page.tilt)
+            u, v = (x0 + x1 - page.width) / 2, (y0 + y1 - page.height) / 2
+            x, y = u * cosine + v * sine + page.width / 2, v * cosine - u * sine + page.height / 2
+            across = ((x1 - x0) * cosine + (y1 - y0) * abs(sine)) / 2
+            down = ((x1 - x0) * abs(sine) + (y1 - y0) * cosine) / 2
+            x0, y0 = max(0.0, x - across), max(0.0, y - down)
+            x1, y1 = min(page.width, x + across), min(page.height, y + down)
+        return min(x0, x1), min(y0, y1), x1, y1
 
     def leave_page(self, last: Block, upcoming: Block) -> None:
         """Write the break between two pages: a space if a sentence continues, else a blank line."""
@@ -443,6 +507,22 @@ def _apply_outline(grouped: list[tuple[PageWords, list[Block]]], outline: Sequen
         for block in blocks:
             if block.kind == "heading" and id(block) not in named:
                 block.level = min(6, deepest + 1)
+
+
+_COLUMNS_AGREE = 4.0  # points by which the columns of a continued table may differ
+
+
+def _carry_headers(pages: Sequence[list[Block]]) -> None:
+    """Give a table at the top of a page the header of the table that ends the page before, where the columns agree."""
+    for before, after in pairwise(pages):
+        above, below = (before[-1] if before else None), (after[0] if after else None)
+        if above is None or below is None or above.kind != "table" or below.kind != "table" or not above.header:
+            continue
+        if len(above.columns) == len(below.columns) and all(
+            min(abs(first[0] - second[0]), abs(first[1] - second[1])) <= _COLUMNS_AGREE
+            for first, second in zip(above.columns, below.columns, strict=True)
+        ):
+            below.header = above.header
 
 
 def _letters(text: str) -> str:

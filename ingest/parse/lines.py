@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from ingest.parse.directions import runs_left
+from ingest.parse.marks import raise_text
+from ingest.parse.ruled import Rule, RuledTable, find_ruled_tables
 from rag.types import PageSource
 
 
@@ -19,6 +22,7 @@ class PageWord(NamedTuple):
     """A word on a page: `size` in points; `angle` 0, 90, 180 or 270 degrees, 45 for any other.
 
     `broken`: a line break precedes the word; `hyphen`: a hyphen at a line end followed it, which `text` leaves out.
+    `field`: the word begins the value of a form's field and belongs to the label before it, however wide the gap.
     """
 
     text: str
@@ -31,12 +35,16 @@ class PageWord(NamedTuple):
     angle: int
     broken: bool
     hyphen: bool
+    field: bool = False
 
 
 class PageWords(NamedTuple):
     """The words of one page in the order they were drawn; `number` is 1-based, `hidden` counts omitted characters.
 
-    `source` and `confidence` say where the words come from (`rag.types.Page`).
+    `source` and `confidence` say where the words come from (`rag.types.Page`). `rules` are the lines drawn on the page.
+    `mirrored`: its coordinates are those of the mirror image, in which right-to-left text runs from the left. `tilt`
+    (radians, downwards) was taken out of the coordinates, about the middle of the page. `pictured` is the share of the
+    page that pictures cover; `trouble` says why the page could not be read.
     """
 
     number: int
@@ -46,11 +54,19 @@ class PageWords(NamedTuple):
     hidden: int
     source: PageSource = "text"
     confidence: float | None = None
+    rules: tuple[Rule, ...] = ()
+    mirrored: bool = False
+    tilt: float = 0.0
+    pictured: float = 0.0
+    trouble: str = ""
 
 
 @dataclass(slots=True)
 class PageLine:
-    """Words on one baseline, in reading order; `cells` splits them at gaps wider than a space between words."""
+    """Words on one baseline, in reading order; `cells` splits them at gaps wider than a space between words.
+
+    A table drawn with lines stands as one PageLine of all its words: `table` holds the rows of its cells.
+    """
 
     words: list[PageWord]
     u0: float
@@ -60,6 +76,8 @@ class PageLine:
     size: float
     bold: bool
     cells: list[Cell] = field(default_factory=list)
+    table: list[list[list[PageWord]]] | None = None
+    ruled: RuledTable | None = None
 
     @property
     def height(self) -> float:
@@ -88,6 +106,62 @@ NUMBERISH = re.compile(r"[($€£¥+\-−–—]*\s*[\d.,]*\d[\d.,]*\s*[)%]*|[�
 _SIGNS = ("$", "€", "£", "¥")
 
 
+def mirror_page(page: PageWords) -> PageWords:
+    """The page, or its mirror image where most of its letters run from right to left.
+
+    In the mirror image the lines run from the left, so that one layout serves both.
+    """
+    right_to_left = letters = 0
+    for word in page.words:
+        if any(character.isalpha() for character in word.text):
+            letters += len(word.text)
+            right_to_left += len(word.text) if runs_left(word.text) else 0
+    if right_to_left <= 0.5 * letters or not letters:
+        return page
+    words = [word._replace(x0=page.width - word.x1, x1=page.width - word.x0) for word in page.words]
+    rules = tuple(Rule(page.width - rule.x1, rule.y0, page.width - rule.x0, rule.y1) for rule in page.rules)
+    return page._replace(words=words, rules=rules, mirrored=True)
+
+
+def _order_directions(words: list[PageWord], mirrored: bool) -> list[PageWord]:
+    """The words of a line in reading order: as placed, runs of words of the other direction turned round."""
+    if not mirrored and not any(runs_left(word.text) for word in words):
+        return words
+    ordered = sorted(words, key=lambda word: word.x0)
+    result: list[PageWord] = []
+    run: list[PageWord] = []
+    waiting: list[PageWord] = []  # signs between words, which belong to a run only where it goes on after them
+    for word in ordered:
+        neutral = not any(character.isalnum() for character in word.text)
+        if neutral:
+            waiting.append(word)
+        elif runs_left(word.text) != mirrored:
+            if run:
+                run += [*waiting, word]
+            else:
+                result += waiting
+                run = [word]
+            waiting = []
+        else:
+            result += [*reversed(run), *waiting, word]
+            run, waiting = [], []
+    result += [*reversed(run), *waiting]
+    broken = any(word.broken for word in words)
+    joined: list[PageWord] = []
+    for word in result:
+        if joined and not any(character.isalnum() for character in word.text) and _touch(joined[-1], word):
+            last = joined[-1]
+            joined[-1] = last._replace(text=last.text + word.text, x0=min(last.x0, word.x0), x1=max(last.x1, word.x1))
+        else:
+            joined.append(word)
+    return [word._replace(broken=broken and at == 0) for at, word in enumerate(joined)]
+
+
+def _touch(left: PageWord, right: PageWord) -> bool:
+    """Whether no space separates two words of a line, whichever comes first on the page."""
+    return max(left.x0, right.x0) - min(left.x1, right.x1) < 0.1 * max(left.size, right.size)
+
+
 def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
     """The lines of a page in the order they were drawn: those in its main direction, and those in other directions."""
     votes: Counter[int] = Counter()
@@ -99,18 +173,29 @@ def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
     aside: list[PageLine] = []
     current: list[tuple[PageWord, float, float, float, float]] = []
     seen: set[tuple[str, int, int]] = set()
+    claimed: dict[int, RuledTable] = {}
+    if main == 0:
+        for table in find_ruled_tables(page.rules, page.words):
+            claimed.update(dict.fromkeys(table.claimed, table))
+    placed: set[int] = set()
 
     def close() -> None:
         if current:
             line = _make_line(current)
             previous = straight[-1] if straight else None
-            if previous is not None and _same_row(previous, line):
+            if previous is not None and previous.table is None and _same_row(previous, line):
                 straight[-1] = _join_row(previous, line)
             else:
                 straight.append(line)
             current.clear()
 
-    for word in page.words:
+    for number, word in enumerate(page.words):
+        if number in claimed:
+            if id(claimed[number]) not in placed:
+                close()
+                placed.add(id(claimed[number]))
+                straight.append(_line_of_table(claimed[number], page))
+            continue
         mark = (word.text, round(word.x0), round(word.y0))
         if mark in seen:  # printed twice to look bold
             continue
@@ -131,10 +216,40 @@ def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
     close()
     straight = _place_strays(straight, main)
     for line in straight:
+        if line.table is not None:
+            line.cells = [Cell(line.words, line.u0, line.u1)]
+            continue
         line.cells = _split_cells(line, main)
+        if page.mirrored or any(runs_left(word.text) for word in line.words):
+            line.words = sorted(line.words, key=lambda word: _turn(word, main)[0])
+            line.cells = [
+                Cell(_order_directions(cell.words, page.mirrored), cell.u0, cell.u1)
+                for cell in _split_cells(line, main)
+            ]
+            line.words = [word for cell in line.cells for word in cell.words]
     for line in aside:
         line.cells = [Cell(line.words, line.u0, line.u1)]
     return straight, aside
+
+
+def _line_of_table(table: RuledTable, page: PageWords) -> PageLine:
+    """The table as one line of the page."""
+    rows: list[list[list[PageWord]]] = []
+    for row in table.rows:
+        cells = []
+        for cell in row:
+            words: list[PageWord] = []
+            for line in cell:
+                found = _order_directions([page.words[index] for index in line], page.mirrored)
+                words.extend(word._replace(broken=at == 0 and bool(words)) for at, word in enumerate(found))
+            cells.append(words)
+        while cells and not cells[-1]:
+            cells.pop()
+        rows.append(cells)
+    words = [word for row in rows for cell in row for word in cell]
+    sizes = Counter(word.size for word in words)
+    x0, y0, x1, y1 = table.box
+    return PageLine(words, x0, y0, x1, y1, sizes.most_common(1)[0][0], False, table=rows, ruled=table)
 
 
 def _place_strays(lines: list[PageLine], angle: int) -> list[PageLine]:
@@ -146,10 +261,13 @@ def _place_strays(lines: list[PageLine], angle: int) -> list[PageLine]:
     kept: list[PageLine] = []
     strays: list[PageLine] = []
     for line in lines:
-        (strays if line.size < 0.8 * usual and len(line.words) <= 2 and len(line.text) <= 8 else kept).append(line)
+        small = line.size < 0.8 * usual and len(line.words) <= 2 and len(line.text) <= 8 and line.table is None
+        (strays if small else kept).append(line)
     for stray in strays:
         place = None
         for line in kept:
+            if line.table is not None:
+                continue
             middle = (stray.v0 + stray.v1) / 2
             if not line.v0 - 0.1 * line.height < middle < line.v1 + 0.4 * line.height:
                 continue
@@ -161,7 +279,13 @@ def _place_strays(lines: list[PageLine], angle: int) -> list[PageLine]:
             kept.append(stray)
         else:
             line, index = place
-            line.words[index + 1 : index + 1] = [word._replace(broken=False) for word in stray.words]
+            raised = (stray.v0 + stray.v1 - line.v0 - line.v1) / 2 > 0.1 * line.height
+            line.words[index + 1 : index + 1] = [
+                word._replace(
+                    broken=False, text=raise_text(word.text, "") if raised and word.text.isdigit() else word.text
+                )
+                for word in stray.words
+            ]
             line.u1 = max(line.u1, stray.u1)
     return kept
 
@@ -200,7 +324,10 @@ def _make_line(placed: list[tuple[PageWord, float, float, float, float]]) -> Pag
 def _same_row(left: PageLine, right: PageLine) -> bool:
     """Whether `right` continues `left` on the same baseline."""
     overlap = min(left.v1, right.v1) - max(left.v0, right.v0)
-    return overlap >= 0.6 * max(0.1, min(left.height, right.height)) and right.u0 >= left.u1 - 0.2 * left.size
+    if overlap < 0.6 * max(0.1, min(left.height, right.height)):
+        return False
+    beside = right.u0 >= left.u1 - 0.2 * left.size
+    return beside or (right.u1 <= left.u0 + 0.2 * left.size and runs_left(left.text + right.text))
 
 
 def _join_row(left: PageLine, right: PageLine) -> PageLine:
@@ -208,9 +335,9 @@ def _join_row(left: PageLine, right: PageLine) -> PageLine:
     larger = left if len(left.text) >= len(right.text) else right
     return PageLine(
         words,
-        left.u0,
+        min(left.u0, right.u0),
         min(left.v0, right.v0),
-        right.u1,
+        max(left.u1, right.u1),
         max(left.v1, right.v1),
         larger.size,
         left.bold and right.bold,
@@ -226,7 +353,7 @@ def _split_cells(line: PageLine, angle: int) -> list[Cell]:
             before, after = turned[at - 1], turned[at]
             gap = max(before[0], after[0]) - min(before[2], after[2])
             sign = line.words[at].text in _SIGNS and NUMBERISH.fullmatch(line.words[at - 1].text.rstrip(")%") or "0")
-            if gap <= _GAP_OF_CELLS * max(line.size, 1.0) and not sign:
+            if (gap <= _GAP_OF_CELLS * max(line.size, 1.0) and not sign) or line.words[at].field:
                 continue
         group = turned[start:at]
         cells.append(Cell(line.words[start:at], min(box[0] for box in group), max(box[2] for box in group)))

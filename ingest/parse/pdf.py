@@ -11,16 +11,19 @@ import ctypes
 import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingest.parse import layout
 from ingest.parse.build import clean_text
+from ingest.parse.directions import read_from_right, runs_left
 from ingest.parse.lines import PageWord, PageWords
+from ingest.parse.marks import raise_text
+from ingest.parse.ruled import Rule
 from rag.errors import NotFound, ParseError
-from rag.types import Document
+from rag.types import Document, PageSource
 
 if TYPE_CHECKING:
     from ingest.parse.limits import Limits
@@ -32,6 +35,13 @@ _OBJECTS_LOOKED_AT = 20_000
 _WHITE = 243
 _METADATA_BYTES = 1 << 16
 _OUTLINE_ITEMS = 20_000
+_ANNOTATIONS = 2_000  # of a page
+_SEGMENTS = 4_000  # of a path
+_RULE_WIDTH, _RULE_LENGTH = 3.0, 5.0  # points
+_PASSWORD_FLAG = 1 << 13
+_SAME = 0.3  # points
+_MARKS = frozenset("0123456789+-−(*†")  # what marks of notes and exponents begin or follow
+_WORD_GAP = 0.12  # heights of a line
 _buffers: list[Any] = []
 """Buffers that must outlive the documents pdfium reads from them; the process ends after one file."""
 
@@ -53,8 +63,9 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
         if count < 1:
             raise ParseError("corrupt", f"{name}: it has no pages. Save it again in its program and retry.")
         pages, unread = [], 0
+        form = _open_form(pdf)
         for index in range(count):
-            page = _read_page(pdf, index)
+            page = _read_page(pdf, index, form)
             if page is None:
                 unread += 1
                 page = PageWords(index + 1, 0.0, 0.0, [], 0, "unreadable")
@@ -73,8 +84,9 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
             what = f"its {count} pages have" if count > 1 else "its one page has"
             raise ParseError(
                 "no_text",
-                f"{name}: {what} no text layer; blank or scanned. "
-                "Run OCR on it (for example `ocrmypdf in.pdf out.pdf`) and upload the result.",
+                f"{name}: {what} no text layer; blank or scanned"
+                + next((f" ({page.trouble})" for page in empty if page.trouble), "")
+                + ". Run OCR on it (for example `ocrmypdf in.pdf out.pdf`) and upload the result.",
             )
         metadata["pages"] = str(count)
         if empty:
@@ -219,13 +231,16 @@ def _read_metadata(pdf: Any) -> tuple[str, dict[str, str]]:
     return title, {"created" if key == "CreationDate" else key.lower(): value for key, value in stated.items()}
 
 
-def _wide(ask: Callable[[Any, int], int]) -> str:
-    """A UTF-16 string of pdfium: the function returns the size without a buffer, and fills the buffer given one."""
+def _wide(ask: Callable[[Any, int], int], kind: Any = None) -> str:
+    """A UTF-16 string of pdfium: the function returns the size without a buffer, and fills the buffer given one.
+
+    `kind` is the type of the buffer's elements, where the function does not take any buffer.
+    """
     size = min(ask(None, 0), _METADATA_BYTES)
     if size <= 2:
         return ""
     buffer = ctypes.create_string_buffer(size)
-    ask(buffer, size)
+    ask(buffer if kind is None else ctypes.cast(buffer, ctypes.POINTER(kind)), size)
     return buffer.raw[: size - 2].decode("utf-16-le", "replace")
 
 
@@ -271,35 +286,319 @@ class _TextStyle:
         self.angle = angle
 
 
-def _read_page(pdf: Any, index: int) -> PageWords | None:
-    """The words of a page in pdfium's order; None when the page cannot be loaded."""
+class _Frame:
+    """The visible part of a page; turns rectangles of the file into those of the page as displayed."""
+
+    __slots__ = ("bottom", "height", "left", "right", "top", "turned", "width")
+
+    def __init__(self, page: Any) -> None:
+        import pypdfium2.raw as pdfium
+
+        frame = pdfium.FS_RECTF()
+        pdfium.FPDF_GetPageBoundingBox(page, ctypes.byref(frame))
+        self.turned = pdfium.FPDFPage_GetRotation(page) % 4
+        self.left, self.right = min(frame.left, frame.right), max(frame.left, frame.right)
+        self.bottom, self.top = min(frame.bottom, frame.top), max(frame.bottom, frame.top)
+        across, down = self.right - self.left, self.top - self.bottom
+        self.width, self.height = (across, down) if self.turned % 2 == 0 else (down, across)
+
+    def turn(self, x0: float, y0: float, x1: float, y1: float) -> tuple[float, float, float, float]:
+        """The rectangle in points from the bottom left of the page as displayed."""
+        if self.turned == 0:
+            return x0 - self.left, y0 - self.bottom, x1 - self.left, y1 - self.bottom
+        if self.turned == 1:
+            return y0 - self.bottom, self.right - x1, y1 - self.bottom, self.right - x0
+        if self.turned == 2:
+            return self.right - x1, self.top - y1, self.right - x0, self.top - y0
+        return self.top - y1, x0 - self.left, self.top - y0, x1 - self.left
+
+    def cut(self, x0: float, y0: float, x1: float, y1: float) -> tuple[float, float, float, float] | None:
+        """The part of a turned rectangle that is visible, None if there is none."""
+        if not math.isfinite(x0 + x1 + y0 + y1) or x1 <= 0 or y1 <= 0 or x0 >= self.width or y0 >= self.height:
+            return None
+        return max(0.0, x0), max(0.0, y0), min(self.width, x1), min(self.height, y1)
+
+
+class _Drawn(NamedTuple):
+    """An annotation that shows words: its rectangle in the file's points.
+
+    `value` is what it shows where the file has no picture of it, `mark` that of a box to tick.
+    """
+
+    rect: tuple[float, float, float, float]
+    value: str
+    mark: str
+
+
+def _read_page(pdf: Any, index: int, form: Any) -> PageWords | None:
+    """The words of a page in pdfium's order; None when the page cannot be loaded.
+
+    `form` is the handle of the file's form, None without one. Fields and drawn notes are made part of the page first.
+    """
     import pypdfium2.raw as pdfium
 
     page = pdfium.FPDF_LoadPage(pdf, index)
     if not page:
         return None
     try:
+        drawn = _read_annotations(page, form)
+        if drawn:
+            pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)
+            pdfium.FPDF_ClosePage(page)
+            page = pdfium.FPDF_LoadPage(pdf, index)
+            if not page:
+                return None
         text_page = pdfium.FPDFText_LoadPage(page)
         if not text_page:
             return None
         try:
-            return _collect_words(page, text_page, index + 1)
+            return _collect_words(page, text_page, index + 1, drawn)
         finally:
             pdfium.FPDFText_ClosePage(text_page)
     finally:
-        pdfium.FPDF_ClosePage(page)
+        if page:
+            pdfium.FPDF_ClosePage(page)
 
 
-def _collect_words(page: Any, text_page: Any, number: int) -> PageWords:
+def _open_form(pdf: Any) -> Any:
+    """The handle of the file's form, which its fields are asked with; None without a form."""
     import pypdfium2.raw as pdfium
 
-    frame = pdfium.FS_RECTF()
-    pdfium.FPDF_GetPageBoundingBox(page, ctypes.byref(frame))
-    turned = pdfium.FPDFPage_GetRotation(page) % 4
-    left, right = min(frame.left, frame.right), max(frame.left, frame.right)
-    bottom, top = min(frame.bottom, frame.top), max(frame.bottom, frame.top)
-    width, height = (right - left, top - bottom) if turned % 2 == 0 else (top - bottom, right - left)
+    if pdfium.FPDF_GetFormType(pdf) == pdfium.FORMTYPE_NONE:
+        return None
+    settings = pdfium.FPDF_FORMFILLINFO(version=2)
+    _buffers.append(settings)
+    return pdfium.FPDFDOC_InitFormFillEnvironment(pdf, ctypes.byref(settings)) or None
+
+
+def _read_annotations(page: Any, form: Any) -> list[_Drawn]:
+    """The visible form fields, text boxes and stamps of a page."""
+    import pypdfium2.raw as pdfium
+
+    drawn: list[_Drawn] = []
+    rect = pdfium.FS_RECTF()
+    unseen = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
+    for number in range(min(pdfium.FPDFPage_GetAnnotCount(page), _ANNOTATIONS)):
+        note = pdfium.FPDFPage_GetAnnot(page, number)
+        if not note:
+            continue
+        try:
+            kind = pdfium.FPDFAnnot_GetSubtype(note)
+            if kind not in (pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_STAMP, pdfium.FPDF_ANNOT_WIDGET):
+                continue
+            if pdfium.FPDFAnnot_GetFlags(note) & unseen or not pdfium.FPDFAnnot_GetRect(note, ctypes.byref(rect)):
+                continue
+            value = mark = ""
+            if kind == pdfium.FPDF_ANNOT_FREETEXT:
+                value = _wide(partial(pdfium.FPDFAnnot_GetStringValue, note, b"Contents\0"), pdfium.FPDF_WCHAR)
+            elif kind == pdfium.FPDF_ANNOT_WIDGET and form:
+                value, mark = _read_field(form, note)
+            place = (
+                min(rect.left, rect.right),
+                min(rect.bottom, rect.top),
+                max(rect.left, rect.right),
+                max(rect.bottom, rect.top),
+            )
+            drawn.append(_Drawn(place, clean_text(value), mark))
+        finally:
+            pdfium.FPDFPage_CloseAnnot(note)
+    return drawn
+
+
+def _read_field(form: Any, note: Any) -> tuple[str, str]:
+    """The value of a field of text or choice, and the mark of a box to tick; a password's value is not read."""
+    import pypdfium2.raw as pdfium
+
+    kind = pdfium.FPDFAnnot_GetFormFieldType(form, note)
+    if kind in (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON):
+        # pdfium's own answer compares export values, which some programs write differently in each place.
+        state = _wide(partial(pdfium.FPDFAnnot_GetStringValue, note, b"AS\0"), pdfium.FPDF_WCHAR)
+        checked = state != "Off" if state else pdfium.FPDFAnnot_IsChecked(form, note)
+        return "", "☒" if checked else "☐"
+    secret = pdfium.FPDFAnnot_GetFormFieldFlags(form, note) & _PASSWORD_FLAG
+    if kind not in (
+        pdfium.FPDF_FORMFIELD_TEXTFIELD,
+        pdfium.FPDF_FORMFIELD_COMBOBOX,
+        pdfium.FPDF_FORMFIELD_LISTBOX,
+    ) or (secret and kind == pdfium.FPDF_FORMFIELD_TEXTFIELD):
+        return "", ""
+    return _wide(partial(pdfium.FPDFAnnot_GetFormFieldValue, form, note), pdfium.FPDF_WCHAR), ""
+
+
+def _place_drawn(words: list[PageWord], drawn: list[_Drawn], frame: _Frame) -> list[PageWord]:
+    """The words with those of annotations beside the labels before them, instead of at the end of the page."""
+    groups: list[list[PageWord]] = []
+    taken: set[int] = set()
+    for item in drawn:
+        rect = frame.cut(*frame.turn(*item.rect))
+        if rect is None:
+            continue
+        x0, y0, x1, y1 = rect
+        inside = [
+            index
+            for index, word in enumerate(words)
+            if index not in taken and x0 <= (word.x0 + word.x1) / 2 <= x1 and y0 <= (word.y0 + word.y1) / 2 <= y1
+        ]
+        size = min(max(y1 - y0, 4.0), 10.0)
+        if item.mark:
+            taken.update(inside)
+            groups.append([PageWord(item.mark, x0, y0, x1, y1, size, False, 0, True, False)])
+        elif inside:
+            taken.update(inside)
+            groups.append([words[index] for index in inside])
+        elif item.value.strip():
+            groups.append(_spread(item.value, rect, size))
+    placed = [word for index, word in enumerate(words) if index not in taken]
+    of_fields: set[int] = set()
+    for group in sorted(groups, key=lambda each: (-each[0].y0, each[0].x0)):
+        first = group[0]
+        label = None
+        for index, word in enumerate(placed):
+            overlap = min(word.y1, first.y1) - max(word.y0, first.y0)
+            beside = overlap > 0.4 * min(word.y1 - word.y0, first.y1 - first.y0) and word.x1 <= first.x0 + 4
+            if beside and (label is None or word.x1 > placed[label].x1):
+                label = index
+        if label is not None:
+            own = label not in of_fields
+            of_fields = {at + len(group) if at > label else at for at in of_fields}
+            of_fields.update(range(label + 1, label + 1 + len(group)))
+            placed[label + 1 : label + 1] = [first._replace(broken=False, field=own), *group[1:]]
+            continue
+        below = next(
+            (at for at, word in enumerate(placed) if word.broken and word.y1 <= (first.y0 + first.y1) / 2), len(placed)
+        )
+        of_fields = {at + len(group) if at >= below else at for at in of_fields}
+        of_fields.update(range(below, below + len(group)))
+        placed[below:below] = [first._replace(broken=True), *group[1:]]
+        if below + len(group) < len(placed):
+            placed[below + len(group)] = placed[below + len(group)]._replace(broken=True)
+    return placed
+
+
+def _find_drawn(drawn: list[_Drawn], x: float, y: float) -> int:
+    """The index of the annotation at a point, -1 where there is none."""
+    for index, item in enumerate(drawn):
+        x0, y0, x1, y1 = item.rect
+        if x0 <= x <= x1 and y0 <= y <= y1:
+            return index
+    return -1
+
+
+def _spread(text: str, rect: tuple[float, float, float, float], size: float) -> list[PageWord]:
+    """The words of a text in its rectangle, line by line, at about the places where a viewer draws them."""
+    x0, y0, x1, y1 = rect
+    lines = [line.split() for line in text.split("\n") if line.split()]
+    step = (y1 - y0) / max(1, len(lines))
+    words = []
+    for number, line in enumerate(lines):
+        letters = sum(map(len, line)) + len(line)
+        at = x0
+        for position, word in enumerate(line):
+            width = min((len(word) + 1) * size * 0.5, (x1 - x0) * (len(word) + 1) / letters)
+            bottom = y1 - step * (number + 1)
+            words.append(PageWord(word, at, bottom, at + width, bottom + step, size, False, 0, position == 0, False))
+            at += width
+    return words
+
+
+def _place_of(text_page: Any, at: int) -> tuple[float, float, float, float, float]:
+    """The size of a character, its origin (x, y) and the direction upwards of its line, in the file's points."""
+    import pypdfium2.raw as pdfium
+
+    size = pdfium.FPDFText_GetFontSize(text_page, at)
+    matrix = pdfium.FS_MATRIX()
+    up_x, up_y = 0.0, 1.0
+    if pdfium.FPDFText_GetMatrix(text_page, at, ctypes.byref(matrix)):
+        length = math.hypot(matrix.c, matrix.d)
+        if math.isfinite(length) and length > 0:
+            size *= length
+            up_x, up_y = matrix.c / length, matrix.d / length
+    x, y = ctypes.c_double(), ctypes.c_double()
+    pdfium.FPDFText_GetCharOrigin(text_page, at, ctypes.byref(x), ctypes.byref(y))
+    return size, x.value, y.value, up_x, up_y
+
+
+def _rise(text_page: Any, base: int, mark: int) -> int:
+    """1 if the character at `mark` is raised above the line of the one at `base`, -1 if it is lowered, else 0."""
+    import pypdfium2.raw as pdfium
+
+    first, second = pdfium.FS_RECTF(), pdfium.FS_RECTF()
+    get_box = pdfium.FPDFText_GetLooseCharBox
+    if get_box(text_page, base, first) and get_box(text_page, mark, second):  # most are on one line and of one size
+        if abs(first.bottom - second.bottom) < _SAME and abs(first.top - second.top) < _SAME:
+            return 0
+        if abs(first.left - second.left) < _SAME and abs(first.right - second.right) < _SAME:
+            return 0
+    size, x, y, up_x, up_y = _place_of(text_page, base)
+    own, mark_x, mark_y, _x, _y = _place_of(text_page, mark)
+    if not size > 0 or not math.isfinite(own + mark_x + mark_y):
+        return 0
+    rise = ((mark_x - x) * up_x + (mark_y - y) * up_y) / size
+    if abs(rise) > 1.2 or own > 1.05 * size:
+        return 0
+    if rise > 0.18 and (own < 0.87 * size or rise > 0.25):
+        return 1
+    return -1 if rise < -0.08 and own < 0.87 * size else 0
+
+
+def _split_right_to_left(text_page: Any, text: str, at: list[int]) -> Iterator[tuple[str, list[int]]]:
+    """The words of right-to-left characters and their places, from the right.
+
+    pdfium sees no spaces between letters that are drawn one by one to the left, so gaps part words here.
+    """
+    import pypdfium2.raw as pdfium
+
+    rect = pdfium.FS_RECTF()
+    placed = []
+    for character, place in zip(text, at, strict=True):
+        pdfium.FPDFText_GetLooseCharBox(text_page, place, ctypes.byref(rect))
+        placed.append((rect.left, rect.right, rect.top - rect.bottom, character, place))
+    order = sorted(range(len(placed)), key=lambda index: -placed[index][0])
+    groups: list[set[int]] = [set()]
+    reach = placed[order[0]][0]
+    for index in order:
+        left, right, height, *_ = placed[index]
+        if groups[-1] and reach - right > _WORD_GAP * height:
+            groups.append(set())
+        groups[-1].add(index)
+        reach = min(reach, left)
+    for group in groups:
+        kept = [each for index, each in enumerate(placed) if index in group]
+        yield read_from_right([(each[3], each[0]) for each in kept]), [each[4] for each in kept]
+
+
+class _Word:
+    """The characters of a word while it is collected: `at` are their places in pdfium's text.
+
+    `base` is the place of the last character on the line while raised (or lowered, `rise` -1) ones follow, from
+    index `start` of the letters.
+    """
+
+    __slots__ = ("at", "base", "letters", "rise", "start")
+
+    def __init__(self) -> None:
+        self.letters: list[str] = []
+        self.at: list[int] = []
+        self.base = self.start = -1
+        self.rise = 0
+
+    def settle(self) -> bool:
+        """Write the raised characters at the end as such; False if they are a word of their own, from `start` on."""
+        before, raised = "".join(self.letters[: self.start]), "".join(self.letters[self.start :])
+        marked = raise_text(raised, before, lowered=self.rise < 0)
+        self.letters[self.start :] = [marked.strip()]
+        if marked.startswith(" "):
+            return False
+        self.rise = 0
+        return True
+
+
+def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) -> PageWords:
+    import pypdfium2.raw as pdfium
+
+    frame = _Frame(page)
     words: list[PageWord] = []
+    places: list[tuple[int, int]] = []  # the first and last character of each word
     hidden = 0
     styles: dict[int, _TextStyle] = {}
     rect, rect_end = pdfium.FS_RECTF(), pdfium.FS_RECTF()
@@ -309,74 +608,165 @@ def _collect_words(page: Any, text_page: Any, number: int) -> PageWords:
         pdfium.FPDFText_GetTextObject,
     )
     first_ref, last_ref = ctypes.byref(rect), ctypes.byref(rect_end)
-    letters: list[str] = []
-    first = last = 0
+    current = _Word()
     doubtful: list[tuple[int, str, tuple[float, float]]] = []
     broken = True  # whether a line break precedes the next word
+    inside = -1  # the annotation that the last character belongs to
 
     def flush(hyphen: bool) -> None:
+        nonlocal current
+        done, current = current, _Word()
+        if not done.letters:
+            return
+        if done.rise and not done.settle():
+            add("".join(done.letters[: done.start]), done.at[: done.start], False)
+            add("".join(done.letters[done.start :]), done.at[done.start :], hyphen)
+            return
+        text = "".join(done.letters)
+        if frame.turned == 0 and len(done.at) > 1 and len(done.at) == len(text) and runs_left(text):
+            for part, at in _split_right_to_left(text_page, text, done.at):
+                add(part, at, False)
+            return
+        add(text, done.at, hyphen)
+
+    def add(text: str, at: list[int], hyphen: bool) -> None:
         nonlocal hidden, broken
-        text = clean_text("".join(letters)).strip()
-        letters.clear()
+        text = clean_text(text).strip()
         if not text:
             return
+        first, last = at[0], at[-1]
         handle = get_object(text_page, first)
         key = ctypes.cast(handle, ctypes.c_void_p).value or 0
         style = styles.get(key)
         if style is None:
-            style = styles[key] = _read_style(text_page, first, handle, turned)
+            style = styles[key] = _read_style(text_page, first, handle, frame.turned)
         if not get_box(text_page, first, first_ref) or not get_box(text_page, last, last_ref):
             hidden += len(text)
             return
         x0, x1 = min(rect.left, rect_end.left), max(rect.right, rect_end.right)
         y0, y1 = min(rect.bottom, rect_end.bottom), max(rect.top, rect_end.top)
         middle = ((x0 + x1) / 2, (y0 + y1) / 2)
-        if turned == 0:
-            x0, y0, x1, y1 = x0 - left, y0 - bottom, x1 - left, y1 - bottom
-        elif turned == 1:
-            x0, y0, x1, y1 = y0 - bottom, right - x1, y1 - bottom, right - x0
-        elif turned == 2:
-            x0, y0, x1, y1 = right - x1, top - y1, right - x0, top - y0
-        else:
-            x0, y0, x1, y1 = top - y1, x0 - left, top - y0, x1 - left
-        outside = x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height
-        if style.hidden or outside or not (math.isfinite(x0 + x1 + y0 + y1)):
+        box = frame.cut(*frame.turn(x0, y0, x1, y1))
+        if style.hidden or box is None:
             hidden += len(text)
             return
-        x0, x1 = max(0.0, x0), min(width, x1)
-        y0, y1 = max(0.0, y0), min(height, y1)
-        word = PageWord(text, x0, y0, x1, y1, style.size, style.bold, style.angle, broken, hyphen)
+        if not broken and words and not hyphen:
+            before, (_first, before_last) = words[-1], places[-1]
+            if text.isdigit() and len(text) < 4 and _rise(text_page, before_last, first) > 0:
+                text = raise_text(text, "")
+            elif before.text.isdigit() and len(before.text) < 4 and _rise(text_page, first, before_last) > 0:
+                words[-1] = before._replace(text=raise_text(before.text, ""))
+        word = PageWord(text, *box, style.size, style.bold, style.angle, broken, hyphen)
         if style.doubt:
             doubtful.append((len(words), style.doubt, middle))
         words.append(word)
+        places.append((first, last))
         broken = False
 
     for at in range(pdfium.FPDFText_CountChars(text_page)):
         code = get_unicode(text_page, at)
         if code in (32, 9, 160):
-            if letters:
+            if current.letters:
                 flush(False)
         elif code in (13, 10):
-            if letters:
+            if current.letters:
                 flush(False)
             broken = True
         elif code in (0xFFFE, 2):  # pdfium's mark of a hyphen at a line end
-            if letters:
+            if current.letters:
                 flush(True)
             broken = True
         elif code:
-            if not letters:
-                first = at
-            last = at
-            letters.append(chr(code) if code < 0x110000 else "\ufffd")
-    if letters:
+            character = chr(code) if code < 0x110000 else "\ufffd"
+            if drawn and get_box(text_page, at, first_ref):
+                here = _find_drawn(drawn, (rect.left + rect.right) / 2, (rect.bottom + rect.top) / 2)
+                if here != inside:  # pdfium joins the values of neighbouring fields
+                    flush(False)
+                    inside = here
+            if current.rise:
+                if _rise(text_page, current.base, at) != current.rise and not current.settle():
+                    flush(False)
+            elif current.letters and (character in _MARKS or current.letters[-1] in _MARKS):
+                rise = _rise(text_page, current.at[-1], at)
+                if rise:
+                    current.base, current.start, current.rise = current.at[-1], len(current.letters), rise
+                elif current.letters[-1] in _MARKS and _rise(text_page, at, current.at[-1]) > 0:
+                    current.letters[:] = [raise_text("".join(current.letters), "")]
+                    flush(False)
+            current.letters.append(character)
+            current.at.append(at)
+    if current.letters:
         flush(False)
     if doubtful:
         unseen = _find_unseen(page, doubtful)
         hidden += sum(len(words[index].text) for index in unseen)
         words = _drop(words, unseen)
+    if drawn:
+        words = _place_drawn(words, drawn, frame)
     blank = words or pdfium.FPDFPage_CountObjects(page) <= 0
-    return PageWords(number, width, height, words, hidden, "text" if blank else "unreadable")
+    rules = tuple(_read_rules(page, frame)) if words else ()
+    source: PageSource = "text" if blank else "unreadable"
+    return PageWords(number, frame.width, frame.height, words, hidden, source, rules=rules)
+
+
+def _read_rules(page: Any, frame: _Frame) -> Iterator[Rule]:
+    """The level and upright lines drawn on a page, and the sides of drawn boxes."""
+    import pypdfium2.raw as pdfium
+
+    sides = [ctypes.c_float() for _ in range(4)]
+    fill, stroke = ctypes.c_int(), ctypes.c_int()
+    for index in range(min(pdfium.FPDFPage_CountObjects(page), _OBJECTS_LOOKED_AT)):
+        item = pdfium.FPDFPage_GetObject(page, index)
+        if pdfium.FPDFPageObj_GetType(item) != pdfium.FPDF_PAGEOBJ_PATH:
+            continue
+        if not pdfium.FPDFPageObj_GetBounds(item, *map(ctypes.byref, sides)):
+            continue
+        x0, y0, x1, y1 = (side.value for side in sides)
+        pdfium.FPDFPath_GetDrawMode(item, ctypes.byref(fill), ctypes.byref(stroke))
+        if not (stroke.value or fill.value):
+            continue
+        if min(x1 - x0, y1 - y0) <= _RULE_WIDTH:
+            yield from _as_rule(frame, x0, y0, x1, y1)
+        elif stroke.value:
+            yield from _read_segments(item, frame)
+
+
+def _as_rule(frame: _Frame, x0: float, y0: float, x1: float, y1: float) -> Iterator[Rule]:
+    """The line along the middle of a thin rectangle, if it is long enough."""
+    x0, y0, x1, y1 = frame.turn(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+    if not math.isfinite(x0 + x1 + y0 + y1):
+        return
+    if x1 - x0 >= _RULE_LENGTH and y1 - y0 <= _RULE_WIDTH:
+        yield Rule(x0, (y0 + y1) / 2, x1, (y0 + y1) / 2)
+    elif y1 - y0 >= _RULE_LENGTH and x1 - x0 <= _RULE_WIDTH:
+        yield Rule((x0 + x1) / 2, y0, (x0 + x1) / 2, y1)
+
+
+def _read_segments(item: Any, frame: _Frame) -> Iterator[Rule]:
+    """The level and upright lines of a path."""
+    import pypdfium2.raw as pdfium
+
+    matrix = pdfium.FS_MATRIX()
+    if not pdfium.FPDFPageObj_GetMatrix(item, ctypes.byref(matrix)):
+        return
+    x, y = ctypes.c_float(), ctypes.c_float()
+    start = last = (0.0, 0.0)
+    for number in range(min(pdfium.FPDFPath_CountSegments(item), _SEGMENTS)):
+        segment = pdfium.FPDFPath_GetPathSegment(item, number)
+        kind = pdfium.FPDFPathSegment_GetType(segment)
+        if not pdfium.FPDFPathSegment_GetPoint(segment, ctypes.byref(x), ctypes.byref(y)):
+            continue
+        point = (
+            matrix.a * x.value + matrix.c * y.value + matrix.e,
+            matrix.b * x.value + matrix.d * y.value + matrix.f,
+        )
+        if kind == pdfium.FPDF_SEGMENT_MOVETO:
+            start = point
+        elif kind == pdfium.FPDF_SEGMENT_LINETO:
+            yield from _as_rule(frame, *last, *point)
+        if pdfium.FPDFPathSegment_GetClose(segment):
+            yield from _as_rule(frame, *point, *start)
+        last = point
 
 
 def _drop(words: list[PageWord], unseen: set[int]) -> list[PageWord]:
@@ -455,6 +845,22 @@ def _read_style(text_page: Any, at: int, handle: Any, turned: int) -> _TextStyle
     return _TextStyle(size if math.isfinite(size) else 0.0, bold, hidden, doubt, angle)
 
 
+def _draw(page: Any, across: int, down: int) -> tuple[bytes, int]:
+    """The page as pixels of four bytes (blue, green, red, unused), and the bytes of a row."""
+    import pypdfium2.raw as pdfium
+
+    bitmap = pdfium.FPDFBitmap_CreateEx(across, down, pdfium.FPDFBitmap_BGRx, None, 0)
+    if not bitmap:
+        raise MemoryError
+    try:
+        pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, across, down, 0xFFFFFFFF)
+        pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, across, down, 0, pdfium.FPDF_ANNOT)
+        stride = pdfium.FPDFBitmap_GetStride(bitmap)
+        return ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * down), stride
+    finally:
+        pdfium.FPDFBitmap_Destroy(bitmap)
+
+
 def render_pdf_page(path: Path, name: str, page_number: int, dpi: int) -> bytes:
     """Render the page as PNG. Raises NotFound when the file has no such page, ParseError when it is no readable PDF."""
     import pypdfium2.raw as pdfium
@@ -478,16 +884,7 @@ def render_pdf_page(path: Path, name: str, page_number: int, dpi: int) -> bytes:
             longest = max(width, height, 1e-6)
             scale = min(scale, _MAX_PIXELS / longest)
             across, down = max(1, round(width * scale)), max(1, round(height * scale))
-            bitmap = pdfium.FPDFBitmap_CreateEx(across, down, pdfium.FPDFBitmap_BGRx, None, 0)
-            if not bitmap:
-                raise MemoryError
-            try:
-                pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, across, down, 0xFFFFFFFF)
-                pdfium.FPDF_RenderPageBitmap(bitmap, page, 0, 0, across, down, 0, pdfium.FPDF_ANNOT)
-                stride = pdfium.FPDFBitmap_GetStride(bitmap)
-                pixels = ctypes.string_at(pdfium.FPDFBitmap_GetBuffer(bitmap), stride * down)
-            finally:
-                pdfium.FPDFBitmap_Destroy(bitmap)
+            pixels, stride = _draw(page, across, down)
         finally:
             pdfium.FPDF_ClosePage(page)
     finally:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.parse.lines import NUMBERISH, Cell, PageLine, PageWord, line_pitch
+from ingest.parse.ruled import Rule, is_ruled_off
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ def _end_of_rows(lines: list[PageLine], start: int) -> int:
     end = cursor = start
     while cursor < len(lines):
         line = lines[cursor]
+        if line.table is not None:
+            break
         if cursor > start and (
             line_pitch(lines[cursor - 1], line) > 4 or line.v0 > lines[cursor - 1].v1 + 4 * line.height
         ):
@@ -122,7 +126,7 @@ def _find_header(
     while cursor > floor and start - cursor < 40:
         line = lines[cursor - 1]
         distance = (line.v0 - lines[start].v1) / max(line.size, 1.0)
-        if not -4 < distance < 8 or len(line.words) > 8 or _is_data(line):
+        if line.table is not None or not -4 < distance < 8 or len(line.words) > 8 or _is_data(line):
             break
         if line.text.endswith(":") and begin == start and labels < 3 and len(line.cells) == 1:
             labels += 1
@@ -158,8 +162,11 @@ def _is_data(line: PageLine) -> bool:
     return False
 
 
-def table_rows(grid: Grid) -> list[list[list[PageWord]]]:
-    """The rows of the table, each with one cell for each column; empty cells at the end of a row are dropped."""
+def table_rows(grid: Grid, rules: Sequence[Rule] = ()) -> list[list[list[PageWord]]]:
+    """The rows of the table, each with one cell for each column; empty cells at the end of a row are dropped.
+
+    A label of a group of rows stands in each of them; `rules`, the lines of the page, tell a blank cell apart.
+    """
     rows: list[list[list[PageWord]]] = []
     header = grid.lines[: grid.header_lines]
     if header:
@@ -184,10 +191,45 @@ def table_rows(grid: Grid) -> list[list[list[PageWord]]]:
         if len(rows) > named and row[0] and _is_bare_label(rows[-1]) and _is_wrapped(rows[-1][0], row[0]):
             row[0] = rows.pop()[0] + row[0]  # a wrapped label
         rows.append(row)
+    _repeat_groups(rows, named, grid, rules)
+    for row in rows:
+        filled = [cell for cell in row if cell]
+        if len(filled) == 1 and not NUMBERISH.fullmatch("".join(word.text for word in filled[0])):
+            row[:] = filled  # a title or a unit, which belongs to no column
     for row in rows:
         while row and not row[-1]:
             row.pop()
     return [row for row in rows if row]
+
+
+def _repeat_groups(rows: list[list[list[PageWord]]], named: int, grid: Grid, rules: Sequence[Rule]) -> None:
+    """Write the label of a group of rows into each of them, in place.
+
+    The first column names groups where it is blank in rows whose second cell is a label as well, in every row.
+    """
+    body = [row for row in rows[named:] if any(row)]
+    if body and not all(row[0] for row in body) and not named and _is_label(body[0]):
+        body = body[1:]  # its own first row may be the header
+    if len(body) < 2 or not body[0][0] or len(grid.columns) < 3:
+        return
+    if not all(len(row) > 1 and _is_label(row[1:]) for row in body):
+        return
+    above = body[0]
+    for row in body[1:]:
+        if row[0]:
+            above = row
+            continue
+        top, bottom = min(word.y0 for word in above[1]), max(word.y1 for word in row[1])
+        if is_ruled_off(rules, grid.columns[0], top + 1, bottom - 1):
+            continue
+        row[0] = list(above[0])
+        above = row
+
+
+def _is_label(row: list[list[PageWord]]) -> bool:
+    """Whether the first cell of the row has words that are no figure."""
+    text = "".join(word.text for word in row[0]) if row else ""
+    return bool(text) and not NUMBERISH.fullmatch(text)
 
 
 def name_columns(grid: Grid, rows: list[list[list[PageWord]]]) -> str:

@@ -41,6 +41,55 @@ def read_here(path: Path) -> Document:
     return document
 
 
+def placed_pdf(path: Path, pieces: list[tuple[float, float, float, str]], widths: float = 0.5) -> Path:
+    """A PDF of one page that shows each text at (x, y) in a size, in the order given, in any script.
+
+    Its font has no outlines and gives all characters one width (in sizes), which is all that a reader needs. A text
+    that begins with `<` runs to the left, letter by letter, from the left edge of its first letter.
+    """
+
+    def shown(text: str) -> str:
+        back = f" {2000 * widths:g} " if text.startswith("<") else " 0 "
+        return back.join(f"<{letter.encode('utf-16-be').hex()}>" for letter in text.removeprefix("<"))
+
+    show = "".join(f"BT /F {size} Tf {x} {y} Td [{shown(text)}] TJ ET\n" for x, y, size, text in pieces)
+    unicode_map = (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /U def /CMapType 2 def\n"
+        "1 begincodespacerange <0000> <ffff> endcodespacerange\n"
+        + "".join(
+            f"100 beginbfrange\n{''.join(f'<{n:02x}00> <{n:02x}ff> <{n:02x}00>' + chr(10) for n in block)}endbfrange\n"
+            if len(block) == 100
+            else f"{len(block)} beginbfrange\n"
+            + "".join(f"<{n:02x}00> <{n:02x}ff> <{n:02x}00>\n" for n in block)
+            + "endbfrange\n"
+            for block in (range(100), range(100, 200), range(200, 256))
+        )
+        + "endcmap CMapName currentdict /CMap defineresource pop end end"
+    )
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F 5 0 R >> >> >>",
+        f"<< /Length {len(show)} >>\nstream\n{show}\nendstream",
+        "<< /Type /Font /Subtype /Type0 /BaseFont /Any /Encoding /Identity-H /DescendantFonts [6 0 R] "
+        "/ToUnicode 8 0 R >>",
+        "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Any /FontDescriptor 7 0 R "
+        f"/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> /DW {widths * 1000:g} >>",
+        "<< /Type /FontDescriptor /FontName /Any /Flags 4 /FontBBox [0 -200 1000 800] /ItalicAngle 0 /Ascent 800 "
+        "/Descent -200 /CapHeight 700 /StemV 80 >>",
+        f"<< /Length {len(unicode_map)} >>\nstream\n{unicode_map}\nendstream",
+    ]
+    body, places = "%PDF-1.7\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(body))
+        body += f"{number} 0 obj\n{content}\nendobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    end = (
+        f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\n"
+    )
+    return put(path, f"{body}{end}startxref\n{len(body)}\n%%EOF")
+
+
 def put(path: Path, data: str | bytes) -> Path:
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
