@@ -8,6 +8,7 @@ the error.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -19,14 +20,22 @@ from rag.types import Document
 
 _MIB = 1 << 20
 _OPEN_FILES = 64
+_OCR_MEMORY_BYTES = 3 << 30  # address space of the models, their engine and a picture, beyond that of the reader
+_OCR_THREADS = 2
 
 
 def main(order_text: str) -> int:
     """Execute one order, a JSON object as `fence.py` writes it; returns the exit status."""
     order = json.loads(order_text)
     memory_bytes = int(order["memory_mb"]) * _MIB
-    _limit_process(int(order["parent"]), float(order["timeout_s"]), memory_bytes, int(order["max_result_bytes"]))
-    limits = Limits(memory_bytes, int(order["max_output_mb"]) * _MIB, int(order["max_pages"]))
+    ocr_s = float(order["ocr_timeout_s"]) if order["ocr"] and order["task"] == "parse" else 0.0
+    _limit_process(int(order["parent"]), float(order["timeout_s"]), ocr_s, memory_bytes, int(order["max_result_bytes"]))
+    limits = Limits(
+        *(memory_bytes, int(order["max_output_mb"]) * _MIB, int(order["max_pages"])),
+        ocr=ocr_s > 0,
+        ocr_timeout_s=ocr_s,
+        began=Path(order["began"]),
+    )
     path, name, result = Path(order["path"]), str(order["name"]), Path(order["result"])
     try:
         written = _carry_out(order["task"], path, name, limits, int(order["page_number"]), int(order["dpi"]))
@@ -41,9 +50,7 @@ def _carry_out(task: str, path: Path, name: str, limits: Limits, page_number: in
 
     try:
         if task == "render":
-            from ingest.parse.pdf import render_pdf_page
-
-            return wire.encode_picture(render_pdf_page(path, name, page_number, dpi))
+            return wire.encode_picture(_render(path, name, page_number, dpi))
         document = read_document(path, name, limits)
         if len(document.text) > limits.max_text_bytes:
             raise ParseError(
@@ -74,6 +81,18 @@ def _carry_out(task: str, path: Path, name: str, limits: Limits, page_number: in
         )
 
 
+def _render(path: Path, name: str, page_number: int, dpi: int) -> bytes:
+    from ingest.files import identify
+
+    if identify(path, name=name).startswith("image/"):
+        from ingest.parse.pictures import render_picture
+
+        return render_picture(path, name, page_number, dpi)
+    from ingest.parse.pdf import render_pdf_page
+
+    return render_pdf_page(path, name, page_number, dpi)
+
+
 def read_document(path: Path, name: str, limits: Limits) -> Document:
     """Read the file as a Document without id, in this process: call it only inside the fence. Raises ParseError."""
     from ingest.files import identify
@@ -83,24 +102,28 @@ def read_document(path: Path, name: str, limits: Limits) -> Document:
     return reader_for(media_type, name)(path, name, media_type, limits)
 
 
-def _limit_process(parent: int, timeout_s: float, memory_bytes: int, output_bytes: int) -> None:
-    """Set the limits of this process; where the system has none, the parent's timeout still applies."""
+def _limit_process(parent: int, timeout_s: float, ocr_s: float, memory_bytes: int, output_bytes: int) -> None:
+    """Set the limits of this process; where the system has none, the parent's timeout still applies.
+
+    OCR raises time and memory to the hard limits when it begins (`limits.extend_limits`).
+    """
     try:
         import resource
     except ImportError:
         return
     seconds = int(timeout_s) + 2
-    for kind, most in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_FSIZE, output_bytes),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES),
-        (resource.RLIMIT_CORE, 0),
+    for kind, most, extended in (
+        (resource.RLIMIT_AS, memory_bytes, memory_bytes + (_OCR_MEMORY_BYTES if ocr_s else 0)),
+        (resource.RLIMIT_CPU, seconds, seconds + math.ceil(ocr_s * _OCR_THREADS)),
+        (resource.RLIMIT_FSIZE, output_bytes, output_bytes),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
+        (resource.RLIMIT_CORE, 0, 0),
     ):
         _soft, hard = resource.getrlimit(kind)
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        highest = extended if hard == resource.RLIM_INFINITY else min(extended, hard)
         try:
-            resource.setrlimit(kind, (allowed, allowed))
+            resource.setrlimit(kind, (allowed, highest))
         except (ValueError, OSError):  # macOS refuses RLIMIT_AS
             continue
     if sys.platform == "linux":

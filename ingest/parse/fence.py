@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Task = Literal["parse", "render"]
 RESULT_NAME = "result"
+_OCR_BEGAN = "ocr-began"
 OUT_OF_MEMORY_STATUS = 77
 """Exit status of a child that ran out of memory and could not write a result."""
 
@@ -62,10 +63,13 @@ def run_fenced(task: Task, path: Path, *, name: str, limits: Parsing, page_numbe
             "max_output_mb": limits.max_output_mb,
             "max_result_bytes": limits.max_output_mb * _BOXES_PER_TEXT * _MIB,
             "max_pages": limits.max_pages,
+            "ocr": limits.ocr,
+            "ocr_timeout_s": limits.ocr_timeout_s,
+            "began": os.fspath(folder / _OCR_BEGAN),
             "page_number": page_number,
             "dpi": dpi,
         }
-        status, stderr = _run_child(order, folder, limits.timeout_s, name)
+        status, stderr = _run_child(order, folder, limits, name)
         return _read_result(folder / RESULT_NAME, order["max_result_bytes"], status, stderr, name, limits)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -95,8 +99,9 @@ def _is_alive(number: int) -> bool:
     return True
 
 
-def _run_child(order: dict[str, str | int | float], folder: Path, timeout_s: float, name: str) -> tuple[int, str]:
+def _run_child(order: dict[str, str | int | float], folder: Path, limits: Parsing, name: str) -> tuple[int, str]:
     """Exit status and the end of stderr. Raises ParseError `timeout`; no process is left running."""
+    timeout_s = limits.timeout_s
     # The order is an argument, so that stdin stays closed to code that reads untrusted bytes.
     command = [sys.executable, "-P", "-X", "utf8", "-m", "ingest.parse.child", json.dumps(order)]
     child = subprocess.Popen(
@@ -111,7 +116,7 @@ def _run_child(order: dict[str, str | int | float], folder: Path, timeout_s: flo
     )
     assert child.stderr is not None
     try:
-        stderr = _wait(child, child.stderr, timeout_s)
+        stderr = _wait(child, child.stderr, timeout_s, folder / _OCR_BEGAN, limits.ocr_timeout_s)
     except subprocess.TimeoutExpired as error:
         raise ParseError(
             "timeout",
@@ -141,17 +146,25 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _wait(child: subprocess.Popen[bytes], stderr: IO[bytes], timeout_s: float) -> str:
-    """Wait for the child to end; returns the end of its stderr. Raises subprocess.TimeoutExpired."""
+def _wait(child: subprocess.Popen[bytes], stderr: IO[bytes], timeout_s: float, began: Path, ocr_s: float) -> str:
+    """Wait for the child to end; returns the end of its stderr. Raises subprocess.TimeoutExpired.
+
+    A child that began OCR, and created the file `began`, gets `ocr_s` more.
+    """
     deadline = time.monotonic() + timeout_s
+    extended = False
     if os.name == "nt":  # selectors do not take pipes there
-        said = child.communicate(timeout=timeout_s)[1]
+        said = child.communicate(timeout=timeout_s + ocr_s)[1]
         return said[-_STDERR_KEPT:].decode("utf-8", "replace")
     kept = b""
     with selectors.DefaultSelector() as selector:
         selector.register(stderr, selectors.EVENT_READ)
         while True:
             left = deadline - time.monotonic()
+            if left <= 0 and not extended and began.exists():
+                extended = True
+                deadline += ocr_s
+                continue
             if left <= 0:
                 raise subprocess.TimeoutExpired(child.args, timeout_s)
             if not selector.select(left):

@@ -39,6 +39,9 @@ _ANNOTATIONS = 2_000  # of a page
 _SEGMENTS = 4_000  # of a path
 _RULE_WIDTH, _RULE_LENGTH = 3.0, 5.0  # points
 _PASSWORD_FLAG = 1 << 13
+_SCANNED = 0.3  # share of a page that a picture covers where few words stand beside it
+_FEW_LETTERS = 200
+_GARBLED = 0.3
 _SAME = 0.3  # points
 _MARKS = frozenset("0123456789+-−(*†")  # what marks of notes and exponents begin or follow
 _WORD_GAP = 0.12  # heights of a line
@@ -78,6 +81,7 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
         title, metadata = _read_metadata(pdf)
         opinions = _ask_pypdf(path, [page.number for page in pages if not page.words and not page.hidden])
         pages = [_take_opinion(page, opinions.get(page.number, "")) for page in pages]
+        pages = _recognise_pictures(pdf, pages, limits)
         hidden = sum(page.hidden for page in pages)
         empty = [page for page in pages if not page.words]
         if len(empty) == len(pages):
@@ -98,6 +102,78 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
         )
     finally:
         pdfium.FPDF_CloseDocument(pdf)
+
+
+def _recognise_pictures(pdf: Any, pages: list[PageWords], limits: Limits) -> list[PageWords]:
+    """The pages, with recognised words for those without usable text of their own."""
+    wanted = [index for index, page in enumerate(pages) if page.width > 0 and _needs_ocr(page)]
+    if not wanted:
+        return pages
+    import pypdfium2.raw as pdfium
+
+    from ingest.parse.ocr import LONGEST_SIDE, OcrUnavailable, open_recogniser
+
+    read = list(pages)
+    try:
+        recogniser = open_recogniser(limits)
+    except OcrUnavailable as error:
+        for index in wanted:
+            if not pages[index].words:
+                read[index] = pages[index]._replace(trouble=f"it is a picture without a text layer, and {error}")
+        return read
+    import numpy as np
+
+    for index in wanted:
+        own = pages[index]
+        page = pdfium.FPDF_LoadPage(pdf, index)
+        if not page:
+            continue
+        try:
+            scale = LONGEST_SIDE / max(own.width, own.height)
+            across, down = max(1, round(own.width * scale)), max(1, round(own.height * scale))
+            pixels, stride = _draw(page, across, down)
+        finally:
+            pdfium.FPDF_ClosePage(page)
+        picture = np.frombuffer(pixels, np.uint8).reshape(down, stride // 4, 4)[:, :across, :3]
+        found = recogniser.read(np.ascontiguousarray(picture), own.number, own.width, own.height)
+        letters = _count_letters(own.words)
+        if not own.words or (found.words and (_count_letters(found.words) > 1.5 * letters or _is_garbled(own.words))):
+            read[index] = found._replace(hidden=own.hidden)
+    return read
+
+
+def _needs_ocr(page: PageWords) -> bool:
+    """Whether a page may show words that its text lacks: it is a picture without text, with few or garbled words."""
+    if not page.words:
+        return page.source == "unreadable"
+    return page.pictured >= _SCANNED or _is_garbled(page.words)
+
+
+def _count_letters(words: list[PageWord]) -> int:
+    return sum(map(str.isalnum, "".join(word.text for word in words)))
+
+
+def _is_garbled(words: list[PageWord]) -> bool:
+    """Whether the font gives no characters for its shapes: replacement characters and private ones."""
+    text = "".join(word.text for word in words)
+    private = sum(1 for character in text if character == "\ufffd" or "\ue000" <= character <= "\uf8ff")
+    return len(text) > 20 and private > _GARBLED * len(text)
+
+
+def _share_of_pictures(page: Any, frame: _Frame) -> float:
+    """The share of the page that its largest picture covers."""
+    import pypdfium2.raw as pdfium
+
+    sides = [ctypes.c_float() for _ in range(4)]
+    most = 0.0
+    for index in range(min(pdfium.FPDFPage_CountObjects(page), _OBJECTS_LOOKED_AT)):
+        item = pdfium.FPDFPage_GetObject(page, index)
+        if pdfium.FPDFPageObj_GetType(item) == pdfium.FPDF_PAGEOBJ_IMAGE and pdfium.FPDFPageObj_GetBounds(
+            item, *map(ctypes.byref, sides)
+        ):
+            box = frame.cut(*frame.turn(*(side.value for side in sides)))
+            most = max(most, (box[2] - box[0]) * (box[3] - box[1]) if box else 0.0)
+    return float(most / max(1.0, frame.width * frame.height))
 
 
 def _open(path: Path, name: str) -> Any:
@@ -705,8 +781,10 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
         words = _place_drawn(words, drawn, frame)
     blank = words or pdfium.FPDFPage_CountObjects(page) <= 0
     rules = tuple(_read_rules(page, frame)) if words else ()
+    few = 0 < _count_letters(words) < _FEW_LETTERS
     source: PageSource = "text" if blank else "unreadable"
-    return PageWords(number, frame.width, frame.height, words, hidden, source, rules=rules)
+    pictured = _share_of_pictures(page, frame) if few else 0.0
+    return PageWords(*(number, frame.width, frame.height, words, hidden, source), rules=rules, pictured=pictured)
 
 
 def _read_rules(page: Any, frame: _Frame) -> Iterator[Rule]:

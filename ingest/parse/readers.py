@@ -71,5 +71,9 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.books import read_opendocument
 
             return read_opendocument
+        case _ if media_type.startswith("image/"):
+            from ingest.parse.pictures import read_picture
+
+            return read_picture
         case _:
             raise sniff.unsupported(name, media_type)

@@ -51,7 +51,7 @@ _MAGIC = (
 )
 _NOT_TEXT = "application/octet-stream"
 _ADVICE = {
-    "image/": "Images have no text to cite; convert it to a PDF with a text layer (OCR).",
+    "image/": "Save the picture as PNG or JPEG.",
     "audio/": "Upload a transcript instead.",
     "video/": "Upload a transcript instead.",
     "application/msword": "Open it in a word processor and save it as DOCX or PDF.",
@@ -79,10 +79,17 @@ def tell_media_type(file: BinaryIO, head: bytes, name: str) -> str:
     if head.startswith(b"{\\rtf"):
         raise unsupported(name, "application/rtf")
     for magic, media_type in _MAGIC:
-        if head.startswith(magic) and not (magic in (b"BM", b"MZ", b"BZh", b"ID3") and _is_text(head)):
+        bitmap = magic == b"BM" and head[6:10] == bytes(4)  # reserved bytes, which text has not
+        if head.startswith(magic) and (bitmap or not (magic in (b"BM", b"MZ", b"BZh", b"ID3") and _is_text(head))):
+            if media_type.startswith("image/"):
+                return media_type
             raise unsupported(name, media_type)
-    if head[:4] == b"RIFF" and head[8:12] in (b"WAVE", b"AVI ", b"WEBP"):
-        raise unsupported(name, {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo", b"WEBP": "image/webp"}[head[8:12]])
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[:4] == b"RIFF" and head[8:12] in (b"WAVE", b"AVI "):
+        raise unsupported(name, {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}[head[8:12]])
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"avif"):
+        raise unsupported(name, "image/heif")
     if head[4:8] == b"ftyp":
         raise unsupported(name, "video/mp4")
     if not _is_text(head):

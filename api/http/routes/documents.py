@@ -256,7 +256,7 @@ async def get_page(
     door: DoorHere,
     library: OpenLibrary,
 ) -> PageBody | Response:
-    """The page's text and its position in the document's text. With `Accept: image/png`, its image (PDF only)."""
+    """The page's text and its position in the document's text. With `Accept: image/png`, its image (PDF, pictures)."""
     record = await asyncio.to_thread(library.catalog.get_document, document_id)
     if not record.pages and record.status != "ready":
         raise NotFound(f"{record.name} has no pages yet: its status is {record.status!r}. Wait until it is 'ready'.")
@@ -293,10 +293,10 @@ async def _drawn(library: Library, record: DocumentRecord, page: int, door: Door
 
 
 def _picture(library: Library, record: DocumentRecord, page: int) -> Response:
-    if record.media_type != _PDF:
+    if record.media_type != _PDF and not record.media_type.startswith("image/"):
         raise NotAcceptable(
-            f"{record.name} is {record.media_type or 'not read yet'}, and only pages of {_PDF} have an image. "
-            "Accept application/json."
+            f"{record.name} is {record.media_type or 'not read yet'}, and only pages of {_PDF} and pictures have an "
+            "image. Accept application/json."
         )
     library.catalog.page(record.id, page)  # raises NotFound without starting a process
     picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing)
