@@ -5,6 +5,7 @@ GridCells as written ─ fill_spans ─> a cell for each row and column ─ find
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ _MOST_SPAN = 16_384
 _MOST_FILLED = 2_000_000
 _REPEATED_CHARACTERS = 200
 """A longer text in a merged cell is prose, not a label: it is printed once, and the cells it covers stay blank."""
-_LEAST_WIDE, _GROUP = 16, 12
-"""A table of more than 16 columns is cut into parts of up to 12 (and the first column), so that the names of a part's
-columns (about 36 tokens) and some of its rows fit into one chunk. Tables up to 16 columns stay whole."""
+_WIDE, _PART = 16, 12
+_WIDE_CHARACTERS, _PART_CHARACTERS = 480, 240
+"""A table of more than 16 columns, or whose column names are longer than 480 characters, is cut into parts of up to 12
+columns (and the first one) and 240 characters of names (some 60 tokens), so that a chunk holds the names and rows."""
 _HEADER_LEVELS = 4
 _NUMBER = re.compile(r"[\s(+−-]*[$€£¥]?\s*\d[\d.,\s]*\)?\s*%?")
 
@@ -88,15 +90,22 @@ def join_header(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def cut_columns(rows: Sequence[Sequence[str]]) -> list[list[list[str]]]:
-    """The table, or the parts of a wide one: up to 12 columns each, with the first column in front of every part."""
+    """The table, or the parts of a wide one, each with the first column in front."""
     width = max(map(len, rows), default=0)
-    if width <= _LEAST_WIDE or len(rows) < 2:
+    names = [len(name) for name in rows[0]] if rows else []
+    names += [0] * (width - len(names))
+    if len(rows) < 2 or (width <= _WIDE and (width <= 2 or sum(names) <= _WIDE_CHARACTERS)):
         return [[list(row) for row in rows]]
-    parts = -(-(width - 1) // _GROUP)
-    edges = [1 + (width - 1) * part // parts for part in range(parts + 1)]
-    cut = []
-    for first, last in zip(edges, edges[1:], strict=False):
+    edges, size = [1], names[0]
+    for column in range(1, width):
+        size += names[column] + 3
+        if column > edges[-1] and (column - edges[-1] >= _PART or size > _PART_CHARACTERS):
+            edges.append(column)
+            size = names[0] + names[column] + 3
+    parts = []
+    for first, last in itertools.pairwise([*edges, width]):
         part = [[*row[:1], *row[first:last]] for row in rows]
-        if any(any(row[1:]) for row in part):
-            cut.append([row for row in part if any(row[1:])])
-    return cut
+        kept = [row for number, row in enumerate(part) if number == 0 or any(row[1:])]
+        if len(kept) > 1 or any(kept[0][1:]):
+            parts.append(kept)
+    return parts

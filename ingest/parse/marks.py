@@ -1,4 +1,4 @@
-"""Raised and lowered characters, kept apart from what they follow: 10⁴ is not 104, 120 with note 2 is not 1202. Pure."""
+"""Raised and lowered characters, kept apart from what they follow: 10⁴ is not 104. Pure."""
 
 from __future__ import annotations
 

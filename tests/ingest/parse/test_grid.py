@@ -66,7 +66,8 @@ def test_raised_marks_are_no_part_of_a_number(tmp_path: Path) -> None:
     )
 
 
-ACCORDION = """<h1>Help</h1><button class=acc>How long is the guarantee?</button><div hidden><p>It lasts 42 months.</p></div>
+ACCORDION = """<h1>Help</h1><button class=acc>How long is the guarantee?</button>
+<div hidden><p>It lasts 42 months.</p></div>
 <h3><button aria-controls=p3>May I change it?</button></h3><div id=p3 style="display:none">Until 5 days before.</div>
 <div class="tab-pane active">Weight 3.4 kg.</div><div class="tab-pane" style="display:none">48 volts.</div>
 <button>Buy</button>"""
