@@ -46,12 +46,12 @@ def show_number(value: str, code: str, *, base_1904: bool = False) -> str:
         return plain_number(number)
     if "digits" not in kinds and "general" not in kinds:
         shown = "".join(text for kind, text in parts if kind in ("quoted", "escaped", "sign", "other")).strip()
-        return f"{shown} ({plain_number(number)})" if shown and not number == 0 else shown or plain_number(number)
+        return f"{shown} ({plain_number(number)})" if shown and number != 0 else shown or plain_number(number)
     return _spell(abs(number), negative, parts)
 
 
 def plain_number(number: Decimal) -> str:
-    """All digits that are stored (15 of a fraction, whose rest is binary noise), without an exponent unless the number is very small or large."""
+    """All digits that are stored (15 of a fraction, whose rest is binary noise), with an exponent only where needed."""
     if number == 0:
         return "0"
     long = len(number.as_tuple().digits) > 15 and number != number.to_integral_value()
