@@ -3,8 +3,8 @@
 One coordinate system serves all of them: every `start` and `end` counts characters (Python code points) into
 `Document.text`, half-open, so that `document.text[span.start:span.end]` is the text in question, exactly.
 
-Reading order: what a file becomes (`Document`, `Page`, `Chunk`), what a question becomes (`Hit`, `Context`, `Draft`,
-`Answer`), then the Protocols of the models, which have several implementations.
+Reading order: what a file becomes (`Document`, `Page`, `Note`, `Chunk`), what a question becomes (`Hit`, `Context`,
+`Draft`, `Answer`), then the Protocols of the models, which have several implementations.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ AnswerReason = Literal["no_match", "not_in_passages", "unsupported", "conflict",
 """Why an answer is withheld or partial. `no_match`: no hit is near the question. `not_in_passages`: the passages do not
 contain the answer. `unsupported`: no passage supports the model's reply. `conflict`: sources disagree.
 `unreadable_source`: a document that the question names, or every document in scope, could not be read."""
+PageSource = Literal["text", "ocr", "unreadable"]
+"""Where the words of a page come from. `text`: the file itself. `ocr`: recognised in a picture of the page.
+`unreadable`: the page shows something, and no words could be read from it."""
 Scorer = Literal["cosine", "bm25", "fusion", "reranker"]
 Unjudged = Literal["gave no verdict", "had no time left for it", "cannot read so long a text", "could not be asked"]
 """Why there is no judgement on a statement, as it follows the judge's name."""
@@ -97,7 +100,8 @@ class Page:
     """One page of a document. The pages of a document cover its text without gaps or overlaps.
 
     `number` is 1-based; `start` and `end` are characters into `Document.text`; `width` and `height` are PDF points;
-    `boxes` holds the words' rectangles. Formats without page geometry have 0.0, 0.0 and no boxes.
+    `boxes` holds the words' rectangles. Formats without page geometry have 0.0, 0.0 and no boxes. `confidence` is the
+    mean confidence of recognition, 0 to 1, None where `source` is not `ocr`.
     """
 
     number: int
@@ -106,6 +110,8 @@ class Page:
     width: float = 0.0
     height: float = 0.0
     boxes: WordBoxes = WordBoxes()
+    source: PageSource = "text"
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +134,24 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader should know of a document's text: words not read, left out, or recognised with doubt.
+
+    `code` is stable, for programs (`page_unreadable`). `message` is one sentence for people, which says what is missing
+    and, where there is one, the next step. `page` is 1-based, None where the note is not about one page.
+    """
+
+    code: str
+    message: str
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A parsed file: `id` names it in the catalog (sha256 of the bytes, hex), `text` is its whole text, cleaned.
 
     `pages` is empty for formats that have none (Markdown, HTML, e-mail, ...). `headings` and `tables` are in the order
-    of the text. `metadata` holds the file's own properties, with values as text.
+    of the text. `metadata` holds the file's own properties, with values as text. `notes` says what was not read.
     """
 
     id: str
@@ -144,6 +163,7 @@ class Document:
     metadata: Mapping[str, str] = field(default_factory=dict)
     headings: tuple[Heading, ...] = ()
     tables: tuple[Table, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from rag.store.catalog import Catalog
 from rag.store.collections import collection_name
 from rag.store.records import KnownSource
 
+_NOTES_SHOWN = 3  # of a document, in the table
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -139,6 +141,7 @@ def as_json(report: Report) -> dict[str, object]:
             "pages": one.pages,
             "chunks": one.chunks,
             "error": None if one.error is None else {"code": one.error[0], "message": one.error[1]},
+            "notes": [note.model_dump() for note in one.notes],
         }
         for one in report.outcomes
     ]
@@ -188,4 +191,5 @@ def _note(one: Outcome) -> str:
         return "the file is gone; --prune deletes the document"
     if one.outcome == "pruned":
         return "deleted" if one.status == "deleted" else "kept: another file has the same content"
-    return ""
+    more = f"; {len(one.notes) - _NOTES_SHOWN} more: footnote docs show" if len(one.notes) > _NOTES_SHOWN else ""
+    return "; ".join(note.message for note in one.notes[:_NOTES_SHOWN]) + more

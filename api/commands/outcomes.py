@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from api.http.schemas import DocumentBody
+from api.http.schemas import DocumentBody, NoteBody
 from ingest.files import FoundFile
 
 OutcomeWord = Literal["new", "changed", "unchanged", "failed", "removed", "pruned"]
@@ -22,7 +22,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of one file. `error` is (code, message); `pages` and `chunks` are counts of the document."""
+    """The outcome of one file. `error` is (code, message); `pages`, `chunks` and `notes` are those of the document."""
 
     name: str
     source: str
@@ -32,6 +32,7 @@ class Outcome:
     pages: int = 0
     chunks: int = 0
     error: tuple[str, str] | None = None
+    notes: tuple[NoteBody, ...] = ()
 
 
 def outcome_of(work: Work, document: DocumentBody | None, *, was_ready: bool) -> Outcome:
@@ -48,7 +49,10 @@ def outcome_of(work: Work, document: DocumentBody | None, *, was_ready: bool) ->
         )
         return replace(failed(work, code, message), id=document.id, status=document.status)
     word: OutcomeWord = "unchanged" if was_ready else work.outcome
-    return Outcome(name, source, word, document.id, document.status, document.pages, document.chunks)
+    return Outcome(
+        *(name, source, word, document.id, document.status, document.pages, document.chunks),
+        notes=tuple(document.notes),
+    )
 
 
 def failed(work: Work, code: str, message: str) -> Outcome:

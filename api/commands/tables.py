@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from rich.padding import Padding
     from rich.text import Text
 
-    from api.http.schemas import AnswerBody, CitationBody, DocumentBody, Hits, RetrievedBody, SentenceBody, VerifiedBody
+    from api.http.schemas import (
+        AnswerBody,
+        CitationBody,
+        DocumentBody,
+        Hits,
+        NoteBody,
+        RetrievedBody,
+        SentenceBody,
+        VerifiedBody,
+    )
     from rag.types import AnswerReason
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -98,8 +107,14 @@ def print_document(console: Console, document: DocumentBody) -> None:
     ]
     if document.error is not None:
         rows.append(("error", f"{document.error.code}: {document.error.message}"))
+    rows += [("note", note_in_words(note)) for note in document.notes]
     for name, value in rows:
         console.print(f"{name:<11} {printable(value)}")
+
+
+def note_in_words(note: NoteBody) -> str:
+    """A note for people: `page_unreadable, page 3: Page 3 shows ...`."""
+    return f"{place(note.code, note.page)}: {note.message}"
 
 
 # Answers --------------------------------------------------------------------------------------------------------------

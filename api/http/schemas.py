@@ -24,6 +24,8 @@ from rag.types import (
     Citation,
     DocumentStatus,
     Hit,
+    Note,
+    PageSource,
     Scorer,
     Sentence,
     Turn,
@@ -265,6 +267,20 @@ class DocumentError(BaseModel):
     message: str
 
 
+class NoteBody(BaseModel):
+    """What a reader should know of a document's text: what was not read or left out, or is in doubt.
+
+    `code` is stable, for programs. `message` is for people. `page` starts at 1; it is null where the note is not about
+    one page.
+    """
+
+    model_config = ConfigDict(title="Note")
+
+    code: str
+    message: str
+    page: int | None
+
+
 _DOCUMENT: dict[str, Any] = {
     "id": "9f2c…",
     "name": "handbook.pdf",
@@ -276,11 +292,15 @@ _DOCUMENT: dict[str, Any] = {
     "created_at": "2026-11-03T09:12:44.120Z",
     "error": None,
     "progress": 1.0,
+    "notes": [{"code": "page_unreadable", "message": "Page 3 shows a picture without readable text.", "page": 3}],
 }
 
 
 class DocumentBody(BaseModel):
-    """A document of the catalog. `pages` and `chunks` are counts; `progress` runs from 0 to 1."""
+    """A document of the catalog. `pages` and `chunks` are counts; `progress` runs from 0 to 1.
+
+    `notes` says what of the file is not in the text, or is in doubt.
+    """
 
     model_config = ConfigDict(title="Document", json_schema_extra={"example": _DOCUMENT})
 
@@ -294,6 +314,7 @@ class DocumentBody(BaseModel):
     created_at: str
     error: DocumentError | None
     progress: float = Field(ge=0, le=1)
+    notes: list[NoteBody]
 
 
 class Documents(BaseModel):
@@ -308,13 +329,23 @@ class Documents(BaseModel):
 class PageBody(BaseModel):
     """One page. `text` is the document's text from character `start` to `end`.
 
-    `width` and `height` are PDF points, 0 for formats without a page size.
+    `width` and `height` are PDF points, 0 for formats without a page size. `source` says where the words come from:
+    the file's `text`, `ocr` of its picture, or nowhere (`unreadable`). `confidence` is that of the OCR, else null.
     """
 
     model_config = ConfigDict(
         title="Page",
         json_schema_extra={
-            "example": {"page": 12, "text": "…", "start": 20310, "end": 22877, "width": 612.0, "height": 792.0}
+            "example": {
+                "page": 12,
+                "text": "…",
+                "start": 20310,
+                "end": 22877,
+                "width": 612.0,
+                "height": 792.0,
+                "source": "text",
+                "confidence": None,
+            }
         },
     )
 
@@ -324,6 +355,8 @@ class PageBody(BaseModel):
     end: int
     width: float
     height: float
+    source: PageSource
+    confidence: float | None = Field(ge=0, le=1)
 
 
 class TextBody(BaseModel):
@@ -355,7 +388,13 @@ def pack_document(record: DocumentRecord) -> DocumentBody:
         created_at=record.created_at,
         error=error,
         progress=round(min(1.0, max(0.0, record.progress)), 4),
+        notes=[pack_note(note) for note in record.notes],
     )
+
+
+def pack_note(note: Note) -> NoteBody:
+    """A note as JSON."""
+    return NoteBody(code=note.code, message=note.message, page=note.page)
 
 
 # --------------------------------------------------------------------------------------------------------- answers

@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from ingest.parse.grid import GridCell, count_header_rows, cut_columns, fill_spans, join_header
 from rag.errors import ParseError
-from rag.types import Document, Heading, Page, Table, WordBoxes
+from rag.types import Document, Heading, Note, Page, PageSource, Table, WordBoxes
 
 _DROPPED = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # control characters
@@ -22,6 +22,8 @@ _PRESENTATION = re.compile(
     "[\ufb00-\ufdff\ufe70-\ufefc]"
 )  # ligatures and Arabic shapes, which PDFs write instead of letters
 _BREAKS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+MOST_NOTES = 100
+MOST_NOTE_CHARS = 500
 _SPACES = re.compile(r"[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 
 
@@ -62,6 +64,7 @@ class TextBuilder:
         self._tables: list[Table] = []
         self._pages: list[Page] = []
         self._page_start = 0
+        self._notes: dict[Note, None] = {}
 
     @property
     def length(self) -> int:
@@ -139,11 +142,29 @@ class TextBuilder:
             named = header_rows and len(rows) > header_rows
             self._tables.append(Table(*place, write_row(join_header(rows[:header_rows])) if named else ""))
 
-    def end_page(self, number: int, width: float = 0.0, height: float = 0.0, boxes: WordBoxes | None = None) -> None:
-        """End a page, which covers everything added since the last one; `number` is 1-based, sizes are PDF points."""
-        self._pages.append(
-            Page(number, self._page_start, self._length, width, height, WordBoxes() if boxes is None else boxes)
-        )
+    def add_note(self, code: str, message: str, page: int | None = None) -> None:
+        """Note what the document shows and its text lacks, or has with doubt; a note that was made before is skipped.
+
+        `message` is a sentence for people, `page` is 1-based. See `rag.types.Note`.
+        """
+        self._notes.setdefault(Note(code, clean_line(message)[:MOST_NOTE_CHARS], page))
+
+    def end_page(
+        self,
+        number: int,
+        width: float = 0.0,
+        height: float = 0.0,
+        boxes: WordBoxes | None = None,
+        *,
+        source: PageSource = "text",
+        confidence: float | None = None,
+    ) -> None:
+        """End a page, which covers everything added since the last one; `number` is 1-based, sizes are PDF points.
+
+        `source` and `confidence` say where its words come from (`rag.types.Page`).
+        """
+        words = WordBoxes() if boxes is None else boxes
+        self._pages.append(Page(number, self._page_start, self._length, width, height, words, source, confidence))
         self._page_start = self._length
 
     def to_document(
@@ -165,7 +186,16 @@ class TextBuilder:
             metadata={key: clean_line(value)[:1_000] for key, value in (metadata or {}).items() if value.strip()},
             headings=tuple(self._headings),
             tables=tuple(self._tables),
+            notes=self._kept_notes(),
         )
+
+    def _kept_notes(self) -> tuple[Note, ...]:
+        """The first MOST_NOTES notes, and one that counts the others."""
+        notes = tuple(self._notes)
+        if len(notes) <= MOST_NOTES:
+            return notes
+        more = len(notes) - MOST_NOTES
+        return (*notes[:MOST_NOTES], Note("more_notes", f"{more} further notes are left out."))
 
 
 def write_row(cells: Sequence[str]) -> str:

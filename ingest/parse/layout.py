@@ -338,7 +338,17 @@ def compose(
         upcoming = next((later[0] for _page, later in grouped[position + 1 :] if later), None)
         if upcoming is not None and blocks:
             writer.leave_page(blocks[-1], upcoming)
-        builder.end_page(page.number, page.width, page.height, WordBoxes.pack(writer.boxes))
+        builder.end_page(
+            *(page.number, page.width, page.height, WordBoxes.pack(writer.boxes)),
+            source=page.source,
+            confidence=page.confidence,
+        )
+        if page.source == "unreadable":
+            builder.add_note(
+                "page_unreadable",
+                f"Page {page.number} was not read: it is a picture without a text layer.",
+                page.number,
+            )
         writer.boxes = []
     cover = grouped[0][1] if grouped else []
     if not title_is_sensible(title) and 1 < len(cover) <= 4 and all(block.kind == "heading" for block in cover):

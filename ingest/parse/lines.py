@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from rag.types import PageSource
+
 
 class PageWord(NamedTuple):
     """A word on a page: `size` in points; `angle` 0, 90, 180 or 270 degrees, 45 for any other.
@@ -32,13 +34,18 @@ class PageWord(NamedTuple):
 
 
 class PageWords(NamedTuple):
-    """The words of one page in the order they were drawn; `number` is 1-based, `hidden` counts omitted characters."""
+    """The words of one page in the order they were drawn; `number` is 1-based, `hidden` counts omitted characters.
+
+    `source` and `confidence` say where the words come from (`rag.types.Page`).
+    """
 
     number: int
     width: float
     height: float
     words: list[PageWord]
     hidden: int
+    source: PageSource = "text"
+    confidence: float | None = None
 
 
 @dataclass(slots=True)

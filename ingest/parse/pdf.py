@@ -57,7 +57,7 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
             page = _read_page(pdf, index)
             if page is None:
                 unread += 1
-                page = PageWords(index + 1, 0.0, 0.0, [], 0)
+                page = PageWords(index + 1, 0.0, 0.0, [], 0, "unreadable")
             pages.append(page)
         if unread == count:
             raise ParseError(
@@ -160,7 +160,7 @@ def _take_opinion(page: PageWords, text: str) -> PageWords:
         for position, word in enumerate(line.split()):
             y = max(0.0, page.height - 14.0 * (number + 5))
             words.append(PageWord(word, 0.0, y, 0.0, y + 10, 10.0, False, 0, position == 0, False))
-    return page._replace(words=words) if words else page
+    return page._replace(words=words, source="text") if words else page
 
 
 def _ask_pypdf(path: Path, empty: list[int], *, every: bool = False) -> dict[int, str]:
@@ -375,7 +375,8 @@ def _collect_words(page: Any, text_page: Any, number: int) -> PageWords:
         unseen = _find_unseen(page, doubtful)
         hidden += sum(len(words[index].text) for index in unseen)
         words = _drop(words, unseen)
-    return PageWords(number, width, height, words, hidden)
+    blank = words or pdfium.FPDFPage_CountObjects(page) <= 0
+    return PageWords(number, width, height, words, hidden, "text" if blank else "unreadable")
 
 
 def _drop(words: list[PageWord], unseen: set[int]) -> list[PageWord]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any
+from typing import Any, get_args
 
 from rag.errors import PARSE_CODES, NotFound, ParseError
-from rag.types import Document, Heading, Page, Table, WordBoxes
+from rag.types import Document, Heading, Note, Page, PageSource, Table, WordBoxes
 
 DOCUMENT, ERROR, PICTURE = b"FND1", b"FNE1", b"FNP1"
 _LENGTH = struct.Struct("<I")
@@ -27,9 +27,12 @@ def encode_document(document: Document) -> bytes:
         "title": document.title,
         "metadata": dict(document.metadata),
         "text_bytes": len(text),
-        "pages": [[p.number, p.start, p.end, p.width, p.height, len(p.boxes)] for p in document.pages],
+        "pages": [
+            [p.number, p.start, p.end, p.width, p.height, len(p.boxes), p.source, p.confidence] for p in document.pages
+        ],
         "headings": [[h.level, h.text, h.start, h.end] for h in document.headings],
         "tables": [[t.start, t.end, t.header] for t in document.tables],
+        "notes": [[n.code, n.message, n.page] for n in document.notes],
     }
     return b"".join([_frame(DOCUMENT, header), text, *(page.boxes.packed for page in document.pages)])
 
@@ -69,6 +72,7 @@ def decode_document(result: bytes, *, document_id: str, name: str) -> Document:
             metadata={str(key): str(value) for key, value in header["metadata"].items()},
             headings=tuple(Heading(int(v), str(t), int(s), int(e)) for v, t, s, e in header["headings"]),
             tables=tuple(Table(int(s), int(e), str(h)) for s, e, h in header["tables"]),
+            notes=tuple(Note(str(c), str(m), None if p is None else int(p)) for c, m, p in header["notes"]),
         )
         check_places(document)
     except (ValueError, KeyError, TypeError, AttributeError, struct.error, OverflowError) as error:
@@ -90,7 +94,10 @@ def decode_picture(result: bytes, *, name: str) -> bytes:
 
 
 def check_places(document: Document) -> None:
-    """Raise ValueError unless pages cover the text without gaps and headings, tables and words lie inside it."""
+    """Raise ValueError unless pages cover the text without gaps and headings, tables and words lie inside it.
+
+    A page's source and confidence are checked as well.
+    """
     length = len(document.text)
     if not document.text.strip():
         raise ValueError("the text is blank")
@@ -98,6 +105,8 @@ def check_places(document: Document) -> None:
     for page in document.pages:
         if not (0 <= page.width < 1e9 and 0 <= page.height < 1e9):
             raise ValueError(f"page {page.number} is {page.width} by {page.height} points")
+        if page.source not in get_args(PageSource) or not 0 <= (page.confidence or 0.0) <= 1:
+            raise ValueError(f"page {page.number} has the source {page.source!r}, confidence {page.confidence}")
         if page.start != end or page.end < page.start or page.number < 1:
             raise ValueError(f"page {page.number} starts at {page.start}, not at {end}")
         end = page.end
@@ -134,12 +143,13 @@ def _open_frame(result: bytes, magic: bytes) -> tuple[dict[str, Any], bytes]:
 
 def _decode_pages(rows: list[list[Any]], packed: memoryview) -> tuple[Page, ...]:
     pages, at = [], 0
-    for number, start, end, width, height, words in rows:
+    for number, start, end, width, height, words, source, confidence in rows:
         size = int(words) * _WORD.size
         if size < 0 or at + size > len(packed):
             raise ValueError("the word boxes were cut short")
         boxes = WordBoxes(bytes(packed[at : at + size]))
-        pages.append(Page(int(number), int(start), int(end), float(width), float(height), boxes))
+        sure = None if confidence is None else float(confidence)
+        pages.append(Page(int(number), int(start), int(end), float(width), float(height), boxes, source, sure))
         at += size
     if at != len(packed):
         raise ValueError("bytes are left over")

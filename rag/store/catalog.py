@@ -49,6 +49,7 @@ from rag.store.records import (
     Totals,
     document_record,
     stored_chunk,
+    stored_page,
     unit_vector,
     unit_vectors,
 )
@@ -77,7 +78,6 @@ from rag.types import (
     Page,
     Span,
     Table,
-    WordBoxes,
 )
 
 CATALOG_FILE = "catalog.sqlite3"
@@ -540,6 +540,7 @@ class Catalog:
                 title=document.title,
                 n_pages=len(document.pages),
                 n_chunks=len(chunks),
+                notes=json.dumps([asdict(note) for note in document.notes], ensure_ascii=False),
             )
             if not alive:
                 return False
@@ -562,6 +563,8 @@ class Catalog:
                             "width": page.width,
                             "height": page.height,
                             "boxes": zlib.compress(page.boxes.packed, 1),
+                            "source": page.source,
+                            "confidence": page.confidence,
                         }
                         for page in document.pages
                     ],
@@ -699,6 +702,7 @@ class Catalog:
             metadata=structure["metadata"],
             headings=tuple(Heading(**heading) for heading in structure["headings"]),
             tables=tuple(Table(**table) for table in structure["tables"]),
+            notes=record.notes,
         )
 
     def document_text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
@@ -717,10 +721,7 @@ class Catalog:
         if end is not None:
             query = query.where(pages_table.c.start < end, pages_table.c.end > start)
         with self._read() as connection:
-            return [
-                Page(row.number, row.start, row.end, row.width, row.height, WordBoxes(zlib.decompress(row.boxes)))
-                for row in connection.execute(query)
-            ]
+            return [stored_page(row) for row in connection.execute(query)]
 
     def page(self, document_id: str, number: int) -> Page:
         """One page by its 1-based number. Raises NotFound."""
@@ -731,7 +732,7 @@ class Catalog:
             ).first()
         if row is None:
             raise NotFound(f"{record.name} has no page {number}: it has {record.pages} pages, numbered from 1.")
-        return Page(row.number, row.start, row.end, row.width, row.height, WordBoxes(zlib.decompress(row.boxes)))
+        return stored_page(row)
 
     def locate(self, span: Span) -> tuple[int | None, tuple[Box, ...]]:
         """The page where a Span begins, and a rectangle for each of its lines; (None, ()) without pages."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +12,15 @@ import numpy as np
 import sqlalchemy as sa
 
 from rag.store.schema import chunks_table, documents_table
-from rag.types import Chunk, DocumentStatus, Span
+from rag.types import Chunk, DocumentStatus, Note, Page, Span, WordBoxes
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
-    """A document as the catalog lists it. `pages` and `chunks` are counts, `progress` is from 0 to 1."""
+    """A document as the catalog lists it. `pages` and `chunks` are counts, `progress` is from 0 to 1.
+
+    `notes` are those of the text that was read last.
+    """
 
     id: str
     sha256: str
@@ -34,6 +38,7 @@ class DocumentRecord:
     error_message: str | None
     media_type: str
     title: str
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,14 @@ def document_record(row: sa.Row[Any]) -> DocumentRecord:
         error_message=values["error_message"],
         media_type=values["media_type"],
         title=values["title"],
+        notes=tuple(Note(**note) for note in json.loads(values["notes"])),
     )
+
+
+def stored_page(row: sa.Row[Any]) -> Page:
+    """A page from a row of its table."""
+    boxes = WordBoxes(zlib.decompress(row.boxes))
+    return Page(row.number, row.start, row.end, row.width, row.height, boxes, row.source, row.confidence)
 
 
 CHUNK_COLUMNS = (

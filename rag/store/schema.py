@@ -44,6 +44,7 @@ documents_table = sa.Table(
     sa.Column("title", sa.Text, nullable=False, default=""),
     sa.Column("n_pages", sa.Integer, nullable=False, default=0),
     sa.Column("n_chunks", sa.Integer, nullable=False, default=0),
+    sa.Column("notes", sa.Text, nullable=False, default="[]"),  # JSON: a list of Note
 )
 sources_table = sa.Table(
     "sources",
@@ -73,6 +74,8 @@ pages_table = sa.Table(
     sa.Column("width", sa.Float, nullable=False),
     sa.Column("height", sa.Float, nullable=False),
     sa.Column("boxes", sa.LargeBinary, nullable=False),
+    sa.Column("source", sa.Text, nullable=False, default="text"),
+    sa.Column("confidence", sa.Float),
 )
 chunks_table = sa.Table(
     "chunks",
@@ -106,11 +109,22 @@ removals_table = sa.Table(
     sa.Column("sha256", sa.Text, nullable=False),
 )
 
+
+def _add_notes(connection: Connection) -> None:
+    """Version 2: notes of documents, and where the words of a page come from."""
+    for statement in (
+        "ALTER TABLE documents ADD COLUMN notes TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE pages ADD COLUMN source TEXT NOT NULL DEFAULT 'text'",
+        "ALTER TABLE pages ADD COLUMN confidence FLOAT",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 # The tables above are the newest schema; a new database gets them as they are, with version len(MIGRATIONS) + 1.
 # Whoever changes a table after the first release appends a function here that makes the same change to an existing
 # database: the first entry brings version 1 to version 2. It runs in the transaction that opens the catalog, writes its
 # own SQL (the tables above may have changed by then), and is never edited once released.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_notes,)
 
 
 def migrate(connection: Connection, data_dir: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from conftest import ScriptedGenerator
 from cross_encoders import save_cross_encoder
+from reportlab.pdfgen.canvas import Canvas
 
 from api.cli import build_parser, main
 from api.commands import doctor
@@ -373,6 +374,21 @@ def test_documents_are_shown_and_deleted_by_a_prefix_of_their_id(footnote: Footn
     assert footnote("docs", "list", "--json").json["total"] == 1
     assert not list((store / "originals").rglob(first["id"]))
     assert footnote("docs", "show", "").status == 1
+
+
+def test_an_unread_page_is_noted_by_ingest_and_docs_show(footnote: Footnote, folder: Path) -> None:
+    canvas = Canvas(str(folder / "mixed.pdf"), invariant=1)
+    canvas.drawString(72, 720, "Ten unused days carry over.")
+    canvas.showPage()
+    canvas.rect(72, 500, 200, 100, fill=1)
+    canvas.save()
+    ingested = {one["name"]: one for one in footnote("ingest", folder, "--json").json["documents"]}
+    (note,) = ingested["mixed.pdf"]["notes"]
+    assert (note["code"], note["page"]) == ("page_unreadable", 2)
+    shown = footnote("docs", "show", ingested["mixed.pdf"]["id"])
+    assert f"note        page_unreadable, page 2: {note['message']}" in " ".join(shown.out.split("\n"))
+    pages = footnote("ingest", folder, "--json").json["documents"]
+    assert [one["notes"] for one in pages if one["name"] == "mixed.pdf"] == [[note]]
 
 
 def test_control_characters_of_a_document_do_not_reach_the_terminal(footnote: Footnote, folder: Path) -> None:

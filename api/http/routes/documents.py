@@ -178,7 +178,7 @@ def list_documents(query: Annotated[ListQuery, Query()], library: OpenLibrary) -
 
 @router.get("/{document_id}", summary="Get a document", responses=documented(404, 422))
 def show_document(document_id: DocumentIdInPath, library: OpenLibrary) -> DocumentBody:
-    """The document's status, and the error where the status is `failed`."""
+    """The document's status, the error where the status is `failed`, and notes on what was not read."""
     return pack_document(library.catalog.get_document(document_id))
 
 
@@ -281,6 +281,8 @@ def _page(library: Library, document_id: str, page: int) -> PageBody:
         end=found.end,
         width=round(found.width, 2),
         height=round(found.height, 2),
+        source=found.source,
+        confidence=None if found.confidence is None else round(found.confidence, 4),
     )
 
 

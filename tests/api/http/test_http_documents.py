@@ -47,6 +47,7 @@ def test_a_document_from_upload_to_deletion(
         "size_bytes": len(content),
         "error": None,
         "progress": 1.0,
+        "notes": [],
     }
     assert state["chunks"] >= 1
 
@@ -72,6 +73,7 @@ def test_a_document_from_upload_to_deletion(
     text = "".join(page["text"] for page in pages)
     assert text[citation["start"] : citation["end"]] == citation["quote"]
     assert [(page["page"], page["width"] > 0) for page in pages] == [(1, True), (2, True)]
+    assert [(page["source"], page["confidence"]) for page in pages] == [("text", None)] * 2
     assert pages[0]["end"] == pages[1]["start"] == len(pages[0]["text"])
 
     assert client.delete(where).status_code == 204

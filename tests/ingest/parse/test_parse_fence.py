@@ -19,7 +19,7 @@ from ingest.parse import fence, parse_file, wire
 from ingest.parse.build import clean_text, clean_verbatim
 from rag.errors import NotFound, ParseError
 from rag.settings import Parsing
-from rag.types import Document, Heading, Page, Table, WordBox, WordBoxes
+from rag.types import Document, Heading, Note, Page, Table, WordBox, WordBoxes
 
 unix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe, which only Unix has")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and prctl, which only Linux has")
@@ -163,12 +163,13 @@ DOCUMENT = Document(
     text="One two.\nDrei wörter.",
     pages=(
         Page(1, 0, 9, 100.0, 200.0, WordBoxes.pack([WordBox(0, 3, 1, 2, 3, 4), WordBox(4, 8, 5, 6, 7, 8)])),
-        Page(2, 9, 21, 100.0, 200.0),
+        Page(2, 9, 21, 100.0, 200.0, source="ocr", confidence=0.75),
     ),
     title="t",
     metadata={"author": "a"},
     headings=(Heading(1, "One", 0, 3),),
     tables=(Table(9, 21, "Drei"),),
+    notes=(Note("page_unreadable", "Page 3 was not read.", 3), Note("hidden", "Wörter are hidden.")),
 )
 
 
@@ -211,6 +212,8 @@ def test_damaged_result_is_refused_or_still_holds_together(place: int, value: in
         (Page(1, 0, 9), Page(2, 10, 21)),
         (Page(1, 0, 9), Page(2, 8, 21)),
         (Page(1, 0, 20),),
+        (Page(1, 0, 21, source="guessed"),),  # type: ignore[arg-type]
+        (Page(1, 0, 21, source="ocr", confidence=1.5),),
         (Page(0, 0, 21),),
         (Page(1, 0, 21, 10, 10, WordBoxes.pack([WordBox(20, 25, 0, 0, 1, 1)])),),
         (Page(1, 0, 21, 10, 10, WordBoxes.pack([WordBox(5, 6, 0, 0, 1, 1), WordBox(1, 2, 0, 0, 1, 1)])),),

@@ -22,7 +22,7 @@ from rag.settings import Chunking
 from rag.store import schema
 from rag.store.catalog import CATALOG_FILE, MAX_ATTEMPTS, MOST_GAP_CHARS, Catalog, find_gaps
 from rag.store.records import Candidate
-from rag.types import Chunk, Document, DocumentStatus, Heading, Page, Span, Table, WordBox, WordBoxes
+from rag.types import Chunk, Document, DocumentStatus, Heading, Note, Page, Span, Table, WordBox, WordBoxes
 
 TEXT = "Ten unused days carry over. The rest is lost in March."
 
@@ -95,6 +95,34 @@ def test_a_new_directory_gets_the_newest_schema_and_no_migration(
         version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     connection.close()
     assert version == ("2",)
+
+
+def test_a_catalog_of_version_1_gets_notes_and_sources_of_pages(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path)
+    document_id = upload(catalog, TEXT).record.id
+    assert commit(catalog, document_id, TEXT, (Page(1, 0, len(TEXT)),))
+    catalog.close()
+    with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
+        for column in ("documents DROP COLUMN notes", "pages DROP COLUMN source", "pages DROP COLUMN confidence"):
+            connection.execute(f"ALTER TABLE {column}")
+        connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
+    connection.close()
+    catalog = Catalog(tmp_path)
+    assert catalog.get_document(document_id).notes == ()
+    assert catalog.pages(document_id) == [Page(1, 0, len(TEXT), source="text", confidence=None)]
+    catalog.close()
+
+
+def test_notes_are_those_of_the_text_that_was_read_last(catalog: Catalog) -> None:
+    document_id = upload(catalog, TEXT).record.id
+    notes = (Note("page_unreadable", "Page 2 was not read.", 2), Note("hidden", "Fünf characters are hidden."))
+    pages = (Page(1, 0, 10), Page(2, 10, len(TEXT), source="ocr", confidence=0.5))
+    for kept in (notes, ()):
+        document = Document(document_id, "notes.md", "text/markdown", TEXT, pages, notes=kept)
+        assert commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking())
+        assert catalog.get_document(document_id).notes == kept
+        assert catalog.load_document(document_id) == document
+    assert catalog.page(document_id, 2) == pages[1]
 
 
 def test_chunks_go_on_from_each_other_over_a_little_white_space_of_their_section() -> None:
