@@ -72,6 +72,11 @@ class TextBuilder:
         return self._length
 
     @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(self._parts)
+
+    @property
     def pages(self) -> tuple[Page, ...]:
         """The pages closed so far."""
         return tuple(self._pages)

@@ -48,7 +48,11 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     if hidden:
         metadata["hidden_characters"] = str(hidden)
     if formulas:
-        metadata["formulas_without_result"] = str(formulas)
+        builder.add_note(
+            "formulas_without_result",
+            f"{formulas} formulas have no stored result and are shown as written. Open the file in its spreadsheet "
+            "program, save it, and upload it again.",
+        )
     if all(page.end - page.start <= len(one.title) + 2 for page, one in zip(builder.pages, book.sheets, strict=True)):
         raise ParseError(
             "no_text", f"{name}: none of its {len(book.sheets)} sheets has a filled cell. Upload a file with text."
@@ -245,7 +249,7 @@ def _merged_ranges(book: _Book, sheet: _Sheet) -> list[tuple[int, int, int, int]
     """The merged ranges as first row, last row, first column, last column."""
     from lxml import etree
 
-    ranges = []
+    ranges: list[tuple[int, int, int, int]] = []
     with book.archive.open(sheet.part) as file:
         if not _mentions(file, b"mergeCell "):
             return ranges

@@ -157,7 +157,8 @@ def test_formulas_without_a_result_are_shown_and_counted(tmp_path: Path) -> None
     book.save(tmp_path / "a.xlsx")
     document = read_here(tmp_path / "a.xlsx")
     assert document.text == "Sheet\n\nItem | Units | Total\nRope | 40 | =B2*3\nSail | 2 | =B3*3"
-    assert document.metadata["formulas_without_result"] == "2"
+    assert [note.code for note in document.notes] == ["formulas_without_result"]
+    assert document.notes[0].message.startswith("2 formulas")
 
 
 def test_merged_cells_and_levels_of_headers(tmp_path: Path) -> None:
