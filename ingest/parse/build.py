@@ -77,6 +77,11 @@ class TextBuilder:
         return "".join(self._parts)
 
     @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables so far."""
+        return tuple(self._tables)
+
+    @property
     def pages(self) -> tuple[Page, ...]:
         """The pages closed so far."""
         return tuple(self._pages)
