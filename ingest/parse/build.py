@@ -147,10 +147,13 @@ class TextBuilder:
         for row in rows:
             while row and not row[-1]:
                 row.pop()
-        place = self.add_paragraph("\n".join(write_row(row) for row in rows))
-        if place:
-            named = header_rows and len(rows) > header_rows
-            self._tables.append(Table(*place, write_row(join_header(rows[:header_rows])) if named else ""))
+        text = "\n".join(write_row(row) for row in rows)
+        if not text.strip():
+            return
+        self.separate("\n\n")
+        start, end = self.append(text)  # not as a paragraph, which would lose a blank first cell
+        named = header_rows and len(rows) > header_rows
+        self._tables.append(Table(start, end, write_row(join_header(rows[:header_rows])) if named else ""))
 
     def add_note(self, code: str, message: str, page: int | None = None) -> None:
         """Note what the document shows and its text lacks, or has with doubt; a note that was made before is skipped.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
-from ingest.parse.build import clean_line
+from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import parse_xml, read_part
+from ingest.parse.number_format import plain_number
 from ingest.parse.office import relations
 
 _COMPATIBLE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
@@ -26,8 +29,8 @@ def preferred_branch(element: Any) -> Any:
     return next(iter(worded or branches), ())
 
 
-def drawn_words(archive: zipfile.ZipFile, part: str, drawing: Any, name: str) -> Iterator[str]:
-    """The words of the charts and diagrams that a drawing of this part refers to: a block each."""
+def add_drawn(builder: TextBuilder, archive: zipfile.ZipFile, part: str, drawing: Any, name: str) -> None:
+    """Add the words of the charts and diagrams that a drawing of this part refers to; a chart's values are a table."""
     parts = relations(archive, part, name)
     present = set(archive.namelist())
     for element in drawing.iter():
@@ -40,7 +43,10 @@ def drawn_words(archive: zipfile.ZipFile, part: str, drawing: Any, name: str) ->
         if place not in present:
             continue
         root = parse_xml(read_part(archive, place, name), name)
-        yield chart_text(root) if tag == "chart" else diagram_text(root)
+        if tag == "chart":
+            add_chart(builder, root)
+        else:
+            builder.add_paragraph(diagram_text(root))
 
 
 def diagram_text(root: Any) -> str:
@@ -55,11 +61,10 @@ def diagram_text(root: Any) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def chart_text(root: Any) -> str:
-    """A chart's titles, and its values as rows `category | value of each series`."""
-    blocks = []
-    for title in root.iter("{*}title"):
-        blocks.append(clean_line("".join(one.text or "" for one in title.iter("{*}t"))))
+def add_chart(builder: TextBuilder, root: Any) -> None:
+    """Add a chart's titles, and its values as a table: a row for each category, a column for each series."""
+    titles = [clean_line("".join(one.text or "" for one in title.iter("{*}t"))) for title in root.iter("{*}title")]
+    builder.add_paragraph("\n".join(title for title in titles if title))
     rows: dict[int, dict[int, str]] = {}
     names: list[str] = []
     labels: dict[int, str] = {}
@@ -73,13 +78,9 @@ def chart_text(root: Any) -> str:
             for at, value in _points(series.find("{*}" + tag)):
                 rows.setdefault(at, {})[number] = value
     if rows:
-        lines = [" | ".join(["", *names])] if any(names) else []
-        lines += [
-            " | ".join([labels.get(at, ""), *(rows[at].get(one, "") for one in range(len(names)))])
-            for at in sorted(rows)
-        ]
-        blocks.append("\n".join(lines))
-    return "\n".join(block for block in blocks if block.strip())
+        table = [["", *names]] if any(names) else []
+        table += [[labels.get(at, ""), *(rows[at].get(one, "") for one in range(len(names)))] for at in sorted(rows)]
+        builder.add_table(table)
 
 
 def _points(data: Any) -> Iterator[tuple[int, str]]:
@@ -87,6 +88,7 @@ def _points(data: Any) -> Iterator[tuple[int, str]]:
         return
     for point in data.iter("{*}pt"):
         at = point.get("idx") or ""
-        value = point.findtext("{*}v")
+        value = " ".join(clean_line(one.text or "") for one in point.iterfind("{*}v"))
         if at.isdigit() and int(at) < _MOST_POINTS and value:
-            yield int(at), clean_line(value)
+            is_number = re.fullmatch(r"-?\d+(\.\d+)?(E[+-]?\d+)?", value, re.IGNORECASE)
+            yield int(at), plain_number(Decimal(value)) if is_number else value

@@ -99,7 +99,8 @@ class MailReader:
 
     def _add_best(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
         """Add one form of a body that is sent in several: the text, or the HTML where it says more."""
-        texts, pages = [], []
+        texts: list[EmailMessage] = []
+        pages: list[EmailMessage] = []
         for inner in _leaves(part):
             kind = inner.get_content_type()
             if kind == "text/calendar":
@@ -110,7 +111,7 @@ class MailReader:
                 (texts if kind == "text/plain" else pages).append(inner)
         text = "\n\n".join(_plain_body(one) for one in texts).strip()
         shown = TextBuilder()
-        hidden = sum(add_page(shown, _body(one))[1] for one in pages)
+        hidden = sum([add_page(shown, _body(one))[1] for one in pages])
         if prefer_html(text, shown.text, has_table=bool(shown.tables)):
             for one in pages:
                 add_page(self._builder, _body(one))
@@ -159,7 +160,7 @@ def prefer_html(text: str, page: str, *, has_table: bool) -> bool:
     """Whether the HTML form of a body says more than its text: the text is a stub, or lacks a table's columns."""
     plain, rich = _WORD.findall(text.lower()), _WORD.findall(page.lower())
     if not plain or not rich:
-        return bool(rich)
+        return len(rich) > 0
     shared = len(set(plain) & set(rich)) / len(set(plain))
     if len(plain) < _STUB_SHARE * len(rich):
         return True

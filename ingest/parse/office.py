@@ -1,12 +1,10 @@
-"""What the readers of DOCX, PPTX and XLSX share: core properties, and the text of values."""
+"""What the readers of DOCX, PPTX and XLSX share: core properties and relations."""
 
 from __future__ import annotations
 
-import datetime
 import posixpath
 import zipfile
 
-from ingest.parse.build import clean_line
 from ingest.parse.container import parse_xml, read_part
 from rag.errors import ParseError
 
@@ -53,25 +51,3 @@ def targets(archive: zipfile.ZipFile, part: str, kind: str, name: str) -> list[s
     return [
         place for kind_, place in relations(archive, part, name).values() if kind_.endswith(kind) and place in parts
     ]
-
-
-def cell_text(value: object, number_format: str) -> str:
-    """The value of a cell as text: dates in ISO 8601, percentages by `number_format`."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, datetime.datetime):
-        midnight = value.time() == datetime.time()
-        return (
-            value.date().isoformat()
-            if midnight
-            else value.isoformat(" ", "minutes" if value.second == 0 else "seconds")
-        )
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, int | float):
-        if "%" in number_format:
-            return f"{round(value * 100, 6):g}%"
-        return str(value) if isinstance(value, int) else f"{value:.15g}"
-    return clean_line(str(value))

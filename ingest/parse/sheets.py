@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import broken, open_container, parse_xml, read_part
+from ingest.parse.drawings import add_drawn
 from ingest.parse.grid import GridCell
 from ingest.parse.marks import raise_text
 from ingest.parse.number_format import show_number
@@ -41,6 +42,9 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
                 builder.add_heading(1, sheet.title)
             counts = _add_sheet(builder, book, sheet, limits, places)
             hidden, formulas = hidden + counts[0], formulas + counts[1]
+            if places is not None:
+                _add_drawings(builder, archive, sheet.part, name)
+                _add_comments(builder, archive, sheet.part, name)
             if number < len(book.sheets):
                 builder.separate("\n\n")
             builder.end_page(number)
@@ -87,7 +91,7 @@ def _open_book(archive: zipfile.ZipFile, name: str) -> _Book:
     for element in root.iter("{*}sheet"):
         key = next((value for at, value in element.attrib.items() if at.endswith("}id")), "")
         kind, part = parts.get(key, ("", ""))
-        if part in archive.namelist() and kind.endswith("/worksheet"):
+        if part in archive.namelist() and kind.endswith(("/worksheet", "/chartsheet")):
             sheets.append(_Sheet(element.get("name") or part, part, element.get("state") or "visible"))
     if not sheets:
         raise broken(name, ValueError("it names no sheet that it holds"))
@@ -125,6 +129,42 @@ def rich_text(element: Any) -> str:
             raised = placed in ("superscript", "subscript")
             words += raise_text(text, words, lowered=placed == "subscript") if raised else text
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), words)
+
+
+def _add_drawings(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> None:
+    """Add the words of the sheet's text boxes, charts and diagrams."""
+    for place in targets(archive, part, "/drawing", name):
+        root = parse_xml(read_part(archive, place, name), name)
+        for body in root.iter("{*}txBody"):
+            lines = [clean_line("".join(t.text or "" for t in line.iter("{*}t"))) for line in body.iterfind("{*}p")]
+            builder.add_paragraph("\n".join(line for line in lines if line))
+        add_drawn(builder, archive, place, root, name)
+
+
+def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> None:
+    """Add the comments of the sheet's cells; of a thread, the copy for older programs is left out."""
+    people = {
+        one.get("id"): one.get("displayName") or ""
+        for place in archive.namelist()
+        if place.startswith("xl/persons/")
+        for one in parse_xml(read_part(archive, place, name), name).iter("{*}person")
+    }
+    threads = targets(archive, part, "/threadedComment", name)
+    found: list[tuple[str, str, str]] = []
+    for place in targets(archive, part, "/comments", name):
+        root = parse_xml(read_part(archive, place, name), name)
+        authors = [one.text or "" for one in root.iter("{*}author")]
+        for one in root.iter("{*}comment"):
+            at, text = one.get("authorId") or "", one.find("{*}text")
+            author = authors[int(at)] if at.isdigit() and int(at) < len(authors) else ""
+            if text is not None and not (threads and author.startswith("tc=")):
+                found.append((one.get("ref") or "", "" if author.startswith("tc=") else author, rich_text(text)))
+    for place in threads:
+        for one in parse_xml(read_part(archive, place, name), name).iter("{*}threadedComment"):
+            found.append((one.get("ref") or "", people.get(one.get("personId"), ""), one.findtext("{*}text") or ""))
+    for cell, author, text in found:
+        about = ", ".join(part for part in (cell, clean_line(author)) if part)
+        builder.add_paragraph(f"Comment ({about}): {clean_line(text)}" if text.strip() else "")
 
 
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
@@ -370,6 +410,13 @@ def _add_block(
             if (high, right) != (number, column):
                 covered |= {(r, c) for r in range(number, min(high, last) + 1) for c in range(column, right + 1)}
                 covered.discard((number, column))
+    filled = {column for _, row in block for column in row} | {column for _, column in covered}
+    for gap in sorted(set(range(min(filled), max(filled))) - filled - hidden_places[1]):
+        if _stand_apart(block, gap):
+            for is_left in (True, False):
+                side = [(number, {c: text for c, text in row.items() if (c < gap) == is_left}) for number, row in block]
+                _add_block(builder, [(number, row) for number, row in side if row], merged, hidden_places)
+            return
     columns = sorted({column for _, row in block for column in row} | {column for _, column in covered})
     shown = [c for c in range(columns[0], columns[-1] + 1) if c not in hidden_places[1]]
     rows: list[list[GridCell]] = []
@@ -384,6 +431,18 @@ def _add_block(
             cells.append(GridCell(row.get(column, ""), down, across))
         rows.append(cells)
     _add_rows(builder, rows)
+
+
+def _stand_apart(block: list[tuple[int, _Row]], gap: int) -> bool:
+    """Whether a blank column lies between two tables that stand side by side, and not within one.
+
+    Two tables begin in different rows, or both have several columns and end in different rows; otherwise the column may
+    only space a table, and its rows need their labels.
+    """
+    left = [number for number, row in block if min(row) < gap]
+    right = [number for number, row in block if max(row) > gap]
+    several = all(len({c for _, row in block for c in row if (c < gap) == side}) > 1 for side in (True, False))
+    return left[0] != right[0] or (several and left[-1] != right[-1] and len(left) > 1 and len(right) > 1)
 
 
 def _add_rows(builder: TextBuilder, rows: list[list[GridCell]]) -> None:

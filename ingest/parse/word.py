@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import broken, open_container, parse_xml, read_part
-from ingest.parse.drawings import drawn_words, is_alternate, preferred_branch
+from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
 from ingest.parse.grid import GridCell, fill_spans
 from ingest.parse.html import add_page
 from ingest.parse.marks import raise_text
@@ -280,8 +280,7 @@ class WordReader:
             if _tag(box) == "txbxContent":
                 self._add_blocks(box)
                 continue
-            for words in drawn_words(self._word.archive, self._part, box, self._word.name):
-                self._builder.add_paragraph(words)
+            add_drawn(self._builder, self._word.archive, self._part, box, self._word.name)
 
     def _heading_level(self, block: Any) -> int:
         """The level of a heading, 1 to 9; 0 for other paragraphs. Names of styles are English in every language."""

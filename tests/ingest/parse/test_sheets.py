@@ -9,6 +9,8 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from openpyxl.chart import BarChart
+from openpyxl.comments import Comment
 from openpyxl.worksheet.filters import AutoFilter, FilterColumn, Filters
 from openpyxl.worksheet.table import Table
 from reading import read, read_here, refusal
@@ -194,3 +196,28 @@ def test_damaged_styles_and_properties_are_passed_over(tmp_path: Path, part: str
         for one in source.namelist():
             copy.writestr(one, source.read(one).replace(old, new) if one == part else source.read(one))
     assert read_here(tmp_path / "b.xlsx").text == "Sheet\n\nItem | Qty\nRope | 7"
+
+
+def test_charts_comments_and_tables_side_by_side_are_read(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["Item", "Qty", None, None], ["Rope", 7, None, "Rate"], ["Sail", 2, None, 9]):
+        sheet.append(row)
+    sheet["A2"].comment = Comment("Ordered twice", "Ann")
+    chart = BarChart()
+    chart.title = "Stock in May"
+    sheet.add_chart(chart, "F2")
+    book.save(tmp_path / "a.xlsx")
+    assert read_here(tmp_path / "a.xlsx").text == (
+        "Sheet\n\nItem | Qty\nRope | 7\nSail | 2\n\nRate\n9\n\nStock in May\n\nComment (A2, Ann): Ordered twice"
+    )
+
+
+def test_a_blank_column_within_a_table_leaves_its_rows_whole(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row in (["Item", None, "Qty"], ["Rope", None, 7], ["Sail", None, None]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    assert read_here(tmp_path / "a.xlsx").text.endswith("Item |  | Qty\nRope |  | 7\nSail")
