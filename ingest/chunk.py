@@ -22,6 +22,7 @@ from rag.text import split_sentences
 from rag.types import Chunk, Document, Embedder, Heading, Page, Span, Table
 
 _LEAST_ROOM_TOKENS = 24
+_HEADER_SHARE = 0.5  # of what the model reads: column names up to this size are kept whole
 _HEADING_SHARE = 0.1  # of the target: a section up to this size is a bare heading and joins the next section
 
 
@@ -63,9 +64,16 @@ def chunk_document(
     outline = Outline.of(document)
     chunks = []
     for run in pack_units(units, target, most):
-        start, end = run[0].start, run[-1].end
-        headings = fit_headings(outline.path_at(start), embedder, context_tokens, special)
-        chunks.append(make_chunk(document, embedder, start, end, headings))
+        # The names of a table's columns come before the size of its chunks: a row without them cannot be understood.
+        names = outline.columns_at(run[0].start)
+        named = embedder.count_tokens([names])[0] - special if names else 0
+        limit = max(context_tokens, named) if named <= embedder.max_tokens * _HEADER_SHARE else context_tokens
+        left = embedder.max_tokens - base - limit
+        runs = [run] if _tokens(run) <= left else _split_evenly(run, min(target, left), left)
+        for part in runs:
+            start, end = part[0].start, part[-1].end
+            headings = fit_headings(outline.path_at(start), embedder, limit, special)
+            chunks.append(make_chunk(document, embedder, start, end, headings))
     return [piece for chunk in chunks for piece in ensure_fits(chunk, document, embedder, starts)]
 
 
@@ -263,10 +271,14 @@ class Outline:
         number = bisect_right(self.headings, position, key=lambda heading: heading.start)
         path = self.paths[number - 1] if number else ()
         names = [heading.text for heading in path if heading.end <= position or heading.start == position]
-        number = bisect_left(self.tables, position, key=lambda table: table.start)
-        if number and position < self.tables[number - 1].end:
-            names.append(self.tables[number - 1].header)
+        names.append(self.columns_at(position))
         return tuple(" ".join(name.split()) for name in names if name.strip())
+
+    def columns_at(self, position: int) -> str:
+        """The column names of the table that a character lies in, if it does not begin there; else an empty string."""
+        number = bisect_left(self.tables, position, key=lambda table: table.start)
+        inside = number and position < self.tables[number - 1].end
+        return " ".join(self.tables[number - 1].header.split()) if inside else ""
 
 
 def fit_headings(headings: tuple[str, ...], embedder: Embedder, limit: int, special: int) -> tuple[str, ...]:

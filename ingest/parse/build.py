@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 
+from ingest.parse.grid import GridCell, count_header_rows, cut_columns, fill_spans, join_header
 from rag.errors import ParseError
 from rag.types import Document, Heading, Note, Page, PageSource, Table, WordBoxes
 
@@ -70,6 +72,16 @@ class TextBuilder:
         return self._length
 
     @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(self._parts)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables so far."""
+        return tuple(self._tables)
+
+    @property
     def pages(self) -> tuple[Page, ...]:
         """The pages closed so far."""
         return tuple(self._pages)
@@ -110,19 +122,38 @@ class TextBuilder:
         """Record a table whose text was added before."""
         self._tables.append(table)
 
-    def add_table(self, rows: Iterable[Sequence[str]], *, has_header: bool = True) -> None:
-        """Add a table, one line for each row, cells separated by ` | `; the first row with text is the header."""
-        lines = []
+    def add_grid(self, rows: Sequence[Sequence[GridCell]], header_rows: int = 0) -> None:
+        """Add a table whose cells may cover several rows and columns; the rows at the top that name its columns are
+        counted where `header_rows` is 0."""
+        cleaned = [[replace(cell, text=clean_line(cell.text)) for cell in row] for row in rows]
+        levels = header_rows or count_header_rows(cleaned)
+        self.add_table(fill_spans(cleaned), header_rows=levels)
+
+    def add_table(self, rows: Iterable[Sequence[str]], *, header_rows: int = 1) -> None:
+        """Add a table, one line for each row, cells separated by ` | `; the first `header_rows` name the columns.
+
+        Blank cells are kept, except at the right and in columns without any text at the left. A table of more columns
+        than a chunk can name is added in parts, each with the table's first column.
+        """
+        cleaned = [[clean_line(cell) for cell in row] for row in rows]
+        above = sum(not any(row) for row in cleaned[:header_rows])
+        filled = [row for row in cleaned if any(row)]
+        left = min((next(at for at, cell in enumerate(row) if cell) for row in filled), default=0)
+        levels = max(0, header_rows - above)
+        for part in cut_columns([row[left:] for row in filled]):
+            self._add_rows(part, levels)
+
+    def _add_rows(self, rows: list[list[str]], header_rows: int) -> None:
         for row in rows:
-            cells = [clean_line(cell) for cell in row]
-            while cells and not cells[-1]:
-                cells.pop()
-            if cells:
-                lines.append(" | ".join(cells))
-        place = self.add_paragraph("\n".join(lines))
-        if place:
-            header = lines[0] if has_header and len(lines) > 1 else ""
-            self._tables.append(Table(*place, header))
+            while row and not row[-1]:
+                row.pop()
+        text = "\n".join(write_row(row) for row in rows)
+        if not text.strip():
+            return
+        self.separate("\n\n")
+        start, end = self.append(text)  # not as a paragraph, which would lose a blank first cell
+        named = header_rows and len(rows) > header_rows
+        self._tables.append(Table(start, end, write_row(join_header(rows[:header_rows])) if named else ""))
 
     def add_note(self, code: str, message: str, page: int | None = None) -> None:
         """Note what the document shows and its text lacks, or has with doubt; a note that was made before is skipped.
@@ -178,6 +209,11 @@ class TextBuilder:
             return notes
         more = len(notes) - MOST_NOTES
         return (*notes[:MOST_NOTES], Note("more_notes", f"{more} further notes are left out."))
+
+
+def write_row(cells: Sequence[str]) -> str:
+    """The cells as one line, blank ones kept between their bars."""
+    return " | ".join(cells)
 
 
 _NO_TITLE = re.compile(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
+from ingest.parse.grid import GridCell, fill_spans
+from ingest.parse.marks import raise_text
 from ingest.parse.plain import decode_text
 from rag.errors import ParseError
 from rag.types import Document
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _SKIPPED_TAGS = """
-    script style template noscript head iframe object embed svg canvas audio video select datalist button nav
+    script style template noscript head iframe object embed svg canvas audio video select datalist nav
 """
 _BLOCK_TAGS = """
     address article aside blockquote body center dd details dialog dir div dl dt fieldset figcaption figure footer form
@@ -83,9 +86,9 @@ def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = 
     """Add the visible text of a page to the builder; returns the title and the number of hidden characters.
 
     Text is hidden by the markup itself: by the `hidden` attribute, or by inline styles that remove it, move it off the
-    screen, or leave it without size, opacity or contrast. Style sheets and scripts are not evaluated, with one
-    exception: if `runs_scripts` says that the page is for a browser (e-mail is not), text of opacity 0 that makes up
-    half of the page or more is assumed to be faded in, and is kept.
+    screen, or leave it without size, opacity or contrast. Style sheets and scripts are not evaluated, with two
+    exceptions if `runs_scripts` says that the page is for a browser (e-mail is not): text of opacity 0 that makes up
+    half of the page or more is assumed to be faded in, and panels that a visible control opens are kept.
     """
     from lxml import etree
 
@@ -98,7 +101,9 @@ def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = 
     if root is None:
         return "", 0
     before = builder.length
-    hidden = _walk(root, builder, keep_faded=runs_scripts and "opacity" in text.lower() and _fades_in(root))
+    panels = find_panels(root) if runs_scripts else frozenset()
+    keep_faded = runs_scripts and "opacity" in text.lower() and _fades_in(root)
+    hidden = _walk(root, builder, keep_faded=keep_faded, panels=panels)
     if builder.length == before:  # libxml2 stops at elements nested some thousand deep
         loose = _LooseWords()
         loose.feed(text)
@@ -107,11 +112,11 @@ def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = 
     return (clean_line(str(titles[0])) if titles else ""), hidden
 
 
-def _walk(root: Any, builder: TextBuilder, *, keep_faded: bool) -> int:
+def _walk(root: Any, builder: TextBuilder, *, keep_faded: bool, panels: frozenset[Any] = frozenset()) -> int:
     """Add the text under the root to the builder; returns the number of hidden characters."""
     from lxml import etree
 
-    walker = _Walker(builder, keep_faded=keep_faded)
+    walker = _Walker(builder, keep_faded=keep_faded, panels=panels)
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if isinstance(element.tag, str):
             (walker.start if event == "start" else walker.end)(element)
@@ -162,8 +167,10 @@ class _LooseWords(HTMLParser):
 class _Walker:
     """Handles elements as they open and close; text is collected until a block ends."""
 
-    def __init__(self, builder: TextBuilder, *, keep_faded: bool) -> None:
+    def __init__(self, builder: TextBuilder, *, keep_faded: bool, panels: frozenset[Any]) -> None:
         self._builder = builder
+        self._panels = panels
+        self._level = 1
         self._keep_faded = keep_faded
         self.hidden = 0
         self._words: list[str] = []
@@ -173,9 +180,9 @@ class _Walker:
         self._break = "\n\n"
         self._mark = ""
         self._lists: list[int] = []
-        self._tables: list[list[list[str]]] = []
-        self._header_rows = 0
+        self._tables: list[_OpenTable] = []
         self._cells: list[int] = []
+        self._raised: list[int] = []
 
     def start(self, element: Any) -> None:
         """Handle the start of an element."""
@@ -183,26 +190,34 @@ class _Walker:
         if self._skipping or tag in _SKIPPED or element.get("role") == "navigation":
             self._skipping += 1
             return
-        if _is_hidden(element, keep_faded=self._keep_faded):
+        if tag == "button" and not (self._heading or is_opener(element)):
+            self._skipping += 1
+            return
+        if _is_hidden(element, keep_faded=self._keep_faded, opened=element in self._panels):
             self.hidden += len(clean_line(" ".join(element.xpath(_SEEN_ELSEWHERE))))
             self._skipping += 1
             return
         if tag in _HEADINGS and not self._tables:
             self.flush()
-            self._heading = _HEADINGS[tag]
+            self._heading = self._level = _HEADINGS[tag]
+        elif tag == "button" and not (self._tables or self._heading):
+            self.flush()
+            self._heading = self._level + 1
         elif tag == "table":
             if not self._tables:
                 self.flush()
             else:
                 self._words.append(" ")
-            self._tables.append([])
+            self._tables.append(_OpenTable())
             self._cells.append(len(self._words))
         elif tag == "tr" and self._tables:
-            self._tables[-1].append([])
+            self._tables[-1].rows.append([])
         elif tag in ("td", "th") and self._tables:
-            if not self._tables[-1]:
-                self._tables[-1].append([])
+            if not self._tables[-1].rows:
+                self._tables[-1].rows.append([])
             self._cells.append(len(self._words))
+        elif tag in ("sup", "sub"):
+            self._raised.append(len(self._words))
         elif tag in ("ul", "ol", "menu"):
             self._block()
             self._lists.append(0 if tag == "ul" else 1)
@@ -234,7 +249,7 @@ class _Walker:
             if not self._skipping:
                 self._add(element.tail)
             return
-        if tag in _HEADINGS and self._heading:
+        if (tag in _HEADINGS or (tag == "button" and self._heading > self._level)) and self._heading:
             words = clean_line("".join(self._words))
             self._words.clear()
             self._builder.add_heading(self._heading, words)
@@ -244,10 +259,16 @@ class _Walker:
             start = self._cells.pop()
             words = clean_line("".join(self._words[start:]))
             del self._words[start:]
-            span = element.get("colspan") or "1"
-            self._tables[-1][-1].append(words)
-            if span.isdigit() and 1 < int(span) <= 50:
-                self._tables[-1][-1].extend([""] * (int(span) - 1))
+            down, across = _span(element, "rowspan"), _span(element, "colspan")
+            self._tables[-1].rows[-1].append(GridCell(words, down, across))
+        elif tag == "tr" and self._tables and self._tables[-1].rows:
+            self._tables[-1].end_row(element)
+        elif tag in ("sup", "sub") and self._raised:
+            start = min(self._raised.pop(), len(self._words))
+            words = "".join(self._words[start:])
+            del self._words[start:]
+            before = next((part for part in reversed(self._words) if part), "")
+            self._words.append(raise_text(words, before, lowered=tag == "sub"))
         elif tag == "table" and self._tables:
             self._end_table()
         elif tag == "pre":
@@ -265,23 +286,24 @@ class _Walker:
         self._add(element.tail)
 
     def _end_table(self) -> None:
-        rows = self._tables.pop()
+        table = self._tables.pop()
+        rows = [row for row in table.rows if row]
         start = self._cells.pop()
         loose = clean_line("".join(self._words[start:]))
         del self._words[start:]
         if self._tables:  # a table inside a cell becomes text of the cell
             inner = [loose] if loose else []
-            inner += [" | ".join(cell for cell in row if cell) for row in rows]
-            self._words.append("; ".join(part for part in inner if part) + " ")
+            inner += [" | ".join(cell for cell in row) for row in fill_spans(rows) if any(row)]
+            self._words.append("; ".join(inner) + " ")
             return
         if loose:  # a caption
             self._builder.add_paragraph(loose)
-        filled = [row for row in rows if any(row)]
-        if filled and max(sum(1 for cell in row if cell) for row in filled) == 1:  # a table used only for layout
-            for row in filled:
-                self._builder.add_paragraph(next(cell for cell in row if cell))
+        filled = [[cell.text for cell in row if cell.text] for row in rows]
+        if max(map(len, filled), default=0) <= 1:  # a table used only for layout
+            for texts in filled:
+                self._builder.add_paragraph("".join(texts))
         else:
-            self._builder.add_table(filled)
+            self._builder.add_grid(rows, table.header_rows)
         self._break = "\n\n"
 
     def _add(self, text: str | None) -> None:
@@ -319,11 +341,98 @@ class _Walker:
         self._break = "\n\n"
 
 
+@dataclass(slots=True)
+class _OpenTable:
+    """The rows of a table that has not ended, and how many at its top are marked as its header."""
+
+    rows: list[list[GridCell]] = field(default_factory=list)
+    header_rows: int = 0
+
+    def end_row(self, element: Any) -> None:
+        """Count the row as header if it lies in `thead`, or if the rows so far have only `th` cells."""
+        parent = element.getparent()
+        named = parent is not None and parent.tag == "thead"
+        cells = [cell.tag for cell in element if cell.tag in ("td", "th")]
+        several = bool(cells) and all(tag == "th" for tag in cells)
+        if (named or several) and self.header_rows == sum(map(bool, self.rows)) - 1 and self.rows[-1]:
+            self.header_rows += 1
+
+
+def _span(element: Any, name: str) -> int:
+    """A stated span; `rowspan="0"` covers the rows to the end of the table."""
+    stated = (element.get(name) or "").strip()
+    if not stated.isdigit() or len(stated) > 5:
+        return 1
+    return (65_534 if name == "rowspan" else 1) if int(stated) == 0 else min(int(stated), 65_534)
+
+
 _SEEN_ELSEWHERE = ".//text()[not(ancestor::script or ancestor::style or ancestor::template)]"
 
 
-def _is_hidden(element: Any, *, keep_faded: bool) -> bool:
-    if element.get("hidden") is not None:
+_CONTROLS = ("aria-controls", "data-target", "data-bs-target", "data-toggle-target")
+_PANEL = re.compile(r"\b(?:tab|pane|panel|accordion|collapse|faq|answer|toggle)", re.IGNORECASE)
+_PANEL_TAGS = ("div", "section", "p", "dd", "ul", "ol", "article", "table", "li")
+_WORDED = "string-length(normalize-space(.)) > 1"
+
+
+def find_panels(root: Any) -> frozenset[Any]:
+    """The elements that are put away until a reader uses a visible control of the page.
+
+    A control names its panel by id, or stands right before it as a button; or the panel is one of several tabs of which
+    another one is shown. Only putting away counts (`hidden`, `display: none`): words of no size or contrast stay
+    hidden, whatever controls stand beside them.
+    """
+    panels = set()
+    by_id = {one.get("id"): one for one in root.iter() if isinstance(one.tag, str) and one.get("id")}
+    for control in root.xpath(f"//*[{' or '.join('@' + name for name in _CONTROLS)}][{_WORDED}]"):
+        if _is_shown(control):
+            stated = next(control.get(name) for name in _CONTROLS if control.get(name) is not None)
+            panels |= {by_id[key] for key in stated.replace("#", " ").split() if key in by_id}
+    for control in root.xpath("//a[starts-with(@href, '#')][@role='tab' or @data-toggle or @data-bs-toggle]"):
+        key = control.get("href")[1:]
+        if key in by_id and _is_shown(control):
+            panels.add(by_id[key])
+    if not root.xpath("boolean(//script | //*[@onclick])"):
+        return frozenset(panels)
+    for button in root.xpath(f"//button[{_WORDED}]"):
+        above = button.getparent()
+        alone = above is not None and (above.tag in _HEADINGS or above.tag == "dt")
+        panel = above.getnext() if alone else button.getnext()
+        if panel is not None and panel.tag in _PANEL_TAGS and _is_shown(button):
+            panels.add(panel)
+    for tab in root.xpath("//*[@role='tabpanel' or contains(@class, 'tab')]"):
+        name = (tab.get("class") or "").split()[:1]
+        beside = [one for one in tab.itersiblings() if (one.get("class") or "").split()[:1] == name]
+        beside += [one for one in tab.itersiblings(preceding=True) if (one.get("class") or "").split()[:1] == name]
+        marked = tab.get("role") == "tabpanel" or _PANEL.search(tab.get("class") or "")
+        if marked and any(_is_shown(one) for one in beside):
+            panels.add(tab)
+    return frozenset(panels)
+
+
+def _is_shown(element: Any) -> bool:
+    while element is not None:
+        if _is_hidden(element, keep_faded=True):
+            return False
+        element = element.getparent()
+    return True
+
+
+def is_opener(button: Any) -> bool:
+    """Whether a button opens a panel, so that its words are a heading and not the name of an action."""
+    if any(button.get(name) is not None for name in (*_CONTROLS, "aria-expanded")):
+        return True
+    panel = button.getnext()
+    words = clean_line("".join(button.itertext()))
+    if panel is None or panel.tag not in _PANEL_TAGS or len(words) < 3:
+        return False
+    put_away = panel.get("hidden") is not None or "display" in (panel.get("style") or "")
+    return put_away or words.endswith("?") or bool(_PANEL.search(f"{panel.get('class')} {button.get('class')}"))
+
+
+def _is_hidden(element: Any, *, keep_faded: bool, opened: bool = False) -> bool:
+    """Whether the element's own markup hides it; `opened` says that a control shows what is only put away."""
+    if element.get("hidden") is not None and not opened:
         return True
     style = element.get("style")
     colour = element.get("color") if element.tag == "font" else None
@@ -332,6 +441,8 @@ def _is_hidden(element: Any, *, keep_faded: bool) -> bool:
     rules = _rules(style or "")
     if not keep_faded and _is_faded(rules):
         return True
+    if opened and rules.get("display") == "none":
+        rules = {key: value for key, value in rules.items() if key != "display"}
     return _is_away(rules) or _is_too_small(element, rules) or _is_unseen(element, rules.get("color") or colour or "")
 
 

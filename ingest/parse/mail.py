@@ -1,16 +1,23 @@
-"""Reader of e-mail (RFC 822): the main headers, the body, and the names of the attachments."""
+"""Reader of e-mail (RFC 822): headers, the best form of the body, invitations, inner messages and attachments.
+
+message ─ walk ─> Bodies, Invitations, Attachments ─ choose_body ─> text in a TextBuilder
+"""
 
 from __future__ import annotations
 
 import email
 import email.errors
 import email.policy
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from email.message import EmailMessage
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
-from ingest.parse.html import add_html
+from ingest.parse.html import add_page
 from ingest.parse.plain import decode_text
 from rag.errors import ParseError
 from rag.types import Document
@@ -19,34 +26,147 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
+_MOST_ATTACHMENTS, _MOST_DEPTH = 50, 5
+_OFFICE_NAMES = frozenset({".pdf", ".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp", ".epub", ".doc", ".xls", ".ppt"})
+_STUB_SHARE = 0.5
+"""A text part with less than half of the words of its HTML form says that the mail is HTML, or is its first lines."""
+_WORD = re.compile(r"\w+")
 
 
 def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the headers, the text body (else the HTML body as text), and the names of the attachments."""
+    """Read the headers, the text or HTML form of the body, and what is attached."""
     if path.stat().st_size > limits.memory_bytes // 8:
         raise ParseError(
             "too_large", f"{name}: it is too large to be read at once. Save its attachments and upload those."
         )
     message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     builder = TextBuilder()
-    lines = []
-    metadata = {}
-    for header in _HEADERS:
-        value = clean_line(_header(message, header))
-        if value:
-            lines.append(f"{header}: {value}")
-            metadata[header.lower()] = value
-    builder.add_paragraph("\n".join(lines))
-    texts, pages, attached = _parts(message)
-    for text in texts:
-        body = clean_text(text).strip()
-        builder.add_paragraph("\n".join(line.rstrip() for line in body.split("\n")))
-    if not any(text.strip() for text in texts):
-        for page in pages:
-            add_html(builder, page)
-    if attached:
-        builder.add_paragraph("Attachments: " + ", ".join(attached))
+    reader = MailReader(builder, limits)
+    metadata = reader.add_message(message, 0)
+    if reader.hidden:
+        metadata["hidden_characters"] = str(reader.hidden)
     return builder.to_document(name=name, media_type=media_type, title=metadata.get("subject", ""), metadata=metadata)
+
+
+class MailReader:
+    """Adds messages to a builder; `hidden` counts the characters that their HTML hides."""
+
+    def __init__(self, builder: TextBuilder, limits: Limits) -> None:
+        self.hidden = 0
+        self._builder = builder
+        self._limits = limits
+        self._attached = 0
+
+    def add_message(self, message: EmailMessage, depth: int) -> dict[str, str]:
+        """Add a message with its inner messages and attachments; returns its main headers, keys in lower case."""
+        stated = {header: clean_line(_header(message, header)) for header in _HEADERS}
+        stated = {header: value for header, value in stated.items() if value}
+        self._builder.add_paragraph("\n".join(f"{header}: {value}" for header, value in stated.items()))
+        attached: list[EmailMessage] = []
+        self._add_part(message, attached)
+        names = [_attachment_name(part) for part in attached]
+        if names:
+            self._builder.add_paragraph("Attachments: " + ", ".join(names))
+        for part, shown in zip(attached, names, strict=True):
+            self._attached += 1
+            if self._attached > _MOST_ATTACHMENTS or depth >= _MOST_DEPTH:
+                self._builder.add_note("attachment_not_read", f"The attachment {shown!r} was not read: there are many.")
+            elif part.get_content_type() == "message/rfc822":
+                for inner in _inner_messages(part):
+                    self.add_message(inner, depth + 1)
+            else:
+                self._add_attachment(part, shown)
+        return {header.lower(): value for header, value in stated.items()}
+
+    def _add_part(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
+        """Add the bodies of a part in their order; what is attached is collected."""
+        kind = part.get_content_type()
+        if kind == "message/rfc822" or part.get_content_disposition() == "attachment":
+            attached.append(part)
+        elif kind == "multipart/alternative":
+            self._add_best(part, attached)
+        elif part.is_multipart():
+            for inner in _parts(part):
+                self._add_part(inner, attached)
+        elif kind == "text/calendar":
+            self._builder.add_paragraph(describe_invitation(_body(part)))
+        elif part.get_filename():
+            attached.append(part)
+        elif kind == "text/html":
+            self.hidden += add_page(self._builder, _body(part))[1]
+        elif kind in ("text/plain", "text/enriched"):
+            self._builder.add_paragraph(_plain_body(part))
+
+    def _add_best(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
+        """Add one form of a body that is sent in several: the text, or the HTML where it says more."""
+        texts: list[EmailMessage] = []
+        pages: list[EmailMessage] = []
+        for inner in _leaves(part):
+            kind = inner.get_content_type()
+            if kind == "text/calendar":
+                self._builder.add_paragraph(describe_invitation(_body(inner)))
+            elif kind == "message/rfc822" or inner.get_filename() or inner.get_content_disposition() == "attachment":
+                attached.append(inner)
+            elif kind in ("text/plain", "text/html"):
+                (texts if kind == "text/plain" else pages).append(inner)
+        text = "\n\n".join(_plain_body(one) for one in texts).strip()
+        shown = TextBuilder()
+        hidden = sum([add_page(shown, _body(one))[1] for one in pages])
+        if prefer_html(text, shown.text, has_table=bool(shown.tables)):
+            for one in pages:
+                add_page(self._builder, _body(one))
+            self.hidden += hidden
+        else:
+            self._builder.add_paragraph(text)
+
+    def _add_attachment(self, part: EmailMessage, shown: str) -> None:
+        """Read an attached file like an uploaded one, and add its text under its name; a note if it cannot be read."""
+        from ingest.parse.child import read_document
+
+        data = part.get_payload(decode=True)
+        if not isinstance(data, bytes) or not data:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"attachment{PurePath(shown).suffix[:10]}"
+            file.write_bytes(data)
+            try:
+                document = read_document(file, shown, self._limits)
+            except ParseError as error:
+                if part.get_content_disposition() != "inline" or error.code not in ("unsupported_type", "no_text"):
+                    reason = error.message.removeprefix(f"{shown}: ")
+                    self._builder.add_note("attachment_not_read", f"The attachment {shown!r} was not read: {reason}")
+                return
+        if document.media_type == "text/plain" and PurePath(shown).suffix.lower() in _OFFICE_NAMES:
+            self._builder.add_note("attachment_not_read", f"The attachment {shown!r} is not what its name says.")
+            return
+        self._builder.add_paragraph(f"Attachment {shown}:")
+        add_document(self._builder, document)
+
+
+def add_document(builder: TextBuilder, document: Document) -> None:
+    """Add the text of another document, with its headings, tables and notes."""
+    builder.separate("\n\n")
+    start, _end = builder.append(document.text.strip("\n"))
+    shift = start - (len(document.text) - len(document.text.lstrip("\n")))
+    for heading in document.headings:
+        builder.mark_heading(replace(heading, start=heading.start + shift, end=heading.end + shift))
+    for table in document.tables:
+        builder.mark_table(replace(table, start=table.start + shift, end=table.end + shift))
+    for note in document.notes:
+        builder.add_note(note.code, f"{document.name}: {note.message}")
+
+
+def prefer_html(text: str, page: str, *, has_table: bool) -> bool:
+    """Whether the HTML form of a body says more than its text: the text is a stub, or lacks a table's columns."""
+    plain, rich = _WORD.findall(text.lower()), _WORD.findall(page.lower())
+    if not plain or not rich:
+        return len(rich) > 0
+    shared = len(set(plain) & set(rich)) / len(set(plain))
+    if len(plain) < _STUB_SHARE * len(rich):
+        return True
+    if shared < _STUB_SHARE and (len(rich) >= 0.8 * len(plain) or "html" in plain):  # about something else: the format
+        return True
+    return has_table and "|" not in text and shared > _STUB_SHARE and len(rich) >= 0.9 * len(plain)
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -62,21 +182,35 @@ def _header(message: EmailMessage, name: str) -> str:
         return next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
 
 
-def _parts(message: EmailMessage) -> tuple[list[str], list[str], list[str]]:
-    """Plain bodies, HTML bodies, and the names of attachments."""
-    texts: list[str] = []
-    pages: list[str] = []
-    attached: list[str] = []
-    for part in message.walk():
-        if part.is_multipart():
-            continue
-        kind = part.get_content_type()
-        shown = part.get_filename()
-        if shown or part.get_content_disposition() == "attachment":
-            attached.append(clean_line(shown or kind))
-        elif kind in ("text/plain", "text/html"):
-            (texts if kind == "text/plain" else pages).append(_body(part))
-    return texts, pages, attached
+def _parts(part: EmailMessage) -> Iterator[EmailMessage]:
+    payload: Any = part.get_payload()
+    if isinstance(payload, list):
+        yield from payload
+
+
+def _leaves(part: EmailMessage) -> Iterator[EmailMessage]:
+    for inner in _parts(part):
+        if inner.is_multipart() and inner.get_content_type() != "message/rfc822":
+            yield from _leaves(inner)
+        else:
+            yield inner
+
+
+def _inner_messages(part: EmailMessage) -> Iterator[EmailMessage]:
+    yield from _parts(part)
+
+
+def _attachment_name(part: EmailMessage) -> str:
+    kind = part.get_content_type()
+    shown = clean_line(part.get_filename() or "")
+    if not shown and kind == "message/rfc822":
+        shown = next((clean_line(_header(inner, "Subject")) for inner in _inner_messages(part)), "")
+    return shown or kind
+
+
+def _plain_body(part: EmailMessage) -> str:
+    body = clean_text(_body(part)).strip()
+    return "\n".join(line.rstrip() for line in body.split("\n"))
 
 
 def _body(part: EmailMessage) -> str:
@@ -89,3 +223,57 @@ def _body(part: EmailMessage) -> str:
         except (LookupError, UnicodeDecodeError):
             return decode_text(data)[0]
     return decode_text(data)[0]
+
+
+_FOLDED = re.compile(r"\r?\n[ \t]")
+_PROPERTY = re.compile(r"([A-Za-z-]+)((?:;[^:;=]+=(?:\"[^\"]*\"|[^:;]*))*):(.*)")
+_MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d\d(Z?))?")
+_SHOWN = {"SUMMARY": "Event", "LOCATION": "Where", "ORGANIZER": "Organizer", "ATTENDEE": "Attendees"}
+
+
+def describe_invitation(source: str) -> str:
+    """The events of a calendar part (RFC 5545) as lines: what, when, where, who; empty if it has none."""
+    blocks: list[str] = []
+    event: dict[str, list[str]] | None = None
+    for line in _FOLDED.sub("", source).splitlines():
+        found = _PROPERTY.fullmatch(line.strip())
+        if not found:
+            continue
+        key, options, value = found[1].upper(), found[2], found[3]
+        if key == "BEGIN" and value.upper() in ("VEVENT", "VTODO"):
+            event = {}
+        elif event is not None and f"{key}:{value.upper()}" in ("END:VEVENT", "END:VTODO", "BEGIN:VALARM"):
+            blocks.append(_event_lines(event))
+            event = None
+        elif event is not None:
+            value = value.replace("\\n", "\n").replace("\\N", "\n").replace("\\,", ",").replace("\\;", ";")
+            if key in ("ORGANIZER", "ATTENDEE"):
+                named = re.search(r";CN=\"?([^\";:]+)", options, re.IGNORECASE)
+                address = re.sub("^mailto:", "", value, flags=re.IGNORECASE)
+                value = f"{named[1]} <{address}>" if named and named[1] != address else address
+            if key in ("DTSTART", "DTEND", "DUE"):
+                zone = re.search(r";TZID=\"?([^\";:]+)", options, re.IGNORECASE)
+                value = _moment(value) + (f" ({zone[1]})" if zone else "")
+            event.setdefault(key, []).append(clean_line(value) if key != "DESCRIPTION" else clean_text(value).strip())
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _event_lines(event: dict[str, list[str]]) -> str:
+    lines = [f"{shown}: {', '.join(event[key])}" for key, shown in _SHOWN.items() if event.get(key)]
+    when = [event[key][0] for key in ("DTSTART", "DTEND", "DUE") if event.get(key)]
+    if when:
+        lines.insert(1 if event.get("SUMMARY") else 0, f"When: {' to '.join(when)}")
+    if event.get("RRULE"):
+        lines.append(f"Repeats: {event['RRULE'][0]}")
+    if event.get("STATUS", [""])[0].upper() == "CANCELLED":
+        lines.append("Status: cancelled")
+    lines += event.get("DESCRIPTION", [])
+    return "\n".join(line for line in lines if line)
+
+
+def _moment(value: str) -> str:
+    found = _MOMENT.match(value)
+    if not found:
+        return value
+    day = f"{found[1]}-{found[2]}-{found[3]}"
+    return f"{day} {found[4]}:{found[5]}{' UTC' if found[6] else ''}" if found[4] else day

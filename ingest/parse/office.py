@@ -1,12 +1,12 @@
-"""What the readers of DOCX, PPTX and XLSX share: core properties, and the text of values."""
+"""What the readers of DOCX, PPTX and XLSX share: core properties and relations."""
 
 from __future__ import annotations
 
-import datetime
+import posixpath
 import zipfile
 
-from ingest.parse.build import clean_line
 from ingest.parse.container import parse_xml, read_part
+from rag.errors import ParseError
 
 _DC = "{http://purl.org/dc/elements/1.1/}"
 
@@ -16,7 +16,10 @@ def core_properties(archive: zipfile.ZipFile, name: str) -> tuple[dict[str, str]
     metadata: dict[str, str] = {}
     if "docProps/core.xml" not in archive.namelist():
         return metadata, ""
-    root = parse_xml(read_part(archive, "docProps/core.xml", name), name)
+    try:
+        root = parse_xml(read_part(archive, "docProps/core.xml", name), name)
+    except ParseError:  # damaged properties say nothing about the words
+        return metadata, ""
     for key, tag in (("author", "creator"), ("subject", "subject"), ("description", "description")):
         value = root.findtext(f"{_DC}{tag}")
         if value and value.strip():
@@ -27,23 +30,24 @@ def core_properties(archive: zipfile.ZipFile, name: str) -> tuple[dict[str, str]
     return metadata, root.findtext(f"{_DC}title") or ""
 
 
-def cell_text(value: object, number_format: str) -> str:
-    """The value of a cell as text: dates in ISO 8601, percentages by `number_format`."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, datetime.datetime):
-        midnight = value.time() == datetime.time()
-        return (
-            value.date().isoformat()
-            if midnight
-            else value.isoformat(" ", "minutes" if value.second == 0 else "seconds")
-        )
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, int | float):
-        if "%" in number_format:
-            return f"{round(value * 100, 6):g}%"
-        return str(value) if isinstance(value, int) else f"{value:.10g}"
-    return clean_line(str(value))
+def relations(archive: zipfile.ZipFile, part: str, name: str) -> dict[str, tuple[str, str]]:
+    """The parts that a part refers to (the container itself where it is ""): type and part name by relation id."""
+    folder, _, leaf = part.rpartition("/")
+    file = f"{folder}/_rels/{leaf}.rels".lstrip("/") if part else "_rels/.rels"
+    if file not in archive.namelist():
+        return {}
+    found = {}
+    for one in parse_xml(read_part(archive, file, name), name).iter("{*}Relationship"):
+        target = one.get("Target") or ""
+        if one.get("TargetMode") != "External" and target:
+            place = target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
+            found[one.get("Id") or ""] = (one.get("Type") or "", place)
+    return found
+
+
+def targets(archive: zipfile.ZipFile, part: str, kind: str, name: str) -> list[str]:
+    """The parts that a part refers to by relations of this kind (the end of the type's name), those that exist."""
+    parts = set(archive.namelist())
+    return [
+        place for kind_, place in relations(archive, part, name).values() if kind_.endswith(kind) and place in parts
+    ]

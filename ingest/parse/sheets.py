@@ -1,15 +1,21 @@
-"""Reader of XLSX, with openpyxl. The only home of openpyxl."""
+"""Reader of XLSX, from its own XML; openpyxl knows the built-in number formats and how shared formulas move."""
 
 from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import broken, open_container, parse_xml, read_part
-from ingest.parse.office import cell_text, core_properties
+from ingest.parse.drawings import add_drawn
+from ingest.parse.grid import GridCell
+from ingest.parse.marks import raise_text
+from ingest.parse.number_format import show_number
+from ingest.parse.office import core_properties, relations, targets
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -20,47 +26,148 @@ _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read sheets as pages: the name as a heading, one line for each row, formulas as their last computed values."""
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
+    """Read sheets as pages: the name as a heading, one line for each row, cells as the sheet shows them.
 
+    A formula without a stored result is shown as written, and counted in a note. Styles and properties that are damaged
+    say nothing about the cells: they are passed over.
+    """
+    builder = TextBuilder()
     with open_container(path, name, limits) as archive:
         metadata, title = core_properties(archive, name)
-    builder = TextBuilder()
-    try:
-        with path.open("rb") as file:  # as a file object, since openpyxl refuses paths that do not end in .xlsx
-            workbook = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-            sheets = list(workbook.worksheets)
-            hidden = 0
-            for number, sheet in enumerate(sheets, 1):
-                places = _hidden_places(path, sheet, name)
-                if places is not None:
-                    builder.add_heading(1, sheet.title)
-                hidden += _add_sheet(builder, sheet, name, limits, places)
-                if number < len(sheets):
-                    builder.separate("\n\n")
-                builder.end_page(number)
-            workbook.close()
-    except (
-        InvalidFileException,
-        KeyError,
-        ValueError,
-        AttributeError,
-        TypeError,
-        IndexError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise broken(name, error) from error
-    metadata["sheets"] = str(len(sheets))
+        book = _open_book(archive, name)
+        hidden = formulas = 0
+        for number, sheet in enumerate(book.sheets, 1):
+            places = _hidden_places(archive, sheet, name)
+            if places is not None:
+                builder.add_heading(1, sheet.title)
+            counts = _add_sheet(builder, book, sheet, limits, places)
+            hidden, formulas = hidden + counts[0], formulas + counts[1]
+            if places is not None:
+                _add_drawings(builder, archive, sheet.part, name)
+                _add_comments(builder, archive, sheet.part, name)
+            if number < len(book.sheets):
+                builder.separate("\n\n")
+            builder.end_page(number)
+    metadata["sheets"] = str(len(book.sheets))
     if hidden:
         metadata["hidden_characters"] = str(hidden)
-    if all(page.end - page.start <= len(sheet.title) + 2 for page, sheet in zip(builder.pages, sheets, strict=True)):
+    if formulas:
+        builder.add_note(
+            "formulas_without_result",
+            f"{formulas} formulas have no stored result and are shown as written. Open the file in its spreadsheet "
+            "program, save it, and upload it again.",
+        )
+    if all(page.end - page.start <= len(one.title) + 2 for page, one in zip(builder.pages, book.sheets, strict=True)):
         raise ParseError(
-            "no_text", f"{name}: none of its {len(sheets)} sheets has a filled cell. Upload a file with text."
+            "no_text", f"{name}: none of its {len(book.sheets)} sheets has a filled cell. Upload a file with text."
         )
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    title: str
+    part: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """A workbook: its sheets, its shared texts, the number format of each cell style, and the first day it counts."""
+
+    archive: zipfile.ZipFile
+    name: str
+    sheets: list[_Sheet]
+    texts: list[str]
+    formats: list[str]
+    base_1904: bool
+
+
+def _open_book(archive: zipfile.ZipFile, name: str) -> _Book:
+    start = next(iter(targets(archive, "", "/officeDocument", name)), "xl/workbook.xml")
+    root = parse_xml(read_part(archive, start, name), name)
+    parts = relations(archive, start, name)
+    sheets = []
+    for element in root.iter("{*}sheet"):
+        key = next((value for at, value in element.attrib.items() if at.endswith("}id")), "")
+        kind, part = parts.get(key, ("", ""))
+        if part in archive.namelist() and kind.endswith(("/worksheet", "/chartsheet")):
+            sheets.append(_Sheet(element.get("name") or part, part, element.get("state") or "visible"))
+    if not sheets:
+        raise broken(name, ValueError("it names no sheet that it holds"))
+    texts: list[str] = []
+    for part in targets(archive, start, "/sharedStrings", name):
+        texts = [rich_text(one) for one in parse_xml(read_part(archive, part, name), name).iter("{*}si")]
+    formats: list[str] = []
+    for part in targets(archive, start, "/styles", name):
+        formats = _cell_formats(parse_xml(read_part(archive, part, name), name))
+    counted = root.find("{*}workbookPr")
+    base_1904 = counted is not None and counted.get("date1904") in ("1", "true")
+    return _Book(archive, name, sheets, texts, formats, base_1904)
+
+
+def _cell_formats(styles: Any) -> list[str]:
+    from openpyxl.styles.numbers import BUILTIN_FORMATS
+
+    stated = {one.get("numFmtId"): one.get("formatCode") or "" for one in styles.iter("{*}numFmt")}
+    crossed = styles.find("{*}cellXfs")
+    keys = [] if crossed is None else [one.get("numFmtId") or "0" for one in crossed if isinstance(one.tag, str)]
+    return [stated.get(key, BUILTIN_FORMATS.get(int(key), "General") if key.isdigit() else "General") for key in keys]
+
+
+def rich_text(element: Any) -> str:
+    """The text of a cell with its runs; raised and lowered runs are kept apart, phonetic guides left out."""
+    words = ""
+    for part in element:
+        tag = str(part.tag).rpartition("}")[2]
+        if tag == "t":
+            words += part.text or ""
+        elif tag == "r":
+            text = "".join(one.text or "" for one in part.iterfind("{*}t"))
+            mark = part.find("{*}rPr/{*}vertAlign")
+            placed = "" if mark is None else mark.get("val") or ""
+            raised = placed in ("superscript", "subscript")
+            words += raise_text(text, words, lowered=placed == "subscript") if raised else text
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), words)
+
+
+def _add_drawings(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> None:
+    """Add the words of the sheet's text boxes, charts and diagrams."""
+    for place in targets(archive, part, "/drawing", name):
+        root = parse_xml(read_part(archive, place, name), name)
+        for body in root.iter("{*}txBody"):
+            lines = [clean_line("".join(t.text or "" for t in line.iter("{*}t"))) for line in body.iterfind("{*}p")]
+            builder.add_paragraph("\n".join(line for line in lines if line))
+        add_drawn(builder, archive, place, root, name)
+
+
+def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> None:
+    """Add the comments of the sheet's cells; of a thread, the copy for older programs is left out."""
+    people = {
+        one.get("id"): one.get("displayName") or ""
+        for place in archive.namelist()
+        if place.startswith("xl/persons/")
+        for one in parse_xml(read_part(archive, place, name), name).iter("{*}person")
+    }
+    threads = targets(archive, part, "/threadedComment", name)
+    found: list[tuple[str, str, str]] = []
+    for place in targets(archive, part, "/comments", name):
+        root = parse_xml(read_part(archive, place, name), name)
+        authors = [one.text or "" for one in root.iter("{*}author")]
+        for one in root.iter("{*}comment"):
+            at, text = one.get("authorId") or "", one.find("{*}text")
+            author = authors[int(at)] if at.isdigit() and int(at) < len(authors) else ""
+            if text is not None and not (threads and author.startswith("tc=")):
+                found.append((one.get("ref") or "", "" if author.startswith("tc=") else author, rich_text(text)))
+    for place in threads:
+        for one in parse_xml(read_part(archive, place, name), name).iter("{*}threadedComment"):
+            found.append((one.get("ref") or "", people.get(one.get("personId"), ""), one.findtext("{*}text") or ""))
+    for cell, author, text in found:
+        about = ", ".join(part for part in (cell, clean_line(author)) if part)
+        builder.add_paragraph(f"Comment ({about}): {clean_line(text)}" if text.strip() else "")
+
+
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _BLOCK_BYTES = 1 << 20
 _MAX_COLUMNS = 16_384
 _FILTER = f"{_SHEET}autoFilter"
@@ -69,7 +176,7 @@ _MAX_ROWS = 1_048_576
 _SHOWS_NOTHING = ";;;"  # the number format of a cell whose value is not shown
 
 
-def _hidden_places(path: Path, sheet: Any, name: str) -> tuple[set[int], set[int]] | None:
+def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[set[int], set[int]] | None:
     """The 1-based numbers of the rows and columns that a sheet hides; None when the whole sheet is hidden.
 
     Rows hidden by a filter are not included: they are ordinary data, and the sheet shows that it is filtered. A row
@@ -77,48 +184,42 @@ def _hidden_places(path: Path, sheet: Any, name: str) -> tuple[set[int], set[int
     """
     from lxml import etree
 
-    if sheet.sheet_state != "visible":
+    if sheet.state != "visible":
         return None
     rows: set[int] = set()
     columns: set[int] = set()
     filtered: list[range] = []
-    with zipfile.ZipFile(path) as archive:
-        with archive.open(sheet._worksheet_path) as file:
-            if not _mentions(file, b"hidden="):
-                return rows, columns
-        row_tag, column_tag = f"{_SHEET}row", f"{_SHEET}col"
-        number = 0
-        try:
-            with archive.open(sheet._worksheet_path) as file:
-                for _, element in etree.iterparse(
-                    file, tag=(row_tag, column_tag, _FILTER), resolve_entities=False, no_network=True, huge_tree=True
-                ):
+    with archive.open(sheet.part) as file:
+        if not _mentions(file, b"hidden="):
+            return rows, columns
+    row_tag, column_tag = f"{_SHEET}row", f"{_SHEET}col"
+    number = 0
+    try:
+        with archive.open(sheet.part) as file:
+            for _, element in etree.iterparse(
+                file, tag=(row_tag, column_tag, _FILTER), resolve_entities=False, no_network=True, huge_tree=True
+            ):
+                if element.tag == row_tag:
+                    number = int(element.get("r") or number + 1)
+                if element.tag == _FILTER:
+                    filtered.append(_filtered_rows(element))
+                elif element.get("hidden") in ("1", "true"):
                     if element.tag == row_tag:
-                        number = int(element.get("r") or number + 1)
-                    if element.tag == _FILTER:
-                        filtered.append(_filtered_rows(element))
-                    elif element.get("hidden") in ("1", "true"):
-                        if element.tag == row_tag:
-                            rows.add(number)
-                        else:
-                            first, last = int(element.get("min") or 0), int(element.get("max") or 0)
-                            columns.update(range(first, min(last, _MAX_COLUMNS) + 1))
-                    element.clear()
-        except etree.XMLSyntaxError as error:
-            raise broken(name, error) from error
-        if rows:
-            filtered += _rows_filtered_by_tables(archive, sheet._worksheet_path, name)
+                        rows.add(number)
+                    else:
+                        first, last = int(element.get("min") or 0), int(element.get("max") or 0)
+                        columns.update(range(first, min(last, _MAX_COLUMNS) + 1))
+                element.clear()
+    except etree.XMLSyntaxError as error:
+        raise broken(name, error) from error
+    if rows:
+        filtered += _rows_filtered_by_tables(archive, sheet.part, name)
     return {row for row in rows if not any(row in some for some in filtered)}, columns
 
 
 def _rows_filtered_by_tables(archive: zipfile.ZipFile, sheet_part: str, name: str) -> list[range]:
     """The rows that the filters of the sheet's tables may hide; each table is a part of the container."""
-    from openpyxl.packaging.relationship import get_dependents, get_rels_path
-
-    relations = get_rels_path(sheet_part)
-    if relations not in archive.namelist():
-        return []
-    parts = [one.target for one in get_dependents(archive, relations) if str(one.Type).endswith("/table")]
+    parts = targets(archive, sheet_part, "/table", name)
     roots = [parse_xml(read_part(archive, part, name), name) for part in parts if part in archive.namelist()]
     return [_filtered_rows(found) for root in roots for found in root.iter(_FILTER)]
 
@@ -140,48 +241,217 @@ def _mentions(file: IO[bytes], mark: bytes) -> bool:
     return False
 
 
+_Row = dict[int, str]
+
+
 def _add_sheet(
-    builder: TextBuilder, sheet: Any, name: str, limits: Limits, hidden_places: tuple[set[int], set[int]] | None
-) -> int:
-    """Add the rows of the sheet; a blank row separates two tables. Returns the number of hidden characters."""
-    sheet.reset_dimensions()  # the extent stated in the file may be a million rows
-    rows: list[list[str]] = []
-    size = hidden = 0
-    for number, row in enumerate(sheet.iter_rows(), 1):
-        cells = [cell_text(cell.value, getattr(cell, "number_format", "") or "") for cell in row]
+    builder: TextBuilder, book: _Book, sheet: _Sheet, limits: Limits, hidden_places: tuple[set[int], set[int]] | None
+) -> tuple[int, int]:
+    """Add the rows of the sheet; a blank row separates two tables. Returns the numbers of hidden characters and of
+    formulas without a result.
+    """
+    merged = _merged_ranges(book, sheet)
+    block: list[tuple[int, _Row]] = []
+    size = hidden = formulas = last = 0
+    for number, cells, unsolved in _read_rows(book, sheet):
         if hidden_places is None or number in hidden_places[0]:
-            hidden += sum(map(len, cells))
+            hidden += sum(len(text) for text, _code in cells.values())
             continue
-        for at, cell in enumerate(row):
-            if at + 1 in hidden_places[1] or getattr(cell, "number_format", "") == _SHOWS_NOTHING:
-                hidden += len(cells[at])
-                cells[at] = ""
-        cells = [cell for column, cell in enumerate(cells, 1) if column not in hidden_places[1]]
-        if any(cells):
-            rows.append(cells)
-            size += sum(map(len, cells)) + len(cells)
+        row: _Row = {}
+        for column, (text, code) in cells.items():
+            if column in hidden_places[1] or code == _SHOWS_NOTHING:
+                hidden += len(text)
+            elif text:
+                row[column] = text
+        formulas += unsolved
+        if block and number > last + 1 and not any(low <= last < number <= high for low, high, _, _ in merged):
+            gap = range(last + 1, number)
+            if any(one not in hidden_places[0] for one in gap):
+                _add_block(builder, block, merged, hidden_places)
+                block, size = [], 0
+        if row:
+            block.append((number, row))
+            last = number
+            size += sum(map(len, row.values())) + max(row)
             if builder.length + size > limits.max_text_bytes:
                 raise ParseError(
                     "too_large",
-                    f"{name}: its text is larger than {limits.max_text_bytes >> 20} MiB. "
+                    f"{book.name}: its text is larger than {limits.max_text_bytes >> 20} MiB. "
                     "Split the file, or raise FOOTNOTE_PARSING__MAX_OUTPUT_MB.",
                 )
-        elif rows:
-            _add_rows(builder, rows)
-            rows, size = [], 0
-    _add_rows(builder, rows)
-    return hidden
+        elif number in hidden_places[0]:
+            last = number
+    _add_block(builder, block, merged, hidden_places or (set(), set()))
+    return hidden, formulas
 
 
-def _add_rows(builder: TextBuilder, rows: list[list[str]]) -> None:
-    """Add rows as a table without empty columns at its left; rows of a single cell (titles, remarks) as paragraphs."""
-    if not rows:
+def _merged_ranges(book: _Book, sheet: _Sheet) -> list[tuple[int, int, int, int]]:
+    """The merged ranges as first row, last row, first column, last column."""
+    from lxml import etree
+
+    ranges: list[tuple[int, int, int, int]] = []
+    with book.archive.open(sheet.part) as file:
+        if not _mentions(file, b"mergeCell "):
+            return ranges
+    try:
+        with book.archive.open(sheet.part) as file:
+            for _, element in etree.iterparse(file, resolve_entities=False, no_network=True, huge_tree=True):
+                tag = str(element.tag).rpartition("}")[2]
+                if tag == "mergeCell" and (place := _RANGE.fullmatch(element.get("ref") or "")):
+                    ranges.append((int(place[2]), int(place[4]), _column(place[1]), _column(place[3])))
+                if tag in ("row", "mergeCell"):
+                    element.clear()
+    except etree.XMLSyntaxError as error:
+        raise broken(book.name, error) from error
+    return ranges
+
+
+_RANGE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7}):\$?([A-Z]{1,3})\$?(\d{1,7})")
+_CELL = re.compile(r"([A-Z]{1,3})(\d{1,7})")
+
+
+def _column(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number
+
+
+def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, tuple[str, str]], int]]:
+    """Each row that is written: its 1-based number, its cells by 1-based column as text and number format, and the
+    number of its formulas without a result.
+    """
+    from lxml import etree
+
+    number = 0
+    shared: dict[str, tuple[str, str]] = {}
+    try:
+        with book.archive.open(sheet.part) as file:
+            for _, element in etree.iterparse(
+                file, tag="{*}row", resolve_entities=False, no_network=True, huge_tree=True
+            ):
+                stated = element.get("r") or ""
+                number = int(stated) if stated.isdigit() else number + 1
+                cells: dict[int, tuple[str, str]] = {}
+                unsolved = column = 0
+                for cell in element.iterfind("{*}c"):
+                    place = _CELL.fullmatch(cell.get("r") or "")
+                    column = _column(place[1]) if place else column + 1
+                    style = cell.get("s") or "0"
+                    known = style.isdigit() and int(style) < len(book.formats)
+                    code = book.formats[int(style)] if known else "General"
+                    text, is_formula = _cell_text(book, cell, code, shared)
+                    unsolved += is_formula
+                    if text and column <= _MAX_COLUMNS:
+                        cells[column] = (clean_line(text), code)
+                yield number, cells, unsolved
+                element.clear()
+    except etree.XMLSyntaxError as error:
+        raise broken(book.name, error) from error
+
+
+def _cell_text(book: _Book, cell: Any, code: str, shared: dict[str, tuple[str, str]]) -> tuple[str, bool]:
+    """The cell as shown, and whether it is a formula without a stored result, which is shown as written."""
+    formula = cell.find("{*}f")
+    if formula is not None and formula.get("t") == "shared" and formula.text:
+        shared[formula.get("si") or ""] = (formula.text, cell.get("r") or "")
+    kind = cell.get("t") or "n"
+    if kind == "inlineStr":
+        inner = cell.find("{*}is")
+        return ("" if inner is None else rich_text(inner)), False
+    value = cell.findtext("{*}v")
+    if value is None or (value == "" and kind != "str"):
+        return (_formula_text(formula, cell, shared), True) if formula is not None else ("", False)
+    if kind == "s":
+        at = int(value) if value.strip().isdigit() else -1
+        return (book.texts[at] if 0 <= at < len(book.texts) else ""), False
+    if kind == "b":
+        return ("TRUE" if value.strip() in ("1", "true") else "FALSE"), False
+    if kind == "d":
+        return value.removesuffix("T00:00:00").replace("T", " "), False
+    if kind in ("str", "e"):
+        return _shown_text(value, code), False
+    return show_number(value.strip(), code, base_1904=book.base_1904), False
+
+
+def _shown_text(value: str, code: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value) if code != _SHOWS_NOTHING else value
+
+
+def _formula_text(formula: Any, cell: Any, shared: dict[str, tuple[str, str]]) -> str:
+    from openpyxl.formula.translate import Translator, TranslatorError
+
+    if formula.text:
+        return f"={formula.text}"
+    text, origin = shared.get(formula.get("si") or "", ("", ""))
+    if not text:
+        return ""
+    try:
+        return str(Translator(f"={text}", origin=origin).translate_formula(cell.get("r") or ""))
+    except (TranslatorError, ValueError):
+        return f"={text}"
+
+
+def _add_block(
+    builder: TextBuilder,
+    block: list[tuple[int, _Row]],
+    merged: list[tuple[int, int, int, int]],
+    hidden_places: tuple[set[int], set[int]],
+) -> None:
+    """Add rows that stand together as a table; labels of merged cells stand in each row and column they cover."""
+    if not block:
         return
-    left = min(next(index for index, cell in enumerate(row) if cell) for row in rows)
-    trimmed = [row[left:] for row in rows]
-    while len(trimmed) > 1 and sum(map(bool, trimmed[0])) == 1 and any(sum(map(bool, row)) > 1 for row in trimmed):
-        builder.add_paragraph(clean_line("".join(trimmed.pop(0))))
-    if len(trimmed) == 1 or all(sum(map(bool, row)) == 1 for row in trimmed):
-        builder.add_paragraph("\n".join(" | ".join(clean_line(cell) for cell in row if cell) for row in trimmed))
-    else:
-        builder.add_table(trimmed)
+    first, last = block[0][0], block[-1][0]
+    spans = {(low, left): (high, right) for low, high, left, right in merged if low <= last and high >= first}
+    covered: set[tuple[int, int]] = set()
+    for number, row in block:
+        for column in row:
+            high, right = spans.get((number, column), (number, column))
+            if (high, right) != (number, column):
+                covered |= {(r, c) for r in range(number, min(high, last) + 1) for c in range(column, right + 1)}
+                covered.discard((number, column))
+    filled = {column for _, row in block for column in row} | {column for _, column in covered}
+    for gap in sorted(set(range(min(filled), max(filled))) - filled - hidden_places[1]):
+        if _stand_apart(block, gap):
+            for is_left in (True, False):
+                side = [(number, {c: text for c, text in row.items() if (c < gap) == is_left}) for number, row in block]
+                _add_block(builder, [(number, row) for number, row in side if row], merged, hidden_places)
+            return
+    columns = sorted({column for _, row in block for column in row} | {column for _, column in covered})
+    shown = [c for c in range(columns[0], columns[-1] + 1) if c not in hidden_places[1]]
+    rows: list[list[GridCell]] = []
+    for number, row in block:
+        cells = []
+        for column in shown:
+            if (number, column) in covered:
+                continue
+            high, right = spans.get((number, column), (number, column)) if column in row else (number, column)
+            down = sum(number <= other <= high for other, _ in block)
+            across = sum(column <= one <= right for one in shown)
+            cells.append(GridCell(row.get(column, ""), down, across))
+        rows.append(cells)
+    _add_rows(builder, rows)
+
+
+def _stand_apart(block: list[tuple[int, _Row]], gap: int) -> bool:
+    """Whether a blank column lies between two tables that stand side by side, and not within one.
+
+    Two tables begin in different rows, or both have several columns and end in different rows; otherwise the column may
+    only space a table, and its rows need their labels.
+    """
+    left = [number for number, row in block if min(row) < gap]
+    right = [number for number, row in block if max(row) > gap]
+    several = all(len({c for _, row in block for c in row if (c < gap) == side}) > 1 for side in (True, False))
+    return left[0] != right[0] or (several and left[-1] != right[-1] and len(left) > 1 and len(right) > 1)
+
+
+def _add_rows(builder: TextBuilder, rows: list[list[GridCell]]) -> None:
+    """Add rows as a table; rows of a single cell (titles, remarks) above it, or alone, as paragraphs."""
+    texts = [[cell.text for cell in row if cell.text] for row in rows]
+    if len(rows) == 1 or all(len(row) <= 1 for row in texts):
+        builder.add_paragraph("\n".join(" | ".join(row) for row in texts if row))
+        return
+    while len(texts) > 1 and len(texts[0]) == 1 and not any(cell.rows > 1 for cell in rows[0] if cell.text):
+        builder.add_paragraph(texts.pop(0)[0])
+        rows = rows[1:]
+    builder.add_grid(rows)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
-from ingest.parse.container import broken, open_container
-from ingest.parse.office import cell_text, core_properties
+from ingest.parse.container import open_container, parse_xml, read_part
+from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
+from ingest.parse.grid import GridCell
+from ingest.parse.marks import raise_text
+from ingest.parse.numbering import spell
+from ingest.parse.office import core_properties, targets
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _SHOW = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 
 
@@ -25,41 +32,85 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     from pptx import Presentation
     from pptx.exc import PythonPptxError
 
+    builder = TextBuilder()
     with open_container(path, name, limits) as archive:
         metadata, title = core_properties(archive, name)
-    builder = TextBuilder()
-    try:
-        show = Presentation(str(path))
-        slides = show.slides
-        count, hidden = len(slides), 0
-        if count > limits.max_pages:
-            raise ParseError("too_large", f"{name}: it has {count} slides, more than {limits.max_pages}. Split it.")
-        for number, slide in enumerate(slides, 1):
-            if slide._element.get("show") in ("0", "false"):
-                hidden += sum(len(clean_line(text.text or "")) for text in slide._element.iter(f"{_DRAWING}t"))
-            else:
-                hidden += _add_slide(builder, slide, show.slide_width or 0, show.slide_height or 0)
-            if number < count:
-                builder.separate("\n\n")
-            builder.end_page(number)
-    except (PythonPptxError, KeyError, ValueError, AttributeError, TypeError, IndexError, zipfile.BadZipFile) as error:
-        raise broken(name, error) from error
+        try:
+            with _without_properties(archive, path, name) as source:
+                show = Presentation(source)
+            slides = show.slides
+            count, hidden = len(slides), 0
+            if count > limits.max_pages:
+                raise ParseError("too_large", f"{name}: it has {count} slides, more than {limits.max_pages}. Split it.")
+            for number, slide in enumerate(slides, 1):
+                if slide._element.get("show") in ("0", "false"):
+                    hidden += sum(len(clean_line(text.text or "")) for text in slide._element.iter(f"{_DRAWING}t"))
+                else:
+                    hidden += _add_slide(builder, slide, archive, name, (show.slide_width or 0, show.slide_height or 0))
+                if number < count:
+                    builder.separate("\n\n")
+                builder.end_page(number)
+        except (
+            PythonPptxError,
+            KeyError,
+            ValueError,
+            AttributeError,
+            TypeError,
+            IndexError,
+            zipfile.BadZipFile,
+        ) as error:
+            raise ParseError(
+                "corrupt", f"{name}: its slides cannot be read. Save it again in its program and retry."
+            ) from error
     metadata["slides"] = str(count)
     if hidden:
         metadata["hidden_characters"] = str(hidden)
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
 
-def _add_slide(builder: TextBuilder, slide: Any, width: int, height: int) -> int:
+@contextmanager
+def _without_properties(archive: zipfile.ZipFile, path: Path, name: str) -> Iterator[IO[bytes]]:
+    """The file for python-pptx: its own bytes, or a copy without its core properties where those are damaged."""
+    core = "docProps/core.xml"
+    if core in archive.namelist():
+        try:
+            from lxml import etree
+
+            etree.fromstring(read_part(archive, core, name), etree.XMLParser(resolve_entities=False, no_network=True))
+        except etree.XMLSyntaxError:
+            with io.BytesIO() as copy:
+                with zipfile.ZipFile(copy, "w") as written:
+                    for entry in archive.infolist():
+                        written.writestr(
+                            entry.filename, _NO_PROPERTIES if entry.filename == core else archive.read(entry)
+                        )
+                copy.seek(0)
+                yield copy
+            return
+    with path.open("rb") as file:
+        yield file
+
+
+_NO_PROPERTIES = (
+    '<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties"/>'
+)
+
+
+def _add_slide(builder: TextBuilder, slide: Any, archive: zipfile.ZipFile, name: str, size: tuple[int, int]) -> int:
     """Add the visible text of the slide; returns the number of characters in hidden or off-slide shapes."""
     hidden = 0
+    for alternate in [one for one in slide._element.iter() if is_alternate(one)]:
+        for inner in list(preferred_branch(alternate)):
+            alternate.addprevious(inner)
+        alternate.getparent().remove(alternate)
+    part = str(slide.part.partname).lstrip("/")
     title = slide.shapes.title
     if title is not None and title.has_text_frame:
-        builder.add_heading(1, title.text_frame.text)
+        builder.add_heading(1, " ".join(_paragraphs(title.text_frame._txBody)))
     number = None if title is None else title.shape_id
     seen = []
     for shape in slide.shapes:
-        if _is_hidden_shape(shape, width, height):
+        if _is_hidden_shape(shape, *size):
             hidden += sum(len(clean_line(text.text or "")) for text in shape._element.iter(f"{_DRAWING}t"))
         else:
             seen.append(shape)
@@ -67,17 +118,98 @@ def _add_slide(builder: TextBuilder, slide: Any, width: int, height: int) -> int
         if number is not None and shape.shape_id == number:
             continue
         if getattr(shape, "has_table", False) and shape.has_table:
-            builder.add_table([cell.text for cell in row.cells] for row in shape.table.rows)
-        elif getattr(shape, "has_chart", False) and shape.has_chart:
-            _add_chart(builder, shape.chart)
+            rows = list(shape.table.rows)
+            builder.add_grid([_cells(row) for row in rows])
         elif shape.has_text_frame:
-            lines = [clean_line(paragraph.text) for paragraph in shape.text_frame.paragraphs]
-            builder.add_paragraph("\n".join(line for line in lines if line))
+            builder.add_paragraph("\n".join(_paragraphs(shape.text_frame._txBody)))
+        else:
+            add_drawn(builder, archive, part, shape._element, name)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
-        notes = clean_text(slide.notes_slide.notes_text_frame.text).strip()
+        notes = clean_text("\n".join(_paragraphs(slide.notes_slide.notes_text_frame._txBody))).strip()
         if notes:
             builder.add_paragraph(f"Notes: {notes}")
+    _add_comments(builder, archive, part, name)
     return hidden
+
+
+def _cells(row: Any) -> list[GridCell]:
+    """The cells of a row with what they cover; cells that others cover are left out."""
+    return [
+        GridCell(" ".join(_paragraphs(cell._tc.txBody)), cell.span_height, cell.span_width)
+        for cell in row.cells
+        if not cell.is_spanned
+    ]
+
+
+def _paragraphs(body: Any) -> list[str]:
+    """The lines of a text body; raised and lowered runs are kept apart from what they follow, formulas are spelled."""
+    lines = []
+    counts: dict[int, int] = {}
+    for paragraph in () if body is None else body.iterfind(f"{_DRAWING}p"):
+        words = ""
+        for run in paragraph.iter(f"{_DRAWING}r", f"{_DRAWING}fld", f"{_DRAWING}br", f"{_MATH}t"):
+            if run.tag == f"{_DRAWING}br":
+                words += " "
+                continue
+            if run.tag == f"{_MATH}t":
+                words += run.text or ""
+                continue
+            text = "".join(one.text or "" for one in run.iterfind(f"{_DRAWING}t"))
+            properties = run.find(f"{_DRAWING}rPr")
+            shift = ("" if properties is None else properties.get("baseline") or "0").rstrip("%")
+            placed = shift not in ("", "0") and text.strip()
+            words += raise_text(text, words, lowered=shift.startswith("-")) if placed else text
+        words = clean_line(words)
+        label = _next_number(paragraph.find(f"{_DRAWING}pPr"), counts) if words else ""
+        lines.append(f"{label} {words}" if label else words)
+    return [line for line in lines if line]
+
+
+_KINDS = {
+    "alphaLc": "lowerLetter",
+    "alphaUc": "upperLetter",
+    "romanLc": "lowerRoman",
+    "romanUc": "upperRoman",
+    "arabic": "decimal",
+}
+
+
+def _next_number(properties: Any, counts: dict[int, int]) -> str:
+    """The number that the slide prints before a paragraph (`2.`, `(b)`), counted for each level; empty for none."""
+    stated = "0" if properties is None else properties.get("lvl") or "0"
+    level = int(stated) if stated.isdigit() else 0
+    mark = None if properties is None else properties.find(f"{_DRAWING}buAutoNum")
+    for below in [one for one in counts if one > level or (one == level and mark is None)]:
+        del counts[below]
+    if mark is None:
+        return ""
+    start = mark.get("startAt") or "1"
+    counts[level] = counts.get(level, (int(start) if start.isdigit() else 1) - 1) + 1
+    kind = mark.get("type") or "arabicPeriod"
+    name = next((shown for key, shown in _KINDS.items() if kind.startswith(key)), "decimal")
+    number = spell(counts[level], name)
+    if kind.endswith("ParenBoth"):
+        return f"({number})"
+    return number + (")" if kind.endswith("ParenR") else "." if kind.endswith("Period") else "")
+
+
+def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> None:
+    """Add the comments on a slide, of the older and the newer kind."""
+    authors = {
+        one.get("id"): one.get("name") or ""
+        for place in ("ppt/commentAuthors.xml", "ppt/authors.xml")
+        if place in archive.namelist()
+        for one in parse_xml(read_part(archive, place, name), name)
+    }
+    for place in targets(archive, part, "/comments", name):
+        for comment in parse_xml(read_part(archive, place, name), name).iter("{*}cm", "{*}reply"):
+            text = comment.findtext("{*}text") or ""
+            if not text:
+                bodies = comment.iterfind("{*}txBody")
+                text = " ".join(one.text or "" for body in bodies for one in body.iter(f"{_DRAWING}t"))
+            author = clean_line(authors.get(comment.get("authorId")) or "")
+            words = clean_line(text)
+            builder.add_paragraph(f"Comment{f' ({author})' if author else ''}: {words}" if words else "")
 
 
 def _is_hidden_shape(shape: Any, width: int, height: int) -> bool:
@@ -100,30 +232,3 @@ def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
             yield from _shapes(shape.shapes, depth + 1)
         else:
             yield shape
-
-
-def _add_chart(builder: TextBuilder, chart: Any) -> None:
-    from pptx.exc import PythonPptxError
-
-    if chart.has_title and chart.chart_title.has_text_frame:
-        builder.add_paragraph(clean_line(chart.chart_title.text_frame.text))
-    try:
-        plots = list(chart.plots)
-        if not plots:
-            return
-        categories = [str(category) for category in plots[0].categories]
-        series = [(str(one.name), list(one.values)) for one in plots[0].series]
-    except (
-        PythonPptxError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        NotImplementedError,
-    ):  # kinds of chart that python-pptx does not support
-        return
-    rows = [["", *(label for label, _values in series)]]
-    for index, category in enumerate(categories):
-        rows.append(
-            [category, *(cell_text(values[index], "") if index < len(values) else "" for _label, values in series)]
-        )
-    builder.add_table(rows)

@@ -1,62 +1,117 @@
-"""Reader of DOCX: mammoth converts it to HTML. The only home of mammoth."""
+"""Reader of DOCX, from its own XML: everything that Word shows, in its order.
+
+styles, numbering, notes ─ open_word ─> WordFile ─ WordReader ─> headings, paragraphs, lists and tables in a TextBuilder
+
+The styles and numbering of a file may be damaged, or lack an id or a value: such an entry is passed over, as Word does.
+"""
 
 from __future__ import annotations
 
 import io
-import re
 import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import broken, open_container, parse_xml, read_part
+from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
+from ingest.parse.grid import GridCell, fill_spans
 from ingest.parse.html import add_page
-from ingest.parse.office import core_properties
+from ingest.parse.marks import raise_text
+from ingest.parse.numbering import Numbering, roman
+from ingest.parse.office import core_properties, relations, targets
 from rag.errors import ParseError
 from rag.types import Document
 
 if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
+WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
-_WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+_STRICT = (
+    (b"http://purl.oclc.org/ooxml/wordprocessingml/main", WORD[1:-1].encode()),
+    (b"http://purl.oclc.org/ooxml/officeDocument/math", _MATH[1:-1].encode()),
+    (b"http://purl.oclc.org/ooxml/officeDocument/relationships", _RELATION[1:-1].encode()),
+    (b"http://purl.oclc.org/ooxml/drawingml/main", b"http://schemas.openxmlformats.org/drawingml/2006/main"),
+)
+"""Namespaces of the strict form of the format, and of the usual one."""
 _NESTED = 1_000
-_STYLES = """
-p[style-name='Title'] => h1:fresh
-p[style-name='Subtitle'] => p:fresh
-p[style-name='heading 7'] => h6:fresh
-p[style-name='heading 8'] => h6:fresh
-"""
+_NO_HALF_POINTS = 2
+_LEFT_OUT = frozenset({"del", "moveFrom", "instrText", "delText", "pPr", "rPr", "tblPr", "sdtPr", "sectPr", "rt"})
+_RESTED = "footnotes", "endnotes", "comments"
 
 
 def read_docx(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the headings, paragraphs, lists, tables and notes of a Word file, in their order."""
-    import mammoth
-
-    with open_container(path, name, limits) as archive:
-        main = "word/document.xml"
-        source: Any = path
-        hidden = 0
-        if main in archive.namelist():
-            data = read_part(archive, main, name)
-            _check_depth(data, name)
-            changed, hidden = _prepare_parts(archive, main, data, name)
-            if changed:
-                source = _copy_with(archive, changed, name)
-        metadata, title = core_properties(archive, name)
-    opened = source if isinstance(source, io.BytesIO) else path.open("rb")
-    try:
-        with opened:
-            result = mammoth.convert_to_html(
-                opened, convert_image=mammoth.images.img_element(lambda _image: {"src": ""}), style_map=_STYLES
-            )
-    except (KeyError, ValueError, AttributeError, TypeError, IndexError, zipfile.BadZipFile, OSError) as error:
-        raise broken(name, error) from error
+    """Read what Word shows: headers, headings, paragraphs, lists, tables, text boxes, notes, comments and footers."""
     builder = TextBuilder()
-    hidden += add_page(builder, result.value)[1]
-    if hidden:
-        metadata["hidden_characters"] = str(hidden)
+    with open_container(path, name, limits) as archive:
+        word = open_word(archive, name)
+        reader = WordReader(word, builder)
+        reader.read()
+        metadata, title = core_properties(archive, name)
+    if reader.hidden:
+        metadata["hidden_characters"] = str(reader.hidden)
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """A style of paragraphs or characters; None where it states nothing and the style it is based on counts."""
+
+    name: str
+    base: str
+    outline: int | None
+    numbered: tuple[str, str] | None
+    hidden: bool | None
+
+
+@dataclass(slots=True)
+class WordFile:
+    """An opened Word file: its main part, its styles and numbering, and its notes and comments by kind and id."""
+
+    archive: zipfile.ZipFile
+    name: str
+    main: str
+    root: Any
+    styles: dict[str, _Style]
+    hidden_styles: frozenset[str]
+    numbering: Numbering
+    notes: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)
+
+
+def open_word(archive: zipfile.ZipFile, name: str) -> WordFile:
+    """Open the parts of a Word file. Raises ParseError for a file without a readable main part."""
+    main = next(iter(targets(archive, "", "/officeDocument", name)), "word/document.xml")
+    data = read_part(archive, main, name)
+    _check_depth(data, name)
+    styles: dict[str, _Style] = {}
+    for part in targets(archive, main, "/styles", name) or _present(archive, "word/styles.xml"):
+        styles |= _read_styles(_parse(archive, part, name))
+    numbering = Numbering()
+    for part in targets(archive, main, "/numbering", name) or _present(archive, "word/numbering.xml"):
+        numbering = Numbering.read(_parse(archive, part, name))
+    word = WordFile(archive, name, main, _parse(archive, main, name), styles, _hidden_styles(styles), numbering)
+    for kind in _RESTED:
+        for part in targets(archive, main, f"/{kind}", name) or _present(archive, f"word/{kind}.xml"):
+            for note in _parse(archive, part, name):
+                if isinstance(note.tag, str) and note.get(f"{WORD}type") not in ("separator", "continuationSeparator"):
+                    word.notes[kind, note.get(f"{WORD}id") or ""] = (part, note)
+    return word
+
+
+def _present(archive: zipfile.ZipFile, part: str) -> list[str]:
+    return [part] if part in archive.namelist() else []
+
+
+def _parse(archive: zipfile.ZipFile, part: str, name: str) -> Any:
+    data = read_part(archive, part, name)
+    if b"purl.oclc.org/ooxml" in data:
+        for strict, usual in _STRICT:
+            data = data.replace(strict, usual)
+    return parse_xml(data, name)
 
 
 def _check_depth(data: bytes, name: str) -> None:
@@ -85,84 +140,489 @@ def _check_depth(data: bytes, name: str) -> None:
         raise broken(name, error) from error
 
 
-_BODIES = ("word/footnotes.xml", "word/endnotes.xml")
-_HIDING_MARKS = re.compile(rb'vanish|w:val="[fF]{6}"|w:sz w:val="[0-2]"')
-_NO_HALF_POINTS = 2
+def _read_styles(root: Any) -> dict[str, _Style]:
+    styles = {}
+    for style in root.iter(f"{WORD}style"):
+        key = style.get(f"{WORD}styleId")
+        if key:
+            block = style.find(f"{WORD}pPr")
+            level = _value(block, "outlineLvl")
+            styles[key] = _Style(
+                _value(style, "name"),
+                _value(style, "basedOn"),
+                int(level) if level.isdigit() else None,
+                _numbered(block),
+                _switch(style.find(f"{WORD}rPr"), "vanish"),
+            )
+    return styles
 
 
-def _prepare_parts(archive: zipfile.ZipFile, main: str, data: bytes, name: str) -> tuple[dict[str, bytes], int]:
-    """The parts to replace before mammoth reads the file, by name, and the number of hidden characters."""
-    from lxml import etree
-
-    changed: dict[str, bytes] = {}
-    hidden = 0
-    styles = _hidden_styles(archive, name)
-    parts = {main: data, **{part: read_part(archive, part, name) for part in _BODIES if part in archive.namelist()}}
-    for part, source in parts.items():
-        formulas = b"oMath" in source
-        if not (formulas or styles or _HIDING_MARKS.search(source)):
-            continue
-        root = parse_xml(source, name)
-        left_out = _drop_hidden_runs(root, styles)
-        if formulas:
-            _spell_formulas(root)
-        if formulas or left_out:
-            changed[part] = etree.tostring(root)
-        hidden += left_out
-    return changed, hidden
+def _bases(styles: dict[str, _Style], key: str) -> Iterator[_Style]:
+    """The style and those it is based on, nearest first."""
+    seen = set()
+    while key in styles and key not in seen:
+        seen.add(key)
+        yield styles[key]
+        key = styles[key].base
 
 
-def _hidden_styles(archive: zipfile.ZipFile, name: str) -> frozenset[str]:
+def _hidden_styles(styles: dict[str, _Style]) -> frozenset[str]:
     """The ids of the styles whose text Word hides, including styles based on them."""
-    if "word/styles.xml" not in archive.namelist():
-        return frozenset()
-    data = read_part(archive, "word/styles.xml", name)
-    if b"vanish" not in data:
-        return frozenset()
-    stated: dict[str, bool | None] = {}
-    based_on: dict[str, str] = {}
-    for style in parse_xml(data, name).iter(f"{_WORD}style"):
-        key = style.get(f"{_WORD}styleId") or ""
-        stated[key] = _switch(style.find(f"{_WORD}rPr"), "vanish")
-        base = style.find(f"{_WORD}basedOn")
-        if base is not None:
-            based_on[key] = base.get(f"{_WORD}val") or ""
-    hidden = set()
-    for key in stated:
-        at, seen = key, {key}
-        while stated.get(at) is None and at in based_on and based_on[at] not in seen:
-            at = based_on[at]
-            seen.add(at)
-        if stated.get(at):
-            hidden.add(key)
-    return frozenset(hidden)
+    stated = {key: [one.hidden for one in _bases(styles, key) if one.hidden is not None] for key in styles}
+    return frozenset(key for key, values in stated.items() if values and values[0])
+
+
+def _numbered(block: Any) -> tuple[str, str] | None:
+    """The list and level that paragraph properties state: "" where they state only one of them."""
+    mark = None if block is None else block.find(f"{WORD}numPr")
+    return None if mark is None else (_value(mark, "numId"), _value(mark, "ilvl"))
 
 
 def _switch(properties: Any, tag: str) -> bool | None:
     """The value of an on/off property; None when it is not set."""
-    mark = None if properties is None else properties.find(f"{_WORD}{tag}")
-    return None if mark is None else (mark.get(f"{_WORD}val") or "true").lower() not in ("0", "false", "off")
+    mark = None if properties is None else properties.find(f"{WORD}{tag}")
+    return None if mark is None else (mark.get(f"{WORD}val") or "true").lower() not in ("0", "false", "off")
 
 
-def _drop_hidden_runs(root: Any, styles: frozenset[str]) -> int:
-    """Empty the runs that are invisible: hidden, of size 0, white on white. Returns the number of their characters."""
-    hidden = 0
-    for run in list(root.iter(f"{_WORD}r")):
-        words = "".join(text.text or "" for text in run.iter(f"{_WORD}t"))
-        if words and _is_hidden_run(run, styles):
-            hidden += len(clean_line(words))
-            for text in list(run.iter(f"{_WORD}t")):
-                text.text = ""
-    return hidden
+def _value(properties: Any, tag: str) -> str:
+    mark = None if properties is None else properties.find(f"{WORD}{tag}")
+    return "" if mark is None else mark.get(f"{WORD}val") or ""
+
+
+def _tag(element: Any) -> str:
+    return str(element.tag).rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+class WordReader:
+    """Adds the blocks of a Word file to a builder; `hidden` counts the characters that Word does not show."""
+
+    def __init__(self, word: WordFile, builder: TextBuilder) -> None:
+        self.hidden = 0
+        self._word = word
+        self._builder = builder
+        self._part = word.main
+        self._marks: dict[tuple[str, str], str] = {}
+        self._boxes: list[Any] = []
+        self._in_list = False
+
+    def read(self) -> None:
+        """Add headers, body, notes, comments and footers, each text once."""
+        body = self._word.root.find(f"{WORD}body")
+        self._add_margins("header")
+        self._add_blocks(() if body is None else body)
+        for key, mark in list(self._marks.items()):
+            self._add_note(key, mark)
+        self._add_margins("footer")
+
+    def _add_margins(self, kind: str) -> None:
+        """Add the headers or footers that the sections of the document refer to."""
+        parts = relations(self._word.archive, self._word.main, self._word.name)
+        seen: set[str] = set()
+        for reference in self._word.root.iter(f"{WORD}{kind}Reference"):
+            part = parts.get(reference.get(f"{_RELATION}id") or "", ("", ""))[1]
+            if part in seen or part not in self._word.archive.namelist():
+                continue
+            seen.add(part)
+            shown = TextBuilder()
+            reader = WordReader(self._word, shown)
+            reader._part = part
+            reader._add_blocks(_parse(self._word.archive, part, self._word.name))
+            self.hidden += reader.hidden
+            words = shown.text
+            if words not in seen:
+                seen.add(words)
+                self._builder.add_paragraph(words)
+
+    def _add_note(self, key: tuple[str, str], mark: str) -> None:
+        part, note = self._word.notes[key]
+        outer, self._part = self._part, part
+        words = self._joined(note)
+        self._part = outer
+        if key[0] == "comments":
+            author = clean_line(note.get(f"{WORD}author") or "")
+            self._builder.add_paragraph(f"Comment{f' ({author})' if author else ''}: {words}" if words else "")
+        else:
+            self._builder.add_paragraph(f"{mark} {words}" if words else "")
+
+    def _add_blocks(self, parent: Iterable[Any]) -> None:
+        for element in _blocks(parent):
+            tag = _tag(element)
+            if tag == "p":
+                self._add_paragraph(element)
+            elif tag == "tbl":
+                self._add_table(element)
+            elif tag == "altChunk":
+                self._add_embedded(element.get(f"{_RELATION}id") or "")
+            else:
+                self._add_boxes([element])
+
+    def _add_paragraph(self, paragraph: Any) -> None:
+        outer, self._boxes = self._boxes, []
+        block = paragraph.find(f"{WORD}pPr")
+        text = self._text(paragraph).strip()
+        label = self._label(block) if text else ""
+        level = self._heading_level(block)
+        if level and text:
+            self._builder.add_heading(level, f"{label} {text}" if label not in ("", "-") else text)
+            self._in_list = False
+        elif text:
+            lines = [clean_line(line) for line in text.split("\n")]
+            words = "\n".join(line for line in lines if line)
+            near = "\n" if label and self._in_list else "\n\n"
+            self._builder.add_paragraph(f"{label} {words}" if label and words else words, near)
+            self._in_list = bool(label)
+        boxes, self._boxes = self._boxes, outer
+        self._add_boxes(boxes)
+
+    def _add_boxes(self, boxes: list[Any]) -> None:
+        """Add the words of text boxes, charts and diagrams, below the paragraph that they are anchored in."""
+        for box in boxes:
+            if _tag(box) == "txbxContent":
+                self._add_blocks(box)
+                continue
+            add_drawn(self._builder, self._word.archive, self._part, box, self._word.name)
+
+    def _heading_level(self, block: Any) -> int:
+        """The level of a heading, 1 to 9; 0 for other paragraphs. Names of styles are English in every language."""
+        stated = _value(block, "outlineLvl")
+        if stated.isdigit():
+            return int(stated) + 1 if int(stated) < 9 else 0
+        key = _value(block, "pStyle")
+        for style in _bases(self._word.styles, key):
+            name = style.name.lower()
+            if name == "title":
+                return 1
+            if name.startswith("heading ") and name[8:].isdigit():
+                return int(name[8:])
+            if style.outline is not None:
+                return style.outline + 1 if style.outline < 9 else 0
+        if key not in self._word.styles and key.lower()[:7] == "heading" and key[7:].isdigit():
+            return int(key[7:])
+        return 0
+
+    def _label(self, block: Any) -> str:
+        """The number or bullet that Word prints before a paragraph, or an empty string."""
+        stated = [_numbered(block)]
+        key = _value(block, "pStyle")
+        stated += [style.numbered for style in _bases(self._word.styles, key)]
+        marks = [one for one in stated if one is not None]
+        number = next((number for number, _level in marks if number), "")
+        level = next((level for _number, level in marks if level), "")
+        if not level:
+            level = self._word.numbering.level_of_style(number, key)
+        return self._word.numbering.next_label(number, int(level) if level.isdigit() else 0)
+
+    def _joined(self, parent: Any) -> str:
+        """The blocks of a cell or note as one line."""
+        parts = []
+        for element in _blocks(parent):
+            if _tag(element) == "p":
+                outer, self._boxes = self._boxes, []
+                text = clean_line(self._text(element))
+                label = self._label(element.find(f"{WORD}pPr")) if text else ""
+                parts.append(f"{label} {text}" if label else text)
+                boxes, self._boxes = self._boxes, outer
+                parts += [self._joined(box) for box in boxes if _tag(box) == "txbxContent"]
+            elif _tag(element) == "tbl":
+                rows = fill_spans(self._rows(element)[0])
+                parts.append("; ".join(" | ".join(row) for row in rows if any(row)))
+        return clean_line(" ".join(part for part in parts if part))
+
+    def _add_table(self, table: Any) -> None:
+        self._in_list = False
+        layout = [_cells_of(row) for row in _blocks(table, "tr")]
+        if max(map(len, layout), default=0) <= 1:  # a frame around text
+            for cells in layout:
+                for cell in cells:
+                    self._add_blocks(cell)
+            return
+        rows, header_rows = self._rows(table)
+        self._builder.add_grid(rows, header_rows)
+
+    def _rows(self, table: Any) -> tuple[list[list[GridCell]], int]:
+        """The cells of a table with what they cover, and the number of rows at its top that are marked as header."""
+        header_rows = 0
+        placed: list[list[tuple[int, int, bool, GridCell]]] = []
+        for row in _blocks(table, "tr"):
+            properties = row.find(f"{WORD}trPr")
+            if _switch(properties, "hidden"):
+                self.hidden += len(clean_line("".join(row.itertext())))
+                continue
+            if _switch(properties, "tblHeader") and header_rows == len(placed):
+                header_rows += 1
+            before = _value(properties, "gridBefore")
+            at = int(before) if before.isdigit() and len(before) < 4 else 0
+            cells = [(0, at, False, GridCell("", 1, at))] if at else []
+            for cell in _cells_of(row):
+                own = cell.find(f"{WORD}tcPr")
+                stated = _value(own, "gridSpan")
+                across = max(1, int(stated)) if stated.isdigit() and len(stated) < 4 else 1
+                merge = None if own is None else own.find(f"{WORD}vMerge")
+                goes_on = merge is not None and (merge.get(f"{WORD}val") or "continue") == "continue"
+                cells.append((at, across, goes_on, GridCell(self._joined(cell), 1, across)))
+                at += across
+            placed.append(cells)
+        rows = []
+        for number, cells in enumerate(placed):
+            shown = []
+            for at, across, goes_on, cell in cells:
+                if goes_on and number and not cell.text and any(one[0] == at for one in placed[number - 1]):
+                    continue
+                deep = 1
+                while number + deep < len(placed) and any(
+                    one[0] == at and one[2] and not one[3].text for one in placed[number + deep]
+                ):
+                    deep += 1
+                shown.append(GridCell(cell.text, deep, across) if cell.text else cell)
+            rows.append(shown)
+        return rows, header_rows
+
+    def _add_embedded(self, relation: str) -> None:
+        """Add a document that is embedded as a whole (`altChunk`): HTML, plain text or another Word file."""
+        word = self._word
+        part = relations(word.archive, self._part, word.name).get(relation, ("", ""))[1]
+        if part not in word.archive.namelist():
+            return
+        data = read_part(word.archive, part, word.name)
+        if data[:4] == b"PK\x03\x04":
+            with zipfile.ZipFile(io.BytesIO(data)) as inner:
+                if sum(entry.file_size for entry in inner.infolist()) < _MOST_EMBEDDED and self._part == word.main:
+                    reader = WordReader(open_word(inner, word.name), self._builder)
+                    reader._part = "embedded"
+                    reader.read()
+                    self.hidden += reader.hidden
+                    return
+        elif b"<" in data[:2_000] and not data.lstrip().startswith(b"{\\rtf"):
+            self.hidden += add_page(self._builder, _html_of(data))[1]
+            return
+        elif part.endswith(".txt"):
+            self._builder.add_paragraph(data.decode("utf-8", "replace"))
+            return
+        self._builder.add_note(
+            "part_left_out", f"The embedded document {part.rpartition('/')[2]!r} was not read: open it in its program."
+        )
+
+    def _text(self, element: Any) -> str:
+        """The words of a paragraph in their order; text boxes in it are kept for after it."""
+        words: list[str] = []
+        self._collect(element, words)
+        return "".join(words)
+
+    def _collect(self, parent: Any, words: list[str]) -> None:
+        for element in parent:
+            tag = _tag(element)
+            if not tag or tag in _LEFT_OUT:
+                continue
+            if tag == "r" and element.tag.startswith(WORD):
+                self._collect_run(element, words)
+            elif element.tag in (f"{_MATH}oMath", f"{_MATH}oMathPara"):
+                words.append(f" {_formula(element)} ")
+            elif is_alternate(element):
+                self._collect(preferred_branch(element), words)
+            elif tag in ("drawing", "pict", "object"):
+                self._collect_drawing(element, words)
+            else:
+                self._collect(element, words)
+
+    def _collect_run(self, run: Any, words: list[str]) -> None:
+        shown: list[str] = []
+        for element in run:
+            tag = _tag(element)
+            if tag == "t":
+                shown.append(element.text or "")
+            elif tag in ("tab", "ptab"):
+                shown.append("\t")
+            elif tag in ("br", "cr"):
+                shown.append("\n")
+            elif tag == "noBreakHyphen":
+                shown.append("-")
+            elif tag == "sym":
+                shown.append(_symbol(element))
+            elif tag in ("footnoteReference", "endnoteReference", "commentReference"):
+                shown.append(self._mark(tag.removesuffix("Reference") + "s", element, "".join((*words, *shown))))
+            elif tag == "fldChar":
+                shown.append(_field_value(element))
+            elif tag == "ruby":
+                self._collect(element, shown)
+            elif is_alternate(element):
+                self._collect(preferred_branch(element), shown)
+            elif tag in ("drawing", "pict", "object"):
+                self._collect_drawing(element, shown)
+        text = "".join(shown)
+        properties = run.find(f"{WORD}rPr")
+        if text.strip() and _is_hidden_run(run, self._word.hidden_styles):
+            self.hidden += len(clean_line(text))
+            return
+        placed = _value(properties, "vertAlign")
+        if placed in ("superscript", "subscript") and text.strip():
+            text = raise_text(text, "".join(words), lowered=placed == "subscript")
+        words.append(text)
+
+    def _mark(self, kind: str, element: Any, before: str) -> str:
+        """The mark of a note in the text; comments have none."""
+        key = (kind, element.get(f"{WORD}id") or "")
+        if key not in self._word.notes:
+            return ""
+        if kind == "comments":
+            self._marks.setdefault(key, "")
+            return ""
+        count = sum(1 for one in self._marks if one[0] == kind) + 1
+        number = str(count) if kind == "footnotes" else roman(count)
+        shown = raise_text(number, "0")
+        self._marks.setdefault(key, shown.strip())
+        return raise_text(number, before) if before else shown
+
+    def _collect_drawing(self, drawing: Any, words: list[str]) -> None:
+        """Keep text boxes and what is drawn for after the paragraph; add the description of a picture."""
+        boxes = [one for one in drawing.iter(f"{WORD}txbxContent") if not _inside_box(one, drawing)]
+        boxes = [one for one in boxes if not _is_other_branch(one, drawing)]
+        self._boxes += boxes
+        if boxes:
+            return
+        self._boxes.append(drawing)
+        described = next((one.get("descr") for one in drawing.iter() if _tag(one) == "docPr" and one.get("descr")), "")
+        if described and len(described) < 300:
+            words.append(f" {described} ")
+
+
+_MOST_EMBEDDED = 64 << 20
+
+
+def _blocks(parent: Iterable[Any], wanted: str = "") -> Iterator[Any]:
+    """The blocks below an element, through content controls and accepted changes; only `wanted` tags if given."""
+    for element in parent:
+        tag = _tag(element)
+        if is_alternate(element):
+            yield from _blocks(preferred_branch(element), wanted)
+        elif tag in ("sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag"):
+            yield from _blocks(element, wanted)
+        elif (tag == wanted) if wanted else tag in ("p", "tbl", "altChunk", "drawing", "pict"):
+            yield element
+
+
+def _cells_of(row: Any) -> list[Any]:
+    return list(_blocks(row, "tc"))
+
+
+def _inside_box(box: Any, top: Any) -> bool:
+    """Whether a text box lies in another one, whose blocks it belongs to."""
+    above = box.getparent()
+    while above is not None and above is not top:
+        if above.tag == f"{WORD}txbxContent":
+            return True
+        above = above.getparent()
+    return False
+
+
+def _is_other_branch(box: Any, top: Any) -> bool:
+    """Whether a text box lies in a branch of alternate content that is not the preferred one."""
+    element = box
+    while element is not None and element is not top:
+        above = element.getparent()
+        if above is not None and is_alternate(above) and preferred_branch(above) is not element:
+            return True
+        element = above
+    return False
+
+
+def _html_of(data: bytes) -> bytes | str:
+    """The HTML of an embedded part, out of its MIME envelope if it has one (`.mht`)."""
+    if not data[:2_000].lower().lstrip().startswith((b"mime-version", b"content-", b"from:")):
+        return data
+    import email
+    import email.policy
+
+    for part in email.message_from_bytes(data, policy=email.policy.default).walk():
+        if part.get_content_type() == "text/html":
+            return str(part.get_content())
+    return data
+
+
+def _symbol(element: Any) -> str:
+    """A character of a symbol font; those of private use have no meaning outside of their font."""
+    code = element.get(f"{WORD}char") or ""
+    try:
+        number = int(code, 16)
+    except ValueError:
+        return ""
+    if 0xF000 <= number <= 0xF0FF:
+        font = (element.get(f"{WORD}font") or "").lower()
+        known = _WINGDINGS if "wingdings" in font else _SYMBOL if font == "symbol" else {}
+        return known.get(number & 0xFF, "")
+    return chr(number) if 32 <= number < 0x110000 else ""
+
+
+_WINGDINGS = {0xFC: "✓", 0xFB: "✗", 0xFE: "☑", 0xFD: "☒", 0xA8: "☐", 0x6F: "☐", 0xE0: "→", 0xDF: "←"}
+_SYMBOL = {0xB0: "°", 0xB1: "±", 0xB4: "×", 0xA3: "≤", 0xB3: "≥", 0xAE: "→", 0x6D: "μ", 0x61: "α", 0x62: "β", 0x57: "Ω"}
+
+
+def _field_value(mark: Any) -> str:
+    """What a form field without text shows: a check box, or the chosen entry of a list."""
+    data = mark.find(f"{WORD}ffData")
+    if data is None:
+        return ""
+    box = data.find(f"{WORD}checkBox")
+    if box is not None:
+        stated = _switch(box, "checked")
+        return "☒ " if (stated if stated is not None else _switch(box, "default")) else "☐ "
+    choices = data.find(f"{WORD}ddList")
+    if choices is None:
+        return ""
+    entries = [one.get(f"{WORD}val") or "" for one in choices.iterfind(f"{WORD}listEntry")]
+    at = _value(choices, "result") or _value(choices, "default") or "0"
+    return entries[int(at)] if at.isdigit() and int(at) < len(entries) else ""
+
+
+def _formula(element: Any) -> str:
+    """A formula in one line: powers raised, fractions with a slash, roots and indices named by signs."""
+    tag = _tag(element)
+
+    def part(name: str) -> str:
+        inner = element.find(f"{_MATH}{name}")
+        return "" if inner is None else _formula(inner).strip()
+
+    if tag == "t":
+        return element.text or ""
+    if tag in ("sSup", "sSubSup"):
+        base = part("e") + (_index(part("sub")) if tag == "sSubSup" else "")
+        power = part("sup")
+        raised = raise_text(power, "1")
+        return base + (raised.strip() if raised != power and " " not in raised.strip() else f"^({power})")
+    if tag == "sSub":
+        return part("e") + _index(part("sub"))
+    if tag == "f":
+        top, bottom = part("num"), part("den")
+        return f"{_grouped(top)}/{_grouped(bottom)}"
+    if tag == "rad":
+        return f"{part('deg')}√{_grouped(part('e'))}"
+    if tag == "nary":
+        sign = element.find(f"{_MATH}naryPr/{_MATH}chr")
+        shown = "∫" if sign is None else sign.get(f"{_MATH}val") or "∑"
+        return f"{shown}{_index(part('sub'))} {part('sup')} {part('e')}"
+    if tag == "d":
+        inner = ", ".join(_formula(one).strip() for one in element.iterfind(f"{_MATH}e"))
+        return f"({inner})"
+    if tag == "mr":
+        return ", ".join(_formula(one).strip() for one in element) + "; "
+    return "".join(_formula(one) for one in element if isinstance(one.tag, str) and not one.tag.endswith("Pr"))
+
+
+def _index(text: str) -> str:
+    lowered = raise_text(text, "1", lowered=True)
+    return lowered if lowered != text or len(text) <= 1 else f"_({text})"
+
+
+def _grouped(text: str) -> str:
+    return text if text.isalnum() else f"({text})"
 
 
 def _is_hidden_run(run: Any, styles: frozenset[str]) -> bool:
-    properties = run.find(f"{_WORD}rPr")
+    properties = run.find(f"{WORD}rPr")
     stated = _switch(properties, "vanish")
     if stated is not None:
         return stated
-    paragraph = next(run.iterancestors(f"{_WORD}p"), None)
-    block = None if paragraph is None else paragraph.find(f"{_WORD}pPr")
+    paragraph = next(run.iterancestors(f"{WORD}p"), None)
+    block = None if paragraph is None else paragraph.find(f"{WORD}pPr")
     if styles and not styles.isdisjoint((_value(properties, "rStyle"), _value(block, "pStyle"))):
         return True
     if properties is None:
@@ -173,52 +633,12 @@ def _is_hidden_run(run: Any, styles: frozenset[str]) -> bool:
     if _value(properties, "color").upper() != "FFFFFF":
         return False
     # the background of a cell, a text box or a styled paragraph may be dark
-    behind = (f"{_WORD}tc", f"{_WORD}txbxContent")
+    behind = (f"{WORD}tc", f"{WORD}txbxContent")
     shaded = any(
-        part.find(f"{_WORD}{tag}") is not None
+        part.find(f"{WORD}{tag}") is not None
         for part in (properties, block)
         if part is not None
         for tag in ("shd", "highlight")
     )
     styled = bool(_value(block, "pStyle") or _value(properties, "rStyle"))
     return not (shaded or styled or any(True for _ in run.iterancestors(*behind)))
-
-
-def _value(properties: Any, tag: str) -> str:
-    mark = None if properties is None else properties.find(f"{_WORD}{tag}")
-    return "" if mark is None else mark.get(f"{_WORD}val") or ""
-
-
-def _spell_formulas(root: Any) -> None:
-    """Add a run with the characters of each formula, since mammoth skips formulas."""
-    from lxml import etree
-
-    for formula in list(root.iter(f"{_MATH}oMath")):
-        words = "".join(part.text or "" for part in formula.iter(f"{_MATH}t"))
-        parent = formula.getparent()
-        if parent is None:
-            continue
-        run = etree.Element(f"{_WORD}r")
-        text = etree.SubElement(run, f"{_WORD}t")
-        text.text = f" {words} "
-        text.set("{http://www.w3.org/XML/1998/namespace}space", "preserve")
-        if parent.tag == f"{_MATH}oMathPara":
-            outer = parent.getparent()
-            if outer is None:
-                continue
-            parent.addprevious(run)
-        else:
-            formula.addprevious(run)
-
-
-def _copy_with(archive: zipfile.ZipFile, changed: dict[str, bytes], name: str) -> io.BytesIO:
-    """A copy of the container's XML parts, with the `changed` parts replaced."""
-    copy = io.BytesIO()
-    with zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as written:
-        for entry in archive.infolist():
-            if entry.filename in changed:
-                written.writestr(entry.filename, changed[entry.filename])
-            elif entry.filename.lower().endswith((".xml", ".rels")):
-                written.writestr(entry.filename, read_part(archive, entry.filename, name))
-    copy.seek(0)
-    return copy

@@ -221,6 +221,19 @@ def test_rows_of_a_long_table_keep_the_names_of_their_columns() -> None:
     assert all(re.fullmatch(r"part \d+ \| \d+\.50 EUR", line) for c in inner[1:-1] for line in c.text.splitlines())
 
 
+def test_column_names_longer_than_the_headings_allowance_stay_with_every_row() -> None:
+    """Names of more than `context_tokens` tokens were dropped, with the headings above them: a value had no column."""
+    names = " | ".join(["Station", *(f"Reading at hour {n} (millibar)" for n in range(11))])
+    rows = [" | ".join([f"S{n}", *(str(n * 100 + k) for k in range(11))]) for n in range(60)]
+    text = "\n".join([names, *rows])
+    document = Document("d", "a.xlsx", "x", text, tables=(Table(0, len(text), names),))
+    embedder = WordHashEmbedder()
+    chunks = chunks_of(document, embedder)
+    assert len(chunks) > 2
+    assert all(chunk.headings[-1] == names for chunk in chunks[1:])
+    assert all(chunk.n_tokens <= embedder.max_tokens for chunk in chunks)
+
+
 def test_a_giant_word_is_cut_into_pieces() -> None:
     document = Document("d", "a.md", "text/plain", "😀" * 1000 + " end.")
     chunks = chunks_of(document, ByteEmbedder())

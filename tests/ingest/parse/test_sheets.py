@@ -9,10 +9,13 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from openpyxl.chart import BarChart
+from openpyxl.comments import Comment
 from openpyxl.worksheet.filters import AutoFilter, FilterColumn, Filters
 from openpyxl.worksheet.table import Table
 from reading import read, read_here, refusal
 
+from ingest.parse.number_format import show_number
 from rag.types import Document
 
 
@@ -119,3 +122,102 @@ def test_sheets_are_pages(tmp_path: Path) -> None:
 def test_workbook_without_cells_has_no_text(tmp_path: Path) -> None:
     openpyxl.Workbook().save(tmp_path / "a.xlsx")
     assert refusal(tmp_path / "a.xlsx") == "no_text"
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "shown"),
+    [
+        ("12345678901.25", "[$$-409]#,##0.00", "$12345678901.25"),
+        ("4000123412341234", "General", "4000123412341234"),
+        ("1234567.5", '"€"#,##0.00', "€1234567.50"),
+        ("0.1", "General", "0.1"),
+        ("0.30000000000000004", "General", "0.3"),
+        ("0.075", "0.0%", "7.5%"),
+        ("42", '"C-"00000', "C-00042"),
+        ("1307", "00000", "01307"),
+        ("123456789", "000-00-0000", "123-45-6789"),
+        ("-1250.5", '#,##0.00 "CHF";[Red](#,##0.00 "CHF")', "-1250.50 CHF"),
+        ("1.2604166666666667", "[h]:mm", "30:15"),
+        ("46096", "dd/mm/yyyy", "2026-03-15"),
+        ("0.5", "hh:mm", "12:00"),
+        ("12345", '0.0,"k"', "12.345k"),
+        ("7", '0" kg"', "7 kg"),
+        ("-3", "0", "-3"),
+        ("oops", "0.00", "oops"),
+    ],
+)
+def test_cells_are_read_as_their_sheet_shows_them(value: str, code: str, shown: str) -> None:
+    assert show_number(value, code) == shown
+
+
+def test_formulas_without_a_result_are_shown_and_counted(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["Item", "Units", "Total"], ["Rope", 40, "=B2*3"], ["Sail", 2, "=B3*3"]):
+        sheet.append(row)
+    book.save(tmp_path / "a.xlsx")
+    document = read_here(tmp_path / "a.xlsx")
+    assert document.text == "Sheet\n\nItem | Units | Total\nRope | 40 | =B2*3\nSail | 2 | =B3*3"
+    assert [note.code for note in document.notes] == ["formulas_without_result"]
+    assert document.notes[0].message.startswith("2 formulas")
+
+
+def test_merged_cells_and_levels_of_headers(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["Region", "Rain", None], [None, "Min", "Max"], ["North", 1, 2], [None, 3, 4], ["South", None, 6]):
+        sheet.append(row)
+    for merged in ("A1:A2", "B1:C1", "A3:A4"):
+        sheet.merge_cells(merged)
+    book.save(tmp_path / "a.xlsx")
+    document = read_here(tmp_path / "a.xlsx")
+    assert document.text.endswith("North | 1 | 2\nNorth | 3 | 4\nSouth |  | 6")
+    assert [table.header for table in document.tables] == ["Region | Rain Min | Rain Max"]
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [
+        ("docProps/core.xml", b"</dcterms:created>", b"yesterday</dcterms:created>"),
+        ("docProps/core.xml", b"<cp:coreProperties", b"<<"),
+        ("xl/styles.xml", b"<fill>", b"<fill/><fill>"),
+        ("xl/styles.xml", b'numFmtId="0"', b'numFmtId="x"'),
+    ],
+)
+def test_damaged_styles_and_properties_are_passed_over(tmp_path: Path, part: str, old: bytes, new: bytes) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row in (["Item", "Qty"], ["Rope", 7]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as source, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as copy:
+        for one in source.namelist():
+            copy.writestr(one, source.read(one).replace(old, new) if one == part else source.read(one))
+    assert read_here(tmp_path / "b.xlsx").text == "Sheet\n\nItem | Qty\nRope | 7"
+
+
+def test_charts_comments_and_tables_side_by_side_are_read(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["Item", "Qty", None, None], ["Rope", 7, None, "Rate"], ["Sail", 2, None, 9]):
+        sheet.append(row)
+    sheet["A2"].comment = Comment("Ordered twice", "Ann")
+    chart = BarChart()
+    chart.title = "Stock in May"
+    sheet.add_chart(chart, "F2")
+    book.save(tmp_path / "a.xlsx")
+    assert read_here(tmp_path / "a.xlsx").text == (
+        "Sheet\n\nItem | Qty\nRope | 7\nSail | 2\n\nRate\n9\n\nStock in May\n\nComment (A2, Ann): Ordered twice"
+    )
+
+
+def test_a_blank_column_within_a_table_leaves_its_rows_whole(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row in (["Item", None, "Qty"], ["Rope", None, 7], ["Sail", None, None]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    assert read_here(tmp_path / "a.xlsx").text.endswith("Item |  | Qty\nRope |  | 7\nSail")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pptx
+from lxml import etree
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 from reading import headings, read, read_here
+
+DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 
 
 def test_hidden_slides_and_shapes_beside_the_slide_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -44,3 +50,52 @@ def test_slides_are_pages(tmp_path: Path) -> None:
     second = document.pages[1]
     assert document.text[second.start : second.end] == "Topic 2\n\nPoint of slide 2\n\nNotes: Say it 2"
     assert (second.number, second.width, second.height, len(second.boxes)) == (2, 0.0, 0.0, 0)
+
+
+def test_tables_marks_and_numbers_of_slides(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    table = slide.shapes.add_table(3, 3, Inches(1), Inches(1), Inches(6), Inches(2)).table
+    for at, words in enumerate(("Region", "Rain", "", "North", "81", "4", "", "", "2")):
+        table.cell(at // 3, at % 3).text = words
+    table.cell(0, 1).merge(table.cell(0, 2))
+    table.cell(1, 0).merge(table.cell(2, 0))
+    lines = slide.shapes.add_textbox(Inches(1), Inches(5), Inches(6), Inches(1)).text_frame
+    lines.text = "It has 120"
+    run = lines.paragraphs[0].add_run()
+    run.text = "2"
+    run.font._element.set("baseline", "30000")
+    for words in ("first", "second"):
+        paragraph = lines.add_paragraph()
+        paragraph.text = words
+        paragraph._p.get_or_add_pPr().append(etree.Element(f"{DRAWING}buAutoNum", type="alphaLcParenBoth"))
+    show.save(str(tmp_path / "a.pptx"))
+    document = read_here(tmp_path / "a.pptx")
+    assert document.text == ("Region | Rain | Rain\nNorth | 81 | 4\nNorth |  | 2\n\nIt has 120²\n(a) first\n(b) second")
+
+
+def test_alternate_content_charts_and_comments_of_slides(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    box = slide.shapes.add_textbox(Inches(1), Inches(1), Inches(6), Inches(1))
+    box.text_frame.text = "Only in the choice."
+    names = "http://schemas.openxmlformats.org/markup-compatibility/2006"
+    wrapped = etree.SubElement(box._element.getparent(), f"{{{names}}}AlternateContent")
+    etree.SubElement(wrapped, f"{{{names}}}Choice").append(box._element)
+    etree.SubElement(wrapped, f"{{{names}}}Fallback")
+    data = CategoryChartData()
+    data.categories = ["2023", "2024"]
+    data.add_series("Rain", (81, 67.5))
+    slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, Inches(1), Inches(3), Inches(4), Inches(3), data)
+    show.save(str(tmp_path / "a.pptx"))
+    assert read_here(tmp_path / "a.pptx").text == "Only in the choice.\n\n | Rain\n2023 | 81\n2024 | 67.5"
+
+
+def test_damaged_properties_of_slides_are_passed_over(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    show.slides.add_slide(show.slide_layouts[5]).shapes.title.text = "Topic"
+    show.save(str(tmp_path / "a.pptx"))
+    with zipfile.ZipFile(tmp_path / "a.pptx") as source, zipfile.ZipFile(tmp_path / "b.pptx", "w") as copy:
+        for part in source.namelist():
+            copy.writestr(part, b"<broken" if part == "docProps/core.xml" else source.read(part))
+    assert read_here(tmp_path / "b.pptx").text == "Topic"

@@ -1,0 +1,111 @@
+"""Tables of cells as their programs lay them out: spans filled, levels of headers joined, wide tables cut. Pure.
+
+GridCells as written ─ fill_spans ─> a cell for each row and column ─ find_header ─> header rows ─ cut_columns ─> parts
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+_MOST_SPAN = 16_384
+_MOST_FILLED = 2_000_000
+_REPEATED_CHARACTERS = 200
+"""A longer text in a merged cell is prose, not a label: it is printed once, and the cells it covers stay blank."""
+_WIDE, _PART = 16, 12
+_WIDE_CHARACTERS, _PART_CHARACTERS = 480, 240
+"""A table of more than 16 columns, or whose column names are longer than 480 characters, is cut into parts of up to 12
+columns (and the first one) and 240 characters of names (some 60 tokens), so that a chunk holds the names and rows."""
+_HEADER_LEVELS = 4
+_NUMBER = re.compile(r"[\s(+−-]*[$€£¥]?\s*\d[\d.,\s]*\)?\s*%?")
+
+
+@dataclass(frozen=True, slots=True)
+class GridCell:
+    """A cell as written: its text, and how many rows and columns it covers, itself included."""
+
+    text: str
+    rows: int = 1
+    columns: int = 1
+
+
+def fill_spans(rows: Iterable[Sequence[GridCell]]) -> list[list[str]]:
+    """The table with a text for each row and column; a label that covers several stands in each of them.
+
+    A cell alone in its row that covers all of it (the name of a section) is printed once. A span ends with the table.
+    """
+    written = [list(row) for row in rows]
+    texts: list[dict[int, str]] = [{} for _ in written]
+    filled = 0
+    for number, row in enumerate(written):
+        at = 0
+        alone = len(row) == 1 and not texts[number]
+        for cell in row:
+            while at in texts[number]:
+                at += 1
+            down = min(max(1, cell.rows), len(written) - number)
+            across = min(max(1, cell.columns), _MOST_SPAN)
+            filled += down * across
+            label = "" if len(cell.text) > _REPEATED_CHARACTERS or filled > _MOST_FILLED else cell.text
+            for below in range(down if filled <= _MOST_FILLED else 1):
+                for beside in range(across if cell.text or across < 100 else 1):
+                    first = not below and not beside
+                    shown = cell.text if first else "" if alone and beside else label
+                    texts[number + below].setdefault(at + beside, shown)
+            at += across
+    return [[row.get(at, "") for at in range(max(row, default=-1) + 1)] for row in texts]
+
+
+def count_header_rows(rows: Sequence[Sequence[GridCell]]) -> int:
+    """How many rows at the top name the columns: 1, or more where their cells cover several columns or rows."""
+    count = 1
+    for number, row in enumerate(rows[:_HEADER_LEVELS]):
+        if number >= count:
+            break
+        deepest = max((cell.rows for cell in row), default=1)
+        count = max(count, number + min(deepest, _HEADER_LEVELS))
+        if len(row) > 1 and any(cell.columns > 1 and cell.text for cell in row) and number + 1 < len(rows):
+            below = [cell.text for cell in rows[number + 1] if cell.text]
+            if below and not any(_NUMBER.fullmatch(text) and not _is_year(text) for text in below):
+                count = max(count, number + 2)
+    return min(count, max(1, len(rows) - 1), _HEADER_LEVELS)
+
+
+def _is_year(text: str) -> bool:
+    return text.isdigit() and len(text) == 4 and text[:2] in ("18", "19", "20", "21")
+
+
+def join_header(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The name of each column, from the levels above it: `Rain` over `North` is `Rain North`."""
+    names = []
+    for column in range(max(map(len, rows), default=0)):
+        levels: list[str] = []
+        for row in rows:
+            if column < len(row) and row[column] and row[column] not in levels:
+                levels.append(row[column])
+        names.append(" ".join(levels))
+    return names
+
+
+def cut_columns(rows: Sequence[Sequence[str]]) -> list[list[list[str]]]:
+    """The table, or the parts of a wide one, each with the first column in front."""
+    width = max(map(len, rows), default=0)
+    names = [len(name) for name in rows[0]] if rows else []
+    names += [0] * (width - len(names))
+    if len(rows) < 2 or (width <= _WIDE and (width <= 2 or sum(names) <= _WIDE_CHARACTERS)):
+        return [[list(row) for row in rows]]
+    edges, size = [1], names[0]
+    for column in range(1, width):
+        size += names[column] + 3
+        if column > edges[-1] and (column - edges[-1] >= _PART or size > _PART_CHARACTERS):
+            edges.append(column)
+            size = names[0] + names[column] + 3
+    parts = []
+    for first, last in itertools.pairwise([*edges, width]):
+        part = [[*row[:1], *row[first:last]] for row in rows]
+        kept = [row for number, row in enumerate(part) if number == 0 or any(row[1:])]
+        if len(kept) > 1 or any(kept[0][1:]):
+            parts.append(kept)
+    return parts
