@@ -13,7 +13,7 @@ from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate, Table, TableStyle
 
-from evals.reading import KINDS, draw_table, generate_table, measure_cells
+from evals.reading.cells import KINDS, draw_table, generate_table, measure_cells
 from ingest.parse.directions import read_from_right
 from rag.types import Document
 
