@@ -25,7 +25,7 @@ from rag.models.tokens import estimate_text
 from rag.prompting.context import pack_context
 from rag.prompting.follow_up import REWRITE_TOKENS, standalone_question
 from rag.prompting.prompts import ANSWER_PROMPT_VERSION, prompt_start, rewrite_messages
-from rag.prompting.selection import Selection, drop_duplicates, rank_for_parts, sentences_to_quote
+from rag.prompting.selection import Selection, drop_duplicates, drop_other_documents, rank_for_parts, sentences_to_quote
 from rag.retrieval.ranking import PartHits, merge_hits
 from rag.retrieval.scope import Scope, check_scope
 from rag.retrieval.search import Searcher
@@ -388,9 +388,10 @@ class Service:
 
     def _select(self, asked: str, hits: Sequence[Hit], parts: Sequence[PartHits]) -> _Selected:
         kept, left_out = drop_duplicates(hits)
+        kept, of_others = drop_other_documents(asked, kept)
         selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
         read = measure_reading(asked, kept, self._reader)
-        return _Selected(selections, left_out, measure_evidence(asked, selections, read))
+        return _Selected(selections, [*left_out, *of_others], measure_evidence(asked, selections, read))
 
     def _unread(self, scope: Scope) -> bool:
         """Whether a named document could not be read, or, where none is named, whether no document in scope could."""

@@ -223,10 +223,12 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A hit that was not sent, and why: `budget` (no room in the prompt) or `duplicate` (the same words were sent)."""
+    """A hit that was not sent, and why: `budget` (no room in the prompt), `duplicate` (the same words were sent) or
+    `other_document` (the question names another document, and the hit does not speak of it).
+    """
 
     hit: Hit
-    reason: Literal["budget", "duplicate"]
+    reason: Literal["budget", "duplicate", "other_document"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Selects the sentences of the hits that are sent for a question, each with a score. Pure, except for the cosines.
 
-    Hits ─ drop_duplicates ─> Hits ─ rank_sentences ─> Selections in the order of the text ─ pack (context.py)
+    Hits ─ drop_duplicates, drop_other_documents ─> Hits ─ rank_sentences ─> Selections in the order of the text
+    Selections ─ pack (context.py) ─> Context
 
 A model on a processor reads some sixty tokens a second, so that the prompt's length is the user's waiting time. Sending
 only the best sentences of a hit shows the model three times as many hits in the same time. The figures for each part of
@@ -109,6 +110,48 @@ def _repeats(hit: Hit, words: list[str], earlier: tuple[Hit, list[str], set[str]
     return not tells_apart and len(new) <= (1 - _SAME_WORDS) * len(words)
 
 
+def drop_other_documents(question: str, hits: Sequence[Hit]) -> tuple[list[Hit], list[LeftOut]]:
+    """The hits without those of other documents where the question calls some by their proper name, and those left out.
+
+    A proper name is two or more adjacent words without digits, all with a capital letter, that a document's name or
+    title has too, as long as no document has more of them: "Blue Coast Plus" names that plan and not "Blue Coast
+    Basic". Another document is kept if one of its hits has the name. Without this, a small model answers from what
+    another plan's passages say, and such a sentence is supported word for word.
+    """
+    called = {hit.chunk.span.document_id: f"{_spaced_name(hit.document_name)}\n{hit.title}" for hit in hits}
+    runs = [run for found in _CAPITALS.findall(question) if len(run := tuple(_WORD.findall(found.lower()))) >= _NAMES]
+    names: dict[str, set[tuple[str, ...]]] = {}
+    for run in runs:
+        held = {document_id: _longest_shared(run, text) for document_id, text in called.items()}
+        most = max(map(len, held.values()), default=0)
+        for document_id, shared in held.items():
+            if len(shared) == most >= _NAMES:
+                names.setdefault(document_id, set()).add(shared)
+    if not names:
+        return list(hits), []
+    wanted = set().union(*names.values())
+    spoken_of = set(names)
+    for hit in hits:
+        text = "\n".join((*hit.chunk.headings, hit.chunk.text))
+        if any(_longest_shared(name, text) == name for name in wanted):
+            spoken_of.add(hit.chunk.span.document_id)
+    kept = [hit for hit in hits if hit.chunk.span.document_id in spoken_of]
+    return kept, [LeftOut(hit, "other_document") for hit in hits if hit.chunk.span.document_id not in spoken_of]
+
+
+_CAPITALS = re.compile(r"\b[A-Z][^\W\d_]+(?:[&'’-][^\W\d_]+)*(?:\s+[A-Z][^\W\d_]+(?:[&'’-][^\W\d_]+)*)+\b(?!-?\d)")
+
+
+def _longest_shared(name: tuple[str, ...], text: str) -> tuple[str, ...]:
+    """The longest run of adjacent words of the name that the text has, in any case; the first of equal ones."""
+    words = " " + " ".join(_WORD.findall(text.lower())) + " "
+    for size in range(len(name), 0, -1):
+        for at in range(len(name) - size + 1):
+            if f" {' '.join(name[at : at + size])} " in words:
+                return name[at : at + size]
+    return ()
+
+
 def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -> list[Selection]:
     """Every sentence of the hits, hit by hit in the order of its text, scored for the question.
 
@@ -170,11 +213,15 @@ def _other_documents(question: str, hits: Sequence[Hit]) -> frozenset[str]:
     named: dict[str, frozenset[str]] = {}
     for hit in hits:
         if hit.chunk.span.document_id not in named:
-            stem = re.sub(r"[\W_]+", " ", hit.document_name.rpartition(".")[0] or hit.document_name)
-            words = frozenset(content_words(f"{stem} {hit.title}"))
+            words = frozenset(content_words(f"{_spaced_name(hit.document_name)} {hit.title}"))
             held = asked & words
             named[hit.chunk.span.document_id] = held if len(held) >= min(_NAMES, len(words)) else frozenset()
     return frozenset(one for one, words in named.items() if any(words < more for more in named.values()))
+
+
+def _spaced_name(name: str) -> str:
+    """The words of a file's name without its ending, with spaces for other signs."""
+    return re.sub(r"[\W_]+", " ", name.rpartition(".")[0] or name)
 
 
 def _named_sections(question: str, hits: Sequence[Hit]) -> frozenset[str]:

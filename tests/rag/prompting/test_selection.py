@@ -9,7 +9,7 @@ from conftest import WordHashEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.prompting.selection import drop_duplicates, rank_for_parts, rank_sentences
+from rag.prompting.selection import drop_duplicates, drop_other_documents, rank_for_parts, rank_sentences
 from rag.retrieval.ranking import PartHits
 from rag.types import Chunk, Hit, Span
 
@@ -49,6 +49,53 @@ def kept_ranks(*hits: Hit) -> list[int]:
     assert {one.reason for one in left_out} <= {"duplicate"}
     assert sorted([one.rank for one in kept] + [one.hit.rank for one in left_out]) == sorted(one.rank for one in hits)
     return [one.rank for one in kept]
+
+
+# --- other documents ---
+
+
+def kept_documents(question: str, *hits: Hit) -> list[str]:
+    kept, left_out = drop_other_documents(question, hits)
+    assert {one.reason for one in left_out} <= {"other_document"}
+    assert len(kept) + len(left_out) == len(hits)
+    return [one.chunk.span.document_id for one in kept]
+
+
+PLUS, BASIC = "Blue_Coast_Plus_Details", "Blue-Coast-Basic-Details"
+
+
+@pytest.mark.parametrize(
+    ("question", "kept"),
+    [
+        ("Does Blue Coast Plus pay for glasses?", [PLUS]),
+        ("What is paid for glasses by Blue Coast Basic?", [BASIC]),
+        ("What do Blue Coast Plus and Blue Coast Basic pay for glasses?", [PLUS, BASIC]),
+        ("What does Blue Coast pay for glasses?", [PLUS, BASIC]),
+        ("What does blue coast plus pay for glasses?", [PLUS, BASIC]),
+        ("What does the Plus plan pay for glasses?", [PLUS, BASIC]),
+        ("What does it pay for glasses?", [PLUS, BASIC]),
+    ],
+)
+def test_passages_of_the_plan_that_was_not_asked_about_are_not_sent(question: str, kept: list[str]) -> None:
+    hits = (hit(1, "Glasses are paid up to 90 crowns.", PLUS), hit(2, "Glasses are paid up to 40 crowns.", BASIC))
+    assert kept_documents(question, *hits) == kept
+
+
+def test_a_document_that_speaks_of_the_one_asked_about_is_sent() -> None:
+    named = hit(2, "Unlike the basic plan, Blue  Coast plus pays 90 crowns.", BASIC)
+    question = "Does Blue Coast Plus pay for glasses?"
+    assert kept_documents(question, hit(1, "Up to 90 crowns.", PLUS), named, hit(3, "To 40 crowns.", BASIC)) == [
+        PLUS,
+        BASIC,
+        BASIC,
+    ]
+    below = hit(2, "They pay 90 crowns.", BASIC, headings=("Blue Coast Plus",))
+    assert kept_documents(question, hit(1, "Up to 90 crowns.", PLUS), below) == [PLUS, BASIC]
+
+
+def test_a_quarter_and_the_kind_of_a_report_name_no_document() -> None:
+    hits = (hit(1, "Sales rose.", "10-Q_Q3_2023_AMZN"), hit(2, "Sales fell.", "2023 Q3 INTC"))
+    assert len(kept_documents("Did sales rise in Amazon's Q3 2023 10-Q?", *hits)) == 2
 
 
 # --- duplicates ---
