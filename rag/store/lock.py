@@ -58,7 +58,7 @@ def claim_directory(path: Path, command: str) -> DataDirectory:
     """Own the data directory. Raises DataDirectoryInUse that names the owner, DependencyError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / LOCK_FILE)
+        lock = FileLock(path / LOCK_FILE, thread_local=False)  # a server opens and closes in different threads
         # `running_server` holds the lock for a moment while it looks; an owner holds it for longer.
         lock.acquire(timeout=_CLAIM_WITHIN_S, poll_interval=_CLAIM_WITHIN_S / 10)
     except Timeout as error:

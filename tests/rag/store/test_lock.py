@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,13 @@ def test_a_second_owner_is_told_who_holds_it(tmp_path: Path, holder: subprocess.
     for word in (str(tmp_path), str(holder.pid), "footnote serve", "http://127.0.0.1:8123", "--data-dir"):
         assert word in caught.value.message
     assert running_server(tmp_path) == "http://127.0.0.1:8123"
+
+
+def test_an_owner_may_release_from_another_thread(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as opening, ThreadPoolExecutor(1) as closing:
+        directory = opening.submit(claim_directory, tmp_path, "footnote serve").result()
+        closing.submit(directory.release).result()
+        claim_directory(tmp_path, "footnote serve").release()
 
 
 def test_a_killed_owner_holds_nothing(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
