@@ -71,6 +71,10 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.books import read_opendocument
 
             return read_opendocument
+        case "application/rtf":
+            from ingest.parse.rtf import read_rtf
+
+            return read_rtf
         case _ if media_type.startswith("image/"):
             from ingest.parse.pictures import read_picture
 

@@ -58,7 +58,6 @@ _ADVICE = {
     "application/vnd.ms-excel": "Open it in a spreadsheet program and save it as XLSX or CSV.",
     "application/vnd.ms-powerpoint": "Open it in its program and save it as PPTX or PDF.",
     "application/vnd.ms-outlook": "Save the message as EML or text.",
-    "application/rtf": "Open it in a word processor and save it as DOCX or PDF.",
     "application/zip": "Unpack it and upload the files inside.",
     "application/gzip": "Unpack it and upload the file inside.",
     "application/x-": "Unpack or convert it, and upload a PDF, DOCX or text file.",
@@ -77,7 +76,7 @@ def tell_media_type(file: BinaryIO, head: bytes, name: str) -> str:
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return _tell_ole(file, name)
     if head.startswith(b"{\\rtf"):
-        raise unsupported(name, "application/rtf")
+        return "application/rtf"
     for magic, media_type in _MAGIC:
         bitmap = magic == b"BM" and head[6:10] == bytes(4)  # reserved bytes, which text has not
         if head.startswith(magic) and (bitmap or not (magic in (b"BM", b"MZ", b"BZh", b"ID3") and _is_text(head))):

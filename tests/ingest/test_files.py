@@ -173,7 +173,6 @@ def test_zip_containers_are_looked_into(tmp_path: Path) -> None:
         (b"PK\x03\x04 and then nothing that a zip would have", "corrupt"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "WordDocument".encode("utf-16-le"), "unsupported_type"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "encrypted"),
-        (b"{\\rtf1 hello}", "unsupported_type"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_a_code(tmp_path: Path, data: bytes, code: str) -> None:
