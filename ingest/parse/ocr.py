@@ -119,13 +119,20 @@ class Recogniser:
 
 
 def open_recogniser(limits: Limits) -> Recogniser:
-    """The engine, with the limits of the process raised to those of OCR. Raises OcrUnavailable."""
+    """The engine, with the limits of the process raised to those of OCR. Raises OcrUnavailable.
+
+    The time for OCR is that of a file with all files inside it.
+    """
     if not limits.ocr:
         raise OcrUnavailable("OCR is switched off (FOOTNOTE_PARSING__OCR)")
     extend_limits(limits)
     share = _SHARE_OF_TIME * limits.ocr_timeout_s
-    engine = _load_engine()
-    return Recogniser(engine, time.monotonic() + share, time.process_time() + share * THREADS)
+    budget = limits.inside
+    if budget.ocr_until_s is None:
+        budget.ocr_engine = _load_engine()
+        budget.ocr_until_s = time.monotonic() + share
+        budget.ocr_until_cpu_s = time.process_time() + share * THREADS
+    return Recogniser(budget.ocr_engine, budget.ocr_until_s, budget.ocr_until_cpu_s)
 
 
 def _load_engine() -> Any:

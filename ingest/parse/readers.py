@@ -71,6 +71,14 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.books import read_opendocument
 
             return read_opendocument
+        case "application/mbox":
+            from ingest.parse.mail import read_mailbox
+
+            return read_mailbox
+        case "application/zip":
+            from ingest.parse.archive import read_archive
+
+            return read_archive
         case "application/rtf":
             from ingest.parse.rtf import read_rtf
 

@@ -58,7 +58,8 @@ _ADVICE = {
     "application/vnd.ms-excel": "Open it in a spreadsheet program and save it as XLSX or CSV.",
     "application/vnd.ms-powerpoint": "Open it in its program and save it as PPTX or PDF.",
     "application/vnd.ms-outlook": "Save the message as EML or text.",
-    "application/zip": "Unpack it and upload the files inside.",
+    "application/java-archive": "It holds a program, not documents.",
+    "application/vnd.apple": "Open it in its program and export it as PDF, DOCX or XLSX.",
     "application/gzip": "Unpack it and upload the file inside.",
     "application/x-": "Unpack or convert it, and upload a PDF, DOCX or text file.",
 }
@@ -147,7 +148,11 @@ def _tell_zip(file: BinaryIO, name: str) -> str:
             f"{name}: it begins like a zip container (DOCX, PPTX, XLSX, EPUB) but cannot be opened ({error}). "
             "It may be truncated: copy or download it again.",
         ) from error
-    raise unsupported(name, "application/zip")
+    if any(part.endswith(".iwa") for part in names):
+        raise unsupported(name, "application/vnd.apple.iwork")
+    if "META-INF/MANIFEST.MF" in names or "AndroidManifest.xml" in names:
+        raise unsupported(name, "application/java-archive")
+    return "application/zip"
 
 
 def _tell_ole(file: BinaryIO, name: str) -> str:
@@ -243,7 +248,7 @@ def _tell_text(head: bytes, name: str) -> str:
     if start[:1] in "{[" and suffix != ".txt" and _is_json(start, suffix):
         return "application/x-ipynb+json" if _is_notebook(start) else "application/json"
     if _is_mail(text):
-        return "message/rfc822"
+        return "application/mbox" if text.startswith("From ") else "message/rfc822"
     if suffix == ".tsv" and "\t" in text:
         return "text/tab-separated-values"
     if suffix != ".txt":

@@ -157,9 +157,12 @@ def test_zip_containers_are_looked_into(tmp_path: Path) -> None:
         archive.writestr("mimetype", "application/epub+zip")
     with zipfile.ZipFile(tmp_path / "plain.zip", "w") as archive:
         archive.writestr("a.txt", "hello")
+    with zipfile.ZipFile(tmp_path / "program.zip", "w") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "hello")
     assert identify(tmp_path / "book.zip") == "application/epub+zip"
-    with pytest.raises(ParseError, match="Unpack it") as caught:
-        identify(tmp_path / "plain.zip")
+    assert identify(tmp_path / "plain.zip") == "application/zip"
+    with pytest.raises(ParseError, match="holds a program") as caught:
+        identify(tmp_path / "program.zip")
     assert caught.value.code == "unsupported_type"
 
 
