@@ -11,7 +11,7 @@ import email
 import email.errors
 import email.policy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
-_MOST_ATTACHMENTS, _MOST_DEPTH = 50, 5
+MOST_ATTACHMENTS, MOST_DEPTH = 50, 5
 _SEPARATOR = re.compile(rb"From [^\r\n]*\r?\n(?=[A-Za-z][A-Za-z0-9-]*:)")
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _STUB_SHARE = 0.5
@@ -109,7 +109,7 @@ class MailReader:
         if names:
             self._builder.add_paragraph("Attachments: " + ", ".join(names))
         for number, (part, shown) in enumerate(zip(attached, names, strict=True)):
-            if number >= _MOST_ATTACHMENTS or depth >= _MOST_DEPTH:
+            if number >= MOST_ATTACHMENTS or depth >= MOST_DEPTH:
                 self._builder.add_note("attachment_not_read", f"The attachment {shown!r} was not read: there are many.")
             elif part.get_content_type() == "message/rfc822":
                 for inner in _inner_messages(part):
@@ -154,14 +154,19 @@ class MailReader:
             elif kind in ("text/plain", "text/html"):
                 (texts if kind == "text/plain" else pages).append(inner)
         text = "\n\n".join(_plain_body(one) for one in texts).strip()
-        shown = TextBuilder()
-        hidden = sum([add_page(shown, _body(one))[1] for one in pages])
-        if prefer_html(text, shown.text, has_table=bool(shown.tables)):
-            for one in pages:
-                add_page(self._builder, _body(one))
-            self.hidden += hidden
-        else:
-            self._builder.add_paragraph(text)
+        self.hidden += add_bodies(self._builder, text, [_body(one) for one in pages])
+
+
+def add_bodies(builder: TextBuilder, text: str, pages: Sequence[str]) -> int:
+    """Add one form of a body that is there in several, text or HTML; returns the number of hidden characters."""
+    shown = TextBuilder()
+    hidden = sum([add_page(shown, page)[1] for page in pages])
+    if not prefer_html(text, shown.text, has_table=bool(shown.tables)):
+        builder.add_paragraph(text)
+        return 0
+    for page in pages:
+        add_page(builder, page)
+    return hidden
 
 
 def prefer_html(text: str, page: str, *, has_table: bool) -> bool:

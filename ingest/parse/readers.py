@@ -75,6 +75,10 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.mail import read_mailbox
 
             return read_mailbox
+        case "application/vnd.ms-outlook":
+            from ingest.parse.outlook import read_msg
+
+            return read_msg
         case "application/zip":
             from ingest.parse.archive import read_archive
 

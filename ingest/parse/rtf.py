@@ -10,6 +10,7 @@ cells, since a merged cell is written as a wide one. Outlook keeps HTML bodies o
 from __future__ import annotations
 
 import codecs
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -512,3 +513,49 @@ def place_cells(rows: list[tuple[RowShape, list[str]]]) -> list[list[GridCell]]:
             shown.append(GridCell(text, depth, width))
         grid.append(shown)
     return grid
+
+
+def html_of(tokens: Iterator[Token], encoding: str) -> str:
+    """The HTML that Outlook keeps in RTF (MS-OXRTFEX): its tags in groups of their own, its text between them.
+
+    What stands between `\\htmlrtf` and `\\htmlrtf0` is for programs without HTML. Empty for RTF that holds no HTML.
+    """
+    parts: list[str] = []
+    pending = b""
+    is_html = False
+    stack: list[tuple[str, bool]] = []
+    destination, shown = "", True  # destination: "tag", "skip" or text
+    starred = replaced = False  # replaced: the next byte stands for a Unicode character
+    for token in tokens:
+        if token.kind == "text":
+            if destination == "tag" or (shown and not destination):
+                pending += token.data[1:] if replaced else token.data
+            replaced = False
+            continue
+        if pending:
+            parts.append(pending.decode(encoding, "replace"))
+            pending = b""
+        if token.kind == "{":
+            stack.append((destination, shown))
+            starred = False
+        elif token.kind == "}":
+            destination, shown = stack.pop() if stack else ("", True)
+        elif token.word == "*":
+            starred = True
+        elif token.word == "fromhtml":
+            is_html = True
+        elif starred or token.word in _SKIPPED or token.word in ("fonttbl", "stylesheet", "info"):
+            destination = "tag" if token.word == "htmltag" else "skip"
+            starred = False
+        elif token.word == "htmlrtf":
+            shown = token.number == 0
+        elif destination != "skip" and (shown or destination == "tag"):
+            if token.word == "u":
+                parts.append(html.escape(chr((token.number or 0) % 65_536)))
+                replaced = True
+            elif token.word in ("par", "line"):
+                parts.append("\n")
+            else:
+                parts.append(_SYMBOLS.get(token.word, ""))
+    page = "".join(parts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # halves of pairs joined
+    return page if is_html else ""

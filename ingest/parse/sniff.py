@@ -8,6 +8,7 @@ import zipfile
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
+from ingest.parse.compound import outermost_names
 from ingest.parse.plain import decode_text, guess_wide
 from rag.errors import ParseError
 
@@ -49,6 +50,12 @@ _MAGIC = (
     (b"fLaC", "audio/flac"),
     (b"wOFF", "font/woff"),
 )
+_OLE: tuple[tuple[set[str], str], ...] = (
+    ({"__properties_version1.0"}, "application/vnd.ms-outlook"),
+    ({"WordDocument"}, "application/msword"),
+    ({"Workbook", "Book"}, "application/vnd.ms-excel"),
+    ({"PowerPoint Document"}, "application/vnd.ms-powerpoint"),
+)
 _NOT_TEXT = "application/octet-stream"
 _ADVICE = {
     "image/": "Save the picture as PNG or JPEG.",
@@ -57,7 +64,6 @@ _ADVICE = {
     "application/msword": "Open it in a word processor and save it as DOCX or PDF.",
     "application/vnd.ms-excel": "Open it in a spreadsheet program and save it as XLSX or CSV.",
     "application/vnd.ms-powerpoint": "Open it in its program and save it as PPTX or PDF.",
-    "application/vnd.ms-outlook": "Save the message as EML or text.",
     "application/java-archive": "It holds a program, not documents.",
     "application/vnd.apple": "Open it in its program and export it as PDF, DOCX or XLSX.",
     "application/gzip": "Unpack it and upload the file inside.",
@@ -156,27 +162,25 @@ def _tell_zip(file: BinaryIO, name: str) -> str:
 
 
 def _tell_ole(file: BinaryIO, name: str) -> str:
-    """Raise the ParseError for a compound file of old Office programs; its directory has stream names in UTF-16."""
-    file.seek(0)
-    data = file.read(1 << 22)
+    """The type of a compound file of old Office programs, by the streams at its top.
 
-    def has(stream: str) -> bool:
-        return stream.encode("utf-16-le") in data
-
-    if has("EncryptedPackage"):
+    Raises ParseError: `encrypted`, or `unsupported_type` for another program's.
+    """
+    names = outermost_names(file)
+    if not names:  # damaged: names stand in its directory as UTF-16
+        file.seek(0)
+        data = file.read(1 << 22)
+        known = ("EncryptedPackage", *(name for one in _OLE for name in one[0]))
+        names = {name for name in known if name.encode("utf-16-le") in data}
+    if "EncryptedPackage" in names:
         raise ParseError(
             "encrypted",
             f"{name}: it is an Office file with a password. Save it without one and upload it again.",
         )
-    if has("WordDocument"):
-        raise unsupported(name, "application/msword")
-    if has("Workbook") or has("Book"):
-        raise unsupported(name, "application/vnd.ms-excel")
-    if has("PowerPoint Document"):
-        raise unsupported(name, "application/vnd.ms-powerpoint")
-    if has("__substg1.0_") or has("__properties_version1.0"):
-        raise unsupported(name, "application/vnd.ms-outlook")
-    raise unsupported(name, "application/x-ole-storage")
+    media_type = next((media_type for streams, media_type in _OLE if names & streams), "")
+    if media_type in ("application/vnd.ms-outlook",):
+        return media_type
+    raise unsupported(name, media_type or "application/x-ole-storage")
 
 
 def _is_text(head: bytes) -> bool:
