@@ -71,6 +71,18 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.books import read_opendocument
 
             return read_opendocument
+        case "text/vtt" | "application/x-subrip":
+            from ingest.parse.subtitles import read_subtitles
+
+            return read_subtitles
+        case "text/x-rst":
+            from ingest.parse.outline import read_rst
+
+            return read_rst
+        case "text/x-org":
+            from ingest.parse.outline import read_org
+
+            return read_org
         case "application/mbox":
             from ingest.parse.mail import read_mailbox
 

@@ -235,6 +235,10 @@ _MARKDOWN = (
     re.compile(r"^[=-]{3,}\s*$", re.MULTILINE),
 )
 
+_SUBTITLE = re.compile(r"\s*(?:\d+[ \t]*\r?\n)?\d{1,2}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d{1,2}:\d\d:\d\d[,.]\d{1,3}")
+_RST = re.compile(r"^\.\. (?:[\w:-]+::|_[^:\n]+:)", re.MULTILINE)
+_UNDERLINED = re.compile(r"^[^\s.*#|>-][^\n]*\n([=~^\"'`*+#-])\1{3,}[ \t]*$", re.MULTILINE)
+_MARKED_UP = {".rst": "text/x-rst", ".rest": "text/x-rst", ".org": "text/x-org"}
 _MARKDOWN_SUFFIXES = (".md", ".markdown", ".mdown", ".mkd")
 
 
@@ -244,6 +248,12 @@ def _tell_text(head: bytes, name: str) -> str:
     start = text.lstrip()
     if suffix in _MARKDOWN_SUFFIXES and not re.match(r"\s*<(?:!doctype\s+html|html)\b", text, re.IGNORECASE):
         return "text/markdown"
+    if suffix in _MARKED_UP:
+        return _MARKED_UP[suffix]
+    if text.startswith("WEBVTT"):
+        return "text/vtt"
+    if _SUBTITLE.match(text):
+        return "application/x-subrip"
     if _HTML.match(text) or (suffix in (".html", ".htm", ".xhtml") and _HTML_TAG.search(text)):
         return "text/html"
     if start.startswith("<?xml") or (suffix in (".xml", ".rss", ".svg") and start.startswith("<")):
@@ -261,6 +271,8 @@ def _tell_text(head: bytes, name: str) -> str:
             return "text/tab-separated-values"
         if delimiter:
             return "text/csv"
+        if suffix == "" and _RST.search(text) and _UNDERLINED.search(text):
+            return "text/x-rst"
         if suffix == "" and sum(1 for mark in _MARKDOWN if mark.search(text)) >= 2:
             return "text/markdown"
     return "text/plain"
