@@ -44,7 +44,7 @@ def reader_for(media_type: str, name: str) -> Reader:
 
             return read_notebook
         case "application/xml":
-            from ingest.parse.structured import read_xml
+            from ingest.parse.markup import read_xml
 
             return read_xml
         case "message/rfc822":

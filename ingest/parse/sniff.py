@@ -254,7 +254,8 @@ def _tell_text(head: bytes, name: str) -> str:
         return "text/vtt"
     if _SUBTITLE.match(text):
         return "application/x-subrip"
-    if _HTML.match(text) or (suffix in (".html", ".htm", ".xhtml") and _HTML_TAG.search(text)):
+    declared = start.startswith("<?xml") and not re.search(r"<html\b", text[:4_096], re.IGNORECASE)
+    if (_HTML.match(text) and not declared) or (suffix in (".html", ".htm", ".xhtml") and _HTML_TAG.search(text)):
         return "text/html"
     if start.startswith("<?xml") or (suffix in (".xml", ".rss", ".svg") and start.startswith("<")):
         return "text/html" if re.search(r"<html\b", text[:4_096], re.IGNORECASE) else "application/xml"
