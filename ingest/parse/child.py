@@ -19,7 +19,7 @@ from rag.errors import NotFound, ParseError
 from rag.types import Document
 
 _MIB = 1 << 20
-_OPEN_FILES = 64
+_OPEN_FILES, _OPEN_FILES_OF_PROGRAMS = 64, 512
 _OCR_MEMORY_BYTES = 3 << 30  # address space of the models, their engine and a picture, beyond that of the reader
 _OCR_THREADS = 2
 
@@ -116,7 +116,7 @@ def _limit_process(parent: int, timeout_s: float, ocr_s: float, memory_bytes: in
         (resource.RLIMIT_AS, memory_bytes, memory_bytes + (_OCR_MEMORY_BYTES if ocr_s else 0)),
         (resource.RLIMIT_CPU, seconds, seconds + math.ceil(ocr_s * _OCR_THREADS)),
         (resource.RLIMIT_FSIZE, output_bytes, output_bytes),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES_OF_PROGRAMS),
         (resource.RLIMIT_CORE, 0, 0),
     ):
         _soft, hard = resource.getrlimit(kind)

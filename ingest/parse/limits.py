@@ -53,3 +53,13 @@ def extend_limits(limits: Limits) -> None:
             resource.setrlimit(kind, (hard, hard))
         except (ValueError, OSError):  # macOS refuses RLIMIT_AS
             continue
+
+
+def extend_open_files() -> None:
+    """Raise the limit of open files of this process to its hard limit, for a program that it starts."""
+    try:
+        import resource
+    except ImportError:
+        return
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -91,6 +91,10 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.outlook import read_msg
 
             return read_msg
+        case "application/msword" | "application/vnd.ms-excel" | "application/vnd.ms-powerpoint":
+            from ingest.parse.legacy import read_legacy
+
+            return read_legacy
         case "application/zip":
             from ingest.parse.archive import read_archive
 

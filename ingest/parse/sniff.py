@@ -61,9 +61,9 @@ _ADVICE = {
     "image/": "Save the picture as PNG or JPEG.",
     "audio/": "Upload a transcript instead.",
     "video/": "Upload a transcript instead.",
-    "application/msword": "Open it in a word processor and save it as DOCX or PDF.",
-    "application/vnd.ms-excel": "Open it in a spreadsheet program and save it as XLSX or CSV.",
-    "application/vnd.ms-powerpoint": "Open it in its program and save it as PPTX or PDF.",
+    "application/msword": "Install LibreOffice beside Footnote, or save it as DOCX or PDF.",
+    "application/vnd.ms-excel": "Install LibreOffice beside Footnote, or save it as XLSX or CSV.",
+    "application/vnd.ms-powerpoint": "Install LibreOffice beside Footnote, or save it as PPTX or PDF.",
     "application/java-archive": "It holds a program, not documents.",
     "application/vnd.apple": "Open it in its program and export it as PDF, DOCX or XLSX.",
     "application/gzip": "Unpack it and upload the file inside.",
@@ -178,9 +178,9 @@ def _tell_ole(file: BinaryIO, name: str) -> str:
             f"{name}: it is an Office file with a password. Save it without one and upload it again.",
         )
     media_type = next((media_type for streams, media_type in _OLE if names & streams), "")
-    if media_type in ("application/vnd.ms-outlook",):
-        return media_type
-    raise unsupported(name, media_type or "application/x-ole-storage")
+    if not media_type:
+        raise unsupported(name, "application/x-ole-storage")
+    return media_type
 
 
 def _is_text(head: bytes) -> bool:

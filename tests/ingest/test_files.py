@@ -174,7 +174,6 @@ def test_zip_containers_are_looked_into(tmp_path: Path) -> None:
         (b"\0\0\0\x20ftypheic" + b"\0" * 50, "unsupported_type"),
         (bytes(range(256)) * 20, "unsupported_type"),
         (b"PK\x03\x04 and then nothing that a zip would have", "corrupt"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "WordDocument".encode("utf-16-le"), "unsupported_type"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "encrypted"),
     ],
 )

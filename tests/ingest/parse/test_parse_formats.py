@@ -226,8 +226,8 @@ def test_xml_documents_are_read_in_their_order(tmp_path: Path) -> None:
         "<table><thead><tr><th>Boat</th><th>Fee</th></tr></thead><tbody><tr><td rowspan='2'>Petrel</td><td/></tr>"
         "<tr><td>9</td></tr></tbody></table></table-wrap><table><tgroup cols='3'><colspec colname='a'/>"
         "<colspec colname='b'/><colspec colname='c'/><tbody><row><entry namest='a' nameend='b'>x</entry>"
-        "<entry>y</entry></row><row><entry morerows='1'>1</entry><entry>2</entry><entry>3</entry></row><row><entry>4</entry><entry/>"
-        "</row></tbody></tgroup></table><sec><title>Late</title><p>None.</p></sec></sec></body></article>"
+        "<entry>y</entry></row><row><entry morerows='1'>1</entry><entry>2</entry><entry>3</entry></row><row>"
+        "<entry>4</entry><entry/></row></tbody></tgroup></table><sec><title>Late</title><p>None.</p></sec></sec></body></article>"
     )
     document = read(put(tmp_path / "a.xml", source))
     assert document.media_type == "application/xml"
