@@ -16,7 +16,7 @@ from rag.prompting.prompts import KIND_HINTS
 from rag.settings import Chunking
 from rag.store.catalog import Catalog
 from rag.store.records import Accepted
-from rag.types import Document, Message, Page
+from rag.types import Document, Message, Note, Page
 
 
 class CountingEmbedder(WordHashEmbedder):
@@ -40,11 +40,18 @@ def upload(
     )
 
 
-def commit(catalog: Catalog, document_id: str, text: str, pages: tuple[Page, ...] = (), title: str = "") -> bool:
+def commit(
+    catalog: Catalog,
+    document_id: str,
+    text: str,
+    pages: tuple[Page, ...] = (),
+    title: str = "",
+    notes: tuple[Note, ...] = (),
+) -> bool:
     """Claim a queued document, then chunk, embed and store it. It is then ready to be indexed."""
     record = catalog.claim(document_id)
     assert record is not None
-    document = Document(document_id, record.name, "text/markdown", text, pages, title)
+    document = Document(document_id, record.name, "text/markdown", text, pages, title, notes=notes)
     return commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking())
 
 
@@ -55,10 +62,11 @@ def ingest(
     source: str | None = None,
     collection: str = "default",
     pages: tuple[Page, ...] = (),
+    notes: tuple[Note, ...] = (),
 ) -> str:
     """Ingest the text as a document and return its id."""
     record = upload(library.catalog, text, name, source, collection).record
-    assert commit(library.catalog, record.id, text, pages)
+    assert commit(library.catalog, record.id, text, pages, notes=notes)
     assert publish_prepared(library.catalog, library.index) == [record.id]
     return record.id
 
