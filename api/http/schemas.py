@@ -589,7 +589,7 @@ class AnswerBody(BaseModel):
         description="why there is no answer, or only a partial one: `no_match` (no passage near the question was "
         "found, and the model was not asked), `not_in_passages` (the retrieved passages do not answer the question), "
         "`unsupported` (the documents do not support what the model wrote), `conflict` (the documents contradict each "
-        "other, and both are cited), `unreadable_source` (a searched document, or a part of the nearest one, was not read; "
+        "other, and both are cited), `unreadable_source` (a searched document, or a part of the nearest, was not read; "
         "the sentence's `reason` says which); null otherwise"
     )
     confidence: float | None = Field(
