@@ -68,7 +68,7 @@ def reader_for(media_type: str, name: str) -> Reader:
 
             return read_epub
         case sniff.ODT | sniff.ODP | sniff.ODS:
-            from ingest.parse.books import read_opendocument
+            from ingest.parse.opendocument import read_opendocument
 
             return read_opendocument
         case "text/vtt" | "application/x-subrip":
