@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -21,6 +23,7 @@ from api.http.schemas import (
     VerifiedBody,
 )
 from rag.errors import DependencyError, FootnoteError
+from rag.store.metadata import Metadata
 from rag.types import AnswerMode, AnswerStyle
 
 CONNECT_TIMEOUT_S = 5.0
@@ -41,14 +44,24 @@ class Client:
             base_url=url, timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S), trust_env=False
         )  # a model may take minutes; the server enforces the time limits
 
-    def upload(self, path: Path, *, name: str, source: str, modified_ns: int, collection: str) -> UploadedDocument:
+    def upload(
+        self,
+        path: Path,
+        *,
+        name: str,
+        source: str,
+        modified_ns: int,
+        collection: str,
+        metadata: Metadata | None = None,
+    ) -> UploadedDocument:
         """Upload one file. Raises OSError where it cannot be opened."""
+        given = {} if metadata is None else {"metadata": json.dumps(dict(metadata))}
         with path.open("rb") as file:
             response = self._send(
                 "POST",
                 "/v1/documents",
                 files={"file": (name, file, "application/octet-stream")},
-                data={"collection": collection, "source": source, "modified_ns": str(max(0, modified_ns))},
+                data={"collection": collection, "source": source, "modified_ns": str(max(0, modified_ns)), **given},
             )
         return _read(response, UploadedDocuments).documents[0]
 
@@ -65,9 +78,12 @@ class Client:
         """Delete one document."""
         self._send("DELETE", f"/v1/documents/{quote(document_id, safe='')}")
 
-    def search(self, query: str, collection: str | None, top_k: int | None) -> Hits:
+    def search(
+        self, query: str, collection: str | None, top_k: int | None, conditions: Mapping[str, object] | None = None
+    ) -> Hits:
         """The passages for a query."""
-        return _read(self._post("/v1/search", query=query, collection=collection, top_k=top_k), Hits)
+        response = self._post("/v1/search", query=query, collection=collection, top_k=top_k, filter=conditions)
+        return _read(response, Hits)
 
     def ask(
         self,
@@ -76,10 +92,17 @@ class Client:
         top_k: int | None = None,
         mode: AnswerMode | None = None,
         style: AnswerStyle | None = None,
+        conditions: Mapping[str, object] | None = None,
     ) -> AnswerBody:
         """The checked answer to a question."""
         response = self._post(
-            "/v1/query", question=question, collection=collection, top_k=top_k, mode=mode, style=style
+            "/v1/query",
+            question=question,
+            collection=collection,
+            top_k=top_k,
+            mode=mode,
+            style=style,
+            filter=conditions,
         )
         return _read(response, AnswerBody)
 
@@ -87,7 +110,7 @@ class Client:
         """A text, sentence by sentence."""
         return _read(self._post("/v1/verify", text=text, collection=collection, question=question), VerifiedBody)
 
-    def _post(self, path: str, **fields: str | int | None) -> httpx.Response:
+    def _post(self, path: str, **fields: str | int | Mapping[str, object] | None) -> httpx.Response:
         return self._send("POST", path, json={name: value for name, value in fields.items() if value is not None})
 
     def _send(self, method: str, path: str, **options: object) -> httpx.Response:

@@ -132,6 +132,7 @@ def _read(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> _R
                 source=file.source,
                 collection=collection,
                 modified_ns=file.modified_ns,
+                metadata=work.metadata,
             )
     except OSError as error:
         return _ReadingFile(problem=_unreadable(work, error))
@@ -202,7 +203,12 @@ def _send(client: Client, work: Work, collection: str) -> _ReadingFile:
     file = work.file
     try:
         uploaded = client.upload(
-            file.path, name=file.name, source=file.source, modified_ns=file.modified_ns, collection=collection
+            file.path,
+            name=file.name,
+            source=file.source,
+            modified_ns=file.modified_ns,
+            collection=collection,
+            metadata=work.metadata,
         )
     except OSError as error:
         return _ReadingFile(problem=_unreadable(work, error))
