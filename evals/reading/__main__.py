@@ -1,7 +1,7 @@
 """Measure reading.
 
 python -m evals.reading words FOLDER     files and their expected texts
-python -m evals.reading cells            PDF tables with merged and blank cells; needs reportlab
+python -m evals.reading cells            tables of PDF, DOCX, XLSX, HTML and PPTX files with merged and blank cells
 python -m evals.reading scans            pages of 150 dpi with noise and 2 degrees of tilt
 """
 
@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words.add_argument("folder", type=Path)
     words.add_argument("--kinds", nargs="*", default=[], help="only these formats (names of folders)")
     words.add_argument("--files", action="store_true", help="each file, with the words that are missing")
-    cells = tasks.add_parser("cells", help="generated PDF tables")
-    cells.add_argument("--tables", type=int, default=20, help="tables of each kind (default 20)")
+    cells = tasks.add_parser("cells", help="generated tables of five formats")
+    cells.add_argument("--tables", type=int, default=20, help="tables of each format and kind (default 20)")
     scans = tasks.add_parser("scans", help="generated scans")
     scans.add_argument("--pages", type=int, default=20, help="pages (default 20)")
     options = parser.parse_args(arguments)
