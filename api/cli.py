@@ -181,8 +181,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="SUITE",
         help="a folder with documents/ and questions.jsonl, or in BEIR's layout (./report for a folder named report); "
-        "or the name of a suite beside the repository (FOOTNOTE_SHARED_DIR): contoso, sec10q, squad2, spans, scifact, "
-        "natural, claims",
+        "or the name of a suite beside the repository (FOOTNOTE_SHARED_DIR), which docs/suites.md lists",
     )
     evaluation.epilog = (
         "The exit status is also 1 when a document could not be read, a question crashed, or a metric is lower than in "

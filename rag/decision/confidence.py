@@ -4,8 +4,8 @@
     EvidenceSignals, Draft, Citations ─ measure_reply, weigh by ANSWER_WEIGHTS ─> too low: the reply is withheld
 
 Both are logistic functions of a few signals, each from 0 to 1. `python -m evals.training.confidence` fits the weights.
-These were fitted on only 140 questions: 40 answerable and 20 unanswerable ones of contoso, 40 and 40 of squad2. A fit
-on half of them did not hold on the other half, so the default thresholds are cautious. docs/answers.md describes the
+These were fitted on only 140 questions of two suites: 40 answerable and 20 unanswerable ones, and 40 and 40. A fit on
+half of them did not hold on the other half, so the default thresholds are cautious. docs/answers.md describes the
 effect; evals/notebook/2026-11-answers.md has the experiments.
 """
 
@@ -30,8 +30,8 @@ _UNSPACED = re.compile(
 )
 """A letter of Thai, Lao, Burmese, Khmer, Japanese or Chinese, which are written without spaces."""
 READ_WEIGHTS = {"bias": -3.53, "cosine": 2.23, "together": 0.25, "read": 2.8}
-"""Instead of EVIDENCE_WEIGHTS where there is a reader. Fitted on 90 questions of contoso and 180 of squad2, half
-of them answerable, without `names`, whose weight was negative; the bias is .64 less than fitted, so that the default
+"""Instead of EVIDENCE_WEIGHTS where there is a reader. Fitted on 270 questions of two suites, half of
+them answerable, without `names`, whose weight was negative; the bias is .64 less than fitted, so that the default
 MIN_EVIDENCE of .15 refuses few answerable ones. evals/notebook/2026-11-reader.md has the figures on held-out ones."""
 ANSWER_WEIGHTS = {"bias": -3.91, "cosine": 2.43, "together": 0.36, "names": 0.73, "willing": 1.92, "cited": 0.47}
 
