@@ -46,6 +46,9 @@ class Parsing(Section):
     max_output_mb: int = Field(64, ge=1, le=4_096, description="maximum text from one file, in MiB")
     max_pages: int = Field(20_000, ge=1, le=1_000_000, description="maximum pages of one file")
     ocr: bool = Field(True, description="recognise words in pictures and in pages without text")
+    ocr_engine: Literal["auto", "rapidocr", "tesseract"] = Field(
+        "auto", description="what recognises words; auto is rapidocr, or an installed Tesseract where that is missing"
+    )
     ocr_timeout_s: float = Field(
         1_800.0, ge=1, le=86_400, description="further time for recognising words in one file, in seconds"
     )
