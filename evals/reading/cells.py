@@ -39,7 +39,7 @@ class GeneratedTable:
         return found
 
 
-KINDS = ("grid", "merged", "levels", "plain", "groups")
+KINDS = ("grid", "merged", "levels", "scattered", "plain", "groups")
 _LINED_KINDS = ("grid", "merged", "levels", "scattered")
 """Kinds whose cells an office file states; without lines, a label stands only where it is written."""
 
@@ -93,7 +93,7 @@ def generate_scattered(chance: random.Random) -> GeneratedTable:
     value = iter(chance.sample(range(1_000, 9_999), 120))
     drawn = [[f"Name{at}" for at in range(columns)], *([""] * columns for _ in range(count))]
     read = [list(row) for row in drawn]
-    styles: list[tuple[object, ...]] = []
+    styles: list[tuple[object, ...]] = [("GRID", (0, 0), (-1, -1), 0.5, (0, 0, 0))]
     taken: set[tuple[int, int]] = set()
     for row in range(1, count + 1):
         for column in range(columns):
@@ -124,7 +124,7 @@ def measure_cells(table: GeneratedTable, text: str) -> tuple[int, int]:
     rows = [["" if cell == "\x00" else cell for cell in line] for line in lines]
     right = total = 0
     for wanted in table.read[1:]:
-        keys = {cell for cell in wanted[1:] if cell}
+        keys = {cell for cell in wanted if cell}
         found = max(rows, key=lambda row: len(keys & set(row)))
         for column, cell in enumerate(wanted):
             if cell:
