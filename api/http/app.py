@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from api.http import openai
 from api.http.errors import install_errors
 from api.http.guards import BodyLimit, KnownHosts, Watch
 from api.http.metrics import Metrics
@@ -67,8 +68,8 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.door = door
-    for module in (documents, questions, health):
-        app.include_router(module.router)
+    for router in (documents.router, questions.router, health.router, *openai.ROUTERS):
+        app.include_router(router)
     install_errors(app)
     # The middleware added last is outermost.
     app.add_middleware(BodyLimit, server=settings.server)

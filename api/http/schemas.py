@@ -71,6 +71,21 @@ class ErrorBody(BaseModel):
     error: ErrorDetail
 
 
+class OpenAIErrorDetail(ErrorDetail):
+    """The error as clients of OpenAI's API read it: `param` names the parameter that is wrong, where one is."""
+
+    type: Literal["invalid_request_error", "server_error"]
+    param: str | None
+
+
+class OpenAIErrorBody(BaseModel):
+    """The form of every error of OpenAI's API."""
+
+    model_config = ConfigDict(title="OpenAIError")
+
+    error: OpenAIErrorDetail
+
+
 # -------------------------------------------------------------------------------------------------------- requests
 
 
