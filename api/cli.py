@@ -92,7 +92,7 @@ def _fail(as_json: bool, code: str, message: str, status: int) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands. Every command takes --data-dir, and every command except `serve` takes --json."""
+    """The parser of all commands. Every command takes --data-dir, and every command except `serve` and `mcp` takes --json."""
     parser = _Parser(
         prog="footnote",
         description="Answer questions from your own documents; each sentence is checked against the quote it cites.",
@@ -265,6 +265,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("list", _models_list, "list the models that can be fetched", to=actions)
     add("pull", _models_pull, "fetch a model's weights", to=actions).add_argument("name", metavar="NAME")
 
+    add("mcp", _mcp, "serve the Model Context Protocol on stdin and stdout", as_json=False)
+
     add("doctor", _doctor, "check what is installed, reachable and consistent")
     rebuild = add("rebuild", _rebuild, "rebuild the indexes from the catalog")
     rebuild.add_argument("--embed", action="store_true", help="also chunk and embed every document again")
@@ -407,6 +409,12 @@ def _eval_questions(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.evaluate import make_questions
 
     return make_questions(context, args.collection, count=args.count, out=args.out, seed=args.seed)
+
+
+def _mcp(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.mcp import serve_stdio
+
+    return serve_stdio(context, _version())
 
 
 def _models_list(context: CommandContext, args: argparse.Namespace) -> int:

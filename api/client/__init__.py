@@ -9,13 +9,22 @@ Both make the calls of `calls.py`, and return the bodies of `api/http/schemas.py
 
 from api.client.awaiting import AsyncClient
 from api.client.blocking import Client
-from api.client.calls import DEFAULT_URL, AskOptions, ScopeOptions, SearchOptions, StreamedEvent, UploadOptions
+from api.client.calls import (
+    DEFAULT_URL,
+    AskOptions,
+    ListOptions,
+    ScopeOptions,
+    SearchOptions,
+    StreamedEvent,
+    UploadOptions,
+)
 
 __all__ = [
     "DEFAULT_URL",
     "AskOptions",
     "AsyncClient",
     "Client",
+    "ListOptions",
     "ScopeOptions",
     "SearchOptions",
     "StreamedEvent",

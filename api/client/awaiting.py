@@ -17,6 +17,7 @@ from api.client.calls import (
     Body,
     Call,
     EventLines,
+    ListOptions,
     Progress,
     ScopeOptions,
     SearchOptions,
@@ -79,9 +80,9 @@ class AsyncClient:
                 return document
             await asyncio.sleep(POLL_S)
 
-    async def documents(self, collection: str | None = None) -> Documents:
-        """All documents, or those of one collection."""
-        return await self._call(documents_call(collection))
+    async def documents(self, collection: str | None = None, **options: Unpack[ListOptions]) -> Documents:
+        """All documents, or those of one collection, in the order of their upload."""
+        return await self._call(documents_call(collection, options))
 
     async def document(self, document_id: str) -> DocumentBody:
         """One document."""

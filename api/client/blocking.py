@@ -17,6 +17,7 @@ from api.client.calls import (
     Body,
     Call,
     EventLines,
+    ListOptions,
     Progress,
     ScopeOptions,
     SearchOptions,
@@ -79,9 +80,9 @@ class Client:
                 return document
             time.sleep(POLL_S)
 
-    def documents(self, collection: str | None = None) -> Documents:
-        """All documents, or those of one collection."""
-        return self._call(documents_call(collection))
+    def documents(self, collection: str | None = None, **options: Unpack[ListOptions]) -> Documents:
+        """All documents, or those of one collection, in the order of their upload."""
+        return self._call(documents_call(collection, options))
 
     def document(self, document_id: str) -> DocumentBody:
         """One document."""

@@ -28,7 +28,7 @@ from api.http.schemas import (
 )
 from rag.errors import DependencyError, FootnoteError
 from rag.generation.hosts import is_loopback
-from rag.types import AnswerMode, AnswerStyle
+from rag.types import AnswerMode, AnswerStyle, DocumentStatus
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 CONNECT_TIMEOUT_S = 5.0
@@ -58,6 +58,14 @@ class AskOptions(SearchOptions, total=False):
     mode: AnswerMode | None
     style: AnswerStyle | None
     history: Sequence[HistoryTurn]
+
+
+class ListOptions(TypedDict, total=False):
+    """Which documents to list: those of a status, at most `limit`, without the first `offset`."""
+
+    status: DocumentStatus | None
+    limit: int | None
+    offset: int | None
 
 
 class UploadOptions(TypedDict, total=False):
@@ -119,9 +127,9 @@ class _Counted:
         return self._file.tell()
 
 
-def documents_call(collection: str | None) -> Call[Documents]:
+def documents_call(collection: str | None, options: ListOptions) -> Call[Documents]:
     """The list of documents."""
-    return Call("GET", "/v1/documents", Documents, {"params": {} if collection is None else {"collection": collection}})
+    return Call("GET", "/v1/documents", Documents, {"params": _fields({"collection": collection, **options})})
 
 
 def document_call(document_id: str) -> Call[DocumentBody]:

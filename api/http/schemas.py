@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
-from rag.retrieval.scope import Scope
+from rag.retrieval.scope import Scope, find_collection
 from rag.settings import Server
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
 from rag.store.records import DocumentRecord
@@ -33,6 +33,7 @@ from rag.types import (
 )
 
 if TYPE_CHECKING:
+    from rag.store.catalog import Catalog
     from rag.verification import Verified
 
 SOURCE_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20]+$"
@@ -404,6 +405,31 @@ def pack_document(record: DocumentRecord) -> DocumentBody:
         error=error,
         progress=round(min(1.0, max(0.0, record.progress)), 4),
         notes=[pack_note(note) for note in record.notes],
+    )
+
+
+def pack_documents(
+    catalog: Catalog, collection: str | None, status: DocumentStatus | None, limit: int | None, offset: int
+) -> Documents:
+    """The documents that match the filters as JSON. Raises NotFound for an unknown collection."""
+    if collection is not None:
+        collection = find_collection(collection, catalog.collections())
+    records, total = catalog.list_documents(collection, None if status is None else (status,), limit, offset)
+    return Documents(documents=[pack_document(record) for record in records], total=total)
+
+
+def pack_page(catalog: Catalog, document_id: str, page: int) -> PageBody:
+    """A page as JSON. Raises NotFound."""
+    found = catalog.page(document_id, page)
+    return PageBody(
+        page=found.number,
+        text=catalog.document_text(document_id, found.start, found.end),
+        start=found.start,
+        end=found.end,
+        width=round(found.width, 2),
+        height=round(found.height, 2),
+        source=found.source,
+        confidence=None if found.confidence is None else round(found.confidence, 4),
     )
 
 

@@ -1,0 +1,75 @@
+"""`/mcp`: the Model Context Protocol over HTTP (streamable, without sessions), where its SDK is installed.
+
+`KnownHosts` and `BodyLimit` stand before it as before every call, so the SDK's own checks of hosts and sizes are off.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from starlette.types import Receive, Scope, Send
+
+from api.http.errors import error_response
+from api.http.state import Door
+
+if TYPE_CHECKING:
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+PATH = "/mcp"
+MISSING = (
+    "The Model Context Protocol needs the SDK, which is not installed. Install it with "
+    "`pip install 'footnote-rag[mcp]'` and start again."
+)
+
+
+def has_sdk() -> bool:
+    """Whether the extra `mcp` is installed, in a version that is known here."""
+    try:
+        return find_spec("mcp.server.mcpserver") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+class McpEndpoint:
+    """The ASGI application at `/mcp`. It answers while `running`, which the application's lifespan enters."""
+
+    def __init__(self, door: Door, version: str) -> None:
+        self._door, self._version = door, version
+        self._manager: StreamableHTTPSessionManager | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._manager is None:
+            await error_response(501, "not_installed", MISSING)(scope, receive, send)
+            return
+        self._door.runtime()  # raises while the data directory is not open
+        await self._manager.handle_request(scope, receive, send)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Answer calls until left."""
+        if not has_sdk():
+            yield
+            return
+        from mcp.server.transport_security import TransportSecuritySettings
+
+        from api.mcp.server import make_server
+        from api.mcp.sources import LocalSource
+
+        door = self._door
+        source = LocalSource(lambda: door.runtime().library, door.verifying, door.metrics.answer)
+        server = make_server(source, self._version)
+        server.streamable_http_app(
+            stateless_http=True,
+            max_request_body_size=sys.maxsize,
+            transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+        )
+        async with server.session_manager.run():
+            self._manager = server.session_manager
+            try:
+                yield
+            finally:
+                self._manager = None
