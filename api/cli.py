@@ -92,7 +92,7 @@ def _fail(as_json: bool, code: str, message: str, status: int) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands. Every command takes --data-dir, and every command except `serve` and `mcp` takes --json."""
+    """The parser of all commands. All take --data-dir, and all but `serve` and `mcp` take --json."""
     parser = _Parser(
         prog="footnote",
         description="Answer questions from your own documents; each sentence is checked against the quote it cites.",
