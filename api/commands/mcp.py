@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
 from typing import Unpack
 
-from api.client import AskOptions, ListOptions, ScopeOptions, SearchOptions
+from api.client import AskOptions, ListOptions, ScopeOptions, SearchOptions, StreamedEvent
 from api.commands.context import CommandContext
+from api.commands.sources import open_source
 from api.http.mcp import MISSING, has_sdk
-from api.http.schemas import AnswerBody, Documents, Hits, PageBody, VerifiedBody
-from api.mcp.sources import LocalSource, Source, remote_source
+from api.http.schemas import AnswerBody, Documents, Hits, PageBody, TextBody, VerifiedBody
+from api.sources import Source
 from rag.errors import DependencyError
-from rag.library import Library
 
 
 def serve_stdio(context: CommandContext, version: str) -> int:
@@ -47,17 +48,8 @@ class OpenedLater:
     async def _opened(self) -> Source:
         async with self._opening:
             if self._source is None:
-                self._source = await self._open()
+                self._source = await self._closing.enter_async_context(open_source(self._context))
             return self._source
-
-    async def _open(self) -> Source:
-        url = await asyncio.to_thread(self._context.find_server)
-        if url is not None:
-            return await self._closing.enter_async_context(remote_source(url))
-        library: Library = await asyncio.to_thread(self._context.open_library)
-        self._closing.push_async_callback(asyncio.to_thread, library.close)
-        self._closing.push_async_callback(library.generator.aclose)
-        return LocalSource(lambda: library)
 
     async def search(self, query: str, **options: Unpack[SearchOptions]) -> Hits:
         return await (await self._opened()).search(query, **options)
@@ -68,8 +60,16 @@ class OpenedLater:
     async def verify(self, text: str, question: str | None = None, **options: Unpack[ScopeOptions]) -> VerifiedBody:
         return await (await self._opened()).verify(text, question, **options)
 
+    async def stream(self, question: str, **options: Unpack[AskOptions]) -> AsyncGenerator[StreamedEvent]:
+        async with aclosing((await self._opened()).stream(question, **options)) as events:
+            async for event in events:
+                yield event
+
     async def documents(self, collection: str | None = None, **options: Unpack[ListOptions]) -> Documents:
         return await (await self._opened()).documents(collection, **options)
 
     async def page(self, document_id: str, page: int) -> PageBody:
         return await (await self._opened()).page(document_id, page)
+
+    async def text(self, document_id: str, start: int = 0, end: int | None = None) -> TextBody:
+        return await (await self._opened()).text(document_id, start, end)

@@ -53,7 +53,7 @@ def ask(
 ) -> int:
     """Print the checked answer to a question. Returns 0 also where the documents do not answer it."""
     question, url = _readable(question), context.find_server()
-    with _steps() as step:
+    with show_steps() as step:
         if url is not None:
             step("asking the server")
             with Client(url) as client:
@@ -155,7 +155,7 @@ def _readable(words: str) -> str:
 
 
 @contextmanager
-def _steps() -> Iterator[Step]:
+def show_steps() -> Iterator[Step]:
     """Shows the current step as a spinner on stderr; shows nothing where stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda text: None

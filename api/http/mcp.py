@@ -57,7 +57,7 @@ class McpEndpoint:
         from mcp.server.transport_security import TransportSecuritySettings
 
         from api.mcp.server import make_server
-        from api.mcp.sources import LocalSource
+        from api.sources import LocalSource
 
         door = self._door
         source = LocalSource(lambda: door.runtime().library, door.verifying, door.metrics.answer)

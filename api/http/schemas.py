@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
+from rag.errors import NotFound
 from rag.retrieval.scope import Scope, find_collection
 from rag.settings import Server
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
@@ -431,6 +432,17 @@ def pack_page(catalog: Catalog, document_id: str, page: int) -> PageBody:
         source=found.source,
         confidence=None if found.confidence is None else round(found.confidence, 4),
     )
+
+
+def pack_text(catalog: Catalog, document_id: str, start: int, end: int | None) -> TextBody:
+    """The document's text from character `start` to `end` as JSON. Raises NotFound where there is none."""
+    record = catalog.get_document(document_id)
+    text = catalog.document_text(document_id)
+    if not text:
+        raise NotFound(f"{record.name} has no text: its status is {record.status!r}. Wait until it is 'ready'.")
+    begin = min(start, len(text))
+    stretch = text[begin:end]
+    return TextBody(text=stretch, start=begin, end=begin + len(stretch), length=len(text))
 
 
 def pack_note(note: Note) -> NoteBody:

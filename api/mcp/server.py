@@ -13,7 +13,7 @@ from pydantic import Field
 
 from api.http.openai.text import answer_text
 from api.http.schemas import AnswerBody, Documents, Hits, PageBody, VerifiedBody
-from api.mcp.sources import Source
+from api.sources import Source
 from rag.errors import FootnoteError
 from rag.types import AnswerMode, AnswerStyle, DocumentStatus
 

@@ -28,6 +28,7 @@ from api.http.schemas import (
     pack_document,
     pack_documents,
     pack_page,
+    pack_text,
 )
 from api.http.state import Door, DoorHere, OpenLibrary
 from api.http.streams import while_listening
@@ -311,11 +312,5 @@ def get_text(
     end: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="position after the last character")] = None,
 ) -> TextBody:
     """The text that all `start` and `end` values refer to. Formats without pages have it too."""
-    record = library.catalog.get_document(document_id)
-    text = library.catalog.document_text(document_id)
-    if not text:
-        raise NotFound(f"{record.name} has no text: its status is {record.status!r}. Wait until it is 'ready'.")
     response.headers.update(_NOT_KEPT)
-    begin = min(start, len(text))
-    stretch = text[begin:end]
-    return TextBody(text=stretch, start=begin, end=begin + len(stretch), length=len(text))
+    return pack_text(library.catalog, document_id, start, end)
