@@ -16,7 +16,6 @@ from builders import ingest
 from conftest import ScriptedGenerator, WordHashEmbedder
 from serving import Endless, Served, Unreachable, build_app, listening
 
-from api.cli import main
 from api.commands.context import CommandContext, Models
 from api.commands.mcp import OpenedLater
 from api.http.schemas import AnswerBody, Documents, Hits, PageBody, VerifiedBody
@@ -200,30 +199,6 @@ async def test_a_data_directory_in_use_is_an_error(settings: Settings, library: 
         result = await client.call_tool("search", {"query": "gate"})
     assert result.is_error
     assert "data_directory_in_use" in result.content[0].text
-
-
-def test_requests_of_other_sites_are_refused(served: Served) -> None:
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-    for headers, status in (({"host": "evil.example"}, 421), ({"origin": "http://evil.example"}, 403)):
-        answer = served.client.post("/mcp", json=body, headers=headers)
-        assert (answer.status_code, set(answer.json()["error"])) == (status, {"code", "message"})
-
-
-def test_without_the_sdk_both_ways_say_what_to_install(
-    serve: Callable[..., Served],
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("api.http.mcp.has_sdk", lambda: False)
-    monkeypatch.setattr("api.commands.mcp.has_sdk", lambda: False)
-    answer = serve().client.post("/mcp", json={})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (501, "not_installed")
-    assert "footnote-rag[mcp]" in answer.json()["error"]["message"]
-    assert main(["mcp", "--data-dir", str(settings.data_dir)]) == 1
-    said = capsys.readouterr()
-    assert "footnote-rag[mcp]" in said.err
-    assert said.out == ""
 
 
 def test_the_command_ends_with_its_input(settings: Settings) -> None:
