@@ -157,7 +157,10 @@ class _Conversation:
             return page.text, page.start
         start = max(0, citation.start - _AROUND_CHARS)
         around = await self._source.text(citation.document_id, start, citation.end + _AROUND_CHARS)
-        return around.text, around.start
+        text, quote_at = around.text, citation.start - around.start
+        first = text.find("\n", 0, quote_at) + 1 if around.start else 0  # begin with a whole line
+        last = text.rfind("\n", citation.end - around.start) if around.end < around.length else -1
+        return text[first : last if last >= 0 else None], around.start + first
 
 
 def _marked(text: str, start: int, end: int) -> Text:
