@@ -92,6 +92,7 @@ def _describe(app: FastAPI, settings: Settings) -> None:
         if app.openapi_schema is None:
             description = generate()
             publish_limits(description, settings.server)
+            openai.without_422(description)
             body = description["paths"]["/v1/documents"]["post"]["requestBody"]
             body["content"]["multipart/form-data"]["schema"] = upload_schema(settings.server)
             body["content"]["multipart/form-data"]["example"] = {"file": ["…"], "collection": "default"}

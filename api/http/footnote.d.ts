@@ -230,10 +230,6 @@ export interface ErrorDetail {
   message: string;
 }
 
-export interface HTTPValidationError {
-  detail: ValidationError[];
-}
-
 /** An earlier question of the same conversation, and its answer. */
 export interface HistoryTurn {
   question: string;
@@ -626,16 +622,6 @@ export interface UsageBody {
   passages_left_out: number;
   /** citation markers removed from the model's reply because they named no passage */
   markers_removed: number;
-}
-
-export interface ValidationError {
-  loc: (string | number)[];
-  msg: string;
-  type: string;
-  input: unknown;
-  ctx: {
-    [field: string]: unknown;
-  };
 }
 
 /** The sentences of a text with their verdicts, and the citations that support them. */

@@ -5,8 +5,21 @@ Read in this order: `requests` (what clients send, as a Question), `text` (an an
 `api/http/errors.py`. Only checked text is sent: a draft cannot be taken back from a client that has shown it.
 """
 
+from typing import Any
+
 from api.http.openai import chat, models, responses
 
 ROUTERS = (models.router, chat.router, responses.router)
 
-__all__ = ["ROUTERS"]
+__all__ = ["ROUTERS", "without_422"]
+
+
+def without_422(openapi: dict[str, Any]) -> None:
+    """Take the status 422, which FastAPI adds by itself, from the description of these calls: they return 400."""
+    prefixes = tuple(router.prefix for router in ROUTERS)
+    for path, item in openapi["paths"].items():
+        if path.startswith(prefixes):
+            for operation in item.values():
+                operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        openapi["components"]["schemas"].pop(name, None)
