@@ -15,7 +15,6 @@ import logging
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -50,7 +49,6 @@ _DESCRIPTIONS = {
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _EVERYWHERE = (403, 421, 500, 503)
 _OPENAI_PATHS = ("/v1/chat/", "/v1/responses", "/v1/models")
-_PART_TYPES = ("text", "input_text", "output_text", "refusal")  # the parts of a message
 _OPENAI_CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
 
 
@@ -193,13 +191,8 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 
 
 def _fields_of(place: Sequence[str | int]) -> list[str | int]:
-    """A place in the body without the branches of unions, which pydantic names like fields."""
-    fields: list[str | int] = []
-    for before, part in pairwise(("", *place)):
-        tag = part in _PART_TYPES and isinstance(before, int)
-        if isinstance(part, int) or not (tag or part == "str" or re.search(r"\W", part)):
-            fields.append(part)
-    return fields
+    """A place in the body without the branches of unions, which pydantic names like fields: `str`, `list[Part]`."""
+    return [part for part in place if isinstance(part, int) or not (part == "str" or re.search(r"\W", part))]
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

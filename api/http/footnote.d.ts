@@ -65,7 +65,7 @@ export interface ChatCompletion {
 /** A message of the conversation. Messages of `system`, `developer`, `tool` and `function` are not read. */
 export interface ChatMessage {
   role: "system" | "developer" | "user" | "assistant" | "tool" | "function";
-  content?: string | (TextPart | RefusalPart)[] | null;
+  content?: string | Part[] | null;
   [field: string]: unknown;
 }
 
@@ -255,11 +255,16 @@ export interface Hits {
   hits: HitBody[];
 }
 
+/** Why a response is incomplete. */
+export interface IncompleteDetails {
+  reason: "max_output_tokens";
+}
+
 /** An item of the conversation. Items that are no messages (`type` is not `message`) are not read. */
 export interface InputItem {
   type?: string | null;
   role?: "system" | "developer" | "user" | "assistant" | null;
-  content?: string | (TextPart | RefusalPart)[] | null;
+  content?: string | Part[] | null;
   [field: string]: unknown;
 }
 
@@ -312,7 +317,7 @@ export interface OpenAIErrorDetail {
 export interface OutputMessage {
   type: "message";
   id: string;
-  status: "in_progress" | "completed";
+  status: "in_progress" | "completed" | "incomplete";
   role: "assistant";
   content: OutputText[];
 }
@@ -345,6 +350,14 @@ export interface PageBody {
   height: number;
   source: "text" | "ocr" | "unreadable";
   confidence: number | null;
+}
+
+/** A part of a message. Of a question only text is accepted (`text`, `input_text`): upload files as documents. */
+export interface Part {
+  type: string;
+  text?: string | null;
+  refusal?: string | null;
+  [field: string]: unknown;
 }
 
 /** The state of one part of the server, with details. */
@@ -388,22 +401,15 @@ export interface Ready {
   model: PartState;
 }
 
-/** A refusal of another model, in its message. */
-export interface RefusalPart {
-  type: "refusal";
-  refusal: string;
-  [field: string]: unknown;
-}
-
 /** A response. `footnote` is the Answer itself: verdicts, citations with boxes, the reason of a refusal. */
 export interface ResponseBody {
   id: string;
   object: "response";
   created_at: number;
   completed_at: number | null;
-  status: "in_progress" | "completed" | "failed";
+  status: "in_progress" | "completed" | "incomplete" | "failed";
   error: ResponseError | null;
-  incomplete_details: null;
+  incomplete_details: IncompleteDetails | null;
   instructions: null;
   model: string;
   output: OutputMessage[];
@@ -581,13 +587,6 @@ export interface TextOptions {
   format?: TextFormat | null;
   /** accepted and not used */
   verbosity?: unknown;
-}
-
-/** A text of a message. Pictures, sound and files are refused: upload documents instead. */
-export interface TextPart {
-  type: "text" | "input_text" | "output_text";
-  text: string;
-  [field: string]: unknown;
 }
 
 /** An uploaded file that is safe on disk. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import aclosing, closing
+from inspect import signature
 from pathlib import Path
 
 import httpx
@@ -89,6 +90,17 @@ def test_a_stream_yields_typed_events(client: Client, file: Path) -> None:
         list(client.stream(QUESTION, collection="nowhere"))
 
 
+def test_both_clients_have_the_same_methods() -> None:
+    def methods(client: type) -> dict[str, list[str]]:
+        public = {name: value for name, value in vars(client).items() if not name.startswith("_")}
+        return {name: [str(one) for one in signature(value).parameters.values()] for name, value in public.items()}
+
+    assert methods(Client) == methods(AsyncClient)
+    assert {name: getattr(Client, name).__doc__ for name in methods(Client) if name != "stream"} == {
+        name: getattr(AsyncClient, name).__doc__ for name in methods(AsyncClient) if name != "stream"
+    }
+
+
 async def test_the_same_calls_are_awaited(url: str, client: Client, file: Path) -> None:
     sent: list[int] = []
     async with AsyncClient(url) as awaiting:
@@ -128,6 +140,7 @@ async def test_closing_an_awaited_stream_stops_the_model(settings: Settings, fil
             await client.wait((await client.upload(file)).id)
             async with aclosing(client.stream(QUESTION)) as events:
                 assert isinstance(await anext(events), Hits)
+                assert isinstance(await anext(events), TokenBody)
         assert generator.stopped.wait(10)
 
 

@@ -175,7 +175,7 @@ async def complete(
         id=frame.id,
         created=frame.created,
         model=body.model,
-        choices=[Choice(message=message)],
+        choices=[Choice(message=message, finish_reason="length" if answer.cut_short else "stop")],
         usage=usage_of(packed.usage),
         system_fingerprint=f"fp_{packed.settings_hash}",
         footnote=packed,
@@ -206,7 +206,8 @@ async def _chunks(events: AsyncGenerator[object], frame: _Frame, door: Door) -> 
     annotations = [one.model_dump() for one in _annotations(shown, server)]
     yield frame.chunk({"content": "".join(shown.pieces[-1:]), "annotations": annotations})
     fingerprint = f"fp_{packed.settings_hash}"
-    yield frame.chunk({}, "stop", system_fingerprint=fingerprint, footnote=packed.model_dump(mode="json"))
+    reason = "length" if answer.cut_short else "stop"
+    yield frame.chunk({}, reason, system_fingerprint=fingerprint, footnote=packed.model_dump(mode="json"))
     if frame.include_usage:
         yield frame.usage(usage_of(packed.usage))
     yield Event("", "[DONE]")

@@ -57,25 +57,14 @@ NotKept = Annotated[None, BeforeValidator(_not_kept)]
 NotLater = Annotated[Literal[False] | None, BeforeValidator(_not_later)]
 
 
-class TextPart(BaseModel):
-    """A text of a message. Pictures, sound and files are refused: upload documents instead."""
+class Part(BaseModel):
+    """A part of a message. Of a question only text is accepted (`text`, `input_text`): upload files as documents."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    type: Literal["text", "input_text", "output_text"]
-    text: str
-
-
-class RefusalPart(BaseModel):
-    """A refusal of another model, in its message."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    type: Literal["refusal"]
-    refusal: str
-
-
-Part = Annotated[TextPart | RefusalPart, Field(discriminator="type")]
+    type: str
+    text: str | None = None
+    refusal: str | None = None
 
 
 class TextFormat(BaseModel):
@@ -249,6 +238,7 @@ def conversation(messages: Sequence[ChatMessage | InputItem], param: str) -> tup
     if not asked:
         raise ParameterError(f"`{param}` has no message of the role `user`. Send the question as one.", param)
     last = asked[-1]
+    _check_parts(messages[last], f"{param}[{last}]")
     question = _text_of(messages[last])
     if not question.strip():
         raise ParameterError(
@@ -274,7 +264,20 @@ def _is_message(message: ChatMessage | InputItem) -> bool:
     return isinstance(message, ChatMessage) or message.type in (None, "message")
 
 
+def _check_parts(message: ChatMessage | InputItem, param: str) -> None:
+    """Refuse a question with a picture, sound or file, which would not be read."""
+    for number, part in enumerate(() if isinstance(message.content, str) else message.content or ()):
+        if part.type not in ("text", "input_text") or part.text is None:
+            where = f"{param}.content[{number}]"
+            raise ParameterError(
+                f"`{where}` is of the type {part.type[:40]!r}, and only text is read. Upload files as documents "
+                "(POST /v1/documents), and send the question as text.",
+                where,
+            )
+
+
 def _text_of(message: ChatMessage | InputItem) -> str:
+    """The text of a message; parts without text are passed over."""
     if message.content is None or isinstance(message.content, str):
         return message.content or ""
-    return "\n".join(part.refusal if isinstance(part, RefusalPart) else part.text for part in message.content)
+    return "\n".join(text for part in message.content if (text := part.text or part.refusal))

@@ -27,6 +27,9 @@ from rag.types import Answer
 
 router = APIRouter(prefix="/v1/responses", tags=["OpenAI's API"])
 
+ItemStatus = Literal["in_progress", "completed", "incomplete"]
+ResponseStatus = Literal["in_progress", "completed", "incomplete", "failed"]
+
 
 class ResponseCitation(BaseModel):
     """The quote that a marker cites: characters `start_index` to `end_index` of the text are the marker."""
@@ -52,7 +55,7 @@ class OutputMessage(BaseModel):
 
     type: Literal["message"] = "message"
     id: str
-    status: Literal["in_progress", "completed"]
+    status: ItemStatus
     role: Literal["assistant"] = "assistant"
     content: list[OutputText]
 
@@ -87,6 +90,12 @@ class ResponseError(BaseModel):
     message: str
 
 
+class IncompleteDetails(BaseModel):
+    """Why a response is incomplete."""
+
+    reason: Literal["max_output_tokens"] = "max_output_tokens"
+
+
 class ResponseText(BaseModel):
     """The format of the text."""
 
@@ -102,9 +111,9 @@ class ResponseBody(BaseModel):
     object: Literal["response"] = "response"
     created_at: int
     completed_at: int | None
-    status: Literal["in_progress", "completed", "failed"]
+    status: ResponseStatus
     error: ResponseError | None = None
-    incomplete_details: None = None
+    incomplete_details: IncompleteDetails | None = None
     instructions: None = None
     model: str
     output: list[OutputMessage]
@@ -130,7 +139,7 @@ class _Reply:
 
     def body(
         self,
-        status: Literal["in_progress", "completed", "failed"],
+        status: ResponseStatus,
         output: list[OutputMessage],
         answer: AnswerBody | None = None,
         error: ResponseError | None = None,
@@ -142,13 +151,14 @@ class _Reply:
             completed_at=int(time.time()) if status == "completed" else None,
             status=status,
             error=error,
+            incomplete_details=IncompleteDetails() if status == "incomplete" else None,
             model=self.model,
             output=output,
             usage=None if answer is None else _usage(answer.usage),
             footnote=answer,
         )
 
-    def message(self, status: Literal["in_progress", "completed"], *content: OutputText) -> OutputMessage:
+    def message(self, status: ItemStatus, *content: OutputText) -> OutputMessage:
         """The one item of the output."""
         return OutputMessage(id=self.item_id, status=status, content=list(content))
 
@@ -208,7 +218,8 @@ async def respond(
     door.metrics.answer(answer)
     packed = pack_answer(answer)
     output = _output_text(answer_text(packed), door)
-    return reply.body("completed", [reply.message("completed", output)], packed)
+    status = _status_of(answer)
+    return reply.body(status, [reply.message(status, output)], packed)
 
 
 async def _events(happenings: AsyncGenerator[object], reply: _Reply, door: Door) -> AsyncGenerator[Event]:
@@ -237,9 +248,14 @@ async def _events(happenings: AsyncGenerator[object], reply: _Reply, door: Door)
         yield reply.at_item("output_text.annotation.added", annotation_index=number, annotation=told)
     yield reply.at_item("output_text.done", text=output.text, logprobs=[])
     yield reply.at_item("content_part.done", part=output.model_dump())
-    message = reply.message("completed", output)
+    status = _status_of(answer)
+    message = reply.message(status, output)
     yield reply.event("output_item.done", output_index=0, item=message.model_dump())
-    yield reply.told("completed", reply.body("completed", [message], packed))
+    yield reply.told(status, reply.body(status, [message], packed))
+
+
+def _status_of(answer: Answer) -> Literal["completed", "incomplete"]:
+    return "incomplete" if answer.cut_short else "completed"
 
 
 def _output_text(shown: AnswerText, door: Door) -> OutputText:

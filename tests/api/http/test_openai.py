@@ -129,6 +129,20 @@ def test_a_refusal_is_ordinary_content(client: openai.OpenAI, generator: Scripte
     assert (response.status, response.output_text) == ("completed", message.content)
 
 
+def test_a_reply_that_was_cut_says_so(client: openai.OpenAI, generator: ScriptedGenerator) -> None:
+    generator.finish_reason = "length"
+    done = client.chat.completions.create(model="footnote", messages=ASKED)
+    assert done.choices[0].finish_reason == "length"
+    *_, last = client.chat.completions.create(model="footnote", messages=ASKED, stream=True)
+    assert last.choices[0].finish_reason == "length"
+    response = client.responses.create(model="footnote", input=QUESTION)
+    assert response.incomplete_details is not None
+    assert (response.status, response.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+    assert (
+        list(client.responses.create(model="footnote", input=QUESTION, stream=True))[-1].type == "response.incomplete"
+    )
+
+
 def test_a_model_of_one_collection_reads_only_that(served: Served, client: openai.OpenAI) -> None:
     served.add("door.txt", b"The door code is 4712.", collection="doors")
     done = client.chat.completions.create(model="footnote/doors", messages=ASKED)
@@ -197,6 +211,7 @@ def test_earlier_messages_are_the_history(client: openai.OpenAI, generator: Scri
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": [{"type": "text", "text": "Tell me of the gate."}]},
         {"role": "assistant", "content": "It has a code [1]." + SOURCES},
+        {"role": "user", "content": [IMAGE, {"type": "text", "text": "A picture."}]},
         {"role": "user", "content": [{"type": "text", "text": "When does"}, {"type": "text", "text": "it open?"}]},
     ]
     done = client.chat.completions.create(model="footnote", messages=messages)
@@ -206,7 +221,7 @@ def test_earlier_messages_are_the_history(client: openai.OpenAI, generator: Scri
     assert "Sources" not in rewriting
     items: Any = [
         {"role": "user", "content": [{"type": "input_text", "text": "Tell me of the gate."}]},
-        {"type": "reasoning", "id": "rs_1", "summary": []},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]},
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "It has a code [1]."}]},
         {"role": "user", "content": "When does it open?"},
     ]
