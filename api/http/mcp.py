@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 PATH = "/mcp"
 MISSING = (
-    "The Model Context Protocol needs the SDK, which is not installed. Install it with "
-    "`pip install 'footnote-rag[mcp]'` and start again."
+    "The Model Context Protocol needs the SDK, which is not installed. Install it with `pip install -e '.[mcp]'` in "
+    "the folder of Footnote and start again."
 )
 
 

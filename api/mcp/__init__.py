@@ -2,5 +2,5 @@
 
 `server` offers a Source of answers (`api/sources.py`) as tools and resources. `footnote mcp` serves them on stdin and
 stdout (`api/commands/mcp.py`), the HTTP server at `/mcp` (`api/http/mcp.py`). The SDK is an extra:
-`pip install 'footnote-rag[mcp]'`.
+`pip install -e '.[mcp]'`.
 """
