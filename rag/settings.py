@@ -179,6 +179,13 @@ class Server(Section):
     )
     max_verify_chars: int = Field(200_000, ge=1, le=10_000_000, description="maximum characters of a text to verify")
     max_top_k: int = Field(100, ge=1, le=1_000, description="maximum hits of one request")
+    public_url: str = Field(
+        "",
+        description="address at which people reach the server; citations of OpenAI's API then link to it",
+    )
+    openwebui_sources: bool = Field(
+        False, description="send each citation of a chat completion's stream as a source event of Open WebUI too"
+    )
 
     def check_question(self, text: str, field: str) -> str:
         """The question or query without surrounding white space. Raises InputError, naming the `field`."""

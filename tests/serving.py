@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from conftest import ScriptedGenerator
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from api.http.app import create_app
 from ingest.pipeline import prepare_document, publish_prepared
 from ingest.runtime import Runtime
+from rag.errors import DependencyError
 from rag.library import Library
 from rag.settings import Settings
-from rag.types import Embedder, Generator
+from rag.types import Draft, Embedder, Generator, Message, Token
 
 BASE_URL = "http://127.0.0.1:8000"
 
@@ -111,3 +114,28 @@ def listening(app: FastAPI) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(30)
+
+
+class Endless(ScriptedGenerator):
+    """A generator that yields one token and then waits until it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started, self.stopped = threading.Event(), threading.Event()
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+        try:
+            yield Token("Well")
+            self.started.set()
+            await asyncio.Event().wait()
+        finally:
+            self.closed += 1
+            self.stopped.set()
+
+
+class Unreachable(ScriptedGenerator):
+    """A generator whose server does not answer."""
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+        raise DependencyError("Nothing answers at http://127.0.0.1:9. Start the model server.")
+        yield  # makes it a generator

@@ -32,7 +32,7 @@ def serve(context: CommandContext, *, host: str | None, port: int | None) -> int
     )
     settings = context.settings.model_copy(update={"server": server, "data_dir": context.data_dir})
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("httpx", "chromadb", "sentence_transformers"):
+    for name in ("httpx", "chromadb", "sentence_transformers", "mcp"):
         logging.getLogger(name).setLevel(logging.WARNING)
     previous = signal.signal(signal.SIGTERM, _stop)
     try:

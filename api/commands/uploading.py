@@ -172,10 +172,9 @@ def take_in_by_server(context: CommandContext, url: str, work: Sequence[Work], c
     """
     with Client(url) as client, context.progress("files") as progress:
         readings = []
-        for number, item in enumerate(work):
+        for item in work:
             progress.overall(0, len(work))
-            progress.current(item.file.name, "uploading", number / len(work))
-            readings.append(_send(client, item, collection))
+            readings.append(_send(client, item, collection, progress))
         waiting = list(dict.fromkeys(one.document_id for one in readings if one.document_id is not None))
         finished: dict[str, DocumentBody | None] = {}
         total = len(waiting)
@@ -199,14 +198,19 @@ def take_in_by_server(context: CommandContext, url: str, work: Sequence[Work], c
     ]
 
 
-def _send(client: Client, work: Work, collection: str) -> _ReadingFile:
+def _send(client: Client, work: Work, collection: str, progress: Progress) -> _ReadingFile:
     file = work.file
+
+    def sent(n_bytes: int, size: int) -> None:
+        progress.current(file.name, "uploading", n_bytes / size)
+
     try:
         uploaded = client.upload(
             file.path,
+            progress=sent,
             name=file.name,
             source=file.source,
-            modified_ns=file.modified_ns,
+            modified_ns=max(0, file.modified_ns),
             collection=collection,
             metadata=work.metadata,
         )

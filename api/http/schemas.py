@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
-from rag.retrieval.scope import Scope
+from rag.errors import NotFound
+from rag.retrieval.scope import Scope, find_collection
 from rag.settings import Server
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
 from rag.store.metadata import FILTER_SCHEMA, METADATA_SCHEMA, OPERATORS, read_filter
@@ -34,6 +35,7 @@ from rag.types import (
 )
 
 if TYPE_CHECKING:
+    from rag.store.catalog import Catalog
     from rag.verification import Verified
 
 SOURCE_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20]+$"
@@ -70,6 +72,21 @@ class ErrorBody(BaseModel):
     )
 
     error: ErrorDetail
+
+
+class OpenAIErrorDetail(ErrorDetail):
+    """The error as clients of OpenAI's API read it: `param` names the parameter that is wrong, where one is."""
+
+    type: Literal["invalid_request_error", "server_error"]
+    param: str | None
+
+
+class OpenAIErrorBody(BaseModel):
+    """The form of every error of OpenAI's API."""
+
+    model_config = ConfigDict(title="OpenAIError")
+
+    error: OpenAIErrorDetail
 
 
 # -------------------------------------------------------------------------------------------------------- requests
@@ -410,6 +427,42 @@ def pack_document(record: DocumentRecord) -> DocumentBody:
         metadata=dict(record.metadata),
         notes=[pack_note(note) for note in record.notes],
     )
+
+
+def pack_documents(
+    catalog: Catalog, collection: str | None, status: DocumentStatus | None, limit: int | None, offset: int
+) -> Documents:
+    """The documents that match the filters as JSON. Raises NotFound for an unknown collection."""
+    if collection is not None:
+        collection = find_collection(collection, catalog.collections())
+    records, total = catalog.list_documents(collection, None if status is None else (status,), limit, offset)
+    return Documents(documents=[pack_document(record) for record in records], total=total)
+
+
+def pack_page(catalog: Catalog, document_id: str, page: int) -> PageBody:
+    """A page as JSON. Raises NotFound."""
+    found = catalog.page(document_id, page)
+    return PageBody(
+        page=found.number,
+        text=catalog.document_text(document_id, found.start, found.end),
+        start=found.start,
+        end=found.end,
+        width=round(found.width, 2),
+        height=round(found.height, 2),
+        source=found.source,
+        confidence=None if found.confidence is None else round(found.confidence, 4),
+    )
+
+
+def pack_text(catalog: Catalog, document_id: str, start: int, end: int | None) -> TextBody:
+    """The document's text from character `start` to `end` as JSON. Raises NotFound where there is none."""
+    record = catalog.get_document(document_id)
+    text = catalog.document_text(document_id)
+    if not text:
+        raise NotFound(f"{record.name} has no text: its status is {record.status!r}. Wait until it is 'ready'.")
+    begin = min(start, len(text))
+    stretch = text[begin:end]
+    return TextBody(text=stretch, start=begin, end=begin + len(stretch), length=len(text))
 
 
 def pack_note(note: Note) -> NoteBody:

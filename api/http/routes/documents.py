@@ -27,6 +27,9 @@ from api.http.schemas import (
     UploadedDocument,
     UploadedDocuments,
     pack_document,
+    pack_documents,
+    pack_page,
+    pack_text,
 )
 from api.http.state import Door, DoorHere, OpenLibrary
 from api.http.streams import while_listening
@@ -36,7 +39,6 @@ from ingest.parse import render_page
 from ingest.pipeline import accept_file
 from rag.errors import DependencyError, InputError, NotFound
 from rag.library import Library
-from rag.retrieval.scope import find_collection
 from rag.store.collections import collection_name
 from rag.store.metadata import Metadata, check_metadata
 from rag.store.records import DocumentRecord
@@ -189,13 +191,7 @@ def _check_count(field: str, given: Sequence[str], files: Sequence[object]) -> N
 @router.get("", summary="List documents", responses=documented(404, 422))
 def list_documents(query: Annotated[ListQuery, Query()], library: OpenLibrary) -> Documents:
     """Documents in the order of their upload. `total` counts all that match the filters."""
-    collection = query.collection
-    if collection is not None:
-        collection = find_collection(collection, library.catalog.collections())
-    records, total = library.catalog.list_documents(
-        collection, None if query.status is None else (query.status,), query.limit, query.offset
-    )
-    return Documents(documents=[pack_document(record) for record in records], total=total)
+    return pack_documents(library.catalog, query.collection, query.status, query.limit, query.offset)
 
 
 @router.get("/{document_id}", summary="Get a document", responses=documented(404, 422))
@@ -291,21 +287,7 @@ async def get_page(
     if form == "image/png":
         return await while_listening(request, _drawn(library, record, page, door))
     response.headers.update(_NOT_KEPT)
-    return await asyncio.to_thread(_page, library, document_id, page)
-
-
-def _page(library: Library, document_id: str, page: int) -> PageBody:
-    found = library.catalog.page(document_id, page)
-    return PageBody(
-        page=found.number,
-        text=library.catalog.document_text(document_id, found.start, found.end),
-        start=found.start,
-        end=found.end,
-        width=round(found.width, 2),
-        height=round(found.height, 2),
-        source=found.source,
-        confidence=None if found.confidence is None else round(found.confidence, 4),
-    )
+    return await asyncio.to_thread(pack_page, library.catalog, document_id, page)
 
 
 async def _drawn(library: Library, record: DocumentRecord, page: int, door: Door) -> Response:
@@ -352,11 +334,5 @@ def get_text(
     end: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="position after the last character")] = None,
 ) -> TextBody:
     """The text that all `start` and `end` values refer to. Formats without pages have it too."""
-    record = library.catalog.get_document(document_id)
-    text = library.catalog.document_text(document_id)
-    if not text:
-        raise NotFound(f"{record.name} has no text: its status is {record.status!r}. Wait until it is 'ready'.")
     response.headers.update(_NOT_KEPT)
-    begin = min(start, len(text))
-    stretch = text[begin:end]
-    return TextBody(text=stretch, start=begin, end=begin + len(stretch), length=len(text))
+    return pack_text(library.catalog, document_id, start, end)
