@@ -133,6 +133,12 @@ def build_parser() -> argparse.ArgumentParser:
     ingest.add_argument(
         "--collection", default="default", metavar="NAME", help="collection of the documents (default: default)"
     )
+    ingest.add_argument(
+        "--metadata",
+        type=_json_object,
+        metavar="JSON",
+        help='metadata of these files, for filters, as a JSON object: \'{"department": "sales", "year": 2026}\'',
+    )
     ingest.add_argument("--prune", action="store_true", help="delete documents whose file is no longer in the folders")
 
     ask = add("ask", _ask, "answer a question, with checked citations")
@@ -160,6 +166,12 @@ def build_parser() -> argparse.ArgumentParser:
     search.add_argument("query")
     for command in (ask, search):
         command.add_argument("-k", "--top-k", type=int, metavar="N", help="number of passages to retrieve")
+        command.add_argument(
+            "--filter",
+            type=_json_object,
+            metavar="JSON",
+            help='search only documents with these metadata: \'{"author": "Ann Lee", "year": {"gte": 2024}}\'',
+        )
 
     verify = add("verify", _verify, "check any text against the documents, sentence by sentence")
     verify.add_argument("file", metavar="FILE", help="a text file, or - for standard input")
@@ -182,8 +194,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="SUITE",
         help="a folder with documents/ and questions.jsonl, or in BEIR's layout (./report for a folder named report); "
-        "or the name of a suite beside the repository (FOOTNOTE_SHARED_DIR): contoso, sec10q, squad2, spans, scifact, "
-        "natural, claims",
+        "or the name of a suite beside the repository (FOOTNOTE_SHARED_DIR), which docs/suites.md lists",
     )
     evaluation.epilog = (
         f"{evaluation.epilog}\n\n"
@@ -325,6 +336,16 @@ def _positive(word: str) -> int:
     return int(word)
 
 
+def _json_object(word: str) -> dict[str, object]:
+    try:
+        value = json.loads(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{word!r} is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a JSON object")
+    return value
+
+
 def _natural(word: str) -> int:
     if not word.isdecimal():
         raise argparse.ArgumentTypeError(f"{word!r} is not a whole number of at least 0")
@@ -343,13 +364,21 @@ def _serve(context: CommandContext, args: argparse.Namespace) -> int:
 def _ingest(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.ingest import ingest
 
-    return ingest(context, args.paths, collection=args.collection, prune=args.prune)
+    return ingest(context, args.paths, collection=args.collection, prune=args.prune, metadata=args.metadata)
 
 
 def _ask(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.questions import ask
 
-    return ask(context, args.question, collection=args.collection, top_k=args.top_k, mode=args.mode, style=args.style)
+    return ask(
+        context,
+        args.question,
+        collection=args.collection,
+        top_k=args.top_k,
+        mode=args.mode,
+        style=args.style,
+        conditions=args.filter,
+    )
 
 
 def _chat(context: CommandContext, args: argparse.Namespace) -> int:
@@ -361,7 +390,7 @@ def _chat(context: CommandContext, args: argparse.Namespace) -> int:
 def _search(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.questions import search
 
-    return search(context, args.query, collection=args.collection, top_k=args.top_k)
+    return search(context, args.query, collection=args.collection, top_k=args.top_k, conditions=args.filter)
 
 
 def _verify(context: CommandContext, args: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ from rag.types import AnswerMode
 
 ENV_PREFIX = "FOOTNOTE_"
 ENV_DELIMITER = "__"
-CHUNKING_FORMAT = 2  # to be raised with every change of ingest/chunk.py that cuts documents differently
+CHUNKING_FORMAT = 3  # to be raised with every change of ingest/chunk.py that cuts documents differently
 NOT_SETTINGS = frozenset({"FOOTNOTE_SHARED_DIR"})
 """Variables with the settings' prefix that are not settings: the folder of larger suites, which the tests read."""
 
@@ -46,6 +46,9 @@ class Parsing(Section):
     max_output_mb: int = Field(64, ge=1, le=4_096, description="maximum text from one file, in MiB")
     max_pages: int = Field(20_000, ge=1, le=1_000_000, description="maximum pages of one file")
     ocr: bool = Field(True, description="recognise words in pictures and in pages without text")
+    ocr_engine: Literal["auto", "rapidocr", "tesseract"] = Field(
+        "auto", description="what recognises words; auto is rapidocr, or an installed Tesseract where that is missing"
+    )
     ocr_timeout_s: float = Field(
         1_800.0, ge=1, le=86_400, description="further time for recognising words in one file, in seconds"
     )

@@ -28,7 +28,13 @@ AnswerStyle = Literal["full", "brief"]
 AnswerReason = Literal["no_match", "not_in_passages", "unsupported", "conflict", "unreadable_source"]
 """Why an answer is withheld or partial. `no_match`: no hit is near the question. `not_in_passages`: the passages do not
 contain the answer. `unsupported`: no passage supports the model's reply. `conflict`: sources disagree.
-`unreadable_source`: a document that the question names, or every document in scope, could not be read."""
+`unreadable_source`: a document that the question names, or every document in scope, could not be read, or the document
+nearest to the question has pages or parts that were not read."""
+UNREAD_NOTES = frozenset({
+    "page_unreadable", "attachment_not_read", "member_not_read", "part_left_out", "part_not_read",
+    "formulas_without_result",
+})  # fmt: skip
+"""Codes of notes (`Note`) that say that words or values which people see are not in the text."""
 PageSource = Literal["text", "ocr", "unreadable"]
 """Where the words of a page come from. `text`: the file itself. `ocr`: recognised in a picture of the page.
 `unreadable`: the page shows something, and no words could be read from it."""

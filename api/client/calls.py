@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote, urlsplit
@@ -28,6 +28,7 @@ from api.http.schemas import (
 )
 from rag.errors import DependencyError, FootnoteError
 from rag.generation.hosts import is_loopback
+from rag.store.metadata import Metadata
 from rag.types import AnswerMode, AnswerStyle, DocumentStatus
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -47,9 +48,10 @@ class ScopeOptions(TypedDict, total=False):
 
 
 class SearchOptions(ScopeOptions, total=False):
-    """What to search, and how many passages to retrieve."""
+    """What to search, by conditions on metadata too, and how many passages to retrieve."""
 
     top_k: int | None
+    filter: Mapping[str, object] | None
 
 
 class AskOptions(SearchOptions, total=False):
@@ -69,12 +71,13 @@ class ListOptions(TypedDict, total=False):
 
 
 class UploadOptions(TypedDict, total=False):
-    """How a file is kept: its name, its collection, where it comes from, when it was changed."""
+    """How a file is kept: its name, its collection, where it comes from, when it was changed, and its metadata."""
 
     name: str
     collection: str
     source: str
     modified_ns: int
+    metadata: Metadata | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,9 @@ def document_path(document_id: str) -> str:
 def upload_call(file: IO[bytes], options: UploadOptions, progress: Progress | None) -> Call[UploadedDocuments]:
     """The upload of an open file."""
     name = options.get("name") or os.path.basename(str(getattr(file, "name", "document")))
-    fields = {key: str(value) for key, value in options.items() if key != "name"}
+    fields = {key: str(value) for key, value in options.items() if key not in ("name", "metadata")}
+    if (metadata := options.get("metadata")) is not None:
+        fields["metadata"] = json.dumps(dict(metadata))
     content = file if progress is None else _Counted(file, progress)
     files = {"file": (name, content, "application/octet-stream")}
     return Call("POST", "/v1/documents", UploadedDocuments, {"files": files, "data": fields})

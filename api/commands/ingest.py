@@ -18,6 +18,7 @@ from api.http.schemas import pack_document
 from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
 from rag.store.catalog import Catalog
 from rag.store.collections import collection_name
+from rag.store.metadata import Metadata, check_metadata
 from rag.store.records import KnownSource
 
 _NOTES_SHOWN = 3  # of a document, in the table
@@ -41,21 +42,29 @@ class Report:
     embedded_chunks: int | None
 
 
-def ingest(context: CommandContext, paths: Sequence[Path], *, collection: str, prune: bool) -> int:
+def ingest(
+    context: CommandContext,
+    paths: Sequence[Path],
+    *,
+    collection: str,
+    prune: bool,
+    metadata: Mapping[str, object] | None = None,
+) -> int:
     """Ingest files and folders and print the outcome of each. Returns 1 where a file failed or a path does not exist.
 
-    A run that was stopped continues with the unfinished files when it is started again. Raises InputError for an
-    invalid name of a collection.
+    A run that was stopped continues with the unfinished files when it is started again. `metadata` are given to every
+    file, also to unchanged ones. Raises InputError for invalid metadata or an invalid name of a collection.
     """
     started = time.perf_counter()
     collection = collection_name(collection)
+    given = None if metadata is None else check_metadata(metadata)
     url = context.find_server()
     found = find_files(paths)
     outcomes = [_unreadable(problem) for problem in found.problems]
     embedded: int | None = 0
     if found.files or context.has_catalog():
         with context.open_catalog() as catalog:
-            plan = plan_work(catalog, found, collection)
+            plan = plan_work(catalog, found, collection, given)
         if plan.work and url is not None:
             from api.commands.uploading import take_in_by_server
 
@@ -80,16 +89,21 @@ def ingest(context: CommandContext, paths: Sequence[Path], *, collection: str, p
     return int(any(outcome.outcome == "failed" for outcome in outcomes))
 
 
-def plan_work(catalog: Catalog, found: FoundFiles, collection: str) -> Plan:
-    """Compare the files with the catalog. Files that failed before or were left unfinished are processed again."""
+def plan_work(catalog: Catalog, found: FoundFiles, collection: str, metadata: Metadata | None = None) -> Plan:
+    """Compare the files with the catalog. Files that failed before or were left unfinished are processed again.
+
+    With `metadata` unchanged files are work too: their bytes are known, and their metadata are set.
+    """
     known = catalog.known_sources(collection)
     remembered = {source: KnownFile(one.sha256, one.size_bytes, one.modified_ns) for source, one in known.items()}
     comparison = compare(found, remembered)
     changed = {file.source for file in comparison.changed}
     ready = {file.source for file in comparison.unchanged if known[file.source].status == "ready"}
+    if metadata is not None:
+        ready = set()
     return Plan(
         work=tuple(
-            Work(file, "changed" if file.source in changed else "new")
+            Work(file, "changed" if file.source in changed else "new", metadata)
             for file in found.files
             if file.source not in ready
         ),

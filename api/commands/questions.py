@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +14,7 @@ from api.commands.context import CommandContext
 from api.commands.tables import print_answer, print_hits, print_verified
 from api.http.schemas import AnswerBody, TokenBody, pack_answer, pack_hits, pack_verified
 from rag.errors import DependencyError, InputError
+from rag.store.metadata import read_filter
 from rag.types import Answer, AnswerMode, AnswerStyle
 
 if TYPE_CHECKING:
@@ -24,17 +25,25 @@ Step = Callable[[str], None]
 Result = TypeVar("Result")
 
 
-def search(context: CommandContext, query: str, *, collection: str | None, top_k: int | None) -> int:
-    """Print the passages for a query."""
-    query, url = _readable(query), context.find_server()
+def search(
+    context: CommandContext,
+    query: str,
+    *,
+    collection: str | None,
+    top_k: int | None,
+    conditions: Mapping[str, object] | None = None,
+) -> int:
+    """Print the passages for a query. Raises InputError for a malformed filter."""
+    query, url, wanted = _readable(query), context.find_server(), read_filter(conditions or {})
     if url is not None:
         with Client(url) as client:
-            hits = client.search(query, collection=collection, top_k=top_k)
+            hits = client.search(query, collection=collection, top_k=top_k, filter=conditions)
     else:
         from rag.retrieval.scope import Scope
 
         with context.open_library() as library:
-            hits = pack_hits(asyncio.run(library.service.search(query, Scope(collection), top_k)))
+            scope = Scope(collection, conditions=wanted)
+            hits = pack_hits(asyncio.run(library.service.search(query, scope, top_k)))
     if context.as_json:
         context.print_model(hits)
     else:
@@ -50,23 +59,25 @@ def ask(
     top_k: int | None,
     mode: AnswerMode | None,
     style: AnswerStyle,
+    conditions: Mapping[str, object] | None = None,
 ) -> int:
     """Print the checked answer to a question. Returns 0 also where the documents do not answer it."""
-    question, url = _readable(question), context.find_server()
+    question, url, wanted = _readable(question), context.find_server(), read_filter(conditions or {})
     with show_steps() as step:
         if url is not None:
             step("asking the server")
             with Client(url) as client:
-                answer = _streamed(
-                    client.stream(question, collection=collection, top_k=top_k, mode=mode, style=style), step
+                asking = client.stream(
+                    question, collection=collection, top_k=top_k, mode=mode, style=style, filter=conditions
                 )
+                answer = _streamed(asking, step)
         else:
             from rag.retrieval.scope import Scope
             from rag.service import Question
 
             step("opening the index and the models")
             with context.open_library() as library:
-                asked = Question(question, Scope(collection), top_k, mode, style=style)
+                asked = Question(question, Scope(collection, conditions=wanted), top_k, mode, style=style)
                 answer = asyncio.run(_closing(library, _answer(library, asked, step)))
     if context.as_json:
         context.print_model(answer)

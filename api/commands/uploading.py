@@ -132,6 +132,7 @@ def _read(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> _R
                 source=file.source,
                 collection=collection,
                 modified_ns=file.modified_ns,
+                metadata=work.metadata,
             )
     except OSError as error:
         return _ReadingFile(problem=_unreadable(work, error))
@@ -211,6 +212,7 @@ def _send(client: Client, work: Work, collection: str, progress: Progress) -> _R
             source=file.source,
             modified_ns=max(0, file.modified_ns),
             collection=collection,
+            metadata=work.metadata,
         )
     except OSError as error:
         return _ReadingFile(problem=_unreadable(work, error))

@@ -95,6 +95,7 @@ def _describe(app: FastAPI, settings: Settings) -> None:
             openai.without_422(description)
             body = description["paths"]["/v1/documents"]["post"]["requestBody"]
             body["content"]["multipart/form-data"]["schema"] = upload_schema(settings.server)
+            body["content"]["multipart/form-data"]["encoding"] = {"metadata": {"contentType": "application/json"}}
             body["content"]["multipart/form-data"]["example"] = {"file": ["…"], "collection": "default"}
         return app.openapi_schema or {}
 

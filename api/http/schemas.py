@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
 from rag.errors import NotFound
 from rag.retrieval.scope import Scope, find_collection
 from rag.settings import Server
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
+from rag.store.metadata import FILTER_SCHEMA, METADATA_SCHEMA, OPERATORS, read_filter
 from rag.store.records import DocumentRecord
 from rag.types import (
     Answer,
@@ -105,10 +106,17 @@ CollectionName = Annotated[
 ]
 DocumentId = Annotated[str, Field(min_length=1, max_length=128)]
 DocumentIds = Annotated[list[DocumentId], Field(max_length=MAX_DOCUMENT_IDS)]
+FilterObject = Annotated[dict[str, Any], WithJsonSchema(FILTER_SCHEMA)]  # read by rag.store.metadata.read_filter
 TurnText = Annotated[str, Field(max_length=MAX_TURN_CHARS)]
 
 _COLLECTION = Field(None, description="search only this collection; all collections where absent")
 _DOCUMENT_IDS = Field(None, description="search only these documents; all documents where absent")
+_FILTER = Field(
+    None,
+    description="search only documents whose metadata fulfil all conditions; the value of a key is what it must be, a "
+    "list of such values, or an object of " + ", ".join(f"`{one}`" for one in OPERATORS),
+    examples=[{"author": "Ann Lee", "year": {"gte": 2024}}],
+)
 _TOP_K = Field(None, description="number of passages to retrieve; the setting retrieval.top_k where absent")
 
 
@@ -128,6 +136,7 @@ class SearchRequest(_Request):
     collection: CollectionName | None = _COLLECTION
     top_k: TopK | None = _TOP_K
     document_ids: DocumentIds | None = _DOCUMENT_IDS
+    filter: FilterObject | None = _FILTER
 
 
 class HistoryTurn(_Request):
@@ -167,6 +176,7 @@ class QueryRequest(_Request):
     )
     stream: StrictBool | None = Field(None, description="send the answer as server-sent events")
     document_ids: DocumentIds | None = _DOCUMENT_IDS
+    filter: FilterObject | None = _FILTER
     history: Annotated[list[HistoryTurn], Field(max_length=MAX_TURNS)] | None = Field(
         None, description="earlier turns of the conversation, oldest first"
     )
@@ -199,8 +209,9 @@ class ListQuery(_Request):
 
 
 def scope_of(body: SearchRequest | QueryRequest | VerifyRequest) -> Scope:
-    """The collection and documents that the request wants to be searched."""
-    return Scope(body.collection, None if body.document_ids is None else tuple(body.document_ids))
+    """The collection and documents that the request wants to be searched. Raises InputError for a malformed filter."""
+    conditions = () if isinstance(body, VerifyRequest) or body.filter is None else read_filter(body.filter)
+    return Scope(body.collection, None if body.document_ids is None else tuple(body.document_ids), conditions)
 
 
 def turns_of(body: QueryRequest) -> tuple[Turn, ...]:
@@ -251,6 +262,11 @@ def upload_schema(server: Server) -> dict[str, Any]:
                 "minimum": 0,
                 "maximum": MAX_MODIFIED_NS,
                 "description": "when the file was last changed, in nanoseconds since 1970; one value for each file",
+            },
+            "metadata": {
+                **METADATA_SCHEMA,
+                "description": "a JSON object of text, numbers, booleans and lists of these, for filters; one value "
+                "for all files or one for each. Where it is absent, a document keeps what it has",
             },
         },
     }
@@ -309,6 +325,7 @@ _DOCUMENT: dict[str, Any] = {
     "created_at": "2026-11-03T09:12:44.120Z",
     "error": None,
     "progress": 1.0,
+    "metadata": {"author": "Ann Lee", "created": "2026-03-15T10:30:00Z", "year": 2026},
     "notes": [{"code": "page_unreadable", "message": "Page 3 shows a picture without readable text.", "page": 3}],
 }
 
@@ -316,6 +333,7 @@ _DOCUMENT: dict[str, Any] = {
 class DocumentBody(BaseModel):
     """A document of the catalog. `pages` and `chunks` are counts; `progress` runs from 0 to 1.
 
+    `metadata` holds the file's properties, those given at upload, and the `year`; `filter` of a search uses them.
     `notes` says what of the file is not in the text, or is in doubt.
     """
 
@@ -331,6 +349,7 @@ class DocumentBody(BaseModel):
     created_at: str
     error: DocumentError | None
     progress: float = Field(ge=0, le=1)
+    metadata: dict[str, Any]
     notes: list[NoteBody]
 
 
@@ -405,6 +424,7 @@ def pack_document(record: DocumentRecord) -> DocumentBody:
         created_at=record.created_at,
         error=error,
         progress=round(min(1.0, max(0.0, record.progress)), 4),
+        metadata=dict(record.metadata),
         notes=[pack_note(note) for note in record.notes],
     )
 
@@ -642,7 +662,8 @@ class AnswerBody(BaseModel):
         description="why there is no answer, or only a partial one: `no_match` (no passage near the question was "
         "found, and the model was not asked), `not_in_passages` (the retrieved passages do not answer the question), "
         "`unsupported` (the documents do not support what the model wrote), `conflict` (the documents contradict each "
-        "other, and both are cited), `unreadable_source` (a searched document could not be read); null otherwise"
+        "other, and both are cited), `unreadable_source` (a searched document, or a part of the nearest, was not read; "
+        "the sentence's `reason` says which); null otherwise"
     )
     confidence: float | None = Field(
         ge=0, le=1, description="how likely it is that the documents answer the question and that this is the answer"

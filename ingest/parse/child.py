@@ -19,7 +19,7 @@ from rag.errors import NotFound, ParseError
 from rag.types import Document
 
 _MIB = 1 << 20
-_OPEN_FILES = 64
+_OPEN_FILES, _OPEN_FILES_OF_PROGRAMS = 64, 512
 _OCR_MEMORY_BYTES = 3 << 30  # address space of the models, their engine and a picture, beyond that of the reader
 _OCR_THREADS = 2
 
@@ -35,6 +35,7 @@ def main(order_text: str) -> int:
         ocr=ocr_s > 0,
         ocr_timeout_s=ocr_s,
         began=Path(order["began"]),
+        ocr_engine=str(order["ocr_engine"]),
     )
     path, name, result = Path(order["path"]), str(order["name"]), Path(order["result"])
     try:
@@ -116,7 +117,7 @@ def _limit_process(parent: int, timeout_s: float, ocr_s: float, memory_bytes: in
         (resource.RLIMIT_AS, memory_bytes, memory_bytes + (_OCR_MEMORY_BYTES if ocr_s else 0)),
         (resource.RLIMIT_CPU, seconds, seconds + math.ceil(ocr_s * _OCR_THREADS)),
         (resource.RLIMIT_FSIZE, output_bytes, output_bytes),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES_OF_PROGRAMS),
         (resource.RLIMIT_CORE, 0, 0),
     ):
         _soft, hard = resource.getrlimit(kind)

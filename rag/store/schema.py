@@ -45,6 +45,8 @@ documents_table = sa.Table(
     sa.Column("n_pages", sa.Integer, nullable=False, default=0),
     sa.Column("n_chunks", sa.Integer, nullable=False, default=0),
     sa.Column("notes", sa.Text, nullable=False, default="[]"),  # JSON: a list of Note
+    sa.Column("metadata", sa.Text, nullable=False, default="{}"),  # JSON: that of the file
+    sa.Column("given", sa.Text, nullable=False, default="{}"),  # JSON: that of the client
 )
 sources_table = sa.Table(
     "sources",
@@ -120,11 +122,22 @@ def _add_notes(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _add_metadata(connection: Connection) -> None:
+    """Version 3: metadata of documents, where filters find them."""
+    for statement in (
+        "ALTER TABLE documents ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE documents ADD COLUMN given TEXT NOT NULL DEFAULT '{}'",
+        "UPDATE documents SET metadata = coalesce((SELECT json_extract(texts.structure, '$.metadata') FROM texts "
+        "WHERE texts.document_id = documents.id), '{}')",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 # The tables above are the newest schema; a new database gets them as they are, with version len(MIGRATIONS) + 1.
 # Whoever changes a table after the first release appends a function here that makes the same change to an existing
 # database: the first entry brings version 1 to version 2. It runs in the transaction that opens the catalog, writes its
 # own SQL (the tables above may have changed by then), and is never edited once released.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_notes,)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_notes, _add_metadata)
 
 
 def migrate(connection: Connection, data_dir: Path) -> None:

@@ -408,6 +408,25 @@ def test_an_unread_page_is_noted_by_ingest_and_docs_show(footnote: Footnote, fol
     assert [one["notes"] for one in pages if one["name"] == "mixed.pdf"] == [[note]]
 
 
+def test_metadata_are_given_by_ingest_and_used_as_a_filter(footnote: Footnote, folder: Path) -> None:
+    (folder / "fees.txt").write_text("The umbrella fee is nine crowns.", encoding="utf-8")
+    footnote("ingest", folder)
+    report = footnote("ingest", folder / "fees.txt", "--metadata", '{"team": "quay", "year": 2026}', "--json").json
+    (document,) = report["documents"]
+    assert document["outcome"] == "unchanged"
+    assert "metadata    team: quay" in footnote("docs", "show", document["id"]).out
+    query = ("search", "umbrella", "--json", "--filter")
+    found = {hit["document_id"] for hit in footnote(*query, '{"year": {"gte": 2020}, "team": "Quay"}').json["hits"]}
+    assert found == {document["id"]}
+    assert footnote(*query, '{"team": "hall"}').json["hits"] == []
+    assert (
+        footnote("ask", "What is the umbrella fee?", "--filter", '{"team": "hall"}', "--json").json["retrieved"] == []
+    )
+    assert footnote(*query, '{"year": {"above": 1}}').status == 1
+    assert footnote(*query, "year=2").status == 2
+    assert footnote("ingest", folder, "--metadata", "[]").status == 2
+
+
 def test_control_characters_of_a_document_do_not_reach_the_terminal(footnote: Footnote, folder: Path) -> None:
     (folder / "odd.txt").write_text("An umbrella \x9b31m that colours [bold]terminals[/bold].", encoding="utf-8")
     footnote("ingest", folder)

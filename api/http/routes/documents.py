@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -39,12 +40,13 @@ from ingest.pipeline import accept_file
 from rag.errors import DependencyError, InputError, NotFound
 from rag.library import Library
 from rag.store.collections import collection_name
+from rag.store.metadata import Metadata, check_metadata
 from rag.store.records import DocumentRecord
 from rag.types import DEFAULT_COLLECTION
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
-_FIELDS = ("collection", "source", "modified_ns")
+_FIELDS = ("collection", "source", "modified_ns", "metadata")
 _BLOCK = 1 << 18
 _PDF = "application/pdf"
 _NOT_KEPT = {"Cache-Control": "no-store"}  # a cache must not keep a document that is deleted later
@@ -102,11 +104,18 @@ def _accept(library: Library, form: UploadForm) -> list[DocumentRecord]:
     names = [clean_name(file.name) for file in files]
     sources = _sources_of(form, names)
     stamps = _times_of(form, files)
+    described = _metadata_of(form, files)
     return [
         accept_file(
-            library.catalog, file.content, name=name, source=source, collection=collection, modified_ns=modified_ns
+            library.catalog,
+            file.content,
+            name=name,
+            source=source,
+            collection=collection,
+            modified_ns=modified_ns,
+            metadata=metadata,
         ).record
-        for file, name, source, modified_ns in zip(files, names, sources, stamps, strict=True)
+        for file, name, source, modified_ns, metadata in zip(files, names, sources, stamps, described, strict=True)
     ]
 
 
@@ -158,6 +167,19 @@ def _times_of(form: UploadForm, files: Sequence[object]) -> list[int]:
         if not re.fullmatch("[0-9]{1,19}", value) or int(value) > MAX_MODIFIED_NS:
             raise InputError(f"`modified_ns` is {value[:60]!r}; it must be nanoseconds since 1970.")
     return [int(value) for value in given] + [0] * (len(files) - len(given))
+
+
+def _metadata_of(form: UploadForm, files: Sequence[object]) -> list[Metadata | None]:
+    """The metadata of each file: one value for all, or one for each; None where none is sent."""
+    given = form.fields.get("metadata", ())
+    _check_count("metadata", given, files)
+    read: list[Metadata | None] = []
+    for value in given:
+        try:
+            read.append(check_metadata(json.loads(value)))
+        except ValueError as error:
+            raise InputError(f"`metadata` is {value[:60]!r}, which is not JSON ({error}). Correct it.") from error
+    return read * len(files) if len(read) == 1 else read + [None] * (len(files) - len(read))
 
 
 def _check_count(field: str, given: Sequence[str], files: Sequence[object]) -> None:

@@ -14,7 +14,7 @@ from rag.prompting.selection import Selection, sentences_to_quote
 from rag.retrieval.scope import Scope
 from rag.service import Question, Service
 from rag.settings import Answers
-from rag.types import Answer, AnswerMode, Context, Draft, Hit, Passage
+from rag.types import Answer, AnswerMode, Context, Draft, Hit, Note, Passage
 from rag.verification import verify_reply
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
@@ -396,3 +396,29 @@ async def test_documents_that_the_question_tells_apart_are_no_conflict(library: 
     answer = await ask(library, reply, "To what did revenue of the company grow?")
     assert answer.reason == "conflict"
     assert {citation.document_name for citation in answer.citations} == {"Q1_2023.md", "Q2_2023.md"}
+
+
+# --- what was not read of the nearest document ---
+
+
+@pytest.mark.parametrize("min_evidence", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [("page_unreadable", "unreadable_source"), ("page_ocr", None), ("hidden_text", None)],
+)
+async def test_a_refusal_quotes_the_note_of_what_was_not_read(
+    library: Library, min_evidence: float, code: str, reason: str | None
+) -> None:
+    nearest = ingest(library, LEAVE, notes=(Note(code, "Page 2 has no text that could be read.", 2),))
+    answer = await ask(library, NOT_FOUND_REPLY, min_evidence=min_evidence)
+    assert (answer.status, answer.text) == ("not_found", NOT_FOUND_TEXT)
+    assert answer.retrieved[0].hit.chunk.span.document_id == nearest
+    assert answer.reason == (reason or ("no_match" if min_evidence else "not_in_passages"))
+    assert ("Page 2 has no text" in answer.sentences[0].reason) is (reason is not None)
+
+
+async def test_what_was_not_read_of_a_document_without_a_shared_word_is_no_reason(library: Library) -> None:
+    ingest(library, LEAVE, notes=(Note("page_unreadable", "Page 2 has no text that could be read.", 2),))
+    answer = await ask(library, TRUE, "Did Zanzibar import penguins?", min_evidence=1.0)
+    assert answer.reason == "no_match"
+    assert (await ask(library, TRUE)).reason is None
