@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from api.http.errors import install_errors
 from api.http.guards import BodyLimit, KnownHosts, Watch
 from api.http.metrics import Metrics
-from api.http.routes import documents, health, questions
+from api.http.routes import collections, documents, health, page, questions, threads
 from api.http.schemas import publish_limits, upload_schema
 from api.http.state import Door
 from ingest.runtime import Runtime
@@ -67,8 +67,9 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.door = door
-    for module in (documents, questions, health):
+    for module in (documents, collections, questions, threads, health, page):
         app.include_router(module.router)
+    app.mount("/page", page.assets, name="page")
     install_errors(app)
     # The middleware added last is outermost.
     app.add_middleware(BodyLimit, server=settings.server)

@@ -25,6 +25,7 @@ from api.http.schemas import (
     TextBody,
     UploadedDocument,
     UploadedDocuments,
+    pack_boxes,
     pack_document,
 )
 from api.http.state import Door, DoorHere, OpenLibrary
@@ -36,6 +37,7 @@ from ingest.pipeline import accept_file
 from rag.errors import DependencyError, InputError, NotFound
 from rag.library import Library
 from rag.retrieval.scope import find_collection
+from rag.store.boxes import line_boxes
 from rag.store.collections import collection_name
 from rag.store.records import DocumentRecord
 from rag.types import DEFAULT_COLLECTION
@@ -255,8 +257,13 @@ async def get_page(
     response: Response,
     door: DoorHere,
     library: OpenLibrary,
+    start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="first character of the words to mark")] = 0,
+    end: Annotated[int, Query(ge=0, le=MAX_PAGE, description="character after the words to mark")] = 0,
 ) -> PageBody | Response:
-    """The page's text and its position in the document's text. With `Accept: image/png`, its image (PDF, pictures)."""
+    """The page's text and its position in the document's text. With `Accept: image/png`, its image (PDF, pictures).
+
+    With `start` and `end`, characters of the document's text, `boxes` are the rectangles of these words on the page.
+    """
     record = await asyncio.to_thread(library.catalog.get_document, document_id)
     if not record.pages and record.status != "ready":
         raise NotFound(f"{record.name} has no pages yet: its status is {record.status!r}. Wait until it is 'ready'.")
@@ -269,10 +276,10 @@ async def get_page(
     if form == "image/png":
         return await while_listening(request, _drawn(library, record, page, door))
     response.headers.update(_NOT_KEPT)
-    return await asyncio.to_thread(_page, library, document_id, page)
+    return await asyncio.to_thread(_page, library, document_id, page, (start, end))
 
 
-def _page(library: Library, document_id: str, page: int) -> PageBody:
+def _page(library: Library, document_id: str, page: int, marked: tuple[int, int]) -> PageBody:
     found = library.catalog.page(document_id, page)
     return PageBody(
         page=found.number,
@@ -283,6 +290,7 @@ def _page(library: Library, document_id: str, page: int) -> PageBody:
         height=round(found.height, 2),
         source=found.source,
         confidence=None if found.confidence is None else round(found.confidence, 4),
+        boxes=pack_boxes(line_boxes(found, *marked)),
     )
 
 
