@@ -930,7 +930,7 @@ class Alive(BaseModel):
 class PartState(BaseModel):
     """The state of one part of the server, with details."""
 
-    status: Literal["ok", "restarting", "off", "unreachable", "unknown"]
+    status: Literal["ok", "restarting", "off", "low", "unreachable", "unknown"]
     detail: str
 
 
@@ -945,6 +945,8 @@ class Ready(BaseModel):
                 "index": {"status": "ok", "detail": "120 vectors, 120 keyword rows"},
                 "worker": {"status": "ok", "detail": "1 documents in progress"},
                 "model": {"status": "ok", "detail": "ollama/llama3.2: num_ctx 4096"},
+                "embedder": {"status": "ok", "detail": "all-MiniLM-L6-v2@6d2f…, 384 dimensions"},
+                "disk": {"status": "ok", "detail": "41.2 GB free in data/store"},
             }
         }
     )
@@ -954,3 +956,5 @@ class Ready(BaseModel):
     index: PartState
     worker: PartState
     model: PartState
+    embedder: PartState
+    disk: PartState
