@@ -113,11 +113,11 @@ def test_a_wrong_command_line_is_status_2(words: list[str], capsys: pytest.Captu
     assert said.err.splitlines()[-1].startswith("footnote: ")
 
 
-def test_every_command_but_serve_takes_json_and_every_command_takes_data_dir() -> None:
+def test_every_command_but_those_that_serve_takes_json_and_every_command_takes_data_dir() -> None:
     commands = leaf_parsers(build_parser())
     assert {"serve", "docs rm", "eval", "eval report", "eval questions", "models pull", "restore"} <= set(commands)
     options = {name: set(parser._option_string_actions) for name, parser in commands.items()}
-    assert [name for name, known in options.items() if "--json" not in known] == ["serve"]
+    assert [name for name, known in options.items() if "--json" not in known] == ["serve", "open"]
     assert [name for name, known in options.items() if "--data-dir" not in known] == []
 
 

@@ -51,7 +51,7 @@ export async function showAsk(main, threadId, onThread) {
     welcome.hidden = log.childElementCount > 0;
     if (welcome.hidden) { welcome.replaceChildren(); return; }
     if (!library.loaded) return;
-    const stage = `${library.ready > 0}/${library.documents.size}/${library.uploads.length}`;
+    const stage = `${library.ready}/${library.documents.size}/${library.uploads.length}`;
     if (welcome.dataset.stage === stage) return;
     welcome.dataset.stage = stage;
     if (library.ready) fill(welcome, readyWelcome(askNow));
@@ -68,7 +68,7 @@ export async function showAsk(main, threadId, onThread) {
     drawSend();
     field.value = "";
     grow();
-    const turn = h("article", { class: "turn", "aria-label": question }, h("h2", { class: "question" }, question));
+    const turn = h("article", { class: "turn asked", "aria-label": question }, h("h2", { class: "question" }, question));
     const body = h("div", { class: "answer" });
     turn.append(body);
     log.append(turn);

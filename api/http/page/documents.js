@@ -9,17 +9,6 @@ const OVERSCAN = 6;
 const STATES = {
   waiting: "Waiting to be sent", sending: "Sending", queued: "Waiting", parsing: "Reading", embedding: "Indexing", indexing: "Almost ready", ready: "Ready", failed: "Not read",
 };
-const TO_DO = {
-  encrypted: "Remove its password and add it again.",
-  empty: "The file holds nothing that could be read.",
-  corrupt: "Open it in its program, save it again, and add that copy.",
-  unsupported_type: "Save it as PDF, Word, Excel, HTML or plain text.",
-  no_text: "It shows no text. A better scan may help.",
-  too_large: "Split it, or raise FOOTNOTE_PARSING__ limits.",
-  timeout: "Try again, or split the file.",
-  out_of_memory: "Split the file.",
-  internal: "Try again. The server's log has the details.",
-};
 
 export async function show(main) {
   if (!library.loaded) await library.load();
@@ -102,7 +91,10 @@ export async function show(main) {
         : [h("p", {}, "No documents yet. Add yours above, or try the samples: a handbook, a manual, a price list and a policy."),
           button(null, "Use the sample documents", (event) => { event.currentTarget.disabled = true; library.addSamples().catch((error) => toast(error.message)); })]);
     }
-    canvas.style.setProperty("height", `${items.length * rowHeight()}px`);
+    const whole = `${items.length * rowHeight()}px`;
+    canvas.style.setProperty("height", whole);
+    scroller.style.setProperty("--rows", whole);
+    scroller.style.setProperty("flex-basis", `calc(${whole} + 2px)`);
     if (top) scroller.scrollTop = 0;
     draw();
   }
@@ -166,7 +158,7 @@ export async function show(main) {
     const failed = item.status === "failed";
     const state = failed ? "failed" : item.status === "ready" ? "ready" : "busy";
     const detail = failed
-      ? h("span", { class: "failure", title: item.error?.message }, `${item.error?.message || ""} ${TO_DO[item.error?.code] || ""}`)
+      ? h("span", { class: "failure", title: item.error?.message }, why(item))
       : [item.pages > 0 && plural(item.pages, "page"), size(item.size_bytes), item.created_at && when(item.created_at), item.notes.length > 0 && plural(item.notes.length, "note")].filter(Boolean).join(" · ");
     const open = () => openSource({ document_id: item.id, document_name: item.name, page: null, start: null, end: null });
     const name = item.upload ? h("span", { class: "name" }, h("bdi", {}, item.name))
@@ -196,6 +188,13 @@ export async function show(main) {
     for (const [name, handler] of Object.entries(handlers)) main.removeEventListener(name, handler);
     resized.disconnect();
   };
+}
+
+/** Why a file was not read and what to do, without its name, which stands above. */
+function why({ name, error }) {
+  const words = error?.message || "";
+  const rest = words.startsWith(`${name}: `) ? words.slice(name.length + 2) : words;
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
 }
 
 function kindOf(name) {

@@ -52,6 +52,9 @@ export async function show(main) {
       const found = await post("/v1/verify", body, { signal: checking.signal });
       kept = { text, result: found, question: question.value, collection: collection.value };
       draw(text, found);
+      field.style.setProperty("height", "9rem");
+      const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      result.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
     } catch (error) {
       const stopped = error.name === "AbortError";
       state.textContent = stopped ? "Stopped." : error.message;
