@@ -156,10 +156,10 @@ class QueryRequest(_Request):
     stream: StrictBool | None = Field(None, description="send the answer as server-sent events")
     document_ids: DocumentIds | None = _DOCUMENT_IDS
     history: Annotated[list[HistoryTurn], Field(max_length=MAX_TURNS)] | None = Field(
-        None, description="earlier turns of the conversation, oldest first; not together with `thread_id`"
+        None, description="earlier turns of the conversation, oldest first; those of the thread where absent"
     )
     thread_id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
-        None, description="the thread that the question belongs to: its turns are the history, and the answer is added"
+        None, description="the thread that the question belongs to, and to which the answer is added"
     )
 
 

@@ -10,6 +10,16 @@ from api.http.errors import documented
 from api.http.schemas import CollectionBody, Collections
 from api.http.state import DoorHere, OpenLibrary
 from rag.retrieval.scope import find_collection
+from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
+
+# Only described here: find_collection checks the name, after it has normalised the spelling.
+CollectionInPath = Annotated[
+    str,
+    Path(
+        description="the collection's name",
+        json_schema_extra={"minLength": 1, "maxLength": MAX_COLLECTION_CHARS, "pattern": COLLECTION_PATTERN},
+    ),
+]
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
 
@@ -26,9 +36,7 @@ def list_collections(library: OpenLibrary) -> Collections:
 
 
 @router.delete("/{name}", status_code=204, summary="Delete a collection", responses=documented(404, 422))
-def delete_collection(
-    name: Annotated[str, Path(description="the collection's name")], door: DoorHere, library: OpenLibrary
-) -> None:
+def delete_collection(name: CollectionInPath, door: DoorHere, library: OpenLibrary) -> None:
     """Deletes every document of the collection. Once it returns 204, no search or answer includes them."""
     library.catalog.delete_collection(find_collection(name, library.catalog.collections()))
     door.runtime().wake()

@@ -28,7 +28,6 @@ from api.http.schemas import (
 )
 from api.http.state import Door, DoorHere, OpenLibrary
 from api.http.streams import Event, EventStream, while_listening
-from rag.errors import InputError
 from rag.library import Library
 from rag.service import HitsFound, Question, Service
 from rag.types import Answer, Token
@@ -74,9 +73,8 @@ async def query(body: QueryRequest, request: Request, door: DoorHere, library: O
     """An answer with each sentence checked against the quotes it cites. The model stops when the client disconnects."""
     history = turns_of(body)
     if body.thread_id is not None:
-        if body.history is not None:
-            raise InputError("`history` and `thread_id` were both sent. Leave out one: the thread has its own history.")
-        history = await asyncio.to_thread(library.catalog.threads.history, body.thread_id, MAX_TURNS)
+        kept = await asyncio.to_thread(library.catalog.threads.history, body.thread_id, MAX_TURNS)
+        history = kept if body.history is None else history
     question = Question(body.question, scope_of(body), body.top_k, body.mode, history, body.style or "full")
     library.service.check(question)  # raises before a stream of events begins
     if body.stream:

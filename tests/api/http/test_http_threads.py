@@ -27,12 +27,15 @@ def test_a_thread_from_its_first_question_to_its_deletion(served: Served, genera
     second = asked(served, thread["id"], "And to which year do they carry over?")
     assert second["standalone_question"], "the thread is the history of the next question"
 
+    alone = asked(served, thread["id"], "Do ten unused days carry over?", history=[])
+    assert alone["standalone_question"] is None, "a history that is sent is used instead of the thread's"
+
     kept = client.get(f"/v1/threads/{thread['id']}").json()
     assert kept["title"] == "How many unused vacation days carry over?"
-    assert [turn["answer"] for turn in kept["messages"]] == [first, second]
+    assert [turn["answer"] for turn in kept["messages"]] == [first, second, alone]
     assert kept["messages"][0]["gone"] == []
     listed = client.get("/v1/threads").json()
-    assert (listed["total"], listed["threads"][0]["turns"]) == (1, 2)
+    assert (listed["total"], listed["threads"][0]["turns"]) == (1, 3)
     assert client.patch(f"/v1/threads/{thread['id']}", json={"title": " Leave "}).json()["title"] == "Leave"
 
     text = client.get(f"/v1/threads/{thread['id']}", headers={"Accept": "text/markdown"})
@@ -89,9 +92,6 @@ def test_what_a_thread_refuses(served: Served) -> None:
     ):
         assert (call.status_code, call.json()["error"]["code"]) == (404, "not_found"), call.request.url
     thread_id = client.post("/v1/threads", json={}).json()["id"]
-    both = client.post("/v1/query", json={"question": "Why?", "thread_id": thread_id, "history": []})
-    assert both.status_code == 422
-    assert "thread_id" in both.json()["error"]["message"]
     assert client.get(f"/v1/threads/{thread_id}", headers={"Accept": "image/png"}).status_code == 406
 
 
