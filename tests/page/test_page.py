@@ -324,6 +324,26 @@ def test_a_server_that_goes_away_and_comes_back(browser: Browser, tmp_path: Path
     assert visit.foreign == []
 
 
+def test_the_views_follow_each_other_without_a_reload(visit: Visit) -> None:
+    visit.upload("leave.md", f"# Leave\n\n{LEAVE}".encode())
+    for _ in range(2):
+        for name, heading in (
+            ("Verify", "Verify"),
+            ("Threads", "Threads"),
+            ("Status", "Status"),
+            ("Documents", "Documents"),
+        ):
+            visit.page.get_by_role("link", name=name, exact=True).click()
+            visit.page.get_by_role("heading", name=heading, level=1).wait_for()
+        visit.page.get_by_role("link", name="Ask", exact=True).click()
+        visit.page.get_by_text("1 document is ready").wait_for()
+        visit.ask("How many days carry over?", f"{LEAVE[:-1]} [1].")
+    visit.page.get_by_role("link", name="Ask", exact=True).click()
+    visit.page.get_by_text("1 document is ready").wait_for()
+    visit.page.go_back()
+    visit.page.locator(".turn .outcome").wait_for()
+
+
 def test_everything_is_done_by_keyboard(visit: Visit, pdf: Callable[..., bytes]) -> None:
     visit.upload("handbook.pdf", pdf(LEAVE))
     visit.open("#/ask")

@@ -200,7 +200,8 @@ function actions(answer, feedback, gone, onEdit) {
       if (await send(rating, which && which.value ? Number(which.value) : null, field.value.trim())) { form.hidden = true; toast("Thank you. Kept with this answer."); }
     };
     form.hidden = false;
-    field.focus();
+    field.focus({ preventScroll: true });
+    form.scrollIntoView({ block: "nearest" });
   };
   draw();
   bar.append(group);

@@ -22,6 +22,12 @@ class Connection extends EventTarget {
     if (!this.#timer) this.#timer = setTimeout(() => this.#try(), TRY_EVERY_MS);
   }
 
+  /** The error of a call that got no answer. */
+  gone() {
+    this.lost("away", AWAY);
+    return new ApiError(0, "away", AWAY);
+  }
+
   /** Resolves once the server answers. */
   async back() {
     if (this.state !== "ok") await new Promise((resolve) => this.addEventListener("back", resolve, { once: true }));
@@ -63,8 +69,7 @@ async function send(method, path, body, { signal, accept } = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    connection.lost("away", AWAY);
-    throw new ApiError(0, "away", AWAY);
+    throw connection.gone();
   }
   if (response.ok) return response;
   throw failure(response.status, await response.text());
@@ -127,10 +132,7 @@ export function upload(file, name, collection, progress) {
       if (request.status === 202) resolve(JSON.parse(request.responseText).documents[0]);
       else reject(failure(request.status, request.responseText));
     });
-    request.addEventListener("error", () => {
-      connection.lost("away", AWAY);
-      reject(new ApiError(0, "away", AWAY));
-    });
+    request.addEventListener("error", () => reject(connection.gone()));
     request.addEventListener("abort", () => reject(new DOMException("stopped", "AbortError")));
     request.open("POST", "/v1/documents");
     request.send(form);

@@ -49,7 +49,7 @@ async function show(name, id) {
   try {
     if (name === "ask") return await showAsk(main, "", replaceRoute);
     if (name === "threads" && id) return await showAsk(main, id, replaceRoute);
-    const module = await import(`./${name}.js`);
+    const module = await import(`./${name}.js`).catch(() => { throw connection.gone(); });
     return await module.show(main);
   } catch (error) {
     if (error.name === "AbortError") return null;
@@ -123,6 +123,10 @@ export async function drawRecent() {
 addEventListener("threads-changed", drawRecent);
 
 addEventListener("hashchange", route);
+addEventListener("click", (event) => { // a link to the open view begins it anew: another question
+  const link = event.target.closest?.('a[href="#/ask"]');
+  if (link && location.hash.replace(/^$/, "#/ask") === "#/ask" && !event.ctrlKey && !event.metaKey) { shown = ""; route(); }
+});
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]")) closeSource(true);
   const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);

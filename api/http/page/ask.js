@@ -57,7 +57,7 @@ export async function showAsk(main, threadId, onThread) {
     if (library.ready) fill(welcome, readyWelcome(askNow));
     else fill(welcome, firstVisit());
   }
-  const askNow = (question) => { field.value = question; form.requestSubmit(); };
+  function askNow(question) { field.value = question; form.requestSubmit(); }
 
   async function submit(event) {
     event.preventDefault();

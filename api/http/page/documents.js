@@ -5,14 +5,14 @@ import { button, confirm, fill, h, icon, plural, size, toast, when } from "./dom
 import { collator, library, unfinished } from "./library.js";
 import { openSource } from "./source.js";
 
-const OVERSCAN = 6;
+const OVERSCAN = 4;
 const STATES = {
   waiting: "Waiting to be sent", sending: "Sending", queued: "Waiting", parsing: "Reading", embedding: "Indexing", indexing: "Almost ready", ready: "Ready", failed: "Not read",
 };
 
 export async function show(main) {
   if (!library.loaded) await library.load();
-  let query = "", collection = "", status = "", items = [];
+  let query = "", collection = "", status = "", items = [], height = 68;
 
   const into = h("input", { id: "into", type: "text", value: "default", list: "collections", maxlength: 64, autocomplete: "off", spellcheck: "false" });
   const known = h("datalist", { id: "collections" });
@@ -91,7 +91,7 @@ export async function show(main) {
         : [h("p", {}, "No documents yet. Add yours above, or try the samples: a handbook, a manual, a price list and a policy."),
           button(null, "Use the sample documents", (event) => { event.currentTarget.disabled = true; library.addSamples().catch((error) => toast(error.message)); })]);
     }
-    const whole = `${items.length * rowHeight()}px`;
+    const whole = `${items.length * height}px`;
     canvas.style.setProperty("height", whole);
     scroller.style.setProperty("--rows", whole);
     scroller.style.setProperty("flex-basis", `calc(${whole} + 2px)`);
@@ -119,13 +119,11 @@ export async function show(main) {
     } catch (error) { toast(error.message); }
   }
 
-  // The list draws only the rows that can be seen.
-  const rowHeight = () => (matchMedia("(max-width: 639px)").matches ? 96 : 68);
+  // The list draws only the rows that can be seen, all of one height.
   const rows = new Map();
   let frame = 0;
   function draw() {
     frame = 0;
-    const height = rowHeight();
     const first = Math.max(0, Math.floor(scroller.scrollTop / height) - OVERSCAN);
     const last = Math.min(items.length, Math.ceil((scroller.scrollTop + scroller.clientHeight) / height) + OVERSCAN);
     const wanted = new Set();
@@ -149,8 +147,11 @@ export async function show(main) {
     for (const [id, row] of rows) if (!wanted.has(id)) { row.node.remove(); rows.delete(id); }
   }
   scroller.addEventListener("scroll", () => { frame ||= requestAnimationFrame(draw); }, { passive: true });
-  const resized = new ResizeObserver(() => refresh());
-  resized.observe(scroller);
+  const resized = new ResizeObserver(() => {
+    height = main.clientWidth <= 640 ? 96 : 68; // as style.css has it
+    refresh();
+  });
+  resized.observe(main);
 
   function drawRow(item) {
     const share = item.status === "sending" ? item.sent : item.progress || 0;

@@ -20,7 +20,7 @@ const ICONS = {
   edit: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
   trash: "M5 7h14M10 4h4M7 7l1 13h8l1-13M10 11v5M14 11v5",
   retry: "M19 8a8 8 0 1 0 1 5M19 3v5h-5",
-  stop: "M7 7h10v10H7z",
+  stop: "M6 6h12v12H6z",
   send: "M12 20V5M6 11l6-6 6 6",
   upload: "M12 16V4M7 9l5-5 5 5M4 16v4h16v-4",
   folder: "M3 6h7l2 3h9v11H3z",
@@ -110,8 +110,14 @@ export function length(text) {
   return /[\ud800-\udbff]/.test(text) ? Array.from(text).length : text.length;
 }
 
+// Formatters are made once: a long list writes thousands of numbers and dates.
+const NUMBER = new Intl.NumberFormat("en");
+const TIME = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+
 export function plural(count, one, many = `${one}s`) {
-  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+  return `${NUMBER.format(count)} ${count === 1 ? one : many}`;
 }
 
 export function size(bytes) {
@@ -124,9 +130,8 @@ export function size(bytes) {
 export function when(iso) {
   const date = new Date(iso), now = new Date(), days = (now - date) / 86_400_000;
   if (Number.isNaN(days)) return "";
-  const time = date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-  if (date.toDateString() === now.toDateString()) return `Today, ${time}`;
-  return `${date.toLocaleDateString("en-GB", { day: "numeric", month: "short", ...(days > 300 && { year: "numeric" }) })}, ${time}`;
+  const day = date.toDateString() === now.toDateString() ? "Today" : (days > 300 ? DATE : DAY).format(date);
+  return `${day}, ${TIME.format(date)}`;
 }
 
 /** Say something for a few seconds, with an optional action. */
