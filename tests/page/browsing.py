@@ -36,7 +36,7 @@ addEventListener("securitypolicyviolation", (event) => violations.push(event.vio
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """Chromium: that of FOOTNOTE_CHROMIUM or of the system, otherwise playwright's. Skips where there is none."""
+    """Chromium: that of CHROMIUM or of the system, otherwise playwright's. Skips where there is none."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed: pip install playwright"
     )

@@ -11,7 +11,7 @@ export const SAMPLE_QUESTIONS = [
   "What does the warranty not cover?",
   "How quickly must a stolen laptop be reported?",
   "What is the hotel limit for a night in Norway?",
-  "Is there a company car for apprentices?",
+  "What is the full-day per-diem rate for Poland?",
 ];
 export const SAMPLE_TEXT =
   "A lost or stolen device must be reported to the security desk within 2 hours. " +
