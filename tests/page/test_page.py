@@ -135,6 +135,8 @@ def test_a_quote_over_two_pages_is_marked_on_both(visit: Visit, pdf: Callable[..
     visit.page.get_by_role("heading", name="Text of page 2").wait_for()
     assert visit.marked_words(record.id, 2) == ["school", "until"]
     assert visit.page.get_by_role("button", name="The quote begins on page 1").is_visible()
+    visit.open(f"#/documents/{record.id}?start={text.index('school')}&end={end}")
+    assert visit.marked_words(record.id, 2) == ["school", "until"], "a link may leave the page out"
 
 
 def test_a_format_without_pages_shows_the_text_with_the_quote_marked_and_in_sight(visit: Visit) -> None:
@@ -255,6 +257,44 @@ def test_an_unreadable_file_says_why_is_tried_again_and_deleted(visit: Visit) ->
     row.and_(visit.page.locator("[data-status=failed]")).wait_for()
     row.get_by_role("button", name="Delete broken.pdf").click()
     visit.page.get_by_role("button", name="Delete", exact=True).click()
+    visit.page.get_by_text("No documents yet").wait_for()
+    assert visit.library.catalog.list_documents() == ([], 0)
+
+
+def test_a_folder_keeps_its_paths_and_leaves_hidden_files_out(visit: Visit, tmp_path: Path) -> None:
+    for name in ("papers/a/notes.md", "papers/b/notes.md", "papers/.git/config", "papers/empty.md"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("" if "empty" in name else f"# {name}\n\n{LEAVE}", encoding="utf-8")
+    visit.open("#/documents")
+    visit.page.get_by_label("into the collection").fill("papers")
+    with visit.page.expect_file_chooser() as choosing:
+        visit.page.get_by_role("button", name="Choose a folder").click()
+    choosing.value.set_files(tmp_path / "papers")
+    visit.page.get_by_text("2 hidden or empty files left out").wait_for()
+    for name in ("papers/a/notes.md", "papers/b/notes.md"):
+        visit.page.locator(".document.ready").filter(has_text=name).wait_for()
+    listed = visit.library.catalog.list_documents()[0]
+    assert sorted((one.collection, one.name) for one in listed) == [
+        ("papers", "papers/a/notes.md"),
+        ("papers", "papers/b/notes.md"),
+    ]
+    visit.page.get_by_label("Collection", exact=True).select_option("papers")
+    visit.page.get_by_role("button", name="Delete the collection papers").click()
+    visit.page.get_by_role("button", name="Delete", exact=True).click()
+    visit.page.get_by_text("No documents yet").wait_for()
+    assert visit.library.catalog.list_documents() == ([], 0)
+
+
+def test_an_upload_that_takes_long_can_be_stopped(visit: Visit) -> None:
+    visit.open("#/documents")
+    visit.page.route("**/v1/documents", lambda route: route.continue_() if route.request.method == "GET" else None)
+    with visit.page.expect_file_chooser() as choosing:
+        visit.page.get_by_role("button", name="Choose files").click()
+    choosing.value.set_files([{"name": "leave.md", "mimeType": "text/plain", "buffer": LEAVE.encode()}])
+    row = visit.page.locator(".document[data-status=sending]")
+    assert row.get_by_role("progressbar").count() == 1
+    row.get_by_role("button", name="Stop leave.md").click()
     visit.page.get_by_text("No documents yet").wait_for()
     assert visit.library.catalog.list_documents() == ([], 0)
 

@@ -26,7 +26,8 @@ export async function openSource(place, from = null) {
     const record = await get(documentPath(place.document_id));
     if (mine !== turn) return;
     current.record = record;
-    current.page = place.page || (record.pages ? 1 : null);
+    current.page = place.page || (record.pages ? await pageOf(place, record) : null);
+    if (mine !== turn) return;
     await draw();
   } catch (error) {
     if (mine !== turn) return;
@@ -35,6 +36,17 @@ export async function openSource(place, from = null) {
       h("div", {}, h("p", {}, lost ? "This document is no longer there: it was deleted or replaced." : error.message))));
   }
   if (mine === turn) panel.focus({ preventScroll: true });
+}
+
+/** The page where a stretch begins, by halving: a link may name only the characters. */
+async function pageOf({ document_id: id, start }, record) {
+  let [first, last] = [1, record.pages];
+  while (start && first < last) {
+    const middle = Math.floor((first + last) / 2);
+    const { end } = await get(documentPath(id, `/pages/${middle}`));
+    if (start < end) last = middle; else first = middle + 1;
+  }
+  return first;
 }
 
 export function closeSource(refocus) {
@@ -119,7 +131,7 @@ async function drawPage() {
 }
 
 function sheet(body, boxes) {
-  const picture = h("img", { src: documentPath(current.document_id, `/pages/${body.page}`), alt: `Page ${body.page} of ${current.record.name}`, decoding: "async" });
+  const picture = h("img", { src: documentPath(current.document_id, `/pages/${body.page}?dpi=${sharpness()}`), data: { page: body.page }, alt: `Page ${body.page} of ${current.record.name}`, decoding: "async" });
   const frame = h("div", { class: "sheet", style: { "aspect-ratio": `${body.width} / ${body.height}`, width: `${zoom * 100}%` } }, picture,
     boxes.map((box) => h("i", {
       class: "box", "aria-hidden": "true",
@@ -131,6 +143,11 @@ function sheet(body, boxes) {
   picture.addEventListener("load", () => frame.classList.add("drawn"));
   picture.addEventListener("error", () => { frame.replaceWith(h("p", { class: "muted" }, "The picture of this page could not be made. Its text follows.")); panel.querySelector(".views")?.classList.replace("picture", "text"); });
   return h("div", { class: "sheet-wrap" }, frame);
+}
+
+/** Dots an inch of the picture: more where the page is drawn large or the screen is fine. */
+function sharpness() {
+  return zoom * devicePixelRatio > 1.3 ? 220 : 110;
 }
 
 function toolbar(record, page, drawn) {
@@ -186,6 +203,11 @@ function setZoom(by, event) {
   if (index < 0 || index >= ZOOMS.length) return;
   zoom = ZOOMS[index];
   panel.querySelector(".sheet")?.style.setProperty("width", `${zoom * 100}%`);
+  const picture = panel.querySelector(".sheet img"), sharper = picture && documentPath(current.document_id, `/pages/${picture.dataset.page}?dpi=${sharpness()}`);
+  if (picture && sharpness() > 110 && picture.getAttribute("src") !== sharper) { // the old picture stays until the new one is there
+    const next = h("img", { src: sharper });
+    next.decode().then(() => { if (picture.isConnected) picture.src = sharper; }, () => {});
+  }
   const shown = panel.querySelector(".zoom");
   if (shown) shown.textContent = `${Math.round(zoom * 100)} %`;
   const [smaller, larger] = ["Smaller", "Larger"].map((name) => panel.querySelector(`[aria-label="${name}"]`));

@@ -4,7 +4,7 @@ import { del, get, patch, text } from "./api.js";
 import { button, confirm, fill, h, icon, plural, save, toast, when } from "./dom.js";
 
 export async function show(main) {
-  const { threads } = await get("/v1/threads");
+  const { threads } = await get("/v1/threads?limit=1000");
   let kept = threads.filter((one) => one.turns), query = "";
   const search = h("input", { type: "search", placeholder: "Find a conversation", "aria-label": "Find a conversation by title", oninput: () => { query = search.value.trim().toLowerCase(); draw(); } });
   const list = h("ul", { class: "threads" });

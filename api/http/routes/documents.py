@@ -46,6 +46,7 @@ router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
 _FIELDS = ("collection", "source", "modified_ns")
 _BLOCK = 1 << 18
+PAGE_DPI = 110
 _PDF = "application/pdf"
 _NOT_KEPT = {"Cache-Control": "no-store"}  # a cache must not keep a document that is deleted later
 
@@ -259,6 +260,7 @@ async def get_page(
     library: OpenLibrary,
     start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="first character of the words to mark")] = 0,
     end: Annotated[int, Query(ge=0, le=MAX_PAGE, description="character after the words to mark")] = 0,
+    dpi: Annotated[int, Query(ge=36, le=300, description="dots per inch of the image")] = PAGE_DPI,
 ) -> PageBody | Response:
     """The page's text and its position in the document's text. With `Accept: image/png`, its image (PDF, pictures).
 
@@ -274,7 +276,7 @@ async def get_page(
             f"A page is available as application/json or image/png, not as {accept!r}. Accept one of these."
         )
     if form == "image/png":
-        return await while_listening(request, _drawn(library, record, page, door))
+        return await while_listening(request, _drawn(library, record, page, dpi, door))
     response.headers.update(_NOT_KEPT)
     return await asyncio.to_thread(_page, library, document_id, page, (start, end))
 
@@ -294,20 +296,20 @@ def _page(library: Library, document_id: str, page: int, marked: tuple[int, int]
     )
 
 
-async def _drawn(library: Library, record: DocumentRecord, page: int, door: Door) -> Response:
+async def _drawn(library: Library, record: DocumentRecord, page: int, dpi: int, door: Door) -> Response:
     """The page's image. A request that waits for its turn holds no thread, and stops waiting when its client leaves."""
     async with door.rendering:
-        return await asyncio.to_thread(_picture, library, record, page)
+        return await asyncio.to_thread(_picture, library, record, page, dpi)
 
 
-def _picture(library: Library, record: DocumentRecord, page: int) -> Response:
+def _picture(library: Library, record: DocumentRecord, page: int, dpi: int) -> Response:
     if record.media_type != _PDF and not record.media_type.startswith("image/"):
         raise NotAcceptable(
             f"{record.name} is {record.media_type or 'not read yet'}, and only pages of {_PDF} and pictures have an "
             "image. Accept application/json."
         )
     library.catalog.page(record.id, page)  # raises NotFound without starting a process
-    picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing)
+    picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing, dpi)
     library.catalog.get_document(record.id)  # raises NotFound where it was deleted meanwhile
     return Response(picture, media_type="image/png", headers=_NOT_KEPT)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from conftest import ScriptedGenerator
 from serving import Served
 
@@ -152,3 +153,15 @@ def test_words_of_a_page_have_boxes_on_request(served: Served, pdf: Any) -> None
     ).json()["boxes"]
     assert len(marked) == 1
     assert 72 < marked[0]["x0"] < marked[0]["x1"] < 300
+
+
+def test_the_picture_of_a_page_is_as_sharp_as_asked(served: Served, pdf: Any) -> None:
+    document_id = served.add("gate.pdf", pdf("The gate code is 4711."))
+    widths = []
+    for dpi in (55, 220):
+        picture = served.client.get(
+            f"/v1/documents/{document_id}/pages/1", params={"dpi": dpi}, headers={"Accept": "image/png"}
+        )
+        assert picture.headers["content-type"] == "image/png"
+        widths.append(int.from_bytes(picture.content[16:20], "big"))
+    assert widths[1] == pytest.approx(4 * widths[0], abs=4)
