@@ -422,7 +422,7 @@ class PageBody(BaseModel):
     height: float
     source: PageSource
     confidence: float | None = Field(ge=0, le=1)
-    boxes: list[BoxBody]
+    boxes: list[BoxBody] = Field(default_factory=list)
 
 
 class CollectionBody(BaseModel):
@@ -684,7 +684,8 @@ class AnswerBody(BaseModel):
         description="the standalone question that was used instead of a follow-up question; null without `history`"
     )
     left_out: list[LeftOutBody] = Field(
-        description="sentences of the model's reply that are not shown, since the documents do not support them"
+        default_factory=list,
+        description="sentences of the model's reply that are not shown, since the documents do not support them",
     )
     thread_id: str | None = Field(None, description="the thread that the answer was added to; null without `thread_id`")
     turn_id: str | None = Field(None, description="the turn of that thread, for /v1/feedback")
@@ -897,7 +898,7 @@ def pack_thread(thread: Thread) -> ThreadBody:
 def pack_turn(turn: KeptTurn) -> TurnBody:
     """A turn as JSON, without the words of documents that were deleted since."""
     deleted = {one for one, newer in turn.gone.items() if newer is None}
-    answer = AnswerBody.model_validate({"left_out": [], **turn.answer})
+    answer = AnswerBody.model_validate(turn.answer)
     citations = [
         one.model_copy(update={"quote": "", "boxes": []}) if one.document_id in deleted else one
         for one in answer.citations

@@ -3,7 +3,7 @@
 import { connection, del, events, get, post } from "./api.js";
 import { button, fill, h, icon, plural, toast } from "./dom.js";
 import { drawAnswer } from "./answer.js";
-import { collectionChoice, library, SAMPLES, SAMPLE_QUESTIONS, unfinished } from "./library.js";
+import { collectionChoice, library, SAMPLES, SAMPLE_QUESTIONS, unfinished, useSamples } from "./library.js";
 
 /** Draw the view into `main`, with the turns of a thread where an id is given. Returns what to do when it is left. */
 export async function showAsk(main, threadId, onThread) {
@@ -160,7 +160,7 @@ function firstVisit() {
     ["Add documents", "PDF, Word, Excel, slides, web pages, e-mail, scans. They stay on this machine.", waiting
       ? h("p", { class: "phase" }, h("span", { class: "spin", "aria-hidden": "true" }), h("span", {}, `Reading ${plural(waiting, "document")}…`))
       : h("div", { class: "row" }, h("a", { class: "button", href: "#/documents" }, icon("upload"), h("span", {}, "Add documents")),
-        button(null, "Use the sample documents", (event) => { event.currentTarget.disabled = true; library.addSamples().catch((error) => toast(error.message)); }, { class: "quiet" })),
+        button(null, "Use the sample documents", useSamples, { class: "quiet" })),
     ],
     ["Ask a question", "In your own words. A model on this machine writes a draft, and only what can be proven is shown."],
     ["See the proof", "Each sentence cites the exact words. Click a number: the page opens with these words marked."],

@@ -2,7 +2,7 @@
 
 import { del } from "./api.js";
 import { button, confirm, fill, h, icon, plural, size, toast, when } from "./dom.js";
-import { collator, library, unfinished } from "./library.js";
+import { collator, library, unfinished, useSamples } from "./library.js";
 import { openSource } from "./source.js";
 
 const OVERSCAN = 4;
@@ -89,7 +89,7 @@ export async function show(main) {
     if (!items.length) {
       fill(none, icon("empty"), all.length ? h("p", {}, "No document matches. Change the words or the filters.")
         : [h("p", {}, "No documents yet. Add yours above, or try the samples: a handbook, a manual, a price list and a policy."),
-          button(null, "Use the sample documents", (event) => { event.currentTarget.disabled = true; library.addSamples().catch((error) => toast(error.message)); })]);
+          button(null, "Use the sample documents", useSamples)]);
     }
     const whole = `${items.length * height}px`;
     canvas.style.setProperty("height", whole);

@@ -1,6 +1,7 @@
 // The documents as the page knows them: the list, uploads under way, and the changes of both.
 
 import { blob, connection, del, documentPath, get, upload } from "./api.js";
+import { toast } from "./dom.js";
 
 const AT_ONCE = 3;
 const LOOK_EVERY_MS = 1000;
@@ -182,6 +183,18 @@ class Library extends EventTarget {
 
 export const library = new Library();
 connection.addEventListener("back", () => library.load().catch(() => {}));
+
+/** What a button does that loads the samples. */
+export async function useSamples(event) {
+  const pressed = event.currentTarget;
+  pressed.disabled = true;
+  try {
+    await library.addSamples();
+  } catch (error) {
+    pressed.disabled = false;
+    toast(error.message);
+  }
+}
 
 /** A choice of collection, kept up to date while it is on the page. */
 export function collectionChoice(select, chosen) {

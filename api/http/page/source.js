@@ -6,6 +6,8 @@ import { button, copy, fill, h, icon, length, slice } from "./dom.js";
 const panel = document.getElementById("source");
 const main = document.getElementById("main");
 const WINDOW = 6000; // characters of text shown before and after a quote
+const KEPT_PICTURES = 12;
+const pictures = new Map();
 const ZOOMS = [0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4];
 const narrow = matchMedia("(max-width: 999px)");
 let opener = null, current = null, turn = 0, zoom = 1, mode = "both";
@@ -131,7 +133,7 @@ async function drawPage() {
 }
 
 function sheet(body, boxes) {
-  const picture = h("img", { src: documentPath(current.document_id, `/pages/${body.page}?dpi=${sharpness()}`), data: { page: body.page }, alt: `Page ${body.page} of ${current.record.name}`, decoding: "async" });
+  const picture = pictureOf(body.page);
   const frame = h("div", { class: "sheet", style: { "aspect-ratio": `${body.width} / ${body.height}`, width: `${zoom * 100}%` } }, picture,
     boxes.map((box) => h("i", {
       class: "box", "aria-hidden": "true",
@@ -140,9 +142,21 @@ function sheet(body, boxes) {
         width: `${((box.x1 - box.x0) / body.width) * 100}%`, height: `${((box.y1 - box.y0) / body.height) * 100}%`,
       },
     })));
-  picture.addEventListener("load", () => frame.classList.add("drawn"));
+  if (picture.complete && picture.naturalWidth) frame.classList.add("drawn");
+  else picture.addEventListener("load", () => frame.classList.add("drawn"));
   picture.addEventListener("error", () => { frame.replaceWith(h("p", { class: "muted" }, "The picture of this page could not be made. Its text follows.")); panel.querySelector(".views")?.classList.replace("picture", "text"); });
   return h("div", { class: "sheet-wrap" }, frame);
+}
+
+/** The picture of a page; the last ones are kept, since the server draws each anew and keeps none. */
+function pictureOf(page) {
+  const src = documentPath(current.document_id, `/pages/${page}?dpi=${sharpness()}`);
+  const kept = pictures.get(src);
+  if (kept?.complete && kept.naturalWidth) return kept;
+  const picture = h("img", { src, data: { page }, alt: `Page ${page} of ${current.record.name}`, decoding: "async" });
+  pictures.set(src, picture);
+  if (pictures.size > KEPT_PICTURES) pictures.delete(pictures.keys().next().value);
+  return picture;
 }
 
 /** Dots an inch of the picture: more where the page is drawn large or the screen is fine. */
@@ -203,10 +217,9 @@ function setZoom(by, event) {
   if (index < 0 || index >= ZOOMS.length) return;
   zoom = ZOOMS[index];
   panel.querySelector(".sheet")?.style.setProperty("width", `${zoom * 100}%`);
-  const picture = panel.querySelector(".sheet img"), sharper = picture && documentPath(current.document_id, `/pages/${picture.dataset.page}?dpi=${sharpness()}`);
-  if (picture && sharpness() > 110 && picture.getAttribute("src") !== sharper) { // the old picture stays until the new one is there
-    const next = h("img", { src: sharper });
-    next.decode().then(() => { if (picture.isConnected) picture.src = sharper; }, () => {});
+  const picture = panel.querySelector(".sheet img"), sharper = picture && pictureOf(picture.dataset.page);
+  if (picture && sharper !== picture) { // the old picture stays until the new one is there
+    sharper.decode().then(() => { if (picture.isConnected) picture.replaceWith(sharper); }, () => {});
   }
   const shown = panel.querySelector(".zoom");
   if (shown) shown.textContent = `${Math.round(zoom * 100)} %`;
