@@ -384,6 +384,15 @@ def test_the_views_follow_each_other_without_a_reload(visit: Visit) -> None:
     visit.page.locator(".turn .outcome").wait_for()
 
 
+def test_the_page_of_the_api_has_every_call(visit: Visit) -> None:
+    visit.open("docs")
+    visit.page.locator(".call").first.wait_for()
+    shown = [one.inner_text().split() for one in visit.page.locator(".call > .path").all()]
+    paths = httpx.get(f"{visit.url}/openapi.json").json()["paths"]
+    expected = [[method.upper(), path] for path, methods in paths.items() for method in methods]
+    assert sorted(shown) == sorted(expected)
+
+
 def test_everything_is_done_by_keyboard(visit: Visit, pdf: Callable[..., bytes]) -> None:
     visit.upload("handbook.pdf", pdf(LEAVE))
     visit.open("#/ask")

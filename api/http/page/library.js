@@ -11,7 +11,7 @@ const SAMPLE_FILES = ["handbook.pdf", "price_list.xlsx", "product_manual.docx", 
 export const SAMPLE_QUESTIONS = [
   "What does the warranty not cover?",
   "How quickly must a stolen laptop be reported?",
-  "What is the hotel limit for a night in Norway?",
+  "Until when must workshop staff take the leave that they carried over?",
   "What is the full-day per-diem rate for Poland?",
 ];
 export const SAMPLE_TEXT =
