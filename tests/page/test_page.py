@@ -148,6 +148,15 @@ def test_a_format_without_pages_shows_the_text_with_the_quote_marked_and_in_sigh
     mark.wait_for()
     assert mark.inner_text() == LEAVE
     expect(mark).to_be_in_viewport()
+    assert visit.page.locator(".source .callout").count() == 0
+    assert turn.locator(".footnote[aria-current]").count() == 1
+
+    visit.page.keyboard.press("Escape")
+    assert turn.locator(".footnote[aria-current]").count() == 0
+    body = json.dumps({"text": "Other words. " * 9000, "start": 0, "end": 117_000, "length": 117_000})
+    visit.page.route("**/text?*", lambda route: route.fulfill(body=body, content_type="application/json"))
+    turn.locator(".cite").first.click()
+    visit.page.get_by_text("The document was read anew since this answer").wait_for()
 
 
 def test_a_thread_is_the_same_after_a_reload_and_goes_on(visit: Visit, pdf: Callable[..., bytes]) -> None:

@@ -15,9 +15,10 @@ let opener = null, current = null, turn = 0, zoom = 1, mode = "both";
 /** Open a stretch of a document: {document_id, page, start, end, quote?, boxes?, number?}. */
 export async function openSource(place, from = null) {
   opener = from || opener;
-  document.querySelectorAll("[aria-expanded=true].cite, .footnote[aria-current]").forEach((one) => { one.removeAttribute("aria-expanded"); one.removeAttribute("aria-current"); });
+  unmark();
   if (from?.classList.contains("cite")) from.setAttribute("aria-expanded", "true");
-  if (from?.classList.contains("footnote")) from.setAttribute("aria-current", "true");
+  const footnote = from?.closest(".answer, .result")?.querySelector(`.footnote[data-source="${Number(place.number)}"]`);
+  (from?.classList.contains("footnote") ? from : footnote)?.setAttribute("aria-current", "true");
   current = { ...place };
   const mine = ++turn;
   panel.hidden = false;
@@ -40,6 +41,14 @@ export async function openSource(place, from = null) {
   if (mine === turn) panel.focus({ preventScroll: true });
 }
 
+/** Forget which citation is open. */
+function unmark() {
+  for (const one of document.querySelectorAll(".cite[aria-expanded], .footnote[aria-current]")) {
+    one.removeAttribute("aria-expanded");
+    one.removeAttribute("aria-current");
+  }
+}
+
 /** The page where a stretch begins, by halving: a link may name only the characters. */
 async function pageOf({ document_id: id, start }, record) {
   let [first, last] = [1, record.pages];
@@ -58,7 +67,7 @@ export function closeSource(refocus) {
   panel.replaceChildren();
   main.inert = false;
   document.body.classList.remove("with-source");
-  document.querySelectorAll("[aria-expanded=true].cite").forEach((one) => one.removeAttribute("aria-expanded"));
+  unmark();
   if (refocus && opener?.isConnected) opener.focus();
   opener = null;
   if (/^#\/documents\/./.test(location.hash)) history.replaceState(null, "", "#/documents");
@@ -128,7 +137,7 @@ async function drawPage() {
   view.append(text);
   const bar = toolbar(record, page, drawn);
   const over = marked && spill(body, page);
-  fill(panel, head(record.name), bar, h("div", { class: "source-body", tabindex: "0", role: "region", "aria-label": `Page ${page} of ${record.name}` }, facts(record), quoteLine(), over, view));
+  fill(panel, head(record.name), bar, h("div", { class: "source-body", tabindex: "0", role: "region", "aria-label": `Page ${page} of ${record.name}` }, facts(record), quoteLine(marked ? slice(body.text, Math.max(0, current.start - body.start), Math.max(0, current.end - body.start)) : ""), over, view));
   reveal(view);
 }
 
@@ -180,9 +189,11 @@ function toolbar(record, page, drawn) {
       button("plus", "Larger", () => setZoom(1), { words: false, class: "quiet icon-only", disabled: zoom >= ZOOMS.at(-1) })));
 }
 
-function quoteLine() {
+/** The quote, and a warning where `shown`, the words that are marked, are no longer words of it. */
+function quoteLine(shown) {
   if (!current.quote) return null;
-  return h("blockquote", { class: "quoted" }, h("q", { class: "quote" }, current.quote));
+  return [h("blockquote", { class: "quoted" }, h("q", { class: "quote" }, current.quote)),
+    !current.quote.includes(shown) && h("p", { class: "callout weak" }, icon("alert"), h("span", {}, "The document was read anew since this answer: the marked words are not those of the quote."))];
 }
 
 /** Says that the quote goes on, or began, on another page. */
@@ -269,6 +280,6 @@ async function drawText() {
   earlier.hidden = first <= 0;
   later.hidden = last >= body.length;
   const views = h("div", { class: "views text" }, h("div", { class: "page-text" }, h("h3", { class: "sr" }, "Text"), earlier, view, later));
-  fill(panel, head(record.name), h("div", { class: "source-body", tabindex: "0", role: "region", "aria-label": `Text of ${record.name}` }, facts(record), quoteLine(), views));
+  fill(panel, head(record.name), h("div", { class: "source-body", tabindex: "0", role: "region", "aria-label": `Text of ${record.name}` }, facts(record), quoteLine(marked ? slice(body.text, current.start - body.start, current.end - body.start) : ""), views));
   reveal(views);
 }
