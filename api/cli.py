@@ -128,6 +128,9 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=_port, help="TCP port; 0 takes a free port (default 8000)")
 
+    opening = add("open", _open, "open the page in the browser, starting the server where none runs", as_json=False)
+    opening.add_argument("--port", type=_port, help="TCP port of a server that is started (default 8000)")
+
     ingest = add("ingest", _ingest, "ingest files and folders; unchanged files are skipped")
     ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder with its subfolders")
     ingest.add_argument(
@@ -280,6 +283,12 @@ def build_parser() -> argparse.ArgumentParser:
         "-n", "--count", type=_positive, default=50, metavar="N", help="write at most N questions (default 50)"
     )
     questions.add_argument("--out", type=Path, metavar="DIR", help="the suite's folder (default suites/COLLECTION)")
+    questions.add_argument(
+        "--from-feedback",
+        action="store_true",
+        help="make the questions from the feedback on kept answers, without a model (default folder "
+        "suites/COLLECTION-feedback)",
+    )
     questions.epilog = f"{questions.epilog}\n\nCheck the questions before you rely on them: the model makes mistakes."
     questions.add_argument(
         "--seed", type=int, default=7, metavar="N", help="seed of the random choice of facts (default 7)"
@@ -359,6 +368,12 @@ def _serve(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.serve import serve
 
     return serve(context, host=args.host, port=args.port)
+
+
+def _open(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.serve import open_page
+
+    return open_page(context, port=args.port)
 
 
 def _ingest(context: CommandContext, args: argparse.Namespace) -> int:
@@ -466,8 +481,10 @@ def _eval_report(context: CommandContext, args: argparse.Namespace) -> int:
 
 
 def _eval_questions(context: CommandContext, args: argparse.Namespace) -> int:
-    from api.commands.evaluate import make_questions
+    from api.commands.evaluate import make_feedback_questions, make_questions
 
+    if args.from_feedback:
+        return make_feedback_questions(context, args.collection, args.out)
     return make_questions(context, args.collection, count=args.count, out=args.out, seed=args.seed)
 
 

@@ -483,6 +483,7 @@ class Service:
             confidence=round(decision.confidence, 4),
             standalone_question=asked.text if asked.question.history else None,
             signals=decision.signals,
+            left_out=verified.left_out,
         )
 
 

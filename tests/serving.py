@@ -100,10 +100,11 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """Serve the application on a real socket of this machine. Yields its address."""
+def listening(app: FastAPI, port: int = 0) -> Iterator[str]:
+    """Serve the application on a real socket of this machine, by default on a free port. Yields its address."""
     with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", port))
         server = _Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [place]}, name="test-server")
         thread.start()

@@ -122,19 +122,23 @@ def _served(environment: dict[str, str], log: Path) -> Iterator[str]:
 
 
 COMMANDS = (
-    *("serve", "ingest", "ask", "search", "verify", "docs list", "docs show", "docs rm", "eval", "eval report"),
     *(
+        "serve",
+        "open",
+        "ingest",
         "chat",
-        "completion",
-        "eval questions",
         "mcp",
-        "models list",
-        "models pull",
-        "doctor",
-        "rebuild",
-        "backup",
-        "restore",
+        "completion",
+        "ask",
+        "search",
+        "verify",
+        "docs list",
+        "docs show",
+        "docs rm",
+        "eval",
+        "eval report",
     ),
+    *("eval questions", "models list", "models pull", "doctor", "rebuild", "backup", "restore"),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": ("footnote serve", "footnote serve --port 9000 --data-dir ~/footnote"),
+    "open": ("footnote open", "footnote open --port 9000"),
     "ingest": ("footnote ingest ~/papers", "footnote ingest report.pdf --collection reports"),
     "ask": (
         'footnote ask "How many unused vacation days carry over?"',

@@ -18,7 +18,7 @@ from api.http.guards import BodyLimit, KnownHosts, Watch
 from api.http.mcp import PATH as MCP_PATH
 from api.http.mcp import McpEndpoint
 from api.http.metrics import Metrics
-from api.http.routes import documents, health, questions
+from api.http.routes import collections, documents, health, page, questions, threads
 from api.http.schemas import publish_limits, upload_schema
 from api.http.state import Door
 from ingest.runtime import Runtime
@@ -72,9 +72,13 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.door = door
-    for router in (documents.router, questions.router, health.router, *openai.ROUTERS):
+    for router in (
+        *(module.router for module in (documents, collections, questions, threads, health, page)),
+        *openai.ROUTERS,
+    ):
         app.include_router(router)
     app.add_route(MCP_PATH, mcp, include_in_schema=False)  # type: ignore[arg-type]  # an ASGI application, which it takes
+    app.mount("/page", page.assets, name="page")
     install_errors(app)
     # The middleware added last is outermost.
     app.add_middleware(BodyLimit, server=settings.server)

@@ -37,7 +37,7 @@ _SHOWN_CHARS = 60
 _DESCRIPTIONS = {
     400: "The body cannot be parsed.",
     403: "The request comes from a web page of another site.",
-    404: "The document, page or collection does not exist.",
+    404: "The document, page, collection or thread does not exist.",
     406: "The page is not available in a media type that the request accepts.",
     409: "The documents changed during the call, or were indexed with other settings.",
     413: "The body or a file exceeds a configured limit.",

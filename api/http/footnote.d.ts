@@ -19,12 +19,18 @@ export interface AnswerBody {
     [field: string]: number;
   };
   settings_hash: string;
-  /** why there is no answer, or only a partial one: `no_match` (no passage near the question was found, and the model was not asked), `not_in_passages` (the retrieved passages do not answer the question), `unsupported` (the documents do not support what the model wrote), `conflict` (the documents contradict each other, and both are cited), `unreadable_source` (a searched document could not be read); null otherwise */
+  /** why there is no answer, or only a partial one: `no_match` (no passage near the question was found, and the model was not asked), `not_in_passages` (the retrieved passages do not answer the question), `unsupported` (the documents do not support what the model wrote), `conflict` (the documents contradict each other, and both are cited), `unreadable_source` (a searched document, or a part of the nearest, was not read; the sentence's `reason` says which); null otherwise */
   reason: "no_match" | "not_in_passages" | "unsupported" | "conflict" | "unreadable_source" | null;
   /** how likely it is that the documents answer the question and that this is the answer */
   confidence: number | null;
   /** the standalone question that was used instead of a follow-up question; null without `history` */
   standalone_question: string | null;
+  /** sentences of the model's reply that are not shown, since the documents do not support them */
+  left_out: LeftOutBody[];
+  /** the thread that the answer was added to; null without `thread_id` */
+  thread_id: string | null;
+  /** the turn of that thread, for /v1/feedback */
+  turn_id: string | null;
 }
 
 /** The answer. A refusal is ordinary content, as in any conversation. */
@@ -171,6 +177,18 @@ export interface CitationBody {
   boxes: BoxBody[];
 }
 
+/** A collection: how many documents it has, and how many of them can be searched. */
+export interface CollectionBody {
+  name: string;
+  documents: number;
+  ready: number;
+}
+
+/** The collections that have a document, by name. */
+export interface Collections {
+  collections: CollectionBody[];
+}
+
 /** Tokens of the reply by kind. */
 export interface CompletionTokensDetails {
   reasoning_tokens: number;
@@ -191,6 +209,7 @@ export interface CompletionUsage {
 /**
  * A document of the catalog. `pages` and `chunks` are counts; `progress` runs from 0 to 1.
  *
+ * `metadata` holds the file's properties, those given at upload, and the `year`; `filter` of a search uses them.
  * `notes` says what of the file is not in the text, or is in doubt.
  */
 export interface DocumentBody {
@@ -204,6 +223,9 @@ export interface DocumentBody {
   created_at: string;
   error: DocumentError | null;
   progress: number;
+  metadata: {
+    [field: string]: unknown;
+  };
   notes: NoteBody[];
 }
 
@@ -228,6 +250,31 @@ export interface ErrorBody {
 export interface ErrorDetail {
   code: string;
   message: string;
+}
+
+/** What a reader said of an answer. */
+export interface FeedbackBody {
+  rating: "right" | "wrong" | "wrong citation";
+  citation: number | null;
+  comment: string;
+  created_at: string;
+}
+
+/** What a reader says of an answer. */
+export interface FeedbackRequest {
+  /** `turn_id` of the answer */
+  turn_id: string;
+  rating: "right" | "wrong" | "wrong citation";
+  /** the number of the citation that it is about */
+  citation?: number | null;
+  /** what is wrong, or the right answer */
+  comment?: string | null;
+}
+
+/** A cited document that is no longer there. `replaced_by` is the id of its new version, null if it was deleted. */
+export interface GoneBody {
+  document_id: string;
+  replaced_by: string | null;
 }
 
 /** An earlier question of the same conversation, and its answer. */
@@ -272,6 +319,12 @@ export interface InputItem {
 export interface InputTokensDetails {
   cached_tokens: number;
   cache_write_tokens: number;
+}
+
+/** A sentence of the model's reply that is not shown, and why the documents do not support it. */
+export interface LeftOutBody {
+  text: string;
+  reason: string;
 }
 
 /** A set of documents that can be asked as if it were a language model. */
@@ -340,6 +393,7 @@ export interface OutputTokensDetails {
  *
  * `width` and `height` are PDF points, 0 for formats without a page size. `source` says where the words come from:
  * the file's `text`, `ocr` of its picture, or nowhere (`unreadable`). `confidence` is that of the OCR, else null.
+ * `boxes` are the rectangles of the characters that the request names, one a line; none where it names none.
  */
 export interface PageBody {
   page: number;
@@ -350,6 +404,7 @@ export interface PageBody {
   height: number;
   source: "text" | "ocr" | "unreadable";
   confidence: number | null;
+  boxes: BoxBody[];
 }
 
 /** A part of a message. Of a question only text is accepted (`text`, `input_text`): upload files as documents. */
@@ -362,7 +417,7 @@ export interface Part {
 
 /** The state of one part of the server, with details. */
 export interface PartState {
-  status: "ok" | "restarting" | "off" | "unreachable" | "unknown";
+  status: "ok" | "restarting" | "off" | "low" | "unreachable" | "unknown";
   detail: string;
 }
 
@@ -388,8 +443,24 @@ export interface QueryRequest {
   stream?: boolean | null;
   /** search only these documents; all documents where absent */
   document_ids?: string[] | null;
-  /** earlier turns of the conversation, oldest first */
+  /** search only documents whose metadata fulfil all conditions; the value of a key is what it must be, a list of such values, or an object of `eq`, `ne`, `in`, `contains`, `exists`, `gt`, `gte`, `lt`, `lte` */
+  filter?: {
+    [field: string]: string | number | boolean | (string | number | boolean)[] | {
+      eq?: string | number | boolean;
+      ne?: string | number | boolean;
+      in?: (string | number | boolean)[];
+      contains?: string | number | boolean;
+      exists?: boolean;
+      gt?: string | number | boolean;
+      gte?: string | number | boolean;
+      lt?: string | number | boolean;
+      lte?: string | number | boolean;
+    };
+  } | null;
+  /** earlier turns of the conversation, oldest first; those of the thread where absent */
   history?: HistoryTurn[] | null;
+  /** the thread that the question belongs to, and to which the answer is added */
+  thread_id?: string | null;
 }
 
 /** The server is ready. Searches work even where the model is unreachable. */
@@ -399,6 +470,13 @@ export interface Ready {
   index: PartState;
   worker: PartState;
   model: PartState;
+  embedder: PartState;
+  disk: PartState;
+}
+
+/** Another title for a thread. */
+export interface RenameRequest {
+  title: string;
 }
 
 /** A response. `footnote` is the Answer itself: verdicts, citations with boxes, the reason of a refusal. */
@@ -545,6 +623,20 @@ export interface SearchRequest {
   top_k?: number | null;
   /** search only these documents; all documents where absent */
   document_ids?: string[] | null;
+  /** search only documents whose metadata fulfil all conditions; the value of a key is what it must be, a list of such values, or an object of `eq`, `ne`, `in`, `contains`, `exists`, `gt`, `gte`, `lt`, `lte` */
+  filter?: {
+    [field: string]: string | number | boolean | (string | number | boolean)[] | {
+      eq?: string | number | boolean;
+      ne?: string | number | boolean;
+      in?: (string | number | boolean)[];
+      contains?: string | number | boolean;
+      exists?: boolean;
+      gt?: string | number | boolean;
+      gte?: string | number | boolean;
+      lt?: string | number | boolean;
+      lte?: string | number | boolean;
+    };
+  } | null;
 }
 
 /** A sentence: characters `start` to `end` of the answer or text. `citations` are numbers of citations. */
@@ -587,6 +679,55 @@ export interface TextOptions {
   format?: TextFormat | null;
   /** accepted and not used */
   verbosity?: unknown;
+}
+
+/** A conversation that is kept; `turns` is the number of its questions. */
+export interface ThreadBody {
+  id: string;
+  title: string;
+  collection: string | null;
+  created_at: string;
+  updated_at: string;
+  turns: number;
+}
+
+/** A new thread. */
+export interface ThreadRequest {
+  /** the beginning of the first question where absent */
+  title?: string | null;
+  /** the collection that its questions are about */
+  collection?: string | null;
+}
+
+/** A thread with its questions and answers, oldest first. With `Accept: text/markdown`, the same as Markdown. */
+export interface ThreadWithTurns {
+  id: string;
+  title: string;
+  collection: string | null;
+  created_at: string;
+  updated_at: string;
+  turns: number;
+  messages: TurnBody[];
+}
+
+/** Threads, the one with the newest turn first. `total` counts all, whatever `limit` is. */
+export interface Threads {
+  threads: ThreadBody[];
+  total: number;
+}
+
+/**
+ * A question of a thread and its answer as it was given.
+ *
+ * `gone` lists the cited documents that were deleted or replaced since. Quotes of deleted documents are empty.
+ */
+export interface TurnBody {
+  id: string;
+  question: string;
+  asked_at: string;
+  answer: AnswerBody;
+  feedback: FeedbackBody | null;
+  gone: GoneBody[];
 }
 
 /** An uploaded file that is safe on disk. */
@@ -670,6 +811,10 @@ export interface Calls {
       source?: string;
       /** when the file was last changed, in nanoseconds since 1970; one value for each file */
       modified_ns?: number;
+      /** a JSON object of text, numbers, booleans and lists of these, for filters; one value for all files or one for each. Where it is absent, a document keeps what it has */
+      metadata?: {
+        [field: string]: string | number | boolean | (string | number | boolean)[];
+      };
     };
     answer: UploadedDocuments;
   };
@@ -705,6 +850,14 @@ export interface Calls {
       /** the page's number, starting at 1 */
       page: number;
     };
+    query?: {
+      /** first character of the words to mark */
+      start?: number;
+      /** character after the words to mark */
+      end?: number;
+      /** dots per inch of the image */
+      dpi?: number;
+    };
     answer: PageBody;
   };
   /** Get a document's text */
@@ -721,6 +874,18 @@ export interface Calls {
     };
     answer: TextBody;
   };
+  /** List collections */
+  "GET /v1/collections": {
+    answer: Collections;
+  };
+  /** Delete a collection */
+  "DELETE /v1/collections/{name}": {
+    path: {
+      /** the collection's name */
+      name: string;
+    };
+    answer: void;
+  };
   /** Search for passages */
   "POST /v1/search": {
     body: SearchRequest;
@@ -735,6 +900,51 @@ export interface Calls {
   "POST /v1/verify": {
     body: VerifyRequest;
     answer: VerifiedBody;
+  };
+  /** List threads */
+  "GET /v1/threads": {
+    query?: {
+      /** list at most this many threads; all where absent */
+      limit?: number | null;
+      /** skip this many threads */
+      offset?: number;
+    };
+    answer: Threads;
+  };
+  /** Create a thread */
+  "POST /v1/threads": {
+    body: ThreadRequest;
+    answer: ThreadBody;
+  };
+  /** Get a thread */
+  "GET /v1/threads/{thread_id}": {
+    path: {
+      /** the thread's id */
+      thread_id: string;
+    };
+    answer: ThreadWithTurns;
+  };
+  /** Rename a thread */
+  "PATCH /v1/threads/{thread_id}": {
+    path: {
+      /** the thread's id */
+      thread_id: string;
+    };
+    body: RenameRequest;
+    answer: ThreadBody;
+  };
+  /** Delete a thread */
+  "DELETE /v1/threads/{thread_id}": {
+    path: {
+      /** the thread's id */
+      thread_id: string;
+    };
+    answer: void;
+  };
+  /** Give feedback on an answer */
+  "POST /v1/feedback": {
+    body: FeedbackRequest;
+    answer: FeedbackBody;
   };
   /** Check liveness */
   "GET /livez": {

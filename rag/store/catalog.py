@@ -67,6 +67,7 @@ from rag.store.schema import (
     sources_table,
     texts_table,
 )
+from rag.store.threads import Threads
 from rag.types import (
     DEFAULT_COLLECTION,
     UNFINISHED,
@@ -181,6 +182,7 @@ class Catalog:
         try:
             self.originals = Originals(data_dir)
             self._engine = open_database(data_dir / CATALOG_FILE)
+            self.threads = Threads(self._read, self._write)
             with self._write() as connection:
                 migrate(connection, data_dir)
         except OSError as error:
@@ -707,6 +709,28 @@ class Catalog:
         with self._read() as connection:
             rows = connection.execute(sa.select(documents_table.c.collection).distinct())
             return sorted({DEFAULT_COLLECTION, *(row.collection for row in rows)})
+
+    def count_by_collection(self) -> dict[str, tuple[int, int]]:
+        """How many documents each collection has, and how many of them are visible, by name."""
+        query = (
+            sa.select(
+                documents_table.c.collection,
+                sa.func.count(),
+                sa.func.coalesce(sa.func.sum(sa.cast(documents_table.c.visible, sa.Integer)), 0),
+            )
+            .group_by(documents_table.c.collection)
+            .order_by(documents_table.c.collection)
+        )
+        with self._read() as connection:
+            return {row[0]: (row[1], int(row[2])) for row in connection.execute(query)}
+
+    def delete_collection(self, collection: str) -> int:
+        """Remove every document of a collection, at once. Returns how many there were."""
+        with self._write() as connection:
+            ids = connection.execute(
+                sa.select(documents_table.c.id).where(documents_table.c.collection == collection)
+            ).scalars()
+            return sum(self._remove(connection, each) for each in ids.all())
 
     def totals(self) -> Totals:
         """Counts of documents by status, and of visible chunks and pages."""

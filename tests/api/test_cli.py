@@ -134,7 +134,13 @@ def test_commands_that_do_not_talk_take_json_and_every_command_takes_data_dir() 
     commands = leaf_parsers(build_parser())
     assert {"serve", "docs rm", "eval", "eval report", "eval questions", "models pull", "restore"} <= set(commands)
     options = {name: set(parser._option_string_actions) for name, parser in commands.items()}
-    assert {name for name, known in options.items() if "--json" not in known} == {"serve", "chat", "mcp", "completion"}
+    assert {name for name, known in options.items() if "--json" not in known} == {
+        "serve",
+        "open",
+        "chat",
+        "mcp",
+        "completion",
+    }
     assert [name for name, known in options.items() if "--data-dir" not in known] == []
 
 

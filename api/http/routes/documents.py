@@ -48,6 +48,7 @@ router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
 _FIELDS = ("collection", "source", "modified_ns", "metadata")
 _BLOCK = 1 << 18
+PAGE_DPI = 110
 _PDF = "application/pdf"
 _NOT_KEPT = {"Cache-Control": "no-store"}  # a cache must not keep a document that is deleted later
 
@@ -273,8 +274,14 @@ async def get_page(
     response: Response,
     door: DoorHere,
     library: OpenLibrary,
+    start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="first character of the words to mark")] = 0,
+    end: Annotated[int, Query(ge=0, le=MAX_PAGE, description="character after the words to mark")] = 0,
+    dpi: Annotated[int, Query(ge=36, le=300, description="dots per inch of the image")] = PAGE_DPI,
 ) -> PageBody | Response:
-    """The page's text and its position in the document's text. With `Accept: image/png`, its image (PDF, pictures)."""
+    """The page's text and its position in the document's text. With `Accept: image/png`, its image (PDF, pictures).
+
+    With `start` and `end`, characters of the document's text, `boxes` are the rectangles of these words on the page.
+    """
     record = await asyncio.to_thread(library.catalog.get_document, document_id)
     if not record.pages and record.status != "ready":
         raise NotFound(f"{record.name} has no pages yet: its status is {record.status!r}. Wait until it is 'ready'.")
@@ -285,25 +292,25 @@ async def get_page(
             f"A page is available as application/json or image/png, not as {accept!r}. Accept one of these."
         )
     if form == "image/png":
-        return await while_listening(request, _drawn(library, record, page, door))
+        return await while_listening(request, _drawn(library, record, page, dpi, door))
     response.headers.update(_NOT_KEPT)
-    return await asyncio.to_thread(pack_page, library.catalog, document_id, page)
+    return await asyncio.to_thread(pack_page, library.catalog, document_id, page, (start, end))
 
 
-async def _drawn(library: Library, record: DocumentRecord, page: int, door: Door) -> Response:
+async def _drawn(library: Library, record: DocumentRecord, page: int, dpi: int, door: Door) -> Response:
     """The page's image. A request that waits for its turn holds no thread, and stops waiting when its client leaves."""
     async with door.rendering:
-        return await asyncio.to_thread(_picture, library, record, page)
+        return await asyncio.to_thread(_picture, library, record, page, dpi)
 
 
-def _picture(library: Library, record: DocumentRecord, page: int) -> Response:
+def _picture(library: Library, record: DocumentRecord, page: int, dpi: int) -> Response:
     if record.media_type != _PDF and not record.media_type.startswith("image/"):
         raise NotAcceptable(
             f"{record.name} is {record.media_type or 'not read yet'}, and only pages of {_PDF} and pictures have an "
             "image. Accept application/json."
         )
     library.catalog.page(record.id, page)  # raises NotFound without starting a process
-    picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing)
+    picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing, dpi)
     library.catalog.get_document(record.id)  # raises NotFound where it was deleted meanwhile
     return Response(picture, media_type="image/png", headers=_NOT_KEPT)
 

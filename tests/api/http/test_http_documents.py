@@ -62,7 +62,7 @@ def test_a_document_from_upload_to_deletion(
     answer = client.post("/v1/query", json={"question": "How many unused vacation days carry over?"}).json()
     assert set(answer) == {
         "question", "answer", "status", "sentences", "citations", "retrieved", "model", "usage", "timings_ms",
-        "settings_hash", "reason", "confidence", "standalone_question",
+        "settings_hash", "reason", "confidence", "standalone_question", "left_out", "thread_id", "turn_id",
     }  # fmt: skip
     assert answer["status"] == "answered"
     assert answer["retrieved"][0]["used"] is True

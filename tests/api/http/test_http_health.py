@@ -70,6 +70,8 @@ def test_the_server_is_live_before_it_is_ready(settings: Settings) -> None:
             "index": "ok",
             "worker": "ok",
             "model": "ok",
+            "embedder": "ok",
+            "disk": "ok",
         }
     assert app.state.door.opened is None
 

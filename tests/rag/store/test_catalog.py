@@ -113,12 +113,17 @@ def test_a_catalog_of_version_1_gets_notes_metadata_and_sources_of_pages(tmp_pat
             "pages DROP COLUMN confidence",
         ):
             connection.execute(f"ALTER TABLE {column}")
+        for table in ("feedback", "turns", "threads"):
+            connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
     connection.close()
     catalog = Catalog(tmp_path)
     assert catalog.get_document(document_id).notes == ()
     assert catalog.get_document(document_id).metadata == {"author": "Ann", "created": "2024-05-01", "year": 2024}
     assert catalog.pages(document_id) == [Page(1, 0, len(TEXT), source="text", confidence=None)]
+    thread = catalog.threads.create("Leave")
+    assert catalog.threads.append(thread.id, "How many days?", {"answer": "Ten."}, [document_id])
+    assert [turn.question for turn in catalog.threads.turns(thread.id)] == ["How many days?"]
     catalog.close()
 
 
