@@ -8,7 +8,7 @@ export class ApiError extends Error {
   }
 }
 
-const AWAY = "The server does not answer. Start it again with `footnote serve`; what it accepted is safe.";
+const AWAY = "The server does not answer. Start it again with “footnote serve”. What it accepted is safe.";
 const TRY_EVERY_MS = 1500;
 
 /** Whether the server answers: `ok`, `starting` or `away`. Tells `change`, and tries again until it answers. */
