@@ -103,7 +103,9 @@ def _whole(value: object) -> object:
 
 
 TopK = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
-Words = Annotated[str, Field(pattern=r"\S")]
+# Something to read. White space is written out where Python, Rust and JavaScript do not agree about `\s`.
+_NOT_BLANK = r"[^\s\x1c-\x1f\x85\ufeff]"
+Words = Annotated[str, Field(pattern=_NOT_BLANK)]
 # Only described here: rag.store.collections.collection_name checks the name, after it has normalised the spelling.
 CollectionName = Annotated[
     str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_COLLECTION_CHARS, "pattern": COLLECTION_PATTERN})
@@ -113,7 +115,7 @@ DocumentIds = Annotated[list[DocumentId], Field(max_length=MAX_DOCUMENT_IDS)]
 FilterObject = Annotated[dict[str, Any], WithJsonSchema(FILTER_SCHEMA)]  # read by rag.store.metadata.read_filter
 TurnText = Annotated[str, Field(max_length=MAX_TURN_CHARS)]
 
-Title = Annotated[str, Field(pattern=r"\S", max_length=MAX_TITLE_CHARS)]
+Title = Annotated[str, Field(pattern=_NOT_BLANK, max_length=MAX_TITLE_CHARS)]
 
 _COLLECTION = Field(None, description="search only this collection; all collections where absent")
 _DOCUMENT_IDS = Field(None, description="search only these documents; all documents where absent")

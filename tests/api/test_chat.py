@@ -146,18 +146,20 @@ class Terminal:
         )  # fmt: skip
         os.close(side)
         self.shown = ""
+        self._awaited = 0  # characters of `shown` up to the end of the text that was awaited last
 
     def until(self, text: str) -> None:
-        """Read until the text is shown."""
-        deadline, seen = time.monotonic() + 60, len(self.shown)
-        while text not in self.shown[seen:]:
+        """Read until the text is shown after what was awaited before."""
+        deadline = time.monotonic() + 60
+        while text not in self.shown[self._awaited :]:
             assert time.monotonic() < deadline, self.shown
             if select.select([self._master], [], [], 0.2)[0]:
                 try:
                     self.shown += os.read(self._master, 4096).decode(errors="replace")
                 except OSError:
                     break
-        assert text in self.shown[seen:], self.shown
+        assert text in self.shown[self._awaited :], self.shown
+        self._awaited = self.shown.index(text, self._awaited) + len(text)
 
     def type(self, line: str) -> None:
         os.write(self._master, line.encode())
