@@ -25,7 +25,15 @@ from rag.models.tokens import estimate_text
 from rag.prompting.context import pack_context
 from rag.prompting.follow_up import REWRITE_TOKENS, standalone_question
 from rag.prompting.prompts import ANSWER_PROMPT_VERSION, prompt_start, rewrite_messages
-from rag.prompting.selection import Selection, drop_duplicates, drop_other_documents, rank_for_parts, sentences_to_quote
+from rag.prompting.selection import (
+    OPENING_CHARS,
+    Selection,
+    drop_duplicates,
+    drop_other_dates,
+    drop_other_documents,
+    rank_for_parts,
+    sentences_to_quote,
+)
 from rag.retrieval.ranking import PartHits, merge_hits
 from rag.retrieval.scope import Scope, check_scope
 from rag.retrieval.search import Searcher
@@ -169,11 +177,28 @@ class Service:
         return top_k or min(self._settings.retrieval.top_k, self._settings.server.max_top_k)
 
     def _retrieve(self, text: str, scope: Scope, top_k: int | None) -> tuple[list[Hit], list[PartHits]]:
-        """The hits of a question, and those of each of its parts, of which they hold the best."""
+        """The hits of a question, and those of each of its parts, of which they hold the best.
+
+        Where the question names documents, by their proper name or their date, more of theirs replace those of others.
+        """
         wanted = self._wanted(top_k)
         hits = self._searcher.search(text, scope, wanted)
         parts = [PartHits(part, tuple(self._searcher.search(part, scope, wanted))) for part in question_parts(text)]
-        return (merge_hits([hits, *(part.hits for part in parts)], wanted) if parts else hits), parts
+        if parts:
+            hits = merge_hits([hits, *(part.hits for part in parts)], wanted)
+        kept, dropped = self._drop_others(text, hits)
+        if dropped:
+            within = Scope(scope.collection, tuple(sorted({hit.chunk.span.document_id for hit in kept})))
+            hits = merge_hits([kept, self._searcher.search(text, within, wanted)], wanted)
+        return hits, parts
+
+    def _drop_others(self, text: str, hits: Sequence[Hit]) -> tuple[list[Hit], list[LeftOut]]:
+        """The hits of the documents that a question is about where it names some, and those of others."""
+        kept, of_others = drop_other_documents(text, hits)
+        documents = {hit.chunk.span.document_id for hit in kept}
+        openings = {one: self._catalog.document_text(one, 0, OPENING_CHARS) for one in documents}
+        kept, of_other_dates = drop_other_dates(text, kept, openings)
+        return kept, [*of_others, *of_other_dates]
 
     def check(self, question: Question) -> str:
         """The question's text without surrounding white space. Raises InputError beyond the settings' limits."""
@@ -398,7 +423,7 @@ class Service:
 
     def _select(self, asked: str, hits: Sequence[Hit], parts: Sequence[PartHits]) -> _Selected:
         kept, left_out = drop_duplicates(hits)
-        kept, of_others = drop_other_documents(asked, kept)
+        kept, of_others = self._drop_others(asked, kept)
         selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
         read = measure_reading(asked, kept, self._reader)
         return _Selected(selections, [*left_out, *of_others], measure_evidence(asked, selections, read))

@@ -18,7 +18,7 @@ from rag.store.catalog import Catalog
 from rag.types import Page
 
 _LINES_SHOWN, _PAGES_SHOWN, _QUOTE_CHARS = 10, 5, 80
-_BETWEEN = re.compile(r"[\s|]+")  # white space, and the bars that a reader puts between the cells of a table
+_BETWEEN = re.compile(r"[\s|-]+")  # white space, bars between the cells of a table, hyphens at the ends of lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _shown(quote: str) -> str:
 
 
 class _Text:
-    """A stored document's name, text and pages. The text without white space is made at the first search."""
+    """A stored document's name, text and pages. The text without what is between words is made at the first search."""
 
     def __init__(self, catalog: Catalog, document_id: str) -> None:
         self.name = catalog.get_document(document_id).name
@@ -114,13 +114,13 @@ class _Text:
         self._compact: tuple[str, list[int]] | None = None
 
     def find(self, quote: str) -> list[tuple[int, int]]:
-        """The places (start, end) of the quote: exact ones, else those that differ in white space and table bars."""
+        """The places (start, end) of the quote: exact ones, else those that differ in what is _BETWEEN words."""
         for wanted in dict.fromkeys((quote, clean_text(quote))):
             exact = [(at, at + len(wanted)) for at in _occurrences(self.text, wanted)]
             if exact:
                 return exact
         if self._compact is None:
-            places = [place for place, sign in enumerate(self.text) if sign != "|" and not sign.isspace()]
+            places = [place for place, sign in enumerate(self.text) if sign not in "|-" and not sign.isspace()]
             self._compact = "".join(self.text[place] for place in places), places
         text, places = self._compact
         wanted = _BETWEEN.sub("", clean_text(quote))

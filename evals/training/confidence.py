@@ -2,10 +2,11 @@
 
     python -m evals.training.confidence RUN.json ...
 
-To answer is right where the question is answerable and the answer agrees with a gold answer, or where an answerable
-question was refused; for all other questions a refusal is right. Half of the questions of each run, by the hash of
-their id, fits the coefficients. The other half measures them: the area under the ROC curve, and the share of questions
-that each threshold refuses.
+The weights of the evidence, which is weighed before there is an answer, tell answerable questions from others. Those of
+the answer tell where to answer is right: where the question is answerable and the answer agrees with a gold answer, or
+where an answerable question was refused. Half of the questions of each run, by the hash of their id, fits the
+coefficients. The other half measures them: the area under the ROC curve, and the share of questions that each threshold
+refuses.
 """
 
 from __future__ import annotations
@@ -61,11 +62,10 @@ def _is_right(record: Mapping[str, Any]) -> bool:
     return refused or agreement >= AGREES_F1
 
 
-def fit(examples: Sequence[SignalExample], names: Sequence[str]) -> dict[str, float]:
-    """The logistic regression's coefficients, rounded to hundredths; right and wrong examples count the same."""
+def fit(examples: Sequence[SignalExample], names: Sequence[str], truth: np.ndarray) -> dict[str, float]:
+    """The logistic regression's coefficients, rounded to hundredths; true and false examples count the same."""
     signals = np.array([[1.0, *(example.signals.get(name, 0.5) for name in names)] for example in examples])
-    right = np.array([example.right for example in examples])
-    found = fit_logistic(signals, right, balanced_shares(right))
+    found = fit_logistic(signals, truth, balanced_shares(truth))
     return dict(zip(("bias", *names), (round(float(weight), 2) for weight in found), strict=True))
 
 
@@ -80,6 +80,10 @@ def area(scores: np.ndarray, right: np.ndarray) -> float:
     return float(((better > 0) + 0.5 * (better == 0)).mean())
 
 
+def _truth(examples: Sequence[SignalExample], *, of_answer: bool) -> np.ndarray:
+    return np.array([example.right if of_answer else example.answerable for example in examples])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the coefficients, their areas under the ROC curve and what thresholds refuse."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -91,15 +95,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tables = {"EVIDENCE_WEIGHTS": EVIDENCE_WEIGHTS, "READ_WEIGHTS": READ_WEIGHTS, "ANSWER_WEIGHTS": ANSWER_WEIGHTS}
     for title, known in tables.items():
         names = [name for name in known if name != "bias"]
-        weights = fit(learnt, names)
+        of_answer = known is ANSWER_WEIGHTS
+        weights = fit(learnt, names, _truth(learnt, of_answer=of_answer))
         print(f"{title} = {json.dumps(weights)}")  # noqa: T201
         for part, chosen in (("fitted", learnt), ("held out", kept)):
-            right = np.array([example.right for example in chosen])
+            truth = _truth(chosen, of_answer=of_answer)
             for label, used in (("new", weights), ("kept", known)):
-                print(f"  {part:9} {label:4} n {len(chosen):4} AUC {area(probabilities(chosen, used), right):.3f}")  # noqa: T201
+                print(f"  {part:9} {label:4} n {len(chosen):4} AUC {area(probabilities(chosen, used), truth):.3f}")  # noqa: T201
         scores = probabilities(kept, weights)
         for threshold in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
-            answerable = np.array([example.answerable for example in kept])
+            answerable = _truth(kept, of_answer=False)
             refused = scores < threshold
             print(  # noqa: T201
                 f"  threshold {threshold:.1f}: answerable refused {refused[answerable].mean():.2f}, "

@@ -29,10 +29,9 @@ _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 """A letter of Thai, Lao, Burmese, Khmer, Japanese or Chinese, which are written without spaces."""
-READ_WEIGHTS = {"bias": -3.53, "cosine": 2.23, "together": 0.25, "read": 2.8}
-"""Instead of EVIDENCE_WEIGHTS where there is a reader. Fitted on 90 questions of contoso and 180 of squad2, half
-of them answerable, without `names`, whose weight was negative; the bias is .64 less than fitted, so that the default
-MIN_EVIDENCE of .15 refuses few answerable ones. evals/notebook/2026-11-reader.md has the figures on held-out ones."""
+READ_WEIGHTS = {"bias": -4.0, "cosine": 2.8, "together": 0.4, "read": 3.38}
+"""Instead of EVIDENCE_WEIGHTS where there is a reader; without `names`, whose weight is about 0. The bias is .21 less
+than fitted, so that MIN_EVIDENCE of .15 refuses what .18 would. Data and figures: evals/notebook/2026-11-reader.md."""
 ANSWER_WEIGHTS = {"bias": -3.91, "cosine": 2.43, "together": 0.36, "names": 0.73, "willing": 1.92, "cited": 0.47}
 
 

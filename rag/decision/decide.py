@@ -1,4 +1,5 @@
-"""Decides what is shown for a checked reply: the reply, also the source that disagrees, the best quote, or a refusal.
+"""Decides what is shown for a checked reply: the reply, also a computed result and the source that disagrees, the best
+quote, or a refusal.
 
     CheckedAnswer ─ decide ─> Decision
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from rag.decision.computing import find_result
 from rag.decision.confidence import ANSWER_WEIGHTS, EvidenceSignals, measure_reply, weigh
 from rag.decision.conflicts import Disagreement, find_conflicting_source
 from rag.prompting.neutralise import neutralise
@@ -77,6 +79,9 @@ def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, l
     if verified.status == "partial":
         reason = "not_in_passages" if _refuses_a_part(verified) else "unsupported"
     if mode != "off":
+        if context.style == "full" and (result := find_result(question, verified)):
+            said = f"{verified.text} {result.text}"
+            verified = replace(verified, text=said, sentences=(*verified.sentences, result))
         disagreement = find_conflicting_source(question, verified.citations, context.passages)
         if disagreement is not None:
             verified, reason = _show(disagreement, verified, locate), "conflict"

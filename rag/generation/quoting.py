@@ -1,4 +1,4 @@
-"""Answers without a language model: the reader's words for a question for a fact, else the sentences around them.
+"""Answers without a language model: the sentences that hold the reader's words, or the bare words of a fact.
 
     question, passages ─ Reader ─> ReaderResults ─ pick_answer ─> (passage number, text) ─> reply with markers
 
@@ -20,8 +20,8 @@ from rag.errors import DependencyError
 from rag.models.tokens import estimate_text, estimate_tokens
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_REPLY
-from rag.text import announces_list, content_words, expected_type, split_sentences
-from rag.types import BackendReport, Context, Draft, Message, Passage, Reader, Token
+from rag.text import announces_list, content_words, expected_type, question_kind, split_sentences
+from rag.types import AnswerStyle, BackendReport, Context, Draft, Message, Passage, Reader, Token
 
 QUOTED_SENTENCES = 3
 QUOTED_ITEMS = 3  # of the list that a quoted sentence leads in to
@@ -30,11 +30,18 @@ MIN_ADDED_SHARE = 0.15  # that each further one must add
 MIN_ANSWERABLE = 0.31
 """Probability, by the reader, that its best words answer the question; below it the question is refused.
 
-It refuses .10 of the answerable questions that `evals.training.encoder.calibrate` reads, and .26 of the others:
+It refuses .10 of the answerable questions that `evals.training.encoder.calibrate` reads, and .40 of the others:
 hand-written ones of repositories that were kept from training.
 """
+HIT_WEIGHT = 8.0
+"""Of a hit's score, 0 to 1, beside the reader's score: alone the reader takes words of paragraphs about something else.
+
+Chosen on half of squad2's shared articles; evals/notebook/2026-11-reader.md has the other half.
+"""
+QUOTED_PASSAGES = 3  # that a question for several things is answered from
 MIN_QUOTE_WORDS = 2  # content words: fewer say too little to stand alone
 
+_SEVERAL = frozenset({"comparison", "list", "procedure", "summary"})
 _ASKING_WORDS = frozenset(content_words("many tell would could much say"))
 _STOP = re.compile(r"[.!?…:;。！？][\"'”’»)\]*_]*$")
 _ROW_OR_ITEM = re.compile(r"(?:\||[-*+•‣◦▪●·–—]\s|\(?\w{1,3}[.)]\s)|.*\s\|\s")
@@ -43,22 +50,23 @@ _HEADING_MARK = re.compile(r"#{1,6}\s")
 
 @dataclass(frozen=True, slots=True)
 class ShownPassage:
-    """A passage as it is read: neutralised, its headings on one line."""
+    """A passage as it is read: neutralised, its headings on one line. `score` is that of its hit."""
 
     number: int
     headings: str
     text: str
+    score: float = 0.0
 
 
 def show_passage(passage: Passage) -> ShownPassage:
     """The passage as it is read."""
     headings = neutralise(" > ".join(passage.hit.chunk.headings))
-    return ShownPassage(passage.number, headings, neutralise(passage.text).strip())
+    return ShownPassage(passage.number, headings, neutralise(passage.text).strip(), passage.hit.score)
 
 
 class ExtractiveGenerator:
-    """A Generator (rag/types.py) without a language model: answers a question for a fact with a few words of the
-    passages, other questions with whole sentences. Without a `reader` all are answered with sentences."""
+    """A Generator (rag/types.py) without a language model: answers with sentences of the passages, and in the style
+    `brief`, where there is a `reader`, a question for a fact with a few of their words."""
 
     def __init__(self, context_tokens: int, reader: Reader | None = None) -> None:
         self._context_tokens, self._reader = context_tokens, reader
@@ -103,7 +111,7 @@ class ExtractiveGenerator:
         room = max_tokens
         pieces: list[str] = []
         ended = True
-        picked = await asyncio.to_thread(pick_answer, question, passages, self._reader)
+        picked = await asyncio.to_thread(pick_answer, question, passages, self._reader, context.style)
         for text in [f"{quote} [{number}]" for number, quote in picked] or [NOT_FOUND_REPLY]:
             room -= estimate_text(text)
             if pieces and room < 0:
@@ -126,22 +134,32 @@ class ExtractiveGenerator:
         return BackendReport("extractive", self.model, "", True, "quotes the documents, without a model")
 
 
-def pick_answer(question: str, passages: Sequence[ShownPassage], reader: Reader | None) -> list[tuple[int, str]]:
-    """What is replied, as (passage number, text): the bare words of a fact, else the sentences that they stand in.
+def pick_answer(
+    question: str, passages: Sequence[ShownPassage], reader: Reader | None, style: AnswerStyle = "full"
+) -> list[tuple[int, str]]:
+    """What is replied, as (passage number, text), in shown order: the sentences that hold the reader's words.
 
-    The words are the reader's best. The list is empty where it believes them less than MIN_ANSWERABLE; without a reader
-    it is that of `pick_quotes`.
+    A question for several things is answered from up to QUOTED_PASSAGES passages. In the style `brief` a question for a
+    fact is answered with the bare words. The list is empty where the reader believes no words as much as
+    MIN_ANSWERABLE; without a reader it is that of `pick_quotes`.
     """
     if reader is None:
         return pick_quotes(question, [(passage.number, passage.text) for passage in passages])
     found = reader.read(question, [(passage.headings, passage.text) for passage in passages])
-    best = max(range(len(found)), key=lambda place: (found[place].score, -place), default=None)
-    if best is None or found[best].answerable < MIN_ANSWERABLE:
+    if max((result.answerable for result in found), default=0.0) < MIN_ANSWERABLE:
         return []
-    passage, start, end = passages[best], found[best].start, found[best].end
-    if expected_type(question) != "open":
+    scores = [result.score + HIT_WEIGHT * passage.score for result, passage in zip(found, passages, strict=True)]
+    best, *others = sorted(range(len(found)), key=lambda place: -scores[place])
+    if style == "brief" and expected_type(question) != "open":
+        passage, start, end = passages[best], found[best].start, found[best].end
         return [(passage.number, " ".join(passage.text[start:end].split()))]
-    return [(passage.number, sentence) for sentence in sentences_around(passage.text, start, end)]
+    several = question_kind(question) in _SEVERAL
+    taken = [best, *(place for place in others if several and found[place].answerable >= MIN_ANSWERABLE)]
+    return [
+        (passages[place].number, sentence)
+        for place in sorted(taken[:QUOTED_PASSAGES])
+        for sentence in sentences_around(passages[place].text, found[place].start, found[place].end)
+    ]
 
 
 def sentences_around(text: str, start: int, end: int) -> list[str]:

@@ -1,6 +1,7 @@
 """Selects the sentences of the hits that are sent for a question, each with a score. Pure, except for the cosines.
 
-    Hits ─ drop_duplicates, drop_other_documents ─> Hits ─ rank_sentences ─> Selections in the order of the text
+    Hits ─ drop_duplicates, drop_other_documents, drop_other_dates ─> Hits
+    Hits ─ rank_sentences ─> Selections in the order of the text
     Selections ─ pack (context.py) ─> Context
 
 A model on a processor reads some sixty tokens a second, so that the prompt's length is the user's waiting time. Sending
@@ -13,12 +14,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rag.retrieval.ranking import PartHits
 from rag.retrieval.sentence_vectors import sentence_texts
-from rag.text import NUMBER_WORDS, announces_list, content_words, list_items, split_sentences
+from rag.text import NUMBER_WORDS, announces_list, content_words, dates, list_items, question_kind, split_sentences
 from rag.types import Context, Hit, LeftOut
 
 Similarity = Callable[[str, Sequence[Hit], Sequence[Sequence[str]]], Sequence[float]]
@@ -44,6 +45,9 @@ failed reply."""
 
 QUOTES_TRIED = 3
 """Maximum sentences tried, best first: in answers to common questions the best one is the question itself."""
+
+OPENING_CHARS = 2_000
+"""Characters at the beginning of a document in which its own date is looked for: about its first page."""
 
 QUOTED_ITEMS = 3
 """Maximum list items quoted below the sentence that introduces the list."""
@@ -150,6 +154,31 @@ def _longest_shared(name: tuple[str, ...], text: str) -> tuple[str, ...]:
             if f" {' '.join(name[at : at + size])} " in words:
                 return name[at : at + size]
     return ()
+
+
+def drop_other_dates(
+    question: str, hits: Sequence[Hit], openings: Mapping[str, str]
+) -> tuple[list[Hit], list[LeftOut]]:
+    """The hits without those of documents of another date where the question gives the full date of some.
+
+    `openings` holds the beginning of each hit's document by its id, OPENING_CHARS long: reports and minutes give their
+    date there. A hit that has the date itself is kept, and all are where one date is compared with what is not dated:
+    "with the quarter before". Without this, a small model answers from the report of another
+    quarter, which has the same words, and such a sentence is supported.
+    """
+    asked = _full_dates(question)
+    if len(asked) == 1 and question_kind(question) == "comparison":
+        return list(hits), []
+    dated = {document_id for document_id, text in openings.items() if asked and asked & _full_dates(text)}
+    if not dated:
+        return list(hits), []
+    kept = [hit for hit in hits if hit.chunk.span.document_id in dated or asked & _full_dates(hit.chunk.text)]
+    return kept, [LeftOut(hit, "other_document") for hit in hits if hit not in kept]
+
+
+def _full_dates(text: str) -> set[tuple[int, int, int]]:
+    found = ((one.year, one.month, one.day) for one in dates(text) if not one.swapped)
+    return {(year, month, day) for year, month, day in found if year and month and day}
 
 
 def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -> list[Selection]:

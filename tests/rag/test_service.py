@@ -79,6 +79,18 @@ async def test_each_side_of_a_comparison_is_among_the_hits_and_in_the_prompt(lib
     assert (answer.status, answer.question) == ("answered", asked)
 
 
+async def test_a_question_for_a_report_of_a_date_is_answered_from_more_of_it(library: Library) -> None:
+    for name, day in (("may.md", "May 31, 2021"), ("august.md", "August 31, 2021")):
+        sales = [f"In region {n} the sales of the quarter were {n + 100} crates. " * 12 for n in range(8)]
+        ingest(library, "\n\n".join([f"Report of the quarter ended {day}.", *sales]), name)
+    generator = ScriptedGenerator("In region 3 the sales of the quarter were 103 crates [1].")
+    asked = "What were the sales in the quarter ended August 31, 2021?"
+    answer = await service(library, generator).ask(Question(asked, top_k=4))
+    assert {one.hit.document_name for one in answer.retrieved} == {"august.md"}
+    assert [one.hit.rank for one in answer.retrieved] == [1, 2, 3, 4]
+    assert "may.md" not in generator.prompts[0][-1].content
+
+
 async def test_modes_leave_out_mark_or_keep_what_is_unsupported(library: Library) -> None:
     ingest(library, LEAVE)
     strict, flag, off = [await ask(library, f"{TRUE} {FALSE}", mode=mode) for mode in ("strict", "flag", "off")]

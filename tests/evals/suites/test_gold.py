@@ -31,6 +31,7 @@ def located(library: Library, *evidence: Evidence) -> tuple[list[Evidence], list
         # The file's text had a byte order mark and a CR before the line break: everything stands two further on.
         (Evidence("rules.pdf", start=47, end=68, quote="The limit is 20 days."), "The limit is 20 days."),
         (Evidence("rules.pdf", quote="The  limit\nis 20 days."), "The limit is 20 days."),
+        (Evidence("rules.pdf", quote="The lim- it is 20 days."), "The limit is 20 days."),
         (Evidence("rules.pdf", quote="Norway 79 40 210"), "Norway | 79 | 40 | 210"),
         (Evidence("rules.pdf", quote="The \ufb01rst limit"), None),
     ],

@@ -39,7 +39,7 @@ def test_balanced_shares_make_both_kinds_count_the_same() -> None:
 
 def test_a_signal_that_tells_right_from_wrong_gets_a_positive_weight() -> None:
     examples = [SignalExample(str(n), {"cosine": n / 10}, n > 5, True) for n in range(10)]
-    weights = fit_signals(examples, ["cosine"])
+    weights = fit_signals(examples, ["cosine"], np.array([example.right for example in examples]))
     assert weights.keys() == {"bias", "cosine"}
     assert weights["cosine"] > 0 > weights["bias"]
 

@@ -78,6 +78,16 @@ async def test_an_answer_that_holds_has_no_reason(library: Library, mode: Answer
     assert answer.standalone_question is None
 
 
+@pytest.mark.parametrize("mode", ["strict", "flag", "off"])
+async def test_a_difference_is_computed_instead_of_the_models(library: Library, mode: AnswerMode) -> None:
+    ingest(library, "The yearly fee is 140 euros. Students pay a yearly fee of 90 euros.")
+    reply = "The yearly fee is 140 euros [1]. Students pay a yearly fee of 90 euros [1]."
+    answer = await ask(library, reply, "How much more is the yearly fee than that of students?", mode=mode)
+    computed = " The difference is €50 (€140 − €90) [1][2]."
+    assert answer.text.replace("[2]", "[1]").startswith(reply)
+    assert answer.text.endswith(computed) == (mode != "off")
+
+
 # --- no_match and unreadable_source: the model is not asked ---
 
 

@@ -51,6 +51,7 @@ from rag.models.weights import TINY_LLM, fetch
 from rag.prompting.prompts import NOT_FOUND_REPLY, answer_messages
 from rag.settings import Generation, load_settings
 from rag.types import (
+    AnswerStyle,
     Chunk,
     Context,
     Draft,
@@ -102,9 +103,11 @@ class ScriptedReader:
         return ReaderResult(0.0, 0, 0, -math.inf)
 
 
-async def quote(question: str, passages: Sequence[Passage], reader: Reader | None = None) -> Draft:
+async def quote(
+    question: str, passages: Sequence[Passage], reader: Reader | None = None, style: AnswerStyle = "full"
+) -> Draft:
     """What the back end without a model replies to a Context."""
-    context = Context(question, tuple(passages), answer_messages(question, passages), 0, False, ())
+    context = Context(question, tuple(passages), answer_messages(question, passages, style), 0, False, (), style)
     async with aclosing(ExtractiveGenerator(4096, reader).answer(context, 256)) as pieces:
         *tokens, draft = [piece async for piece in pieces]
     assert isinstance(draft, Draft)
@@ -654,22 +657,24 @@ async def test_extractive_quotes_the_sentence_with_its_marker() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "words", "answer"),
+    ("question", "words", "style", "answer"),
     [
-        ("How many unused vacation days carry over?", "ten", "ten [2]"),
-        ("Who keeps the keys?", "Dr. Smith", "Dr. Smith [1]"),
-        ("What does the canteen serve?", "lunch", "The canteen serves lunch. [3]"),
+        ("How many unused vacation days carry over?", "ten", "brief", "ten [2]"),
+        ("Who keeps the keys?", "Dr. Smith", "brief", "Dr. Smith [1]"),
+        ("Who keeps the keys?", "Dr. Smith", "full", "Dr. Smith keeps the keys. [1]"),
+        ("What does the canteen serve?", "lunch", "brief", "The canteen serves lunch. [3]"),
         (
             "Who serves, and when?",
             "maximum of ten. Others",
+            "brief",
             PASSAGES[1].text.replace(" Others", " [2] Others") + " [2]",
         ),
     ],
 )
-async def test_extractive_answers_with_the_words_of_the_reader_or_their_sentences(
-    question: str, words: str, answer: str
+async def test_extractive_answers_with_the_sentences_of_the_reader_or_its_words(
+    question: str, words: str, style: AnswerStyle, answer: str
 ) -> None:
-    draft = await quote(question, PASSAGES, ScriptedReader({words: 0.9}))
+    draft = await quote(question, PASSAGES, ScriptedReader({words: 0.9}), style)
     assert draft.text == answer
     checked = verify_reply(
         draft.text, PASSAGES, mode="strict", min_coverage=0.5, locate=lambda _: (None, ()), question=question
@@ -677,15 +682,37 @@ async def test_extractive_answers_with_the_words_of_the_reader_or_their_sentence
     assert checked.status == "answered"
 
 
+def shown(*texts: str, scores: Sequence[float] = ()) -> list[ShownPassage]:
+    """These texts as passages 1, 2, ... whose hits have these scores, or all the same."""
+    return [
+        ShownPassage(number, "", text, score)
+        for number, (text, score) in enumerate(zip(texts, scores or [0.5] * len(texts), strict=True), 1)
+    ]
+
+
 def test_the_passage_with_the_best_score_answers_and_the_first_of_equals() -> None:
-    texts = [ShownPassage(n, "", text) for n, text in enumerate(("It was Anna.", "It was Bo.", "It was Anna."), 1)]
-    assert pick_answer("Who was it?", texts, ScriptedReader({"Anna": 0.8, "Bo": 0.9})) == [(2, "Bo")]
-    assert pick_answer("Who was it?", texts, ScriptedReader({"Anna": 0.9, "Bo": 0.8})) == [(1, "Anna")]
+    texts = shown("It was Anna.", "It was Bo.", "It was Anna.")
+    anna, bo = [(1, "Anna")], [(2, "Bo")]
+    assert pick_answer("Who was it?", texts, ScriptedReader({"Anna": 0.8, "Bo": 0.9}), "brief") == bo
+    assert pick_answer("Who was it?", texts, ScriptedReader({"Anna": 0.9, "Bo": 0.8}), "brief") == anna
+    nearer = shown("It was Anna.", "It was Bo.", scores=(0.7, 0.6))
+    assert pick_answer("Who was it?", nearer, ScriptedReader({"Anna": 0.8, "Bo": 0.9}), "brief") == anna
+
+
+def test_a_question_for_several_things_is_answered_from_several_passages() -> None:
+    texts = shown("Ann left. Mail is free.", "Bo left.", "Cy left.", "Di left.", scores=(0.2, 0.3, 0.4, 0.5))
+    reader = ScriptedReader({"Ann": 0.9, "Bo": MIN_ANSWERABLE - 0.01, "Cy": 0.9, "Di": 0.9})
+    assert pick_answer("Give an overview of who left.", texts, reader) == [
+        (1, "Ann left."),
+        (3, "Cy left."),
+        (4, "Di left."),
+    ]
+    assert pick_answer("Who left?", texts, reader) == [(4, "Di left.")]
 
 
 def test_a_question_is_refused_where_the_reader_does_not_believe_its_words() -> None:
-    texts = [ShownPassage(1, "", "It was Anna.")]
-    assert pick_answer("Who was it?", texts, ScriptedReader({"Anna": MIN_ANSWERABLE})) == [(1, "Anna")]
+    texts = shown("It was Anna.")
+    assert pick_answer("Who was it?", texts, ScriptedReader({"Anna": MIN_ANSWERABLE})) == [(1, "It was Anna.")]
     assert pick_answer("Who was it?", texts, ScriptedReader({"Anna": MIN_ANSWERABLE - 0.01})) == []
     assert pick_answer("Who was it?", [], ScriptedReader({})) == []
 

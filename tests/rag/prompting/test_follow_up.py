@@ -108,3 +108,31 @@ def test_a_rewriting_keeps_the_meaning_with_the_words(rewritten: str, kept: bool
 
 def test_a_follow_up_of_stop_words_alone_may_become_anything_that_was_said() -> None:
     assert keeps_meaning("How many days of leave do employees have?", "And what of it?", HISTORY)
+
+
+PLAN = (Turn("Which types of dialysis does Orchard Basic cover?", "At home and in a centre [1]."),)
+
+
+@pytest.mark.parametrize(
+    ("question", "reply"),
+    [
+        ("does it cover dental", "Does it cover dental?"),  # nothing taken, though the question points
+        ("And in a hospital?", "And in a hospital?"),
+        ("What about children?", "What about children?"),
+        ("What share does the plan pay?", "What share does the plan pay for dialysis?"),  # but for which plan
+    ],
+)
+def test_a_rewriting_that_leaves_open_what_it_is_about_keeps_the_question_before(question: str, reply: str) -> None:
+    assert asked_for(question, PLAN, reply) == f"{reply}\n{PLAN[0].question}"
+
+
+@pytest.mark.parametrize(
+    ("question", "reply"),
+    [
+        ("How do I reset my password?", "How do I reset my password?"),  # a new subject
+        ("does it cover dental", "Does Orchard Basic cover dental?"),
+        ("And Orchard Plus?", "Which types of dialysis does Orchard Plus cover?"),
+    ],
+)
+def test_a_rewriting_that_stands_alone_is_taken(question: str, reply: str) -> None:
+    assert asked_for(question, PLAN, reply) == reply

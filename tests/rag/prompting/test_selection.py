@@ -9,7 +9,13 @@ from conftest import WordHashEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.prompting.selection import drop_duplicates, drop_other_documents, rank_for_parts, rank_sentences
+from rag.prompting.selection import (
+    drop_duplicates,
+    drop_other_dates,
+    drop_other_documents,
+    rank_for_parts,
+    rank_sentences,
+)
 from rag.retrieval.ranking import PartHits
 from rag.types import Chunk, Hit, Span
 
@@ -96,6 +102,33 @@ def test_a_document_that_speaks_of_the_one_asked_about_is_sent() -> None:
 def test_a_quarter_and_the_kind_of_a_report_name_no_document() -> None:
     hits = (hit(1, "Sales rose.", "10-Q_Q3_2023_AMZN"), hit(2, "Sales fell.", "2023 Q3 INTC"))
     assert len(kept_documents("Did sales rise in Amazon's Q3 2023 10-Q?", *hits)) == 2
+
+
+MAY, AUGUST = "report-a", "report-b"
+OPENINGS = {MAY: "Quarterly report\nFor the quarter ended May 31, 2021", AUGUST: "For the quarter ended 31 August 2021"}
+
+
+@pytest.mark.parametrize(
+    ("question", "kept"),
+    [
+        ("How much was sold in the quarter ended May 31, 2021?", [1, 3]),
+        ("How much was sold by 2021-08-31?", [2, 3]),
+        ("How much was sold in the quarters ended May 31, 2021 and August 31, 2021?", [1, 2, 3]),
+        ("Compare the sales of the quarter ended May 31, 2021 with those of the quarter after it.", [1, 2, 3]),
+        ("How much was sold in the quarter ended May 31, 2020?", [1, 2, 3]),  # no document's date
+        ("How much was sold in May 2021?", [1, 2, 3]),
+    ],
+)
+def test_passages_of_reports_of_other_dates_are_not_sent(question: str, kept: list[int]) -> None:
+    hits = [
+        hit(1, "Sales were 4 million.", MAY),
+        hit(2, "Sales were 5 million.", AUGUST),
+        hit(3, "Until May 31, 2021 and August 31, 2021 sales were 9 million.", "memo"),
+    ]
+    found, left_out = drop_other_dates(question, hits, OPENINGS)
+    assert [one.rank for one in found] == kept
+    assert {one.hit.rank for one in left_out} == {1, 2, 3} - set(kept)
+    assert {one.reason for one in left_out} <= {"other_document"}
 
 
 # --- duplicates ---
