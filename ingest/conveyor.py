@@ -212,7 +212,11 @@ class Conveyor:
             chunked = [each for document in batch if (each := self._cut(document)) is not None]
             made = embed_together(self._catalog, chunked, self._embedder, report, self._listeners.embedded)
         except DependencyError as error:
-            self._put_back(batch, error)
+            if len(batch) == 1:
+                self._put_back(batch, error)
+            else:  # perhaps it was one of them
+                for document in batch:
+                    self._embed_batch([document])
             return
         kept = {each.chunked.document.id for each in made or ()}
         self._leave([document for document in batch if document.id not in kept])

@@ -56,7 +56,7 @@ def work_through(catalog: Catalog, embedder: Embedder, settings: Settings, chang
     taken = 0
     while True:
         taken += prepare_documents(catalog, _untried(catalog), embedder, settings, listeners)
-        record = catalog.claim_next()
+        record = catalog.claim_next(changed)
         if record is None:
             return taken
         taken += prepare_documents(catalog, [_claimed(record)], embedder, settings, listeners)

@@ -23,6 +23,10 @@ class Progress(Protocol):
         """Show the current item, its step, and the share of it that is done (0 to 1)."""
         ...
 
+    def read(self, pages: int) -> None:
+        """Count pages that are done, for pages a second."""
+        ...
+
     def __enter__(self) -> Progress: ...
 
     def __exit__(
@@ -35,11 +39,34 @@ def show_progress(unit: str) -> Progress:
     return Bars(unit) if sys.stderr.isatty() else Lines(unit)
 
 
+class Pace:
+    """How fast a command works, and how long it still takes, as words."""
+
+    def __init__(self) -> None:
+        self._started_s = time.monotonic()
+        self._pages = 0
+
+    def read(self, pages: int) -> None:
+        """Count pages that are done."""
+        self._pages += pages
+
+    def words(self, done: float, total: float) -> str:
+        """Pages a second, and the time left if the rest goes as the part that is done; empty where nothing is known."""
+        seconds = max(time.monotonic() - self._started_s, 1e-9)
+        said = [f"{self._pages / seconds:.1f} pages/s"] if self._pages else []
+        if 0 < done < total:
+            left = round(seconds / done * (total - done))
+            hours, minutes = left // 3600, left // 60 % 60
+            said.append(f"{hours}:{minutes:02}:{left % 60:02} left" if hours else f"{minutes}:{left % 60:02} left")
+        return ", ".join(said)
+
+
 class Lines:
     """Prints at most one line every LINE_EVERY_S seconds, the first after that time: short work prints nothing."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
+        self._pace = Pace()
         self._said = time.monotonic()
         self._done, self._total = 0.0, 0.0
         self._now = ""
@@ -55,7 +82,12 @@ class Lines:
     def _line(self) -> None:
         if time.monotonic() - self._said >= LINE_EVERY_S:
             self._said = time.monotonic()
-            print(f"{self._done:g} of {self._total:g} {self._unit}{self._now}", file=sys.stderr, flush=True)  # noqa: T201
+            pace = self._pace.words(self._done, self._total)
+            line = f"{self._done:g} of {self._total:g} {self._unit}{f', {pace}' if pace else ''}{self._now}"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def read(self, pages: int) -> None:
+        self._pace.read(pages)
 
     def __enter__(self) -> Lines:
         return self
@@ -83,11 +115,14 @@ class Bars:
             transient=True,
         )
         self._unit = unit
+        self._pace = Pace()
         self._whole = self._rich.add_task("All", total=None, note="")
         self._part = self._rich.add_task("", total=1.0, note="", visible=False)
 
     def overall(self, done: float, total: float) -> None:
-        self._rich.update(self._whole, completed=done, total=total or None, note=f"{done:g} of {total:g} {self._unit}")
+        pace = self._pace.words(done, total)
+        note = f"{done:g} of {total:g} {self._unit}{f', {pace}' if pace else ''}"
+        self._rich.update(self._whole, completed=done, total=total or None, note=note)
 
     def current(self, name: str, step: str, share: float) -> None:
         shown = printable(name)
@@ -95,6 +130,9 @@ class Bars:
             self._part, completed=share, description=shown if len(shown) <= 40 else f"…{shown[-39:]}", note=step,
             visible=True,
         )  # fmt: skip
+
+    def read(self, pages: int) -> None:
+        self._pace.read(pages)
 
     def __enter__(self) -> Bars:
         self._rich.start()

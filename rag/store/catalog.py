@@ -25,7 +25,7 @@ import os
 import shutil
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -459,8 +459,11 @@ class Catalog:
                 .values(status="queued", progress=0.0, attempts=documents_table.c.attempts - 1)
             )
 
-    def claim_next(self) -> DocumentRecord | None:
-        """Claim the oldest queued document for parsing, or None. A document with too many attempts fails instead."""
+    def claim_next(self, given_up: Callable[[str], None] = lambda document_id: None) -> DocumentRecord | None:
+        """Claim the oldest queued document for parsing, or None.
+
+        A document with too many attempts fails instead, and `given_up` is called with its id.
+        """
         while True:
             with self._write() as connection:
                 row = connection.execute(
@@ -471,15 +474,15 @@ class Catalog:
                 ).first()
                 if row is None:
                     return None
-                if row.attempts >= MAX_ATTEMPTS:
-                    self._set(connection, row.id, status="failed", error_code="internal",
-                              error_message=f"{row.name} stopped the worker {row.attempts} times and is not tried "
-                              "again. Upload it again to retry.")  # fmt: skip
-                    continue
-                self._set(connection, row.id, status="parsing", attempts=row.attempts + 1, progress=0.0)
-                return document_record(
-                    connection.execute(sa.select(documents_table).where(documents_table.c.id == row.id)).one()
-                )
+                if row.attempts < MAX_ATTEMPTS:
+                    self._set(connection, row.id, status="parsing", attempts=row.attempts + 1, progress=0.0)
+                    return document_record(
+                        connection.execute(sa.select(documents_table).where(documents_table.c.id == row.id)).one()
+                    )
+                self._set(connection, row.id, status="failed", error_code="internal",
+                          error_message=f"{row.name} stopped the worker {row.attempts} times and is not tried again. "
+                          "Upload it again to retry.")  # fmt: skip
+            given_up(row.id)
 
     def claim(self, document_id: str) -> DocumentRecord | None:
         """Claim this document for parsing, or None if it is no longer queued."""
