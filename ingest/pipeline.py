@@ -1,4 +1,4 @@
-"""The ingestion pipeline, one document at a time; every step is safe to repeat.
+"""The steps of ingestion; every step is safe to repeat. `conveyor.py` runs them over many documents at once.
 
     accept_file       bytes ─> original on disk and a queued row             (API or command line)
     prepare_document  parse ─> chunk ─> embed ─> commit, status `indexing`   (worker)

@@ -1,7 +1,8 @@
-"""Progress on stderr: two bars in a terminal, otherwise a line every few seconds."""
+"""Progress on stderr: two bars in a terminal, otherwise a line every few seconds, or JSON events."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from types import TracebackType
@@ -50,12 +51,21 @@ class Pace:
         """Count pages that are done."""
         self._pages += pages
 
-    def words(self, done: float, total: float) -> str:
-        """Pages a second, and the time left if the rest goes as the part that is done; empty where nothing is known."""
+    def figures(self, done: float, total: float) -> dict[str, float | None]:
+        """Pages a second, and the seconds left if the rest goes as the part that is done; None where it is unknown."""
         seconds = max(time.monotonic() - self._started_s, 1e-9)
-        said = [f"{self._pages / seconds:.1f} pages/s"] if self._pages else []
-        if 0 < done < total:
-            left = round(seconds / done * (total - done))
+        left = seconds / done * (total - done) if done > 0 else None
+        return {
+            "pages_per_second": round(self._pages / seconds, 2),
+            "seconds_left": None if left is None else round(left, 1),
+        }
+
+    def words(self, done: float, total: float) -> str:
+        """The figures as words; empty where nothing is known."""
+        figures = self.figures(done, total)
+        said = [f"{figures['pages_per_second']:.1f} pages/s"] if self._pages else []
+        if figures["seconds_left"]:
+            left = round(figures["seconds_left"])
             hours, minutes = left // 3600, left // 60 % 60
             said.append(f"{hours}:{minutes:02}:{left % 60:02} left" if hours else f"{minutes}:{left % 60:02} left")
         return ", ".join(said)
@@ -90,6 +100,38 @@ class Lines:
         self._pace.read(pages)
 
     def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+
+class Events:
+    """Prints a JSON object on a line of its own for each step of an item, and for the whole whenever it advances."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._pace = Pace()
+        self._done = -1.0
+
+    def overall(self, done: float, total: float) -> None:
+        if done != self._done:
+            self._done = done
+            self._say(event="progress", unit=self._unit, done=done, total=total, **self._pace.figures(done, total))
+
+    def current(self, name: str, step: str, share: float) -> None:
+        self._say(event="step", name=name, step=step, share=round(share, 3))
+
+    @staticmethod
+    def _say(**fields: object) -> None:
+        print(json.dumps(fields), file=sys.stderr, flush=True)  # noqa: T201
+
+    def read(self, pages: int) -> None:
+        self._pace.read(pages)
+
+    def __enter__(self) -> Events:
         return self
 
     def __exit__(

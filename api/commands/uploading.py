@@ -59,7 +59,7 @@ def take_in_here(context: CommandContext, work: Sequence[Work], collection: str)
     Returns the outcomes in the order of `work`, and the number of embedded chunks. A file that a full disk or a broken
     index left unfinished is processed by the next run, and its outcome says so.
     """
-    with context.open_library(asks=False) as library, context.progress("files") as progress:
+    with context.open_library(asks=False) as library, context.progress("files", events=context.as_json) as progress:
         catalog, settings = library.catalog, context.settings
         taking = _TakingIn(catalog, work, collection, progress)
         embedded: list[int] = []
@@ -176,7 +176,7 @@ def take_in_by_server(context: CommandContext, url: str, work: Sequence[Work], c
     Raises DependencyError where the server stops answering. The server processes the uploaded files when it is started
     again.
     """
-    with Client(url) as client, context.progress("files") as progress:
+    with Client(url) as client, context.progress("files", events=context.as_json) as progress:
         readings = []
         for number, item in enumerate(work):
             progress.overall(0, len(work))

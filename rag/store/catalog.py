@@ -390,6 +390,11 @@ class Catalog:
             )
             return [each for each in touched if each not in named and self._remove(connection, each)]
 
+    def rename_document(self, document_id: str, name: str) -> None:
+        """Show a document under another name. The words of the old name stay in its vectors and the keyword index."""
+        with self._write() as connection:
+            self._set(connection, document_id, name=name)
+
     def pending_removals(self) -> list[tuple[int, str, str]]:
         """Removed documents that may still be in the indexes: (seq, document id, sha256 of the original)."""
         with self._read() as connection:
