@@ -106,7 +106,8 @@ class Conveyor:
         self._room = _Room()
         self._parsed: queue.SimpleQueue[Document | None] = queue.SimpleQueue()  # None: a reader has ended
         self._made: queue.Queue[list[EmbeddedDocument] | None] = queue.Queue(maxsize=1)
-        self._claiming = threading.Lock()
+        self._uncommitted: list[list[EmbeddedDocument]] = []  # replaced, never changed: two threads read it
+        self._claiming, self._committing = threading.Lock(), threading.Lock()
         self._error: BaseException | None = None
         self._taken = 0
 
@@ -210,7 +211,8 @@ class Conveyor:
                 self._leave(batch)
                 return
             chunked = [each for document in batch if (each := self._cut(document)) is not None]
-            made = embed_together(self._catalog, chunked, self._embedder, report, self._listeners.embedded)
+            others = [each for made in self._uncommitted for each in made]
+            result = embed_together(self._catalog, chunked, self._embedder, report, self._listeners.embedded, others)
         except DependencyError as error:
             if len(batch) == 1:
                 self._put_back(batch, error)
@@ -218,10 +220,10 @@ class Conveyor:
                 for document in batch:
                     self._embed_batch([document])
             return
-        kept = {each.chunked.document.id for each in made or ()}
+        kept = {each.chunked.document.id for each in result or ()}
         self._leave([document for document in batch if document.id not in kept])
-        if made:
-            self._hand_on(made)
+        if result:
+            self._hand_on(result)
 
     def _cut(self, document: Document) -> ChunkedDocument | None:
         try:
@@ -231,6 +233,9 @@ class Conveyor:
             return None
 
     def _hand_on(self, made: list[EmbeddedDocument] | None) -> None:
+        if made is not None:
+            with self._committing:
+                self._uncommitted = [*self._uncommitted, made]
         self._made.put(made)
 
     # Committing ------------------------------------------------------------------------------------------------------
@@ -246,6 +251,8 @@ class Conveyor:
                     self._put_back(documents, error)
                 else:
                     self._leave(documents)
+                with self._committing:
+                    self._uncommitted = [each for each in self._uncommitted if each is not made]
         except BaseException as error:
             self._fail(error)
             while self._made.get() is not None:

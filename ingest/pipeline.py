@@ -247,16 +247,26 @@ def cut_document(document: Document, embedder: Embedder, *, chunking: Chunking) 
 
 
 def embed_together(
-    catalog: Catalog, documents: Sequence[ChunkedDocument], embedder: Embedder, report: Report, embedded: Counted
+    catalog: Catalog,
+    documents: Sequence[ChunkedDocument],
+    embedder: Embedder,
+    report: Report,
+    embedded: Counted,
+    uncommitted: Sequence[EmbeddedDocument] = (),
 ) -> list[EmbeddedDocument] | None:
     """Embed the chunks of several documents and their sentences; None as soon as `report` returns False.
 
-    A text that was embedded before, for these documents or for any other in the catalog, is not embedded again.
+    A text that was embedded before, for these documents, for `uncommitted` ones or for any other in the catalog, is not
+    embedded again.
     `report` is called with the share that is done, from 0 to 1; `embedded` with the number of chunks of each call.
     """
     places = {digest: (document, number) for document in documents for number, digest in enumerate(document.hashes)}
     vectors = catalog.vectors_by_hash(list(places))
     sentences = catalog.sentences_by_hash(list(places))
+    for other in uncommitted:
+        for digest, vector, packed in zip(other.chunked.hashes, other.vectors, other.sentences, strict=True):
+            if digest in places:
+                vectors[digest], sentences[digest] = vector, packed
     missing = [digest for digest in places if digest not in vectors or digest not in sentences]
     for start in range(0, len(missing), EMBED_BATCH):
         batch = missing[start : start + EMBED_BATCH]
