@@ -43,6 +43,7 @@ from rag.retrieval.sentence_vectors import pack_vectors
 from rag.settings import load_settings
 from rag.store.catalog import Catalog
 from rag.store.records import DocumentRecord
+from rag.text import split_sentences
 from rag.types import DEFAULT_COLLECTION, Chunk, Document, Embedder, Span
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "documents"
@@ -55,7 +56,7 @@ QUESTIONS, WARM_UP = 100, 20
 QUESTIONS_PART = 10**9  # of the random words; documents use parts from 0
 REPEATS = 5
 FILES, ROUNDS = 100, 4
-WORDS_A_SENTENCE, SENTENCES_A_PAGE, CHANGED_SECTIONS = 17, 15, 200  # a page is about 250 words
+SENTENCES_A_PAGE, CHANGED_SECTIONS = 15, 200  # a page is about 250 words
 PUBLISHED_TOGETHER, REPORTED_EVERY = 20, 200  # documents
 SEED = 7
 
@@ -150,9 +151,18 @@ class _Recording:
 
 
 def _page(number: int) -> str:
-    made_up = MadeUp(8, QUESTIONS_PART + 1, number + 10)
-    sentences = [made_up.words(WORDS_A_SENTENCE).capitalize() + "." for _ in range(SENTENCES_A_PAGE)]
+    """A page of about 250 English words, its own for each number: sentences of the sample's handbook, renumbered."""
+    chosen = np.random.default_rng((SEED, number + 10)).choice(len(_sample_sentences()), SENTENCES_A_PAGE)
+    sentences = [f"In case {number}.{place}, {_sample_sentences()[row]}" for place, row in enumerate(chosen)]
     return "\n\n".join(" ".join(sentences[start : start + 5]) for start in range(0, len(sentences), 5))
+
+
+@cache
+def _sample_sentences() -> list[str]:
+    path = SAMPLE / "handbook.pdf"
+    text = parse_file(path, document_id="bench", name=path.name, limits=load_settings({}).parsing).text
+    found = [" ".join(text[start:end].split()) for start, end in split_sentences(text)]
+    return [sentence for sentence in found if 8 <= len(sentence.split()) <= 25]
 
 
 def _accept(library: Library, number: int) -> DocumentRecord | None:
