@@ -33,6 +33,7 @@ import numpy as np
 from evals.metrics.answers import percentile
 from ingest.conveyor import Claim, Listeners, prepare_documents
 from ingest.parse import parse_file
+from ingest.parse.fence import LAUNCHERS
 from ingest.pipeline import accept_file, prepare_document, publish_prepared
 from rag.errors import InputError
 from rag.library import Library
@@ -55,8 +56,8 @@ TOPICS, TOPIC_SPREAD = 400, 0.8
 QUESTIONS, WARM_UP = 100, 20
 QUESTIONS_PART = 10**9  # of the random words; documents use parts from 0
 REPEATS = 5
-FILES, ROUNDS = 100, 4
-SENTENCES_A_PAGE, CHANGED_SECTIONS = 15, 200  # a page is about 250 words
+FILES, ROUNDS = 120, 2
+SENTENCES_A_PAGE, CHANGED_SECTIONS, CHANGED_SECTION = 15, 200, 99  # a page is about 250 words
 PUBLISHED_TOGETHER, REPORTED_EVERY = 20, 200  # documents
 SEED = 7
 
@@ -183,20 +184,23 @@ def _ingest_together(library: Library, numbers: Iterable[int], embedder: Embedde
 
 
 def _ingest_one_by_one(library: Library, numbers: Iterable[int]) -> None:
+    """Each file alone, read by a process that is started for it."""
     settings = library.settings
     for number in numbers:
         if (record := _accept(library, number)) is not None:
             parsing, chunking = settings.parsing, settings.chunking
             prepare_document(library.catalog, record, library.embedder, parsing=parsing, chunking=chunking)
+            LAUNCHERS.close()
     publish_prepared(library.catalog, library.index)
 
 
 def bench_change(folder: Path) -> list[str]:
-    """How many chunks are embedded again after one of 200 sections of a document has changed."""
+    """How many chunks are embedded again after the sections of a document has changed."""
     sections = [f"# Section {number}\n\n{_page(number)}" for number in range(CHANGED_SECTIONS)]
     counts: list[int] = []
     with Library(load_settings({}).model_copy(update={"data_dir": folder}), "bench", asks=False) as library:
-        for version in (sections, [*sections[:99], f"# Section 99\n\n{_page(1_000)}", *sections[100:]]):
+        changed = f"# Section {CHANGED_SECTION}\n\n{_page(1_000)}"
+        for version in (sections, [*sections[:CHANGED_SECTION], changed, *sections[CHANGED_SECTION + 1 :]]):
             embedded: list[int] = []
             stream = io.BytesIO("\n\n".join(version).encode())
             record = accept_file(
