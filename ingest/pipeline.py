@@ -27,6 +27,7 @@ from rag.models.embedding import index_text, text_hash
 from rag.retrieval.sentence_vectors import pack_vectors, sentence_texts
 from rag.settings import Chunking, Parsing
 from rag.store.catalog import Catalog, stamps_of
+from rag.store.metadata import Metadata
 from rag.store.records import Accepted, DocumentRecord, PreparedDocument
 from rag.types import Chunk, Document, DocumentStatus, Embedder
 
@@ -95,12 +96,13 @@ def accept_file(
     source: str,
     collection: str,
     modified_ns: int = 0,
+    metadata: Metadata | None = None,
 ) -> Accepted:
     """Store a file and queue it as a document, unless the same bytes are in the collection already.
 
     When this returns, the bytes are on disk. `source` says where the file came from: a later file of the same source
-    replaces this one once it is ready. `modified_ns` counts nanoseconds since 1970. Raises DependencyError where the
-    file cannot be stored.
+    replaces this one once it is ready. `modified_ns` counts nanoseconds since 1970. `metadata` are the client's (see
+    `Catalog.accept_document`). Raises DependencyError where the file cannot be stored.
     """
     for attempt in (1, 2):
         stream.seek(0)
@@ -113,6 +115,7 @@ def accept_file(
                 collection=collection,
                 size_bytes=size,
                 modified_ns=modified_ns,
+                metadata=metadata,
             )
         except Conflict:
             if attempt == 2:

@@ -314,7 +314,9 @@ class Service:
         decision = await asyncio.to_thread(self._decide, asked, selected, context, draft, checked, hits)
         timings |= {"verify": round(verify_ms + clock.ms(), 1)}
         await self._check_visible(shown)
-        answer = replace(self._answer(asked, hits, decision, context), model=draft.model)
+        answer = self._answer(asked, hits, decision, context)
+        cut_short = draft.finish_reason == "length" and answer.status != "not_found"
+        answer = replace(answer, model=draft.model, cut_short=cut_short)
         yield replace(answer, timings_ms=timings)
 
     async def _generate(self, context: Context, shown: set[str]) -> AsyncGenerator[Token | Draft]:
@@ -481,6 +483,7 @@ class Service:
             confidence=round(decision.confidence, 4),
             standalone_question=asked.text if asked.question.history else None,
             signals=decision.signals,
+            left_out=verified.left_out,
         )
 
 

@@ -47,6 +47,9 @@ class Parsing(Section):
     max_pages: int = Field(20_000, ge=1, le=1_000_000, description="maximum pages of one file")
     processes: int = Field(0, ge=0, le=256, description="files that are parsed at the same time; 0: one a core")
     ocr: bool = Field(True, description="recognise words in pictures and in pages without text")
+    ocr_engine: Literal["auto", "rapidocr", "tesseract"] = Field(
+        "auto", description="what recognises words; auto is rapidocr, or an installed Tesseract where that is missing"
+    )
     ocr_timeout_s: float = Field(
         1_800.0, ge=1, le=86_400, description="further time for recognising words in one file, in seconds"
     )
@@ -177,6 +180,13 @@ class Server(Section):
     )
     max_verify_chars: int = Field(200_000, ge=1, le=10_000_000, description="maximum characters of a text to verify")
     max_top_k: int = Field(100, ge=1, le=1_000, description="maximum hits of one request")
+    public_url: str = Field(
+        "",
+        description="address at which people reach the server; citations of OpenAI's API then link to it",
+    )
+    openwebui_sources: bool = Field(
+        False, description="send each citation of a chat completion's stream as a source event of Open WebUI too"
+    )
 
     def check_question(self, text: str, field: str) -> str:
         """The question or query without surrounding white space. Raises InputError, naming the `field`."""

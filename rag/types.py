@@ -331,7 +331,9 @@ class Answer:
     milliseconds; `settings_hash` identifies the settings that produced the answer. `reason` says why the answer is
     withheld or partial, None otherwise. `confidence` is the probability, 0 to 1, that the documents answer the question
     and that this is the answer. `standalone_question` is the rewritten follow-up that was searched and asked, None
-    without history. `signals` are the inputs of the confidence, each 0 to 1 (`rag.decision.confidence`).
+    without history. `cut_short` says that the model's reply ended at its maximum length. `signals` are the inputs of
+    the confidence, each 0 to 1 (`rag.decision.confidence`). `left_out` are the sentences of the reply that are not
+    shown because the passages do not support them; `reason` says why.
     """
 
     question: str
@@ -347,7 +349,9 @@ class Answer:
     reason: AnswerReason | None = None
     confidence: float | None = None
     standalone_question: str | None = None
+    cut_short: bool = False
     signals: Mapping[str, float] = field(default_factory=dict)
+    left_out: tuple[Sentence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from rag.library import Library
 from rag.prompting.prompts import KIND_HINTS
 from rag.settings import Chunking
 from rag.store.catalog import Catalog
+from rag.store.metadata import Metadata
 from rag.store.records import Accepted
 from rag.types import Document, Message, Note, Page
 
@@ -32,11 +33,22 @@ class CountingEmbedder(WordHashEmbedder):
 
 
 def upload(
-    catalog: Catalog, text: str, name: str = "notes.md", source: str | None = None, collection: str = "default"
+    catalog: Catalog,
+    text: str,
+    name: str = "notes.md",
+    source: str | None = None,
+    collection: str = "default",
+    metadata: Metadata | None = None,
 ) -> Accepted:
     """Accept the text as an uploaded file; `source` defaults to its name."""
     return accept_file(
-        catalog, io.BytesIO(text.encode()), name=name, source=source or name, collection=collection, modified_ns=1
+        catalog,
+        io.BytesIO(text.encode()),
+        name=name,
+        source=source or name,
+        collection=collection,
+        modified_ns=1,
+        metadata=metadata,
     )
 
 
@@ -63,9 +75,10 @@ def ingest(
     collection: str = "default",
     pages: tuple[Page, ...] = (),
     notes: tuple[Note, ...] = (),
+    metadata: Metadata | None = None,
 ) -> str:
     """Ingest the text as a document and return its id."""
-    record = upload(library.catalog, text, name, source, collection).record
+    record = upload(library.catalog, text, name, source, collection, metadata).record
     assert commit(library.catalog, record.id, text, pages, notes=notes)
     assert publish_prepared(library.catalog, library.index) == [record.id]
     return record.id

@@ -21,6 +21,7 @@ from api.http.schemas import pack_document
 from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
 from rag.store.catalog import Catalog
 from rag.store.collections import collection_name
+from rag.store.metadata import Metadata, check_metadata
 from rag.store.records import KnownSource
 
 _NOTES_SHOWN = 3  # of a document, in the table
@@ -28,12 +29,15 @@ _NOTES_SHOWN = 3  # of a document, in the table
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a run is asked for. `prune` deletes documents whose file is gone, `sync` mirrors the folders."""
+    """What a run is asked for. `prune` deletes documents whose file is gone, `sync` mirrors the folders, `metadata` are
+    given to every file.
+    """
 
     paths: Sequence[Path]
     collection: str
     prune: bool = False
     sync: bool = False
+    metadata: Metadata | None = None
 
 
 class Memory(Protocol):
@@ -67,15 +71,23 @@ class Report:
 
 
 def ingest(
-    context: CommandContext, paths: Sequence[Path], *, collection: str, prune: bool = False, sync: bool = False
+    context: CommandContext,
+    paths: Sequence[Path],
+    *,
+    collection: str,
+    prune: bool = False,
+    sync: bool = False,
+    metadata: Mapping[str, object] | None = None,
 ) -> int:
     """Ingest files and folders and print the outcome of each. Returns 1 where a file failed or a path does not exist.
 
     With `sync`, the collection mirrors the folders: documents follow files that were moved or renamed and are deleted
     with files that were removed, and links out of a folder are not followed. A run that was stopped continues with the
-    unfinished files when it is started again. Raises InputError for an invalid name of a collection.
+    unfinished files when it is started again. `metadata` are given to every file, also to unchanged ones. Raises
+    InputError for invalid metadata or an invalid name of a collection.
     """
-    task = Task(paths, collection_name(collection), prune=prune, sync=sync)
+    given = None if metadata is None else check_metadata(metadata)
+    task = Task(paths, collection_name(collection), prune=prune, sync=sync, metadata=given)
     report = run_once(context, task, context.find_server())
     if context.as_json:
         context.print_json(as_json(report))
@@ -97,7 +109,7 @@ def run_once(context: CommandContext, task: Task, url: str | None, memory: Memor
     embedded: int | None = 0
     if found.files or context.has_catalog():
         with context.open_catalog() as catalog:
-            plan = plan_work(catalog, found, task.collection)
+            plan = plan_work(catalog, found, task.collection, task.metadata)
         if task.sync and plan.removed:
             removed, away = _really_removed(plan.removed, found, find_files(task.paths, inside_only=True))
             plan = replace(plan, removed=removed)
@@ -184,16 +196,21 @@ def _follow_moves(
     return [*(one for one in outcomes if one.source not in moved), *moved.values()], left
 
 
-def plan_work(catalog: Catalog, found: FoundFiles, collection: str) -> Plan:
-    """Compare the files with the catalog. Files that failed before or were left unfinished are processed again."""
+def plan_work(catalog: Catalog, found: FoundFiles, collection: str, metadata: Metadata | None = None) -> Plan:
+    """Compare the files with the catalog. Files that failed before or were left unfinished are processed again.
+
+    With `metadata` unchanged files are work too: their bytes are known, and their metadata are set.
+    """
     known = catalog.known_sources(collection)
     remembered = {source: KnownFile(one.sha256, one.size_bytes, one.modified_ns) for source, one in known.items()}
     comparison = compare(found, remembered)
     changed = {file.source for file in comparison.changed}
     ready = {file.source for file in comparison.unchanged if known[file.source].status == "ready"}
+    if metadata is not None:
+        ready = set()
     return Plan(
         work=tuple(
-            Work(file, "changed" if file.source in changed else "new")
+            Work(file, "changed" if file.source in changed else "new", metadata)
             for file in found.files
             if file.source not in ready
         ),

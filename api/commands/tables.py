@@ -107,6 +107,9 @@ def print_document(console: Console, document: DocumentBody) -> None:
     ]
     if document.error is not None:
         rows.append(("error", f"{document.error.code}: {document.error.message}"))
+    for key, value in document.metadata.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        rows.append(("metadata", f"{key}: {shown}"))
     rows += [("note", note_in_words(note)) for note in document.notes]
     for name, value in rows:
         console.print(f"{name:<11} {printable(value)}")

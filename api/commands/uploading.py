@@ -143,6 +143,7 @@ def _accept(catalog: Catalog, work: Work, collection: str) -> tuple[_ReadingFile
                 source=file.source,
                 collection=collection,
                 modified_ns=file.modified_ns,
+                metadata=work.metadata,
             )
     except OSError as error:
         return _ReadingFile(problem=_unreadable(work, error)), None
@@ -178,10 +179,9 @@ def take_in_by_server(context: CommandContext, url: str, work: Sequence[Work], c
     """
     with Client(url) as client, context.progress("files", events=context.as_json) as progress:
         readings = []
-        for number, item in enumerate(work):
+        for item in work:
             progress.overall(0, len(work))
-            progress.current(item.file.name, "uploading", number / len(work))
-            readings.append(_send(client, item, collection))
+            readings.append(_send(client, item, collection, progress))
         waiting = list(dict.fromkeys(one.document_id for one in readings if one.document_id is not None))
         finished: dict[str, DocumentBody | None] = {}
         total = len(waiting)
@@ -205,11 +205,21 @@ def take_in_by_server(context: CommandContext, url: str, work: Sequence[Work], c
     ]
 
 
-def _send(client: Client, work: Work, collection: str) -> _ReadingFile:
+def _send(client: Client, work: Work, collection: str, progress: Progress) -> _ReadingFile:
     file = work.file
+
+    def sent(n_bytes: int, size: int) -> None:
+        progress.current(file.name, "uploading", n_bytes / size)
+
     try:
         uploaded = client.upload(
-            file.path, name=file.name, source=file.source, modified_ns=file.modified_ns, collection=collection
+            file.path,
+            progress=sent,
+            name=file.name,
+            source=file.source,
+            modified_ns=max(0, file.modified_ns),
+            collection=collection,
+            metadata=work.metadata,
         )
     except OSError as error:
         return _ReadingFile(problem=_unreadable(work, error))

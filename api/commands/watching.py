@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ingest.files import FoundFile, FoundFiles
 from rag.errors import FootnoteError
 from rag.store.collections import collection_name
 from rag.store.lock import running_server
+from rag.store.metadata import check_metadata
 
 PASS_EVERY_S = 2.0
 SETTLED_S = 1.0  # a file that was written within this time may not be complete
@@ -25,6 +26,7 @@ def watch(
     paths: Sequence[Path],
     *,
     collection: str,
+    metadata: Mapping[str, object] | None = None,
     wait: Callable[[float], bool] | None = None,
 ) -> int:
     """Mirror the folders until Ctrl-C; returns 0. `wait` waits that many seconds and says whether to stop.
@@ -33,8 +35,9 @@ def watch(
     removed file's document is deleted by the second pass that misses it, so that programs which replace a file by
     deleting it first change one document. With `--json` each pass prints one line.
     """
-    task = Task(paths, collection_name(collection), sync=True)
-    memory = WatchMemory()
+    given = None if metadata is None else check_metadata(metadata)
+    task = Task(paths, collection_name(collection), sync=True, metadata=given)
+    memory = WatchMemory(gives_metadata=given is not None)
     context.find_server()
     said = ""
     try:
@@ -72,7 +75,9 @@ def _show(context: CommandContext, report: Report) -> None:
 class WatchMemory:
     """What the passes before have seen: files that failed, files that were missing, and what was printed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, gives_metadata: bool = False) -> None:
+        """With `gives_metadata` every file is work in each plan; those that are done are left out of the next ones."""
+        self._ends = ("failed", "ready") if gives_metadata else ("failed",)
         self._tried: set[tuple[str, int, int]] = set()
         self._trying: dict[str, tuple[str, int, int]] = {}
         self._writing: set[str] = set()
@@ -105,7 +110,7 @@ class WatchMemory:
         self._passes += 1
         told = tuple(each for each in report.outcomes if each.outcome != "unchanged" and each not in self._printed)
         for each in report.outcomes:
-            if each.status == "failed" and each.source in self._trying:
+            if each.status in self._ends and each.source in self._trying:
                 self._tried.add(self._trying[each.source])
         self._printed = {each for each in report.outcomes if each.outcome == "failed"}
         return replace(report, outcomes=told)

@@ -38,6 +38,7 @@ def carry_out(order: Mapping[str, Any], parent: int) -> int:
         ocr=ocr_s > 0,
         ocr_timeout_s=ocr_s,
         began=Path(order["began"]),
+        ocr_engine=str(order["ocr_engine"]),
     )
     path, name, result = Path(order["path"]), str(order["name"]), Path(order["result"])
     try:

@@ -67,6 +67,7 @@ def run_fenced(task: Task, path: Path, *, name: str, limits: Parsing, page_numbe
             "max_result_bytes": limits.max_output_mb * _BOXES_PER_TEXT * _MIB,
             "max_pages": limits.max_pages,
             "ocr": limits.ocr,
+            "ocr_engine": limits.ocr_engine,
             "ocr_timeout_s": limits.ocr_timeout_s,
             "began": os.fspath(folder / _OCR_BEGAN),
             "page_number": page_number,

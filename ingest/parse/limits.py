@@ -23,9 +23,9 @@ class Budget:
 class Limits:
     """Limits of one file: bytes of memory, bytes of extracted text, and pages.
 
-    `ocr` says whether words may be recognised in pictures, within `ocr_timeout_s` seconds; `began` is the file that
-    tells the parent process that this has begun, None outside the fence. `inside` is shared by a file and the files
-    inside it, `depth` counts the files around this one.
+    `ocr` says whether words may be recognised in pictures, within `ocr_timeout_s` seconds, and `ocr_engine` by what.
+    `began` is the file that tells the parent process that this has begun, None outside the fence. `inside` is shared by
+    a file and the files inside it, `depth` counts the files around this one.
     """
 
     memory_bytes: int
@@ -34,6 +34,7 @@ class Limits:
     ocr: bool = True
     ocr_timeout_s: float = 600.0
     began: Path | None = None
+    ocr_engine: str = "auto"
     inside: Budget = field(default_factory=Budget)
     depth: int = 0
 

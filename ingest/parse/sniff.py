@@ -76,7 +76,7 @@ def tell_media_type(file: BinaryIO, head: bytes, name: str) -> str:
 
     Raises ParseError `unsupported_type`, `encrypted` or `corrupt`.
     """
-    if b"%PDF-" in head[:_PDF_HEADER_WITHIN]:
+    if _is_pdf(head):
         return "application/pdf"
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
         return _tell_zip(file, name)
@@ -101,6 +101,16 @@ def tell_media_type(file: BinaryIO, head: bytes, name: str) -> str:
     if not _is_text(head):
         raise unsupported(name, _NOT_TEXT)
     return _tell_text(_cut_at_line(head), name)
+
+
+def _is_pdf(head: bytes) -> bool:
+    """Whether a PDF begins in the head: at once, or after other bytes, but not where a text speaks of one."""
+    start = head[:_PDF_HEADER_WITHIN].find(b"%PDF-")
+    if start < 0 or not head[:start].strip(b"\0 \t\r\n\x0c\xef\xbb\xbf"):
+        return start >= 0
+    if not _is_text(head):
+        return True
+    return head[start - 1 : start] in (b"\r", b"\n") and b" obj" in head[start:]
 
 
 def unsupported(name: str, media_type: str) -> ParseError:

@@ -51,7 +51,7 @@ class CheckedAnswer:
 
 def failed(verified: Verified) -> bool:
     """Whether every sentence of the reply with a claim was left out."""
-    return verified.status == "not_found" and verified.left_out > 0
+    return verified.status == "not_found" and len(verified.left_out) > 0
 
 
 def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, locate: Locate) -> Decision:

@@ -38,6 +38,7 @@ from sqlalchemy.engine import Connection
 
 from rag.errors import Conflict, DependencyError, FootnoteError, IndexMismatch, NotFound
 from rag.store.boxes import line_boxes
+from rag.store.metadata import Filter, Metadata, describe, matches
 from rag.store.originals import Originals
 from rag.store.records import (
     CHUNK_COLUMNS,
@@ -67,6 +68,7 @@ from rag.store.schema import (
     sources_table,
     texts_table,
 )
+from rag.store.threads import Threads
 from rag.types import (
     DEFAULT_COLLECTION,
     UNFINISHED,
@@ -181,6 +183,7 @@ class Catalog:
         try:
             self.originals = Originals(data_dir)
             self._engine = open_database(data_dir / CATALOG_FILE)
+            self.threads = Threads(self._read, self._write)
             with self._write() as connection:
                 migrate(connection, data_dir)
         except OSError as error:
@@ -274,12 +277,22 @@ class Catalog:
     # Upload and deletion ---------------------------------------------------------------------------------------------
 
     def accept_document(
-        self, *, sha256: str, name: str, source: str, collection: str, size_bytes: int, modified_ns: int = 0
+        self,
+        *,
+        sha256: str,
+        name: str,
+        source: str,
+        collection: str,
+        size_bytes: int,
+        modified_ns: int = 0,
+        metadata: Metadata | None = None,
     ) -> Accepted:
         """Record a file whose bytes are stored. It is queued unless the collection already has the same bytes.
 
         Bytes that failed before are queued again. A source with new bytes keeps its old version until the new one is
-        published. Raises Conflict if the stored bytes were deleted meanwhile.
+        published. `metadata` are those that the client gives; where it gives none, a stored document keeps its own and
+        a new version of a source takes those of the old one. Raises Conflict if the stored bytes were deleted
+        meanwhile.
         """
         with self._write() as connection:
             if not self.originals.path(sha256).exists():
@@ -295,6 +308,13 @@ class Catalog:
                     sa.select(documents_table.c.id).where(documents_table.c.id == sha256)
                 ).first()
                 document_id = sha256 if taken is None else document_id_for(sha256, collection)
+                before = connection.execute(
+                    sa.select(documents_table.c.given)
+                    .join(sources_table, sources_table.c.document_id == documents_table.c.id)
+                    .where(sources_table.c.collection == collection, sources_table.c.source == source)
+                    .order_by(sources_table.c.seq.desc())
+                ).first()
+                kept = before.given if before else "{}"
                 connection.execute(
                     sa.insert(documents_table).values(
                         id=document_id,
@@ -305,10 +325,13 @@ class Catalog:
                         visible=False,
                         size_bytes=size_bytes,
                         created_at=_now(),
+                        given=kept if metadata is None else json.dumps(dict(metadata), ensure_ascii=False),
                     )
                 )
             else:
                 document_id = row.id
+                if metadata is not None:
+                    self._set(connection, document_id, given=json.dumps(dict(metadata), ensure_ascii=False))
                 if row.status == "failed":
                     is_new = True
                     self._set(connection, document_id, status="queued", attempts=0, progress=0.0, error_code=None,
@@ -594,6 +617,7 @@ class Catalog:
             n_pages=len(document.pages),
             n_chunks=len(chunks),
             notes=json.dumps([asdict(note) for note in document.notes], ensure_ascii=False),
+            metadata=json.dumps(dict(document.metadata), ensure_ascii=False),
         )
         if not alive:
             return False
@@ -705,6 +729,22 @@ class Catalog:
             total = connection.execute(sa.select(sa.func.count()).select_from(documents_table).where(*conditions))
             return [document_record(row) for row in connection.execute(query)], total.scalar_one()
 
+    def filter_documents(self, conditions: Filter, collection: str | None = None) -> list[str]:
+        """The ids of the visible documents whose metadata fulfil all conditions; `name`, `title` and `media_type` are
+        among the metadata."""
+        columns = (documents_table.c[name] for name in ("id", "name", "title", "media_type", "metadata", "given"))
+        query = sa.select(*columns).where(documents_table.c.visible)
+        if collection is not None:
+            query = query.where(documents_table.c.collection == collection)
+        with self._read() as connection:
+            rows = connection.execute(query.order_by(documents_table.c.seq)).all()
+        found = []
+        for document_id, name, title, media_type, stated, given in rows:
+            own = {"name": name, "title": title, "media_type": media_type}
+            if matches(conditions, own | describe(json.loads(stated), json.loads(given))):
+                found.append(document_id)
+        return found
+
     def readable_documents(self) -> list[DocumentRecord]:
         """The documents with stored text, in order of arrival; these can be rebuilt without their file."""
         query = sa.select(documents_table).join(texts_table, texts_table.c.document_id == documents_table.c.id)
@@ -731,6 +771,28 @@ class Catalog:
         with self._read() as connection:
             rows = connection.execute(sa.select(documents_table.c.collection).distinct())
             return sorted({DEFAULT_COLLECTION, *(row.collection for row in rows)})
+
+    def count_by_collection(self) -> dict[str, tuple[int, int]]:
+        """How many documents each collection has, and how many of them are visible, by name."""
+        query = (
+            sa.select(
+                documents_table.c.collection,
+                sa.func.count(),
+                sa.func.coalesce(sa.func.sum(sa.cast(documents_table.c.visible, sa.Integer)), 0),
+            )
+            .group_by(documents_table.c.collection)
+            .order_by(documents_table.c.collection)
+        )
+        with self._read() as connection:
+            return {row[0]: (row[1], int(row[2])) for row in connection.execute(query)}
+
+    def delete_collection(self, collection: str) -> int:
+        """Remove every document of a collection, at once. Returns how many there were."""
+        with self._write() as connection:
+            ids = connection.execute(
+                sa.select(documents_table.c.id).where(documents_table.c.collection == collection)
+            ).scalars()
+            return sum(self._remove(connection, each) for each in ids.all())
 
     def totals(self) -> Totals:
         """Counts of documents by status, and of visible chunks and pages."""

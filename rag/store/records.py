@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
+from rag.store.metadata import Metadata, describe
 from rag.store.schema import chunks_table, documents_table
 from rag.types import Chunk, Document, DocumentStatus, Note, Page, Span, WordBoxes
 
@@ -19,7 +20,7 @@ from rag.types import Chunk, Document, DocumentStatus, Note, Page, Span, WordBox
 class DocumentRecord:
     """A document as the catalog lists it. `pages` and `chunks` are counts, `progress` is from 0 to 1.
 
-    `notes` are those of the text that was read last.
+    `notes` are those of the text that was read last, `metadata` the file's and those given at upload.
     """
 
     id: str
@@ -39,6 +40,7 @@ class DocumentRecord:
     media_type: str
     title: str
     notes: tuple[Note, ...] = ()
+    metadata: Metadata = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ def document_record(row: sa.Row[Any]) -> DocumentRecord:
         media_type=values["media_type"],
         title=values["title"],
         notes=tuple(Note(**note) for note in json.loads(values["notes"])),
+        metadata=describe(json.loads(values["metadata"]), json.loads(values["given"])),
     )
 
 

@@ -124,6 +124,7 @@ def test_scans_of_150_dpi_with_noise_and_tilt_are_read(tmp_path: Path) -> None:
 
 def test_without_the_library_a_document_is_read_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rapidocr", None)
+    monkeypatch.setenv("PATH", str(tmp_path))  # nor is Tesseract there
     canvas = Canvas(str(tmp_path / "a.pdf"), invariant=1)
     canvas.drawString(72, 720, "Chapter one.")
     canvas.showPage()
