@@ -143,6 +143,19 @@ def build_parser() -> argparse.ArgumentParser:
         help='metadata of these files, for filters, as a JSON object: \'{"department": "sales", "year": 2026}\'',
     )
     ingest.add_argument("--prune", action="store_true", help="delete documents whose file is no longer in the folders")
+    ingest.add_argument(
+        "--sync",
+        action="store_true",
+        help="mirror the folders: documents follow moved files and are deleted with removed ones; links out of a "
+        "folder are not followed, and a folder without files changes nothing",
+    )
+    ingest.add_argument(
+        "--watch", action="store_true", help="mirror the folders (as --sync does) again and again, until Ctrl-C"
+    )
+    ingest.epilog = (
+        "Files that a .footnoteignore leaves out (patterns as in .gitignore) are skipped. With --json, progress is "
+        "printed on stderr as one JSON object a line, and --watch prints one JSON document a line."
+    )
 
     ask = add("ask", _ask, "answer a question, with checked citations")
     ask.add_argument("question")
@@ -379,7 +392,18 @@ def _open(context: CommandContext, args: argparse.Namespace) -> int:
 def _ingest(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.ingest import ingest
 
-    return ingest(context, args.paths, collection=args.collection, prune=args.prune, metadata=args.metadata)
+    if args.watch:
+        from api.commands.watching import watch
+
+        return watch(context, args.paths, collection=args.collection, metadata=args.metadata)
+    return ingest(
+        context,
+        args.paths,
+        collection=args.collection,
+        prune=args.prune,
+        sync=args.sync,
+        metadata=args.metadata,
+    )
 
 
 def _ask(context: CommandContext, args: argparse.Namespace) -> int:

@@ -45,6 +45,7 @@ class Parsing(Section):
     memory_mb: int = Field(2_048, ge=256, le=262_144, description="address space for parsing one file, in MiB")
     max_output_mb: int = Field(64, ge=1, le=4_096, description="maximum text from one file, in MiB")
     max_pages: int = Field(20_000, ge=1, le=1_000_000, description="maximum pages of one file")
+    processes: int = Field(0, ge=0, le=256, description="files that are parsed at the same time; 0: one a core")
     ocr: bool = Field(True, description="recognise words in pictures and in pages without text")
     ocr_engine: Literal["auto", "rapidocr", "tesseract"] = Field(
         "auto", description="what recognises words; auto is rapidocr, or an installed Tesseract where that is missing"
@@ -261,7 +262,13 @@ class Settings(BaseSettings):
     def hash(self) -> str:
         """Twelve hex digits that identify all settings that can change an answer (not folders, server and keys)."""
         shown = self.model_dump_json(
-            exclude={"data_dir": True, "model_dir": True, "server": True, "generation": {"api_key"}}
+            exclude={
+                "data_dir": True,
+                "model_dir": True,
+                "server": True,
+                "generation": {"api_key"},
+                "parsing": {"processes"},
+            }
         )
         return hashlib.sha256(shown.encode()).hexdigest()[:12]
 

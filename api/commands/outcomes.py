@@ -9,8 +9,8 @@ from api.http.schemas import DocumentBody, NoteBody
 from ingest.files import FoundFile
 from rag.store.metadata import Metadata
 
-OutcomeWord = Literal["new", "changed", "unchanged", "failed", "removed", "pruned"]
-OUTCOMES: tuple[OutcomeWord, ...] = ("new", "changed", "unchanged", "failed", "removed", "pruned")
+OutcomeWord = Literal["new", "changed", "unchanged", "failed", "moved", "removed", "pruned"]
+OUTCOMES: tuple[OutcomeWord, ...] = ("new", "changed", "unchanged", "failed", "moved", "removed", "pruned")
 
 
 @dataclass(frozen=True, slots=True)

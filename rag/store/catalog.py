@@ -25,7 +25,7 @@ import os
 import shutil
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -46,6 +46,7 @@ from rag.store.records import (
     Candidate,
     DocumentRecord,
     KnownSource,
+    PreparedDocument,
     StoredChunk,
     Totals,
     document_record,
@@ -412,6 +413,11 @@ class Catalog:
             )
             return [each for each in touched if each not in named and self._remove(connection, each)]
 
+    def rename_document(self, document_id: str, name: str) -> None:
+        """Show a document under another name. The words of the old name stay in its vectors and the keyword index."""
+        with self._write() as connection:
+            self._set(connection, document_id, name=name)
+
     def pending_removals(self) -> list[tuple[int, str, str]]:
         """Removed documents that may still be in the indexes: (seq, document id, sha256 of the original)."""
         with self._read() as connection:
@@ -481,8 +487,11 @@ class Catalog:
                 .values(status="queued", progress=0.0, attempts=documents_table.c.attempts - 1)
             )
 
-    def claim_next(self) -> DocumentRecord | None:
-        """Claim the oldest queued document for parsing, or None. A document with too many attempts fails instead."""
+    def claim_next(self, given_up: Callable[[str], None] = lambda document_id: None) -> DocumentRecord | None:
+        """Claim the oldest queued document for parsing, or None.
+
+        A document with too many attempts fails instead, and `given_up` is called with its id.
+        """
         while True:
             with self._write() as connection:
                 row = connection.execute(
@@ -493,29 +502,64 @@ class Catalog:
                 ).first()
                 if row is None:
                     return None
-                if row.attempts >= MAX_ATTEMPTS:
-                    self._set(connection, row.id, status="failed", error_code="internal",
-                              error_message=f"{row.name} stopped the worker {row.attempts} times and is not tried "
-                              "again. Upload it again to retry.")  # fmt: skip
-                    continue
-                self._set(connection, row.id, status="parsing", attempts=row.attempts + 1, progress=0.0)
-                return document_record(
-                    connection.execute(sa.select(documents_table).where(documents_table.c.id == row.id)).one()
-                )
+                if row.attempts < MAX_ATTEMPTS:
+                    self._set(connection, row.id, status="parsing", attempts=row.attempts + 1, progress=0.0)
+                    return document_record(
+                        connection.execute(sa.select(documents_table).where(documents_table.c.id == row.id)).one()
+                    )
+                self._set(connection, row.id, status="failed", error_code="internal",
+                          error_message=f"{row.name} stopped the worker {row.attempts} times and is not tried again. "
+                          "Upload it again to retry.")  # fmt: skip
+            given_up(row.id)
 
     def claim(self, document_id: str) -> DocumentRecord | None:
         """Claim this document for parsing, or None if it is no longer queued."""
+        return next(iter(self.claim_each([document_id])), None)
+
+    def claim_each(self, document_ids: Sequence[str]) -> list[DocumentRecord]:
+        """Claim these documents for parsing, in one transaction; those that are no longer queued are left out."""
+        claimed = []
         with self._write() as connection:
-            row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
-            if row is None or row.status != "queued":
-                return None
-            self._set(connection, document_id, status="parsing", attempts=row.attempts + 1, progress=0.0)
-            return document_record(row)
+            for document_id in document_ids:
+                row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
+                if row is not None and row.status == "queued":
+                    self._set(connection, document_id, status="parsing", attempts=row.attempts + 1, progress=0.0)
+                    claimed.append(document_record(row))
+        return claimed
+
+    def claim_untried(self, most: int) -> list[DocumentRecord]:
+        """Claim the oldest queued documents that were never claimed before, at most `most`, in one transaction.
+
+        A document that was in hand when a worker stopped is not among them: `claim_next` claims it alone, so that it
+        takes no other document with it if it stops the worker again.
+        """
+        with self._write() as connection:
+            rows = connection.execute(
+                sa.select(documents_table)
+                .where(documents_table.c.status == "queued", documents_table.c.attempts == 0)
+                .order_by(documents_table.c.seq)
+                .limit(most)
+            ).all()
+            connection.execute(
+                sa.update(documents_table)
+                .where(documents_table.c.seq.in_([row.seq for row in rows]))
+                .values(status="parsing", attempts=1, progress=0.0)
+            )
+            return [document_record(row) for row in rows]
 
     def set_progress(self, document_id: str, status: DocumentStatus, progress: float) -> bool:
         """Record a document's progress (0 to 1); False if it was deleted meanwhile."""
+        return self.set_progress_of([document_id], status, progress)
+
+    def set_progress_of(self, document_ids: Sequence[str], status: DocumentStatus, progress: float) -> bool:
+        """Record the progress (0 to 1) of documents in one transaction; False if all were deleted meanwhile."""
         with self._write() as connection:
-            return self._set(connection, document_id, status=self._status_unless_visible(status), progress=progress)
+            updated = connection.execute(
+                sa.update(documents_table)
+                .where(documents_table.c.id.in_(document_ids))
+                .values(status=self._status_unless_visible(status), progress=progress)
+            )
+            return updated.rowcount > 0
 
     def fail_document(self, document_id: str, code: str, message: str) -> None:
         """Record why a document cannot be used. A visible document stays usable and unchanged."""
@@ -542,108 +586,126 @@ class Catalog:
         vectors: np.ndarray,
         sentences: Sequence[bytes],
     ) -> bool:
-        """Store text, pages, chunks, their vectors (float32, shape (len(chunks), dim)) and, for each chunk, the vectors
-        of its sentences (packed by `pack_vectors`), and queue the document for indexing. It does not become visible
-        yet. Calling it again replaces what is stored. False if the document was deleted meanwhile.
+        """Store one document, given by the fields of `PreparedDocument`; False if it was deleted meanwhile."""
+        prepared = PreparedDocument(document, chunks, pages_of_chunks, index_hashes, vectors, sentences)
+        return self.save_documents([prepared]) == [document.id]
+
+    def save_documents(self, prepared: Sequence[PreparedDocument]) -> list[str]:
+        """Store documents in one transaction and queue them for indexing. They do not become visible yet.
+
+        Saving a document again replaces what is stored. Returns the ids of those that were not deleted meanwhile.
         """
+        with self._write() as connection:
+            return [each.document.id for each in prepared if self._save(connection, each)]
+
+    def _save(self, connection: Connection, prepared: PreparedDocument) -> bool:
+        document, chunks, pages_of_chunks = prepared.document, prepared.chunks, prepared.pages_of_chunks
         structure = {
             "metadata": dict(document.metadata),
             "headings": [asdict(heading) for heading in document.headings],
             "tables": [asdict(table) for table in document.tables],
         }
-        with self._write() as connection:
-            alive = self._set(
-                connection,
-                document.id,
-                status=self._status_unless_visible("indexing"),
-                progress=1.0,
-                error_code=None,
-                error_message=None,
-                media_type=document.media_type,
-                title=document.title,
-                n_pages=len(document.pages),
-                n_chunks=len(chunks),
-                notes=json.dumps([asdict(note) for note in document.notes], ensure_ascii=False),
-                metadata=json.dumps(dict(document.metadata), ensure_ascii=False),
+        alive = self._set(
+            connection,
+            document.id,
+            status=self._status_unless_visible("indexing"),
+            progress=1.0,
+            error_code=None,
+            error_message=None,
+            media_type=document.media_type,
+            title=document.title,
+            n_pages=len(document.pages),
+            n_chunks=len(chunks),
+            notes=json.dumps([asdict(note) for note in document.notes], ensure_ascii=False),
+            metadata=json.dumps(dict(document.metadata), ensure_ascii=False),
+        )
+        if not alive:
+            return False
+        for table in (texts_table, pages_table, chunks_table):
+            connection.execute(sa.delete(table).where(table.c.document_id == document.id))
+        connection.execute(
+            sa.insert(texts_table).values(
+                document_id=document.id, text=document.text, structure=json.dumps(structure, ensure_ascii=False)
             )
-            if not alive:
-                return False
-            for table in (texts_table, pages_table, chunks_table):
-                connection.execute(sa.delete(table).where(table.c.document_id == document.id))
+        )
+        if document.pages:
             connection.execute(
-                sa.insert(texts_table).values(
-                    document_id=document.id, text=document.text, structure=json.dumps(structure, ensure_ascii=False)
-                )
+                sa.insert(pages_table),
+                [
+                    {
+                        "document_id": document.id,
+                        "number": page.number,
+                        "start": page.start,
+                        "end": page.end,
+                        "width": page.width,
+                        "height": page.height,
+                        "boxes": zlib.compress(page.boxes.packed, 1),
+                        "source": page.source,
+                        "confidence": page.confidence,
+                    }
+                    for page in document.pages
+                ],
             )
-            if document.pages:
-                connection.execute(
-                    sa.insert(pages_table),
-                    [
-                        {
-                            "document_id": document.id,
-                            "number": page.number,
-                            "start": page.start,
-                            "end": page.end,
-                            "width": page.width,
-                            "height": page.height,
-                            "boxes": zlib.compress(page.boxes.packed, 1),
-                            "source": page.source,
-                            "confidence": page.confidence,
-                        }
-                        for page in document.pages
-                    ],
-                )
-            if chunks:
-                gaps = find_gaps(
-                    document.text,
-                    [
-                        (chunk.span.start, chunk.span.end, (chunk.headings, page))
-                        for chunk, page in zip(chunks, pages_of_chunks, strict=True)
-                    ],
-                )
-                halves = vectors.astype(np.float16)
-                connection.execute(
-                    sa.insert(chunks_table),
-                    [
-                        {
-                            "id": chunk.id,
-                            "document_id": document.id,
-                            "start": chunk.span.start,
-                            "end": chunk.span.end,
-                            "text": chunk.text,
-                            "headings": json.dumps(chunk.headings, ensure_ascii=False),
-                            "page": page,
-                            "n_tokens": chunk.n_tokens,
-                            "index_sha256": index_hash,
-                            "vector": half.tobytes(),
-                            "gap": gap,
-                        }
-                        for chunk, page, index_hash, half, gap in zip(
-                            chunks, pages_of_chunks, index_hashes, halves, gaps, strict=True
-                        )
-                    ],
-                )
-                _save_sentences(connection, document.id, sentences)
-            return True
+        if chunks:
+            gaps = find_gaps(
+                document.text,
+                [
+                    (chunk.span.start, chunk.span.end, (chunk.headings, page))
+                    for chunk, page in zip(chunks, pages_of_chunks, strict=True)
+                ],
+            )
+            halves = prepared.vectors.astype(np.float16)
+            connection.execute(
+                sa.insert(chunks_table),
+                [
+                    {
+                        "id": chunk.id,
+                        "document_id": document.id,
+                        "start": chunk.span.start,
+                        "end": chunk.span.end,
+                        "text": chunk.text,
+                        "headings": json.dumps(chunk.headings, ensure_ascii=False),
+                        "page": page,
+                        "n_tokens": chunk.n_tokens,
+                        "index_sha256": index_hash,
+                        "vector": half.tobytes(),
+                        "gap": gap,
+                    }
+                    for chunk, page, index_hash, half, gap in zip(
+                        chunks, pages_of_chunks, prepared.index_hashes, halves, gaps, strict=True
+                    )
+                ],
+            )
+            _save_sentences(connection, document.id, prepared.sentences)
+        return True
 
     def publish(self, document_id: str) -> bool:
-        """Make an indexed document visible and retire the version it replaces, in one transaction.
+        """Make an indexed document visible; see `publish_each`."""
+        return self.publish_each([document_id]) == [document_id]
 
-        False if the document was deleted (and perhaps uploaded again), or superseded by a newer version, meanwhile.
+    def publish_each(self, document_ids: Sequence[str]) -> list[str]:
+        """Make indexed documents visible and retire the versions they replace, in one transaction.
+
+        Returns the ids of those that are visible now: not those that were deleted (and perhaps uploaded again), or
+        superseded by a newer version, meanwhile.
         """
         with self._write() as connection:
-            published = connection.execute(
-                sa.update(documents_table)
-                .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
-                .values(status="ready", visible=True, progress=1.0, attempts=0)
+            published: set[str] = set()
+            for document_id in document_ids:
+                updated = connection.execute(
+                    sa.update(documents_table)
+                    .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
+                    .values(status="ready", visible=True, progress=1.0, attempts=0)
+                )
+                if updated.rowcount:
+                    published.add(document_id)
+                    self._retire_older(connection, document_id)
+            found = connection.execute(
+                sa.text("SELECT id FROM documents WHERE id IN (SELECT value FROM json_each(:among)) AND visible"),
+                {"among": json.dumps(list(published))},
             )
-            if published.rowcount == 0:
-                return False
-            self._retire_older(connection, document_id)
-            left = connection.execute(
-                sa.select(documents_table.c.id).where(documents_table.c.id == document_id)
-            ).first()
-            return left is not None
+            visible = set(found.scalars())
+        return [document_id for document_id in document_ids if document_id in visible]
 
     # Reading ---------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from rag.store.metadata import Metadata, describe
 from rag.store.schema import chunks_table, documents_table
-from rag.types import Chunk, DocumentStatus, Note, Page, Span, WordBoxes
+from rag.types import Chunk, Document, DocumentStatus, Note, Page, Span, WordBoxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,22 @@ class Accepted:
 
     record: DocumentRecord
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDocument:
+    """A document with everything that is stored for it.
+
+    For each chunk, in order: the 1-based page with most of it, the hash of model and indexed text, its vector (float32,
+    shape (len(chunks), dim)), and the vectors of its sentences (packed by `pack_vectors`).
+    """
+
+    document: Document
+    chunks: Sequence[Chunk]
+    pages_of_chunks: Sequence[int | None]
+    index_hashes: Sequence[str]
+    vectors: np.ndarray
+    sentences: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -115,14 +115,14 @@ def test_a_thread_outlives_a_catalog_that_does_not_answer(
 ) -> None:
     monkeypatch.setattr(worker_module, "RETRY_S", 0.001)
     refusals = iter(range(3))
-    claim_next = catalog.claim_next
+    claim_untried = catalog.claim_untried
 
-    def refuses() -> DocumentRecord | None:
+    def refuses(most: int) -> list[DocumentRecord]:
         if next(refusals, None) is not None:
             raise DependencyError("the database is busy")
-        return claim_next()
+        return claim_untried(most)
 
-    monkeypatch.setattr(catalog, "claim_next", refuses)
+    monkeypatch.setattr(catalog, "claim_untried", refuses)
     upload(catalog, "good words", "1.md")
     moved: queue.Queue[str] = queue.Queue()
     worker = WorkerThread(catalog, WordHashEmbedder(), settings, moved.put)
@@ -168,8 +168,15 @@ def test_a_runtime_with_its_worker_makes_documents_ready(settings: Settings) -> 
     with open_runtime(settings, WordHashEmbedder(), ScriptedGenerator()) as runtime:
         library = runtime.library
         published: queue.Queue[str] = queue.Queue()
-        publish = library.catalog.publish
-        library.catalog.publish = lambda document_id: (publish(document_id), published.put(document_id))[0]  # type: ignore[method-assign]
+        publish_each = library.catalog.publish_each
+
+        def publish(document_ids: Sequence[str]) -> list[str]:
+            visible = publish_each(document_ids)
+            for document_id in visible:
+                published.put(document_id)
+            return visible
+
+        library.catalog.publish_each = publish  # type: ignore[method-assign]
         ids = {upload(library.catalog, f"words of file {n}", f"{n}.md").record.id for n in range(3)}
         runtime.wake()
         assert {published.get(timeout=PATIENCE_S) for _ in ids} == ids

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -87,14 +87,14 @@ def test_a_document_from_upload_to_deletion(
 def test_the_worker_makes_an_upload_ready(serve: Callable[..., Served]) -> None:
     served = serve(work=True)
     ready = threading.Event()
-    publish = served.library.catalog.publish
+    publish_each = served.library.catalog.publish_each
 
-    def publish_and_tell(document_id: str) -> bool:
-        done = publish(document_id)
+    def publish_and_tell(document_ids: Sequence[str]) -> list[str]:
+        done = publish_each(document_ids)
         ready.set()
         return done
 
-    served.library.catalog.publish = publish_and_tell  # type: ignore[method-assign]
+    served.library.catalog.publish_each = publish_and_tell  # type: ignore[method-assign]
     served.upload("note.txt", b"The gate code is 4711.")
     assert ready.wait(60)
     assert served.found("gate code") == ["note.txt"]

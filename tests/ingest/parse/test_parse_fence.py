@@ -30,6 +30,7 @@ def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    fence.LAUNCHERS.close()
     return folder
 
 
@@ -154,6 +155,67 @@ def test_child_dies_with_its_parent(tmp_path: Path) -> None:
         assert poller.poll(20_000), "the child still holds the pipe open"
     finally:
         os.close(writer)
+
+
+def launchers() -> list[int]:
+    """Process numbers of the idle launchers."""
+    return [launcher._process.pid for launcher in fence.LAUNCHERS._idle]
+
+
+@unix
+def test_a_launcher_is_kept_for_the_next_file_and_reads_none_itself(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.txt").write_text(f"File {number}.")
+    assert read(tmp_path / "0.txt").text == "File 0."
+    kept = launchers()
+    assert len(kept) == 1
+    with pytest.raises(ParseError):
+        read(tmp_path / "gone.txt")  # a failure that the reader itself reports
+    assert [read(tmp_path / f"{number}.txt").text for number in (1, 2)] == ["File 1.", "File 2."]
+    assert launchers() == kept
+
+
+@linux
+def test_a_child_that_dies_takes_only_its_own_file(tmp_path: Path) -> None:
+    """The reader of this file is killed from outside; another file is being read at the same time."""
+    pipes = [tmp_path / name for name in ("first.txt", "second.txt")]
+    outcomes: dict[str, str] = {}
+
+    def one(path: Path) -> None:
+        try:
+            outcomes[path.name] = read(path).text
+        except ParseError as error:
+            outcomes[path.name] = error.code
+
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    threads = [threading.Thread(target=one, args=(pipe,)) for pipe in pipes]
+    for thread in threads:
+        thread.start()
+    writers = [os.open(pipe, os.O_WRONLY) for pipe in pipes]  # returns once each reader waits for bytes
+    number = next(
+        int(child)
+        for launcher in children()
+        for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+        if any(str(pipes[0]) == os.readlink(each) for each in Path(f"/proc/{child}/fd").iterdir() if each.is_symlink())
+    )
+    os.kill(number, signal.SIGSEGV)
+    os.close(writers[0])
+    threads[0].join()
+    os.close(writers[1])
+    threads[1].join()
+    assert outcomes == {"first.txt": "internal", "second.txt": "empty"}  # the second reader reported what it saw
+    assert len(launchers()) <= 1  # that of the dead child is gone
+
+
+@unix
+def test_a_launcher_that_was_killed_while_idle_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Words.")
+    read(tmp_path / "a.txt")
+    (number,) = launchers()
+    os.kill(number, signal.SIGKILL)
+    assert read(tmp_path / "a.txt").text == "Words."
+    assert launchers() not in ([], [number])
 
 
 DOCUMENT = Document(
