@@ -147,14 +147,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--sync",
         action="store_true",
         help="mirror the folders: documents follow moved files and are deleted with removed ones; links out of a "
-        "folder are not followed, and a folder without files changes nothing",
+        "folder are not followed, and a folder without files changes nothing; a .footnoteignore (patterns as in "
+        ".gitignore) leaves files out, also without --sync",
     )
     ingest.add_argument(
-        "--watch", action="store_true", help="mirror the folders (as --sync does) again and again, until Ctrl-C"
-    )
-    ingest.epilog = (
-        "Files that a .footnoteignore leaves out (patterns as in .gitignore) are skipped. With --json, progress is "
-        "printed on stderr as one JSON object a line, and --watch prints one JSON document a line."
+        "--watch",
+        action="store_true",
+        help="mirror the folders (as --sync does) again and again, until Ctrl-C; --json prints one document a line",
     )
 
     ask = add("ask", _ask, "answer a question, with checked citations")
