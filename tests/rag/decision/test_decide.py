@@ -21,6 +21,7 @@ LEAVE = "Ten unused days of leave carry over to the next year. All other days ar
 TRUE = "Ten unused days of leave carry over to the next year [1]."
 FALSE = "The chairman plays golf on Sundays with seven penguins [1]."
 ASKED = "Do unused days of leave carry over to the next year?"
+SAID = FALSE.replace(" [1]", "")
 UNRELATED = "Who plays golf on Sundays?"
 
 
@@ -299,14 +300,14 @@ async def test_only_what_was_sent_is_quoted(library: Library) -> None:
         (FALSE, "off", 0),
     ],
 )
-async def test_what_is_left_out_of_a_reply_is_counted(
+async def test_what_is_left_out_of_a_reply_is_kept_apart(
     library: Library, reply: str, mode: AnswerMode, left_out: int
 ) -> None:
     ingest(library, LEAVE)
     hits = await service(library, ScriptedGenerator()).search(ASKED, Scope())
     passages = [Passage(one.rank, one, one.chunk.text) for one in hits]
     verified = verify_reply(reply, passages, mode=mode, min_coverage=0.5, locate=library.catalog.locate)
-    assert verified.left_out == left_out
+    assert [(one.text, one.verdict) for one in verified.left_out] == [(SAID, "unsupported")] * left_out
 
 
 async def test_a_reply_of_which_some_holds_is_partial(library: Library) -> None:
