@@ -41,10 +41,13 @@ class Alignment:
     `verbatim` says that one sentence of the evidence has its very words. `missing` tells of a number, date, name or
     quoted word that the passages of the evidence lack, or have in another place; `elsewhere` of one that they have, but
     not with these words. `is_ordered` says that the evidence is an order to say something, or that its passage gives
-    orders to the model: what else stands there may be the forger's too, and is shown to no judge.
+    orders to the model: what else stands there may be the forger's too, and is shown to no judge. `beside` are further
+    sentences of the evidence's passages, each with words or facts of the sentence that nothing before it has: the items
+    of a list, of which the evidence is a part.
     """
 
     evidence: Evidence = ()
+    beside: Evidence = ()
     coverage: float = 0.0
     verbatim: bool = False
     missing: str = ""
@@ -175,15 +178,18 @@ class _Search:
         there = _NOTHING
         for one in windows:
             there = there | one.bits
-        anywhere = there
-        for bits in (bits for one in windows for bits in self.places[one.source] if bits is not None):
-            anywhere = anywhere | bits
+        anywhere, beside = there, []
+        for s, p, bits in [(one.source, p, bits) for one in windows for p, bits in enumerate(self.places[one.source])]:
+            if bits is not None and (anywhere | bits) != anywhere:
+                anywhere = anywhere | bits
+                beside.append((self.sources[s].span(p, p), self.sources[s].passage))
         found = [(self.sources[one.source], one) for one in windows]
         cited = [source.places[p] for source, one in found for p in range(one.first, one.last + 1)]
         lacking, apart = self._first_lacking(anywhere, surely=True), self._first_lacking(there)
         quoted = all(any(quote in source.word_run for source, _ in found) for quote in self.claim.quotes)
         return Alignment(
             tuple((source.span(one.first, one.last), source.passage) for source, one in found),
+            tuple(beside),
             self._coverage(there),
             any(
                 source.places[p].order is None

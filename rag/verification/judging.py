@@ -42,14 +42,15 @@ _OF_A_PHRASE = 0.5  # a phrase is found with this share of `min_coverage` of its
 class CheckedSentence:
     """A sentence without its markers, what it answers (a question, the lead-in of a list), and what was found of it.
 
-    `evidence` is what a judge reads it beside, and what it cites where the judge finds that it follows; it is empty
-    where nothing is left to judge.
+    `evidence` is what it cites where a judge finds that it follows, empty where nothing is left to judge; the judge
+    reads it together with `beside`.
     """
 
     text: str
     asked: str
     finding: Finding
     evidence: Evidence = ()
+    beside: Evidence = ()
 
 
 def check_sentence(
@@ -99,7 +100,9 @@ def _check_claim(
     reason = found.missing or found.elsewhere or _explain(verdict, features)
     finding = Finding(verdict, reason, found.evidence if verdict != "unsupported" else (), features)
     settled = found.missing or verdict == "supported" or found.coverage < _LEAST_COVERAGE
-    return CheckedSentence(text, asked, finding, () if settled or found.is_ordered else found.evidence)
+    if settled or found.is_ordered:
+        return CheckedSentence(text, asked, finding)
+    return CheckedSentence(text, asked, finding, found.evidence, found.beside)
 
 
 def _is_sentence_of(claim: Claim, sources: Sequence[Source]) -> bool:
@@ -122,7 +125,7 @@ def _explain(verdict: str, features: Features) -> str:
 def statements_of(sentences: Sequence[CheckedSentence]) -> list[Statement]:
     """What a judge is asked: every sentence that has evidence for one, in order, beside the passages of it."""
     return [
-        Statement(_premise(sentence.evidence), _said(sentence.text), _question(sentence))
+        Statement(_premise(sentence), _said(sentence.text), _question(sentence))
         for sentence in sentences
         if sentence.evidence
     ]
@@ -156,15 +159,15 @@ def _judged(sentence: CheckedSentence, given: Iterator[Judgement | Unjudged], ju
     return replace(sentence, finding=Finding(verdict, reason, spans, finding.features, judgement.probability))
 
 
-def _premise(evidence: Evidence) -> str:
+def _premise(sentence: CheckedSentence) -> str:
     """The evidence of each passage with what stands next to it, below its title and headings; without orders."""
     lines: list[str] = []
-    for passage in dict.fromkeys(passage for _, passage in evidence):
+    for passage in dict.fromkeys(passage for _, passage in sentence.evidence):
         hit = passage.hit
         above = stating_titles((hit.title or hit.document_name, *hit.chunk.headings))
         lines += [line for line in above if line and line not in lines]
-        source = read_source(passage)
-        lines += source.around([span for span, of in evidence if of == passage])
+        held, beside = ([span for span, of in part if of == passage] for part in (sentence.evidence, sentence.beside))
+        lines += read_source(passage).around(held, beside)
     return "\n".join(lines)
 
 

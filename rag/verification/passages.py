@@ -85,22 +85,27 @@ class Source:
         text, stands = self.passage.hit.chunk.text, self.places[place]
         return text[text.rfind("\n", 0, stands.start) + 1 : stands.end]
 
-    def around(self, spans: Collection[Span]) -> list[str]:
-        """What stands at these spans, each with the sentence before and after it and its `lead`; without orders.
+    def around(self, spans: Collection[Span], beside: Collection[Span]) -> list[str]:
+        """What stands at these spans, each with the sentence before and after it, and `beside` them; without orders.
 
-        Sentences that follow each other are one text.
+        Each sentence comes with its `lead`. Sentences that follow each other are one text.
         """
-        text, offset = self.passage.hit.chunk.text, self.passage.hit.chunk.span.start
         shown: set[int] = set()
-        for at, place in enumerate(self.places):
-            if any(span.start < offset + place.end and offset + place.start < span.end for span in spans):
+        for at in range(len(self.places)):
+            if self._holds(at, spans):
                 shown |= {self.lead(at), at - 1, at, at + 1}
+            elif self._holds(at, beside):
+                shown |= {self.lead(at), at}
         runs: list[tuple[int, int]] = []
         for at, place in enumerate(self.places):
             if at in shown and place.order is None:
                 follows = runs and runs[-1][1] == self.places[at - 1].end
                 runs[-1:] = [(runs[-1][0], place.end)] if follows else [*runs[-1:], (place.start, place.end)]
-        return [text[start:end].strip() for start, end in runs]
+        return [self.passage.hit.chunk.text[start:end].strip() for start, end in runs]
+
+    def _holds(self, place: int, spans: Collection[Span]) -> bool:
+        own = self.span(place, place)
+        return any(span.start < own.end and own.start < span.end for span in spans)
 
 
 _SECTION_NUMBER = re.compile(r"^\s*\d{1,3}(?:\.\d{1,3})*\.?\s")

@@ -125,6 +125,15 @@ def test_the_judge_sees_the_header_of_a_row_and_the_lead_of_an_item() -> None:
     assert item.premise.endswith("days of jury duty")
 
 
+def test_the_judge_sees_every_item_of_which_a_sentence_tells() -> None:
+    items = ["gym fees", "yoga classes", "ski lessons", "diving courses", "climbing trips", "dance clubs"]
+    listed = "\n".join(f"- {item}" for item in items)
+    text = f"The plan covers these costs:\n{listed}\n\nIt began in May. The office opens at nine."
+    (statement,) = statements_of(check(f"The plan pays for {', '.join(items)} [1].", text))
+    assert [item for item in items if item not in statement.premise] == []
+    assert "office" not in statement.premise
+
+
 def test_a_short_answer_is_judged_together_with_what_was_asked() -> None:
     (statement,) = statements_of(check("Ten [1].", LEAVE, question=ASKED))
     assert (statement.question, statement.hypothesis) == (ASKED, "Ten.")
