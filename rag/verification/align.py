@@ -194,7 +194,7 @@ class _Search:
             any(
                 source.places[p].order is None
                 and is_verbatim(self.claim.reading, source.places[p].reading)
-                and not _stands_below_lead(source, p)
+                and not _has_other_lead(self.claim, source, p)
                 for source, one in found
                 for p in range(one.first, one.last + 1)
             ),
@@ -247,10 +247,24 @@ class _Search:
         return ""
 
 
-def _stands_below_lead(source: Source, place: int) -> bool:
-    """Whether it is an item of a list with a sentence that introduces it, which may turn it round (`Not covered:`)."""
+def is_item_of(claim: Claim, sources: Sequence[Source]) -> bool:
+    """Whether a passage has the claim as an item of a list that the claim's own `lead` introduces, word for word."""
+    if not claim.lead.text:
+        return False
+    found = [
+        (source, p)
+        for source in sources
+        for p, one in enumerate(source.places)
+        if is_verbatim(claim.reading, one.reading)
+    ]
+    return any(source.lead(p) < p and not _has_other_lead(claim, source, p) for source, p in found)
+
+
+def _has_other_lead(claim: Claim, source: Source, place: int) -> bool:
+    """Whether it is an item below an introduction that may turn it round (`Not covered:`) and is not the claim's."""
     lead = source.lead(place)
-    return lead < place and announces_list(source.text(lead))
+    introduces = lead < place and announces_list(source.text(lead))
+    return introduces and not is_verbatim(claim.lead, source.places[lead].reading)
 
 
 def _may_state(claim: Claim, order: str | None) -> bool:

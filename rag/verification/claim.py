@@ -21,7 +21,8 @@ class Claim:
     """What a sentence asks of its evidence: the stems of its content words without its facts, facts, names and quotes.
 
     `subject` is the word that it begins with where that may be a name which no passage has. `own` are the stems of a
-    short answer among those of its question, all of which its evidence must have.
+    short answer among those of its question, all of which its evidence must have. `lead` introduces the list of which
+    it is an item.
     """
 
     text: str
@@ -30,6 +31,7 @@ class Claim:
     names: tuple[str, ...]
     subject: str
     quotes: tuple[str, ...]
+    lead: Reading
     own: tuple[str, ...] = ()
 
     @property
@@ -76,8 +78,11 @@ _META = re.compile(
 _QUOTED = re.compile(r"[\"“„]([^\"“”„]{2,400})[\"”“]")
 
 
-def read_claim(text: str, passages: Sequence[Source]) -> Claim:
-    """Read a sentence that `passages` are to support: they tell its names from words that only begin it."""
+def read_claim(text: str, passages: Sequence[Source], lead: str = "") -> Claim:
+    """Read a sentence that `passages` are to support: they tell its names from words that only begin it.
+
+    `lead` is the introduction of its list.
+    """
     text = _META.sub("", unlisted(normalise(text)))
     reading = read(text)
     bare = list(text)
@@ -90,7 +95,7 @@ def read_claim(text: str, passages: Sequence[Source]) -> Claim:
         quote for found in _QUOTED.findall(text) for part in re.split(r"\.\.\.|…", found) if (quote := word_run(part))
     )
     stems = tuple(dict.fromkeys(word for word in content_words(rest) if not word.isdigit()))
-    return Claim(text, reading, stems, names, subject, quotes)
+    return Claim(text, reading, stems, names, subject, quotes, read(normalise(lead)))
 
 
 def _names(text: str, passages: Sequence[Source]) -> tuple[tuple[str, ...], str]:

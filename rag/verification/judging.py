@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rag.types import Judgement, Statement, Unjudged
-from rag.verification.align import Evidence, align
+from rag.verification.align import Evidence, align, is_item_of
 from rag.verification.claim import FEW_WORDS, Claim, has_verb, read_claim
 from rag.verification.passages import Source, read_source, stating_titles
 from rag.verification.reading import unlisted
@@ -40,10 +40,10 @@ _OF_A_PHRASE = 0.5  # a phrase is found with this share of `min_coverage` of its
 
 @dataclass(frozen=True, slots=True)
 class CheckedSentence:
-    """A sentence without its markers, what it answers (a question, the lead-in of a list), and what was found of it.
+    """A sentence without its markers, the question that it answers, and what was found of it.
 
     `evidence` is what it cites where a judge finds that it follows, empty where nothing is left to judge; the judge
-    reads it together with `beside`.
+    reads it together with `beside`. `lead` is the introduction of the list of which the sentence is an item.
     """
 
     text: str
@@ -51,18 +51,20 @@ class CheckedSentence:
     finding: Finding
     evidence: Evidence = ()
     beside: Evidence = ()
+    lead: str = ""
 
 
 def check_sentence(
-    text: str, asked: str, sources: Sequence[Source], marked: Iterable[int], min_coverage: float
+    text: str, asked: str, sources: Sequence[Source], marked: Iterable[int], min_coverage: float, lead: str = ""
 ) -> CheckedSentence:
     """A sentence of a reply or a text beside the passages; `marked` are the numbers of those that it cites.
 
-    `min_coverage` is the share, 0 to 1, of its content words that the passages must have for `weak`.
+    `min_coverage` is the share, 0 to 1, of its content words that the passages must have for `weak`. `lead` introduces
+    the list of which it is an item.
     """
     marked = frozenset(marked)
     if MAYBE_REFUSAL.search(text) and not REFUSAL.search(text):
-        whole = _check_claim(text, text, asked, sources, marked, min_coverage)
+        whole = _check_claim(text, text, asked, sources, marked, min_coverage, lead)
         if whole.finding.verdict == "supported":
             return whole
     silent = explain_silence(text) or ("it is the header of a table" if is_header_row(text, sources) else "")
@@ -72,7 +74,7 @@ def check_sentence(
         return CheckedSentence(text, asked, Finding("no_claim", reason))
     if BARE_YES.match(text):
         return CheckedSentence(text, asked, Finding("unsupported", "a bare yes or no cannot be checked"))
-    checked = [_check_claim(text, claim, asked, sources, marked, min_coverage) for claim in claims]
+    checked = [_check_claim(text, claim, asked, sources, marked, min_coverage, lead) for claim in claims]
     worst = min(checked, key=lambda one: RANKS.index(one.finding.verdict))
     if worst.finding.spans:
         spans = tuple(dict.fromkeys(span for one in checked for span in one.finding.spans))
@@ -81,18 +83,25 @@ def check_sentence(
 
 
 def _check_claim(
-    text: str, claimed: str, asked: str, sources: Sequence[Source], marked: frozenset[int], min_coverage: float
+    text: str,
+    claimed: str,
+    asked: str,
+    sources: Sequence[Source],
+    marked: frozenset[int],
+    min_coverage: float,
+    lead: str,
 ) -> CheckedSentence:
-    claim = read_claim(claimed, sources)
+    claim = read_claim(claimed, sources, lead)
     size = len(claim.stems) + len(claim.names) + len(claim.facts)
     problem = "" if size else "nothing in it can be checked"
     if size > MAX_WORDS:
         problem = f"too long to check as one sentence: it has {size} words to find"
     if problem:
         return CheckedSentence(text, asked, Finding("unsupported", problem))
-    is_short = claim.is_short and bool(asked.strip() or not has_verb(claim.reading))
-    is_short = is_short and not _is_sentence_of(claim, sources)
-    found = align(claim.with_question(asked) if is_short else claim, sources, marked)
+    below = lead or asked
+    is_short = claim.is_short and bool(below.strip() or not has_verb(claim.reading))
+    is_short = is_short and not _is_sentence_of(claim, sources) and not is_item_of(claim, sources)
+    found = align(claim.with_question(f"{lead} {asked}") if is_short else claim, sources, marked)
     exact = not (found.missing or found.elsewhere)
     features = Features(found.coverage, found.verbatim and not _answers_yes_or_no(text, asked), is_short, exact)
     least = min_coverage * (_OF_A_PHRASE if is_short else 1.0)
@@ -102,7 +111,7 @@ def _check_claim(
     settled = found.missing or verdict == "supported" or found.coverage < _LEAST_COVERAGE
     if settled or found.is_ordered:
         return CheckedSentence(text, asked, finding)
-    return CheckedSentence(text, asked, finding, found.evidence, found.beside)
+    return CheckedSentence(text, asked, finding, found.evidence, found.beside, lead)
 
 
 def _is_sentence_of(claim: Claim, sources: Sequence[Source]) -> bool:
@@ -125,7 +134,7 @@ def _explain(verdict: str, features: Features) -> str:
 def statements_of(sentences: Sequence[CheckedSentence]) -> list[Statement]:
     """What a judge is asked: every sentence that has evidence for one, in order, beside the passages of it."""
     return [
-        Statement(_premise(sentence), _said(sentence.text), _question(sentence))
+        Statement(_premise(sentence), _said(sentence), _question(sentence))
         for sentence in sentences
         if sentence.evidence
     ]
@@ -171,14 +180,16 @@ def _premise(sentence: CheckedSentence) -> str:
     return "\n".join(lines)
 
 
-def _said(text: str) -> str:
-    """The sentence on one line, clauses that refuse left out."""
-    return unlisted(" ".join(" ".join(claims_of(text)).split()))
+def _said(sentence: CheckedSentence) -> str:
+    """The sentence on one line below the introduction of its list, clauses that refuse left out."""
+    lead = " ".join(sentence.lead.split()).rstrip(" *_")
+    return f"{lead} {unlisted(' '.join(' '.join(claims_of(sentence.text)).split()))}".strip()
 
 
 def _question(sentence: CheckedSentence) -> str:
     """What a short answer, or one that begins with yes or no, is judged with; "" for a sentence that stands alone."""
-    with_question = sentence.finding.features.is_short or _answers_yes_or_no(sentence.text, sentence.asked)
+    is_short = sentence.finding.features.is_short and not sentence.lead
+    with_question = is_short or _answers_yes_or_no(sentence.text, sentence.asked)
     return " ".join(sentence.asked.split()) if with_question else ""
 
 

@@ -171,23 +171,22 @@ def check_reply(reply: str, passages: Sequence[Passage], *, min_coverage: float,
     known = {passage.number: passage for passage in passages}
     pieces, removed = _pieces(_THINKING.sub("", reply).strip(), frozenset(known))
     sources = [read_source(passage) for passage in passages]
-    asked = _asked([piece.text for piece in pieces], question)
     sentences = tuple(
-        check_sentence(piece.text, about, sources, piece.marked, min_coverage)
-        for piece, about in zip(pieces, asked, strict=True)
+        check_sentence(piece.text, question, sources, piece.marked, min_coverage, lead)
+        for piece, lead in zip(pieces, _leads([piece.text for piece in pieces]), strict=True)
     )
     return CheckedReply(sentences, tuple(pieces), removed)
 
 
-def _asked(texts: Sequence[str], question: str) -> Iterator[str]:
-    """What each sentence answers: the question, below the introduction of the list that it is an item of."""
-    lead_in = ""
+def _leads(texts: Sequence[str]) -> Iterator[str]:
+    """The introduction of the list that each sentence is an item of, "" for others."""
+    lead = ""
     for text in texts:
-        yield f"{lead_in} {question}".strip()
-        if text.rstrip(" *_").endswith(":"):
-            lead_in = text
-        elif not LIST_MARK.match(text):
-            lead_in = ""
+        introduces = text.rstrip(" *_").endswith(":")
+        if not introduces and not LIST_MARK.match(text):
+            lead = ""
+        yield "" if introduces else lead
+        lead = text if introduces else lead
 
 
 def show_reply(checked: CheckedReply, *, mode: AnswerMode, locate: Locate) -> Verified:
@@ -339,10 +338,10 @@ def check_text(
         for start, end in places
     ]
     sentences: list[CheckedSentence] = []
-    for said, about in zip(bare, _asked(bare, question), strict=True):
+    for said, lead in zip(bare, _leads(bare), strict=True):
         claims = claims_of(said) or (MAYBE_REFUSAL.search(said) and not REFUSAL.search(said))
         sources = [read_source(passage) for passage in passages_for(said)] if claims else []
-        sentences.append(check_sentence(said, about, sources, (), min_coverage))
+        sentences.append(check_sentence(said, question, sources, (), min_coverage, lead))
     return CheckedText(text, tuple(sentences), tuple(places))
 
 

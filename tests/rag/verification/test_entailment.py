@@ -134,6 +134,24 @@ def test_the_judge_sees_every_item_of_which_a_sentence_tells() -> None:
     assert "office" not in statement.premise
 
 
+COVERED = "These costs are covered by the plan:"
+LISTED = f"{COVERED}\n- gym fees\n- yoga classes\n\nThese costs are not covered by the plan:\n- food"
+
+
+def test_an_item_below_the_same_lead_is_supported_and_one_below_another_is_not() -> None:
+    lead, *items = check(f"{COVERED}\n- gym fees [1]\n- food [1]", LISTED)
+    assert lead.finding.verdict in ("no_claim", "supported")
+    assert [item.finding.verdict for item in items] == ["supported", "weak"]
+
+
+def test_an_item_is_judged_below_the_lead_of_its_list() -> None:
+    said = check("The plan pays for all this:\n- gym fees [1]\n- food and drink [1]", LISTED, question=ASKED)
+    assert [(one.hypothesis, one.question) for one in statements_of(said)] == [
+        ("The plan pays for all this: gym fees", ""),
+        ("The plan pays for all this: food and drink", ""),
+    ]
+
+
 def test_a_short_answer_is_judged_together_with_what_was_asked() -> None:
     (statement,) = statements_of(check("Ten [1].", LEAVE, question=ASKED))
     assert (statement.question, statement.hypothesis) == (ASKED, "Ten.")
