@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rag.prompting.prompts import NOT_FOUND_TEXT
+from rag.prompting.prompts import NOT_FOUND_TEXT, passage_header
 from rag.text import split_sentences
 from rag.types import AnswerMode, AnswerStatus, Box, Citation, Passage, Sentence, Span
 from rag.verification.judging import CheckedSentence, check_sentence
@@ -169,13 +169,20 @@ def check_reply(reply: str, passages: Sequence[Passage], *, min_coverage: float,
     answers are read with the `question`.
     """
     known = {passage.number: passage for passage in passages}
-    pieces, removed = _pieces(_THINKING.sub("", reply).strip(), frozenset(known))
+    said = _without_copies(_THINKING.sub("", reply), passages).strip()
+    pieces, removed = _pieces(said, frozenset(known))
     sources = [read_source(passage) for passage in passages]
     sentences = tuple(
         check_sentence(piece.text, question, sources, piece.marked, min_coverage, lead)
         for piece, lead in zip(pieces, _leads([piece.text for piece in pieces]), strict=True)
     )
     return CheckedReply(sentences, tuple(pieces), removed)
+
+
+def _without_copies(reply: str, passages: Sequence[Passage]) -> str:
+    """The reply up to where it goes on with a copy of a passage, below the line above it in the prompt."""
+    copies = [reply.find(f"\n{passage_header(passage)}\n") for passage in passages]
+    return reply[: min((at for at in copies if at >= 0), default=len(reply))]
 
 
 def _leads(texts: Sequence[str]) -> Iterator[str]:

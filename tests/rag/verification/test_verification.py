@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.prompting.prompts import NOT_FOUND_TEXT
+from rag.prompting.prompts import NOT_FOUND_TEXT, passage_header
 from rag.types import AnswerMode, Box, Chunk, Hit, Passage, Span
 from rag.verification import Verified, check_reply, check_text, show_text, statements_of, verify_reply
 from rag.verification.verdict import WEAK_FROM
@@ -495,6 +495,12 @@ def test_a_figure_belongs_to_its_column(claim: str, verdict: str) -> None:
     header = "Country | Full day (EUR) | Part day (EUR) | Hotel limit (EUR)"
     checked = verify(claim, "flag", [passage(1, rows, headings=("Travel", header))])
     assert checked.sentences[0].verdict == verdict
+
+
+def test_a_passage_that_the_reply_copies_from_the_prompt_is_no_part_of_it() -> None:
+    one = passage(1, KEPT)
+    copied = f"{ANSWER}\n\n{passage_header(one)}\n{KEPT} It ends in the midd"
+    assert verify(copied, passages=[one]) == verify(ANSWER, passages=[one])
 
 
 @pytest.mark.parametrize(
