@@ -299,8 +299,14 @@ class Service:
 
         clock = _Clock.start()
         coverage = settings.answers.min_coverage
+        was_cut = draft.finish_reason == "length"
         checked = await asyncio.to_thread(
-            check_reply, draft.text, context.passages, min_coverage=coverage, question=asked.text
+            check_reply,
+            draft.text,
+            context.passages,
+            min_coverage=coverage,
+            question=asked.text,
+            cut_short=was_cut,
         )
         verify_ms = clock.ms()
         if self._judge is not None and (statements := statements_of(checked.sentences)):
@@ -315,8 +321,7 @@ class Service:
         timings |= {"verify": round(verify_ms + clock.ms(), 1)}
         await self._check_visible(shown)
         answer = self._answer(asked, hits, decision, context)
-        cut_short = draft.finish_reason == "length" and answer.status != "not_found"
-        answer = replace(answer, model=draft.model, cut_short=cut_short)
+        answer = replace(answer, model=draft.model, cut_short=was_cut and answer.status != "not_found")
         yield replace(answer, timings_ms=timings)
 
     async def _generate(self, context: Context, shown: set[str]) -> AsyncGenerator[Token | Draft]:

@@ -121,16 +121,26 @@ def _terms(text: str) -> set[str]:
     return terms
 
 
+def names_lacking(question: str, texts: Sequence[str]) -> list[str]:
+    """The proper names of the question, in small letters, that none of the texts has."""
+    readings = [Reading(text) for text in texts]  # not `read_facts`, whose cache is for sentences: these texts are long
+    return [
+        name
+        for name in sorted(read_facts(question).capitals)
+        if not any(one.has_key(name_key(name)) for one in readings)
+    ]
+
+
 def _share_of_names(question: str, texts: Sequence[str]) -> float:
     asked = read_facts(question)
-    wanted = {name_key(name) for name in asked.capitals}
+    names = {name_key(name) for name in asked.capitals}
     numbers = {(number.kind, number.value) for number in asked.quantities}
     years = {date.year for date in asked.dates if date.year}
-    asked_for = len(wanted) + len(numbers) + len(years)
+    asked_for = len(names) + len(numbers) + len(years)
     if not asked_for:
         return 1.0
-    readings = [Reading(text) for text in texts]  # not `read_facts`, whose cache is for sentences: these texts are long
-    found = sum(any(one.has_key(name) for one in readings) for name in wanted)
+    found = len(names) - len({name_key(name) for name in names_lacking(question, texts)})
+    readings = [Reading(text) for text in texts] if numbers or years else []
     if numbers:
         found += len(numbers & {(number.kind, number.value) for one in readings for number in one.quantities})
     if years:

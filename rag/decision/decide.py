@@ -12,12 +12,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rag.decision.computing import find_result
-from rag.decision.confidence import ANSWER_WEIGHTS, EvidenceSignals, measure_reply, weigh
+from rag.decision.confidence import (
+    ANSWER_WEIGHTS,
+    EvidenceSignals,
+    measure_reply,
+    names_lacking,
+    weigh,
+    whole_text,
+)
 from rag.decision.conflicts import Disagreement, find_conflicting_source
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_TEXT
 from rag.types import AnswerMode, AnswerReason, Citation, Context, Draft, Passage, Sentence
 from rag.verification import Locate, Verified
+from rag.verification.reading import name_key, read
 from rag.verification.refusals import REFUSES
 
 
@@ -76,6 +84,9 @@ def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, l
     if mode == "strict" and confidence < min_confidence:
         why, reason = (checked.unread, "unreadable_source") if checked.unread else (NOT_SURE, "not_in_passages")
         return Decision(refusal(why), reason, confidence, signals)
+    if mode == "strict" and (name := _other_name(question, verified, context)):
+        none = refusal(f"no passage names “{name}”, which the question asks about")
+        return Decision(replace(none, left_out=verified.left_out), "not_in_passages", confidence, signals)
     if verified.status == "partial":
         reason = "not_in_passages" if _refuses_a_part(verified) else "unsupported"
     if mode != "off":
@@ -95,6 +106,18 @@ def refusal(why: str) -> Verified:
     """A sentence that says that there is no answer; `why` is its `reason`."""
     said = Sentence(NOT_FOUND_TEXT, 0, len(NOT_FOUND_TEXT), "no_claim", (), why)
     return Verified(NOT_FOUND_TEXT, "not_found", (said,), (), 0)
+
+
+def _other_name(question: str, verified: Verified, context: Context) -> str:
+    """The question's name that no passage has, where what the reply says of it was left out; "" without one.
+
+    What is left of such a reply is about something else.
+    """
+    if not verified.left_out:
+        return ""
+    lacking = names_lacking(question, [whole_text(passage.hit) for passage in context.passages])
+    left_out = [read(sentence.text) for sentence in verified.left_out]
+    return next((name for name in lacking if any(one.has_key(name_key(name)) for one in left_out)), "")
 
 
 def _because(verified: Verified, why: str) -> Verified:

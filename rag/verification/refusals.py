@@ -50,7 +50,9 @@ _TALK = re.compile(
     r"|(?:the )?(?:final |short )?answers?|(?:in )?summary|sources?|references?|citations?|notes?|passages?"
     r"|i hope this helps(?-i:[a-z ,'’]{0,40})|(?:please )?let me know if (?-i:[a-z ,'’]{0,80})"
     r"|i(?:['’]m| am) sorry|sorry|based on the (?:passages?|documents?)"
-    r"|(?:the )?answer (?:to (?:the|your) question )?is(?: as follows)?)\W*$",
+    r"|(?:the )?answer (?:to (?:the|your) question )?is(?: as follows)?"
+    rf"|(?:all )?(?:this|that|it|these|the above)(?: information)? (?:is|are|was|were|can be) {_SAID} (?:in|by|from) "
+    rf"(?:the |these )?(?:\w+ )?{_OURS}(?: \d{{1,3}})?)\W*$",
     re.IGNORECASE,
 )
 BARE_YES = re.compile(r"^\W*(?:yes|no)\W*$", re.IGNORECASE)

@@ -162,8 +162,10 @@ def verify_quotes(
     return None
 
 
-def check_reply(reply: str, passages: Sequence[Passage], *, min_coverage: float, question: str = "") -> CheckedReply:
-    """Check each sentence of the reply against the passages.
+def check_reply(
+    reply: str, passages: Sequence[Passage], *, min_coverage: float, question: str = "", cut_short: bool = False
+) -> CheckedReply:
+    """Check each sentence of the reply against the passages; without the last one where it was `cut_short`.
 
     `min_coverage` is the share, 0 to 1, of a sentence's content words that its quote must contain to be `weak`. Short
     answers are read with the `question`.
@@ -171,6 +173,8 @@ def check_reply(reply: str, passages: Sequence[Passage], *, min_coverage: float,
     known = {passage.number: passage for passage in passages}
     said = _without_copies(_THINKING.sub("", reply), passages).strip()
     pieces, removed = _pieces(said, frozenset(known))
+    if cut_short and len(pieces) > 1 and not _FINAL_STOP.search(pieces[-1].text):
+        del pieces[-1]
     sources = [read_source(passage) for passage in passages]
     sentences = tuple(
         check_sentence(piece.text, question, sources, piece.marked, min_coverage, lead)

@@ -89,6 +89,20 @@ async def test_a_difference_is_computed_instead_of_the_models(library: Library, 
     assert answer.text.endswith(computed) == (mode != "off")
 
 
+# --- not about what was asked ---
+
+
+async def test_what_is_said_of_another_name_than_the_question_names_is_no_answer(library: Library) -> None:
+    ingest(library, "The Blue Coast plan covers emergency care. You pay 40 euros for each visit.")
+    asked, rest = "What does the Blue Coast Gold plan cover?", "You pay 40 euros for each visit [1]."
+    answer = await ask(library, f"The Blue Coast Gold plan covers emergency care [1]. {rest}", asked)
+    assert (answer.status, answer.reason, answer.text) == ("not_found", "not_in_passages", NOT_FOUND_TEXT)
+    assert answer.sentences[0].reason == "no passage names “gold”, which the question asks about"
+    shown = await ask(library, f"The Blue Coast plan covers emergency care [1]. {rest}", asked)
+    assert shown.status == "answered"
+    assert (await ask(library, f"Gold covers it [1]. {rest}", asked, mode="flag")).status == "partial"
+
+
 # --- no_match and unreadable_source: the model is not asked ---
 
 

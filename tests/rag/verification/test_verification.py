@@ -466,7 +466,16 @@ def test_the_supported_clause_beside_a_refusal_is_cited() -> None:
     assert checked.citations[0].quote == "Every engineer may take laptops home."
 
 
-@pytest.mark.parametrize("talk", ["Sure!", "Would you like to know more?", "I hope this helps!"])
+@pytest.mark.parametrize(
+    "talk",
+    [
+        "Sure!",
+        "Would you like to know more?",
+        "I hope this helps!",
+        "This is stated in the passage.",
+        "This information is found in passage 1.",
+    ],
+)
 def test_strict_shows_no_talk_beside_an_answer(talk: str) -> None:
     for reply in (f"{talk} {ANSWER}", f"{ANSWER} {talk}"):
         assert verify(reply, passages=[passage(1, KEPT)]).text == ANSWER
@@ -495,6 +504,17 @@ def test_a_figure_belongs_to_its_column(claim: str, verdict: str) -> None:
     header = "Country | Full day (EUR) | Part day (EUR) | Hotel limit (EUR)"
     checked = verify(claim, "flag", [passage(1, rows, headings=("Travel", header))])
     assert checked.sentences[0].verdict == verdict
+
+
+def test_the_last_sentence_of_a_reply_that_ended_at_its_length_is_left_out_unless_it_is_whole() -> None:
+    def texts(reply: str, *, cut_short: bool = True) -> list[str]:
+        return [
+            one.text for one in check_reply(reply, [passage(1, KEPT)], min_coverage=0.5, cut_short=cut_short).sentences
+        ]
+
+    assert texts(f"{ANSWER} They may") == texts(ANSWER)
+    assert len(texts(f"{ANSWER} They may.")) == len(texts(f"{ANSWER} They may", cut_short=False)) == 2
+    assert texts("They may") == ["They may"]
 
 
 def test_a_passage_that_the_reply_copies_from_the_prompt_is_no_part_of_it() -> None:
