@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_REPLY
 from rag.prompting.selection import Selection
-from rag.text import content_words
+from rag.text import STOP_WORDS, content_words
 from rag.types import Draft, Hit, Passage, Reader
 from rag.verification.reading import Reading, name_key
 from rag.verification.reading import read as read_facts
@@ -124,16 +124,16 @@ def _terms(text: str) -> set[str]:
 def names_lacking(question: str, texts: Sequence[str]) -> list[str]:
     """The proper names of the question, in small letters, that none of the texts has."""
     readings = [Reading(text) for text in texts]  # not `read_facts`, whose cache is for sentences: these texts are long
-    return [
-        name
-        for name in sorted(read_facts(question).capitals)
-        if not any(one.has_key(name_key(name)) for one in readings)
-    ]
+    return [name for name in sorted(_names(question)) if not any(one.has_key(name_key(name)) for one in readings)]
+
+
+def _names(question: str) -> frozenset[str]:
+    return read_facts(question).capitals - STOP_WORDS  # `I` is none
 
 
 def _share_of_names(question: str, texts: Sequence[str]) -> float:
     asked = read_facts(question)
-    names = {name_key(name) for name in asked.capitals}
+    names = {name_key(name) for name in _names(question)}
     numbers = {(number.kind, number.value) for number in asked.quantities}
     years = {date.year for date in asked.dates if date.year}
     asked_for = len(names) + len(numbers) + len(years)

@@ -78,6 +78,8 @@ def test_half_of_the_words_in_any_of_the_hits() -> None:
         ("When did Rollo sign in 911?", 1),
         ("When did Charles sign in 911?", 0.5),
         ("Did Charles the Simple sign in 2015?", 0),
+        ("How do I know when I may sign?", 1),
+        ("How do I know when Rollo may sign?", 1),
     ],
 )
 def test_the_share_of_names_and_numbers_that_were_found(question: str, share: float) -> None:
