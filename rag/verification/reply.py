@@ -116,7 +116,8 @@ def _pieces(reply: str, known: frozenset[int]) -> tuple[list[_Piece], int]:
             before = pieces.pop()
             text, gap = f"{before.text}{gap or ' '}{text}", before.gap
             marked = tuple(dict.fromkeys(before.marked + marked))
-        pieces.append(_Piece(text, gap, marked))
+        if all(piece.text != text for piece in pieces):  # a small model may say the same again and again
+            pieces.append(_Piece(text, gap, marked))
         gap = ""
     return pieces, removed
 
@@ -193,7 +194,7 @@ def _leads(texts: Sequence[str]) -> Iterator[str]:
     """The introduction of the list that each sentence is an item of, "" for others."""
     lead = ""
     for text in texts:
-        introduces = text.rstrip(" *_").endswith(":")
+        introduces = _introduces(text)
         if not introduces and not LIST_MARK.match(text):
             lead = ""
         yield "" if introduces else lead
@@ -240,10 +241,8 @@ def _kept_in_strict(
         if i in refusing:
             text = pieces[i].text
             keep = i < holding[0] and not EXACT_REFUSAL.match(text) and not WITH_A_CLAIM.search(text)
-        elif finding.reason == IS_HEADING or (
-            pieces[i].text.rstrip(" *_").endswith(":") and finding.verdict == "no_claim"
-        ):
-            keep = i + 1 in holding
+        elif finding.reason == IS_HEADING or (finding.verdict != "unsupported" and _introduces(pieces[i].text)):
+            keep = any(below in holding for below in _below(pieces, i))
         elif finding.verdict == "no_claim":
             keep = finding.reason in (NO_WORDS, LEADS)
         else:
@@ -251,6 +250,18 @@ def _kept_in_strict(
         if keep:
             kept.append(i)
     return kept
+
+
+def _introduces(text: str) -> bool:
+    return text.rstrip(" *_").endswith(":")
+
+
+def _below(pieces: Sequence[_Piece], lead: int) -> Iterator[int]:
+    """The sentence below an introduction, and with an item of a list the items below it."""
+    for i in range(lead + 1, len(pieces)):
+        if i > lead + 1 and not LIST_MARK.match(pieces[i].text):
+            return
+        yield i
 
 
 _FINAL_STOP = re.compile(r"(?<![A-Z]\.[A-Z])(?<!\.\.)(?:[.!?]|[。！？])$")

@@ -517,6 +517,25 @@ def test_the_last_sentence_of_a_reply_that_ended_at_its_length_is_left_out_unles
     assert texts("They may") == ["They may"]
 
 
+def test_what_a_reply_repeats_is_said_once() -> None:
+    assert verify(f"{ANSWER} {ANSWER} {ANSWER}", passages=[passage(1, KEPT)]).text == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("reply", "kept"),
+    [
+        (
+            "Every engineer may take laptops home:\n- Cats may sing.\n- {}",
+            "Every engineer may take laptops home: [1]\n- {}",
+        ),
+        ("Every engineer may take laptops home:\n- Cats may sing.\n\n{}", "{}"),
+    ],
+)
+def test_the_lead_of_a_list_is_shown_where_one_of_its_items_is(reply: str, kept: str) -> None:
+    shown = verify(reply.format(ANSWER), passages=[passage(1, KEPT)])
+    assert shown.text == kept.format(ANSWER.replace("[1]", "[2]") if "[1]" in kept else ANSWER)
+
+
 def test_a_passage_that_the_reply_copies_from_the_prompt_is_no_part_of_it() -> None:
     one = passage(1, KEPT)
     copied = f"{ANSWER}\n\n{passage_header(one)}\n{KEPT} It ends in the midd"
