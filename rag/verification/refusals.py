@@ -84,6 +84,7 @@ _LEADS_ONLY = re.compile(
 )
 _LEADS_IN = re.compile(
     r"^\W*(?:here|below|these|the following|other|some)\b|\b(?:following|follows|below)\b"
+    r"|\b(?:these|those)\s(?:\w+\s)?\w+\W*$"
     r"|\b(?:are|is|include|includes|including|may|must|can|should|by|for|to|when|if|of|in|with|on|at|from)\W*$",
     re.IGNORECASE,
 )

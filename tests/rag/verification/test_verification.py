@@ -812,6 +812,8 @@ def test_the_header_of_a_table_states_nothing(header: str) -> None:
         "**Sick leave:**",
         "- Carry-over:",
         "The following services are covered:",
+        "To report a colleague, you should follow these steps:",
+        "You need to hand in these two forms:",
     ],
 )
 def test_a_heading_or_a_label_states_nothing(text: str) -> None:
