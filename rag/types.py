@@ -192,7 +192,8 @@ class Hit:
     """A retrieved stretch of text: `rank` is 1-based, a higher `score` is better, `scorer` names the score's unit.
 
     `chunk` is an indexed chunk, or two adjacent chunks of a section joined into one, with the id of the better one.
-    `chunk_ids` lists the indexed chunks in it, in the order of the text; empty means `chunk` alone.
+    `chunk_ids` lists the indexed chunks in it, in the order of the text; empty means `chunk` alone. `dated` is the date
+    of its document where the question gives it, as the document's beginning writes it.
     """
 
     chunk: Chunk
@@ -203,6 +204,7 @@ class Hit:
     title: str
     page: int | None
     chunk_ids: tuple[str, ...] = ()
+    dated: str = ""
 
     @property
     def indexed_ids(self) -> tuple[str, ...]:

@@ -96,9 +96,9 @@ def answerability(question: str, evidence: EvidenceSignals) -> float:
 
 
 def whole_text(hit: Hit) -> str:
-    """A hit's text with its document's name, its title and its headings."""
+    """A hit's text with its document's name, its title, its date and its headings."""
     name = hit.document_name.replace("_", " ").replace("-", " ")
-    return "\n".join((name, hit.title, *hit.chunk.headings, hit.chunk.text))
+    return "\n".join((name, hit.title, hit.dated, *hit.chunk.headings, hit.chunk.text))
 
 
 def share_of_words(question: str, texts: Sequence[str]) -> float:

@@ -13,7 +13,7 @@ from rag.prompting.neutralise import neutralise, one_line, without_markers
 from rag.text import AnswerType, QuestionKind, expected_type, question_kind
 from rag.types import AnswerStyle, Message, Passage, Statement, Turn
 
-ANSWER_PROMPT_VERSION = "answer-5"
+ANSWER_PROMPT_VERSION = "answer-6"
 
 NOT_FOUND_REPLY = "Not in the documents."
 """The reply that the model is asked for when the passages do not contain the answer."""
@@ -81,9 +81,9 @@ _HEADER_CHARS = 120
 
 
 def passage_header(passage: Passage) -> str:
-    """The line above a passage: its marker, the document, the page and the nearest heading."""
+    """The line above a passage: its marker, the document, its date if asked for, the page and the nearest heading."""
     hit = passage.hit
-    place = [hit.document_name]
+    place = [hit.document_name, *filter(None, [hit.dated])]
     if hit.page is not None:
         place.append(f"page {hit.page}")
     if hit.chunk.headings:

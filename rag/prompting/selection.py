@@ -14,12 +14,21 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rag.retrieval.ranking import PartHits
 from rag.retrieval.sentence_vectors import sentence_texts
-from rag.text import NUMBER_WORDS, announces_list, content_words, dates, list_items, question_kind, split_sentences
+from rag.text import (
+    NUMBER_WORDS,
+    DateMention,
+    announces_list,
+    content_words,
+    dates,
+    list_items,
+    question_kind,
+    split_sentences,
+)
 from rag.types import Context, Hit, LeftOut
 
 Similarity = Callable[[str, Sequence[Hit], Sequence[Sequence[str]]], Sequence[float]]
@@ -162,23 +171,34 @@ def drop_other_dates(
     """The hits without those of documents of another date where the question gives the full date of some.
 
     `openings` holds the beginning of each hit's document by its id, OPENING_CHARS long: reports and minutes give their
-    date there. A hit that has the date itself is kept, and all are where one date is compared with what is not dated:
-    "with the quarter before". Without this, a small model answers from the report of another
-    quarter, which has the same words, and such a sentence is supported.
+    date there, and their hits are `dated` by it. A hit that has the date itself is kept, and all are where one date is
+    compared with what is not dated: "with the quarter before". Without this, a small model answers from the report of
+    another quarter, which has the same words, and such a sentence is supported.
     """
     asked = _full_dates(question)
-    if len(asked) == 1 and question_kind(question) == "comparison":
-        return list(hits), []
-    dated = {document_id for document_id, text in openings.items() if asked and asked & _full_dates(text)}
-    if not dated:
-        return list(hits), []
-    kept = [hit for hit in hits if hit.chunk.span.document_id in dated or asked & _full_dates(hit.chunk.text)]
-    return kept, [LeftOut(hit, "other_document") for hit in hits if hit not in kept]
+    written = {document_id: _date_among(asked, text) for document_id, text in openings.items()} if asked else {}
+    known = [replace(hit, dated=written.get(hit.chunk.span.document_id, "")) for hit in hits]
+    if not any(written.values()) or (len(asked) == 1 and question_kind(question) == "comparison"):
+        return known, []
+    kept = [hit for hit in known if hit.dated or asked & _full_dates(hit.chunk.text)]
+    return kept, [LeftOut(hit, "other_document") for hit in known if hit not in kept]
 
 
-def _full_dates(text: str) -> set[tuple[int, int, int]]:
-    found = ((one.year, one.month, one.day) for one in dates(text) if not one.swapped)
-    return {(year, month, day) for year, month, day in found if year and month and day}
+_FullDate = tuple[int, int, int]  # year, month and day
+
+
+def _date_among(asked: Collection[_FullDate], text: str) -> str:
+    """The first of these dates in the text, as the text writes it; "" if it has none."""
+    found = ((_full_date(one), text[one.start : one.end]) for one in dates(text))
+    return next((" ".join(written.split()) for date, written in found if date in asked), "")
+
+
+def _full_dates(text: str) -> set[_FullDate]:
+    return {date for one in dates(text) if (date := _full_date(one))}
+
+
+def _full_date(one: DateMention) -> _FullDate | None:
+    return (one.year, one.month, one.day) if one.year and one.month and one.day and not one.swapped else None
 
 
 def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -> list[Selection]:

@@ -173,7 +173,7 @@ def _premise(sentence: CheckedSentence) -> str:
     lines: list[str] = []
     for passage in dict.fromkeys(passage for _, passage in sentence.evidence):
         hit = passage.hit
-        above = stating_titles((hit.title or hit.document_name, *hit.chunk.headings))
+        above = stating_titles((hit.title or hit.document_name, hit.dated, *hit.chunk.headings))
         lines += [line for line in above if line and line not in lines]
         held, beside = ([span for span, of in part if of == passage] for part in (sentence.evidence, sentence.beside))
         lines += read_source(passage).around(held, beside)

@@ -148,7 +148,7 @@ def read_source(passage: Passage) -> Source:
         _Place(offset + start, offset + end, reading, order) for start, end, reading, order in _read_sentences(text)
     ]
     name = re.sub(r"\.\w{1,5}$|[_./-]", " ", passage.hit.document_name)
-    titles = stating_titles((passage.hit.title, name, *chunk.headings))
+    titles = stating_titles((passage.hit.title, name, passage.hit.dated, *chunk.headings))
     above = " . ".join(_SECTION_NUMBER.sub("", title) for title in titles)
     heading = read(above)
     noted = f"{above} {text}"

@@ -306,7 +306,7 @@ async def test_only_what_was_sent_is_quoted(library: Library) -> None:
 @pytest.mark.parametrize(
     ("reply", "mode", "left_out"),
     [
-        (f"{TRUE} {FALSE} {FALSE}", "strict", 2),
+        (f"{TRUE} {FALSE} {FALSE}", "strict", 1),
         (FALSE, "strict", 1),
         (TRUE, "strict", 0),
         (NOT_FOUND_REPLY, "strict", 0),

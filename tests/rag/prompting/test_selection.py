@@ -9,6 +9,7 @@ from conftest import WordHashEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.prompting.prompts import passage_header
 from rag.prompting.selection import (
     drop_duplicates,
     drop_other_dates,
@@ -17,7 +18,7 @@ from rag.prompting.selection import (
     rank_sentences,
 )
 from rag.retrieval.ranking import PartHits
-from rag.types import Chunk, Hit, Span
+from rag.types import Chunk, Hit, Passage, Span
 
 VERSIONED = (
     "Full-time employees of the company may carry over 10 unused days of leave into the next calendar year after "
@@ -129,6 +130,15 @@ def test_passages_of_reports_of_other_dates_are_not_sent(question: str, kept: li
     assert [one.rank for one in found] == kept
     assert {one.hit.rank for one in left_out} == {1, 2, 3} - set(kept)
     assert {one.reason for one in left_out} <= {"other_document"}
+
+
+def test_a_passage_is_dated_by_its_document_where_the_question_gives_the_date() -> None:
+    hits = [hit(1, "Sales were 4 million.", MAY), hit(2, "Sales were 5 million.", AUGUST)]
+    found, _ = drop_other_dates("Compare the quarters ended 2021-05-31 and 2021-08-31.", hits, OPENINGS)
+    assert [one.dated for one in found] == ["May 31, 2021", "31 August 2021"]
+    assert passage_header(Passage(1, found[0], "")).startswith("[1] report-a.pdf, May 31, 2021, page 1")
+    found, _ = drop_other_dates("How much was sold in May 2021?", hits, OPENINGS)
+    assert {one.dated for one in found} == {""}
 
 
 # --- duplicates ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -515,6 +516,18 @@ def test_the_last_sentence_of_a_reply_that_ended_at_its_length_is_left_out_unles
     assert texts(f"{ANSWER} They may") == texts(ANSWER)
     assert len(texts(f"{ANSWER} They may.")) == len(texts(f"{ANSWER} They may", cut_short=False)) == 2
     assert texts("They may") == ["They may"]
+
+
+@pytest.mark.parametrize(
+    ("dated", "verdict"), [("", "unsupported"), ("May 31, 2021", "weak"), ("May 31, 2020", "unsupported")]
+)
+def test_the_date_of_a_document_that_the_question_gives_is_its_passages_date(dated: str, verdict: str) -> None:
+    one = passage(1, "The company sold 400 boats to clubs.")
+    one = replace(one, hit=replace(one.hit, dated=dated))
+    (sentence,) = verify(
+        "The company sold 400 boats to clubs in the quarter ended May 31, 2021.", "flag", [one]
+    ).sentences
+    assert sentence.verdict == verdict
 
 
 def test_what_a_reply_repeats_is_said_once() -> None:
