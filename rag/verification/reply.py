@@ -103,7 +103,8 @@ def _pieces(reply: str, known: frozenset[int]) -> tuple[list[_Piece], int]:
             rest = text[named.end() :]
             text = named["list"] + rest[:1].upper() + rest[1:]
         text = re.sub(r"\(\s*\)", "", text)
-        text = re.sub(r"[ \t]+(?=[.,;:!?](?:\s|$))", "", text).strip()
+        text = re.sub(r",(?:\s*,)+", ",", text)  # `[1], [2], [3]`
+        text = re.sub(r"[ \t]+(?=[.,;:!?](?:\s|$))", "", text).strip().rstrip(",")
         removed += sum(number not in known for number in numbers)
         marked = tuple(dict.fromkeys(number for number in numbers if number in known))
         wordless = not any(sign.isalnum() for sign in text) or _SOURCE_LABEL.fullmatch(text)

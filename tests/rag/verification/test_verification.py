@@ -530,6 +530,15 @@ def test_the_date_of_a_document_that_the_question_gives_is_its_passages_date(dat
     assert sentence.verdict == verdict
 
 
+@pytest.mark.parametrize("markers", ["[1], [2], [3]", "[1],[2]", "[1] , [3]"])
+def test_commas_between_markers_go_with_them(markers: str) -> None:
+    assert verify(f"Ten unused days carry over {markers}", passages=[passage(1, KEPT)]).text == (
+        "Ten unused days carry over [1]"
+    )
+    inside = verify(f"Ten unused days carry over {markers}, and sales rose.", "flag", [passage(1, KEPT)]).text
+    assert inside.startswith("Ten unused days carry over, and sales rose")
+
+
 def test_what_a_reply_repeats_is_said_once() -> None:
     assert verify(f"{ANSWER} {ANSWER} {ANSWER}", passages=[passage(1, KEPT)]).text == ANSWER
 
