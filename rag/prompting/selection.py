@@ -173,17 +173,22 @@ def drop_other_dates(
     `openings` holds the beginning of each hit's document by its id, OPENING_CHARS long: reports and minutes give their
     date there, and their hits are `dated` by it. A hit that has the date itself is kept, and all are where one date is
     compared with what is not dated: "with the quarter before". Without this, a small model answers from the report of
-    another quarter, which has the same words, and such a sentence is supported.
+    another quarter, which has the same words, and such a sentence is supported. All are kept too where the question is
+    about a time before or after the date.
     """
     asked = _full_dates(question)
     written = {document_id: _date_among(asked, text) for document_id, text in openings.items()} if asked else {}
     known = [replace(hit, dated=written.get(hit.chunk.span.document_id, "")) for hit in hits]
-    if not any(written.values()) or (len(asked) == 1 and question_kind(question) == "comparison"):
+    compares = len(asked) == 1 and question_kind(question) == "comparison"
+    if not any(written.values()) or compares or _ANOTHER_TIME.search(question):
         return known, []
     kept = [hit for hit in known if hit.dated or asked & _full_dates(hit.chunk.text)]
     return kept, [LeftOut(hit, "other_document") for hit in known if hit not in kept]
 
 
+_ANOTHER_TIME = re.compile(
+    r"\b(?:next|previous|prior|following|preceding|subsequent|after|before|later|earlier)\b", re.IGNORECASE
+)
 _FullDate = tuple[int, int, int]  # year, month and day
 
 

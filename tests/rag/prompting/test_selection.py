@@ -116,6 +116,7 @@ OPENINGS = {MAY: "Quarterly report\nFor the quarter ended May 31, 2021", AUGUST:
         ("How much was sold by 2021-08-31?", [2, 3]),
         ("How much was sold in the quarters ended May 31, 2021 and August 31, 2021?", [1, 2, 3]),
         ("Compare the sales of the quarter ended May 31, 2021 with those of the quarter after it.", [1, 2, 3]),
+        ("And in the quarter after that one?\nHow much was sold in the quarter ended May 31, 2021?", [1, 2, 3]),
         ("How much was sold in the quarter ended May 31, 2020?", [1, 2, 3]),  # no document's date
         ("How much was sold in May 2021?", [1, 2, 3]),
     ],
