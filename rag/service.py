@@ -17,7 +17,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from rag.decision.confidence import EvidenceSignals, answerability, measure_evidence, measure_reading
+from rag.decision.confidence import (
+    EvidenceSignals,
+    answerability,
+    measure_evidence,
+    measure_reading,
+    names_lacking,
+    whole_text,
+)
 from rag.decision.decide import CheckedAnswer, Decision, decide, failed, refusal
 from rag.errors import Conflict, DependencyError, NotFound
 from rag.generation import readable_tokens, take_draft
@@ -195,10 +202,13 @@ class Service:
     def _drop_others(self, text: str, hits: Sequence[Hit]) -> tuple[list[Hit], list[LeftOut]]:
         """The hits of the documents that a question is about where it names some, and those of others."""
         kept, of_others = drop_other_documents(text, hits)
-        documents = {hit.chunk.span.document_id for hit in kept}
-        openings = {one: self._catalog.document_text(one, 0, OPENING_CHARS) for one in documents}
-        kept, of_other_dates = drop_other_dates(text, kept, openings)
+        kept, of_other_dates = drop_other_dates(text, kept, self._openings(kept))
         return kept, [*of_others, *of_other_dates]
+
+    def _openings(self, hits: Sequence[Hit]) -> dict[str, str]:
+        """The beginning of each hit's document by its id."""
+        documents = {hit.chunk.span.document_id for hit in hits}
+        return {one: self._catalog.document_text(one, 0, OPENING_CHARS) for one in documents}
 
     def check(self, question: Question) -> str:
         """The question's text without surrounding white space. Raises InputError beyond the settings' limits."""
@@ -355,7 +365,11 @@ class Service:
                 quotes, context.passages, min_coverage=settings.min_coverage, locate=locate, question=asked.text
             )
         unread = self._unread_parts(hits)
-        whole = CheckedAnswer(asked.text, context, draft, verified, quoted, selected.evidence, unread)
+        lacking: Sequence[str] = ()
+        if verified.left_out and selected.evidence.names < 1:
+            known = [*map(whole_text, hits), *self._openings(hits).values()]
+            lacking = names_lacking(asked.text, known)
+        whole = CheckedAnswer(asked.text, context, draft, verified, quoted, selected.evidence, unread, lacking)
         return decide(whole, mode=mode, min_confidence=settings.min_confidence, locate=locate)
 
     async def verify(self, text: str, scope: Scope, question: str = "") -> Verified:

@@ -9,17 +9,11 @@ rephrase the question or to repair a file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rag.decision.computing import find_result
-from rag.decision.confidence import (
-    ANSWER_WEIGHTS,
-    EvidenceSignals,
-    measure_reply,
-    names_lacking,
-    weigh,
-    whole_text,
-)
+from rag.decision.confidence import ANSWER_WEIGHTS, EvidenceSignals, measure_reply, weigh
 from rag.decision.conflicts import Disagreement, find_conflicting_source
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_TEXT
@@ -45,7 +39,8 @@ class CheckedAnswer:
 
     `verified` is the checked reply; `quoted` is a checked quote that may replace a failed reply, None if there is none
     or none may; `evidence` is how near the hits are to the question. `unread` says what of the document nearest to the
-    question was not read, None where all of it was.
+    question was not read, None where all of it was. `lacking` are the question's names that neither the hits nor the
+    beginnings of their documents have.
     """
 
     question: str
@@ -55,6 +50,7 @@ class CheckedAnswer:
     quoted: Verified | None
     evidence: EvidenceSignals
     unread: str | None = None
+    lacking: Sequence[str] = ()
 
 
 def failed(verified: Verified) -> bool:
@@ -84,8 +80,8 @@ def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, l
     if mode == "strict" and confidence < min_confidence:
         why, reason = (checked.unread, "unreadable_source") if checked.unread else (NOT_SURE, "not_in_passages")
         return Decision(refusal(why), reason, confidence, signals)
-    if mode == "strict" and (name := _other_name(question, verified, context)):
-        none = refusal(f"no passage names “{name}”, which the question asks about")
+    if mode == "strict" and (name := _other_name(verified, checked.lacking)):
+        none = refusal(f"no document names “{name}”, which the question asks about")
         return Decision(replace(none, left_out=verified.left_out), "not_in_passages", confidence, signals)
     if verified.status == "partial":
         reason = "not_in_passages" if _refuses_a_part(verified) else "unsupported"
@@ -108,14 +104,11 @@ def refusal(why: str) -> Verified:
     return Verified(NOT_FOUND_TEXT, "not_found", (said,), (), 0)
 
 
-def _other_name(question: str, verified: Verified, context: Context) -> str:
-    """The question's name that no passage has, where what the reply says of it was left out; "" without one.
+def _other_name(verified: Verified, lacking: Sequence[str]) -> str:
+    """The name that the documents lack, where what the reply says of it was left out; "" without one.
 
     What is left of such a reply is about something else.
     """
-    if not verified.left_out:
-        return ""
-    lacking = names_lacking(question, [whole_text(passage.hit) for passage in context.passages])
     left_out = [read(sentence.text) for sentence in verified.left_out]
     return next((name for name in lacking if any(one.has_key(name_key(name)) for one in left_out)), "")
 

@@ -97,10 +97,18 @@ async def test_what_is_said_of_another_name_than_the_question_names_is_no_answer
     asked, rest = "What does the Blue Coast Gold plan cover?", "You pay 40 euros for each visit [1]."
     answer = await ask(library, f"The Blue Coast Gold plan covers emergency care [1]. {rest}", asked)
     assert (answer.status, answer.reason, answer.text) == ("not_found", "not_in_passages", NOT_FOUND_TEXT)
-    assert answer.sentences[0].reason == "no passage names “gold”, which the question asks about"
+    assert answer.sentences[0].reason == "no document names “gold”, which the question asks about"
     shown = await ask(library, f"The Blue Coast plan covers emergency care [1]. {rest}", asked)
     assert shown.status == "answered"
     assert (await ask(library, f"Gold covers it [1]. {rest}", asked, mode="flag")).status == "partial"
+
+
+async def test_a_name_at_the_beginning_of_the_document_is_no_other_name(library: Library) -> None:
+    filler = " ".join(f"Rule {n} of the house is written on the wall of room {n}." for n in range(120))
+    ingest(library, f"Handbook of the Gold Lantern Society\n\n{filler}\n\nUnused days carry over. They end in March.")
+    reply = "At the Gold Lantern Society 9 unused days carry over [1]. They end in March [1]."
+    answer = await ask(library, reply, "Do unused days carry over at the Gold Lantern Society?")
+    assert (answer.status, len(answer.sentences)) == ("partial", 1)
 
 
 # --- no_match and unreadable_source: the model is not asked ---
