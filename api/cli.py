@@ -265,7 +265,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("list", _models_list, "list the models that can be fetched", to=actions)
     add("pull", _models_pull, "fetch a model's weights", to=actions).add_argument("name", metavar="NAME")
 
-    add("doctor", _doctor, "check what is installed, reachable and consistent")
+    doctor = add("doctor", _doctor, "check what is installed, reachable and consistent")
+    doctor.add_argument("--verify", action="store_true", help="also compare catalog, originals and indexes row by row")
+    doctor.add_argument("--repair", action="store_true", help="the same, and repair the indexes")
     rebuild = add("rebuild", _rebuild, "rebuild the indexes from the catalog")
     rebuild.add_argument("--embed", action="store_true", help="also chunk and embed every document again")
     add("backup", _backup, "write the data directory to one file, also while a server runs").add_argument(
@@ -424,7 +426,7 @@ def _models_pull(context: CommandContext, args: argparse.Namespace) -> int:
 def _doctor(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.doctor import doctor
 
-    return doctor(context)
+    return doctor(context, verify=args.verify or args.repair, repair=args.repair)
 
 
 def _rebuild(context: CommandContext, args: argparse.Namespace) -> int:

@@ -94,6 +94,10 @@ class WorkerThread:
         """Whether the loop runs."""
         return self._thread.is_alive()
 
+    def restart(self) -> None:
+        """Look at the queue at once; a thread cannot be ended."""
+        self.wake()
+
     def stop(self) -> None:
         """Finish the claimed document and stop."""
         self._stopping.set()
@@ -187,6 +191,13 @@ class WorkerProcess:
     def pid(self) -> int | None:
         """The child's process id, None before the first start."""
         return self._process.pid if self._process else None
+
+    def restart(self) -> None:
+        """End a child that lives but does not work; the supervisor starts another."""
+        with self._starting:
+            process = self._process
+        if process is not None and process.poll() is None:
+            process.kill()
 
     def stop(self) -> None:
         """Stop the child; the claimed document is queued again."""

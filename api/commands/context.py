@@ -56,11 +56,11 @@ class CommandContext:
         """The absolute path of the data directory."""
         return Path(self.settings.data_dir).expanduser().absolute()
 
-    def open_library(self, *, asks: bool = True) -> Library:
+    def open_library(self, *, asks: bool = True, heals: bool = True) -> Library:
         """The Library, opened in this process; use it in a `with`.
 
-        With `asks` False, the models that only questions need are not opened. Raises DataDirectoryInUse, IndexMismatch,
-        DependencyError, ConfigurationError.
+        With `asks` False, the models that only questions need are not opened; with `heals` False, damaged indexes are
+        left to `Index.heal`. Raises DataDirectoryInUse, IndexMismatch, DependencyError, ConfigurationError.
         """
         from rag.library import Library
 
@@ -70,13 +70,14 @@ class CommandContext:
             embedder=self.models.embedder,
             generator=self.models.generator,
             asks=asks,
+            heals=heals,
         )
 
     def open_runtime(self) -> Runtime:
         """The Library with the worker that processes documents in the background."""
         from ingest.runtime import Runtime
 
-        return Runtime(self.open_library(), own_process=self.models.embedder is None)
+        return Runtime(self.open_library(heals=False), own_process=self.models.embedder is None)
 
     def load_embedder(self) -> Embedder:
         """The embedding model, without the Library. Raises DependencyError."""

@@ -7,11 +7,11 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
@@ -22,6 +22,10 @@ from rag.store.catalog import CATALOG_FILE, Catalog
 from rag.store.lock import claim_directory
 from rag.store.originals import ORIGINALS
 from rag.types import UNFINISHED
+
+if TYPE_CHECKING:
+    from api.commands.progress import Progress
+    from rag.store.verify import Difference
 
 Status = Literal["ok", "warn", "fail"]
 DISTRIBUTION = "footnote-rag"
@@ -38,10 +42,16 @@ class Check:
     detail: str
 
 
-def doctor(context: CommandContext) -> int:
-    """Run and print every check. Returns 1 where one failed."""
+def doctor(context: CommandContext, *, verify: bool = False, repair: bool = False) -> int:
+    """Run and print every check. Returns 1 where one failed.
+
+    With `verify`, catalog, originals and indexes are also compared row by row; with `repair`, the indexes are repaired.
+    """
     url = context.find_server()
     checks = [*_installed(), *_models(context), *_backend(context), *_data(context, url)]
+    if verify and context.has_catalog():
+        with context.open_catalog() as catalog, context.progress("documents") as progress:
+            checks += _verify(context, catalog, repair, progress)
     worst = max((check.status for check in checks), key=("ok", "warn", "fail").index)
     if context.as_json:
         context.print_json({"status": worst, "checks": [asdict(check) for check in checks]})
@@ -229,17 +239,55 @@ def _originals(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
         yield Check("originals", "ok", f"{len(named):,} files, none missing")
 
 
+def _verify(context: CommandContext, catalog: Catalog, repair: bool, progress: Progress) -> Iterator[Check]:
+    """Compare everything row by row; the indexes only while no other process owns the data directory."""
+    from rag.index.verify import repair_index, verify_index
+    from rag.library import open_index
+    from rag.store.verify import verify_catalog
+
+    found = list(verify_catalog(catalog, progress.overall))
+    advice = "Restore a backup, or upload these documents again."
+    yield _compared("catalog, row by row", found, "every document agrees with its rows and its original", advice)
+    stamps = catalog.stamps()
+    if "dimension" not in stamps:
+        return
+    try:
+        with (
+            claim_directory(context.data_dir, context.command),
+            closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index,
+        ):
+            differing = verify_index(catalog, index, progress.overall)
+            seen = "every chunk is in both indexes once, with the catalog's vector"
+            if differing and repair:
+                seen = f"repaired: {len(differing):,} differences, first {_in_words(differing[0])}"
+                differing = repair_index(catalog, index, progress.overall)
+    except DataDirectoryInUse as error:
+        yield Check("indexes, row by row", "warn", f"not compared. {error.message}")
+        return
+    yield _compared("indexes, row by row", differing, seen, "Run `footnote doctor --repair`.")
+
+
+def _compared(name: str, found: Sequence[Difference], agreed: str, advice: str) -> Check:
+    if not found:
+        return Check(name, "ok", agreed)
+    shown = "; ".join(_in_words(one) for one in found[:3])
+    return Check(name, "fail", f"{len(found):,} differences, for example {shown}. {advice}")
+
+
+def _in_words(one: Difference) -> str:
+    return f"{one.part}: {f'{one.document}: ' if one.document else ''}{one.detail}"
+
+
 def _indexes(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     """Compare the sizes of the indexes with the catalog, unless another process owns the data directory."""
-    from rag.index.chroma import Index
-    from rag.library import INDEX_FOLDER
+    from rag.library import open_index
 
-    dimension = catalog.stamps().get("dimension")
-    if dimension is None:
+    stamps = catalog.stamps()
+    if "dimension" not in stamps:
         return
     try:
         with claim_directory(context.data_dir, context.command):
-            index = Index(context.data_dir / INDEX_FOLDER, int(dimension))
+            index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))
             try:
                 vectors, words = index.counts()
             finally:

@@ -71,20 +71,19 @@ def remove_documents(context: CommandContext, given: list[str]) -> int:
 
 def forget_removed(context: CommandContext) -> None:
     """Delete removed documents from the indexes and the originals, unless another process owns them and does so."""
-    from rag.index.chroma import Index
-    from rag.library import INDEX_FOLDER
+    from rag.library import open_index
 
     with (
         suppress(DataDirectoryInUse),
         claim_directory(context.data_dir, context.command),
         context.open_catalog() as catalog,
     ):
-        dimension = catalog.stamps().get("dimension")
-        if dimension is None:
+        stamps = catalog.stamps()
+        if "dimension" not in stamps:
             for seq, _, sha256 in catalog.pending_removals():  # nothing has been indexed yet
                 catalog.finish_removal(seq, sha256)
             return
-        index = Index(context.data_dir / INDEX_FOLDER, int(dimension))
+        index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))
         try:
             index.purge_removed(catalog)
         finally:

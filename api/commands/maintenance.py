@@ -114,22 +114,20 @@ def rebuild(context: CommandContext, *, embed: bool) -> int:
 
 def _embed_again(context: CommandContext, catalog: Catalog, progress: Progress) -> Rechunked:
     from ingest.pipeline import rechunk_all
-    from rag.index.chroma import Index
-    from rag.library import INDEX_FOLDER
+    from rag.library import open_index
 
     embedder = context.load_embedder()
-    with closing(Index(context.data_dir / INDEX_FOLDER, embedder.dimension)) as index:
+    with closing(open_index(catalog, embedder.model, embedder.dimension)) as index:
         return rechunk_all(catalog, index, embedder, chunking=context.settings.chunking, progress=progress.overall)
 
 
 def _index_again(context: CommandContext, catalog: Catalog, progress: Progress) -> Rechunked:
     from ingest.pipeline import Rechunked
-    from rag.index.chroma import Index
-    from rag.library import INDEX_FOLDER
+    from rag.library import open_index
 
     catalog.check_rebuilt()
-    dimension = catalog.stamps().get("dimension")
-    if dimension is None:  # nothing has been indexed yet
+    stamps = catalog.stamps()
+    if "dimension" not in stamps:  # nothing has been indexed yet
         return Rechunked(0, [])
-    with closing(Index(context.data_dir / INDEX_FOLDER, int(dimension))) as index:
+    with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
         return Rechunked(index.rebuild(catalog, progress.overall), [])

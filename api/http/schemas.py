@@ -732,7 +732,7 @@ class Alive(BaseModel):
 class PartState(BaseModel):
     """The state of one part of the server, with details."""
 
-    status: Literal["ok", "restarting", "off", "unreachable", "unknown"]
+    status: Literal["ok", "rebuilding", "restarting", "off", "unreachable", "unknown"]
     detail: str
 
 

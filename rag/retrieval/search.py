@@ -16,7 +16,7 @@ from itertools import islice
 
 import numpy as np
 
-from rag.index.chroma import Index
+from rag.index.derived import Index
 from rag.models.embedding import embed_query, index_text, split_to_fit
 from rag.retrieval.ranking import (
     RANKING_VERSION,

@@ -5,7 +5,7 @@ original files are beside the database, named by their sha256:
 
     DATA_DIR/catalog.sqlite3      this database (SQLite in WAL mode, synchronous=FULL)
     DATA_DIR/originals/ab/ab12…   the uploaded bytes
-    DATA_DIR/index/               the derived indexes (rag/index/chroma.py)
+    DATA_DIR/index/               the derived indexes (rag/index/derived.py)
     DATA_DIR/lock, owner.json     who owns the directory (rag/store/lock.py)
 
 A document becomes visible in one transaction (`publish`), which also retires the version it replaces, and disappears
@@ -24,6 +24,7 @@ import json
 import os
 import shutil
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -38,12 +40,14 @@ from sqlalchemy.engine import Connection
 
 from rag.errors import Conflict, DependencyError, FootnoteError, IndexMismatch, NotFound
 from rag.store.boxes import line_boxes
+from rag.store.leases import RETRY_DELAYS_S, Leases, is_over, lease_end
 from rag.store.originals import Originals
 from rag.store.records import (
     CHUNK_COLUMNS,
     Accepted,
     Candidate,
     DocumentRecord,
+    Held,
     KnownSource,
     StoredChunk,
     Totals,
@@ -54,6 +58,7 @@ from rag.store.records import (
     unit_vectors,
 )
 from rag.store.schema import (
+    OWN_KEYS,
     chunks_table,
     documents_table,
     meta_table,
@@ -157,6 +162,14 @@ def _save_sentences(connection: Connection, document_id: str, sentences: Sequenc
     )
 
 
+def _next_number(connection: Connection) -> int:
+    """A number that this catalog never gave before, higher than all others: a claim's token, a version of chunks."""
+    found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "fence")).scalar()
+    number = int(found or 0) + 1
+    put_meta(connection, "fence", str(number))
+    return number
+
+
 def _batches(values: Sequence[str], size: int = _VALUES_PER_STATEMENT) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]
@@ -180,6 +193,7 @@ class Catalog:
         try:
             self.originals = Originals(data_dir)
             self._engine = open_database(data_dir / CATALOG_FILE)
+            self._leases = Leases(self._renew_leases)
             with self._write() as connection:
                 migrate(connection, data_dir)
         except OSError as error:
@@ -192,6 +206,7 @@ class Catalog:
 
     def close(self) -> None:
         """Close every connection; the catalog can be opened again."""
+        self._leases.close()
         self._engine.dispose()
 
     @contextmanager
@@ -225,8 +240,14 @@ class Catalog:
     def stamps(self) -> dict[str, str]:
         """The embedding model, dimension and chunking version of the stored chunks; empty before the first document."""
         with self._read() as connection:
-            rows = connection.execute(sa.select(meta_table).where(meta_table.c.key != "schema_version"))
+            rows = connection.execute(sa.select(meta_table).where(meta_table.c.key.not_in(OWN_KEYS)))
             return {row.key: row.value for row in rows}
+
+    def identity(self) -> str:
+        """A random name that this catalog got when it was created, so that an index of another one is recognised."""
+        with self._read() as connection:
+            found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "identity"))
+            return str(found.scalar_one())
 
     def check_stamps(self, stamps: Mapping[str, str]) -> None:
         """Compare the stamps of the settings with those of the catalog; the first call stores them.
@@ -261,6 +282,7 @@ class Catalog:
 
     def begin_rebuild(self) -> None:
         """Mark the catalog as unfinished until `replace_stamps`; opening it meanwhile raises IndexMismatch."""
+        self._leases.forget()
         with self._write() as connection:
             put_meta(connection, "chunking", UNFINISHED_REBUILD)
 
@@ -310,7 +332,8 @@ class Catalog:
                 document_id = row.id
                 if row.status == "failed":
                     is_new = True
-                    self._set(connection, document_id, status="queued", attempts=0, progress=0.0, error_code=None,
+                    self._set(connection, document_id, status="queued", attempts=0, retries=0, not_before=None,
+                              progress=0.0, error_code=None,
                               error_message=None, name=name)  # fmt: skip
             same = (
                 sources_table.c.collection == collection,
@@ -433,6 +456,15 @@ class Catalog:
         )
         return updated.rowcount > 0
 
+    def _set_own(self, connection: Connection, document_id: str, **values: object) -> bool:
+        """`_set`, unless this catalog claimed the document and another claimant has it now."""
+        updated = connection.execute(
+            sa.update(documents_table)
+            .where(documents_table.c.id == document_id, self._own(document_id))
+            .values(**values)
+        )
+        return updated.rowcount > 0
+
     @staticmethod
     def _status_unless_visible(status: DocumentStatus) -> sa.ColumnElement[str]:
         return sa.case((documents_table.c.visible, "ready"), else_=status)
@@ -446,28 +478,102 @@ class Catalog:
             return connection.execute(
                 sa.update(documents_table)
                 .where(documents_table.c.status.in_(_IN_HAND))
-                .values(status="queued", progress=0.0, attempts=documents_table.c.attempts - int(forgive))
-            ).rowcount
+                .values(status="queued", progress=0.0, lease_end=None,
+                        attempts=documents_table.c.attempts - int(forgive))
+            ).rowcount  # fmt: skip
 
     def requeue(self, document_id: str) -> None:
-        """Queue a claimed document again without counting the attempt, since the document did not cause the failure."""
+        """Queue a claimed document again without counting the attempt, since the document did not cause the failure.
+
+        It is claimed again after a pause that grows (RETRY_DELAYS_S); after the last one it fails.
+        """
+        self._leases.drop(document_id)
         with self._write() as connection:
-            connection.execute(
-                sa.update(documents_table)
-                .where(documents_table.c.id == document_id, documents_table.c.status.in_(_IN_HAND))
-                .values(status="queued", progress=0.0, attempts=documents_table.c.attempts - 1)
+            row = connection.execute(
+                sa.select(documents_table).where(
+                    documents_table.c.id == document_id,
+                    documents_table.c.status.in_(_IN_HAND),
+                    self._own(document_id),
+                )
+            ).first()
+            if row is not None:
+                self._put_off(connection, row, status="queued", attempts=row.attempts - 1, progress=0.0)
+
+    def put_off_indexing(self, document_id: str, reason: str) -> None:
+        """Count that a prepared document could not be indexed, for `reason`; after the last retry it fails."""
+        with self._write() as connection:
+            row = connection.execute(
+                sa.select(documents_table).where(
+                    documents_table.c.id == document_id, documents_table.c.status == "indexing"
+                )
+            ).first()
+            if row is not None:
+                self._put_off(connection, row, reason)
+
+    def _put_off(self, connection: Connection, row: sa.Row[Any], reason: str = "", **values: object) -> None:
+        if row.retries >= len(RETRY_DELAYS_S):
+            self._set(connection, row.id, status="failed", progress=0.0, lease_end=None, error_code="unavailable",
+                      error_message=f"{row.name} was refused {row.retries} times by the disk, the embedding model or "
+                      f"the index. {reason or 'The log says which.'} Correct that, then upload it again.")  # fmt: skip
+            return
+        delay_s = RETRY_DELAYS_S[row.retries]
+        self._set(connection, row.id, retries=row.retries + 1, lease_end=None,
+                  not_before=time.time() + delay_s if delay_s else None, **values)  # fmt: skip
+
+    def requeue_expired(self) -> list[str]:
+        """Queue again the claimed documents whose lease is over, since nobody renews it. Returns their ids."""
+        with self._write() as connection:
+            rows = connection.execute(
+                sa.select(documents_table.c.id, documents_table.c.lease_end).where(
+                    documents_table.c.status.in_(_IN_HAND)
+                )
             )
+            expired = [row.id for row in rows if is_over(row.lease_end)]
+            for document_id in expired:
+                self._set(connection, document_id, status="queued", progress=0.0, lease_end=None)
+            return expired
+
+    def _renew_leases(self, held: dict[str, int]) -> None:
+        with self._write() as connection:
+            for document_id, token in held.items():
+                connection.execute(
+                    sa.update(documents_table)
+                    .where(
+                        documents_table.c.id == document_id,
+                        documents_table.c.token == token,
+                        documents_table.c.status.in_(_IN_HAND),
+                    )
+                    .values(lease_end=lease_end())
+                )
+
+    def _own(self, document_id: str) -> sa.ColumnElement[bool]:
+        """Whether a document that this catalog claimed is still its own: claimed, and under the same token.
+
+        True for a document that it never claimed.
+        """
+        token = self._leases.token(document_id)
+        if token is None:
+            return sa.true()
+        return sa.and_(documents_table.c.token == token, documents_table.c.status.in_(_IN_HAND))
+
+    def _claim(self, connection: Connection, row: sa.Row[Any]) -> int:
+        """Claim a document under a token that was never given before."""
+        token = _next_number(connection)
+        self._set(connection, row.id, status="parsing", attempts=row.attempts + 1, progress=0.0, token=token,
+                  lease_end=lease_end(), not_before=None)  # fmt: skip
+        return token
 
     def claim_next(self) -> DocumentRecord | None:
         """Claim the oldest queued document for parsing, or None. A document with too many attempts fails instead."""
         while True:
             with self._write() as connection:
-                row = connection.execute(
+                waiting = connection.execute(
                     sa.select(documents_table)
                     .where(documents_table.c.status == "queued")
-                    .order_by(documents_table.c.seq)
-                    .limit(1)
-                ).first()
+                    .order_by(documents_table.c.not_before.is_not(None), documents_table.c.seq)
+                )
+                row = next((one for one in waiting if is_over(one.not_before)), None)
+                waiting.close()
                 if row is None:
                     return None
                 if row.attempts >= MAX_ATTEMPTS:
@@ -475,10 +581,12 @@ class Catalog:
                               error_message=f"{row.name} stopped the worker {row.attempts} times and is not tried "
                               "again. Upload it again to retry.")  # fmt: skip
                     continue
-                self._set(connection, row.id, status="parsing", attempts=row.attempts + 1, progress=0.0)
-                return document_record(
+                token = self._claim(connection, row)
+                record = document_record(
                     connection.execute(sa.select(documents_table).where(documents_table.c.id == row.id)).one()
                 )
+            self._leases.hold(record.id, token)
+            return record
 
     def claim(self, document_id: str) -> DocumentRecord | None:
         """Claim this document for parsing, or None if it is no longer queued."""
@@ -486,21 +594,33 @@ class Catalog:
             row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
             if row is None or row.status != "queued":
                 return None
-            self._set(connection, document_id, status="parsing", attempts=row.attempts + 1, progress=0.0)
-            return document_record(row)
+            token = self._claim(connection, row)
+        self._leases.hold(document_id, token)
+        return document_record(row)
 
     def set_progress(self, document_id: str, status: DocumentStatus, progress: float) -> bool:
-        """Record a document's progress (0 to 1); False if it was deleted meanwhile."""
+        """Record a document's progress (0 to 1), which renews its lease; False if it was deleted, or given to another
+        claimant, meanwhile.
+        """
         with self._write() as connection:
-            return self._set(connection, document_id, status=self._status_unless_visible(status), progress=progress)
+            return self._set_own(
+                connection,
+                document_id,
+                status=self._status_unless_visible(status),
+                progress=progress,
+                lease_end=lease_end(),
+            )
 
     def fail_document(self, document_id: str, code: str, message: str) -> None:
-        """Record why a document cannot be used. A visible document stays usable and unchanged."""
+        """Record why a document cannot be used. A visible document stays usable and unchanged, as does one that was
+        given to another claimant meanwhile.
+        """
+        self._leases.drop(document_id)
         with self._write() as connection:
             connection.execute(
                 sa.update(documents_table)
-                .where(documents_table.c.id == document_id, sa.not_(documents_table.c.visible))
-                .values(status="failed", error_code=code, error_message=message, progress=0.0)
+                .where(documents_table.c.id == document_id, sa.not_(documents_table.c.visible), self._own(document_id))
+                .values(status="failed", error_code=code, error_message=message, progress=0.0, lease_end=None)
             )
 
     def withdraw_document(self, document_id: str, code: str, message: str) -> None:
@@ -521,7 +641,8 @@ class Catalog:
     ) -> bool:
         """Store text, pages, chunks, their vectors (float32, shape (len(chunks), dim)) and, for each chunk, the vectors
         of its sentences (packed by `pack_vectors`), and queue the document for indexing. It does not become visible
-        yet. Calling it again replaces what is stored. False if the document was deleted meanwhile.
+        yet. Calling it again replaces what is stored. False if the document was deleted, or given to another claimant,
+        meanwhile.
         """
         structure = {
             "metadata": dict(document.metadata),
@@ -529,11 +650,13 @@ class Catalog:
             "tables": [asdict(table) for table in document.tables],
         }
         with self._write() as connection:
-            alive = self._set(
+            alive = self._set_own(
                 connection,
                 document.id,
                 status=self._status_unless_visible("indexing"),
                 progress=1.0,
+                lease_end=None,
+                version=_next_number(connection),
                 error_code=None,
                 error_message=None,
                 media_type=document.media_type,
@@ -600,7 +723,8 @@ class Catalog:
                     ],
                 )
                 _save_sentences(connection, document.id, sentences)
-            return True
+        self._leases.drop(document.id)
+        return True
 
     def publish(self, document_id: str) -> bool:
         """Make an indexed document visible and retire the version it replaces, in one transaction.
@@ -611,7 +735,7 @@ class Catalog:
             published = connection.execute(
                 sa.update(documents_table)
                 .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
-                .values(status="ready", visible=True, progress=1.0, attempts=0)
+                .values(status="ready", visible=True, progress=1.0, attempts=0, retries=0, not_before=None)
             )
             if published.rowcount == 0:
                 return False
@@ -824,13 +948,17 @@ class Catalog:
         with self._read() as connection:
             return [(stored_chunk(row), unit_vector(row.vector)) for row in connection.execute(query)]
 
-    def visible_chunk_counts(self) -> dict[str, int]:
-        """The number of chunks of each visible document, by document id."""
+    def indexed_documents(self, *, waiting: bool = False) -> dict[str, Held]:
+        """What the indexes must hold of each visible document, by document id; with `waiting`, also what they may hold
+        of those that are being indexed. It reads no chunks.
+        """
+        allowed: sa.ColumnElement[bool] = documents_table.c.visible
+        if waiting:
+            allowed = sa.or_(allowed, documents_table.c.status == "indexing")
+        query = sa.select(documents_table.c.id, documents_table.c.n_chunks, documents_table.c.version)
         with self._read() as connection:
-            rows = connection.execute(
-                sa.select(documents_table.c.id, documents_table.c.n_chunks).where(documents_table.c.visible)
-            )
-            return {row.id: row.n_chunks for row in rows}
+            rows = connection.execute(query.where(allowed, documents_table.c.n_chunks > 0))
+            return {document_id: Held(chunks, version) for document_id, chunks, version in rows}
 
     # Maintenance -----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -63,7 +63,7 @@ class KnownSource:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk with its context: `seq` is its row, `page` the 1-based page with most of it."""
+    """A chunk with its context: `seq` is its row, `page` the 1-based page with most of it, `version` its document's."""
 
     seq: int
     chunk: Chunk
@@ -71,6 +71,17 @@ class StoredChunk:
     document_name: str
     title: str
     collection: str
+    version: int = 0
+
+
+class Held(NamedTuple):
+    """How far an index holds a document: its number of chunks, and the version of them that the catalog numbered.
+
+    Numbers rise with each save in the catalog and are never given twice.
+    """
+
+    chunks: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +150,16 @@ CHUNK_COLUMNS = (
     documents_table.c.name,
     documents_table.c.title,
     documents_table.c.collection,
+    documents_table.c.version,
 )
 
 
 def stored_chunk(row: Sequence[Any]) -> StoredChunk:
     """A chunk from a row that begins with CHUNK_COLUMNS."""
-    seq, chunk_id, document_id, start, end, text, headings, page, n_tokens, name, title, collection = row[:12]
+    seq, chunk_id, document_id, start, end, text, headings, page, n_tokens, name, title, collection, version = row[:13]
     span = Span(document_id, start, end)
     chunk = Chunk(id=chunk_id, span=span, text=text, headings=tuple(json.loads(headings)), n_tokens=n_tokens)
-    return StoredChunk(seq, chunk, page, name, title, collection)
+    return StoredChunk(seq, chunk, page, name, title, collection, version)
 
 
 def unit_vector(packed: bytes) -> np.ndarray:

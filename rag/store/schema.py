@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from rag.errors import IndexMismatch
 
 _BUSY_S = 60  # how long a connection waits for the write of another
 _CACHE_KIB = 32_768  # page cache of a connection: a search reads some hundred rows from all over the database
+
+OWN_KEYS = ("schema_version", "identity", "fence")  # entries of the meta table that are no stamps
 
 metadata = sa.MetaData()
 
@@ -45,6 +48,11 @@ documents_table = sa.Table(
     sa.Column("n_pages", sa.Integer, nullable=False, default=0),
     sa.Column("n_chunks", sa.Integer, nullable=False, default=0),
     sa.Column("notes", sa.Text, nullable=False, default="[]"),  # JSON: a list of Note
+    sa.Column("version", sa.BigInteger, nullable=False, default=0),  # of its chunks, a number of the fence
+    sa.Column("token", sa.BigInteger, nullable=False, default=0),  # of the last claim (leases.py)
+    sa.Column("lease_end", sa.Float),  # seconds since 1970; null while nobody works on the document
+    sa.Column("retries", sa.Integer, nullable=False, default=0),  # after errors that may pass
+    sa.Column("not_before", sa.Float),  # seconds since 1970 of the next try
 )
 sources_table = sa.Table(
     "sources",
@@ -120,11 +128,24 @@ def _add_notes(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _add_leases(connection: Connection) -> None:
+    """Version 3: leases of claimed documents, and the catalog's identity."""
+    for statement in (
+        "ALTER TABLE documents ADD COLUMN version BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE documents ADD COLUMN token BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE documents ADD COLUMN lease_end FLOAT",
+        "ALTER TABLE documents ADD COLUMN retries INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE documents ADD COLUMN not_before FLOAT",
+    ):
+        connection.exec_driver_sql(statement)
+    put_meta(connection, "identity", uuid.uuid4().hex)
+
+
 # The tables above are the newest schema; a new database gets them as they are, with version len(MIGRATIONS) + 1.
 # Whoever changes a table after the first release appends a function here that makes the same change to an existing
 # database: the first entry brings version 1 to version 2. It runs in the transaction that opens the catalog, writes its
 # own SQL (the tables above may have changed by then), and is never edited once released.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_notes,)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_notes, _add_leases)
 
 
 def migrate(connection: Connection, data_dir: Path) -> None:
@@ -136,6 +157,7 @@ def migrate(connection: Connection, data_dir: Path) -> None:
     if not sa.inspect(connection).has_table("meta"):
         metadata.create_all(connection)
         put_meta(connection, "schema_version", str(newest))
+        put_meta(connection, "identity", uuid.uuid4().hex)
         return
     found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "schema_version"))
     version = int(found.scalar_one())

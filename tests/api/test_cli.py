@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from api.commands import doctor
 from api.commands.context import Models, dump_json
 from api.commands.doctor import needed_packages
 from rag.errors import DependencyError
+from rag.library import open_index
 from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS
 from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
 from rag.store.lock import claim_directory
@@ -645,6 +647,29 @@ def test_doctor_reports_a_missing_original(
     assert run.status == 1
     assert {one["name"]: one["status"] for one in run.json["checks"]}["originals"] == "fail"
     assert "originals" in footnote("doctor").out
+
+
+def test_doctor_compares_row_by_row_and_repairs(
+    footnote: Footnote, folder: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOOTNOTE_GENERATION__BACKEND", "extractive")
+
+    def compared(*options: str) -> tuple[int, dict[str, str]]:
+        run = footnote("doctor", *options, "--json")
+        return run.status, {one["name"]: one["status"] for one in run.json["checks"] if "row by row" in one["name"]}
+
+    footnote("ingest", folder)
+    names = ("catalog, row by row", "indexes, row by row")
+    assert compared("--verify")[1] == dict.fromkeys(names, "ok")
+    assert compared()[1] == {}
+    catalog = Catalog(store)
+    stamps = catalog.stamps()
+    with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
+        index.remove(*catalog.indexed_documents())
+    catalog.close()
+    assert compared("--verify") == (1, {names[0]: "ok", names[1]: "fail"})
+    assert compared("--repair")[1] == dict.fromkeys(names, "ok")
+    assert compared("--verify")[1] == dict.fromkeys(names, "ok")
 
 
 def test_doctor_shows_the_reranker_and_commands_refuse_a_wrong_one(

@@ -13,6 +13,7 @@ from api.http.metrics import CONTENT_TYPE
 from api.http.schemas import Alive, PartState, Ready
 from api.http.state import DoorHere
 from ingest.runtime import Runtime
+from rag.index.derived import Index
 
 router = APIRouter(tags=["health"])
 
@@ -43,7 +44,6 @@ async def ready(door: DoorHere) -> Ready:
 def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
     library = runtime.library
     totals = library.catalog.totals()
-    vectors, rows = library.index.counts()
     unfinished = library.catalog.unfinished()
     catalog = f"{sum(totals.documents.values())} documents, {totals.chunks} searchable chunks"
     if runtime.worker is None:
@@ -54,8 +54,19 @@ def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
         worker = PartState(status="restarting", detail=f"the worker is restarting; {unfinished} documents wait")
     return (
         PartState(status="ok", detail=catalog),
-        PartState(status="ok", detail=f"{vectors} vectors, {rows} keyword rows"),
+        _index_state(library.index),
         worker,
+    )
+
+
+def _index_state(index: Index) -> PartState:
+    vectors, rows = index.counts()
+    if not index.missing:
+        return PartState(status="ok", detail=f"{vectors} vectors, {rows} keyword rows")
+    done, total = index.healed
+    missing = " and ".join(index.missing)
+    return PartState(
+        status="rebuilding", detail=f"the {missing} are built from the catalog, {done} of {total} documents are done"
     )
 
 

@@ -17,7 +17,7 @@ from rag.index.keyword import FIELD_WEIGHTS, MAX_QUERY_TERMS, KeywordIndex, Keyw
 
 
 def row(number: int, text: str, document_id: str = "d", collection: str = "default") -> KeywordRow:
-    return KeywordRow(f"{document_id}-{number}", document_id, collection, read_words(text))
+    return KeywordRow(f"{document_id}-{number}", document_id, 1, collection, read_words(text))
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_scores_are_bm25(index: KeywordIndex) -> None:
     for field, weight in FIELD_WEIGHTS.items():
         asked = Words(**({name: [] for name in FIELD_WEIGHTS} | {field: ["appl"]}))
         put = [Words(**({name: [] for name in FIELD_WEIGHTS} | {field: stems.split()})) for stems in texts]
-        index.put(KeywordRow(f"d-{n}", "d", "default", words) for n, words in enumerate(put))
+        index.put(KeywordRow(f"d-{n}", "d", 1, "default", words) for n, words in enumerate(put))
         assert index.search(asked, 10, None, None) == [
             ("d-2", pytest.approx(weight * idf * 6.6 / 4.65)),
             ("d-0", pytest.approx(weight * idf * 2.2 / 1.975)),
@@ -205,9 +205,9 @@ from rag.errors import DependencyError
 from rag.index.keyword import KeywordIndex, KeywordRow, Words
 
 index = KeywordIndex(Path(sys.argv[1]))
-index.put([KeywordRow("a-0", "a", "default", Words(["apple"], ["apple"], [], ["apple"]))])
+index.put([KeywordRow("a-0", "a", 1, "default", Words(["apple"], ["apple"], [], ["apple"]))])
 words = [Words([f"word{n}x{m}" for m in range(50)], [], [], []) for n in range(500)]
-many = [KeywordRow(f"b-{n}", "b", "default", each) for n, each in enumerate(words)]
+many = [KeywordRow(f"b-{n}", "b", 1, "default", each) for n, each in enumerate(words)]
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
 for _ in range(2):
