@@ -273,6 +273,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("backup", _backup, "write the data directory to one file, also while a server runs").add_argument(
         "file", type=Path, metavar="FILE"
     )
+    exporting = add("export", _export, "write one collection to a file, with its originals and vectors")
+    exporting.add_argument("collection", metavar="COLLECTION")
+    exporting.add_argument("file", type=Path, metavar="FILE")
+    importing = add("import", _import, "add the documents of an exported collection")
+    importing.add_argument("file", type=Path, metavar="FILE")
+    importing.add_argument("--collection", metavar="NAME", help="import into this collection (default: its own name)")
+    add("compact", _compact, "remove the words of deleted documents from every file")
     restore = add("restore", _restore, "restore the data directory from a backup")
     restore.add_argument("file", type=Path, metavar="FILE")
     restore.add_argument("--force", action="store_true", help="replace a data directory that is not empty")
@@ -439,6 +446,24 @@ def _backup(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.maintenance import backup
 
     return backup(context, args.file)
+
+
+def _export(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.maintenance import export
+
+    return export(context, args.collection, args.file)
+
+
+def _import(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.maintenance import import_
+
+    return import_(context, args.file, args.collection)
+
+
+def _compact(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.maintenance import compact
+
+    return compact(context)
 
 
 def _restore(context: CommandContext, args: argparse.Namespace) -> int:

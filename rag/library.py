@@ -20,6 +20,7 @@ from rag.service import Service
 from rag.settings import NO_JUDGE, Settings
 from rag.store.backup import settle_restore
 from rag.store.catalog import Catalog, stamps_of
+from rag.store.exchange import sweep_imports
 from rag.store.lock import DataDirectory, Owner, claim_directory
 from rag.types import Embedder, Generator, Judge, Reader, Reranker
 
@@ -71,6 +72,7 @@ class Library:
             self.catalog.check_stamps(stamps_of(self.embedder, settings.chunking.version))
             self.catalog.requeue_unfinished(forgive=True)
             self.catalog.sweep_originals()
+            sweep_imports(data_dir)
             self.index = open_index(self.catalog, self.embedder.model, self.embedder.dimension)
             self._closers.append(self.index.close)
             self.index.purge_removed(self.catalog)

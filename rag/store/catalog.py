@@ -27,7 +27,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -354,6 +354,55 @@ class Catalog:
                 self._retire_older(connection, document_id)
             fresh = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).one()
             return Accepted(document_record(fresh), is_new)
+
+    def adopt_document(self, other: Catalog, document_id: str, collection: str) -> str | None:
+        """Copy a ready document of another catalog, whose original is stored here already, and queue it for indexing.
+
+        Returns its id here; None if the collection has the same bytes already, unless they failed. Both catalogs must
+        be built alike (`stamps`).
+        """
+        with other._read() as source, self._write() as target:
+            found = source.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).one()
+            document = dict(found._mapping)
+            sha256 = document["sha256"]
+            known = target.execute(
+                sa.select(documents_table).where(
+                    documents_table.c.sha256 == sha256, documents_table.c.collection == collection
+                )
+            ).first()
+            if known is not None and known.status != "failed":
+                return None
+            if known is not None:
+                target.execute(sa.delete(documents_table).where(documents_table.c.id == known.id))
+            taken = target.execute(sa.select(documents_table.c.id).where(documents_table.c.id == sha256)).first()
+            own_id = sha256 if taken is None else document_id_for(sha256, collection)
+            document |= {"id": own_id, "collection": collection, "status": "indexing", "visible": False, "token": 0,
+                         "lease_end": None, "version": _next_number(target)}  # fmt: skip
+            del document["seq"]
+            target.execute(sa.insert(documents_table).values(document))
+            for table in (texts_table, pages_table, sources_table):
+                rows = [
+                    {**row._mapping, "document_id": own_id}
+                    for row in source.execute(sa.select(table).where(table.c.document_id == document_id))
+                ]
+                if table is sources_table:
+                    rows = [{**row, "seq": None, "collection": collection} for row in rows]
+                if rows:
+                    target.execute(sa.insert(table), rows)
+            chunks = source.execute(
+                sa.select(chunks_table, sentences_table.c.vectors)
+                .join(sentences_table, sentences_table.c.chunk == chunks_table.c.seq)
+                .where(chunks_table.c.document_id == document_id)
+                .order_by(chunks_table.c.seq)
+            ).all()
+            rows = [{**row._mapping, "seq": None, "document_id": own_id} for row in chunks]
+            for row in rows:
+                del row["vectors"]
+                if own_id != document_id:
+                    row["id"] = document_id_for(row["id"], collection)[:32]
+            target.execute(sa.insert(chunks_table), rows)
+            _save_sentences(target, own_id, [row.vectors for row in chunks])
+            return own_id
 
     def delete_document(self, document_id: str) -> None:
         """Remove a document; once this returns, no search finds it. Raises NotFound."""
@@ -967,6 +1016,20 @@ class Catalog:
         with self._read() as connection:
             rows = connection.exec_driver_sql("PRAGMA quick_check").scalars().all()
         return [str(row) for row in rows if row != "ok"]
+
+    def compact(self) -> None:
+        """Write the database anew, without the rows that were deleted: their words are in no file afterwards."""
+        self._engine.dispose()  # a connection of the pool could keep the log from being emptied
+        try:
+            with closing(sqlite3.connect(self.data_dir / CATALOG_FILE, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.DatabaseError as error:
+            raise DependencyError(
+                f"The catalog {self.data_dir / CATALOG_FILE} could not be written anew: {error}. Free some space: as "
+                "much as it has."
+            ) from error
 
     def copy_to(self, target: Path) -> None:
         """Write a consistent copy of the database to `target`, even while others write (SQLite's online backup)."""

@@ -548,6 +548,23 @@ def test_backup_and_restore(footnote: Footnote, folder: Path, tmp_path: Path) ->
     assert footnote("search", "bicycle shed", "-k", 1, "--json").json["hits"][0]["document_name"] == "below/bikes.txt"
 
 
+def test_export_import_and_compact(footnote: Footnote, folder: Path, tmp_path: Path) -> None:
+    footnote("ingest", folder)
+    file = tmp_path / "default.tar"
+    assert footnote("export", "default", file, "--json").json["originals"] == 2
+    run = footnote("import", file, "--collection", "copied", "--json")
+    assert (run.status, run.json["collection"], len(run.json["documents"])) == (0, "copied", 2)
+    hits = footnote("search", "bicycle shed", "-k", 1, "--collection", "copied", "--json").json["hits"]
+    assert hits[0]["document_name"] == "below/bikes.txt"
+    bikes = [one["id"] for one in footnote("docs", "list", "--json").json["documents"] if "bikes" in one["name"]]
+    assert len(bikes) == 2
+    footnote("docs", "rm", *bikes)
+    assert footnote("compact").status == 0
+    files = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert not [path for path in files if b"bicycle shed" in path.read_bytes()]
+    assert footnote("search", "vacation days", "-k", 1, "--json").json["hits"]
+
+
 def test_rebuild_restores_the_indexes(footnote: Footnote, folder: Path, store: Path) -> None:
     import shutil
 

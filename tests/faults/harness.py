@@ -94,9 +94,14 @@ class Store:
         self.uncertain: dict[str, int | None] = {}  # what was on its way when the store was killed; None: deleted
         self._ids: dict[str, str] = {}
         self._edition = 0
+        self._commits = (0, 0)
 
-    def start(self, commits: tuple[int, int] = (0, 0), *, killed: bool = True) -> httpx.Client:
-        """Start server and worker, which kill themselves at these commits, and wait for the server."""
+    def start(self, commits: tuple[int, int] = (0, 0)) -> httpx.Client:
+        """Start server and worker, which kill themselves at these commits, and wait for the server.
+
+        A server that dies at a commit before it is open is started again without one.
+        """
+        self._commits = commits
         while True:
             started = time.monotonic()
             url = self.processes.say(f"server {PERSIST_EVERY} {commits[0]}")
@@ -104,8 +109,7 @@ class Store:
             while self.processes.say("alive server") == "yes":
                 try:
                     if client.get("/v1/documents?limit=1").status_code == 200:
-                        if killed:
-                            self.counts.start_s.append(time.monotonic() - started)
+                        self.counts.start_s.append(time.monotonic() - started)
                         self.processes.say(f"worker {commits[1]}")
                         return client
                 except httpx.HTTPError:
@@ -114,7 +118,7 @@ class Store:
             client.close()
             if not any(commits):
                 raise AssertionError(f"the server does not start; see {self.data_dir.with_suffix('.log')}")
-            commits = (0, 0)
+            commits = self._commits = (0, 0)
 
     def act(self, client: httpx.Client) -> None:
         """Upload, replace or delete one document. Raises httpx.HTTPError where the server dies meanwhile."""
@@ -149,6 +153,8 @@ class Store:
             number = self.random.randint(2, 25)
             commits = (number if target != "worker" else 0, number if target != "server" else 0)
         client = self.start(commits)
+        if aim == "commit" and not any(self._commits):  # it died while it was being opened, and was started again
+            aim = "random"
         over = threading.Event()
         killer = threading.Thread(target=self._kill, args=(target, aim, over))
         killer.start()
