@@ -14,6 +14,7 @@ import pytest
 
 from rag.errors import DependencyError
 from rag.index.keyword import FIELD_WEIGHTS, MAX_QUERY_TERMS, KeywordIndex, KeywordRow, Words, read_words
+from rag.store.records import Held
 
 
 def row(number: int, text: str, document_id: str = "d", collection: str = "default") -> KeywordRow:
@@ -116,12 +117,12 @@ def test_filters_leave_the_scores_as_they_are(index: KeywordIndex) -> None:
 def test_rows_of_the_same_id_are_replaced_in_one_commit(index: KeywordIndex) -> None:
     index.put([row(0, "red apples"), row(1, "green pears")])
     index.put([row(0, "blue plums"), row(0, "black figs")])
-    assert (index.count(), index.documents()) == (2, {"d": 2})
+    assert (index.count(), index.documents()) == (2, {"d": Held(2, 1)})
     assert found(index, "red apples blue plums") == []
     assert found(index, "figs") == ["d-0"]
     index.put([row(0, "a zebra", "e")])
     index.remove(["d"])
-    assert (index.count(), index.documents()) == (1, {"e": 1})
+    assert (index.count(), index.documents()) == (1, {"e": Held(1, 1)})
 
 
 def test_of_too_many_words_the_rarest_are_asked_for(index: KeywordIndex) -> None:
@@ -202,6 +203,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from rag.errors import DependencyError
+from rag.store.records import Held
 from rag.index.keyword import KeywordIndex, KeywordRow, Words
 
 index = KeywordIndex(Path(sys.argv[1]))
@@ -215,10 +217,10 @@ for _ in range(2):
         index.put(many)
     except DependencyError as error:
         print(error.message)
-assert index.documents() == {"a": 1}
+assert index.documents() == {"a": Held(1, 1)}
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 index.put(many)
-assert index.documents() == {"a": 1, "b": 500}
+assert index.documents() == {"a": Held(1, 1), "b": Held(500, 1)}
 index.close()
 """
 
