@@ -10,12 +10,12 @@ VENV   ?= .venv
 TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-models bench lint format clean
+.PHONY: run test test-models test-browser bench lint format clean
 
 run: $(VENV)/.installed
 	$(BIN)/footnote serve
 
-test: $(VENV)/.installed-dev test-models
+test: $(VENV)/.installed-dev test-models test-browser
 	$(BIN)/python -m pytest
 
 # The default models and a tiny language model (1.3 GB, once). Where one cannot be fetched (exit status 1), the tests that
@@ -24,6 +24,12 @@ test-models: $(VENV)/.installed-dev
 	@for model in all-MiniLM-L6-v2 smollm2-135m-instruct-q4_1 qwen2.5-coder-1.5b-instruct-q4_k_m; do \
 	  $(BIN)/footnote models pull $$model || { \
 	    [ $$? -eq 1 ] || exit 1; echo "Tests that need $$model are skipped."; }; done
+
+# A Chromium for the tests of the page: the system's, else playwright's own; without one they are skipped with a reason.
+test-browser: $(VENV)/.installed-dev
+	@[ -n "$$CHROMIUM" ] || command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null || \
+	  PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT=10000 $(BIN)/playwright install chromium || \
+	  echo "Tests of the page are skipped: install Chromium (Debian: apt install chromium)."
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m evals.bench

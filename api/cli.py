@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from api.commands.context import CommandContext, Models
@@ -32,6 +32,11 @@ class _UsageError(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
+    """Shows the lines of the epilog as they are: one example a line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
+
     def error(self, message: str) -> NoReturn:
         raise _UsageError(message, self.format_usage())
 
@@ -92,11 +97,13 @@ def _fail(as_json: bool, code: str, message: str, status: int) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands. Every command takes --data-dir, and every command except `serve` takes --json."""
+    """The parser of all commands. All take --data-dir, and all take --json but those that talk."""
     parser = _Parser(
         prog="footnote",
         description="Answer questions from your own documents; each sentence is checked against the quote it cites.",
-        epilog="Exit status: 0 success, 1 something failed, 2 wrong command line or setting, 130 interrupted.",
+        epilog="examples:\n  footnote ingest ~/papers\n  footnote ask 'What does the warranty not cover?'\n"
+        "  footnote serve\n\n`footnote COMMAND --help` shows examples of each command.\n"
+        "Exit status: 0 success, 1 something failed, 2 wrong command line or setting, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"footnote {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -106,6 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
     ) -> argparse.ArgumentParser:
         command: argparse.ArgumentParser = to.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")  # type: ignore[attr-defined]
         command.set_defaults(run=run, as_json=False)
+        command.epilog = _examples_of(command.prog.removeprefix("footnote "))
         where = "data directory (or FOOTNOTE_DATA_DIR; default data/store)"
         command.add_argument(
             "--data-dir", type=Path, metavar="DIR", help=where if uses_data else "not used by this command"
@@ -120,12 +128,33 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=_port, help="TCP port; 0 takes a free port (default 8000)")
 
+    opening = add("open", _open, "open the page in the browser, starting the server where none runs", as_json=False)
+    opening.add_argument("--port", type=_port, help="TCP port of a server that is started (default 8000)")
+
     ingest = add("ingest", _ingest, "ingest files and folders; unchanged files are skipped")
     ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder with its subfolders")
     ingest.add_argument(
         "--collection", default="default", metavar="NAME", help="collection of the documents (default: default)"
     )
+    ingest.add_argument(
+        "--metadata",
+        type=_json_object,
+        metavar="JSON",
+        help='metadata of these files, for filters, as a JSON object: \'{"department": "sales", "year": 2026}\'',
+    )
     ingest.add_argument("--prune", action="store_true", help="delete documents whose file is no longer in the folders")
+    ingest.add_argument(
+        "--sync",
+        action="store_true",
+        help="mirror the folders: documents follow moved files and are deleted with removed ones; links out of a "
+        "folder are not followed, and a folder without files changes nothing; a .footnoteignore (patterns as in "
+        ".gitignore) leaves files out, also without --sync",
+    )
+    ingest.add_argument(
+        "--watch",
+        action="store_true",
+        help="mirror the folders (as --sync does) again and again, until Ctrl-C; --json prints one document a line",
+    )
 
     ask = add("ask", _ask, "answer a question, with checked citations")
     ask.add_argument("question")
@@ -143,15 +172,26 @@ def build_parser() -> argparse.ArgumentParser:
         "is the answer",
     )
 
+    chat = add("chat", _chat, "ask as a conversation: follow-up questions, citations to open", as_json=False)
+    chat.add_argument(
+        "--style", choices=("full", "brief"), default="full", help="style of the answers, as for ask (default full)"
+    )
+
     search = add("search", _search, "search for passages, without a language model")
     search.add_argument("query")
     for command in (ask, search):
         command.add_argument("-k", "--top-k", type=int, metavar="N", help="number of passages to retrieve")
+        command.add_argument(
+            "--filter",
+            type=_json_object,
+            metavar="JSON",
+            help='search only documents with these metadata: \'{"author": "Ann Lee", "year": {"gte": 2024}}\'',
+        )
 
     verify = add("verify", _verify, "check any text against the documents, sentence by sentence")
     verify.add_argument("file", metavar="FILE", help="a text file, or - for standard input")
     verify.add_argument("--question", metavar="TEXT", help="what the text answers: a name or a number is read with it")
-    for command in (ask, search, verify):
+    for command in (ask, chat, search, verify):
         command.add_argument("--collection", metavar="NAME", help="use only this collection (default: all collections)")
 
     docs = commands.add_parser("docs", help="list, show or delete documents")
@@ -169,13 +209,13 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="SUITE",
         help="a folder with documents/ and questions.jsonl, or in BEIR's layout (./report for a folder named report); "
-        "or the name of a suite beside the repository (FOOTNOTE_SHARED_DIR): contoso, sec10q, squad2, spans, scifact, "
-        "natural, claims",
+        "or the name of a suite beside the repository (FOOTNOTE_SHARED_DIR), which docs/suites.md lists",
     )
     evaluation.epilog = (
-        "The exit status is also 1 when a document could not be read, a question crashed, or a metric is lower than in "
-        "--baseline by more than chance explains. See also: footnote eval report --help, footnote eval questions "
-        "--help."
+        f"{evaluation.epilog}\n\n"
+        "The exit status is also 1 when a document could not be read, a question crashed, or a metric\n"
+        "is lower than in --baseline by more than chance explains. See also: footnote eval report --help,\n"
+        "footnote eval questions --help."
     )
     evaluation.add_argument(
         "--limit",
@@ -255,7 +295,13 @@ def build_parser() -> argparse.ArgumentParser:
         "-n", "--count", type=_positive, default=50, metavar="N", help="write at most N questions (default 50)"
     )
     questions.add_argument("--out", type=Path, metavar="DIR", help="the suite's folder (default suites/COLLECTION)")
-    questions.epilog = "Check the questions before you rely on them: the model makes mistakes."
+    questions.add_argument(
+        "--from-feedback",
+        action="store_true",
+        help="make the questions from the feedback on kept answers, without a model (default folder "
+        "suites/COLLECTION-feedback)",
+    )
+    questions.epilog = f"{questions.epilog}\n\nCheck the questions before you rely on them: the model makes mistakes."
     questions.add_argument(
         "--seed", type=int, default=7, metavar="N", help="seed of the random choice of facts (default 7)"
     )
@@ -264,6 +310,13 @@ def build_parser() -> argparse.ArgumentParser:
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
     add("list", _models_list, "list the models that can be fetched", to=actions)
     add("pull", _models_pull, "fetch a model's weights", to=actions).add_argument("name", metavar="NAME")
+
+    add("mcp", _mcp, "serve the Model Context Protocol on stdin and stdout", as_json=False)
+
+    completion = add(
+        "completion", _completion, "print a script that completes commands in a shell", as_json=False, uses_data=False
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
 
     doctor = add("doctor", _doctor, "check what is installed, reachable and consistent")
     doctor.add_argument("--verify", action="store_true", help="also compare catalog, originals and indexes row by row")
@@ -284,6 +337,12 @@ def build_parser() -> argparse.ArgumentParser:
     restore.add_argument("file", type=Path, metavar="FILE")
     restore.add_argument("--force", action="store_true", help="replace a data directory that is not empty")
     return parser
+
+
+def _examples_of(command: str) -> str:
+    from api.commands.examples import EXAMPLES
+
+    return "\n  ".join(["examples:", *EXAMPLES[command]])
 
 
 def _version() -> str:
@@ -307,6 +366,16 @@ def _positive(word: str) -> int:
     return int(word)
 
 
+def _json_object(word: str) -> dict[str, object]:
+    try:
+        value = json.loads(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{word!r} is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a JSON object")
+    return value
+
+
 def _natural(word: str) -> int:
     if not word.isdecimal():
         raise argparse.ArgumentTypeError(f"{word!r} is not a whole number of at least 0")
@@ -322,22 +391,53 @@ def _serve(context: CommandContext, args: argparse.Namespace) -> int:
     return serve(context, host=args.host, port=args.port)
 
 
+def _open(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.serve import open_page
+
+    return open_page(context, port=args.port)
+
+
 def _ingest(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.ingest import ingest
 
-    return ingest(context, args.paths, collection=args.collection, prune=args.prune)
+    if args.watch:
+        from api.commands.watching import watch
+
+        return watch(context, args.paths, collection=args.collection, metadata=args.metadata)
+    return ingest(
+        context,
+        args.paths,
+        collection=args.collection,
+        prune=args.prune,
+        sync=args.sync,
+        metadata=args.metadata,
+    )
 
 
 def _ask(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.questions import ask
 
-    return ask(context, args.question, collection=args.collection, top_k=args.top_k, mode=args.mode, style=args.style)
+    return ask(
+        context,
+        args.question,
+        collection=args.collection,
+        top_k=args.top_k,
+        mode=args.mode,
+        style=args.style,
+        conditions=args.filter,
+    )
+
+
+def _chat(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.chat import chat
+
+    return chat(context, collection=args.collection, style=args.style)
 
 
 def _search(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.questions import search
 
-    return search(context, args.query, collection=args.collection, top_k=args.top_k)
+    return search(context, args.query, collection=args.collection, top_k=args.top_k, conditions=args.filter)
 
 
 def _verify(context: CommandContext, args: argparse.Namespace) -> int:
@@ -413,9 +513,24 @@ def _eval_report(context: CommandContext, args: argparse.Namespace) -> int:
 
 
 def _eval_questions(context: CommandContext, args: argparse.Namespace) -> int:
-    from api.commands.evaluate import make_questions
+    from api.commands.evaluate import make_feedback_questions, make_questions
 
+    if args.from_feedback:
+        return make_feedback_questions(context, args.collection, args.out)
     return make_questions(context, args.collection, count=args.count, out=args.out, seed=args.seed)
+
+
+def _mcp(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.mcp import serve_stdio
+
+    return serve_stdio(context, _version())
+
+
+def _completion(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.completion import completion_script
+
+    print(completion_script(build_parser(), args.shell), end="")  # noqa: T201
+    return OK
 
 
 def _models_list(context: CommandContext, args: argparse.Namespace) -> int:

@@ -1,8 +1,9 @@
 """Speed, as ratios within one run: `make bench`. Machines are noisy, so a ratio says more than a time.
 
-The benchmark measures what the fenced process adds to parsing, and how the time of a whole search, embedding of the
-question included, grows with the number of chunks. It needs the embedding model. The chunks are synthetic: words follow
-the Zipf-Mandelbrot law, vectors lie around 400 topics.
+The benchmark measures what the fenced process adds to parsing, how fast small files are ingested together and one by
+one, how much of a changed document is embedded again, and how the time of a whole search, embedding of the question
+included, grows with the number of chunks. It needs the embedding model. The documents are synthetic: words follow the
+Zipf-Mandelbrot law; in stores for searches vectors lie around 400 topics.
 
     python -m evals.bench --sizes 1000 10000 100000 1000000 --store DIR --plot growth.svg
 
@@ -21,7 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -30,8 +31,10 @@ from pathlib import Path
 import numpy as np
 
 from evals.metrics.answers import percentile
+from ingest.conveyor import Claim, Listeners, prepare_documents
 from ingest.parse import parse_file
-from ingest.pipeline import accept_file, publish_prepared
+from ingest.parse.fence import LAUNCHERS
+from ingest.pipeline import accept_file, prepare_document, publish_prepared
 from rag.errors import InputError
 from rag.library import Library
 from rag.models.embedding import embed_query
@@ -40,7 +43,9 @@ from rag.retrieval.scope import Scope
 from rag.retrieval.sentence_vectors import pack_vectors
 from rag.settings import load_settings
 from rag.store.catalog import Catalog
-from rag.types import DEFAULT_COLLECTION, Chunk, Document, Span
+from rag.store.records import DocumentRecord
+from rag.text import split_sentences
+from rag.types import DEFAULT_COLLECTION, Chunk, Document, Embedder, Span
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "documents"
 SIZES = (1_000, 10_000)
@@ -51,6 +56,8 @@ TOPICS, TOPIC_SPREAD = 400, 0.8
 QUESTIONS, WARM_UP = 100, 20
 QUESTIONS_PART = 10**9  # of the random words; documents use parts from 0
 REPEATS = 5
+FILES, ROUNDS = 120, 2
+SENTENCES_A_PAGE, CHANGED_SECTIONS, CHANGED_SECTION = 15, 200, 99  # a page is about 250 words
 PUBLISHED_TOGETHER, REPORTED_EVERY = 20, 200  # documents
 SEED = 7
 
@@ -91,6 +98,122 @@ def bench_parsing() -> list[str]:
     return [
         f"parse handbook.pdf, text and boxes, fenced   {fenced:8.1f} ms",
         f"the same text alone with pypdf, not fenced   {bare:8.1f} ms   ratio {fenced / bare:.2f}",
+    ]
+
+
+def bench_ingest(folder: Path, files: int) -> list[str]:
+    """One-page text files, ingested one by one and together in alternating rounds, compared with the embedder alone.
+
+    `folder` is empty; each way has a store of its own in it.
+    """
+    limits = load_settings({})
+    one_by_one, together, alone = 0.0, 0.0, 0.0
+    with (
+        Library(limits.model_copy(update={"data_dir": folder / "single"}), "bench", asks=False) as single,
+        Library(
+            limits.model_copy(update={"data_dir": folder / "many"}), "bench", embedder=single.embedder, asks=False
+        ) as many,
+    ):
+        embedder = _Recording(single.embedder)
+        prepare_documents(many.catalog, _claims(many, range(-8, 0)), embedder, limits)  # everything is loaded once
+        publish_prepared(many.catalog, many.index)
+        for part in range(ROUNDS):
+            numbers = range(part * files // ROUNDS, (part + 1) * files // ROUNDS)
+            embedder.texts.clear()
+            together += _timed_ms(partial(_ingest_together, many, numbers, embedder))
+            one_by_one += _timed_ms(partial(_ingest_one_by_one, single, numbers))
+            alone += _timed_ms(partial(single.embedder.embed_texts, list(embedder.texts)))
+        chunks, _ = many.index.counts()
+    return [
+        f"{files} one-page text files one by one           {files / one_by_one * 1000:8.1f} files/s",
+        f"the same together                              {files / together * 1000:8.1f} files/s"
+        f"   ratio {one_by_one / together:.2f}",
+        f"the embedder alone on the same texts           {files / alone * 1000:8.1f} files/s"
+        f"   beyond it {together / alone - 1:.0%}   ({chunks} chunks)",
+    ]
+
+
+class _Recording:
+    """An embedder that keeps the texts it embeds."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder, self.texts = embedder, dict[str, None]()
+        self.model, self.dimension, self.max_tokens = embedder.model, embedder.dimension, embedder.max_tokens
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        self.texts |= dict.fromkeys(texts)
+        return self._embedder.embed_texts(texts)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self._embedder.count_tokens(texts)
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        return self._embedder.token_offsets(text)
+
+
+def _page(number: int) -> str:
+    """A page of about 250 English words, its own for each number: sentences of the sample's handbook, renumbered."""
+    chosen = np.random.default_rng((SEED, number + 10)).choice(len(_sample_sentences()), SENTENCES_A_PAGE)
+    sentences = [f"In case {number}.{place}, {_sample_sentences()[row]}" for place, row in enumerate(chosen)]
+    return "\n\n".join(" ".join(sentences[start : start + 5]) for start in range(0, len(sentences), 5))
+
+
+@cache
+def _sample_sentences() -> list[str]:
+    path = SAMPLE / "handbook.pdf"
+    text = parse_file(path, document_id="bench", name=path.name, limits=load_settings({}).parsing).text
+    found = [" ".join(text[start:end].split()) for start, end in split_sentences(text)]
+    return [sentence for sentence in found if 8 <= len(sentence.split()) <= 25]
+
+
+def _accept(library: Library, number: int) -> DocumentRecord | None:
+    stream = io.BytesIO(_page(number).encode())
+    name = f"{number}.txt"
+    accepted = accept_file(library.catalog, stream, name=name, source=name, collection=DEFAULT_COLLECTION)
+    return library.catalog.claim(accepted.record.id)
+
+
+def _claims(library: Library, numbers: Iterable[int]) -> Iterator[Claim]:
+    for number in numbers:
+        yield partial(_accept, library, number)
+
+
+def _ingest_together(library: Library, numbers: Iterable[int], embedder: Embedder) -> None:
+    prepare_documents(library.catalog, _claims(library, numbers), embedder, library.settings)
+    publish_prepared(library.catalog, library.index)
+
+
+def _ingest_one_by_one(library: Library, numbers: Iterable[int]) -> None:
+    """Each file alone, read by a process that is started for it."""
+    settings = library.settings
+    for number in numbers:
+        if (record := _accept(library, number)) is not None:
+            parsing, chunking = settings.parsing, settings.chunking
+            prepare_document(library.catalog, record, library.embedder, parsing=parsing, chunking=chunking)
+            LAUNCHERS.close()
+    publish_prepared(library.catalog, library.index)
+
+
+def bench_change(folder: Path) -> list[str]:
+    """How many chunks are embedded again after the sections of a document has changed."""
+    sections = [f"# Section {number}\n\n{_page(number)}" for number in range(CHANGED_SECTIONS)]
+    counts: list[int] = []
+    with Library(load_settings({}).model_copy(update={"data_dir": folder}), "bench", asks=False) as library:
+        changed = f"# Section {CHANGED_SECTION}\n\n{_page(1_000)}"
+        for version in (sections, [*sections[:CHANGED_SECTION], changed, *sections[CHANGED_SECTION + 1 :]]):
+            embedded: list[int] = []
+            stream = io.BytesIO("\n\n".join(version).encode())
+            record = accept_file(
+                library.catalog, stream, name="long.md", source="long.md", collection=DEFAULT_COLLECTION
+            ).record
+            claims = [partial(library.catalog.claim, record.id)]
+            prepare_documents(
+                library.catalog, claims, library.embedder, library.settings, Listeners(embedded=embedded.append)
+            )
+            publish_prepared(library.catalog, library.index)
+            counts.append(sum(embedded))
+    return [
+        f"one of 200 sections changed: {counts[1]} of {counts[0]} chunks embedded again   {counts[1] / counts[0]:.1%}"
     ]
 
 
@@ -303,16 +426,28 @@ def plot_growth(timings: Sequence[SearchTiming]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its ratios."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="CHUNKS")
+    parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES), metavar="CHUNKS")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw how a search grows with the chunks")
     parser.add_argument(
         "--store", type=Path, metavar="DIR", help="keep the store here and continue with its content; default temporary"
+    )
+    parser.add_argument(
+        "--files", type=int, default=FILES, metavar="N", help=f"text files to ingest (default {FILES}; 0: none)"
     )
     options = parser.parse_args(arguments)
     if uneven := [size for size in options.sizes if size < CHUNKS_A_DOCUMENT or size % CHUNKS_A_DOCUMENT]:
         parser.error(f"--sizes: {uneven[0]} is no multiple of the {CHUNKS_A_DOCUMENT} chunks of a document.")
     for line in bench_parsing():
         print(line)  # noqa: T201
+    if options.files:
+        with tempfile.TemporaryDirectory() as temporary:
+            for line in bench_ingest(Path(temporary), options.files):
+                print(line, flush=True)  # noqa: T201
+        with tempfile.TemporaryDirectory() as temporary:
+            for line in bench_change(Path(temporary)):
+                print(line, flush=True)  # noqa: T201
+    if not options.sizes:
+        return 0
     with tempfile.TemporaryDirectory() as temporary:
         try:
             _print_growth(options.store or Path(temporary), sorted(set(options.sizes)), options.plot)

@@ -5,11 +5,15 @@
 A section ends where a heading or a page begins. A chunk lies within one section (a heading without text joins the next
 section), so that the page of a hit is the page of its words. A chunk ends with a sentence, and with a paragraph if one
 ends nearby. Its indexed text, title and headings included, never exceeds the embedding model's limit.
+
+A table whose column names or rows are too long for that is split by columns as well: a chunk then holds some cells of
+one row, and its last heading names the row and these columns.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,18 +27,25 @@ from rag.types import Chunk, Document, Embedder, Heading, Page, Span, Table
 
 _LEAST_ROOM_TOKENS = 24
 _HEADER_SHARE = 0.5  # of what the model reads: column names up to this size are kept whole
+_NAMES_SHARE = 0.25  # of what the model reads: the most that the names of a chunk's columns take in a wide table
+_LABEL_CHARACTERS = 80
+_BAR = re.compile(r"(?<!\\)\|")
 _HEADING_SHARE = 0.1  # of the target: a section up to this size is a bare heading and joins the next section
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A sentence or table row, characters into the text; `section` is its 0-based number, `opens` marks a new block."""
+    """A sentence or table row, characters into the text; `section` is its 0-based number, `opens` marks a new block.
+
+    In a table too wide for one chunk it is some cells of a row, and `names` are the row's label and their columns.
+    """
 
     start: int
     end: int
     tokens: int
     section: int
     opens: bool
+    names: str = ""
 
 
 def chunk_document(
@@ -60,19 +71,20 @@ def chunk_document(
     most = min(max_tokens, room)
     target = min(target_tokens, most)
     starts = [start for start, _ in embedder.token_offsets(document.text)]
-    units = list(cut_long_units(read_units(document, starts), starts, most))
+    names_most = int(embedder.max_tokens * _HEADER_SHARE)
+    units = list(cut_long_units(read_units(document, starts, most, names_most), starts, most))
     outline = Outline.of(document)
     chunks = []
     for run in pack_units(units, target, most):
         # The names of a table's columns come before the size of its chunks: a row without them cannot be understood.
-        names = outline.columns_at(run[0].start)
+        names = run[0].names or outline.columns_at(run[0].start)
         named = embedder.count_tokens([names])[0] - special if names else 0
         limit = max(context_tokens, named) if named <= embedder.max_tokens * _HEADER_SHARE else context_tokens
         left = embedder.max_tokens - base - limit
         runs = [run] if _tokens(run) <= left else _split_evenly(run, min(target, left), left)
         for part in runs:
             start, end = part[0].start, part[-1].end
-            headings = fit_headings(outline.path_at(start), embedder, limit, special)
+            headings = fit_headings(outline.path_at(start, run[0].names), embedder, limit, special)
             chunks.append(make_chunk(document, embedder, start, end, headings))
     return [piece for chunk in chunks for piece in ensure_fits(chunk, document, embedder, starts)]
 
@@ -119,11 +131,12 @@ def ensure_fits(chunk: Chunk, document: Document, embedder: Embedder, starts: Se
             yield from ensure_fits(make_chunk(document, embedder, start, end, ()), document, embedder, starts)
 
 
-def read_units(document: Document, starts: Sequence[int]) -> Iterator[Unit]:
+def read_units(document: Document, starts: Sequence[int], most: int, names_most: int) -> Iterator[Unit]:
     """The sentences and table rows of a document in order, each with its size in tokens.
 
     `starts` are the places of the text's tokens. Headings, pages (for the sentences that begin on them) and tables
-    start a new block.
+    start a new block. A table with a row of more than `most` tokens, or with column names of more than `names_most`, is
+    read in groups of cells.
     """
     text = document.text
     page_ends = [page.end for page in document.pages]
@@ -132,8 +145,16 @@ def read_units(document: Document, starts: Sequence[int]) -> Iterator[Unit]:
     for part, (start, end) in enumerate(pairwise(cuts)):
         for block_start, block_end, is_table in _blocks(text, start, end, document.tables):
             spans = _rows(text, block_start, block_end) if is_table else _sentences(text, block_start, block_end)
+            rows = list(spans) if is_table else []
+            if cells := _wide_rows(text, rows, starts, most, names_most):
+                for span_start, span_end, names in cells:
+                    section += 1
+                    tokens = bisect_left(starts, span_end) - bisect_left(starts, span_start)
+                    yield Unit(span_start, span_end, tokens, section, True, names)
+                place = (-1, -1)
+                continue
             previous_end = None
-            for span_start, span_end in spans:
+            for span_start, span_end in rows or spans:
                 opens = previous_end is None or "\n\n" in text[previous_end:span_start]
                 tokens = bisect_left(starts, span_end) - bisect_left(starts, span_start)
                 if place != (here := (part, bisect_right(page_ends, span_start))):
@@ -171,6 +192,62 @@ def _rows(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         position = line_end + 1
 
 
+def _wide_rows(
+    text: str, rows: list[tuple[int, int]], starts: Sequence[int], most: int, names_most: int
+) -> list[tuple[int, int, str]]:
+    """The rows of a wide table in groups of cells, each with the row's label and the names of its columns.
+
+    Empty for a table that is not wide, or whose rows have not all as many cells as its first row, which names them.
+    """
+
+    def size(start: int, end: int) -> int:
+        return bisect_left(starts, end) - bisect_left(starts, start)
+
+    if len(rows) < 2 or (size(*rows[0]) <= names_most and all(size(*row) <= most for row in rows)):
+        return []
+    cut = [_cells(text, *row, piped=text.startswith("|", rows[0][0])) for row in rows]
+    if len(cut[0]) < 3 or any(len(cells) > len(cut[0]) for cells in cut[1:]):
+        return []
+    edges, held, widest = [1], 0, [0] * len(cut[0])
+    for cells in cut:
+        for at, cell in enumerate(cells):
+            widest[at] = max(widest[at], size(*cell))
+    for at in range(1, len(cut[0])):
+        name = size(*cut[0][at]) + 1
+        room = min(names_most * _NAMES_SHARE / _HEADER_SHARE, most)
+        if at > edges[-1] and (held + name > room or sum(widest[edges[-1] : at + 1]) > most):
+            edges.append(at)
+            held = 0
+        held += name
+    names = [" ".join(text[start:end].split()) for start, end in cut[0]]
+    groups: list[tuple[int, int, str]] = []
+    for number, cells in enumerate(cut):
+        label = " ".join(text[slice(*cells[0])].split())[:_LABEL_CHARACTERS] if number else ""
+        held_in = []
+        for first, last in pairwise([*edges, len(names)]):
+            shown = [cell for cell in cells[first if first > 1 else 0 : last] if cell[0] < cell[1]]
+            if shown:
+                named = " | ".join([f"{names[0]} {label}".strip(), *names[first:last]])
+                held_in.append((shown[0][0], named if number else ""))
+        # The bars between two groups belong to the first one, so that chunks leave out nothing but white space.
+        begins = [rows[number][0], *(start for start, _named in held_in[1:]), rows[number][1]]
+        for (start, end), named in zip(pairwise(begins), [named for _start, named in held_in] or [""], strict=True):
+            groups.append((*trim(text, start, end), named))
+    return groups
+
+
+def _cells(text: str, start: int, end: int, *, piped: bool) -> list[tuple[int, int]]:
+    """The places of a row's cells between its bars; `piped` rows also begin and end with a bar, as in Markdown."""
+    bars = [found.start() for found in _BAR.finditer(text, start, end)]
+    if piped:
+        start += text.startswith("|", start)
+        end -= text.endswith("|", start, end) and end - 1 in bars
+        bars = [bar for bar in bars if start <= bar < end]
+    return [
+        trim(text, left, right) for left, right in zip([start, *(bar + 1 for bar in bars)], [*bars, end], strict=True)
+    ]
+
+
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     for sentence_start, sentence_end in split_sentences(text[start:end]):
         yield start + sentence_start, start + sentence_end
@@ -198,14 +275,15 @@ def cut_long_units(units: Iterator[Unit], starts: Sequence[int], max_tokens: int
             start = unit.start if first == low else starts[first]
             end = unit.end if last == high else starts[last]
             if start < end:
-                yield Unit(start, end, last - first, unit.section, unit.opens and number == 0)
+                yield Unit(start, end, last - first, unit.section, unit.opens and number == 0, unit.names)
 
 
 def pack_units(units: Sequence[Unit], target_tokens: int, max_tokens: int) -> Iterator[list[Unit]]:
     """Runs of units that become chunks: one for each section, several of about equal size for a long one."""
     group: list[Unit] = []
     for section in _by_section(units):
-        if _tokens(group) > _HEADING_SHARE * target_tokens:
+        apart = bool(group and (group[0].names or section[0].names))  # cells of a wide table
+        if apart or _tokens(group) > _HEADING_SHARE * target_tokens:
             yield from _split_evenly(group, target_tokens, max_tokens)
             group = []
         group = group + section
@@ -266,12 +344,15 @@ class Outline:
             paths.append(path)
         return cls(document.headings, paths, document.tables)
 
-    def path_at(self, position: int) -> tuple[str, ...]:
-        """The headings above a character, highest first, then the column names if the character lies in a table."""
+    def path_at(self, position: int, columns: str = "") -> tuple[str, ...]:
+        """The headings above a character, highest first, then the column names if the character lies in a table.
+
+        `columns` replaces the names of the table's columns.
+        """
         number = bisect_right(self.headings, position, key=lambda heading: heading.start)
         path = self.paths[number - 1] if number else ()
         names = [heading.text for heading in path if heading.end <= position or heading.start == position]
-        names.append(self.columns_at(position))
+        names.append(columns or self.columns_at(position))
         return tuple(" ".join(name.split()) for name in names if name.strip())
 
     def columns_at(self, position: int) -> str:

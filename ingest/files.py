@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ingest.ignore import IgnoreRule, is_ignored, read_ignore_rules
 from rag.errors import ParseError
 
 _HEAD_BYTES = 65_536
@@ -39,11 +40,15 @@ class PathProblem:
 
 @dataclass(frozen=True, slots=True)
 class FoundFiles:
-    """The files found, sorted within each given path; `folders` are those walked, as `file://` URIs ending in `/`."""
+    """The files found, sorted within each given path; `folders` are those walked, as `file://` URIs ending in `/`.
+
+    `empty` are those of `folders` in which no file was found.
+    """
 
     files: tuple[FoundFile, ...]
     problems: tuple[PathProblem, ...]
     folders: tuple[str, ...]
+    empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +73,18 @@ class FolderChanges:
     removed: tuple[str, ...]
 
 
-def find_files(paths: Iterable[Path]) -> FoundFiles:
+def find_files(paths: Iterable[Path], *, inside_only: bool = False) -> FoundFiles:
     """Every regular file of the given files and folders, each once, in a stable order.
 
-    Folders are walked recursively; names that start with a dot are skipped, unless the caller named them. Links are
-    followed, and no folder is walked twice. A path that cannot be read becomes a problem in the result, not an
-    exception.
+    Folders are walked recursively; names that start with a dot are skipped, unless the caller named them, and so is
+    what a `.footnoteignore` leaves out (`ignore.py`). Links are followed, with `inside_only` only those that stay
+    inside the given folder, and no folder is walked twice. A path that cannot be read becomes a problem in the result,
+    not an exception.
     """
     files: list[FoundFile] = []
     problems: list[PathProblem] = []
     folders: list[str] = []
+    empty: list[str] = []
     seen_files: set[Path] = set()
     seen_folders: set[tuple[int, int]] = set()
     for path in paths:
@@ -85,30 +92,34 @@ def find_files(paths: Iterable[Path]) -> FoundFiles:
             resolved = path.resolve(strict=True)
             if resolved.is_dir():
                 folders.append(resolved.as_uri().rstrip("/") + "/")
-                _walk(resolved, "", files, problems, seen_files, seen_folders)
+                before = len(files)
+                _walk(resolved, inside_only, files, problems, seen_files, seen_folders)
+                if len(files) == before:
+                    empty.append(folders[-1])
             else:
                 _take(resolved, path.name, files, problems, seen_files)
         except (OSError, RuntimeError) as error:
             problems.append(PathProblem(path, _why(path, error)))
-    return FoundFiles(tuple(files), tuple(problems), tuple(dict.fromkeys(folders)))
+    return FoundFiles(tuple(files), tuple(problems), tuple(dict.fromkeys(folders)), tuple(dict.fromkeys(empty)))
 
 
 def _walk(
     folder: Path,
-    inside: str,
+    inside_only: bool,
     files: list[FoundFile],
     problems: list[PathProblem],
     seen_files: set[Path],
     seen_folders: set[tuple[int, int]],
 ) -> None:
-    pending = [(folder, inside)]
+    pending: list[tuple[Path, str, tuple[IgnoreRule, ...]]] = [(folder, "", ())]
     while pending:
-        here, prefix = pending.pop()
+        here, prefix, rules = pending.pop()
         try:
             status = here.stat()
             if (status.st_dev, status.st_ino) in seen_folders:
                 continue
             seen_folders.add((status.st_dev, status.st_ino))
+            rules = (*rules, *read_ignore_rules(here, prefix))
             with os.scandir(here) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
@@ -118,12 +129,17 @@ def _walk(
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            path = here / entry.name
+            path, name = here / entry.name, prefix + entry.name
             try:
-                if entry.is_dir():
-                    below.append((path, f"{prefix}{entry.name}/"))
+                is_folder = entry.is_dir()
+                if is_ignored(rules, name, is_folder=is_folder):
+                    continue
+                if inside_only and entry.is_symlink() and not path.resolve(strict=True).is_relative_to(folder):
+                    continue
+                if is_folder:
+                    below.append((path, f"{name}/", rules))
                 elif entry.is_file():
-                    _take(path.resolve(strict=True), prefix + entry.name, files, problems, seen_files)
+                    _take(path.resolve(strict=True), name, files, problems, seen_files)
                 elif entry.is_symlink():
                     problems.append(PathProblem(path, f"{path}: the link is broken. Remove it or fix its target."))
             except (OSError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""The ingestion pipeline, one document at a time; every step is safe to repeat.
+"""The steps of ingestion; every step is safe to repeat. `conveyor.py` runs them over many documents at once.
 
     accept_file       bytes ─> original on disk and a queued row             (API or command line)
     prepare_document  parse ─> chunk ─> embed ─> commit, status `indexing`   (worker)
@@ -27,13 +27,14 @@ from rag.models.embedding import index_text, text_hash
 from rag.retrieval.sentence_vectors import pack_vectors, sentence_texts
 from rag.settings import Chunking, Parsing
 from rag.store.catalog import Catalog, stamps_of
-from rag.store.records import Accepted, DocumentRecord
+from rag.store.metadata import Metadata
+from rag.store.records import Accepted, DocumentRecord, PreparedDocument
 from rag.types import Chunk, Document, DocumentStatus, Embedder
 
 log = logging.getLogger(__name__)
 
 _GROUP_CHUNKS = 500  # written to the indexes in one batch
-EMBED_BATCH = 64  # texts embedded between two reports of progress
+EMBED_BATCH = 64  # chunks embedded, with their sentences, between two reports of progress
 Progress = Callable[[DocumentStatus, float], None]
 Report = Callable[[float], bool]
 Counted = Callable[[int], None]
@@ -95,12 +96,13 @@ def accept_file(
     source: str,
     collection: str,
     modified_ns: int = 0,
+    metadata: Metadata | None = None,
 ) -> Accepted:
     """Store a file and queue it as a document, unless the same bytes are in the collection already.
 
     When this returns, the bytes are on disk. `source` says where the file came from: a later file of the same source
-    replaces this one once it is ready. `modified_ns` counts nanoseconds since 1970. Raises DependencyError where the
-    file cannot be stored.
+    replaces this one once it is ready. `modified_ns` counts nanoseconds since 1970. `metadata` are the client's (see
+    `Catalog.accept_document`). Raises DependencyError where the file cannot be stored.
     """
     for attempt in (1, 2):
         stream.seek(0)
@@ -113,6 +115,7 @@ def accept_file(
                 collection=collection,
                 size_bytes=size,
                 modified_ns=modified_ns,
+                metadata=metadata,
             )
         except Conflict:
             if attempt == 2:
@@ -207,7 +210,7 @@ def commit_document(
         return catalog.set_progress(document.id, "embedding", share)
 
     made = embed_document(catalog, document, embedder, chunking=chunking, report=report, embedded=embedded)
-    return made is not None and _save(catalog, made)
+    return made is not None and bool(save_embedded(catalog, [made]))
 
 
 def embed_document(
@@ -226,6 +229,13 @@ def embed_document(
     """
     if not report(0.0):
         return None
+    chunked = cut_document(document, embedder, chunking=chunking)
+    made = embed_together(catalog, [chunked], embedder, report, embedded)
+    return None if made is None else made[0]
+
+
+def cut_document(document: Document, embedder: Embedder, *, chunking: Chunking) -> ChunkedDocument:
+    """The document with its chunks and the texts to embed. Raises ParseError `no_text`, ConfigurationError."""
     chunks = chunk_document(
         document,
         embedder,
@@ -236,65 +246,75 @@ def embed_document(
     if not chunks:
         raise ParseError("no_text", f"{document.name} has no words in it. Upload a version with text.")
     texts = [index_text(document.name, document.title, chunk.headings, chunk.text) for chunk in chunks]
-    chunked = ChunkedDocument(document, chunks, texts, [text_hash(embedder.model, text) for text in texts])
-    sentences = embed_sentences(catalog, chunked, embedder, lambda share: report(share / 2))
-    if sentences is None:
-        return None
-    vectors = embed_chunks(catalog, chunked, embedder, lambda share: report((1 + share) / 2), embedded)
-    return None if vectors is None else EmbeddedDocument(chunked, vectors, sentences)
+    return ChunkedDocument(document, chunks, texts, [text_hash(embedder.model, text) for text in texts])
 
 
-def _save(catalog: Catalog, embedded: EmbeddedDocument) -> bool:
-    document, chunks, hashes = embedded.chunked.document, embedded.chunked.chunks, embedded.chunked.hashes
-    pages = [page_of(document.pages, chunk.span.start, chunk.span.end) for chunk in chunks]
-    return catalog.save_document(document, chunks, pages, hashes, embedded.vectors, embedded.sentences)
+def embed_together(
+    catalog: Catalog,
+    documents: Sequence[ChunkedDocument],
+    embedder: Embedder,
+    report: Report,
+    embedded: Counted,
+    uncommitted: Sequence[EmbeddedDocument] = (),
+) -> list[EmbeddedDocument] | None:
+    """Embed the chunks of several documents and their sentences; None as soon as `report` returns False.
 
-
-def embed_chunks(
-    catalog: Catalog, chunked: ChunkedDocument, embedder: Embedder, report: Report, embedded: Counted
-) -> np.ndarray | None:
-    """Unit vectors of the chunks, float32, shape (n_chunks, dim); vectors of known texts come from the catalog.
-
-    None as soon as `report`, called with the share that is done, returns False.
+    A text that was embedded before, for these documents, for `uncommitted` ones or for any other in the catalog, is not
+    embedded again.
+    `report` is called with the share that is done, from 0 to 1; `embedded` with the number of chunks of each call.
     """
-    known = catalog.vectors_by_hash(chunked.hashes)
-    missing = [number for number, digest in enumerate(chunked.hashes) if digest not in known]
-    # Sorted by length: a batch costs as much as its longest text.
-    missing.sort(key=lambda number: chunked.chunks[number].n_tokens)
-    vectors = np.zeros((len(chunked.chunks), embedder.dimension), dtype=np.float32)
-    for number, digest in enumerate(chunked.hashes):
-        if digest in known:
-            vectors[number] = known[digest]
+    places = {digest: (document, number) for document in documents for number, digest in enumerate(document.hashes)}
+    vectors = catalog.vectors_by_hash(list(places))
+    sentences = catalog.sentences_by_hash(list(places))
+    for other in uncommitted:
+        for digest, vector, packed in zip(other.chunked.hashes, other.vectors, other.sentences, strict=True):
+            if digest in places:
+                vectors[digest], sentences[digest] = vector, packed
+    missing = [digest for digest in places if digest not in vectors or digest not in sentences]
     for start in range(0, len(missing), EMBED_BATCH):
         batch = missing[start : start + EMBED_BATCH]
-        vectors[batch] = embedder.embed_texts([chunked.texts[number] for number in batch])
-        embedded(len(batch))
+        whole = [digest for digest in batch if digest not in vectors]
+        parts = {digest: _sentences(*places[digest]) for digest in batch if digest not in sentences}
+        # Each sentence is part of its chunk's indexed text, which the model reads.
+        texts = [text for each in parts.values() for text in each]
+        texts += [places[digest][0].texts[places[digest][1]] for digest in whole]
+        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        found = embedder.embed_texts(list(rows))
+        for digest in whole:
+            document, number = places[digest]
+            vectors[digest] = found[rows[document.texts[number]]]
+        for digest, each in parts.items():
+            sentences[digest] = pack_vectors(found[[rows[text] for text in each]])
+        embedded(len(whole))
         if not report((start + len(batch)) / len(missing)):
             return None
-    return vectors
+    return [
+        EmbeddedDocument(
+            each,
+            np.stack([vectors[digest] for digest in each.hashes]).astype(np.float32),
+            [sentences[digest] for digest in each.hashes],
+        )
+        for each in documents
+    ]
 
 
-def embed_sentences(
-    catalog: Catalog, chunked: ChunkedDocument, embedder: Embedder, report: Report
-) -> list[bytes] | None:
-    """The packed vectors of each chunk's sentences (`rag.retrieval.sentence_vectors`), from the catalog where known.
+def _sentences(document: ChunkedDocument, number: int) -> list[str]:
+    return sentence_texts(document.chunks[number].headings, document.chunks[number].text)
 
-    None as soon as `report`, called with the share that is done, returns False.
-    """
-    chunks, hashes = chunked.chunks, chunked.hashes
-    known = catalog.sentences_by_hash(hashes)
-    missing = [number for number, digest in enumerate(hashes) if digest not in known]
-    packed = [known.get(digest, b"") for digest in hashes]
-    for start in range(0, len(missing), EMBED_BATCH):
-        batch = missing[start : start + EMBED_BATCH]
-        texts = [sentence_texts(chunks[number].headings, chunks[number].text) for number in batch]
-        rows = {text: row for row, text in enumerate(dict.fromkeys(text for each in texts for text in each))}
-        vectors = embedder.embed_texts(list(rows))  # each is part of its chunk's indexed text, which the model reads
-        for number, each in zip(batch, texts, strict=True):
-            packed[number] = pack_vectors(vectors[[rows[text] for text in each]])
-        if not report((start + len(batch)) / len(missing)):
-            return None
-    return packed
+
+def save_embedded(catalog: Catalog, documents: Sequence[EmbeddedDocument]) -> list[str]:
+    """Commit documents in one transaction; returns the ids of those that were not deleted meanwhile."""
+    return catalog.save_documents([
+        PreparedDocument(
+            each.chunked.document,
+            each.chunked.chunks,
+            [page_of(each.chunked.document.pages, chunk.span.start, chunk.span.end) for chunk in each.chunked.chunks],
+            each.chunked.hashes,
+            each.vectors,
+            each.sentences,
+        )
+        for each in documents
+    ])  # fmt: skip
 
 
 def publish_each(catalog: Catalog, index: Index) -> Published:
@@ -307,17 +327,19 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
     failed: list[FailedDocument] = []
     waiting, _ = catalog.list_documents(status=("indexing",))
     for group in _groups(waiting):
+        indexed: list[DocumentRecord] = []
         for record, problem in _index_together(catalog, index, group):
-            try:
-                if problem is not None:
-                    raise problem
-                if catalog.publish(record.id):
-                    published.append(record.id)
-            except FootnoteError as error:
-                failed.append(FailedDocument(record, error))
-            except (OSError, ValueError, TypeError) as error:  # the disk, and Chroma's checks of its input
-                log.error("%s could not be indexed.", record.name, exc_info=error)
-                failed.append(FailedDocument(record, FootnoteError(f"{error!r}; see the log")))
+            if problem is None:
+                indexed.append(record)
+            elif isinstance(problem, FootnoteError):
+                failed.append(FailedDocument(record, problem))
+            else:  # the disk, and Chroma's checks of its input
+                log.error("%s could not be indexed.", record.name, exc_info=problem)
+                failed.append(FailedDocument(record, FootnoteError(f"{problem!r}; see the log")))
+        try:
+            published += catalog.publish_each([record.id for record in indexed])
+        except FootnoteError as error:
+            failed += [FailedDocument(record, error) for record in indexed]
     if waiting:
         index.purge_removed(catalog)
     return Published(published, failed)
@@ -392,7 +414,7 @@ def rechunk_all(
             failed.append(FailedDocument(record, error))
         else:
             if embedded is not None:
-                _save(catalog, embedded)
+                save_embedded(catalog, [embedded])
     index.rebuild(catalog)
     catalog.replace_stamps(stamps_of(embedder, chunking.version))
     failed += publish_each(catalog, index).failed

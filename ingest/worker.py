@@ -1,4 +1,4 @@
-"""The worker: claims queued documents one by one, parses and embeds them, and writes only to the catalog.
+"""The worker: claims queued documents, parses and embeds them (`conveyor.py`), and writes only to the catalog.
 
 `WorkerProcess` runs it as a child of the server (`python -m ingest.worker`), so that a crash or a memory leak in a
 library does not reach the process that answers questions. `WorkerThread` runs the same loop in this process, for
@@ -20,20 +20,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from ingest.pipeline import prepare_document
+from ingest.conveyor import Claim, Listeners, prepare_documents
+from ingest.parse import end_readers
 from rag.errors import DependencyError, FootnoteError
 from rag.library import open_embedder
 from rag.settings import Settings
 from rag.store.catalog import Catalog, stamps_of
+from rag.store.records import DocumentRecord
 from rag.types import Embedder
 
 log = logging.getLogger(__name__)
 
+CLAIMED_TOGETHER = 16  # documents in one transaction
 POLL_S = 2.0
 RETRY_S = 15.0  # after a full disk or a busy database
 RESTART_DELAY_S = (0.2, 1.0, 5.0, 15.0)
@@ -43,15 +46,30 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 def work_through(catalog: Catalog, embedder: Embedder, settings: Settings, changed: Callable[[str], None]) -> int:
     """Prepare every queued document, oldest first, until none is left. Returns how many were claimed.
 
-    Raises DependencyError for an error of the environment; wait before the next call.
+    A document that was in hand when the worker stopped is prepared alone, after the others. Raises DependencyError for
+    an error of the environment; wait before the next call.
     """
+
+    def stuck(document_id: str, error: DependencyError) -> None:
+        raise error
+
+    listeners = Listeners(claimed=changed, settled=lambda document_id, document: changed(document_id), stuck=stuck)
     taken = 0
-    while (record := catalog.claim_next()) is not None:
-        taken += 1
-        changed(record.id)
-        prepare_document(catalog, record, embedder, parsing=settings.parsing, chunking=settings.chunking)
-        changed(record.id)
-    return taken
+    while True:
+        taken += prepare_documents(catalog, _untried(catalog), embedder, settings, listeners)
+        record = catalog.claim_next(changed)
+        if record is None:
+            return taken
+        taken += prepare_documents(catalog, [_claimed(record)], embedder, settings, listeners)
+
+
+def _untried(catalog: Catalog) -> Iterator[Claim]:
+    while records := catalog.claim_untried(CLAIMED_TOGETHER):
+        yield from map(_claimed, records)
+
+
+def _claimed(record: DocumentRecord) -> Claim:
+    return lambda: record
 
 
 class WorkerThread:
@@ -95,7 +113,8 @@ class WorkerThread:
         return self._thread.is_alive()
 
     def restart(self) -> None:
-        """Look at the queue at once; a thread cannot be ended."""
+        """End every reader of this process; what was read is queued again. A thread itself cannot be ended."""
+        end_readers()
         self.wake()
 
     def stop(self) -> None:
@@ -193,7 +212,7 @@ class WorkerProcess:
         return self._process.pid if self._process else None
 
     def restart(self) -> None:
-        """End a child that lives but does not work; the supervisor starts another."""
+        """End a child that lives but does not work, and with it its launchers; the supervisor starts another."""
         with self._starting:
             process = self._process
         if process is not None and process.poll() is None:

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from rag.decision.confidence import EvidenceSignals, answerability, measure_evidence, measure_reading
 from rag.decision.decide import CheckedAnswer, Decision, decide, failed, refusal
-from rag.errors import Conflict, DependencyError
+from rag.errors import Conflict, DependencyError, NotFound
 from rag.generation import readable_tokens, take_draft
 from rag.models.tokens import estimate_text
 from rag.prompting.context import pack_context
@@ -41,6 +41,7 @@ from rag.settings import Settings
 from rag.store.catalog import Catalog
 from rag.text import question_parts
 from rag.types import (
+    UNREAD_NOTES,
     Answer,
     AnswerMode,
     AnswerReason,
@@ -272,10 +273,12 @@ class Service:
         evidence = selected.evidence.as_dict()
         near = answerability(asked.text, selected.evidence)
         if not hits or near < settings.answers.min_evidence:
-            unread = await asyncio.to_thread(self._unread, asked.question.scope)
-            reason: AnswerReason = "unreadable_source" if unread else "no_match"
+            why = await asyncio.to_thread(self._unread, asked.question.scope)
+            if why is None and selected.evidence.words:  # a document that shares no word with the question is any
+                why = await asyncio.to_thread(self._unread_parts, hits)
+            reason: AnswerReason = "unreadable_source" if why else "no_match"
             await self._check_visible(shown)
-            decision = Decision(refusal("no hit is near the question"), reason, near, evidence)
+            decision = Decision(refusal(why or "no hit is near the question"), reason, near, evidence)
             yield replace(self._answer(asked, hits, decision), timings_ms=timings)
             return
 
@@ -308,10 +311,12 @@ class Service:
                 yield one
             timings |= {"judge": clock.ms()}
         clock = _Clock.start()
-        decision = await asyncio.to_thread(self._decide, asked, selected, context, draft, checked)
+        decision = await asyncio.to_thread(self._decide, asked, selected, context, draft, checked, hits)
         timings |= {"verify": round(verify_ms + clock.ms(), 1)}
         await self._check_visible(shown)
-        answer = replace(self._answer(asked, hits, decision, context), model=draft.model)
+        answer = self._answer(asked, hits, decision, context)
+        cut_short = draft.finish_reason == "length" and answer.status != "not_found"
+        answer = replace(answer, model=draft.model, cut_short=cut_short)
         yield replace(answer, timings_ms=timings)
 
     async def _generate(self, context: Context, shown: set[str]) -> AsyncGenerator[Token | Draft]:
@@ -326,7 +331,13 @@ class Service:
                 yield piece
 
     def _decide(
-        self, asked: _AskedQuestion, selected: _Selected, context: Context, draft: Draft, checked: CheckedReply
+        self,
+        asked: _AskedQuestion,
+        selected: _Selected,
+        context: Context,
+        draft: Draft,
+        checked: CheckedReply,
+        hits: Sequence[Hit],
     ) -> Decision:
         settings, locate = self._settings.answers, self._catalog.locate
         mode = asked.question.mode or settings.mode
@@ -338,7 +349,8 @@ class Service:
             quoted = verify_quotes(
                 quotes, context.passages, min_coverage=settings.min_coverage, locate=locate, question=asked.text
             )
-        whole = CheckedAnswer(asked.text, context, draft, verified, quoted, selected.evidence)
+        unread = self._unread_parts(hits)
+        whole = CheckedAnswer(asked.text, context, draft, verified, quoted, selected.evidence, unread)
         return decide(whole, mode=mode, min_confidence=settings.min_confidence, locate=locate)
 
     async def verify(self, text: str, scope: Scope, question: str = "") -> Verified:
@@ -418,14 +430,27 @@ class Service:
         read = measure_reading(asked, kept, self._reader)
         return _Selected(selections, [*left_out, *of_others], measure_evidence(asked, selections, read))
 
-    def _unread(self, scope: Scope) -> bool:
-        """Whether a named document could not be read, or, where none is named, whether no document in scope could."""
+    def _unread(self, scope: Scope) -> str | None:
+        """Which named document could not be read, or, where none is named, that no document in scope could; or None."""
         if scope.document_ids is not None:
-            return any(self._catalog.get_document(one).status == "failed" for one in scope.document_ids)
+            records = [self._catalog.get_document(one) for one in scope.document_ids]
+            return next((f"{one.name} could not be read" for one in records if one.status == "failed"), None)
         collection = check_scope(self._catalog, scope).collection
         _, n_failed = self._catalog.list_documents(collection, ["failed"], limit=1)
         _, total = self._catalog.list_documents(collection, limit=1)
-        return 0 < total == n_failed
+        return "no document could be read" if 0 < total == n_failed else None
+
+    def _unread_parts(self, hits: Sequence[Hit]) -> str | None:
+        """What of the document of the best hit was not read, None where all of it was, or it was deleted meanwhile."""
+        if not hits:
+            return None
+        try:
+            record = self._catalog.get_document(hits[0].chunk.span.document_id)
+        except NotFound:
+            return None
+        unread = [note for note in record.notes if note.code in UNREAD_NOTES]
+        more = f" ({len(unread) - 1} more notes)" if len(unread) > 1 else ""
+        return f"the answer may stand where {record.name} was not read: {unread[0].message}{more}" if unread else None
 
     async def _check_visible(self, document_ids: Iterable[str]) -> None:
         """Raise _DocumentsChanged if one of them is no longer visible."""
@@ -458,6 +483,7 @@ class Service:
             confidence=round(decision.confidence, 4),
             standalone_question=asked.text if asked.question.history else None,
             signals=decision.signals,
+            left_out=verified.left_out,
         )
 
 

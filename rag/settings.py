@@ -27,7 +27,7 @@ from rag.types import AnswerMode
 
 ENV_PREFIX = "FOOTNOTE_"
 ENV_DELIMITER = "__"
-CHUNKING_FORMAT = 2  # to be raised with every change of ingest/chunk.py that cuts documents differently
+CHUNKING_FORMAT = 3  # to be raised with every change of ingest/chunk.py that cuts documents differently
 NOT_SETTINGS = frozenset({"FOOTNOTE_SHARED_DIR"})
 """Variables with the settings' prefix that are not settings: the folder of larger suites, which the tests read."""
 
@@ -45,7 +45,11 @@ class Parsing(Section):
     memory_mb: int = Field(2_048, ge=256, le=262_144, description="address space for parsing one file, in MiB")
     max_output_mb: int = Field(64, ge=1, le=4_096, description="maximum text from one file, in MiB")
     max_pages: int = Field(20_000, ge=1, le=1_000_000, description="maximum pages of one file")
+    processes: int = Field(0, ge=0, le=256, description="files that are parsed at the same time; 0: one a core")
     ocr: bool = Field(True, description="recognise words in pictures and in pages without text")
+    ocr_engine: Literal["auto", "rapidocr", "tesseract"] = Field(
+        "auto", description="what recognises words; auto is rapidocr, or an installed Tesseract where that is missing"
+    )
     ocr_timeout_s: float = Field(
         1_800.0, ge=1, le=86_400, description="further time for recognising words in one file, in seconds"
     )
@@ -176,6 +180,13 @@ class Server(Section):
     )
     max_verify_chars: int = Field(200_000, ge=1, le=10_000_000, description="maximum characters of a text to verify")
     max_top_k: int = Field(100, ge=1, le=1_000, description="maximum hits of one request")
+    public_url: str = Field(
+        "",
+        description="address at which people reach the server; citations of OpenAI's API then link to it",
+    )
+    openwebui_sources: bool = Field(
+        False, description="send each citation of a chat completion's stream as a source event of Open WebUI too"
+    )
 
     def check_question(self, text: str, field: str) -> str:
         """The question or query without surrounding white space. Raises InputError, naming the `field`."""
@@ -251,7 +262,13 @@ class Settings(BaseSettings):
     def hash(self) -> str:
         """Twelve hex digits that identify all settings that can change an answer (not folders, server and keys)."""
         shown = self.model_dump_json(
-            exclude={"data_dir": True, "model_dir": True, "server": True, "generation": {"api_key"}}
+            exclude={
+                "data_dir": True,
+                "model_dir": True,
+                "server": True,
+                "generation": {"api_key"},
+                "parsing": {"processes"},
+            }
         )
         return hashlib.sha256(shown.encode()).hexdigest()[:12]
 

@@ -28,7 +28,13 @@ AnswerStyle = Literal["full", "brief"]
 AnswerReason = Literal["no_match", "not_in_passages", "unsupported", "conflict", "unreadable_source"]
 """Why an answer is withheld or partial. `no_match`: no hit is near the question. `not_in_passages`: the passages do not
 contain the answer. `unsupported`: no passage supports the model's reply. `conflict`: sources disagree.
-`unreadable_source`: a document that the question names, or every document in scope, could not be read."""
+`unreadable_source`: a document that the question names, or every document in scope, could not be read, or the document
+nearest to the question has pages or parts that were not read."""
+UNREAD_NOTES = frozenset({
+    "page_unreadable", "attachment_not_read", "member_not_read", "part_left_out", "part_not_read",
+    "formulas_without_result",
+})  # fmt: skip
+"""Codes of notes (`Note`) that say that words or values which people see are not in the text."""
 PageSource = Literal["text", "ocr", "unreadable"]
 """Where the words of a page come from. `text`: the file itself. `ocr`: recognised in a picture of the page.
 `unreadable`: the page shows something, and no words could be read from it."""
@@ -325,7 +331,9 @@ class Answer:
     milliseconds; `settings_hash` identifies the settings that produced the answer. `reason` says why the answer is
     withheld or partial, None otherwise. `confidence` is the probability, 0 to 1, that the documents answer the question
     and that this is the answer. `standalone_question` is the rewritten follow-up that was searched and asked, None
-    without history. `signals` are the inputs of the confidence, each 0 to 1 (`rag.decision.confidence`).
+    without history. `cut_short` says that the model's reply ended at its maximum length. `signals` are the inputs of
+    the confidence, each 0 to 1 (`rag.decision.confidence`). `left_out` are the sentences of the reply that are not
+    shown because the passages do not support them; `reason` says why.
     """
 
     question: str
@@ -341,7 +349,9 @@ class Answer:
     reason: AnswerReason | None = None
     confidence: float | None = None
     standalone_question: str | None = None
+    cut_short: bool = False
     signals: Mapping[str, float] = field(default_factory=dict)
+    left_out: tuple[Sentence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

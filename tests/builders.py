@@ -15,8 +15,9 @@ from rag.library import Library
 from rag.prompting.prompts import KIND_HINTS
 from rag.settings import Chunking
 from rag.store.catalog import Catalog
+from rag.store.metadata import Metadata
 from rag.store.records import Accepted
-from rag.types import Document, Message, Page
+from rag.types import Document, Message, Note, Page
 
 
 class CountingEmbedder(WordHashEmbedder):
@@ -32,19 +33,37 @@ class CountingEmbedder(WordHashEmbedder):
 
 
 def upload(
-    catalog: Catalog, text: str, name: str = "notes.md", source: str | None = None, collection: str = "default"
+    catalog: Catalog,
+    text: str,
+    name: str = "notes.md",
+    source: str | None = None,
+    collection: str = "default",
+    metadata: Metadata | None = None,
 ) -> Accepted:
     """Accept the text as an uploaded file; `source` defaults to its name."""
     return accept_file(
-        catalog, io.BytesIO(text.encode()), name=name, source=source or name, collection=collection, modified_ns=1
+        catalog,
+        io.BytesIO(text.encode()),
+        name=name,
+        source=source or name,
+        collection=collection,
+        modified_ns=1,
+        metadata=metadata,
     )
 
 
-def commit(catalog: Catalog, document_id: str, text: str, pages: tuple[Page, ...] = (), title: str = "") -> bool:
+def commit(
+    catalog: Catalog,
+    document_id: str,
+    text: str,
+    pages: tuple[Page, ...] = (),
+    title: str = "",
+    notes: tuple[Note, ...] = (),
+) -> bool:
     """Claim a queued document, then chunk, embed and store it. It is then ready to be indexed."""
     record = catalog.claim(document_id)
     assert record is not None
-    document = Document(document_id, record.name, "text/markdown", text, pages, title)
+    document = Document(document_id, record.name, "text/markdown", text, pages, title, notes=notes)
     return commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking())
 
 
@@ -55,10 +74,12 @@ def ingest(
     source: str | None = None,
     collection: str = "default",
     pages: tuple[Page, ...] = (),
+    notes: tuple[Note, ...] = (),
+    metadata: Metadata | None = None,
 ) -> str:
     """Ingest the text as a document and return its id."""
-    record = upload(library.catalog, text, name, source, collection).record
-    assert commit(library.catalog, record.id, text, pages)
+    record = upload(library.catalog, text, name, source, collection, metadata).record
+    assert commit(library.catalog, record.id, text, pages, notes=notes)
     assert publish_prepared(library.catalog, library.index) == [record.id]
     return record.id
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from conftest import ScriptedGenerator
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from api.http.app import create_app
 from ingest.pipeline import prepare_document, publish_prepared
 from ingest.runtime import Runtime
+from rag.errors import DependencyError
 from rag.library import Library
 from rag.settings import Settings
-from rag.types import Embedder, Generator
+from rag.types import Draft, Embedder, Generator, Message, Token
 
 BASE_URL = "http://127.0.0.1:8000"
 
@@ -97,10 +100,11 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """Serve the application on a real socket of this machine. Yields its address."""
+def listening(app: FastAPI, port: int = 0) -> Iterator[str]:
+    """Serve the application on a real socket of this machine, by default on a free port. Yields its address."""
     with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", port))
         server = _Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [place]}, name="test-server")
         thread.start()
@@ -111,3 +115,28 @@ def listening(app: FastAPI) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(30)
+
+
+class Endless(ScriptedGenerator):
+    """A generator that yields one token and then waits until it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started, self.stopped = threading.Event(), threading.Event()
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+        try:
+            yield Token("Well")
+            self.started.set()
+            await asyncio.Event().wait()
+        finally:
+            self.closed += 1
+            self.stopped.set()
+
+
+class Unreachable(ScriptedGenerator):
+    """A generator whose server does not answer."""
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
+        raise DependencyError("Nothing answers at http://127.0.0.1:9. Start the model server.")
+        yield  # makes it a generator

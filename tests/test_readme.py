@@ -122,7 +122,22 @@ def _served(environment: dict[str, str], log: Path) -> Iterator[str]:
 
 
 COMMANDS = (
-    *("serve", "ingest", "ask", "search", "verify", "docs list", "docs show", "docs rm", "eval", "eval report"),
+    *(
+        "serve",
+        "open",
+        "ingest",
+        "chat",
+        "mcp",
+        "completion",
+        "ask",
+        "search",
+        "verify",
+        "docs list",
+        "docs show",
+        "docs rm",
+        "eval",
+        "eval report",
+    ),
     *("eval questions", "models list", "models pull", "doctor", "rebuild", "backup", "restore"),
 )
 

@@ -118,6 +118,10 @@ class CommandContext:
         """Print the JSON document of `--json` on stdout."""
         print(dump_json(document))  # noqa: T201
 
+    def print_json_line(self, document: object) -> None:
+        """Print a JSON document on one line of stdout, at once: for commands that print one after another."""
+        print(json.dumps(document), flush=True)  # noqa: T201
+
     def print_model(self, model: BaseModel) -> None:
         """Print a response body of the HTTP API as JSON, exactly as the server sends it."""
         self.print_json(model.model_dump(mode="json"))
@@ -129,8 +133,10 @@ class CommandContext:
         width = None if sys.stdout.isatty() else 160
         return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
 
-    def progress(self, unit: str) -> Progress:
-        """Progress on stderr: bars in a terminal, otherwise a line every few seconds. Use it in a `with`."""
-        from api.commands.progress import show_progress
+    def progress(self, unit: str, *, events: bool = False) -> Progress:
+        """Progress on stderr: bars in a terminal, otherwise a line every few seconds; with `events` a JSON object for
+        each step. Use it in a `with`.
+        """
+        from api.commands.progress import Events, show_progress
 
-        return show_progress(unit)
+        return Events(unit) if events else show_progress(unit)

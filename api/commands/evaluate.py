@@ -71,6 +71,14 @@ def make_questions(context: CommandContext, collection: str, *, count: int, out:
     return main_questions(settings, collection, count=count, out=out, seed=seed, caller=_caller(context))
 
 
+def make_feedback_questions(context: CommandContext, collection: str, out: Path | None) -> int:
+    """Make a suite of the feedback on kept answers. It works beside a running server too."""
+    from evals.writer.feedback import main_feedback
+
+    with context.open_catalog() as catalog:
+        return main_feedback(catalog, collection, out=out, caller=_caller(context))
+
+
 def _caller(context: CommandContext) -> Caller:
     def open_library(settings: Settings, command: str) -> Library:
         models = context.models

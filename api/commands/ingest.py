@@ -8,8 +8,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote, urlsplit
+from urllib.request import url2pathname
 
 from api.commands.context import CommandContext
 from api.commands.documents import forget_removed
@@ -18,9 +21,35 @@ from api.http.schemas import pack_document
 from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
 from rag.store.catalog import Catalog
 from rag.store.collections import collection_name
+from rag.store.metadata import Metadata, check_metadata
 from rag.store.records import KnownSource
 
 _NOTES_SHOWN = 3  # of a document, in the table
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a run is asked for. `prune` deletes documents whose file is gone, `sync` mirrors the folders, `metadata` are
+    given to every file.
+    """
+
+    paths: Sequence[Path]
+    collection: str
+    prune: bool = False
+    sync: bool = False
+    metadata: Metadata | None = None
+
+
+class Memory(Protocol):
+    """What a repeated run remembers of the ones before (`watching.py`)."""
+
+    def settled(self, found: FoundFiles) -> FoundFiles:
+        """The found files, without those that are still being written."""
+        ...
+
+    def without_repeats(self, plan: Plan) -> Plan:
+        """The plan, without files that failed before as they are, and with files removed only when long gone."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,55 +70,147 @@ class Report:
     embedded_chunks: int | None
 
 
-def ingest(context: CommandContext, paths: Sequence[Path], *, collection: str, prune: bool) -> int:
+def ingest(
+    context: CommandContext,
+    paths: Sequence[Path],
+    *,
+    collection: str,
+    prune: bool = False,
+    sync: bool = False,
+    metadata: Mapping[str, object] | None = None,
+) -> int:
     """Ingest files and folders and print the outcome of each. Returns 1 where a file failed or a path does not exist.
 
-    A run that was stopped continues with the unfinished files when it is started again. Raises InputError for an
-    invalid name of a collection.
+    With `sync`, the collection mirrors the folders: documents follow files that were moved or renamed and are deleted
+    with files that were removed, and links out of a folder are not followed. A run that was stopped continues with the
+    unfinished files when it is started again. `metadata` are given to every file, also to unchanged ones. Raises
+    InputError for invalid metadata or an invalid name of a collection.
+    """
+    given = None if metadata is None else check_metadata(metadata)
+    task = Task(paths, collection_name(collection), prune=prune, sync=sync, metadata=given)
+    report = run_once(context, task, context.find_server())
+    if context.as_json:
+        context.print_json(as_json(report))
+    else:
+        print_report(context, report)
+    return int(any(outcome.outcome == "failed" for outcome in report.outcomes))
+
+
+def run_once(context: CommandContext, task: Task, url: str | None, memory: Memory | None = None) -> Report:
+    """Compare the folders with the catalog and ingest what differs. `url` is the address of a running server.
+
+    `memory` is that of `watch`, for a run that repeats an earlier one.
     """
     started = time.perf_counter()
-    collection = collection_name(collection)
-    url = context.find_server()
-    found = find_files(paths)
+    found = find_files(task.paths, inside_only=task.sync)
+    if memory is not None:
+        found = memory.settled(found)
     outcomes = [_unreadable(problem) for problem in found.problems]
     embedded: int | None = 0
     if found.files or context.has_catalog():
         with context.open_catalog() as catalog:
-            plan = plan_work(catalog, found, collection)
+            plan = plan_work(catalog, found, task.collection, task.metadata)
+        if task.sync and plan.removed:
+            removed, away = _really_removed(plan.removed, found, find_files(task.paths, inside_only=True))
+            plan = replace(plan, removed=removed)
+            outcomes += away
+        if memory is not None:
+            plan = memory.without_repeats(plan)
         if plan.work and url is not None:
             from api.commands.uploading import take_in_by_server
 
-            taken, embedded = take_in_by_server(context, url, plan.work, collection), None
+            taken, embedded = take_in_by_server(context, url, plan.work, task.collection), None
         elif plan.work:
             from api.commands.uploading import take_in_here
 
-            taken, embedded = take_in_here(context, plan.work, collection)
+            taken, embedded = take_in_here(context, plan.work, task.collection)
         else:
             taken = []
+        deletes = task.prune or task.sync
         with context.open_catalog() as catalog:
             outcomes += taken
-            outcomes += _unchanged(catalog, plan.unchanged, collection)
-            outcomes += _removed(catalog, plan.removed, collection, prune)
-        if prune and plan.removed and url is None:
+            outcomes += _unchanged(catalog, plan.unchanged, task.collection)
+            left: Sequence[KnownSource] = plan.removed
+            if task.sync:
+                outcomes, left = _follow_moves(catalog, outcomes, plan.removed, found, task.collection)
+            outcomes += _removed(catalog, left, task.collection, deletes)
+        if deletes and plan.removed and url is None:
             forget_removed(context)
-    report = Report(tuple(outcomes), time.perf_counter() - started, embedded)
-    if context.as_json:
-        context.print_json(as_json(report))
-    else:
-        _print(context, report)
-    return int(any(outcome.outcome == "failed" for outcome in outcomes))
+    return Report(tuple(outcomes), time.perf_counter() - started, embedded)
 
 
-def plan_work(catalog: Catalog, found: FoundFiles, collection: str) -> Plan:
-    """Compare the files with the catalog. Files that failed before or were left unfinished are processed again."""
+def _really_removed(
+    removed: Sequence[KnownSource], found: FoundFiles, again: FoundFiles
+) -> tuple[tuple[KnownSource, ...], list[Outcome]]:
+    """The sources whose documents are to be deleted, and an error for each folder whose documents are kept.
+
+    A folder without any file is more likely a disk that is not mounted than a wish to delete everything. `again` is a
+    second look: what is back is not removed.
+    """
+    present, empty = {file.source for file in again.files}, dict.fromkeys((*found.empty, *again.empty), 0)
+    gone = []
+    for known in removed:
+        folder = next((each for each in empty if known.source.startswith(each)), None)
+        if folder is not None:
+            empty[folder] += 1
+        elif known.source not in present and known.source.startswith(again.folders):
+            gone.append(known)
+    away = []
+    for folder, documents in empty.items():
+        if documents:
+            path = url2pathname(urlsplit(folder).path)
+            message = (
+                f"{path} has no files, so the documents of {documents} files are kept. Check that its disk is there; "
+                "`footnote ingest --prune` deletes them."
+            )
+            away.append(Outcome(path, folder, "failed", error=("unreadable", message)))
+    return tuple(gone), away
+
+
+def _follow_moves(
+    catalog: Catalog,
+    outcomes: Sequence[Outcome],
+    removed: Sequence[KnownSource],
+    found: FoundFiles,
+    collection: str,
+) -> tuple[list[Outcome], list[KnownSource]]:
+    """Rename the documents of files that were moved: the outcomes, with `moved` for these files, and the other removed
+    sources.
+
+    A document has moved if it has the name of a removed file and the bytes of a found one. It keeps its id.
+    """
+    names = {file.source: file.name for file in found.files}
+    places: dict[str, str] = {}
+    if removed:
+        known_now = catalog.known_sources(collection)
+        places = {known.document_id: source for source, known in known_now.items() if source in names}
+    moved, left = {}, []
+    for known in removed:
+        source = places.get(known.document_id)
+        if source is None or not known.source.endswith(quote(catalog.get_document(known.document_id).name)):
+            left.append(known)
+            continue
+        catalog.forget_source(collection, known.source)
+        catalog.rename_document(known.document_id, names[source])
+        moved[source] = Outcome(names[source], source, "moved", known.document_id, known.status)
+    return [*(one for one in outcomes if one.source not in moved), *moved.values()], left
+
+
+def plan_work(catalog: Catalog, found: FoundFiles, collection: str, metadata: Metadata | None = None) -> Plan:
+    """Compare the files with the catalog. Files that failed before or were left unfinished are processed again.
+
+    With `metadata` unchanged files are work too: their bytes are known, and their metadata are set.
+    """
     known = catalog.known_sources(collection)
     remembered = {source: KnownFile(one.sha256, one.size_bytes, one.modified_ns) for source, one in known.items()}
     comparison = compare(found, remembered)
     changed = {file.source for file in comparison.changed}
     ready = {file.source for file in comparison.unchanged if known[file.source].status == "ready"}
+    if metadata is not None:
+        ready = set()
     return Plan(
         work=tuple(
-            Work(file, "changed" if file.source in changed else "new")
+            Work(file, "changed" if file.source in changed else "new", metadata)
             for file in found.files
             if file.source not in ready
         ),
@@ -163,7 +284,8 @@ def _totals(report: Report) -> Mapping[str, float | int | None]:
     }
 
 
-def _print(context: CommandContext, report: Report) -> None:
+def print_report(context: CommandContext, report: Report) -> None:
+    """Print the table of what is not unchanged, then the totals."""
     from api.commands.tables import print_table
 
     rows = [

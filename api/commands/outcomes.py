@@ -7,17 +7,19 @@ from typing import Literal
 
 from api.http.schemas import DocumentBody, NoteBody
 from ingest.files import FoundFile
+from rag.store.metadata import Metadata
 
-OutcomeWord = Literal["new", "changed", "unchanged", "failed", "removed", "pruned"]
-OUTCOMES: tuple[OutcomeWord, ...] = ("new", "changed", "unchanged", "failed", "removed", "pruned")
+OutcomeWord = Literal["new", "changed", "unchanged", "failed", "moved", "removed", "pruned"]
+OUTCOMES: tuple[OutcomeWord, ...] = ("new", "changed", "unchanged", "failed", "moved", "removed", "pruned")
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A file to ingest, and its outcome if that succeeds."""
+    """A file to ingest, its outcome if that succeeds, and the metadata that are given for it."""
 
     file: FoundFile
     outcome: Literal["new", "changed"]
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, slots=True)

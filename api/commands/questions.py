@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from api.client import Client
+from api.client import Client, StreamedEvent
 from api.commands.context import CommandContext
 from api.commands.tables import print_answer, print_hits, print_verified
-from api.http.schemas import AnswerBody, pack_answer, pack_hits, pack_verified
+from api.http.schemas import AnswerBody, TokenBody, pack_answer, pack_hits, pack_verified
 from rag.errors import DependencyError, InputError
+from rag.store.metadata import read_filter
 from rag.types import Answer, AnswerMode, AnswerStyle
 
 if TYPE_CHECKING:
@@ -24,17 +25,25 @@ Step = Callable[[str], None]
 Result = TypeVar("Result")
 
 
-def search(context: CommandContext, query: str, *, collection: str | None, top_k: int | None) -> int:
-    """Print the passages for a query."""
-    query, url = _readable(query), context.find_server()
+def search(
+    context: CommandContext,
+    query: str,
+    *,
+    collection: str | None,
+    top_k: int | None,
+    conditions: Mapping[str, object] | None = None,
+) -> int:
+    """Print the passages for a query. Raises InputError for a malformed filter."""
+    query, url, wanted = _readable(query), context.find_server(), read_filter(conditions or {})
     if url is not None:
         with Client(url) as client:
-            hits = client.search(query, collection, top_k)
+            hits = client.search(query, collection=collection, top_k=top_k, filter=conditions)
     else:
         from rag.retrieval.scope import Scope
 
         with context.open_library() as library:
-            hits = pack_hits(asyncio.run(library.service.search(query, Scope(collection), top_k)))
+            scope = Scope(collection, conditions=wanted)
+            hits = pack_hits(asyncio.run(library.service.search(query, scope, top_k)))
     if context.as_json:
         context.print_model(hits)
     else:
@@ -50,27 +59,43 @@ def ask(
     top_k: int | None,
     mode: AnswerMode | None,
     style: AnswerStyle,
+    conditions: Mapping[str, object] | None = None,
 ) -> int:
     """Print the checked answer to a question. Returns 0 also where the documents do not answer it."""
-    question, url = _readable(question), context.find_server()
-    with _steps() as step:
+    question, url, wanted = _readable(question), context.find_server(), read_filter(conditions or {})
+    with show_steps() as step:
         if url is not None:
             step("asking the server")
             with Client(url) as client:
-                answer = client.ask(question, collection, top_k, mode, style)
+                asking = client.stream(
+                    question, collection=collection, top_k=top_k, mode=mode, style=style, filter=conditions
+                )
+                answer = _streamed(asking, step)
         else:
             from rag.retrieval.scope import Scope
             from rag.service import Question
 
             step("opening the index and the models")
             with context.open_library() as library:
-                asked = Question(question, Scope(collection), top_k, mode, style=style)
+                asked = Question(question, Scope(collection, conditions=wanted), top_k, mode, style=style)
                 answer = asyncio.run(_closing(library, _answer(library, asked, step)))
     if context.as_json:
         context.print_model(answer)
     else:
         print_answer(context.console(), answer)
     return 0
+
+
+def _streamed(events: Generator[StreamedEvent], step: Step) -> AnswerBody:
+    """The answer of a running server, with its steps."""
+    words = 0
+    with closing(events):
+        for event in events:
+            if isinstance(event, AnswerBody):
+                return event
+            words += isinstance(event, TokenBody)
+            step(f"the server is writing, {words} tokens" if words else "the server is reading")
+    raise DependencyError("The server's reply ended without a result. Ask again.")
 
 
 async def _answer(library: Library, question: Question, step: Step) -> AnswerBody:
@@ -103,7 +128,7 @@ def verify(context: CommandContext, file: str, *, collection: str | None, questi
     text, url = _read_text(file), context.find_server()
     if url is not None:
         with Client(url) as client:
-            verified = client.verify(text, collection, question)
+            verified = client.verify(text, question, collection=collection)
     else:
         from rag.retrieval.scope import Scope
 
@@ -141,7 +166,7 @@ def _readable(words: str) -> str:
 
 
 @contextmanager
-def _steps() -> Iterator[Step]:
+def show_steps() -> Iterator[Step]:
     """Shows the current step as a spinner on stderr; shows nothing where stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda text: None

@@ -20,8 +20,26 @@ GRACE_S = 10  # for running requests, after the signal to stop
 BACKLOG = 2_048
 
 
-def serve(context: CommandContext, *, host: str | None, port: int | None) -> int:
-    """Serve until SIGTERM or Ctrl-C, then return 0.
+def open_page(context: CommandContext, *, port: int | None) -> int:
+    """Open the page in the browser: that of the running server, otherwise of one that is started and served until
+    SIGTERM or Ctrl-C. Raises as `serve` does.
+    """
+    url = context.find_server()
+    if url is None:
+        return serve(context, host=None, port=port, opens_page=True)
+    _show_page(context, url)
+    return 0
+
+
+def _show_page(context: CommandContext, url: str) -> None:
+    import webbrowser
+
+    if not webbrowser.open(url):
+        context.say(f"No browser could be started here. Open {url} in one.")
+
+
+def serve(context: CommandContext, *, host: str | None, port: int | None, opens_page: bool = False) -> int:
+    """Serve until SIGTERM or Ctrl-C, then return 0. With `opens_page`, show the page in the browser once it is ready.
 
     Raises DataDirectoryInUse, before any slow step, where another process owns the directory. Raises DependencyError
     where the port is taken or the embedding model cannot be fetched.
@@ -32,7 +50,7 @@ def serve(context: CommandContext, *, host: str | None, port: int | None) -> int
     )
     settings = context.settings.model_copy(update={"server": server, "data_dir": context.data_dir})
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("httpx", "chromadb", "sentence_transformers"):
+    for name in ("httpx", "chromadb", "sentence_transformers", "mcp"):
         logging.getLogger(name).setLevel(logging.WARNING)
     previous = signal.signal(signal.SIGTERM, _stop)
     try:
@@ -46,7 +64,7 @@ def serve(context: CommandContext, *, host: str | None, port: int | None) -> int
                     "Put a proxy with authentication in front of it."
                 )
             _fetch_models(context)
-            failures = _run(context.with_settings(settings), listening)
+            failures = _run(context.with_settings(settings), listening, opens_page)
         if failures:
             raise failures[0]
     except KeyboardInterrupt:
@@ -91,7 +109,7 @@ def _url(listening: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _run(context: CommandContext, listening: socket.socket) -> list[FootnoteError]:
+def _run(context: CommandContext, listening: socket.socket, opens_page: bool) -> list[FootnoteError]:
     """Serve until stopped. Returns the error where the data directory could not be opened."""
     import uvicorn
 
@@ -108,6 +126,8 @@ def _run(context: CommandContext, listening: socket.socket) -> list[FootnoteErro
 
     def on_opened(_runtime: Runtime) -> None:
         context.say(f"Footnote is ready at {url} (data directory {context.data_dir})")
+        if opens_page:
+            _show_page(context, url)
 
     def on_failed(error: FootnoteError) -> None:
         failures.append(error)

@@ -107,6 +107,9 @@ def print_document(console: Console, document: DocumentBody) -> None:
     ]
     if document.error is not None:
         rows.append(("error", f"{document.error.code}: {document.error.message}"))
+    for key, value in document.metadata.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        rows.append(("metadata", f"{key}: {shown}"))
     rows += [("note", note_in_words(note)) for note in document.notes]
     for name, value in rows:
         console.print(f"{name:<11} {printable(value)}")
@@ -137,7 +140,7 @@ _REASONS: dict[AnswerReason, str] = {
     "not_in_passages": "not_in_passages: the passages that were found do not clearly answer the question.",
     "unsupported": "unsupported: the documents do not support everything that the model wrote.",
     "conflict": "conflict: the documents contradict each other; both are quoted.",
-    "unreadable_source": "unreadable_source: a searched document could not be read; `footnote docs list` shows it.",
+    "unreadable_source": "unreadable_source: a searched document was not read, or not in full; see `footnote docs`.",
 }
 
 
@@ -149,6 +152,8 @@ def print_answer(console: Console, answer: AnswerBody) -> None:
         console.print(f"Asked as: {printable(answer.standalone_question)}", style="dim")
     if answer.reason:
         console.print(_REASONS[answer.reason], style="dim")
+    if answer.reason == "unreadable_source" and answer.sentences and answer.sentences[0].reason:
+        console.print(printable(answer.sentences[0].reason), style="dim")
     if answer.reason == "unsupported" and all(one.verdict != "unsupported" for one in answer.sentences):
         console.print("Unsupported sentences are left out; --mode flag shows them.", style="dim")
     if answer.status == "not_found":

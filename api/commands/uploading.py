@@ -4,40 +4,39 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from api.client import Client
 from api.commands.context import CommandContext
 from api.commands.outcomes import Outcome, Work, failed, outcome_of
 from api.http.schemas import DocumentBody, pack_document
-from ingest.pipeline import FailedDocument, accept_file, commit_parsed, parse_claimed, publish_each
+from ingest.conveyor import Claim, Listeners, prepare_documents
+from ingest.pipeline import FailedDocument, accept_file, publish_each
+from ingest.projector import Projector
 from rag.errors import DependencyError, FootnoteError, NotFound
-from rag.settings import Parsing
 from rag.store.catalog import Catalog
-from rag.types import UNFINISHED, Document, DocumentStatus
+from rag.store.records import DocumentRecord
+from rag.types import UNFINISHED, Document
 
 if TYPE_CHECKING:
     from api.commands.progress import Progress
 
 POLL_S = 0.3
-_PUBLISH_EVERY_S = 2.0  # documents committed within this time are indexed together
-STOP_WITHIN_S = 2.0
 _POLLED_AT_ONCE = 4  # the worker keeps the order, so the oldest show its progress
 
 
 @dataclass(frozen=True, slots=True)
 class _ReadingFile:
-    """A file that was accepted and read. `document` is None where nothing is left to do for it, or it failed.
+    """A file that was accepted; `was_ready` where its document was ready before.
 
     `problem` is the code and message of an error outside the document: an unreadable path, a full disk.
     """
 
     document_id: str | None = None
     was_ready: bool = False
-    document: Document | None = None
     problem: tuple[str, str] | None = None
 
 
@@ -55,47 +54,29 @@ def _without_repeats(readings: Sequence[_ReadingFile]) -> list[_ReadingFile]:
 
 
 def take_in_here(context: CommandContext, work: Sequence[Work], collection: str) -> tuple[list[Outcome], int]:
-    """Accept, read, embed and publish each file. The next file is read while one is embedded.
+    """Accept, read, embed and publish the files, many at the same time (`ingest.conveyor`).
 
     Returns the outcomes in the order of `work`, and the number of embedded chunks. A file that a full disk or a broken
     index left unfinished is processed by the next run, and its outcome says so.
     """
-    readings: list[_ReadingFile] = []
-    waiting: list[FailedDocument] = []
-    published_s = time.monotonic()
-    with context.open_library(asks=False) as library, context.progress("files") as progress:
+    with context.open_library(asks=False) as library, context.progress("files", events=context.as_json) as progress:
         catalog, settings = library.catalog, context.settings
+        taking = _TakingIn(catalog, work, collection, progress)
         embedded: list[int] = []
-        ahead = _begin(catalog, work[0], collection, settings.parsing)
+        listeners = Listeners(
+            settled=taking.settled, embedding=taking.embedding, embedded=embedded.append, stuck=taking.stuck
+        )
+        projector = Projector(catalog, library.index)  # not woken: what is committed in two seconds is indexed together
+        projector.start()
+        waiting: list[FailedDocument] = []
         try:
-            for number, item in enumerate(work):
-                progress.overall(number, len(work))
-                progress.current(item.file.name, "reading", 0.0)
-                reading = ahead.result()
-                if number + 1 < len(work):
-                    ahead = _begin(catalog, work[number + 1], collection, settings.parsing)
-                problem = reading.problem
-                if reading.document is not None:
-                    try:
-                        commit_parsed(
-                            catalog,
-                            reading.document,
-                            library.embedder,
-                            chunking=settings.chunking,
-                            progress=_reporting(progress, item.file.name),
-                            embedded=embedded.append,
-                        )
-                    except DependencyError as error:
-                        problem = (error.code, error.message)
-                readings.append(_ReadingFile(reading.document_id, reading.was_ready, None, problem))
-                if time.monotonic() - published_s >= _PUBLISH_EVERY_S:
-                    publish_each(catalog, library.index)
-                    published_s = time.monotonic()
+            prepare_documents(catalog, taking.claims(), library.embedder, settings, listeners)
             progress.overall(len(work), len(work))
         finally:
+            projector.stop()
             waiting = publish_each(catalog, library.index).failed
-            wait([ahead], STOP_WITHIN_S)  # after Ctrl-C; a reader that takes longer ends with this process
         stuck = {one.record.id: (one.error.code, one.error.message) for one in waiting}
+        readings = [taking.readings.get(number, _ReadingFile()) for number in range(len(work))]
         outcomes = [
             _outcome_here(catalog, item, reading, reading.problem or stuck.get(reading.document_id or ""))
             for item, reading in zip(work, _without_repeats(readings), strict=True)
@@ -103,25 +84,55 @@ def take_in_here(context: CommandContext, work: Sequence[Work], collection: str)
         return outcomes, sum(embedded)
 
 
-def _reporting(progress: Progress, name: str) -> Callable[[DocumentStatus, float], None]:
-    return lambda status, share: progress.current(name, status, share)
+class _TakingIn:
+    """What is known of each file while the conveyor works. Its methods are called from several threads."""
+
+    def __init__(self, catalog: Catalog, work: Sequence[Work], collection: str, progress: Progress) -> None:
+        self._catalog, self._work, self._collection, self._progress = catalog, work, collection, progress
+        self._lock = threading.Lock()
+        self._numbers: dict[str, int] = {}
+        self._done = 0
+        self.readings: dict[int, _ReadingFile] = {}
+
+    def claims(self) -> Iterator[Claim]:
+        """A claim for each file, which stores its bytes first."""
+        for number, item in enumerate(self._work):
+            yield partial(self._claim, number, item)
+
+    def _claim(self, number: int, item: Work) -> DocumentRecord | None:
+        reading, claimed = _accept(self._catalog, item, self._collection)
+        with self._lock:
+            self.readings[number] = reading
+            if claimed is not None:
+                self._numbers[claimed.id] = number
+                self._progress.current(item.file.name, "reading", 0.0)
+        if claimed is None:
+            self._count(0)
+        return claimed
+
+    def settled(self, document_id: str, document: Document | None) -> None:
+        self._count(max(1, len(document.pages)) if document is not None else 0)
+
+    def _count(self, pages: int) -> None:
+        with self._lock:
+            self._done += 1
+            self._progress.read(pages)
+            self._progress.overall(self._done, len(self._work))
+
+    def embedding(self, documents: Sequence[Document], share: float) -> None:
+        more = f" and {len(documents) - 1} more" if len(documents) > 1 else ""
+        with self._lock:
+            self._progress.current(f"{documents[0].name}{more}", "embedding", share)
+
+    def stuck(self, document_id: str, error: DependencyError) -> None:
+        with self._lock:
+            number = self._numbers[document_id]
+            self.readings[number] = replace(self.readings[number], problem=(error.code, error.message))
+        self._count(0)
 
 
-def _begin(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> Future[_ReadingFile]:
-    """Accept and read a file in a daemon thread, which does not outlive this process."""
-    future: Future[_ReadingFile] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(_read(catalog, work, collection, parsing))
-        except BaseException as error:  # noqa: BLE001  it is raised again where the result is read
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="footnote-reader", daemon=True).start()
-    return future
-
-
-def _read(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> _ReadingFile:
+def _accept(catalog: Catalog, work: Work, collection: str) -> tuple[_ReadingFile, DocumentRecord | None]:
+    """Store a file and claim its document, if there is something to parse."""
     file = work.file
     try:
         with file.path.open("rb") as stream:
@@ -132,16 +143,13 @@ def _read(catalog: Catalog, work: Work, collection: str, parsing: Parsing) -> _R
                 source=file.source,
                 collection=collection,
                 modified_ns=file.modified_ns,
+                metadata=work.metadata,
             )
     except OSError as error:
-        return _ReadingFile(problem=_unreadable(work, error))
+        return _ReadingFile(problem=_unreadable(work, error)), None
     record = accepted.record
-    claimed = catalog.claim(record.id)
-    try:
-        document = None if claimed is None else parse_claimed(catalog, claimed, parsing=parsing)
-    except DependencyError as error:
-        return _ReadingFile(record.id, problem=(error.code, error.message))
-    return _ReadingFile(record.id, record.status == "ready", document)
+    claimed = catalog.claim(record.id) if record.status == "queued" else None
+    return _ReadingFile(record.id, record.status == "ready"), claimed
 
 
 def _unreadable(work: Work, error: OSError) -> tuple[str, str]:
@@ -169,12 +177,11 @@ def take_in_by_server(context: CommandContext, url: str, work: Sequence[Work], c
     Raises DependencyError where the server stops answering. The server processes the uploaded files when it is started
     again.
     """
-    with Client(url) as client, context.progress("files") as progress:
+    with Client(url) as client, context.progress("files", events=context.as_json) as progress:
         readings = []
-        for number, item in enumerate(work):
+        for item in work:
             progress.overall(0, len(work))
-            progress.current(item.file.name, "uploading", number / len(work))
-            readings.append(_send(client, item, collection))
+            readings.append(_send(client, item, collection, progress))
         waiting = list(dict.fromkeys(one.document_id for one in readings if one.document_id is not None))
         finished: dict[str, DocumentBody | None] = {}
         total = len(waiting)
@@ -198,11 +205,21 @@ def take_in_by_server(context: CommandContext, url: str, work: Sequence[Work], c
     ]
 
 
-def _send(client: Client, work: Work, collection: str) -> _ReadingFile:
+def _send(client: Client, work: Work, collection: str, progress: Progress) -> _ReadingFile:
     file = work.file
+
+    def sent(n_bytes: int, size: int) -> None:
+        progress.current(file.name, "uploading", n_bytes / size)
+
     try:
         uploaded = client.upload(
-            file.path, name=file.name, source=file.source, modified_ns=file.modified_ns, collection=collection
+            file.path,
+            progress=sent,
+            name=file.name,
+            source=file.source,
+            modified_ns=max(0, file.modified_ns),
+            collection=collection,
+            metadata=work.metadata,
         )
     except OSError as error:
         return _ReadingFile(problem=_unreadable(work, error))

@@ -12,10 +12,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from api.http import openai
 from api.http.errors import install_errors
 from api.http.guards import BodyLimit, KnownHosts, Watch
+from api.http.mcp import PATH as MCP_PATH
+from api.http.mcp import McpEndpoint
 from api.http.metrics import Metrics
-from api.http.routes import documents, health, questions
+from api.http.routes import collections, documents, health, page, questions, threads
 from api.http.schemas import publish_limits, upload_schema
 from api.http.state import Door
 from ingest.runtime import Runtime
@@ -45,12 +48,14 @@ def create_app(
     """
     metrics = Metrics()
     door = Door(settings, runtime_factory, metrics, on_opened, on_failed)
+    mcp = McpEndpoint(door, API_VERSION)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         opening = asyncio.create_task(door.open())
         try:
-            yield
+            async with mcp.running():
+                yield
         finally:
             try:
                 await asyncio.shield(opening)  # a thread cannot be cancelled, and its Runtime must be closed
@@ -67,8 +72,13 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.door = door
-    for module in (documents, questions, health):
-        app.include_router(module.router)
+    for router in (
+        *(module.router for module in (documents, collections, questions, threads, health, page)),
+        *openai.ROUTERS,
+    ):
+        app.include_router(router)
+    app.add_route(MCP_PATH, mcp, include_in_schema=False)  # type: ignore[arg-type]  # an ASGI application, which it takes
+    app.mount("/page", page.assets, name="page")
     install_errors(app)
     # The middleware added last is outermost.
     app.add_middleware(BodyLimit, server=settings.server)
@@ -86,8 +96,10 @@ def _describe(app: FastAPI, settings: Settings) -> None:
         if app.openapi_schema is None:
             description = generate()
             publish_limits(description, settings.server)
+            openai.without_422(description)
             body = description["paths"]["/v1/documents"]["post"]["requestBody"]
             body["content"]["multipart/form-data"]["schema"] = upload_schema(settings.server)
+            body["content"]["multipart/form-data"]["encoding"] = {"metadata": {"contentType": "application/json"}}
             body["content"]["multipart/form-data"]["example"] = {"file": ["…"], "collection": "default"}
         return app.openapi_schema or {}
 

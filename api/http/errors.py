@@ -4,11 +4,15 @@ FootnoteError           its `status` and `code`                        rag/error
 RequestValidationError  422 `invalid_input`, 400 `invalid_json`        names the field and its value, abbreviated
 HTTPException           404 `not_found`, 405 `method_not_allowed`      unknown route, unsupported method
 anything else           500 `internal`                                 logged with its traceback by `api/http/guards.py`
+
+The calls of OpenAI's API return its form, which has two more fields: `{"error": {"code", "message", "type", "param"}}`.
+There a wrong parameter is 400, and `param` names it.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +23,8 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api.http.schemas import ErrorBody
+from api.http.schemas import ErrorBody, OpenAIErrorBody
+from api.http.streams import Event
 from rag.errors import DependencyError, FootnoteError
 
 log = logging.getLogger(__name__)
@@ -32,7 +37,7 @@ _SHOWN_CHARS = 60
 _DESCRIPTIONS = {
     400: "The body cannot be parsed.",
     403: "The request comes from a web page of another site.",
-    404: "The document, page or collection does not exist.",
+    404: "The document, page, collection or thread does not exist.",
     406: "The page is not available in a media type that the request accepts.",
     409: "The documents changed during the call, or were indexed with other settings.",
     413: "The body or a file exceeds a configured limit.",
@@ -43,6 +48,8 @@ _DESCRIPTIONS = {
 }
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _EVERYWHERE = (403, 421, 500, 503)
+_OPENAI_PATHS = ("/v1/chat/", "/v1/responses", "/v1/models")
+_OPENAI_CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
 
 
 class Starting(DependencyError):
@@ -51,11 +58,17 @@ class Starting(DependencyError):
     code = "starting"
 
 
-def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """An error response in the common form. Lone surrogates, which UTF-8 cannot encode, are escaped in the message."""
+def error_response(
+    status: int, code: str, message: str, headers: Mapping[str, str] | None = None, **more: str | None
+) -> JSONResponse:
+    """An error response in the common form, with `more` fields of the error.
+
+    Lone surrogates, which UTF-8 cannot encode, are escaped in the message.
+    """
     shown = message.encode("utf-8", "backslashreplace").decode()
     extra = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
-    return JSONResponse({"error": {"code": code, "message": shown}}, status, {**extra, **(headers or {})})
+    error = {"code": code, "message": shown, **more}
+    return JSONResponse({"error": error}, status, {**extra, **(headers or {})})
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -64,6 +77,43 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {"model": ErrorBody, "description": _DESCRIPTIONS[status]}
         for status in sorted({*statuses, *_EVERYWHERE})
     }
+
+
+def openai_documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error responses of a call of OpenAI's API that `/openapi.json` lists."""
+    openai = {status: {"model": OpenAIErrorBody, "description": _DESCRIPTIONS[status]} for status in (*statuses, 503)}
+    return documented() | openai  # what the middleware refuses has the common form
+
+
+def openai_error(error: FootnoteError) -> Event:
+    """The event for an error after a stream of OpenAI's API has begun; its clients raise it."""
+    fields = {"type": _openai_type(error.status), "param": _param_of(error)}
+    return Event.of("", {"error": {"code": error.code, "message": error.message, **fields}})
+
+
+def _openai_type(status: int) -> str:
+    return "server_error" if status >= 500 else "invalid_request_error"
+
+
+def _param_of(error: FootnoteError) -> str | None:
+    """The parameter that an error of OpenAI's API is about, where it names one."""
+    param: str | None = getattr(error, "param", None)
+    return param
+
+
+def _respond(
+    request: Request,
+    answer: tuple[int, str, str],
+    *,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The response for a status, code and message in the form of the call: the common one, or OpenAI's."""
+    status, code, message = answer
+    if not request.url.path.startswith(_OPENAI_PATHS):
+        return error_response(status, code, message, headers)
+    status = 400 if status == 422 else status
+    return error_response(status, code, message, headers, type=_openai_type(status), param=param)
 
 
 def abbreviate(value: object) -> str:
@@ -123,12 +173,26 @@ async def _on_footnote_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FootnoteError)
     if error.status >= 500 and not isinstance(error, Starting):
         log.warning("%s %s: %s", request.method, request.url.path, error.message)
-    return error_response(error.status, error.code, error.message)
+    return _respond(request, (error.status, error.code, error.message), param=_param_of(error))
 
 
-async def _on_validation_error(_request: Request, error: Exception) -> Response:
+async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return error_response(*describe_problem(error.errors()))
+    problems = error.errors()
+    if not request.url.path.startswith(_OPENAI_PATHS):
+        return error_response(*describe_problem(problems))
+    problem = max(problems, key=lambda one: len(one["loc"]))  # of a union, the branch that fits best
+    place = _fields_of(problem["loc"])
+    status, code, message = describe_problem([{**problem, "loc": place}])
+    if code == "invalid_input":
+        code = _OPENAI_CODES.get(problem["type"], "invalid_value")
+    shown = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place[1:])
+    return _respond(request, (status, code, message), param=shown.removeprefix(".") or None)
+
+
+def _fields_of(place: Sequence[str | int]) -> list[str | int]:
+    """A place in the body without the branches of unions, which pydantic names like fields: `str`, `list[Part]`."""
+    return [part for part in place if isinstance(part, int) or not (part == "str" or re.search(r"\W", part))]
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
@@ -146,7 +210,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     else:
         message = str(error.detail)
     code = _CODES.get(error.status_code, "invalid_request")
-    return error_response(error.status_code, code, message, headers)
+    return _respond(request, (error.status_code, code, message), headers=headers)
 
 
 def _methods_at(request: Request) -> list[str]:

@@ -6,21 +6,26 @@ OpenAPI description by `publish_limits`, so that it says what the running server
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
-from rag.retrieval.scope import Scope
+from rag.errors import NotFound
+from rag.retrieval.scope import Scope, find_collection
 from rag.settings import Server
+from rag.store.boxes import line_boxes
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
+from rag.store.metadata import FILTER_SCHEMA, METADATA_SCHEMA, OPERATORS, read_filter
 from rag.store.records import DocumentRecord
+from rag.store.threads import MAX_TITLE_CHARS, KeptTurn, Rating, Thread
 from rag.types import (
     Answer,
     AnswerMode,
     AnswerReason,
     AnswerStatus,
     AnswerStyle,
+    Box,
     Citation,
     DocumentStatus,
     Hit,
@@ -33,6 +38,7 @@ from rag.types import (
 )
 
 if TYPE_CHECKING:
+    from rag.store.catalog import Catalog
     from rag.verification import Verified
 
 SOURCE_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20]+$"
@@ -42,6 +48,7 @@ MAX_DOCUMENT_IDS = 1_000
 MAX_TURNS = 50
 MAX_TURN_CHARS = 20_000
 MAX_PAGE = 2**31 - 1
+MAX_COMMENT_CHARS = 4_000
 
 # ---------------------------------------------------------------------------------------------------------- errors
 
@@ -71,6 +78,21 @@ class ErrorBody(BaseModel):
     error: ErrorDetail
 
 
+class OpenAIErrorDetail(ErrorDetail):
+    """The error as clients of OpenAI's API read it: `param` names the parameter that is wrong, where one is."""
+
+    type: Literal["invalid_request_error", "server_error"]
+    param: str | None
+
+
+class OpenAIErrorBody(BaseModel):
+    """The form of every error of OpenAI's API."""
+
+    model_config = ConfigDict(title="OpenAIError")
+
+    error: OpenAIErrorDetail
+
+
 # -------------------------------------------------------------------------------------------------------- requests
 
 
@@ -81,17 +103,28 @@ def _whole(value: object) -> object:
 
 
 TopK = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
-Words = Annotated[str, Field(pattern=r"\S")]
+# Something to read. White space is written out where Python, Rust and JavaScript do not agree about `\s`.
+_NOT_BLANK = r"[^\s\x1c-\x1f\x85\ufeff]"
+Words = Annotated[str, Field(pattern=_NOT_BLANK)]
 # Only described here: rag.store.collections.collection_name checks the name, after it has normalised the spelling.
 CollectionName = Annotated[
     str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_COLLECTION_CHARS, "pattern": COLLECTION_PATTERN})
 ]
 DocumentId = Annotated[str, Field(min_length=1, max_length=128)]
 DocumentIds = Annotated[list[DocumentId], Field(max_length=MAX_DOCUMENT_IDS)]
+FilterObject = Annotated[dict[str, Any], WithJsonSchema(FILTER_SCHEMA)]  # read by rag.store.metadata.read_filter
 TurnText = Annotated[str, Field(max_length=MAX_TURN_CHARS)]
+
+Title = Annotated[str, Field(pattern=_NOT_BLANK, max_length=MAX_TITLE_CHARS)]
 
 _COLLECTION = Field(None, description="search only this collection; all collections where absent")
 _DOCUMENT_IDS = Field(None, description="search only these documents; all documents where absent")
+_FILTER = Field(
+    None,
+    description="search only documents whose metadata fulfil all conditions; the value of a key is what it must be, a "
+    "list of such values, or an object of " + ", ".join(f"`{one}`" for one in OPERATORS),
+    examples=[{"author": "Ann Lee", "year": {"gte": 2024}}],
+)
 _TOP_K = Field(None, description="number of passages to retrieve; the setting retrieval.top_k where absent")
 
 
@@ -111,6 +144,7 @@ class SearchRequest(_Request):
     collection: CollectionName | None = _COLLECTION
     top_k: TopK | None = _TOP_K
     document_ids: DocumentIds | None = _DOCUMENT_IDS
+    filter: FilterObject | None = _FILTER
 
 
 class HistoryTurn(_Request):
@@ -150,9 +184,56 @@ class QueryRequest(_Request):
     )
     stream: StrictBool | None = Field(None, description="send the answer as server-sent events")
     document_ids: DocumentIds | None = _DOCUMENT_IDS
+    filter: FilterObject | None = _FILTER
     history: Annotated[list[HistoryTurn], Field(max_length=MAX_TURNS)] | None = Field(
-        None, description="earlier turns of the conversation, oldest first"
+        None, description="earlier turns of the conversation, oldest first; those of the thread where absent"
     )
+    thread_id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        None, description="the thread that the question belongs to, and to which the answer is added"
+    )
+
+
+class ThreadRequest(_Request):
+    """A new thread."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"title": "Leave", "collection": "default"}})
+
+    title: Title | None = Field(None, description="the beginning of the first question where absent")
+    collection: CollectionName | None = Field(None, description="the collection that its questions are about")
+
+
+class RenameRequest(_Request):
+    """Another title for a thread."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"title": "Leave of 2026"}})
+
+    title: Title
+
+
+class FeedbackRequest(_Request):
+    """What a reader says of an answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"turn_id": "8c0f…", "rating": "wrong citation", "citation": 1, "comment": "It is on page 13."}
+        }
+    )
+
+    turn_id: Annotated[str, Field(min_length=1, max_length=128)] = Field(description="`turn_id` of the answer")
+    rating: Rating
+    citation: Annotated[int, Field(ge=1, le=MAX_PAGE), BeforeValidator(_whole)] | None = Field(
+        None, description="the number of the citation that it is about"
+    )
+    comment: Annotated[str, Field(max_length=MAX_COMMENT_CHARS)] | None = Field(
+        None, description="what is wrong, or the right answer"
+    )
+
+
+class ThreadListQuery(_Request):
+    """The part of the list of threads."""
+
+    limit: int | None = Field(None, ge=1, le=1_000_000, description="list at most this many threads; all where absent")
+    offset: int = Field(0, ge=0, le=2**53, description="skip this many threads")
 
 
 class VerifyRequest(_Request):
@@ -182,8 +263,9 @@ class ListQuery(_Request):
 
 
 def scope_of(body: SearchRequest | QueryRequest | VerifyRequest) -> Scope:
-    """The collection and documents that the request wants to be searched."""
-    return Scope(body.collection, None if body.document_ids is None else tuple(body.document_ids))
+    """The collection and documents that the request wants to be searched. Raises InputError for a malformed filter."""
+    conditions = () if isinstance(body, VerifyRequest) or body.filter is None else read_filter(body.filter)
+    return Scope(body.collection, None if body.document_ids is None else tuple(body.document_ids), conditions)
 
 
 def turns_of(body: QueryRequest) -> tuple[Turn, ...]:
@@ -234,6 +316,11 @@ def upload_schema(server: Server) -> dict[str, Any]:
                 "minimum": 0,
                 "maximum": MAX_MODIFIED_NS,
                 "description": "when the file was last changed, in nanoseconds since 1970; one value for each file",
+            },
+            "metadata": {
+                **METADATA_SCHEMA,
+                "description": "a JSON object of text, numbers, booleans and lists of these, for filters; one value "
+                "for all files or one for each. Where it is absent, a document keeps what it has",
             },
         },
     }
@@ -292,6 +379,7 @@ _DOCUMENT: dict[str, Any] = {
     "created_at": "2026-11-03T09:12:44.120Z",
     "error": None,
     "progress": 1.0,
+    "metadata": {"author": "Ann Lee", "created": "2026-03-15T10:30:00Z", "year": 2026},
     "notes": [{"code": "page_unreadable", "message": "Page 3 shows a picture without readable text.", "page": 3}],
 }
 
@@ -299,6 +387,7 @@ _DOCUMENT: dict[str, Any] = {
 class DocumentBody(BaseModel):
     """A document of the catalog. `pages` and `chunks` are counts; `progress` runs from 0 to 1.
 
+    `metadata` holds the file's properties, those given at upload, and the `year`; `filter` of a search uses them.
     `notes` says what of the file is not in the text, or is in doubt.
     """
 
@@ -314,6 +403,7 @@ class DocumentBody(BaseModel):
     created_at: str
     error: DocumentError | None
     progress: float = Field(ge=0, le=1)
+    metadata: dict[str, Any]
     notes: list[NoteBody]
 
 
@@ -326,11 +416,24 @@ class Documents(BaseModel):
     total: int
 
 
+class BoxBody(BaseModel):
+    """A rectangle on a page, in PDF points from the page's bottom left corner. `page` starts at 1."""
+
+    model_config = ConfigDict(title="Box")
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
 class PageBody(BaseModel):
     """One page. `text` is the document's text from character `start` to `end`.
 
     `width` and `height` are PDF points, 0 for formats without a page size. `source` says where the words come from:
     the file's `text`, `ocr` of its picture, or nowhere (`unreadable`). `confidence` is that of the OCR, else null.
+    `boxes` are the rectangles of the characters that the request names, one a line; none where it names none.
     """
 
     model_config = ConfigDict(
@@ -345,6 +448,7 @@ class PageBody(BaseModel):
                 "height": 792.0,
                 "source": "text",
                 "confidence": None,
+                "boxes": [],
             }
         },
     )
@@ -357,6 +461,27 @@ class PageBody(BaseModel):
     height: float
     source: PageSource
     confidence: float | None = Field(ge=0, le=1)
+    boxes: list[BoxBody] = Field(default_factory=list)
+
+
+class CollectionBody(BaseModel):
+    """A collection: how many documents it has, and how many of them can be searched."""
+
+    model_config = ConfigDict(title="Collection")
+
+    name: str
+    documents: int
+    ready: int
+
+
+class Collections(BaseModel):
+    """The collections that have a document, by name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"collections": [{"name": "default", "documents": 4, "ready": 3}]}}
+    )
+
+    collections: list[CollectionBody]
 
 
 class TextBody(BaseModel):
@@ -388,8 +513,46 @@ def pack_document(record: DocumentRecord) -> DocumentBody:
         created_at=record.created_at,
         error=error,
         progress=round(min(1.0, max(0.0, record.progress)), 4),
+        metadata=dict(record.metadata),
         notes=[pack_note(note) for note in record.notes],
     )
+
+
+def pack_documents(
+    catalog: Catalog, collection: str | None, status: DocumentStatus | None, limit: int | None, offset: int
+) -> Documents:
+    """The documents that match the filters as JSON. Raises NotFound for an unknown collection."""
+    if collection is not None:
+        collection = find_collection(collection, catalog.collections())
+    records, total = catalog.list_documents(collection, None if status is None else (status,), limit, offset)
+    return Documents(documents=[pack_document(record) for record in records], total=total)
+
+
+def pack_page(catalog: Catalog, document_id: str, page: int, marked: tuple[int, int] = (0, 0)) -> PageBody:
+    """A page as JSON, with the boxes of the `marked` characters of the document's text. Raises NotFound."""
+    found = catalog.page(document_id, page)
+    return PageBody(
+        page=found.number,
+        text=catalog.document_text(document_id, found.start, found.end),
+        start=found.start,
+        end=found.end,
+        width=round(found.width, 2),
+        height=round(found.height, 2),
+        source=found.source,
+        confidence=None if found.confidence is None else round(found.confidence, 4),
+        boxes=pack_boxes(line_boxes(found, *marked)),
+    )
+
+
+def pack_text(catalog: Catalog, document_id: str, start: int, end: int | None) -> TextBody:
+    """The document's text from character `start` to `end` as JSON. Raises NotFound where there is none."""
+    record = catalog.get_document(document_id)
+    text = catalog.document_text(document_id)
+    if not text:
+        raise NotFound(f"{record.name} has no text: its status is {record.status!r}. Wait until it is 'ready'.")
+    begin = min(start, len(text))
+    stretch = text[begin:end]
+    return TextBody(text=stretch, start=begin, end=begin + len(stretch), length=len(text))
 
 
 def pack_note(note: Note) -> NoteBody:
@@ -437,18 +600,6 @@ class Hits(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": {"hits": [_HIT]}})
 
     hits: list[HitBody]
-
-
-class BoxBody(BaseModel):
-    """A rectangle on a page, in PDF points from the page's bottom left corner. `page` starts at 1."""
-
-    model_config = ConfigDict(title="Box")
-
-    page: int
-    x0: float
-    y0: float
-    x1: float
-    y1: float
 
 
 class SentenceBody(BaseModel):
@@ -561,6 +712,9 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "reason": None,
     "confidence": 0.91,
     "standalone_question": None,
+    "left_out": [],
+    "thread_id": None,
+    "turn_id": None,
 }
 
 
@@ -568,6 +722,15 @@ class TokenBody(BaseModel):
     """A piece of the model's reply while it is generated, not yet checked."""
 
     text: str
+
+
+class LeftOutBody(BaseModel):
+    """A sentence of the model's reply that is not shown, and why the documents do not support it."""
+
+    model_config = ConfigDict(title="LeftOut")
+
+    text: str
+    reason: str
 
 
 class AnswerBody(BaseModel):
@@ -589,7 +752,8 @@ class AnswerBody(BaseModel):
         description="why there is no answer, or only a partial one: `no_match` (no passage near the question was "
         "found, and the model was not asked), `not_in_passages` (the retrieved passages do not answer the question), "
         "`unsupported` (the documents do not support what the model wrote), `conflict` (the documents contradict each "
-        "other, and both are cited), `unreadable_source` (a searched document could not be read); null otherwise"
+        "other, and both are cited), `unreadable_source` (a searched document, or a part of the nearest, was not read; "
+        "the sentence's `reason` says which); null otherwise"
     )
     confidence: float | None = Field(
         ge=0, le=1, description="how likely it is that the documents answer the question and that this is the answer"
@@ -597,6 +761,12 @@ class AnswerBody(BaseModel):
     standalone_question: str | None = Field(
         description="the standalone question that was used instead of a follow-up question; null without `history`"
     )
+    left_out: list[LeftOutBody] = Field(
+        default_factory=list,
+        description="sentences of the model's reply that are not shown, since the documents do not support them",
+    )
+    thread_id: str | None = Field(None, description="the thread that the answer was added to; null without `thread_id`")
+    turn_id: str | None = Field(None, description="the turn of that thread, for /v1/feedback")
 
 
 class VerifiedBody(BaseModel):
@@ -652,8 +822,16 @@ def pack_sentences(sentences: Sequence[Sentence]) -> list[SentenceBody]:
     ]
 
 
+def pack_boxes(boxes: Iterable[Box]) -> list[BoxBody]:
+    """Boxes as JSON, rounded to a hundredth of a point."""
+    return [
+        BoxBody(page=box.page, x0=round(box.x0, 2), y0=round(box.y0, 2), x1=round(box.x1, 2), y1=round(box.y1, 2))
+        for box in boxes
+    ]
+
+
 def pack_citations(citations: Sequence[Citation]) -> list[CitationBody]:
-    """Citations as JSON; boxes are rounded to a hundredth of a point."""
+    """Citations as JSON."""
     return [
         CitationBody(
             number=one.number,
@@ -663,12 +841,7 @@ def pack_citations(citations: Sequence[Citation]) -> list[CitationBody]:
             start=one.span.start,
             end=one.span.end,
             quote=one.quote,
-            boxes=[
-                BoxBody(
-                    page=box.page, x0=round(box.x0, 2), y0=round(box.y0, 2), x1=round(box.x1, 2), y1=round(box.y1, 2)
-                )
-                for box in one.boxes
-            ],
+            boxes=pack_boxes(one.boxes),
         )
         for one in citations
     ]
@@ -717,6 +890,110 @@ def pack_answer(answer: Answer) -> AnswerBody:
         reason=answer.reason,
         confidence=None if answer.confidence is None else round(answer.confidence, 3),
         standalone_question=answer.standalone_question,
+        left_out=[LeftOutBody(text=one.text, reason=one.reason) for one in answer.left_out],
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- threads
+
+
+class ThreadBody(BaseModel):
+    """A conversation that is kept; `turns` is the number of its questions."""
+
+    model_config = ConfigDict(title="Thread")
+
+    id: str
+    title: str
+    collection: str | None
+    created_at: str
+    updated_at: str
+    turns: int
+
+
+class Threads(BaseModel):
+    """Threads, the one with the newest turn first. `total` counts all, whatever `limit` is."""
+
+    threads: list[ThreadBody]
+    total: int
+
+
+class FeedbackBody(BaseModel):
+    """What a reader said of an answer."""
+
+    model_config = ConfigDict(title="Feedback")
+
+    rating: Rating
+    citation: int | None
+    comment: str
+    created_at: str
+
+
+class GoneBody(BaseModel):
+    """A cited document that is no longer there. `replaced_by` is the id of its new version, null if it was deleted."""
+
+    model_config = ConfigDict(title="Gone")
+
+    document_id: str
+    replaced_by: str | None
+
+
+class TurnBody(BaseModel):
+    """A question of a thread and its answer as it was given.
+
+    `gone` lists the cited documents that were deleted or replaced since. Quotes of deleted documents are empty.
+    """
+
+    model_config = ConfigDict(title="Turn")
+
+    id: str
+    question: str
+    asked_at: str
+    answer: AnswerBody
+    feedback: FeedbackBody | None
+    gone: list[GoneBody]
+
+
+class ThreadWithTurns(ThreadBody):
+    """A thread with its questions and answers, oldest first. With `Accept: text/markdown`, the same as Markdown."""
+
+    model_config = ConfigDict(title="ThreadWithTurns")
+
+    messages: list[TurnBody]
+
+
+def pack_thread(thread: Thread) -> ThreadBody:
+    """A thread as JSON."""
+    return ThreadBody(
+        id=thread.id,
+        title=thread.title,
+        collection=thread.collection,
+        created_at=thread.created_at,
+        updated_at=thread.updated_at,
+        turns=thread.turns,
+    )
+
+
+def pack_turn(turn: KeptTurn) -> TurnBody:
+    """A turn as JSON, without the words of documents that were deleted since."""
+    deleted = {one for one, newer in turn.gone.items() if newer is None}
+    answer = AnswerBody.model_validate(turn.answer)
+    citations = [
+        one.model_copy(update={"quote": "", "boxes": []}) if one.document_id in deleted else one
+        for one in answer.citations
+    ]
+    feedback = turn.feedback and FeedbackBody(
+        rating=turn.feedback.rating,
+        citation=turn.feedback.citation,
+        comment=turn.feedback.comment,
+        created_at=turn.feedback.created_at,
+    )
+    return TurnBody(
+        id=turn.id,
+        question=turn.question,
+        asked_at=turn.asked_at,
+        answer=answer.model_copy(update={"citations": citations, "thread_id": turn.thread_id, "turn_id": turn.id}),
+        feedback=feedback,
+        gone=[GoneBody(document_id=one, replaced_by=newer) for one, newer in turn.gone.items()],
     )
 
 
@@ -732,7 +1009,7 @@ class Alive(BaseModel):
 class PartState(BaseModel):
     """The state of one part of the server, with details."""
 
-    status: Literal["ok", "rebuilding", "restarting", "off", "unreachable", "unknown"]
+    status: Literal["ok", "rebuilding", "restarting", "off", "low", "unreachable", "unknown"]
     detail: str
 
 
@@ -747,6 +1024,8 @@ class Ready(BaseModel):
                 "index": {"status": "ok", "detail": "120 vectors, 120 keyword rows"},
                 "worker": {"status": "ok", "detail": "1 documents in progress"},
                 "model": {"status": "ok", "detail": "ollama/llama3.2: num_ctx 4096"},
+                "embedder": {"status": "ok", "detail": "all-MiniLM-L6-v2@6d2f…, 384 dimensions"},
+                "disk": {"status": "ok", "detail": "41.2 GB free in data/store"},
             }
         }
     )
@@ -756,3 +1035,5 @@ class Ready(BaseModel):
     index: PartState
     worker: PartState
     model: PartState
+    embedder: PartState
+    disk: PartState

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,23 +23,34 @@ from rag.errors import FootnoteError
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {"event": {"type": "string"}, "data": {"type": "string", "description": "one line of JSON"}},
+}
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One server-sent event: its name and its data, one line of JSON."""
+    """One server-sent event: its name, "" for none, and its data, one line of JSON."""
 
     name: str
     data: str
 
+    @classmethod
+    def of(cls, name: str, data: object) -> Event:
+        """An event with this data as JSON."""
+        return cls(name, json.dumps(data, ensure_ascii=False))
+
     def encode(self) -> bytes:
-        return f"event: {self.name}\ndata: {self.data}\n\n".encode()
+        named = f"event: {self.name}\n" if self.name else ""
+        return f"{named}data: {self.data}\n\n".encode("utf-8", "backslashreplace")
 
 
-def error_event(code: str, message: str) -> Event:
+def error_event(error: FootnoteError) -> Event:
     """The event for an error after the response has begun, in the common form."""
-    return Event("error", json.dumps({"error": {"code": code, "message": message}}))
+    return Event.of("error", {"error": {"code": error.code, "message": error.message}})
 
 
 async def _left(receive: Receive) -> None:
@@ -69,15 +80,21 @@ class EventStream(Response):
     """Sends events as they arrive, and a comment after each pause, so that proxies keep the connection open.
 
     A FootnoteError before the first event is raised, so that it becomes an HTTP status. A later one becomes an `error`
-    event.
+    event, or what `on_error` makes of it.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncIterator[Event], heartbeat_s: float | None = None) -> None:
+    def __init__(
+        self,
+        events: AsyncIterator[Event],
+        heartbeat_s: float | None = None,
+        *,
+        on_error: Callable[[FootnoteError], Event] = error_event,
+    ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._events, self._heartbeat_s = events, heartbeat_s
+        self._events, self._heartbeat_s, self._on_error = events, heartbeat_s, on_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ready: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
@@ -97,7 +114,7 @@ class EventStream(Response):
                     started = True
                 if item is None:
                     break
-                await send({"type": "http.response.body", "body": _encode(item), "more_body": True})
+                await send({"type": "http.response.body", "body": self._encode(item), "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             await _end(pump, leaving)
@@ -125,16 +142,16 @@ class EventStream(Response):
         await _end(getting)
         return HEARTBEAT
 
+    def _encode(self, item: Event | Exception) -> bytes:
+        if item is HEARTBEAT:
+            return b": the model is at work\n\n"
+        if isinstance(item, Event):
+            return item.encode()
+        if isinstance(item, FootnoteError):
+            return self._on_error(item).encode()
+        log.error("A stream of events failed.", exc_info=item)
+        message = "The server failed unexpectedly; its log has the details. Ask again."
+        return self._on_error(FootnoteError(message)).encode()
+
 
 HEARTBEAT = Event("", "")
-
-
-def _encode(item: Event | Exception) -> bytes:
-    if item is HEARTBEAT:
-        return b": the model is at work\n\n"
-    if isinstance(item, Event):
-        return item.encode()
-    if isinstance(item, FootnoteError):
-        return error_event(item.code, item.message).encode()
-    log.error("A stream of events failed.", exc_info=item)
-    return error_event("internal", "The server failed unexpectedly; its log has the details. Ask again.").encode()

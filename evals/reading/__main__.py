@@ -1,7 +1,8 @@
 """Measure reading.
 
 python -m evals.reading words FOLDER     files and their expected texts
-python -m evals.reading cells            PDF tables with merged and blank cells; needs reportlab
+python -m evals.reading cells            tables of PDF, DOCX, XLSX, HTML and PPTX files with merged and blank cells
+python -m evals.reading rows --documents DIR      questions whose answer is a cell (evals/suites/sec10q_cells)
 python -m evals.reading scans            pages of 150 dpi with noise and 2 degrees of tilt
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evals.reading.cells import print_cells
+from evals.reading.rows import QUESTIONS, print_rows
 from evals.reading.scans import print_scans
 from evals.reading.words import print_words
 from rag.errors import InputError
@@ -26,14 +28,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words.add_argument("folder", type=Path)
     words.add_argument("--kinds", nargs="*", default=[], help="only these formats (names of folders)")
     words.add_argument("--files", action="store_true", help="each file, with the words that are missing")
-    cells = tasks.add_parser("cells", help="generated PDF tables")
-    cells.add_argument("--tables", type=int, default=20, help="tables of each kind (default 20)")
+    cells = tasks.add_parser("cells", help="generated tables of five formats")
+    cells.add_argument("--tables", type=int, default=20, help="tables of each format and kind (default 20)")
     scans = tasks.add_parser("scans", help="generated scans")
     scans.add_argument("--pages", type=int, default=20, help="pages (default 20)")
+    rows = tasks.add_parser("rows", help="questions whose answer is a cell")
+    rows.add_argument("--questions", type=Path, default=QUESTIONS, help="question file (default: the repository's)")
+    rows.add_argument("--documents", type=Path, required=True, help="folder of the documents")
+    rows.add_argument("--stores", type=Path, default=Path("runs"), help="folder of the stores (default runs)")
     options = parser.parse_args(arguments)
     try:
         if options.task == "words":
             print_words(options.folder, options.kinds, options.files)
+        elif options.task == "rows":
+            print_rows(options.questions, options.documents, options.stores)
         elif options.task == "cells":
             print_cells(options.tables)
         else:

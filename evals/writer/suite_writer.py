@@ -59,6 +59,14 @@ def refuse_full(folder: Path) -> None:
         raise InputError(f"{documents} is not empty. Name another folder with --out, or move it away.")
 
 
+def copy_documents(catalog: Catalog, records: Sequence[DocumentRecord], names: Mapping[str, str], folder: Path) -> None:
+    """Copy the originals to documents/ of a suite. A link would let an editor change what the catalog keeps."""
+    for record in records:
+        target = folder / "documents" / names[record.id]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(catalog.originals.path(record.sha256), target)
+
+
 class SuiteWriter:
     """Writes the suite: the documents with the first question, then one line a question, each at once."""
 
@@ -72,7 +80,7 @@ class SuiteWriter:
         """Append a question. Raises DependencyError where it cannot be written."""
         try:
             if not self._written:
-                self._copy_documents()
+                copy_documents(self._catalog, self._records, self._names, self._folder)
             line = json.dumps(self._fields(question), ensure_ascii=False)
             with (self._folder / "questions.jsonl").open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
@@ -82,13 +90,6 @@ class SuiteWriter:
                 "--out."
             ) from error
         self._written += 1
-
-    def _copy_documents(self) -> None:
-        # copies, since a link would let an editor change the original that the catalog keeps
-        for record in self._records:
-            target = self._folder / "documents" / self._names[record.id]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._catalog.originals.path(record.sha256), target)
 
     def _fields(self, question: WrittenQuestion) -> dict[str, object]:
         span = question.evidence

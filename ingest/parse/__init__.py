@@ -3,7 +3,9 @@
 Read in this order: this module (the public functions), `fence.py` (the process and its limits), `child.py` (what runs
 inside), `wire.py` (how the result is returned), `sniff.py` and `readers.py` (the media type and its reader), `build.py`
 (clean text and its places), then one module for each family of formats. PDF: `pdf.py`, `lines.py`, `tables.py`,
-`layout.py`. Office: `container.py`, `office.py`, `word.py`, `slides.py`, `sheets.py`.
+`layout.py`. Office: `container.py`, `office.py`, `word.py`, `slides.py`, `sheets.py`, `opendocument.py`, `rtf.py`, and
+for the old ones `compound.py`, `legacy.py`. Files that hold files: `mail.py`, `outlook.py`, `archive.py`, all by
+`members.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from rag.settings import Parsing
     from rag.types import Document
 
-__all__ = ["parse_file", "render_page"]
+__all__ = ["end_readers", "parse_file", "render_page"]
 
 
 def parse_file(path: Path, *, document_id: str, name: str, limits: Parsing) -> Document:
@@ -41,3 +43,12 @@ def render_page(path: Path, page_number: int, limits: Parsing, dpi: int = 110) -
 
     result = fence.run_fenced("render", path, name=path.name, limits=limits, page_number=page_number, dpi=dpi)
     return wire.decode_picture(result, name=path.name)
+
+
+def end_readers() -> None:
+    """End every child process that reads files for this process, also those in use: `parse_file` and `render_page` in
+    other threads raise DependencyError. The next call starts new ones.
+    """
+    from ingest.parse import fence
+
+    fence.LAUNCHERS.end()

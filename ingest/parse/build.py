@@ -185,6 +185,11 @@ class TextBuilder:
     ) -> Document:
         """Build the document, without its id. Raises ParseError `no_text` when the text is blank."""
         text = "".join(self._parts)
+        stated = metadata or {}
+        if hidden := stated.get("hidden_characters"):
+            self.add_note(
+                "hidden_text", f"{hidden} characters that its program does not show were left out of the text."
+            )
         if not text.strip():
             raise ParseError(
                 "no_text", f"{name}: it was read as {media_type} and has no text. Upload a file with text."
@@ -196,7 +201,7 @@ class TextBuilder:
             text=text,
             pages=tuple(self._pages),
             title=choose_title(title, self._headings, name),
-            metadata={key: clean_line(value)[:1_000] for key, value in (metadata or {}).items() if value.strip()},
+            metadata={key: clean_line(value)[:1_000] for key, value in stated.items() if value.strip()},
             headings=tuple(self._headings),
             tables=tuple(self._tables),
             notes=self._kept_notes(),

@@ -1,8 +1,8 @@
-"""The child process inside the fence: `python -m ingest.parse.child ORDER` reads one file and writes one result.
+"""The child process inside the fence reads one file and writes one result.
 
-The limits are set before the untrusted file is opened and before the libraries that read it are imported. The child
-writes a result file (see `wire.py`) and exits with status 0; if it dies or runs out of memory first, the parent reports
-the error.
+It is forked by the launcher (`launcher.py`), or started as `python -m ingest.parse.child ORDER` where a system cannot
+fork. The limits are set before the untrusted file is opened. The child writes a result file (see `wire.py`) and exits
+with status 0; if it dies or runs out of memory first, the parent reports the error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import json
 import math
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ingest.parse.fence import OUT_OF_MEMORY_STATUS
 from ingest.parse.limits import Limits
@@ -19,22 +21,24 @@ from rag.errors import NotFound, ParseError
 from rag.types import Document
 
 _MIB = 1 << 20
-_OPEN_FILES = 64
+_OPEN_FILES, _OPEN_FILES_OF_PROGRAMS = 64, 512
 _OCR_MEMORY_BYTES = 3 << 30  # address space of the models, their engine and a picture, beyond that of the reader
 _OCR_THREADS = 2
 
 
-def main(order_text: str) -> int:
-    """Execute one order, a JSON object as `fence.py` writes it; returns the exit status."""
-    order = json.loads(order_text)
+def carry_out(order: Mapping[str, Any], parent: int) -> int:
+    """Execute one order as `fence.py` writes it; returns the exit status. `parent` is the process that this one must
+    not outlive.
+    """
     memory_bytes = int(order["memory_mb"]) * _MIB
     ocr_s = float(order["ocr_timeout_s"]) if order["ocr"] and order["task"] == "parse" else 0.0
-    _limit_process(int(order["parent"]), float(order["timeout_s"]), ocr_s, memory_bytes, int(order["max_result_bytes"]))
+    _limit_process(parent, float(order["timeout_s"]), ocr_s, memory_bytes, int(order["max_result_bytes"]))
     limits = Limits(
         *(memory_bytes, int(order["max_output_mb"]) * _MIB, int(order["max_pages"])),
         ocr=ocr_s > 0,
         ocr_timeout_s=ocr_s,
         began=Path(order["began"]),
+        ocr_engine=str(order["ocr_engine"]),
     )
     path, name, result = Path(order["path"]), str(order["name"]), Path(order["result"])
     try:
@@ -116,7 +120,7 @@ def _limit_process(parent: int, timeout_s: float, ocr_s: float, memory_bytes: in
         (resource.RLIMIT_AS, memory_bytes, memory_bytes + (_OCR_MEMORY_BYTES if ocr_s else 0)),
         (resource.RLIMIT_CPU, seconds, seconds + math.ceil(ocr_s * _OCR_THREADS)),
         (resource.RLIMIT_FSIZE, output_bytes, output_bytes),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES_OF_PROGRAMS),
         (resource.RLIMIT_CORE, 0, 0),
     ):
         _soft, hard = resource.getrlimit(kind)
@@ -134,6 +138,12 @@ def _limit_process(parent: int, timeout_s: float, ocr_s: float, memory_bytes: in
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
         if os.getppid() != parent:  # the parent died before the call above
             sys.exit(1)
+
+
+def main(order_text: str) -> int:
+    """Execute one order, a JSON object; returns the exit status."""
+    order = json.loads(order_text)
+    return carry_out(order, int(order["parent"]))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The fence: each file is opened in a new child process, with limits on memory, time, output and open files.
 
-The child leads its own session, so that a timeout kills it with everything it started. It dies with its parent, works
-in an empty temporary folder that is always removed, and gets an environment without secrets. The limits that only Unix
-has (`resource`, `prctl`) are set by the child itself before it opens the file, because code run between fork and exec
-(`preexec_fn`) is not safe in a process with threads. On other systems only the timeout applies.
+The child is forked by a launcher (`launcher.py`), which has imported the readers and is kept for the next file
+(`pool.py`); systems that cannot fork start Python for each file. The child leads its own process group, so that a
+timeout kills it with everything it started. It dies with its parent, works in an empty temporary folder that is always
+removed, and gets an environment without secrets. The limits that only Unix has (`resource`, `prctl`) are set by the
+child itself before it opens the file, because code run between fork and exec (`preexec_fn`) is not safe in a process
+with threads. On other systems only the timeout applies.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import contextlib
 import functools
 import json
 import os
-import selectors
 import shutil
 import signal
 import subprocess
@@ -20,8 +21,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
+from ingest.parse.pool import FORKS, STDERR_KEPT, Deadline, Launcher, LauncherPool, close_at_exit
 from rag.errors import ParseError
 
 if TYPE_CHECKING:
@@ -33,13 +35,14 @@ _OCR_BEGAN = "ocr-began"
 OUT_OF_MEMORY_STATUS = 77
 """Exit status of a child that ran out of memory and could not write a result."""
 
-_STDERR_KEPT = 8_192
 _PREFIX = "footnote-parse-"
 _SWEPT_AFTER_S = 3_600.0
 _MIB = 1 << 20
 _BOXES_PER_TEXT = 8
 """A word's box takes 24 bytes and the word itself 2 to 6, so a result may be this many times the text's limit."""
 
+OWN_FOLDER_VARIABLES = ("HOME", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
+"""Environment variables that name the empty folder in which a child works."""
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
@@ -64,6 +67,7 @@ def run_fenced(task: Task, path: Path, *, name: str, limits: Parsing, page_numbe
             "max_result_bytes": limits.max_output_mb * _BOXES_PER_TEXT * _MIB,
             "max_pages": limits.max_pages,
             "ocr": limits.ocr,
+            "ocr_engine": limits.ocr_engine,
             "ocr_timeout_s": limits.ocr_timeout_s,
             "began": os.fspath(folder / _OCR_BEGAN),
             "page_number": page_number,
@@ -101,32 +105,49 @@ def _is_alive(number: int) -> bool:
 
 def _run_child(order: dict[str, str | int | float], folder: Path, limits: Parsing, name: str) -> tuple[int, str]:
     """Exit status and the end of stderr. Raises ParseError `timeout`; no process is left running."""
-    timeout_s = limits.timeout_s
+    deadline = Deadline(limits.timeout_s, folder / _OCR_BEGAN, limits.ocr_timeout_s)
+    try:
+        return LAUNCHERS.run(order, deadline) if FORKS else _run_alone(order, folder, limits)
+    except (TimeoutError, subprocess.TimeoutExpired) as error:
+        raise ParseError(
+            "timeout",
+            f"{name}: reading it took longer than {limits.timeout_s:g} s and was stopped. "
+            "Split the file, or raise FOOTNOTE_PARSING__TIMEOUT_S.",
+        ) from error
+
+
+def _start_launcher() -> Launcher:
+    return Launcher(_python("ingest.parse.launcher"), _environment(Path(tempfile.gettempdir())))
+
+
+LAUNCHERS = close_at_exit(LauncherPool(_start_launcher))
+"""The launchers of this process; `close` ends the idle ones."""
+
+
+def _run_alone(order: dict[str, str | int | float], folder: Path, limits: Parsing) -> tuple[int, str]:
+    """The same with a process that is started from nothing. Raises subprocess.TimeoutExpired."""
     # The order is an argument, so that stdin stays closed to code that reads untrusted bytes.
-    command = [sys.executable, "-P", "-X", "utf8", "-m", "ingest.parse.child", json.dumps(order)]
     child = subprocess.Popen(
-        command,
+        [*_python("ingest.parse.child"), json.dumps(order)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd=folder,
         env=_environment(folder),
-        start_new_session=True,
         close_fds=True,
     )
-    assert child.stderr is not None
     try:
-        stderr = _wait(child, child.stderr, timeout_s, folder / _OCR_BEGAN, limits.ocr_timeout_s)
-    except subprocess.TimeoutExpired as error:
-        raise ParseError(
-            "timeout",
-            f"{name}: reading it took longer than {timeout_s:g} s and was stopped. "
-            "Split the file, or raise FOOTNOTE_PARSING__TIMEOUT_S.",
-        ) from error
+        said = child.communicate(timeout=limits.timeout_s + limits.ocr_timeout_s)[1]
     finally:
-        _end(child)
-        child.stderr.close()
-    return child.returncode, stderr
+        child.kill()
+        child.wait()
+        if child.stderr is not None:
+            child.stderr.close()
+    return child.returncode, said[-STDERR_KEPT:].decode("utf-8", "replace")
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-P", "-X", "utf8", "-m", module]
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -142,50 +163,8 @@ def _environment(folder: Path) -> dict[str, str]:
         "MALLOC_ARENA_MAX": "2",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        **dict.fromkeys(("HOME", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), place),
+        **dict.fromkeys(OWN_FOLDER_VARIABLES, place),
     }
-
-
-def _wait(child: subprocess.Popen[bytes], stderr: IO[bytes], timeout_s: float, began: Path, ocr_s: float) -> str:
-    """Wait for the child to end; returns the end of its stderr. Raises subprocess.TimeoutExpired.
-
-    A child that began OCR, and created the file `began`, gets `ocr_s` more.
-    """
-    deadline = time.monotonic() + timeout_s
-    extended = False
-    if os.name == "nt":  # selectors do not take pipes there
-        said = child.communicate(timeout=timeout_s + ocr_s)[1]
-        return said[-_STDERR_KEPT:].decode("utf-8", "replace")
-    kept = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(stderr, selectors.EVENT_READ)
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0 and not extended and began.exists():
-                extended = True
-                deadline += ocr_s
-                continue
-            if left <= 0:
-                raise subprocess.TimeoutExpired(child.args, timeout_s)
-            if not selector.select(left):
-                continue
-            block = os.read(stderr.fileno(), 65_536)
-            if not block:
-                break
-            kept = (kept + block)[-_STDERR_KEPT:]
-    child.wait(max(0.0, deadline - time.monotonic()))
-    return kept.decode("utf-8", "replace")
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child's whole session and wait for the child, so that no zombie remains."""
-    if hasattr(os, "killpg"):
-        # The group exists as long as any member lives, and its number is not reused before that.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-    elif child.poll() is None:
-        child.kill()
-    child.wait()
 
 
 def _read_result(path: Path, max_bytes: object, status: int, stderr: str, name: str, limits: Parsing) -> bytes:

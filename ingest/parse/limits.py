@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+
+@dataclass(slots=True)
+class Budget:
+    """What may still be read of the files inside one file, counted over all levels of nesting."""
+
+    files: int = 1_000
+    bytes: int = 512 << 20
+    pictures: int = 20
+    ocr_until_s: float | None = None  # monotonic time; None before words are first recognised
+    ocr_until_cpu_s: float = 0.0
+    ocr_engine: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of one file: bytes of memory, bytes of extracted text, and pages.
 
-    `ocr` says whether words may be recognised in pictures, within `ocr_timeout_s` seconds; `began` is the file that
-    tells the parent process that this has begun, None outside the fence.
+    `ocr` says whether words may be recognised in pictures, within `ocr_timeout_s` seconds, and `ocr_engine` by what.
+    `began` is the file that tells the parent process that this has begun, None outside the fence. `inside` is shared by
+    a file and the files inside it, `depth` counts the files around this one.
     """
 
     memory_bytes: int
@@ -20,6 +34,9 @@ class Limits:
     ocr: bool = True
     ocr_timeout_s: float = 600.0
     began: Path | None = None
+    ocr_engine: str = "auto"
+    inside: Budget = field(default_factory=Budget)
+    depth: int = 0
 
 
 def extend_limits(limits: Limits) -> None:
@@ -37,3 +54,13 @@ def extend_limits(limits: Limits) -> None:
             resource.setrlimit(kind, (hard, hard))
         except (ValueError, OSError):  # macOS refuses RLIMIT_AS
             continue
+
+
+def extend_open_files() -> None:
+    """Raise the limit of open files of this process to its hard limit, for a program that it starts."""
+    try:
+        import resource
+    except ImportError:
+        return
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

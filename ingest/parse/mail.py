@@ -1,6 +1,8 @@
-"""Reader of e-mail (RFC 822): headers, the best form of the body, invitations, inner messages and attachments.
+"""Reader of e-mail (RFC 822) and mailboxes: headers, the best form of the body, invitations, and what is attached.
 
-message ─ walk ─> Bodies, Invitations, Attachments ─ choose_body ─> text in a TextBuilder
+message ─ walk ─> bodies, invitations, attachments ─ prefer_html ─> text in a TextBuilder
+
+Inner messages and attachments are sections below the message, under their names (`members.py`).
 """
 
 from __future__ import annotations
@@ -9,15 +11,14 @@ import email
 import email.errors
 import email.policy
 import re
-import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.html import add_page
+from ingest.parse.members import Members
 from ingest.parse.plain import decode_text
 from rag.errors import ParseError
 from rag.types import Document
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
-_MOST_ATTACHMENTS, _MOST_DEPTH = 50, 5
-_OFFICE_NAMES = frozenset({".pdf", ".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp", ".epub", ".doc", ".xls", ".ppt"})
+MOST_ATTACHMENTS, MOST_DEPTH = 50, 5
+_SEPARATOR = re.compile(rb"From [^\r\n]*\r?\n(?=[A-Za-z][A-Za-z0-9-]*:)")
+_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _STUB_SHARE = 0.5
 """A text part with less than half of the words of its HTML form says that the mail is HTML, or is its first lines."""
 _WORD = re.compile(r"\w+")
@@ -48,17 +50,56 @@ def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     return builder.to_document(name=name, media_type=media_type, title=metadata.get("subject", ""), metadata=metadata)
 
 
+def read_mailbox(path: Path, name: str, media_type: str, limits: Limits) -> Document:
+    """Read the messages of a mailbox, each a section under its subject. Raises ParseError `too_large`."""
+    builder = TextBuilder()
+    reader = MailReader(builder, limits)
+    for number, data in enumerate(_split_mailbox(path, name, limits), 1):
+        message = email.message_from_bytes(_QUOTED.sub(rb"\1", data), policy=email.policy.default)
+        builder.add_heading(1, clean_line(_header(message, "Subject")) or f"Message {number}")
+        reader.add_message(message, 0, level=1)
+        if builder.length > limits.max_text_bytes:
+            raise ParseError("too_large", f"{name}: it holds too many messages. Split it into several mailboxes.")
+    metadata = {"hidden_characters": str(reader.hidden)} if reader.hidden else {}
+    return builder.to_document(name=name, media_type=media_type, title=PurePath(name).stem, metadata=metadata)
+
+
+def _split_mailbox(path: Path, name: str, limits: Limits) -> Iterator[bytes]:
+    """The messages of a mailbox without the lines between them: `From `, after a blank line and before a header."""
+    message: list[bytes] = []
+    size, begun, blank = 0, False, True
+    with path.open("rb") as source:
+        line = source.readline()
+        while line:
+            below = source.readline()
+            if blank and line.startswith(b"From ") and _SEPARATOR.match(line + below[:200]):
+                if begun:
+                    yield b"".join(message)
+                message, size, begun = [], 0, True
+            else:
+                message.append(line)
+                size += len(line)
+                if size > limits.memory_bytes // 8:
+                    raise ParseError("too_large", f"{name}: a message of it is too large. Upload it alone.")
+            blank = not line.strip()
+            line = below
+    if message:
+        yield b"".join(message)
+
+
 class MailReader:
     """Adds messages to a builder; `hidden` counts the characters that their HTML hides."""
 
     def __init__(self, builder: TextBuilder, limits: Limits) -> None:
         self.hidden = 0
         self._builder = builder
-        self._limits = limits
-        self._attached = 0
+        self._members = Members(builder, limits, "attachment")
 
-    def add_message(self, message: EmailMessage, depth: int) -> dict[str, str]:
-        """Add a message with its inner messages and attachments; returns its main headers, keys in lower case."""
+    def add_message(self, message: EmailMessage, depth: int, level: int = 0) -> dict[str, str]:
+        """Add a message with its inner messages and attachments; returns its main headers, keys in lower case.
+
+        `level` is that of the heading above it, 0 where there is none; `depth` counts the messages around it.
+        """
         stated = {header: clean_line(_header(message, header)) for header in _HEADERS}
         stated = {header: value for header, value in stated.items() if value}
         self._builder.add_paragraph("\n".join(f"{header}: {value}" for header, value in stated.items()))
@@ -67,15 +108,18 @@ class MailReader:
         names = [_attachment_name(part) for part in attached]
         if names:
             self._builder.add_paragraph("Attachments: " + ", ".join(names))
-        for part, shown in zip(attached, names, strict=True):
-            self._attached += 1
-            if self._attached > _MOST_ATTACHMENTS or depth >= _MOST_DEPTH:
+        for number, (part, shown) in enumerate(zip(attached, names, strict=True)):
+            if number >= MOST_ATTACHMENTS or depth >= MOST_DEPTH:
                 self._builder.add_note("attachment_not_read", f"The attachment {shown!r} was not read: there are many.")
             elif part.get_content_type() == "message/rfc822":
                 for inner in _inner_messages(part):
-                    self.add_message(inner, depth + 1)
+                    self._builder.add_heading(level + 1, shown)
+                    self.add_message(inner, depth + 1, level + 1)
             else:
-                self._add_attachment(part, shown)
+                data = part.get_payload(decode=True)
+                if isinstance(data, bytes):
+                    inline = part.get_content_disposition() == "inline"
+                    self._members.add(shown, [data], level=level + 1, inline=inline)
         return {header.lower(): value for header, value in stated.items()}
 
     def _add_part(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
@@ -110,50 +154,19 @@ class MailReader:
             elif kind in ("text/plain", "text/html"):
                 (texts if kind == "text/plain" else pages).append(inner)
         text = "\n\n".join(_plain_body(one) for one in texts).strip()
-        shown = TextBuilder()
-        hidden = sum([add_page(shown, _body(one))[1] for one in pages])
-        if prefer_html(text, shown.text, has_table=bool(shown.tables)):
-            for one in pages:
-                add_page(self._builder, _body(one))
-            self.hidden += hidden
-        else:
-            self._builder.add_paragraph(text)
-
-    def _add_attachment(self, part: EmailMessage, shown: str) -> None:
-        """Read an attached file like an uploaded one, and add its text under its name; a note if it cannot be read."""
-        from ingest.parse.child import read_document
-
-        data = part.get_payload(decode=True)
-        if not isinstance(data, bytes) or not data:
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"attachment{PurePath(shown).suffix[:10]}"
-            file.write_bytes(data)
-            try:
-                document = read_document(file, shown, self._limits)
-            except ParseError as error:
-                if part.get_content_disposition() != "inline" or error.code not in ("unsupported_type", "no_text"):
-                    reason = error.message.removeprefix(f"{shown}: ")
-                    self._builder.add_note("attachment_not_read", f"The attachment {shown!r} was not read: {reason}")
-                return
-        if document.media_type == "text/plain" and PurePath(shown).suffix.lower() in _OFFICE_NAMES:
-            self._builder.add_note("attachment_not_read", f"The attachment {shown!r} is not what its name says.")
-            return
-        self._builder.add_paragraph(f"Attachment {shown}:")
-        add_document(self._builder, document)
+        self.hidden += add_bodies(self._builder, text, [_body(one) for one in pages])
 
 
-def add_document(builder: TextBuilder, document: Document) -> None:
-    """Add the text of another document, with its headings, tables and notes."""
-    builder.separate("\n\n")
-    start, _end = builder.append(document.text.strip("\n"))
-    shift = start - (len(document.text) - len(document.text.lstrip("\n")))
-    for heading in document.headings:
-        builder.mark_heading(replace(heading, start=heading.start + shift, end=heading.end + shift))
-    for table in document.tables:
-        builder.mark_table(replace(table, start=table.start + shift, end=table.end + shift))
-    for note in document.notes:
-        builder.add_note(note.code, f"{document.name}: {note.message}")
+def add_bodies(builder: TextBuilder, text: str, pages: Sequence[str]) -> int:
+    """Add one form of a body that is there in several, text or HTML; returns the number of hidden characters."""
+    shown = TextBuilder()
+    hidden = sum([add_page(shown, page)[1] for page in pages])
+    if not prefer_html(text, shown.text, has_table=bool(shown.tables)):
+        builder.add_paragraph(text)
+        return 0
+    for page in pages:
+        add_page(builder, page)
+    return hidden
 
 
 def prefer_html(text: str, page: str, *, has_table: bool) -> bool:

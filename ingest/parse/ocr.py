@@ -1,9 +1,10 @@
-"""Words recognised in pictures of pages. The only home of rapidocr.
+"""Words recognised in pictures of pages, by rapidocr or Tesseract. The only home of rapidocr.
 
     picture ─ Recogniser.read ─> a page's words with boxes, its tilt and confidence
 
 The models (PP-OCRv6 small, Apache-2.0) lie inside rapidocr's wheel and run under OpenVINO, else under onnxruntime.
-Measured on 20 generated pages of 150 dpi with noise and 2 degrees of tilt: see `evals/reading.py`.
+Without it, or where the settings name it, Tesseract reads (`tesseract.py`). Measured on 20 generated pages of 150 dpi
+with noise and 2 degrees of tilt: see `evals/reading.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ingest.parse.build import clean_text
 from ingest.parse.limits import Limits, extend_limits
@@ -41,33 +42,41 @@ class OcrUnavailable(Exception):
     """Words cannot be recognised here; the message says why, as the end of a sentence."""
 
 
-class _Quad(NamedTuple):
+class Quad(NamedTuple):
     """Four corners in pixels, from the top left of the writing on; `y` counts downwards."""
 
     points: tuple[tuple[float, float], ...]
 
     @classmethod
-    def around(cls, quads: Sequence[_Quad]) -> _Quad:
+    def around(cls, quads: Sequence[Quad]) -> Quad:
         """From the left side of the first to the right side of the last one."""
         first, last = quads[0].points, quads[-1].points
         return cls((first[0], last[1], last[2], first[3]))
 
 
-class _Line(NamedTuple):
-    words: list[tuple[str, _Quad]]
+class Line(NamedTuple):
+    """A line of words with their places, and how sure the engine is of it, 0 to 1."""
+
+    words: list[tuple[str, Quad]]
     score: float
-    quad: _Quad
+    quad: Quad
 
     @property
     def letters(self) -> int:
         return sum(len(text) for text, _quad in self.words)
 
 
+class Engine(Protocol):
+    """Reads the lines of a picture (uint8, shape (rows, columns, 3), BGR), in any order."""
+
+    def read_lines(self, picture: np.ndarray) -> list[Line]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Recogniser:
     """An engine and the time at which it must stop; made by `open_recogniser`."""
 
-    engine: Any
+    engine: Engine
     stop_s: float
     stop_cpu_s: float
 
@@ -89,21 +98,28 @@ class Recogniser:
             return _unreadable(number, width, height, "it is a picture in which no words were recognised")
         return _place_lines(lines, turned, picture.shape[1], number, width, height)
 
-    def _read_upright(self, picture: np.ndarray) -> tuple[int, list[_Line]]:
+    def _read_upright(self, picture: np.ndarray) -> tuple[int, list[Line]]:
         """The lines, and by how many quarters the picture was turned counter-clockwise to read them."""
-        lines = self._read_lines(picture)
+        lines = self.engine.read_lines(picture)
         upright = sum(1 for line in lines if _is_wide(line.quad)) >= 0.5 * len(lines)
         if not lines or (upright and (_confidence(lines) >= _SURE or len(lines) < _FEWEST_LINES)):
             return 0, lines
         # The engine turns tall lines itself, and so reads one of the two ways without telling their order.
         best, needed = (0, lines), (1.05 if upright else 0.8) * _worth(lines)
         for quarters in (2,) if upright else (1, 3):
-            found = self._read_lines(_turned(picture, quarters))
+            found = self.engine.read_lines(_turned(picture, quarters))
             if _worth(found) > needed:
                 best, needed = (quarters, found), _worth(found)
         return best
 
-    def _read_lines(self, picture: np.ndarray) -> list[_Line]:
+
+@dataclass(frozen=True, slots=True)
+class _Rapid:
+    """rapidocr's engine."""
+
+    engine: Any
+
+    def read_lines(self, picture: np.ndarray) -> list[Line]:
         result = self.engine(picture, use_cls=False, return_word_box=True)
         if result.boxes is None or result.txts is None:
             return []
@@ -111,21 +127,49 @@ class Recogniser:
         for box, text, score, pieces in zip(
             result.boxes, result.txts, result.scores, result.word_results or [()] * len(result.txts), strict=True
         ):
-            quad = _Quad(tuple((float(x), float(y)) for x, y in box))
+            quad = Quad(tuple((float(x), float(y)) for x, y in box))
             words = _split_words(clean_text(text), pieces, quad)
             if words:
-                lines.append(_Line(words, float(score), quad))
+                lines.append(Line(words, float(score), quad))
         return lines
 
 
 def open_recogniser(limits: Limits) -> Recogniser:
-    """The engine, with the limits of the process raised to those of OCR. Raises OcrUnavailable."""
+    """The engine, with the limits of the process raised to those of OCR. Raises OcrUnavailable.
+
+    The time for OCR is that of a file with all files inside it.
+    """
     if not limits.ocr:
         raise OcrUnavailable("OCR is switched off (FOOTNOTE_PARSING__OCR)")
     extend_limits(limits)
     share = _SHARE_OF_TIME * limits.ocr_timeout_s
-    engine = _load_engine()
-    return Recogniser(engine, time.monotonic() + share, time.process_time() + share * THREADS)
+    budget = limits.inside
+    if budget.ocr_until_s is None:
+        budget.ocr_engine = _choose_engine(limits)
+        budget.ocr_until_s = time.monotonic() + share
+        budget.ocr_until_cpu_s = time.process_time() + share * THREADS
+    return Recogniser(budget.ocr_engine, budget.ocr_until_s, budget.ocr_until_cpu_s)
+
+
+def _choose_engine(limits: Limits) -> Engine:
+    """rapidocr, or Tesseract where the settings name it or rapidocr is missing. Raises OcrUnavailable."""
+    from ingest.parse.tesseract import find_tesseract
+
+    fenced = limits.began is not None
+    if limits.ocr_engine == "tesseract":
+        found = find_tesseract(fenced=fenced)
+        if found is None:
+            raise OcrUnavailable(
+                "OCR is not available (FOOTNOTE_PARSING__OCR_ENGINE names Tesseract, which is missing)"
+            )
+        return found
+    try:
+        return _Rapid(_load_engine())
+    except OcrUnavailable:
+        found = find_tesseract(fenced=fenced) if limits.ocr_engine == "auto" else None
+        if found is None:
+            raise
+        return found
 
 
 def _load_engine() -> Any:
@@ -163,31 +207,31 @@ def _turned(picture: np.ndarray, quarters: int) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(picture, quarters))
 
 
-def _confidence(lines: Sequence[_Line]) -> float:
+def _confidence(lines: Sequence[Line]) -> float:
     letters = sum(line.letters for line in lines)
     return sum(line.score * line.letters for line in lines) / letters if letters else 0.0
 
 
-def _worth(lines: Sequence[_Line]) -> float:
+def _worth(lines: Sequence[Line]) -> float:
     return sum(line.score**2 * line.letters for line in lines)
 
 
-def _sides(quad: _Quad) -> tuple[float, float]:
+def _sides(quad: Quad) -> tuple[float, float]:
     """Length along the writing and height."""
     first, second, _third, last = quad.points
     return math.dist(first, second), math.dist(first, last)
 
 
-def _is_wide(quad: _Quad) -> bool:
+def _is_wide(quad: Quad) -> bool:
     xs, ys = [x for x, _y in quad.points], [y for _x, y in quad.points]
     return max(xs) - min(xs) >= max(ys) - min(ys)
 
 
-def _split_words(text: str, pieces: Sequence[Any], quad: _Quad) -> list[tuple[str, _Quad]]:
+def _split_words(text: str, pieces: Sequence[Any], quad: Quad) -> list[tuple[str, Quad]]:
     """The words of a line with their places; `pieces` are (text, score, corners) of words or single characters."""
-    boxes = [_Quad(tuple((float(x), float(y)) for x, y in piece[2])) for piece in pieces]
+    boxes = [Quad(tuple((float(x), float(y)) for x, y in piece[2])) for piece in pieces]
     texts = ["".join(str(piece[0]).split()) for piece in pieces]
-    words: list[tuple[str, _Quad]] = []
+    words: list[tuple[str, Quad]] = []
     at = done = 0
     length = max(1, len(text))
     for token in text.split():
@@ -199,13 +243,13 @@ def _split_words(text: str, pieces: Sequence[Any], quad: _Quad) -> list[tuple[st
             taken.append(boxes[at])
             at += 1
         if taken and collected == len(token):
-            words.append((token, _Quad.around(taken)))
+            words.append((token, Quad.around(taken)))
         else:
             words.append((token, _part_of(quad, start / length, done / length)))
     return words
 
 
-def _part_of(quad: _Quad, start: float, end: float) -> _Quad:
+def _part_of(quad: Quad, start: float, end: float) -> Quad:
     """The part of a line between two shares of its length."""
     first, second, third, last = quad.points
 
@@ -213,10 +257,10 @@ def _part_of(quad: _Quad, start: float, end: float) -> _Quad:
         return left[0] + share * (right[0] - left[0]), left[1] + share * (right[1] - left[1])
 
     top, bottom = (first, second), (last, third)
-    return _Quad((between(*top, start), between(*top, end), between(*bottom, end), between(*bottom, start)))
+    return Quad((between(*top, start), between(*top, end), between(*bottom, end), between(*bottom, start)))
 
 
-def _place_lines(lines: list[_Line], turned: int, columns: int, number: int, width: float, height: float) -> PageWords:
+def _place_lines(lines: list[Line], turned: int, columns: int, number: int, width: float, height: float) -> PageWords:
     """The lines as words of a page in points, with the tilt of the writing taken out."""
     # A turned picture has the page's width as its height.
     across = height if turned % 2 else width
@@ -249,7 +293,7 @@ def _place_lines(lines: list[_Line], turned: int, columns: int, number: int, wid
     )
 
 
-def _measure_tilt(lines: Sequence[_Line]) -> float:
+def _measure_tilt(lines: Sequence[Line]) -> float:
     """By how much the lines run downwards, in radians: the median of the long ones, else by their lengths the mean."""
     slopes: list[tuple[float, float, float]] = []
     for line in lines:
@@ -263,7 +307,7 @@ def _measure_tilt(lines: Sequence[_Line]) -> float:
     return sum(slope * length for slope, length, _ratio in slopes) / sum(length for _slope, length, _ratio in slopes)
 
 
-def _straighten(quad: _Quad, scale: float, tilt: float, across: float, down: float) -> tuple[float, float]:
+def _straighten(quad: Quad, scale: float, tilt: float, across: float, down: float) -> tuple[float, float]:
     """The middle of a quad in points from the bottom left, turned level about the middle of the page."""
     x = sum(point[0] for point in quad.points) / 4 * scale - across / 2
     y = down / 2 - sum(point[1] for point in quad.points) / 4 * scale

@@ -30,12 +30,7 @@ _RULE = re.compile(r"\s*\|?\s*:?-{1,}:?\s*(\|\s*:?-{1,}:?\s*)+\|?\s*$")
 
 def read_text(path: Path, name: str, media_type: str, limits: Limits) -> Document:
     """Read the file's own characters with line breaks as `\\n`; headings and tables of Markdown are marked."""
-    if path.stat().st_size > limits.max_text_bytes * 4:
-        raise ParseError(
-            "too_large",
-            f"{name}: it is larger than {limits.max_text_bytes >> 20} MiB of text. "
-            "Split the file, or raise FOOTNOTE_PARSING__MAX_OUTPUT_MB.",
-        )
+    check_text_size(path, name, limits, most=4)
     data = path.read_bytes()
     text, encoding = decode_text(data)
     text = clean_verbatim(text)
@@ -44,6 +39,16 @@ def read_text(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     if media_type == "text/markdown":
         mark_structure(builder, text)
     return builder.to_document(name=name, media_type=media_type, metadata={"encoding": encoding})
+
+
+def check_text_size(path: Path, name: str, limits: Limits, most: int = 1) -> None:
+    """Raise ParseError `too_large` for a file of more than `most` times the text that is allowed."""
+    if path.stat().st_size > limits.max_text_bytes * most:
+        raise ParseError(
+            "too_large",
+            f"{name}: it is larger than {limits.max_text_bytes >> 20} MiB of text. "
+            "Split the file, or raise FOOTNOTE_PARSING__MAX_OUTPUT_MB.",
+        )
 
 
 def decode_text(data: bytes) -> tuple[str, str]:

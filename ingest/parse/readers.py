@@ -44,7 +44,7 @@ def reader_for(media_type: str, name: str) -> Reader:
 
             return read_notebook
         case "application/xml":
-            from ingest.parse.structured import read_xml
+            from ingest.parse.markup import read_xml
 
             return read_xml
         case "message/rfc822":
@@ -68,9 +68,41 @@ def reader_for(media_type: str, name: str) -> Reader:
 
             return read_epub
         case sniff.ODT | sniff.ODP | sniff.ODS:
-            from ingest.parse.books import read_opendocument
+            from ingest.parse.opendocument import read_opendocument
 
             return read_opendocument
+        case "text/vtt" | "application/x-subrip":
+            from ingest.parse.subtitles import read_subtitles
+
+            return read_subtitles
+        case "text/x-rst":
+            from ingest.parse.outline import read_rst
+
+            return read_rst
+        case "text/x-org":
+            from ingest.parse.outline import read_org
+
+            return read_org
+        case "application/mbox":
+            from ingest.parse.mail import read_mailbox
+
+            return read_mailbox
+        case "application/vnd.ms-outlook":
+            from ingest.parse.outlook import read_msg
+
+            return read_msg
+        case "application/msword" | "application/vnd.ms-excel" | "application/vnd.ms-powerpoint":
+            from ingest.parse.legacy import read_legacy
+
+            return read_legacy
+        case "application/zip":
+            from ingest.parse.archive import read_archive
+
+            return read_archive
+        case "application/rtf":
+            from ingest.parse.rtf import read_rtf
+
+            return read_rtf
         case _ if media_type.startswith("image/"):
             from ingest.parse.pictures import read_picture
 

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
+from ingest.parse.compound import outermost_names
 from ingest.parse.plain import decode_text, guess_wide
 from rag.errors import ParseError
 
@@ -49,17 +50,22 @@ _MAGIC = (
     (b"fLaC", "audio/flac"),
     (b"wOFF", "font/woff"),
 )
+_OLE: tuple[tuple[set[str], str], ...] = (
+    ({"__properties_version1.0"}, "application/vnd.ms-outlook"),
+    ({"WordDocument"}, "application/msword"),
+    ({"Workbook", "Book"}, "application/vnd.ms-excel"),
+    ({"PowerPoint Document"}, "application/vnd.ms-powerpoint"),
+)
 _NOT_TEXT = "application/octet-stream"
 _ADVICE = {
     "image/": "Save the picture as PNG or JPEG.",
     "audio/": "Upload a transcript instead.",
     "video/": "Upload a transcript instead.",
-    "application/msword": "Open it in a word processor and save it as DOCX or PDF.",
-    "application/vnd.ms-excel": "Open it in a spreadsheet program and save it as XLSX or CSV.",
-    "application/vnd.ms-powerpoint": "Open it in its program and save it as PPTX or PDF.",
-    "application/vnd.ms-outlook": "Save the message as EML or text.",
-    "application/rtf": "Open it in a word processor and save it as DOCX or PDF.",
-    "application/zip": "Unpack it and upload the files inside.",
+    "application/msword": "Install LibreOffice beside Footnote, or save it as DOCX or PDF.",
+    "application/vnd.ms-excel": "Install LibreOffice beside Footnote, or save it as XLSX or CSV.",
+    "application/vnd.ms-powerpoint": "Install LibreOffice beside Footnote, or save it as PPTX or PDF.",
+    "application/java-archive": "It holds a program, not documents.",
+    "application/vnd.apple": "Open it in its program and export it as PDF, DOCX or XLSX.",
     "application/gzip": "Unpack it and upload the file inside.",
     "application/x-": "Unpack or convert it, and upload a PDF, DOCX or text file.",
 }
@@ -70,14 +76,14 @@ def tell_media_type(file: BinaryIO, head: bytes, name: str) -> str:
 
     Raises ParseError `unsupported_type`, `encrypted` or `corrupt`.
     """
-    if b"%PDF-" in head[:_PDF_HEADER_WITHIN]:
+    if _is_pdf(head):
         return "application/pdf"
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
         return _tell_zip(file, name)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return _tell_ole(file, name)
     if head.startswith(b"{\\rtf"):
-        raise unsupported(name, "application/rtf")
+        return "application/rtf"
     for magic, media_type in _MAGIC:
         bitmap = magic == b"BM" and head[6:10] == bytes(4)  # reserved bytes, which text has not
         if head.startswith(magic) and (bitmap or not (magic in (b"BM", b"MZ", b"BZh", b"ID3") and _is_text(head))):
@@ -95,6 +101,16 @@ def tell_media_type(file: BinaryIO, head: bytes, name: str) -> str:
     if not _is_text(head):
         raise unsupported(name, _NOT_TEXT)
     return _tell_text(_cut_at_line(head), name)
+
+
+def _is_pdf(head: bytes) -> bool:
+    """Whether a PDF begins in the head: at once, or after other bytes, but not where a text speaks of one."""
+    start = head[:_PDF_HEADER_WITHIN].find(b"%PDF-")
+    if start < 0 or not head[:start].strip(b"\0 \t\r\n\x0c\xef\xbb\xbf"):
+        return start >= 0
+    if not _is_text(head):
+        return True
+    return head[start - 1 : start] in (b"\r", b"\n") and b" obj" in head[start:]
 
 
 def unsupported(name: str, media_type: str) -> ParseError:
@@ -148,31 +164,33 @@ def _tell_zip(file: BinaryIO, name: str) -> str:
             f"{name}: it begins like a zip container (DOCX, PPTX, XLSX, EPUB) but cannot be opened ({error}). "
             "It may be truncated: copy or download it again.",
         ) from error
-    raise unsupported(name, "application/zip")
+    if any(part.endswith(".iwa") for part in names):
+        raise unsupported(name, "application/vnd.apple.iwork")
+    if "META-INF/MANIFEST.MF" in names or "AndroidManifest.xml" in names:
+        raise unsupported(name, "application/java-archive")
+    return "application/zip"
 
 
 def _tell_ole(file: BinaryIO, name: str) -> str:
-    """Raise the ParseError for a compound file of old Office programs; its directory has stream names in UTF-16."""
-    file.seek(0)
-    data = file.read(1 << 22)
+    """The type of a compound file of old Office programs, by the streams at its top.
 
-    def has(stream: str) -> bool:
-        return stream.encode("utf-16-le") in data
-
-    if has("EncryptedPackage"):
+    Raises ParseError: `encrypted`, or `unsupported_type` for another program's.
+    """
+    names = outermost_names(file)
+    if not names:  # damaged: names stand in its directory as UTF-16
+        file.seek(0)
+        data = file.read(1 << 22)
+        known = ("EncryptedPackage", *(name for one in _OLE for name in one[0]))
+        names = {name for name in known if name.encode("utf-16-le") in data}
+    if "EncryptedPackage" in names:
         raise ParseError(
             "encrypted",
             f"{name}: it is an Office file with a password. Save it without one and upload it again.",
         )
-    if has("WordDocument"):
-        raise unsupported(name, "application/msword")
-    if has("Workbook") or has("Book"):
-        raise unsupported(name, "application/vnd.ms-excel")
-    if has("PowerPoint Document"):
-        raise unsupported(name, "application/vnd.ms-powerpoint")
-    if has("__substg1.0_") or has("__properties_version1.0"):
-        raise unsupported(name, "application/vnd.ms-outlook")
-    raise unsupported(name, "application/x-ole-storage")
+    media_type = next((media_type for streams, media_type in _OLE if names & streams), "")
+    if not media_type:
+        raise unsupported(name, "application/x-ole-storage")
+    return media_type
 
 
 def _is_text(head: bytes) -> bool:
@@ -227,6 +245,10 @@ _MARKDOWN = (
     re.compile(r"^[=-]{3,}\s*$", re.MULTILINE),
 )
 
+_SUBTITLE = re.compile(r"\s*(?:\d+[ \t]*\r?\n)?\d{1,2}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d{1,2}:\d\d:\d\d[,.]\d{1,3}")
+_RST = re.compile(r"^\.\. (?:[\w:-]+::|_[^:\n]+:)", re.MULTILINE)
+_UNDERLINED = re.compile(r"^[^\s.*#|>-][^\n]*\n([=~^\"'`*+#-])\1{3,}[ \t]*$", re.MULTILINE)
+_MARKED_UP = {".rst": "text/x-rst", ".rest": "text/x-rst", ".org": "text/x-org"}
 _MARKDOWN_SUFFIXES = (".md", ".markdown", ".mdown", ".mkd")
 
 
@@ -236,7 +258,14 @@ def _tell_text(head: bytes, name: str) -> str:
     start = text.lstrip()
     if suffix in _MARKDOWN_SUFFIXES and not re.match(r"\s*<(?:!doctype\s+html|html)\b", text, re.IGNORECASE):
         return "text/markdown"
-    if _HTML.match(text) or (suffix in (".html", ".htm", ".xhtml") and _HTML_TAG.search(text)):
+    if suffix in _MARKED_UP:
+        return _MARKED_UP[suffix]
+    if text.startswith("WEBVTT"):
+        return "text/vtt"
+    if _SUBTITLE.match(text):
+        return "application/x-subrip"
+    declared = start.startswith("<?xml") and not re.search(r"<html\b", text[:4_096], re.IGNORECASE)
+    if (_HTML.match(text) and not declared) or (suffix in (".html", ".htm", ".xhtml") and _HTML_TAG.search(text)):
         return "text/html"
     if start.startswith("<?xml") or (suffix in (".xml", ".rss", ".svg") and start.startswith("<")):
         return "text/html" if re.search(r"<html\b", text[:4_096], re.IGNORECASE) else "application/xml"
@@ -244,7 +273,7 @@ def _tell_text(head: bytes, name: str) -> str:
     if start[:1] in "{[" and suffix != ".txt" and _is_json(start, suffix):
         return "application/x-ipynb+json" if _is_notebook(start) else "application/json"
     if _is_mail(text):
-        return "message/rfc822"
+        return "application/mbox" if text.startswith("From ") else "message/rfc822"
     if suffix == ".tsv" and "\t" in text:
         return "text/tab-separated-values"
     if suffix != ".txt":
@@ -253,6 +282,8 @@ def _tell_text(head: bytes, name: str) -> str:
             return "text/tab-separated-values"
         if delimiter:
             return "text/csv"
+        if suffix == "" and _RST.search(text) and _UNDERLINED.search(text):
+            return "text/x-rst"
         if suffix == "" and sum(1 for mark in _MARKDOWN if mark.search(text)) >= 2:
             return "text/markdown"
     return "text/plain"

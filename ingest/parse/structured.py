@@ -1,4 +1,4 @@
-"""Readers of JSON, JSON lines, notebooks and XML, as readable lines."""
+"""Readers of JSON, JSON lines and notebooks, as readable lines."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
-from ingest.parse.container import parse_xml
-from ingest.parse.plain import decode_text, read_text
+from ingest.parse.html import add_html
+from ingest.parse.members import add_document
+from ingest.parse.plain import decode_text, mark_structure, read_text
 from rag.errors import ParseError
-from rag.types import Document, Heading
+from rag.types import Document
 
 if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
-_ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
+_COLOURS = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 
 
 def read_json(path: Path, name: str, media_type: str, limits: Limits) -> Document:
@@ -80,7 +81,10 @@ def _scalar(value: Any) -> str:
 
 
 def read_notebook(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the cells of a notebook in order: Markdown with its headings, code, and printed output."""
+    """Read the cells of a notebook in order: Markdown with its headings and tables, code, and what it printed.
+
+    Of the forms of an output its table in HTML is read, else its text; a picture without words in text is noted.
+    """
     _check_size(path, name, limits)
     try:
         book = json.loads(decode_text(path.read_bytes())[0].removeprefix("\ufeff"))
@@ -88,60 +92,48 @@ def read_notebook(path: Path, name: str, media_type: str, limits: Limits) -> Doc
     except (ValueError, KeyError, TypeError, RecursionError):
         return read_json(path, name, "application/json", limits)
     builder = TextBuilder()
+    pictures = 0
     for cell in cells:
-        source = _joined(cell.get("source"))
-        place = builder.add_paragraph(source)
-        if cell.get("cell_type") == "markdown" and place:
-            for match in re.finditer(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*$", source.strip(), re.MULTILINE):
-                words = clean_line(match[2])
-                if words:
-                    builder.mark_heading(
-                        Heading(len(match[1]), words, place[0] + match.start(2), place[0] + match.end(2))
-                    )
+        source = _joined(cell.get("source")).strip()
+        if cell.get("cell_type") == "markdown":
+            shown = TextBuilder()
+            shown.append(source)
+            mark_structure(shown, source)
+            if source:
+                add_document(builder, shown.to_document(name=name, media_type="text/markdown"))
+        else:
+            builder.add_paragraph(source)
         for output in cell.get("outputs") or ():
             if isinstance(output, dict):
-                shown = output.get("data") if isinstance(output.get("data"), dict) else {}
-                builder.add_paragraph(_joined(output.get("text") or (shown or {}).get("text/plain")))
-    return builder.to_document(name=name, media_type=media_type)
+                pictures += _add_output(builder, output)
+    if pictures:
+        builder.add_note("picture_not_read", f"Its {pictures} pictures were not read.")
+    stated = book.get("metadata")
+    language = stated.get("kernelspec", {}).get("language") if isinstance(stated, dict) else None
+    metadata = {"programming_language": language} if isinstance(language, str) else {}
+    return builder.to_document(name=name, media_type=media_type, metadata=metadata)
+
+
+def _add_output(builder: TextBuilder, output: dict[str, Any]) -> bool:
+    """Add what a cell printed; returns whether it is a picture."""
+    stated = output.get("data")
+    data = stated if isinstance(stated, dict) else {}
+    page = _joined(data.get("text/html"))
+    if "<table" in page:
+        add_html(builder, page)
+        return False
+    if output.get("output_type") == "error":
+        builder.add_paragraph(f"{output.get('ename', '')}: {output.get('evalue', '')}")
+        return False
+    text = output.get("text") or data.get("text/markdown") or data.get("text/plain") or ""
+    builder.add_paragraph(_joined(text))
+    return any(isinstance(kind, str) and kind.startswith("image/") for kind in data)
 
 
 def _joined(source: Any) -> str:
     if isinstance(source, list):
         source = "".join(str(line) for line in source)
-    return clean_text(source) if isinstance(source, str) else ""
-
-
-def read_xml(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the text of the elements, one line each; the lines of one record form a block."""
-    from lxml import etree
-
-    _check_size(path, name, limits)
-    data = path.read_bytes()
-    if _ENTITY.search(data[:65_536]):
-        raise ParseError(
-            "corrupt",
-            f"{name}: it declares XML entities, which are not resolved. Remove the declarations and retry.",
-        )
-    root = parse_xml(data, name)
-    builder = TextBuilder()
-    lines: list[str] = []
-    for _event, element in etree.iterwalk(root, events=("end",)):
-        if not isinstance(element.tag, str):
-            continue
-        words = clean_line(
-            re.sub(
-                r"<[^<>]{1,200}>",
-                " ",
-                " ".join(part for part in (element.text, *(child.tail for child in element)) if part),
-            )
-        )
-        if words:
-            lines.append(words)
-        if len(element) and lines:
-            builder.add_paragraph("\n".join(lines))
-            lines.clear()
-    builder.add_paragraph("\n".join(lines))
-    return builder.to_document(name=name, media_type=media_type)
+    return clean_text(_COLOURS.sub("", source)) if isinstance(source, str) else ""
 
 
 def _check_size(path: Path, name: str, limits: Limits) -> None:

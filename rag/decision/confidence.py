@@ -4,8 +4,8 @@
     EvidenceSignals, Draft, Citations ─ measure_reply, weigh by ANSWER_WEIGHTS ─> too low: the reply is withheld
 
 Both are logistic functions of a few signals, each from 0 to 1. `python -m evals.training.confidence` fits the weights.
-These were fitted on only 140 questions: 40 answerable and 20 unanswerable ones of contoso, 40 and 40 of squad2. A fit
-on half of them did not hold on the other half, so the default thresholds are cautious. docs/answers.md describes the
+These were fitted on only 140 questions of two suites: 40 answerable and 20 unanswerable ones, and 40 and 40. A fit on
+half of them did not hold on the other half, so the default thresholds are cautious. docs/answers.md describes the
 effect; evals/notebook/2026-11-answers.md has the experiments.
 """
 

@@ -36,7 +36,8 @@ class CheckedAnswer:
     """Everything that the decision needs to know of a reply.
 
     `verified` is the checked reply; `quoted` is a checked quote that may replace a failed reply, None if there is none
-    or none may; `evidence` is how near the hits are to the question.
+    or none may; `evidence` is how near the hits are to the question. `unread` says what of the document nearest to the
+    question was not read, None where all of it was.
     """
 
     question: str
@@ -45,11 +46,12 @@ class CheckedAnswer:
     verified: Verified
     quoted: Verified | None
     evidence: EvidenceSignals
+    unread: str | None = None
 
 
 def failed(verified: Verified) -> bool:
     """Whether every sentence of the reply with a claim was left out."""
-    return verified.status == "not_found" and verified.left_out > 0
+    return verified.status == "not_found" and len(verified.left_out) > 0
 
 
 def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, locate: Locate) -> Decision:
@@ -68,9 +70,12 @@ def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, l
     signals = checked.evidence.as_dict() | measure_reply(question, checked.draft, _cited(verified, context))
     confidence = weigh(signals, ANSWER_WEIGHTS)
     if verified.status == "not_found":
+        if reason == "not_in_passages" and checked.unread:
+            return Decision(_because(verified, checked.unread), "unreadable_source", confidence, signals)
         return Decision(verified, reason, confidence, signals)
     if mode == "strict" and confidence < min_confidence:
-        return Decision(refusal(NOT_SURE), "not_in_passages", confidence, signals)
+        why, reason = (checked.unread, "unreadable_source") if checked.unread else (NOT_SURE, "not_in_passages")
+        return Decision(refusal(why), reason, confidence, signals)
     if verified.status == "partial":
         reason = "not_in_passages" if _refuses_a_part(verified) else "unsupported"
     if mode != "off":
@@ -90,6 +95,12 @@ def refusal(why: str) -> Verified:
     """A sentence that says that there is no answer; `why` is its `reason`."""
     said = Sentence(NOT_FOUND_TEXT, 0, len(NOT_FOUND_TEXT), "no_claim", (), why)
     return Verified(NOT_FOUND_TEXT, "not_found", (said,), (), 0)
+
+
+def _because(verified: Verified, why: str) -> Verified:
+    """The refusal with this as the reason of its first sentence."""
+    first, *others = verified.sentences or refusal(why).sentences
+    return replace(verified, sentences=(replace(first, reason=why), *others))
 
 
 def _refuses_a_part(verified: Verified) -> bool:

@@ -25,8 +25,8 @@ SHARPENED = 50  # best chunks whose sentence vectors are compared; using all chu
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The tuned weights of the ranking. They were chosen together, on all questions of contoso, sec10q, squad2, spans
-    and the train judgements of SciFact (docs/suites.md); only SciFact's test judgements were held out.
+    """The tuned weights of the ranking. They were chosen together, on all questions of the five public suites of
+    docs/suites.md (of scifact, the train judgements); only scifact's test judgements were held out.
 
     `candidates` is the number of chunks that each of the two searches returns. `dense` is the share of the cosine in
     the fused score, the rest is BM25's; `sentence` is the share of the best sentence's cosine in the cosine of one of

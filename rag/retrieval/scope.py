@@ -1,4 +1,4 @@
-"""What to search: a collection, some documents, or everything."""
+"""What to search: a collection, some documents, those that fulfil a filter, or everything."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rag.errors import NotFound
 from rag.store.collections import collection_name
+from rag.store.metadata import Filter
 
 if TYPE_CHECKING:
     from rag.store.catalog import Catalog
@@ -15,20 +16,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What to search: one collection, or all if None; some documents, or all if None."""
+    """What to search: one collection, or all if None; some documents, or all if None; of these, those that fulfil the
+    conditions on their metadata."""
 
     collection: str | None = None
     document_ids: tuple[str, ...] | None = None
+    conditions: Filter = ()
 
 
 def check_scope(catalog: Catalog, scope: Scope) -> Scope:
-    """The scope with its collection as stored. Raises NotFound for a collection or document that does not exist."""
+    """The scope with its collection as stored and its conditions resolved to documents.
+
+    Raises NotFound for a collection or document that does not exist.
+    """
     for document_id in scope.document_ids or ():
         catalog.get_document(document_id)
-    return Scope(
-        None if scope.collection is None else find_collection(scope.collection, catalog.collections()),
-        scope.document_ids,
-    )
+    collection = None if scope.collection is None else find_collection(scope.collection, catalog.collections())
+    document_ids = scope.document_ids
+    if scope.conditions:
+        found = catalog.filter_documents(scope.conditions, collection)
+        named = None if document_ids is None else set(document_ids)
+        document_ids = tuple(one for one in found if named is None or one in named)
+    return Scope(collection, document_ids)
 
 
 def find_collection(text: str, known: Sequence[str]) -> str:

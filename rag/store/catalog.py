@@ -26,7 +26,7 @@ import shutil
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -41,6 +41,7 @@ from sqlalchemy.engine import Connection
 from rag.errors import Conflict, DependencyError, FootnoteError, IndexMismatch, NotFound
 from rag.store.boxes import line_boxes
 from rag.store.leases import RETRY_DELAYS_S, Leases, is_over, lease_end
+from rag.store.metadata import Filter, Metadata, describe, matches
 from rag.store.originals import Originals
 from rag.store.records import (
     CHUNK_COLUMNS,
@@ -49,6 +50,7 @@ from rag.store.records import (
     DocumentRecord,
     Held,
     KnownSource,
+    PreparedDocument,
     StoredChunk,
     Totals,
     document_record,
@@ -71,6 +73,7 @@ from rag.store.schema import (
     sources_table,
     texts_table,
 )
+from rag.store.threads import Threads
 from rag.types import (
     DEFAULT_COLLECTION,
     UNFINISHED,
@@ -194,6 +197,7 @@ class Catalog:
             self.originals = Originals(data_dir)
             self._engine = open_database(data_dir / CATALOG_FILE)
             self._leases = Leases(self._renew_leases)
+            self.threads = Threads(self._read, self._write)
             with self._write() as connection:
                 migrate(connection, data_dir)
         except OSError as error:
@@ -295,12 +299,22 @@ class Catalog:
     # Upload and deletion ---------------------------------------------------------------------------------------------
 
     def accept_document(
-        self, *, sha256: str, name: str, source: str, collection: str, size_bytes: int, modified_ns: int = 0
+        self,
+        *,
+        sha256: str,
+        name: str,
+        source: str,
+        collection: str,
+        size_bytes: int,
+        modified_ns: int = 0,
+        metadata: Metadata | None = None,
     ) -> Accepted:
         """Record a file whose bytes are stored. It is queued unless the collection already has the same bytes.
 
         Bytes that failed before are queued again. A source with new bytes keeps its old version until the new one is
-        published. Raises Conflict if the stored bytes were deleted meanwhile.
+        published. `metadata` are those that the client gives; where it gives none, a stored document keeps its own and
+        a new version of a source takes those of the old one. Raises Conflict if the stored bytes were deleted
+        meanwhile.
         """
         with self._write() as connection:
             if not self.originals.path(sha256).exists():
@@ -316,6 +330,13 @@ class Catalog:
                     sa.select(documents_table.c.id).where(documents_table.c.id == sha256)
                 ).first()
                 document_id = sha256 if taken is None else document_id_for(sha256, collection)
+                before = connection.execute(
+                    sa.select(documents_table.c.given)
+                    .join(sources_table, sources_table.c.document_id == documents_table.c.id)
+                    .where(sources_table.c.collection == collection, sources_table.c.source == source)
+                    .order_by(sources_table.c.seq.desc())
+                ).first()
+                kept = before.given if before else "{}"
                 connection.execute(
                     sa.insert(documents_table).values(
                         id=document_id,
@@ -326,10 +347,13 @@ class Catalog:
                         visible=False,
                         size_bytes=size_bytes,
                         created_at=_now(),
+                        given=kept if metadata is None else json.dumps(dict(metadata), ensure_ascii=False),
                     )
                 )
             else:
                 document_id = row.id
+                if metadata is not None:
+                    self._set(connection, document_id, given=json.dumps(dict(metadata), ensure_ascii=False))
                 if row.status == "failed":
                     is_new = True
                     self._set(connection, document_id, status="queued", attempts=0, retries=0, not_before=None,
@@ -460,6 +484,11 @@ class Catalog:
                 ).scalars()
             )
             return [each for each in touched if each not in named and self._remove(connection, each)]
+
+    def rename_document(self, document_id: str, name: str) -> None:
+        """Show a document under another name. The words of the old name stay in its vectors and the keyword index."""
+        with self._write() as connection:
+            self._set(connection, document_id, name=name)
 
     def pending_removals(self) -> list[tuple[int, str, str]]:
         """Removed documents that may still be in the indexes: (seq, document id, sha256 of the original)."""
@@ -605,60 +634,113 @@ class Catalog:
             return sa.true()
         return sa.and_(documents_table.c.token == token, documents_table.c.status.in_(_IN_HAND))
 
-    def _claim(self, connection: Connection, row: sa.Row[Any]) -> int:
-        """Claim a document under a token that was never given before."""
+    @staticmethod
+    def _due(connection: Connection, most: int, *conditions: sa.ColumnElement[bool]) -> list[sa.Row[Any]]:
+        """The oldest queued documents, at most `most`; those whose pause (`not_before`) is over come last."""
+        queued = sa.select(documents_table).where(documents_table.c.status == "queued", *conditions)
+        queued = queued.order_by(documents_table.c.seq)
+        due = list(connection.execute(queued.where(documents_table.c.not_before.is_(None)).limit(most)))
+        if len(due) < most:
+            put_off = connection.execute(queued.where(documents_table.c.not_before.is_not(None))).all()
+            due += [row for row in put_off if is_over(row.not_before)][: most - len(due)]
+        return due
+
+    @staticmethod
+    def _claim(connection: Connection, rows: Sequence[sa.Row[Any]]) -> int:
+        """Claim documents under one token, which was never given before; 0 where there are none."""
+        if not rows:
+            return 0
         token = _next_number(connection)
-        self._set(connection, row.id, status="parsing", attempts=row.attempts + 1, progress=0.0, token=token,
-                  lease_end=lease_end(), not_before=None)  # fmt: skip
+        connection.execute(
+            sa.update(documents_table)
+            .where(documents_table.c.seq.in_([row.seq for row in rows]))
+            .values(
+                status="parsing",
+                attempts=documents_table.c.attempts + 1,
+                progress=0.0,
+                token=token,
+                lease_end=lease_end(),
+                not_before=None,
+            )
+        )
         return token
 
-    def claim_next(self) -> DocumentRecord | None:
-        """Claim the oldest queued document for parsing, or None. A document with too many attempts fails instead."""
+    def claim_next(self, given_up: Callable[[str], None] = lambda document_id: None) -> DocumentRecord | None:
+        """Claim the oldest queued document for parsing, or None.
+
+        A document with too many attempts fails instead, and `given_up` is called with its id.
+        """
         while True:
             with self._write() as connection:
-                waiting = connection.execute(
-                    sa.select(documents_table)
-                    .where(documents_table.c.status == "queued")
-                    .order_by(documents_table.c.not_before.is_not(None), documents_table.c.seq)
-                )
-                row = next((one for one in waiting if is_over(one.not_before)), None)
-                waiting.close()
-                if row is None:
+                due = self._due(connection, 1)
+                if not due:
                     return None
-                if row.attempts >= MAX_ATTEMPTS:
+                (row,) = due
+                if row.attempts < MAX_ATTEMPTS:
+                    token = self._claim(connection, [row])
+                    record = document_record(
+                        connection.execute(sa.select(documents_table).where(documents_table.c.id == row.id)).one()
+                    )
+                else:
                     self._set(connection, row.id, status="failed", error_code="internal",
                               error_message=f"{row.name} stopped the worker {row.attempts} times and is not tried "
                               "again. Upload it again to retry.")  # fmt: skip
-                    continue
-                token = self._claim(connection, row)
-                record = document_record(
-                    connection.execute(sa.select(documents_table).where(documents_table.c.id == row.id)).one()
-                )
-            self._leases.hold(record.id, token)
-            return record
+                    record = None
+            if record is not None:
+                self._leases.hold([record.id], token)
+                return record
+            given_up(row.id)
 
     def claim(self, document_id: str) -> DocumentRecord | None:
         """Claim this document for parsing, or None if it is no longer queued."""
+        return next(iter(self.claim_each([document_id])), None)
+
+    def claim_each(self, document_ids: Sequence[str]) -> list[DocumentRecord]:
+        """Claim these documents for parsing, in one transaction; those that are no longer queued are left out."""
         with self._write() as connection:
-            row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
-            if row is None or row.status != "queued":
-                return None
-            token = self._claim(connection, row)
-        self._leases.hold(document_id, token)
-        return document_record(row)
+            rows = []
+            for document_id in document_ids:
+                row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
+                if row is not None and row.status == "queued":
+                    rows.append(row)
+            token = self._claim(connection, rows)
+        return self._held(rows, token)
+
+    def claim_untried(self, most: int) -> list[DocumentRecord]:
+        """Claim the oldest queued documents that were never claimed before, at most `most`, in one transaction.
+
+        A document that was in hand when a worker stopped is not among them: `claim_next` claims it alone, so that it
+        takes no other document with it if it stops the worker again.
+        """
+        with self._write() as connection:
+            rows = self._due(connection, most, documents_table.c.attempts == 0)
+            token = self._claim(connection, rows)
+        return self._held(rows, token)
+
+    def _held(self, rows: Sequence[sa.Row[Any]], token: int) -> list[DocumentRecord]:
+        self._leases.hold([row.id for row in rows], token)
+        return [document_record(row) for row in rows]
 
     def set_progress(self, document_id: str, status: DocumentStatus, progress: float) -> bool:
         """Record a document's progress (0 to 1), which renews its lease; False if it was deleted, or given to another
         claimant, meanwhile.
         """
+        return self.set_progress_of([document_id], status, progress)
+
+    def set_progress_of(self, document_ids: Sequence[str], status: DocumentStatus, progress: float) -> bool:
+        """`set_progress` of documents in one transaction; False if none of them is left to this claimant."""
         with self._write() as connection:
-            return self._set_own(
-                connection,
-                document_id,
-                status=self._status_unless_visible(status),
-                progress=progress,
-                lease_end=lease_end(),
-            )
+            own = [
+                self._set_own(
+                    connection,
+                    document_id,
+                    status=self._status_unless_visible(status),
+                    progress=progress,
+                    lease_end=lease_end(),
+                )
+                for document_id in document_ids
+            ]
+            return any(own)
 
     def fail_document(self, document_id: str, code: str, message: str) -> None:
         """Record why a document cannot be used. A visible document stays usable and unchanged, as does one that was
@@ -688,111 +770,134 @@ class Catalog:
         vectors: np.ndarray,
         sentences: Sequence[bytes],
     ) -> bool:
-        """Store text, pages, chunks, their vectors (float32, shape (len(chunks), dim)) and, for each chunk, the vectors
-        of its sentences (packed by `pack_vectors`), and queue the document for indexing. It does not become visible
-        yet. Calling it again replaces what is stored. False if the document was deleted, or given to another claimant,
-        meanwhile.
+        """Store one document, given by the fields of `PreparedDocument`; False if it was deleted, or given to another
+        claimant, meanwhile.
         """
+        prepared = PreparedDocument(document, chunks, pages_of_chunks, index_hashes, vectors, sentences)
+        return self.save_documents([prepared]) == [document.id]
+
+    def save_documents(self, prepared: Sequence[PreparedDocument]) -> list[str]:
+        """Store documents in one transaction and queue them for indexing. They do not become visible yet.
+
+        Saving a document again replaces what is stored. A document that was deleted, or given to another claimant,
+        meanwhile is left out. Returns the ids of the others.
+        """
+        for each in prepared:  # before, so that no later claim is dropped
+            self._leases.drop(each.document.id)
+        with self._write() as connection:
+            version = _next_number(connection)
+            return [each.document.id for each in prepared if self._save(connection, each, version)]
+
+    def _save(self, connection: Connection, prepared: PreparedDocument, version: int) -> bool:
+        document, chunks, pages_of_chunks = prepared.document, prepared.chunks, prepared.pages_of_chunks
         structure = {
             "metadata": dict(document.metadata),
             "headings": [asdict(heading) for heading in document.headings],
             "tables": [asdict(table) for table in document.tables],
         }
-        with self._write() as connection:
-            alive = self._set_own(
-                connection,
-                document.id,
-                status=self._status_unless_visible("indexing"),
-                progress=1.0,
-                lease_end=None,
-                version=_next_number(connection),
-                error_code=None,
-                error_message=None,
-                media_type=document.media_type,
-                title=document.title,
-                n_pages=len(document.pages),
-                n_chunks=len(chunks),
-                notes=json.dumps([asdict(note) for note in document.notes], ensure_ascii=False),
+        alive = self._set_own(
+            connection,
+            document.id,
+            status=self._status_unless_visible("indexing"),
+            progress=1.0,
+            lease_end=None,
+            version=version,
+            error_code=None,
+            error_message=None,
+            media_type=document.media_type,
+            title=document.title,
+            n_pages=len(document.pages),
+            n_chunks=len(chunks),
+            notes=json.dumps([asdict(note) for note in document.notes], ensure_ascii=False),
+            metadata=json.dumps(dict(document.metadata), ensure_ascii=False),
+        )
+        if not alive:
+            return False
+        for table in (texts_table, pages_table, chunks_table):
+            connection.execute(sa.delete(table).where(table.c.document_id == document.id))
+        connection.execute(
+            sa.insert(texts_table).values(
+                document_id=document.id, text=document.text, structure=json.dumps(structure, ensure_ascii=False)
             )
-            if not alive:
-                return False
-            for table in (texts_table, pages_table, chunks_table):
-                connection.execute(sa.delete(table).where(table.c.document_id == document.id))
+        )
+        if document.pages:
             connection.execute(
-                sa.insert(texts_table).values(
-                    document_id=document.id, text=document.text, structure=json.dumps(structure, ensure_ascii=False)
-                )
+                sa.insert(pages_table),
+                [
+                    {
+                        "document_id": document.id,
+                        "number": page.number,
+                        "start": page.start,
+                        "end": page.end,
+                        "width": page.width,
+                        "height": page.height,
+                        "boxes": zlib.compress(page.boxes.packed, 1),
+                        "source": page.source,
+                        "confidence": page.confidence,
+                    }
+                    for page in document.pages
+                ],
             )
-            if document.pages:
-                connection.execute(
-                    sa.insert(pages_table),
-                    [
-                        {
-                            "document_id": document.id,
-                            "number": page.number,
-                            "start": page.start,
-                            "end": page.end,
-                            "width": page.width,
-                            "height": page.height,
-                            "boxes": zlib.compress(page.boxes.packed, 1),
-                            "source": page.source,
-                            "confidence": page.confidence,
-                        }
-                        for page in document.pages
-                    ],
-                )
-            if chunks:
-                gaps = find_gaps(
-                    document.text,
-                    [
-                        (chunk.span.start, chunk.span.end, (chunk.headings, page))
-                        for chunk, page in zip(chunks, pages_of_chunks, strict=True)
-                    ],
-                )
-                halves = vectors.astype(np.float16)
-                connection.execute(
-                    sa.insert(chunks_table),
-                    [
-                        {
-                            "id": chunk.id,
-                            "document_id": document.id,
-                            "start": chunk.span.start,
-                            "end": chunk.span.end,
-                            "text": chunk.text,
-                            "headings": json.dumps(chunk.headings, ensure_ascii=False),
-                            "page": page,
-                            "n_tokens": chunk.n_tokens,
-                            "index_sha256": index_hash,
-                            "vector": half.tobytes(),
-                            "gap": gap,
-                        }
-                        for chunk, page, index_hash, half, gap in zip(
-                            chunks, pages_of_chunks, index_hashes, halves, gaps, strict=True
-                        )
-                    ],
-                )
-                _save_sentences(connection, document.id, sentences)
-        self._leases.drop(document.id)
+        if chunks:
+            gaps = find_gaps(
+                document.text,
+                [
+                    (chunk.span.start, chunk.span.end, (chunk.headings, page))
+                    for chunk, page in zip(chunks, pages_of_chunks, strict=True)
+                ],
+            )
+            halves = prepared.vectors.astype(np.float16)
+            connection.execute(
+                sa.insert(chunks_table),
+                [
+                    {
+                        "id": chunk.id,
+                        "document_id": document.id,
+                        "start": chunk.span.start,
+                        "end": chunk.span.end,
+                        "text": chunk.text,
+                        "headings": json.dumps(chunk.headings, ensure_ascii=False),
+                        "page": page,
+                        "n_tokens": chunk.n_tokens,
+                        "index_sha256": index_hash,
+                        "vector": half.tobytes(),
+                        "gap": gap,
+                    }
+                    for chunk, page, index_hash, half, gap in zip(
+                        chunks, pages_of_chunks, prepared.index_hashes, halves, gaps, strict=True
+                    )
+                ],
+            )
+            _save_sentences(connection, document.id, prepared.sentences)
         return True
 
     def publish(self, document_id: str) -> bool:
-        """Make an indexed document visible and retire the version it replaces, in one transaction.
+        """Make an indexed document visible; see `publish_each`."""
+        return self.publish_each([document_id]) == [document_id]
 
-        False if the document was deleted (and perhaps uploaded again), or superseded by a newer version, meanwhile.
+    def publish_each(self, document_ids: Sequence[str]) -> list[str]:
+        """Make indexed documents visible and retire the versions they replace, in one transaction.
+
+        Returns the ids of those that are visible now: not those that were deleted (and perhaps uploaded again), or
+        superseded by a newer version, meanwhile.
         """
         with self._write() as connection:
-            published = connection.execute(
-                sa.update(documents_table)
-                .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
-                .values(status="ready", visible=True, progress=1.0, attempts=0, retries=0, not_before=None)
+            published: set[str] = set()
+            for document_id in document_ids:
+                updated = connection.execute(
+                    sa.update(documents_table)
+                    .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
+                    .values(status="ready", visible=True, progress=1.0, attempts=0, retries=0, not_before=None)
+                )
+                if updated.rowcount:
+                    published.add(document_id)
+                    self._retire_older(connection, document_id)
+            found = connection.execute(
+                sa.text("SELECT id FROM documents WHERE id IN (SELECT value FROM json_each(:among)) AND visible"),
+                {"among": json.dumps(list(published))},
             )
-            if published.rowcount == 0:
-                return False
-            self._retire_older(connection, document_id)
-            left = connection.execute(
-                sa.select(documents_table.c.id).where(documents_table.c.id == document_id)
-            ).first()
-            return left is not None
+            visible = set(found.scalars())
+        return [document_id for document_id in document_ids if document_id in visible]
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -815,6 +920,22 @@ class Catalog:
         with self._read() as connection:
             total = connection.execute(sa.select(sa.func.count()).select_from(documents_table).where(*conditions))
             return [document_record(row) for row in connection.execute(query)], total.scalar_one()
+
+    def filter_documents(self, conditions: Filter, collection: str | None = None) -> list[str]:
+        """The ids of the visible documents whose metadata fulfil all conditions; `name`, `title` and `media_type` are
+        among the metadata."""
+        columns = (documents_table.c[name] for name in ("id", "name", "title", "media_type", "metadata", "given"))
+        query = sa.select(*columns).where(documents_table.c.visible)
+        if collection is not None:
+            query = query.where(documents_table.c.collection == collection)
+        with self._read() as connection:
+            rows = connection.execute(query.order_by(documents_table.c.seq)).all()
+        found = []
+        for document_id, name, title, media_type, stated, given in rows:
+            own = {"name": name, "title": title, "media_type": media_type}
+            if matches(conditions, own | describe(json.loads(stated), json.loads(given))):
+                found.append(document_id)
+        return found
 
     def readable_documents(self) -> list[DocumentRecord]:
         """The documents with stored text, in order of arrival; these can be rebuilt without their file."""
@@ -842,6 +963,28 @@ class Catalog:
         with self._read() as connection:
             rows = connection.execute(sa.select(documents_table.c.collection).distinct())
             return sorted({DEFAULT_COLLECTION, *(row.collection for row in rows)})
+
+    def count_by_collection(self) -> dict[str, tuple[int, int]]:
+        """How many documents each collection has, and how many of them are visible, by name."""
+        query = (
+            sa.select(
+                documents_table.c.collection,
+                sa.func.count(),
+                sa.func.coalesce(sa.func.sum(sa.cast(documents_table.c.visible, sa.Integer)), 0),
+            )
+            .group_by(documents_table.c.collection)
+            .order_by(documents_table.c.collection)
+        )
+        with self._read() as connection:
+            return {row[0]: (row[1], int(row[2])) for row in connection.execute(query)}
+
+    def delete_collection(self, collection: str) -> int:
+        """Remove every document of a collection, at once. Returns how many there were."""
+        with self._write() as connection:
+            ids = connection.execute(
+                sa.select(documents_table.c.id).where(documents_table.c.collection == collection)
+            ).scalars()
+            return sum(self._remove(connection, each) for each in ids.all())
 
     def totals(self) -> Totals:
         """Counts of documents by status, and of visible chunks and pages."""

@@ -1,9 +1,9 @@
 """Leases: who works on a claimed document, and until when. One set for each open catalog.
 
-A claim gives a document a fencing token, a number that is never given twice, and a lease of LEASE_S. While the claimant
-lives, its lease is renewed. Every later write of the claimant (progress, result, failure) names the token inside its
-transaction and changes nothing where another token, or none, is current: a worker that was stopped, and comes back
-after its document was given to another, writes nothing.
+A claim gives a document a fencing token, a number that no other claim is ever given, and a lease of LEASE_S; documents
+that are claimed together share the token. While the claimant lives, their leases are renewed. Every later write of the
+claimant (progress, result, failure) names the token inside its transaction and changes nothing where another token, or
+none, is current: a worker that was stopped, and comes back after its document was given to another, writes nothing.
 
 An error that may pass queues the document again, at most len(RETRY_DELAYS_S) times.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rag.errors import DependencyError
 
@@ -49,12 +49,12 @@ class Leases:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def hold(self, document_id: str, token: int) -> None:
-        """Remember the token of a document that was claimed."""
+    def hold(self, document_ids: Sequence[str], token: int) -> None:
+        """Remember the token of documents that were claimed together."""
         with self._lock:
-            self._tokens[document_id] = token
-            self._in_hand.add(document_id)
-            if self._thread is None and not self._closing.is_set():
+            self._tokens.update(dict.fromkeys(document_ids, token))
+            self._in_hand.update(document_ids)
+            if document_ids and self._thread is None and not self._closing.is_set():
                 self._thread = threading.Thread(target=self._run, name="footnote-leases", daemon=True)
                 self._thread.start()
 

@@ -21,6 +21,7 @@ class Originals:
         """Create the folder if it is missing. Raises OSError if that fails."""
         self._folder = data_dir / ORIGINALS
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._synced: set[str] = set()  # folders below that are safe on disk
 
     def path(self, sha256: str) -> Path:
         """The path of the bytes with this hash."""
@@ -43,8 +44,10 @@ class Originals:
                 os.fsync(target.fileno())
             path = self.path(digest.hexdigest())
             path.parent.mkdir(exist_ok=True)
+            if path.parent.name not in self._synced:
+                sync_folder(self._folder)
+                self._synced.add(path.parent.name)
             replace_durably(part, path)
-            sync_folder(self._folder)
         except OSError as error:
             raise DependencyError(
                 f"The file could not be written to {self._folder}: {error}. Free some space and try again."

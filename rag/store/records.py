@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
 
+from rag.store.metadata import Metadata, describe
 from rag.store.schema import chunks_table, documents_table
-from rag.types import Chunk, DocumentStatus, Note, Page, Span, WordBoxes
+from rag.types import Chunk, Document, DocumentStatus, Note, Page, Span, WordBoxes
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
     """A document as the catalog lists it. `pages` and `chunks` are counts, `progress` is from 0 to 1.
 
-    `notes` are those of the text that was read last.
+    `notes` are those of the text that was read last, `metadata` the file's and those given at upload.
     """
 
     id: str
@@ -39,6 +40,7 @@ class DocumentRecord:
     media_type: str
     title: str
     notes: tuple[Note, ...] = ()
+    metadata: Metadata = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,22 @@ class Accepted:
 
     record: DocumentRecord
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDocument:
+    """A document with everything that is stored for it.
+
+    For each chunk, in order: the 1-based page with most of it, the hash of model and indexed text, its vector (float32,
+    shape (len(chunks), dim)), and the vectors of its sentences (packed by `pack_vectors`).
+    """
+
+    document: Document
+    chunks: Sequence[Chunk]
+    pages_of_chunks: Sequence[int | None]
+    index_hashes: Sequence[str]
+    vectors: np.ndarray
+    sentences: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +95,7 @@ class StoredChunk:
 class Held(NamedTuple):
     """How far an index holds a document: its number of chunks, and the version of them that the catalog numbered.
 
-    Numbers rise with each save in the catalog and are never given twice.
+    Numbers rise with each save in the catalog; only documents that are saved together share one.
     """
 
     chunks: int
@@ -128,6 +146,7 @@ def document_record(row: sa.Row[Any]) -> DocumentRecord:
         media_type=values["media_type"],
         title=values["title"],
         notes=tuple(Note(**note) for note in json.loads(values["notes"])),
+        metadata=describe(json.loads(values["metadata"]), json.loads(values["given"])),
     )
 
 

@@ -48,6 +48,8 @@ documents_table = sa.Table(
     sa.Column("n_pages", sa.Integer, nullable=False, default=0),
     sa.Column("n_chunks", sa.Integer, nullable=False, default=0),
     sa.Column("notes", sa.Text, nullable=False, default="[]"),  # JSON: a list of Note
+    sa.Column("metadata", sa.Text, nullable=False, default="{}"),  # JSON: that of the file
+    sa.Column("given", sa.Text, nullable=False, default="{}"),  # JSON: that of the client
     sa.Column("version", sa.BigInteger, nullable=False, default=0),  # of its chunks, a number of the fence
     sa.Column("token", sa.BigInteger, nullable=False, default=0),  # of the last claim (leases.py)
     sa.Column("lease_end", sa.Float),  # seconds since 1970; null while nobody works on the document
@@ -117,6 +119,36 @@ removals_table = sa.Table(
     sa.Column("sha256", sa.Text, nullable=False),
 )
 
+threads_table = sa.Table(
+    "threads",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("collection", sa.Text),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("updated_at", sa.Text, nullable=False, index=True),
+)
+turns_table = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("thread_id", sa.Text, sa.ForeignKey("threads.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("question", sa.Text, nullable=False),
+    sa.Column("asked_at", sa.Text, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),  # JSON: the Answer as it was sent
+    sa.Column("sources", sa.Text, nullable=False),  # JSON: of each cited document its [collection, source] pairs
+)
+feedback_table = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("turn_id", sa.Text, sa.ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("rating", sa.Text, nullable=False),
+    sa.Column("citation", sa.Integer),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+)
+
 
 def _add_notes(connection: Connection) -> None:
     """Version 2: notes of documents, and where the words of a page come from."""
@@ -128,8 +160,35 @@ def _add_notes(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _add_metadata(connection: Connection) -> None:
+    """Version 3: metadata of documents, where filters find them."""
+    for statement in (
+        "ALTER TABLE documents ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE documents ADD COLUMN given TEXT NOT NULL DEFAULT '{}'",
+        "UPDATE documents SET metadata = coalesce((SELECT json_extract(texts.structure, '$.metadata') FROM texts "
+        "WHERE texts.document_id = documents.id), '{}')",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+def _add_threads(connection: Connection) -> None:
+    """Version 4: threads, their turns and feedback on them."""
+    for statement in (
+        "CREATE TABLE threads (id TEXT NOT NULL PRIMARY KEY, title TEXT NOT NULL, collection TEXT, "
+        "created_at TEXT NOT NULL, updated_at TEXT NOT NULL)",
+        "CREATE INDEX ix_threads_updated_at ON threads (updated_at)",
+        "CREATE TABLE turns (seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, "
+        "thread_id TEXT NOT NULL REFERENCES threads (id) ON DELETE CASCADE, question TEXT NOT NULL, "
+        "asked_at TEXT NOT NULL, answer TEXT NOT NULL, sources TEXT NOT NULL)",
+        "CREATE INDEX ix_turns_thread_id ON turns (thread_id)",
+        "CREATE TABLE feedback (turn_id TEXT NOT NULL PRIMARY KEY REFERENCES turns (id) ON DELETE CASCADE, "
+        "rating TEXT NOT NULL, citation INTEGER, comment TEXT NOT NULL, created_at TEXT NOT NULL)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 def _add_leases(connection: Connection) -> None:
-    """Version 3: leases of claimed documents, and the catalog's identity."""
+    """Version 5: leases of claimed documents, and the catalog's identity."""
     for statement in (
         "ALTER TABLE documents ADD COLUMN version BIGINT NOT NULL DEFAULT 0",
         "ALTER TABLE documents ADD COLUMN token BIGINT NOT NULL DEFAULT 0",
@@ -145,7 +204,7 @@ def _add_leases(connection: Connection) -> None:
 # Whoever changes a table after the first release appends a function here that makes the same change to an existing
 # database: the first entry brings version 1 to version 2. It runs in the transaction that opens the catalog, writes its
 # own SQL (the tables above may have changed by then), and is never edited once released.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_notes, _add_leases)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_notes, _add_metadata, _add_threads, _add_leases)
 
 
 def migrate(connection: Connection, data_dir: Path) -> None:

@@ -109,7 +109,7 @@ def read_words(sentence: str, smalls: frozenset[str] = frozenset()) -> tuple[Wor
 def _is_proper(words: Sequence[Word], at: int) -> bool:
     """Whether `May` is a month or a person, and `Per` a person: `May 5`, `in May`, `Theresa May`, `Per Olsson leads`.
 
-    False in `May staff leave early?`, `Per year`, `Per Northwind policy`, `Staff May Leave`.
+    False in `May staff leave early?`, `Per year`, `Per Riverton policy`, `Staff May Leave`.
     """
     before, after = words[at - 1] if at else EDGE, words[at + 1] if at + 1 < len(words) else EDGE
     starts = before.kind in ("edge", "mark")

@@ -34,9 +34,9 @@ Locate = Callable[[Span], tuple[int | None, tuple[Box, ...]]]
 class Verified:
     """A checked text: `sentences[i].text` is `text[start:end]`, `citations` are numbered 1..n in order of first use.
 
-    `markers_removed` counts the markers of the reply that named no passage, `left_out` its sentences that the passages
-    do not support and that `strict` therefore does not show. `judge` names the model that was asked about sentences
-    whose words do not settle the verdict, None where none was.
+    `markers_removed` counts the markers of the reply that named no passage. `left_out` are its sentences that the
+    passages do not support and that `strict` therefore does not show, with positions in their own text. `judge` names
+    the model that was asked about sentences whose words do not settle the verdict, None where none was.
     """
 
     text: str
@@ -44,7 +44,7 @@ class Verified:
     sentences: tuple[Sentence, ...]
     citations: tuple[Citation, ...]
     markers_removed: int
-    left_out: int = 0
+    left_out: tuple[Sentence, ...] = ()
     judge: str | None = None
 
 
@@ -205,10 +205,10 @@ def show_reply(checked: CheckedReply, *, mode: AnswerMode, locate: Locate) -> Ve
     status: AnswerStatus = "answered"
     if not holding and (mode == "strict" or not stating):
         if mode == "strict" or not pieces:
-            reasons = [finding.reason for finding in findings if finding.verdict == "unsupported"]
-            reason = f"left out {len(reasons)}: {reasons[0]}" if reasons else REFUSES
+            left_out = _left_out(pieces, findings, ())
+            reason = f"left out {len(left_out)}: {left_out[0].reason}" if left_out else REFUSES
             said = Sentence(NOT_FOUND_TEXT, 0, len(NOT_FOUND_TEXT), "no_claim", (), reason)
-            return Verified(NOT_FOUND_TEXT, "not_found", (said,), (), removed, len(reasons))
+            return Verified(NOT_FOUND_TEXT, "not_found", (said,), (), removed, left_out)
         status = "not_found"
     elif mode != "off" and (len(holding) < len(stating) or (refusing and refusing[0] < holding[0])):
         status = "partial"
@@ -303,8 +303,17 @@ def _assemble(
         sentences.append(Sentence(said, len(text), end, finding.verdict, numbers, finding.reason, finding.confidence))
         text += said
         last = i
-    left_out = sum(one.verdict == "unsupported" for i, one in enumerate(findings) if i not in kept)
-    return Verified(text, status, tuple(sentences), tuple(numbering.citations.values()), removed, left_out)
+    citations = tuple(numbering.citations.values())
+    return Verified(text, status, tuple(sentences), citations, removed, _left_out(pieces, findings, kept))
+
+
+def _left_out(pieces: Sequence[_Piece], findings: Sequence[Finding], kept: Sequence[int]) -> tuple[Sentence, ...]:
+    """The unsupported sentences that are not among the kept ones."""
+    return tuple(
+        Sentence(piece.text, 0, len(piece.text), finding.verdict, (), finding.reason, finding.confidence)
+        for i, (piece, finding) in enumerate(zip(pieces, findings, strict=True))
+        if finding.verdict == "unsupported" and i not in kept
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,10 +20,11 @@ from conftest import ScriptedGenerator
 from cross_encoders import save_cross_encoder
 from reportlab.pdfgen.canvas import Canvas
 
-from api.cli import build_parser, main
+from api.cli import _join_eval_action, build_parser, main
 from api.commands import doctor
 from api.commands.context import Models, dump_json
 from api.commands.doctor import needed_packages
+from api.commands.examples import EXAMPLES
 from rag.errors import DependencyError
 from rag.library import open_index
 from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS
@@ -115,11 +117,32 @@ def test_a_wrong_command_line_is_status_2(words: list[str], capsys: pytest.Captu
     assert said.err.splitlines()[-1].startswith("footnote: ")
 
 
-def test_every_command_but_serve_takes_json_and_every_command_takes_data_dir() -> None:
+def test_every_command_shows_examples_that_can_be_parsed() -> None:
+    commands = leaf_parsers(build_parser())
+    assert set(EXAMPLES) == set(commands)
+    for name, lines in EXAMPLES.items():
+        assert lines
+        shown = commands[name].format_help()
+        for line in lines:
+            assert f"\n  {line}\n" in shown
+            call = re.search(r"footnote ([^|)]+)", line)
+            assert call is not None
+            words = shlex.split(call[1])
+            args = build_parser().parse_args(_join_eval_action(words))
+            assert args.command == name or f"{args.command} {args.action}" == name
+
+
+def test_commands_that_do_not_talk_take_json_and_every_command_takes_data_dir() -> None:
     commands = leaf_parsers(build_parser())
     assert {"serve", "docs rm", "eval", "eval report", "eval questions", "models pull", "restore"} <= set(commands)
     options = {name: set(parser._option_string_actions) for name, parser in commands.items()}
-    assert [name for name, known in options.items() if "--json" not in known] == ["serve"]
+    assert {name for name, known in options.items() if "--json" not in known} == {
+        "serve",
+        "open",
+        "chat",
+        "mcp",
+        "completion",
+    }
     assert [name for name, known in options.items() if "--data-dir" not in known] == []
 
 
@@ -391,6 +414,25 @@ def test_an_unread_page_is_noted_by_ingest_and_docs_show(footnote: Footnote, fol
     assert f"note        page_unreadable, page 2: {note['message']}" in " ".join(shown.out.split("\n"))
     pages = footnote("ingest", folder, "--json").json["documents"]
     assert [one["notes"] for one in pages if one["name"] == "mixed.pdf"] == [[note]]
+
+
+def test_metadata_are_given_by_ingest_and_used_as_a_filter(footnote: Footnote, folder: Path) -> None:
+    (folder / "fees.txt").write_text("The umbrella fee is nine crowns.", encoding="utf-8")
+    footnote("ingest", folder)
+    report = footnote("ingest", folder / "fees.txt", "--metadata", '{"team": "quay", "year": 2026}', "--json").json
+    (document,) = report["documents"]
+    assert document["outcome"] == "unchanged"
+    assert "metadata    team: quay" in footnote("docs", "show", document["id"]).out
+    query = ("search", "umbrella", "--json", "--filter")
+    found = {hit["document_id"] for hit in footnote(*query, '{"year": {"gte": 2020}, "team": "Quay"}').json["hits"]}
+    assert found == {document["id"]}
+    assert footnote(*query, '{"team": "hall"}').json["hits"] == []
+    assert (
+        footnote("ask", "What is the umbrella fee?", "--filter", '{"team": "hall"}', "--json").json["retrieved"] == []
+    )
+    assert footnote(*query, '{"year": {"above": 1}}').status == 1
+    assert footnote(*query, "year=2").status == 2
+    assert footnote("ingest", folder, "--metadata", "[]").status == 2
 
 
 def test_control_characters_of_a_document_do_not_reach_the_terminal(footnote: Footnote, folder: Path) -> None:

@@ -110,6 +110,16 @@ def test_commands_use_the_running_server(served: Path, call: Call, folder: Path,
     assert (status, refused["error"]["code"]) == (1, "not_found")
 
 
+def test_open_shows_the_page_of_the_running_server(
+    served: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: bool(opened.append(url)))
+    assert main(["open", "--data-dir", str(served)]) == 0
+    assert opened == [running_server(served)]
+    assert f"Open {opened[0]} in one." in capsys.readouterr().err
+
+
 def test_beside_a_server_backup_works_and_restore_and_rebuild_are_refused(
     call: Call, folder: Path, tmp_path: Path
 ) -> None:

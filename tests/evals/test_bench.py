@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from evals.bench import MadeUp, SearchTiming, add_documents, main, plot_growth
+from evals.bench import MadeUp, SearchTiming, add_documents, bench_change, bench_ingest, main, plot_growth
 from ingest.pipeline import accept_file
+from rag.errors import DependencyError
 from rag.library import Library
+from rag.models.embedding import locate_embedder
+from rag.settings import load_settings
 from rag.types import DEFAULT_COLLECTION
 
 
@@ -50,3 +53,33 @@ def test_the_plot_names_every_size_and_the_last_figure_of_every_line() -> None:
     picture = plot_growth([SearchTiming(1_000, 8.0, 9.0, parts, 0.0), SearchTiming(1_000_000, 20.0, 31.5, parts, 0.0)])
     for shown in ("1,000<", "1,000,000<", "p50 20.0", "p95 31.5", "embed 3.0"):
         assert shown in picture
+
+
+@pytest.fixture
+def _with_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+    try:
+        locate_embedder(settings.embedding.model, settings.resolved_model_dir())
+    except DependencyError as error:
+        pytest.skip(error.message)
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("_with_model")
+def test_small_files_are_ingested_in_both_ways(tmp_path: Path) -> None:
+    one_by_one, together, alone = bench_ingest(tmp_path, 4)
+    assert "4 one-page text files one by one" in one_by_one
+    assert "ratio" in together
+    assert "beyond it" in alone
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("_with_model")
+def test_of_a_changed_document_only_the_changed_section_is_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evals.bench.CHANGED_SECTIONS", 6)
+    monkeypatch.setattr("evals.bench.CHANGED_SECTION", 3)
+    (line,) = bench_change(tmp_path)
+    again, _, total = line.partition(": ")[2].split()[:3]
+    assert 0 < int(again) <= int(total) / 3

@@ -234,6 +234,27 @@ def test_column_names_longer_than_the_headings_allowance_stay_with_every_row() -
     assert all(chunk.n_tokens <= embedder.max_tokens for chunk in chunks)
 
 
+@pytest.mark.parametrize("markdown", [True, False])
+def test_a_table_wider_than_a_chunk_is_split_by_columns(markdown: bool) -> None:
+    """Rows of a Markdown table were cut anywhere, and the names of its columns dropped."""
+    names = ["Station", *(f"Reading at hour {n} in millibar" for n in range(40))]
+    values = [[f"S{n}", *("" if k % 7 == 3 else str(n * 100 + k) for k in range(40))] for n in range(1, 6)]
+    values[2][0] = ""
+    lines = [names, ["---"] * 41, *values] if markdown else [names, *values]
+    text = "\n".join(f"| {' | '.join(row)} |" if markdown else " | ".join(row) for row in lines)
+    document = Document("d", "a.md", "x", f"Before.\n\n{text}\n\nAfter.", tables=(Table(9, 9 + len(text), "x"),))
+    chunks = chunks_of(document, WordHashEmbedder())
+    check(document, chunks, WordHashEmbedder())
+    for row in values:
+        for column, value in enumerate(row[1:], 1):
+            if value:
+                (held,) = [chunk for chunk in chunks if value in re.split(r"[\s|]+", chunk.text)]
+                shown = held.headings[-1].split(" | ")
+                assert names[column] in shown
+                assert shown[0] == f"Station {row[0]}".strip()
+                assert len(shown) < 30
+
+
 def test_a_giant_word_is_cut_into_pieces() -> None:
     document = Document("d", "a.md", "text/plain", "😀" * 1000 + " end.")
     chunks = chunks_of(document, ByteEmbedder())

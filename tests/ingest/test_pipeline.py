@@ -245,9 +245,9 @@ STEPS = [
     (Catalog, "claim_next"),
     (Catalog, "set_progress"),
     (WordHashEmbedder, "embed_texts"),
-    (Catalog, "save_document"),
+    (Catalog, "save_documents"),
     (Index, "project"),
-    (Catalog, "publish"),
+    (Catalog, "publish_each"),
     (Index, "remove"),
     (Catalog, "finish_removal"),
 ]

@@ -7,7 +7,7 @@ import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -115,14 +115,14 @@ def test_a_thread_outlives_a_catalog_that_does_not_answer(
 ) -> None:
     monkeypatch.setattr(worker_module, "RETRY_S", 0.001)
     refusals = iter(range(3))
-    claim_next = catalog.claim_next
+    claim_untried = catalog.claim_untried
 
-    def refuses() -> DocumentRecord | None:
+    def refuses(most: int) -> list[DocumentRecord]:
         if next(refusals, None) is not None:
             raise DependencyError("the database is busy")
-        return claim_next()
+        return claim_untried(most)
 
-    monkeypatch.setattr(catalog, "claim_next", refuses)
+    monkeypatch.setattr(catalog, "claim_untried", refuses)
     upload(catalog, "good words", "1.md")
     moved: queue.Queue[str] = queue.Queue()
     worker = WorkerThread(catalog, WordHashEmbedder(), settings, moved.put)
@@ -168,8 +168,15 @@ def test_a_runtime_with_its_worker_makes_documents_ready(settings: Settings) -> 
     with open_runtime(settings, WordHashEmbedder(), ScriptedGenerator()) as runtime:
         library = runtime.library
         published: queue.Queue[str] = queue.Queue()
-        publish = library.catalog.publish
-        library.catalog.publish = lambda document_id: (publish(document_id), published.put(document_id))[0]  # type: ignore[method-assign]
+        publish_each = library.catalog.publish_each
+
+        def publish(document_ids: Sequence[str]) -> list[str]:
+            visible = publish_each(document_ids)
+            for document_id in visible:
+                published.put(document_id)
+            return visible
+
+        library.catalog.publish_each = publish  # type: ignore[method-assign]
         ids = {upload(library.catalog, f"words of file {n}", f"{n}.md").record.id for n in range(3)}
         runtime.wake()
         assert {published.get(timeout=PATIENCE_S) for _ in ids} == ids
@@ -246,6 +253,48 @@ def test_waking_comes_after_the_settings_and_never_waits(catalog: Catalog, setti
     finally:
         worker.stop()
     worker.wake()
+
+
+def test_a_child_that_does_not_work_is_ended_and_another_is_started(
+    catalog: Catalog, settings: Settings, child: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "RESTART_DELAY_S", (0.001,))
+    said: queue.Queue[str] = queue.Queue()
+    worker = WorkerProcess(catalog, settings, said.put)
+    try:
+        said.get(timeout=PATIENCE_S)
+        first = worker.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        worker.restart()
+        said.get(timeout=PATIENCE_S)
+        assert worker.pid != first
+    finally:
+        worker.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe, which only Unix has")
+def test_a_thread_ends_its_readers_and_reads_again(
+    catalog: Catalog, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is a pipe at first, whose reader waits for ever."""
+    monkeypatch.setattr(worker_module, "RETRY_S", 0.001)
+    record = upload(catalog, "good words", "1.md").record
+    original = catalog.originals.path(record.sha256)
+    kept = original.with_name("kept")
+    original.rename(kept)
+    os.mkfifo(original)
+    moved: queue.Queue[str] = queue.Queue()
+    worker = WorkerThread(catalog, WordHashEmbedder(), settings, moved.put)
+    try:
+        writer = os.open(original, os.O_WRONLY)  # returns once the reader waits for bytes
+        kept.replace(original)
+        worker.restart()
+        wait_for(catalog, moved, "indexing", 1)
+        os.close(writer)
+    finally:
+        worker.stop()
+    assert catalog.get_document(record.id).attempts == 1
 
 
 def test_a_supervisor_outlives_a_start_that_fails(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,9 @@ from api.http.schemas import (
     UploadedDocument,
     UploadedDocuments,
     pack_document,
+    pack_documents,
+    pack_page,
+    pack_text,
 )
 from api.http.state import Door, DoorHere, OpenLibrary
 from api.http.streams import while_listening
@@ -35,15 +39,16 @@ from ingest.parse import render_page
 from ingest.pipeline import accept_file
 from rag.errors import DependencyError, InputError, NotFound
 from rag.library import Library
-from rag.retrieval.scope import find_collection
 from rag.store.collections import collection_name
+from rag.store.metadata import Metadata, check_metadata
 from rag.store.records import DocumentRecord
 from rag.types import DEFAULT_COLLECTION
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
-_FIELDS = ("collection", "source", "modified_ns")
+_FIELDS = ("collection", "source", "modified_ns", "metadata")
 _BLOCK = 1 << 18
+PAGE_DPI = 110
 _PDF = "application/pdf"
 _NOT_KEPT = {"Cache-Control": "no-store"}  # a cache must not keep a document that is deleted later
 
@@ -100,11 +105,18 @@ def _accept(library: Library, form: UploadForm) -> list[DocumentRecord]:
     names = [clean_name(file.name) for file in files]
     sources = _sources_of(form, names)
     stamps = _times_of(form, files)
+    described = _metadata_of(form, files)
     return [
         accept_file(
-            library.catalog, file.content, name=name, source=source, collection=collection, modified_ns=modified_ns
+            library.catalog,
+            file.content,
+            name=name,
+            source=source,
+            collection=collection,
+            modified_ns=modified_ns,
+            metadata=metadata,
         ).record
-        for file, name, source, modified_ns in zip(files, names, sources, stamps, strict=True)
+        for file, name, source, modified_ns, metadata in zip(files, names, sources, stamps, described, strict=True)
     ]
 
 
@@ -158,6 +170,19 @@ def _times_of(form: UploadForm, files: Sequence[object]) -> list[int]:
     return [int(value) for value in given] + [0] * (len(files) - len(given))
 
 
+def _metadata_of(form: UploadForm, files: Sequence[object]) -> list[Metadata | None]:
+    """The metadata of each file: one value for all, or one for each; None where none is sent."""
+    given = form.fields.get("metadata", ())
+    _check_count("metadata", given, files)
+    read: list[Metadata | None] = []
+    for value in given:
+        try:
+            read.append(check_metadata(json.loads(value)))
+        except ValueError as error:
+            raise InputError(f"`metadata` is {value[:60]!r}, which is not JSON ({error}). Correct it.") from error
+    return read * len(files) if len(read) == 1 else read + [None] * (len(files) - len(read))
+
+
 def _check_count(field: str, given: Sequence[str], files: Sequence[object]) -> None:
     """The n-th value belongs to the n-th file; files without one take the default."""
     if len(given) > len(files):
@@ -167,13 +192,7 @@ def _check_count(field: str, given: Sequence[str], files: Sequence[object]) -> N
 @router.get("", summary="List documents", responses=documented(404, 422))
 def list_documents(query: Annotated[ListQuery, Query()], library: OpenLibrary) -> Documents:
     """Documents in the order of their upload. `total` counts all that match the filters."""
-    collection = query.collection
-    if collection is not None:
-        collection = find_collection(collection, library.catalog.collections())
-    records, total = library.catalog.list_documents(
-        collection, None if query.status is None else (query.status,), query.limit, query.offset
-    )
-    return Documents(documents=[pack_document(record) for record in records], total=total)
+    return pack_documents(library.catalog, query.collection, query.status, query.limit, query.offset)
 
 
 @router.get("/{document_id}", summary="Get a document", responses=documented(404, 422))
@@ -255,8 +274,14 @@ async def get_page(
     response: Response,
     door: DoorHere,
     library: OpenLibrary,
+    start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="first character of the words to mark")] = 0,
+    end: Annotated[int, Query(ge=0, le=MAX_PAGE, description="character after the words to mark")] = 0,
+    dpi: Annotated[int, Query(ge=36, le=300, description="dots per inch of the image")] = PAGE_DPI,
 ) -> PageBody | Response:
-    """The page's text and its position in the document's text. With `Accept: image/png`, its image (PDF, pictures)."""
+    """The page's text and its position in the document's text. With `Accept: image/png`, its image (PDF, pictures).
+
+    With `start` and `end`, characters of the document's text, `boxes` are the rectangles of these words on the page.
+    """
     record = await asyncio.to_thread(library.catalog.get_document, document_id)
     if not record.pages and record.status != "ready":
         raise NotFound(f"{record.name} has no pages yet: its status is {record.status!r}. Wait until it is 'ready'.")
@@ -267,39 +292,25 @@ async def get_page(
             f"A page is available as application/json or image/png, not as {accept!r}. Accept one of these."
         )
     if form == "image/png":
-        return await while_listening(request, _drawn(library, record, page, door))
+        return await while_listening(request, _drawn(library, record, page, dpi, door))
     response.headers.update(_NOT_KEPT)
-    return await asyncio.to_thread(_page, library, document_id, page)
+    return await asyncio.to_thread(pack_page, library.catalog, document_id, page, (start, end))
 
 
-def _page(library: Library, document_id: str, page: int) -> PageBody:
-    found = library.catalog.page(document_id, page)
-    return PageBody(
-        page=found.number,
-        text=library.catalog.document_text(document_id, found.start, found.end),
-        start=found.start,
-        end=found.end,
-        width=round(found.width, 2),
-        height=round(found.height, 2),
-        source=found.source,
-        confidence=None if found.confidence is None else round(found.confidence, 4),
-    )
-
-
-async def _drawn(library: Library, record: DocumentRecord, page: int, door: Door) -> Response:
+async def _drawn(library: Library, record: DocumentRecord, page: int, dpi: int, door: Door) -> Response:
     """The page's image. A request that waits for its turn holds no thread, and stops waiting when its client leaves."""
     async with door.rendering:
-        return await asyncio.to_thread(_picture, library, record, page)
+        return await asyncio.to_thread(_picture, library, record, page, dpi)
 
 
-def _picture(library: Library, record: DocumentRecord, page: int) -> Response:
+def _picture(library: Library, record: DocumentRecord, page: int, dpi: int) -> Response:
     if record.media_type != _PDF and not record.media_type.startswith("image/"):
         raise NotAcceptable(
             f"{record.name} is {record.media_type or 'not read yet'}, and only pages of {_PDF} and pictures have an "
             "image. Accept application/json."
         )
     library.catalog.page(record.id, page)  # raises NotFound without starting a process
-    picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing)
+    picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing, dpi)
     library.catalog.get_document(record.id)  # raises NotFound where it was deleted meanwhile
     return Response(picture, media_type="image/png", headers=_NOT_KEPT)
 
@@ -330,11 +341,5 @@ def get_text(
     end: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="position after the last character")] = None,
 ) -> TextBody:
     """The text that all `start` and `end` values refer to. Formats without pages have it too."""
-    record = library.catalog.get_document(document_id)
-    text = library.catalog.document_text(document_id)
-    if not text:
-        raise NotFound(f"{record.name} has no text: its status is {record.status!r}. Wait until it is 'ready'.")
     response.headers.update(_NOT_KEPT)
-    begin = min(start, len(text))
-    stretch = text[begin:end]
-    return TextBody(text=stretch, start=begin, end=begin + len(stretch), length=len(text))
+    return pack_text(library.catalog, document_id, start, end)

@@ -15,6 +15,8 @@ from api.http.state import DoorHere
 from ingest.runtime import Runtime
 from rag.index.derived import Index
 
+LOW_DISK_BYTES = 2 << 30
+
 router = APIRouter(tags=["health"])
 
 _METRICS: dict[int | str, dict[str, Any]] = {
@@ -35,10 +37,26 @@ async def ready(door: DoorHere) -> Ready:
     An unreachable model is reported but is not a failure, since searches still work.
     """
     runtime = door.runtime()
-    model, (catalog, index, worker) = await asyncio.gather(
-        door.describe_model(), asyncio.to_thread(_look_around, runtime)
+    model, (catalog, index, worker), disk = await asyncio.gather(
+        door.describe_model(), asyncio.to_thread(_look_around, runtime), asyncio.to_thread(_look_at_disk, runtime)
     )
-    return Ready(catalog=catalog, index=index, worker=worker, model=model)
+    embedder = runtime.library.embedder
+    return Ready(
+        catalog=catalog,
+        index=index,
+        worker=worker,
+        model=model,
+        embedder=PartState(status="ok", detail=f"{embedder.model}, {embedder.dimension} dimensions"),
+        disk=disk,
+    )
+
+
+def _look_at_disk(runtime: Runtime) -> PartState:
+    catalog = runtime.library.catalog
+    free = catalog.free_bytes()
+    return PartState(
+        status="low" if free < LOW_DISK_BYTES else "ok", detail=f"{free / 1e9:.1f} GB free in {catalog.data_dir}"
+    )
 
 
 def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:

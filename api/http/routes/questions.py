@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi.responses import Response
 
 from api.http.errors import documented
 from api.http.schemas import (
+    MAX_TURNS,
     AnswerBody,
     Hits,
     QueryRequest,
@@ -26,6 +28,7 @@ from api.http.schemas import (
 )
 from api.http.state import Door, DoorHere, OpenLibrary
 from api.http.streams import Event, EventStream, while_listening
+from rag.library import Library
 from rag.service import HitsFound, Question, Service
 from rag.types import Answer, Token
 from rag.verification import Verified
@@ -68,17 +71,35 @@ async def search(body: SearchRequest, library: OpenLibrary) -> Hits:
 )
 async def query(body: QueryRequest, request: Request, door: DoorHere, library: OpenLibrary) -> AnswerBody | Response:
     """An answer with each sentence checked against the quotes it cites. The model stops when the client disconnects."""
-    question = Question(body.question, scope_of(body), body.top_k, body.mode, turns_of(body), body.style or "full")
+    history = turns_of(body)
+    if body.thread_id is not None:
+        kept = await asyncio.to_thread(library.catalog.threads.history, body.thread_id, MAX_TURNS)
+        history = kept if body.history is None else history
+    question = Question(body.question, scope_of(body), body.top_k, body.mode, history, body.style or "full")
     library.service.check(question)  # raises before a stream of events begins
     if body.stream:
-        return EventStream(_events(library.service, question, door))
+        return EventStream(_events(library, question, door, body.thread_id))
     answer = await while_listening(request, library.service.ask(question))
     door.metrics.answer(answer)
-    return pack_answer(answer)
+    return await _kept(library, body.thread_id, answer)
 
 
-async def _events(service: Service, question: Question, door: Door) -> AsyncGenerator[Event]:
-    async with aclosing(service.stream(question)) as happenings:
+async def _kept(library: Library, thread_id: str | None, answer: Answer) -> AnswerBody:
+    """The answer as JSON, once it is in its thread, where it belongs to one."""
+    packed = pack_answer(answer)
+    if thread_id is None:
+        return packed
+    cited = list(dict.fromkeys(one.document_id for one in packed.citations))
+    turn_id = await asyncio.to_thread(
+        library.catalog.threads.append, thread_id, answer.question, packed.model_dump(mode="json"), cited
+    )
+    return packed.model_copy(update={"thread_id": thread_id, "turn_id": turn_id})
+
+
+async def _events(
+    library: Library, question: Question, door: Door, thread_id: str | None = None
+) -> AsyncGenerator[Event]:
+    async with aclosing(library.service.stream(question)) as happenings:
         async for happening in happenings:
             match happening:
                 case HitsFound(hits):
@@ -87,7 +108,7 @@ async def _events(service: Service, question: Question, door: Door) -> AsyncGene
                     yield Event("token", TokenBody(text=text).model_dump_json())
                 case Answer():
                     door.metrics.answer(happening)
-                    yield Event("answer", pack_answer(happening).model_dump_json())
+                    yield Event("answer", (await _kept(library, thread_id, happening)).model_dump_json())
 
 
 @router.post("/verify", summary="Verify a text against the documents", responses=documented(400, 404, 409, 413, 422))

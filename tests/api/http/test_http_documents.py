@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +47,7 @@ def test_a_document_from_upload_to_deletion(
         "size_bytes": len(content),
         "error": None,
         "progress": 1.0,
+        "metadata": state["metadata"],
         "notes": [],
     }
     assert state["chunks"] >= 1
@@ -61,7 +62,7 @@ def test_a_document_from_upload_to_deletion(
     answer = client.post("/v1/query", json={"question": "How many unused vacation days carry over?"}).json()
     assert set(answer) == {
         "question", "answer", "status", "sentences", "citations", "retrieved", "model", "usage", "timings_ms",
-        "settings_hash", "reason", "confidence", "standalone_question",
+        "settings_hash", "reason", "confidence", "standalone_question", "left_out", "thread_id", "turn_id",
     }  # fmt: skip
     assert answer["status"] == "answered"
     assert answer["retrieved"][0]["used"] is True
@@ -86,14 +87,14 @@ def test_a_document_from_upload_to_deletion(
 def test_the_worker_makes_an_upload_ready(serve: Callable[..., Served]) -> None:
     served = serve(work=True)
     ready = threading.Event()
-    publish = served.library.catalog.publish
+    publish_each = served.library.catalog.publish_each
 
-    def publish_and_tell(document_id: str) -> bool:
-        done = publish(document_id)
+    def publish_and_tell(document_ids: Sequence[str]) -> list[str]:
+        done = publish_each(document_ids)
         ready.set()
         return done
 
-    served.library.catalog.publish = publish_and_tell  # type: ignore[method-assign]
+    served.library.catalog.publish_each = publish_and_tell  # type: ignore[method-assign]
     served.upload("note.txt", b"The gate code is 4711.")
     assert ready.wait(60)
     assert served.found("gate code") == ["note.txt"]
@@ -327,6 +328,28 @@ def test_a_file_that_is_too_large_is_refused_while_it_arrives(settings: Settings
         assert client.get("/v1/documents").json()["total"] == 0
 
 
+def test_metadata_are_given_shown_and_used_as_a_filter(served: Served) -> None:
+    files = [("file", (f"{year}.txt", f"Ten unused days carry over in {year}.".encode())) for year in (2019, 2026)]
+    given = {"metadata": ['{"team": "quay", "year": 2019}', '{"team": "quay", "year": 2026}']}
+    old, new = (one["id"] for one in served.client.post("/v1/documents", files=files, data=given).json()["documents"])
+    served.prepare()
+    shown = served.client.get(f"/v1/documents/{new}").json()["metadata"]
+    assert (shown["team"], shown["year"]) == ("quay", 2026)
+    for wanted, found in (({"year": {"gte": 2020}}, {new}), ({"team": "quay"}, {old, new}), ({"team": "x"}, set())):
+        body = {"query": "unused days", "filter": wanted}
+        hits = served.client.post("/v1/search", json=body).json()["hits"]
+        assert {hit["document_id"] for hit in hits} == found
+    for path, text in (("search", "query"), ("query", "question")):
+        answer = served.client.post(f"/v1/{path}", json={text: "unused days", "filter": {"year": {"above": 1}}})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_input")
+        assert "filter.year.above" in answer.json()["error"]["message"]
+    asked = {"question": "How many unused days carry over?", "filter": {"year": 1800}}
+    assert served.client.post("/v1/query", json=asked).json()["retrieved"] == []
+    again = served.client.post("/v1/documents", files=files[:1], data={"metadata": '{"team": "hall"}'})
+    assert again.json()["documents"][0] == {"id": old, "name": "2019.txt", "status": "ready"}
+    assert served.client.get(f"/v1/documents/{old}").json()["metadata"]["team"] == "hall"
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
@@ -338,6 +361,9 @@ def test_a_file_that_is_too_large_is_refused_while_it_arrives(settings: Settings
         ({"source": ["file:///a", "file:///b"]}, "2 `source`"),
         ({"modified_ns": "yesterday"}, "'yesterday'"),
         ({"modified_ns": str(2**63)}, "`modified_ns`"),
+        ({"metadata": "author=Ann"}, "not JSON"),
+        ({"metadata": '["Ann"]'}, "a JSON object"),
+        ({"metadata": ["{}", "{}"]}, "2 `metadata`"),
     ],
 )
 def test_an_invalid_form_field_is_named(served: Served, fields: dict[str, str], named: str) -> None:

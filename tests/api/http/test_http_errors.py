@@ -133,7 +133,9 @@ def test_a_question_of_half_a_megabyte_is_refused_without_repeating_it(served: S
 def test_unknown_routes_and_methods(served: Served) -> None:
     assert error_of(served.client.get("/v1/nothing"))[:2] == (404, "not_found")
     assert error_of(served.client.get("/v1/documents/"))[:2] == (404, "not_found")
-    assert error_of(served.client.get("/docs"))[:2] == (404, "not_found")
+    for place in ("/page", "/page/", "/page/nothing.js", "/page/../app.py", "/documents"):
+        assert error_of(served.client.get(place))[:2] == (404, "not_found"), place
+    assert error_of(served.client.post("/"))[:2] == (405, "method_not_allowed")
     answer = served.client.put("/v1/documents")
     assert error_of(answer)[:2] == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, POST"

@@ -70,6 +70,8 @@ def test_the_server_is_live_before_it_is_ready(settings: Settings) -> None:
             "index": "ok",
             "worker": "ok",
             "model": "ok",
+            "embedder": "ok",
+            "disk": "ok",
         }
     assert app.state.door.opened is None
 
@@ -178,5 +180,7 @@ def test_every_error_is_described(served: Served) -> None:
             for status, answer in operation["responses"].items():
                 if int(status) >= 400:
                     schema = answer["content"]["application/json"]["schema"]
-                    assert schema == {"$ref": "#/components/schemas/ErrorBody"}, f"{method} {path} {status}"
+                    openai = operation["tags"] == ["OpenAI's API"] and status not in ("403", "421", "500")
+                    name = "OpenAIErrorBody" if openai else "ErrorBody"
+                    assert schema == {"$ref": f"#/components/schemas/{name}"}, f"{method} {path} {status}"
     assert "HTTPValidationError" not in description["components"]["schemas"]

@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 from builders import read_prompt
 from conftest import ScriptedGenerator, WordHashEmbedder
-from serving import Served, build_app, listening
+from serving import Endless, Served, Unreachable, build_app, listening
 
 from api.http import streams
-from rag.errors import DependencyError
 from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS, NOT_FOUND_REPLY, REWRITE_INSTRUCTIONS
 from rag.settings import Settings, load_settings
 from rag.types import AnswerReason, Draft, Message, Token
@@ -35,31 +34,6 @@ def events_of(body: str) -> list[tuple[str, Any]]:
             name, data = lines
             found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
     return found
-
-
-class Endless(ScriptedGenerator):
-    """A generator that yields one token and then waits until it is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.started, self.stopped = threading.Event(), threading.Event()
-
-    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
-        try:
-            yield Token("Well")
-            self.started.set()
-            await asyncio.Event().wait()
-        finally:
-            self.closed += 1
-            self.stopped.set()
-
-
-class Unreachable(ScriptedGenerator):
-    """A generator whose server does not answer."""
-
-    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
-        raise DependencyError("Nothing answers at http://127.0.0.1:9. Start the model server.")
-        yield  # makes it a generator
 
 
 def test_a_search_is_limited_to_its_collection_and_documents(served: Served) -> None:

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.parse import fence, parse_file, wire
+from ingest.parse import end_readers, fence, parse_file, wire
 from ingest.parse.build import clean_text, clean_verbatim
-from rag.errors import NotFound, ParseError
+from rag.errors import DependencyError, NotFound, ParseError
 from rag.settings import Parsing
 from rag.types import Document, Heading, Note, Page, Table, WordBox, WordBoxes
 
@@ -30,6 +30,7 @@ def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    fence.LAUNCHERS.close()
     return folder
 
 
@@ -154,6 +155,120 @@ def test_child_dies_with_its_parent(tmp_path: Path) -> None:
         assert poller.poll(20_000), "the child still holds the pipe open"
     finally:
         os.close(writer)
+
+
+def launchers() -> list[int]:
+    """Process numbers of the idle launchers."""
+    return [launcher._process.pid for launcher in fence.LAUNCHERS._idle]
+
+
+@unix
+def test_a_launcher_is_kept_for_the_next_file_and_reads_none_itself(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.txt").write_text(f"File {number}.")
+    assert read(tmp_path / "0.txt").text == "File 0."
+    kept = launchers()
+    assert len(kept) == 1
+    with pytest.raises(ParseError):
+        read(tmp_path / "gone.txt")  # a failure that the reader itself reports
+    assert [read(tmp_path / f"{number}.txt").text for number in (1, 2)] == ["File 1.", "File 2."]
+    assert launchers() == kept
+
+
+@linux
+def test_a_child_that_dies_takes_only_its_own_file(tmp_path: Path) -> None:
+    """The reader of this file is killed from outside; another file is being read at the same time."""
+    pipes = [tmp_path / name for name in ("first.txt", "second.txt")]
+    outcomes: dict[str, str] = {}
+
+    def one(path: Path) -> None:
+        try:
+            outcomes[path.name] = read(path).text
+        except ParseError as error:
+            outcomes[path.name] = error.code
+
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    threads = [threading.Thread(target=one, args=(pipe,)) for pipe in pipes]
+    for thread in threads:
+        thread.start()
+    writers = [os.open(pipe, os.O_WRONLY) for pipe in pipes]  # returns once each reader waits for bytes
+    number = next(
+        int(child)
+        for launcher in children()
+        for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+        if any(str(pipes[0]) == os.readlink(each) for each in Path(f"/proc/{child}/fd").iterdir() if each.is_symlink())
+    )
+    os.kill(number, signal.SIGSEGV)
+    os.close(writers[0])
+    threads[0].join()
+    os.close(writers[1])
+    threads[1].join()
+    assert outcomes == {"first.txt": "internal", "second.txt": "empty"}  # the second reader reported what it saw
+    assert len(launchers()) <= 1  # that of the dead child is gone
+
+
+@unix
+def test_a_launcher_that_was_killed_while_idle_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Words.")
+    read(tmp_path / "a.txt")
+    (number,) = launchers()
+    os.kill(number, signal.SIGKILL)
+    assert read(tmp_path / "a.txt").text == "Words."
+    assert launchers() not in ([], [number])
+
+
+@linux
+def test_readers_that_are_ended_fail_no_file_and_are_started_again(tmp_path: Path) -> None:
+    pipe = tmp_path / "waits.txt"
+    os.mkfifo(pipe)
+    (tmp_path / "a.txt").write_text("Words.")
+    outcomes: list[str] = []
+
+    def one() -> None:
+        try:
+            outcomes.append(read(pipe).text)
+        except DependencyError as error:
+            outcomes.append(error.code)
+
+    thread = threading.Thread(target=one)
+    thread.start()
+    writer = os.open(pipe, os.O_WRONLY)  # returns once the reader waits for bytes
+    read(tmp_path / "a.txt")
+    assert len(launchers()) == 1
+    end_readers()
+    thread.join()
+    os.close(writer)
+    assert outcomes == [DependencyError.code]
+    assert children() == []
+    assert read(tmp_path / "a.txt").text == "Words."
+
+
+@linux
+def test_a_caller_that_is_killed_takes_its_launchers_with_it(tmp_path: Path) -> None:
+    """The idle ones too: a worker that is restarted leaves no process."""
+    (tmp_path / "a.txt").write_text("Words.")
+    script = (
+        "import sys; from pathlib import Path; from ingest.parse import fence, parse_file; "
+        "from rag.settings import Parsing; "
+        "parse_file(Path(sys.argv[1]), document_id='x', name='a.txt', limits=Parsing()); "
+        "print(*(launcher._process.pid for launcher in fence.LAUNCHERS._idle), flush=True); sys.stdin.read()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "a.txt")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    with parent:
+        assert parent.stdout is not None
+        watch = os.pidfd_open(int(parent.stdout.readline()))
+        parent.kill()
+    poller = select.poll()
+    poller.register(watch, select.POLLIN)
+    ended = poller.poll(20_000)
+    os.close(watch)
+    assert ended, "the launcher outlived its caller"
 
 
 DOCUMENT = Document(

@@ -199,13 +199,57 @@ def test_json_nested_without_end_is_refused(tmp_path: Path) -> None:
 
 
 def test_notebook(tmp_path: Path) -> None:
+    table = "<table><tr><th>Boat</th><th>Fee</th></tr><tr><td>Petrel</td><td></td></tr><tr><td>Tern</td><td>9</td></tr>"
     cells = [
-        {"cell_type": "markdown", "source": ["# Sales\n", "by year"]},
-        {"cell_type": "code", "source": "print(7)", "outputs": [{"text": ["7\n"]}]},
+        {"cell_type": "markdown", "source": ["# Sales\n", "by year\n\n", "|a|b|\n", "|-|-|\n", "|1|2|"]},
+        {"cell_type": "code", "source": "print(7)", "outputs": [{"text": ["\x1b[31m7\x1b[0m\n"]}]},
+        {"cell_type": "code", "source": "f", "outputs": [{"data": {"text/html": table, "text/plain": "Boat Fee"}}]},
+        {"cell_type": "code", "source": "", "outputs": [{"output_type": "error", "ename": "NameError", "evalue": "f"}]},
+        {"cell_type": "code", "source": "", "outputs": [{"data": {"image/png": "aGk=", "text/plain": "<Figure>"}}]},
     ]
-    document = read(put(tmp_path / "a.ipynb", json.dumps({"cells": cells, "nbformat": 4})))
-    assert document.text == "# Sales\nby year\n\nprint(7)\n\n7"
+    book = {"cells": cells, "nbformat": 4, "metadata": {"kernelspec": {"language": "python"}}}
+    document = read(put(tmp_path / "a.ipynb", json.dumps(book)))
+    assert document.text == (
+        "# Sales\nby year\n\n|a|b|\n|-|-|\n|1|2|\n\nprint(7)\n\n7\n\nf\n\nBoat | Fee\nPetrel\nTern | 9\n\nNameError: f"
+        "\n\n<Figure>"
+    )
     assert headings(document) == [(1, "Sales")]
+    assert [table.header for table in document.tables] == ["a | b", "Boat | Fee"]
+    assert document.metadata["programming_language"] == "python"
+    assert [note.code for note in document.notes] == ["picture_not_read"]
+
+
+def test_xml_documents_are_read_in_their_order(tmp_path: Path) -> None:
+    source = (
+        "<?xml version='1.0'?><article><front><article-title>Moorings</article-title></front><body><sec><title>Fees"
+        "</title><p>The <b>fee</b> is 9<sup>2</sup> crowns<!-- c -->, see <xref rid='x'>1</xref>.</p><table-wrap>"
+        "<table><thead><tr><th>Boat</th><th>Fee</th></tr></thead><tbody><tr><td rowspan='2'>Petrel</td><td/></tr>"
+        "<tr><td>9</td></tr></tbody></table></table-wrap><table><tgroup cols='3'><colspec colname='a'/>"
+        "<colspec colname='b'/><colspec colname='c'/><tbody><row><entry namest='a' nameend='b'>x</entry>"
+        "<entry>y</entry></row><row><entry morerows='1'>1</entry><entry>2</entry><entry>3</entry></row><row>"
+        "<entry>4</entry><entry/></row></tbody></tgroup></table><sec><title>Late</title><p>None.</p></sec></sec></body></article>"
+    )
+    document = read(put(tmp_path / "a.xml", source))
+    assert document.media_type == "application/xml"
+    assert document.title == "Moorings"
+    assert document.text == (
+        "Moorings\n\nFees\n\nThe fee is 9² crowns, see 1.\n\nBoat | Fee\nPetrel\nPetrel | 9\n\nx | x | y\n1 | 2 | 3\n"
+        "1 | 4\n\nLate\n\nNone."
+    )
+    assert headings(document) == [(1, "Fees"), (2, "Late")]
+
+
+def test_records_of_xml_are_read_as_named_values(tmp_path: Path) -> None:
+    source = (
+        "<?xml version='1.0'?><fleet year='2026' xmlns='x:y'><owner><name>Ann</name></owner><boat fee='9'><name>Petrel"
+        "</name><crew><mate>Rui</mate></crew><tag>a</tag><tag>b</tag></boat><boat fee='8' id='x'><name>Tern</name>"
+        "<note>&lt;p&gt;It &lt;b&gt;leaks&lt;/b&gt;.&lt;/p&gt;</note></boat></fleet>"
+    )
+    assert read(put(tmp_path / "a.xml", source)).text == (
+        "year: 2026\nowner.name: Ann\n\nfee: 9\nname: Petrel\ncrew.mate: Rui\ntag: a\ntag: b\n\nfee: 8\nname: Tern\n"
+        "note: It leaks."
+    )
+    assert refusal(put(tmp_path / "deep.xml", "<?xml version='1.0'?>" + "<a>" * 90_000 + "x")) in ("corrupt", "no_text")
 
 
 def test_mail(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate, Table, TableStyle
 
-from evals.reading.cells import KINDS, draw_table, generate_table, measure_cells
+from evals.reading.cells import KINDS, draw_pdf, generate_table, measure_cells
 from ingest.parse.directions import read_from_right
 from rag.types import Document
 
@@ -33,7 +33,7 @@ def test_generated_tables_keep_their_columns(tmp_path: Path) -> None:
     for kind in KINDS:
         for number in range(3):
             table = generate_table(kind, chance)
-            draw_table(tmp_path / f"{kind}{number}.pdf", table)
+            draw_pdf(tmp_path / f"{kind}{number}.pdf", table)
             right, total = measure_cells(table, read_here(tmp_path / f"{kind}{number}.pdf").text)
             assert right >= 0.95 * total, kind
 

@@ -14,13 +14,14 @@ from rag.prompting.selection import Selection, sentences_to_quote
 from rag.retrieval.scope import Scope
 from rag.service import Question, Service
 from rag.settings import Answers
-from rag.types import Answer, AnswerMode, Context, Draft, Hit, Passage
+from rag.types import Answer, AnswerMode, Context, Draft, Hit, Note, Passage
 from rag.verification import verify_reply
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
 TRUE = "Ten unused days of leave carry over to the next year [1]."
 FALSE = "The chairman plays golf on Sundays with seven penguins [1]."
 ASKED = "Do unused days of leave carry over to the next year?"
+SAID = FALSE.replace(" [1]", "")
 UNRELATED = "Who plays golf on Sundays?"
 
 
@@ -299,14 +300,14 @@ async def test_only_what_was_sent_is_quoted(library: Library) -> None:
         (FALSE, "off", 0),
     ],
 )
-async def test_what_is_left_out_of_a_reply_is_counted(
+async def test_what_is_left_out_of_a_reply_is_kept_apart(
     library: Library, reply: str, mode: AnswerMode, left_out: int
 ) -> None:
     ingest(library, LEAVE)
     hits = await service(library, ScriptedGenerator()).search(ASKED, Scope())
     passages = [Passage(one.rank, one, one.chunk.text) for one in hits]
     verified = verify_reply(reply, passages, mode=mode, min_coverage=0.5, locate=library.catalog.locate)
-    assert verified.left_out == left_out
+    assert [(one.text, one.verdict) for one in verified.left_out] == [(SAID, "unsupported")] * left_out
 
 
 async def test_a_reply_of_which_some_holds_is_partial(library: Library) -> None:
@@ -396,3 +397,29 @@ async def test_documents_that_the_question_tells_apart_are_no_conflict(library: 
     answer = await ask(library, reply, "To what did revenue of the company grow?")
     assert answer.reason == "conflict"
     assert {citation.document_name for citation in answer.citations} == {"Q1_2023.md", "Q2_2023.md"}
+
+
+# --- what was not read of the nearest document ---
+
+
+@pytest.mark.parametrize("min_evidence", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [("page_unreadable", "unreadable_source"), ("page_ocr", None), ("hidden_text", None)],
+)
+async def test_a_refusal_quotes_the_note_of_what_was_not_read(
+    library: Library, min_evidence: float, code: str, reason: str | None
+) -> None:
+    nearest = ingest(library, LEAVE, notes=(Note(code, "Page 2 has no text that could be read.", 2),))
+    answer = await ask(library, NOT_FOUND_REPLY, min_evidence=min_evidence)
+    assert (answer.status, answer.text) == ("not_found", NOT_FOUND_TEXT)
+    assert answer.retrieved[0].hit.chunk.span.document_id == nearest
+    assert answer.reason == (reason or ("no_match" if min_evidence else "not_in_passages"))
+    assert ("Page 2 has no text" in answer.sentences[0].reason) is (reason is not None)
+
+
+async def test_what_was_not_read_of_a_document_without_a_shared_word_is_no_reason(library: Library) -> None:
+    ingest(library, LEAVE, notes=(Note("page_unreadable", "Page 2 has no text that could be read.", 2),))
+    answer = await ask(library, TRUE, "Did Zanzibar import penguins?", min_evidence=1.0)
+    assert answer.reason == "no_match"
+    assert (await ask(library, TRUE)).reason is None

@@ -34,7 +34,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
     opened.close()
 
 
-NEW_COLUMNS = ("notes", "version", "token", "lease_end", "retries", "not_before")
+NEW_COLUMNS = ("notes", "metadata", "given", "version", "token", "lease_end", "retries", "not_before")
 
 
 def ready(catalog: Catalog, text: str = TEXT, name: str = "a.md", source: str | None = None, **place: str) -> str:
@@ -100,23 +100,31 @@ def test_a_new_directory_gets_the_newest_schema_and_no_migration(
     assert version == ("2",)
 
 
-def test_a_catalog_of_version_1_gets_notes_and_sources_of_pages(tmp_path: Path) -> None:
+def test_a_catalog_of_version_1_gets_notes_metadata_and_sources_of_pages(tmp_path: Path) -> None:
     catalog = Catalog(tmp_path)
     document_id = upload(catalog, TEXT).record.id
     assert commit(catalog, document_id, TEXT, (Page(1, 0, len(TEXT)),))
     catalog.close()
     with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
+        stated = '{"metadata": {"author": "Ann", "created": "2024-05-01"}, "headings": [], "tables": []}'
+        connection.execute("UPDATE texts SET structure = ?", (stated,))
         for column in (
             *(f"documents DROP COLUMN {name}" for name in NEW_COLUMNS),
             "pages DROP COLUMN source",
             "pages DROP COLUMN confidence",
         ):
             connection.execute(f"ALTER TABLE {column}")
+        for table in ("feedback", "turns", "threads"):
+            connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
     connection.close()
     catalog = Catalog(tmp_path)
     assert catalog.get_document(document_id).notes == ()
+    assert catalog.get_document(document_id).metadata == {"author": "Ann", "created": "2024-05-01", "year": 2024}
     assert catalog.pages(document_id) == [Page(1, 0, len(TEXT), source="text", confidence=None)]
+    thread = catalog.threads.create("Leave")
+    assert catalog.threads.append(thread.id, "How many days?", {"answer": "Ten."}, [document_id])
+    assert [turn.question for turn in catalog.threads.turns(thread.id)] == ["How many days?"]
     catalog.close()
 
 

@@ -33,6 +33,8 @@ def file(library: Library, tmp_path: Path) -> Path:
         ingest(library, f"the {name} words", f"{name}.md", collection="red")
     ingest(library, "the green words", "green.md", collection="green")
     upload(library.catalog, "queued words", "queued.md", collection="red")
+    thread = library.catalog.threads.create("Green things", "green")
+    assert library.catalog.threads.append(thread.id, "What is green?", {"answer": "the green words"}, [])
     report = export_collection(library.catalog, "red", tmp_path / "red.tar")
     assert (report.originals, report.missing) == (2, ())
     return tmp_path / "red.tar"

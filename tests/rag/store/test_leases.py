@@ -16,11 +16,12 @@ import pytest
 from builders import commit, upload
 from conftest import WordHashEmbedder
 
-from ingest.pipeline import commit_document
+from ingest.pipeline import commit_document, embed_document
 from rag.settings import Chunking
 from rag.store import leases
 from rag.store.catalog import CATALOG_FILE, Catalog
 from rag.store.leases import LEASE_S, RETRY_DELAYS_S, is_over
+from rag.store.records import PreparedDocument
 from rag.types import Document
 
 
@@ -60,6 +61,46 @@ def test_a_claimant_whose_lease_is_over_writes_nothing(catalog: Catalog, tmp_pat
     assert catalog.document_text(document_id) == "the words"
     assert catalog.get_document(document_id).status == "indexing"
     assert catalog.publish(document_id)
+
+
+def test_of_documents_saved_together_only_the_one_that_was_taken_away_is_left_out(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    ids = [upload(catalog, f"words of {n}", f"{n}.md").record.id for n in range(3)]
+
+    def prepare(document_id: str) -> PreparedDocument:
+        document = Document(document_id, "notes.md", "text/markdown", "late words")
+        embedded = embed_document(late, document, WordHashEmbedder(), chunking=Chunking())
+        assert embedded is not None
+        chunked = embedded.chunked
+        pages = [None] * len(chunked.chunks)
+        return PreparedDocument(document, chunked.chunks, pages, chunked.hashes, embedded.vectors, embedded.sentences)
+
+    with closing(Catalog(tmp_path)) as late:
+        assert [record.id for record in late.claim_untried(3)] == ids
+        prepared = [prepare(document_id) for document_id in ids]
+        with closing(sqlite3.connect(catalog.data_dir / CATALOG_FILE)) as connection, connection:
+            connection.execute("UPDATE documents SET lease_end = 1 WHERE id = ?", (ids[1],))
+        assert catalog.requeue_expired() == [ids[1]]
+        assert catalog.claim(ids[1]) is not None
+        assert late.set_progress_of(ids, "embedding", 0.5)
+        assert catalog.get_document(ids[1]).progress == 0.0
+        assert not late.set_progress_of([ids[1]], "embedding", 0.9)
+        assert late.save_documents(prepared) == [ids[0], ids[2]]
+    assert [catalog.get_document(document_id).status for document_id in ids] == ["indexing", "parsing", "indexing"]
+    assert store(catalog, ids[1], "the words")
+    assert catalog.publish_each(ids) == ids
+    assert [catalog.document_text(document_id) for document_id in ids] == ["late words", "the words", "late words"]
+
+
+def test_documents_that_are_put_off_are_claimed_together_after_their_pause(catalog: Catalog) -> None:
+    ids = [upload(catalog, f"words of {n}", f"{n}.md").record.id for n in range(3)]
+    with closing(sqlite3.connect(catalog.data_dir / CATALOG_FILE)) as connection, connection:
+        connection.execute("UPDATE documents SET not_before = ? WHERE id = ?", (time.time() + LEASE_S, ids[0]))
+        connection.execute("UPDATE documents SET not_before = 1 WHERE id = ?", (ids[1],))
+    assert [record.id for record in catalog.claim_untried(3)] == [ids[2], ids[1]]
+    assert catalog.claim_untried(3) == []
+    assert catalog.claim_next() is None
 
 
 def test_the_last_intent_wins_over_the_work_of_one_before(catalog: Catalog, tmp_path: Path) -> None:

@@ -1,0 +1,149 @@
+"""The client for asyncio: the calls of `Client`, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Unpack
+
+import httpx
+
+from api.client.calls import (
+    DEFAULT_URL,
+    POLL_S,
+    AskOptions,
+    Body,
+    Call,
+    EventLines,
+    ListOptions,
+    Progress,
+    ScopeOptions,
+    SearchOptions,
+    StreamedEvent,
+    UploadOptions,
+    ask_call,
+    check_response,
+    cut_short,
+    delete_call,
+    document_call,
+    documents_call,
+    http_options,
+    page_call,
+    read_body,
+    search_call,
+    text_call,
+    unreachable,
+    upload_call,
+    verify_call,
+)
+from api.http.schemas import (
+    AnswerBody,
+    DocumentBody,
+    Documents,
+    Hits,
+    PageBody,
+    TextBody,
+    UploadedDocument,
+    VerifiedBody,
+)
+from rag.types import UNFINISHED
+
+
+class AsyncClient:
+    """A client of one server; use it in an `async with`.
+
+    Every call raises an error of the server as a FootnoteError of the same code, and DependencyError where the server
+    does not answer.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, *, http: httpx.AsyncClient | None = None) -> None:
+        """Use the server at `url`; `http` replaces the HTTP client, and is closed with this one."""
+        self._url = url
+        self._http = http or httpx.AsyncClient(**http_options(url))
+
+    async def upload(
+        self, path: Path, *, progress: Progress | None = None, **options: Unpack[UploadOptions]
+    ) -> UploadedDocument:
+        """Upload one file. Raises OSError where it cannot be opened."""
+        with await asyncio.to_thread(path.open, "rb") as file:
+            return (await self._call(upload_call(file, options, progress))).documents[0]
+
+    async def wait(self, document_id: str, *, on_change: Callable[[DocumentBody], None] | None = None) -> DocumentBody:
+        """The document once it is `ready` or `failed`. `on_change` is called with each state that is seen."""
+        while True:
+            document = await self.document(document_id)
+            if on_change is not None:
+                on_change(document)
+            if document.status not in UNFINISHED:
+                return document
+            await asyncio.sleep(POLL_S)
+
+    async def documents(self, collection: str | None = None, **options: Unpack[ListOptions]) -> Documents:
+        """All documents, or those of one collection, in the order of their upload."""
+        return await self._call(documents_call(collection, options))
+
+    async def document(self, document_id: str) -> DocumentBody:
+        """One document."""
+        return await self._call(document_call(document_id))
+
+    async def delete(self, document_id: str) -> None:
+        """Delete one document."""
+        await self._call(delete_call(document_id))
+
+    async def page(self, document_id: str, page: int) -> PageBody:
+        """One page; the first is 1."""
+        return await self._call(page_call(document_id, page))
+
+    async def text(self, document_id: str, start: int = 0, end: int | None = None) -> TextBody:
+        """The document's text from character `start` to `end`, the whole where nothing is given."""
+        return await self._call(text_call(document_id, start, end))
+
+    async def search(self, query: str, **options: Unpack[SearchOptions]) -> Hits:
+        """The passages for a query."""
+        return await self._call(search_call(query, options))
+
+    async def ask(self, question: str, **options: Unpack[AskOptions]) -> AnswerBody:
+        """The checked answer to a question."""
+        return await self._call(ask_call(question, options))
+
+    async def stream(self, question: str, **options: Unpack[AskOptions]) -> AsyncGenerator[StreamedEvent]:
+        """The answer as it is made: the Hits, tokens of the unchecked draft, the answer.
+
+        Closing the generator (`contextlib.aclosing`) stops the model.
+        """
+        call = ask_call(question, options, stream=True)
+        lines, event = EventLines(self._url), None
+        try:
+            async with self._http.stream(call.method, call.path, **call.options) as response:
+                if not response.is_success:
+                    await response.aread()
+                check_response(response)
+                async for line in response.aiter_lines():
+                    for event in lines.feed(line):
+                        yield event
+        except httpx.TransportError as error:
+            raise unreachable(self._url, error) from error
+        if not isinstance(event, AnswerBody):
+            raise cut_short(self._url)
+
+    async def verify(self, text: str, question: str | None = None, **options: Unpack[ScopeOptions]) -> VerifiedBody:
+        """A text, sentence by sentence. `question` is what it answers."""
+        return await self._call(verify_call(text, question, options))
+
+    async def _call(self, call: Call[Body]) -> Body:
+        try:
+            response = await self._http.request(call.method, call.path, **call.options)
+        except httpx.TransportError as error:
+            raise unreachable(self._url, error) from error
+        check_response(response)
+        return read_body(response, call.body)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()

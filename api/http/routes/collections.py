@@ -1,0 +1,42 @@
+"""Collections: list them with their counts, delete one with its documents."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from api.http.errors import documented
+from api.http.schemas import CollectionBody, Collections
+from api.http.state import DoorHere, OpenLibrary
+from rag.retrieval.scope import find_collection
+from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
+
+# Only described here: find_collection checks the name, after it has normalised the spelling.
+CollectionInPath = Annotated[
+    str,
+    Path(
+        description="the collection's name",
+        json_schema_extra={"minLength": 1, "maxLength": MAX_COLLECTION_CHARS, "pattern": COLLECTION_PATTERN},
+    ),
+]
+
+router = APIRouter(prefix="/v1/collections", tags=["collections"])
+
+
+@router.get("", summary="List collections", responses=documented())
+def list_collections(library: OpenLibrary) -> Collections:
+    """The collections that have a document. A collection is created by its first document."""
+    counts = library.catalog.count_by_collection()
+    return Collections(
+        collections=[
+            CollectionBody(name=name, documents=documents, ready=ready) for name, (documents, ready) in counts.items()
+        ]
+    )
+
+
+@router.delete("/{name}", status_code=204, summary="Delete a collection", responses=documented(404, 422))
+def delete_collection(name: CollectionInPath, door: DoorHere, library: OpenLibrary) -> None:
+    """Deletes every document of the collection. Once it returns 204, no search or answer includes them."""
+    library.catalog.delete_collection(find_collection(name, library.catalog.collections()))
+    door.runtime().wake()

@@ -1,0 +1,72 @@
+"""Reader of ZIP archives of documents: each file is a section under its name, in the order of the archive.
+
+The bytes that are really unpacked are counted, whatever the archive says of its sizes; nothing is written under a name
+that the archive gives.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from ingest.files import clean_name
+from ingest.parse.build import TextBuilder
+from ingest.parse.container import broken
+from ingest.parse.members import Members, TooMuch
+from rag.errors import ParseError
+from rag.types import Document
+
+if TYPE_CHECKING:
+    from ingest.parse.limits import Limits
+
+_MOST_ENTRIES = 10_000
+_BLOCK = 1 << 20
+_MOST_RATIO = 200
+"""Text packs to a tenth, tables of zeros to a hundredth; what unpacks to over 200 times its size has no words."""
+_FROM_BYTES = 16 << 20  # a smaller file may have any ratio
+_NO_DOCUMENTS = ("__MACOSX/", ".git/")
+_NO_DOCUMENT = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, RuntimeError, ValueError)
+
+
+def read_archive(path: Path, name: str, media_type: str, limits: Limits) -> Document:
+    """Read the files of an archive. Raises ParseError `encrypted` or `no_text` where none could be read."""
+    builder = TextBuilder()
+    members = Members(builder, limits, "file")
+    locked = 0
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            for entry in entries[:_MOST_ENTRIES]:
+                shown = clean_name(entry.filename)
+                if shown.startswith(_NO_DOCUMENTS) or shown.rpartition("/")[2].lower() in _NO_DOCUMENT:
+                    continue
+                if entry.flag_bits & 1:
+                    locked += 1
+                    builder.add_note("member_not_read", f"The file {shown!r} was not read: it is locked by a password.")
+                    continue
+                members.add(shown, _unpack(archive, entry))
+            if len(entries) > _MOST_ENTRIES:
+                builder.add_note("member_not_read", f"{len(entries) - _MOST_ENTRIES} further files were not read.")
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        raise broken(name, error) from error
+    if locked and not builder.length:
+        raise ParseError("encrypted", f"{name}: its files are locked by a password. Unpack it and upload the files.")
+    return builder.to_document(name=name, media_type=media_type, title=PurePath(name).stem)
+
+
+def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    """The bytes of an entry in blocks. Raises TooMuch for what is damaged, or has the ratio of a bomb."""
+    unpacked = 0
+    try:
+        with archive.open(entry) as source:
+            while block := source.read(_BLOCK):
+                unpacked += len(block)
+                if unpacked > _FROM_BYTES and unpacked > _MOST_RATIO * max(1, entry.compress_size):
+                    raise TooMuch(f"it unpacks to more than {_MOST_RATIO} times its size")
+                yield block
+    except _DAMAGE as error:
+        raise TooMuch(f"it is damaged ({error})"[:160]) from error

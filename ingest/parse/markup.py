@@ -1,0 +1,185 @@
+"""Reader of XML of any vocabulary: documents in reading order with their headings and tables, records as named values.
+
+A file with text and elements side by side (`the <b>fee</b> is`) is a document: its paragraphs are read, without names
+and attributes of elements. Any other is data: each record is a block of lines `name: value`, as a JSON file's is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest.parse.build import TextBuilder, clean_line, clean_text
+from ingest.parse.container import parse_xml
+from ingest.parse.grid import GridCell
+from ingest.parse.html import add_html
+from ingest.parse.marks import raise_text
+from rag.errors import ParseError
+from rag.types import Document
+
+if TYPE_CHECKING:
+    from ingest.parse.limits import Limits
+
+_ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
+_EMBEDDED = re.compile(r"<[^<>]{1,200}>")
+_HEADINGS = frozenset({"title", "head", "heading", "subtitle"})
+_ROWS, _CELLS = frozenset({"tr", "row"}), frozenset({"td", "th", "entry"})
+_NOT_SHOWN = frozenset({"style", "script"})
+_LONGEST_HEADING = 300
+_NO_VALUES = frozenset(
+    {"id", "class", "style", "lang", "space", "schemaLocation", "noNamespaceSchemaLocation", "version"}
+)
+
+
+def read_xml(path: Path, name: str, media_type: str, limits: Limits) -> Document:
+    """Read a document in its order, or the records of data. Raises ParseError `too_large` or `corrupt`."""
+    if path.stat().st_size > min(limits.max_text_bytes * 2, limits.memory_bytes // 16):
+        raise ParseError(
+            "too_large",
+            f"{name}: it is too large to be read at once. Split it, or raise FOOTNOTE_PARSING__MAX_OUTPUT_MB.",
+        )
+    data = path.read_bytes()
+    if _ENTITY.search(data[:65_536]):
+        raise ParseError(
+            "corrupt",
+            f"{name}: it declares XML entities, which are not resolved. Remove the declarations and retry.",
+        )
+    root = parse_xml(data, name)
+    builder = TextBuilder()
+    if any(_is_mixed(element) for element in root.iter() if isinstance(element.tag, str)):
+        _add_document(builder, root, 1)
+    else:
+        _add_records(builder, root)
+    title = next((_words(one) for one in root.iter("{*}title", "{*}article-title") if len(one) or one.text), "")
+    return builder.to_document(name=name, media_type=media_type, title=title)
+
+
+def _name(element: Any) -> str:
+    return str(element.tag).rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+def _is_mixed(element: Any) -> bool:
+    """Whether text and elements stand side by side in the element."""
+    inside = any(isinstance(child.tag, str) for child in element)
+    return inside and any(part and part.strip() for part in (element.text, *(child.tail for child in element)))
+
+
+def _words(element: Any) -> str:
+    """The words of an element and all inside it, on one line."""
+    from lxml import etree
+
+    parts: list[str] = []
+    for event, inner in etree.iterwalk(element, events=("start", "end", "comment", "pi")):
+        if event in ("comment", "pi"):
+            parts.append(inner.tail or "")
+        elif event == "start" and inner.text and _name(inner) not in _NOT_SHOWN:
+            kind = _name(inner)
+            marked = kind in ("sup", "sub", "superscript", "subscript")
+            before = "".join(parts[-4:])
+            parts.append(raise_text(inner.text, before, lowered=kind.startswith("sub")) if marked else inner.text)
+        elif event == "end" and inner is not element:
+            parts.append(inner.tail or "")
+    return clean_line(_EMBEDDED.sub(" ", "".join(parts)))
+
+
+def _add_document(builder: TextBuilder, element: Any, level: int) -> None:
+    """Add the blocks of an element: its headings, tables and paragraphs, then those of the elements inside."""
+    inside = [child for child in element if isinstance(child.tag, str)]
+    kind = _name(element)
+    if kind in _NOT_SHOWN:
+        return
+    if not inside or _is_mixed(element):
+        words = _words(element)
+        if kind in _HEADINGS and len(words) <= _LONGEST_HEADING:
+            builder.add_heading(level, words)
+        else:
+            builder.add_paragraph(words)
+        return
+    if kind in ("table", "tgroup") and any(_name(one) in _ROWS for one in element.iter()):
+        _add_table(builder, element)
+        return
+    deeper = level + 1 if any(_name(child) in _HEADINGS for child in inside) else level
+    for child in inside:
+        _add_document(builder, child, level if _name(child) in _HEADINGS else deeper)
+
+
+def _add_table(builder: TextBuilder, table: Any) -> None:
+    """Add a table as HTML or CALS writes it; what stands beside its rows are paragraphs."""
+    for child in table:
+        if _name(child) in (*_HEADINGS, "caption"):
+            builder.add_paragraph(_words(child))
+    columns = [str(one.get("colname") or "") for one in table.iter("{*}colspec")]
+    rows: list[list[GridCell]] = []
+    named = 0
+    for row in (one for one in table.iter() if _name(one) in _ROWS):
+        cells = [one for one in row if _name(one) in _CELLS]
+        rows.append([GridCell(_words(cell), _down(cell), _across(cell, columns)) for cell in cells])
+        named += any(_name(above) == "thead" for above in row.iterancestors())
+    builder.add_grid(rows, named if named < len(rows) else 0)
+
+
+def _down(cell: Any) -> int:
+    return _count(cell.get("rowspan"), 0) or _count(cell.get("morerows"), 1) or 1
+
+
+def _across(cell: Any, columns: list[str]) -> int:
+    first, last = cell.get("namest"), cell.get("nameend")
+    if first in columns and last in columns:
+        return max(1, columns.index(last) - columns.index(first) + 1)
+    return _count(cell.get("colspan"), 0) or 1
+
+
+def _count(stated: str | None, more: int) -> int:
+    return int(stated) + more if stated and stated.isdigit() and len(stated) < 6 else 0
+
+
+def _add_records(builder: TextBuilder, element: Any) -> None:
+    """Add a record as a block of lines; elements that are there several times are records of their own, below it."""
+    lines, records = [], []
+    pending = [(child, _name(child)) for child in reversed(element) if isinstance(child.tag, str)]
+    lines += list(_attributes(element, ""))
+    if not pending:
+        lines.append(_value(element))
+    repeated = _repeated(element)
+    while pending:
+        child, key = pending.pop()
+        inside = [one for one in child if isinstance(one.tag, str)]
+        if child.getparent() is element and _name(child) in repeated and (inside or child.attrib):
+            records.append(child)
+            continue
+        if inside and _repeated(child):
+            records.append(child)
+            continue
+        value = _value(child)
+        if value and not inside:
+            lines.append(f"{key}: {value}")
+        lines += _attributes(child, key)
+        pending.extend((one, f"{key}.{_name(one)}") for one in reversed(inside))
+    builder.add_paragraph("\n".join(line for line in lines if line))
+    for record in records:
+        _add_records(builder, record)
+
+
+def _repeated(element: Any) -> set[str]:
+    counts = Counter(_name(child) for child in element if isinstance(child.tag, str))
+    return {name for name, count in counts.items() if count > 1}
+
+
+def _attributes(element: Any, key: str) -> Iterator[str]:
+    for name, value in element.attrib.items():
+        local = str(name).rpartition("}")[2]
+        words = clean_line(str(value))
+        if words and local not in _NO_VALUES:
+            yield f"{key}.{local}: {words}" if key else f"{local}: {words}"
+
+
+def _value(element: Any) -> str:
+    text = "".join(element.itertext()) if not len(element) else element.text or ""
+    if _EMBEDDED.search(text):  # a page inside a feed
+        page = TextBuilder()
+        add_html(page, text)
+        text = page.text
+    return "\n".join(line for line in map(clean_line, clean_text(text).split("\n")) if line)

@@ -1,0 +1,461 @@
+"""Reader of OpenDocument (ODT, ODS, ODP): what LibreOffice shows, in its order.
+
+content.xml, styles.xml ─ Styles.read ─> Styles ─ Writer ─> headings, paragraphs, lists and tables in a TextBuilder
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest.parse.build import TextBuilder, clean_line
+from ingest.parse.container import open_container, parse_xml, read_part
+from ingest.parse.grid import GridCell
+from ingest.parse.marks import raise_text
+from ingest.parse.numbering import spell
+from rag.errors import ParseError
+from rag.types import Document
+
+if TYPE_CHECKING:
+    from ingest.parse.limits import Limits
+
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
+_OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+_STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
+_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+_TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+_CHART = "{urn:oasis:names:tc:opendocument:xmlns:chart:1.0}"
+_DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
+_PRESENTATION = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
+_SVG = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
+_LINK = "{http://www.w3.org/1999/xlink}href"
+_LEFT_OUT = frozenset({
+    f"{_TEXT}tracked-changes", f"{_TEXT}sequence-decls", f"{_OFFICE}forms", f"{_TEXT}ruby-text",
+    f"{_TEXT}hidden-text", f"{_TEXT}hidden-paragraph", f"{_TEXT}variable-decls", f"{_TEXT}user-field-decls",
+})  # fmt: skip
+_SPACES = frozenset({f"{_TEXT}tab", f"{_TEXT}s", f"{_TEXT}line-break"})
+_KINDS = {"1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
+_LEVELS = 10
+_MOST_REPEATED = 1_000
+_Grid = list[list[GridCell]]
+
+
+def read_opendocument(path: Path, name: str, media_type: str, limits: Limits) -> Document:
+    """Read the text, slides or sheets of an OpenDocument file; slides and sheets are pages."""
+    builder = TextBuilder()
+    metadata: dict[str, str] = {}
+    title = ""
+    with open_container(path, name, limits) as archive:
+        present = set(archive.namelist())
+        root = parse_xml(read_part(archive, "content.xml", name), name)
+        common = parse_xml(read_part(archive, "styles.xml", name), name) if "styles.xml" in present else None
+        if "meta.xml" in present:
+            metadata, title = _properties(parse_xml(read_part(archive, "meta.xml", name), name))
+        body = root.find(f".//{_OFFICE}body")
+        if body is None or not len(body):
+            raise ParseError("corrupt", f"{name}: it has no body. Save it again in its program and retry.")
+        content = body[0]
+        writer = Writer(builder, Styles.read(common, root))
+        pages = [child for child in content if child.tag in (f"{_DRAW}page",)]
+        if content.tag == f"{_OFFICE}spreadsheet":
+            pages = [child for child in content if child.tag == f"{_TABLE}table"]
+        if not pages:
+            running = _running(builder, common)
+            writer.add_lines(running, f"{_STYLE}header")
+            writer.add_blocks(content)
+            _add_objects(builder, archive, content, name)
+            writer.add_lines(running, f"{_STYLE}footer")
+        for number, page in enumerate(pages, 1):
+            if page.tag == f"{_TABLE}table":
+                builder.add_heading(1, str(page.get(f"{_TABLE}name") or f"Sheet {number}"))
+                _add_sheet(builder, writer, page)
+            else:
+                writer.add_blocks(page)
+            _add_objects(builder, archive, page, name)
+            if number < len(pages):
+                builder.separate("\n\n")
+            builder.end_page(number)
+    if writer.hidden:
+        metadata["hidden_characters"] = str(writer.hidden)
+    return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
+
+
+def _properties(meta: Any) -> tuple[dict[str, str], str]:
+    stated = {
+        "author": meta.findtext(f".//{_META}initial-creator") or meta.findtext(f".//{_DC}creator"),
+        "created": meta.findtext(f".//{_META}creation-date"),
+        "language": meta.findtext(f".//{_DC}language"),
+        "subject": meta.findtext(f".//{_DC}subject"),
+        "description": meta.findtext(f".//{_DC}description"),
+    }
+    return {key: value for key, value in stated.items() if value}, meta.findtext(f".//{_DC}title") or ""
+
+
+def _running(builder: TextBuilder, common: Any) -> list[tuple[Any, Styles]]:
+    """The headers and footers of a text's pages, each with the styles of its own part."""
+    if common is None:
+        return []
+    styles = Styles.read(common, common)
+    kinds = ("header", "header-first", "header-left", "footer", "footer-first", "footer-left")
+    return [
+        (one, styles)
+        for master in common.iter(f"{_STYLE}master-page")
+        for kind in kinds
+        for one in master.iterfind(f"{_STYLE}{kind}")
+        if one.get(f"{_STYLE}display") != "false"
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A level of a list: the kind of its numbers (`-` a bullet, empty none), the text around them, levels shown."""
+
+    kind: str = "-"
+    before: str = ""
+    after: str = ""
+    shown: int = 1
+    start: int = 1
+
+
+@dataclass(slots=True)
+class Styles:
+    """What styles say of the characters, lists and headings that use them."""
+
+    raised: dict[str, int] = field(default_factory=dict)  # 1 raised, -1 lowered
+    hidden: set[str] = field(default_factory=set)
+    lists: dict[str, dict[int, _Level]] = field(default_factory=dict)
+    list_of: dict[str, str] = field(default_factory=dict)  # a list's style by that of its paragraphs
+    outline: dict[int, _Level] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, common: Any, own: Any) -> Styles:
+        """Read the styles that a part may use: the file's common ones, and the automatic ones of the part itself."""
+        styles = cls()
+        parents: dict[str, str] = {}
+        groups = [] if common is None else common.findall(f"{_OFFICE}styles")
+        groups += own.findall(f"{_OFFICE}automatic-styles")
+        for group in groups:
+            for style in group.iter(f"{_STYLE}style"):
+                styles._take(style, parents)
+            for one in group.iter(f"{_TEXT}list-style"):
+                styles.lists[one.get(f"{_STYLE}name") or ""] = _levels(one)
+            for one in group.iter(f"{_TEXT}outline-style"):
+                styles.outline = _levels(one)
+        for name in parents:
+            for one in _line_of(parents, name):
+                if one in styles.raised:
+                    styles.raised.setdefault(name, styles.raised[one])
+                if one in styles.hidden:
+                    styles.hidden.add(name)
+                if one in styles.list_of:
+                    styles.list_of.setdefault(name, styles.list_of[one])
+        return styles
+
+    def _take(self, style: Any, parents: dict[str, str]) -> None:
+        name = style.get(f"{_STYLE}name") or ""
+        parents[name] = style.get(f"{_STYLE}parent-style-name") or ""
+        if style.get(f"{_STYLE}list-style-name"):
+            self.list_of[name] = str(style.get(f"{_STYLE}list-style-name"))
+        for properties in style.iterfind(f"{_STYLE}text-properties"):
+            position = str(properties.get(f"{_STYLE}text-position") or "").split(" ")[0]
+            if position:
+                lowered = position.startswith(("sub", "-"))
+                self.raised[name] = -1 if lowered else int(position.startswith("super") or position[:1] in "123456789")
+            if properties.get(f"{_TEXT}display") == "none":
+                self.hidden.add(name)
+
+
+def _line_of(parents: dict[str, str], name: str) -> Iterator[str]:
+    seen: set[str] = set()
+    while name and name not in seen:
+        seen.add(name)
+        yield name
+        name = parents.get(name, "")
+
+
+def _levels(style: Any) -> dict[int, _Level]:
+    levels = {}
+    for one in style:
+        stated = str(one.get(f"{_TEXT}level") or "") if isinstance(one.tag, str) else ""
+        if not stated.isdigit():
+            continue
+        kind = "-"
+        if not one.tag.endswith(("-bullet", "-image")):
+            kind = _KINDS.get(str(one.get(f"{_STYLE}num-format") or ""), "")
+        shown, start = one.get(f"{_TEXT}display-levels") or "1", one.get(f"{_TEXT}start-value") or "1"
+        levels[int(stated)] = _Level(
+            kind,
+            one.get(f"{_STYLE}num-prefix") or "",
+            one.get(f"{_STYLE}num-suffix") or "",
+            int(shown) if shown.isdigit() else 1,
+            int(start) if start.isdigit() else 1,
+        )
+    return levels
+
+
+class _Counts:
+    """How far the levels of a list are counted."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+
+    def next_label(self, levels: dict[int, _Level], level: int, start: str | None = None) -> str:
+        """The label of the next item at the 1-based level: `2.1`, `(a)`, `-` for a bullet, else empty."""
+        own = levels.get(level, _Level())
+        if start and start.isdigit():
+            self._counts[level] = int(start)
+        else:
+            self._counts[level] = self._counts.get(level, own.start - 1) + 1
+        self.restart(level + 1)
+        if own.kind in ("-", ""):
+            return own.kind
+        parts = []
+        for at in range(max(1, level - own.shown + 1), level + 1):
+            one = levels.get(at, own)
+            if one.kind not in ("-", ""):
+                parts.append(spell(self._counts.get(at, one.start), one.kind))
+        return f"{own.before}{'.'.join(parts)}{own.after}".strip()
+
+    def restart(self, level: int) -> None:
+        """Begin this level and those below it anew."""
+        for at in [at for at in self._counts if at >= level]:
+            del self._counts[at]
+
+
+class Writer:
+    """Adds blocks to a builder; `hidden` counts the characters that are not shown."""
+
+    def __init__(self, builder: TextBuilder, styles: Styles) -> None:
+        self.hidden = 0
+        self._builder, self._styles = builder, styles
+        self._headings = _Counts()
+        self._lists: dict[str, _Counts] = {}
+        self._asides: list[str] = []  # notes, comments and text boxes of the present paragraph
+
+    def add_lines(self, running: Iterable[tuple[Any, Styles]], kind: str) -> None:
+        """Add the headers, or footers, of all kinds of pages, each once."""
+        seen: set[str] = set()
+        for part, styles in running:
+            if not part.tag.startswith(kind):
+                continue
+            shown = TextBuilder()
+            Writer(shown, styles).add_blocks(part)
+            if shown.text not in seen and any(letter.isalpha() for letter in shown.text):  # not a page number
+                self._builder.add_paragraph(shown.text)
+            seen.add(shown.text)
+
+    def add_blocks(self, parent: Any, *, kind: str = "") -> None:
+        """Add the headings, paragraphs, lists and tables below an element. `kind` is the class of a slide's frame."""
+        for element in parent:
+            if not isinstance(element.tag, str) or element.tag in _LEFT_OUT or element.tag == f"{_OFFICE}annotation":
+                continue
+            if element.tag in (f"{_TEXT}h", f"{_TEXT}p"):
+                self._add_paragraph(element, "", kind)
+            elif element.tag == f"{_TEXT}list":
+                self._add_list(element, 1, "", _Counts())
+            elif element.tag == f"{_TABLE}table":
+                self._builder.add_grid(self.rows(element), _header_rows(element))
+                self._flush()
+            elif element.tag == f"{_PRESENTATION}notes":
+                self.add_blocks(element, kind="notes")
+            else:
+                self.add_blocks(element, kind=str(element.get(f"{_PRESENTATION}class") or kind))
+
+    def _add_paragraph(self, element: Any, label: str, kind: str = "", *, listed: bool = False) -> None:
+        words = self.words(element)
+        if element.tag == f"{_TEXT}h" or kind == "title":
+            stated = str(element.get(f"{_TEXT}outline-level") or "1")
+            level = int(stated) if stated.isdigit() else 1
+            if not label and words and self._styles.outline and element.get(f"{_TEXT}is-list-header") != "true":
+                start = element.get(f"{_TEXT}start-value") if element.get(f"{_TEXT}restart-numbering") else None
+                label = self._headings.next_label(self._styles.outline, level, start)
+                label = "" if label == "-" else label
+            self._builder.add_heading(level, f"{label} {words}" if label and words else words)
+        else:
+            shown = f"{label} {words}" if label and words else words
+            self._builder.add_paragraph(shown, "\n" if listed else "\n\n")
+        self._flush()
+
+    def _flush(self) -> None:
+        for one in self._asides:
+            self._builder.add_paragraph(one)
+        self._asides.clear()
+
+    def _add_list(self, element: Any, level: int, style: str, counts: _Counts) -> None:
+        """Add a list at the 1-based level; the lists inside have its style unless they state their own."""
+        style = str(element.get(f"{_TEXT}style-name") or style or self._style_of_items(element))
+        if level == 1:
+            goes_on = element.get(f"{_TEXT}continue-numbering") == "true"
+            before = str(element.get(f"{_TEXT}continue-list") or (style if goes_on else ""))
+            counts = self._lists.get(before, counts)
+            for key in (style, str(element.get("{http://www.w3.org/XML/1998/namespace}id") or "")):
+                if key:
+                    self._lists[key] = counts
+        elif element.get(f"{_TEXT}continue-numbering") != "true":
+            counts.restart(level)
+        levels = self._styles.lists.get(style, {})
+        for item in element:
+            if item.tag not in (f"{_TEXT}list-item", f"{_TEXT}list-header"):
+                continue
+            label = ""
+            holds_words = any(child.tag in (f"{_TEXT}p", f"{_TEXT}h") for child in item)
+            if item.tag == f"{_TEXT}list-item" and holds_words:
+                label = counts.next_label(levels, level, item.get(f"{_TEXT}start-value"))
+            for child in item:
+                if child.tag in (f"{_TEXT}p", f"{_TEXT}h"):
+                    self._add_paragraph(child, label, listed=True)
+                    label = ""
+                elif child.tag == f"{_TEXT}list":
+                    self._add_list(child, level + 1, style, counts)
+                elif isinstance(child.tag, str) and child.tag not in _LEFT_OUT:
+                    self.add_blocks([child])
+
+    def _style_of_items(self, element: Any) -> str:
+        first = element.find(f".//{_TEXT}p")
+        return self._styles.list_of.get(str(first.get(f"{_TEXT}style-name") or ""), "") if first is not None else ""
+
+    def words(self, element: Any) -> str:
+        """The words of a paragraph; its notes, comments and text boxes are kept for after it."""
+        parts: list[str] = []
+        self._collect(element, parts, 0, hidden=str(element.get(f"{_TEXT}style-name") or "") in self._styles.hidden)
+        return clean_line("".join(parts))
+
+    def _collect(self, element: Any, parts: list[str], raised: int, *, hidden: bool) -> None:
+        def show(text: str | None) -> None:
+            if text and hidden:
+                self.hidden += len(text.strip())
+            elif text:
+                before = "".join(parts[-8:])
+                parts.append(raise_text(text, before, lowered=raised < 0) if raised else text)
+
+        show(element.text)
+        for child in element:
+            tag = child.tag
+            if not isinstance(tag, str) or tag in _LEFT_OUT:
+                pass
+            elif tag in _SPACES:
+                show(" ")
+            elif tag == f"{_TEXT}note":
+                self._add_note(child, parts)
+            elif tag == f"{_OFFICE}annotation":
+                said = " ".join(filter(None, (self.words(one) for one in child.iter(f"{_TEXT}p"))))
+                self._asides.append(f"Comment: {said}" if said else "")
+            elif tag in (f"{_DRAW}frame", f"{_DRAW}custom-shape", f"{_DRAW}g", f"{_DRAW}rect"):
+                box = TextBuilder()
+                inner = Writer(box, self._styles)
+                inner.add_blocks(child)
+                self.hidden += inner.hidden
+                self._asides.append(box.text)
+                described = [one.text for one in child.iter(f"{_SVG}title", f"{_SVG}desc") if one.text]
+                show(f" {' '.join(described)} " if described else "")
+            else:
+                style = str(child.get(f"{_TEXT}style-name") or "")
+                shift = self._styles.raised.get(style, 0) if tag == f"{_TEXT}span" else 0
+                unseen = hidden or (tag == f"{_TEXT}span" and style in self._styles.hidden)
+                self._collect(child, parts, shift or raised, hidden=unseen)
+            show(child.tail)
+
+    def _add_note(self, note: Any, parts: list[str]) -> None:
+        mark = clean_line("".join(note.find(f"{_TEXT}note-citation").itertext())) if len(note) else ""
+        before = "".join(parts[-8:])
+        apart = " " if before[-1:].isalnum() else ""
+        parts.append(f"{apart}{raise_text(mark, ' ')}")
+        body = note.find(f"{_TEXT}note-body")
+        said = [] if body is None else [self.words(one) for one in body.iter(f"{_TEXT}p")]
+        self._asides.append(f"{raise_text(mark, ' ')} {' '.join(one for one in said if one)}".strip())
+
+    def _words_of_cell(self, parent: Any, style: str, level: int, counts: _Counts) -> Iterator[str]:
+        """The words of each block of a cell, numbers of lists in front; comments are not among them."""
+        for child in parent:
+            if child.tag in (f"{_TEXT}p", f"{_TEXT}h"):
+                yield self.words(child)
+                yield from self._asides
+                self._asides.clear()
+            elif child.tag == f"{_TEXT}list":
+                own = str(child.get(f"{_TEXT}style-name") or style or self._style_of_items(child))
+                for item in child:
+                    label = counts.next_label(self._styles.lists.get(own, {}), level, None)
+                    words = " ".join(self._words_of_cell(item, own, level + 1, counts)).strip()
+                    yield f"{label} {words}" if words and label != "-" else words
+                counts.restart(level)
+            elif isinstance(child.tag, str) and child.tag not in _LEFT_OUT and child.tag != f"{_OFFICE}annotation":
+                yield from self._words_of_cell(child, style, level, counts)
+
+    def rows(self, table: Any) -> _Grid:
+        """The rows of a table with what their cells cover; covered cells are left out, hidden rows and columns too."""
+        rows: _Grid = []
+        for row in _rows_of(table):
+            cells: list[GridCell] = []
+            for cell in row:
+                if cell.tag != f"{_TABLE}table-cell":
+                    continue
+                times = _count(cell, "number-columns-repeated")
+                words = " ".join(part for part in self._words_of_cell(cell, "", 1, _Counts()) if part)
+                filled = GridCell(words, _count(cell, "number-rows-spanned"), _count(cell, "number-columns-spanned"))
+                cells.extend([filled] * min(times, _MOST_REPEATED if words else 50))
+            repeated = _count(row, "number-rows-repeated")
+            rows.extend([cells] * (min(repeated, _MOST_REPEATED) if any(cell.text for cell in cells) else 1))
+        while rows and not any(cell.text for cell in rows[-1]):
+            rows.pop()
+        return rows
+
+
+def _header_rows(table: Any) -> int:
+    """The rows that a table repeats on each page, 0 where it does not state them."""
+    stated = sum(1 for one in table.iterfind(f"{_TABLE}table-header-rows/{_TABLE}table-row"))
+    return stated if stated < sum(1 for _row in _rows_of(table)) else 0
+
+
+def _rows_of(table: Any) -> Iterator[Any]:
+    """The visible rows of a table, not those of tables inside its cells."""
+    for element in table:
+        if element.tag == f"{_TABLE}table-row":
+            if element.get(f"{_TABLE}visibility") not in ("collapse",):
+                yield element
+        elif isinstance(element.tag, str) and element.tag.startswith(f"{_TABLE}table-") and len(element):
+            yield from _rows_of(element)
+
+
+def _count(element: Any, name: str) -> int:
+    stated = str(element.get(f"{_TABLE}{name}") or "1")
+    return max(1, int(stated)) if stated.isdigit() and len(stated) < 8 else 1
+
+
+def _add_sheet(builder: TextBuilder, writer: Writer, sheet: Any) -> None:
+    """Add the rows of a sheet; a blank row separates two tables, rows of a single cell are paragraphs."""
+    block: _Grid = []
+    for row in [*writer.rows(sheet), []]:
+        if any(cell.text for cell in row):
+            block.append(row)
+            continue
+        while block and sum(bool(cell.text) for cell in block[0]) == 1 and block[0][0].rows == 1:
+            builder.add_paragraph(next(cell.text for cell in block.pop(0) if cell.text))
+        if block:
+            builder.add_grid(block)
+        block = []
+    for comment in sheet.iter(f"{_OFFICE}annotation"):
+        words = " ".join(writer.words(one) for one in comment.iter(f"{_TEXT}p"))
+        builder.add_paragraph(f"Comment: {words}" if words.strip() else "")
+
+
+def _add_objects(builder: TextBuilder, archive: zipfile.ZipFile, parent: Any, name: str) -> None:
+    """Add the titles and values of the charts that stand in a document as objects of their own."""
+    present = set(archive.namelist())
+    for drawn in parent.iter(f"{_DRAW}object"):
+        place = str(drawn.get(_LINK) or "").removeprefix("./").rstrip("/")
+        part = f"{place}/content.xml"
+        if part not in present:
+            continue
+        root = parse_xml(read_part(archive, part, name), name)
+        chart = root.find(f".//{_CHART}chart")
+        if chart is None:
+            continue
+        writer = Writer(builder, Styles())
+        for title in root.iter(f"{_CHART}title", f"{_CHART}subtitle"):
+            builder.add_paragraph(" ".join(writer.words(one) for one in title.iter(f"{_TEXT}p")))
+        for table in chart.iter(f"{_TABLE}table"):
+            builder.add_grid(writer.rows(table))

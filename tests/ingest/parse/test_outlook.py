@@ -1,0 +1,120 @@
+"""Outlook messages, written by a second library: headers, bodies in three forms, attachments, damage."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import docx
+import pytest
+from aspose.email_foss import msg
+from reading import headings, put, read, read_here, refusal
+
+from ingest.parse.outlook import unpack_rtf
+from ingest.parse.rtf import html_of, read_tokens
+
+
+def message(subject: str, body: str) -> msg.MapiMessage:
+    made = msg.MapiMessage.create(subject, body)
+    made.set_property(msg.PropertyId.SENDER_NAME, "Ann Lee")
+    made.set_property(msg.PropertyId.SENDER_EMAIL_ADDRESS, "ann@example.org")
+    return made
+
+
+def save(path: Path, made: msg.MapiMessage) -> Path:
+    made.save(str(path))
+    return path
+
+
+def stored_rtf(source: str) -> bytes:
+    """RTF as a message holds it, not compressed."""
+    data = source.encode("ascii")
+    return (len(data) + 12).to_bytes(4, "little") + len(data).to_bytes(4, "little") + b"MELA" + bytes(4) + data
+
+
+def test_headers_body_and_attachments(tmp_path: Path) -> None:
+    source, data = docx.Document(), io.BytesIO()
+    source.add_heading("Terms", 1)
+    source.add_paragraph("The deposit is 950 crowns.")
+    source.save(data)
+    made = message("Größe der Lieferung", "The pallets arrive on Monday.\r\nCall 512.")
+    made.set_property(msg.PropertyId.MESSAGE_DELIVERY_TIME, datetime(2026, 3, 15, 10, 30, tzinfo=UTC))
+    made.add_recipient("bob@example.org", display_name="Bob Hill")
+    made.add_attachment("terms.docx", data.getvalue())
+    made.add_attachment("keys.bin", b"\0\1\2" * 500)
+    made.add_embedded_message_attachment(message("Older", "The keel was laid in 1931."))
+    document = read(save(tmp_path / "a.msg", made))
+    assert document.media_type == "application/vnd.ms-outlook"
+    assert document.title == "Größe der Lieferung"
+    assert document.text.startswith(
+        "From: Ann Lee <ann@example.org>\nTo: Bob Hill <bob@example.org>\nSubject: Größe der Lieferung\n"
+        "Date: 2026-03-15 10:30 UTC\n\nThe pallets arrive on Monday.\nCall 512.\n\nAttachments: terms.docx, keys.bin, "
+    )
+    assert "\n\nterms.docx\n\nTerms\n\nThe deposit is 950 crowns.\n\n" in document.text
+    assert document.text.endswith("Subject: Older\n\nThe keel was laid in 1931.")
+    assert headings(document)[:2] == [(1, "terms.docx"), (2, "Terms")]
+    (note,) = document.notes
+    assert note.code == "attachment_not_read"
+    assert "keys.bin" in note.message
+
+
+def test_html_is_read_where_it_says_more(tmp_path: Path) -> None:
+    page = b"<p>The boat is hired for 6 days, at 340 crowns a day.</p><p style='display:none'>Say 9.</p><p>Call us.</p>"
+    made = message("Boat", "This mail is in HTML.")
+    made.set_property(0x1013, 0x0102, page)
+    document = read_here(save(tmp_path / "a.msg", made))
+    assert "hired for 6 days" in document.text
+    assert "Say 9" not in document.text
+    assert document.metadata["hidden_characters"] == "6"
+
+
+RICH = (
+    r"{\rtf1\ansi\ansicpg1252\fromhtml1 \deff0{\fonttbl{\f0 Arial;}}{\*\htmltag64 <p>}\htmlrtf \par \htmlrtf0 "
+    r"Fee{\*\htmltag84 &nbsp;}is \htmlrtf {\b \htmlrtf0 {\*\htmltag84 <b>}9{\*\htmltag92 </b>}\htmlrtf }\htmlrtf0  "
+    r"cro\'77ns \u8364?.{\*\htmltag72 </p>}{\*\mhtmltag64 <img>}}"
+)
+
+
+def test_html_kept_in_rtf() -> None:
+    assert html_of(read_tokens(RICH.encode()), "cp1252") == "<p>Fee&nbsp;is <b>9</b> crowns €.</p>"
+    assert html_of(read_tokens(rb"{\rtf1 plain}"), "cp1252") == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [(RICH, "Fee is 9 crowns €."), (r"{\rtf1\ansi Fee: 9{\super 2} crowns.\par{\v no}}", "Fee: 9² crowns.")],
+)
+def test_a_body_in_rtf_alone(tmp_path: Path, source: str, text: str) -> None:
+    made = message("Fees", "")
+    made.set_property(0x1009, 0x0102, stored_rtf(source))
+    assert read_here(save(tmp_path / "a.msg", made)).text.endswith(f"\n\n{text}")
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [  # the examples of MS-OXRTFCP 3.1
+        (
+            "2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0",
+            b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n",
+        ),
+        ("1a0000001c0000004c5a4675e2d44b51410004205758595a0d6e7d010eb0", b"{\\rtf1 WXYZWXYZWXYZWXYZWXYZ}"),
+        ("", b""),
+        ("1a0000001c0000004c5a4675e2d44b514100042057", b"{\\rtf1 W"),
+    ],
+)
+def test_compressed_rtf(data: str, text: bytes) -> None:
+    assert unpack_rtf(bytes.fromhex(data)) == text
+
+
+def test_damaged_messages_are_refused_or_read(tmp_path: Path) -> None:
+    whole = save(tmp_path / "a.msg", message("Boat", "It leaves at seven. " * 300)).read_bytes()
+    assert refusal(put(tmp_path / "cut.msg", whole[:700])) in ("corrupt", "unsupported_type", "no_text")
+    for at in range(0, len(whole), 997):
+        broken = bytearray(whole)
+        broken[at : at + 8] = b"\xff" * 8
+        path = put(tmp_path / "b.msg", bytes(broken))
+        try:
+            assert read_here(path).text
+        except Exception as error:  # noqa: BLE001
+            assert type(error).__name__ == "ParseError", repr(error)  # noqa: PT017
