@@ -47,7 +47,8 @@ def render_page(path: Path, page_number: int, limits: Parsing, dpi: int = 110) -
 
 def end_readers() -> None:
     """End every child process that reads files for this process, also those in use: `parse_file` and `render_page` in
-    other threads raise DependencyError. The next call starts new ones.
+    other threads raise DependencyError. The next call starts new ones. Where a system cannot fork, children in use end
+    by their timeout.
     """
     from ingest.parse import fence
 

@@ -30,7 +30,7 @@ def other(tmp_path: Path) -> Iterator[Library]:
 def file(library: Library, tmp_path: Path) -> Path:
     """An export of a collection with two documents, from a store that has others."""
     for name in ("one", "two"):
-        ingest(library, f"the {name} words", f"{name}.md", collection="red")
+        ingest(library, f"the {name} words", f"{name}.md", collection="red", metadata={"author": "Ann"})
     ingest(library, "the green words", "green.md", collection="green")
     upload(library.catalog, "queued words", "queued.md", collection="red")
     thread = library.catalog.threads.create("Green things", "green")
@@ -56,6 +56,7 @@ def test_a_collection_comes_over_with_its_vectors(library: Library, other: Libra
     )
     assert after.keys() == before.keys() == {"one.md", "two.md"}
     for name, record in before.items():
+        assert after[name].metadata == record.metadata == {"author": "Ann"}
         own = library.catalog.chunks_of(record.id)
         there = other.catalog.chunks_of(after[name].id)
         assert [stored.chunk for stored, _ in own] == [stored.chunk for stored, _ in there]
