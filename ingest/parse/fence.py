@@ -55,7 +55,7 @@ def run_fenced(task: Task, path: Path, *, name: str, limits: Parsing, page_numbe
     _sweep_once(tempfile.gettempdir())
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     try:
-        order: dict[str, str | int | float] = {
+        order: dict[str, object] = {
             "task": task,
             "path": os.fspath(path.absolute()),
             "name": name,
@@ -72,6 +72,7 @@ def run_fenced(task: Task, path: Path, *, name: str, limits: Parsing, page_numbe
             "began": os.fspath(folder / _OCR_BEGAN),
             "page_number": page_number,
             "dpi": dpi,
+            "environment": _environment(folder),  # a launcher may have been started with another
         }
         status, stderr = _run_child(order, folder, limits, name)
         return _read_result(folder / RESULT_NAME, order["max_result_bytes"], status, stderr, name, limits)
@@ -103,7 +104,7 @@ def _is_alive(number: int) -> bool:
     return True
 
 
-def _run_child(order: dict[str, str | int | float], folder: Path, limits: Parsing, name: str) -> tuple[int, str]:
+def _run_child(order: dict[str, object], folder: Path, limits: Parsing, name: str) -> tuple[int, str]:
     """Exit status and the end of stderr. Raises ParseError `timeout`; no process is left running."""
     deadline = Deadline(limits.timeout_s, folder / _OCR_BEGAN, limits.ocr_timeout_s)
     try:
@@ -124,7 +125,7 @@ LAUNCHERS = close_at_exit(LauncherPool(_start_launcher))
 """The launchers of this process; `close` ends the idle ones, `end` all."""
 
 
-def _run_alone(order: dict[str, str | int | float], folder: Path, limits: Parsing) -> tuple[int, str]:
+def _run_alone(order: dict[str, object], folder: Path, limits: Parsing) -> tuple[int, str]:
     """The same with a process that is started from nothing. Raises subprocess.TimeoutExpired."""
     # The order is an argument, so that stdin stays closed to code that reads untrusted bytes.
     child = subprocess.Popen(

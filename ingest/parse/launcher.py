@@ -24,9 +24,9 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path, PurePath
+from typing import Any
 
 from ingest.parse import child
-from ingest.parse.fence import OWN_FOLDER_VARIABLES
 
 IDLE_S = 60.0
 _ALWAYS = (
@@ -114,7 +114,7 @@ def _kill_group(number: int) -> None:
         os.killpg(number, signal.SIGKILL)
 
 
-def _become_child(order: dict[str, object], launcher: int, *own: int) -> None:
+def _become_child(order: dict[str, Any], launcher: int, *own: int) -> None:
     """Read the file of the order and end this process. Pipes to the caller are closed first, except stderr."""
     status = 1
     try:
@@ -130,7 +130,8 @@ def _become_child(order: dict[str, object], launcher: int, *own: int) -> None:
         os.close(nothing)
         folder = Path(str(order["result"])).parent
         os.chdir(folder)
-        os.environ.update(dict.fromkeys(OWN_FOLDER_VARIABLES, os.fspath(folder)))
+        os.environ.clear()
+        os.environ.update(order["environment"])
         tempfile.tempdir = None
         status = child.carry_out(order, launcher)
     except BaseException:  # noqa: BLE001  whatever happened, this process must not go on as a second launcher

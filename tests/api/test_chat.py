@@ -143,6 +143,8 @@ class Terminal:
             [sys.executable, "-m", "api.cli", "chat", "--data-dir", str(data_dir)],
             stdin=side, stdout=side, stderr=side, cwd=ROOT, start_new_session=True,
             env={**clean, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **environment},
+            # a shell ignores Ctrl-C for what it starts in the background, and children inherit that
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         os.close(side)
         self.shown = ""
@@ -210,7 +212,7 @@ def test_ctrl_c_stops_an_answer_and_then_leaves(settings: Settings) -> None:
         assert generator.started.wait(30)
         terminal.process.send_signal(signal.SIGINT)
         terminal.until("Stopped.")
-        assert generator.stopped.wait(10)
+        assert generator.stopped.wait(60)
         terminal.until("footnote> ")
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.close() == 0
