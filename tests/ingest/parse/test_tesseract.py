@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from reading import put, read
 
-from ingest.parse import parse_file
+from ingest.parse import fence, parse_file
 from ingest.parse.tesseract import read_table
 from rag.errors import ParseError
 from rag.settings import Parsing
@@ -58,6 +58,7 @@ def test_it_is_chosen_by_name_or_where_rapidocr_is_missing(
     if missing:
         put(tmp_path / "rapidocr.py", "raise ImportError('gone')")
         monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        fence.LAUNCHERS.close()  # one that has imported rapidocr keeps it
     limits = Parsing(ocr_engine=engine)
     document = parse_file(picture(tmp_path / "a.png"), document_id="x", name="a.png", limits=limits)
     assert document.text.split() == ["Mooring", "fee", '"420"']
