@@ -6,6 +6,7 @@ OpenAPI description by `publish_limits`, so that it says what the running server
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -105,7 +106,15 @@ def _whole(value: object) -> object:
 TopK = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 # Something to read. White space is written out where Python, Rust and JavaScript do not agree about `\s`.
 _NOT_BLANK = r"[^\s\x1c-\x1f\x85\ufeff]"
-Words = Annotated[str, Field(pattern=_NOT_BLANK)]
+
+
+def _not_blank(value: object) -> object:
+    if isinstance(value, str) and not re.search(_NOT_BLANK, value):
+        raise ValueError("it has nothing to read")
+    return value
+
+
+Words = Annotated[str, Field(pattern=_NOT_BLANK), BeforeValidator(_not_blank)]
 # Only described here: rag.store.collections.collection_name checks the name, after it has normalised the spelling.
 CollectionName = Annotated[
     str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_COLLECTION_CHARS, "pattern": COLLECTION_PATTERN})
@@ -115,7 +124,7 @@ DocumentIds = Annotated[list[DocumentId], Field(max_length=MAX_DOCUMENT_IDS)]
 FilterObject = Annotated[dict[str, Any], WithJsonSchema(FILTER_SCHEMA)]  # read by rag.store.metadata.read_filter
 TurnText = Annotated[str, Field(max_length=MAX_TURN_CHARS)]
 
-Title = Annotated[str, Field(pattern=_NOT_BLANK, max_length=MAX_TITLE_CHARS)]
+Title = Annotated[str, Field(pattern=_NOT_BLANK, max_length=MAX_TITLE_CHARS), BeforeValidator(_not_blank)]
 
 _COLLECTION = Field(None, description="search only this collection; all collections where absent")
 _DOCUMENT_IDS = Field(None, description="search only these documents; all documents where absent")

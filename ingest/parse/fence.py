@@ -41,7 +41,7 @@ _MIB = 1 << 20
 _BOXES_PER_TEXT = 8
 """A word's box takes 24 bytes and the word itself 2 to 6, so a result may be this many times the text's limit."""
 
-OWN_FOLDER_VARIABLES = ("HOME", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
+_OWN_FOLDER_VARIABLES = ("HOME", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 """Environment variables that name the empty folder in which a child works."""
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
@@ -164,7 +164,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "MALLOC_ARENA_MAX": "2",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        **dict.fromkeys(OWN_FOLDER_VARIABLES, place),
+        **dict.fromkeys(_OWN_FOLDER_VARIABLES, place),
     }
 
 

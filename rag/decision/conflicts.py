@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from rag.text import Quantity, content_words, split_sentences
+from rag.text.orders import find_orders
 from rag.types import Citation, Passage, Span
-from rag.verification.injection import find_orders
 from rag.verification.reading import Fact, Reading, name_key, read
 
 _SAME_WORDS = 0.75  # share of the rarer words of both sentences, numbers and dates left out

@@ -2,8 +2,8 @@
 
 Reading order: `words` (stems and the lists of closed classes), `quantities` (numbers, units, dates), `sentences`,
 `word_kinds` (verb, name, number...), `questions` (the type of answer that a question asks for), `parts` (what to find
-for it separately). The lists and rules are English only; in other languages sentences, words and figures are still
-separated.
+for it separately), `orders` (which sentences order instead of state). The lists and rules are English only; in other
+languages sentences, words and figures are still separated.
 """
 
 from rag.text.parts import question_parts

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rag.text import announces_list, is_list_item, stem
+from rag.text import announces_list, stem
 from rag.types import Passage, Span
 from rag.verification.claim import FEW_WORDS, Claim
 from rag.verification.facts import (
@@ -103,17 +103,20 @@ class _Search:
         self.rarest = math.log((2 + len(readings)) / 2)  # the weight of a word that one sentence has
         self.above = [self._bits(source.heading, source) for source in sources]
         self.places = [
-            [self._bits(place.reading, source) if _may_state(claim, place.order) else None for place in source.places]
+            [
+                self._bits(place.reading, source, header) if _may_state(claim, place.order) else None
+                for place, header in zip(source.places, source.headers, strict=True)
+            ]
             for source in sources
         ]
 
-    def _bits(self, reading: Reading, source: Source) -> _Bits:
+    def _bits(self, reading: Reading, source: Source, header: str = "") -> _Bits:
         words = items = 0
         for i, word in enumerate(self.claim.stems):
             if word in reading.stems or (word in self.keys and reading.has_key(self.keys[word])):
                 words |= 1 << i
         for i, item in enumerate(self.items):
-            known = names(item, reading) if isinstance(item, str) else states_fact(item, reading, source)
+            known = names(item, reading) if isinstance(item, str) else states_fact(item, reading, source, header)
             items |= known << i
         return _Bits(words, items)
 
@@ -219,10 +222,10 @@ class _Search:
 
     def _wrong_column(self, best: _Window) -> str:
         source = self.sources[best.source]
-        header = source.passage.hit.chunk.headings[-1:]
-        if best.first != best.last or not header or "|" not in header[0]:
+        rows = [place for place in range(best.first, best.last + 1) if source.headers[place]]
+        if len(rows) != 1:
             return ""
-        return find_wrong_column(self.claim.reading, source.text(best.first), header[0])
+        return find_wrong_column(self.claim.reading, source.text(rows[0]), source.headers[rows[0]])
 
     def _displaced(self, windows: Sequence[_Window]) -> str:
         """What the sentence with most of the claim's words says in the place of another sentence's fact."""
@@ -240,17 +243,8 @@ class _Search:
 
 def _stands_below_lead(source: Source, place: int) -> bool:
     """Whether it is an item of a list with a sentence that introduces it, which may turn it round (`Not covered:`)."""
-    first = place
-    while first and is_list_item(_line_to(source, first)):
-        first -= 1
-    return first < place and announces_list(source.text(first))
-
-
-def _line_to(source: Source, place: int) -> str:
-    """The line of the document on which a sentence begins, up to its end: with the marker of a list's item."""
-    chunk, span = source.passage.hit.chunk, source.span(place, place)
-    start, end = (at - chunk.span.start for at in (span.start, span.end))
-    return chunk.text[chunk.text.rfind("\n", 0, start) + 1 : end]
+    lead = source.lead(place)
+    return lead < place and announces_list(source.text(lead))
 
 
 def _may_state(claim: Claim, order: str | None) -> bool:

@@ -17,7 +17,7 @@ from rag.text import (
     unit_stems,
 )
 from rag.verification.passages import Source
-from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, normalise
+from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, normalise, read
 
 
 def fact_value(fact: Fact) -> object:
@@ -58,8 +58,8 @@ def name_fact(fact: Fact, text: str) -> str:
     return f"the number {written}" if fact.kind == "number" and _BARE.fullmatch(written) else f"“{written}”"
 
 
-def states_fact(fact: Fact, reading: Reading, source: Source) -> bool:
-    """Whether the text, a sentence of `source`, states the fact in any form."""
+def states_fact(fact: Fact, reading: Reading, source: Source, header: str = "") -> bool:
+    """Whether the text, a sentence of `source`, states the fact in any form; `header` is that of a row's table."""
     if isinstance(fact, DateMention):
         if not reading.dates:
             return False
@@ -73,19 +73,19 @@ def states_fact(fact: Fact, reading: Reading, source: Source) -> bool:
         return False
     # a bare 10 means ten days only where days are spoken of; of a row, signs and currencies may stand above the column
     same = [stated for stated in reading.quantities if _same_quantity(fact, stated, source.scales)]
-    if any(stated.unit for stated in same) or (same and _is_loose(fact.unit, reading, source)):
+    if any(stated.unit for stated in same) or (same and _is_loose(fact.unit, reading, source, header)):
         return True
     return (
         fact.value == 1 and bool(fact.unit) and stem(fact.unit) in reading.terms and _says_one(fact.unit, reading.text)
     )
 
 
-def _is_loose(unit: str, reading: Reading, source: Source) -> bool:
+def _is_loose(unit: str, reading: Reading, source: Source, header: str) -> bool:
     """Whether a bare number of the text, a sentence of `source`, may be one of these units."""
     if not unit or (unit in _COLUMN_UNITS and "|" in reading.text):
         return True
-    names = unit_stems(unit)
-    return not (names.isdisjoint(reading.terms) and names.isdisjoint(source.heading.terms))
+    above = [source.heading, read(header)] if header else [source.heading]
+    return any(not unit_stems(unit).isdisjoint(one.terms) for one in (reading, *above))
 
 
 _ONE = re.compile(r"(?:\b(?:an?|each|every|per|single|the)|/)\W*$", re.IGNORECASE)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rag.types import Judgement, Passage, Statement, Unjudged
+from rag.types import Judgement, Statement, Unjudged
 from rag.verification.align import Evidence, align
 from rag.verification.claim import FEW_WORDS, Claim, has_verb, read_claim
 from rag.verification.passages import Source, read_source, stating_titles
@@ -157,21 +157,15 @@ def _judged(sentence: CheckedSentence, given: Iterator[Judgement | Unjudged], ju
 
 
 def _premise(evidence: Evidence) -> str:
-    """The passages, each below the title and headings that it stands under, named once; without orders."""
+    """The evidence of each passage with what stands next to it, below its title and headings; without orders."""
     lines: list[str] = []
     for passage in dict.fromkeys(passage for _, passage in evidence):
         hit = passage.hit
         above = stating_titles((hit.title or hit.document_name, *hit.chunk.headings))
         lines += [line for line in above if line and line not in lines]
-        lines.append(_stated(passage))
+        source = read_source(passage)
+        lines += source.around([span for span, of in evidence if of == passage])
     return "\n".join(lines)
-
-
-def _stated(passage: Passage) -> str:
-    source = read_source(passage)
-    if all(place.order is None for place in source.places):
-        return passage.text.strip()
-    return " ".join(source.text(p) for p, place in enumerate(source.places) if place.order is None)
 
 
 def _said(text: str) -> str:

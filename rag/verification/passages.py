@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
 
-from rag.text import split_sentences
+from rag.text import is_list_item, split_sentences
+from rag.text.orders import find_orders
 from rag.types import Passage, Span
-from rag.verification.injection import find_orders
 from rag.verification.reading import LIST_MARK, Reading, read, word_run
 
 
@@ -52,6 +53,54 @@ class Source:
         chunk = self.passage.hit.chunk
         start, end = self.places[first].start, self.places[last].end
         return Span(chunk.span.document_id, chunk.span.start + start, chunk.span.start + end)
+
+    @cached_property
+    def headers(self) -> tuple[str, ...]:
+        """Of each sentence the header of the table in which it is a row: that above the passage, or the first row.
+
+        "" for the first row without one above, and for what is no row.
+        """
+        above = next((title for title in self.passage.hit.chunk.headings[-1:] if "|" in title), "")
+        found: list[str] = []
+        first = ""
+        for at in range(len(self.places)):
+            is_row = "|" in self.text(at)
+            found.append((above or first) if is_row else "")
+            first = (first or self.text(at)) if is_row else ""
+        return tuple(found)
+
+    def lead(self, place: int) -> int:
+        """The sentence that introduces the list of this item, the first row of the table of this row; else itself."""
+        first = place
+        if "|" in self.text(place):
+            while first and "|" in self.text(first - 1):
+                first -= 1
+        else:
+            while first and is_list_item(self._line_to(first)):
+                first -= 1
+        return first
+
+    def _line_to(self, place: int) -> str:
+        """The line of the document on which a sentence begins, up to its end: with the marker of a list's item."""
+        text, stands = self.passage.hit.chunk.text, self.places[place]
+        return text[text.rfind("\n", 0, stands.start) + 1 : stands.end]
+
+    def around(self, spans: Collection[Span]) -> list[str]:
+        """What stands at these spans, each with the sentence before and after it and its `lead`; without orders.
+
+        Sentences that follow each other are one text.
+        """
+        text, offset = self.passage.hit.chunk.text, self.passage.hit.chunk.span.start
+        shown: set[int] = set()
+        for at, place in enumerate(self.places):
+            if any(span.start < offset + place.end and offset + place.start < span.end for span in spans):
+                shown |= {self.lead(at), at - 1, at, at + 1}
+        runs: list[tuple[int, int]] = []
+        for at, place in enumerate(self.places):
+            if at in shown and place.order is None:
+                follows = runs and runs[-1][1] == self.places[at - 1].end
+                runs[-1:] = [(runs[-1][0], place.end)] if follows else [*runs[-1:], (place.start, place.end)]
+        return [text[start:end].strip() for start, end in runs]
 
 
 _SECTION_NUMBER = re.compile(r"^\s*\d{1,3}(?:\.\d{1,3})*\.?\s")

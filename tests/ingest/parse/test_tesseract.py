@@ -61,6 +61,7 @@ def test_it_is_chosen_by_name_or_where_rapidocr_is_missing(
         fence.LAUNCHERS.close()  # one that has imported rapidocr keeps it
     limits = Parsing(ocr_engine=engine)
     document = parse_file(picture(tmp_path / "a.png"), document_id="x", name="a.png", limits=limits)
+    fence.LAUNCHERS.close()  # another test wants the real one
     assert document.text.split() == ["Mooring", "fee", '"420"']
     assert document.pages[0].source == "ocr"
     word = document.pages[0].boxes.unpack()[0]

@@ -109,6 +109,22 @@ def test_a_judge_reads_what_the_words_do_not_settle_beside_its_passage() -> None
     assert statements_of(sentences) == [Statement(f"Handbook\nLeave\n{LEAVE}", SAID_OTHERWISE.replace(" [1]", ""))]
 
 
+def test_the_judge_sees_the_evidence_with_its_neighbours_and_not_the_whole_passage() -> None:
+    near = "Leave is counted in days. Ten unused days of leave carry over to the next year. The rest is lost in March."
+    (statement,) = statements_of(check(SAID_OTHERWISE, f"The office opens at nine. {near} The canteen is shut."))
+    assert statement.premise == f"Handbook\nLeave\n{near}"
+
+
+def test_the_judge_sees_the_header_of_a_row_and_the_lead_of_an_item() -> None:
+    table = "| Level | Days |\n| --- | --- |\n| Trainee | 20 |\n| Clerk | 24 |\n| Manager | 28 |"
+    (row,) = statements_of(check("A manager has 28 days [1].", table))
+    assert row.premise == "Handbook\nLeave\n| Level | Days |\n| Clerk | 24 |\n| Manager | 28 |"
+    leads = "These days are not leave:\n- public holidays of the region\n- days of illness\n- days of jury duty"
+    (item,) = statements_of(check("Days of jury duty do not count as leave [1].", leads))
+    assert item.premise.startswith("Handbook\nLeave\nThese days are not leave:\n")
+    assert item.premise.endswith("days of jury duty")
+
+
 def test_a_short_answer_is_judged_together_with_what_was_asked() -> None:
     (statement,) = statements_of(check("Ten [1].", LEAVE, question=ASKED))
     assert (statement.question, statement.hypothesis) == (ASKED, "Ten.")

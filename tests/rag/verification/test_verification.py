@@ -497,6 +497,19 @@ def test_a_figure_belongs_to_its_column(claim: str, verdict: str) -> None:
     assert checked.sentences[0].verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        ("A manager has 28 days.", "weak"),
+        ("A manager has 28 weeks.", "unsupported"),
+        ("The fee of a manager is 28 euros.", "unsupported"),
+    ],
+)
+def test_a_table_header_gives_the_unit_of_its_rows_figures(claim: str, verdict: str) -> None:
+    table = "| Level | Days of leave | Fee (EUR) |\n| --- | --- | --- |\n| Clerk | 24 | 30 |\n| Manager | 28 | 35 |"
+    assert verify(claim, "flag", [passage(1, table)]).sentences[0].verdict == verdict
+
+
 DALLAS = "For example, the soap opera Dallas changed the expectations of Romanians during the Cold War."
 SPEED = (
     "In 1974 a national maximum speed limit of 55 mph was imposed through an act of Congress. "
