@@ -85,9 +85,9 @@ class Library:
             self.close()
             raise
 
-    def announce(self, command: str, url: str) -> None:
-        """Record where this server listens, for commands that look for it."""
-        self._directory.announce(Owner(os.getpid(), command, url))
+    def announce(self, command: str, url: str, key: str = "", certificate: str = "") -> None:
+        """Record where this server listens, for commands that look for it, and how they are let in (`Owner`)."""
+        self._directory.announce(Owner(os.getpid(), command, url, key, certificate))
 
     def close(self) -> None:
         """Close everything in reverse order of opening. Safe to repeat."""

@@ -172,6 +172,9 @@ class Server(Section):
     """The HTTP server."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
+    insecure: bool = Field(
+        False, description="answer everyone without an API key, also beyond this machine and where keys exist"
+    )
     port: int = Field(8_000, ge=0, le=65_535, description="TCP port; 0 for a free one")
     max_upload_mb: int = Field(256, ge=1, le=65_536, description="maximum size of an uploaded file, in MiB")
     max_files: int = Field(100, ge=1, le=10_000, description="maximum files in one upload")

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Literal
 from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
 from rag.errors import DataDirectoryInUse, FootnoteError
-from rag.generation.hosts import is_loopback
 from rag.settings import NO_JUDGE, Settings
 from rag.store.catalog import CATALOG_FILE, Catalog
-from rag.store.lock import claim_directory
+from rag.store.lock import RunningServer, claim_directory
 from rag.store.originals import ORIGINALS
 from rag.types import UNFINISHED
 
@@ -47,8 +46,8 @@ def doctor(context: CommandContext, *, verify: bool = False, repair: bool = Fals
 
     With `verify`, catalog, originals and indexes are also compared row by row; with `repair`, the indexes are repaired.
     """
-    url = context.find_server()
-    checks = [*_installed(), *_models(context), *_backend(context), *_data(context, url)]
+    server = context.find_server()
+    checks = [*_installed(), *_models(context), *_backend(context), *_data(context, server)]
     if verify and context.has_catalog():
         with context.open_catalog() as catalog, context.progress("documents") as progress:
             checks += _verify(context, catalog, repair, progress)
@@ -141,13 +140,13 @@ def _backend(context: CommandContext) -> Iterator[Check]:
     yield Check("language model", "ok" if report.reachable else "fail", shown)
 
 
-def _data(context: CommandContext, url: str | None) -> Iterator[Check]:
+def _data(context: CommandContext, server: RunningServer | None) -> Iterator[Check]:
     folder, host = context.data_dir, context.settings.server.host
-    if not is_loopback(host):
-        advice = "Set FOOTNOTE_SERVER__HOST to 127.0.0.1, or put a proxy with authentication in front."
-        yield Check("server", "warn", f"{host} is reachable from the network without authentication. {advice}")
-    if url is not None:
-        yield _server(url)
+    if context.settings.server.insecure:
+        advice = "Unset FOOTNOTE_SERVER__INSECURE, and create keys with `footnote keys create NAME`."
+        yield Check("server", "warn", f"everyone who reaches {host} is answered without a key. {advice}")
+    if server is not None:
+        yield _server(server)
     if not context.has_catalog():
         yield Check("data directory", "ok", f"{folder} holds no catalog yet; `footnote ingest PATH` creates it")
         return
@@ -160,21 +159,24 @@ def _data(context: CommandContext, url: str | None) -> Iterator[Check]:
     yield Check("disk", room, f"{size_in_words(free)} free on the disk of {folder}{advice}")
     try:
         with context.open_catalog() as catalog:
-            yield from _catalog(context, catalog, url)
+            yield from _catalog(context, catalog, is_served=server is not None)
             yield from _originals(context, catalog)
-            if url is None:
+            if server is None:
                 yield from _indexes(context, catalog)
     except FootnoteError as error:
         yield Check("catalog", "fail", error.message)
 
 
-def _server(url: str) -> Check:
+def _server(server: RunningServer) -> Check:
     import httpx
 
+    from api.client.calls import http_options
     from api.http.schemas import Ready
 
+    url = server.url
     try:
-        answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
+        with httpx.Client(**http_options(url, server.key, server.certificate)) as client:
+            answer = client.get("/readyz", timeout=5)
     except httpx.TransportError as error:
         return Check("server", "fail", f"{url} does not answer ({error!r}). Stop the server and start it again.")
     if not answer.is_success:
@@ -182,7 +184,7 @@ def _server(url: str) -> Check:
     return Check("server", "ok", f"{url} is ready; {Ready.model_validate_json(answer.content).model.detail}")
 
 
-def _catalog(context: CommandContext, catalog: Catalog, url: str | None) -> Iterator[Check]:
+def _catalog(context: CommandContext, catalog: Catalog, *, is_served: bool) -> Iterator[Check]:
     problems = catalog.check_integrity()
     if problems:
         yield Check("catalog", "fail", f"{CATALOG_FILE} is damaged: {problems[0]}. Run `footnote restore FILE`.")
@@ -196,7 +198,7 @@ def _catalog(context: CommandContext, catalog: Catalog, url: str | None) -> Iter
     if failures := totals.documents.get("failed", 0):
         yield Check("failed documents", "warn", f"{failures:,} could not be read. `footnote docs list` shows them.")
     unfinished = sum(totals.documents.get(status, 0) for status in UNFINISHED)
-    if unfinished and url is None:
+    if unfinished and not is_served:
         advice = "Ingest their folder again, or run `footnote serve`."
         yield Check("unfinished documents", "warn", f"{unfinished:,} are not processed yet. {advice}")
     yield from _stamps(context, catalog)

@@ -11,9 +11,11 @@ from types import FrameType
 
 from api.commands.context import CommandContext
 from api.commands.models import fetch_model
-from rag.errors import DependencyError, FootnoteError
+from rag.errors import ConfigurationError, DependencyError, FootnoteError
 from rag.generation.hosts import is_loopback
 from rag.models.weights import DEFAULT_LLM, MODELS, installed
+from rag.settings import Server
+from rag.store.keys import new_secret
 from rag.store.lock import claim_directory
 
 GRACE_S = 10  # for running requests, after the signal to stop
@@ -24,10 +26,10 @@ def open_page(context: CommandContext, *, port: int | None) -> int:
     """Open the page in the browser: that of the running server, otherwise of one that is started and served until
     SIGTERM or Ctrl-C. Raises as `serve` does.
     """
-    url = context.find_server()
-    if url is None:
+    server = context.find_server()
+    if server is None:
         return serve(context, host=None, port=port, opens_page=True)
-    _show_page(context, url)
+    _show_page(context, server.url)
     return 0
 
 
@@ -38,13 +40,21 @@ def _show_page(context: CommandContext, url: str) -> None:
         context.say(f"No browser could be started here. Open {url} in one.")
 
 
-def serve(context: CommandContext, *, host: str | None, port: int | None, opens_page: bool = False) -> int:
+def serve(
+    context: CommandContext,
+    *,
+    host: str | None,
+    port: int | None,
+    insecure: bool = False,
+    opens_page: bool = False,
+) -> int:
     """Serve until SIGTERM or Ctrl-C, then return 0. With `opens_page`, show the page in the browser once it is ready.
 
-    Raises DataDirectoryInUse, before any slow step, where another process owns the directory. Raises DependencyError
-    where the port is taken or the embedding model cannot be fetched.
+    Raises ConfigurationError where other machines could reach the server and there is no key;
+    DataDirectoryInUse, before any slow step, where another process owns the directory; DependencyError where the port
+    is taken or the embedding model cannot be fetched.
     """
-    given = {"host": host, "port": port}
+    given = {"host": host, "port": port, "insecure": insecure or None}
     server = context.settings.server.model_copy(
         update={name: value for name, value in given.items() if value is not None}
     )
@@ -56,13 +66,9 @@ def serve(context: CommandContext, *, host: str | None, port: int | None, opens_
     try:
         claim_directory(context.data_dir, context.command).release()
         context.say(f"Data directory: {context.data_dir}")
+        _check_keys(context, server)
         listening = _listen(server.host, server.port)
         with listening:
-            if not is_loopback(server.host):
-                context.say(
-                    f"Warning: {server.host} is reachable from the network, and Footnote has no authentication. "
-                    "Put a proxy with authentication in front of it."
-                )
             _fetch_models(context)
             failures = _run(context.with_settings(settings), listening, opens_page)
         if failures:
@@ -80,6 +86,22 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
     """Ignore a signal: uvicorn raises the signals that it handled once more, after everything is closed."""
+
+
+def _check_keys(context: CommandContext, server: Server) -> None:
+    """Raise ConfigurationError where other machines reach the server and no key is valid, unless that is wanted."""
+    if server.insecure:
+        context.say("Warning: this server answers everyone who reaches it, without a key (--insecure).")
+        return
+    if is_loopback(server.host.lower().strip("[]")):
+        return
+    with context.open_catalog() as catalog:
+        if any(key.state == "valid" for key in catalog.keys.list_keys()):
+            return
+    raise ConfigurationError(
+        f"Other machines would reach the server on {server.host}, and {context.data_dir} has no valid API key. Create "
+        "one with `footnote keys create NAME`, or start with --insecure to answer everyone without a key."
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -117,11 +139,11 @@ def _run(context: CommandContext, listening: socket.socket, opens_page: bool) ->
     from ingest.runtime import Runtime
 
     failures: list[FootnoteError] = []
-    url = _url(listening)
+    url, local_key = _url(listening), new_secret()
 
     def open_runtime() -> Runtime:
         runtime = context.open_runtime()
-        runtime.library.announce(context.command, url)
+        runtime.library.announce(context.command, url, local_key)
         return runtime
 
     def on_opened(_runtime: Runtime) -> None:
@@ -133,7 +155,7 @@ def _run(context: CommandContext, listening: socket.socket, opens_page: bool) ->
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(open_runtime, context.settings, on_opened=on_opened, on_failed=on_failed)
+    app = create_app(open_runtime, context.settings, local_key=local_key, on_opened=on_opened, on_failed=on_failed)
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False)
     )

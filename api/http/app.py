@@ -15,9 +15,10 @@ from fastapi import FastAPI
 from api.http import openai
 from api.http.errors import install_errors
 from api.http.guards import BodyLimit, KnownHosts, Watch
-from api.http.mcp import PATH as MCP_PATH
+from api.http.keys import KeyGuard
 from api.http.mcp import McpEndpoint
 from api.http.metrics import Metrics
+from api.http.paths import MCP_PATH
 from api.http.routes import collections, documents, health, page, questions, threads
 from api.http.schemas import publish_limits, upload_schema
 from api.http.state import Door
@@ -37,17 +38,18 @@ def create_app(
     runtime_factory: Callable[[], Runtime],
     settings: Settings,
     *,
+    local_key: str = "",
     on_opened: Callable[[Runtime], None] | None = None,
     on_failed: Callable[[FootnoteError], None] | None = None,
 ) -> FastAPI:
     """The application. It calls `runtime_factory` once at start, in a thread, and closes that Runtime at the end.
 
-    Until the Runtime is open, and where it cannot be opened, every call except `/livez` and `/metrics` returns 503 with
-    the reason. `on_failed` is called once with that error, so that the caller can stop the server. `on_opened` is
-    called once, when the routes can answer.
+    Until the Runtime is open, and where it cannot be opened, every call returns 503 with the reason, except `/livez`
+    and those of the page. `local_key` is a key of the scope `admin` that no catalog has. `on_failed` is called once
+    with that error, so that the caller can stop the server. `on_opened` is called once, when the routes can answer.
     """
     metrics = Metrics()
-    door = Door(settings, runtime_factory, metrics, on_opened, on_failed)
+    door = Door(settings, runtime_factory, metrics, local_key, on_opened, on_failed)
     mcp = McpEndpoint(door, API_VERSION)
 
     @asynccontextmanager
@@ -81,6 +83,7 @@ def create_app(
     app.mount("/page", page.assets, name="page")
     install_errors(app)
     # The middleware added last is outermost.
+    app.add_middleware(KeyGuard, door=door)
     app.add_middleware(BodyLimit, server=settings.server)
     app.add_middleware(KnownHosts, host=settings.server.host)
     app.add_middleware(Watch, metrics=metrics)

@@ -15,15 +15,15 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.errors import CLIENT_LEFT, error_response
+from api.http.errors import CLIENT_LEFT, refusal
 from api.http.metrics import Metrics
+from api.http.paths import UPLOAD_PATH, route_path
 from rag.errors import TooLarge
 from rag.generation.hosts import is_loopback
 from rag.settings import Server
 
 log = logging.getLogger(__name__)
 
-UPLOAD_PATH = "/v1/documents"
 _FORM_BYTES = 1 << 20  # of a form, in addition to its files
 _BESIDE_BYTES = 4 << 20  # of a JSON body, in addition to its text: a long history, many document ids
 _BYTES_PER_CHAR = 12  # at most: a character outside the basic plane, escaped in JSON as two \uXXXX
@@ -57,7 +57,7 @@ class Watch:
             if status:
                 raise  # the response has begun; only a closed connection shows that it is incomplete
             message = "The server failed unexpectedly. Try again; if it fails again, report it with the server's log."
-            await error_response(500, "internal", message)(scope, receive, tell)
+            await refusal(scope, (500, "internal", message))(scope, receive, tell)
         finally:
             route = getattr(scope.get("route"), "path", "(none)")
             self._metrics.request(scope["method"], route, status or CLIENT_LEFT, time.perf_counter() - started)
@@ -90,7 +90,7 @@ class KnownHosts:
                 message = (
                     f"This server answers requests for localhost, not for {host[:100]!r}. Use http://{self._host}."
                 )
-                await error_response(421, "misdirected", message)(scope, receive, send)
+                await refusal(scope, (421, "misdirected", message))(scope, receive, send)
                 return
             if (
                 origin is not None
@@ -98,7 +98,7 @@ class KnownHosts:
                 and not self._ours(_host_in(origin.partition("://")[2]))
             ):
                 message = f"A web page of {origin[:100]!r} may not send this. Send it from a page of this machine."
-                await error_response(403, "cross_origin", message)(scope, receive, send)
+                await refusal(scope, (403, "cross_origin", message))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -118,7 +118,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        upload = scope["path"] == UPLOAD_PATH and scope["method"] == "POST"
+        upload = route_path(scope) == UPLOAD_PATH and scope["method"] == "POST"
         limit = self._upload_bytes if upload else self._json_bytes
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "")
@@ -127,7 +127,8 @@ class BodyLimit:
         if length > limit:
             if not waits:
                 await _drain(receive)
-            await _refusal(length, limit, upload)(scope, receive, send)
+            answer = (413, TooLarge.code, _too_large(length, limit, upload))
+            await refusal(scope, answer, headers={"Connection": "close"})(scope, receive, send)
             return
 
         read, whole, answering = 0, False, False
@@ -154,10 +155,6 @@ class BodyLimit:
 def _too_large(size: int, limit: int, upload: bool) -> str:
     advice = "Send fewer or smaller files" if upload else "Shorten it"
     return f"The body has at least {size} bytes, and at most {limit} are accepted. {advice}."
-
-
-def _refusal(size: int, limit: int, upload: bool) -> ASGIApp:
-    return error_response(413, TooLarge.code, _too_large(size, limit, upload), {"Connection": "close"})
 
 
 async def _drain(receive: Receive) -> None:

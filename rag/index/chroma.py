@@ -184,12 +184,12 @@ class VectorIndex:
 
     @translated
     def search(
-        self, vector: np.ndarray, k: int, collection: str | None, document_ids: Sequence[str] | None
+        self, vector: np.ndarray, k: int, collections: Sequence[str] | None, document_ids: Sequence[str] | None
     ) -> list[tuple[str, float]]:
         """The `k` nearest chunks to a unit vector: (chunk id, cosine), best first."""
         conditions: list[dict[str, Any]] = []
-        if collection is not None:
-            conditions.append({"collection": collection})
+        if collections is not None:
+            conditions.append({"collection": {"$in": list(collections)}})
         if document_ids is not None:
             conditions.append({"document_id": {"$in": list(document_ids)}})
         where: Any = {"$and": conditions} if len(conditions) > 1 else (conditions[0] if conditions else None)

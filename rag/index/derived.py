@@ -364,7 +364,11 @@ class Index:
     # Searching -------------------------------------------------------------------------------------------------------
 
     def search_dense(
-        self, vector: np.ndarray, k: int, collection: str | None = None, document_ids: Sequence[str] | None = None
+        self,
+        vector: np.ndarray,
+        k: int,
+        collections: Sequence[str] | None = None,
+        document_ids: Sequence[str] | None = None,
     ) -> list[tuple[str, float]]:
         """The `k` nearest chunks to a unit vector: (chunk id, cosine), best first; none while they are being built."""
         for attempt in (1, 2):
@@ -373,7 +377,7 @@ class Index:
                     self._need("words")
                     return []
                 try:
-                    return vectors.search(vector, k, collection, document_ids)
+                    return vectors.search(vector, k, collections, document_ids)
                 except DependencyError:
                     if attempt == 2 and self._words.part is None:
                         raise
@@ -381,7 +385,7 @@ class Index:
         return []
 
     def search_keyword(
-        self, question: str, k: int, collection: str | None = None, document_ids: Sequence[str] | None = None
+        self, question: str, k: int, collections: Sequence[str] | None = None, document_ids: Sequence[str] | None = None
     ) -> list[tuple[str, float]]:
         """The `k` best chunks by BM25 over the question's words: (chunk id, score), best first, higher is better.
 
@@ -391,7 +395,7 @@ class Index:
             if words is None:
                 self._need("vectors")
                 return []
-            return words.search(question, k, collection, document_ids)
+            return words.search(question, k, collections, document_ids)
 
     def score_documents(self, question: str, document_ids: Sequence[str]) -> dict[str, float]:
         """How well each of these documents as a whole matches the question's words, 0 to 1."""

@@ -231,11 +231,11 @@ class KeywordIndex:
             return dict(self._index.searcher().terms_with_prefix(field, "", Query.all_query()))
 
     def search(
-        self, words: Words, k: int, collection: str | None, document_ids: Sequence[str] | None
+        self, words: Words, k: int, collections: Sequence[str] | None, document_ids: Sequence[str] | None
     ) -> list[tuple[str, float]]:
         """The `k` best chunks by the weighted sum of each field's BM25: (chunk id, score), best first.
 
-        A collection or documents restrict the search and do not change the scores.
+        Collections or documents restrict the search and do not change the scores.
         """
         from tantivy import Occur, Query
 
@@ -252,8 +252,8 @@ class KeywordIndex:
             if not any_term or k < 1:
                 return []
             parts = [(Occur.Must, Query.boolean_query(any_term))]
-            if collection is not None:
-                parts.append((Occur.Must, self._one_of("collection", [collection])))
+            if collections is not None:
+                parts.append((Occur.Must, self._one_of("collection", collections)))
             if document_ids is not None:
                 parts.append((Occur.Must, self._one_of("document_id", document_ids)))
             query = Query.boolean_query(parts) if len(parts) > 1 else parts[0][1]

@@ -76,10 +76,10 @@ class WordIndex:
         return self._keyword.chunk_ids()
 
     def search(
-        self, question: str, k: int, collection: str | None, document_ids: Sequence[str] | None
+        self, question: str, k: int, collections: Sequence[str] | None, document_ids: Sequence[str] | None
     ) -> list[tuple[str, float]]:
         """The `k` best chunks by BM25 over the question's words: (chunk id, score), best first, higher is better."""
-        return self._keyword.search(read_words(question), k, collection, document_ids)
+        return self._keyword.search(read_words(question), k, collections, document_ids)
 
     @translated
     def score_documents(self, question: str, document_ids: Sequence[str]) -> dict[str, float]:

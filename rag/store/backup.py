@@ -117,11 +117,12 @@ def _write_once(catalog: Catalog, part: Path, progress: Progress, collection: st
 
 
 def _keep_only(database: Path, collection: str) -> None:
-    """Delete everything from a copy of the catalog but the ready documents of one collection: threads too."""
+    """Delete everything from a copy of the catalog but the ready documents of one collection: threads and keys too."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("DELETE FROM documents WHERE collection <> ? OR NOT visible", (collection,))
         connection.execute("DELETE FROM removals")
+        connection.execute("DELETE FROM keys")
         connection.execute("DELETE FROM threads")  # with their turns, which quote any collection, and the feedback
         connection.execute("VACUUM")
         connection.execute("PRAGMA journal_mode=DELETE")

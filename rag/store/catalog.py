@@ -29,7 +29,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,7 @@ from sqlalchemy.engine import Connection
 
 from rag.errors import Conflict, DependencyError, FootnoteError, IndexMismatch, NotFound
 from rag.store.boxes import line_boxes
+from rag.store.keys import Keys
 from rag.store.leases import RETRY_DELAYS_S, Leases, is_over, lease_end
 from rag.store.metadata import Filter, Metadata, describe, matches
 from rag.store.originals import Originals
@@ -54,6 +54,7 @@ from rag.store.records import (
     StoredChunk,
     Totals,
     document_record,
+    no_document,
     stored_chunk,
     stored_page,
     unit_vector,
@@ -74,6 +75,7 @@ from rag.store.schema import (
     texts_table,
 )
 from rag.store.threads import Threads
+from rag.store.times import now_text
 from rag.types import (
     DEFAULT_COLLECTION,
     UNFINISHED,
@@ -117,10 +119,6 @@ def stamps_of(embedder: Embedder, chunking_version: str) -> dict[str, str]:
 def document_id_for(sha256: str, collection: str) -> str:
     """The id of a document whose bytes are in another collection already, where the sha256 is its id."""
     return hashlib.sha256(f"{collection}\0{sha256}".encode()).hexdigest()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _among(column: sa.Column[str]) -> sa.ColumnElement[bool]:
@@ -198,6 +196,7 @@ class Catalog:
             self._engine = open_database(data_dir / CATALOG_FILE)
             self._leases = Leases(self._renew_leases)
             self.threads = Threads(self._read, self._write)
+            self.keys = Keys(self._read, self._write)
             with self._write() as connection:
                 migrate(connection, data_dir)
         except OSError as error:
@@ -346,7 +345,7 @@ class Catalog:
                         status="queued",
                         visible=False,
                         size_bytes=size_bytes,
-                        created_at=_now(),
+                        created_at=now_text(),
                         given=kept if metadata is None else json.dumps(dict(metadata), ensure_ascii=False),
                     )
                 )
@@ -432,7 +431,7 @@ class Catalog:
         """Remove a document; once this returns, no search finds it. Raises NotFound."""
         with self._write() as connection:
             if not self._remove(connection, document_id):
-                raise NotFound(f"There is no document {document_id!r}. `footnote docs list` shows the documents.")
+                raise no_document(document_id)
 
     @staticmethod
     def _remove(connection: Connection, document_id: str) -> bool:
@@ -903,15 +902,15 @@ class Catalog:
 
     def list_documents(
         self,
-        collection: str | None = None,
+        collections: Sequence[str] | None = None,
         status: Sequence[DocumentStatus] | None = None,
         limit: int | None = None,
         offset: int = 0,
     ) -> tuple[list[DocumentRecord], int]:
-        """Documents in order of arrival, and their total number."""
+        """The documents of these collections, or of all, in order of arrival, and their total number."""
         conditions = []
-        if collection is not None:
-            conditions.append(documents_table.c.collection == collection)
+        if collections is not None:
+            conditions.append(documents_table.c.collection.in_(collections))
         if status is not None:
             conditions.append(documents_table.c.status.in_(status))
         query = sa.select(documents_table).where(*conditions).order_by(documents_table.c.seq).offset(offset)
@@ -921,13 +920,13 @@ class Catalog:
             total = connection.execute(sa.select(sa.func.count()).select_from(documents_table).where(*conditions))
             return [document_record(row) for row in connection.execute(query)], total.scalar_one()
 
-    def filter_documents(self, conditions: Filter, collection: str | None = None) -> list[str]:
+    def filter_documents(self, conditions: Filter, collections: Sequence[str] | None = None) -> list[str]:
         """The ids of the visible documents whose metadata fulfil all conditions; `name`, `title` and `media_type` are
         among the metadata."""
         columns = (documents_table.c[name] for name in ("id", "name", "title", "media_type", "metadata", "given"))
         query = sa.select(*columns).where(documents_table.c.visible)
-        if collection is not None:
-            query = query.where(documents_table.c.collection == collection)
+        if collections is not None:
+            query = query.where(documents_table.c.collection.in_(collections))
         with self._read() as connection:
             rows = connection.execute(query.order_by(documents_table.c.seq)).all()
         found = []
@@ -948,7 +947,7 @@ class Catalog:
         with self._read() as connection:
             row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
         if row is None:
-            raise NotFound(f"There is no document {document_id!r}. `footnote docs list` shows the documents.")
+            raise no_document(document_id)
         return document_record(row)
 
     def unfinished(self) -> int:
@@ -1081,13 +1080,16 @@ class Catalog:
         units = unit_vectors([vector for _, vector in vectors])
         return found, known | {ids[seq]: float(unit @ question) for (seq, _), unit in zip(vectors, units, strict=True)}
 
-    def visible_documents(self, ids: Sequence[str]) -> set[str]:
-        """The documents of these ids that are visible now."""
+    def visible_documents(self, ids: Sequence[str], collections: Sequence[str] | None = None) -> set[str]:
+        """The documents of these ids that are visible now, and in one of the collections where some are given."""
         found: set[str] = set()
+        within = [] if collections is None else [documents_table.c.collection.in_(collections)]
         with self._read() as connection:
             for batch in _batches(ids):
                 rows = connection.execute(
-                    sa.select(documents_table.c.id).where(documents_table.c.id.in_(batch), documents_table.c.visible)
+                    sa.select(documents_table.c.id).where(
+                        documents_table.c.id.in_(batch), documents_table.c.visible, *within
+                    )
                 )
                 found.update(row.id for row in rows)
         return found

@@ -37,7 +37,7 @@ def export_collection(
 
     Raises NotFound if the collection has none, DependencyError if the disk fails.
     """
-    if not catalog.list_documents(collection, status=("ready",))[1]:
+    if not catalog.list_documents([collection], status=("ready",))[1]:
         raise NotFound(f"The collection {collection!r} has no document that is ready. `footnote docs list` shows them.")
     return write_backup(catalog, file, progress, collection=collection)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
+from rag.errors import NotFound
 from rag.store.metadata import Metadata, describe
 from rag.store.schema import chunks_table, documents_table
 from rag.types import Chunk, Document, DocumentStatus, Note, Page, Span, WordBoxes
@@ -123,6 +124,11 @@ class Totals:
     documents: Mapping[str, int]
     chunks: int
     pages: int
+
+
+def no_document(document_id: str) -> NotFound:
+    """The error for an id without a document."""
+    return NotFound(f"There is no document {document_id!r}. `footnote docs list` shows the documents.")
 
 
 def document_record(row: sa.Row[Any]) -> DocumentRecord:

@@ -127,6 +127,7 @@ threads_table = sa.Table(
     sa.Column("collection", sa.Text),
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Text, nullable=False, index=True),
+    sa.Column("key_id", sa.Text),  # the key that created it; null where none was needed
 )
 turns_table = sa.Table(
     "turns",
@@ -147,6 +148,21 @@ feedback_table = sa.Table(
     sa.Column("citation", sa.Integer),
     sa.Column("comment", sa.Text, nullable=False),
     sa.Column("created_at", sa.Text, nullable=False),
+)
+
+keys_table = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False, unique=True),  # SHA-256 of the secret, in hexadecimal
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("collections", sa.Text, nullable=False),  # JSON: the names of those that it sees, [] for all
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.Text),
+    sa.Column("revoked_at", sa.Text),
+    sa.Column("last_used_at", sa.Text),
 )
 
 
@@ -200,11 +216,28 @@ def _add_leases(connection: Connection) -> None:
     put_meta(connection, "identity", uuid.uuid4().hex)
 
 
+def _add_keys(connection: Connection) -> None:
+    """Version 6: API keys, and the key of each thread."""
+    for statement in (
+        "ALTER TABLE threads ADD COLUMN key_id TEXT",
+        "CREATE TABLE keys (seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, "
+        "name TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, scope TEXT NOT NULL, collections TEXT NOT NULL, "
+        "created_at TEXT NOT NULL, expires_at TEXT, revoked_at TEXT, last_used_at TEXT)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 # The tables above are the newest schema; a new database gets them as they are, with version len(MIGRATIONS) + 1.
 # Whoever changes a table after the first release appends a function here that makes the same change to an existing
 # database: the first entry brings version 1 to version 2. It runs in the transaction that opens the catalog, writes its
 # own SQL (the tables above may have changed by then), and is never edited once released.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_notes, _add_metadata, _add_threads, _add_leases)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    _add_notes,
+    _add_metadata,
+    _add_threads,
+    _add_leases,
+    _add_keys,
+)
 
 
 def migrate(connection: Connection, data_dir: Path) -> None:

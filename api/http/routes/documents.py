@@ -13,6 +13,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
+from api.access import View
 from api.http.errors import documented
 from api.http.schemas import (
     MAX_MODIFIED_NS,
@@ -27,11 +28,8 @@ from api.http.schemas import (
     UploadedDocument,
     UploadedDocuments,
     pack_document,
-    pack_documents,
-    pack_page,
-    pack_text,
 )
-from api.http.state import Door, DoorHere, OpenLibrary
+from api.http.state import Door, DoorHere, Reads, Writes
 from api.http.streams import while_listening
 from api.http.uploads import UploadedFile, UploadForm, read_form
 from ingest.files import clean_name
@@ -69,14 +67,14 @@ class NotAcceptable(InputError):
     responses=documented(400, 409, 413, 422),
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {}}}},
 )
-async def upload(request: Request, door: DoorHere, library: OpenLibrary) -> UploadedDocuments:
+async def upload(request: Request, door: DoorHere, view: Writes) -> UploadedDocuments:
     """Returns 202 once the bytes are safe on disk. Documents are processed in the background; `GET` shows the progress.
 
     Bytes that the collection already holds return the existing id and its current status. A file with the name (or
     `source`) of an earlier one replaces it once the new one is ready; until then, searches and answers use the earlier
     one.
     """
-    limits = door.settings.server
+    limits, library = door.settings.server, view.library
     length = request.headers.get("content-length", "")
     announced = int(length) if length.isdecimal() else 0
     free = await asyncio.to_thread(library.catalog.free_bytes)
@@ -92,23 +90,23 @@ async def upload(request: Request, door: DoorHere, library: OpenLibrary) -> Uplo
         max_files=limits.max_files,
         folder=library.catalog.data_dir,
     ) as form:
-        accepted = await asyncio.to_thread(_accept, library, form)
+        accepted = await asyncio.to_thread(_accept, view, form)
     door.runtime().wake()
     return UploadedDocuments(
         documents=[UploadedDocument(id=record.id, name=record.name, status=record.status) for record in accepted]
     )
 
 
-def _accept(library: Library, form: UploadForm) -> list[DocumentRecord]:
+def _accept(view: View, form: UploadForm) -> list[DocumentRecord]:
     files = _files_of(form)
-    collection = _collection_of(form)
+    collection = view.collection_to_fill(_collection_of(form))
     names = [clean_name(file.name) for file in files]
     sources = _sources_of(form, names)
     stamps = _times_of(form, files)
     described = _metadata_of(form, files)
     return [
         accept_file(
-            library.catalog,
+            view.library.catalog,
             file.content,
             name=name,
             source=source,
@@ -190,21 +188,21 @@ def _check_count(field: str, given: Sequence[str], files: Sequence[object]) -> N
 
 
 @router.get("", summary="List documents", responses=documented(404, 422))
-def list_documents(query: Annotated[ListQuery, Query()], library: OpenLibrary) -> Documents:
+def list_documents(query: Annotated[ListQuery, Query()], view: Reads) -> Documents:
     """Documents in the order of their upload. `total` counts all that match the filters."""
-    return pack_documents(library.catalog, query.collection, query.status, query.limit, query.offset)
+    return view.documents(query.collection, query.status, query.limit, query.offset)
 
 
 @router.get("/{document_id}", summary="Get a document", responses=documented(404, 422))
-def show_document(document_id: DocumentIdInPath, library: OpenLibrary) -> DocumentBody:
+def show_document(document_id: DocumentIdInPath, view: Reads) -> DocumentBody:
     """The document's status, the error where the status is `failed`, and notes on what was not read."""
-    return pack_document(library.catalog.get_document(document_id))
+    return pack_document(view.document(document_id))
 
 
 @router.delete("/{document_id}", status_code=204, summary="Delete a document", responses=documented(404, 422))
-def delete_document(document_id: DocumentIdInPath, door: DoorHere, library: OpenLibrary) -> None:
+def delete_document(document_id: DocumentIdInPath, door: DoorHere, view: Writes) -> None:
     """Once DELETE returns 204, no search or answer includes the document."""
-    library.catalog.delete_document(document_id)
+    view.delete_document(document_id)
     door.runtime().wake()
 
 
@@ -222,11 +220,11 @@ _FILE_FORM: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     responses=_FILE_FORM | documented(404, 422),
 )
-def get_file(document_id: DocumentIdInPath, library: OpenLibrary) -> Response:
+def get_file(document_id: DocumentIdInPath, view: Reads) -> Response:
     """The bytes of the file exactly as they were uploaded."""
-    record = library.catalog.get_document(document_id)
+    record = view.document(document_id)
     try:
-        content = library.catalog.originals.path(record.sha256).open("rb")
+        content = view.library.catalog.originals.path(record.sha256).open("rb")
     except FileNotFoundError as error:
         raise NotFound(f"The original of {record.name} was just deleted. List the documents again.") from error
     headers = {
@@ -273,7 +271,7 @@ async def get_page(
     request: Request,
     response: Response,
     door: DoorHere,
-    library: OpenLibrary,
+    view: Reads,
     start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="first character of the words to mark")] = 0,
     end: Annotated[int, Query(ge=0, le=MAX_PAGE, description="character after the words to mark")] = 0,
     dpi: Annotated[int, Query(ge=36, le=300, description="dots per inch of the image")] = PAGE_DPI,
@@ -282,7 +280,7 @@ async def get_page(
 
     With `start` and `end`, characters of the document's text, `boxes` are the rectangles of these words on the page.
     """
-    record = await asyncio.to_thread(library.catalog.get_document, document_id)
+    record = await asyncio.to_thread(view.document, document_id)
     if not record.pages and record.status != "ready":
         raise NotFound(f"{record.name} has no pages yet: its status is {record.status!r}. Wait until it is 'ready'.")
     form = preferred(request.headers.get("accept", "*/*"), ("application/json", "image/png"))
@@ -292,9 +290,9 @@ async def get_page(
             f"A page is available as application/json or image/png, not as {accept!r}. Accept one of these."
         )
     if form == "image/png":
-        return await while_listening(request, _drawn(library, record, page, dpi, door))
+        return await while_listening(request, _drawn(view.library, record, page, dpi, door))
     response.headers.update(_NOT_KEPT)
-    return await asyncio.to_thread(pack_page, library.catalog, document_id, page, (start, end))
+    return await asyncio.to_thread(view.page, document_id, page, (start, end))
 
 
 async def _drawn(library: Library, record: DocumentRecord, page: int, dpi: int, door: Door) -> Response:
@@ -336,10 +334,10 @@ def preferred(accept: str, offered: Sequence[str]) -> str | None:
 def get_text(
     document_id: DocumentIdInPath,
     response: Response,
-    library: OpenLibrary,
+    view: Reads,
     start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="position of the first character")] = 0,
     end: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="position after the last character")] = None,
 ) -> TextBody:
     """The text that all `start` and `end` values refer to. Formats without pages have it too."""
     response.headers.update(_NOT_KEPT)
-    return pack_text(library.catalog, document_id, start, end)
+    return view.text(document_id, start, end)

@@ -92,10 +92,10 @@ def test_collections_and_documents_narrow_both_searches(index: Index) -> None:
         index.project(rows(document_id, ["red apples"], collection))
     for search in (dense, words):
         assert set(search(index, "apples")) == {"a-0", "b-0", "c-0"}
-        assert set(search(index, "apples", collection="one")) == {"a-0", "b-0"}
-        assert search(index, "apples", collection="three") == []
+        assert set(search(index, "apples", collections=["one"])) == {"a-0", "b-0"}
+        assert search(index, "apples", collections=["three"]) == []
         assert set(search(index, "apples", document_ids=["b", "c"])) == {"b-0", "c-0"}
-        assert search(index, "apples", collection="two", document_ids=["b", "c"]) == ["c-0"]
+        assert search(index, "apples", collections=["two"], document_ids=["b", "c"]) == ["c-0"]
 
 
 def test_words_of_scripts_without_spaces_are_found(index: Index) -> None:

@@ -114,7 +114,7 @@ def test_a_catalog_of_version_1_gets_notes_metadata_and_sources_of_pages(tmp_pat
             "pages DROP COLUMN confidence",
         ):
             connection.execute(f"ALTER TABLE {column}")
-        for table in ("feedback", "turns", "threads"):
+        for table in ("feedback", "turns", "threads", "keys"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
     connection.close()

@@ -51,7 +51,7 @@ def test_a_collection_comes_over_with_its_vectors(library: Library, other: Libra
     assert list(verify_catalog(other.catalog)) == []
     assert other.index.counts() == (4, 4)
     before, after = (
-        {record.name: record for record in one.catalog.list_documents("red", status=("ready",))[0]}
+        {record.name: record for record in one.catalog.list_documents(["red"], status=("ready",))[0]}
         for one in (library, other)
     )
     assert after.keys() == before.keys() == {"one.md", "two.md"}

@@ -1,0 +1,81 @@
+"""Who calls: the key of the Authorization header, and what is refused without one.
+
+No key is needed on a loopback address while none was ever created. The first key that is created makes keys necessary,
+also if it is revoked later, so that the door never opens by itself. Beyond loopback a key is always needed.
+`FOOTNOTE_SERVER__INSECURE` (`footnote serve --insecure`) lifts both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.access import ANYONE, THIS_MACHINE, Caller, caller_of
+from api.http.errors import refusal_of
+from api.http.paths import is_open, route_path
+from api.http.state import Door
+from rag.errors import FootnoteError, InputError
+from rag.generation.hosts import is_loopback
+from rag.store.keys import Keys
+
+_BEARER = "bearer "
+_SHOWN_CHARS = 6  # of a refused key: enough to recognise it, too little to use it
+
+
+class KeyRefused(InputError):
+    """The request came without a key that this server accepts; `code` says why."""
+
+    status = 401
+
+
+class KeyGuard:
+    """Finds out who calls, tells the routes (`scope["state"]["caller"]`), and refuses a call without the key it needs.
+
+    On open paths the caller is None where no valid key was sent.
+    """
+
+    def __init__(self, app: ASGIApp, door: Door) -> None:
+        self._app, self._door = app, door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            caller: Caller | None = None
+            try:
+                caller = await self._caller(Headers(scope=scope).get("authorization", ""))
+            except FootnoteError as error:
+                if not is_open(route_path(scope)):
+                    await refusal_of(scope, error)(scope, receive, send)
+                    return
+            scope.setdefault("state", {})["caller"] = caller
+        await self._app(scope, receive, send)
+
+    async def _caller(self, authorization: str) -> Caller:
+        server = self._door.settings.server
+        if server.insecure:
+            return ANYONE
+        kind, secret = authorization[: len(_BEARER)].lower(), authorization[len(_BEARER) :].strip()
+        if kind != _BEARER:
+            secret = ""
+        local_key = self._door.local_key
+        if local_key and secrets.compare_digest(secret.encode(), local_key.encode()):
+            return THIS_MACHINE
+        keys = self._door.runtime().library.catalog.keys
+        return await asyncio.to_thread(_find_caller, keys, secret, is_loopback(server.host.lower().strip("[]")))
+
+
+def _find_caller(keys: Keys, secret: str, loopback: bool) -> Caller:
+    key = keys.find(secret) if secret else None
+    if key is not None and key.state == "valid":
+        return caller_of(key)
+    if loopback and not keys.any_created():
+        return ANYONE
+    how = "Send one as `Authorization: Bearer KEY`; `footnote keys create` makes one."
+    if not secret:
+        raise KeyRefused(f"This server needs an API key, and the request has none. {how}", code="key_required")
+    if key is None:
+        shown = f"{secret[:_SHOWN_CHARS]!r}…"
+        raise KeyRefused(f"The API key that begins with {shown} is not known here. {how}", code="unknown_key")
+    raise KeyRefused(f"The API key {key.name!r} is {key.state}. {how}", code=f"{key.state}_key")
