@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from api.http import openai
 from api.http.errors import install_errors
 from api.http.guards import BodyLimit, KnownHosts, Watch
-from api.http.keys import KeyGuard
+from api.http.keys import KeyGuard, describe_keys
 from api.http.mcp import McpEndpoint
 from api.http.metrics import Metrics
 from api.http.paths import MCP_PATH
@@ -100,6 +100,7 @@ def _describe(app: FastAPI, settings: Settings) -> None:
             description = generate()
             publish_limits(description, settings.server)
             openai.without_422(description)
+            describe_keys(description)
             body = description["paths"]["/v1/documents"]["post"]["requestBody"]
             body["content"]["multipart/form-data"]["schema"] = upload_schema(settings.server)
             body["content"]["multipart/form-data"]["encoding"] = {"metadata": {"contentType": "application/json"}}

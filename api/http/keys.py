@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,6 +30,16 @@ class KeyRefused(InputError):
     """The request came without a key that this server accepts; `code` says why."""
 
     status = 401
+
+
+def describe_keys(openapi: dict[str, Any]) -> None:
+    """Write into `openapi`, in place, how a key is sent, and that no key is needed where none was created."""
+    how = "needed once a key was created, and beyond this machine; `footnote keys create` makes one"
+    schemes = openapi["components"].setdefault("securitySchemes", {})
+    schemes["key"] = {"type": "http", "scheme": "bearer", "description": how}
+    for path, item in openapi["paths"].items():
+        for operation in item.values():
+            operation["security"] = [{}] if is_open(path) else [{"key": []}, {}]
 
 
 class KeyGuard:

@@ -59,9 +59,9 @@ def test_a_key_that_is_refused_says_why_without_being_repeated(served: Served, c
     unknown = served.client.get("/v1/documents", headers=with_key("fn_abcdefghijklm"))
     assert code_of(unknown) == (401, "unknown_key")
     assert "'fn_abc'" in unknown.text
-    for answer in (answer, unknown):
-        assert secret not in answer.text
-        assert "fn_abcdefghijklm" not in answer.text
+    for refused in (answer, unknown):
+        assert secret not in refused.text
+        assert "fn_abcdefghijklm" not in refused.text
     for header in (f"Basic {secret}", "Bearer", "", secret):
         assert served.client.get("/v1/documents", headers={"Authorization": header}).status_code == 401
     openai = served.client.get("/v1/models")
