@@ -20,7 +20,7 @@ POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self'",
+        "img-src 'self' blob:",  # pictures of pages, which are fetched with the key
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
