@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 import sys
 from types import FrameType
 
@@ -67,6 +68,7 @@ def serve(
         claim_directory(context.data_dir, context.command).release()
         context.say(f"Data directory: {context.data_dir}")
         _check_keys(context, server)
+        _check_tls(server)
         listening = _listen(server.host, server.port)
         with listening:
             _fetch_models(context)
@@ -104,6 +106,25 @@ def _check_keys(context: CommandContext, server: Server) -> None:
     )
 
 
+def _check_tls(server: Server) -> None:
+    """Raise ConfigurationError where the files of the certificate and its key cannot be used."""
+    if server.tls_certificate is None and server.tls_key is None:
+        return
+    if server.tls_certificate is None or server.tls_key is None:
+        raise ConfigurationError(
+            "TLS needs a certificate and its key. Set both FOOTNOTE_SERVER__TLS_CERTIFICATE and "
+            "FOOTNOTE_SERVER__TLS_KEY."
+        )
+    certificate, key = server.tls_certificate.expanduser(), server.tls_key.expanduser()
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(
+            f"The certificate {certificate} with the key {key} cannot be used: {error}. Correct "
+            "FOOTNOTE_SERVER__TLS_CERTIFICATE and FOOTNOTE_SERVER__TLS_KEY."
+        ) from error
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket. Connections made while models are fetched wait until the application starts."""
     try:
@@ -124,11 +145,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _url(listening: socket.socket) -> str:
+def _url(listening: socket.socket, tls: bool) -> str:
     """The address of the server for clients on this machine."""
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _run(context: CommandContext, listening: socket.socket, opens_page: bool) -> list[FootnoteError]:
@@ -139,11 +160,13 @@ def _run(context: CommandContext, listening: socket.socket, opens_page: bool) ->
     from ingest.runtime import Runtime
 
     failures: list[FootnoteError] = []
-    url, local_key = _url(listening), new_secret()
+    settings = context.settings.server
+    certificate = "" if settings.tls_certificate is None else str(settings.tls_certificate.expanduser().absolute())
+    url, local_key = _url(listening, tls=bool(certificate)), new_secret()
 
     def open_runtime() -> Runtime:
         runtime = context.open_runtime()
-        runtime.library.announce(context.command, url, local_key)
+        runtime.library.announce(context.command, url, local_key, certificate)
         return runtime
 
     def on_opened(_runtime: Runtime) -> None:
@@ -157,7 +180,15 @@ def _run(context: CommandContext, listening: socket.socket, opens_page: bool) ->
 
     app = create_app(open_runtime, context.settings, local_key=local_key, on_opened=on_opened, on_failed=on_failed)
     server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False)
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_S,
+            server_header=False,
+            ssl_certfile=certificate or None,
+            ssl_keyfile=settings.tls_key and settings.tls_key.expanduser(),
+        )
     )
     previous = [(number, signal.signal(number, _ignore)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:

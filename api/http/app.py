@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from api.http import openai
 from api.http.errors import install_errors
-from api.http.guards import BodyLimit, KnownHosts, Watch
+from api.http.fields import known_parameters
+from api.http.guards import BodyLimit, KnownHosts, RootPath, Watch
+from api.http.headers import Heads, SafeHeaders
 from api.http.keys import KeyGuard, describe_keys
 from api.http.mcp import McpEndpoint
 from api.http.metrics import Metrics
@@ -75,18 +78,30 @@ def create_app(
     )
     app.state.door = door
     for router in (
-        *(module.router for module in (documents, collections, questions, threads, health, page)),
+        *(module.router for module in (documents, collections, questions, threads, health)),
         *openai.ROUTERS,
     ):
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(known_parameters)])
+    app.include_router(page.router)
     app.add_route(MCP_PATH, mcp, include_in_schema=False)  # type: ignore[arg-type]  # an ASGI application, which it takes
     app.mount("/page", page.assets, name="page")
     install_errors(app)
     # The middleware added last is outermost.
     app.add_middleware(KeyGuard, door=door)
     app.add_middleware(BodyLimit, server=settings.server)
-    app.add_middleware(KnownHosts, host=settings.server.host)
+    if settings.server.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.server.origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Range"],
+            expose_headers=["Content-Disposition", "Content-Range", "Retry-After"],
+        )
+    app.add_middleware(KnownHosts, server=settings.server)
+    app.add_middleware(Heads)
+    app.add_middleware(SafeHeaders, tls=settings.server.tls_certificate is not None)
     app.add_middleware(Watch, metrics=metrics)
+    app.add_middleware(RootPath, root_path=settings.server.root_path)
     _describe(app, settings)
     return app
 

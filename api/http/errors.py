@@ -46,12 +46,14 @@ _DESCRIPTIONS = {
     409: "The documents changed during the call, or were indexed with other settings.",
     413: "The body or a file exceeds a configured limit.",
     421: "The Host header names another machine.",
+    416: "The file has none of the bytes that Range asks for.",
     422: "A field has an invalid value; the message names the field and the value.",
+    429: "The key made more calls in a minute than it may; `Retry-After` says when to try again.",
     500: "An unexpected failure of the server; its log has the details.",
     503: "The server is starting, or something it needs is unavailable; try again.",
 }
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-_EVERYWHERE = (401, 403, 421, 500, 503)
+_EVERYWHERE = (401, 403, 421, 429, 500, 503)
 _MORE_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_AFTER_S)}}
 _OPENAI_CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
 
@@ -103,9 +105,9 @@ def _param_of(error: FootnoteError) -> str | None:
     return param
 
 
-def refusal_of(scope: Scope, error: FootnoteError) -> Response:
+def refusal_of(scope: Scope, error: FootnoteError, headers: Mapping[str, str] | None = None) -> Response:
     """The response for an error in the form of the call."""
-    return refusal(scope, (error.status, error.code, error.message), param=_param_of(error))
+    return refusal(scope, (error.status, error.code, error.message), param=_param_of(error), headers=headers)
 
 
 def refusal(

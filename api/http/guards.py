@@ -1,7 +1,8 @@
 """The middleware in front of the routes, outermost first.
 
-Watch counts requests and answers unhandled exceptions. KnownHosts refuses requests from other sites. BodyLimit refuses
-bodies that are too large.
+RootPath adds the path of a proxy. Watch counts requests and answers unhandled exceptions. KnownHosts refuses requests
+from other sites. BodyLimit refuses bodies that are too large. `headers.py` has what every response carries and HEAD,
+`keys.py` the last one: who calls.
 """
 
 from __future__ import annotations
@@ -30,6 +31,18 @@ _BYTES_PER_CHAR = 12  # at most: a character outside the basic plane, escaped in
 _DRAIN_BYTES = 64 << 20
 _DRAIN_S = 5.0
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class RootPath:
+    """Tells the routes under which path a proxy serves them, whether the proxy removes it from requests or not."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app, self._root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._root_path:
+            scope["root_path"] = self._root_path
+        await self._app(scope, receive, send)
 
 
 class Watch:
@@ -72,38 +85,46 @@ def _host_in(address: str) -> str:
 
 
 class KnownHosts:
-    """Answers only requests that address this machine, where the server listens on a loopback address.
+    """Answers only requests that address this server by a name of its own, and pages of its own or an allowed origin.
 
     A page of another site can make its own name resolve to 127.0.0.1 and then read the responses (DNS rebinding), or
-    send a form without reading the response. The Host and Origin headers reveal both.
+    send a form without reading the response. The Host and Origin headers reveal both. Beyond loopback the names are not
+    known unless FOOTNOTE_SERVER__ALLOWED_HOSTS lists them: then a page may come from the host that it addresses.
     """
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
-        self._app, self._host = app, host.lower().strip("[]")
-        self._guarded = is_loopback(self._host)
+    def __init__(self, app: ASGIApp, server: Server) -> None:
+        self._app, self._host = app, server.host.lower().strip("[]")
+        self._hosts, self._origins = frozenset(server.hosts), frozenset(server.origins)
+        self._guarded = is_loopback(self._host) or bool(self._hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._guarded:
+        if scope["type"] == "http":
             headers = Headers(scope=scope)
             host, origin = headers.get("host"), headers.get("origin")
-            if host is not None and not self._ours(_host_in(host)):
+            if host is not None and self._guarded and not self._ours(_host_in(host)):
+                names = ", ".join(sorted(self._hosts | {self._host}))
                 message = (
-                    f"This server answers requests for localhost, not for {host[:100]!r}. Use http://{self._host}."
+                    f"This server answers requests for {names}, not for {host[:100]!r}. Use one of these names, or add "
+                    "the other one to FOOTNOTE_SERVER__ALLOWED_HOSTS."
                 )
                 await refusal(scope, (421, "misdirected", message))(scope, receive, send)
                 return
-            if (
-                origin is not None
-                and scope["method"] not in _SAFE_METHODS
-                and not self._ours(_host_in(origin.partition("://")[2]))
-            ):
-                message = f"A web page of {origin[:100]!r} may not send this. Send it from a page of this machine."
+            if origin is not None and scope["method"] not in _SAFE_METHODS and not self._may_send(origin, host or ""):
+                message = (
+                    f"A web page of {origin[:100]!r} may not send this. Send it from the server's own page, or add the "
+                    "origin to FOOTNOTE_SERVER__ALLOWED_ORIGINS."
+                )
                 await refusal(scope, (403, "cross_origin", message))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
     def _ours(self, host: str) -> bool:
-        return host == self._host or is_loopback(host)
+        return host == self._host or host in self._hosts or is_loopback(host)
+
+    def _may_send(self, origin: str, host: str) -> bool:
+        sender = _host_in(origin.partition("://")[2])
+        own = self._ours(sender) if self._guarded else sender != "" and sender == _host_in(host)
+        return own or origin.lower() in self._origins
 
 
 class BodyLimit:

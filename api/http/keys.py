@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access import ANYONE, THIS_MACHINE, Caller, caller_of
 from api.http.errors import refusal_of
+from api.http.limits import RateLimited, RateLimits
 from api.http.paths import is_open, route_path
 from api.http.state import Door
 from rag.errors import FootnoteError, InputError
@@ -50,6 +51,7 @@ class KeyGuard:
 
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self._app, self._door = app, door
+        self._limits = RateLimits(door.settings.server.requests_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -61,6 +63,13 @@ class KeyGuard:
                     await refusal_of(scope, error)(scope, receive, send)
                     return
             scope.setdefault("state", {})["caller"] = caller
+            if caller is not None and caller.key_id is not None:
+                try:
+                    self._limits.take(caller.key_id, caller.name)
+                except RateLimited as error:
+                    headers = {"Retry-After": str(error.retry_after_s)}
+                    await refusal_of(scope, error, headers)(scope, receive, send)
+                    return
         await self._app(scope, receive, send)
 
     async def _caller(self, authorization: str) -> Caller:

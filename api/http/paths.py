@@ -14,7 +14,7 @@ _OPENAI_PATHS = ("/v1/chat/", "/v1/responses", "/v1/models")
 def route_path(scope: Scope) -> str:
     """The path that the routes see: without `root_path`, whether the proxy has removed it or not."""
     path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
-    return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+    return path.removeprefix(root) if root and f"{path}/".startswith(f"{root}/") else path
 
 
 def is_open(path: str) -> bool:

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from api.access import View
-from api.http.errors import documented
+from api.http.errors import abbreviate, documented, error_response
+from api.http.ranges import read_range
 from api.http.schemas import (
     MAX_MODIFIED_NS,
     MAX_PAGE,
@@ -48,7 +49,6 @@ _FIELDS = ("collection", "source", "modified_ns", "metadata")
 _BLOCK = 1 << 18
 PAGE_DPI = 110
 _PDF = "application/pdf"
-_NOT_KEPT = {"Cache-Control": "no-store"}  # a cache must not keep a document that is deleted later
 
 DocumentIdInPath = Annotated[str, Path(description="the document's id")]
 
@@ -210,7 +210,11 @@ _FILE_FORM: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
         "description": "the original bytes, as an attachment",
-    }
+    },
+    206: {
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "the bytes that `Range` asks for",
+    },
 }
 
 
@@ -218,28 +222,50 @@ _FILE_FORM: dict[int | str, dict[str, Any]] = {
     "/{document_id}/file",
     summary="Download the original file",
     response_class=Response,
-    responses=_FILE_FORM | documented(404, 422),
+    responses=_FILE_FORM | documented(404, 416, 422),
 )
-def get_file(document_id: DocumentIdInPath, view: Reads) -> Response:
-    """The bytes of the file exactly as they were uploaded."""
+def get_file(
+    document_id: DocumentIdInPath,
+    view: Reads,
+    byte_range: Annotated[
+        str | None, Header(alias="Range", description="one range of bytes to send, such as `bytes=0-99`")
+    ] = None,
+    if_range: Annotated[
+        str | None, Header(alias="If-Range", description="send the range only where this is the file's `ETag`")
+    ] = None,
+) -> Response:
+    """The bytes of the file exactly as they were uploaded, or a range of them. The `ETag` is their SHA-256."""
     record = view.document(document_id)
+    size, tag = record.size_bytes, f'"{record.sha256}"'
+    try:
+        part = read_range(byte_range, size) if if_range in (None, tag) else None
+    except ValueError as error:
+        message = f"`Range` is {abbreviate(byte_range)}, but {error}. Ask for fewer, or leave the header out."
+        return error_response(416, "range_not_satisfiable", message, {"Content-Range": f"bytes */{size}"})
+    start, end = part or (0, size)
     try:
         content = view.library.catalog.originals.path(record.sha256).open("rb")
     except FileNotFoundError as error:
         raise NotFound(f"The original of {record.name} was just deleted. List the documents again.") from error
     headers = {
-        "Content-Length": str(record.size_bytes),
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(end - start),
         "Content-Disposition": attachment(record.name),
-        "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
-        **_NOT_KEPT,
+        "ETag": tag,
     }
-    return StreamingResponse(_blocks(content), media_type="application/octet-stream", headers=headers)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    status = 200 if part is None else 206
+    blocks = _blocks(content, start, end)
+    return StreamingResponse(blocks, status, media_type="application/octet-stream", headers=headers)
 
 
-def _blocks(content: IO[bytes]) -> Iterator[bytes]:
+def _blocks(content: IO[bytes], start: int, end: int) -> Iterator[bytes]:
     with content:
-        while block := content.read(_BLOCK):
+        content.seek(start)
+        while start < end and (block := content.read(min(_BLOCK, end - start))):
+            start += len(block)
             yield block
 
 
@@ -269,7 +295,6 @@ async def get_page(
     document_id: DocumentIdInPath,
     page: Annotated[int, Path(ge=-MAX_PAGE, le=MAX_PAGE, description="the page's number, starting at 1")],
     request: Request,
-    response: Response,
     door: DoorHere,
     view: Reads,
     start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="first character of the words to mark")] = 0,
@@ -291,7 +316,6 @@ async def get_page(
         )
     if form == "image/png":
         return await while_listening(request, _drawn(view.library, record, page, dpi, door))
-    response.headers.update(_NOT_KEPT)
     return await asyncio.to_thread(view.page, document_id, page, (start, end))
 
 
@@ -310,7 +334,7 @@ def _picture(library: Library, record: DocumentRecord, page: int, dpi: int) -> R
     library.catalog.page(record.id, page)  # raises NotFound without starting a process
     picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing, dpi)
     library.catalog.get_document(record.id)  # raises NotFound where it was deleted meanwhile
-    return Response(picture, media_type="image/png", headers=_NOT_KEPT)
+    return Response(picture, media_type="image/png")
 
 
 def preferred(accept: str, offered: Sequence[str]) -> str | None:
@@ -333,11 +357,9 @@ def preferred(accept: str, offered: Sequence[str]) -> str | None:
 @router.get("/{document_id}/text", summary="Get a document's text", responses=documented(404, 422))
 def get_text(
     document_id: DocumentIdInPath,
-    response: Response,
     view: Reads,
     start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="position of the first character")] = 0,
     end: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="position after the last character")] = None,
 ) -> TextBody:
     """The text that all `start` and `end` values refer to. Formats without pages have it too."""
-    response.headers.update(_NOT_KEPT)
     return view.text(document_id, start, end)

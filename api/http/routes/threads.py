@@ -28,7 +28,6 @@ router = APIRouter(prefix="/v1", tags=["threads"])
 
 ThreadIdInPath = Annotated[str, Path(description="the thread's id")]
 _MARKDOWN = "text/markdown"
-_NOT_KEPT = {"Cache-Control": "no-store"}
 _FORMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {_MARKDOWN: {"schema": {"type": "string"}}},
@@ -57,9 +56,7 @@ def create_thread(body: ThreadRequest, view: Reads) -> ThreadBody:
     response_model=ThreadWithTurns,
     responses=_FORMS | documented(404, 406, 422),
 )
-def get_thread(
-    thread_id: ThreadIdInPath, request: Request, response: Response, view: Reads
-) -> ThreadWithTurns | Response:
+def get_thread(thread_id: ThreadIdInPath, request: Request, view: Reads) -> ThreadWithTurns | Response:
     """The questions and answers. Citations of documents that were deleted or replaced since are listed in `gone`."""
     threads = view.threads
     form = preferred(request.headers.get("accept", "*/*"), ("application/json", _MARKDOWN))
@@ -69,8 +66,7 @@ def get_thread(
     thread = pack_thread(threads.get(thread_id))
     turns = [pack_turn(one) for one in threads.turns(thread_id)]
     if form == _MARKDOWN:
-        return PlainTextResponse(write_markdown(thread, turns), media_type=_MARKDOWN, headers=_NOT_KEPT)
-    response.headers.update(_NOT_KEPT)
+        return PlainTextResponse(write_markdown(thread, turns), media_type=_MARKDOWN)
     return ThreadWithTurns(**thread.model_dump(), messages=turns)
 
 

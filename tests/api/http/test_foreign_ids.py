@@ -27,7 +27,7 @@ IDS = frozenset({"document_id", "document_ids", "collection", "name", "thread_id
 # Strings that name nothing in the catalog. A new one must be sorted here or above.
 NO_IDS = frozenset({"query", "question", "text", "title", "rating", "comment", "mode", "style", "status", "source",
                     "filter", "history", "metadata", "file", "input", "messages", "conversation", "prompt",
-                    "previous_response_id"})  # fmt: skip
+                    "previous_response_id", "Range", "If-Range"})  # fmt: skip
 FILLED = {"page": 1}
 
 

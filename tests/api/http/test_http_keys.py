@@ -10,6 +10,7 @@ import pytest
 from conftest import ScriptedGenerator
 from serving import Served
 
+from api.http.limits import RateLimited, RateLimits
 from rag.settings import Settings, load_settings
 from rag.types import DEFAULT_COLLECTION
 
@@ -175,3 +176,36 @@ def test_hits_of_other_collections_are_dropped_even_where_an_index_returns_them(
     assert "vault.txt" not in asked.text
     assert all("9032" not in message.content for prompt in generator.prompts for message in prompt)
     assert served.client.post("/v1/verify", json={"text": "The vault code is 9032."}).json()["citations"] == []
+
+
+def test_each_key_has_a_rate_of_its_own(serve: Callable[..., Served], settings: Settings) -> None:
+    served = serve(load_settings({}, data_dir=settings.data_dir, server={"requests_per_minute": 3}))
+    for _ in range(5):
+        assert served.client.get("/v1/collections").status_code == 200  # no key, no limit
+    one, other = (with_key(served.library.catalog.keys.create(name, "read")[1]) for name in ("one", "other"))
+    answers = [served.client.get("/v1/collections", headers=one) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert code_of(answers[3]) == (429, "rate_limited")
+    assert 1 <= int(answers[3].headers["retry-after"]) <= 20
+    assert "'one' may make 3 calls a minute" in answers[3].text
+    assert served.client.get("/v1/collections", headers=other).status_code == 200
+
+
+def test_a_bucket_fills_evenly() -> None:
+    now = [0.0]
+    limits = RateLimits(60, lambda: now[0])
+    for _ in range(60):
+        limits.take("a", "one")
+    with pytest.raises(RateLimited) as caught:
+        limits.take("a", "one")
+    assert caught.value.retry_after_s == 1
+    now[0] = 2.0
+    limits.take("a", "one")
+    limits.take("a", "one")
+    with pytest.raises(RateLimited):
+        limits.take("a", "one")
+    now[0] = 10_000.0
+    for _ in range(60):
+        limits.take("a", "one")
+    with pytest.raises(RateLimited):
+        limits.take("a", "one")
