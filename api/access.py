@@ -7,7 +7,7 @@ place. A foreign document, collection or thread raises the NotFound of a missing
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from api.http.schemas import Documents, PageBody, TextBody, pack_documents, pack_page, pack_text
 from rag.library import Library
@@ -49,10 +49,11 @@ def caller_of(key: ApiKey) -> Caller:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The Library as one caller sees it."""
+    """The Library as one caller sees it. `noted` gathers what the caller asks and does, for the audit log."""
 
     library: Library
     caller: Caller = ANYONE
+    noted: dict[str, object] = field(default_factory=dict)
 
     @property
     def threads(self) -> Threads:
@@ -87,6 +88,7 @@ class View:
 
     def page(self, document_id: str, page: int, marked: tuple[int, int] = (0, 0)) -> PageBody:
         """A page as JSON, with the boxes of the `marked` characters of the document's text. Raises NotFound."""
+        self.noted.update(document_id=document_id, page=page)
         self.document(document_id)
         return pack_page(self.library.catalog, document_id, page, marked)
 
@@ -102,19 +104,27 @@ class View:
 
     async def search(self, text: str, scope: Scope, top_k: int | None) -> list[Hit]:
         """`Service.search` in the caller's collections."""
+        self._note(scope, query=text)
         return await self.library.service.search(text, self._within(scope), top_k)
 
     async def ask(self, question: Question) -> Answer:
         """`Service.ask` in the caller's collections."""
+        self._note(question.scope, question=question.text)
         return await self.library.service.ask(replace(question, scope=self._within(question.scope)))
 
     def stream(self, question: Question) -> AsyncGenerator[HitsFound | Token | Answer]:
         """`Service.stream` in the caller's collections."""
+        self._note(question.scope, question=question.text)
         return self.library.service.stream(replace(question, scope=self._within(question.scope)))
 
     async def verify(self, text: str, scope: Scope, question: str) -> Verified:
         """`Service.verify` in the caller's collections."""
+        self._note(scope, text_chars=len(text))
         return await self.library.service.verify(text, self._within(scope), question)
+
+    def _note(self, scope: Scope, **what: object) -> None:
+        named = {"collection": scope.collection, "document_ids": scope.document_ids}
+        self.noted.update(what | {name: value for name, value in named.items() if value is not None})
 
     def _within(self, scope: Scope) -> Scope:
         return replace(scope, allowed=self.caller.collections)

@@ -197,6 +197,9 @@ class Server(Section):
     requests_per_minute: int = Field(
         0, ge=0, le=1_000_000, description="maximum calls of one API key in a minute; 0 for no limit"
     )
+    audit_log: Path | None = Field(
+        None, description="file to which every call is appended as a line of JSON: who asked, uploaded, deleted what"
+    )
     port: int = Field(8_000, ge=0, le=65_535, description="TCP port; 0 for a free one")
     max_upload_mb: int = Field(256, ge=1, le=65_536, description="maximum size of an uploaded file, in MiB")
     max_files: int = Field(100, ge=1, le=10_000, description="maximum files in one upload")

@@ -14,6 +14,7 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from api.http import openai
+from api.http.audit import Audited, AuditLog
 from api.http.errors import install_errors
 from api.http.fields import known_parameters
 from api.http.guards import BodyLimit, KnownHosts, RootPath, Watch
@@ -89,6 +90,8 @@ def create_app(
     # The middleware added last is outermost.
     app.add_middleware(KeyGuard, door=door)
     app.add_middleware(BodyLimit, server=settings.server)
+    if settings.server.audit_log is not None:
+        app.add_middleware(Audited, audit_log=AuditLog(settings.server.audit_log))
     if settings.server.origins:
         app.add_middleware(
             CORSMiddleware,

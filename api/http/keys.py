@@ -8,7 +8,9 @@ also if it is revoked later, so that the door never opens by itself. Beyond loop
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -19,11 +21,15 @@ from api.http.errors import refusal_of
 from api.http.limits import RateLimited, RateLimits
 from api.http.paths import is_open, route_path
 from api.http.state import Door
-from rag.errors import FootnoteError, InputError
+from rag.errors import DependencyError, FootnoteError, InputError
 from rag.generation.hosts import is_loopback
-from rag.store.keys import Keys
+from rag.store.keys import ApiKey, Keys
+
+log = logging.getLogger(__name__)
 
 _BEARER = "bearer "
+# Long work occupies the threads that the routes share; who calls must be known at once, also to /livez.
+_LOOKING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="footnote-keys")
 _SHOWN_CHARS = 6  # of a refused key: enough to recognise it, too little to use it
 
 
@@ -51,6 +57,7 @@ class KeyGuard:
 
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self._app, self._door = app, door
+        self._noting: set[str] = set()  # keys whose use is being recorded
         self._limits = RateLimits(door.settings.server.requests_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,16 +89,31 @@ class KeyGuard:
         local_key = self._door.local_key
         if local_key and secrets.compare_digest(secret.encode(), local_key.encode()):
             return THIS_MACHINE
-        keys = self._door.runtime().library.catalog.keys
-        return await asyncio.to_thread(_find_caller, keys, secret, is_loopback(server.host.lower().strip("[]")))
+        keys, loopback = self._door.runtime().library.catalog.keys, is_loopback(server.host.lower().strip("[]"))
+        key = await asyncio.get_running_loop().run_in_executor(_LOOKING, _find_key, keys, secret, loopback)
+        if key is None:
+            return ANYONE
+        if not key.use_is_noted and key.id not in self._noting:
+            self._noting.add(key.id)
+            self._door.keep(asyncio.create_task(self._note_use(keys, key.id)))
+        return caller_of(key)
+
+    async def _note_use(self, keys: Keys, key_id: str) -> None:
+        try:
+            await asyncio.to_thread(keys.note_use, key_id)
+        except DependencyError as error:
+            log.warning("The last use of the key %s was not recorded. %s", key_id, error.message)
+        finally:
+            self._noting.discard(key_id)
 
 
-def _find_caller(keys: Keys, secret: str, loopback: bool) -> Caller:
+def _find_key(keys: Keys, secret: str, loopback: bool) -> ApiKey | None:
+    """The valid key of this secret, None where none is needed. Raises KeyRefused."""
     key = keys.find(secret) if secret else None
     if key is not None and key.state == "valid":
-        return caller_of(key)
+        return key
     if loopback and not keys.any_created():
-        return ANYONE
+        return None
     how = "Send one as `Authorization: Bearer KEY`; `footnote keys create` makes one."
     if not secret:
         raise KeyRefused(f"This server needs an API key, and the request has none. {how}", code="key_required")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from api.access import Caller, View
+from api.access import View
 from api.http.errors import error_response
 from api.http.state import Door
 from api.sources import LocalSource
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CALLER: ContextVar[Caller] = ContextVar("caller")  # of the request that a tool is called by
+_STATE: ContextVar[dict[str, Any]] = ContextVar("state")  # of the request that a tool is called by
 
 MISSING = (
     "The Model Context Protocol needs the SDK, which is not installed. Install it with `pip install -e '.[mcp]'` in "
@@ -58,7 +58,7 @@ class McpEndpoint:
         if self._manager is None:
             await error_response(501, "not_installed", MISSING)(scope, receive, send)
             return
-        _CALLER.set(scope["state"]["caller"])
+        _STATE.set(scope["state"])
         await self._manager.handle_request(scope, receive, send)
 
     @asynccontextmanager
@@ -96,10 +96,12 @@ class McpEndpoint:
         from api.mcp.server import make_server
 
         door = self._door
-        server = make_server(
-            LocalSource(lambda: View(door.runtime().library, _CALLER.get()), door.verifying, door.metrics.answer),
-            self._version,
-        )
+
+        def view() -> View:
+            state = _STATE.get()
+            return View(door.runtime().library, state["caller"], state.setdefault("noted", {}))
+
+        server = make_server(LocalSource(view, door.verifying, door.metrics.answer), self._version)
         server.streamable_http_app(
             stateless_http=True,
             max_request_body_size=sys.maxsize,

@@ -51,6 +51,7 @@ class Door:
     _describing: asyncio.Task[PartState] | None = None
     _described_at: float = 0.0
     _model: PartState | None = None
+    _kept: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def opened(self) -> Runtime | None:
@@ -94,8 +95,14 @@ class Door:
         if self.on_failed is not None:
             self.on_failed(error)
 
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Let a task end before the Runtime is closed."""
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+
     async def close(self) -> None:
         """Stop the model, then close the Runtime."""
+        await asyncio.gather(*self._kept, return_exceptions=True)
         for task in (self._preparing, self._describing):
             if task is not None:
                 task.cancel()
@@ -168,7 +175,8 @@ def view_for(scope: KeyScope) -> Callable[[Request], Awaitable[View]]:
                 f"This call needs the scope {scope!r}, and the key {caller.name!r} has {caller.scope!r}. Use another "
                 f"key; `footnote keys create NAME --scope {scope}` makes one."
             )
-        return View((await door_of(request)).runtime().library, caller)
+        noted = request.scope["state"].setdefault("noted", {})
+        return View((await door_of(request)).runtime().library, caller, noted)
 
     return view_of
 

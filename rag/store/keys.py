@@ -62,6 +62,11 @@ class ApiKey:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= now_text() else "valid"
 
+    @property
+    def use_is_noted(self) -> bool:
+        """Whether the last use was recorded within the last minute: more often need not be written."""
+        return self.last_used_at is not None and self.last_used_at >= now_text(-_USE_EVERY_S)
+
 
 class Keys:
     """The keys of one catalog, whose transactions `read` and `write` begin."""
@@ -126,18 +131,15 @@ class Keys:
             return connection.execute(sa.select(keys_table.c.id).limit(1)).first() is not None
 
     def find(self, secret: str) -> ApiKey | None:
-        """The key of this secret, whatever its state, or None. It records the use of a valid key, to the minute."""
+        """The key of this secret, whatever its state, or None."""
         with self._read() as connection:
             row = connection.execute(sa.select(keys_table).where(keys_table.c.hash == _hash(secret))).first()
-        if row is None:
-            return None
-        key = _key(row)
-        if key.state == "valid" and (key.last_used_at or "") < now_text(-_USE_EVERY_S):
-            with self._write() as connection:
-                connection.execute(
-                    sa.update(keys_table).where(keys_table.c.id == key.id).values(last_used_at=now_text())
-                )
-        return key
+        return None if row is None else _key(row)
+
+    def note_use(self, key_id: str) -> None:
+        """Record that a key is used now. It may wait for the write of another; see `ApiKey.use_is_noted`."""
+        with self._write() as connection:
+            connection.execute(sa.update(keys_table).where(keys_table.c.id == key_id).values(last_used_at=now_text()))
 
 
 def _hash(secret: str) -> str:

@@ -91,6 +91,9 @@ async def upload(request: Request, door: DoorHere, view: Writes) -> UploadedDocu
         folder=library.catalog.data_dir,
     ) as form:
         accepted = await asyncio.to_thread(_accept, view, form)
+    view.noted["documents"] = [
+        {"id": record.id, "name": record.name, "collection": record.collection} for record in accepted
+    ]
     door.runtime().wake()
     return UploadedDocuments(
         documents=[UploadedDocument(id=record.id, name=record.name, status=record.status) for record in accepted]

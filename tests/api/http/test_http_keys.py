@@ -12,6 +12,7 @@ from serving import Served
 
 from api.http.limits import RateLimited, RateLimits
 from rag.settings import Settings, load_settings
+from rag.store.catalog import Catalog
 from rag.types import DEFAULT_COLLECTION
 
 GATE = b"The gate code is 4711. The gate opens at seven."
@@ -44,6 +45,17 @@ def test_no_key_is_needed_on_loopback_before_the_first_one(served: Served, creat
     assert code_of(answer) == (401, "key_required")
     assert answer.headers["www-authenticate"] == "Bearer"
     assert "footnote keys create" in answer.json()["error"]["message"]
+
+
+def test_the_last_use_is_recorded_beside_the_call(served: Served, create: Callable[..., Any]) -> None:
+    header = create("read")
+    assert served.client.get("/v1/collections", headers=header).status_code == 200
+    served.client.__exit__(None, None, None)  # closing waits for it
+    catalog = Catalog(served.settings.data_dir)
+    (key,) = catalog.keys.list_keys()
+    catalog.close()
+    assert key.use_is_noted
+    served.client.__enter__()
 
 
 def test_a_key_that_is_refused_says_why_without_being_repeated(served: Served, create: Callable[..., Any]) -> None:
