@@ -86,7 +86,7 @@ def test_the_page_is_small_and_has_a_strict_policy(visit: Visit) -> None:
 def test_the_first_visit_shows_three_steps_and_loads_the_samples_by_one_click(visit: Visit) -> None:
     visit.open()
     page = visit.page
-    assert page.locator(".steps li").count() == 3
+    expect(page.locator(".steps li")).to_have_count(3)  # once the list of documents has come
     page.get_by_role("button", name="Use the sample documents").click()
     page.locator(".suggestion").first.wait_for(timeout=120_000)
     page.get_by_text("4 documents are ready").wait_for(timeout=120_000)
@@ -511,6 +511,7 @@ def test_a_server_with_keys_is_asked_with_one_that_the_tab_keeps(
     keys.revoke(key.id)
     page.reload()
     expect(dialog).to_contain_text("is revoked")
+    page.wait_for_load_state("networkidle")  # every refused call has been told to the console
     refused = [line for line in visit.console if "401" in line]
     assert refused
     visit.console[:] = [line for line in visit.console if line not in refused]

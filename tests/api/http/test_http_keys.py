@@ -11,6 +11,7 @@ from conftest import ScriptedGenerator
 from serving import Served
 
 from api.http.limits import RateLimited, RateLimits
+from api.http.typescript import published
 from rag.settings import Settings, load_settings
 from rag.store.catalog import Catalog
 from rag.types import DEFAULT_COLLECTION
@@ -113,6 +114,14 @@ def test_what_needs_no_key_shows_nothing_of_the_documents(served: Served, create
     for path in ("/metrics", "/nothing", "/page/../v1/documents", "//v1/documents", "/V1/documents", "/mcp"):
         assert served.client.get(path).status_code in (401, 404), path
         assert b"gate" not in served.client.get(path).content, path
+
+
+def test_every_call_of_the_description_but_health_needs_a_key(served: Served, create: Callable[..., Any]) -> None:
+    create("read")
+    calls = [(method.upper(), path) for path, item in published()["paths"].items() for method in item]
+    answered = {path for method, path in calls if served.client.request(method, path).status_code != 401}
+    assert answered == {"/livez", "/readyz"}
+    assert len(calls) >= 25
 
 
 def test_each_scope_may_do_its_part(served: Served, create: Callable[..., Any]) -> None:
