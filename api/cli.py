@@ -128,6 +128,10 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=_port, help="TCP port; 0 takes a free port (default 8000)")
 
+    serve.add_argument(
+        "--insecure", action="store_true", help="answer everyone without a key, also beyond this machine"
+    )
+
     opening = add("open", _open, "open the page in the browser, starting the server where none runs", as_json=False)
     opening.add_argument("--port", type=_port, help="TCP port of a server that is started (default 8000)")
 
@@ -311,6 +315,28 @@ def build_parser() -> argparse.ArgumentParser:
     add("list", _models_list, "list the models that can be fetched", to=actions)
     add("pull", _models_pull, "fetch a model's weights", to=actions).add_argument("name", metavar="NAME")
 
+    keys = commands.add_parser("keys", help="create, list or revoke API keys")
+    actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
+    creating = add("create", _keys_create, "create an API key and show it once", to=actions)
+    creating.add_argument("name", metavar="NAME", help="who uses the key")
+    creating.add_argument(
+        "--scope",
+        choices=("read", "write", "admin"),
+        default="read",
+        help="read asks, searches and downloads (the default), write also uploads and deletes, admin also sees metrics "
+        "and every thread",
+    )
+    creating.add_argument(
+        "--collection",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the key sees only this collection; give it several times for several (default: all collections)",
+    )
+    creating.add_argument("--days", type=_positive, metavar="N", help="the key expires after N days (default: never)")
+    add("list", _keys_list, "list the API keys, their scope and last use", to=actions)
+    add("revoke", _keys_revoke, "refuse an API key from now on", to=actions).add_argument("id", metavar="ID")
+
     add("mcp", _mcp, "serve the Model Context Protocol on stdin and stdout", as_json=False)
 
     completion = add(
@@ -318,12 +344,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
 
-    add("doctor", _doctor, "check what is installed, reachable and consistent")
+    doctor = add("doctor", _doctor, "check what is installed, reachable and consistent")
+    doctor.add_argument("--verify", action="store_true", help="also compare catalog, originals and indexes row by row")
+    doctor.add_argument("--repair", action="store_true", help="the same, and repair the indexes")
     rebuild = add("rebuild", _rebuild, "rebuild the indexes from the catalog")
     rebuild.add_argument("--embed", action="store_true", help="also chunk and embed every document again")
     add("backup", _backup, "write the data directory to one file, also while a server runs").add_argument(
         "file", type=Path, metavar="FILE"
     )
+    exporting = add("export", _export, "write one collection to a file, with its originals and vectors")
+    exporting.add_argument("collection", metavar="COLLECTION")
+    exporting.add_argument("file", type=Path, metavar="FILE")
+    importing = add("import", _import, "add the documents of an exported collection")
+    importing.add_argument("file", type=Path, metavar="FILE")
+    importing.add_argument("--collection", metavar="NAME", help="import into this collection (default: its own name)")
+    add("compact", _compact, "remove the words of deleted documents from every file")
     restore = add("restore", _restore, "restore the data directory from a backup")
     restore.add_argument("file", type=Path, metavar="FILE")
     restore.add_argument("--force", action="store_true", help="replace a data directory that is not empty")
@@ -379,7 +414,7 @@ def _natural(word: str) -> int:
 def _serve(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.serve import serve
 
-    return serve(context, host=args.host, port=args.port)
+    return serve(context, host=args.host, port=args.port, insecure=args.insecure)
 
 
 def _open(context: CommandContext, args: argparse.Namespace) -> int:
@@ -453,6 +488,24 @@ def _docs_rm(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.documents import remove_documents
 
     return remove_documents(context, args.ids)
+
+
+def _keys_create(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.keys import create_key
+
+    return create_key(context, args.name, scope=args.scope, collections=args.collection, days=args.days)
+
+
+def _keys_list(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.keys import list_keys
+
+    return list_keys(context)
+
+
+def _keys_revoke(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.keys import revoke_key
+
+    return revoke_key(context, args.id)
 
 
 def _eval(context: CommandContext, args: argparse.Namespace) -> int:
@@ -539,7 +592,7 @@ def _models_pull(context: CommandContext, args: argparse.Namespace) -> int:
 def _doctor(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.doctor import doctor
 
-    return doctor(context)
+    return doctor(context, verify=args.verify or args.repair, repair=args.repair)
 
 
 def _rebuild(context: CommandContext, args: argparse.Namespace) -> int:
@@ -552,6 +605,24 @@ def _backup(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.maintenance import backup
 
     return backup(context, args.file)
+
+
+def _export(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.maintenance import export
+
+    return export(context, args.collection, args.file)
+
+
+def _import(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.maintenance import import_
+
+    return import_(context, args.file, args.collection)
+
+
+def _compact(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.maintenance import compact
+
+    return compact(context)
 
 
 def _restore(context: CommandContext, args: argparse.Namespace) -> int:

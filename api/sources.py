@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol, Unpack
 
+from api.access import View
 from api.client import AskOptions, ListOptions, ScopeOptions, SearchOptions, StreamedEvent
 from api.http.schemas import (
     AnswerBody,
@@ -17,13 +18,9 @@ from api.http.schemas import (
     TokenBody,
     VerifiedBody,
     pack_answer,
-    pack_documents,
     pack_hits,
-    pack_page,
-    pack_text,
     pack_verified,
 )
-from rag.library import Library
 from rag.retrieval.scope import Scope
 from rag.service import HitsFound, Question
 from rag.types import Answer, Token, Turn
@@ -64,30 +61,30 @@ class Source(Protocol):
 
 
 class LocalSource:
-    """The Library of this process. `library` returns it, or raises why it is not open."""
+    """The Library of this process, as a caller sees it. `view` returns it, or raises why it is not open."""
 
     def __init__(
         self,
-        library: Callable[[], Library],
+        view: Callable[[], View],
         verifying: asyncio.Semaphore | None = None,
         on_answer: Callable[[Answer], None] | None = None,
     ) -> None:
         """Check at most as many texts at once as `verifying` admits, and call `on_answer` with each answer."""
-        self._library, self._on_answer = library, on_answer
+        self._view, self._on_answer = view, on_answer
         self._verifying = verifying or asyncio.Semaphore(VERIFY_AT_ONCE)
 
     async def search(self, query: str, **options: Unpack[SearchOptions]) -> Hits:
         """As in `Source`."""
-        return pack_hits(await self._library().service.search(query, _scope(options), options.get("top_k")))
+        return pack_hits(await self._view().search(query, _scope(options), options.get("top_k")))
 
     async def ask(self, question: str, **options: Unpack[AskOptions]) -> AnswerBody:
         """As in `Source`."""
-        answer = await self._library().service.ask(_question(question, options))
+        answer = await self._view().ask(_question(question, options))
         return self._counted(answer)
 
     async def stream(self, question: str, **options: Unpack[AskOptions]) -> AsyncGenerator[StreamedEvent]:
         """As in `Source`."""
-        async with aclosing(self._library().service.stream(_question(question, options))) as events:
+        async with aclosing(self._view().stream(_question(question, options))) as events:
             async for event in events:
                 match event:
                     case HitsFound(hits):
@@ -104,15 +101,14 @@ class LocalSource:
 
     async def verify(self, text: str, question: str | None = None, **options: Unpack[ScopeOptions]) -> VerifiedBody:
         """As in `Source`."""
-        service = self._library().service
+        view = self._view()
         async with self._verifying:
-            return pack_verified(await service.verify(text, _scope(options), question or ""))
+            return pack_verified(await view.verify(text, _scope(options), question or ""))
 
     async def documents(self, collection: str | None = None, **options: Unpack[ListOptions]) -> Documents:
         """As in `Source`."""
         return await asyncio.to_thread(
-            pack_documents,
-            self._library().catalog,
+            self._view().documents,
             collection,
             options.get("status"),
             options.get("limit"),
@@ -121,11 +117,11 @@ class LocalSource:
 
     async def page(self, document_id: str, page: int) -> PageBody:
         """As in `Source`."""
-        return await asyncio.to_thread(pack_page, self._library().catalog, document_id, page)
+        return await asyncio.to_thread(self._view().page, document_id, page)
 
     async def text(self, document_id: str, start: int = 0, end: int | None = None) -> TextBody:
         """As in `Source`."""
-        return await asyncio.to_thread(pack_text, self._library().catalog, document_id, start, end)
+        return await asyncio.to_thread(self._view().text, document_id, start, end)
 
 
 def _question(text: str, options: AskOptions) -> Question:

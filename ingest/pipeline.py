@@ -22,7 +22,7 @@ import numpy as np
 from ingest.chunk import chunk_document, page_of
 from ingest.parse import parse_file
 from rag.errors import ConfigurationError, Conflict, DependencyError, FootnoteError, InputError, ParseError
-from rag.index.chroma import Index
+from rag.index.derived import Index
 from rag.models.embedding import index_text, text_hash
 from rag.retrieval.sentence_vectors import pack_vectors, sentence_texts
 from rag.settings import Chunking, Parsing

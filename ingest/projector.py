@@ -7,7 +7,7 @@ import threading
 
 from ingest.pipeline import publish_each
 from rag.errors import FootnoteError
-from rag.index.chroma import Index
+from rag.index.derived import Index
 from rag.store.catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -59,4 +59,5 @@ class Projector:
             return False
         for stumble in outcome.failed:
             log.warning("%s could not be indexed. %s", stumble.record.name, stumble.error.message)
+            self._catalog.put_off_indexing(stumble.record.id, stumble.error.message)
         return not outcome.failed

@@ -1,10 +1,12 @@
-"""A library with its ingest: the worker that prepares queued documents and the projector that publishes them."""
+"""A library with its ingest: the worker that prepares queued documents, the projector that publishes them, and the
+keeper that looks for what was left."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from types import TracebackType
 
+from ingest.keeper import Keeper
 from ingest.projector import Projector
 from ingest.worker import WorkerProcess, WorkerThread
 from rag.library import Library
@@ -36,6 +38,9 @@ class Runtime:
                 else WorkerThread(library.catalog, library.embedder, library.settings, self._on_prepared)
             )
             self._closing.callback(self.worker.stop)
+            keeper = Keeper(library.catalog, library.index, self.wake, self.worker.restart)
+            keeper.start()
+            self._closing.callback(keeper.stop)
             failing.pop_all()
 
     def _on_prepared(self, document_id: str) -> None:

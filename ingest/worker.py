@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Literal
 
 from ingest.conveyor import Claim, Listeners, prepare_documents
+from ingest.parse import end_readers
 from rag.errors import DependencyError, FootnoteError
 from rag.library import open_embedder
 from rag.settings import Settings
@@ -110,6 +111,11 @@ class WorkerThread:
     def alive(self) -> bool:
         """Whether the loop runs."""
         return self._thread.is_alive()
+
+    def restart(self) -> None:
+        """End every reader of this process; what was read is queued again. A thread itself cannot be ended."""
+        end_readers()
+        self.wake()
 
     def stop(self) -> None:
         """Finish the claimed document and stop."""
@@ -204,6 +210,13 @@ class WorkerProcess:
     def pid(self) -> int | None:
         """The child's process id, None before the first start."""
         return self._process.pid if self._process else None
+
+    def restart(self) -> None:
+        """End a child that lives but does not work, and with it its launchers; the supervisor starts another."""
+        with self._starting:
+            process = self._process
+        if process is not None and process.poll() is None:
+            process.kill()
 
     def stop(self) -> None:
         """Stop the child; the claimed document is queued again."""

@@ -13,13 +13,14 @@ from pathlib import Path
 from types import TracebackType
 
 from rag.generation import make_generator
-from rag.index.chroma import Index
+from rag.index.derived import Index, origin_of
 from rag.models.embedding import load_embedder, locate_embedder
 from rag.retrieval.search import Searcher
 from rag.service import Service
 from rag.settings import NO_JUDGE, Settings
 from rag.store.backup import settle_restore
 from rag.store.catalog import Catalog, stamps_of
+from rag.store.exchange import sweep_imports
 from rag.store.lock import DataDirectory, Owner, claim_directory
 from rag.types import Embedder, Generator, Judge, Reader, Reranker
 
@@ -40,12 +41,14 @@ class Library:
         generator: Generator | None = None,
         asks: bool = True,
         progress: Callable[[int, int], None] | None = None,
+        heals: bool = True,
     ) -> None:
         """Own the data directory and open everything in it, repairing the indexes where they differ from the catalog.
 
         A restore that was interrupted is finished first, and documents whose preparation was interrupted are queued
         again. `embedder` and `generator` replace those of the settings. With `asks` False, the optional models that
         only questions need are not opened. `progress` is called with (done, total) while documents are indexed again.
+        With `heals` False, an index part that cannot be opened is left to `Index.heal`, and the other answers alone.
 
         Raises DataDirectoryInUse, IndexMismatch, DependencyError, ConfigurationError.
         """
@@ -69,10 +72,11 @@ class Library:
             self.catalog.check_stamps(stamps_of(self.embedder, settings.chunking.version))
             self.catalog.requeue_unfinished(forgive=True)
             self.catalog.sweep_originals()
-            self.index = Index(data_dir / INDEX_FOLDER, self.embedder.dimension)
+            sweep_imports(data_dir)
+            self.index = open_index(self.catalog, self.embedder.model, self.embedder.dimension)
             self._closers.append(self.index.close)
             self.index.purge_removed(self.catalog)
-            self.index.reconcile(self.catalog, progress)
+            self.index.reconcile(self.catalog, progress, heal=heals)
             self.searcher = Searcher(
                 self.catalog, self.index, self.embedder, self.reranker, reranked=settings.retrieval.rerank
             )
@@ -81,9 +85,9 @@ class Library:
             self.close()
             raise
 
-    def announce(self, command: str, url: str) -> None:
-        """Record where this server listens, for commands that look for it."""
-        self._directory.announce(Owner(os.getpid(), command, url))
+    def announce(self, command: str, url: str, key: str = "", certificate: str = "") -> None:
+        """Record where this server listens, for commands that look for it, and how they are let in (`Owner`)."""
+        self._directory.announce(Owner(os.getpid(), command, url, key, certificate))
 
     def close(self) -> None:
         """Close everything in reverse order of opening. Safe to repeat."""
@@ -97,6 +101,16 @@ class Library:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def open_index(catalog: Catalog, model: str, dimension: int) -> Index:
+    """The indexes of a catalog, whose vectors are of this embedding model. Raises DependencyError."""
+    return Index(
+        catalog.data_dir / INDEX_FOLDER,
+        dimension,
+        origin=origin_of(catalog, model),
+        chunks=catalog.totals().chunks,
+    )
 
 
 def open_embedder(settings: Settings) -> Embedder:

@@ -178,10 +178,22 @@ class Service:
         limits = self._settings.server
         text = limits.check_question(text, "query")
         limits.check_top_k(top_k)
-        return await asyncio.to_thread(self._searcher.search, text, scope, self._wanted(top_k))
+        return await asyncio.to_thread(self._search, text, scope, self._wanted(top_k))
 
     def _wanted(self, top_k: int | None) -> int:
         return top_k or min(self._settings.retrieval.top_k, self._settings.server.max_top_k)
+
+    def _search(self, text: str, scope: Scope, top_k: int) -> list[Hit]:
+        """The best hits, without those of collections that are not allowed.
+
+        The indexes search the allowed collections only; the catalog is asked again, before a hit can reach a prompt.
+        """
+        hits = self._searcher.search(text, scope, top_k)
+        if scope.allowed is None:
+            return hits
+        documents = sorted({hit.chunk.span.document_id for hit in hits})
+        permitted = self._catalog.visible_documents(documents, scope.allowed)
+        return [hit for hit in hits if hit.chunk.span.document_id in permitted]
 
     def _retrieve(self, text: str, scope: Scope, top_k: int | None) -> tuple[list[Hit], list[PartHits]]:
         """The hits of a question, and those of each of its parts, of which they hold the best.
@@ -189,14 +201,15 @@ class Service:
         Where the question names documents, by their proper name or their date, more of theirs replace those of others.
         """
         wanted = self._wanted(top_k)
-        hits = self._searcher.search(text, scope, wanted)
-        parts = [PartHits(part, tuple(self._searcher.search(part, scope, wanted))) for part in question_parts(text)]
+        hits = self._search(text, scope, wanted)
+        parts = [PartHits(part, tuple(self._search(part, scope, wanted))) for part in question_parts(text)]
         if parts:
             hits = merge_hits([hits, *(part.hits for part in parts)], wanted)
         kept, dropped = self._drop_others(text, hits)
         if dropped:
-            within = Scope(scope.collection, tuple(sorted({hit.chunk.span.document_id for hit in kept})))
-            hits = merge_hits([kept, self._searcher.search(text, within, wanted)], wanted)
+            named = tuple(sorted({hit.chunk.span.document_id for hit in kept}))
+            within = replace(scope, document_ids=named, conditions=())
+            hits = merge_hits([kept, self._search(text, within, wanted)], wanted)
         return hits, parts
 
     def _drop_others(self, text: str, hits: Sequence[Hit]) -> tuple[list[Hit], list[LeftOut]]:
@@ -406,7 +419,7 @@ class Service:
         def passages_for(sentence: str) -> Sequence[Passage]:
             if abandoned.is_set():
                 raise _Abandoned
-            hits = self._searcher.search(f"{question} {sentence}".strip(), scope, _VERIFY_HITS)
+            hits = self._search(f"{question} {sentence}".strip(), scope, _VERIFY_HITS)
             return [Passage(number, hit, hit.chunk.text) for number, hit in enumerate(hits, 1)]
 
         coverage = self._settings.answers.min_coverage
@@ -454,9 +467,9 @@ class Service:
         if scope.document_ids is not None:
             records = [self._catalog.get_document(one) for one in scope.document_ids]
             return next((f"{one.name} could not be read" for one in records if one.status == "failed"), None)
-        collection = check_scope(self._catalog, scope).collection
-        _, n_failed = self._catalog.list_documents(collection, ["failed"], limit=1)
-        _, total = self._catalog.list_documents(collection, limit=1)
+        collections = check_scope(self._catalog, scope).collections
+        _, n_failed = self._catalog.list_documents(collections, ["failed"], limit=1)
+        _, total = self._catalog.list_documents(collections, limit=1)
         return "no document could be read" if 0 < total == n_failed else None
 
     def _unread_parts(self, hits: Sequence[Hit]) -> str | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -172,6 +173,33 @@ class Server(Section):
     """The HTTP server."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
+    insecure: bool = Field(
+        False, description="answer everyone without an API key, also beyond this machine and where keys exist"
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="names under which a proxy or other machines reach the server, separated by commas; beyond "
+        "loopback every name is accepted where this is empty",
+    )
+    allowed_origins: str = Field(
+        "",
+        description="origins whose web pages may use the server, separated by commas",
+        examples=["https://intranet.example"],
+    )
+    root_path: str = Field(
+        "",
+        pattern=r"^(/[^/\s]+)*$",
+        description="path under which a proxy serves the server",
+        examples=["/footnote"],
+    )
+    tls_certificate: Path | None = Field(None, description="file of the certificate chain (PEM), for https")
+    tls_key: Path | None = Field(None, description="file of the certificate's private key (PEM)")
+    requests_per_minute: int = Field(
+        0, ge=0, le=1_000_000, description="maximum calls of one API key in a minute; 0 for no limit"
+    )
+    audit_log: Path | None = Field(
+        None, description="file to which every call is appended as a line of JSON: who asked, uploaded, deleted what"
+    )
     port: int = Field(8_000, ge=0, le=65_535, description="TCP port; 0 for a free one")
     max_upload_mb: int = Field(256, ge=1, le=65_536, description="maximum size of an uploaded file, in MiB")
     max_files: int = Field(100, ge=1, le=10_000, description="maximum files in one upload")
@@ -187,6 +215,24 @@ class Server(Section):
     openwebui_sources: bool = Field(
         False, description="send each citation of a chat completion's stream as a source event of Open WebUI too"
     )
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, value: str) -> str:
+        for origin in _listed(value):
+            if re.fullmatch(r"https?://[^/\s,]+", origin) is None:
+                raise ValueError(f"{origin!r} is no origin: write scheme and host, such as https://intranet.example")
+        return value
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """`allowed_hosts` one by one, in lower case."""
+        return _listed(self.allowed_hosts)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """`allowed_origins` one by one, in lower case."""
+        return _listed(self.allowed_origins)
 
     def check_question(self, text: str, field: str) -> str:
         """The question or query without surrounding white space. Raises InputError, naming the `field`."""
@@ -210,6 +256,10 @@ class Server(Section):
                 f"`top_k` is {shown}; it must be from 1 to {self.max_top_k}. Ask for fewer hits, or raise "
                 "FOOTNOTE_SERVER__MAX_TOP_K."
             )
+
+
+def _listed(value: str) -> tuple[str, ...]:
+    return tuple(word.strip().lower() for word in value.split(",") if word.strip())
 
 
 def _check_length(text: str, field: str, limit: int, setting: str) -> None:
@@ -310,7 +360,8 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
         ) from error
     except ValidationError as error:
         problem = error.errors()[0]
+        reason = str(problem["msg"]).removeprefix("Value error, ")
         place = ENV_DELIMITER.join(str(part) for part in problem["loc"]).upper()
         raise ConfigurationError(
-            f"{ENV_PREFIX}{place}={problem.get('input')!r} cannot be used: {problem['msg']}. Correct or unset it."
+            f"{ENV_PREFIX}{place}={problem.get('input')!r} cannot be used: {reason}. Correct or unset it."
         ) from error

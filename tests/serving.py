@@ -82,9 +82,11 @@ def open_runtime(settings: Settings, embedder: Embedder, generator: Generator, w
     return Runtime(Library(settings, "test", embedder=embedder, generator=generator), own_process=False, work=work)
 
 
-def build_app(settings: Settings, embedder: Embedder, generator: Generator, work: bool = False) -> FastAPI:
+def build_app(
+    settings: Settings, embedder: Embedder, generator: Generator, work: bool = False, local_key: str = ""
+) -> FastAPI:
     """The application over the two stand-ins."""
-    return create_app(lambda: open_runtime(settings, embedder, generator, work), settings)
+    return create_app(lambda: open_runtime(settings, embedder, generator, work), settings, local_key=local_key)
 
 
 class _Server(uvicorn.Server):

@@ -58,10 +58,16 @@ class Client:
     does not answer.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, http: httpx.Client | None = None) -> None:
-        """Use the server at `url`; `http` replaces the HTTP client, and is closed with this one."""
+    def __init__(
+        self, url: str = DEFAULT_URL, key: str = "", *, certificate: str = "", http: httpx.Client | None = None
+    ) -> None:
+        """Use the server at `url` with an API key, where it needs one.
+
+        `certificate`, a file, is the only one that is accepted of the server; otherwise those that this machine trusts.
+        `http` replaces the HTTP client, and is closed with this one.
+        """
         self._url = url
-        self._http = http or httpx.Client(**http_options(url))
+        self._http = http or httpx.Client(**http_options(url, key, certificate))
 
     def upload(
         self, path: Path, *, progress: Progress | None = None, **options: Unpack[UploadOptions]

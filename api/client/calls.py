@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Generic, TypedDict, TypeVar
@@ -181,13 +182,33 @@ def _fields(values: dict[str, object]) -> dict[str, object]:
     }
 
 
-def http_options(url: str) -> dict[str, Any]:
+def http_options(url: str, key: str = "", certificate: str = "") -> dict[str, Any]:
     """The options of the HTTP client. A model may take minutes, and the server enforces the time limits.
 
-    Proxies of the environment are ignored for a server on this machine.
+    Proxies of the environment are ignored for a server on this machine. With `certificate`, a file, exactly that one
+    is accepted, whatever host it names. Raises DependencyError where it cannot be read.
     """
-    trust = not is_loopback(urlsplit(url).hostname or "")
-    return {"base_url": url, "timeout": httpx.Timeout(None, connect=CONNECT_TIMEOUT_S), "trust_env": trust}
+    options: dict[str, Any] = {
+        "base_url": url,
+        "timeout": httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
+        "trust_env": not is_loopback(urlsplit(url).hostname or ""),
+    }
+    if key:
+        options["headers"] = {"Authorization": f"Bearer {key}"}
+    if certificate:
+        options["verify"] = pinned(certificate)
+    return options
+
+
+def pinned(certificate: str) -> ssl.SSLContext:
+    """A TLS context that accepts the certificate of this file only. Raises DependencyError."""
+    try:
+        context = ssl.create_default_context(cafile=certificate)
+    except OSError as error:  # ssl.SSLError is one
+        raise DependencyError(f"The certificate {certificate} cannot be read: {error}. Correct the file.") from error
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def unreachable(url: str, error: httpx.TransportError) -> DependencyError:

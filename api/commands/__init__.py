@@ -2,6 +2,6 @@
 
 A command uses the running server where there is one; otherwise it opens the data directory in its own process.
 Read in this order: `context` (what every command is given), `tables` and `progress` (output), `ingest` with `outcomes`
-and `uploading`, `documents`, `questions`, `serve`, `models`, `maintenance` (backup, restore, rebuild), `doctor`,
-`evaluate`.
+and `uploading`, `documents`, `questions`, `serve`, `keys`, `models`, `maintenance` (backup, restore, rebuild),
+`doctor`, `evaluate`.
 """

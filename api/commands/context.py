@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from rag.settings import Settings
 from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
-from rag.store.lock import running_server
+from rag.store.lock import RunningServer, running_server
 from rag.types import Embedder, Generator
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
+    from api.client import Client
     from api.commands.progress import Progress
     from ingest.runtime import Runtime
     from rag.library import Library
@@ -32,6 +33,13 @@ def dump_json(document: object) -> str:
     except UnicodeEncodeError:
         return json.dumps(document, indent=2)
     return text
+
+
+def client_of(server: RunningServer) -> Client:
+    """A client of the running server, with the key that it left for this machine's commands."""
+    from api.client import Client
+
+    return Client(server.url, server.key, certificate=server.certificate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +64,11 @@ class CommandContext:
         """The absolute path of the data directory."""
         return Path(self.settings.data_dir).expanduser().absolute()
 
-    def open_library(self, *, asks: bool = True) -> Library:
+    def open_library(self, *, asks: bool = True, heals: bool = True) -> Library:
         """The Library, opened in this process; use it in a `with`.
 
-        With `asks` False, the models that only questions need are not opened. Raises DataDirectoryInUse, IndexMismatch,
-        DependencyError, ConfigurationError.
+        With `asks` False, the models that only questions need are not opened; with `heals` False, damaged indexes are
+        left to `Index.heal`. Raises DataDirectoryInUse, IndexMismatch, DependencyError, ConfigurationError.
         """
         from rag.library import Library
 
@@ -70,13 +78,14 @@ class CommandContext:
             embedder=self.models.embedder,
             generator=self.models.generator,
             asks=asks,
+            heals=heals,
         )
 
     def open_runtime(self) -> Runtime:
         """The Library with the worker that processes documents in the background."""
         from ingest.runtime import Runtime
 
-        return Runtime(self.open_library(), own_process=self.models.embedder is None)
+        return Runtime(self.open_library(heals=False), own_process=self.models.embedder is None)
 
     def load_embedder(self) -> Embedder:
         """The embedding model, without the Library. Raises DependencyError."""
@@ -88,11 +97,11 @@ class CommandContext:
         """The same call with other settings."""
         return replace(self, settings=settings)
 
-    def find_server(self) -> str | None:
-        """The address of the server that owns the data directory, or None. Prints the directory on stderr."""
-        url = running_server(self.data_dir)
-        self.say(f"Data directory: {self.data_dir}{f' (served at {url})' if url else ''}")
-        return url
+    def find_server(self) -> RunningServer | None:
+        """The server that owns the data directory, or None. Prints the directory on stderr."""
+        server = running_server(self.data_dir)
+        self.say(f"Data directory: {self.data_dir}{f' (served at {server.url})' if server else ''}")
+        return server
 
     @contextmanager
     def open_catalog(self) -> Iterator[Catalog]:

@@ -7,21 +7,24 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
 from rag.errors import DataDirectoryInUse, FootnoteError
-from rag.generation.hosts import is_loopback
 from rag.settings import NO_JUDGE, Settings
 from rag.store.catalog import CATALOG_FILE, Catalog
-from rag.store.lock import claim_directory
+from rag.store.lock import RunningServer, claim_directory
 from rag.store.originals import ORIGINALS
 from rag.types import UNFINISHED
+
+if TYPE_CHECKING:
+    from api.commands.progress import Progress
+    from rag.store.verify import Difference
 
 Status = Literal["ok", "warn", "fail"]
 DISTRIBUTION = "footnote-rag"
@@ -38,10 +41,16 @@ class Check:
     detail: str
 
 
-def doctor(context: CommandContext) -> int:
-    """Run and print every check. Returns 1 where one failed."""
-    url = context.find_server()
-    checks = [*_installed(), *_models(context), *_backend(context), *_data(context, url)]
+def doctor(context: CommandContext, *, verify: bool = False, repair: bool = False) -> int:
+    """Run and print every check. Returns 1 where one failed.
+
+    With `verify`, catalog, originals and indexes are also compared row by row; with `repair`, the indexes are repaired.
+    """
+    server = context.find_server()
+    checks = [*_installed(), *_models(context), *_backend(context), *_data(context, server)]
+    if verify and context.has_catalog():
+        with context.open_catalog() as catalog, context.progress("documents") as progress:
+            checks += _verify(context, catalog, repair, progress)
     worst = max((check.status for check in checks), key=("ok", "warn", "fail").index)
     if context.as_json:
         context.print_json({"status": worst, "checks": [asdict(check) for check in checks]})
@@ -131,13 +140,13 @@ def _backend(context: CommandContext) -> Iterator[Check]:
     yield Check("language model", "ok" if report.reachable else "fail", shown)
 
 
-def _data(context: CommandContext, url: str | None) -> Iterator[Check]:
+def _data(context: CommandContext, server: RunningServer | None) -> Iterator[Check]:
     folder, host = context.data_dir, context.settings.server.host
-    if not is_loopback(host):
-        advice = "Set FOOTNOTE_SERVER__HOST to 127.0.0.1, or put a proxy with authentication in front."
-        yield Check("server", "warn", f"{host} is reachable from the network without authentication. {advice}")
-    if url is not None:
-        yield _server(url)
+    if context.settings.server.insecure:
+        advice = "Unset FOOTNOTE_SERVER__INSECURE, and create keys with `footnote keys create NAME`."
+        yield Check("server", "warn", f"everyone who reaches {host} is answered without a key. {advice}")
+    if server is not None:
+        yield _server(server)
     if not context.has_catalog():
         yield Check("data directory", "ok", f"{folder} holds no catalog yet; `footnote ingest PATH` creates it")
         return
@@ -150,21 +159,24 @@ def _data(context: CommandContext, url: str | None) -> Iterator[Check]:
     yield Check("disk", room, f"{size_in_words(free)} free on the disk of {folder}{advice}")
     try:
         with context.open_catalog() as catalog:
-            yield from _catalog(context, catalog, url)
+            yield from _catalog(context, catalog, is_served=server is not None)
             yield from _originals(context, catalog)
-            if url is None:
+            if server is None:
                 yield from _indexes(context, catalog)
     except FootnoteError as error:
         yield Check("catalog", "fail", error.message)
 
 
-def _server(url: str) -> Check:
+def _server(server: RunningServer) -> Check:
     import httpx
 
+    from api.client.calls import http_options
     from api.http.schemas import Ready
 
+    url = server.url
     try:
-        answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
+        with httpx.Client(**http_options(url, server.key, server.certificate)) as client:
+            answer = client.get("/readyz", timeout=5)
     except httpx.TransportError as error:
         return Check("server", "fail", f"{url} does not answer ({error!r}). Stop the server and start it again.")
     if not answer.is_success:
@@ -172,7 +184,7 @@ def _server(url: str) -> Check:
     return Check("server", "ok", f"{url} is ready; {Ready.model_validate_json(answer.content).model.detail}")
 
 
-def _catalog(context: CommandContext, catalog: Catalog, url: str | None) -> Iterator[Check]:
+def _catalog(context: CommandContext, catalog: Catalog, *, is_served: bool) -> Iterator[Check]:
     problems = catalog.check_integrity()
     if problems:
         yield Check("catalog", "fail", f"{CATALOG_FILE} is damaged: {problems[0]}. Run `footnote restore FILE`.")
@@ -186,7 +198,7 @@ def _catalog(context: CommandContext, catalog: Catalog, url: str | None) -> Iter
     if failures := totals.documents.get("failed", 0):
         yield Check("failed documents", "warn", f"{failures:,} could not be read. `footnote docs list` shows them.")
     unfinished = sum(totals.documents.get(status, 0) for status in UNFINISHED)
-    if unfinished and url is None:
+    if unfinished and not is_served:
         advice = "Ingest their folder again, or run `footnote serve`."
         yield Check("unfinished documents", "warn", f"{unfinished:,} are not processed yet. {advice}")
     yield from _stamps(context, catalog)
@@ -229,17 +241,55 @@ def _originals(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
         yield Check("originals", "ok", f"{len(named):,} files, none missing")
 
 
+def _verify(context: CommandContext, catalog: Catalog, repair: bool, progress: Progress) -> Iterator[Check]:
+    """Compare everything row by row; the indexes only while no other process owns the data directory."""
+    from rag.index.verify import repair_index, verify_index
+    from rag.library import open_index
+    from rag.store.verify import verify_catalog
+
+    found = list(verify_catalog(catalog, progress.overall))
+    advice = "Restore a backup, or upload these documents again."
+    yield _compared("catalog, row by row", found, "every document agrees with its rows and its original", advice)
+    stamps = catalog.stamps()
+    if "dimension" not in stamps:
+        return
+    try:
+        with (
+            claim_directory(context.data_dir, context.command),
+            closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index,
+        ):
+            differing = verify_index(catalog, index, progress.overall)
+            seen = "every chunk is in both indexes once, with the catalog's vector"
+            if differing and repair:
+                seen = f"repaired: {len(differing):,} differences, first {_in_words(differing[0])}"
+                differing = repair_index(catalog, index, progress.overall)
+    except DataDirectoryInUse as error:
+        yield Check("indexes, row by row", "warn", f"not compared. {error.message}")
+        return
+    yield _compared("indexes, row by row", differing, seen, "Run `footnote doctor --repair`.")
+
+
+def _compared(name: str, found: Sequence[Difference], agreed: str, advice: str) -> Check:
+    if not found:
+        return Check(name, "ok", agreed)
+    shown = "; ".join(_in_words(one) for one in found[:3])
+    return Check(name, "fail", f"{len(found):,} differences, for example {shown}. {advice}")
+
+
+def _in_words(one: Difference) -> str:
+    return f"{one.part}: {f'{one.document}: ' if one.document else ''}{one.detail}"
+
+
 def _indexes(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     """Compare the sizes of the indexes with the catalog, unless another process owns the data directory."""
-    from rag.index.chroma import Index
-    from rag.library import INDEX_FOLDER
+    from rag.library import open_index
 
-    dimension = catalog.stamps().get("dimension")
-    if dimension is None:
+    stamps = catalog.stamps()
+    if "dimension" not in stamps:
         return
     try:
         with claim_directory(context.data_dir, context.command):
-            index = Index(context.data_dir / INDEX_FOLDER, int(dimension))
+            index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))
             try:
                 vectors, words = index.counts()
             finally:

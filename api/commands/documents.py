@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from api.client import Client
-from api.commands.context import CommandContext
+from api.commands.context import CommandContext, client_of
 from api.commands.tables import SHORT_ID, print_document, print_documents
-from api.http.schemas import DocumentBody, Documents, pack_document
+from api.http.schemas import DocumentBody, Documents, pack_document, pack_documents
 from rag.errors import DataDirectoryInUse, InputError, NotFound
 from rag.retrieval.scope import find_collection
-from rag.store.lock import claim_directory
+from rag.store.lock import RunningServer, claim_directory
 from rag.types import DEFAULT_COLLECTION
 
 FULL_ID = 64
@@ -28,10 +27,10 @@ def list_documents(context: CommandContext, *, collection: str | None) -> int:
 
 def show_document(context: CommandContext, given: str) -> int:
     """Print the document whose id begins with `given`. Raises NotFound, and InputError where several ids do."""
-    url = context.find_server()
-    document_id = _resolve(context, url, given)
-    if url is not None:
-        with Client(url) as client:
+    server = context.find_server()
+    document_id = _resolve(context, server, given)
+    if server is not None:
+        with client_of(server) as client:
             document = client.document(document_id)
     else:
         with context.open_catalog() as catalog:
@@ -48,10 +47,10 @@ def remove_documents(context: CommandContext, given: list[str]) -> int:
 
     Every id is looked up before the first document is deleted. Raises NotFound, and InputError for an ambiguous id.
     """
-    url = context.find_server()
-    ids = [_resolve(context, url, each) for each in dict.fromkeys(given)]
-    if url is not None:
-        with Client(url) as client:
+    server = context.find_server()
+    ids = [_resolve(context, server, each) for each in dict.fromkeys(given)]
+    if server is not None:
+        with client_of(server) as client:
             for document_id in ids:
                 client.delete(document_id)
     else:
@@ -71,47 +70,44 @@ def remove_documents(context: CommandContext, given: list[str]) -> int:
 
 def forget_removed(context: CommandContext) -> None:
     """Delete removed documents from the indexes and the originals, unless another process owns them and does so."""
-    from rag.index.chroma import Index
-    from rag.library import INDEX_FOLDER
+    from rag.library import open_index
 
     with (
         suppress(DataDirectoryInUse),
         claim_directory(context.data_dir, context.command),
         context.open_catalog() as catalog,
     ):
-        dimension = catalog.stamps().get("dimension")
-        if dimension is None:
+        stamps = catalog.stamps()
+        if "dimension" not in stamps:
             for seq, _, sha256 in catalog.pending_removals():  # nothing has been indexed yet
                 catalog.finish_removal(seq, sha256)
             return
-        index = Index(context.data_dir / INDEX_FOLDER, int(dimension))
+        index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))
         try:
             index.purge_removed(catalog)
         finally:
             index.close()
 
 
-def _documents(context: CommandContext, url: str | None, collection: str | None) -> Documents:
-    if url is not None:
-        with Client(url) as client:
+def _documents(context: CommandContext, server: RunningServer | None, collection: str | None) -> Documents:
+    if server is not None:
+        with client_of(server) as client:
             return client.documents(collection)
     if not context.has_catalog():
         if collection is not None:
             find_collection(collection, [DEFAULT_COLLECTION])
         return Documents(documents=[], total=0)
     with context.open_catalog() as catalog:
-        if collection is not None:
-            collection = find_collection(collection, catalog.collections())
-        records, total = catalog.list_documents(collection)
-        return Documents(documents=[pack_document(record) for record in records], total=total)
+        within = None if collection is None else [find_collection(collection, catalog.collections())]
+        return pack_documents(catalog, within)
 
 
-def _resolve(context: CommandContext, url: str | None, given: str) -> str:
+def _resolve(context: CommandContext, server: RunningServer | None, given: str) -> str:
     """The full id that begins with `given`. Raises NotFound, and InputError where several ids do."""
     if len(given) >= FULL_ID:
         return given
     found: list[DocumentBody] = [
-        document for document in _documents(context, url, None).documents if given and document.id.startswith(given)
+        document for document in _documents(context, server, None).documents if given and document.id.startswith(given)
     ]
     if not found:
         raise NotFound(f"There is no document {given!r}. Run `footnote docs list` to see the ids.")

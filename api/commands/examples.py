@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
-    "serve": ("footnote serve", "footnote serve --port 9000 --data-dir ~/footnote"),
+    "serve": (
+        "footnote serve",
+        "footnote serve --port 9000 --data-dir ~/footnote",
+        "footnote serve --host 0.0.0.0",
+    ),
     "open": ("footnote open", "footnote open --port 9000"),
     "ingest": ("footnote ingest ~/papers", "footnote ingest report.pdf --collection reports"),
     "ask": (
@@ -26,15 +30,25 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "eval questions": ("footnote eval questions default -n 20",),
     "models list": ("footnote models list",),
     "models pull": ("footnote models pull all-MiniLM-L6-v2",),
+    "keys create": (
+        "footnote keys create laptop",
+        "footnote keys create intranet --scope read --collection handbooks --days 90",
+        "footnote keys create ingest --scope write --collection reports --json",
+    ),
+    "keys list": ("footnote keys list",),
+    "keys revoke": ("footnote keys revoke 4f1c09a2b7de",),
     "mcp": ("footnote mcp --data-dir ~/footnote",),
     "completion": (
         "source <(footnote completion bash)",
         "source <(footnote completion zsh)",
         "footnote completion fish | source",
     ),
-    "doctor": ("footnote doctor", "footnote doctor --json"),
+    "doctor": ("footnote doctor", "footnote doctor --json", "footnote doctor --repair"),
     "rebuild": ("footnote rebuild", "footnote rebuild --embed"),
     "backup": ("footnote backup footnote.tar",),
     "restore": ("footnote restore footnote.tar --force",),
+    "export": ("footnote export reports reports.tar",),
+    "import": ("footnote import reports.tar", "footnote import reports.tar --collection reports-2026"),
+    "compact": ("footnote compact",),
 }
 """Examples of every command; a test parses each."""

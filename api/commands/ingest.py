@@ -21,6 +21,7 @@ from api.http.schemas import pack_document
 from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
 from rag.store.catalog import Catalog
 from rag.store.collections import collection_name
+from rag.store.lock import RunningServer
 from rag.store.metadata import Metadata, check_metadata
 from rag.store.records import KnownSource
 
@@ -96,8 +97,8 @@ def ingest(
     return int(any(outcome.outcome == "failed" for outcome in report.outcomes))
 
 
-def run_once(context: CommandContext, task: Task, url: str | None, memory: Memory | None = None) -> Report:
-    """Compare the folders with the catalog and ingest what differs. `url` is the address of a running server.
+def run_once(context: CommandContext, task: Task, server: RunningServer | None, memory: Memory | None = None) -> Report:
+    """Compare the folders with the catalog and ingest what differs. `server` is the running server, if any.
 
     `memory` is that of `watch`, for a run that repeats an earlier one.
     """
@@ -116,10 +117,10 @@ def run_once(context: CommandContext, task: Task, url: str | None, memory: Memor
             outcomes += away
         if memory is not None:
             plan = memory.without_repeats(plan)
-        if plan.work and url is not None:
+        if plan.work and server is not None:
             from api.commands.uploading import take_in_by_server
 
-            taken, embedded = take_in_by_server(context, url, plan.work, task.collection), None
+            taken, embedded = take_in_by_server(context, server, plan.work, task.collection), None
         elif plan.work:
             from api.commands.uploading import take_in_here
 
@@ -134,7 +135,7 @@ def run_once(context: CommandContext, task: Task, url: str | None, memory: Memor
             if task.sync:
                 outcomes, left = _follow_moves(catalog, outcomes, plan.removed, found, task.collection)
             outcomes += _removed(catalog, left, task.collection, deletes)
-        if deletes and plan.removed and url is None:
+        if deletes and plan.removed and server is None:
             forget_removed(context)
     return Report(tuple(outcomes), time.perf_counter() - started, embedded)
 
@@ -225,7 +226,7 @@ def _unreadable(problem: PathProblem) -> Outcome:
 
 
 def _unchanged(catalog: Catalog, files: Iterable[tuple[FoundFile, str]], collection: str) -> list[Outcome]:
-    records = {record.id: pack_document(record) for record in catalog.list_documents(collection)[0]}
+    records = {record.id: pack_document(record) for record in catalog.list_documents([collection])[0]}
     return [outcome_of(Work(file, "new"), records.get(document_id), was_ready=True) for file, document_id in files]
 
 
@@ -235,7 +236,7 @@ def _removed(catalog: Catalog, sources: Iterable[KnownSource], collection: str, 
     A forgotten file's document is deleted unless another file has the same content.
     """
     outcomes = []
-    records = {record.id: record for record in catalog.list_documents(collection)[0]}
+    records = {record.id: record for record in catalog.list_documents([collection])[0]}
     for known in sources:
         record = records.get(known.document_id)
         name = record.name if record else known.source

@@ -1,17 +1,19 @@
-"""backup, restore, rebuild: keep the data directory safe and its indexes consistent."""
+"""backup, restore, export, import, rebuild, compact: keep the data directory safe and its indexes consistent."""
 
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.commands.context import CommandContext
 from api.commands.tables import size_in_words
-from rag.errors import NotFound
+from rag.errors import DataDirectoryInUse, NotFound
+from rag.retrieval.scope import find_collection
 from rag.store.backup import BackupReport, restore_backup, settle_restore, write_backup
 from rag.store.catalog import CATALOG_FILE, Catalog
+from rag.store.exchange import export_collection, import_collection, sweep_imports
 from rag.store.lock import claim_directory
 
 if TYPE_CHECKING:
@@ -71,6 +73,85 @@ def _print_report(context: CommandContext, verb: str, file: Path, report: Backup
     return int(bool(report.missing))
 
 
+def export(context: CommandContext, collection: str, file: Path) -> int:
+    """Write one collection to a file, with its originals and vectors, also while a server runs.
+
+    Returns 1 where an original was missing or damaged. Raises NotFound.
+    """
+    context.find_server()
+    with context.open_catalog() as catalog, context.progress("MB") as progress:
+        name = find_collection(collection, catalog.collections())
+        report = export_collection(
+            catalog, name, file, lambda done, total: progress.overall(done // 10**6, total // 10**6)
+        )
+    return _print_report(context, "Wrote", file, report)
+
+
+def import_(context: CommandContext, file: Path, collection: str | None) -> int:
+    """Add the documents of an exported collection. A running server indexes them; otherwise it is done here.
+
+    Returns 1 where a document could not be indexed yet. Raises InputError, IndexMismatch.
+    """
+    from ingest.pipeline import publish_each
+    from rag.library import open_index
+
+    context.find_server()
+    context.data_dir.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    with context.open_catalog() as catalog, context.progress("MB") as progress:
+        imported = import_collection(
+            catalog, file, collection, lambda done, total: progress.overall(done // 10**6, total // 10**6)
+        )
+        with suppress(DataDirectoryInUse), claim_directory(context.data_dir, context.command):
+            stamps = catalog.stamps()
+            with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
+                index.reconcile(catalog)
+                failed = len(publish_each(catalog, index).failed)
+    if context.as_json:
+        context.print_json(
+            {"collection": imported.collection, "documents": imported.ids, "unchanged": imported.unchanged}
+        )
+    else:
+        context.console().print(
+            f"Imported {len(imported.ids):,} documents into {imported.collection}; {imported.unchanged:,} were there."
+        )
+    return int(bool(failed))
+
+
+def compact(context: CommandContext) -> int:
+    """Write the catalog and the indexes anew, so that words of deleted documents are in no file of the data directory.
+
+    Raises DataDirectoryInUse where a server runs.
+    """
+    from rag.library import open_index
+
+    context.say(f"Data directory: {context.data_dir}")
+    before = _size_bytes(context.data_dir)
+    with claim_directory(context.data_dir, context.command):
+        settle_restore(context.data_dir)
+        with context.open_catalog() as catalog, context.progress("documents") as progress:
+            stamps = catalog.stamps()
+            if "dimension" in stamps:
+                with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
+                    index.purge_removed(catalog)
+                    index.rebuild(catalog, progress.overall)
+            catalog.sweep_originals()
+            sweep_imports(context.data_dir)
+            catalog.compact()
+    after = _size_bytes(context.data_dir)
+    if context.as_json:
+        context.print_json({"bytes_before": before, "bytes_after": after})
+    else:
+        context.console().print(
+            f"The data directory has {size_in_words(after)}, and had {size_in_words(before)} before."
+        )
+    return 0
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def rebuild(context: CommandContext, *, embed: bool) -> int:
     """Rebuild the indexes from the catalog.
 
@@ -114,22 +195,20 @@ def rebuild(context: CommandContext, *, embed: bool) -> int:
 
 def _embed_again(context: CommandContext, catalog: Catalog, progress: Progress) -> Rechunked:
     from ingest.pipeline import rechunk_all
-    from rag.index.chroma import Index
-    from rag.library import INDEX_FOLDER
+    from rag.library import open_index
 
     embedder = context.load_embedder()
-    with closing(Index(context.data_dir / INDEX_FOLDER, embedder.dimension)) as index:
+    with closing(open_index(catalog, embedder.model, embedder.dimension)) as index:
         return rechunk_all(catalog, index, embedder, chunking=context.settings.chunking, progress=progress.overall)
 
 
 def _index_again(context: CommandContext, catalog: Catalog, progress: Progress) -> Rechunked:
     from ingest.pipeline import Rechunked
-    from rag.index.chroma import Index
-    from rag.library import INDEX_FOLDER
+    from rag.library import open_index
 
     catalog.check_rebuilt()
-    dimension = catalog.stamps().get("dimension")
-    if dimension is None:  # nothing has been indexed yet
+    stamps = catalog.stamps()
+    if "dimension" not in stamps:  # nothing has been indexed yet
         return Rechunked(0, [])
-    with closing(Index(context.data_dir / INDEX_FOLDER, int(dimension))) as index:
+    with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
         return Rechunked(index.rebuild(catalog, progress.overall), [])

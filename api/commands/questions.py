@@ -9,8 +9,8 @@ from contextlib import aclosing, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from api.client import Client, StreamedEvent
-from api.commands.context import CommandContext
+from api.client import StreamedEvent
+from api.commands.context import CommandContext, client_of
 from api.commands.tables import print_answer, print_hits, print_verified
 from api.http.schemas import AnswerBody, TokenBody, pack_answer, pack_hits, pack_verified
 from rag.errors import DependencyError, InputError
@@ -34,9 +34,9 @@ def search(
     conditions: Mapping[str, object] | None = None,
 ) -> int:
     """Print the passages for a query. Raises InputError for a malformed filter."""
-    query, url, wanted = _readable(query), context.find_server(), read_filter(conditions or {})
-    if url is not None:
-        with Client(url) as client:
+    query, server, wanted = _readable(query), context.find_server(), read_filter(conditions or {})
+    if server is not None:
+        with client_of(server) as client:
             hits = client.search(query, collection=collection, top_k=top_k, filter=conditions)
     else:
         from rag.retrieval.scope import Scope
@@ -62,11 +62,11 @@ def ask(
     conditions: Mapping[str, object] | None = None,
 ) -> int:
     """Print the checked answer to a question. Returns 0 also where the documents do not answer it."""
-    question, url, wanted = _readable(question), context.find_server(), read_filter(conditions or {})
+    question, server, wanted = _readable(question), context.find_server(), read_filter(conditions or {})
     with show_steps() as step:
-        if url is not None:
+        if server is not None:
             step("asking the server")
-            with Client(url) as client:
+            with client_of(server) as client:
                 asking = client.stream(
                     question, collection=collection, top_k=top_k, mode=mode, style=style, filter=conditions
                 )
@@ -125,9 +125,9 @@ async def _closing(library: Library, work: Coroutine[object, object, Result]) ->
 
 def verify(context: CommandContext, file: str, *, collection: str | None, question: str | None) -> int:
     """Print each sentence of a text file (or standard input, `-`) with its verdict; findings are no failures."""
-    text, url = _read_text(file), context.find_server()
-    if url is not None:
-        with Client(url) as client:
+    text, server = _read_text(file), context.find_server()
+    if server is not None:
+        with client_of(server) as client:
             verified = client.verify(text, question, collection=collection)
     else:
         from rag.retrieval.scope import Scope

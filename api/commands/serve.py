@@ -6,14 +6,17 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 import sys
 from types import FrameType
 
 from api.commands.context import CommandContext
 from api.commands.models import fetch_model
-from rag.errors import DependencyError, FootnoteError
+from rag.errors import ConfigurationError, DependencyError, FootnoteError
 from rag.generation.hosts import is_loopback
 from rag.models.weights import DEFAULT_LLM, MODELS, installed
+from rag.settings import Server
+from rag.store.keys import new_secret
 from rag.store.lock import claim_directory
 
 GRACE_S = 10  # for running requests, after the signal to stop
@@ -24,10 +27,10 @@ def open_page(context: CommandContext, *, port: int | None) -> int:
     """Open the page in the browser: that of the running server, otherwise of one that is started and served until
     SIGTERM or Ctrl-C. Raises as `serve` does.
     """
-    url = context.find_server()
-    if url is None:
+    server = context.find_server()
+    if server is None:
         return serve(context, host=None, port=port, opens_page=True)
-    _show_page(context, url)
+    _show_page(context, server.url)
     return 0
 
 
@@ -38,13 +41,21 @@ def _show_page(context: CommandContext, url: str) -> None:
         context.say(f"No browser could be started here. Open {url} in one.")
 
 
-def serve(context: CommandContext, *, host: str | None, port: int | None, opens_page: bool = False) -> int:
+def serve(
+    context: CommandContext,
+    *,
+    host: str | None,
+    port: int | None,
+    insecure: bool = False,
+    opens_page: bool = False,
+) -> int:
     """Serve until SIGTERM or Ctrl-C, then return 0. With `opens_page`, show the page in the browser once it is ready.
 
-    Raises DataDirectoryInUse, before any slow step, where another process owns the directory. Raises DependencyError
-    where the port is taken or the embedding model cannot be fetched.
+    Raises ConfigurationError where other machines could reach the server and there is no key;
+    DataDirectoryInUse, before any slow step, where another process owns the directory; DependencyError where the port
+    is taken or the embedding model cannot be fetched.
     """
-    given = {"host": host, "port": port}
+    given = {"host": host, "port": port, "insecure": insecure or None}
     server = context.settings.server.model_copy(
         update={name: value for name, value in given.items() if value is not None}
     )
@@ -56,13 +67,10 @@ def serve(context: CommandContext, *, host: str | None, port: int | None, opens_
     try:
         claim_directory(context.data_dir, context.command).release()
         context.say(f"Data directory: {context.data_dir}")
+        _check_keys(context, server)
+        _check_tls(server)
         listening = _listen(server.host, server.port)
         with listening:
-            if not is_loopback(server.host):
-                context.say(
-                    f"Warning: {server.host} is reachable from the network, and Footnote has no authentication. "
-                    "Put a proxy with authentication in front of it."
-                )
             _fetch_models(context)
             failures = _run(context.with_settings(settings), listening, opens_page)
         if failures:
@@ -80,6 +88,41 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
     """Ignore a signal: uvicorn raises the signals that it handled once more, after everything is closed."""
+
+
+def _check_keys(context: CommandContext, server: Server) -> None:
+    """Raise ConfigurationError where other machines reach the server and no key is valid, unless that is wanted."""
+    if server.insecure:
+        context.say("Warning: this server answers everyone who reaches it, without a key (--insecure).")
+        return
+    if is_loopback(server.host.lower().strip("[]")):
+        return
+    with context.open_catalog() as catalog:
+        if any(key.state == "valid" for key in catalog.keys.list_keys()):
+            return
+    raise ConfigurationError(
+        f"Other machines would reach the server on {server.host}, and {context.data_dir} has no valid API key. Create "
+        "one with `footnote keys create NAME`, or start with --insecure to answer everyone without a key."
+    )
+
+
+def _check_tls(server: Server) -> None:
+    """Raise ConfigurationError where the files of the certificate and its key cannot be used."""
+    if server.tls_certificate is None and server.tls_key is None:
+        return
+    if server.tls_certificate is None or server.tls_key is None:
+        raise ConfigurationError(
+            "TLS needs a certificate and its key. Set both FOOTNOTE_SERVER__TLS_CERTIFICATE and "
+            "FOOTNOTE_SERVER__TLS_KEY."
+        )
+    certificate, key = server.tls_certificate.expanduser(), server.tls_key.expanduser()
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(
+            f"The certificate {certificate} with the key {key} cannot be used: {error}. Correct "
+            "FOOTNOTE_SERVER__TLS_CERTIFICATE and FOOTNOTE_SERVER__TLS_KEY."
+        ) from error
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -102,11 +145,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _url(listening: socket.socket) -> str:
+def _url(listening: socket.socket, tls: bool) -> str:
     """The address of the server for clients on this machine."""
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _run(context: CommandContext, listening: socket.socket, opens_page: bool) -> list[FootnoteError]:
@@ -117,11 +160,13 @@ def _run(context: CommandContext, listening: socket.socket, opens_page: bool) ->
     from ingest.runtime import Runtime
 
     failures: list[FootnoteError] = []
-    url = _url(listening)
+    settings = context.settings.server
+    certificate = "" if settings.tls_certificate is None else str(settings.tls_certificate.expanduser().absolute())
+    url, local_key = _url(listening, tls=bool(certificate)), new_secret()
 
     def open_runtime() -> Runtime:
         runtime = context.open_runtime()
-        runtime.library.announce(context.command, url)
+        runtime.library.announce(context.command, url, local_key, certificate)
         return runtime
 
     def on_opened(_runtime: Runtime) -> None:
@@ -133,9 +178,17 @@ def _run(context: CommandContext, listening: socket.socket, opens_page: bool) ->
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(open_runtime, context.settings, on_opened=on_opened, on_failed=on_failed)
+    app = create_app(open_runtime, context.settings, local_key=local_key, on_opened=on_opened, on_failed=on_failed)
     server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False)
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_S,
+            server_header=False,
+            ssl_certfile=certificate or None,
+            ssl_keyfile=settings.tls_key and settings.tls_key.expanduser(),
+        )
     )
     previous = [(number, signal.signal(number, _ignore)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:

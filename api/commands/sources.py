@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from api.access import View
 from api.client import AsyncClient
 from api.commands.context import CommandContext
 from api.sources import LocalSource, Source
@@ -17,14 +18,14 @@ async def open_source(context: CommandContext) -> AsyncIterator[Source]:
 
     Raises DataDirectoryInUse, IndexMismatch, DependencyError, ConfigurationError.
     """
-    url = await asyncio.to_thread(context.find_server)
-    if url is not None:
-        async with AsyncClient(url) as client:
+    server = await asyncio.to_thread(context.find_server)
+    if server is not None:
+        async with AsyncClient(server.url, server.key, certificate=server.certificate) as client:
             yield client
         return
     library = await asyncio.to_thread(context.open_library)
     try:
-        yield LocalSource(lambda: library)
+        yield LocalSource(lambda: View(library))
     finally:
         try:
             await library.generator.aclose()

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from api.client import Client
-from api.commands.context import CommandContext
+from api.commands.context import CommandContext, client_of
 from api.commands.outcomes import Outcome, Work, failed, outcome_of
 from api.http.schemas import DocumentBody, pack_document
 from ingest.conveyor import Claim, Listeners, prepare_documents
@@ -18,6 +18,7 @@ from ingest.pipeline import FailedDocument, accept_file, publish_each
 from ingest.projector import Projector
 from rag.errors import DependencyError, FootnoteError, NotFound
 from rag.store.catalog import Catalog
+from rag.store.lock import RunningServer
 from rag.store.records import DocumentRecord
 from rag.types import UNFINISHED, Document
 
@@ -171,13 +172,15 @@ def _outcome_here(catalog: Catalog, work: Work, reading: _ReadingFile, problem: 
 # Through a running server ---------------------------------------------------------------------------------------------
 
 
-def take_in_by_server(context: CommandContext, url: str, work: Sequence[Work], collection: str) -> list[Outcome]:
+def take_in_by_server(
+    context: CommandContext, server: RunningServer, work: Sequence[Work], collection: str
+) -> list[Outcome]:
     """Upload each file, then wait until the server has processed all. Returns the outcomes in the order of `work`.
 
     Raises DependencyError where the server stops answering. The server processes the uploaded files when it is started
     again.
     """
-    with Client(url) as client, context.progress("files", events=context.as_json) as progress:
+    with client_of(server) as client, context.progress("files", events=context.as_json) as progress:
         readings = []
         for item in work:
             progress.overall(0, len(work))

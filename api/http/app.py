@@ -10,14 +10,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from api.http import openai
+from api.http.audit import Audited, AuditLog
 from api.http.errors import install_errors
-from api.http.guards import BodyLimit, KnownHosts, Watch
-from api.http.mcp import PATH as MCP_PATH
+from api.http.fields import known_parameters
+from api.http.guards import BodyLimit, KnownHosts, RootPath, Watch
+from api.http.headers import Heads, SafeHeaders
+from api.http.keys import KeyGuard, describe_keys
 from api.http.mcp import McpEndpoint
 from api.http.metrics import Metrics
+from api.http.paths import MCP_PATH
 from api.http.routes import collections, documents, health, page, questions, threads
 from api.http.schemas import publish_limits, upload_schema
 from api.http.state import Door
@@ -37,17 +42,18 @@ def create_app(
     runtime_factory: Callable[[], Runtime],
     settings: Settings,
     *,
+    local_key: str = "",
     on_opened: Callable[[Runtime], None] | None = None,
     on_failed: Callable[[FootnoteError], None] | None = None,
 ) -> FastAPI:
     """The application. It calls `runtime_factory` once at start, in a thread, and closes that Runtime at the end.
 
-    Until the Runtime is open, and where it cannot be opened, every call except `/livez` and `/metrics` returns 503 with
-    the reason. `on_failed` is called once with that error, so that the caller can stop the server. `on_opened` is
-    called once, when the routes can answer.
+    Until the Runtime is open, and where it cannot be opened, every call returns 503 with the reason, except `/livez`
+    and those of the page. `local_key` is a key of the scope `admin` that no catalog has. `on_failed` is called once
+    with that error, so that the caller can stop the server. `on_opened` is called once, when the routes can answer.
     """
     metrics = Metrics()
-    door = Door(settings, runtime_factory, metrics, on_opened, on_failed)
+    door = Door(settings, runtime_factory, metrics, local_key, on_opened, on_failed)
     mcp = McpEndpoint(door, API_VERSION)
 
     @asynccontextmanager
@@ -73,17 +79,32 @@ def create_app(
     )
     app.state.door = door
     for router in (
-        *(module.router for module in (documents, collections, questions, threads, health, page)),
+        *(module.router for module in (documents, collections, questions, threads, health)),
         *openai.ROUTERS,
     ):
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(known_parameters)])
+    app.include_router(page.router)
     app.add_route(MCP_PATH, mcp, include_in_schema=False)  # type: ignore[arg-type]  # an ASGI application, which it takes
     app.mount("/page", page.assets, name="page")
     install_errors(app)
     # The middleware added last is outermost.
+    app.add_middleware(KeyGuard, door=door)
     app.add_middleware(BodyLimit, server=settings.server)
-    app.add_middleware(KnownHosts, host=settings.server.host)
+    if settings.server.audit_log is not None:
+        app.add_middleware(Audited, audit_log=AuditLog(settings.server.audit_log))
+    if settings.server.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.server.origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Range"],
+            expose_headers=["Content-Disposition", "Content-Range", "Retry-After"],
+        )
+    app.add_middleware(KnownHosts, server=settings.server)
+    app.add_middleware(Heads)
+    app.add_middleware(SafeHeaders, tls=settings.server.tls_certificate is not None)
     app.add_middleware(Watch, metrics=metrics)
+    app.add_middleware(RootPath, root_path=settings.server.root_path)
     _describe(app, settings)
     return app
 
@@ -97,6 +118,7 @@ def _describe(app: FastAPI, settings: Settings) -> None:
             description = generate()
             publish_limits(description, settings.server)
             openai.without_422(description)
+            describe_keys(description)
             body = description["paths"]["/v1/documents"]["post"]["requestBody"]
             body["content"]["multipart/form-data"]["schema"] = upload_schema(settings.server)
             body["content"]["multipart/form-data"]["encoding"] = {"metadata": {"contentType": "application/json"}}

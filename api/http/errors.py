@@ -2,11 +2,12 @@
 
 FootnoteError           its `status` and `code`                        rag/errors.py
 RequestValidationError  422 `invalid_input`, 400 `invalid_json`        names the field and its value, abbreviated
+KeyRefused, Forbidden   401 `key_required`…, 403 `scope_lacking`       api/http/keys.py, api/http/state.py
 HTTPException           404 `not_found`, 405 `method_not_allowed`      unknown route, unsupported method
 anything else           500 `internal`                                 logged with its traceback by `api/http/guards.py`
 
 The calls of OpenAI's API return its form, which has two more fields: `{"error": {"code", "message", "type", "param"}}`.
-There a wrong parameter is 400, and `param` names it.
+There a wrong parameter is 400, and `param` names it. What the guards refuse has the form of the call too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
+from api.http.paths import is_openai, route_path
 from api.http.schemas import ErrorBody, OpenAIErrorBody
 from api.http.streams import Event
 from rag.errors import DependencyError, FootnoteError
@@ -36,19 +39,22 @@ CLIENT_LEFT = 499
 _SHOWN_CHARS = 60
 _DESCRIPTIONS = {
     400: "The body cannot be parsed.",
-    403: "The request comes from a web page of another site.",
+    401: "The server needs a key, and the request has none that is valid.",
+    403: "The key lacks the scope of the call, or the request comes from a web page of another site.",
     404: "The document, page, collection or thread does not exist.",
     406: "The page is not available in a media type that the request accepts.",
     409: "The documents changed during the call, or were indexed with other settings.",
     413: "The body or a file exceeds a configured limit.",
     421: "The Host header names another machine.",
+    416: "The file has none of the bytes that Range asks for.",
     422: "A field has an invalid value; the message names the field and the value.",
+    429: "The key made more calls in a minute than it may; `Retry-After` says when to try again.",
     500: "An unexpected failure of the server; its log has the details.",
     503: "The server is starting, or something it needs is unavailable; try again.",
 }
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-_EVERYWHERE = (403, 421, 500, 503)
-_OPENAI_PATHS = ("/v1/chat/", "/v1/responses", "/v1/models")
+_EVERYWHERE = (401, 403, 421, 429, 500, 503)
+_MORE_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_AFTER_S)}}
 _OPENAI_CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
 
 
@@ -66,9 +72,8 @@ def error_response(
     Lone surrogates, which UTF-8 cannot encode, are escaped in the message.
     """
     shown = message.encode("utf-8", "backslashreplace").decode()
-    extra = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
     error = {"code": code, "message": shown, **more}
-    return JSONResponse({"error": error}, status, {**extra, **(headers or {})})
+    return JSONResponse({"error": error}, status, {**_MORE_HEADERS.get(status, {}), **(headers or {})})
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -81,8 +86,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def openai_documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error responses of a call of OpenAI's API that `/openapi.json` lists."""
-    openai = {status: {"model": OpenAIErrorBody, "description": _DESCRIPTIONS[status]} for status in (*statuses, 503)}
-    return documented() | openai  # what the middleware refuses has the common form
+    return {status: described | {"model": OpenAIErrorBody} for status, described in documented(*statuses).items()}
 
 
 def openai_error(error: FootnoteError) -> Event:
@@ -101,8 +105,13 @@ def _param_of(error: FootnoteError) -> str | None:
     return param
 
 
-def _respond(
-    request: Request,
+def refusal_of(scope: Scope, error: FootnoteError, headers: Mapping[str, str] | None = None) -> Response:
+    """The response for an error in the form of the call."""
+    return refusal(scope, (error.status, error.code, error.message), param=_param_of(error), headers=headers)
+
+
+def refusal(
+    scope: Scope,
     answer: tuple[int, str, str],
     *,
     param: str | None = None,
@@ -110,7 +119,7 @@ def _respond(
 ) -> Response:
     """The response for a status, code and message in the form of the call: the common one, or OpenAI's."""
     status, code, message = answer
-    if not request.url.path.startswith(_OPENAI_PATHS):
+    if not is_openai(route_path(scope)):
         return error_response(status, code, message, headers)
     status = 400 if status == 422 else status
     return error_response(status, code, message, headers, type=_openai_type(status), param=param)
@@ -173,13 +182,13 @@ async def _on_footnote_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FootnoteError)
     if error.status >= 500 and not isinstance(error, Starting):
         log.warning("%s %s: %s", request.method, request.url.path, error.message)
-    return _respond(request, (error.status, error.code, error.message), param=_param_of(error))
+    return refusal_of(request.scope, error)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = error.errors()
-    if not request.url.path.startswith(_OPENAI_PATHS):
+    if not is_openai(route_path(request.scope)):
         return error_response(*describe_problem(problems))
     problem = max(problems, key=lambda one: len(one["loc"]))  # of a union, the branch that fits best
     place = _fields_of(problem["loc"])
@@ -187,7 +196,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     if code == "invalid_input":
         code = _OPENAI_CODES.get(problem["type"], "invalid_value")
     shown = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place[1:])
-    return _respond(request, (status, code, message), param=shown.removeprefix(".") or None)
+    return refusal(request.scope, (status, code, message), param=shown.removeprefix(".") or None)
 
 
 def _fields_of(place: Sequence[str | int]) -> list[str | int]:
@@ -210,7 +219,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     else:
         message = str(error.detail)
     code = _CODES.get(error.status_code, "invalid_request")
-    return _respond(request, (error.status_code, code, message), headers=headers)
+    return refusal(request.scope, (error.status_code, code, message), headers=headers)
 
 
 def _methods_at(request: Request) -> list[str]:

@@ -1,7 +1,8 @@
 """The middleware in front of the routes, outermost first.
 
-Watch counts requests and answers unhandled exceptions. KnownHosts refuses requests from other sites. BodyLimit refuses
-bodies that are too large.
+RootPath adds the path of a proxy. Watch counts requests and answers unhandled exceptions. KnownHosts refuses requests
+from other sites. BodyLimit refuses bodies that are too large. `headers.py` has what every response carries and HEAD,
+`keys.py` the last one: who calls.
 """
 
 from __future__ import annotations
@@ -15,21 +16,33 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.errors import CLIENT_LEFT, error_response
+from api.http.errors import CLIENT_LEFT, refusal
 from api.http.metrics import Metrics
+from api.http.paths import UPLOAD_PATH, route_path
 from rag.errors import TooLarge
 from rag.generation.hosts import is_loopback
 from rag.settings import Server
 
 log = logging.getLogger(__name__)
 
-UPLOAD_PATH = "/v1/documents"
 _FORM_BYTES = 1 << 20  # of a form, in addition to its files
 _BESIDE_BYTES = 4 << 20  # of a JSON body, in addition to its text: a long history, many document ids
 _BYTES_PER_CHAR = 12  # at most: a character outside the basic plane, escaped in JSON as two \uXXXX
 _DRAIN_BYTES = 64 << 20
 _DRAIN_S = 5.0
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class RootPath:
+    """Tells the routes under which path a proxy serves them, whether the proxy removes it from requests or not."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app, self._root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._root_path:
+            scope["root_path"] = self._root_path
+        await self._app(scope, receive, send)
 
 
 class Watch:
@@ -57,7 +70,7 @@ class Watch:
             if status:
                 raise  # the response has begun; only a closed connection shows that it is incomplete
             message = "The server failed unexpectedly. Try again; if it fails again, report it with the server's log."
-            await error_response(500, "internal", message)(scope, receive, tell)
+            await refusal(scope, (500, "internal", message))(scope, receive, tell)
         finally:
             route = getattr(scope.get("route"), "path", "(none)")
             self._metrics.request(scope["method"], route, status or CLIENT_LEFT, time.perf_counter() - started)
@@ -72,38 +85,46 @@ def _host_in(address: str) -> str:
 
 
 class KnownHosts:
-    """Answers only requests that address this machine, where the server listens on a loopback address.
+    """Answers only requests that address this server by a name of its own, and pages of its own or an allowed origin.
 
     A page of another site can make its own name resolve to 127.0.0.1 and then read the responses (DNS rebinding), or
-    send a form without reading the response. The Host and Origin headers reveal both.
+    send a form without reading the response. The Host and Origin headers reveal both. Beyond loopback the names are not
+    known unless FOOTNOTE_SERVER__ALLOWED_HOSTS lists them: then a page may come from the host that it addresses.
     """
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
-        self._app, self._host = app, host.lower().strip("[]")
-        self._guarded = is_loopback(self._host)
+    def __init__(self, app: ASGIApp, server: Server) -> None:
+        self._app, self._host = app, server.host.lower().strip("[]")
+        self._hosts, self._origins = frozenset(server.hosts), frozenset(server.origins)
+        self._guarded = is_loopback(self._host) or bool(self._hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._guarded:
+        if scope["type"] == "http":
             headers = Headers(scope=scope)
             host, origin = headers.get("host"), headers.get("origin")
-            if host is not None and not self._ours(_host_in(host)):
+            if host is not None and self._guarded and not self._ours(_host_in(host)):
+                names = ", ".join(sorted(self._hosts | {self._host}))
                 message = (
-                    f"This server answers requests for localhost, not for {host[:100]!r}. Use http://{self._host}."
+                    f"This server answers requests for {names}, not for {host[:100]!r}. Use one of these names, or add "
+                    "the other one to FOOTNOTE_SERVER__ALLOWED_HOSTS."
                 )
-                await error_response(421, "misdirected", message)(scope, receive, send)
+                await refusal(scope, (421, "misdirected", message))(scope, receive, send)
                 return
-            if (
-                origin is not None
-                and scope["method"] not in _SAFE_METHODS
-                and not self._ours(_host_in(origin.partition("://")[2]))
-            ):
-                message = f"A web page of {origin[:100]!r} may not send this. Send it from a page of this machine."
-                await error_response(403, "cross_origin", message)(scope, receive, send)
+            if origin is not None and scope["method"] not in _SAFE_METHODS and not self._may_send(origin, host or ""):
+                message = (
+                    f"A web page of {origin[:100]!r} may not send this. Send it from the server's own page, or add the "
+                    "origin to FOOTNOTE_SERVER__ALLOWED_ORIGINS."
+                )
+                await refusal(scope, (403, "cross_origin", message))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
     def _ours(self, host: str) -> bool:
-        return host == self._host or is_loopback(host)
+        return host == self._host or host in self._hosts or is_loopback(host)
+
+    def _may_send(self, origin: str, host: str) -> bool:
+        sender = _host_in(origin.partition("://")[2])
+        own = self._ours(sender) if self._guarded else sender != "" and sender == _host_in(host)
+        return own or origin.lower() in self._origins
 
 
 class BodyLimit:
@@ -118,7 +139,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        upload = scope["path"] == UPLOAD_PATH and scope["method"] == "POST"
+        upload = route_path(scope) == UPLOAD_PATH and scope["method"] == "POST"
         limit = self._upload_bytes if upload else self._json_bytes
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "")
@@ -127,7 +148,8 @@ class BodyLimit:
         if length > limit:
             if not waits:
                 await _drain(receive)
-            await _refusal(length, limit, upload)(scope, receive, send)
+            answer = (413, TooLarge.code, _too_large(length, limit, upload))
+            await refusal(scope, answer, headers={"Connection": "close"})(scope, receive, send)
             return
 
         read, whole, answering = 0, False, False
@@ -154,10 +176,6 @@ class BodyLimit:
 def _too_large(size: int, limit: int, upload: bool) -> str:
     advice = "Send fewer or smaller files" if upload else "Shorten it"
     return f"The body has at least {size} bytes, and at most {limit} are accepted. {advice}."
-
-
-def _refusal(size: int, limit: int, upload: bool) -> ASGIApp:
-    return error_response(413, TooLarge.code, _too_large(size, limit, upload), {"Connection": "close"})
 
 
 async def _drain(receive: Receive) -> None:

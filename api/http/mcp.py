@@ -1,6 +1,7 @@
 """`/mcp`: the Model Context Protocol over HTTP (streamable, without sessions), where its SDK is installed.
 
 `KnownHosts` and `BodyLimit` stand before it as before every call, so the SDK's own checks of hosts and sizes are off.
+So does `KeyGuard`: every tool reads, and sees what the caller may see.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
+from api.access import View
 from api.http.errors import error_response
 from api.http.state import Door
 from api.sources import LocalSource
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PATH = "/mcp"
+_STATE: ContextVar[dict[str, Any]] = ContextVar("state")  # of the request that a tool is called by
+
 MISSING = (
     "The Model Context Protocol needs the SDK, which is not installed. Install it with `pip install -e '.[mcp]'` in "
     "the folder of Footnote and start again."
@@ -54,6 +58,7 @@ class McpEndpoint:
         if self._manager is None:
             await error_response(501, "not_installed", MISSING)(scope, receive, send)
             return
+        _STATE.set(scope["state"])
         await self._manager.handle_request(scope, receive, send)
 
     @asynccontextmanager
@@ -91,9 +96,12 @@ class McpEndpoint:
         from api.mcp.server import make_server
 
         door = self._door
-        server = make_server(
-            LocalSource(lambda: door.runtime().library, door.verifying, door.metrics.answer), self._version
-        )
+
+        def view() -> View:
+            state = _STATE.get()
+            return View(door.runtime().library, state["caller"], state.setdefault("noted", {}))
+
+        server = make_server(LocalSource(view, door.verifying, door.metrics.answer), self._version)
         server.streamable_http_app(
             stateless_http=True,
             max_request_body_size=sys.maxsize,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
 from rag.errors import NotFound
-from rag.retrieval.scope import Scope, find_collection
+from rag.retrieval.scope import Scope
 from rag.settings import Server
 from rag.store.boxes import line_boxes
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
@@ -528,12 +528,14 @@ def pack_document(record: DocumentRecord) -> DocumentBody:
 
 
 def pack_documents(
-    catalog: Catalog, collection: str | None, status: DocumentStatus | None, limit: int | None, offset: int
+    catalog: Catalog,
+    collections: Sequence[str] | None,
+    status: DocumentStatus | None = None,
+    limit: int | None = None,
+    offset: int = 0,
 ) -> Documents:
-    """The documents that match the filters as JSON. Raises NotFound for an unknown collection."""
-    if collection is not None:
-        collection = find_collection(collection, catalog.collections())
-    records, total = catalog.list_documents(collection, None if status is None else (status,), limit, offset)
+    """The documents of these collections, or of all, that match the filters as JSON."""
+    records, total = catalog.list_documents(collections, None if status is None else (status,), limit, offset)
     return Documents(documents=[pack_document(record) for record in records], total=total)
 
 
@@ -1018,7 +1020,7 @@ class Alive(BaseModel):
 class PartState(BaseModel):
     """The state of one part of the server, with details."""
 
-    status: Literal["ok", "restarting", "off", "low", "unreachable", "unknown"]
+    status: Literal["ok", "rebuilding", "restarting", "off", "low", "unreachable", "unknown"]
     detail: str
 
 

@@ -1,4 +1,5 @@
-"""What the routes share: the open Runtime, or the reason why it is not open, and the state of the model."""
+"""What the routes share: the open Runtime, or the reason why it is not open, the state of the model, and the Library as
+the caller of a request sees it."""
 
 from __future__ import annotations
 
@@ -7,19 +8,20 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.access import Caller, View
 from api.http.errors import Starting
 from api.http.metrics import Metrics
 from api.http.schemas import PartState
 from ingest.runtime import Runtime
-from rag.errors import DependencyError, FootnoteError
-from rag.library import Library
+from rag.errors import DependencyError, FootnoteError, InputError
 from rag.settings import Settings
+from rag.store.keys import KeyScope
 from rag.types import Generator
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ class Door:
     settings: Settings
     factory: Callable[[], Runtime]
     metrics: Metrics
+    local_key: str = ""  # of the commands on this machine, which read it beside the server's address
     on_opened: Callable[[Runtime], None] | None = None
     on_failed: Callable[[FootnoteError], None] | None = None
     verifying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(VERIFY_AT_ONCE))
@@ -48,6 +51,7 @@ class Door:
     _describing: asyncio.Task[PartState] | None = None
     _described_at: float = 0.0
     _model: PartState | None = None
+    _kept: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def opened(self) -> Runtime | None:
@@ -91,8 +95,14 @@ class Door:
         if self.on_failed is not None:
             self.on_failed(error)
 
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Let a task end before the Runtime is closed."""
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+
     async def close(self) -> None:
         """Stop the model, then close the Runtime."""
+        await asyncio.gather(*self._kept, return_exceptions=True)
         for task in (self._preparing, self._describing):
             if task is not None:
                 task.cancel()
@@ -145,10 +155,33 @@ async def door_of(request: Request) -> Door:
     return door
 
 
-async def library_of(request: Request) -> Library:
-    """The open Library. Raises Starting while it is not open."""
-    return (await door_of(request)).runtime().library
+class Forbidden(InputError):
+    """The key's scope does not include the call."""
+
+    code = "scope_lacking"
+    status = 403
+
+
+def view_for(scope: KeyScope) -> Callable[[Request], Awaitable[View]]:
+    """A dependency: the open Library as the caller of the request sees it.
+
+    It raises Forbidden where the caller's scope does not include `scope`, and Starting while the Library is not open.
+    """
+
+    async def view_of(request: Request) -> View:
+        caller: Caller = request.state.caller
+        if not caller.may(scope):
+            raise Forbidden(
+                f"This call needs the scope {scope!r}, and the key {caller.name!r} has {caller.scope!r}. Use another "
+                f"key; `footnote keys create NAME --scope {scope}` makes one."
+            )
+        noted = request.scope["state"].setdefault("noted", {})
+        return View((await door_of(request)).runtime().library, caller, noted)
+
+    return view_of
 
 
 DoorHere = Annotated[Door, Depends(door_of)]
-OpenLibrary = Annotated[Library, Depends(library_of)]
+Reads = Annotated[View, Depends(view_for("read"))]
+Writes = Annotated[View, Depends(view_for("write"))]
+Administers = Annotated[View, Depends(view_for("admin"))]

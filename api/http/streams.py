@@ -92,7 +92,7 @@ class EventStream(Response):
         *,
         on_error: Callable[[FootnoteError], Event] = error_event,
     ) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._events, self._heartbeat_s, self._on_error = events, heartbeat_s, on_error
 

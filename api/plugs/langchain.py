@@ -12,6 +12,7 @@ from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, Callba
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from pydantic import SecretStr
 
 from api.client import DEFAULT_URL, AskOptions, AsyncClient, Client, SearchOptions
 from api.http.schemas import AnswerBody, Hits
@@ -21,18 +22,19 @@ class FootnoteRetriever(BaseRetriever):
     """Retrieves passages: hybrid search over the documents of a server, best first."""
 
     url: str = DEFAULT_URL
+    key: SecretStr = SecretStr("")
     collection: str | None = None
     document_ids: list[str] | None = None
     top_k: int | None = None
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
-        with Client(self.url) as client:
+        with Client(self.url, self.key.get_secret_value()) as client:
             return _documents_of(client.search(query, **self._options()))
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun
     ) -> list[Document]:
-        async with AsyncClient(self.url) as client:
+        async with AsyncClient(self.url, self.key.get_secret_value()) as client:
             return _documents_of(await client.search(query, **self._options()))
 
     def _options(self) -> SearchOptions:
@@ -43,6 +45,7 @@ class FootnoteAnswers(RunnableSerializable[str, AnswerBody]):
     """Answers questions: every sentence is checked, and its citations are exact quotes."""
 
     url: str = DEFAULT_URL
+    key: SecretStr = SecretStr("")
     collection: str | None = None
     document_ids: list[str] | None = None
     top_k: int | None = None
@@ -56,11 +59,11 @@ class FootnoteAnswers(RunnableSerializable[str, AnswerBody]):
         return await self._acall_with_config(self._aask, input, config)
 
     def _ask(self, question: str) -> AnswerBody:
-        with Client(self.url) as client:
+        with Client(self.url, self.key.get_secret_value()) as client:
             return client.ask(question, **self._options())
 
     async def _aask(self, question: str) -> AnswerBody:
-        async with AsyncClient(self.url) as client:
+        async with AsyncClient(self.url, self.key.get_secret_value()) as client:
             return await client.ask(question, **self._options())
 
     def _options(self) -> AskOptions:

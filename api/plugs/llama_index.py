@@ -21,17 +21,17 @@ from api.http.schemas import AnswerBody, CitationBody, Hits
 class FootnoteRetriever(BaseRetriever):
     """Retrieves passages: hybrid search over the documents of a server, best first."""
 
-    def __init__(self, url: str = DEFAULT_URL, **options: Unpack[SearchOptions]) -> None:
-        """Search the server at `url`, in the documents that `options` name."""
-        self._url, self._options = url, options
+    def __init__(self, url: str = DEFAULT_URL, key: str = "", **options: Unpack[SearchOptions]) -> None:
+        """Search the server at `url` with an API key, where it needs one, in the documents that `options` name."""
+        self._url, self._key, self._options = url, key, options
         super().__init__()
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        with Client(self._url) as client:
+        with Client(self._url, self._key) as client:
             return _nodes_of_hits(client.search(query_bundle.query_str, **self._options))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        async with AsyncClient(self._url) as client:
+        async with AsyncClient(self._url, self._key) as client:
             return _nodes_of_hits(await client.search(query_bundle.query_str, **self._options))
 
 
@@ -41,17 +41,17 @@ class FootnoteQueryEngine(BaseQueryEngine):
     `metadata` of a response is the whole Answer as `/v1/query` gives it.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, **options: Unpack[AskOptions]) -> None:
-        """Ask the server at `url`, in the way that `options` say."""
-        self._url, self._options = url, options
+    def __init__(self, url: str = DEFAULT_URL, key: str = "", **options: Unpack[AskOptions]) -> None:
+        """Ask the server at `url` with an API key, where it needs one, in the way that `options` say."""
+        self._url, self._key, self._options = url, key, options
         super().__init__(callback_manager=None)
 
     def _query(self, query_bundle: QueryBundle) -> Response:
-        with Client(self._url) as client:
+        with Client(self._url, self._key) as client:
             return _response_of(client.ask(query_bundle.query_str, **self._options))
 
     async def _aquery(self, query_bundle: QueryBundle) -> Response:
-        async with AsyncClient(self._url) as client:
+        async with AsyncClient(self._url, self._key) as client:
             return _response_of(await client.ask(query_bundle.query_str, **self._options))
 
     def _get_prompt_modules(self) -> dict[str, Any]:

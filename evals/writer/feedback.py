@@ -46,7 +46,7 @@ def main_feedback(catalog: Catalog, collection: str, *, out: Path | None, caller
     name = find_collection(collection, catalog.collections())
     folder = out or Path("suites") / f"{name if name.strip('.') else 'collection'}-feedback"
     refuse_full(folder)
-    records = [record for record in catalog.list_documents(name)[0] if record.visible]
+    records = [record for record in catalog.list_documents([name])[0] if record.visible]
     names = suite_names(records)
     questions: list[dict[str, object]] = []
     unusable: Counter[str] = Counter()

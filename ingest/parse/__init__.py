@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rag.settings import Parsing
     from rag.types import Document
 
-__all__ = ["parse_file", "render_page"]
+__all__ = ["end_readers", "parse_file", "render_page"]
 
 
 def parse_file(path: Path, *, document_id: str, name: str, limits: Parsing) -> Document:
@@ -43,3 +43,13 @@ def render_page(path: Path, page_number: int, limits: Parsing, dpi: int = 110) -
 
     result = fence.run_fenced("render", path, name=path.name, limits=limits, page_number=page_number, dpi=dpi)
     return wire.decode_picture(result, name=path.name)
+
+
+def end_readers() -> None:
+    """End every child process that reads files for this process, also those in use: `parse_file` and `render_page` in
+    other threads raise DependencyError. The next call starts new ones. Where a system cannot fork, children in use end
+    by their timeout.
+    """
+    from ingest.parse import fence
+
+    fence.LAUNCHERS.end()

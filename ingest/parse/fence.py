@@ -122,7 +122,7 @@ def _start_launcher() -> Launcher:
 
 
 LAUNCHERS = close_at_exit(LauncherPool(_start_launcher))
-"""The launchers of this process; `close` ends the idle ones."""
+"""The launchers of this process; `close` ends the idle ones, `end` all."""
 
 
 def _run_alone(order: dict[str, object], folder: Path, limits: Parsing) -> tuple[int, str]:

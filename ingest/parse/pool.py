@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from rag.errors import DependencyError
+
 STDERR_KEPT = 8_192
 FORKS = hasattr(os, "fork") and hasattr(os, "waitid")
 """Whether this system can run launchers; elsewhere each file has a process started from nothing."""
@@ -44,10 +46,11 @@ class LauncherEnded(Exception):
 
 
 class Launcher:
-    """One launcher process. Used by one thread at a time."""
+    """One launcher process. Used by one thread at a time, except `end`."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start it. Raises OSError."""
+        self.ended = False
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -110,6 +113,11 @@ class Launcher:
                 os.killpg(group, signal.SIGKILL)
         self._process.wait()
 
+    def end(self) -> None:
+        """Kill the launcher and its child, from any thread; `run` then ends as if it had been killed from outside."""
+        self.ended = True
+        self._process.kill()
+
     def close(self) -> None:
         """End the launcher and wait for it."""
         self._selector.close()
@@ -128,35 +136,51 @@ class LauncherPool:
         """`start` starts a launcher; it may raise OSError."""
         self._start = start
         self._idle: list[Launcher] = []
+        self._busy: set[Launcher] = set()
         self._lock = threading.Lock()
 
     def run(self, order: Mapping[str, object], deadline: Deadline) -> tuple[int, str]:
         """Execute one order with an idle launcher or a new one, and keep the launcher if the child ended well.
 
-        Raises TimeoutError and OSError.
+        Raises TimeoutError, OSError, and DependencyError after `end`.
         """
         while True:
             with self._lock:
                 idle = self._idle.pop() if self._idle else None
+                self._busy.update([idle] if idle else [])
             launcher = idle or self._start()
+            with self._lock:
+                self._busy.add(launcher)
             sound = False
             try:
                 status, said = launcher.run(order, deadline)
                 sound = status == 0
             except LauncherEnded as error:
+                if launcher.ended:
+                    raise _ended() from error
                 if idle is None:
                     raise OSError("the process that starts readers ended at once") from error
                 continue  # it was idle for too long
             finally:
                 self._give_back(launcher, sound)
+            if launcher.ended and not sound:
+                raise _ended()
             return status, said
 
     def _give_back(self, launcher: Launcher, sound: bool) -> None:
         with self._lock:
-            if sound and len(self._idle) < (os.cpu_count() or 1):
+            self._busy.discard(launcher)
+            if sound and not launcher.ended and len(self._idle) < (os.cpu_count() or 1):
                 self._idle.append(launcher)
                 return
         launcher.close()
+
+    def end(self) -> None:
+        """End all launchers with what they read, also those that other threads wait for; it can be used again."""
+        with self._lock:
+            for launcher in self._busy:
+                launcher.end()
+        self.close()
 
     def close(self) -> None:
         """End all idle launchers; the pool can be used again."""
@@ -164,6 +188,10 @@ class LauncherPool:
             idle, self._idle = self._idle, []
         for launcher in idle:
             launcher.close()
+
+
+def _ended() -> DependencyError:
+    return DependencyError("The readers of this process were ended, so that they begin again. Try again.")
 
 
 def close_at_exit(pool: LauncherPool) -> LauncherPool:

@@ -1,6 +1,6 @@
 """Scores of whole documents, from the number of each document's chunks that contain a word. One SQLite file.
 
-    documents (key, document_id, chunks)      terms (key, term, documents that contain it)
+    documents (key, document_id, chunks, version)      terms (key, term, documents that contain it)
     counts (document, term, chunks)           totals (documents, chunks)
 
 Every write updates the counts, so that a question only looks up its own words in the documents that it is asked about,
@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from rag.store.records import Held
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,8 @@ class DocumentScores:
             connection.executescript(
                 """
                 CREATE TABLE documents (
-                    key INTEGER PRIMARY KEY, document_id TEXT NOT NULL UNIQUE, chunks INTEGER NOT NULL
+                    key INTEGER PRIMARY KEY, document_id TEXT NOT NULL UNIQUE, chunks INTEGER NOT NULL,
+                    version INTEGER NOT NULL
                 );
                 CREATE TABLE terms (key INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE, documents INTEGER NOT NULL);
                 CREATE TABLE counts (
@@ -94,17 +97,19 @@ class DocumentScores:
             self._connections.clear()
             self._local = threading.local()
 
-    def put(self, chunks: Iterable[tuple[str, Iterable[str]]]) -> None:
-        """Replace the counts of documents, given all of their chunks: (document id, the chunk's terms)."""
+    def put(self, chunks: Iterable[tuple[str, int, Iterable[str]]]) -> None:
+        """Replace the counts of documents, given all of their chunks: (document id, its version, a chunk's terms)."""
         sizes: Counter[str] = Counter()
+        versions: dict[str, int] = {}
         spread: dict[str, Counter[str]] = {}
-        for document_id, terms in chunks:
+        for document_id, version, terms in chunks:
             sizes[document_id] += 1
+            versions[document_id] = version
             spread.setdefault(document_id, Counter()).update(set(terms))
         with self._connection() as connection:
             for document_id, size in sizes.items():
                 _forget(connection, document_id)
-                _note(connection, document_id, size, spread[document_id])
+                _note(connection, document_id, Held(size, versions[document_id]), spread[document_id])
 
     def remove(self, document_ids: Iterable[str]) -> None:
         """Delete documents; unknown ones are ignored."""
@@ -112,10 +117,16 @@ class DocumentScores:
             for document_id in document_ids:
                 _forget(connection, document_id)
 
-    def documents(self) -> dict[str, int]:
-        """The number of chunks of each document, by document id."""
+    def documents(self) -> dict[str, Held]:
+        """What is held of each document, by document id."""
         with self._connection() as connection:
-            return dict(connection.execute("SELECT document_id, chunks FROM documents"))
+            rows = connection.execute("SELECT document_id, chunks, version FROM documents")
+            return {document_id: Held(chunks, version) for document_id, chunks, version in rows}
+
+    def sync(self) -> None:
+        """Bring everything that was written to disk."""
+        with self._connection() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def score_documents(self, terms: Sequence[str], document_ids: Sequence[str], most_terms: int) -> dict[str, float]:
         """How well each of these documents as a whole matches the terms, 0 to 1.
@@ -163,8 +174,10 @@ class DocumentScores:
         return scores
 
 
-def _note(connection: sqlite3.Connection, document_id: str, size: int, spread: Counter[str]) -> None:
-    key = connection.execute("INSERT INTO documents (document_id, chunks) VALUES (?, ?)", (document_id, size)).lastrowid
+def _note(connection: sqlite3.Connection, document_id: str, held: Held, spread: Counter[str]) -> None:
+    key = connection.execute(
+        "INSERT INTO documents (document_id, chunks, version) VALUES (?, ?, ?)", (document_id, *held)
+    ).lastrowid
     connection.executemany(
         "INSERT INTO terms (term, documents) VALUES (?, 1) ON CONFLICT (term) DO UPDATE SET documents = documents + 1",
         ((term,) for term in spread),
@@ -173,7 +186,7 @@ def _note(connection: sqlite3.Connection, document_id: str, size: int, spread: C
         "INSERT INTO counts (document, term, chunks) SELECT ?, key, ? FROM terms WHERE term = ?",
         ((key, chunks, term) for term, chunks in spread.items()),
     )
-    connection.execute("UPDATE totals SET documents = documents + 1, chunks = chunks + ?", (size,))
+    connection.execute("UPDATE totals SET documents = documents + 1, chunks = chunks + ?", (held.chunks,))
 
 
 def _forget(connection: sqlite3.Connection, document_id: str) -> None:

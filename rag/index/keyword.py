@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import DependencyError
+from rag.store.records import Held
 from rag.text import stem, unstemmed_words
 
 if TYPE_CHECKING:
@@ -64,10 +65,11 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class KeywordRow:
-    """The fields of a chunk in the keyword index."""
+    """The fields of a chunk in the keyword index. `version` is the document's (`parts.Held`)."""
 
     chunk_id: str
     document_id: str
+    version: int
     collection: str
     words: Words
 
@@ -177,6 +179,7 @@ class KeywordIndex:
                         {
                             "chunk_id": row.chunk_id,
                             "document_id": row.document_id,
+                            "version": f"{row.document_id} {row.version}",
                             "collection": row.collection,
                             **{name: " ".join(terms) for name, terms in _fields(row.words)},
                         },
@@ -203,20 +206,36 @@ class KeywordIndex:
         """The number of chunks. Costs one addition per segment."""
         return self._index.searcher().num_docs
 
-    def documents(self) -> dict[str, int]:
-        """The number of chunks of each document, by document id. Scans all chunks: under 1 s for 100,000."""
+    def documents(self) -> dict[str, Held]:
+        """What is held of each document, by document id. Scans all chunks: under 1 s for 100,000.
+
+        A document of which two versions are held has a version of -1.
+        """
+        found: dict[str, Held] = {}
+        for version, chunks in self._terms("version").items():
+            document_id, _, version = version.rpartition(" ")
+            other = found.get(document_id)
+            found[document_id] = Held(chunks, int(version)) if other is None else Held(other.chunks + chunks, -1)
+        return found
+
+    def chunk_ids(self) -> dict[str, int]:
+        """How often each chunk is held, by chunk id."""
+        return self._terms("chunk_id")
+
+    def _terms(self, field: str) -> dict[str, int]:
+        """The number of chunks with each value of a field."""
         from tantivy import Query
 
         with self._translated("read"):
             # the query excludes chunks replaced since the last merge, which would be counted without one
-            return dict(self._index.searcher().terms_with_prefix("document_id", "", Query.all_query()))
+            return dict(self._index.searcher().terms_with_prefix(field, "", Query.all_query()))
 
     def search(
-        self, words: Words, k: int, collection: str | None, document_ids: Sequence[str] | None
+        self, words: Words, k: int, collections: Sequence[str] | None, document_ids: Sequence[str] | None
     ) -> list[tuple[str, float]]:
         """The `k` best chunks by the weighted sum of each field's BM25: (chunk id, score), best first.
 
-        A collection or documents restrict the search and do not change the scores.
+        Collections or documents restrict the search and do not change the scores.
         """
         from tantivy import Occur, Query
 
@@ -233,8 +252,8 @@ class KeywordIndex:
             if not any_term or k < 1:
                 return []
             parts = [(Occur.Must, Query.boolean_query(any_term))]
-            if collection is not None:
-                parts.append((Occur.Must, self._one_of("collection", [collection])))
+            if collections is not None:
+                parts.append((Occur.Must, self._one_of("collection", collections)))
             if document_ids is not None:
                 parts.append((Occur.Must, self._one_of("document_id", document_ids)))
             query = Query.boolean_query(parts) if len(parts) > 1 else parts[0][1]
@@ -272,6 +291,7 @@ def _schema() -> Schema:
     builder = SchemaBuilder()
     builder.add_text_field("chunk_id", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("document_id", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("version", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("collection", tokenizer_name="raw", index_option="basic")
     for name in FIELD_WEIGHTS:
         builder.add_text_field(name, tokenizer_name="whitespace", index_option="freq")

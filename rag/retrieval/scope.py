@@ -3,41 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rag.errors import NotFound
 from rag.store.collections import collection_name
 from rag.store.metadata import Filter
+from rag.store.records import no_document
 
 if TYPE_CHECKING:
     from rag.store.catalog import Catalog
+    from rag.store.records import DocumentRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What to search: one collection, or all if None; some documents, or all if None; of these, those that fulfil the
-    conditions on their metadata."""
+    conditions on their metadata. `allowed` are the only collections that exist for the asker, None for all."""
 
     collection: str | None = None
     document_ids: tuple[str, ...] | None = None
     conditions: Filter = ()
+    allowed: tuple[str, ...] | None = None
+
+    @property
+    def collections(self) -> tuple[str, ...] | None:
+        """The collections to search, None for all. Of a scope from `check_scope`, all of them are allowed."""
+        return self.allowed if self.collection is None else (self.collection,)
 
 
 def check_scope(catalog: Catalog, scope: Scope) -> Scope:
     """The scope with its collection as stored and its conditions resolved to documents.
 
-    Raises NotFound for a collection or document that does not exist.
+    Raises NotFound for a collection or document that does not exist, or not for the asker.
     """
     for document_id in scope.document_ids or ():
-        catalog.get_document(document_id)
-    collection = None if scope.collection is None else find_collection(scope.collection, catalog.collections())
-    document_ids = scope.document_ids
+        find_document(catalog, document_id, scope.allowed)
+    if scope.collection is not None:
+        known = collections_among(catalog, scope.allowed)
+        scope = replace(scope, collection=find_collection(scope.collection, known))
     if scope.conditions:
-        found = catalog.filter_documents(scope.conditions, collection)
-        named = None if document_ids is None else set(document_ids)
-        document_ids = tuple(one for one in found if named is None or one in named)
-    return Scope(collection, document_ids)
+        found = catalog.filter_documents(scope.conditions, scope.collections)
+        named = None if scope.document_ids is None else set(scope.document_ids)
+        scope = replace(scope, document_ids=tuple(one for one in found if named is None or one in named))
+    return replace(scope, conditions=())
+
+
+def collections_among(catalog: Catalog, allowed: Sequence[str] | None) -> list[str]:
+    """The collections that exist for an asker: the allowed ones, whether they have a document or not, or all."""
+    return catalog.collections() if allowed is None else sorted(allowed)
+
+
+def find_document(catalog: Catalog, document_id: str, allowed: Sequence[str] | None) -> DocumentRecord:
+    """One document's record. Raises NotFound, in the same words where its collection is not allowed."""
+    record = catalog.get_document(document_id)
+    if allowed is not None and record.collection not in allowed:
+        raise no_document(document_id)
+    return record
 
 
 def find_collection(text: str, known: Sequence[str]) -> str:

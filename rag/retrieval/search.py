@@ -16,7 +16,7 @@ from itertools import islice
 
 import numpy as np
 
-from rag.index.chroma import Index
+from rag.index.derived import Index
 from rag.models.embedding import embed_query, index_text, split_to_fit
 from rag.retrieval.ranking import (
     RANKING_VERSION,
@@ -84,7 +84,7 @@ class Searcher:
         A hit is a chunk, or two adjacent ones of a section. Raises NotFound for an unknown collection or document.
         """
         scope = check_scope(self._catalog, scope)
-        if scope.document_ids == ():
+        if scope.document_ids == () or scope.collections == ():
             return []
         weights = self._weights
         found = self._find_candidates(question, scope, 2 * top_k)  # a hit consists of at most two chunks
@@ -111,7 +111,7 @@ class Searcher:
     def _find_candidates(self, question: str, scope: Scope, least: int) -> _Candidates:
         """The visible chunks that either search returns, at least `least` of them if there are that many.
 
-        The indexes look for some documents among all; more are picked from what they return for the collection.
+        The indexes look for some documents among all; more are picked from what they return for the collections.
         """
         wanted = max(self._weights.candidates, least)
         among, named = None, scope.document_ids
@@ -119,9 +119,9 @@ class Searcher:
             among, named = frozenset(named), None
         vector: np.ndarray | None = None
         while True:
-            words = _BESIDE.submit(self._index.search_keyword, question, wanted, scope.collection, named)
+            words = _BESIDE.submit(self._index.search_keyword, question, wanted, scope.collections, named)
             vector = embed_query(self._embedder, question) if vector is None else vector
-            dense = dict(self._index.search_dense(vector, wanted, scope.collection, named))
+            dense = dict(self._index.search_dense(vector, wanted, scope.collections, named))
             keyword = dict(words.result())
             visible, cosines = self._catalog.candidates({i: dense.get(i) for i in dense | keyword}, vector)
             if among is not None:

@@ -2,5 +2,6 @@
 
 Reading order: `schema` (tables, migrations), `records` (rows as frozen values), `originals`, `catalog`, `boxes`
 (rectangles of a quote), `backup`, `lock` (one owner per data directory), `durable` (renames that survive a power cut),
-`collections` (their names). It exports nothing, so that a command that needs only the lock does not load SQLAlchemy.
+`collections` (their names), `keys` (who may use a server). It exports nothing, so that a command that needs only the
+lock does not load SQLAlchemy.
 """

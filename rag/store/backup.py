@@ -64,15 +64,19 @@ class BackupReport:
     missing: tuple[str, ...]
 
 
-def write_backup(catalog: Catalog, file: Path, progress: Progress = lambda done, total: None) -> BackupReport:
+def write_backup(
+    catalog: Catalog, file: Path, progress: Progress = lambda done, total: None, *, collection: str | None = None
+) -> BackupReport:
     """Write the whole data directory to `file`, which appears complete or not at all; others may continue to write.
+
+    With `collection`, only its ready documents are written.
 
     `progress` is called with (bytes done, total bytes). Raises DependencyError if the disk fails.
     """
     part = file.with_name(f"{file.name}.part")
     try:
         for _ in range(_ATTEMPTS):
-            report = _write_once(catalog, part, progress)
+            report = _write_once(catalog, part, progress, collection)
             if report is not None:
                 replace_durably(part, file)
                 return report
@@ -85,11 +89,13 @@ def write_backup(catalog: Catalog, file: Path, progress: Progress = lambda done,
     raise DependencyError(f"Documents were deleted faster than {file} could be written. Try again later.")
 
 
-def _write_once(catalog: Catalog, part: Path, progress: Progress) -> BackupReport | None:
+def _write_once(catalog: Catalog, part: Path, progress: Progress, collection: str | None) -> BackupReport | None:
     """Write `part`; None if a document was deleted meanwhile, so that a new copy is needed."""
     with tempfile.TemporaryDirectory(dir=part.parent, prefix=f".{part.name}-") as scratch:
         copy = Path(scratch) / CATALOG_FILE
         catalog.copy_to(copy)
+        if collection is not None:
+            _keep_only(copy, collection)
         files, missing = [SavedFile(CATALOG_FILE, copy.stat().st_size, hash_file(copy))], []
         for sha256 in _hashes_in(copy):
             try:
@@ -108,6 +114,18 @@ def _write_once(catalog: Catalog, part: Path, progress: Progress) -> BackupRepor
         except FileNotFoundError:
             return None
         return BackupReport(len(files) - 1, part.stat().st_size, tuple(missing))
+
+
+def _keep_only(database: Path, collection: str) -> None:
+    """Delete everything from a copy of the catalog but the ready documents of one collection: threads and keys too."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("DELETE FROM documents WHERE collection <> ? OR NOT visible", (collection,))
+        connection.execute("DELETE FROM removals")
+        connection.execute("DELETE FROM keys")
+        connection.execute("DELETE FROM threads")  # with their turns, which quote any collection, and the feedback
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA journal_mode=DELETE")
 
 
 def _write_tar(
@@ -174,8 +192,8 @@ def restore_backup(
     unpacked = data_dir / UNPACKED
     try:
         unpacked.mkdir()
-        saved = _unpack(file, unpacked, progress)
-        _check_catalog(unpacked, file)
+        saved = unpack_backup(file, unpacked, progress)
+        check_catalog(unpacked, file)
         named = _hashes_in(unpacked / CATALOG_FILE)
         present = {Path(entry.path).name for entry in saved}
         _swap(unpacked, data_dir)
@@ -213,7 +231,7 @@ def settle_restore(data_dir: Path) -> bool:
     return True
 
 
-def _unpack(file: Path, target: Path, progress: Progress) -> list[SavedFile]:
+def unpack_backup(file: Path, target: Path, progress: Progress) -> list[SavedFile]:
     """Write every file of the backup below `target`, checking its hash. Raises InputError, DependencyError.
 
     Members are read one by one and written under names that this module makes. Only regular files that the manifest
@@ -290,7 +308,8 @@ def _unsound(file: Path, why: str) -> InputError:
     return InputError(f"{file} cannot be restored: {why}. Use another backup; nothing was replaced.")
 
 
-def _check_catalog(folder: Path, file: Path) -> None:
+def check_catalog(folder: Path, file: Path) -> None:
+    """Raise InputError, naming the backup `file`, unless the catalog in `folder` can be opened and is sound."""
     try:
         catalog = Catalog(folder)
     except DependencyError as error:

@@ -5,7 +5,7 @@ original files are beside the database, named by their sha256:
 
     DATA_DIR/catalog.sqlite3      this database (SQLite in WAL mode, synchronous=FULL)
     DATA_DIR/originals/ab/ab12…   the uploaded bytes
-    DATA_DIR/index/               the derived indexes (rag/index/chroma.py)
+    DATA_DIR/index/               the derived indexes (rag/index/derived.py)
     DATA_DIR/lock, owner.json     who owns the directory (rag/store/lock.py)
 
 A document becomes visible in one transaction (`publish`), which also retires the version it replaces, and disappears
@@ -24,13 +24,14 @@ import json
 import os
 import shutil
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -38,6 +39,8 @@ from sqlalchemy.engine import Connection
 
 from rag.errors import Conflict, DependencyError, FootnoteError, IndexMismatch, NotFound
 from rag.store.boxes import line_boxes
+from rag.store.keys import Keys
+from rag.store.leases import RETRY_DELAYS_S, Leases, is_over, lease_end
 from rag.store.metadata import Filter, Metadata, describe, matches
 from rag.store.originals import Originals
 from rag.store.records import (
@@ -45,17 +48,20 @@ from rag.store.records import (
     Accepted,
     Candidate,
     DocumentRecord,
+    Held,
     KnownSource,
     PreparedDocument,
     StoredChunk,
     Totals,
     document_record,
+    no_document,
     stored_chunk,
     stored_page,
     unit_vector,
     unit_vectors,
 )
 from rag.store.schema import (
+    OWN_KEYS,
     chunks_table,
     documents_table,
     meta_table,
@@ -69,6 +75,7 @@ from rag.store.schema import (
     texts_table,
 )
 from rag.store.threads import Threads
+from rag.store.times import now_text
 from rag.types import (
     DEFAULT_COLLECTION,
     UNFINISHED,
@@ -114,10 +121,6 @@ def document_id_for(sha256: str, collection: str) -> str:
     return hashlib.sha256(f"{collection}\0{sha256}".encode()).hexdigest()
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _among(column: sa.Column[str]) -> sa.ColumnElement[bool]:
     """Whether the column has one of the values in the JSON list bound to `among`. It is one statement for any number of
     values; IN with as many placeholders is compiled again for each number, at six times the cost.
@@ -160,6 +163,14 @@ def _save_sentences(connection: Connection, document_id: str, sentences: Sequenc
     )
 
 
+def _next_number(connection: Connection) -> int:
+    """A number that this catalog never gave before, higher than all others: a claim's token, a version of chunks."""
+    found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "fence")).scalar()
+    number = int(found or 0) + 1
+    put_meta(connection, "fence", str(number))
+    return number
+
+
 def _batches(values: Sequence[str], size: int = _VALUES_PER_STATEMENT) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]
@@ -183,7 +194,9 @@ class Catalog:
         try:
             self.originals = Originals(data_dir)
             self._engine = open_database(data_dir / CATALOG_FILE)
+            self._leases = Leases(self._renew_leases)
             self.threads = Threads(self._read, self._write)
+            self.keys = Keys(self._read, self._write)
             with self._write() as connection:
                 migrate(connection, data_dir)
         except OSError as error:
@@ -196,6 +209,7 @@ class Catalog:
 
     def close(self) -> None:
         """Close every connection; the catalog can be opened again."""
+        self._leases.close()
         self._engine.dispose()
 
     @contextmanager
@@ -229,8 +243,14 @@ class Catalog:
     def stamps(self) -> dict[str, str]:
         """The embedding model, dimension and chunking version of the stored chunks; empty before the first document."""
         with self._read() as connection:
-            rows = connection.execute(sa.select(meta_table).where(meta_table.c.key != "schema_version"))
+            rows = connection.execute(sa.select(meta_table).where(meta_table.c.key.not_in(OWN_KEYS)))
             return {row.key: row.value for row in rows}
+
+    def identity(self) -> str:
+        """A random name that this catalog got when it was created, so that an index of another one is recognised."""
+        with self._read() as connection:
+            found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "identity"))
+            return str(found.scalar_one())
 
     def check_stamps(self, stamps: Mapping[str, str]) -> None:
         """Compare the stamps of the settings with those of the catalog; the first call stores them.
@@ -265,6 +285,7 @@ class Catalog:
 
     def begin_rebuild(self) -> None:
         """Mark the catalog as unfinished until `replace_stamps`; opening it meanwhile raises IndexMismatch."""
+        self._leases.forget()
         with self._write() as connection:
             put_meta(connection, "chunking", UNFINISHED_REBUILD)
 
@@ -324,7 +345,7 @@ class Catalog:
                         status="queued",
                         visible=False,
                         size_bytes=size_bytes,
-                        created_at=_now(),
+                        created_at=now_text(),
                         given=kept if metadata is None else json.dumps(dict(metadata), ensure_ascii=False),
                     )
                 )
@@ -334,7 +355,8 @@ class Catalog:
                     self._set(connection, document_id, given=json.dumps(dict(metadata), ensure_ascii=False))
                 if row.status == "failed":
                     is_new = True
-                    self._set(connection, document_id, status="queued", attempts=0, progress=0.0, error_code=None,
+                    self._set(connection, document_id, status="queued", attempts=0, retries=0, not_before=None,
+                              progress=0.0, error_code=None,
                               error_message=None, name=name)  # fmt: skip
             same = (
                 sources_table.c.collection == collection,
@@ -356,11 +378,60 @@ class Catalog:
             fresh = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).one()
             return Accepted(document_record(fresh), is_new)
 
+    def adopt_document(self, other: Catalog, document_id: str, collection: str) -> str | None:
+        """Copy a ready document of another catalog, whose original is stored here already, and queue it for indexing.
+
+        Returns its id here; None if the collection has the same bytes already, unless they failed. Both catalogs must
+        be built alike (`stamps`).
+        """
+        with other._read() as source, self._write() as target:
+            found = source.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).one()
+            document = dict(found._mapping)
+            sha256 = document["sha256"]
+            known = target.execute(
+                sa.select(documents_table).where(
+                    documents_table.c.sha256 == sha256, documents_table.c.collection == collection
+                )
+            ).first()
+            if known is not None and known.status != "failed":
+                return None
+            if known is not None:
+                target.execute(sa.delete(documents_table).where(documents_table.c.id == known.id))
+            taken = target.execute(sa.select(documents_table.c.id).where(documents_table.c.id == sha256)).first()
+            own_id = sha256 if taken is None else document_id_for(sha256, collection)
+            document |= {"id": own_id, "collection": collection, "status": "indexing", "visible": False, "token": 0,
+                         "lease_end": None, "version": _next_number(target)}  # fmt: skip
+            del document["seq"]
+            target.execute(sa.insert(documents_table).values(document))
+            for table in (texts_table, pages_table, sources_table):
+                rows = [
+                    {**row._mapping, "document_id": own_id}
+                    for row in source.execute(sa.select(table).where(table.c.document_id == document_id))
+                ]
+                if table is sources_table:
+                    rows = [{**row, "seq": None, "collection": collection} for row in rows]
+                if rows:
+                    target.execute(sa.insert(table), rows)
+            chunks = source.execute(
+                sa.select(chunks_table, sentences_table.c.vectors)
+                .join(sentences_table, sentences_table.c.chunk == chunks_table.c.seq)
+                .where(chunks_table.c.document_id == document_id)
+                .order_by(chunks_table.c.seq)
+            ).all()
+            rows = [{**row._mapping, "seq": None, "document_id": own_id} for row in chunks]
+            for row in rows:
+                del row["vectors"]
+                if own_id != document_id:
+                    row["id"] = document_id_for(row["id"], collection)[:32]
+            target.execute(sa.insert(chunks_table), rows)
+            _save_sentences(target, own_id, [row.vectors for row in chunks])
+            return own_id
+
     def delete_document(self, document_id: str) -> None:
         """Remove a document; once this returns, no search finds it. Raises NotFound."""
         with self._write() as connection:
             if not self._remove(connection, document_id):
-                raise NotFound(f"There is no document {document_id!r}. `footnote docs list` shows the documents.")
+                raise no_document(document_id)
 
     @staticmethod
     def _remove(connection: Connection, document_id: str) -> bool:
@@ -462,6 +533,15 @@ class Catalog:
         )
         return updated.rowcount > 0
 
+    def _set_own(self, connection: Connection, document_id: str, **values: object) -> bool:
+        """`_set`, unless this catalog claimed the document and another claimant has it now."""
+        updated = connection.execute(
+            sa.update(documents_table)
+            .where(documents_table.c.id == document_id, self._own(document_id))
+            .values(**values)
+        )
+        return updated.rowcount > 0
+
     @staticmethod
     def _status_unless_visible(status: DocumentStatus) -> sa.ColumnElement[str]:
         return sa.case((documents_table.c.visible, "ready"), else_=status)
@@ -475,17 +555,114 @@ class Catalog:
             return connection.execute(
                 sa.update(documents_table)
                 .where(documents_table.c.status.in_(_IN_HAND))
-                .values(status="queued", progress=0.0, attempts=documents_table.c.attempts - int(forgive))
-            ).rowcount
+                .values(status="queued", progress=0.0, lease_end=None,
+                        attempts=documents_table.c.attempts - int(forgive))
+            ).rowcount  # fmt: skip
 
     def requeue(self, document_id: str) -> None:
-        """Queue a claimed document again without counting the attempt, since the document did not cause the failure."""
+        """Queue a claimed document again without counting the attempt, since the document did not cause the failure.
+
+        It is claimed again after a pause that grows (RETRY_DELAYS_S); after the last one it fails.
+        """
+        self._leases.drop(document_id)
         with self._write() as connection:
-            connection.execute(
-                sa.update(documents_table)
-                .where(documents_table.c.id == document_id, documents_table.c.status.in_(_IN_HAND))
-                .values(status="queued", progress=0.0, attempts=documents_table.c.attempts - 1)
+            row = connection.execute(
+                sa.select(documents_table).where(
+                    documents_table.c.id == document_id,
+                    documents_table.c.status.in_(_IN_HAND),
+                    self._own(document_id),
+                )
+            ).first()
+            if row is not None:
+                self._put_off(connection, row, status="queued", attempts=row.attempts - 1, progress=0.0)
+
+    def put_off_indexing(self, document_id: str, reason: str) -> None:
+        """Count that a prepared document could not be indexed, for `reason`; after the last retry it fails."""
+        with self._write() as connection:
+            row = connection.execute(
+                sa.select(documents_table).where(
+                    documents_table.c.id == document_id, documents_table.c.status == "indexing"
+                )
+            ).first()
+            if row is not None:
+                self._put_off(connection, row, reason)
+
+    def _put_off(self, connection: Connection, row: sa.Row[Any], reason: str = "", **values: object) -> None:
+        if row.retries >= len(RETRY_DELAYS_S):
+            self._set(connection, row.id, status="failed", progress=0.0, lease_end=None, error_code="unavailable",
+                      error_message=f"{row.name} was refused {row.retries} times by the disk, the embedding model or "
+                      f"the index. {reason or 'The log says which.'} Correct that, then upload it again.")  # fmt: skip
+            return
+        delay_s = RETRY_DELAYS_S[row.retries]
+        self._set(connection, row.id, retries=row.retries + 1, lease_end=None,
+                  not_before=time.time() + delay_s if delay_s else None, **values)  # fmt: skip
+
+    def requeue_expired(self) -> list[str]:
+        """Queue again the claimed documents whose lease is over, since nobody renews it. Returns their ids."""
+        with self._write() as connection:
+            rows = connection.execute(
+                sa.select(documents_table.c.id, documents_table.c.lease_end).where(
+                    documents_table.c.status.in_(_IN_HAND)
+                )
             )
+            expired = [row.id for row in rows if is_over(row.lease_end)]
+            for document_id in expired:
+                self._set(connection, document_id, status="queued", progress=0.0, lease_end=None)
+            return expired
+
+    def _renew_leases(self, held: dict[str, int]) -> None:
+        with self._write() as connection:
+            for document_id, token in held.items():
+                connection.execute(
+                    sa.update(documents_table)
+                    .where(
+                        documents_table.c.id == document_id,
+                        documents_table.c.token == token,
+                        documents_table.c.status.in_(_IN_HAND),
+                    )
+                    .values(lease_end=lease_end())
+                )
+
+    def _own(self, document_id: str) -> sa.ColumnElement[bool]:
+        """Whether a document that this catalog claimed is still its own: claimed, and under the same token.
+
+        True for a document that it never claimed.
+        """
+        token = self._leases.token(document_id)
+        if token is None:
+            return sa.true()
+        return sa.and_(documents_table.c.token == token, documents_table.c.status.in_(_IN_HAND))
+
+    @staticmethod
+    def _due(connection: Connection, most: int, *conditions: sa.ColumnElement[bool]) -> list[sa.Row[Any]]:
+        """The oldest queued documents, at most `most`; those whose pause (`not_before`) is over come last."""
+        queued = sa.select(documents_table).where(documents_table.c.status == "queued", *conditions)
+        queued = queued.order_by(documents_table.c.seq)
+        due = list(connection.execute(queued.where(documents_table.c.not_before.is_(None)).limit(most)))
+        if len(due) < most:
+            put_off = connection.execute(queued.where(documents_table.c.not_before.is_not(None))).all()
+            due += [row for row in put_off if is_over(row.not_before)][: most - len(due)]
+        return due
+
+    @staticmethod
+    def _claim(connection: Connection, rows: Sequence[sa.Row[Any]]) -> int:
+        """Claim documents under one token, which was never given before; 0 where there are none."""
+        if not rows:
+            return 0
+        token = _next_number(connection)
+        connection.execute(
+            sa.update(documents_table)
+            .where(documents_table.c.seq.in_([row.seq for row in rows]))
+            .values(
+                status="parsing",
+                attempts=documents_table.c.attempts + 1,
+                progress=0.0,
+                token=token,
+                lease_end=lease_end(),
+                not_before=None,
+            )
+        )
+        return token
 
     def claim_next(self, given_up: Callable[[str], None] = lambda document_id: None) -> DocumentRecord | None:
         """Claim the oldest queued document for parsing, or None.
@@ -494,22 +671,23 @@ class Catalog:
         """
         while True:
             with self._write() as connection:
-                row = connection.execute(
-                    sa.select(documents_table)
-                    .where(documents_table.c.status == "queued")
-                    .order_by(documents_table.c.seq)
-                    .limit(1)
-                ).first()
-                if row is None:
+                due = self._due(connection, 1)
+                if not due:
                     return None
+                (row,) = due
                 if row.attempts < MAX_ATTEMPTS:
-                    self._set(connection, row.id, status="parsing", attempts=row.attempts + 1, progress=0.0)
-                    return document_record(
+                    token = self._claim(connection, [row])
+                    record = document_record(
                         connection.execute(sa.select(documents_table).where(documents_table.c.id == row.id)).one()
                     )
-                self._set(connection, row.id, status="failed", error_code="internal",
-                          error_message=f"{row.name} stopped the worker {row.attempts} times and is not tried again. "
-                          "Upload it again to retry.")  # fmt: skip
+                else:
+                    self._set(connection, row.id, status="failed", error_code="internal",
+                              error_message=f"{row.name} stopped the worker {row.attempts} times and is not tried "
+                              "again. Upload it again to retry.")  # fmt: skip
+                    record = None
+            if record is not None:
+                self._leases.hold([record.id], token)
+                return record
             given_up(row.id)
 
     def claim(self, document_id: str) -> DocumentRecord | None:
@@ -518,14 +696,14 @@ class Catalog:
 
     def claim_each(self, document_ids: Sequence[str]) -> list[DocumentRecord]:
         """Claim these documents for parsing, in one transaction; those that are no longer queued are left out."""
-        claimed = []
         with self._write() as connection:
+            rows = []
             for document_id in document_ids:
                 row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
                 if row is not None and row.status == "queued":
-                    self._set(connection, document_id, status="parsing", attempts=row.attempts + 1, progress=0.0)
-                    claimed.append(document_record(row))
-        return claimed
+                    rows.append(row)
+            token = self._claim(connection, rows)
+        return self._held(rows, token)
 
     def claim_untried(self, most: int) -> list[DocumentRecord]:
         """Claim the oldest queued documents that were never claimed before, at most `most`, in one transaction.
@@ -534,40 +712,45 @@ class Catalog:
         takes no other document with it if it stops the worker again.
         """
         with self._write() as connection:
-            rows = connection.execute(
-                sa.select(documents_table)
-                .where(documents_table.c.status == "queued", documents_table.c.attempts == 0)
-                .order_by(documents_table.c.seq)
-                .limit(most)
-            ).all()
-            connection.execute(
-                sa.update(documents_table)
-                .where(documents_table.c.seq.in_([row.seq for row in rows]))
-                .values(status="parsing", attempts=1, progress=0.0)
-            )
-            return [document_record(row) for row in rows]
+            rows = self._due(connection, most, documents_table.c.attempts == 0)
+            token = self._claim(connection, rows)
+        return self._held(rows, token)
+
+    def _held(self, rows: Sequence[sa.Row[Any]], token: int) -> list[DocumentRecord]:
+        self._leases.hold([row.id for row in rows], token)
+        return [document_record(row) for row in rows]
 
     def set_progress(self, document_id: str, status: DocumentStatus, progress: float) -> bool:
-        """Record a document's progress (0 to 1); False if it was deleted meanwhile."""
+        """Record a document's progress (0 to 1), which renews its lease; False if it was deleted, or given to another
+        claimant, meanwhile.
+        """
         return self.set_progress_of([document_id], status, progress)
 
     def set_progress_of(self, document_ids: Sequence[str], status: DocumentStatus, progress: float) -> bool:
-        """Record the progress (0 to 1) of documents in one transaction; False if all were deleted meanwhile."""
+        """`set_progress` of documents in one transaction; False if none of them is left to this claimant."""
         with self._write() as connection:
-            updated = connection.execute(
-                sa.update(documents_table)
-                .where(documents_table.c.id.in_(document_ids))
-                .values(status=self._status_unless_visible(status), progress=progress)
-            )
-            return updated.rowcount > 0
+            own = [
+                self._set_own(
+                    connection,
+                    document_id,
+                    status=self._status_unless_visible(status),
+                    progress=progress,
+                    lease_end=lease_end(),
+                )
+                for document_id in document_ids
+            ]
+            return any(own)
 
     def fail_document(self, document_id: str, code: str, message: str) -> None:
-        """Record why a document cannot be used. A visible document stays usable and unchanged."""
+        """Record why a document cannot be used. A visible document stays usable and unchanged, as does one that was
+        given to another claimant meanwhile.
+        """
+        self._leases.drop(document_id)
         with self._write() as connection:
             connection.execute(
                 sa.update(documents_table)
-                .where(documents_table.c.id == document_id, sa.not_(documents_table.c.visible))
-                .values(status="failed", error_code=code, error_message=message, progress=0.0)
+                .where(documents_table.c.id == document_id, sa.not_(documents_table.c.visible), self._own(document_id))
+                .values(status="failed", error_code=code, error_message=message, progress=0.0, lease_end=None)
             )
 
     def withdraw_document(self, document_id: str, code: str, message: str) -> None:
@@ -586,30 +769,38 @@ class Catalog:
         vectors: np.ndarray,
         sentences: Sequence[bytes],
     ) -> bool:
-        """Store one document, given by the fields of `PreparedDocument`; False if it was deleted meanwhile."""
+        """Store one document, given by the fields of `PreparedDocument`; False if it was deleted, or given to another
+        claimant, meanwhile.
+        """
         prepared = PreparedDocument(document, chunks, pages_of_chunks, index_hashes, vectors, sentences)
         return self.save_documents([prepared]) == [document.id]
 
     def save_documents(self, prepared: Sequence[PreparedDocument]) -> list[str]:
         """Store documents in one transaction and queue them for indexing. They do not become visible yet.
 
-        Saving a document again replaces what is stored. Returns the ids of those that were not deleted meanwhile.
+        Saving a document again replaces what is stored. A document that was deleted, or given to another claimant,
+        meanwhile is left out. Returns the ids of the others.
         """
+        for each in prepared:  # before, so that no later claim is dropped
+            self._leases.drop(each.document.id)
         with self._write() as connection:
-            return [each.document.id for each in prepared if self._save(connection, each)]
+            version = _next_number(connection)
+            return [each.document.id for each in prepared if self._save(connection, each, version)]
 
-    def _save(self, connection: Connection, prepared: PreparedDocument) -> bool:
+    def _save(self, connection: Connection, prepared: PreparedDocument, version: int) -> bool:
         document, chunks, pages_of_chunks = prepared.document, prepared.chunks, prepared.pages_of_chunks
         structure = {
             "metadata": dict(document.metadata),
             "headings": [asdict(heading) for heading in document.headings],
             "tables": [asdict(table) for table in document.tables],
         }
-        alive = self._set(
+        alive = self._set_own(
             connection,
             document.id,
             status=self._status_unless_visible("indexing"),
             progress=1.0,
+            lease_end=None,
+            version=version,
             error_code=None,
             error_message=None,
             media_type=document.media_type,
@@ -695,7 +886,7 @@ class Catalog:
                 updated = connection.execute(
                     sa.update(documents_table)
                     .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
-                    .values(status="ready", visible=True, progress=1.0, attempts=0)
+                    .values(status="ready", visible=True, progress=1.0, attempts=0, retries=0, not_before=None)
                 )
                 if updated.rowcount:
                     published.add(document_id)
@@ -711,15 +902,15 @@ class Catalog:
 
     def list_documents(
         self,
-        collection: str | None = None,
+        collections: Sequence[str] | None = None,
         status: Sequence[DocumentStatus] | None = None,
         limit: int | None = None,
         offset: int = 0,
     ) -> tuple[list[DocumentRecord], int]:
-        """Documents in order of arrival, and their total number."""
+        """The documents of these collections, or of all, in order of arrival, and their total number."""
         conditions = []
-        if collection is not None:
-            conditions.append(documents_table.c.collection == collection)
+        if collections is not None:
+            conditions.append(documents_table.c.collection.in_(collections))
         if status is not None:
             conditions.append(documents_table.c.status.in_(status))
         query = sa.select(documents_table).where(*conditions).order_by(documents_table.c.seq).offset(offset)
@@ -729,13 +920,13 @@ class Catalog:
             total = connection.execute(sa.select(sa.func.count()).select_from(documents_table).where(*conditions))
             return [document_record(row) for row in connection.execute(query)], total.scalar_one()
 
-    def filter_documents(self, conditions: Filter, collection: str | None = None) -> list[str]:
+    def filter_documents(self, conditions: Filter, collections: Sequence[str] | None = None) -> list[str]:
         """The ids of the visible documents whose metadata fulfil all conditions; `name`, `title` and `media_type` are
         among the metadata."""
         columns = (documents_table.c[name] for name in ("id", "name", "title", "media_type", "metadata", "given"))
         query = sa.select(*columns).where(documents_table.c.visible)
-        if collection is not None:
-            query = query.where(documents_table.c.collection == collection)
+        if collections is not None:
+            query = query.where(documents_table.c.collection.in_(collections))
         with self._read() as connection:
             rows = connection.execute(query.order_by(documents_table.c.seq)).all()
         found = []
@@ -756,7 +947,7 @@ class Catalog:
         with self._read() as connection:
             row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
         if row is None:
-            raise NotFound(f"There is no document {document_id!r}. `footnote docs list` shows the documents.")
+            raise no_document(document_id)
         return document_record(row)
 
     def unfinished(self) -> int:
@@ -889,13 +1080,16 @@ class Catalog:
         units = unit_vectors([vector for _, vector in vectors])
         return found, known | {ids[seq]: float(unit @ question) for (seq, _), unit in zip(vectors, units, strict=True)}
 
-    def visible_documents(self, ids: Sequence[str]) -> set[str]:
-        """The documents of these ids that are visible now."""
+    def visible_documents(self, ids: Sequence[str], collections: Sequence[str] | None = None) -> set[str]:
+        """The documents of these ids that are visible now, and in one of the collections where some are given."""
         found: set[str] = set()
+        within = [] if collections is None else [documents_table.c.collection.in_(collections)]
         with self._read() as connection:
             for batch in _batches(ids):
                 rows = connection.execute(
-                    sa.select(documents_table.c.id).where(documents_table.c.id.in_(batch), documents_table.c.visible)
+                    sa.select(documents_table.c.id).where(
+                        documents_table.c.id.in_(batch), documents_table.c.visible, *within
+                    )
                 )
                 found.update(row.id for row in rows)
         return found
@@ -948,13 +1142,17 @@ class Catalog:
         with self._read() as connection:
             return [(stored_chunk(row), unit_vector(row.vector)) for row in connection.execute(query)]
 
-    def visible_chunk_counts(self) -> dict[str, int]:
-        """The number of chunks of each visible document, by document id."""
+    def indexed_documents(self, *, waiting: bool = False) -> dict[str, Held]:
+        """What the indexes must hold of each visible document, by document id; with `waiting`, also what they may hold
+        of those that are being indexed. It reads no chunks.
+        """
+        allowed: sa.ColumnElement[bool] = documents_table.c.visible
+        if waiting:
+            allowed = sa.or_(allowed, documents_table.c.status == "indexing")
+        query = sa.select(documents_table.c.id, documents_table.c.n_chunks, documents_table.c.version)
         with self._read() as connection:
-            rows = connection.execute(
-                sa.select(documents_table.c.id, documents_table.c.n_chunks).where(documents_table.c.visible)
-            )
-            return {row.id: row.n_chunks for row in rows}
+            rows = connection.execute(query.where(allowed, documents_table.c.n_chunks > 0))
+            return {document_id: Held(chunks, version) for document_id, chunks, version in rows}
 
     # Maintenance -----------------------------------------------------------------------------------------------------
 
@@ -963,6 +1161,20 @@ class Catalog:
         with self._read() as connection:
             rows = connection.exec_driver_sql("PRAGMA quick_check").scalars().all()
         return [str(row) for row in rows if row != "ok"]
+
+    def compact(self) -> None:
+        """Write the database anew, without the rows that were deleted: their words are in no file afterwards."""
+        self._engine.dispose()  # a connection of the pool could keep the log from being emptied
+        try:
+            with closing(sqlite3.connect(self.data_dir / CATALOG_FILE, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.DatabaseError as error:
+            raise DependencyError(
+                f"The catalog {self.data_dir / CATALOG_FILE} could not be written anew: {error}. Free some space: as "
+                "much as it has."
+            ) from error
 
     def copy_to(self, target: Path) -> None:
         """Write a consistent copy of the database to `target`, even while others write (SQLite's online backup)."""

@@ -18,15 +18,31 @@ from rag.errors import DataDirectoryInUse, DependencyError
 LOCK_FILE = "lock"
 OWNER_FILE = "owner.json"
 _CLAIM_WITHIN_S = 0.3
+_OWNER_ONLY = 0o600  # the note may hold a key
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The owner of a data directory: the process and, for a server, its address."""
+    """The owner of a data directory: the process and, for a server, its address.
+
+    `key` is a key of the server for the commands of those who can read this directory, "" where it has none.
+    `certificate` is the file of the certificate that the server shows, "" without TLS.
+    """
 
     pid: int
     command: str
     url: str | None = None
+    key: str = ""
+    certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that owns a data directory, as its Owner describes it."""
+
+    url: str
+    key: str = ""
+    certificate: str = ""
 
 
 class DataDirectory:
@@ -39,7 +55,9 @@ class DataDirectory:
     def announce(self, owner: Owner) -> None:
         """Record the owner, for the error message of another process and for commands that look for a server."""
         part = self.path / f".{OWNER_FILE}.{os.getpid()}"
-        part.write_text(json.dumps(asdict(owner)), encoding="utf-8")
+        part.unlink(missing_ok=True)
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w", encoding="utf-8") as file:
+            json.dump(asdict(owner), file)
         part.replace(self.path / OWNER_FILE)
 
     def release(self) -> None:
@@ -88,8 +106,8 @@ def read_owner(path: Path) -> Owner | None:
         return None
 
 
-def running_server(path: Path) -> str | None:
-    """The address of the server that owns this directory, or None if none does."""
+def running_server(path: Path) -> RunningServer | None:
+    """The server that owns this directory, or None if none does."""
     if not (path / LOCK_FILE).exists():
         return None
     lock = FileLock(path / LOCK_FILE, timeout=0)
@@ -97,7 +115,7 @@ def running_server(path: Path) -> str | None:
         lock.acquire()
     except Timeout:
         owner = read_owner(path)
-        return owner.url if owner else None
+        return RunningServer(owner.url, owner.key, owner.certificate) if owner and owner.url else None
     except OSError:
         return None
     lock.release()

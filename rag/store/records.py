@@ -6,11 +6,12 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
 
+from rag.errors import NotFound
 from rag.store.metadata import Metadata, describe
 from rag.store.schema import chunks_table, documents_table
 from rag.types import Chunk, Document, DocumentStatus, Note, Page, Span, WordBoxes
@@ -81,7 +82,7 @@ class KnownSource:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk with its context: `seq` is its row, `page` the 1-based page with most of it."""
+    """A chunk with its context: `seq` is its row, `page` the 1-based page with most of it, `version` its document's."""
 
     seq: int
     chunk: Chunk
@@ -89,6 +90,17 @@ class StoredChunk:
     document_name: str
     title: str
     collection: str
+    version: int = 0
+
+
+class Held(NamedTuple):
+    """How far an index holds a document: its number of chunks, and the version of them that the catalog numbered.
+
+    Numbers rise with each save in the catalog; only documents that are saved together share one.
+    """
+
+    chunks: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +124,11 @@ class Totals:
     documents: Mapping[str, int]
     chunks: int
     pages: int
+
+
+def no_document(document_id: str) -> NotFound:
+    """The error for an id without a document."""
+    return NotFound(f"There is no document {document_id!r}. `footnote docs list` shows the documents.")
 
 
 def document_record(row: sa.Row[Any]) -> DocumentRecord:
@@ -158,15 +175,16 @@ CHUNK_COLUMNS = (
     documents_table.c.name,
     documents_table.c.title,
     documents_table.c.collection,
+    documents_table.c.version,
 )
 
 
 def stored_chunk(row: Sequence[Any]) -> StoredChunk:
     """A chunk from a row that begins with CHUNK_COLUMNS."""
-    seq, chunk_id, document_id, start, end, text, headings, page, n_tokens, name, title, collection = row[:12]
+    seq, chunk_id, document_id, start, end, text, headings, page, n_tokens, name, title, collection, version = row[:13]
     span = Span(document_id, start, end)
     chunk = Chunk(id=chunk_id, span=span, text=text, headings=tuple(json.loads(headings)), n_tokens=n_tokens)
-    return StoredChunk(seq, chunk, page, name, title, collection)
+    return StoredChunk(seq, chunk, page, name, title, collection, version)
 
 
 def unit_vector(packed: bytes) -> np.ndarray:

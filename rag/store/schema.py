@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from rag.errors import IndexMismatch
 
 _BUSY_S = 60  # how long a connection waits for the write of another
 _CACHE_KIB = 32_768  # page cache of a connection: a search reads some hundred rows from all over the database
+
+OWN_KEYS = ("schema_version", "identity", "fence")  # entries of the meta table that are no stamps
 
 metadata = sa.MetaData()
 
@@ -47,6 +50,11 @@ documents_table = sa.Table(
     sa.Column("notes", sa.Text, nullable=False, default="[]"),  # JSON: a list of Note
     sa.Column("metadata", sa.Text, nullable=False, default="{}"),  # JSON: that of the file
     sa.Column("given", sa.Text, nullable=False, default="{}"),  # JSON: that of the client
+    sa.Column("version", sa.BigInteger, nullable=False, default=0),  # of its chunks, a number of the fence
+    sa.Column("token", sa.BigInteger, nullable=False, default=0),  # of the last claim (leases.py)
+    sa.Column("lease_end", sa.Float),  # seconds since 1970; null while nobody works on the document
+    sa.Column("retries", sa.Integer, nullable=False, default=0),  # after errors that may pass
+    sa.Column("not_before", sa.Float),  # seconds since 1970 of the next try
 )
 sources_table = sa.Table(
     "sources",
@@ -119,6 +127,7 @@ threads_table = sa.Table(
     sa.Column("collection", sa.Text),
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Text, nullable=False, index=True),
+    sa.Column("key_id", sa.Text),  # the key that created it; null where none was needed
 )
 turns_table = sa.Table(
     "turns",
@@ -139,6 +148,21 @@ feedback_table = sa.Table(
     sa.Column("citation", sa.Integer),
     sa.Column("comment", sa.Text, nullable=False),
     sa.Column("created_at", sa.Text, nullable=False),
+)
+
+keys_table = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False, unique=True),  # SHA-256 of the secret, in hexadecimal
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("collections", sa.Text, nullable=False),  # JSON: the names of those that it sees, [] for all
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.Text),
+    sa.Column("revoked_at", sa.Text),
+    sa.Column("last_used_at", sa.Text),
 )
 
 
@@ -179,11 +203,41 @@ def _add_threads(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _add_leases(connection: Connection) -> None:
+    """Version 5: leases of claimed documents, and the catalog's identity."""
+    for statement in (
+        "ALTER TABLE documents ADD COLUMN version BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE documents ADD COLUMN token BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE documents ADD COLUMN lease_end FLOAT",
+        "ALTER TABLE documents ADD COLUMN retries INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE documents ADD COLUMN not_before FLOAT",
+    ):
+        connection.exec_driver_sql(statement)
+    put_meta(connection, "identity", uuid.uuid4().hex)
+
+
+def _add_keys(connection: Connection) -> None:
+    """Version 6: API keys, and the key of each thread."""
+    for statement in (
+        "ALTER TABLE threads ADD COLUMN key_id TEXT",
+        "CREATE TABLE keys (seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, "
+        "name TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, scope TEXT NOT NULL, collections TEXT NOT NULL, "
+        "created_at TEXT NOT NULL, expires_at TEXT, revoked_at TEXT, last_used_at TEXT)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 # The tables above are the newest schema; a new database gets them as they are, with version len(MIGRATIONS) + 1.
 # Whoever changes a table after the first release appends a function here that makes the same change to an existing
 # database: the first entry brings version 1 to version 2. It runs in the transaction that opens the catalog, writes its
 # own SQL (the tables above may have changed by then), and is never edited once released.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_notes, _add_metadata, _add_threads)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    _add_notes,
+    _add_metadata,
+    _add_threads,
+    _add_leases,
+    _add_keys,
+)
 
 
 def migrate(connection: Connection, data_dir: Path) -> None:
@@ -195,6 +249,7 @@ def migrate(connection: Connection, data_dir: Path) -> None:
     if not sa.inspect(connection).has_table("meta"):
         metadata.create_all(connection)
         put_meta(connection, "schema_version", str(newest))
+        put_meta(connection, "identity", uuid.uuid4().hex)
         return
     found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "schema_version"))
     version = int(found.scalar_one())

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -19,6 +18,7 @@ from sqlalchemy.engine import Connection
 
 from rag.errors import NotFound
 from rag.store.schema import documents_table, feedback_table, sources_table, threads_table, turns_table
+from rag.store.times import now_text
 from rag.types import Turn
 
 Rating = Literal["right", "wrong", "wrong citation"]
@@ -68,45 +68,62 @@ class KeptTurn:
     gone: Mapping[str, str | None]
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _no_thread(thread_id: str) -> NotFound:
     return NotFound(f"There is no thread {thread_id!r}. GET /v1/threads lists the threads.")
 
 
 class Threads:
-    """The threads of one catalog, whose transactions `read` and `write` begin."""
+    """The threads of one catalog, whose transactions `read` and `write` begin, or those of one key."""
 
-    def __init__(self, read: Transaction, write: Transaction) -> None:
-        self._read, self._write = read, write
+    def __init__(
+        self, read: Transaction, write: Transaction, key_id: str | None = None, *, everyones: bool = True
+    ) -> None:
+        """New threads belong to the key `key_id`. Unless `everyones`, threads of others do not exist here."""
+        self._read, self._write, self._key_id = read, write, key_id
+        self._ours: sa.ColumnElement[bool] = sa.true() if everyones else threads_table.c.key_id == key_id
+
+    def of_key(self, key_id: str | None, *, everyones: bool) -> Threads:
+        """The threads that a key may see: its own, or `everyones`."""
+        return Threads(self._read, self._write, key_id, everyones=everyones)
+
+    def _is(self, thread_id: str) -> sa.ColumnElement[bool]:
+        return sa.and_(threads_table.c.id == thread_id, self._ours)
 
     def create(self, title: str = "", collection: str | None = None) -> Thread:
         """A new thread without turns."""
-        now = _now()
+        now = now_text()
         thread = Thread(secrets.token_hex(_ID_BYTES), title, collection, now, now, 0)
         with self._write() as connection:
             connection.execute(
                 sa.insert(threads_table).values(
-                    id=thread.id, title=title, collection=collection, created_at=now, updated_at=now
+                    id=thread.id,
+                    title=title,
+                    collection=collection,
+                    created_at=now,
+                    updated_at=now,
+                    key_id=self._key_id,
                 )
             )
         return thread
 
     def list_threads(self, limit: int | None = None, offset: int = 0) -> tuple[list[Thread], int]:
         """Threads, the one with the newest turn first, and their total number."""
-        query = _with_counts().order_by(threads_table.c.updated_at.desc(), threads_table.c.id).offset(offset)
+        query = (
+            _with_counts()
+            .where(self._ours)
+            .order_by(threads_table.c.updated_at.desc(), threads_table.c.id)
+            .offset(offset)
+        )
         if limit is not None:
             query = query.limit(limit)
         with self._read() as connection:
-            total = connection.execute(sa.select(sa.func.count()).select_from(threads_table)).scalar_one()
-            return [_thread(row) for row in connection.execute(query)], total
+            total = connection.execute(sa.select(sa.func.count()).select_from(threads_table).where(self._ours))
+            return [_thread(row) for row in connection.execute(query)], total.scalar_one()
 
     def get(self, thread_id: str) -> Thread:
         """One thread. Raises NotFound."""
         with self._read() as connection:
-            row = connection.execute(_with_counts().where(threads_table.c.id == thread_id)).first()
+            row = connection.execute(_with_counts().where(self._is(thread_id))).first()
         if row is None:
             raise _no_thread(thread_id)
         return _thread(row)
@@ -114,9 +131,7 @@ class Threads:
     def rename(self, thread_id: str, title: str) -> Thread:
         """The thread under another title. Raises NotFound."""
         with self._write() as connection:
-            renamed = connection.execute(
-                sa.update(threads_table).where(threads_table.c.id == thread_id).values(title=title)
-            )
+            renamed = connection.execute(sa.update(threads_table).where(self._is(thread_id)).values(title=title))
         if renamed.rowcount == 0:
             raise _no_thread(thread_id)
         return self.get(thread_id)
@@ -124,7 +139,7 @@ class Threads:
     def delete(self, thread_id: str) -> None:
         """Delete a thread with its turns and their feedback. Raises NotFound."""
         with self._write() as connection:
-            deleted = connection.execute(sa.delete(threads_table).where(threads_table.c.id == thread_id))
+            deleted = connection.execute(sa.delete(threads_table).where(self._is(thread_id)))
         if deleted.rowcount == 0:
             raise _no_thread(thread_id)
 
@@ -133,11 +148,11 @@ class Threads:
 
         Raises NotFound where the thread was deleted meanwhile.
         """
-        now, turn_id = _now(), secrets.token_hex(_ID_BYTES)
+        now, turn_id = now_text(), secrets.token_hex(_ID_BYTES)
         with self._write() as connection:
             title = sa.case((threads_table.c.title == "", _title_of(question)), else_=threads_table.c.title)
             found = connection.execute(
-                sa.update(threads_table).where(threads_table.c.id == thread_id).values(updated_at=now, title=title)
+                sa.update(threads_table).where(self._is(thread_id)).values(updated_at=now, title=title)
             )
             if found.rowcount == 0:
                 raise _no_thread(thread_id)
@@ -173,9 +188,10 @@ class Threads:
 
     def rate(self, turn_id: str, rating: Rating, citation: int | None, comment: str) -> Feedback:
         """Record feedback on a turn's answer, in place of earlier feedback. Raises NotFound."""
-        feedback = Feedback(rating, citation, comment, _now())
+        feedback = Feedback(rating, citation, comment, now_text())
         with self._write() as connection:
-            if connection.execute(sa.select(turns_table.c.id).where(turns_table.c.id == turn_id)).first() is None:
+            ours = sa.select(turns_table.c.id).join(threads_table, threads_table.c.id == turns_table.c.thread_id)
+            if connection.execute(ours.where(turns_table.c.id == turn_id, self._ours)).first() is None:
                 raise NotFound(f"There is no turn {turn_id!r}. GET /v1/threads/ID shows the turns of a thread.")
             connection.execute(sa.delete(feedback_table).where(feedback_table.c.turn_id == turn_id))
             connection.execute(

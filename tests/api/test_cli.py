@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,7 @@ from api.commands.context import Models, dump_json
 from api.commands.doctor import needed_packages
 from api.commands.examples import EXAMPLES
 from rag.errors import DependencyError
+from rag.library import open_index
 from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS
 from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
 from rag.store.lock import claim_directory
@@ -588,6 +590,23 @@ def test_backup_and_restore(footnote: Footnote, folder: Path, tmp_path: Path) ->
     assert footnote("search", "bicycle shed", "-k", 1, "--json").json["hits"][0]["document_name"] == "below/bikes.txt"
 
 
+def test_export_import_and_compact(footnote: Footnote, folder: Path, tmp_path: Path) -> None:
+    footnote("ingest", folder)
+    file = tmp_path / "default.tar"
+    assert footnote("export", "default", file, "--json").json["originals"] == 2
+    run = footnote("import", file, "--collection", "copied", "--json")
+    assert (run.status, run.json["collection"], len(run.json["documents"])) == (0, "copied", 2)
+    hits = footnote("search", "bicycle shed", "-k", 1, "--collection", "copied", "--json").json["hits"]
+    assert hits[0]["document_name"] == "below/bikes.txt"
+    bikes = [one["id"] for one in footnote("docs", "list", "--json").json["documents"] if "bikes" in one["name"]]
+    assert len(bikes) == 2
+    footnote("docs", "rm", *bikes)
+    assert footnote("compact").status == 0
+    files = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert not [path for path in files if b"bicycle shed" in path.read_bytes()]
+    assert footnote("search", "vacation days", "-k", 1, "--json").json["hits"]
+
+
 def test_rebuild_restores_the_indexes(footnote: Footnote, folder: Path, store: Path) -> None:
     import shutil
 
@@ -687,6 +706,29 @@ def test_doctor_reports_a_missing_original(
     assert run.status == 1
     assert {one["name"]: one["status"] for one in run.json["checks"]}["originals"] == "fail"
     assert "originals" in footnote("doctor").out
+
+
+def test_doctor_compares_row_by_row_and_repairs(
+    footnote: Footnote, folder: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOOTNOTE_GENERATION__BACKEND", "extractive")
+
+    def compared(*options: str) -> tuple[int, dict[str, str]]:
+        run = footnote("doctor", *options, "--json")
+        return run.status, {one["name"]: one["status"] for one in run.json["checks"] if "row by row" in one["name"]}
+
+    footnote("ingest", folder)
+    names = ("catalog, row by row", "indexes, row by row")
+    assert compared("--verify")[1] == dict.fromkeys(names, "ok")
+    assert compared()[1] == {}
+    catalog = Catalog(store)
+    stamps = catalog.stamps()
+    with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
+        index.remove(*catalog.indexed_documents())
+    catalog.close()
+    assert compared("--verify") == (1, {names[0]: "ok", names[1]: "fail"})
+    assert compared("--repair")[1] == dict.fromkeys(names, "ok")
+    assert compared("--verify")[1] == dict.fromkeys(names, "ok")
 
 
 def test_doctor_shows_the_reranker_and_commands_refuse_a_wrong_one(

@@ -116,7 +116,9 @@ def test_open_shows_the_page_of_the_running_server(
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", lambda url: bool(opened.append(url)))
     assert main(["open", "--data-dir", str(served)]) == 0
-    assert opened == [running_server(served)]
+    server = running_server(served)
+    assert server is not None
+    assert opened == [server.url]
     assert f"Open {opened[0]} in one." in capsys.readouterr().err
 
 

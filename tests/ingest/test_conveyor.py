@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,10 +19,10 @@ from ingest.conveyor import Listeners, prepare_documents
 from ingest.pipeline import publish_prepared
 from ingest.worker import work_through
 from rag.errors import DependencyError
-from rag.index.chroma import Index
+from rag.index.derived import Index
 from rag.library import Library
 from rag.settings import Settings
-from rag.store.catalog import Catalog
+from rag.store.catalog import CATALOG_FILE, Catalog
 from rag.types import Document
 
 
@@ -170,6 +172,30 @@ def test_a_full_disk_puts_back_the_batch_and_tells_each_document(
     assert {record.attempts for record in library.catalog.list_documents()[0]} == {0}
     monkeypatch.undo()
     assert work(library) == 4
+
+
+def test_a_document_that_was_given_to_another_leaves_its_batch_alone(library: Library) -> None:
+    """Its lease ends while the batch is embedded: the others are committed without it, by the catalog that claimed."""
+    ids = [upload(library.catalog, f"Words of file {number}.", f"{number}.md").record.id for number in range(4)]
+    taken = ids[2]
+
+    class Slow(WordHashEmbedder):
+        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+            if library.catalog.get_document(taken).attempts == 1:
+                with closing(sqlite3.connect(other.data_dir / CATALOG_FILE)) as connection, connection:
+                    connection.execute("UPDATE documents SET lease_end = 1 WHERE id = ?", (taken,))
+                assert other.requeue_expired() == [taken]
+                assert other.claim(taken) is not None
+            return super().embed_texts(texts)
+
+    claims = [lambda record=record: record for record in library.catalog.claim_untried(10)]
+    with closing(Catalog(library.catalog.data_dir)) as other:
+        assert prepare_documents(library.catalog, claims, Slow(), library.settings) == 4
+        expected = {f"{number}.md": "parsing" if number == 2 else "indexing" for number in range(4)}
+        assert statuses(library.catalog) == expected
+        again = [lambda: other.get_document(taken)]
+        assert prepare_documents(other, again, library.embedder, library.settings) == 1
+    assert set(statuses(library.catalog).values()) == {"indexing"}
 
 
 def test_every_document_is_heard_of_from_claim_to_end(library: Library) -> None:

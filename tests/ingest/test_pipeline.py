@@ -20,7 +20,7 @@ from ingest.pipeline import (
 )
 from ingest.projector import Projector
 from rag.errors import DependencyError, IndexMismatch
-from rag.index.chroma import Index
+from rag.index.derived import Index
 from rag.library import INDEX_FOLDER, Library
 from rag.retrieval.scope import Scope
 from rag.settings import Chunking, Settings

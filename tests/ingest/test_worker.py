@@ -255,6 +255,48 @@ def test_waking_comes_after_the_settings_and_never_waits(catalog: Catalog, setti
     worker.wake()
 
 
+def test_a_child_that_does_not_work_is_ended_and_another_is_started(
+    catalog: Catalog, settings: Settings, child: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "RESTART_DELAY_S", (0.001,))
+    said: queue.Queue[str] = queue.Queue()
+    worker = WorkerProcess(catalog, settings, said.put)
+    try:
+        said.get(timeout=PATIENCE_S)
+        first = worker.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        worker.restart()
+        said.get(timeout=PATIENCE_S)
+        assert worker.pid != first
+    finally:
+        worker.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe, which only Unix has")
+def test_a_thread_ends_its_readers_and_reads_again(
+    catalog: Catalog, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is a pipe at first, whose reader waits for ever."""
+    monkeypatch.setattr(worker_module, "RETRY_S", 0.001)
+    record = upload(catalog, "good words", "1.md").record
+    original = catalog.originals.path(record.sha256)
+    kept = original.with_name("kept")
+    original.rename(kept)
+    os.mkfifo(original)
+    moved: queue.Queue[str] = queue.Queue()
+    worker = WorkerThread(catalog, WordHashEmbedder(), settings, moved.put)
+    try:
+        writer = os.open(original, os.O_WRONLY)  # returns once the reader waits for bytes
+        kept.replace(original)
+        worker.restart()
+        wait_for(catalog, moved, "indexing", 1)
+        os.close(writer)
+    finally:
+        worker.stop()
+    assert catalog.get_document(record.id).attempts == 1
+
+
 def test_a_supervisor_outlives_a_start_that_fails(
     catalog: Catalog, settings: Settings, child: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,7 +86,7 @@ def test_the_page_is_small_and_has_a_strict_policy(visit: Visit) -> None:
 def test_the_first_visit_shows_three_steps_and_loads_the_samples_by_one_click(visit: Visit) -> None:
     visit.open()
     page = visit.page
-    assert page.locator(".steps li").count() == 3
+    expect(page.locator(".steps li")).to_have_count(3)  # once the list of documents has come
     page.get_by_role("button", name="Use the sample documents").click()
     page.locator(".suggestion").first.wait_for(timeout=120_000)
     page.get_by_text("4 documents are ready").wait_for(timeout=120_000)
@@ -477,3 +477,41 @@ def test_axe_finds_nothing_in_any_view(
         check("dialog")
         context.close()
     assert found == {}
+
+
+def test_a_server_with_keys_is_asked_with_one_that_the_tab_keeps(
+    visit: Visit, pdf: Callable[..., bytes], generator: SlowGenerator
+) -> None:
+    visit.open()
+    visit.upload("leave.pdf", pdf(LEAVE))
+    keys = visit.library.catalog.keys
+    key, secret = keys.create("a reader", "read")
+    page = visit.page
+    page.goto("about:blank")
+    page.goto(f"{visit.url}/#/documents")
+    dialog = page.get_by_role("dialog", name="This server needs a key")
+    dialog.wait_for()
+    assert page.locator("dialog").count() == 1  # however many calls wait
+    for typed in ("wrong", secret):
+        page.get_by_label("API key").fill(typed)
+        page.keyboard.press("Enter")
+    page.get_by_text("leave.pdf", exact=True).wait_for()
+    expect(dialog).to_have_count(0)
+    page.get_by_text("leave.pdf", exact=True).click()
+    page.wait_for_selector(".sheet.drawn")
+    assert page.locator(".sheet img").evaluate("(image) => image.naturalWidth") > 300
+    with page.expect_download() as saving:
+        page.get_by_role("button", name="Download the original").click()
+    assert Path(saving.value.path()).read_bytes() == pdf(LEAVE)
+    assert visit.ask("How many days carry over?", f"{LEAVE} [1].").locator(".outcome").count() == 1
+    page.reload()
+    page.wait_for_selector("main h1, main .composer")
+    assert page.locator("dialog").count() == 0
+    assert secret not in page.evaluate("JSON.stringify({...localStorage}) + document.cookie + location.href")
+    keys.revoke(key.id)
+    page.reload()
+    expect(dialog).to_contain_text("is revoked")
+    page.wait_for_load_state("networkidle")  # every refused call has been told to the console
+    refused = [line for line in visit.console if "401" in line]
+    assert refused
+    visit.console[:] = [line for line in visit.console if line not in refused]

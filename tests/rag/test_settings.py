@@ -36,6 +36,8 @@ def another_value(field: FieldInfo) -> object:
     """A value within bounds that is not the default."""
     if get_origin(field.annotation) is Literal:
         return next(choice for choice in get_args(field.annotation) if choice != field.default)
+    if field.examples:
+        return field.examples[0]
     if field.annotation is bool:
         return not field.default
     if field.annotation in NUMBERS:

@@ -17,7 +17,7 @@ from api.http.errors import openai_documented, openai_error
 from api.http.openai.requests import ChatRequest, question_of
 from api.http.openai.text import AnswerText, Mark, answer_text, citation_uri, place
 from api.http.schemas import AnswerBody, CitationBody, UsageBody, pack_answer
-from api.http.state import Door, DoorHere, OpenLibrary
+from api.http.state import Door, DoorHere, Reads
 from api.http.streams import EVENT_SCHEMA, Event, EventStream, while_listening
 from rag.settings import Server
 from rag.types import Answer
@@ -153,20 +153,18 @@ _FORMS: dict[int | str, dict[str, Any]] = {
     response_model=ChatCompletion,
     responses=_FORMS | openai_documented(400, 404, 409, 413),
 )
-async def complete(
-    body: ChatRequest, request: Request, door: DoorHere, library: OpenLibrary
-) -> ChatCompletion | Response:
+async def complete(body: ChatRequest, request: Request, door: DoorHere, view: Reads) -> ChatCompletion | Response:
     """The checked answer to the last user message; earlier messages are its history.
 
     A stream sends checked sentences only, so the first one comes once the answer is checked; until then there are
     comment lines. The model stops when the client disconnects.
     """
-    question = await question_of(body, library)
+    question = await question_of(body, view)
     include_usage = body.stream_options is not None and body.stream_options.include_usage
     frame = _Frame(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), body.model, include_usage)
     if body.stream:
-        return EventStream(_chunks(library.service.stream(question), frame, door), on_error=openai_error)
-    answer = await while_listening(request, library.service.ask(question))
+        return EventStream(_chunks(view.stream(question), frame, door), on_error=openai_error)
+    answer = await while_listening(request, view.ask(question))
     door.metrics.answer(answer)
     packed = pack_answer(answer)
     shown = answer_text(packed)

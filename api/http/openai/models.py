@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from api.http.errors import openai_documented
 from api.http.openai.requests import MODEL, scope_of_model
-from api.http.state import OpenLibrary
+from api.http.state import Reads
 
 router = APIRouter(prefix="/v1/models", tags=["OpenAI's API"])
 
@@ -44,14 +44,14 @@ class Models(BaseModel):
 
 
 @router.get("", summary="List models", responses=openai_documented())
-def list_models(library: OpenLibrary) -> Models:
+def list_models(view: Reads) -> Models:
     """`footnote` answers from all documents, `footnote/COLLECTION` from one collection."""
-    names = [MODEL, *(f"{MODEL}/{one}" for one in library.catalog.collections())]
+    names = [MODEL, *(f"{MODEL}/{one}" for one in view.collections())]
     return Models(data=[ModelBody(id=name) for name in names])
 
 
 @router.get("/{model:path}", summary="Get a model", responses=openai_documented(404))
-def get_model(model: Annotated[str, Path(description="the model's id")], library: OpenLibrary) -> ModelBody:
+def get_model(model: Annotated[str, Path(description="the model's id")], view: Reads) -> ModelBody:
     """One model."""
-    scope = scope_of_model(model, library.catalog.collections())
+    scope = scope_of_model(model, view.collections())
     return ModelBody(id=MODEL if scope.collection is None else f"{MODEL}/{scope.collection}")

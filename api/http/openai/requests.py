@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
+from api.access import View
 from api.http.openai.text import without_sources
 from api.http.schemas import MAX_TURN_CHARS, MAX_TURNS, Words
 from rag.errors import InputError, NotFound
-from rag.library import Library
 from rag.retrieval.scope import Scope, find_collection
 from rag.service import Question
 from rag.types import Turn
@@ -197,9 +197,9 @@ class ResponsesRequest(_Request):
     truncation: Any = _UNUSED
 
 
-async def question_of(body: ChatRequest | ResponsesRequest, library: Library) -> Question:
+async def question_of(body: ChatRequest | ResponsesRequest, view: View) -> Question:
     """The question that a request asks. Raises ParameterError, UnknownModel."""
-    scope = scope_of_model(body.model, await asyncio.to_thread(library.catalog.collections))
+    scope = scope_of_model(body.model, await asyncio.to_thread(view.collections))
     if isinstance(body, ChatRequest):
         param = "messages"
         text, history = conversation(body.messages, param)
@@ -208,7 +208,7 @@ async def question_of(body: ChatRequest | ResponsesRequest, library: Library) ->
         text, history = (body.input, ()) if isinstance(body.input, str) else conversation(body.input, param)
     question = Question(text, scope, history=history)
     try:
-        library.service.check(question)
+        view.library.service.check(question)
     except InputError as error:
         raise ParameterError(error.message, param) from error
     return question

@@ -20,7 +20,7 @@ from api.http.errors import openai_documented
 from api.http.openai.requests import ResponsesRequest, question_of
 from api.http.openai.text import AnswerText, answer_text, citation_uri, place
 from api.http.schemas import AnswerBody, UsageBody, pack_answer
-from api.http.state import Door, DoorHere, OpenLibrary
+from api.http.state import Door, DoorHere, Reads
 from api.http.streams import EVENT_SCHEMA, Event, EventStream, while_listening
 from rag.errors import FootnoteError
 from rag.types import Answer
@@ -202,19 +202,17 @@ _FORMS: dict[int | str, dict[str, Any]] = {
     response_model=ResponseBody,
     responses=_FORMS | openai_documented(400, 404, 409, 413),
 )
-async def respond(
-    body: ResponsesRequest, request: Request, door: DoorHere, library: OpenLibrary
-) -> ResponseBody | HttpResponse:
+async def respond(body: ResponsesRequest, request: Request, door: DoorHere, view: Reads) -> ResponseBody | HttpResponse:
     """The checked answer to `input`, or to its last user message; earlier messages are its history.
 
     A stream sends checked sentences only, so the first one comes once the answer is checked; until then there are
     comment lines. The model stops when the client disconnects.
     """
-    question = await question_of(body, library)
+    question = await question_of(body, view)
     reply = _Reply(body.model)
     if body.stream:
-        return EventStream(_events(library.service.stream(question), reply, door), on_error=reply.failed)
-    answer = await while_listening(request, library.service.ask(question))
+        return EventStream(_events(view.stream(question), reply, door), on_error=reply.failed)
+    answer = await while_listening(request, view.ask(question))
     door.metrics.answer(answer)
     packed = pack_answer(answer)
     output = _output_text(answer_text(packed), door)

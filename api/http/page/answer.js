@@ -180,7 +180,7 @@ function actions(answer, feedback, gone, onEdit) {
   }, label)));
   const send = async (rating, citation, comment) => {
     try {
-      given = await post("/v1/feedback", { turn_id: answer.turn_id, rating, ...(citation && { citation }), ...(comment && { comment }) });
+      given = await post("v1/feedback", { turn_id: answer.turn_id, rating, ...(citation && { citation }), ...(comment && { comment }) });
       draw();
       return true;
     } catch (error) { toast(error.message); return false; }

@@ -1,4 +1,7 @@
-// Calls of the server, in the form of /openapi.json, and whether it answers at all.
+// Calls of the server, in the form of /openapi.json, and whether it answers at all. Paths are relative to the page, which a
+// proxy may serve under a prefix.
+
+import { askForKey, authorization } from "./key.js";
 
 export class ApiError extends Error {
   constructor(status, code, message) {
@@ -36,7 +39,7 @@ class Connection extends EventTarget {
   async #try() {
     this.#timer = 0;
     try {
-      const response = await fetch("/readyz", { cache: "no-store" });
+      const response = await fetch("readyz", { cache: "no-store" });
       if (response.ok) {
         this.#set("ok", "");
         this.dispatchEvent(new Event("back"));
@@ -62,17 +65,22 @@ export const connection = new Connection();
 async function send(method, path, body, { signal, accept } = {}) {
   const headers = { Accept: accept || "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  let response;
-  try {
-    response = await fetch(path, {
-      method, headers, signal, cache: "no-cache", body: body === undefined ? undefined : JSON.stringify(body),
-    });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw connection.gone();
+  for (;;) {
+    const used = authorization();
+    let response;
+    try {
+      response = await fetch(path, {
+        method, headers: { ...headers, ...used }, signal, cache: "no-cache", body: body === undefined ? undefined : JSON.stringify(body),
+      });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw connection.gone();
+    }
+    if (response.ok) return response;
+    const error = failure(response.status, await response.text());
+    if (error.status !== 401) throw error;
+    if (used.Authorization === authorization().Authorization) await askForKey(error.message); // else there is a newer one
   }
-  if (response.ok) return response;
-  throw failure(response.status, await response.text());
 }
 
 function failure(status, text) {
@@ -88,9 +96,9 @@ export const post = async (path, body, options) => (await send("POST", path, bod
 export const patch = async (path, body) => (await send("PATCH", path, body)).json();
 export const del = async (path) => { await send("DELETE", path); };
 export const text = async (path, accept) => (await send("GET", path, undefined, { accept })).text();
-export const blob = async (path) => (await send("GET", path, undefined, { accept: "*/*" })).blob();
+export const blob = async (path, accept = "*/*") => (await send("GET", path, undefined, { accept })).blob();
 
-export const documentPath = (id, rest = "") => `/v1/documents/${encodeURIComponent(id)}${rest}`;
+export const documentPath = (id, rest = "") => `v1/documents/${encodeURIComponent(id)}${rest}`;
 
 /** The server-sent events of a POST, each as {event, data}. */
 export async function* events(path, body, signal) {
@@ -130,11 +138,16 @@ export function upload(file, name, collection, progress) {
     request.upload.addEventListener("progress", (event) => progress(event.total ? event.loaded / event.total : 0));
     request.addEventListener("load", () => {
       if (request.status === 202) resolve(JSON.parse(request.responseText).documents[0]);
-      else reject(failure(request.status, request.responseText));
+      else {
+        const error = failure(request.status, request.responseText);
+        if (error.status === 401) askForKey(error.message);
+        reject(error);
+      }
     });
     request.addEventListener("error", () => reject(connection.gone()));
     request.addEventListener("abort", () => reject(new DOMException("stopped", "AbortError")));
-    request.open("POST", "/v1/documents");
+    request.open("POST", "v1/documents");
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.send(form);
   });
   return { done, abort: () => request.abort() };

@@ -2,6 +2,7 @@
 
 import { connection, get } from "./api.js";
 import { button, fill, h, icon } from "./dom.js";
+import { askForKey, hasKey } from "./key.js";
 import { library } from "./library.js";
 import { closeSource, openSource } from "./source.js";
 import { showAsk } from "./ask.js";
@@ -91,14 +92,17 @@ function drawTheme() {
   fill(theme, icon(now === "dark" ? "sun" : "moon"));
   for (const name of ["aria-label", "title"]) theme.setAttribute(name, `Change to the ${LOOKS[now]} look`);
 }
-foot.append(health, h("a", { href: "/docs", class: "quiet-link" }, "API"), theme);
+const key = button(null, "Change the API key", () => askForKey("Calls are sent with the new key from now on."), { class: "quiet-link link" });
+addEventListener("key-changed", () => { key.hidden = false; drawHealth(); });
+key.hidden = !hasKey();
+foot.append(health, key, h("a", { href: "docs", class: "quiet-link" }, "API"), theme);
 
 async function drawHealth() {
   try {
-    const { model } = await get("/readyz");
+    const { model } = await get("readyz");
     const name = model.detail.split(": ")[0].split("/").pop();
     fill(health, h("i", { class: `dot ${model.status === "ok" ? "supported" : "weak"}`, "aria-hidden": "true" }),
-      h("span", {}, model.status === "ok" ? name : "No model answers"));
+      h("span", {}, model.status === "ok" ? name || "Ready" : "No model answers"));
     health.title = model.detail;
   } catch { fill(health, h("i", { class: "dot unsupported", "aria-hidden": "true" }), h("span", {}, "No connection")); }
 }
@@ -113,7 +117,7 @@ function drawAway() {
 const recent = document.getElementById("recent");
 export async function drawRecent() {
   try {
-    const { threads } = await get("/v1/threads?limit=8");
+    const { threads } = await get("v1/threads?limit=8");
     const kept = threads.filter((one) => one.turns);
     recent.hidden = !kept.length;
     fill(recent, h("h2", {}, "Recent"), h("ul", {}, kept.map((one) => h("li", {},

@@ -7,7 +7,7 @@ import { collectionChoice, library, SAMPLES, SAMPLE_QUESTIONS, unfinished, useSa
 
 /** Draw the view into `main`, with the turns of a thread where an id is given. Returns what to do when it is left. */
 export async function showAsk(main, threadId, onThread) {
-  let thread = threadId ? await get(`/v1/threads/${encodeURIComponent(threadId)}`) : null;
+  let thread = threadId ? await get(`v1/threads/${encodeURIComponent(threadId)}`) : null;
   let asking = null;
   const log = h("div", { class: "log" });
   const welcome = h("div", { class: "welcome" });
@@ -76,7 +76,7 @@ export async function showAsk(main, threadId, onThread) {
     turn.scrollIntoView({ block: "start" });
     try {
       if (!thread) {
-        thread = await post("/v1/threads", collection.value ? { collection: collection.value } : {});
+        thread = await post("v1/threads", collection.value ? { collection: collection.value } : {});
         thread.fresh = true;
       }
       await ask(question, body);
@@ -84,7 +84,7 @@ export async function showAsk(main, threadId, onThread) {
       dispatchEvent(new Event("threads-changed"));
     } catch (error) {
       failed(body, question, error);
-      if (thread?.fresh) { del(`/v1/threads/${encodeURIComponent(thread.id)}`).catch(() => {}); thread = null; }
+      if (thread?.fresh) { del(`v1/threads/${encodeURIComponent(thread.id)}`).catch(() => {}); thread = null; }
     } finally {
       asking = null;
       drawSend();
@@ -100,7 +100,7 @@ export async function showAsk(main, threadId, onThread) {
     say("Searching your documents…");
     let hits = [], quiet = 0, answer = null;
     const query = { question, thread_id: thread.id, stream: true, style: style.value, ...(collection.value && { collection: collection.value }) };
-    for await (const { event, data } of events("/v1/query", query, asking.signal)) {
+    for await (const { event, data } of events("v1/query", query, asking.signal)) {
       clearTimeout(quiet);
       if (event === "retrieval") {
         hits = data.hits;

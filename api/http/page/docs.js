@@ -44,7 +44,7 @@ function bodyOf(operation) {
 }
 
 function curl(method, path, operation, body) {
-  const parts = [`curl ${method === "GET" ? "" : `-X ${method} `}${location.origin}${path}`];
+  const parts = [`curl ${method === "GET" ? "" : `-X ${method} `}${new URL(`.${path}`, document.baseURI)}`];
   if (body?.type === "application/json") parts.push("-H 'content-type: application/json'", `-d '${JSON.stringify(body.example || {})}'`);
   else if (body) parts.push("-F file=@handbook.pdf");
   return parts.join(" \\\n  ");
@@ -75,9 +75,9 @@ function draw(method, path, operation) {
 }
 
 async function show() {
-  spec = await (await fetch("/openapi.json")).json();
+  spec = await (await fetch("openapi.json")).json();
   const page = h("div", { class: "page narrow" }, h("h1", {}, `${spec.info.title} API`), h("p", { class: "about" }, prose(spec.info.description)),
-    h("p", {}, h("a", { href: "/openapi.json" }, "/openapi.json"), " is the same for programs."));
+    h("p", {}, h("a", { href: "openapi.json" }, "/openapi.json"), " is the same for programs."));
   const groups = new Map();
   for (const [path, methods] of Object.entries(spec.paths)) {
     for (const [method, operation] of Object.entries(methods)) {

@@ -113,7 +113,7 @@ export async function show(main) {
     const name = collection, count = [...library.documents.values()].filter((one) => one.collection === name).length;
     if (!count || !(await confirm(`Delete the collection ${name}?`, `${plural(count, "document")} will be gone from every search and answer at once.`, "Delete"))) return;
     try {
-      await del(`/v1/collections/${encodeURIComponent(name)}`);
+      await del(`v1/collections/${encodeURIComponent(name)}`);
       collection = "";
       await library.load();
     } catch (error) { toast(error.message); }

@@ -156,8 +156,9 @@ export async function copy(text, said) {
   }
 }
 
-export function save(text, name, type) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+/** Save a text or a Blob under a name. */
+export function save(content, name, type) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
   const link = h("a", { href: url, download: name });
   document.body.append(link);
   link.click();

@@ -37,7 +37,7 @@ class Library extends EventTarget {
   }
 
   async #load() {
-    const { documents } = await get("/v1/documents");
+    const { documents } = await get("v1/documents");
     this.documents = new Map(documents.map((one) => [one.id, one]));
     this.loaded = true;
     this.#changed();
@@ -73,7 +73,7 @@ class Library extends EventTarget {
   }
 
   async addSamples() {
-    const files = await Promise.all(SAMPLE_FILES.map(async (name) => ({ file: await blob(`/page/samples/${name}`), name })));
+    const files = await Promise.all(SAMPLE_FILES.map(async (name) => ({ file: await blob(`page/samples/${name}`), name })));
     this.add(files, SAMPLES);
   }
 
@@ -153,7 +153,7 @@ class Library extends EventTarget {
     try {
       const known = [...this.documents.values()].filter(unfinished);
       const lists = await Promise.all(["parsing", "embedding", "indexing", "queued"].map((status) =>
-        get(`/v1/documents?status=${status}&limit=1000`)));
+        get(`v1/documents?status=${status}&limit=1000`)));
       const active = new Map(lists.flatMap((list) => list.documents).map((one) => [one.id, one]));
       for (const [id, one] of active) this.documents.set(id, one);
       const done = known.filter((one) => !active.has(one.id)).slice(0, 50);

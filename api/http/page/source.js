@@ -1,7 +1,7 @@
 // The source beside an answer: the page's picture with the quoted words marked, or the text with the quote marked.
 
-import { documentPath, get } from "./api.js";
-import { button, copy, fill, h, icon, length, slice } from "./dom.js";
+import { blob, documentPath, get } from "./api.js";
+import { button, copy, fill, h, icon, length, save, slice, toast } from "./dom.js";
 
 const panel = document.getElementById("source");
 const main = document.getElementById("main");
@@ -87,15 +87,22 @@ function head(name) {
     h("div", { class: "source-title" }, current?.number && h("span", { class: "number" }, String(current.number)), h("h2", {}, h("bdi", {}, name))),
     current?.record && [
       button("link", "Copy a link to these words", () => copy(link(), "Link copied."), { words: false, class: "quiet icon-only" }),
-      h("a", { class: "button quiet icon-only", href: documentPath(current.document_id, "/file"), download: "", "aria-label": "Download the original", title: "Download the original" }, icon("download")),
+      button("download", "Download the original", download, { words: false, class: "quiet icon-only" }),
     ],
     button("close", "Close the source", () => closeSource(true), { words: false, class: "quiet icon-only" }));
+}
+
+async function download() {
+  const { name } = current.record;
+  try {
+    save(await blob(documentPath(current.document_id, "/file")), name.split("/").pop(), "application/octet-stream");
+  } catch (error) { toast(error.message); }
 }
 
 function link() {
   const words = new URLSearchParams();
   for (const field of ["page", "start", "end"]) if (current[field] !== null && current[field] !== undefined) words.set(field, current[field]);
-  return `${location.origin}/#/documents/${encodeURIComponent(current.document_id)}?${words}`;
+  return `${new URL("./", document.baseURI)}#/documents/${encodeURIComponent(current.document_id)}?${words}`;
 }
 
 function facts(record) {
@@ -159,12 +166,17 @@ function sheet(body, boxes) {
 
 /** The picture of a page; the last ones are kept, since the server draws each anew and keeps none. */
 function pictureOf(page) {
-  const src = documentPath(current.document_id, `/pages/${page}?dpi=${sharpness()}`);
-  const kept = pictures.get(src);
+  const path = documentPath(current.document_id, `/pages/${page}?dpi=${sharpness()}`);
+  const kept = pictures.get(path);
   if (kept?.complete && kept.naturalWidth) return kept;
-  const picture = h("img", { src, data: { page }, alt: `Page ${page} of ${current.record.name}`, decoding: "async" });
-  pictures.set(src, picture);
-  if (pictures.size > KEPT_PICTURES) pictures.delete(pictures.keys().next().value);
+  const picture = h("img", { data: { page }, alt: `Page ${page} of ${current.record.name}`, decoding: "async" });
+  blob(path, "image/png").then((drawn) => { picture.src = URL.createObjectURL(drawn); }, () => picture.dispatchEvent(new Event("error")));
+  pictures.set(path, picture);
+  if (pictures.size > KEPT_PICTURES) {
+    const [oldest, { src }] = pictures.entries().next().value;
+    pictures.delete(oldest);
+    URL.revokeObjectURL(src);
+  }
   return picture;
 }
 

@@ -14,18 +14,18 @@ const PARTS = [
   ["index", "Indexes", "Derived from the catalog"],
   ["disk", "Disk", "Where the data directory is"],
 ];
-const WORDS = { ok: "Works", restarting: "Restarting", off: "Off", unreachable: "Does not answer", unknown: "Not known yet", low: "Low" };
-const KIND = { ok: "supported", off: "weak", restarting: "weak", unknown: "weak", low: "weak", unreachable: "unsupported" };
+const WORDS = { ok: "Works", rebuilding: "Being built again", restarting: "Restarting", off: "Off", unreachable: "Does not answer", unknown: "Not known yet", low: "Low" };
+const KIND = { ok: "supported", off: "weak", rebuilding: "weak", restarting: "weak", unknown: "weak", low: "weak", unreachable: "unsupported" };
 
 export async function show(main) {
   const parts = h("ul", { class: "parts" }), errors = h("section", { class: "errors" }), state = h("p", { class: "lede", role: "status" }, "Looking…");
   fill(main, h("div", { class: "page narrow" }, h("h1", {}, "Status"), state, parts, errors,
-    h("p", { class: "muted footnote-line" }, "Versions, weights and every check: ", h("code", {}, "footnote doctor"), ". Figures for Prometheus: ", h("a", { href: "/metrics" }, "/metrics"), ". The API: ", h("a", { href: "/docs" }, "/docs"), ".")));
+    h("p", { class: "muted footnote-line" }, "Versions, weights and every check: ", h("code", {}, "footnote doctor"), ". Figures for Prometheus: ", h("code", {}, "/metrics"), ". The API: ", h("a", { href: "docs" }, "/docs"), ".")));
   let timer = 0, left = false;
 
   async function look() {
     try {
-      const ready = await get("/readyz");
+      const ready = await get("readyz");
       const bad = PARTS.filter(([key]) => ready[key] && KIND[ready[key].status] !== "supported");
       state.textContent = bad.length ? `Works, but: ${bad.map(([, name]) => name.toLowerCase()).join(", ")}.` : "Everything works.";
       fill(parts, PARTS.filter(([key]) => ready[key]).map(([key, name, what]) => {

@@ -4,7 +4,7 @@ import { del, get, patch, text } from "./api.js";
 import { button, confirm, fill, h, icon, plural, save, toast, when } from "./dom.js";
 
 export async function show(main) {
-  const { threads } = await get("/v1/threads?limit=1000");
+  const { threads } = await get("v1/threads?limit=1000");
   let kept = threads.filter((one) => one.turns), query = "";
   const search = h("input", { type: "search", placeholder: "Find a conversation", "aria-label": "Find a conversation by title", oninput: () => { query = search.value.trim().toLowerCase(); draw(); } });
   const list = h("ul", { class: "threads" });
@@ -38,7 +38,7 @@ export async function show(main) {
       event.preventDefault();
       if (!field.value.trim()) return;
       try {
-        thread.title = (await patch(`/v1/threads/${encodeURIComponent(thread.id)}`, { title: field.value.trim() })).title;
+        thread.title = (await patch(`v1/threads/${encodeURIComponent(thread.id)}`, { title: field.value.trim() })).title;
         dispatchEvent(new Event("threads-changed"));
       } catch (error) { toast(error.message); }
       draw();
@@ -52,14 +52,14 @@ export async function show(main) {
   async function keep(thread) {
     try {
       const name = thread.title.replace(/[^\p{L}\p{N} _-]/gu, "").trim().slice(0, 60) || "thread";
-      save(await text(`/v1/threads/${encodeURIComponent(thread.id)}`, "text/markdown"), `${name}.md`, "text/markdown");
+      save(await text(`v1/threads/${encodeURIComponent(thread.id)}`, "text/markdown"), `${name}.md`, "text/markdown");
     } catch (error) { toast(error.message); }
   }
 
   async function remove(thread) {
     if (!(await confirm(`Delete “${thread.title}”?`, `${plural(thread.turns, "question")} with answers and feedback will be gone.`, "Delete"))) return;
     try {
-      await del(`/v1/threads/${encodeURIComponent(thread.id)}`);
+      await del(`v1/threads/${encodeURIComponent(thread.id)}`);
       kept = kept.filter((one) => one !== thread);
       dispatchEvent(new Event("threads-changed"));
       draw();

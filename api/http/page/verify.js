@@ -49,7 +49,7 @@ export async function show(main) {
     state.textContent = "Checking.";
     try {
       const body = { text, ...(question.value.trim() && { question: question.value.trim() }), ...(collection.value && { collection: collection.value }) };
-      const found = await post("/v1/verify", body, { signal: checking.signal });
+      const found = await post("v1/verify", body, { signal: checking.signal });
       kept = { text, result: found, question: question.value, collection: collection.value };
       draw(text, found);
       field.style.setProperty("height", "9rem");

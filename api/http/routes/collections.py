@@ -8,11 +8,10 @@ from fastapi import APIRouter, Path
 
 from api.http.errors import documented
 from api.http.schemas import CollectionBody, Collections
-from api.http.state import DoorHere, OpenLibrary
-from rag.retrieval.scope import find_collection
+from api.http.state import DoorHere, Reads, Writes
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
 
-# Only described here: find_collection checks the name, after it has normalised the spelling.
+# Only described here: View.collection checks the name, after it has normalised the spelling.
 CollectionInPath = Annotated[
     str,
     Path(
@@ -25,9 +24,10 @@ router = APIRouter(prefix="/v1/collections", tags=["collections"])
 
 
 @router.get("", summary="List collections", responses=documented())
-def list_collections(library: OpenLibrary) -> Collections:
+def list_collections(view: Reads) -> Collections:
     """The collections that have a document. A collection is created by its first document."""
-    counts = library.catalog.count_by_collection()
+    known = view.library.catalog.count_by_collection()
+    counts = {name: known[name] for name in view.collections() if name in known}
     return Collections(
         collections=[
             CollectionBody(name=name, documents=documents, ready=ready) for name, (documents, ready) in counts.items()
@@ -36,7 +36,7 @@ def list_collections(library: OpenLibrary) -> Collections:
 
 
 @router.delete("/{name}", status_code=204, summary="Delete a collection", responses=documented(404, 422))
-def delete_collection(name: CollectionInPath, door: DoorHere, library: OpenLibrary) -> None:
+def delete_collection(name: CollectionInPath, door: DoorHere, view: Writes) -> None:
     """Deletes every document of the collection. Once it returns 204, no search or answer includes them."""
-    library.catalog.delete_collection(find_collection(name, library.catalog.collections()))
+    view.library.catalog.delete_collection(view.collection(name))
     door.runtime().wake()

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from api.http.errors import documented
+from api.access import View
+from api.http.errors import abbreviate, documented, error_response
+from api.http.ranges import read_range
 from api.http.schemas import (
     MAX_MODIFIED_NS,
     MAX_PAGE,
@@ -27,11 +29,8 @@ from api.http.schemas import (
     UploadedDocument,
     UploadedDocuments,
     pack_document,
-    pack_documents,
-    pack_page,
-    pack_text,
 )
-from api.http.state import Door, DoorHere, OpenLibrary
+from api.http.state import Door, DoorHere, Reads, Writes
 from api.http.streams import while_listening
 from api.http.uploads import UploadedFile, UploadForm, read_form
 from ingest.files import clean_name
@@ -50,7 +49,6 @@ _FIELDS = ("collection", "source", "modified_ns", "metadata")
 _BLOCK = 1 << 18
 PAGE_DPI = 110
 _PDF = "application/pdf"
-_NOT_KEPT = {"Cache-Control": "no-store"}  # a cache must not keep a document that is deleted later
 
 DocumentIdInPath = Annotated[str, Path(description="the document's id")]
 
@@ -69,14 +67,14 @@ class NotAcceptable(InputError):
     responses=documented(400, 409, 413, 422),
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {}}}},
 )
-async def upload(request: Request, door: DoorHere, library: OpenLibrary) -> UploadedDocuments:
+async def upload(request: Request, door: DoorHere, view: Writes) -> UploadedDocuments:
     """Returns 202 once the bytes are safe on disk. Documents are processed in the background; `GET` shows the progress.
 
     Bytes that the collection already holds return the existing id and its current status. A file with the name (or
     `source`) of an earlier one replaces it once the new one is ready; until then, searches and answers use the earlier
     one.
     """
-    limits = door.settings.server
+    limits, library = door.settings.server, view.library
     length = request.headers.get("content-length", "")
     announced = int(length) if length.isdecimal() else 0
     free = await asyncio.to_thread(library.catalog.free_bytes)
@@ -92,23 +90,26 @@ async def upload(request: Request, door: DoorHere, library: OpenLibrary) -> Uplo
         max_files=limits.max_files,
         folder=library.catalog.data_dir,
     ) as form:
-        accepted = await asyncio.to_thread(_accept, library, form)
+        accepted = await asyncio.to_thread(_accept, view, form)
+    view.noted["documents"] = [
+        {"id": record.id, "name": record.name, "collection": record.collection} for record in accepted
+    ]
     door.runtime().wake()
     return UploadedDocuments(
         documents=[UploadedDocument(id=record.id, name=record.name, status=record.status) for record in accepted]
     )
 
 
-def _accept(library: Library, form: UploadForm) -> list[DocumentRecord]:
+def _accept(view: View, form: UploadForm) -> list[DocumentRecord]:
     files = _files_of(form)
-    collection = _collection_of(form)
+    collection = view.collection_to_fill(_collection_of(form))
     names = [clean_name(file.name) for file in files]
     sources = _sources_of(form, names)
     stamps = _times_of(form, files)
     described = _metadata_of(form, files)
     return [
         accept_file(
-            library.catalog,
+            view.library.catalog,
             file.content,
             name=name,
             source=source,
@@ -190,21 +191,21 @@ def _check_count(field: str, given: Sequence[str], files: Sequence[object]) -> N
 
 
 @router.get("", summary="List documents", responses=documented(404, 422))
-def list_documents(query: Annotated[ListQuery, Query()], library: OpenLibrary) -> Documents:
+def list_documents(query: Annotated[ListQuery, Query()], view: Reads) -> Documents:
     """Documents in the order of their upload. `total` counts all that match the filters."""
-    return pack_documents(library.catalog, query.collection, query.status, query.limit, query.offset)
+    return view.documents(query.collection, query.status, query.limit, query.offset)
 
 
 @router.get("/{document_id}", summary="Get a document", responses=documented(404, 422))
-def show_document(document_id: DocumentIdInPath, library: OpenLibrary) -> DocumentBody:
+def show_document(document_id: DocumentIdInPath, view: Reads) -> DocumentBody:
     """The document's status, the error where the status is `failed`, and notes on what was not read."""
-    return pack_document(library.catalog.get_document(document_id))
+    return pack_document(view.document(document_id))
 
 
 @router.delete("/{document_id}", status_code=204, summary="Delete a document", responses=documented(404, 422))
-def delete_document(document_id: DocumentIdInPath, door: DoorHere, library: OpenLibrary) -> None:
+def delete_document(document_id: DocumentIdInPath, door: DoorHere, view: Writes) -> None:
     """Once DELETE returns 204, no search or answer includes the document."""
-    library.catalog.delete_document(document_id)
+    view.delete_document(document_id)
     door.runtime().wake()
 
 
@@ -212,7 +213,11 @@ _FILE_FORM: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
         "description": "the original bytes, as an attachment",
-    }
+    },
+    206: {
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "the bytes that `Range` asks for",
+    },
 }
 
 
@@ -220,28 +225,50 @@ _FILE_FORM: dict[int | str, dict[str, Any]] = {
     "/{document_id}/file",
     summary="Download the original file",
     response_class=Response,
-    responses=_FILE_FORM | documented(404, 422),
+    responses=_FILE_FORM | documented(404, 416, 422),
 )
-def get_file(document_id: DocumentIdInPath, library: OpenLibrary) -> Response:
-    """The bytes of the file exactly as they were uploaded."""
-    record = library.catalog.get_document(document_id)
+def get_file(
+    document_id: DocumentIdInPath,
+    view: Reads,
+    byte_range: Annotated[
+        str | None, Header(alias="Range", description="one range of bytes to send, such as `bytes=0-99`")
+    ] = None,
+    if_range: Annotated[
+        str | None, Header(alias="If-Range", description="send the range only where this is the file's `ETag`")
+    ] = None,
+) -> Response:
+    """The bytes of the file exactly as they were uploaded, or a range of them. The `ETag` is their SHA-256."""
+    record = view.document(document_id)
+    size, tag = record.size_bytes, f'"{record.sha256}"'
     try:
-        content = library.catalog.originals.path(record.sha256).open("rb")
+        part = read_range(byte_range, size) if if_range in (None, tag) else None
+    except ValueError as error:
+        message = f"`Range` is {abbreviate(byte_range)}, but {error}. Ask for fewer, or leave the header out."
+        return error_response(416, "range_not_satisfiable", message, {"Content-Range": f"bytes */{size}"})
+    start, end = part or (0, size)
+    try:
+        content = view.library.catalog.originals.path(record.sha256).open("rb")
     except FileNotFoundError as error:
         raise NotFound(f"The original of {record.name} was just deleted. List the documents again.") from error
     headers = {
-        "Content-Length": str(record.size_bytes),
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(end - start),
         "Content-Disposition": attachment(record.name),
-        "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
-        **_NOT_KEPT,
+        "ETag": tag,
     }
-    return StreamingResponse(_blocks(content), media_type="application/octet-stream", headers=headers)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    status = 200 if part is None else 206
+    blocks = _blocks(content, start, end)
+    return StreamingResponse(blocks, status, media_type="application/octet-stream", headers=headers)
 
 
-def _blocks(content: IO[bytes]) -> Iterator[bytes]:
+def _blocks(content: IO[bytes], start: int, end: int) -> Iterator[bytes]:
     with content:
-        while block := content.read(_BLOCK):
+        content.seek(start)
+        while start < end and (block := content.read(min(_BLOCK, end - start))):
+            start += len(block)
             yield block
 
 
@@ -271,9 +298,8 @@ async def get_page(
     document_id: DocumentIdInPath,
     page: Annotated[int, Path(ge=-MAX_PAGE, le=MAX_PAGE, description="the page's number, starting at 1")],
     request: Request,
-    response: Response,
     door: DoorHere,
-    library: OpenLibrary,
+    view: Reads,
     start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="first character of the words to mark")] = 0,
     end: Annotated[int, Query(ge=0, le=MAX_PAGE, description="character after the words to mark")] = 0,
     dpi: Annotated[int, Query(ge=36, le=300, description="dots per inch of the image")] = PAGE_DPI,
@@ -282,7 +308,7 @@ async def get_page(
 
     With `start` and `end`, characters of the document's text, `boxes` are the rectangles of these words on the page.
     """
-    record = await asyncio.to_thread(library.catalog.get_document, document_id)
+    record = await asyncio.to_thread(view.document, document_id)
     if not record.pages and record.status != "ready":
         raise NotFound(f"{record.name} has no pages yet: its status is {record.status!r}. Wait until it is 'ready'.")
     form = preferred(request.headers.get("accept", "*/*"), ("application/json", "image/png"))
@@ -292,9 +318,8 @@ async def get_page(
             f"A page is available as application/json or image/png, not as {accept!r}. Accept one of these."
         )
     if form == "image/png":
-        return await while_listening(request, _drawn(library, record, page, dpi, door))
-    response.headers.update(_NOT_KEPT)
-    return await asyncio.to_thread(pack_page, library.catalog, document_id, page, (start, end))
+        return await while_listening(request, _drawn(view.library, record, page, dpi, door))
+    return await asyncio.to_thread(view.page, document_id, page, (start, end))
 
 
 async def _drawn(library: Library, record: DocumentRecord, page: int, dpi: int, door: Door) -> Response:
@@ -312,7 +337,7 @@ def _picture(library: Library, record: DocumentRecord, page: int, dpi: int) -> R
     library.catalog.page(record.id, page)  # raises NotFound without starting a process
     picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing, dpi)
     library.catalog.get_document(record.id)  # raises NotFound where it was deleted meanwhile
-    return Response(picture, media_type="image/png", headers=_NOT_KEPT)
+    return Response(picture, media_type="image/png")
 
 
 def preferred(accept: str, offered: Sequence[str]) -> str | None:
@@ -335,11 +360,9 @@ def preferred(accept: str, offered: Sequence[str]) -> str | None:
 @router.get("/{document_id}/text", summary="Get a document's text", responses=documented(404, 422))
 def get_text(
     document_id: DocumentIdInPath,
-    response: Response,
-    library: OpenLibrary,
+    view: Reads,
     start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="position of the first character")] = 0,
     end: Annotated[int | None, Query(ge=0, le=MAX_PAGE, description="position after the last character")] = None,
 ) -> TextBody:
     """The text that all `start` and `end` values refer to. Formats without pages have it too."""
-    response.headers.update(_NOT_KEPT)
-    return pack_text(library.catalog, document_id, start, end)
+    return view.text(document_id, start, end)

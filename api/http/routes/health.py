@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from api.access import Caller
 from api.http.errors import documented
 from api.http.metrics import CONTENT_TYPE
 from api.http.schemas import Alive, PartState, Ready
-from api.http.state import DoorHere
+from api.http.state import Administers, DoorHere
 from ingest.runtime import Runtime
+from rag.index.derived import Index
 
 LOW_DISK_BYTES = 2 << 30
 
@@ -30,24 +32,31 @@ async def live() -> Alive:
 
 
 @router.get("/readyz", summary="Check readiness", responses=documented())
-async def ready(door: DoorHere) -> Ready:
+async def ready(request: Request, door: DoorHere) -> Ready:
     """Returns 200 with the state of each part once the data directory is open, and 503 with the reason until then.
 
-    An unreachable model is reported but is not a failure, since searches still work.
+    An unreachable model is reported but is not a failure, since searches still work. Where keys are needed, a `detail`
+    is empty unless the key may see what it says: models for every key, counts and folders for keys of all collections.
     """
     runtime = door.runtime()
     model, (catalog, index, worker), disk = await asyncio.gather(
         door.describe_model(), asyncio.to_thread(_look_around, runtime), asyncio.to_thread(_look_at_disk, runtime)
     )
     embedder = runtime.library.embedder
+    caller: Caller | None = request.state.caller
+    known, all_known = caller is not None, caller is not None and caller.collections is None
     return Ready(
-        catalog=catalog,
-        index=index,
-        worker=worker,
-        model=model,
-        embedder=PartState(status="ok", detail=f"{embedder.model}, {embedder.dimension} dimensions"),
-        disk=disk,
+        catalog=_shown(catalog, all_known),
+        index=_shown(index, all_known),
+        worker=_shown(worker, all_known),
+        model=_shown(model, known),
+        embedder=_shown(PartState(status="ok", detail=f"{embedder.model}, {embedder.dimension} dimensions"), known),
+        disk=_shown(disk, all_known),
     )
+
+
+def _shown(part: PartState, in_detail: bool) -> PartState:
+    return part if in_detail else PartState(status=part.status, detail="")
 
 
 def _look_at_disk(runtime: Runtime) -> PartState:
@@ -61,7 +70,6 @@ def _look_at_disk(runtime: Runtime) -> PartState:
 def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
     library = runtime.library
     totals = library.catalog.totals()
-    vectors, rows = library.index.counts()
     unfinished = library.catalog.unfinished()
     catalog = f"{sum(totals.documents.values())} documents, {totals.chunks} searchable chunks"
     if runtime.worker is None:
@@ -72,8 +80,19 @@ def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
         worker = PartState(status="restarting", detail=f"the worker is restarting; {unfinished} documents wait")
     return (
         PartState(status="ok", detail=catalog),
-        PartState(status="ok", detail=f"{vectors} vectors, {rows} keyword rows"),
+        _index_state(library.index),
         worker,
+    )
+
+
+def _index_state(index: Index) -> PartState:
+    vectors, rows = index.counts()
+    if not index.missing:
+        return PartState(status="ok", detail=f"{vectors} vectors, {rows} keyword rows")
+    done, total = index.healed
+    missing = " and ".join(index.missing)
+    return PartState(
+        status="rebuilding", detail=f"the {missing} are built from the catalog, {done} of {total} documents are done"
     )
 
 
@@ -83,6 +102,9 @@ def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
     response_class=Response,
     responses=_METRICS | documented(),
 )
-async def metrics(door: DoorHere) -> Response:
-    """Counts of requests, documents by status, chunks, answers and tokens; times of requests and first tokens."""
+async def metrics(door: DoorHere, view: Administers) -> Response:
+    """Counts of requests, documents by status, chunks, answers and tokens; times of requests and first tokens.
+
+    It needs the scope `admin` where keys are needed.
+    """
     return Response(await asyncio.to_thread(door.metrics.render), headers={"Content-Type": CONTENT_TYPE})

@@ -20,7 +20,7 @@ POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self'",
+        "img-src 'self' blob:",  # pictures of pages, which are fetched with the key
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
@@ -31,10 +31,6 @@ POLICY = "; ".join(
 )
 _HEADERS = {
     "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",  # asks again each time, and is answered 304
 }
 
@@ -42,7 +38,7 @@ router = APIRouter(include_in_schema=False)
 
 
 class Assets(StaticFiles):
-    """The files of the page, with the headers of the page."""
+    """The files of the page, with the policy of the page."""
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
@@ -55,11 +51,11 @@ class Assets(StaticFiles):
 assets = Assets(directory=FOLDER, follow_symlink=True)
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.get("/")
 def page() -> FileResponse:
     return FileResponse(FOLDER / "index.html", headers=_HEADERS)
 
 
-@router.api_route("/docs", methods=["GET", "HEAD"])
+@router.get("/docs")
 def docs() -> FileResponse:
     return FileResponse(FOLDER / "docs.html", headers=_HEADERS)

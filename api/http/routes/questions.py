@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from api.access import View
 from api.http.errors import documented
 from api.http.schemas import (
     MAX_TURNS,
@@ -26,10 +27,9 @@ from api.http.schemas import (
     scope_of,
     turns_of,
 )
-from api.http.state import Door, DoorHere, OpenLibrary
+from api.http.state import Door, DoorHere, Reads
 from api.http.streams import Event, EventStream, while_listening
-from rag.library import Library
-from rag.service import HitsFound, Question, Service
+from rag.service import HitsFound, Question
 from rag.types import Answer, Token
 from rag.verification import Verified
 
@@ -58,9 +58,9 @@ _QUERY_FORMS: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/search", summary="Search for passages", responses=documented(400, 404, 413, 422))
-async def search(body: SearchRequest, library: OpenLibrary) -> Hits:
+async def search(body: SearchRequest, view: Reads) -> Hits:
     """The best passages for a query. No language model is asked."""
-    return pack_hits(await library.service.search(body.query, scope_of(body), body.top_k))
+    return pack_hits(await view.search(body.query, scope_of(body), body.top_k))
 
 
 @router.post(
@@ -69,37 +69,35 @@ async def search(body: SearchRequest, library: OpenLibrary) -> Hits:
     response_model=AnswerBody,
     responses=_QUERY_FORMS | documented(400, 404, 409, 413, 422),
 )
-async def query(body: QueryRequest, request: Request, door: DoorHere, library: OpenLibrary) -> AnswerBody | Response:
+async def query(body: QueryRequest, request: Request, door: DoorHere, view: Reads) -> AnswerBody | Response:
     """An answer with each sentence checked against the quotes it cites. The model stops when the client disconnects."""
     history = turns_of(body)
     if body.thread_id is not None:
-        kept = await asyncio.to_thread(library.catalog.threads.history, body.thread_id, MAX_TURNS)
+        kept = await asyncio.to_thread(view.threads.history, body.thread_id, MAX_TURNS)
         history = kept if body.history is None else history
     question = Question(body.question, scope_of(body), body.top_k, body.mode, history, body.style or "full")
-    library.service.check(question)  # raises before a stream of events begins
+    view.library.service.check(question)  # raises before a stream of events begins
     if body.stream:
-        return EventStream(_events(library, question, door, body.thread_id))
-    answer = await while_listening(request, library.service.ask(question))
+        return EventStream(_events(view, question, door, body.thread_id))
+    answer = await while_listening(request, view.ask(question))
     door.metrics.answer(answer)
-    return await _kept(library, body.thread_id, answer)
+    return await _kept(view, body.thread_id, answer)
 
 
-async def _kept(library: Library, thread_id: str | None, answer: Answer) -> AnswerBody:
+async def _kept(view: View, thread_id: str | None, answer: Answer) -> AnswerBody:
     """The answer as JSON, once it is in its thread, where it belongs to one."""
     packed = pack_answer(answer)
     if thread_id is None:
         return packed
     cited = list(dict.fromkeys(one.document_id for one in packed.citations))
     turn_id = await asyncio.to_thread(
-        library.catalog.threads.append, thread_id, answer.question, packed.model_dump(mode="json"), cited
+        view.threads.append, thread_id, answer.question, packed.model_dump(mode="json"), cited
     )
     return packed.model_copy(update={"thread_id": thread_id, "turn_id": turn_id})
 
 
-async def _events(
-    library: Library, question: Question, door: Door, thread_id: str | None = None
-) -> AsyncGenerator[Event]:
-    async with aclosing(library.service.stream(question)) as happenings:
+async def _events(view: View, question: Question, door: Door, thread_id: str | None = None) -> AsyncGenerator[Event]:
+    async with aclosing(view.stream(question)) as happenings:
         async for happening in happenings:
             match happening:
                 case HitsFound(hits):
@@ -108,20 +106,20 @@ async def _events(
                     yield Event("token", TokenBody(text=text).model_dump_json())
                 case Answer():
                     door.metrics.answer(happening)
-                    yield Event("answer", (await _kept(library, thread_id, happening)).model_dump_json())
+                    yield Event("answer", (await _kept(view, thread_id, happening)).model_dump_json())
 
 
 @router.post("/verify", summary="Verify a text against the documents", responses=documented(400, 404, 409, 413, 422))
-async def verify(body: VerifyRequest, request: Request, door: DoorHere, library: OpenLibrary) -> VerifiedBody:
+async def verify(body: VerifyRequest, request: Request, door: DoorHere, view: Reads) -> VerifiedBody:
     """Each sentence of a text, whoever wrote it, with a verdict and the quotes that support it.
 
     The check stops when the client disconnects.
     """
-    library.settings.server.check_text(body.text)  # before it waits for its turn
-    verified = await while_listening(request, _verified(library.service, body, door))
+    view.library.settings.server.check_text(body.text)  # before it waits for its turn
+    verified = await while_listening(request, _verified(view, body, door))
     return pack_verified(verified)
 
 
-async def _verified(service: Service, body: VerifyRequest, door: Door) -> Verified:
+async def _verified(view: View, body: VerifyRequest, door: Door) -> Verified:
     async with door.verifying:
-        return await service.verify(body.text, scope_of(body), body.question or "")
+        return await view.verify(body.text, scope_of(body), body.question or "")

@@ -22,14 +22,12 @@ from api.http.schemas import (
     pack_thread,
     pack_turn,
 )
-from api.http.state import OpenLibrary
-from rag.retrieval.scope import find_collection
+from api.http.state import Reads
 
 router = APIRouter(prefix="/v1", tags=["threads"])
 
 ThreadIdInPath = Annotated[str, Path(description="the thread's id")]
 _MARKDOWN = "text/markdown"
-_NOT_KEPT = {"Cache-Control": "no-store"}
 _FORMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {_MARKDOWN: {"schema": {"type": "string"}}},
@@ -39,19 +37,17 @@ _FORMS: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/threads", summary="List threads", responses=documented(422))
-def list_threads(query: Annotated[ThreadListQuery, Query()], library: OpenLibrary) -> Threads:
-    """The threads, the one with the newest question first."""
-    threads, total = library.catalog.threads.list_threads(query.limit, query.offset)
+def list_threads(query: Annotated[ThreadListQuery, Query()], view: Reads) -> Threads:
+    """The threads of the caller's key, the one with the newest question first; for `admin`, those of all keys."""
+    threads, total = view.threads.list_threads(query.limit, query.offset)
     return Threads(threads=[pack_thread(one) for one in threads], total=total)
 
 
 @router.post("/threads", status_code=201, summary="Create a thread", responses=documented(400, 404, 413, 422))
-def create_thread(body: ThreadRequest, library: OpenLibrary) -> ThreadBody:
+def create_thread(body: ThreadRequest, view: Reads) -> ThreadBody:
     """A thread without questions. Send its id as `thread_id` with each question."""
-    collection = body.collection
-    if collection is not None:
-        collection = find_collection(collection, library.catalog.collections())
-    return pack_thread(library.catalog.threads.create((body.title or "").strip(), collection))
+    collection = None if body.collection is None else view.collection(body.collection)
+    return pack_thread(view.threads.create((body.title or "").strip(), collection))
 
 
 @router.get(
@@ -60,11 +56,9 @@ def create_thread(body: ThreadRequest, library: OpenLibrary) -> ThreadBody:
     response_model=ThreadWithTurns,
     responses=_FORMS | documented(404, 406, 422),
 )
-def get_thread(
-    thread_id: ThreadIdInPath, request: Request, response: Response, library: OpenLibrary
-) -> ThreadWithTurns | Response:
+def get_thread(thread_id: ThreadIdInPath, request: Request, view: Reads) -> ThreadWithTurns | Response:
     """The questions and answers. Citations of documents that were deleted or replaced since are listed in `gone`."""
-    threads = library.catalog.threads
+    threads = view.threads
     form = preferred(request.headers.get("accept", "*/*"), ("application/json", _MARKDOWN))
     if form is None:
         accept = request.headers.get("accept", "")[:100]
@@ -72,27 +66,26 @@ def get_thread(
     thread = pack_thread(threads.get(thread_id))
     turns = [pack_turn(one) for one in threads.turns(thread_id)]
     if form == _MARKDOWN:
-        return PlainTextResponse(write_markdown(thread, turns), media_type=_MARKDOWN, headers=_NOT_KEPT)
-    response.headers.update(_NOT_KEPT)
+        return PlainTextResponse(write_markdown(thread, turns), media_type=_MARKDOWN)
     return ThreadWithTurns(**thread.model_dump(), messages=turns)
 
 
 @router.patch("/threads/{thread_id}", summary="Rename a thread", responses=documented(400, 404, 413, 422))
-def rename_thread(thread_id: ThreadIdInPath, body: RenameRequest, library: OpenLibrary) -> ThreadBody:
+def rename_thread(thread_id: ThreadIdInPath, body: RenameRequest, view: Reads) -> ThreadBody:
     """The thread under its new title."""
-    return pack_thread(library.catalog.threads.rename(thread_id, body.title.strip()))
+    return pack_thread(view.threads.rename(thread_id, body.title.strip()))
 
 
 @router.delete("/threads/{thread_id}", status_code=204, summary="Delete a thread", responses=documented(404, 422))
-def delete_thread(thread_id: ThreadIdInPath, library: OpenLibrary) -> None:
+def delete_thread(thread_id: ThreadIdInPath, view: Reads) -> None:
     """Deletes the questions, the answers and the feedback on them."""
-    library.catalog.threads.delete(thread_id)
+    view.threads.delete(thread_id)
 
 
 @router.post("/feedback", summary="Give feedback on an answer", responses=documented(400, 404, 413, 422))
-def give_feedback(body: FeedbackRequest, library: OpenLibrary) -> FeedbackBody:
+def give_feedback(body: FeedbackRequest, view: Reads) -> FeedbackBody:
     """Replaces earlier feedback on the same answer. `footnote eval questions --from-feedback` makes questions of it."""
-    given = library.catalog.threads.rate(body.turn_id, body.rating, body.citation, (body.comment or "").strip())
+    given = view.threads.rate(body.turn_id, body.rating, body.citation, (body.comment or "").strip())
     return FeedbackBody(
         rating=given.rating, citation=given.citation, comment=given.comment, created_at=given.created_at
     )

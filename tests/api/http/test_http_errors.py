@@ -13,6 +13,7 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 from serving import Served, build_app, listening
 
 from api.http.errors import abbreviate
+from api.http.headers import DEFAULTS
 from rag.settings import Settings, load_settings
 
 JSON = {"Content-Type": "application/json"}
@@ -205,10 +206,101 @@ def test_pages_of_other_sites_may_not_change_anything(served: Served) -> None:
     assert "access-control-allow-origin" not in own.headers
 
 
-def test_a_server_for_other_machines_answers_to_any_name(serve: Callable[..., Served], settings: Settings) -> None:
-    open_to_all = load_settings({}, data_dir=settings.data_dir, server={"host": "0.0.0.0"})
-    served = serve(open_to_all)
-    assert served.client.get("/livez", headers={"Host": "documents.example"}).status_code == 200
+def test_a_server_for_other_machines_answers_to_any_name_until_some_are_listed(
+    serve: Callable[..., Served], settings: Settings
+) -> None:
+    server = {"host": "0.0.0.0", "insecure": True}
+    served = serve(load_settings({}, data_dir=settings.data_dir, server=server))
+    named = {"Host": "documents.example:8000"}
+    assert served.client.get("/livez", headers=named).status_code == 200
+    search = {"query": "x"}
+    own, foreign = ({**named, "Origin": f"https://{name}"} for name in ("documents.example", "evil.example"))
+    assert served.client.post("/v1/search", json=search, headers=own).status_code == 200
+    assert served.client.post("/v1/search", json=search, headers=foreign).status_code == 403
+    served.client.__exit__(None, None, None)
+    listed = load_settings({}, data_dir=settings.data_dir, server={**server, "allowed_hosts": "Documents.example, x.y"})
+    served = serve(listed)
+    for host, status in (("documents.example", 200), ("127.0.0.1:8000", 200), ("other.example", 421)):
+        assert served.client.get("/livez", headers={"Host": host}).status_code == status
+    served.client.__exit__(None, None, None)
+
+
+def test_what_a_proxy_needs_is_named_where_it_is_refused(serve: Callable[..., Served], settings: Settings) -> None:
+    told = serve().client.get("/livez", headers={"Host": "documents.example"}).json()["error"]["message"]
+    assert "FOOTNOTE_SERVER__ALLOWED_HOSTS" in told
+    proxied = load_settings(
+        {
+            "FOOTNOTE_SERVER__ALLOWED_HOSTS": "documents.example",
+            "FOOTNOTE_SERVER__ALLOWED_ORIGINS": "https://intranet.example, http://localhost:3000",
+            "FOOTNOTE_SERVER__ROOT_PATH": "/footnote",
+        },
+        data_dir=settings.data_dir.with_name("proxied"),
+    )
+    served = serve(proxied)
+    served.client.headers["Host"] = "documents.example"
+    for prefix in ("", "/footnote"):  # whether the proxy removes it or not
+        assert served.client.get(f"{prefix}/livez").status_code == 200
+        assert served.client.get(f"{prefix}/").text.startswith("<!doctype html>")
+        assert served.client.post(f"{prefix}/v1/search", json={"query": "x"}).status_code == 200
+        answer = served.client.post(f"{prefix}/v1/chat/completions", json={})
+        assert set(answer.json()["error"]) == {"code", "message", "type", "param"}
+    assert served.client.get("/openapi.json").json()["servers"] == [{"url": "/footnote"}]
+    search = {"query": "x"}
+    answer = served.client.post("/v1/search", json=search, headers={"Origin": "https://evil.example"})
+    assert error_of(answer)[:2] == (403, "cross_origin")
+    assert "FOOTNOTE_SERVER__ALLOWED_ORIGINS" in error_of(answer)[2]
+    assert "access-control-allow-origin" not in answer.headers
+    origin = {"Origin": "https://intranet.example"}
+    answer = served.client.post("/v1/search", json=search, headers=origin)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, origin["Origin"])
+    asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    served.library.catalog.keys.create("one", "read")
+    assert served.client.options("/v1/search", headers=origin | asking).status_code == 200
+    answer = served.client.post("/v1/search", json=search, headers=origin)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, origin["Origin"])
+    assert served.client.options("/v1/search", headers={"Origin": "https://evil.example"} | asking).status_code == 400
+
+
+def test_cors_is_closed_by_default(served: Served) -> None:
+    asking = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = served.client.options("/v1/search", headers=asking)
+    assert answer.status_code == 405
+    answers = (answer, served.client.get("/v1/documents", headers={"Origin": "https://evil.example"}))
+    assert not [name for one in answers for name in one.headers if name.startswith("access-control")]
+
+
+def test_unknown_query_parameters_are_refused(served: Served) -> None:
+    document_id = served.upload("gate.txt", b"words")["id"]
+    for path in ("/v1/collections", f"/v1/documents/{document_id}", f"/v1/documents/{document_id}/file", "/livez"):
+        status, code, message = error_of(served.client.get(f"{path}?limit=1&colour=red"))
+        assert (status, code) == (422, "invalid_input")
+        assert "'limit' is not a field of this call" in message
+    answer = served.client.post("/v1/search?top_k=1", json={"query": "words"})
+    assert error_of(answer)[:2] == (422, "invalid_input")
+    assert served.client.get("/v1/models?limit=1").json()["error"]["code"] == "unknown_parameter"
+    assert served.client.get("/v1/documents?limit=1").status_code == 200
+    assert served.client.get("/?utm_source=x").status_code == 200
+
+
+def test_every_response_has_the_headers_that_keep_a_browser_in_bounds(served: Served) -> None:
+    document_id = served.upload("gate.txt", b"words")["id"]
+    for path in ("/", "/page/app.js", "/livez", "/v1/documents", "/nothing", f"/v1/documents/{document_id}/file"):
+        headers = served.client.get(path).headers
+        for name, value in DEFAULTS.items():
+            if name not in ("Content-Security-Policy", "Cache-Control"):
+                assert headers[name] == value, path
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["cache-control"] == ("no-cache" if path in ("/", "/page/app.js") else "no-store")
+        assert "strict-transport-security" not in headers
+
+
+def test_head_is_answered_as_get_without_the_body(served: Served) -> None:
+    document_id = served.upload("gate.txt", b"words")["id"]
+    for path in ("/", "/page/app.js", "/livez", "/v1/documents", "/nothing", f"/v1/documents/{document_id}/file"):
+        get, head = served.client.get(path), served.client.head(path)
+        assert (head.status_code, head.content) == (get.status_code, b""), path
+        assert dict(head.headers) == dict(get.headers), path
+    assert served.client.head("/v1/search").status_code == 405
 
 
 def test_values_are_abbreviated() -> None:

@@ -52,9 +52,9 @@ def test_the_server_is_live_before_it_is_ready(settings: Settings) -> None:
     app = create_app(open_slowly, settings)
     with TestClient(app, base_url=BASE_URL) as client:
         assert client.get("/livez").json() == {"status": "alive"}
-        assert client.get("/metrics").status_code == 200
         for answer in (
             client.get("/readyz"),
+            client.get("/metrics"),
             client.get("/v1/documents"),
             client.post("/v1/search", json={"query": "x"}),
         ):
@@ -180,7 +180,7 @@ def test_every_error_is_described(served: Served) -> None:
             for status, answer in operation["responses"].items():
                 if int(status) >= 400:
                     schema = answer["content"]["application/json"]["schema"]
-                    openai = operation["tags"] == ["OpenAI's API"] and status not in ("403", "421", "500")
+                    openai = operation["tags"] == ["OpenAI's API"]
                     name = "OpenAIErrorBody" if openai else "ErrorBody"
                     assert schema == {"$ref": f"#/components/schemas/{name}"}, f"{method} {path} {status}"
     assert "HTTPValidationError" not in description["components"]["schemas"]

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.parse import fence, parse_file, wire
+from ingest.parse import end_readers, fence, parse_file, wire
 from ingest.parse.build import clean_text, clean_verbatim
-from rag.errors import NotFound, ParseError
+from rag.errors import DependencyError, NotFound, ParseError
 from rag.settings import Parsing
 from rag.types import Document, Heading, Note, Page, Table, WordBox, WordBoxes
 
@@ -216,6 +216,59 @@ def test_a_launcher_that_was_killed_while_idle_is_replaced(tmp_path: Path) -> No
     os.kill(number, signal.SIGKILL)
     assert read(tmp_path / "a.txt").text == "Words."
     assert launchers() not in ([], [number])
+
+
+@linux
+def test_readers_that_are_ended_fail_no_file_and_are_started_again(tmp_path: Path) -> None:
+    pipe = tmp_path / "waits.txt"
+    os.mkfifo(pipe)
+    (tmp_path / "a.txt").write_text("Words.")
+    outcomes: list[str] = []
+
+    def one() -> None:
+        try:
+            outcomes.append(read(pipe).text)
+        except DependencyError as error:
+            outcomes.append(error.code)
+
+    thread = threading.Thread(target=one)
+    thread.start()
+    writer = os.open(pipe, os.O_WRONLY)  # returns once the reader waits for bytes
+    read(tmp_path / "a.txt")
+    assert len(launchers()) == 1
+    end_readers()
+    thread.join()
+    os.close(writer)
+    assert outcomes == [DependencyError.code]
+    assert children() == []
+    assert read(tmp_path / "a.txt").text == "Words."
+
+
+@linux
+def test_a_caller_that_is_killed_takes_its_launchers_with_it(tmp_path: Path) -> None:
+    """The idle ones too: a worker that is restarted leaves no process."""
+    (tmp_path / "a.txt").write_text("Words.")
+    script = (
+        "import sys; from pathlib import Path; from ingest.parse import fence, parse_file; "
+        "from rag.settings import Parsing; "
+        "parse_file(Path(sys.argv[1]), document_id='x', name='a.txt', limits=Parsing()); "
+        "print(*(launcher._process.pid for launcher in fence.LAUNCHERS._idle), flush=True); sys.stdin.read()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "a.txt")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    with parent:
+        assert parent.stdout is not None
+        watch = os.pidfd_open(int(parent.stdout.readline()))
+        parent.kill()
+    poller = select.poll()
+    poller.register(watch, select.POLLIN)
+    ended = poller.poll(20_000)
+    os.close(watch)
+    assert ended, "the launcher outlived its caller"
 
 
 DOCUMENT = Document(

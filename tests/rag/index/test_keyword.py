@@ -14,10 +14,11 @@ import pytest
 
 from rag.errors import DependencyError
 from rag.index.keyword import FIELD_WEIGHTS, MAX_QUERY_TERMS, KeywordIndex, KeywordRow, Words, read_words
+from rag.store.records import Held
 
 
 def row(number: int, text: str, document_id: str = "d", collection: str = "default") -> KeywordRow:
-    return KeywordRow(f"{document_id}-{number}", document_id, collection, read_words(text))
+    return KeywordRow(f"{document_id}-{number}", document_id, 1, collection, read_words(text))
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_scores_are_bm25(index: KeywordIndex) -> None:
     for field, weight in FIELD_WEIGHTS.items():
         asked = Words(**({name: [] for name in FIELD_WEIGHTS} | {field: ["appl"]}))
         put = [Words(**({name: [] for name in FIELD_WEIGHTS} | {field: stems.split()})) for stems in texts]
-        index.put(KeywordRow(f"d-{n}", "d", "default", words) for n, words in enumerate(put))
+        index.put(KeywordRow(f"d-{n}", "d", 1, "default", words) for n, words in enumerate(put))
         assert index.search(asked, 10, None, None) == [
             ("d-2", pytest.approx(weight * idf * 6.6 / 4.65)),
             ("d-0", pytest.approx(weight * idf * 2.2 / 1.975)),
@@ -116,12 +117,12 @@ def test_filters_leave_the_scores_as_they_are(index: KeywordIndex) -> None:
 def test_rows_of_the_same_id_are_replaced_in_one_commit(index: KeywordIndex) -> None:
     index.put([row(0, "red apples"), row(1, "green pears")])
     index.put([row(0, "blue plums"), row(0, "black figs")])
-    assert (index.count(), index.documents()) == (2, {"d": 2})
+    assert (index.count(), index.documents()) == (2, {"d": Held(2, 1)})
     assert found(index, "red apples blue plums") == []
     assert found(index, "figs") == ["d-0"]
     index.put([row(0, "a zebra", "e")])
     index.remove(["d"])
-    assert (index.count(), index.documents()) == (1, {"e": 1})
+    assert (index.count(), index.documents()) == (1, {"e": Held(1, 1)})
 
 
 def test_of_too_many_words_the_rarest_are_asked_for(index: KeywordIndex) -> None:
@@ -202,12 +203,13 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from rag.errors import DependencyError
+from rag.store.records import Held
 from rag.index.keyword import KeywordIndex, KeywordRow, Words
 
 index = KeywordIndex(Path(sys.argv[1]))
-index.put([KeywordRow("a-0", "a", "default", Words(["apple"], ["apple"], [], ["apple"]))])
+index.put([KeywordRow("a-0", "a", 1, "default", Words(["apple"], ["apple"], [], ["apple"]))])
 words = [Words([f"word{n}x{m}" for m in range(50)], [], [], []) for n in range(500)]
-many = [KeywordRow(f"b-{n}", "b", "default", each) for n, each in enumerate(words)]
+many = [KeywordRow(f"b-{n}", "b", 1, "default", each) for n, each in enumerate(words)]
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
 for _ in range(2):
@@ -215,10 +217,10 @@ for _ in range(2):
         index.put(many)
     except DependencyError as error:
         print(error.message)
-assert index.documents() == {"a": 1}
+assert index.documents() == {"a": Held(1, 1)}
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 index.put(many)
-assert index.documents() == {"a": 1, "b": 500}
+assert index.documents() == {"a": Held(1, 1), "b": Held(500, 1)}
 index.close()
 """
 

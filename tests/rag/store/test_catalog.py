@@ -34,6 +34,9 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
     opened.close()
 
 
+NEW_COLUMNS = ("notes", "metadata", "given", "version", "token", "lease_end", "retries", "not_before")
+
+
 def ready(catalog: Catalog, text: str = TEXT, name: str = "a.md", source: str | None = None, **place: str) -> str:
     """A document that is visible; its id."""
     document_id = upload(catalog, text, name, source, **place).record.id
@@ -106,14 +109,12 @@ def test_a_catalog_of_version_1_gets_notes_metadata_and_sources_of_pages(tmp_pat
         stated = '{"metadata": {"author": "Ann", "created": "2024-05-01"}, "headings": [], "tables": []}'
         connection.execute("UPDATE texts SET structure = ?", (stated,))
         for column in (
-            "documents DROP COLUMN metadata",
-            "documents DROP COLUMN given",
-            "documents DROP COLUMN notes",
+            *(f"documents DROP COLUMN {name}" for name in NEW_COLUMNS),
             "pages DROP COLUMN source",
             "pages DROP COLUMN confidence",
         ):
             connection.execute(f"ALTER TABLE {column}")
-        for table in ("feedback", "turns", "threads"):
+        for table in ("feedback", "turns", "threads", "keys"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
     connection.close()
@@ -427,6 +428,7 @@ def test_a_document_that_came_back_under_its_id_is_not_published_by_the_one_befo
 def test_a_visible_document_stays_ready_whatever_is_tried_with_it(catalog: Catalog) -> None:
     """A rebuild that was killed left one that was shown and `embedding`; queued and failed later, it was shown yet."""
     document_id = ready(catalog)
+    catalog.begin_rebuild()
     assert catalog.set_progress(document_id, "embedding", 0.5)
     assert catalog.get_document(document_id).status == "ready"
     assert catalog.requeue_unfinished() == 0
@@ -557,7 +559,7 @@ def test_only_visible_chunks_are_given_out(catalog: Catalog) -> None:
     ids = [stored.chunk.id for document_id in (shown, waiting) for stored, _ in catalog.chunks_of(document_id)]
     assert len(ids) == 2
     assert {each.chunk.span.document_id for each in catalog.visible_chunks(ids * 700).values()} == {shown}
-    assert catalog.visible_chunk_counts() == {shown: 1}
+    assert {one: held.chunks for one, held in catalog.indexed_documents().items()} == {shown: 1}
     assert catalog.totals().chunks == 1
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import DataDirectoryInUse, DependencyError
-from rag.store.lock import LOCK_FILE, OWNER_FILE, Owner, claim_directory, read_owner, running_server
+from rag.store.lock import LOCK_FILE, OWNER_FILE, Owner, RunningServer, claim_directory, read_owner, running_server
 
 _HOLDER = """
 import sys
@@ -45,7 +45,7 @@ def test_a_second_owner_is_told_who_holds_it(tmp_path: Path, holder: subprocess.
         claim_directory(tmp_path, "footnote ingest")
     for word in (str(tmp_path), str(holder.pid), "footnote serve", "http://127.0.0.1:8123", "--data-dir"):
         assert word in caught.value.message
-    assert running_server(tmp_path) == "http://127.0.0.1:8123"
+    assert running_server(tmp_path) == RunningServer("http://127.0.0.1:8123")
 
 
 def test_an_owner_may_release_from_another_thread(tmp_path: Path) -> None:

@@ -17,14 +17,15 @@ import pytest
 from builders import ingest, many_paragraphs
 from conftest import ScriptedGenerator, WordHashEmbedder
 
+from ingest.pipeline import commit_document
 from rag.errors import DependencyError
-from rag.index.chroma import Index
+from rag.index.derived import Index, origin_of
 from rag.index.document_scores import SHORT_CHUNKS
 from rag.library import INDEX_FOLDER, Library
-from rag.settings import Settings
+from rag.settings import Chunking, Settings
 from rag.store.catalog import Catalog
 from rag.store.records import StoredChunk
-from rag.types import Chunk, Span
+from rag.types import Chunk, Document, Span
 
 Rows = list[tuple[StoredChunk, np.ndarray]]
 
@@ -91,10 +92,10 @@ def test_collections_and_documents_narrow_both_searches(index: Index) -> None:
         index.project(rows(document_id, ["red apples"], collection))
     for search in (dense, words):
         assert set(search(index, "apples")) == {"a-0", "b-0", "c-0"}
-        assert set(search(index, "apples", collection="one")) == {"a-0", "b-0"}
-        assert search(index, "apples", collection="three") == []
+        assert set(search(index, "apples", collections=["one"])) == {"a-0", "b-0"}
+        assert search(index, "apples", collections=["three"]) == []
         assert set(search(index, "apples", document_ids=["b", "c"])) == {"b-0", "c-0"}
-        assert search(index, "apples", collection="two", document_ids=["b", "c"]) == ["c-0"]
+        assert search(index, "apples", collections=["two"], document_ids=["b", "c"]) == ["c-0"]
 
 
 def test_words_of_scripts_without_spaces_are_found(index: Index) -> None:
@@ -160,43 +161,20 @@ class NoEmbedding(WordHashEmbedder):
         raise AssertionError(f"{len(texts)} texts were embedded again")
 
 
-class Spy(Index):
-    """The index, remembering what was written to it."""
-
-    def __init__(self, folder: Path, dimension: int) -> None:
-        self.written: list[str] = []
-        super().__init__(folder, dimension)
-
-    def project(self, chunks: Sequence[tuple[StoredChunk, np.ndarray]]) -> None:
-        self.written += sorted({stored.chunk.span.document_id for stored, _ in chunks})
-        super().project(chunks)
-
-    def remove(self, *document_ids: str) -> None:
-        self.written += [f"-{document_id}" for document_id in sorted(document_ids)]
-        super().remove(*document_ids)
-
-
 def test_reconcile_adds_what_is_missing_and_removes_what_is_gone(library: Library) -> None:
     kept, gone, missing = (ingest(library, f"the {name} words", f"{name}.md") for name in ("kept", "gone", "missing"))
-    library.index.close()
-    index = Spy(library.settings.data_dir / INDEX_FOLDER, library.embedder.dimension)
+    index = library.index
     assert index.reconcile(library.catalog) == 0
-    assert index.written == []
     index.remove(missing)
     library.catalog.delete_document(gone)
-    index.written.clear()
     assert index.reconcile(library.catalog) == 2
-    assert sorted(index.written) == sorted([f"-{gone}", missing])
     assert index.counts() == (2, 2)
-    index.written.clear()
     assert index.reconcile(library.catalog) == 0
-    assert index.written == []
     assert set(words(index, "words")) == set(library.catalog.visible_chunks(words(index, "words")))
     assert {each.chunk.span.document_id for each in library.catalog.visible_chunks(words(index, "words")).values()} == {
         kept,
         missing,
     }
-    index.close()
 
 
 def test_reconcile_drops_rows_of_an_older_chunking(library: Library) -> None:
@@ -226,7 +204,7 @@ def big_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ingest(library, many_paragraphs(1_300), "big.md")
         ingest(library, "A single zebra.", "zebra.md")
         assert library.index.counts()[0] > 1_000
-    assert len(list(folder.glob("index/chroma-1/*/header.bin"))) == 1
+    assert len(list(folder.glob("index/chroma-2/*/header.bin"))) == 1
     return folder
 
 
@@ -261,28 +239,28 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "the folder is gone": lambda folder: shutil.rmtree(folder),
     "current.json is gone": lambda folder: (folder / "current.json").unlink(),
     "current.json lacks a key": lambda folder: (folder / "current.json").write_text('{"format": 1, "dimension": 256}'),
-    "the vectors are cut off": _cut("chroma-1/*/data_level0.bin", 0.5),
-    "the lengths are cut off": _cut("chroma-1/*/length.bin", 0.5),
-    "the links are cut off": _cut("chroma-1/*/link_lists.bin", 0.5),
-    "the links are empty": _cut("chroma-1/*/link_lists.bin", 0),
-    "the header is cut off": _cut("chroma-1/*/header.bin", 0.5),
-    "the header is empty": _cut("chroma-1/*/header.bin", 0),
-    "the labels are gone": lambda folder: next(folder.glob("chroma-1/*/index_metadata.pickle")).unlink(),
-    "Chroma's database is cut off": _cut("chroma-1/chroma.sqlite3", 0.4),
-    "Chroma's database is no database": _overwrite("chroma-1/chroma.sqlite3", b"\xff" * 4096),
-    "the folder of words is gone": lambda folder: shutil.rmtree(folder / "keyword-1"),
-    "the folder of words is empty": lambda folder: [path.unlink() for path in (folder / "keyword-1").iterdir()],
-    "a segment's words are cut off": _cut("keyword-1/*.term", 0.5),
-    "a segment's postings are empty": _cut("keyword-1/*.idx", 0),
-    "a segment's postings are damaged within": _overwrite("keyword-1/*.idx", b"\xa5" * 64, at=1_024),
-    "a segment's chunk ids are gone": lambda folder: _largest(folder, "keyword-1/*.store").unlink(),
-    "the list of segments is cut off": _cut("keyword-1/meta.json", 0.5),
-    "the list of segments is no JSON": _overwrite("keyword-1/meta.json", b"\xff" * 64),
-    "the list of segments lists none": lambda folder: _forget_segments(folder / "keyword-1" / "meta.json"),
-    "the word counts are cut off": _cut("document_scores.sqlite3", 0.5),
-    "the word counts are no database": _overwrite("document_scores.sqlite3", b"\xff" * 4096),
-    "the word counts are damaged within": _overwrite("document_scores.sqlite3", b"\xa5" * 40_960, at=40_960),
-    "the word counts are gone": lambda folder: (folder / "document_scores.sqlite3").unlink(),
+    "the vectors are cut off": _cut("chroma-2/*/data_level0.bin", 0.5),
+    "the lengths are cut off": _cut("chroma-2/*/length.bin", 0.5),
+    "the links are cut off": _cut("chroma-2/*/link_lists.bin", 0.5),
+    "the links are empty": _cut("chroma-2/*/link_lists.bin", 0),
+    "the header is cut off": _cut("chroma-2/*/header.bin", 0.5),
+    "the header is empty": _cut("chroma-2/*/header.bin", 0),
+    "the labels are gone": lambda folder: next(folder.glob("chroma-2/*/index_metadata.pickle")).unlink(),
+    "Chroma's database is cut off": _cut("chroma-2/chroma.sqlite3", 0.4),
+    "Chroma's database is no database": _overwrite("chroma-2/chroma.sqlite3", b"\xff" * 4096),
+    "the folder of words is gone": lambda folder: shutil.rmtree(folder / "words-1"),
+    "the folder of words is empty": lambda folder: [path.unlink() for path in (folder / "words-1").iterdir()],
+    "a segment's words are cut off": _cut("words-1/*.term", 0.5),
+    "a segment's postings are empty": _cut("words-1/*.idx", 0),
+    "a segment's postings are damaged within": _overwrite("words-1/*.idx", b"\xa5" * 64, at=1_024),
+    "a segment's chunk ids are gone": lambda folder: _largest(folder, "words-1/*.store").unlink(),
+    "the list of segments is cut off": _cut("words-1/meta.json", 0.5),
+    "the list of segments is no JSON": _overwrite("words-1/meta.json", b"\xff" * 64),
+    "the list of segments lists none": lambda folder: _forget_segments(folder / "words-1" / "meta.json"),
+    "the word counts are cut off": _cut("words-1.sqlite3", 0.5),
+    "the word counts are no database": _overwrite("words-1.sqlite3", b"\xff" * 4096),
+    "the word counts are damaged within": _overwrite("words-1.sqlite3", b"\xa5" * 40_960, at=40_960),
+    "the word counts are gone": lambda folder: (folder / "words-1.sqlite3").unlink(),
 }
 
 
@@ -333,7 +311,7 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 def test_word_counts_that_break_while_open_are_a_dependency_error(library: Library) -> None:
     document_id = ingest(library, "the words that stay")
-    connection = sqlite3.connect(library.settings.data_dir / INDEX_FOLDER / "document_scores.sqlite3")
+    connection = sqlite3.connect(library.settings.data_dir / INDEX_FOLDER / "words-1.sqlite3")
     with connection:
         connection.execute("DROP TABLE terms")
     connection.close()
@@ -345,17 +323,17 @@ def test_an_older_format_is_made_again(library: Library) -> None:
     ingest(library, "the words that stay")
     library.index.close()
     folder = library.settings.data_dir / INDEX_FOLDER
-    (folder / "current.json").write_text('{"format": 2, "dimension": 256, "chroma": "chroma-1"}')
+    (folder / "current.json").write_text('{"format": 1, "dimension": 256, "chroma": "chroma-1"}')
     index = Index(folder, library.embedder.dimension)
     assert index.counts() == (0, 0)
     assert index.reconcile(library.catalog) == 1
     assert len(words(index, "stay")) == 1
     index.close()
     assert sorted(path.name for path in folder.iterdir()) == [
-        "chroma-2",
+        "chroma-4",
         "current.json",
-        "document_scores.sqlite3",
-        "keyword-2",
+        "words-3",
+        "words-3.sqlite3",
     ]
 
 
@@ -366,10 +344,11 @@ import sys
 from pathlib import Path
 import numpy as np
 from rag.store.catalog import Catalog
-from rag.index.chroma import Index
+from ingest.pipeline import commit_document
+from rag.index.derived import Index, origin_of
 
 catalog, index = Catalog(Path(sys.argv[1])), Index(Path(sys.argv[1]) / "index", int(sys.argv[2]))
-documents = sorted(catalog.visible_chunk_counts())
+documents = sorted(catalog.indexed_documents())
 while True:
     for document_id in documents:
         print("projecting", flush=True)
@@ -413,12 +392,13 @@ def test_a_part_that_missed_a_write_is_noticed(library: Library, part: str) -> N
     """As a kill between two of the three writes leaves them: the last project or remove is not in one of them."""
     first, second = (ingest(library, f"the {name} words", f"{name}.md") for name in ("first", "second"))
     index = library.index
+    parts = index.parts()
     only = {
-        "collection": index._collection.delete,
-        "words": index._words.remove,
-        "scores": index._document_scores.remove,
+        "collection": parts["vectors"].remove,
+        "words": parts["words"]._keyword.remove,
+        "scores": parts["words"]._scores.remove,
     }[part]
-    only(where={"document_id": first}) if part == "collection" else only([first])  # type: ignore[call-arg, arg-type]
+    only([first])
     assert index.reconcile(library.catalog) == 1
     assert index.counts() == (2, 2)
     assert index.score_documents("words", [first, second]) == pytest.approx(
@@ -456,10 +436,157 @@ def test_counts_of_words_are_kept_up_through_every_write(index: Index, tmp_path:
     index.project(rows("a", texts["a"]) + rows("c", texts["c"]))
     index.remove("c")
     index.remove("c")
-    with closing(sqlite3.connect(tmp_path / "index" / "document_scores.sqlite3")) as connection:
+    with closing(sqlite3.connect(tmp_path / "index" / "words-1.sqlite3")) as connection:
         counted = "SELECT t.term, count(*) FROM counts s JOIN terms t ON t.key = s.term GROUP BY t.key ORDER BY 1"
         kept = connection.execute("SELECT term, documents FROM terms ORDER BY 1").fetchall()
         assert kept == connection.execute(counted).fetchall()
         assert dict(kept)["red"] == 2
         assert "blue" not in dict(kept)
         assert connection.execute("SELECT * FROM totals").fetchall() == [(2, 4)]
+
+
+# Grown beside ---------------------------------------------------------------------------------------------------------
+
+
+def _opened(library: Library, chunks: int | None = None, origin: str = "") -> Index:
+    folder = library.settings.data_dir / INDEX_FOLDER
+    total = library.catalog.totals().chunks if chunks is None else chunks
+    return Index(folder, library.embedder.dimension, origin=origin, chunks=total)
+
+
+def test_words_answer_while_the_vectors_are_grown(library: Library) -> None:
+    kept, gone = (ingest(library, f"the {name} words", f"{name}.md") for name in ("kept", "gone"))
+    library.index.close()
+    shutil.rmtree(library.settings.data_dir / INDEX_FOLDER / "chroma-2")
+    with closing(_opened(library)) as index:
+        assert index.missing == ("vectors",)
+        assert index.reconcile(library.catalog, heal=False) == 0
+        assert len(words(index, "kept words")) == 2
+        assert dense(index, "the kept words") == []
+
+        def meanwhile(done: int, total: int) -> None:
+            """One document goes and one comes while the vectors grow."""
+            if index.missing and library.catalog.indexed_documents().keys() == {kept, gone}:
+                library.catalog.delete_document(gone)
+                index.purge_removed(library.catalog)
+                library.index = index
+                come.append(ingest(library, "the zebra words", "zebra.md"))
+
+        come: list[str] = []
+        assert index.heal(library.catalog, meanwhile) == 2
+        assert index.missing == ()
+        assert index.parts()["vectors"].documents() == library.catalog.indexed_documents()
+        assert index.parts()["words"].documents() == library.catalog.indexed_documents()
+        assert library.catalog.indexed_documents().keys() == {kept, *come}
+        assert index.reconcile(library.catalog) == 0
+        assert dense(index, "the zebra words", 1) == words(index, "zebra")
+
+
+def test_an_index_without_any_part_says_that_it_is_being_built(library: Library) -> None:
+    ingest(library, "the words that stay")
+    library.index.close()
+    shutil.rmtree(library.settings.data_dir / INDEX_FOLDER)
+    with closing(_opened(library)) as index:
+        for search in (words, dense):
+            with pytest.raises(DependencyError, match="being built"):
+                search(index, "words")
+        index.heal(library.catalog)
+        assert words(index, "stay") == dense(index, "stay")
+
+
+@pytest.mark.parametrize("made", ["by another model", "from another catalog"])
+def test_an_index_of_another_origin_is_not_opened(library: Library, made: str) -> None:
+    ingest(library, "the words that stay")
+    library.index.close()
+    own = origin_of(library.catalog, library.embedder.model)
+    with closing(_opened(library, origin=own)) as index:
+        assert index.missing == ()
+    other = {"by another model": origin_of(library.catalog, "other"), "from another catalog": "f00 word-hash@1"}[made]
+    with closing(_opened(library, origin=other)) as index:
+        assert index.missing == ("words", "vectors")
+        index.heal(library.catalog)
+        assert index.counts() == (1, 1)
+
+
+def test_a_version_that_the_index_missed_is_noticed_though_nothing_else_differs(library: Library) -> None:
+    """The number of chunks is the same, and so are their ids."""
+    document_id = ingest(library, "the words that stay")
+    assert commit_again(library, document_id, "the words that came")
+    assert library.index.counts() == (1, 1)
+    assert library.index.reconcile(library.catalog) == 1
+    assert library.index.reconcile(library.catalog) == 0
+    assert words(library.index, "came")
+
+
+def commit_again(library: Library, document_id: str, text: str) -> bool:
+    library.catalog.begin_rebuild()  # no claim is needed
+    document = Document(document_id, "notes.md", "text/markdown", text)
+    return commit_document(library.catalog, document, WordHashEmbedder(), chunking=Chunking())
+
+
+def test_vectors_that_fail_are_set_aside_and_the_words_answer(library: Library) -> None:
+    ingest(library, "the words that stay")
+    library.index.parts()["vectors"]._client.delete_collection("chunks")  # every call fails from now on
+    assert dense(library.index, "stay") == []
+    assert library.index.missing == ("vectors",)
+    assert words(library.index, "stay")
+    assert library.index.heal(library.catalog) == 1
+    assert dense(library.index, "stay") == words(library.index, "stay")
+
+
+HEALING = """
+import sys
+from pathlib import Path
+from rag.store.catalog import Catalog
+from ingest.pipeline import commit_document
+from rag.index.derived import Index, origin_of
+
+catalog = Catalog(Path(sys.argv[1]))
+index = Index(Path(sys.argv[1]) / "index", int(sys.argv[2]), chunks=catalog.totals().chunks)
+part = sys.argv[3]
+create = index._create
+def created(kind):
+    name, made = create(kind)
+    if kind == part:
+        put = made.put
+        def stopped(rows):
+            put(rows)
+            print("grown", flush=True)
+            sys.stdin.readline()
+        made.put = stopped
+    return name, made
+index._create = created
+index.rebuild(catalog)
+"""
+
+
+@pytest.mark.parametrize("part", ["words", "vectors"])
+def test_a_rebuild_that_is_killed_leaves_the_old_index_answering(library: Library, part: str) -> None:
+    ingest(library, "the words that stay")
+    library.index.close()
+    folder = library.settings.data_dir
+    arguments = [sys.executable, "-c", HEALING, str(folder), str(library.embedder.dimension), part]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"grown\n"
+        process.kill()
+    with closing(_opened(library)) as index:
+        assert index.missing == ()
+        assert index.counts() == (1, 1)
+        assert words(index, "stay") == dense(index, "stay")
+        assert index.reconcile(library.catalog) == 0
+    names = {path.name.partition("-")[0] for path in (folder / INDEX_FOLDER).iterdir()}
+    assert names == {"chroma", "words", "current.json"}
+    assert len(list((folder / INDEX_FOLDER).iterdir())) == 4
+
+
+def test_an_index_that_is_closed_while_a_part_grows_leaves_nothing_behind(library: Library) -> None:
+    ingest(library, "the words that stay")
+    library.index.close()
+    shutil.rmtree(library.settings.data_dir / INDEX_FOLDER)
+    index = _opened(library)
+    index.interrupt()
+    with pytest.raises(DependencyError, match="being closed"):
+        index.heal(library.catalog)
+    index.close()
+    assert list((library.settings.data_dir / INDEX_FOLDER).glob("words*")) == []

@@ -1,0 +1,99 @@
+"""Export of one collection to a file, and import: documents with their text, chunks, vectors and originals.
+
+The file is a backup (backup.py) whose catalog holds the ready documents of that collection only, with the embedding
+model that its vectors come from. `footnote restore` accepts it too, for an empty data directory.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.errors import IndexMismatch, InputError, NotFound
+from rag.store.backup import BackupReport, check_catalog, unpack_backup, write_backup
+from rag.store.catalog import Catalog
+
+IMPORTING = ".importing-"  # begins the name of a folder in the data directory, which only a killed import leaves
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The collection that documents came into, the ids of the new ones, and how many were there already."""
+
+    collection: str
+    ids: list[str]
+    unchanged: int
+
+
+def export_collection(
+    catalog: Catalog, collection: str, file: Path, progress: Progress = lambda done, total: None
+) -> BackupReport:
+    """Write the ready documents of a collection to `file`, which appears complete or not at all.
+
+    Raises NotFound if the collection has none, DependencyError if the disk fails.
+    """
+    if not catalog.list_documents([collection], status=("ready",))[1]:
+        raise NotFound(f"The collection {collection!r} has no document that is ready. `footnote docs list` shows them.")
+    return write_backup(catalog, file, progress, collection=collection)
+
+
+def import_collection(
+    catalog: Catalog, file: Path, collection: str | None = None, progress: Progress = lambda done, total: None
+) -> Imported:
+    """Add the documents of an export to the catalog, under its collection or another name; every hash is checked first.
+
+    They then wait for indexing. Documents whose bytes the collection has already are left alone. Raises InputError if
+    the file is no sound export of one collection; IndexMismatch if its vectors are of another model, or its chunks of
+    other settings, than the catalog's; DependencyError if the disk fails. Repeating an interrupted import completes it.
+    """
+    with tempfile.TemporaryDirectory(dir=catalog.data_dir, prefix=IMPORTING) as folder:
+        unpacked = Path(folder)
+        unpack_backup(file, unpacked, progress)
+        check_catalog(unpacked, file)
+        with closing(Catalog(unpacked)) as incoming:
+            records, _ = incoming.list_documents(status=("ready",))
+            names = {record.collection for record in records}
+            if len(names) != 1:
+                raise InputError(
+                    f"{file} holds the collections {', '.join(sorted(names)) or '(none)'}, and one is imported at a "
+                    "time. Write it with `footnote export`, or use `footnote restore`."
+                )
+            _check_origin(catalog, incoming, file)
+            target = collection or names.pop()
+            ids = []
+            for record in records:
+                try:
+                    with incoming.originals.path(record.sha256).open("rb") as stream:
+                        catalog.originals.store(stream)
+                except FileNotFoundError as error:
+                    raise InputError(
+                        f"{file} lacks the original of {record.name}. Export the collection again."
+                    ) from error
+                adopted = catalog.adopt_document(incoming, record.id, target)
+                ids += [adopted] if adopted is not None else []
+    return Imported(target, ids, len(records) - len(ids))
+
+
+def sweep_imports(data_dir: Path) -> None:
+    """Delete what a killed import left in an owned data directory."""
+    for folder in data_dir.glob(f"{IMPORTING}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_origin(catalog: Catalog, incoming: Catalog, file: Path) -> None:
+    own, theirs = catalog.stamps(), incoming.stamps()
+    incoming.check_rebuilt()
+    catalog.check_rebuilt()
+    if not own:
+        catalog.replace_stamps(theirs)
+    elif differing := [name for name in theirs if own.get(name) != theirs[name]]:
+        seen = ", ".join(f"{name} {theirs[name]!r} (here {own.get(name)!r})" for name in differing)
+        raise IndexMismatch(
+            f"The documents of {file} were indexed with {seen}. Import them where the settings are the same, or ingest "
+            "the original files."
+        )

@@ -1,0 +1,203 @@
+"""Leases: what a claimant writes counts only while the document is its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from builders import commit, upload
+from conftest import WordHashEmbedder
+
+from ingest.pipeline import commit_document, embed_document
+from rag.settings import Chunking
+from rag.store import leases
+from rag.store.catalog import CATALOG_FILE, Catalog
+from rag.store.leases import LEASE_S, RETRY_DELAYS_S, is_over
+from rag.store.records import PreparedDocument
+from rag.types import Document
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    opened = Catalog(tmp_path)
+    yield opened
+    opened.close()
+
+
+def end_lease(catalog: Catalog) -> None:
+    with closing(sqlite3.connect(catalog.data_dir / CATALOG_FILE)) as connection, connection:
+        connection.execute("UPDATE documents SET lease_end = 1 WHERE lease_end IS NOT NULL")
+
+
+def store(catalog: Catalog, document_id: str, text: str) -> bool:
+    document = Document(document_id, "notes.md", "text/markdown", text)
+    return commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking())
+
+
+def test_a_claimant_whose_lease_is_over_writes_nothing(catalog: Catalog, tmp_path: Path) -> None:
+    document_id = upload(catalog, "the words").record.id
+    with closing(Catalog(tmp_path)) as late:
+        assert late.claim_next() is not None
+        assert catalog.requeue_expired() == []
+        end_lease(catalog)
+        assert catalog.requeue_expired() == [document_id]
+        assert not store(late, document_id, "late words")  # queued, and nobody's
+        late.fail_document(document_id, "corrupt", "it is broken")
+        late.requeue(document_id)
+        assert catalog.get_document(document_id).status == "queued"
+        assert catalog.claim_next() is not None
+        assert not late.set_progress(document_id, "embedding", 0.9)
+        assert not store(late, document_id, "late words")  # another's
+        assert store(catalog, document_id, "the words")
+        assert not store(late, document_id, "late words")  # done
+    assert catalog.document_text(document_id) == "the words"
+    assert catalog.get_document(document_id).status == "indexing"
+    assert catalog.publish(document_id)
+
+
+def test_of_documents_saved_together_only_the_one_that_was_taken_away_is_left_out(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    ids = [upload(catalog, f"words of {n}", f"{n}.md").record.id for n in range(3)]
+
+    def prepare(document_id: str) -> PreparedDocument:
+        document = Document(document_id, "notes.md", "text/markdown", "late words")
+        embedded = embed_document(late, document, WordHashEmbedder(), chunking=Chunking())
+        assert embedded is not None
+        chunked = embedded.chunked
+        pages = [None] * len(chunked.chunks)
+        return PreparedDocument(document, chunked.chunks, pages, chunked.hashes, embedded.vectors, embedded.sentences)
+
+    with closing(Catalog(tmp_path)) as late:
+        assert [record.id for record in late.claim_untried(3)] == ids
+        prepared = [prepare(document_id) for document_id in ids]
+        with closing(sqlite3.connect(catalog.data_dir / CATALOG_FILE)) as connection, connection:
+            connection.execute("UPDATE documents SET lease_end = 1 WHERE id = ?", (ids[1],))
+        assert catalog.requeue_expired() == [ids[1]]
+        assert catalog.claim(ids[1]) is not None
+        assert late.set_progress_of(ids, "embedding", 0.5)
+        assert catalog.get_document(ids[1]).progress == 0.0
+        assert not late.set_progress_of([ids[1]], "embedding", 0.9)
+        assert late.save_documents(prepared) == [ids[0], ids[2]]
+    assert [catalog.get_document(document_id).status for document_id in ids] == ["indexing", "parsing", "indexing"]
+    assert store(catalog, ids[1], "the words")
+    assert catalog.publish_each(ids) == ids
+    assert [catalog.document_text(document_id) for document_id in ids] == ["late words", "the words", "late words"]
+
+
+def test_documents_that_are_put_off_are_claimed_together_after_their_pause(catalog: Catalog) -> None:
+    ids = [upload(catalog, f"words of {n}", f"{n}.md").record.id for n in range(3)]
+    with closing(sqlite3.connect(catalog.data_dir / CATALOG_FILE)) as connection, connection:
+        connection.execute("UPDATE documents SET not_before = ? WHERE id = ?", (time.time() + LEASE_S, ids[0]))
+        connection.execute("UPDATE documents SET not_before = 1 WHERE id = ?", (ids[1],))
+    assert [record.id for record in catalog.claim_untried(3)] == [ids[2], ids[1]]
+    assert catalog.claim_untried(3) == []
+    assert catalog.claim_next() is None
+
+
+def test_the_last_intent_wins_over_the_work_of_one_before(catalog: Catalog, tmp_path: Path) -> None:
+    """Deleted and uploaded again while a worker had it: the row is a new one, under the same id."""
+    document_id = upload(catalog, "the words").record.id
+    with closing(Catalog(tmp_path)) as late:
+        assert late.claim_next() is not None
+        catalog.delete_document(document_id)
+        assert not store(late, document_id, "the words")
+        assert upload(catalog, "the words").record.id == document_id
+        assert not store(late, document_id, "late words")
+        assert commit(catalog, document_id, "the words")
+        assert not store(late, document_id, "late words")
+    assert catalog.document_text(document_id) == "the words"
+
+
+def test_a_lease_is_renewed_while_its_claimant_lives(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEW_EVERY_S", 0.01)
+    upload(catalog, "the words")
+    assert catalog.claim_next() is not None
+    end_lease(catalog)
+    while catalog.requeue_expired() and catalog.claim_next():
+        end_lease(catalog)
+    assert catalog.requeue_expired() == []
+
+
+def test_a_clock_that_was_put_back_ends_no_lease_late() -> None:
+    now = time.time()
+    assert is_over(None)
+    assert is_over(now - 1)
+    assert not is_over(now + LEASE_S)
+    assert is_over(now + 86_400)
+
+
+def test_what_may_pass_is_tried_again_a_bounded_number_of_times(catalog: Catalog) -> None:
+    document_id = upload(catalog, "the words").record.id
+    for delay in RETRY_DELAYS_S:
+        assert catalog.claim(document_id) is not None
+        catalog.requeue(document_id)
+        assert catalog.get_document(document_id).status == "queued"
+        if delay:
+            assert catalog.claim_next() is None  # not before the pause is over
+    assert catalog.claim(document_id) is not None
+    catalog.requeue(document_id)
+    record = catalog.get_document(document_id)
+    assert (record.status, record.error_code) == ("failed", "unavailable")
+    assert upload(catalog, "the words").is_new
+    assert catalog.claim_next() is not None
+
+
+def test_a_document_that_no_index_takes_fails_and_is_never_an_empty_success(catalog: Catalog) -> None:
+    document_id = upload(catalog, "the words").record.id
+    assert commit(catalog, document_id, "the words")
+    for _ in RETRY_DELAYS_S:
+        catalog.put_off_indexing(document_id, "The index is read-only.")
+        assert catalog.get_document(document_id).status == "indexing"
+    catalog.put_off_indexing(document_id, "The index is read-only.")
+    record = catalog.get_document(document_id)
+    assert record.status == "failed"
+    assert "read-only" in str(record.error_message)
+
+
+WORKING = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[2]]
+from conftest import WordHashEmbedder
+from ingest.pipeline import commit_document
+from rag.settings import Chunking
+from rag.store.catalog import Catalog
+from rag.types import Document
+catalog = Catalog(Path(sys.argv[1]))
+record = catalog.claim_next()
+print("claimed", flush=True)
+sys.stdin.readline()
+document = Document(record.id, "late.md", "text/markdown", "late words")
+print(commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking()), flush=True)
+"""
+
+
+def test_a_stopped_process_that_comes_back_writes_nothing(catalog: Catalog, tmp_path: Path) -> None:
+    document_id = upload(catalog, "the words").record.id
+    arguments = [sys.executable, "-c", WORKING, str(tmp_path), str(Path(__file__).parents[2])]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            assert process.stdout.readline() == "claimed\n"
+            os.kill(process.pid, signal.SIGSTOP)
+            end_lease(catalog)
+            assert catalog.requeue_expired() == [document_id]
+            assert catalog.claim_next() is not None
+            os.kill(process.pid, signal.SIGCONT)
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "False\n"
+        finally:
+            process.kill()
+    assert store(catalog, document_id, "the words")
+    assert catalog.document_text(document_id) == "the words"
