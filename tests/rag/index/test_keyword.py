@@ -99,18 +99,18 @@ def test_filters_leave_the_scores_as_they_are(index: KeywordIndex) -> None:
     )
     terms = read_words("red pie 3")
     everything = dict(index.search(terms, 500, None, None))
-    for collection, document_ids, expected in (
-        ("one", None, {"a", "b"}),
+    for collections, document_ids, expected in (
+        (["one"], None, {"a", "b"}),
         (None, ["b", "c", "unknown"], {"b", "c"}),
-        ("two", ["b", "c"], {"c"}),
-        ("three", None, set()),
+        (["two"], ["b", "c"], {"c"}),
+        (["three"], None, set()),
         (None, [], set()),
     ):
-        narrowed = index.search(terms, 500, collection, document_ids)
+        narrowed = index.search(terms, 500, collections, document_ids)
         assert {chunk_id.split("-")[0] for chunk_id, _ in narrowed} == expected
         assert narrowed == [(chunk_id, pytest.approx(everything[chunk_id])) for chunk_id, _ in narrowed]
         assert len(narrowed) == 40 * len(expected)
-        best = index.search(terms, 5, collection, document_ids)
+        best = index.search(terms, 5, collections, document_ids)
         assert [score for _, score in best] == pytest.approx([score for _, score in narrowed[:5]])
 
 
