@@ -80,6 +80,7 @@ from rag.verification import (
     statements_of,
     verify_quotes,
 )
+from rag.verification.reading import Reading
 
 _CHANGED_RETRIES = 2
 _LOOK_EVERY_TOKENS = 16  # of a reply; so often the service checks that the documents in use are still visible
@@ -381,7 +382,7 @@ class Service:
         lacking: Sequence[str] = ()
         if verified.left_out and selected.evidence.names < 1:
             known = [*map(whole_text, hits), *self._openings(hits).values()]
-            lacking = names_lacking(asked.text, known)
+            lacking = names_lacking(asked.text, [Reading(text) for text in known])
         whole = CheckedAnswer(asked.text, context, draft, verified, quoted, selected.evidence, unread, lacking)
         return decide(whole, mode=mode, min_confidence=settings.min_confidence, locate=locate)
 

@@ -21,7 +21,8 @@ from rag.prompting.prompts import NOT_FOUND_REPLY
 from rag.prompting.selection import Selection
 from rag.text import STOP_WORDS, content_words
 from rag.types import Draft, Hit, Passage, Reader
-from rag.verification.reading import Reading, name_key
+from rag.verification.facts import names
+from rag.verification.reading import NAME_TOKEN, Reading
 from rag.verification.reading import read as read_facts
 
 EVIDENCE_WEIGHTS = {"bias": -3.26, "cosine": 3.5, "together": 0.71, "names": 0.59}
@@ -121,26 +122,38 @@ def _terms(text: str) -> set[str]:
     return terms
 
 
-def names_lacking(question: str, texts: Sequence[str]) -> list[str]:
-    """The proper names of the question, in small letters, that none of the texts has."""
-    readings = [Reading(text) for text in texts]  # not `read_facts`, whose cache is for sentences: these texts are long
-    return [name for name in sorted(_names(question)) if not any(one.has_key(name_key(name)) for one in readings)]
+def names_lacking(question: str, readings: Sequence[Reading]) -> list[str]:
+    """The proper names of the question, in small letters, that none of the texts has, nor words with their initials."""
+    words = set(NAME_TOKEN.findall(question))
+    return [
+        name
+        for name in sorted(_names(question))
+        if not any(names(name.upper() if name.upper() in words else name, one) for one in readings)
+    ]
 
 
 def _names(question: str) -> frozenset[str]:
-    return read_facts(question).capitals - STOP_WORDS  # `I` is none
+    """The words in capitals, in small letters; none where all words are: `I'm` and a title tell no names."""
+    words = [word for word in NAME_TOKEN.findall(question) if len(word) > _SHORT_WORD]
+    if len(words) >= _TITLE_WORDS and all(word[0].isupper() for word in words):
+        return frozenset()
+    return frozenset(name for name in read_facts(question).capitals if re.split("['’]", name)[0] not in STOP_WORDS)
+
+
+_TITLE_WORDS = 3
+_SHORT_WORD = 3  # letters of a word that may be small in a title
 
 
 def _share_of_names(question: str, texts: Sequence[str]) -> float:
     asked = read_facts(question)
-    names = {name_key(name) for name in _names(question)}
+    asked_names = _names(question)
     numbers = {(number.kind, number.value) for number in asked.quantities}
     years = {date.year for date in asked.dates if date.year}
-    asked_for = len(names) + len(numbers) + len(years)
+    asked_for = len(asked_names) + len(numbers) + len(years)
     if not asked_for:
         return 1.0
-    found = len(names) - len({name_key(name) for name in names_lacking(question, texts)})
-    readings = [Reading(text) for text in texts] if numbers or years else []
+    readings = [Reading(text) for text in texts]  # not `read_facts`, whose cache is for sentences: these texts are long
+    found = len(asked_names) - len(names_lacking(question, readings))
     if numbers:
         found += len(numbers & {(number.kind, number.value) for one in readings for number in one.quantities})
     if years:

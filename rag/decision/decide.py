@@ -81,7 +81,7 @@ def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, l
         why, reason = (checked.unread, "unreadable_source") if checked.unread else (NOT_SURE, "not_in_passages")
         return Decision(refusal(why), reason, confidence, signals)
     if mode == "strict" and (name := _other_name(verified, checked.lacking)):
-        none = refusal(f"no document names “{name}”, which the question asks about")
+        none = refusal(f"none of the passages found names “{name}”, which the question asks about")
         return Decision(replace(none, left_out=verified.left_out), "not_in_passages", confidence, signals)
     if verified.status == "partial":
         reason = "not_in_passages" if _refuses_a_part(verified) else "unsupported"

@@ -177,25 +177,30 @@ def drop_other_dates(
     about a time before or after the date.
     """
     asked = _full_dates(question)
-    written = {document_id: _date_among(asked, text) for document_id, text in openings.items()} if asked else {}
+    dated = {document_id for document_id, text in openings.items() if asked and asked & _full_dates(text)}
+    written = {document_id: _own_date(asked, openings[document_id]) for document_id in dated}
     known = [replace(hit, dated=written.get(hit.chunk.span.document_id, "")) for hit in hits]
     compares = len(asked) == 1 and question_kind(question) == "comparison"
-    if not any(written.values()) or compares or _ANOTHER_TIME.search(question):
+    if not dated or compares or _ANOTHER_TIME.search(question):
         return known, []
-    kept = [hit for hit in known if hit.dated or asked & _full_dates(hit.chunk.text)]
+    kept = [hit for hit in known if hit.chunk.span.document_id in dated or asked & _full_dates(hit.chunk.text)]
     return kept, [LeftOut(hit, "other_document") for hit in known if hit not in kept]
 
 
 _ANOTHER_TIME = re.compile(
-    r"\b(?:next|previous|prior|following|preceding|subsequent|after|before|later|earlier)\b", re.IGNORECASE
+    r"\b(?:next|previous|prior|following|preceding|subsequent|later|earlier|"
+    r"(?:after|before)(?! (?:\w+ )?(?:tax|interest)))\b",
+    re.IGNORECASE,
 )
 _FullDate = tuple[int, int, int]  # year, month and day
 
 
-def _date_among(asked: Collection[_FullDate], text: str) -> str:
-    """The first of these dates in the text, as the text writes it; "" if it has none."""
-    found = ((_full_date(one), text[one.start : one.end]) for one in dates(text))
-    return next((" ".join(written.split()) for date, written in found if date in asked), "")
+def _own_date(asked: Collection[_FullDate], opening: str) -> str:
+    """The first full date of a document's beginning, as it is written, where it is one of these; else ""."""
+    date, written = next(
+        ((date, opening[one.start : one.end]) for one in dates(opening) if (date := _full_date(one))), (None, "")
+    )
+    return " ".join(written.split()) if date in asked else ""
 
 
 def _full_dates(text: str) -> set[_FullDate]:

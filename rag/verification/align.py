@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rag.text import announces_list, stem
+from rag.text import DateMention, announces_list, stem
 from rag.types import Passage, Span
 from rag.verification.claim import FEW_WORDS, Claim
 from rag.verification.facts import (
@@ -234,7 +234,10 @@ class _Search:
         return find_wrong_column(self.claim.reading, source.text(rows[0]), source.headers[rows[0]])
 
     def _displaced(self, windows: Sequence[_Window]) -> str:
-        """What the sentence with most of the claim's words says in the place of another sentence's fact."""
+        """What the sentence with most of the claim's words says in the place of another sentence's fact.
+
+        Or in the place of a full date that stands above the passage alone.
+        """
         found = [(one.source, p, bits) for one in windows for p, bits in enumerate(self.places[one.source]) if bits]
         s, core, bits = max(found, key=lambda place: self.share(place[2]))
         known = bits | self.above[s]
@@ -242,7 +245,8 @@ class _Search:
             return ""
         reading = self.sources[s].places[core].reading
         for i, fact in enumerate(self.claim.facts):
-            if not known.items >> i & 1 and (other := find_displacing(fact, self.claim.reading, reading)):
+            apart = isinstance(fact, DateMention) and fact.day is not None and not bits.items >> i & 1
+            if (apart or not known.items >> i & 1) and (other := find_displacing(fact, self.claim.reading, reading)):
                 return f"the passage says {other}, not {name_fact(fact, self.claim.reading.text)}"
         return ""
 
@@ -251,20 +255,22 @@ def is_item_of(claim: Claim, sources: Sequence[Source]) -> bool:
     """Whether a passage has the claim as an item of a list that the claim's own `lead` introduces, word for word."""
     if not claim.lead.text:
         return False
-    found = [
-        (source, p)
+    return any(
+        is_verbatim(claim.reading, place.reading) and _has_lead(claim, source, p)
         for source in sources
-        for p, one in enumerate(source.places)
-        if is_verbatim(claim.reading, one.reading)
-    ]
-    return any(source.lead(p) < p and not _has_other_lead(claim, source, p) for source, p in found)
+        for p, place in enumerate(source.places)
+    )
+
+
+def _has_lead(claim: Claim, source: Source, place: int) -> bool:
+    lead = source.lead(place)
+    return lead < place and is_verbatim(claim.lead, source.places[lead].reading)
 
 
 def _has_other_lead(claim: Claim, source: Source, place: int) -> bool:
     """Whether it is an item below an introduction that may turn it round (`Not covered:`) and is not the claim's."""
     lead = source.lead(place)
-    introduces = lead < place and announces_list(source.text(lead))
-    return introduces and not is_verbatim(claim.lead, source.places[lead].reading)
+    return lead < place and announces_list(source.text(lead)) and not _has_lead(claim, source, place)
 
 
 def _may_state(claim: Claim, order: str | None) -> bool:

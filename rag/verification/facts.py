@@ -73,19 +73,28 @@ def states_fact(fact: Fact, reading: Reading, source: Source, header: str = "") 
         return False
     # a bare 10 means ten days only where days are spoken of; of a row, signs and currencies may stand above the column
     same = [stated for stated in reading.quantities if _same_quantity(fact, stated, source.scales)]
-    if any(stated.unit for stated in same) or (same and _is_loose(fact.unit, reading, source, header)):
+    if any(stated.unit or _is_loose(fact.unit, stated, reading, source, header) for stated in same):
         return True
     return (
         fact.value == 1 and bool(fact.unit) and stem(fact.unit) in reading.terms and _says_one(fact.unit, reading.text)
     )
 
 
-def _is_loose(unit: str, reading: Reading, source: Source, header: str) -> bool:
+def _is_loose(unit: str, stated: Quantity, reading: Reading, source: Source, header: str) -> bool:
     """Whether a bare number of the text, a sentence of `source`, may be one of these units."""
     if not unit or (unit in _COLUMN_UNITS and "|" in reading.text):
         return True
-    above = [source.heading, read(header)] if header else [source.heading]
+    above = [source.heading, read(_title_of(stated, reading.text, header))] if header else [source.heading]
     return any(not unit_stems(unit).isdisjoint(one.terms) for one in (reading, *above))
+
+
+def _title_of(stated: Quantity, row: str, header: str) -> str:
+    """The title of the column in which a number of the row stands; the whole header where the columns do not tell."""
+    before = row[: stated.start]
+    column = before.count("|") - before.lstrip().startswith("|")
+    cells, titles = (line.strip(" |").split("|") for line in (row, header))
+    titles = ["", *titles] if len(titles) == len(cells) - 1 else titles
+    return titles[column] if len(titles) == len(cells) else header
 
 
 _ONE = re.compile(r"(?:\b(?:an?|each|every|per|single|the)|/)\W*$", re.IGNORECASE)
@@ -172,6 +181,8 @@ def find_wrong_column(claim: Reading, row: str, header: str) -> str:
     common = set.intersection(*heads[1:])
     shares = [len((head - common) & claim.stems) / len(head - common) if head - common else 0.0 for head in heads]
     best = max(range(1, len(cells)), key=lambda i: shares[i])
+    if _figures(cells[best]) & _figures(claim.text):
+        return ""
     for fact in claim.quantities:
         figure = claim.text[fact.start : fact.end]
         where = [i for i in range(1, len(cells)) if _figures(cells[i]) & _figures(figure)]

@@ -63,18 +63,19 @@ def check_sentence(
     the list of which it is an item.
     """
     marked = frozenset(marked)
+    said = CheckedSentence(text, asked, Finding("unsupported", ""), lead=lead)
     if MAYBE_REFUSAL.search(text) and not REFUSAL.search(text):
-        whole = _check_claim(text, text, asked, sources, marked, min_coverage, lead)
+        whole = _check_claim(said, text, sources, marked, min_coverage)
         if whole.finding.verdict == "supported":
             return whole
     silent = explain_silence(text) or ("it is the header of a table" if is_header_row(text, sources) else "")
     claims = [] if silent else claims_of(text)
     if not claims:
         reason = REFUSES if refuses(text) else silent or explain_talk(text) or LEADS
-        return CheckedSentence(text, asked, Finding("no_claim", reason))
+        return replace(said, finding=Finding("no_claim", reason))
     if BARE_YES.match(text):
-        return CheckedSentence(text, asked, Finding("unsupported", "a bare yes or no cannot be checked"))
-    checked = [_check_claim(text, claim, asked, sources, marked, min_coverage, lead) for claim in claims]
+        return replace(said, finding=Finding("unsupported", "a bare yes or no cannot be checked"))
+    checked = [_check_claim(said, claim, sources, marked, min_coverage) for claim in claims]
     worst = min(checked, key=lambda one: RANKS.index(one.finding.verdict))
     if worst.finding.spans:
         spans = tuple(dict.fromkeys(span for one in checked for span in one.finding.spans))
@@ -83,21 +84,17 @@ def check_sentence(
 
 
 def _check_claim(
-    text: str,
-    claimed: str,
-    asked: str,
-    sources: Sequence[Source],
-    marked: frozenset[int],
-    min_coverage: float,
-    lead: str,
+    said: CheckedSentence, claimed: str, sources: Sequence[Source], marked: frozenset[int], min_coverage: float
 ) -> CheckedSentence:
+    """The sentence `said`, of which nothing was found yet, with what was found of a claim that it makes."""
+    text, asked, lead = said.text, said.asked, said.lead
     claim = read_claim(claimed, sources, lead)
     size = len(claim.stems) + len(claim.names) + len(claim.facts)
     problem = "" if size else "nothing in it can be checked"
     if size > MAX_WORDS:
         problem = f"too long to check as one sentence: it has {size} words to find"
     if problem:
-        return CheckedSentence(text, asked, Finding("unsupported", problem))
+        return replace(said, finding=Finding("unsupported", problem))
     below = lead or asked
     is_short = claim.is_short and bool(below.strip() or not has_verb(claim.reading))
     is_short = is_short and not _is_sentence_of(claim, sources) and not is_item_of(claim, sources)
@@ -110,8 +107,8 @@ def _check_claim(
     finding = Finding(verdict, reason, found.evidence if verdict != "unsupported" else (), features)
     settled = found.missing or verdict == "supported" or found.coverage < _LEAST_COVERAGE
     if settled or found.is_ordered:
-        return CheckedSentence(text, asked, finding)
-    return CheckedSentence(text, asked, finding, found.evidence, found.beside, lead)
+        return replace(said, finding=finding)
+    return replace(said, finding=finding, evidence=found.evidence, beside=found.beside)
 
 
 def _is_sentence_of(claim: Claim, sources: Sequence[Source]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
 
-from rag.text import is_list_item, split_sentences
+from rag.text import announces_list, is_list_item, split_sentences
 from rag.text.orders import find_orders
 from rag.types import Passage, Span
 from rag.verification.reading import LIST_MARK, Reading, read, word_run
@@ -58,15 +58,24 @@ class Source:
     def headers(self) -> tuple[str, ...]:
         """Of each sentence the header of the table in which it is a row: that above the passage, or the first row.
 
-        "" for the first row without one above, and for what is no row.
+        "" where there is none: for what is no row, and in a table whose first row has a number with a unit.
         """
+        text = self.passage.hit.chunk.text
         above = next((title for title in self.passage.hit.chunk.headings[-1:] if "|" in title), "")
         found: list[str] = []
-        first = ""
-        for at in range(len(self.places)):
-            is_row = "|" in self.text(at)
-            found.append((above or first) if is_row else "")
-            first = (first or self.text(at)) if is_row else ""
+        first: str | None = None  # None before a table
+        end = 0
+        for at, place in enumerate(self.places):
+            row = self.text(at)
+            if "|" not in row or text.count("\n", end, place.start) > 1:
+                first = None
+            end = place.end
+            if "|" not in row or not any(map(str.isalnum, row)):
+                found.append("")
+                continue
+            found.append(above or first or "")
+            if first is None:
+                first = "" if any(number.unit for number in place.reading.quantities) else row
         return tuple(found)
 
     def lead(self, place: int) -> int:
@@ -78,6 +87,8 @@ class Source:
         else:
             while first and is_list_item(self._line_to(first)):
                 first -= 1
+                if announces_list(self.text(first)):
+                    break  # of a list in a list
         return first
 
     def _line_to(self, place: int) -> str:

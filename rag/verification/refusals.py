@@ -51,8 +51,9 @@ _TALK = re.compile(
     r"|i hope this helps(?-i:[a-z ,'’]{0,40})|(?:please )?let me know if (?-i:[a-z ,'’]{0,80})"
     r"|i(?:['’]m| am) sorry|sorry|based on the (?:passages?|documents?)"
     r"|(?:the )?answer (?:to (?:the|your) question )?is(?: as follows)?"
-    rf"|(?:all )?(?:this|that|it|these|the above)(?: information)? (?:is|are|was|were|can be) {_SAID} (?:in|by|from) "
-    rf"(?:the |these )?(?:\w+ )?{_OURS}(?: \d{{1,3}})?)\W*$",
+    rf"|(?:all )?(?:this|that|it|these|the above)(?: information)? (?:is|are|was|were|can be) "
+    rf"(?:stated|mentioned|given|found|described) (?:in|by|from) (?:the |these )?(?:given |provided |above )?"
+    rf"{_OURS}(?: \d{{1,3}})?)\W*$",
     re.IGNORECASE,
 )
 BARE_YES = re.compile(r"^\W*(?:yes|no)\W*$", re.IGNORECASE)
@@ -84,7 +85,7 @@ _LEADS_ONLY = re.compile(
 )
 _LEADS_IN = re.compile(
     r"^\W*(?:here|below|these|the following|other|some)\b|\b(?:following|follows|below)\b"
-    r"|\b(?:these|those)\s(?:\w+\s)?\w+\W*$"
+    r"|\b(?:should|need|must|follow)\b[^:]{0,60}\b(?:these|those)\s(?:\w+\s)?\w+\W*$"
     r"|\b(?:are|is|include|includes|including|may|must|can|should|by|for|to|when|if|of|in|with|on|at|from)\W*$",
     re.IGNORECASE,
 )

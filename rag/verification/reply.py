@@ -11,7 +11,7 @@ from rag.text import split_sentences
 from rag.types import AnswerMode, AnswerStatus, Box, Citation, Passage, Sentence, Span
 from rag.verification.judging import CheckedSentence, check_sentence
 from rag.verification.passages import read_source
-from rag.verification.reading import COPIED_MARKER, LIST_MARK, MARKER, ROUND_MARKER
+from rag.verification.reading import COPIED_MARKER, LIST_MARK, MARKER, ROUND_MARKER, unlisted
 from rag.verification.refusals import (
     BARE_YES,
     EXACT_REFUSAL,
@@ -57,6 +57,7 @@ class _Piece:
     marked: tuple[int, ...]
 
 
+_WHOLE = re.compile(r"[.!?。！？][\"'”’»)*_\s]*\Z")
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 _NAMED_PASSAGE = re.compile(
     r"^(?P<list>\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+)?)(?:"
@@ -65,6 +66,7 @@ _NAMED_PASSAGE = re.compile(
     r"|(?:the )?passage (?P<b>\d{1,3}) (?:states|says|mentions|notes|explains|indicates|shows) (?:that )?)(?=\w)",
     re.IGNORECASE,
 )
+_BETWEEN_MARKERS = re.compile(r"(?<=[\]】])[ \t]{0,4},(?=[ \t]{0,4}[\[【]\^?\d)")
 _SOURCE_LABEL = re.compile(r"\W*(?:sources?|references?|citations?)\W*", re.IGNORECASE)
 
 
@@ -93,7 +95,7 @@ def _pieces(reply: str, known: frozenset[int]) -> tuple[list[_Piece], int]:
             numbers.extend(_numbers(found[0]))
             return ""
 
-        raw = reply[start:stop]
+        raw = _BETWEEN_MARKERS.sub("", reply[start:stop])
         text = COPIED_MARKER.sub("", MARKER.sub(take, raw))
         if not bracketed and (rounded := ROUND_MARKER.search(text)) and set(_numbers(rounded[1])) <= known:
             text = text[: rounded.start()] + text[rounded.end() :]
@@ -103,8 +105,7 @@ def _pieces(reply: str, known: frozenset[int]) -> tuple[list[_Piece], int]:
             rest = text[named.end() :]
             text = named["list"] + rest[:1].upper() + rest[1:]
         text = re.sub(r"\(\s*\)", "", text)
-        text = re.sub(r",(?:\s*,)+", ",", text)  # `[1], [2], [3]`
-        text = re.sub(r"[ \t]+(?=[.,;:!?](?:\s|$))", "", text).strip().rstrip(",")
+        text = re.sub(r"[ \t]+(?=[.,;:!?](?:\s|$))", "", text).strip()
         removed += sum(number not in known for number in numbers)
         marked = tuple(dict.fromkeys(number for number in numbers if number in known))
         wordless = not any(sign.isalnum() for sign in text) or _SOURCE_LABEL.fullmatch(text)
@@ -117,8 +118,7 @@ def _pieces(reply: str, known: frozenset[int]) -> tuple[list[_Piece], int]:
             before = pieces.pop()
             text, gap = f"{before.text}{gap or ' '}{text}", before.gap
             marked = tuple(dict.fromkeys(before.marked + marked))
-        if all(piece.text != text for piece in pieces):  # a small model may say the same again and again
-            pieces.append(_Piece(text, gap, marked))
+        pieces.append(_Piece(text, gap, marked))
         gap = ""
     return pieces, removed
 
@@ -129,11 +129,15 @@ def _wider(one: str, other: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CheckedReply:
-    """A reply whose sentences were checked, before it is assembled; `removed` counts markers without a passage."""
+    """A reply whose sentences were checked, before it is assembled; `removed` counts markers without a passage.
+
+    `unfinished` says that the reply ended at its length within its last sentence.
+    """
 
     sentences: tuple[CheckedSentence, ...]
     pieces: tuple[_Piece, ...]
     removed: int
+    unfinished: bool
 
 
 def verify_reply(
@@ -167,7 +171,7 @@ def verify_quotes(
 def check_reply(
     reply: str, passages: Sequence[Passage], *, min_coverage: float, question: str = "", cut_short: bool = False
 ) -> CheckedReply:
-    """Check each sentence of the reply against the passages; without the last one where it was `cut_short`.
+    """Check each sentence of the reply, which may be `cut_short` at its length, against the passages.
 
     `min_coverage` is the share, 0 to 1, of a sentence's content words that its quote must contain to be `weak`. Short
     answers are read with the `question`.
@@ -175,31 +179,46 @@ def check_reply(
     known = {passage.number: passage for passage in passages}
     said = _without_copies(_THINKING.sub("", reply), passages).strip()
     pieces, removed = _pieces(said, frozenset(known))
-    if cut_short and len(pieces) > 1 and not _FINAL_STOP.search(pieces[-1].text):
-        del pieces[-1]
     sources = [read_source(passage) for passage in passages]
     sentences = tuple(
         check_sentence(piece.text, question, sources, piece.marked, min_coverage, lead)
-        for piece, lead in zip(pieces, _leads([piece.text for piece in pieces]), strict=True)
+        for piece, lead in zip(pieces, _leads([one.text for one in pieces], [one.gap for one in pieces]), strict=True)
     )
-    return CheckedReply(sentences, tuple(pieces), removed)
+    return CheckedReply(sentences, tuple(pieces), removed, cut_short and not _WHOLE.search(MARKER.sub("", said)))
 
 
 def _without_copies(reply: str, passages: Sequence[Passage]) -> str:
-    """The reply up to where it goes on with a copy of a passage, below the line above it in the prompt."""
-    copies = [reply.find(f"\n{passage_header(passage)}\n") for passage in passages]
-    return reply[: min((at for at in copies if at >= 0), default=len(reply))]
+    """The reply up to where it goes on with a copy of a passage, below the line above it in the prompt.
+
+    What introduces such a copy, as a quote, keeps it without that line.
+    """
+    for passage in passages:
+        line = passage_header(passage)
+        before, found, after = f"\n{reply}".partition(f"\n{line}\n")
+        if found:
+            quotes = not before.strip() or _introduces(before.strip())
+            reply = f"{before}\n{after}".lstrip("\n") if quotes else before.lstrip("\n")
+    return reply
 
 
-def _leads(texts: Sequence[str]) -> Iterator[str]:
-    """The introduction of the list that each sentence is an item of, "" for others."""
-    lead = ""
-    for text in texts:
-        introduces = _introduces(text)
-        if not introduces and not LIST_MARK.match(text):
-            lead = ""
-        yield "" if introduces else lead
-        lead = text if introduces else lead
+def _leads(texts: Sequence[str], gaps: Sequence[str]) -> Iterator[str]:
+    """The introductions of the lists that each sentence is an item of, the outer first; "" for others.
+
+    `gaps[i]` is the white space before sentence i: a list in a list is indented, and a second sentence of an item
+    stands on its line.
+    """
+    leads: list[tuple[int, str]] = []  # each with the indentation of its line
+    for text, gap in zip(texts, gaps, strict=True):
+        is_item = LIST_MARK.match(text) is not None
+        indent = len(gap.rpartition("\n")[2])
+        if is_item:
+            while len(leads) > 1 and indent <= leads[-1][0]:
+                leads.pop()
+        elif "\n" in gap:
+            leads.clear()
+        yield " ".join(lead for _, lead in leads) if is_item else ""
+        if _introduces(text):
+            leads = [*leads, (indent, unlisted(text))] if is_item else [(-1, text)]
 
 
 def show_reply(checked: CheckedReply, *, mode: AnswerMode, locate: Locate) -> Verified:
@@ -225,7 +244,11 @@ def show_reply(checked: CheckedReply, *, mode: AnswerMode, locate: Locate) -> Ve
     elif mode != "off" and (len(holding) < len(stating) or (refusing and refusing[0] < holding[0])):
         status = "partial"
     strict = mode == "strict"
-    kept = _kept_in_strict(pieces, findings, holding, refusing) if strict else list(range(len(pieces)))
+    kept = list(range(len(pieces)))
+    if strict:
+        kept = _kept_in_strict(pieces, findings, holding, refusing)
+        if checked.unfinished and len(kept) > 1 and kept[-1] == len(pieces) - 1:
+            del kept[-1]
     return _assemble(pieces, findings, kept, status, locate, removed)
 
 
@@ -235,20 +258,24 @@ def _kept_in_strict(
     """The indexes of sentences that a strict answer shows: those that hold, and the introductions of their lists.
 
     A refusal after the answer is left out. A refusal before it says what the rest does not answer and stays, unless it
-    is the bare phrase that the model was told to use, or also makes a claim.
+    is the bare phrase that the model was told to use, or also makes a claim. A sentence that is said again, as small
+    models do, is shown once, unless it is an item of a list.
     """
-    kept = []
+    kept: list[int] = []
+    said: set[str] = set()
     for i, finding in enumerate(findings):
         if i in refusing:
             text = pieces[i].text
             keep = i < holding[0] and not EXACT_REFUSAL.match(text) and not WITH_A_CLAIM.search(text)
-        elif finding.reason == IS_HEADING or (finding.verdict != "unsupported" and _introduces(pieces[i].text)):
+        elif finding.reason == IS_HEADING or (finding.verdict == "no_claim" and _introduces(pieces[i].text)):
             keep = any(below in holding for below in _below(pieces, i))
         elif finding.verdict == "no_claim":
             keep = finding.reason in (NO_WORDS, LEADS)
         else:
             keep = finding.verdict != "unsupported"
-        if keep:
+        again = pieces[i].text in said and finding.reason != NO_WORDS and not LIST_MARK.match(pieces[i].text)
+        said.add(pieces[i].text)
+        if keep and not again:
             kept.append(i)
     return kept
 
@@ -361,7 +388,9 @@ def check_text(
         for start, end in places
     ]
     sentences: list[CheckedSentence] = []
-    for said, lead in zip(bare, _leads(bare), strict=True):
+    ends = [0, *(end for _, end in places)]
+    gaps = [text[end:start] for end, (start, _) in zip(ends, places, strict=False)]
+    for said, lead in zip(bare, _leads(bare, gaps), strict=True):
         claims = claims_of(said) or (MAYBE_REFUSAL.search(said) and not REFUSAL.search(said))
         sources = [read_source(passage) for passage in passages_for(said)] if claims else []
         sentences.append(check_sentence(said, question, sources, (), min_coverage, lead))

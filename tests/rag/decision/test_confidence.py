@@ -79,6 +79,9 @@ def test_half_of_the_words_in_any_of_the_hits() -> None:
         ("When did Charles sign in 911?", 0.5),
         ("Did Charles the Simple sign in 2015?", 0),
         ("How do I know when I may sign?", 1),
+        ("Who pays when I'm ill?", 1),
+        ("How Many Unused Days Can Staff Transfer?", 1),
+        ("When was the CT signed?", 0),
         ("How do I know when Rollo may sign?", 1),
     ],
 )

@@ -97,7 +97,7 @@ async def test_what_is_said_of_another_name_than_the_question_names_is_no_answer
     asked, rest = "What does the Blue Coast Gold plan cover?", "You pay 40 euros for each visit [1]."
     answer = await ask(library, f"The Blue Coast Gold plan covers emergency care [1]. {rest}", asked)
     assert (answer.status, answer.reason, answer.text) == ("not_found", "not_in_passages", NOT_FOUND_TEXT)
-    assert answer.sentences[0].reason == "no document names “gold”, which the question asks about"
+    assert answer.sentences[0].reason == "none of the passages found names “gold”, which the question asks about"
     shown = await ask(library, f"The Blue Coast plan covers emergency care [1]. {rest}", asked)
     assert shown.status == "answered"
     assert (await ask(library, f"Gold covers it [1]. {rest}", asked, mode="flag")).status == "partial"
@@ -314,7 +314,7 @@ async def test_only_what_was_sent_is_quoted(library: Library) -> None:
 @pytest.mark.parametrize(
     ("reply", "mode", "left_out"),
     [
-        (f"{TRUE} {FALSE} {FALSE}", "strict", 1),
+        (f"{TRUE} {FALSE} {FALSE}", "strict", 2),
         (FALSE, "strict", 1),
         (TRUE, "strict", 0),
         (NOT_FOUND_REPLY, "strict", 0),

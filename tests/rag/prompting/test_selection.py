@@ -117,6 +117,7 @@ OPENINGS = {MAY: "Quarterly report\nFor the quarter ended May 31, 2021", AUGUST:
         ("How much was sold in the quarters ended May 31, 2021 and August 31, 2021?", [1, 2, 3]),
         ("Compare the sales of the quarter ended May 31, 2021 with those of the quarter after it.", [1, 2, 3]),
         ("And in the quarter after that one?\nHow much was sold in the quarter ended May 31, 2021?", [1, 2, 3]),
+        ("What was the income before taxes in the quarter ended May 31, 2021?", [1, 3]),
         ("How much was sold in the quarter ended May 31, 2020?", [1, 2, 3]),  # no document's date
         ("How much was sold in May 2021?", [1, 2, 3]),
     ],
@@ -140,6 +141,9 @@ def test_a_passage_is_dated_by_its_document_where_the_question_gives_the_date() 
     assert passage_header(Passage(1, found[0], "")).startswith("[1] report-a.pdf, May 31, 2021, page 1")
     found, _ = drop_other_dates("How much was sold in May 2021?", hits, OPENINGS)
     assert {one.dated for one in found} == {""}
+    minutes = {MAY: OPENINGS[MAY], AUGUST: f"{OPENINGS[AUGUST]}. The report for May 31, 2021 was approved."}
+    found, _ = drop_other_dates("How much was sold by May 31, 2021?", hits, minutes)
+    assert [one.dated for one in found] == ["May 31, 2021", ""]
 
 
 # --- duplicates ---

@@ -144,6 +144,32 @@ def test_an_item_below_the_same_lead_is_supported_and_one_below_another_is_not()
     assert [item.finding.verdict for item in items] == ["supported", "weak"]
 
 
+@pytest.mark.parametrize(
+    ("lead", "text"),
+    [
+        ("The plan covers", "The following costs are excluded from the plan.\n- gym fees\n- yoga classes"),
+        ("The plan covers", "## Not covered\n- Gym fees\n\n## Covered\n- Dental care"),
+        ("The plan covers", "What you must not bring\n- gym fees"),
+        ("The plan covers", "The plan covers:\n- treatment abroad, but not:\n  - gym fees"),
+    ],
+)
+def test_an_item_of_a_list_that_another_sentence_introduces_is_not_supported(lead: str, text: str) -> None:
+    (*_, item) = check(f"{lead}:\n- gym fees [1]", text)
+    assert item.finding.verdict != "supported"
+
+
+def test_leads_are_kept_past_a_second_sentence_and_by_indentation() -> None:
+    said = check(
+        "The plan pays for this:\n- Sports:\n  - gym fees. They are high.\n  - ski lessons\n- dental care",
+        "It tells of gym fees and of ski lessons for children and of dental care.",
+    )
+    assert [(one.text, one.lead) for one in said if one.text.startswith("- ") and not one.text.endswith(":")] == [
+        ("- gym fees.", "The plan pays for this: Sports:"),
+        ("- ski lessons", "The plan pays for this: Sports:"),
+        ("- dental care", "The plan pays for this:"),
+    ]
+
+
 def test_an_item_is_judged_below_the_lead_of_its_list() -> None:
     said = check("The plan pays for all this:\n- gym fees [1]\n- food and drink [1]", LISTED, question=ASKED)
     assert [(one.hypothesis, one.question) for one in statements_of(said)] == [

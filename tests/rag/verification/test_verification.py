@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag.prompting.prompts import NOT_FOUND_TEXT, passage_header
 from rag.types import AnswerMode, Box, Chunk, Hit, Passage, Span
-from rag.verification import Verified, check_reply, check_text, show_text, statements_of, verify_reply
+from rag.verification import Verified, check_reply, check_text, show_reply, show_text, statements_of, verify_reply
 from rag.verification.verdict import WEAK_FROM
 
 LEAVE = (
@@ -507,15 +507,17 @@ def test_a_figure_belongs_to_its_column(claim: str, verdict: str) -> None:
     assert checked.sentences[0].verdict == verdict
 
 
-def test_the_last_sentence_of_a_reply_that_ended_at_its_length_is_left_out_unless_it_is_whole() -> None:
-    def texts(reply: str, *, cut_short: bool = True) -> list[str]:
-        return [
-            one.text for one in check_reply(reply, [passage(1, KEPT)], min_coverage=0.5, cut_short=cut_short).sentences
-        ]
+@pytest.mark.parametrize(
+    ("end", "shown"),
+    [(" They may", False), (" They may.", False), (' Ten unused days "carry over."', True), (" **Sure.**", False)],
+)
+def test_an_unfinished_last_sentence_is_not_shown(end: str, shown: bool) -> None:
+    def show(reply: str, mode: AnswerMode) -> str:
+        checked = check_reply(reply, [passage(1, KEPT)], min_coverage=0.5, cut_short=True)
+        return show_reply(checked, mode=mode, locate=locate).text
 
-    assert texts(f"{ANSWER} They may") == texts(ANSWER)
-    assert len(texts(f"{ANSWER} They may.")) == len(texts(f"{ANSWER} They may", cut_short=False)) == 2
-    assert texts("They may") == ["They may"]
+    assert (show(f"{ANSWER}{end}", "strict") != ANSWER) == shown
+    assert len(show(f"{ANSWER}{end}", "off")) > len(ANSWER)
 
 
 @pytest.mark.parametrize(
@@ -530,8 +532,26 @@ def test_the_date_of_a_document_that_the_question_gives_is_its_passages_date(dat
     assert sentence.verdict == verdict
 
 
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "The supply contract was signed on May 31, 2021.",
+        "The company sold 400 boats to clubs in the quarter ended May 31, 2021.",
+    ],
+)
+def test_the_date_of_a_document_does_not_displace_another_in_the_sentence(claim: str) -> None:
+    text = (
+        "The supply contract was signed on April 3, 2020. "
+        "The company sold 400 boats to clubs in the quarter ended February 28, 2021."
+    )
+    one = passage(1, text)
+    one = replace(one, hit=replace(one.hit, dated="May 31, 2021"))
+    assert verify(claim, "flag", [one]).sentences[0].verdict == "unsupported"
+
+
 @pytest.mark.parametrize("markers", ["[1], [2], [3]", "[1],[2]", "[1] , [3]"])
 def test_commas_between_markers_go_with_them(markers: str) -> None:
+    assert verify(f"Ten unused days carry over {markers}.", passages=[passage(1, KEPT)]).text == ANSWER
     assert verify(f"Ten unused days carry over {markers}", passages=[passage(1, KEPT)]).text == (
         "Ten unused days carry over [1]"
     )
@@ -541,6 +561,9 @@ def test_commas_between_markers_go_with_them(markers: str) -> None:
 
 def test_what_a_reply_repeats_is_said_once() -> None:
     assert verify(f"{ANSWER} {ANSWER} {ANSWER}", passages=[passage(1, KEPT)]).text == ANSWER
+    assert verify(f"{ANSWER} {ANSWER}", "off", [passage(1, KEPT)]).text == f"{ANSWER} {ANSWER}"
+    item = "- Ten unused days carry over"
+    assert verify(f"One:\n{item}\n\nTwo:\n{item}", passages=[passage(1, KEPT)]).text.count(item) == 2
 
 
 @pytest.mark.parametrize(
@@ -550,7 +573,8 @@ def test_what_a_reply_repeats_is_said_once() -> None:
             "Every engineer may take laptops home:\n- Cats may sing.\n- {}",
             "Every engineer may take laptops home: [1]\n- {}",
         ),
-        ("Every engineer may take laptops home:\n- Cats may sing.\n\n{}", "{}"),
+        ("The engineers may do the following:\n- Cats may sing.\n\n{}", "{}"),
+        ("Every engineer may take laptops home:\n- Cats may sing.", "Every engineer may take laptops home: [1]"),
     ],
 )
 def test_the_lead_of_a_list_is_shown_where_one_of_its_items_is(reply: str, kept: str) -> None:
@@ -562,6 +586,8 @@ def test_a_passage_that_the_reply_copies_from_the_prompt_is_no_part_of_it() -> N
     one = passage(1, KEPT)
     copied = f"{ANSWER}\n\n{passage_header(one)}\n{KEPT} It ends in the midd"
     assert verify(copied, passages=[one]) == verify(ANSWER, passages=[one])
+    for before in ("", "The passage is:\n\n"):
+        assert "Ten unused days carry over" in verify(f"{before}{passage_header(one)}\n{KEPT}", passages=[one]).text
 
 
 @pytest.mark.parametrize(
@@ -570,11 +596,26 @@ def test_a_passage_that_the_reply_copies_from_the_prompt_is_no_part_of_it() -> N
         ("A manager has 28 days.", "weak"),
         ("A manager has 28 weeks.", "unsupported"),
         ("The fee of a manager is 28 euros.", "unsupported"),
+        ("The fee of a manager is 35 days.", "unsupported"),
+        ("The fee of a clerk is 24.", "unsupported"),
+        ("The fee of a manager is 35 euros for 28 days of leave.", "weak"),
     ],
 )
 def test_a_table_header_gives_the_unit_of_its_rows_figures(claim: str, verdict: str) -> None:
     table = "| Level | Days of leave | Fee (EUR) |\n| --- | --- | --- |\n| Clerk | 24 | 30 |\n| Manager | 28 | 35 |"
     assert verify(claim, "flag", [passage(1, table)]).sentences[0].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("claim", "table"),
+    [
+        ("The trial period is 6 months.", "| Notice period | 3 months |\n| Trial period | 6 |"),
+        ("The manager has 28 days.", "| Trainee | 20 weeks | 5 days |\n| Manager | 28 | 6 |"),
+        ("Berlin has 140 days.", "| City | Days |\n| Rome | 12 |\n\n| City | Staff |\n| Berlin | 140 |"),
+    ],
+)
+def test_a_row_of_data_or_of_another_table_is_no_header(claim: str, table: str) -> None:
+    assert verify(claim, "flag", [passage(1, table)]).sentences[0].verdict == "unsupported"
 
 
 DALLAS = "For example, the soap opera Dallas changed the expectations of Romanians during the Cold War."
