@@ -38,6 +38,7 @@ from rag.prompting.selection import (
     drop_duplicates,
     drop_other_dates,
     drop_other_documents,
+    full_dates,
     rank_for_parts,
     sentences_to_quote,
 )
@@ -216,6 +217,8 @@ class Service:
     def _drop_others(self, text: str, hits: Sequence[Hit]) -> tuple[list[Hit], list[LeftOut]]:
         """The hits of the documents that a question is about where it names some, and those of others."""
         kept, of_others = drop_other_documents(text, hits)
+        if not full_dates(text):
+            return kept, of_others
         kept, of_other_dates = drop_other_dates(text, kept, self._openings(kept))
         return kept, [*of_others, *of_other_dates]
 

@@ -176,14 +176,14 @@ def drop_other_dates(
     another quarter, which has the same words, and such a sentence is supported. All are kept too where the question is
     about a time before or after the date.
     """
-    asked = _full_dates(question)
-    dated = {document_id for document_id, text in openings.items() if asked and asked & _full_dates(text)}
+    asked = full_dates(question)
+    dated = {document_id for document_id, text in openings.items() if asked and asked & full_dates(text)}
     written = {document_id: _own_date(asked, openings[document_id]) for document_id in dated}
     known = [replace(hit, dated=written.get(hit.chunk.span.document_id, "")) for hit in hits]
     compares = len(asked) == 1 and question_kind(question) == "comparison"
     if not dated or compares or _ANOTHER_TIME.search(question):
         return known, []
-    kept = [hit for hit in known if hit.chunk.span.document_id in dated or asked & _full_dates(hit.chunk.text)]
+    kept = [hit for hit in known if hit.chunk.span.document_id in dated or asked & full_dates(hit.chunk.text)]
     return kept, [LeftOut(hit, "other_document") for hit in known if hit not in kept]
 
 
@@ -203,7 +203,8 @@ def _own_date(asked: Collection[_FullDate], opening: str) -> str:
     return " ".join(written.split()) if date in asked else ""
 
 
-def _full_dates(text: str) -> set[_FullDate]:
+def full_dates(text: str) -> set[_FullDate]:
+    """The dates of the text that have a day, a month and a year, as (year, month, day)."""
     return {date for one in dates(text) if (date := _full_date(one))}
 
 
