@@ -51,7 +51,7 @@ class OllamaStandIn:
     """The stand-in server. Use it as a context manager; `url` is its address. `chats` keeps the bodies of `/api/chat`.
 
     `models` maps a name to its trained context length. `busy` first chats are answered 503, `break_after` breaks the
-    connection after that many pieces, `fail_after` sends an error line instead; `endless` never stops by itself.
+    connection after that many pieces, `fail_after` sends an error line instead; `endless` stops only at `num_predict`.
     `first` gives the probabilities of the first token, which Ollama sends from version 0.12.11 on where they are asked
     for; None is an older one.
     """
@@ -186,7 +186,7 @@ class OllamaStandIn:
                     over = True
                     yield {"error": "an error was encountered while running the model: unexpected EOF"}
                     return
-                if count == num_predict or prompt_count + count >= num_ctx:
+                if count == num_predict or (prompt_count + count >= num_ctx and not self.endless):
                     reason = "length"
                     break
                 count += 1

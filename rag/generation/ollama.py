@@ -15,8 +15,8 @@ from rag.generation.served import (
     CONNECT_TIMEOUT_S,
     STOP_STRINGS,
     TOP_TOKENS,
+    Busy,
     Facts,
-    NotYet,
     Served,
     Unreachable,
     ask_json,
@@ -196,7 +196,7 @@ class OllamaGenerator(Served):
                     f"{self._where} answered: {error.error}. Get it with `ollama pull {self._model}`."
                 )
             case ollama.ResponseError(status_code=503):
-                return NotYet(f"{self._where} is still busy: {error.error}. Wait, or send fewer questions at once.")
+                return Busy(f"{self._where} is still busy: {error.error}. Wait, or send fewer questions at once.")
             case ollama.ResponseError():
                 return DependencyError(f"{self._where} failed: {error.error}. See Ollama's log.")
             case httpx.ConnectError() | httpx.ConnectTimeout() | ConnectionError():

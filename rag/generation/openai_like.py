@@ -13,6 +13,7 @@ from rag.generation.served import (
     CONNECT_TIMEOUT_S,
     STOP_STRINGS,
     TOP_TOKENS,
+    Busy,
     Facts,
     NotYet,
     Served,
@@ -115,7 +116,7 @@ class OpenAIProtocol(Served):
                     f"{self._where} answered {error.status_code}: {_said(error)}. Set FOOTNOTE_GENERATION__API_KEY."
                 )
             case openai.APIStatusError(status_code=503):
-                return NotYet(f"{self._where} is still not ready: {_said(error)}. Wait until it has loaded its model.")
+                return Busy(f"{self._where} is still not ready: {_said(error)}. Wait until it has loaded its model.")
             case openai.APIStatusError():
                 return DependencyError(f"{self._where} answered {error.status_code}: {_said(error)}. See its log.")
         match cause:

@@ -43,6 +43,14 @@ class NotYet(DependencyError):
     """The server reports that the request should be repeated."""
 
 
+class Busy(NotYet):
+    """The server takes no request now."""
+
+
+class TooSlow(DependencyError):
+    """The time limit of the reply is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """The metadata of a piece of a reply; None for what the piece does not report."""
@@ -112,8 +120,8 @@ class Served(ModelGenerator):
     def _check(self, facts: Facts, messages: Sequence[Message], max_tokens: int) -> None:
         """Raise DependencyError for a complete reply that is based on less than was sent."""
 
-    def _too_slow(self) -> DependencyError:
-        return DependencyError(
+    def _too_slow(self) -> TooSlow:
+        return TooSlow(
             f"{self._where} took longer than {self._settings.timeout_s:.0f} s. Lower "
             "FOOTNOTE_GENERATION__REPLY_TOKENS, or raise FOOTNOTE_GENERATION__TIMEOUT_S."
         )
@@ -140,6 +148,7 @@ class Served(ModelGenerator):
         facts = Facts()
         first_token_ms = waited_ms = 0.0
         restarts = waits = 0
+        busy: Busy | None = None
         while True:
             try:
                 await self._prepare_until(deadline)
@@ -158,12 +167,17 @@ class Served(ModelGenerator):
                 if parts or restarts >= self._restarts:
                     raise
                 restarts += 1
-            except NotYet:
+            except NotYet as error:
+                busy = error if isinstance(error, Busy) else busy
                 pause_s = BACKOFF_S[min(waits, len(BACKOFF_S) - 1)]
                 if parts or asyncio.get_running_loop().time() + pause_s >= deadline:
                     raise
                 waits += 1
                 await asyncio.sleep(pause_s)
+            except TooSlow:
+                if busy is not None and not parts:  # which tells more than the limit
+                    raise busy from None
+                raise
         if facts.finish_reason is None:
             raise DependencyError(
                 f"{self._where} ended its reply after {len(parts)} pieces without finishing. Ask again."
