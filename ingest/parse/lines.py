@@ -258,11 +258,13 @@ def _place_strays(lines: list[PageLine], angle: int) -> list[PageLine]:
     for line in lines:
         letters[round(line.size, 1)] += len(line.text)
     usual = letters.most_common(1)[0][0] if letters else 0.0
-    kept: list[PageLine] = []
-    strays: list[PageLine] = []
-    for line in lines:
-        small = line.size < 0.8 * usual and len(line.words) <= 2 and len(line.text) <= 8 and line.table is None
-        (strays if small else kept).append(line)
+    strays = [
+        line
+        for line in lines
+        if line.size < 0.8 * usual and len(line.words) <= 2 and len(line.text) <= 8 and line.table is None
+    ]
+    kept = [line for line in lines if not any(line is stray for stray in strays)]
+    placed: list[PageLine] = []
     for stray in strays:
         place = None
         for line in kept:
@@ -275,9 +277,8 @@ def _place_strays(lines: list[PageLine], angle: int) -> list[PageLine]:
                 distance = stray.u0 - _turn(word, angle)[2]
                 if -0.5 * line.size < distance < 0.8 * line.size:
                     place = (line, index)
-        if place is None:
-            kept.append(stray)
-        else:
+        if place is not None:
+            placed.append(stray)
             line, index = place
             raised = (stray.v0 + stray.v1 - line.v0 - line.v1) / 2 > 0.1 * line.height
             line.words[index + 1 : index + 1] = [
@@ -287,7 +288,30 @@ def _place_strays(lines: list[PageLine], angle: int) -> list[PageLine]:
                 for word in stray.words
             ]
             line.u1 = max(line.u1, stray.u1)
-    return kept
+    ordered: list[PageLine] = []
+    waiting: list[PageLine] = []  # strays without a word do not part the lines of a paragraph
+    before: PageLine | None = None
+    for line in lines:
+        if any(line is stray for stray in placed):
+            continue
+        if any(line is stray for stray in strays):
+            waiting.append(line)
+            continue
+        if before is None or not _is_next(before, line):
+            ordered += waiting
+            waiting = []
+        ordered.append(line)
+        before = line
+    return ordered + waiting
+
+
+def _is_next(above: PageLine, below: PageLine) -> bool:
+    """Whether two lines of words are one line, or follow each other in a paragraph."""
+    if above.table is not None or below.table is not None:
+        return False
+    prose = min(len(above.words), len(below.words)) >= 4
+    beneath = min(above.u1, below.u1) > max(above.u0, below.u0) and 0 < line_pitch(above, below) < 1.6
+    return _same_row(above, below) or (prose and beneath)
 
 
 def _turn(word: PageWord, angle: int) -> tuple[float, float, float, float]:

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ingest.parse.lines import NUMBERISH, Cell, PageLine, PageWord, line_pitch
 from ingest.parse.ruled import Rule, is_ruled_off
+
+_IN_BRACKETS = re.compile(r"(?:\([^()]*\)\s*)+")  # `(in millions) (unaudited)`: of the whole table
+_PERIOD = re.compile(r"(?:[^\W\d][\w.]{0,9} )?(?:\d{1,2},? )?(?:[^\W\d][\w.]{0,9} )?(?:19|20)\d\d")
+
+# In font sizes:
+_WIDER = 0.1  # for each column more that a label may name
+_PITCH = 1.45  # from one line of a label to the next, at most
+_SHARED = 3.0  # two labels at the same height name one column
+_NOT_RULED = 6.0  # the line below a label runs over other columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,9 @@ def find_tables(lines: list[PageLine]) -> dict[int, Grid]:
                 at = crossing + 1
                 continue
         begin, body = _find_header(lines, at, end, columns, floor)
+        below = _make_columns([line for line in lines[body:end] if _is_data(line)])
+        if below is not None and len(below) >= len(columns):
+            columns = below  # a label above several columns does not make them one
         tables[begin] = Grid(lines[begin:end], begin, end, body - begin, columns)
         at = floor = end
     return tables
@@ -120,7 +132,7 @@ def _find_header(
     """
     left = columns[1][0] - 4 * lines[start].size
     body = start
-    while body < end and lines[body].u0 > columns[0][1] and not _is_data(lines[body]):
+    while body < end and (lines[body].u0 > columns[0][1] or _names_periods(lines[body])) and not _is_data(lines[body]):
         body += 1
     begin, cursor, labels = start, start, 0
     while cursor > floor and start - cursor < 40:
@@ -136,7 +148,7 @@ def _find_header(
         ):
             cursor -= 1
             begin = cursor
-        elif labels == 0 and begin == start and line.u1 < columns[1][0] + 2 * line.size and body == start:
+        elif labels < 3 and begin == start and line.u1 < columns[1][0] + 2 * line.size and body == start:
             labels += 1
             cursor -= 1
         else:
@@ -151,6 +163,12 @@ def _find_header(
         if lines[index].u0 <= columns[0][1] or (lines[index].text.endswith(":") and len(lines[index].cells) == 1)
     )
     return begin, next(labels_below, start)
+
+
+def _names_periods(line: PageLine) -> bool:
+    """Whether every cell after the first is a year, or a date or period with its year."""
+    texts = [" ".join(word.text for word in cell.words) for cell in line.cells[1:]]
+    return bool(texts) and all(_PERIOD.fullmatch(text) for text in texts)
 
 
 def _is_data(line: PageLine) -> bool:
@@ -170,7 +188,7 @@ def table_rows(grid: Grid, rules: Sequence[Rule] = ()) -> list[list[list[PageWor
     rows: list[list[list[PageWord]]] = []
     header = grid.lines[: grid.header_lines]
     if header:
-        rows.extend(_header_rows(header, grid.columns))
+        rows.extend(_header_rows(grid, rules))
     named = len(rows)
     for line in grid.lines[grid.header_lines :]:
         row: list[list[PageWord]] = [[] for _ in grid.columns]
@@ -236,7 +254,7 @@ def name_columns(grid: Grid, rows: list[list[list[PageWord]]]) -> str:
     """The header as printed: the header rows if there are any, else a first row that differs from the others."""
     shown = [" | ".join(" ".join(word.text for word in cell) for cell in row).strip(" |") for row in rows]
     if grid.header_lines:
-        return " / ".join(shown[: len(_header_rows(grid.lines[: grid.header_lines], grid.columns))])
+        return " / ".join(shown[: len(_header_rows(grid, ()))])
     first = grid.lines[0]
     bold = first.bold and not grid.lines[1].bold
     full = len(rows[0]) == len(grid.columns) and all(rows[0]) and len(rows) > 2
@@ -256,53 +274,151 @@ def _is_bare_label(row: list[list[PageWord]]) -> bool:
     return bool(row[0]) and not any(row[1:]) and not row[0][-1].text.endswith((":", "."))
 
 
-def _header_rows(header: list[PageLine], columns: list[tuple[float, float]]) -> list[list[list[PageWord]]]:
-    """The header rows: names that span several columns in rows of their own, then a row of one name each."""
-    cells = [(line, cell) for line in header for cell in line.cells]
-    own: list[list[tuple[PageLine, Cell]]] = [[] for _ in columns]
-    spanning: list[tuple[PageLine, Cell]] = []
-    for line, cell in cells:
-        nearest = min(range(1, len(columns)), key=lambda index: _distance(cell, columns[index]))
-        if cell.u1 < columns[1][0] and cell.u0 < columns[0][0] + 2 * line.size and len(cell.words) < 12:
-            nearest = 0
-        below = [
-            (other, low)
-            for other, low in cells
-            if other.v1 < line.v0 + 0.3 * line.height and _overlap(low, (cell.u0, cell.u1)) > -8 * line.size
-        ]
-        beneath = [low for _other, low in below if _overlap(low, (cell.u0, cell.u1)) > 0]
-        beside = (
-            any(other is not line and abs(other.v0 - line.v0) < 0.5 * line.height for other, _cell in cells)
-            or len(line.cells) > 1
-        )
-        stacked = any(abs(sum(low[1:]) - sum(cell[1:])) < 0.8 * line.size for low in beneath)
-        wide = sum(1 for column in columns[1:] if _overlap(cell, column) > 0) > 1
-        apart = len({round(low.u0 / 10) for _other, low in below}) > 1
-        if (wide and below) or (apart and not beside and not stacked):
-            spanning.append((line, cell))
-        else:
-            own[nearest].append((line, cell))
-    rows: list[list[list[PageWord]]] = []
-    levels: list[tuple[float, list[Cell]]] = []
-    for line, cell in sorted(spanning, key=lambda item: (-round(item[0].v0), item[1].u0)):
-        if levels and abs(levels[-1][0] - line.v0) < 0.5 * line.height:
-            levels[-1][1].append(cell)
-        else:
-            levels.append((line.v0, [cell]))
-    rows.extend([[], *(cell.words for cell in sorted(row, key=lambda cell: cell.u0))] for _v0, row in levels)
-    if any(own):
-        rows.append(
-            [
-                [word for line, cell in sorted(stack, key=lambda item: -item[0].v0) for word in cell.words]
-                for stack in own
-            ]
-        )
-    return rows
+_Edges = Sequence[tuple[float, float]]
+"""The extents of a column: that of its cells, then that of its own name."""
 
 
-def _distance(cell: Cell, column: tuple[float, float]) -> float:
-    """The distance between the middles of a cell and a column, minus their overlap."""
-    return abs((cell.u0 + cell.u1) / 2 - (column[0] + column[1]) / 2) - max(0.0, _overlap(cell, column))
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A name in a header, of one line or several: its words, its extent, its lowest line, and the size of its type."""
+
+    words: list[PageWord]
+    u0: float
+    u1: float
+    v0: float
+    size: float
+
+    def joined(self, below: _Label) -> _Label:
+        u0, u1 = min(self.u0, below.u0), max(self.u1, below.u1)
+        return _Label([*self.words, *below.words], u0, u1, below.v0, below.size)
+
+    def over(self, other: _Label) -> bool:
+        return min(self.u1, other.u1) > max(self.u0, other.u0)
+
+
+def _header_rows(grid: Grid, rules: Sequence[Rule]) -> list[list[list[PageWord]]]:
+    """The header: lines that name the whole table, then one row with the name of each column, its levels joined.
+
+    A label above several columns is part of the name of each of them: of those that the line drawn below it runs over,
+    else of those with which it is aligned.
+    """
+    names: list[list[PageWord]] = [[] for _ in grid.columns]
+    titles: list[list[list[PageWord]]] = []
+    header = grid.lines[: grid.header_lines]
+    units = [line for line in header if len(line.cells) == 1 and _IN_BRACKETS.fullmatch(line.text)]
+    titles += [[line.words] for line in units]
+    levels = _levels([line for line in header if line not in units], rules)
+    columns = [[extent] for extent in grid.columns]
+    for number, labels in enumerate(reversed(levels)):
+        covered = _cover(labels, columns, rules, lowest=not number)
+        for label, (first, last) in zip(labels, covered, strict=True):
+            if last < first:
+                titles.insert(0, [label.words])
+            for column in range(first, last + 1):
+                names[column] = label.words + names[column]
+            if 0 < first == last and not number:
+                columns[first].append((label.u0, label.u1))
+    return [*titles, names] if any(names) else titles
+
+
+def _levels(header: Sequence[PageLine], rules: Sequence[Rule]) -> list[list[_Label]]:
+    """The labels of a header, level by level from the top, each from left to right.
+
+    Lines at the pitch of one text, with no line drawn between, are one level: what stands below a label, and below no
+    other, continues it.
+    """
+    heights: list[list[_Label]] = []
+    for line in sorted(header, key=lambda line: -line.v0):
+        labels = [_Label(cell.words, cell.u0, cell.u1, line.v0, line.size) for cell in line.cells]
+        if heights and heights[-1][0].v0 - line.v0 < 0.5 * line.height:
+            heights[-1] = sorted([*heights[-1], *labels], key=lambda label: label.u0)
+        else:
+            heights.append(labels)
+    levels: list[list[_Label]] = []
+    for labels in heights:
+        above = levels[-1] if levels else []
+        kept: list[_Label] = []
+        for label in labels:
+            over = [one for one in above if one.over(label)]
+            if len(over) == 1 and sum(map(over[0].over, labels)) == 1 and _goes_on(over[0], label, rules):
+                above[above.index(over[0])] = over[0].joined(label)
+            else:
+                kept.append(label)
+        if above and kept and len(kept) < len(labels):
+            levels[-1] = sorted([*above, *kept], key=lambda label: label.u0)
+        elif kept:
+            levels.append(kept)
+    return levels
+
+
+def _goes_on(above: _Label, below: _Label, rules: Sequence[Rule]) -> bool:
+    """Whether the label continues in the line below it."""
+    return above.v0 - below.v0 < _PITCH * below.size and not any(
+        rule.level and below.v0 + 0.3 * below.size < rule.y0 < above.v0 + 0.2 * above.size
+        and rule.x0 < below.u1 and rule.x1 > below.u0
+        for rule in rules
+    )  # fmt: skip
+
+
+def _cover(
+    labels: Sequence[_Label], columns: Sequence[_Edges], rules: Sequence[Rule], *, lowest: bool
+) -> list[tuple[int, int]]:
+    """The first and last column that each label names, from left to right; (0, -1) for a title of the whole table.
+
+    Above the lowest level a column without a label counts against the choice.
+    """
+    best: dict[int, tuple[float, list[tuple[int, int]]]] = {0: (0.0, [])}  # by the last column that has a label
+    for label in labels:
+        after: dict[int, tuple[float, list[tuple[int, int]]]] = {}
+        for (first, last), apart in _places(label, columns, rules, lowest=lowest, alone=len(labels) == 1):
+            for taken, (cost, chosen) in best.items():
+                total = cost + apart
+                if 0 < first <= taken:
+                    total += _SHARED * label.size
+                elif first and not lowest:
+                    total += (first - taken - 1) * label.size
+                reached = max(taken, last)
+                if reached not in after or total < after[reached][0]:
+                    after[reached] = (total, [*chosen, (first, last)])
+        best = after
+    uncovered = 0.0 if lowest else labels[-1].size
+    return min(best.items(), key=lambda item: item[1][0] + (len(columns) - 1 - item[0]) * uncovered)[1][1]
+
+
+def _places(
+    label: _Label, columns: Sequence[_Edges], rules: Sequence[Rule], *, lowest: bool, alone: bool
+) -> Iterator[tuple[tuple[int, int], float]]:
+    """Each run of columns that the label may name, with what speaks against it, in points."""
+    middle = (label.u0 + label.u1) / 2
+    ruled = _ruled_columns(label, columns, rules)
+    for first in range(1, len(columns)):
+        for last in range(first, len(columns)):
+            left, right = [u0 for u0, _u1 in columns[first]], [u1 for _u0, u1 in columns[last]]
+            apart = min(abs(middle - (u0 + u1) / 2) for u0 in left for u1 in right)
+            if first == last or not lowest:
+                apart = min(apart, *(abs(label.u1 - u1) for u1 in right), *(abs(label.u0 - u0) for u0 in left))
+            apart += _WIDER * label.size * (last - first)
+            if ruled is not None and ruled != (first, last):
+                apart += _NOT_RULED * label.size
+            yield (first, last), apart
+    (start, labels_end), (begin, _), (_, end) = columns[0][0], columns[1][0], columns[-1][0]
+    if label.u0 < labels_end:
+        yield (0, 0), 0.0 if label.u1 < begin else label.u1 - labels_end
+    if alone:
+        yield (0, -1), abs(middle - (start + end) / 2) + label.size
+
+
+def _ruled_columns(label: _Label, columns: Sequence[_Edges], rules: Sequence[Rule]) -> tuple[int, int] | None:
+    """The columns over which the line drawn below a label runs, if it is no line of the whole table."""
+    for rule in rules:
+        if not rule.level or not label.v0 - 0.7 * label.size < rule.y0 < label.v0 + 0.2 * label.size:
+            continue
+        if rule.x0 > label.u0 + 1 or rule.x1 < label.u1 - 1:
+            continue
+        under = [at for at, edges in enumerate(columns) if any(rule.x0 < (u0 + u1) / 2 < rule.x1 for u0, u1 in edges)]
+        if under and under[0] > 0:
+            return under[0], under[-1]
+    return None
 
 
 def _overlap(cell: Cell, column: tuple[float, float]) -> float:

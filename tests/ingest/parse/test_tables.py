@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from reading import read, write_pdf
 from reportlab.pdfgen.canvas import Canvas
 
@@ -73,3 +74,143 @@ def test_a_label_that_was_wrapped_is_one_cell(tmp_path: Path) -> None:
 def test_prose_is_no_table(tmp_path: Path) -> None:
     rows = [("The rent is paid in May.", "")] * 3
     assert read(write_pdf(tmp_path / "a.pdf", lambda canvas: draw_rows(canvas, rows))).tables == ()
+
+
+FIGURES = [
+    ("Products", "$ 15,588", "$ 17,366", "$ 47,846", "$ 54,776"),
+    ("Service and other", "37,269", "31,994", "107,880", "91,629"),
+    ("Total revenue", "52,857", "49,360", "155,726", "146,405"),
+]
+EDGES = (290, 370, 450, 530)
+
+
+def draw_figures(canvas: Canvas, top: float) -> None:
+    for number, (label, *figures) in enumerate(FIGURES):
+        canvas.drawString(72, top - 14 * number, label)
+        for edge, figure in zip(EDGES, figures, strict=True):
+            canvas.drawRightString(edge, top - 14 * number, figure)
+
+
+QUARTERS = "Three Months Ended 2023 | Three Months Ended 2022 | Nine Months Ended 2023 | Nine Months Ended 2022"
+
+
+@pytest.mark.parametrize("align", ["middle", "right", "left"])
+def test_a_label_above_several_columns_names_each_of_them(tmp_path: Path, align: str) -> None:
+    def draw(canvas: Canvas) -> None:
+        for first, text in ((0, "Three Months Ended"), (2, "Nine Months Ended")):
+            left, right = EDGES[first] - 42, EDGES[first + 1]
+            match align:
+                case "middle":
+                    canvas.drawCentredString((left + right) / 2, 720, text)
+                case "right":
+                    canvas.drawRightString(right, 720, text)
+                case _:
+                    canvas.drawString(left, 720, text)
+        for edge, year in zip(EDGES, ("2023", "2022") * 2, strict=True):
+            canvas.drawRightString(edge, 700, year)
+        draw_figures(canvas, 680)
+
+    document = read(write_pdf(tmp_path / "a.pdf", draw))
+    assert [table.header for table in document.tables] == [QUARTERS]
+    assert "Total revenue | 52,857 | 49,360 | 155,726 | 146,405" in document.text
+
+
+def test_a_line_below_a_label_tells_its_columns(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(EDGES[0] - 30, 720, "Actual")
+        canvas.line(EDGES[0] - 50, 717, EDGES[2], 717)
+        canvas.drawString(EDGES[3] - 40, 720, "Plan")
+        canvas.line(EDGES[3] - 50, 717, EDGES[3], 717)
+        for edge, year in zip(EDGES, ("2021", "2022", "2023", "2024"), strict=True):
+            canvas.drawRightString(edge, 705, year)
+        draw_figures(canvas, 680)
+
+    (table,) = read(write_pdf(tmp_path / "a.pdf", draw)).tables
+    assert table.header == "Actual 2021 | Actual 2022 | Actual 2023 | Plan 2024"
+
+
+def test_names_of_several_lines_stay_with_their_columns(tmp_path: Path) -> None:
+    names = (("", "Sales", "in May"), ("Sales", "in June", "(net)"), ("", "", "Change"), ("", "Share", "of all"))
+
+    def draw(canvas: Canvas) -> None:
+        for edge, lines in zip(EDGES, names, strict=True):  # each cell is drawn on its own, as programs do
+            for number, line in enumerate(lines):
+                canvas.drawCentredString(edge - 20, 724 - 12 * number, line)
+        draw_figures(canvas, 680)
+
+    (table,) = read(write_pdf(tmp_path / "a.pdf", draw)).tables
+    assert table.header == "Sales in May | Sales in June (net) | Change | Share of all"
+
+
+def test_a_unit_in_brackets_is_no_name_of_a_column(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawCentredString(410, 740, "(in millions)")
+        canvas.drawCentredString(330, 720, "March")
+        canvas.drawCentredString(490, 720, "April")
+        for edge, name in zip(EDGES, ("Plan", "Actual") * 2, strict=True):
+            canvas.drawRightString(edge, 700, name)
+        draw_figures(canvas, 680)
+
+    (table,) = read(write_pdf(tmp_path / "a.pdf", draw)).tables
+    assert table.header == "(in millions) / March Plan | March Actual | April Plan | April Actual"
+
+
+def test_small_names_of_columns_stay_above_their_table(tmp_path: Path) -> None:
+    """Short words in small type were put at the end of the page, as marks whose word is not found."""
+
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 760, "The components of revenue were as follows:")
+        canvas.setFontSize(8)
+        for edge, lines in zip(
+            EDGES, (("May", "2023"), ("June", "2023"), ("May", "2022"), ("June", "2022")), strict=True
+        ):
+            for number, line in enumerate(lines):
+                canvas.drawRightString(edge, 710 - 9 * number, line)
+        canvas.setFontSize(12)
+        draw_figures(canvas, 680)
+
+    document = read(write_pdf(tmp_path / "a.pdf", draw))
+    assert [table.header for table in document.tables] == ["May 2023 | June 2023 | May 2022 | June 2022"]
+    assert document.text.endswith("146,405")
+
+
+def test_periods_beside_a_unit_belong_to_the_header(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for first, text in ((0, "Three Months Ended"), (2, "Nine Months Ended")):
+            canvas.drawCentredString((EDGES[first] - 42 + EDGES[first + 1]) / 2, 715, text)
+        canvas.drawString(72, 700, "(In Millions)")
+        for edge, period in zip(EDGES, ("Oct 1, 2022", "Q3 2021", "1 May 2022", "2021"), strict=True):
+            canvas.drawRightString(edge, 700, period)
+        draw_figures(canvas, 685)
+
+    (table,) = read(write_pdf(tmp_path / "a.pdf", draw)).tables
+    assert table.header == (
+        "(In Millions) | Three Months Ended Oct 1, 2022 | Three Months Ended Q3 2021 | "
+        "Nine Months Ended 1 May 2022 | Nine Months Ended 2021"
+    )
+
+
+def test_labels_of_sections_stand_between_header_and_rows(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for edge, year in zip(EDGES, range(2020, 2024), strict=True):
+            canvas.drawRightString(edge, 725, str(year))
+        canvas.drawString(60, 708, "Assets")
+        canvas.drawString(60, 694, "Current assets")
+        draw_figures(canvas, 680)
+
+    document = read(write_pdf(tmp_path / "a.pdf", draw))
+    assert [table.header for table in document.tables] == ["2020 | 2021 | 2022 | 2023"]
+    assert "2023\nAssets\nCurrent assets\nProducts" in document.text
+
+
+def test_a_mark_drawn_within_a_paragraph_does_not_part_it(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 700, "The sum over all rooms of the house is given by")
+        canvas.setFontSize(7)
+        canvas.drawString(300, 680, "i=1")  # far from every word
+        canvas.setFontSize(12)
+        canvas.drawString(72, 686, "the area of each room in square metres.")
+
+    text = read(write_pdf(tmp_path / "a.pdf", draw)).text
+    assert "is given by the area of each room" in text
+    assert "i=1" in text
