@@ -16,13 +16,13 @@ import hashlib
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rag.errors import ConfigurationError
 from rag.models.embedding import base_context, index_text
 from rag.settings import CHUNKING_FORMAT
-from rag.text import split_sentences
+from rag.text import announces_list, split_sentences
 from rag.types import Chunk, Document, Embedder, Heading, Page, Span, Table
 
 _LEAST_ROOM_TOKENS = 24
@@ -37,7 +37,8 @@ _HEADING_SHARE = 0.1  # of the target: a section up to this size is a bare headi
 class Unit:
     """A sentence or table row, characters into the text; `section` is its 0-based number, `opens` marks a new block.
 
-    In a table too wide for one chunk it is some cells of a row, and `names` are the row's label and their columns.
+    `leads` marks a sentence that only introduces what follows, which stays with it. In a table too wide for one chunk a
+    unit is some cells of a row, and `names` are the row's label and their columns.
     """
 
     start: int
@@ -46,6 +47,7 @@ class Unit:
     section: int
     opens: bool
     names: str = ""
+    leads: bool = False
 
 
 def chunk_document(
@@ -141,12 +143,16 @@ def read_units(document: Document, starts: Sequence[int], most: int, names_most:
     text = document.text
     page_ends = [page.end for page in document.pages]
     section, place = -1, (-1, -1)
+    last: Unit | None = None
     cuts = sorted({0, len(text), *(heading.start for heading in document.headings)})
     for part, (start, end) in enumerate(pairwise(cuts)):
         for block_start, block_end, is_table in _blocks(text, start, end, document.tables):
             spans = _rows(text, block_start, block_end) if is_table else _sentences(text, block_start, block_end)
             rows = list(spans) if is_table else []
             if cells := _wide_rows(text, rows, starts, most, names_most):
+                if last is not None:
+                    yield last
+                    last = None
                 for span_start, span_end, names in cells:
                     section += 1
                     tokens = bisect_left(starts, span_end) - bisect_left(starts, span_start)
@@ -158,9 +164,17 @@ def read_units(document: Document, starts: Sequence[int], most: int, names_most:
                 opens = previous_end is None or "\n\n" in text[previous_end:span_start]
                 tokens = bisect_left(starts, span_end) - bisect_left(starts, span_start)
                 if place != (here := (part, bisect_right(page_ends, span_start))):
-                    section, place = section + 1, here
-                yield Unit(span_start, span_end, tokens, section, opens)
+                    section += 1
+                    if last is not None and last.leads and place[0] == part:
+                        last = replace(last, section=section)  # on the page before
+                    place = here
+                if last is not None:
+                    yield last
+                leads = not is_table and announces_list(text[span_start:span_end])
+                last = Unit(span_start, span_end, tokens, section, opens, leads=leads)
                 previous_end = span_end
+    if last is not None:
+        yield last
 
 
 def _blocks(text: str, start: int, end: int, tables: Sequence[Table]) -> Iterator[tuple[int, int, bool]]:
@@ -307,7 +321,10 @@ def _tokens(units: Sequence[Unit]) -> int:
 
 
 def _split_evenly(units: list[Unit], target_tokens: int, max_tokens: int) -> Iterator[list[Unit]]:
-    """Runs of about equal size, none over `max_tokens`, ending with a block if one ends near that size."""
+    """Runs of about equal size, none over `max_tokens`, ending with a block if one ends near that size.
+
+    A sentence that only introduces what follows begins the next run.
+    """
     left = _tokens(units)
     parts = 1 if left <= max_tokens else -(-left // target_tokens)
     run: list[Unit] = []
@@ -317,10 +334,12 @@ def _split_evenly(units: list[Unit], target_tokens: int, max_tokens: int) -> Ite
         full = size + unit.tokens > max_tokens
         reached = parts > 1 and (size + unit.tokens / 2 >= goal or (unit.opens and size >= 0.75 * goal))
         if run and (full or reached):
+            leads = len(run) > 1 and run[-1].leads and run[-1].tokens + unit.tokens <= max_tokens
+            ahead = [run.pop()] if leads else []
             yield run
-            left -= size
+            left -= _tokens(run)
             parts = max(1 if left <= max_tokens else 2, parts - 1)
-            run = []
+            run = ahead
         run = [*run, unit]
     if run:
         yield run

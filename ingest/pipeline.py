@@ -24,7 +24,7 @@ from ingest.parse import parse_file
 from rag.errors import ConfigurationError, Conflict, DependencyError, FootnoteError, InputError, ParseError
 from rag.index.derived import Index
 from rag.models.embedding import index_text, text_hash
-from rag.retrieval.sentence_vectors import pack_vectors, sentence_texts
+from rag.retrieval.sentence_vectors import SENTENCES_FORMAT, pack_vectors, sentence_texts
 from rag.settings import Chunking, Parsing
 from rag.store.catalog import Catalog, stamps_of
 from rag.store.metadata import Metadata
@@ -246,7 +246,9 @@ def cut_document(document: Document, embedder: Embedder, *, chunking: Chunking) 
     if not chunks:
         raise ParseError("no_text", f"{document.name} has no words in it. Upload a version with text.")
     texts = [index_text(document.name, document.title, chunk.headings, chunk.text) for chunk in chunks]
-    return ChunkedDocument(document, chunks, texts, [text_hash(embedder.model, text) for text in texts])
+    return ChunkedDocument(
+        document, chunks, texts, [text_hash(f"{embedder.model} {SENTENCES_FORMAT}", text) for text in texts]
+    )
 
 
 def embed_together(

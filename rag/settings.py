@@ -28,7 +28,7 @@ from rag.types import AnswerMode
 
 ENV_PREFIX = "FOOTNOTE_"
 ENV_DELIMITER = "__"
-CHUNKING_FORMAT = 3  # to be raised with every change of ingest/chunk.py that cuts documents differently
+CHUNKING_FORMAT = 4  # to be raised with every change of ingest/chunk.py that cuts documents differently
 NOT_SETTINGS = frozenset({"FOOTNOTE_SHARED_DIR"})
 """Variables with the settings' prefix that are not settings: the folder of larger suites, which the tests read."""
 

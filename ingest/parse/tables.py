@@ -252,7 +252,7 @@ def _is_label(row: list[list[PageWord]]) -> bool:
 
 def name_columns(grid: Grid, rows: list[list[list[PageWord]]]) -> str:
     """The header as printed: the header rows if there are any, else a first row that differs from the others."""
-    shown = [" | ".join(" ".join(word.text for word in cell) for cell in row).strip(" |") for row in rows]
+    shown = [" | ".join(" ".join(word.text for word in cell) for cell in row).rstrip(" |") for row in rows]
     if grid.header_lines:
         return " / ".join(shown[: len(_header_rows(grid, ()))])
     first = grid.lines[0]

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.prompting.neutralise import neutralise, one_line, without_markers
-from rag.text import AnswerType, QuestionKind, expected_type, question_kind
-from rag.types import AnswerStyle, Message, Passage, Statement, Turn
+from rag.text import AnswerType, QuestionKind, expected_type, header_notes, question_kind, spell_rows
+from rag.types import AnswerStyle, Hit, Message, Passage, Statement, Turn
 
-ANSWER_PROMPT_VERSION = "answer-6"
+ANSWER_PROMPT_VERSION = "answer-7"
 
 NOT_FOUND_REPLY = "Not in the documents."
 """The reply that the model is asked for when the passages do not contain the answer."""
@@ -81,14 +81,29 @@ _HEADER_CHARS = 120
 
 
 def passage_header(passage: Passage) -> str:
-    """The line above a passage: its marker, the document, its date if asked for, the page and the nearest heading."""
+    """The line above a passage: its marker, the document, its date if asked for, the page and the nearest heading.
+
+    What the header of the table in which it begins says in brackets, such as `(in millions)`, comes last.
+    """
     hit = passage.hit
     place = [hit.document_name, *filter(None, [hit.dated])]
     if hit.page is not None:
         place.append(f"page {hit.page}")
-    if hit.chunk.headings:
-        place.append(hit.chunk.headings[-1])
+    titles = [title for title in hit.chunk.headings if "|" not in title]
+    place += titles[-1:]
+    place += filter(None, [header_notes(_columns(hit))])
     return f"[{passage.number}] {one_line(', '.join(place), _HEADER_CHARS)}"
+
+
+def _columns(hit: Hit) -> str:
+    """The names of the columns of the table in which the chunk begins; "" where it begins in none."""
+    return next((title for title in hit.chunk.headings[-1:] if "|" in title), "")
+
+
+def show_passage(passage: Passage) -> str:
+    """The text of a passage as the model reads it: each row of a table with the names of its columns."""
+    hit = passage.hit
+    return neutralise(spell_rows(passage.text, hit.chunk.text, _columns(hit))).strip()
 
 
 def prompt_start(style: AnswerStyle) -> tuple[Message, ...]:
@@ -102,7 +117,7 @@ def answer_messages(question: str, passages: Sequence[Passage], style: AnswerSty
 
     In the style `brief` only a question for a bare fact has such a line.
     """
-    shown = [f"{passage_header(passage)}\n{neutralise(passage.text).strip()}" for passage in passages]
+    shown = [f"{passage_header(passage)}\n{show_passage(passage)}" for passage in passages]
     return (*prompt_start(style), _ask("\n\n".join(shown), neutralise(question).strip(), style))
 
 

@@ -94,7 +94,7 @@ class Searcher:
         leading = nlargest(SHARPENED, scores, key=scores.__getitem__)
         sentences = self._catalog.sentence_vectors([chunks[chunk_id].seq for chunk_id in leading])
         packed = {i: sentences[chunks[i].seq] for i in leading if chunks[i].seq in sentences}  # others were deleted
-        cosines = sharpen(cosines, packed, found.vector, weights.sentence)
+        cosines = sharpen(cosines, packed, found.vector, weights)
         scores = weigh_documents(fuse(cosines, found.bm25, weights.dense), chunks, documents, weights.document)
         scores = lift_neighbours(scores, chunks, weights.neighbour)
         fused, best = scores, 1 + weights.neighbour

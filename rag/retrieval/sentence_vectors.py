@@ -10,15 +10,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rag.text import split_sentences
+from rag.text import outline_row, row_headers, split_sentences
 
+SENTENCES_FORMAT = 2  # to be raised with every change of what is embedded for a sentence
 _MOST = 127
 
 
 def sentence_texts(headings: Sequence[str], text: str) -> list[str]:
-    """The text that is embedded for each sentence of a chunk, in order: its nearest heading, then the sentence."""
-    heading = headings[-1] if headings else ""
-    return [f"{heading}\n{text[start:end]}".strip() for start, end in split_sentences(text)]
+    """The text that is embedded for each sentence of a chunk, in order: its nearest heading, then the sentence.
+
+    A row of a table is embedded with the names of its columns (`outline_row`), which its figures need to be found.
+    """
+    columns = next((title for title in headings[-1:] if "|" in title), "")
+    heading = next((title for title in reversed(headings) if "|" not in title), "")
+    headers = row_headers(text, columns)
+    said = [
+        outline_row(text[start:end], headers.get(text.rfind("\n", 0, start) + 1, ""))
+        for start, end in split_sentences(text)
+    ]
+    return [f"{heading}\n{sentence}".strip() for sentence in said]
 
 
 def pack_vectors(vectors: np.ndarray) -> bytes:

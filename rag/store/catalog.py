@@ -51,6 +51,7 @@ from rag.store.records import (
     Held,
     KnownSource,
     PreparedDocument,
+    SentenceVectors,
     StoredChunk,
     Totals,
     document_record,
@@ -142,7 +143,10 @@ _CANDIDATES = sa.text(
     "WHERE chunks.id IN (SELECT value FROM json_each(:among)) AND documents.visible"
 )
 _VECTORS_BY_SEQ = sa.text("SELECT seq, vector FROM chunks WHERE seq IN (SELECT value FROM json_each(:among))")
-_SENTENCES = sa.text("SELECT chunk, vectors FROM sentences WHERE chunk IN (SELECT value FROM json_each(:among))")
+_SENTENCES = sa.text(
+    "SELECT chunk, vectors, instr(text, ' | ') > 0 AS has_rows FROM sentences JOIN chunks ON seq = chunk "
+    "WHERE chunk IN (SELECT value FROM json_each(:among))"
+)
 _SENTENCES_BY_ID = sa.text(
     "SELECT chunks.id, sentences.vectors FROM chunks JOIN sentences ON sentences.chunk = chunks.seq "
     "WHERE chunks.id IN (SELECT value FROM json_each(:among))"
@@ -1113,13 +1117,14 @@ class Catalog:
                 found.update((row.index_sha256, unit_vector(row.vector)) for row in rows)
         return found
 
-    def sentence_vectors(self, seqs: Sequence[int]) -> dict[int, bytes]:
-        """The packed vectors of the sentences of chunks, by the chunk's row, where they are stored."""
+    def sentence_vectors(self, seqs: Sequence[int]) -> dict[int, SentenceVectors]:
+        """The vectors of the sentences of chunks, by the chunk's row, where they are stored."""
         with self._read() as connection:
-            return {row.chunk: row.vectors for row in connection.execute(_SENTENCES, {"among": json.dumps(list(seqs))})}
+            rows = connection.execute(_SENTENCES, {"among": json.dumps(list(seqs))})
+            return {row.chunk: SentenceVectors(row.vectors, bool(row.has_rows)) for row in rows}
 
     def sentences_of(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """The same by chunk id."""
+        """The packed vectors alone, by chunk id."""
         with self._read() as connection:
             return {
                 row.id: row.vectors for row in connection.execute(_SENTENCES_BY_ID, {"among": json.dumps(list(ids))})

@@ -52,6 +52,13 @@ class Accepted:
     is_new: bool
 
 
+class SentenceVectors(NamedTuple):
+    """The packed vectors of a chunk's sentences (`retrieval/sentence_vectors.py`), and whether some are of rows."""
+
+    packed: bytes
+    has_rows: bool
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedDocument:
     """A document with everything that is stored for it.

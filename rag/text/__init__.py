@@ -1,9 +1,9 @@
 """The sentences, words, numbers and dates of a text, in a form that can be compared. Pure, standard library only.
 
 Reading order: `words` (stems and the lists of closed classes), `quantities` (numbers, units, dates), `sentences`,
-`word_kinds` (verb, name, number...), `questions` (the type of answer that a question asks for), `parts` (what to find
-for it separately), `orders` (which sentences order instead of state). The lists and rules are English only; in other
-languages sentences, words and figures are still separated.
+`tables` (rows and the names of their columns), `word_kinds` (verb, name, number...), `questions` (the type of answer
+that a question asks for), `parts` (what to find for it separately), `orders` (which sentences order instead of state).
+The lists and rules are English only; in other languages sentences, words and figures are still separated.
 """
 
 from rag.text.parts import question_parts
@@ -18,6 +18,7 @@ from rag.text.quantities import (
 )
 from rag.text.questions import AnswerType, QuestionKind, expected_type, question_kind
 from rag.text.sentences import announces_list, is_list_item, list_items, split_sentences
+from rag.text.tables import header_notes, is_row, name_cells, outline_row, row_headers, spell_row, spell_rows
 from rag.text.word_kinds import Word, is_verb, read_words
 from rag.text.words import (
     AUXILIARIES,
@@ -51,13 +52,20 @@ __all__ = [
     "counted_unit",
     "dates",
     "expected_type",
+    "header_notes",
     "is_list_item",
+    "is_row",
     "is_verb",
     "list_items",
+    "name_cells",
+    "outline_row",
     "quantities",
     "question_kind",
     "question_parts",
     "read_words",
+    "row_headers",
+    "spell_row",
+    "spell_rows",
     "split_sentences",
     "stem",
     "unit_stems",

@@ -13,6 +13,7 @@ from rag.text import (
     Quantity,
     content_words,
     counted_unit,
+    name_cells,
     stem,
     unit_stems,
 )
@@ -91,10 +92,9 @@ def _is_loose(unit: str, stated: Quantity, reading: Reading, source: Source, hea
 def _title_of(stated: Quantity, row: str, header: str) -> str:
     """The title of the column in which a number of the row stands; the whole header where the columns do not tell."""
     before = row[: stated.start]
-    column = before.count("|") - before.lstrip().startswith("|")
-    cells, titles = (line.strip(" |").split("|") for line in (row, header))
-    titles = ["", *titles] if len(titles) == len(cells) - 1 else titles
-    return titles[column] if len(titles) == len(cells) else header
+    column = before.count("|") - (before.lstrip().startswith("|") and row.rstrip().endswith("|"))
+    named = name_cells(row, header)
+    return named[column][0] if named else header
 
 
 _ONE = re.compile(r"(?:\b(?:an?|each|every|per|single|the)|/)\W*$", re.IGNORECASE)
@@ -173,10 +173,10 @@ def find_wrong_column(claim: Reading, row: str, header: str) -> str:
 
     The header may leave out the first column's name. "" where the columns do not tell.
     """
-    cells, titles = ([cell.strip() for cell in line.strip(" |").split("|")] for line in (row, header))
-    titles = ["", *titles] if len(titles) == len(cells) - 1 else titles
-    if len(titles) != len(cells) or len(cells) < 3:
+    named = name_cells(row, header)
+    if named is None or len(named) < 3:
         return ""
+    titles, cells = zip(*named, strict=True)
     heads = [set(content_words(normalise(re.sub(r"\([^()]*\)", " ", title)))) for title in titles]
     common = set.intersection(*heads[1:])
     shares = [len((head - common) & claim.stems) / len(head - common) if head - common else 0.0 for head in heads]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
 
-from rag.text import announces_list, is_list_item, split_sentences
+from rag.text import announces_list, is_list_item, row_headers, split_sentences
 from rag.text.orders import find_orders
 from rag.types import Passage, Span
 from rag.verification.reading import LIST_MARK, Reading, read, word_run
@@ -56,27 +56,10 @@ class Source:
 
     @cached_property
     def headers(self) -> tuple[str, ...]:
-        """Of each sentence the header of the table in which it is a row: that above the passage, or the first row.
-
-        "" where there is none: for what is no row, and in a table whose first row has a number with a unit.
-        """
-        text = self.passage.hit.chunk.text
-        above = next((title for title in self.passage.hit.chunk.headings[-1:] if "|" in title), "")
-        found: list[str] = []
-        first: str | None = None  # None before a table
-        end = 0
-        for at, place in enumerate(self.places):
-            row = self.text(at)
-            if "|" not in row or text.count("\n", end, place.start) > 1:
-                first = None
-            end = place.end
-            if "|" not in row or not any(map(str.isalnum, row)):
-                found.append("")
-                continue
-            found.append(above or first or "")
-            if first is None:
-                first = "" if any(number.unit for number in place.reading.quantities) else row
-        return tuple(found)
+        """Of each sentence the header of the table in which it is a row; "" where it is none, or has none."""
+        chunk = self.passage.hit.chunk
+        found = row_headers(chunk.text, next((title for title in chunk.headings[-1:] if "|" in title), ""))
+        return tuple(found.get(chunk.text.rfind("\n", 0, place.start) + 1, "") for place in self.places)
 
     def lead(self, place: int) -> int:
         """The sentence that introduces the list of this item, the first row of the table of this row; else itself."""

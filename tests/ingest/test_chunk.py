@@ -194,6 +194,25 @@ def test_a_chunk_does_not_cross_a_page() -> None:
     assert [page_of(document.pages, chunk.span.start, chunk.span.end) for chunk in chunks] == [1, 2]
 
 
+ITEMS = "\n\n".join(f"• {body('Item')[:80].rsplit(' ', 1)[0]}" for _ in range(4))
+
+
+def test_what_introduces_a_list_stays_with_it_over_a_page() -> None:
+    text = f"{body('One')} You will need the following:\n\n{ITEMS}\n\n{body('Two')}"
+    cut = text.index("• Item")
+    document = Document("d", "a.pdf", "application/pdf", text, (Page(1, 0, cut), Page(2, cut, len(text))))
+    first, second, *_ = chunks_of(document, WordHashEmbedder())
+    assert first.text == body("One")
+    assert second.text.startswith("You will need the following:\n\n• Item")
+
+
+def test_what_introduces_a_list_stays_with_it_where_a_section_is_cut() -> None:
+    for words in range(60, 160):  # so that the cut falls before, at and after the sentence
+        text = " ".join(f"w{number}." for number in range(words)) + f"\n\nYou will need the following:\n\n{ITEMS}"
+        chunks = chunks_of(Document("d", "a.md", "text/markdown", text, ()), WordHashEmbedder(), 80, 100)
+        assert not any(chunk.text.endswith(":") for chunk in chunks), words
+
+
 def test_page_of_takes_the_page_with_the_larger_share() -> None:
     pages = (Page(1, 0, 10), Page(2, 10, 10), Page(3, 10, 30))
     assert [page_of(pages, *span) for span in ((0, 5), (4, 14), (4, 16), (3, 17), (10, 12), (29, 30))] == [

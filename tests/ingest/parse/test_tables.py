@@ -32,7 +32,7 @@ def test_table_keeps_a_row_a_line_and_names_its_columns(tmp_path: Path) -> None:
         in document.text
     )
     (table,) = document.tables
-    assert table.header == "2022 | 2021"
+    assert table.header == "| 2022 | 2021"
     assert document.text[table.start : table.end].endswith("123,945")
 
 

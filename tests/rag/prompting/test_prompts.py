@@ -15,8 +15,10 @@ from rag.prompting.prompts import (
     HISTORY_TURNS,
     NOT_FOUND_REPLY,
     answer_messages,
+    passage_header,
     prompt_start,
     rewrite_messages,
+    show_passage,
 )
 from rag.types import AnswerStyle, Chunk, Hit, Passage, Span, Turn
 
@@ -144,7 +146,18 @@ def test_no_passage_name_or_question_breaks_the_frame(texts: list[str], question
     passages = [passage(number, text, name, (name,)) for number, text in enumerate(texts, 1)]
     asked, found = read_prompt(answer_messages(question, passages))
     assert asked == neutralise(question).strip()
-    assert found == [(number, neutralise(text).strip()) for number, text in enumerate(texts, 1)]
+    assert found == [(one.number, show_passage(one)) for one in passages]
+
+
+def test_rows_of_a_table_are_shown_with_the_names_of_their_columns() -> None:
+    table = "(in millions) | May 2023 | May 2022\nBolts | 7,442 | 6,797\nNuts | 5 | 6"
+    assert show_passage(passage(1, f"Sales:\n\n{table}")) == (
+        "Sales:\n\n(in millions)\nBolts. May 2023: 7,442; May 2022: 6,797\nNuts. May 2023: 5; May 2022: 6"
+    )
+    header, rows = table.split("\n", 1)
+    below = passage(1, rows, headings=("Sales", header))
+    assert show_passage(below) == "Bolts. May 2023: 7,442; May 2022: 6,797\nNuts. May 2023: 5; May 2022: 6"
+    assert passage_header(below).endswith(", Sales, (in millions)")
 
 
 def test_neutralising_twice_changes_nothing_more() -> None:

@@ -26,7 +26,7 @@ from rag.retrieval.ranking import (
 from rag.retrieval.scope import Scope
 from rag.retrieval.search import Searcher
 from rag.retrieval.sentence_vectors import pack_vectors
-from rag.store.records import Candidate
+from rag.store.records import Candidate, SentenceVectors
 from rag.types import Hit
 
 
@@ -59,9 +59,12 @@ def test_cosines_near_each_other_do_not_outweigh_the_words() -> None:
 
 def test_the_best_sentence_has_its_share_in_the_cosine() -> None:
     # the question is (1, 0); the sentences of a have the cosines 0 and .8: .75 * .4 + .25 * .8 = .5
-    sentences = {"a": pack_vectors(np.array([[0, 1], [0.8, 0.6]], dtype=np.float32))}
-    cosines = sharpen({"a": 0.4, "b": 0.3}, sentences, np.array([1, 0], dtype=np.float32), 0.25)
+    packed = pack_vectors(np.array([[0, 1], [0.8, 0.6]], dtype=np.float32))
+    question, weights = np.array([1, 0], dtype=np.float32), Weights(sentence=0.25, row=0.75)
+    cosines = sharpen({"a": 0.4, "b": 0.3}, {"a": SentenceVectors(packed, False)}, question, weights)
     assert cosines == pytest.approx({"a": 0.5, "b": 0.3}, abs=0.002)
+    cosines = sharpen({"a": 0.4, "b": 0.3}, {"a": SentenceVectors(packed, True)}, question, weights)
+    assert cosines == pytest.approx({"a": 0.7, "b": 0.3}, abs=0.002)
 
 
 def find_by_meaning(library: Library, question: str, sentence_weight: float) -> list[str]:

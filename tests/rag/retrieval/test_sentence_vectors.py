@@ -14,6 +14,15 @@ def test_each_sentence_has_its_nearest_heading_in_front() -> None:
     assert sentence_texts((), text) == ["Ten days carry over.", "The rest is lost."]
 
 
+def test_rows_have_the_names_of_their_columns_instead_of_figures() -> None:
+    rows = "Rent | $ 500 | 480\nHeating | none | 70"
+    headings = ("Costs", "Plan | 2023 | 2022")
+    expected = ["Costs\nRent (2023; 2022)", "Costs\nHeating (2023: none; 2022)"]
+    assert sentence_texts(headings, rows) == expected
+    assert sentence_texts(headings[:1], f"{headings[1]}\n{rows}") == ["Costs\nPlan | 2023 | 2022", *expected]
+    assert sentence_texts(headings[:1], "Rent | $ 500 | 480") == ["Costs\nRent | $ 500 | 480"]
+
+
 def test_packing_keeps_the_cosines() -> None:
     rows = np.random.default_rng(5).standard_normal((200, 384)).astype(np.float32)
     vectors = rows / np.linalg.norm(rows, axis=1, keepdims=True)

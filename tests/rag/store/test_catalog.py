@@ -158,7 +158,7 @@ def test_vectors_of_sentences_come_and_go_with_their_chunks(catalog: Catalog) ->
     vectors = catalog.sentence_vectors([stored.seq, other.seq, 99])
     embedder = WordHashEmbedder()
     expected = embedder.embed_texts(["Ten unused days carry over.", "The rest is lost in March."])
-    assert np.abs(unpack_vectors(vectors[stored.seq], embedder.dimension) - expected).max() < 0.005
+    assert np.abs(unpack_vectors(vectors[stored.seq].packed, embedder.dimension) - expected).max() < 0.005
     assert set(vectors) == {stored.seq, other.seq}
     catalog.delete_document(gone)
     assert set(catalog.sentence_vectors([stored.seq, other.seq])) == {stored.seq}
