@@ -68,7 +68,7 @@ class Library:
                 settings.generation, settings.resolved_model_dir(), self.reader
             )
             self.reranker = _open_reranker(settings) if asks else None
-            self.judge = open_judge(settings, self.generator) if asks else None
+            self.judge = open_judge(settings, self.generator, self.reader) if asks else None
             self.catalog.check_stamps(stamps_of(self.embedder, settings.chunking.version))
             self.catalog.requeue_unfinished(forgive=True)
             self.catalog.sweep_originals()
@@ -147,10 +147,10 @@ def _open_reranker(settings: Settings) -> Reranker | None:
     return load_reranker(settings.retrieval.reranker)
 
 
-def open_judge(settings: Settings, generator: Generator) -> Judge | None:
+def open_judge(settings: Settings, generator: Generator, reader: Reader | None) -> Judge | None:
     """The judge that the settings name, None where there is none. Raises ConfigurationError."""
     if settings.answers.judge in NO_JUDGE:
         return None
     from rag.verification.entailment import make_judge
 
-    return make_judge(settings.answers, generator, settings.generation.slots)
+    return make_judge(settings.answers, generator, settings.generation.slots, reader)

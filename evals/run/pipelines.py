@@ -42,7 +42,7 @@ class FootnotePipeline:
         self._library, self._style = library, style
         judge = library.judge
         if judge is not None and judge.prompt_version:  # it asks the generator, whose replies are recorded
-            judge = open_judge(library.settings, generator)
+            judge = open_judge(library.settings, generator, library.reader)
         self._service = Service(library.settings, library.catalog, library.searcher, generator, judge, library.reader)
         self._most_hits = library.settings.server.max_top_k
 

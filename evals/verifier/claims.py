@@ -21,6 +21,7 @@ from evals.run.replies import RecordedGenerator, ReplyStore, Sampling
 from evals.verifier.shares import wilson
 from rag.errors import InputError
 from rag.generation import make_generator
+from rag.library import open_reader
 from rag.settings import Generation, Settings
 from rag.types import Chunk, Hit, Judge, Passage, Span, Verdict
 from rag.verification import apply_judgements, check_text, statements_of
@@ -157,7 +158,7 @@ def open_judge(settings: Settings, replies: Path | None, closing: ExitStack) -> 
         sampling = Sampling(settings.generation.temperature, settings.generation.seed)
         generator = RecordedGenerator(generator, store, generator.model, sampling, replay=True)
     answers = settings.answers.model_copy(update={"judge": "model", "judge_budget_s": 3_600})
-    return make_judge(answers, generator, settings.generation.slots)
+    return make_judge(answers, generator, settings.generation.slots, open_reader(settings))
 
 
 def tabulate(checked: Sequence[CheckedClaim]) -> list[ClaimRow]:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import shutil
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from rag.errors import ConfigurationError, DependencyError
-from rag.library import Library
+from rag.library import Library, open_reader
 from rag.models.judge_probe import JudgeProbe
 from rag.prompting.prompts import (
     JUDGE_ANSWER_INSTRUCTIONS,
@@ -32,7 +32,7 @@ from rag.prompting.prompts import (
 )
 from rag.retrieval.scope import Scope
 from rag.service import Question, Service
-from rag.settings import Answers, Generation, Settings
+from rag.settings import Answers, Generation, Settings, load_settings
 from rag.types import (
     Answer,
     AnswerMode,
@@ -42,6 +42,7 @@ from rag.types import (
     Judgement,
     Message,
     Passage,
+    ReaderResult,
     Span,
     Statement,
     Token,
@@ -54,6 +55,7 @@ from rag.verification.entailment import (
     ModelJudge,
     locate_judge,
     make_judge,
+    measure_agreement,
     read_judgement,
 )
 from rag.verification.judging import CheckedSentence
@@ -497,6 +499,59 @@ async def test_a_probe_of_the_model_reads_its_state_and_the_model_says_nothing()
     assert judged.judgements == (Judgement(pytest.approx(0.8)), Judgement(pytest.approx(0.2)))
     assert judged.drafts == ()
     assert generator.prompts == []
+
+
+@dataclass(frozen=True)
+class FindsWords:
+    """A reader that finds these words in every passage, and believes them as much as it is told."""
+
+    words: str
+    answerable: float = 0.9
+    model: str = "finds-words"
+
+    def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[ReaderResult]:
+        places = [text.index(self.words) for _, text in passages]
+        return [ReaderResult(self.answerable, start, start + len(self.words), 1.0) for start in places]
+
+
+SHORT = Statement("The mace is made from silver and inlaid with gold.", "silver", "What is the mace made of?")
+
+
+@pytest.mark.parametrize(
+    ("found", "probability"),
+    [
+        ("silver", 0.25 * math.exp(3 * 0.65)),  # odds of .2 are .25; the words agree wholly, .9 of .25 are too many
+        ("silver and inlaid", 0.25 * math.exp(3 * (0.5 * 0.9 - 0.25))),  # one of one and one of three words: F1 .5
+        ("The mace", 0.25 * math.exp(-3 * 0.25)),
+    ],
+)
+async def test_a_short_answer_is_weighed_with_what_the_reader_answers(found: str, probability: float) -> None:
+    generator = States("", "yes")
+    generator.state = (math.log(4), -math.log(4))
+    judged = await ModelJudge(generator, 5, 1, PROBE, FindsWords(found)).judge_statements([SHORT])
+    assert judged.judgements == (Judgement(pytest.approx(probability / (1 + probability))),)
+
+
+@pytest.mark.parametrize(
+    "statement", [replace(SHORT, question=""), replace(SHORT, hypothesis="Yes, the mace is made from silver.")]
+)
+async def test_a_statement_and_a_yes_are_not_weighed_with_the_reader(statement: Statement) -> None:
+    generator = States("", "yes")
+    generator.state = (math.log(4), math.log(4))
+    judged = await ModelJudge(generator, 5, 1, PROBE, FindsWords("silver")).judge_statements([statement])
+    assert judged.judgements == (Judgement(pytest.approx(0.8)),)
+
+
+@pytest.mark.model
+def test_the_shipped_reader_tells_the_right_short_answer() -> None:
+    try:
+        reader = open_reader(load_settings())
+    except DependencyError as error:
+        pytest.skip(f"the embedding model cannot be had: {error.message}")
+    assert reader is not None
+    right, wrong = (measure_agreement(reader, replace(SHORT, hypothesis=words)) for words in ("silver", "ebony"))
+    assert right > 0.5
+    assert wrong == 0
 
 
 @pytest.mark.parametrize("state", [(), (1.0, 2.0, 3.0), (math.nan, 0.0)])
