@@ -2,6 +2,7 @@
 # make test     everything that is missing, then every test
 # make bench    speed, as ratios within one run
 # make lint     formatting, lint, types; make format repairs the first two
+# make audit    known vulnerabilities of requirements.lock (make lock); make sbom: what is installed, as CycloneDX
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -10,7 +11,7 @@ VENV   ?= .venv
 TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-models test-browser bench lint format clean
+.PHONY: run test test-models test-browser bench lint format lock audit sbom clean
 
 run: $(VENV)/.installed
 	$(BIN)/footnote serve
@@ -42,6 +43,20 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The tested releases with the hashes of their files, for Linux and macOS.
+lock: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python .ci/lock.py
+
+# Known vulnerabilities of these releases; 0 where the database is out of reach, with a line that says so.
+audit: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install --quiet --progress-bar off pip-audit || true  # audit.py says what is missing
+	$(BIN)/python .ci/audit.py
+
+sbom: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet cyclonedx-bom
+	$(BIN)/cyclonedx-py environment $(BIN)/python --output-file sbom.json
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
