@@ -38,6 +38,7 @@ _MARKDOWN_SIGN = re.compile(r"[#>*`_|]")
 _BROKEN_WORD = re.compile(r"(?<=[a-z])-\n(?=[a-z])")
 LIST_MARK = re.compile(r"\s*(?:[-*+•‣◦▪●·–—]|\(?(?:\d{1,3}|[A-Za-z]|[ivx]{1,5})[.)]|\|)\s+")
 _RAISED = re.compile("(?<=[0-9])(?=[⁰¹²³⁴-⁹₀-₉])")  # 120² is 120 and a mark, or a power: never 1202
+_MARKS = re.compile(r"(?<=[^\W\d_]{4})[⁰¹²³⁴-⁹]+|[™℠]")  # Studio² and Studio™ are Studio, but m² is a unit
 _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}")
 _TOKEN = re.compile(r"[^\W\d_][^\W_]*(?:['’][^\W_]+)*|\d[\w,.]*\w|\d|[.,;:!?()]")
 NAME_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
@@ -47,7 +48,7 @@ _ROUND = re.compile(r"\((?:passage|source)", re.IGNORECASE)
 def normalise(text: str) -> str:
     """The text for analysis only: compatibility forms folded, markers and Markdown signs gone, `U.S.` as `US`."""
     if not text.isascii():
-        text = _RAISED.sub(" ", text)
+        text = _MARKS.sub("", _RAISED.sub(" ", text))
         text = unicodedata.normalize("NFKC", text.replace("\u00ad", "")).replace("’", "'")
     if "[" in text or "【" in text or _ROUND.search(text):
         text = MARKER.sub(" ", text)

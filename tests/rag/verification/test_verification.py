@@ -606,6 +606,13 @@ def test_a_table_header_gives_the_unit_of_its_rows_figures(claim: str, verdict: 
     assert verify(claim, "flag", [passage(1, table)]).sentences[0].verdict == verdict
 
 
+@pytest.mark.parametrize("written", ["Mac Studio™", "Mac Studio℠", "Mac Studio®", "Mac Studio²", "Mac Studio"])
+def test_a_mark_behind_a_name_is_no_part_of_it(written: str) -> None:
+    text = f"The company announced the {written}, powered by a new chip."
+    checked = verify("The company announced the Mac Studio, powered by a new chip.", "flag", [passage(1, text)])
+    assert checked.sentences[0].verdict == "supported", checked.sentences[0].reason
+
+
 @pytest.mark.parametrize(
     ("claim", "table"),
     [
