@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rag.decision.confidence import (
+    QUOTED_READ,
     EvidenceSignals,
     answerability,
     measure_evidence,
@@ -120,11 +121,15 @@ class _AskedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class _Selected:
-    """The sentences that can be sent, the hits left out as duplicates, and how near the hits are to the question."""
+    """The sentences that can be sent, the hits left out as duplicates, and how near the hits are to the question.
+
+    `found` is the sentence in which a reader surely finds the answer, "" without one.
+    """
 
     selections: list[Selection]
     left_out: list[LeftOut]
     evidence: EvidenceSignals
+    found: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,7 +382,7 @@ class Service:
         quoted: Verified | None = None
         # a sentence about something else than the question names is no answer
         if mode == "strict" and failed(verified) and selected.evidence.names == 1:
-            quotes = sentences_to_quote(asked.text, context, selected.selections)
+            quotes = [*sentences_to_quote(asked.text, context, selected.selections), *filter(None, [selected.found])]
             quoted = verify_quotes(
                 quotes, context.passages, min_coverage=settings.min_coverage, locate=locate, question=asked.text
             )
@@ -464,7 +469,9 @@ class Service:
         kept, of_others = self._drop_others(asked, kept)
         selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
         read = measure_reading(asked, kept, self._reader)
-        return _Selected(selections, [*left_out, *of_others], measure_evidence(asked, selections, read))
+        evidence = measure_evidence(asked, selections, None if read is None else read.value)
+        found = read.sentence if read is not None and read.value >= QUOTED_READ else ""
+        return _Selected(selections, [*left_out, *of_others], evidence, found)
 
     def _unread(self, scope: Scope) -> str | None:
         """Which named document could not be read, or, where none is named, that no document in scope could; or None."""

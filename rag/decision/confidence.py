@@ -15,11 +15,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_REPLY
 from rag.prompting.selection import Selection
-from rag.text import STOP_WORDS, content_words
+from rag.text import STOP_WORDS, content_words, split_sentences
 from rag.types import Draft, Hit, Passage, Reader
 from rag.verification.facts import names
 from rag.verification.reading import NAME_TOKEN, Reading
@@ -59,15 +60,36 @@ class EvidenceSignals:
 
 READ_HITS = 6
 """Best hits that the reader reads for `read`; 3 to 8 separate about as well, 20 worse."""
+QUOTED_READ = 0.6
+"""The least `read` from which the sentence that the reader found may be quoted instead of a failed reply.
+
+Of the replies to natural and squad2 that failed, to 16 answerable questions and 14 others, it quotes 6 and 1.
+"""
 
 
-def measure_reading(question: str, hits: Sequence[Hit], reader: Reader | None) -> float | None:
-    """The largest product of the reader's probability that a hit answers and the hit's score; None without a reader."""
+class BestRead(NamedTuple):
+    """What a reader finds in the hits.
+
+    `value` is the largest product of its probability that a hit answers and the hit's score, `sentence` the one with
+    the words that answer.
+    """
+
+    value: float
+    sentence: str
+
+
+def measure_reading(question: str, hits: Sequence[Hit], reader: Reader | None) -> BestRead | None:
+    """What the reader finds in the best hits; None without a reader."""
     if reader is None:
         return None
     shown = [(neutralise(" > ".join(hit.chunk.headings)), neutralise(hit.chunk.text)) for hit in hits[:READ_HITS]]
     found = reader.read(question, shown) if shown else []
-    return max((result.answerable * hit.score for result, hit in zip(found, hits, strict=False)), default=0.0)
+    values = [result.answerable * hit.score for result, hit in zip(found, hits, strict=False)]
+    if not values:
+        return BestRead(0.0, "")
+    best = max(range(len(values)), key=values.__getitem__)
+    text, start = shown[best][1], found[best].start
+    return BestRead(values[best], next((text[a:b] for a, b in split_sentences(text) if a <= start < b), ""))
 
 
 def measure_evidence(question: str, selections: Sequence[Selection], read: float | None = None) -> EvidenceSignals:

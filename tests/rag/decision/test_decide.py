@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import pytest
 from builders import ingest, upload
 from conftest import ScriptedGenerator
@@ -14,7 +17,7 @@ from rag.prompting.selection import Selection, sentences_to_quote
 from rag.retrieval.scope import Scope
 from rag.service import Question, Service
 from rag.settings import Answers
-from rag.types import Answer, AnswerMode, Context, Draft, Hit, Note, Passage
+from rag.types import Answer, AnswerMode, Context, Draft, Hit, Note, Passage, ReaderResult
 from rag.verification import verify_reply
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
@@ -300,6 +303,37 @@ async def test_the_repair_must_be_sure_too(library: Library) -> None:
     answer = await ask(library, FALSE, min_confidence=1.0)
     check_refused(answer)
     assert answer.reason == "not_in_passages"
+
+
+@dataclass(frozen=True)
+class FindsWords:
+    """A reader that finds these words where a passage has them, and is as sure as it is told."""
+
+    words: str
+    sure: float
+    model: str = "finds-words"
+
+    def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[ReaderResult]:
+        return [
+            ReaderResult(self.sure * (self.words in text), max(0, text.find(self.words)), len(text), 0.0)
+            for _, text in passages
+        ]
+
+
+@pytest.mark.parametrize(("sure", "status"), [(0.95, "partial"), (0.3, "not_found")])
+async def test_the_sentence_in_which_the_reader_finds_the_answer_is_quoted(
+    library: Library, sure: float, status: str
+) -> None:
+    ingest(library, "The pond freezes late. In length a board should be a few inches shorter than its owner.")
+    asked = "how long boards for tall people"  # of whose words the sentence has few
+    generator, reader = ScriptedGenerator(FALSE), FindsWords("inches", sure)
+    asks = Service(library.settings, library.catalog, library.searcher, generator, None, reader)
+    answer = await asks.ask(Question(asked, Scope(), mode="strict"))
+    check_exact(library, answer)
+    assert answer.status == status
+    assert [citation.quote for citation in answer.citations] == (
+        ["In length a board should be a few inches shorter than its owner."] if status == "partial" else []
+    )
 
 
 async def test_only_what_was_sent_is_quoted(library: Library) -> None:

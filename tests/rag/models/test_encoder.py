@@ -17,7 +17,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from rag import library
-from rag.decision.confidence import READ_HITS, measure_reading
+from rag.decision.confidence import READ_HITS, BestRead, measure_reading
 from rag.models.encoder import (
     MAX_TOKENS,
     EncoderError,
@@ -264,6 +264,9 @@ def test_the_evidence_is_the_best_of_the_hits_that_are_read(stored: Path, embedd
     ]
     found = reader.read("Who built the bridge?", [("River", text) for text in texts])
     products = [result.answerable * hit.score for result, hit in zip(found, hits, strict=True)]
-    assert measure_reading("Who built the bridge?", hits, reader) == pytest.approx(max(products[:READ_HITS]), rel=1e-3)
-    assert measure_reading("Who built the bridge?", [], reader) == 0.0
+    best = measure_reading("Who built the bridge?", hits, reader)
+    assert best is not None
+    assert best.value == pytest.approx(max(products[:READ_HITS]), rel=1e-3)
+    assert best.sentence == texts[products.index(max(products[:READ_HITS]))]
+    assert measure_reading("Who built the bridge?", [], reader) == BestRead(0.0, "")
     assert measure_reading("Who built the bridge?", hits, None) is None
