@@ -16,11 +16,12 @@ LOCK = Path(__file__).parents[1] / "requirements.lock"
 def main() -> int:
     """Run pip-audit on the lock file; returns the exit status."""
     command = ["-m", "pip_audit", "-r", str(LOCK), "--no-deps", "--disable-pip", "--format", "json", "--timeout", "15"]
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=600, check=False)
+    reason = "nothing within ten minutes"
     try:
-        packages = json.loads(done.stdout)["dependencies"]
-    except (ValueError, KeyError):
+        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=600, check=False)
         reason = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        packages = json.loads(done.stdout)["dependencies"]
+    except (subprocess.TimeoutExpired, ValueError, KeyError):
         print(f"The packages were not looked up, because pip-audit said: {reason}")
         return 0
     found = [(one["name"], one["version"], bad["id"]) for one in packages for bad in one.get("vulns", ())]

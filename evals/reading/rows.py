@@ -14,7 +14,7 @@ from rag.errors import InputError
 from rag.library import Library
 from rag.retrieval.scope import Scope
 from rag.settings import load_settings
-from rag.text import name_cells, row_headers
+from rag.text import columns_above, name_cells, row_headers
 from rag.types import Hit
 
 QUESTIONS = Path(__file__).parents[1] / "suites" / "sec10q_cells" / "questions.jsonl"
@@ -38,7 +38,7 @@ def find_row(case: Case, hits: list[Hit]) -> tuple[int, str]:
         if hit.document_name != found.document:
             continue
         text = hit.chunk.text
-        headers = row_headers(text, next((title for title in hit.chunk.headings[-1:] if "|" in title), ""))
+        headers = row_headers(text, columns_above(hit.chunk.headings, text))
         for line in re.finditer(r"[^\n]+", text):
             if label <= set(_WORD.findall(line[0].lower())) and stands.search(line[0]):
                 named = name_cells(line[0], headers.get(line.start(), "")) or []

@@ -221,9 +221,9 @@ def group_lines(lines: list[PageLine], style: Style, rules: Sequence[Rule] = ())
     while at < len(lines):
         if at in tables:
             table = tables[at]
-            rows = table_rows(table, rules)
+            rows, named = table_rows(table, rules)
             if rows:
-                header = name_columns(table, rows)
+                header = name_columns(table, rows, named)
                 last = lines[table.end - 1]
                 blocks.append(Block("table", rows, "\n\n", lines[at], last, 0, header, table.columns))
                 at = table.end

@@ -19,6 +19,7 @@ _PERIOD = re.compile(r"(?:[^\W\d][\w.]{0,9} )?(?:\d{1,2},? )?(?:[^\W\d][\w.]{0,9
 # In font sizes:
 _WIDER = 0.1  # for each column more that a label may name
 _PITCH = 1.45  # from one line of a label to the next, at most
+_ALONE = 0.35  # of a label alone at its height: the most by which its middle may miss that of its columns
 _SHARED = 3.0  # two labels at the same height name one column
 _NOT_RULED = 6.0  # the line below a label runs over other columns
 
@@ -166,9 +167,9 @@ def _find_header(
 
 
 def _names_periods(line: PageLine) -> bool:
-    """Whether every cell after the first is a year, or a date or period with its year."""
-    texts = [" ".join(word.text for word in cell.words) for cell in line.cells[1:]]
-    return bool(texts) and all(_PERIOD.fullmatch(text) for text in texts)
+    """Whether the line has a unit in brackets, then years, or dates or periods with their years."""
+    unit, *texts = (" ".join(word.text for word in cell.words) for cell in line.cells)
+    return bool(texts) and bool(_IN_BRACKETS.fullmatch(unit)) and all(_PERIOD.fullmatch(text) for text in texts)
 
 
 def _is_data(line: PageLine) -> bool:
@@ -180,10 +181,11 @@ def _is_data(line: PageLine) -> bool:
     return False
 
 
-def table_rows(grid: Grid, rules: Sequence[Rule] = ()) -> list[list[list[PageWord]]]:
-    """The rows of the table, each with one cell for each column; empty cells at the end of a row are dropped.
+def table_rows(grid: Grid, rules: Sequence[Rule] = ()) -> tuple[list[list[list[PageWord]]], int]:
+    """The rows of the table, each with one cell for each column, and how many of them are its header.
 
-    A label of a group of rows stands in each of them; `rules`, the lines of the page, tell a blank cell apart.
+    Empty cells at the end of a row are dropped. A label of a group of rows stands in each of them; `rules`, the lines
+    of the page, tell a blank cell apart.
     """
     rows: list[list[list[PageWord]]] = []
     header = grid.lines[: grid.header_lines]
@@ -210,14 +212,14 @@ def table_rows(grid: Grid, rules: Sequence[Rule] = ()) -> list[list[list[PageWor
             row[0] = rows.pop()[0] + row[0]  # a wrapped label
         rows.append(row)
     _repeat_groups(rows, named, grid, rules)
-    for row in rows:
+    for row in rows[named:]:
         filled = [cell for cell in row if cell]
         if len(filled) == 1 and not NUMBERISH.fullmatch("".join(word.text for word in filled[0])):
             row[:] = filled  # a title or a unit, which belongs to no column
     for row in rows:
         while row and not row[-1]:
             row.pop()
-    return [row for row in rows if row]
+    return [row for row in rows if row], named
 
 
 def _repeat_groups(rows: list[list[list[PageWord]]], named: int, grid: Grid, rules: Sequence[Rule]) -> None:
@@ -250,11 +252,11 @@ def _is_label(row: list[list[PageWord]]) -> bool:
     return bool(text) and not NUMBERISH.fullmatch(text)
 
 
-def name_columns(grid: Grid, rows: list[list[list[PageWord]]]) -> str:
-    """The header as printed: the header rows if there are any, else a first row that differs from the others."""
-    shown = [" | ".join(" ".join(word.text for word in cell) for cell in row).rstrip(" |") for row in rows]
-    if grid.header_lines:
-        return " / ".join(shown[: len(_header_rows(grid, ()))])
+def name_columns(grid: Grid, rows: list[list[list[PageWord]]], named: int) -> str:
+    """The header as printed: the first `named` rows if there are any, else a first row that differs from the others."""
+    shown = [" | ".join(" ".join(word.text for word in cell) for cell in row).rstrip(" |").lstrip() for row in rows]
+    if named:
+        return " / ".join(shown[:named])
     first = grid.lines[0]
     bold = first.bold and not grid.lines[1].bold
     full = len(rows[0]) == len(grid.columns) and all(rows[0]) and len(rows) > 2
@@ -288,6 +290,11 @@ class _Label:
     v0: float
     size: float
 
+    @property
+    def order(self) -> tuple[int, float]:
+        """Its place in reading order among the labels of a level."""
+        return -round(self.v0 / max(self.size, 1.0)), self.u0
+
     def joined(self, below: _Label) -> _Label:
         u0, u1 = min(self.u0, below.u0), max(self.u1, below.u1)
         return _Label([*self.words, *below.words], u0, u1, below.v0, below.size)
@@ -311,7 +318,8 @@ def _header_rows(grid: Grid, rules: Sequence[Rule]) -> list[list[list[PageWord]]
     columns = [[extent] for extent in grid.columns]
     for number, labels in enumerate(reversed(levels)):
         covered = _cover(labels, columns, rules, lowest=not number)
-        for label, (first, last) in zip(labels, covered, strict=True):
+        placed = zip(labels, covered, strict=True)
+        for label, (first, last) in sorted(placed, key=lambda one: one[0].order, reverse=True):
             if last < first:
                 titles.insert(0, [label.words])
             for column in range(first, last + 1):
@@ -370,7 +378,11 @@ def _cover(
     best: dict[int, tuple[float, list[tuple[int, int]]]] = {0: (0.0, [])}  # by the last column that has a label
     for label in labels:
         after: dict[int, tuple[float, list[tuple[int, int]]]] = {}
-        for (first, last), apart in _places(label, columns, rules, lowest=lowest, alone=len(labels) == 1):
+        places = list(_places(label, columns, rules, lowest=lowest, alone=len(labels) == 1))
+        limit = min(apart for _, apart in places) + _NOT_RULED * label.size
+        for (first, last), apart in places:
+            if apart > limit:
+                continue
             for taken, (cost, chosen) in best.items():
                 total = cost + apart
                 if 0 < first <= taken:
@@ -388,15 +400,22 @@ def _cover(
 def _places(
     label: _Label, columns: Sequence[_Edges], rules: Sequence[Rule], *, lowest: bool, alone: bool
 ) -> Iterator[tuple[tuple[int, int], float]]:
-    """Each run of columns that the label may name, with what speaks against it, in points."""
+    """Each run of columns that the label may name, with what speaks against it, in points.
+
+    Above the lowest level a label alone at its height, without a line below it, is a title unless its middle is that of
+    several columns.
+    """
     middle = (label.u0 + label.u1) / 2
     ruled = _ruled_columns(label, columns, rules)
     for first in range(1, len(columns)):
         for last in range(first, len(columns)):
             left, right = [u0 for u0, _u1 in columns[first]], [u1 for _u0, u1 in columns[last]]
             apart = min(abs(middle - (u0 + u1) / 2) for u0 in left for u1 in right)
-            if first == last or not lowest:
+            if first == last or not (lowest or alone):
                 apart = min(apart, *(abs(label.u1 - u1) for u1 in right), *(abs(label.u0 - u0) for u0 in left))
+            several = last > first or len(columns) == 2
+            if alone and not lowest and ruled is None and not (several and apart <= _ALONE * label.size):
+                continue  # a title
             apart += _WIDER * label.size * (last - first)
             if ruled is not None and ruled != (first, last):
                 apart += _NOT_RULED * label.size

@@ -155,6 +155,7 @@ class Served(ModelGenerator):
                 sent = time.monotonic()
                 async with aclosing(self._responses(messages, max_tokens, deadline)) as responses:
                     async for response in responses:
+                        busy = None  # it took the request
                         facts = facts.then(self._facts(response))
                         if response.delta:
                             if not parts:

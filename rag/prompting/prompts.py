@@ -10,8 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.prompting.neutralise import neutralise, one_line, without_markers
-from rag.text import AnswerType, QuestionKind, expected_type, header_notes, question_kind, spell_rows
-from rag.types import AnswerStyle, Hit, Message, Passage, Statement, Turn
+from rag.text import (
+    AnswerType,
+    QuestionKind,
+    columns_above,
+    expected_type,
+    header_notes,
+    question_kind,
+    row_headers,
+    spell_rows,
+)
+from rag.types import AnswerStyle, Message, Passage, Statement, Turn
 
 ANSWER_PROMPT_VERSION = "answer-7"
 
@@ -83,27 +92,25 @@ _HEADER_CHARS = 120
 def passage_header(passage: Passage) -> str:
     """The line above a passage: its marker, the document, its date if asked for, the page and the nearest heading.
 
-    What the header of the table in which it begins says in brackets, such as `(in millions)`, comes last.
+    Of the header of the table in which it begins, if its rows are shown with it, only what that says in brackets, such
+    as `(in millions)`, comes last.
     """
-    hit = passage.hit
+    hit, chunk = passage.hit, passage.hit.chunk
     place = [hit.document_name, *filter(None, [hit.dated])]
     if hit.page is not None:
         place.append(f"page {hit.page}")
-    titles = [title for title in hit.chunk.headings if "|" not in title]
-    place += titles[-1:]
-    place += filter(None, [header_notes(_columns(hit))])
+    columns = columns_above(chunk.headings, chunk.text)
+    if columns and columns in row_headers(chunk.text, columns).values():
+        place += [*chunk.headings[-2:-1], *filter(None, [header_notes(columns)])]
+    else:
+        place += chunk.headings[-1:]
     return f"[{passage.number}] {one_line(', '.join(place), _HEADER_CHARS)}"
-
-
-def _columns(hit: Hit) -> str:
-    """The names of the columns of the table in which the chunk begins; "" where it begins in none."""
-    return next((title for title in hit.chunk.headings[-1:] if "|" in title), "")
 
 
 def show_passage(passage: Passage) -> str:
     """The text of a passage as the model reads it: each row of a table with the names of its columns."""
-    hit = passage.hit
-    return neutralise(spell_rows(passage.text, hit.chunk.text, _columns(hit))).strip()
+    chunk = passage.hit.chunk
+    return neutralise(spell_rows(passage.text, chunk.text, columns_above(chunk.headings, chunk.text))).strip()
 
 
 def prompt_start(style: AnswerStyle) -> tuple[Message, ...]:

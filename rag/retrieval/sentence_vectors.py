@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rag.text import outline_row, row_headers, split_sentences
+from rag.text import columns_above, outline_row, row_headers, split_sentences
 
 SENTENCES_FORMAT = 2  # to be raised with every change of what is embedded for a sentence
 _MOST = 127
@@ -21,8 +21,8 @@ def sentence_texts(headings: Sequence[str], text: str) -> list[str]:
 
     A row of a table is embedded with the names of its columns (`outline_row`), which its figures need to be found.
     """
-    columns = next((title for title in headings[-1:] if "|" in title), "")
-    heading = next((title for title in reversed(headings) if "|" not in title), "")
+    columns = columns_above(headings, text)
+    heading = next(iter(headings[-2:-1] if columns else headings[-1:]), "")
     headers = row_headers(text, columns)
     said = [
         outline_row(text[start:end], headers.get(text.rfind("\n", 0, start) + 1, ""))

@@ -144,7 +144,8 @@ _CANDIDATES = sa.text(
 )
 _VECTORS_BY_SEQ = sa.text("SELECT seq, vector FROM chunks WHERE seq IN (SELECT value FROM json_each(:among))")
 _SENTENCES = sa.text(
-    "SELECT chunk, vectors, instr(text, ' | ') > 0 AS has_rows FROM sentences JOIN chunks ON seq = chunk "
+    "SELECT chunk, vectors, (instr(text, ' | ') OR instr(char(10) || text, char(10) || '|')) AS has_rows "
+    "FROM sentences JOIN chunks ON seq = chunk "
     "WHERE chunk IN (SELECT value FROM json_each(:among))"
 )
 _SENTENCES_BY_ID = sa.text(

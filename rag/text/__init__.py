@@ -18,7 +18,16 @@ from rag.text.quantities import (
 )
 from rag.text.questions import AnswerType, QuestionKind, expected_type, question_kind
 from rag.text.sentences import announces_list, is_list_item, list_items, split_sentences
-from rag.text.tables import header_notes, is_row, name_cells, outline_row, row_headers, spell_row, spell_rows
+from rag.text.tables import (
+    columns_above,
+    header_notes,
+    is_row,
+    name_cells,
+    outline_row,
+    row_headers,
+    spell_row,
+    spell_rows,
+)
 from rag.text.word_kinds import Word, is_verb, read_words
 from rag.text.words import (
     AUXILIARIES,
@@ -48,6 +57,7 @@ __all__ = [
     "QuestionKind",
     "Word",
     "announces_list",
+    "columns_above",
     "content_words",
     "counted_unit",
     "dates",

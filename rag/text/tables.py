@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from rag.text.words import MONTH_NAMES
 
-_FIGURE = re.compile(r"[($€£¥+−–—~-]*\s*\d[\d.,\s]*[%)]*([^\W\d]{0,15})\s*[%)]*")  # with a unit: `3 months`
+_FIGURE = re.compile(
+    r"\d[\d.,:/\s–-]*[%)°]*\s*([^\W\d]{0,15})(?:/[^\W\d]{1,8})?[%)€£¥]*"
+)  # `3 months`, `5 km/h`, `12:30`
+_SIGNED = re.compile(r"(?:[A-Z]{0,3}[$€£¥]|[(<>≤≥~+−–-])\s*[(−–-]?\d")
+"""`US$ 5 a day`, `(7)`"""
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
+_LABEL_WORDS = 8  # of a line between the rows of a table, as `Current assets:`
 _MOST_LEVELS = 3
 
 
 def is_row(line: str) -> bool:
     """Whether a line is a row of a table, with more than dashes in it."""
-    return "|" in line and any(map(str.isalnum, line))
+    return (" | " in line or line.lstrip().startswith("|")) and any(map(str.isalnum, line))
 
 
 def split_row(line: str) -> list[str]:
@@ -26,41 +32,41 @@ def split_row(line: str) -> list[str]:
     return [cell.strip() for cell in (line[1:-1] if closed else line).split("|")]
 
 
-def row_headers(text: str, above: str = "") -> dict[int, str]:
-    """The header of each row of a text that is not itself a header, by the character where its line begins.
+def columns_above(headings: Sequence[str], text: str) -> str:
+    """The header of the table in which a chunk begins: the last of its headings; "" where it begins in no table."""
+    first = text.lstrip("\n").partition("\n")[0]
+    return headings[-1] if headings and "|" in headings[-1] and is_row(first) else ""
 
-    A table has its header in its first row, and in the next ones where a name covers several columns; that in which the
-    text begins has it `above`. "" for the rows of a table without a header, as where the first row has figures.
+
+def row_headers(text: str, above: str = "") -> dict[int, str]:
+    """The header of each row of a text, by the character where its line begins; "" for rows without a header.
+
+    The table in which the text begins has its header `above`, others in their first row, and in the next ones where a
+    name covers several columns. A header has no figures where its rows have some; of a table without figures nothing
+    tells whether its first row names the columns. Rows of headers have no entry.
     """
     found: dict[int, str] = {}
-    names: list[str] | None = split_row(above) if "|" in above else None
-    levels = _MOST_LEVELS  # that the header has or may have
-    for start, line in _lines(text):
-        if not line.strip():
-            names = None
-        elif is_row(line):
-            cells = split_row(line)
-            if names is None:
-                names, levels = ([] if _has_figures(cells) else cells), 1
-            elif 0 < levels < _MOST_LEVELS and _covers_several(names) and not _has_figures(cells):
-                names, levels = _join(names, cells), levels + 1
-            else:
-                levels = _MOST_LEVELS
-                found[start] = " | ".join(names)
+    for table, header in _tables(text, above):
+        rows = [(start, split_row(line)) for start, line in table]
+        names, levels = (split_row(header), 0) if header else (rows[0][1], 1)
+        while 0 < levels < min(_MOST_LEVELS, len(rows)) and _goes_on(names, rows[levels][1]):
+            names, levels = _join(names, rows[levels][1]), levels + 1
+        named = not _has_figures(names) and any(_has_figures(cells) for _, cells in rows[levels:])
+        found |= {start: " | ".join(names) if named else "" for start, _ in rows[levels if named else 0 :]}
     return found
 
 
 def name_cells(line: str, header: str) -> list[tuple[str, str]] | None:
     """Each cell of a row with the name of its column, "" for one without; None where they do not tell.
 
-    The header may leave out the first column, that of the labels.
+    The first column is that of the labels: a row that begins with a figure is a piece of one. Blank cells may be left
+    out at the end of a row.
     """
     cells, names = split_row(line), split_row(header)
-    if not cells[-1] and len(names) < len(cells):
+    if len(cells) > 1 and not cells[-1] and len(names) < len(cells):
         cells.pop()
-    names = ["", *names] if len(names) == len(cells) - 1 else names
-    blank = len(names) - len(cells)  # at the end of a row, blank cells are left out
-    if not 0 <= blank <= len(names) - 2:
+    blank = len(names) - len(cells)
+    if not 0 <= blank <= len(names) - 2 or (_is_figure(cells[0]) and (blank or not cells[-1])):
         return None
     return list(zip(names, [*cells, *[""] * blank], strict=True))
 
@@ -79,7 +85,7 @@ def spell_row(line: str, header: str) -> str:
     if named is None or len(named) < 3:
         return line
     (corner, label), *others = named
-    first = _IN_BRACKETS.sub("", corner.rpartition("/")[2]).strip()
+    first = _IN_BRACKETS.sub("", corner.removesuffix("/").rpartition(" / ")[2]).strip()
     spelt = "; ".join(f"{name}: {cell}" if name else cell for name, cell in others if cell)
     return ". ".join(filter(None, [f"{first}: {label}" if first and label else label, spelt]))
 
@@ -101,21 +107,48 @@ def outline_row(line: str, header: str) -> str:
 def spell_rows(part: str, text: str, above: str = "") -> str:
     """A part of a text, of whole lines, with its rows as `spell_row` writes them and without the headers of these.
 
-    `above` is the header of the table in which the text begins. Of a header, what it says in brackets is kept.
+    `above` is the header of the table in which the text begins. Of a header, what it says in brackets is kept. A row
+    that two tables have with other names stays as it is.
     """
+    spellings: dict[str, set[tuple[str, str]]] = defaultdict(set)
     headers = row_headers(text, above)
-    spelt = {line.strip(): spell_row(line.strip(), headers[start]) for start, line in _lines(text) if start in headers}
-    used = set(filter(None, headers.values()))
+    for start, line in _lines(text):
+        if start in headers:
+            spellings[line.strip()].add((spell_row(line.strip(), headers[start]), headers[start]))
+    spelt = {row: found.copy().pop() for row, found in spellings.items() if len(found) == 1}
+    lines = part.split("\n")
+    used = {header for row in map(str.strip, lines) if row in spelt for said, header in [spelt[row]] if said != row}
     shown = []
-    for line in part.split("\n"):
+    for line in lines:
         row = line.strip()
         if row in spelt:
-            shown.append(spelt[row])
+            shown.append(spelt[row][0])
+        elif used and row.startswith("|") and not any(map(str.isalnum, row)):
+            continue  # the line below a header in Markdown
         elif is_row(row) and any(all(cell in header for cell in split_row(row)) for header in used):
             shown += filter(None, [header_notes(row)])
         else:
             shown.append(line)
     return "\n".join(shown)
+
+
+def _tables(text: str, above: str) -> Iterator[tuple[list[tuple[int, str]], str]]:
+    """The rows of each table by the character where they begin, and its header if that stands `above` the text."""
+    rows: list[tuple[int, str]] = []
+    header = above
+    for start, line in [*_lines(text), (len(text), "")]:
+        if is_row(line):
+            rows.append((start, line))
+        elif not _is_label(line):
+            if rows:
+                yield rows, header
+            rows, header = [], header if not rows and not line.strip() else ""
+
+
+def _is_label(line: str) -> bool:
+    """Whether a line may stand between the rows of a table: the label of a section, or a rule."""
+    bare = line.strip()
+    return bool(bare) and not bare.startswith("#") and bare[-1] not in ".!?" and len(bare.split()) <= _LABEL_WORDS
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -125,17 +158,21 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         start += len(line) + 1
 
 
+def _goes_on(names: Sequence[str], cells: Sequence[str]) -> bool:
+    """Whether a row is the second level of a header: below a name that covers several columns, without a label."""
+    covers = any(left and left == right for left, right in pairwise(names))
+    return covers and cells[0] in ("", names[0]) and any(cells) and not _has_figures(cells)
+
+
 def _has_figures(cells: Sequence[str]) -> bool:
-    return any(_is_figure(cell) and not _YEAR.fullmatch(cell) for cell in cells[1:])
+    return any(map(_is_figure, cells[1:]))
 
 
 def _is_figure(cell: str) -> bool:
+    """Whether a cell is a number, with a unit or not; a year or a day of a month is none."""
     found = _FIGURE.fullmatch(cell)
-    return found is not None and found[1].lower() not in MONTH_NAMES
-
-
-def _covers_several(names: Sequence[str]) -> bool:
-    return any(left and left == right for left, right in pairwise(names))
+    plain = found is not None and found[1].lower() not in MONTH_NAMES and not _YEAR.fullmatch(cell)
+    return plain or _SIGNED.match(cell) is not None
 
 
 def _join(above: Sequence[str], below: Sequence[str]) -> list[str]:

@@ -174,7 +174,8 @@ class ModelJudge:
             async with places:
                 for i in indices:
                     judgement, draft = await self._judge(statements[i], deadline)
-                    if isinstance(judgement, Judgement) and self._reader is not None and is_short_answer(statements[i]):
+                    in_time = asyncio.get_running_loop().time() < deadline
+                    if isinstance(judgement, Judgement) and self._reader and in_time and is_short_answer(statements[i]):
                         agrees = await asyncio.to_thread(measure_agreement, self._reader, statements[i])
                         judgement = weigh_agreement(judgement, agrees)
                     found[i] = judgement, draft

@@ -171,7 +171,7 @@ def find_displacing(fact: Fact, claim: Reading, evidence: Reading) -> str:
 def find_wrong_column(claim: Reading, row: str, header: str) -> str:
     """Which figure of the claim stands in a column of the row other than the one that the claim names, and where.
 
-    The header may leave out the first column's name. "" where the columns do not tell.
+    "" where the columns do not tell.
     """
     named = name_cells(row, header)
     if named is None or len(named) < 3:

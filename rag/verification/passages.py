@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
 
-from rag.text import announces_list, is_list_item, row_headers, split_sentences
+from rag.text import announces_list, columns_above, is_list_item, row_headers, split_sentences
 from rag.text.orders import find_orders
 from rag.types import Passage, Span
 from rag.verification.reading import LIST_MARK, Reading, read, word_run
@@ -58,7 +58,7 @@ class Source:
     def headers(self) -> tuple[str, ...]:
         """Of each sentence the header of the table in which it is a row; "" where it is none, or has none."""
         chunk = self.passage.hit.chunk
-        found = row_headers(chunk.text, next((title for title in chunk.headings[-1:] if "|" in title), ""))
+        found = row_headers(chunk.text, columns_above(chunk.headings, chunk.text))
         return tuple(found.get(chunk.text.rfind("\n", 0, place.start) + 1, "") for place in self.places)
 
     def lead(self, place: int) -> int:

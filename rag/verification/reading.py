@@ -38,7 +38,10 @@ _MARKDOWN_SIGN = re.compile(r"[#>*`_|]")
 _BROKEN_WORD = re.compile(r"(?<=[a-z])-\n(?=[a-z])")
 LIST_MARK = re.compile(r"\s*(?:[-*+•‣◦▪●·–—]|\(?(?:\d{1,3}|[A-Za-z]|[ivx]{1,5})[.)]|\|)\s+")
 _RAISED = re.compile("(?<=[0-9])(?=[⁰¹²³⁴-⁹₀-₉])")  # 120² is 120 and a mark, or a power: never 1202
-_MARKS = re.compile(r"(?<=[^\W\d_]{4})[⁰¹²³⁴-⁹]+|[™℠]")  # Studio² and Studio™ are Studio, but m² is a unit
+_MARKS = re.compile(
+    r"(?<=[^\W\d_]{4})(?<!met[er][er])(?<!met[er][er]s)(?<!inch)(?<!feet)(?<!mile)(?<!miles)[⁰¹²³⁴-⁹]+|[™℠]"
+)
+"""Studio² and Studio™ are Studio; m² and square metres are units."""
 _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}")
 _TOKEN = re.compile(r"[^\W\d_][^\W_]*(?:['’][^\W_]+)*|\d[\w,.]*\w|\d|[.,;:!?()]")
 NAME_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")

@@ -27,7 +27,7 @@ def test_a_column_is_named_by_its_period() -> None:
         evidence=(Evidence("a.pdf", 1, quote="Sales of bolts"),),
     )  # fmt: skip
     text = "Sales of bolts | $ 7,442 | 6,797\nSales of nuts | 5 | 6"
-    headings = ("Sales", "Three Months Ended July 1, 2023 | Three Months Ended June 25, 2022")
+    headings = ("Sales", "| Three Months Ended July 1, 2023 | Three Months Ended June 25, 2022")
     hit = Hit(Chunk("c", Span("d", 0, len(text)), text, headings, 9), 1, 1.0, "cosine", "a.pdf", "", 1)
     rank, name = find_row(case, [hit])
     assert (rank, name) == (1, "Three Months Ended July 1, 2023")

@@ -91,7 +91,7 @@ def draw_figures(canvas: Canvas, top: float) -> None:
             canvas.drawRightString(edge, top - 14 * number, figure)
 
 
-QUARTERS = "Three Months Ended 2023 | Three Months Ended 2022 | Nine Months Ended 2023 | Nine Months Ended 2022"
+QUARTERS = "| Three Months Ended 2023 | Three Months Ended 2022 | Nine Months Ended 2023 | Nine Months Ended 2022"
 
 
 @pytest.mark.parametrize("align", ["middle", "right", "left"])
@@ -126,7 +126,7 @@ def test_a_line_below_a_label_tells_its_columns(tmp_path: Path) -> None:
         draw_figures(canvas, 680)
 
     (table,) = read(write_pdf(tmp_path / "a.pdf", draw)).tables
-    assert table.header == "Actual 2021 | Actual 2022 | Actual 2023 | Plan 2024"
+    assert table.header == "| Actual 2021 | Actual 2022 | Actual 2023 | Plan 2024"
 
 
 def test_names_of_several_lines_stay_with_their_columns(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_names_of_several_lines_stay_with_their_columns(tmp_path: Path) -> None:
         draw_figures(canvas, 680)
 
     (table,) = read(write_pdf(tmp_path / "a.pdf", draw)).tables
-    assert table.header == "Sales in May | Sales in June (net) | Change | Share of all"
+    assert table.header == "| Sales in May | Sales in June (net) | Change | Share of all"
 
 
 def test_a_unit_in_brackets_is_no_name_of_a_column(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_unit_in_brackets_is_no_name_of_a_column(tmp_path: Path) -> None:
         draw_figures(canvas, 680)
 
     (table,) = read(write_pdf(tmp_path / "a.pdf", draw)).tables
-    assert table.header == "(in millions) / March Plan | March Actual | April Plan | April Actual"
+    assert table.header == "(in millions) / | March Plan | March Actual | April Plan | April Actual"
 
 
 def test_small_names_of_columns_stay_above_their_table(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_small_names_of_columns_stay_above_their_table(tmp_path: Path) -> None:
         draw_figures(canvas, 680)
 
     document = read(write_pdf(tmp_path / "a.pdf", draw))
-    assert [table.header for table in document.tables] == ["May 2023 | June 2023 | May 2022 | June 2022"]
+    assert [table.header for table in document.tables] == ["| May 2023 | June 2023 | May 2022 | June 2022"]
     assert document.text.endswith("146,405")
 
 
@@ -199,7 +199,7 @@ def test_labels_of_sections_stand_between_header_and_rows(tmp_path: Path) -> Non
         draw_figures(canvas, 680)
 
     document = read(write_pdf(tmp_path / "a.pdf", draw))
-    assert [table.header for table in document.tables] == ["2020 | 2021 | 2022 | 2023"]
+    assert [table.header for table in document.tables] == ["| 2020 | 2021 | 2022 | 2023"]
     assert "2023\nAssets\nCurrent assets\nProducts" in document.text
 
 
@@ -214,3 +214,46 @@ def test_a_mark_drawn_within_a_paragraph_does_not_part_it(tmp_path: Path) -> Non
     text = read(write_pdf(tmp_path / "a.pdf", draw)).text
     assert "is given by the area of each room" in text
     assert "i=1" in text
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("Founded", "1998", "2004"), ("Renovated", "2010", "2012"), ("Members", "12", "15")],
+        [("Born", "12 May 1998", "3 June 2001"), ("Members", "12", "15"), ("Staff", "3", "4")],
+    ],
+)
+def test_a_row_of_years_with_a_label_is_data(tmp_path: Path, rows: list[tuple[str, ...]]) -> None:
+    named = [("", "Club A", "Club B"), *rows]
+    document = read(write_pdf(tmp_path / "a.pdf", lambda canvas: draw_rows(canvas, named)))
+    assert [table.header for table in document.tables] == ["| Club A | Club B"]
+    assert " | ".join(rows[0]) in document.text
+
+
+@pytest.mark.parametrize("middle", [250, 269, 301, 330])
+def test_a_title_beside_the_middle_of_its_table_is_no_name(tmp_path: Path, middle: int) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawCentredString(middle, 725, "Sales by region")
+        for edge, year in zip(EDGES, range(2020, 2024), strict=True):
+            canvas.drawRightString(edge, 705, str(year))
+        draw_figures(canvas, 680)
+
+    document = read(write_pdf(tmp_path / "a.pdf", draw))
+    assert document.tables[0].header.endswith("| 2020 | 2021 | 2022 | 2023")
+    assert "Sales by region" in document.text
+
+
+def test_a_wide_table_is_laid_out_in_time(tmp_path: Path) -> None:
+    weeks = 60
+
+    def draw(canvas: Canvas) -> None:
+        canvas.setPageSize((2000, 800))
+        canvas.setFontSize(7)
+        for row, label in enumerate(("", "Plan", "Actual", "Change")):
+            canvas.drawString(40, 700 - 12 * row, label)
+            for week in range(weeks):
+                canvas.drawRightString(160 + 30 * week, 700 - 12 * row, f"W{week + 1}" if not row else str(row * week))
+
+    document = read(write_pdf(tmp_path / "a.pdf", draw))
+    names = "".join(table.header for table in document.tables)
+    assert all(f"W{week + 1}" in names for week in range(weeks))

@@ -160,6 +160,12 @@ def test_vectors_of_sentences_come_and_go_with_their_chunks(catalog: Catalog) ->
     expected = embedder.embed_texts(["Ten unused days carry over.", "The rest is lost in March."])
     assert np.abs(unpack_vectors(vectors[stored.seq].packed, embedder.dimension) - expected).max() < 0.005
     assert set(vectors) == {stored.seq, other.seq}
+    assert not vectors[stored.seq].has_rows
+    for name, rows in (("bars.md", "Plan | 2023\nRent | 500"), ("markdown.md", "|Plan|2023|\n|---|---|\n|Rent|500|")):
+        document_id = ready(catalog, rows, name)
+        (table, _), *_ = catalog.chunks_of(document_id)
+        assert catalog.sentence_vectors([table.seq])[table.seq].has_rows
+        catalog.delete_document(document_id)
     catalog.delete_document(gone)
     assert set(catalog.sentence_vectors([stored.seq, other.seq])) == {stored.seq}
     with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:

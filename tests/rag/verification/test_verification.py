@@ -606,6 +606,12 @@ def test_a_table_header_gives_the_unit_of_its_rows_figures(claim: str, verdict: 
     assert verify(claim, "flag", [passage(1, table)]).sentences[0].verdict == verdict
 
 
+@pytest.mark.parametrize("unit", ["metres", "meters", "m", "feet"])
+def test_an_area_is_no_length(unit: str) -> None:
+    text = f"The hall has 300 {unit}² of floor."
+    assert verify(f"The hall has 300 {unit} of floor.", "flag", [passage(1, text)]).sentences[0].verdict != "supported"
+
+
 @pytest.mark.parametrize("written", ["Mac Studio™", "Mac Studio℠", "Mac Studio®", "Mac Studio²", "Mac Studio"])
 def test_a_mark_behind_a_name_is_no_part_of_it(written: str) -> None:
     text = f"The company announced the {written}, powered by a new chip."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.text import header_notes, name_cells, outline_row, row_headers, spell_row, spell_rows
+from rag.text import columns_above, header_notes, name_cells, outline_row, row_headers, spell_row, spell_rows
 
 SALES = (
     "(in millions) | Three Months 2023 | Three Months 2022\nPhones | $ 39,669 | $ 40,665\nWearables\nWatches | 8,284 |"
@@ -35,9 +35,21 @@ def test_a_name_of_several_columns_is_joined_with_the_names_below() -> None:
     assert lines_of("Item | Red | Red\nBolt | 5 | 6") == {"Bolt | 5 | 6": "Item | Red | Red"}
 
 
-@pytest.mark.parametrize("first", ["Rent | $ 500 | 480", "Trial | 3 months | 12", "Tax | (5)% | 7"])
-def test_a_first_row_with_figures_is_no_header(first: str) -> None:
-    assert lines_of(f"{first}\nOther | 7 | 8") == {"Other | 7 | 8": ""}
+FIGURES = [
+    "$ 500 | 480",
+    "3 months | 12",
+    "(5)% | 7",
+    "5 km/h | fast",
+    "2024-01-05 | Bonn",
+    "12:30 | late",
+    "<5 | young",
+]
+
+
+@pytest.mark.parametrize("figures", [*FIGURES, "<5 | young", "US$ 5 a day | none", "5 °C | low"])
+def test_a_first_row_with_figures_is_no_header(figures: str) -> None:
+    first = f"Rent | {figures}"
+    assert lines_of(f"{first}\nOther | 7 | 8") == {first: "", "Other | 7 | 8": ""}
 
 
 @pytest.mark.parametrize("first", ["| 2023 | 2022", "Plan | 30 June | 31 December", "Plan | Q1 2023 | Q2 2023"])
@@ -49,10 +61,13 @@ def test_years_and_dates_name_columns(first: str) -> None:
 
 def test_cells_stand_beside_their_names() -> None:
     assert name_cells("Bonn | 5 | 6", "City | North | South") == [("City", "Bonn"), ("North", "5"), ("South", "6")]
-    assert name_cells("Bonn | 5 | 6", "North | South") == [("", "Bonn"), ("North", "5"), ("South", "6")]
+    assert name_cells("Bonn | 5 | 6", "| North | South") == [("", "Bonn"), ("North", "5"), ("South", "6")]
     assert name_cells("| Bonn | 5 | 6 |", "| City | North | South |") == name_cells("Bonn|5|6", "City|North|South")
     assert name_cells("Bonn | 5", "City | North | South") == [("City", "Bonn"), ("North", "5"), ("South", "")]
     assert name_cells("Bonn", "City | North | South") is None
+    assert name_cells("Bonn | 5 | 6", "North | South") is None  # which column has no name?
+    assert name_cells("102 | 103 |", "Item Row1 | column 2 | column 3") is None  # a piece of a row, without its label
+    assert name_cells("102 | 103", "Item Row1 | column 2 | column 3") is None
     assert name_cells("Bonn | 5 | 6 | 7 | 8", "City | North | South") is None
 
 
@@ -86,6 +101,51 @@ def test_rows_are_spelt_within_a_text_and_their_header_left_out() -> None:
     assert spell_rows("Rent | 500\nHeat | 70", "Rent | 500\nHeat | 70") == "Rent | 500\nHeat | 70"
     prose = "Either this or that.\n\nA | bar in prose."
     assert spell_rows(prose, prose) == prose
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Paris | France | Europe\nTokyo | Japan | Asia",
+        "cat a.log | sort | uniq\ncat b.log | sort | head",
+        "Item | Price in euros\nRent | 500",
+        "City | Hours\nBonn | 9-5 | closed | x",
+        "Item | 2023 | 2022",
+        "Note: a|b means or.",
+    ],
+)
+def test_what_cannot_be_spelt_stays_whole(text: str) -> None:
+    assert spell_rows(text, text) == text
+
+
+def test_equal_rows_of_two_tables_are_not_confused() -> None:
+    text = "Item | 2023 | 2022\nTotal | 5 | 6\n\nItem | 2021 | 2020\nTotal | 5 | 6\nRent | 1 | 2"
+    shown = spell_rows(text, text)
+    assert shown.count("\nTotal | 5 | 6") == 2
+    assert shown.endswith("Item: Rent. 2021: 1; 2020: 2")
+    assert "Item | 2023 | 2022" in shown
+
+
+@pytest.mark.parametrize("between", ["# Next", "That is all of the rent that was paid."])
+def test_a_heading_and_a_sentence_end_a_table(between: str) -> None:
+    text = f"Item | 2023 | 2022\nRent | 5 | 6\n{between}\nName | Age | Height\nAnn | 7 | 120"
+    assert lines_of(text)["Ann | 7 | 120"] == "Name | Age | Height"
+
+
+def test_a_second_level_has_no_label_of_its_own() -> None:
+    assert list(lines_of("Plan | Yes | Yes\nBasic | No | No\nPro | 5 | No")) == ["Basic | No | No", "Pro | 5 | No"]
+    assert lines_of("Item | Red | Red\nBolt | — | —\nNut | 5 | 6")["Bolt | — | —"] == "Item | Red | Red"
+
+
+def test_the_rule_below_a_header_in_markdown_goes_with_it() -> None:
+    text = "| Item | 2023 | 2022 |\n|---|:-:|---|\n| Rent | 5 | 6 |"
+    assert spell_rows(text, text) == "Item: Rent. 2023: 5; 2022: 6"
+
+
+def test_columns_stand_above_only_where_a_chunk_begins_in_a_table() -> None:
+    assert columns_above(("Costs", "Plan | 2023"), "Rent | 5\nHeat | 6") == "Plan | 2023"
+    assert columns_above(("Costs", "FAQ | Acme"), "When do you open?\nItem | Price") == ""
+    assert columns_above(("Costs",), "Rent | 5") == columns_above((), "") == ""
 
 
 def test_what_a_header_says_in_brackets_is_about_the_table() -> None:
