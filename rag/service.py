@@ -123,7 +123,7 @@ class _AskedQuestion:
 class _Selected:
     """The sentences that can be sent, the hits left out as duplicates, and how near the hits are to the question.
 
-    `found` is the sentence in which a reader surely finds the answer, "" without one.
+    `found` is the sentence in which a reader finds the answer best, "" without a reader.
     """
 
     selections: list[Selection]
@@ -380,8 +380,14 @@ class Service:
         mode = asked.question.mode or settings.mode
         verified = show_reply(checked, mode=mode, locate=locate)
         quoted: Verified | None = None
-        # a sentence about something else than the question names is no answer
-        if mode == "strict" and failed(verified) and selected.evidence.names == 1:
+        # a sentence about something else than the question names is no answer, nor is one that answers nothing
+        read = selected.evidence.read
+        if (
+            mode == "strict"
+            and failed(verified)
+            and selected.evidence.names == 1
+            and (read is None or read >= QUOTED_READ)
+        ):
             quotes = [*sentences_to_quote(asked.text, context, selected.selections), *filter(None, [selected.found])]
             quoted = verify_quotes(
                 quotes, context.passages, min_coverage=settings.min_coverage, locate=locate, question=asked.text
@@ -470,8 +476,7 @@ class Service:
         selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
         read = measure_reading(asked, kept, self._reader)
         evidence = measure_evidence(asked, selections, None if read is None else read.value)
-        found = read.sentence if read is not None and read.value >= QUOTED_READ else ""
-        return _Selected(selections, [*left_out, *of_others], evidence, found)
+        return _Selected(selections, [*left_out, *of_others], evidence, "" if read is None else read.sentence)
 
     def _unread(self, scope: Scope) -> str | None:
         """Which named document could not be read, or, where none is named, that no document in scope could; or None."""
