@@ -64,7 +64,7 @@ QUOTED_READ = 0.55
 """The least `read` from which a sentence may be quoted instead of a failed reply, where there is a reader.
 
 It may be one with most of the question's words, or the one that the reader found. Of 25 such quotes in answers to
-natural, squad2 and contoso it keeps 8 of the 11 for answerable questions, and 7 of the 14 for others.
+three suites it keeps 8 of the 11 for answerable questions, and 7 of the 14 for others (docs/answers.md).
 """
 
 

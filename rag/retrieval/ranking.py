@@ -30,7 +30,7 @@ class Weights:
 
     `candidates` is the number of chunks that each of the two searches returns. `dense` is the share of the cosine in
     the fused score, the rest is BM25's; `sentence` is the share of the best sentence's cosine in the cosine of one of
-    the best SHARPENED chunks, `row` the same for chunks with rows of a table (chosen on evals/suites/sec10q_cells);
+    the best SHARPENED chunks, `row` the same for chunks with rows of a table (chosen on questions for a cell);
     `document` is the share of the document's own score; `neighbour` is the share of the score of the better adjacent
     chunk that is added. A chunk loses `page_step` for each hit from its page above it; the first hit of a document
     gains `document_step` times the document's score. A hit is joined with its better adjacent chunk of the same section

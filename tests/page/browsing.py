@@ -121,7 +121,10 @@ class Visit:
 
     def marked_words(self, document_id: str, number: int) -> list[str]:
         """The words of a page of the catalog whose middles lie in the boxes that the browser drew."""
-        self.page.wait_for_selector(".sheet.drawn")
+        self.page.wait_for_function(
+            """() => [...document.querySelectorAll(".sheet.drawn .box")]
+            .some((box) => box.getBoundingClientRect().width > 0)"""
+        )
         boxes = self.page.evaluate(
             """() => { const sheet = document.querySelector(".sheet").getBoundingClientRect();
             const boxes = [...document.querySelectorAll(".box")].map((box) => box.getBoundingClientRect());

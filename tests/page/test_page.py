@@ -302,7 +302,7 @@ def test_an_upload_that_takes_long_can_be_stopped(visit: Visit) -> None:
         visit.page.get_by_role("button", name="Choose files").click()
     choosing.value.set_files([{"name": "leave.md", "mimeType": "text/plain", "buffer": LEAVE.encode()}])
     row = visit.page.locator(".document[data-status=sending]")
-    assert row.get_by_role("progressbar").count() == 1
+    row.get_by_role("progressbar").wait_for()
     row.get_by_role("button", name="Stop leave.md").click()
     visit.page.get_by_text("No documents yet").wait_for()
     assert visit.library.catalog.list_documents() == ([], 0)
