@@ -14,9 +14,10 @@ _FIGURE = re.compile(
 )  # `3 months`, `5 km/h`, `12:30`
 _SIGNED = re.compile(r"(?:[A-Z]{0,3}[$€£¥]|[(<>≤≥~+−–-])\s*[(−–-]?\d")
 """`US$ 5 a day`, `(7)`"""
-_YEAR = re.compile(r"(?:19|20)\d\d")
+_YEAR = re.compile(r"(?:19|20)\d\d|\d{4}-\d\d-\d\d|\d{1,2}([./])\d{1,2}\1(?:\d\d){1,2}")
+"""A year or a date."""
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
-_LABEL_WORDS = 8  # of a line between the rows of a table, as `Current assets:`
+_LABEL_WORDS = 16  # of a line between the rows of a table, as `Current assets:`
 _MOST_LEVELS = 3
 
 
@@ -34,8 +35,10 @@ def split_row(line: str) -> list[str]:
 
 def columns_above(headings: Sequence[str], text: str) -> str:
     """The header of the table in which a chunk begins: the last of its headings; "" where it begins in no table."""
-    first = text.lstrip("\n").partition("\n")[0]
-    return headings[-1] if headings and "|" in headings[-1] and is_row(first) else ""
+    if not headings or "|" not in headings[-1]:
+        return ""
+    first = next((line for _, line in _lines(text) if is_row(line) or not _is_label(line)), "")
+    return headings[-1] if is_row(first) else ""
 
 
 def row_headers(text: str, above: str = "") -> dict[int, str]:
@@ -100,7 +103,7 @@ def outline_row(line: str, header: str) -> str:
     if named is None:
         return line
     (_, label), *others = named
-    said = [f"{name}: {cell}".strip(": ") if cell and not _is_figure(cell) else name for name, cell in others]
+    said = [f"{name}: {cell}".strip(": ") if _is_word(cell) else name for name, cell in others]
     return f"{label} ({'; '.join(filter(None, said))})".strip()
 
 
@@ -169,10 +172,14 @@ def _has_figures(cells: Sequence[str]) -> bool:
 
 
 def _is_figure(cell: str) -> bool:
-    """Whether a cell is a number, with a unit or not; a year or a day of a month is none."""
+    """Whether a cell is a number, with a unit or not; a year, a date or a day of a month is none."""
     found = _FIGURE.fullmatch(cell)
     plain = found is not None and found[1].lower() not in MONTH_NAMES and not _YEAR.fullmatch(cell)
     return plain or _SIGNED.match(cell) is not None
+
+
+def _is_word(cell: str) -> bool:
+    return any(map(str.isalnum, cell)) and not _is_figure(cell)
 
 
 def _join(above: Sequence[str], below: Sequence[str]) -> list[str]:

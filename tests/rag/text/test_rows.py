@@ -40,7 +40,6 @@ FIGURES = [
     "3 months | 12",
     "(5)% | 7",
     "5 km/h | fast",
-    "2024-01-05 | Bonn",
     "12:30 | late",
     "<5 | young",
 ]
@@ -144,6 +143,7 @@ def test_the_rule_below_a_header_in_markdown_goes_with_it() -> None:
 
 def test_columns_stand_above_only_where_a_chunk_begins_in_a_table() -> None:
     assert columns_above(("Costs", "Plan | 2023"), "Rent | 5\nHeat | 6") == "Plan | 2023"
+    assert columns_above(("Costs", "Plan | 2023"), "Current costs:\nRent | 5\nHeat | 6") == "Plan | 2023"
     assert columns_above(("Costs", "FAQ | Acme"), "When do you open?\nItem | Price") == ""
     assert columns_above(("Costs",), "Rent | 5") == columns_above((), "") == ""
 
