@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from difflib import SequenceMatcher
 
@@ -195,6 +195,12 @@ def _figures(text: str) -> frozenset[str]:
     return frozenset(found.replace(",", "") for found in re.findall(r"\d[\d,]*(?:\.\d+)?", text))
 
 
+def _refers_back(before: str, stated: Sequence[str]) -> bool:
+    """Whether `the Company` or `our Board` names again what stands elsewhere, as contracts and reports write it."""
+    return len(stated) == 1 and before.lower() in _DETERMINERS and stated[0][1:].islower()
+
+
+_DETERMINERS = frozenset(["the", "this", "that", "our", "its", "such"])
 _MAX_TOKENS = 600
 
 
@@ -225,7 +231,9 @@ def find_exchanged(claim: Reading, named: Collection[str], evidence: Reading) ->
             differ = int("".join(said)) != int("".join(stated))
         else:
             capitals = all(word[0].isupper() and word.lower() not in STOP_WORDS for word in stated)
-            differ = capitals and all(word in named for word in said)
+            differ = (
+                capitals and all(word in named for word in said) and not (k and _refers_back(theirs[k - 1], stated))
+            )
         if differ and stated:
             return f"the passage says {' '.join(stated)} where the sentence says {' '.join(said)}"
     return ""

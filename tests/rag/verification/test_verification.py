@@ -382,6 +382,24 @@ def test_a_number_said_of_somebody_else_is_not_evidence() -> None:
     assert right.sentences[0].verdict == "weak"
 
 
+@pytest.mark.parametrize(
+    ("stated", "verdict"),
+    [
+        ("the Company opened", "weak"),
+        ("its Board opened", "weak"),
+        ("Hawthorn opened", "unsupported"),
+        ("the firm Hawthorn opened", "unsupported"),
+    ],
+)
+def test_a_capitalised_word_that_refers_back_is_no_other_name(stated: str, verdict: str) -> None:
+    """Reports write `the Company` for the company that their title names."""
+    held = passage(
+        1, f"In this quarter {stated} two new workshops in the north and closed one.", title="Results of Brightwater"
+    )
+    checked = verify("Brightwater opened two new workshops in the north [1].", "flag", [held])
+    assert checked.sentences[0].verdict == verdict, checked.sentences[0].reason
+
+
 def verdicts(reply: str, *texts: str, mode: AnswerMode = "flag") -> list[str]:
     sent = [passage(number, text) for number, text in enumerate(texts, 1)]
     return [sentence.verdict for sentence in verify(reply, mode, sent).sentences]
