@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,8 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING, Literal
+
+from packaging.requirements import Requirement
 
 from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "warn", "fail"]
 DISTRIBUTION = "footnote-rag"
-_PACKAGE_NAME = re.compile(r"[^A-Za-z0-9._-]")  # a version, an extra or a space ends a name
 LOW_DISK_BYTES, NO_DISK_BYTES = 2 << 30, 200 << 20
 
 
@@ -47,7 +47,7 @@ def doctor(context: CommandContext, *, verify: bool = False, repair: bool = Fals
     With `verify`, catalog, originals and indexes are also compared row by row; with `repair`, the indexes are repaired.
     """
     server = context.find_server()
-    checks = [*_installed(), *_models(context), *_backend(context), *_data(context, server)]
+    checks = [*_installed(), _fence(context.settings), *_models(context), *_backend(context), *_data(context, server)]
     if verify and context.has_catalog():
         with context.open_catalog() as catalog, context.progress("documents") as progress:
             checks += _verify(context, catalog, repair, progress)
@@ -75,12 +75,37 @@ def _installed() -> Iterator[Check]:
 
 
 def needed_packages() -> list[str]:
-    """The packages that the installed Footnote requires, in its order, without those of its extras."""
+    """The packages that the installed Footnote requires on this system, in its order, without those of its extras."""
     try:
         wanted = requires(DISTRIBUTION) or []
     except PackageNotFoundError:
         return []
-    return [_PACKAGE_NAME.split(line, 1)[0] for line in wanted if "extra ==" not in line]
+    needed = map(Requirement, wanted)
+    return [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+
+
+def _fence(settings: Settings) -> Check:
+    """What a process that reads a file could do beyond that, as one of them tries it."""
+    from ingest.parse.confine import find_escapes
+
+    try:
+        found = find_escapes(settings.parsing)
+    except FootnoteError as error:
+        return Check("reader fence", "fail", error.message)
+    can = [
+        what
+        for what, able in (
+            ("open other files of this user", found.reads),
+            ("write outside its folder", found.writes),
+            ("reach other programs by network", found.connects),
+        )
+        if able
+    ]
+    if not can:
+        kept = "only the file that is read can be opened, the network is out of reach"
+        return Check("reader fence", "ok", f"{kept}; memory, time and output are limited")
+    advice = "A Linux kernel with Landlock (5.13; 6.7 for the network) keeps it from that; so does a container."
+    return Check("reader fence", "warn", f"a hostile file that takes over its reader can {', '.join(can)}. {advice}")
 
 
 def _models(context: CommandContext) -> Iterator[Check]:

@@ -1,11 +1,11 @@
 """From an untrusted file to a Document, in a child process with limits, so that a bad file causes only a ParseError.
 
 Read in this order: this module (the public functions), `fence.py` (the process and its limits), `child.py` (what runs
-inside), `wire.py` (how the result is returned), `sniff.py` and `readers.py` (the media type and its reader), `build.py`
-(clean text and its places), then one module for each family of formats. PDF: `pdf.py`, `lines.py`, `tables.py`,
-`layout.py`. Office: `container.py`, `office.py`, `word.py`, `slides.py`, `sheets.py`, `opendocument.py`, `rtf.py`, and
-for the old ones `compound.py`, `legacy.py`. Files that hold files: `mail.py`, `outlook.py`, `archive.py`, all by
-`members.py`.
+inside), `confine.py` (what the kernel keeps from it), `wire.py` (how the result is returned), `sniff.py` and
+`readers.py` (the media type and its reader), `build.py` (clean text and its places), then one module for each family of
+formats. PDF: `pdf.py`, `lines.py`, `tables.py`, `layout.py`. Office: `container.py`, `office.py`, `word.py`,
+`slides.py`, `sheets.py`, `opendocument.py`, `rtf.py`, and for the old ones `compound.py`, `legacy.py`. Files that hold
+files: `mail.py`, `outlook.py`, `archive.py`, all by `members.py`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def render_page(path: Path, page_number: int, limits: Parsing, dpi: int = 110) -
     """
     from ingest.parse import fence, wire
 
-    result = fence.run_fenced("render", path, name=path.name, limits=limits, page_number=page_number, dpi=dpi)
+    result = fence.run_fenced(
+        "render", path, name=path.name, limits=limits, details={"page_number": page_number, "dpi": dpi}
+    )
     return wire.decode_picture(result, name=path.name)
 
 

@@ -1,8 +1,9 @@
 """The child process inside the fence reads one file and writes one result.
 
 It is forked by the launcher (`launcher.py`), or started as `python -m ingest.parse.child ORDER` where a system cannot
-fork. The limits are set before the untrusted file is opened. The child writes a result file (see `wire.py`) and exits
-with status 0; if it dies or runs out of memory first, the parent reports the error.
+fork. The limits and what the kernel keeps from it (`confine.py`) are set before the untrusted file is opened. The child
+writes a result file (see `wire.py`) and exits with status 0; if it dies or runs out of memory first, the parent reports
+the error.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ingest.parse.confine import confine_files, try_to_escape
 from ingest.parse.fence import OUT_OF_MEMORY_STATUS
+from ingest.parse.legacy import CONVERTED, find_office
 from ingest.parse.limits import Limits
 from rag.errors import NotFound, ParseError
 from rag.types import Document
@@ -41,20 +44,23 @@ def carry_out(order: Mapping[str, Any], parent: int) -> int:
         ocr_engine=str(order["ocr_engine"]),
     )
     path, name, result = Path(order["path"]), str(order["name"]), Path(order["result"])
+    confine_files(path, result.parent, office=order["task"] == "parse" and find_office() is not None)
     try:
-        written = _carry_out(order["task"], path, name, limits, int(order["page_number"]), int(order["dpi"]))
+        written = _carry_out(order["task"], path, name, limits, order["details"])
     except MemoryError:
         return OUT_OF_MEMORY_STATUS
     result.write_bytes(written)
     return 0
 
 
-def _carry_out(task: str, path: Path, name: str, limits: Limits, page_number: int, dpi: int) -> bytes:
+def _carry_out(task: str, path: Path, name: str, limits: Limits, details: Mapping[str, int]) -> bytes:
     from ingest.parse import wire
 
     try:
         if task == "render":
-            return wire.encode_picture(_render(path, name, page_number, dpi))
+            return wire.encode_picture(_render(path, name, details["page_number"], details["dpi"]))
+        if task == "escape":
+            return try_to_escape(path, details["port"])
         document = read_document(path, name, limits)
         if len(document.text) > limits.max_text_bytes:
             raise ParseError(
@@ -103,6 +109,8 @@ def read_document(path: Path, name: str, limits: Limits) -> Document:
     from ingest.parse.readers import reader_for
 
     media_type = identify(path, name=name)
+    if limits.began is not None and media_type not in CONVERTED:
+        confine_files(path, limits.began.parent)
     return reader_for(media_type, name)(path, name, media_type, limits)
 
 

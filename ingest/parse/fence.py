@@ -5,7 +5,7 @@ The child is forked by a launcher (`launcher.py`), which has imported the reader
 timeout kills it with everything it started. It dies with its parent, works in an empty temporary folder that is always
 removed, and gets an environment without secrets. The limits that only Unix has (`resource`, `prctl`) are set by the
 child itself before it opens the file, because code run between fork and exec (`preexec_fn`) is not safe in a process
-with threads. On other systems only the timeout applies.
+with threads; so are the rules of `confine.py`. On other systems only the timeout applies.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from ingest.parse.pool import FORKS, STDERR_KEPT, Deadline, Launcher, LauncherPool, close_at_exit
@@ -29,7 +31,7 @@ from rag.errors import ParseError
 if TYPE_CHECKING:
     from rag.settings import Parsing
 
-Task = Literal["parse", "render"]
+Task = Literal["parse", "render", "escape"]
 RESULT_NAME = "result"
 _OCR_BEGAN = "ocr-began"
 OUT_OF_MEMORY_STATUS = 77
@@ -46,8 +48,12 @@ _OWN_FOLDER_VARIABLES = ("HOME", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME", "XDG
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
-def run_fenced(task: Task, path: Path, *, name: str, limits: Parsing, page_number: int = 0, dpi: int = 0) -> bytes:
+def run_fenced(
+    task: Task, path: Path, *, name: str, limits: Parsing, details: Mapping[str, int] = MappingProxyType({})
+) -> bytes:
     """Run the task in a child process and return the bytes of its result (see `wire.py`).
+
+    `details` are what the task needs to know: `page_number` and `dpi` to render, `port` to escape.
 
     Raises ParseError: `timeout`, `out_of_memory` or `too_large` when a limit was reached, `internal` when the child
     ended without a result.
@@ -70,8 +76,7 @@ def run_fenced(task: Task, path: Path, *, name: str, limits: Parsing, page_numbe
             "ocr_engine": limits.ocr_engine,
             "ocr_timeout_s": limits.ocr_timeout_s,
             "began": os.fspath(folder / _OCR_BEGAN),
-            "page_number": page_number,
-            "dpi": dpi,
+            "details": dict(details),
             "environment": _environment(folder),  # a launcher may have been started with another
         }
         status, stderr = _run_child(order, folder, limits, name)

@@ -27,6 +27,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ingest.parse import child
+from ingest.parse.confine import leave_network, prepare_rules
 
 IDLE_S = 60.0
 _ALWAYS = (
@@ -50,12 +51,14 @@ _IMPORTED_FOR = {
 
 def main() -> int:
     """Execute orders until stdin ends or none has come for IDLE_S seconds; returns the exit status."""
+    leave_network()  # while there is one thread
     woken, wakes = os.pipe()
     for end in (woken, wakes):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)  # only to wake the loop below
     _import(_ALWAYS)
+    prepare_rules()
     unread = b""
     while True:
         while b"\n" not in unread:

@@ -38,11 +38,21 @@ _RULES = {"DisableMacrosExecution": "true", "MacroSecurityLevel": "3", "BlockUnt
 _SAID_CHARACTERS = 160
 
 
+_CONTAINERS = ("application/zip", "application/mbox", "application/vnd.ms-outlook", "message/rfc822")
+CONVERTED = frozenset([*_TARGETS, *_CONTAINERS])
+"""Media types that LibreOffice is started for, and those of files that may hold such ones."""
+
+
+def find_office() -> str | None:
+    """The program of LibreOffice; None where it is not installed."""
+    return next((found for command in _COMMANDS if (found := shutil.which(command))), None)
+
+
 def read_legacy(path: Path, name: str, media_type: str, limits: Limits) -> Document:
     """Read the file as LibreOffice converts it. Raises ParseError `unsupported_type` where it is not installed."""
     from ingest.parse.readers import reader_for
 
-    program = next((found for command in _COMMANDS if (found := shutil.which(command))), None)
+    program = find_office()
     if program is None:
         raise unsupported(name, media_type)
     old, new, converted = _TARGETS[media_type]

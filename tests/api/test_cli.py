@@ -25,6 +25,7 @@ from api.commands import doctor
 from api.commands.context import Models, dump_json
 from api.commands.doctor import needed_packages
 from api.commands.examples import EXAMPLES
+from ingest.parse.confine import Escapes
 from rag.errors import DependencyError
 from rag.library import open_index
 from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS
@@ -706,6 +707,18 @@ def test_doctor_reports_a_missing_original(
     assert run.status == 1
     assert {one["name"]: one["status"] for one in run.json["checks"]}["originals"] == "fail"
     assert "originals" in footnote("doctor").out
+
+
+def test_doctor_tells_what_a_reader_could_do(footnote: Footnote, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTNOTE_GENERATION__BACKEND", "extractive")
+    for found, status, told in (
+        (Escapes(reads=False, writes=False, connects=False), "ok", "only the file that is read"),
+        (Escapes(reads=True, writes=False, connects=True), "warn", "open other files of this user, reach other"),
+    ):
+        monkeypatch.setattr("ingest.parse.confine.find_escapes", lambda limits, found=found: found)
+        checks = {one["name"]: one for one in footnote("doctor", "--json").json["checks"]}
+        assert checks["reader fence"]["status"] == status
+        assert told in checks["reader fence"]["detail"]
 
 
 def test_doctor_compares_row_by_row_and_repairs(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -54,16 +56,36 @@ def test_what_it_cannot_open_is_refused_with_its_reason(tmp_path: Path, monkeypa
 
 @unix
 def test_it_is_ended_with_the_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 60", monkeypatch)
-    with pytest.raises(ParseError) as caught:
-        parse_file(put(tmp_path / "a.doc", OLE), document_id="x", name="a.doc", limits=Parsing(timeout_s=2))
-    assert caught.value.code == "timeout"
-    number = int((tmp_path / "pid").read_text())
+    sleeps = ("sleep", f"60.{os.getpid()}")
+    stand_in(tmp_path, " ".join(sleeps), monkeypatch)
+    codes: list[str] = []
+
+    def one() -> None:
+        with pytest.raises(ParseError) as caught:
+            parse_file(put(tmp_path / "a.doc", OLE), document_id="x", name="a.doc", limits=Parsing(timeout_s=4))
+        codes.append(caught.value.code)
+
+    reader = threading.Thread(target=one)
+    reader.start()
+    while reader.is_alive() and not is_running(*sleeps):
+        time.sleep(0.05)
+    assert is_running(*sleeps)
+    reader.join()
+    assert codes == ["timeout"]
     for _ in range(50):
-        if not Path(f"/proc/{number}").exists() or "Z" in Path(f"/proc/{number}/stat").read_text().split()[2]:
+        if not is_running(*sleeps):
             return
         time.sleep(0.1)
     raise AssertionError("the program still runs")
+
+
+def is_running(*command: str) -> bool:
+    told = "\0".join(command).encode()
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if told in place.read_bytes():
+                return True
+    return False
 
 
 def test_without_it_the_refusal_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,9 +19,17 @@ from hypothesis import strategies as st
 
 from ingest.parse import end_readers, fence, parse_file, wire
 from ingest.parse.build import clean_text, clean_verbatim
+from ingest.parse.confine import Escapes, find_escapes, try_to_escape
 from rag.errors import DependencyError, NotFound, ParseError
 from rag.settings import Parsing
 from rag.types import Document, Heading, Note, Page, Table, WordBox, WordBoxes
+
+
+def landlock_version() -> int:
+    from landlockpy import abi_version
+
+    return abi_version()
+
 
 unix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe, which only Unix has")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and prctl, which only Linux has")
@@ -363,3 +373,83 @@ def test_verbatim_text_keeps_every_place(text: str) -> None:
 
 def test_ligatures_are_spelt_out_and_accents_composed() -> None:
     assert clean_text("e\ufb03cient so\u00adlution, an\u0303o\x00") == "efficient solution, año"
+
+
+needs_landlock = pytest.mark.skipif(
+    sys.platform != "linux" or not landlock_version(), reason="this kernel has no Landlock"
+)
+
+
+@needs_landlock
+def test_a_reader_opens_no_file_but_its_own_and_reaches_nobody() -> None:
+    assert find_escapes(Parsing()) == Escapes(reads=False, writes=False, connects=False)
+
+
+def test_what_is_not_kept_from_a_reader_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The attempts succeed in a process that nothing keeps from them."""
+    for name in ("own", "other"):
+        (tmp_path / name).write_text("words")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        tried = json.loads(try_to_escape(tmp_path / "own", listener.getsockname()[1]))
+    assert tried == {"reads": True, "writes": True, "connects": True}
+
+
+@needs_landlock
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "open('{beside}').read()",
+        "open('{folder}/../new', 'w')",
+        "os.rename('{beside}', '{beside}-2')",
+        "os.unlink('{beside}')",
+        "os.truncate('{own}', 1)",
+        "os.symlink('/etc', '{beside}-3')",
+        "os.link('{beside}', '{folder}/link')",
+        "os.chdir('/'); os.listdir(os.path.dirname('{beside}'))",
+        "os.kill({parent}, 0)",
+        "socket.create_connection(('127.0.0.1', {port}), 5)",
+    ],
+)
+def test_what_a_confined_process_starts_is_confined_too(tmp_path: Path, attempt: str) -> None:
+    own, beside, folder = tmp_path / "own", tmp_path / "beside", tmp_path / "folder"
+    folder.mkdir()
+    for place in (own, beside):
+        place.write_text("words")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        tried = attempt.format(
+            own=own, beside=beside, folder=folder, parent=os.getpid(), port=listener.getsockname()[1]
+        )
+        inner = f"import os, socket\ntry:\n    {tried}\nexcept OSError:\n    print('refused')\nelse:\n    print('done')"
+        script = (
+            "import subprocess, sys; from pathlib import Path; "
+            "from ingest.parse.confine import confine_files, leave_network; "
+            "leave_network(); assert confine_files(Path(sys.argv[1]), Path(sys.argv[2])); "
+            "assert Path(sys.argv[1]).read_text() == 'words'; (Path(sys.argv[2]) / 'result').write_text('x'); "
+            "sys.exit(subprocess.run([sys.executable, '-c', sys.argv[3]]).returncode)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(own), str(folder), inner],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+    assert (done.stdout, done.returncode) == ("refused\n", 0), done.stderr
+
+
+@linux
+@pytest.mark.parametrize("number", [os.getpid(), os.getppid()])
+def test_a_confined_process_reads_no_environment_of_another(number: int, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from ingest.parse.confine import confine_files, leave_network; "
+        "print(leave_network() and confine_files(Path(sys.argv[1]), Path(sys.argv[1])), flush=True); "
+        "Path(f'/proc/{sys.argv[2]}/environ').read_bytes()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), str(number)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    if done.stdout == "False\n":
+        pytest.skip("this system allows no user namespaces, or has no Landlock")
+    assert "PermissionError" in done.stderr
