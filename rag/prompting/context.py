@@ -15,7 +15,15 @@ from rag.errors import InputError
 from rag.models.tokens import estimate_text
 from rag.prompting.prompts import answer_messages, passage_header
 from rag.prompting.selection import Selection
-from rag.text import announces_list, content_words, is_list_item, split_sentences
+from rag.text import (
+    announces_list,
+    columns_above,
+    content_words,
+    is_list_item,
+    is_row,
+    row_headers,
+    split_sentences,
+)
 from rag.types import AnswerStyle, Context, Hit, LeftOut, Message, Passage
 
 TokenCounter = Callable[[Sequence[Message]], Awaitable[tuple[int, bool]]]
@@ -115,11 +123,11 @@ def choose_selections(
 ) -> tuple[list[Selection], float]:
     """The best selections of at most `max_passages` hits and about `n_tokens` estimated tokens, and their estimate.
 
-    The best for the question and for each of its parts are chosen in turn. A table row is chosen together with the row
-    of column names, if that is in the same chunk; an item of a list together with the whole list and the sentence that
-    introduces it, if these take at most LIST_SHARE of the tokens. A sentence is not chosen twice.
+    The best for the question and for each of its parts are chosen in turn. A row of a table is chosen together with
+    the rows of its column names, if these are in the same chunk; an item of a list together with the whole list and
+    the sentence that introduces it, if these take at most LIST_SHARE of the tokens. A sentence is not chosen twice.
     """
-    names, lists = _column_names(selections), _lists(selections)
+    headers, lists = _headers(selections), _lists(selections)
     chosen: set[tuple[str, int]] = set()
     taken: list[Selection] = []
     said: set[str] = set()
@@ -132,7 +140,7 @@ def choose_selections(
         head = 0 if hit.chunk.id in begun else estimate_text(passage_header(Passage(1, hit, ""))) + _MARK_TOKENS
         if head and len(begun) == max_passages:
             continue
-        with_names = [names[_place(selection)], selection] if _place(selection) in names else [selection]
+        with_names = (*headers.get(_place(selection), ()), selection)
         for group, most in ((lists.get(_place(selection), ()), LIST_SHARE * n_tokens), (with_names, n_tokens)):
             brought = [one for one in group if _place(one) not in chosen]
             size = sum(estimate_text(one.text) + 1 for one in brought)
@@ -182,26 +190,28 @@ def _lists(selections: Sequence[Selection]) -> dict[tuple[str, int], tuple[Selec
     return lists
 
 
-def _column_names(selections: Sequence[Selection]) -> dict[tuple[str, int], Selection]:
-    """The row of column names, by (chunk id, start) of each row of its table.
+def _headers(selections: Sequence[Selection]) -> dict[tuple[str, int], tuple[Selection, ...]]:
+    """The rows of column names of its table, by (chunk id, start) of each row below them (`row_headers`).
 
     A chunk that begins within a table has the column names among its headings.
     """
-    names: dict[tuple[str, int], Selection] = {}
-    first: Selection | None = None
-    before: Selection | None = None
-    for one in sorted(selections, key=lambda one: (one.hit.rank, one.start)):
-        chunk = one.hit.chunk
-        is_row = " | " in one.text and not (chunk.headings and " | " in chunk.headings[-1])
-        goes_on = before is not None and before.hit is one.hit and chunk.text[before.end : one.start].count("\n") == 1
-        if not is_row:
-            first = None
-        elif first is None or not goes_on:
-            first = one
-        else:
-            names[chunk.id, one.start] = first
-        before = one
-    return names
+    by_hit: dict[str, list[Selection]] = {}
+    for one in sorted(selections, key=lambda one: one.start):
+        by_hit.setdefault(one.hit.chunk.id, []).append(one)
+    found: dict[tuple[str, int], tuple[Selection, ...]] = {}
+    for of_hit in by_hit.values():
+        chunk = of_hit[0].hit.chunk
+        named = row_headers(chunk.text, columns_above(chunk.headings, chunk.text))
+        above: tuple[Selection, ...] = ()
+        below = True
+        for one in of_hit:
+            header = named.get(chunk.text.rfind("\n", 0, one.start) + 1)
+            if header and above:
+                found[_place(one)] = above
+            elif header is None and is_row(one.text):
+                above = (one,) if below else (*above, one)
+            below = header is not None
+    return found
 
 
 def join_selections(selections: Sequence[Selection]) -> tuple[Passage, ...]:

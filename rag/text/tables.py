@@ -14,8 +14,8 @@ _FIGURE = re.compile(
 )  # `3 months`, `5 km/h`, `12:30`
 _SIGNED = re.compile(r"(?:[A-Z]{0,3}[$€£¥]|[(<>≤≥~+−–-])\s*[(−–-]?\d")
 """`US$ 5 a day`, `(7)`"""
-_YEAR = re.compile(r"(?:19|20)\d\d|\d{4}-\d\d-\d\d|\d{1,2}([./])\d{1,2}\1(?:\d\d){1,2}")
-"""A year or a date."""
+_YEAR = re.compile(r"(?:19|20)\d\d(?: ?[A-Z][^\W\d]{0,14})?|\d{4}-\d\d-\d\d|\d{1,2}([./])\d{1,2}\1(?:\d\d){1,2}")
+"""A year, also with what it is a year of (`2023 Budget`, `2023E`), or a date."""
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
 _LABEL_WORDS = 16  # of a line between the rows of a table, as `Current assets:`
 _MOST_LEVELS = 3

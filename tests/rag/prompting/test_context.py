@@ -275,6 +275,17 @@ def test_a_row_of_a_table_brings_the_row_that_names_its_columns() -> None:
     assert "Desk | 40 | euros" in [one.text for one in chosen]
 
 
+def test_a_row_brings_each_row_of_column_names_also_below_the_label_of_a_section() -> None:
+    text = "Costs (in millions) | 2023 | 2023\n | Plan | Actual\nOffice:\nRent | 20 | 21\nPower | 4 | 5"
+    rows = select(hit(1, text), 0.1, 0.1, 0.1, 0.2, 0.9)
+    assert [one.text for one in rows][-1] == "Power | 4 | 5"
+    _, size = choose_selections([rows[0], rows[1], rows[4]], 10_000, 5)
+    chosen, _ = choose_selections(rows, size, 5)
+    assert [one.text for one in sorted(chosen, key=lambda one: one.start)] == [
+        "Costs (in millions) | 2023 | 2023", "| Plan | Actual", "Power | 4 | 5"
+    ]  # fmt: skip
+
+
 def test_the_best_for_each_part_of_a_question_are_chosen_in_turn() -> None:
     first, second, third = (
         [replace(one, parts=parts) for one in select(hit(rank, story(rank, 3)))]

@@ -51,7 +51,9 @@ def test_a_first_row_with_figures_is_no_header(figures: str) -> None:
     assert lines_of(f"{first}\nOther | 7 | 8") == {first: "", "Other | 7 | 8": ""}
 
 
-@pytest.mark.parametrize("first", ["| 2023 | 2022", "Plan | 30 June | 31 December", "Plan | Q1 2023 | Q2 2023"])
+@pytest.mark.parametrize(
+    "first", ["| 2023 | 2022", "Plan | 30 June | 31 December", "Plan | Q1 2023 | Q2 2023", "Plan | 2023 Budget | 2023E"]
+)
 def test_years_and_dates_name_columns(first: str) -> None:
     assert list(lines_of(f"{first}\nOther | 7 | 8").values()) == [
         first.strip() if first[0] != "|" else " | 2023 | 2022"
