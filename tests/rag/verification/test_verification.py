@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from fuzz.replies import assert_holds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,29 +60,6 @@ def verify(
     checked = verify_reply(reply, passages, mode=mode, min_coverage=0.5, locate=locate, question=question)
     assert_holds(checked, passages)
     return checked
-
-
-def assert_holds(checked: Verified, passages: Sequence[Passage]) -> None:
-    """What is true of every Verified."""
-    of_document = {passage.hit.chunk.span.document_id: passage.hit.chunk for passage in passages}
-    for citation in checked.citations:
-        chunk = of_document[citation.span.document_id]
-        offset = chunk.span.start
-        assert citation.quote == chunk.text[citation.span.start - offset : citation.span.end - offset]
-        assert citation.quote.strip()
-    assert [citation.number for citation in checked.citations] == list(range(1, len(checked.citations) + 1))
-    assert len({citation.span for citation in checked.citations}) == len(checked.citations)
-    used = [number for sentence in checked.sentences for number in sentence.citations]
-    assert list(dict.fromkeys(used)) == [citation.number for citation in checked.citations]
-    last = 0
-    for sentence in checked.sentences:
-        assert checked.text[sentence.start : sentence.end] == sentence.text
-        assert not checked.text[last : sentence.start].strip()
-        last = sentence.end
-        assert bool(sentence.citations) == (sentence.verdict in ("supported", "weak"))
-    assert not checked.text[last:].strip()
-    if checked.status == "not_found":
-        assert checked.citations == ()
 
 
 def judged(sentence: str) -> tuple[str, str]:
