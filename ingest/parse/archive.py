@@ -7,14 +7,13 @@ that the archive gives.
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from ingest.files import clean_name
 from ingest.parse.build import TextBuilder
-from ingest.parse.container import broken
+from ingest.parse.container import DAMAGED, broken
 from ingest.parse.members import Members, TooMuch
 from rag.errors import ParseError
 from rag.types import Document
@@ -29,7 +28,6 @@ _MOST_RATIO = 200
 _FROM_BYTES = 16 << 20  # a smaller file may have any ratio
 _NO_DOCUMENTS = ("__MACOSX/", ".git/")
 _NO_DOCUMENT = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
-_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, RuntimeError, ValueError)
 
 
 def read_archive(path: Path, name: str, media_type: str, limits: Limits) -> Document:
@@ -68,5 +66,5 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]
                 if unpacked > _FROM_BYTES and unpacked > _MOST_RATIO * max(1, entry.compress_size):
                     raise TooMuch(f"it unpacks to more than {_MOST_RATIO} times its size")
                 yield block
-    except _DAMAGE as error:
+    except DAMAGED as error:
         raise TooMuch(f"it is damaged ({error})"[:160]) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ _XML_SHARE = 16
 _MAX_ENTRIES = 100_000
 _HEAD = 4_096
 _XML_NAMES = (".xml", ".rels", ".opf", ".ncx", ".xhtml", ".html", ".htm", ".vml")
+DAMAGED = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, ValueError, zlib.error)
+"""What reading a member of a damaged ZIP file raises."""
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 
 
@@ -45,7 +48,7 @@ def open_container(path: Path, name: str, limits: Limits) -> zipfile.ZipFile:
             try:
                 with archive.open(entry) as part:
                     head = part.read(_HEAD)
-            except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
+            except DAMAGED as error:
                 raise broken(name, error) from error
             if _ENTITY.search(head):
                 raise ParseError(
@@ -64,7 +67,7 @@ def read_part(archive: zipfile.ZipFile, part: str, name: str) -> bytes:
         raise ParseError(
             "corrupt", f"{name}: its part {part[:100]!r} is missing. Save it again in its program and retry."
         ) from error
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, ValueError) as error:
+    except DAMAGED as error:
         raise broken(name, error) from error
 
 

@@ -185,13 +185,8 @@ def prefer_html(text: str, page: str, *, has_table: bool) -> bool:
 def _header(message: EmailMessage, name: str) -> str:
     try:
         return str(message.get(name, ""))
-    except (
-        ValueError,
-        IndexError,
-        AttributeError,
-        TypeError,
-        email.errors.MessageError,
-    ):  # the library fails on damaged headers
+    # the library fails on damaged headers
+    except (ValueError, IndexError, AttributeError, TypeError, OverflowError, email.errors.MessageError):
         return next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
 
 

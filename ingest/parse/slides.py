@@ -29,6 +29,7 @@ _SHOW = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 
 def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Document:
     """Read slides as pages: titles as headings, text from top to bottom, tables, charts and the speaker's notes."""
+    from lxml.etree import XMLSyntaxError
     from pptx import Presentation
     from pptx.exc import PythonPptxError
 
@@ -58,6 +59,7 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             TypeError,
             IndexError,
             zipfile.BadZipFile,
+            XMLSyntaxError,
         ) as error:
             raise ParseError(
                 "corrupt", f"{name}: its slides cannot be read. Save it again in its program and retry."
