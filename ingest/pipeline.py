@@ -20,6 +20,7 @@ from typing import IO, TypeVar
 import numpy as np
 
 from ingest.chunk import chunk_document, page_of
+from ingest.language import state_language
 from ingest.parse import parse_file
 from rag.errors import ConfigurationError, Conflict, DependencyError, FootnoteError, InputError, ParseError
 from rag.index.derived import Index
@@ -149,11 +150,12 @@ def parse_claimed(catalog: Catalog, record: DocumentRecord, *, parsing: Parsing)
 
 def _parse(catalog: Catalog, record: DocumentRecord, parsing: Parsing) -> Document:
     try:
-        return parse_file(
+        document = parse_file(
             catalog.originals.path(record.sha256), document_id=record.id, name=record.name, limits=parsing
         )
     except OSError as error:
         raise DependencyError(f"The reader of {record.name} could not be started: {error}. Free some space.") from error
+    return state_language(document)
 
 
 def commit_parsed(

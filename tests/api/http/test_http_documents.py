@@ -350,6 +350,14 @@ def test_metadata_are_given_shown_and_used_as_a_filter(served: Served) -> None:
     assert served.client.get(f"/v1/documents/{old}").json()["metadata"]["team"] == "hall"
 
 
+def test_the_language_of_a_document_is_known_and_filters(served: Served) -> None:
+    german = served.add("urlaub.txt", "Nicht genommene Urlaubstage werden in das nächste Jahr übertragen.".encode())
+    served.add("leave.txt", b"Unused days of leave are carried over into the next calendar year.")
+    assert served.client.get(f"/v1/documents/{german}").json()["metadata"]["language"] == "de"
+    assert served.found("Urlaubstage leave", filter={"language": "de"}) == ["urlaub.txt"]
+    assert served.found("Urlaubstage leave", filter={"language": ["en", "fr"]}) == ["leave.txt"]
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
