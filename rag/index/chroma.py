@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import struct
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import wraps
@@ -34,6 +35,10 @@ EF_SEARCH = 200  # candidates of an HNSW search; the default of 100 loses neighb
 PERSIST_EVERY = 1_000  # records between two writes of the HNSW files, Chroma's default
 _HNSW_HEADER_BYTES = 100
 _ALLOCATED = 100  # elements that the files have room for at first
+_WRITTEN_AT_ONCE = 50
+"""Records in one upsert. Chroma holds the interpreter's lock meanwhile, so that a search, which takes the lock up to a
+hundred times, waits for one upsert each time, unless others get as much time between two of them."""
+
 _PAGE = 2_000  # records in one call; Chroma refuses batches over 5,461 and `get` of more than about 32,000 ids
 
 _P = ParamSpec("_P")
@@ -106,8 +111,9 @@ class VectorIndex:
             self._put_document(list(each))
 
     def _put_document(self, chunks: Rows) -> None:
-        for start in range(0, len(chunks), self._max_batch):
-            batch = chunks[start : start + self._max_batch]
+        for start in range(0, len(chunks), _WRITTEN_AT_ONCE):
+            batch = chunks[start : start + _WRITTEN_AT_ONCE]
+            began = time.monotonic()
             self._collection.upsert(
                 ids=[stored.chunk.id for stored, _ in batch],
                 embeddings=[vector for _, vector in batch],
@@ -120,6 +126,7 @@ class VectorIndex:
                     for stored, _ in batch
                 ],
             )
+            time.sleep(time.monotonic() - began)
 
     @translated
     def remove(self, document_ids: Sequence[str]) -> None:

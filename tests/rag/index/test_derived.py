@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import ingest, many_paragraphs
+from chromadb.api.models.Collection import Collection
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import commit_document
@@ -142,6 +143,24 @@ def test_a_chunk_is_found_by_the_words_that_stand_beside_it(index: Index) -> Non
     assert words(index, "deductible of the Elm plan", 1) == ["a-0"]
     assert words(index, "deductible elm")[:3] == ["a-0", "a-1", "b-1"]
     assert "a-3" not in words(index, "deductible elm")
+
+
+def test_a_long_document_is_written_in_pieces_between_which_others_search(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One call of Chroma once held the interpreter's lock for half a minute, and the whole server with it."""
+    found_meanwhile: list[list[str]] = []
+    write = Collection.upsert
+
+    def watched(collection: Collection, ids: list[str], **row: object) -> None:
+        write(collection, ids=ids, **row)  # type: ignore[arg-type]
+        found_meanwhile.append(dense(index, "item 7"))
+
+    monkeypatch.setattr(Collection, "upsert", watched)
+    index.project(rows("d", [f"item {n}" for n in range(210)]))
+    assert len(found_meanwhile) >= 4
+    assert all("d-7" in found for found in found_meanwhile)
+    assert index.counts() == (210, 210)
 
 
 def test_more_chunks_than_one_batch_takes(index: Index) -> None:
