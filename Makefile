@@ -1,6 +1,6 @@
 # make run      a fresh machine to a server on http://127.0.0.1:8000: environment, packages, models, start
 # make test     everything that is missing, then every test
-# make bench    speed, as ratios within one run
+# make bench    speed, as ratios within one run; make peer DOCUMENTS=FOLDER: ingest beside LlamaIndex's default
 # make lint     formatting, lint, types; make format repairs the first two
 # make audit    known vulnerabilities of requirements.lock (make lock); make sbom: what is installed, as CycloneDX
 
@@ -11,7 +11,7 @@ VENV   ?= .venv
 TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-models test-browser bench lint format lock audit sbom clean
+.PHONY: run test test-models test-browser bench peer lint format lock audit sbom clean
 
 run: $(VENV)/.installed
 	$(BIN)/footnote serve
@@ -34,6 +34,17 @@ test-browser: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m evals.bench
+
+# LlamaIndex asks for a pypdf of its own, hence a second environment.
+peer: $(VENV)/.installed-dev .venv-peer/.installed
+	$(BIN)/python -m evals.peers $(DOCUMENTS) --python .venv-peer/bin/python
+
+.venv-peer/.installed:
+	$(PYTHON) -m venv .venv-peer
+	.venv-peer/bin/python -m pip install --quiet --progress-bar off $(TORCH)
+	.venv-peer/bin/python -m pip install --quiet --progress-bar off llama-index-core llama-index-readers-file \
+	  llama-index-embeddings-huggingface llama-index-vector-stores-chroma chromadb
+	@touch $@
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
@@ -59,7 +70,7 @@ sbom: $(VENV)/.installed
 	$(BIN)/cyclonedx-py environment $(BIN)/python --output-file sbom.json
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-peer .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -4,6 +4,7 @@ python -m evals.reading words FOLDER     files and their expected texts
 python -m evals.reading cells            tables of PDF, DOCX, XLSX, HTML and PPTX files with merged and blank cells
 python -m evals.reading rows --documents DIR      questions whose answer is a cell (evals/suites/sec10q_cells)
 python -m evals.reading scans            pages of 150 dpi with noise and 2 degrees of tilt
+python -m evals.reading hostile FOLDER...         what a server makes of hostile files while it answers others
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evals.reading.cells import print_cells
+from evals.reading.hostile import print_hostile
 from evals.reading.rows import QUESTIONS, print_rows
 from evals.reading.scans import print_scans
 from evals.reading.words import print_words
@@ -36,12 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows.add_argument("--questions", type=Path, default=QUESTIONS, help="question file (default: the repository's)")
     rows.add_argument("--documents", type=Path, required=True, help="folder of the documents")
     rows.add_argument("--stores", type=Path, default=Path("runs"), help="folder of the stores (default runs)")
+    hostile = tasks.add_parser("hostile", help="every file of FOLDER, uploaded to a server that is searched meanwhile")
+    hostile.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     options = parser.parse_args(arguments)
     try:
         if options.task == "words":
             print_words(options.folder, options.kinds, options.files)
         elif options.task == "rows":
             print_rows(options.questions, options.documents, options.stores)
+        elif options.task == "hostile":
+            return int(not print_hostile(options.folders))
         elif options.task == "cells":
             print_cells(options.tables)
         else:
