@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,6 +32,7 @@ from rag.errors import FootnoteError
 from rag.settings import Settings
 
 API_VERSION = "1"
+THREADS = 64
 _ABOUT = """Answers questions from your own documents; each sentence is checked against the exact quote it cites.
 
 All `start` and `end` values count characters (Unicode code points) of a document's text, half-open: `text[start:end]`
@@ -58,6 +60,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        # More than all work in hand takes, so that none of it, admitted, waits for a thread.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "footnote-work"))
         opening = asyncio.create_task(door.open())
         try:
             async with mcp.running():

@@ -6,7 +6,8 @@ from starlette.types import Scope
 
 UPLOAD_PATH = "/v1/documents"
 MCP_PATH = "/mcp"
-_OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz"})
+LIVE_PATH = "/livez"
+_OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", LIVE_PATH, "/readyz"})
 _OPEN_FOLDER = "/page/"
 _OPENAI_PATHS = ("/v1/chat/", "/v1/responses", "/v1/models")
 
