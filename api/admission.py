@@ -87,7 +87,7 @@ def capacities(settings: Settings, slots: Callable[[], int]) -> dict[Work, Capac
     cores, patience_s = usable_cores(), settings.server.max_wait_s
     return {
         # More at once only share the cores. A standing line of searches costs each of them its patience.
-        "search": Capacity(lambda: max(2, cores), 0.08, 0.05),
+        "search": Capacity(lambda: max(2, cores), 0.05, 0.05),
         "answer": Capacity(slots, patience_s, 10.0),
         "verify": Capacity(lambda: max(2, cores // 2), patience_s, 5.0),
         # An upload lasts as long as its client sends; little of that is this server's work.

@@ -18,7 +18,7 @@ from api.http import openai
 from api.http.audit import Audited, AuditLog
 from api.http.errors import install_errors
 from api.http.fields import known_parameters
-from api.http.guards import BodyLimit, KnownHosts, RootPath, Watch
+from api.http.guards import BodyLimit, Crowd, KnownHosts, RootPath, Watch
 from api.http.headers import Heads, SafeHeaders
 from api.http.keys import KeyGuard, describe_keys
 from api.http.mcp import McpEndpoint
@@ -96,6 +96,7 @@ def create_app(
     app.add_middleware(BodyLimit, server=settings.server)
     if settings.server.audit_log is not None:
         app.add_middleware(Audited, audit_log=AuditLog(settings.server.audit_log))
+    app.add_middleware(Crowd, door=door)
     if settings.server.origins:
         app.add_middleware(
             CORSMiddleware,

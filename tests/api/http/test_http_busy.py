@@ -29,6 +29,7 @@ DOORS: list[tuple[Work, str, dict[str, object]]] = [
     ("answer", "/v1/responses", {"model": "footnote", "input": "gate?", "stream": True}),
     ("verify", "/v1/verify", {"text": "The gate opens at seven."}),
 ]
+COUNTED = "footnote_requests_total"
 FULL = Capacity(lambda: 0, 0, 7)
 
 
@@ -91,6 +92,43 @@ async def test_tools_of_mcp_say_that_the_server_is_busy(settings: Settings) -> N
                 assert told.is_error
                 assert "busy: The server is busy with" in told.content[0].text
             assert not (await client.call_tool("list_documents", {})).is_error
+
+
+async def test_a_tool_stops_when_its_client_leaves(settings: Settings) -> None:
+    pytest.importorskip("mcp.server.mcpserver")
+    generator = Endless()
+    app = build_app(settings, WordHashEmbedder(), generator)
+    with listening(app) as url:
+        with httpx.Client(base_url=url) as client:
+            await asyncio.to_thread(Served(app, client, settings).add, "gate.txt", GATE)  # type: ignore[arg-type]
+        version, about = "2026-07-28", "io.modelcontextprotocol"
+        params = {
+            "name": "ask",
+            "arguments": {"question": "What is the gate code?"},
+            "_meta": {f"{about}/protocolVersion": version, f"{about}/clientCapabilities": {}},
+        }
+        headers = {
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": version,
+            "Mcp-Method": "tools/call",
+            "Mcp-Name": "ask",
+        }
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+            asking = asyncio.create_task(client.post("/mcp", json=body, headers=headers))
+            assert await asyncio.to_thread(generator.started.wait, 30)
+            assert app.state.door.admission.loads["answer"].in_hand == 1
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            assert await asyncio.to_thread(generator.stopped.wait, 30), "the model was not stopped"
+        await asyncio.to_thread(wait_for, lambda: app.state.door.admission.loads["answer"].in_hand == 0)
+
+
+def test_a_refused_call_is_counted_by_its_route(served: Served) -> None:
+    served.app.state.door.admission = full("search")
+    assert served.client.post("/v1/search", json={"query": "gate"}).status_code == 503
+    told = [one for one in served.client.get("/metrics").text.splitlines() if one.startswith(COUNTED) and "503" in one]
+    assert told == ['footnote_requests_total{method="POST",route="/v1/search",status="503"} 1.0']
 
 
 def test_health_and_metrics_answer_while_everything_is_full(served: Served) -> None:
