@@ -13,7 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving import Endless, Served, build_app, listening, wait_for
 
 from api.admission import WORK, Admission, Capacity, Work, without_limits
+from api.client import Client
 from api.http import streams
+from rag.errors import FootnoteError
 from rag.settings import Settings, load_settings
 
 GATE = b"The gate code is 4711. The gate opens at seven."
@@ -77,12 +79,12 @@ def test_uploads_and_pictures_of_pages_are_refused_too(served: Served, pdf: Call
 
 async def test_tools_of_mcp_say_that_the_server_is_busy(settings: Settings) -> None:
     pytest.importorskip("mcp.client.streamable_http")
-    from mcp.client import Client
+    from mcp.client import Client as McpClient
 
     app = build_app(settings, WordHashEmbedder(), ScriptedGenerator())
     with listening(app) as url:
         app.state.door.admission = full(*WORK)
-        async with Client(f"{url}/mcp") as client:
+        async with McpClient(f"{url}/mcp") as client:
             for name, asked in (
                 ("search", {"query": "gate"}),
                 ("ask", {"question": "gate?"}),
@@ -122,6 +124,15 @@ async def test_a_tool_stops_when_its_client_leaves(settings: Settings) -> None:
             await asyncio.gather(asking, return_exceptions=True)
             assert await asyncio.to_thread(generator.stopped.wait, 30), "the model was not stopped"
         await asyncio.to_thread(wait_for, lambda: app.state.door.admission.loads["answer"].in_hand == 0)
+
+
+def test_the_client_tells_when_to_try_again(settings: Settings) -> None:
+    app = build_app(settings, WordHashEmbedder(), ScriptedGenerator())
+    with listening(app) as url, Client(url) as client:
+        app.state.door.admission = full("search")
+        with pytest.raises(FootnoteError, match="busy with searches") as refused:
+            client.search("gate")
+    assert (refused.value.code, refused.value.status, refused.value.retry_after_s) == ("busy", 503, 7)
 
 
 def test_a_refused_call_is_counted_by_its_route(served: Served) -> None:
