@@ -1,6 +1,7 @@
 # make run      a fresh machine to a server on http://127.0.0.1:8000: environment, packages, models, start
 # make test     everything that is missing, then every test
-# make bench    speed, as ratios within one run; make peer DOCUMENTS=FOLDER: ingest beside LlamaIndex's default
+# make bench    speed, as ratios within one run, and a server under ten times its load
+# make peer DOCUMENTS=FOLDER: ingest beside LlamaIndex's default
 # make lint     formatting, lint, types; make format repairs the first two
 # make audit    known vulnerabilities of requirements.lock (make lock); make sbom: what is installed, as CycloneDX
 
@@ -34,6 +35,7 @@ test-browser: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m evals.bench
+	$(BIN)/python -m evals.load --chunks 10000 --seconds 20
 
 # LlamaIndex asks for a pypdf of its own, hence a second environment.
 peer: $(VENV)/.installed-dev .venv-peer/.installed

@@ -7,8 +7,10 @@ place. A foreign document, collection or thread raises the NotFound of a missing
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from api.admission import Admission, Admitted
 from api.http.schemas import Documents, PageBody, TextBody, pack_documents, pack_page, pack_text
 from rag.library import Library
 from rag.retrieval.scope import Scope, collections_among, find_collection, find_document
@@ -49,11 +51,15 @@ def caller_of(key: ApiKey) -> Caller:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The Library as one caller sees it. `noted` gathers what the caller asks and does, for the audit log."""
+    """The Library as one caller sees it. `noted` gathers what the caller asks and does, for the audit log.
+
+    What takes long needs a place of the `admission`, which all callers of a server share.
+    """
 
     library: Library
     caller: Caller = ANYONE
     noted: dict[str, object] = field(default_factory=dict)
+    admission: Admission = field(default_factory=Admission)
 
     @property
     def threads(self) -> Threads:
@@ -103,24 +109,31 @@ class View:
         self.library.catalog.delete_document(document_id)
 
     async def search(self, text: str, scope: Scope, top_k: int | None) -> list[Hit]:
-        """`Service.search` in the caller's collections."""
+        """`Service.search` in the caller's collections. Raises TooBusy."""
         self._note(scope, query=text)
-        return await self.library.service.search(text, self._within(scope), top_k)
+        within = self._within(scope)
+        return await self.admission.finish("search", lambda: self.library.service.search(text, within, top_k))
 
     async def ask(self, question: Question) -> Answer:
-        """`Service.ask` in the caller's collections."""
+        """`Service.ask` in the caller's collections. Raises TooBusy."""
         self._note(question.scope, question=question.text)
-        return await self.library.service.ask(replace(question, scope=self._within(question.scope)))
+        async with self.admission.place("answer"):
+            return await self.library.service.ask(replace(question, scope=self._within(question.scope)))
 
-    def stream(self, question: Question) -> AsyncGenerator[HitsFound | Token | Answer]:
-        """`Service.stream` in the caller's collections."""
+    async def stream(self, question: Question) -> AsyncGenerator[Admitted | HitsFound | Token | Answer]:
+        """`Service.stream` in the caller's collections, after Admitted. Raises TooBusy instead of that."""
         self._note(question.scope, question=question.text)
-        return self.library.service.stream(replace(question, scope=self._within(question.scope)))
+        asked = replace(question, scope=self._within(question.scope))
+        async with self.admission.place("answer"), aclosing(self.library.service.stream(asked)) as events:
+            yield Admitted()
+            async for event in events:
+                yield event
 
     async def verify(self, text: str, scope: Scope, question: str) -> Verified:
-        """`Service.verify` in the caller's collections."""
+        """`Service.verify` in the caller's collections. Raises TooBusy."""
         self._note(scope, text_chars=len(text))
-        return await self.library.service.verify(text, self._within(scope), question)
+        async with self.admission.place("verify"):
+            return await self.library.service.verify(text, self._within(scope), question)
 
     def _note(self, scope: Scope, **what: object) -> None:
         named = {"collection": scope.collection, "document_ids": scope.document_ids}

@@ -25,8 +25,6 @@ from rag.retrieval.scope import Scope
 from rag.service import HitsFound, Question
 from rag.types import Answer, Token, Turn
 
-VERIFY_AT_ONCE = 2  # a long text occupies a thread for minutes
-
 
 class Source(Protocol):
     """What tools and conversations need: methods of `AsyncClient`. Every method raises FootnoteErrors."""
@@ -66,12 +64,10 @@ class LocalSource:
     def __init__(
         self,
         view: Callable[[], View],
-        verifying: asyncio.Semaphore | None = None,
         on_answer: Callable[[Answer], None] | None = None,
     ) -> None:
-        """Check at most as many texts at once as `verifying` admits, and call `on_answer` with each answer."""
+        """Call `on_answer` with each answer."""
         self._view, self._on_answer = view, on_answer
-        self._verifying = verifying or asyncio.Semaphore(VERIFY_AT_ONCE)
 
     async def search(self, query: str, **options: Unpack[SearchOptions]) -> Hits:
         """As in `Source`."""
@@ -101,9 +97,7 @@ class LocalSource:
 
     async def verify(self, text: str, question: str | None = None, **options: Unpack[ScopeOptions]) -> VerifiedBody:
         """As in `Source`."""
-        view = self._view()
-        async with self._verifying:
-            return pack_verified(await view.verify(text, _scope(options), question or ""))
+        return pack_verified(await self._view().verify(text, _scope(options), question or ""))
 
     async def documents(self, collection: str | None = None, **options: Unpack[ListOptions]) -> Documents:
         """As in `Source`."""

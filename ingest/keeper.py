@@ -2,6 +2,7 @@
 
 a claimed document whose lease is over    queued again; a worker that lives but renews nothing is ended
 an index part that does not answer        grown again from the catalog, in a thread of its own
+vectors, most of which were deleted       the same: Chroma gives their memory and disk to nobody
 an index that differs from the catalog    reconciled
 """
 
@@ -9,10 +10,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rag.errors import FootnoteError
-from rag.index.derived import Index
+from rag.index.derived import Index, Kind
 from rag.store.catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,9 @@ class Keeper:
 
     def look(self) -> None:
         """Look around once. Raises DependencyError."""
-        if self._index.missing and (self._healing is None or not self._healing.is_alive()):
-            self._healing = threading.Thread(target=self._heal, name="footnote-healer", daemon=True)
+        healing = self._healing is not None and self._healing.is_alive()
+        if not healing and (kinds := self._index.missing or self._index.worn):
+            self._healing = threading.Thread(target=self._heal, args=(kinds,), name="footnote-healer", daemon=True)
             self._healing.start()
         if expired := self._catalog.requeue_expired():
             log.warning("%d documents were claimed and nobody works on them; they are queued again.", len(expired))
@@ -78,9 +80,9 @@ class Keeper:
         """Whether indexes and catalog must agree: nothing is on its way into them, or out of them."""
         return not (self._index.missing or self._catalog.unfinished() or self._catalog.pending_removals())
 
-    def _heal(self) -> None:
+    def _heal(self, kinds: Sequence[Kind]) -> None:
         try:
-            documents = self._index.heal(self._catalog)
+            documents = self._index.heal(self._catalog, kinds=kinds)
         except FootnoteError as error:
             if not self._closing.is_set():
                 log.warning("The index could not be built and is tried again. %s", error.message)

@@ -26,10 +26,14 @@ PARSE_CODES: tuple[str, ...] = get_args(ParseCode)
 
 
 class FootnoteError(Exception):
-    """Base of all errors: `code` is a stable word for programs, `status` the HTTP status of the response."""
+    """Base of all errors: `code` is a stable word for programs, `status` the HTTP status of the response.
+
+    `retry_after_s` is when to try again, in whole seconds, where that is known.
+    """
 
     code = "internal"
     status = 500
+    retry_after_s: int | None = None
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)

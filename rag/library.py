@@ -153,4 +153,4 @@ def open_judge(settings: Settings, generator: Generator, reader: Reader | None) 
         return None
     from rag.verification.entailment import make_judge
 
-    return make_judge(settings.answers, generator, settings.generation.slots, reader)
+    return make_judge(settings.answers, generator, reader)

@@ -123,7 +123,13 @@ class Generation(Section):
     temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature; 0 takes the most likely token")
     seed: int = Field(7, ge=0, description="seed of the sampler, if the back end has one")
     timeout_s: float = Field(180.0, ge=1, le=3_600, description="time limit for the whole reply, in seconds")
-    slots: int = Field(2, ge=1, le=64, description="replies that the embedded model writes at the same time")
+    slots: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="replies that the back end writes at the same time, and questions that are answered at once; where "
+        "not set, 2 of the embedded model, 1 of Ollama (its OLLAMA_NUM_PARALLEL), 4 of an OpenAI-compatible server",
+    )
     threads: int = Field(0, ge=0, le=256, description="processor threads of the embedded model; 0 uses all cores")
 
 
@@ -208,6 +214,13 @@ class Server(Section):
     )
     max_verify_chars: int = Field(200_000, ge=1, le=10_000_000, description="maximum characters of a text to verify")
     max_top_k: int = Field(100, ge=1, le=1_000, description="maximum hits of one request")
+    max_wait_s: float = Field(
+        30.0,
+        ge=0,
+        le=3_600,
+        description="time that a question or a text to verify waits for its turn, in seconds; one that would wait "
+        "longer is refused at once",
+    )
     public_url: str = Field(
         "",
         description="address at which people reach the server; citations of OpenAI's API then link to it",

@@ -523,6 +523,11 @@ class Generator(Protocol):
         """How fast prompts are read, as far as it is known now; None for a back end without a model to read them."""
         ...
 
+    @property
+    def slots(self) -> int:
+        """How many replies are written at the same time, at least 1; more wait for their turn."""
+        ...
+
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         """The number of tokens of the prompt as the model reads it, and whether it is exact or a cautious estimate."""
         ...

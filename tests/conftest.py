@@ -70,6 +70,7 @@ class ScriptedGenerator:
     finish_reason: str = "stop"
     follows_instructions: bool = True
     prompt_speed: PromptSpeed | None = ASSUMED
+    slots: int = 2
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return sum(len(_WORD.findall(message.content)) + 4 for message in messages), True

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,14 @@ class Served:
 def wait_until_open(app: FastAPI) -> None:
     """Wait until the application, which opens in the background, is open or has failed to open."""
     assert app.state.door.settled.wait(30), "the application did not open"
+
+
+def wait_for(condition: Callable[[], bool], within_s: float = 30) -> None:
+    """Wait until the condition holds; fail where it never does."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.001)
 
 
 def open_runtime(settings: Settings, embedder: Embedder, generator: Generator, work: bool = True) -> Runtime:

@@ -232,12 +232,13 @@ def check_response(response: httpx.Response) -> None:
             f"{request.method} {request.url.path}, but not in Footnote's form. Check that it is a Footnote server, and "
             "see its log."
         ) from error
-    raise _error(said, response.status_code)
+    raise _error(said, response.status_code, response.headers.get("retry-after", ""))
 
 
-def _error(said: ErrorDetail, status: int) -> FootnoteError:
+def _error(said: ErrorDetail, status: int, retry_after: str = "") -> FootnoteError:
     error = FootnoteError(said.message, code=said.code)
     error.status = status
+    error.retry_after_s = int(retry_after) if retry_after.isdecimal() else None  # a proxy may send a date
     return error
 
 

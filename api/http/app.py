@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +18,7 @@ from api.http import openai
 from api.http.audit import Audited, AuditLog
 from api.http.errors import install_errors
 from api.http.fields import known_parameters
-from api.http.guards import BodyLimit, KnownHosts, RootPath, Watch
+from api.http.guards import BodyLimit, Crowd, KnownHosts, RootPath, Watch
 from api.http.headers import Heads, SafeHeaders
 from api.http.keys import KeyGuard, describe_keys
 from api.http.mcp import McpEndpoint
@@ -31,6 +32,7 @@ from rag.errors import FootnoteError
 from rag.settings import Settings
 
 API_VERSION = "1"
+THREADS = 64
 _ABOUT = """Answers questions from your own documents; each sentence is checked against the exact quote it cites.
 
 All `start` and `end` values count characters (Unicode code points) of a document's text, half-open: `text[start:end]`
@@ -58,6 +60,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        # More than all work in hand takes, so that none of it, admitted, waits for a thread.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "footnote-work"))
         opening = asyncio.create_task(door.open())
         try:
             async with mcp.running():
@@ -92,6 +96,7 @@ def create_app(
     app.add_middleware(BodyLimit, server=settings.server)
     if settings.server.audit_log is not None:
         app.add_middleware(Audited, audit_log=AuditLog(settings.server.audit_log))
+    app.add_middleware(Crowd, door=door)
     if settings.server.origins:
         app.add_middleware(
             CORSMiddleware,

@@ -25,6 +25,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
+from api.admission import TooBusy
 from api.http.paths import is_openai, route_path
 from api.http.schemas import ErrorBody, OpenAIErrorBody
 from api.http.streams import Event
@@ -50,7 +51,7 @@ _DESCRIPTIONS = {
     422: "A field has an invalid value; the message names the field and the value.",
     429: "The key made more calls in a minute than it may; `Retry-After` says when to try again.",
     500: "An unexpected failure of the server; its log has the details.",
-    503: "The server is starting, or something it needs is unavailable; try again.",
+    503: "The server is starting or busy, or something it needs is unavailable; `Retry-After` says when to try again.",
 }
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _EVERYWHERE = (401, 403, 421, 429, 500, 503)
@@ -107,7 +108,9 @@ def _param_of(error: FootnoteError) -> str | None:
 
 def refusal_of(scope: Scope, error: FootnoteError, headers: Mapping[str, str] | None = None) -> Response:
     """The response for an error in the form of the call."""
-    return refusal(scope, (error.status, error.code, error.message), param=_param_of(error), headers=headers)
+    more = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    answer = (error.status, error.code, error.message)
+    return refusal(scope, answer, param=_param_of(error), headers={**more, **(headers or {})})
 
 
 def refusal(
@@ -180,7 +183,7 @@ def describe_problem(problems: Sequence[Mapping[str, Any]]) -> tuple[int, str, s
 
 async def _on_footnote_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FootnoteError)
-    if error.status >= 500 and not isinstance(error, Starting):
+    if error.status >= 500 and not isinstance(error, Starting | TooBusy):  # the metrics count what is refused
         log.warning("%s %s: %s", request.method, request.url.path, error.message)
     return refusal_of(request.scope, error)
 

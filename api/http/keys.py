@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.access import ANYONE, THIS_MACHINE, Caller, caller_of
 from api.http.errors import refusal_of
 from api.http.limits import RateLimited, RateLimits
-from api.http.paths import is_open, route_path
+from api.http.paths import LIVE_PATH, is_open, route_path
 from api.http.state import Door
 from rag.errors import DependencyError, FootnoteError, InputError
 from rag.generation.hosts import is_loopback
@@ -28,7 +28,7 @@ from rag.store.keys import ApiKey, Keys
 log = logging.getLogger(__name__)
 
 _BEARER = "bearer "
-# Long work occupies the threads that the routes share; who calls must be known at once, also to /livez.
+# Long work occupies the threads that the routes share; who calls must be known at once.
 _LOOKING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="footnote-keys")
 _SHOWN_CHARS = 6  # of a refused key: enough to recognise it, too little to use it
 
@@ -64,7 +64,8 @@ class KeyGuard:
         if scope["type"] == "http":
             caller: Caller | None = None
             try:
-                caller = await self._caller(Headers(scope=scope).get("authorization", ""))
+                if route_path(scope) != LIVE_PATH:  # which says the same to everyone, also while the catalog is slow
+                    caller = await self._caller(Headers(scope=scope).get("authorization", ""))
             except FootnoteError as error:
                 if not is_open(route_path(scope)):
                     await refusal_of(scope, error)(scope, receive, send)
@@ -74,8 +75,7 @@ class KeyGuard:
                 try:
                     self._limits.take(caller.key_id, caller.name)
                 except RateLimited as error:
-                    headers = {"Retry-After": str(error.retry_after_s)}
-                    await refusal_of(scope, error, headers)(scope, receive, send)
+                    await refusal_of(scope, error)(scope, receive, send)
                     return
         await self._app(scope, receive, send)
 

@@ -99,9 +99,9 @@ class McpEndpoint:
 
         def view() -> View:
             state = _STATE.get()
-            return View(door.runtime().library, state["caller"], state.setdefault("noted", {}))
+            return View(door.runtime().library, state["caller"], state.setdefault("noted", {}), door.admission)
 
-        server = make_server(LocalSource(view, door.verifying, door.metrics.answer), self._version)
+        server = make_server(LocalSource(view, door.metrics.answer), self._version)
         server.streamable_http_app(
             stateless_http=True,
             max_request_body_size=sys.maxsize,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api.admission import Admission
 from rag.store.catalog import Catalog
 from rag.types import UNFINISHED, Answer, AnswerStatus, DocumentStatus
 
@@ -52,6 +53,10 @@ class Metrics:
         for status in _ANSWERS:
             self._answers.labels(status)
 
+    def watch_work(self, admission: Admission) -> None:
+        """Add what is in hand, waiting, admitted and refused."""
+        self.registry.register(_Loads(admission))
+
     def watch(self, catalog: Catalog) -> None:
         """Add the counts of this catalog. They are read anew for each scrape."""
         self.registry.register(_CatalogCounts(catalog))
@@ -74,6 +79,25 @@ class Metrics:
     def render(self) -> bytes:
         """All metrics as text. Reads the catalog."""
         return generate_latest(self.registry)
+
+
+class _Loads(Collector):
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    def collect(self) -> Iterable[Metric]:
+        places = GaugeMetricFamily("footnote_work_places", "Pieces of work that can be in hand", labels=["work"])
+        in_hand = GaugeMetricFamily("footnote_work_in_hand", "Pieces of work in hand", labels=["work"])
+        waiting = GaugeMetricFamily("footnote_work_waiting", "Requests that wait for their turn", labels=["work"])
+        admitted = CounterMetricFamily("footnote_work_admitted", "Pieces of work begun", labels=["work"])
+        refused = CounterMetricFamily("footnote_work_refused", "Requests refused because of the load", labels=["work"])
+        for work, load in self._admission.loads.items():
+            places.add_metric([work], load.places)
+            in_hand.add_metric([work], load.in_hand)
+            waiting.add_metric([work], load.waiting)
+            admitted.add_metric([work], load.admitted)
+            refused.add_metric([work], load.refused)
+        return places, in_hand, waiting, admitted, refused
 
 
 class _CatalogCounts(Collector):

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.types import Scope
+
+from api.admission import Work
 
 UPLOAD_PATH = "/v1/documents"
 MCP_PATH = "/mcp"
-_OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz"})
+LIVE_PATH = "/livez"
+CROWDED_PATHS: Mapping[str, Work] = {
+    "/v1/search": "search",
+    "/v1/query": "answer",
+    "/v1/chat/completions": "answer",
+    "/v1/responses": "answer",
+    "/v1/verify": "verify",
+}
+"""The calls whose work is known from the path, and which therefore can be refused before they are read."""
+_OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", LIVE_PATH, "/readyz"})
 _OPEN_FOLDER = "/page/"
 _OPENAI_PATHS = ("/v1/chat/", "/v1/responses", "/v1/models")
 

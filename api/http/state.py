@@ -15,6 +15,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.access import Caller, View
+from api.admission import Admission, capacities
 from api.http.errors import Starting
 from api.http.metrics import Metrics
 from api.http.schemas import PartState
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 
 DESCRIBE_WAIT_S = 2.0
 DESCRIBE_EVERY_S = 30.0
-RENDER_AT_ONCE = 2  # each image is rendered by its own process
-VERIFY_AT_ONCE = 2  # a long text occupies a thread for minutes, and searches need threads too
 
 
 @dataclass
@@ -42,8 +41,7 @@ class Door:
     local_key: str = ""  # of the commands on this machine, which read it beside the server's address
     on_opened: Callable[[Runtime], None] | None = None
     on_failed: Callable[[FootnoteError], None] | None = None
-    verifying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(VERIFY_AT_ONCE))
-    rendering: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(RENDER_AT_ONCE))
+    admission: Admission = field(init=False)
     settled: threading.Event = field(default_factory=threading.Event)  # set once opening has succeeded or failed
     _runtime: Runtime | None = None
     _failure: FootnoteError | None = None
@@ -52,6 +50,13 @@ class Door:
     _described_at: float = 0.0
     _model: PartState | None = None
     _kept: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.admission = Admission(capacities(self.settings, self._slots))
+        self.metrics.watch_work(self.admission)
+
+    def _slots(self) -> int:
+        return 1 if self._runtime is None else self._runtime.library.generator.slots
 
     @property
     def opened(self) -> Runtime | None:
@@ -103,6 +108,7 @@ class Door:
     async def close(self) -> None:
         """Stop the model, then close the Runtime."""
         await asyncio.gather(*self._kept, return_exceptions=True)
+        await self.admission.settle()
         for task in (self._preparing, self._describing):
             if task is not None:
                 task.cancel()
@@ -176,7 +182,8 @@ def view_for(scope: KeyScope) -> Callable[[Request], Awaitable[View]]:
                 f"key; `footnote keys create NAME --scope {scope}` makes one."
             )
         noted = request.scope["state"].setdefault("noted", {})
-        return View((await door_of(request)).runtime().library, caller, noted)
+        door = await door_of(request)
+        return View(door.runtime().library, caller, noted, door.admission)
 
     return view_of
 

@@ -80,7 +80,8 @@ class EventStream(Response):
     """Sends events as they arrive, and a comment after each pause, so that proxies keep the connection open.
 
     A FootnoteError before the first event is raised, so that it becomes an HTTP status. A later one becomes an `error`
-    event, or what `on_error` makes of it.
+    event, or what `on_error` makes of it. UNDER_WAY among the events is not sent: from there on the client is kept
+    waiting with comments, which begin the response.
     """
 
     media_type = "text/event-stream"
@@ -99,14 +100,17 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ready: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
         pump, leaving = asyncio.create_task(self._pump(ready)), asyncio.create_task(_left(receive))
-        started = False
+        started = under_way = False
         try:
             while True:
-                item = await self._next(ready, leaving)
+                item = await self._next(ready, leaving, under_way or started)
                 if leaving.done():
                     if not started:
                         raise ClientDisconnect
                     return
+                if item is UNDER_WAY:
+                    under_way = True
+                    continue
                 if not started:
                     if isinstance(item, Exception):
                         raise item
@@ -131,10 +135,10 @@ class EventStream(Response):
             ready.put_nowait(None)
 
     async def _next(
-        self, ready: asyncio.Queue[Event | Exception | None], leaving: asyncio.Task[None]
+        self, ready: asyncio.Queue[Event | Exception | None], leaving: asyncio.Task[None], beats: bool
     ) -> Event | Exception | None:
-        """The next item, or a heartbeat where none arrives in time."""
-        heartbeat_s = HEARTBEAT_S if self._heartbeat_s is None else self._heartbeat_s
+        """The next item, or, where it `beats`, a heartbeat where none arrives in time."""
+        heartbeat_s = (HEARTBEAT_S if self._heartbeat_s is None else self._heartbeat_s) if beats else None
         getting = asyncio.create_task(ready.get())
         await asyncio.wait({getting, leaving}, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
         if getting.done():
@@ -155,3 +159,5 @@ class EventStream(Response):
 
 
 HEARTBEAT = Event("", "")
+UNDER_WAY = Event("", "")
+"""Among the events of an EventStream: the work has begun."""

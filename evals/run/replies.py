@@ -184,6 +184,10 @@ class RecordedGenerator:
     def prompt_speed(self) -> PromptSpeed | None:
         return self._generator.prompt_speed
 
+    @property
+    def slots(self) -> int:
+        return self._generator.slots
+
     def take_replayed(self) -> Replayed:
         """What was replayed since the last call."""
         taken, self._replayed = self._replayed, Replayed()

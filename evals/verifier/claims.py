@@ -158,7 +158,7 @@ def open_judge(settings: Settings, replies: Path | None, closing: ExitStack) -> 
         sampling = Sampling(settings.generation.temperature, settings.generation.seed)
         generator = RecordedGenerator(generator, store, generator.model, sampling, replay=True)
     answers = settings.answers.model_copy(update={"judge": "model", "judge_budget_s": 3_600})
-    return make_judge(answers, generator, settings.generation.slots, open_reader(settings))
+    return make_judge(answers, generator, open_reader(settings))
 
 
 def tabulate(checked: Sequence[CheckedClaim]) -> list[ClaimRow]:

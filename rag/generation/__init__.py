@@ -16,6 +16,7 @@ from rag.errors import ConfigurationError
 from rag.generation.auto import AutoGenerator
 from rag.generation.base import take_draft
 from rag.generation.embedded import EmbeddedGenerator
+from rag.generation.llama_child import usable_cores
 from rag.generation.ollama import OllamaGenerator
 from rag.generation.openai_like import OpenAIGenerator
 from rag.generation.quoting import ExtractiveGenerator
@@ -32,6 +33,7 @@ __all__ = [
     "make_generator",
     "readable_tokens",
     "take_draft",
+    "usable_cores",
 ]
 
 

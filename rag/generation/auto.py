@@ -39,6 +39,10 @@ class AutoGenerator(ModelGenerator):
     def prompt_speed(self) -> PromptSpeed:
         return (self._chosen or self._embedded).prompt_speed
 
+    @property
+    def slots(self) -> int:
+        return (self._chosen or self._embedded).slots
+
     async def _choose(self) -> OllamaGenerator | EmbeddedGenerator:
         async with self._choosing:
             if self._chosen is None:

@@ -41,6 +41,10 @@ class ModelGenerator(ABC):
     @abstractmethod
     def prompt_speed(self) -> PromptSpeed: ...
 
+    @property
+    @abstractmethod
+    def slots(self) -> int: ...
+
     @abstractmethod
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]: ...
 

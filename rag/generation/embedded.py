@@ -34,6 +34,9 @@ class EmbeddedGenerator(OpenAIProtocol):
     """A GGUF model in a llama.cpp server that starts with the first request and is stopped by `aclose`."""
 
     _restarts = RESTARTS
+    _usual_slots = 2
+    # llama.cpp notices that a connection was closed when it has something to send: without this, after the whole prompt
+    _more = {"return_progress": True}  # noqa: RUF012
     _assumed_per_s = 60.0  # the default model on two cores
 
     def __init__(self, settings: Generation, model_dir: Path) -> None:
@@ -85,7 +88,7 @@ class EmbeddedGenerator(OpenAIProtocol):
             weights = await asyncio.to_thread(self.weights)
             settings = self._settings
             if self._child is None:  # no other task has started it meanwhile
-                self._child = LlamaChild(weights, self.model, settings.context_tokens, settings.slots, settings.threads)
+                self._child = LlamaChild(weights, self.model, settings.context_tokens, self.slots, settings.threads)
         address = await self._child.address()
         self._target = (f"{address.url}/v1", address.api_key, self.model)
 

@@ -57,6 +57,7 @@ class OllamaGenerator(Served):
     """A model of an Ollama server. Each request sends `num_ctx`: Ollama's default silently cuts longer prompts."""
 
     _library = "llama_index.llms.ollama"
+    _usual_slots = 1  # OLLAMA_NUM_PARALLEL's default
     _assumed_per_s = 200.0  # between a processor and an accelerator; Ollama tells its own timings with the first reply
 
     def __init__(self, settings: Generation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -40,6 +40,8 @@ class OpenAIProtocol(Served):
     _target: tuple[str, str, str] = ("", "", "")  # base address with /v1, key, model
     _usage_wanted = True
     _probabilities_wanted = True
+    _more: Mapping[str, object] = {}
+    """Fields of a request that this server has beside OpenAI's."""
 
     @asynccontextmanager
     async def _open_llm(self, max_tokens: int) -> AsyncGenerator[LLM]:
@@ -49,7 +51,7 @@ class OpenAIProtocol(Served):
 
         url, api_key, model = self._target
         settings = self._settings
-        options: dict[str, object] = {"seed": settings.seed, "stop": list(STOP_STRINGS)}
+        options: dict[str, object] = {"seed": settings.seed, "stop": list(STOP_STRINGS), "extra_body": dict(self._more)}
         if self._usage_wanted:
             options["stream_options"] = {"include_usage": True}
         if self._probabilities_wanted:
@@ -187,6 +189,7 @@ def _said(error: Exception) -> str:
 class OpenAIGenerator(OpenAIProtocol):
     """A model on any OpenAI-compatible server: vLLM, LM Studio, llama.cpp, TGI, hosted ones."""
 
+    _usual_slots = 4  # as llama.cpp's own server; vLLM writes more
     _assumed_per_s = 750.0  # most run on an accelerator: the longest prompt, until a reply shows otherwise
 
     def __init__(self, settings: Generation) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from rag.errors import DependencyError
+from rag.generation.llama_child import usable_cores
 from rag.models.tokens import estimate_text, estimate_tokens
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_REPLY
@@ -86,6 +87,10 @@ class ExtractiveGenerator:
     @property
     def prompt_speed(self) -> None:
         return None
+
+    @property
+    def slots(self) -> int:
+        return usable_cores()
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return estimate_tokens(messages), False

@@ -8,7 +8,7 @@ import importlib
 import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
@@ -79,10 +79,13 @@ class Served(ModelGenerator):
     _restarts = 0
     _assumed_per_s: float
     """Prompt tokens a second until some are measured."""
+    _usual_slots: int
+    """Replies at the same time where the settings do not say how many."""
 
     def __init__(self, settings: Generation) -> None:
         self._settings = settings
         self._gauge = SpeedGauge(self._assumed_per_s)
+        self._turns = asyncio.Semaphore(self.slots)
 
     @property
     def prompt_speed(self) -> PromptSpeed:
@@ -91,6 +94,10 @@ class Served(ModelGenerator):
     @property
     def context_tokens(self) -> int:
         return self._settings.context_tokens
+
+    @property
+    def slots(self) -> int:
+        return self._settings.slots or self._usual_slots
 
     @property
     @abstractmethod
@@ -152,8 +159,8 @@ class Served(ModelGenerator):
         while True:
             try:
                 await self._prepare_until(deadline)
-                sent = time.monotonic()
-                async with aclosing(self._responses(messages, max_tokens, deadline)) as responses:
+                async with self._turn(deadline), aclosing(self._responses(messages, max_tokens, deadline)) as responses:
+                    sent = time.monotonic()
                     async for response in responses:
                         busy = None  # it took the request
                         facts = facts.then(self._facts(response))
@@ -197,6 +204,19 @@ class Served(ModelGenerator):
             first_token_ms=first_token_ms,
             first_tokens=facts.first_tokens or {},
         )
+
+    @asynccontextmanager
+    async def _turn(self, deadline: float) -> AsyncGenerator[None]:
+        """One of the server's slots; the request waits here for it, where leaving costs nothing. Raises TooSlow."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise self._too_slow() from error
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def _responses(
         self, messages: Sequence[Message], max_tokens: int, deadline: float

@@ -11,7 +11,7 @@ import sqlite3
 import struct
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import wraps
 from itertools import groupby
 from pathlib import Path
@@ -148,6 +148,18 @@ class VectorIndex:
         return self._collection.count()
 
     @translated
+    def count_deleted(self) -> int:
+        """How many chunks the HNSW files hold that are none of the collection's any more, when they were last written.
+
+        Chroma gives their place in files and memory to no other chunk.
+        """
+        elements = 0
+        for segment in self._folder.iterdir():
+            with suppress(OSError, struct.error):
+                elements += _read_sizes(segment)[0]
+        return max(0, elements - self._collection.count())
+
+    @translated
     def documents(self) -> dict[str, Held]:
         """What is held of each document, read from Chroma's database in one statement: seconds for a million chunks.
 
@@ -231,13 +243,11 @@ def files_are_sound(folder: Path) -> bool:
         return False
     for segment in (path for path in folder.iterdir() if path.is_dir()):
         try:
-            header = (segment / "header.bin").read_bytes()
-            elements, bytes_each = struct.unpack_from("<QQ", header, 20)
+            elements, bytes_each = _read_sizes(segment)
             data = (segment / "data_level0.bin").stat().st_size
             lengths = (segment / "length.bin").stat().st_size
             sound = not elements or (
-                len(header) >= _HNSW_HEADER_BYTES
-                and data == max(elements, _ALLOCATED) * bytes_each
+                data == max(elements, _ALLOCATED) * bytes_each
                 and lengths == max(elements, _ALLOCATED) * 4
                 and _links_are_whole((segment / "link_lists.bin").read_bytes(), elements)
                 and (segment / "index_metadata.pickle").stat().st_size > 0
@@ -248,6 +258,15 @@ def files_are_sound(folder: Path) -> bool:
             log.warning("The vector files in %s are incomplete: writing them was interrupted.", segment)
             return False
     return True
+
+
+def _read_sizes(segment: Path) -> tuple[int, int]:
+    """The elements of HNSW files, deleted ones included, and the bytes of each. Raises OSError, struct.error."""
+    header = (segment / "header.bin").read_bytes()
+    if len(header) < _HNSW_HEADER_BYTES:
+        raise struct.error(f"the header has {len(header)} bytes")
+    elements, bytes_each = struct.unpack_from("<QQ", header, 20)
+    return int(elements), int(bytes_each)
 
 
 def _links_are_whole(links: bytes, elements: int) -> bool:

@@ -44,6 +44,7 @@ CURRENT_FILE = "current.json"
 Kind = Literal["words", "vectors"]
 KINDS: tuple[Kind, ...] = get_args(Kind)  # the order in which they are built: words take a tenth of the time
 _FOLDERS: Mapping[Kind, str] = {"vectors": "chroma", "words": "words"}
+WORN_LEAST = 1_000  # deleted chunks, some 2 MB, below which growing a part again is not worth it
 _GROUP_CHUNKS = 2_000  # written while other writers wait
 _ROUNDS = 5  # comparisons of a grown part with the catalog, which may change meanwhile
 _OWN_FILES = re.compile(r"(?P<kind>chroma|keyword|words)-(?P<number>\d+)(?:\.sqlite3.*)?|document_scores\.sqlite3.*")
@@ -242,6 +243,14 @@ class Index:
     def missing(self) -> tuple[Kind, ...]:
         """The parts that do not answer, and wait for `heal`."""
         return tuple(kind for kind in KINDS if self._slot(kind).part is None)
+
+    @property
+    def worn(self) -> tuple[Kind, ...]:
+        """The parts that hold more deleted chunks than others, which only growing them again frees."""
+        with self._vectors.reading() as vectors:
+            if vectors is None or vectors.count_deleted() <= max(WORN_LEAST, vectors.count()):
+                return ()
+        return ("vectors",)
 
     @property
     def healed(self) -> tuple[int, int]:

@@ -48,11 +48,11 @@ _N_LABELS = 3
 _LABELS = ("entail", "contradict")
 
 
-def make_judge(settings: Answers, generator: Generator, at_once: int, reader: Reader | None = None) -> Judge | None:
+def make_judge(settings: Answers, generator: Generator, reader: Reader | None = None) -> Judge | None:
     """The judge that the settings name, loaded; None where they name none, or where no model follows instructions.
 
-    `at_once` is how many statements the language model reads at the same time; `reader` is asked about short answers
-    too. Raises ConfigurationError where the folder holds no cross-encoder for inference.
+    `reader` is asked about short answers too. Raises ConfigurationError where the folder holds no cross-encoder for
+    inference.
     """
     if settings.judge in NO_JUDGE:
         return None
@@ -61,7 +61,7 @@ def make_judge(settings: Answers, generator: Generator, at_once: int, reader: Re
         return CrossEncoderJudge(CrossEncoderModel(located, JUDGE_SETTING), entailment)
     if not generator.follows_instructions:
         return None
-    return ModelJudge(generator, settings.judge_budget_s, at_once, open_probe(), reader)
+    return ModelJudge(generator, settings.judge_budget_s, open_probe(), reader)
 
 
 def locate_judge(model: str) -> tuple[Located, int]:
@@ -144,12 +144,11 @@ class ModelJudge:
         self,
         generator: Generator,
         budget_s: float,
-        at_once: int,
         probe: JudgeProbe | None = None,
         reader: Reader | None = None,
     ) -> None:
-        """`budget_s` seconds are spent on the statements of one call, `at_once` of them are asked at the same time."""
-        self._generator, self._budget_s, self._at_once = generator, budget_s, at_once
+        """`budget_s` seconds are spent on the statements of one call, as many at once as the generator has slots."""
+        self._generator, self._budget_s = generator, budget_s
         self._probe, self._reader = probe, reader
 
     @property
@@ -164,7 +163,7 @@ class ModelJudge:
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
         """A judgement for each that there was time for; those on one passage take turns, for the prefix cache."""
         deadline = asyncio.get_running_loop().time() + self._budget_s
-        places = asyncio.Semaphore(self._at_once)
+        places = asyncio.Semaphore(self._generator.slots)
         groups: dict[str, list[int]] = {}
         for i, statement in enumerate(statements):
             groups.setdefault(statement.premise, []).append(i)

@@ -76,3 +76,31 @@ def test_torn_vectors_are_built_while_the_words_answer(settings: Settings) -> No
         Watched(library).look_and_wait()
         assert library.index.missing == ()
         assert library.index.counts() == (1, 1)
+
+
+def test_vectors_most_of_which_were_deleted_are_grown_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chroma gives the place of a deleted vector to no other: its files and memory only grew."""
+    monkeypatch.setattr("rag.index.chroma.PERSIST_EVERY", 10)
+    monkeypatch.setattr("rag.index.derived.WORN_LEAST", 30)
+    with Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as library:
+        keeper, folder = Watched(library), settings.data_dir / INDEX_FOLDER
+        before = list(folder.glob("chroma-*"))
+        ingest(library, "the words that stay", "stays.md")
+        for number in range(60):
+            document_id = ingest(library, f"words number {number}", f"{number}.md")
+            library.catalog.delete_document(document_id)
+            library.index.purge_removed(library.catalog)
+            if number == 20:
+                keeper.look_and_wait()
+                assert list(folder.glob("chroma-*")) == before  # not worth it yet
+        assert library.index.worn == ("vectors",)
+        keeper.look_and_wait()
+        assert library.index.worn == ()
+        (grown,) = folder.glob("chroma-*")
+        assert grown not in before
+        assert library.index.counts() == (1, 1)
+        assert [hit.document_name for hit in library.searcher.search("words stay", Scope(), 5)] == ["stays.md"]
+        keeper.look_and_wait()
+        assert list(folder.glob("chroma-*")) == [grown]

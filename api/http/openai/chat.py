@@ -13,12 +13,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.admission import Admitted
 from api.http.errors import openai_documented, openai_error
 from api.http.openai.requests import ChatRequest, question_of
 from api.http.openai.text import AnswerText, Mark, answer_text, citation_uri, place
 from api.http.schemas import AnswerBody, CitationBody, UsageBody, pack_answer
 from api.http.state import Door, DoorHere, Reads
-from api.http.streams import EVENT_SCHEMA, Event, EventStream, while_listening
+from api.http.streams import EVENT_SCHEMA, UNDER_WAY, Event, EventStream, while_listening
 from rag.settings import Server
 from rag.types import Answer
 
@@ -186,6 +187,9 @@ async def _chunks(events: AsyncGenerator[object], frame: _Frame, door: Door) -> 
     begun = False
     async with aclosing(events):
         async for event in events:
+            if isinstance(event, Admitted):
+                yield UNDER_WAY
+                continue
             if not begun:
                 yield frame.chunk({"role": "assistant", "content": ""})
                 begun = True

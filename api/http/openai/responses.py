@@ -16,12 +16,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response as HttpResponse
 from pydantic import BaseModel, ConfigDict
 
+from api.admission import Admitted
 from api.http.errors import openai_documented
 from api.http.openai.requests import ResponsesRequest, question_of
 from api.http.openai.text import AnswerText, answer_text, citation_uri, place
 from api.http.schemas import AnswerBody, UsageBody, pack_answer
 from api.http.state import Door, DoorHere, Reads
-from api.http.streams import EVENT_SCHEMA, Event, EventStream, while_listening
+from api.http.streams import EVENT_SCHEMA, UNDER_WAY, Event, EventStream, while_listening
 from rag.errors import FootnoteError
 from rag.types import Answer
 
@@ -225,6 +226,9 @@ async def _events(happenings: AsyncGenerator[object], reply: _Reply, door: Door)
     begun = False
     async with aclosing(happenings):
         async for happening in happenings:
+            if isinstance(happening, Admitted):
+                yield UNDER_WAY
+                continue
             if not begun:
                 begun = True
                 for name in ("created", "in_progress"):

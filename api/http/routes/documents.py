@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import IO, Annotated, Any
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ from api.http.schemas import (
     UploadedDocuments,
     pack_document,
 )
-from api.http.state import Door, DoorHere, Reads, Writes
+from api.http.state import DoorHere, Reads, Writes
 from api.http.streams import while_listening
 from api.http.uploads import UploadedFile, UploadForm, read_form
 from ingest.files import clean_name
@@ -83,13 +84,16 @@ async def upload(request: Request, door: DoorHere, view: Writes) -> UploadedDocu
             f"The upload has {announced} bytes, but the disk of the data directory has {free} left. Free some space.",
             code="disk_full",
         )
-    async with read_form(
-        request.headers.get("content-type", ""),
-        request.stream(),
-        limit_bytes=limits.max_upload_mb << 20,
-        max_files=limits.max_files,
-        folder=library.catalog.data_dir,
-    ) as form:
+    async with (
+        view.admission.place("upload"),
+        read_form(
+            request.headers.get("content-type", ""),
+            request.stream(),
+            limit_bytes=limits.max_upload_mb << 20,
+            max_files=limits.max_files,
+            folder=library.catalog.data_dir,
+        ) as form,
+    ):
         accepted = await asyncio.to_thread(_accept, view, form)
     view.noted["documents"] = [
         {"id": record.id, "name": record.name, "collection": record.collection} for record in accepted
@@ -298,7 +302,6 @@ async def get_page(
     document_id: DocumentIdInPath,
     page: Annotated[int, Path(ge=-MAX_PAGE, le=MAX_PAGE, description="the page's number, starting at 1")],
     request: Request,
-    door: DoorHere,
     view: Reads,
     start: Annotated[int, Query(ge=0, le=MAX_PAGE, description="first character of the words to mark")] = 0,
     end: Annotated[int, Query(ge=0, le=MAX_PAGE, description="character after the words to mark")] = 0,
@@ -318,14 +321,9 @@ async def get_page(
             f"A page is available as application/json or image/png, not as {accept!r}. Accept one of these."
         )
     if form == "image/png":
-        return await while_listening(request, _drawn(view.library, record, page, dpi, door))
+        drawing = partial(asyncio.to_thread, _picture, view.library, record, page, dpi)
+        return await while_listening(request, view.admission.finish("render", drawing))
     return await asyncio.to_thread(view.page, document_id, page, (start, end))
-
-
-async def _drawn(library: Library, record: DocumentRecord, page: int, dpi: int, door: Door) -> Response:
-    """The page's image. A request that waits for its turn holds no thread, and stops waiting when its client leaves."""
-    async with door.rendering:
-        return await asyncio.to_thread(_picture, library, record, page, dpi)
 
 
 def _picture(library: Library, record: DocumentRecord, page: int, dpi: int) -> Response:

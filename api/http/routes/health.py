@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -17,6 +19,9 @@ from ingest.runtime import Runtime
 from rag.index.derived import Index
 
 LOW_DISK_BYTES = 2 << 30
+# Work occupies the threads that the routes share, and health must not wait for it.
+_LOOKING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="footnote-health")
+_T = TypeVar("_T")
 
 router = APIRouter(tags=["health"])
 
@@ -40,7 +45,7 @@ async def ready(request: Request, door: DoorHere) -> Ready:
     """
     runtime = door.runtime()
     model, (catalog, index, worker), disk = await asyncio.gather(
-        door.describe_model(), asyncio.to_thread(_look_around, runtime), asyncio.to_thread(_look_at_disk, runtime)
+        door.describe_model(), _apart(_look_around, runtime), _apart(_look_at_disk, runtime)
     )
     embedder = runtime.library.embedder
     caller: Caller | None = request.state.caller
@@ -53,6 +58,11 @@ async def ready(request: Request, door: DoorHere) -> Ready:
         embedder=_shown(PartState(status="ok", detail=f"{embedder.model}, {embedder.dimension} dimensions"), known),
         disk=_shown(disk, all_known),
     )
+
+
+async def _apart(look: Callable[..., _T], *arguments: object) -> _T:
+    """What a look at the parts returns, in a thread that no work occupies."""
+    return await asyncio.get_running_loop().run_in_executor(_LOOKING, look, *arguments)
 
 
 def _shown(part: PartState, in_detail: bool) -> PartState:
@@ -107,4 +117,4 @@ async def metrics(door: DoorHere, view: Administers) -> Response:
 
     It needs the scope `admin` where keys are needed.
     """
-    return Response(await asyncio.to_thread(door.metrics.render), headers={"Content-Type": CONTENT_TYPE})
+    return Response(await _apart(door.metrics.render), headers={"Content-Type": CONTENT_TYPE})

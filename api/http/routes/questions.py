@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.access import View
+from api.admission import Admitted
 from api.http.errors import documented
 from api.http.schemas import (
     MAX_TURNS,
@@ -28,10 +29,9 @@ from api.http.schemas import (
     turns_of,
 )
 from api.http.state import Door, DoorHere, Reads
-from api.http.streams import Event, EventStream, while_listening
+from api.http.streams import UNDER_WAY, Event, EventStream, while_listening
 from rag.service import HitsFound, Question
 from rag.types import Answer, Token
-from rag.verification import Verified
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 
@@ -58,9 +58,9 @@ _QUERY_FORMS: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/search", summary="Search for passages", responses=documented(400, 404, 413, 422))
-async def search(body: SearchRequest, view: Reads) -> Hits:
+async def search(body: SearchRequest, request: Request, view: Reads) -> Hits:
     """The best passages for a query. No language model is asked."""
-    return pack_hits(await view.search(body.query, scope_of(body), body.top_k))
+    return pack_hits(await while_listening(request, view.search(body.query, scope_of(body), body.top_k)))
 
 
 @router.post(
@@ -100,6 +100,8 @@ async def _events(view: View, question: Question, door: Door, thread_id: str | N
     async with aclosing(view.stream(question)) as happenings:
         async for happening in happenings:
             match happening:
+                case Admitted():
+                    yield UNDER_WAY
                 case HitsFound(hits):
                     yield Event("retrieval", pack_hits(hits).model_dump_json())
                 case Token(text):
@@ -110,16 +112,11 @@ async def _events(view: View, question: Question, door: Door, thread_id: str | N
 
 
 @router.post("/verify", summary="Verify a text against the documents", responses=documented(400, 404, 409, 413, 422))
-async def verify(body: VerifyRequest, request: Request, door: DoorHere, view: Reads) -> VerifiedBody:
+async def verify(body: VerifyRequest, request: Request, view: Reads) -> VerifiedBody:
     """Each sentence of a text, whoever wrote it, with a verdict and the quotes that support it.
 
     The check stops when the client disconnects.
     """
     view.library.settings.server.check_text(body.text)  # before it waits for its turn
-    verified = await while_listening(request, _verified(view, body, door))
+    verified = await while_listening(request, view.verify(body.text, scope_of(body), body.question or ""))
     return pack_verified(verified)
-
-
-async def _verified(view: View, body: VerifyRequest, door: Door) -> Verified:
-    async with door.verifying:
-        return await view.verify(body.text, scope_of(body), body.question or "")

@@ -8,13 +8,13 @@ import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import httpx
 import pytest
 from conftest import ScriptedGenerator, WordHashEmbedder
-from serving import Served, build_app, listening
+from serving import Served, build_app, listening, wait_for
 
+from api.admission import Admission, Capacity, without_limits
 from api.http.routes.documents import attachment, preferred
 from rag.settings import Settings, load_settings
 
@@ -232,31 +232,10 @@ def test_contents_of_a_document_are_not_cached(served: Served, pdf: Callable[...
         assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store"), (path, accept)
 
 
-class FullQueue(asyncio.Semaphore):
-    """A semaphore that is never free. `full` is set when `expected` tasks wait, `empty` when all have left."""
-
-    def __init__(self, expected: int) -> None:
-        super().__init__(1)
-        self.expected, self.waiting = expected, 0
-        self.full, self.empty = threading.Event(), threading.Event()
-
-    async def acquire(self) -> Literal[True]:
-        self.waiting += 1
-        if self.waiting == self.expected:
-            self.full.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.waiting -= 1
-            if self.waiting == 0:
-                self.empty.set()
-        return True
-
-
 async def test_waiting_page_images_do_not_block_other_calls(settings: Settings, pdf: Callable[..., bytes]) -> None:
     """Routes share 40 threads. All of them used to wait for page images, and a DELETE waited behind them."""
     app = build_app(settings, WordHashEmbedder(), ScriptedGenerator())
-    queue = app.state.door.rendering = FullQueue(45)
+    admission = app.state.door.admission = Admission({**without_limits(), "render": Capacity(lambda: 0, 60, 0)})
     with listening(app) as url:
         with httpx.Client(base_url=url) as client:
             add = Served(app, client, settings).add  # type: ignore[arg-type]
@@ -266,14 +245,14 @@ async def test_waiting_page_images_do_not_block_other_calls(settings: Settings, 
             asking = [
                 asyncio.create_task(client.get(f"{where}/pages/1", headers={"Accept": "image/png"})) for _ in range(45)
             ]
-            assert await asyncio.to_thread(queue.full.wait, 60)
+            await asyncio.to_thread(wait_for, lambda: admission.loads["render"].waiting == 45)
             assert (await client.get("/v1/documents")).json()["total"] == 1
             assert (await client.get(where)).status_code == 200
             assert (await client.delete(where)).status_code == 204
             for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
-            assert await asyncio.to_thread(queue.empty.wait, 60), "requests still wait although their clients have left"
+            await asyncio.to_thread(wait_for, lambda: admission.loads["render"].waiting == 0)
 
 
 def test_listing_an_unknown_collection_is_not_found(served: Served) -> None:

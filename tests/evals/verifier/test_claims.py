@@ -56,7 +56,7 @@ async def test_a_judge_is_asked_where_the_words_settle_nothing(path: Path) -> No
     claims = read_claims(path)
     alone = await check_claims(claims, 0.5, None)
     assert [one.verdict for one in alone] == ["unsupported", "unsupported", "weak"]
-    judged = await check_claims(claims, 0.5, ModelJudge(generator, 60, 1))
+    judged = await check_claims(claims, 0.5, ModelJudge(generator, 60))
     assert [one.verdict for one in judged] == ["supported", "unsupported", "unsupported"]
     assert len(generator.prompts) == 2  # the ten of the second claim is nowhere
     rows = {row.kind: row for row in tabulate(judged)}

@@ -142,6 +142,15 @@ async def busy_slots(generator: EmbeddedGenerator) -> int:
     return sum(slot["is_processing"] for slot in slots)
 
 
+async def tokens_read(generator: EmbeddedGenerator) -> int:
+    """The tokens of its prompt that the slot at work has read, 0 where none is at work."""
+    address = await generator.address()
+    headers = {"Authorization": f"Bearer {address.api_key}"}
+    async with httpx.AsyncClient(trust_env=False, headers=headers, timeout=30) as client:
+        slots = (await client.get(f"{address.url}/slots")).json()
+    return max((slot["n_prompt_tokens_processed"] for slot in slots if slot["is_processing"]), default=0)
+
+
 async def wait_until_idle(generator: EmbeddedGenerator) -> None:
     async with asyncio.timeout(60):
         while await busy_slots(generator):  # each question is a round trip to the server
@@ -228,6 +237,29 @@ async def test_closing_the_stream_frees_the_slot(embedded: EmbeddedGenerator) ->
         await anext(pieces)
         assert await busy_slots(embedded) == 1
     await wait_until_idle(embedded)
+
+
+@pytest.mark.model
+async def test_closing_the_stream_frees_the_slot_while_the_prompt_is_read(embedded: EmbeddedGenerator) -> None:
+    """A closed connection used to be noticed only after the whole prompt, some 6 s on two cores."""
+    long = (Message("user", " ".join(f"word{n}" for n in range(400))),)
+    n_tokens, _ = await embedded.count_tokens(long)
+
+    async def read() -> None:
+        async for _ in embedded.stream(long, 16):
+            pass
+
+    task = asyncio.create_task(read())
+    async with asyncio.timeout(120):
+        while not 0 < await tokens_read(embedded) < n_tokens:
+            assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        last = 0
+        while n_read := await tokens_read(embedded):
+            last = n_read
+    assert last < n_tokens - 128, "the prompt was read to its end"
 
 
 @pytest.mark.model
@@ -456,6 +488,8 @@ class OpenAIStandIn:
     prompt_tokens: int = 9
     timings: dict[str, float] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    most_at_once: int = 0
+    _at_once: int = 0
 
     def __enter__(self) -> Self:
         self._socket = socket.socket()
@@ -473,8 +507,8 @@ class OpenAIStandIn:
         self._thread.join()
         self._socket.close()
 
-    def generator(self) -> Generator:
-        return make_generator(Generation(backend="openai", base_url=self.url, model="m"), Path())
+    def generator(self, slots: int | None = None) -> Generator:
+        return make_generator(Generation(backend="openai", base_url=self.url, model="m", slots=slots), Path())
 
     async def _chat(self, request: Request) -> Response:
         body = await request.json()
@@ -485,6 +519,8 @@ class OpenAIStandIn:
         return StreamingResponse(self._events(body), media_type="text/event-stream")
 
     async def _events(self, body: dict[str, Any]) -> AsyncIterator[str]:
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
         yield self._event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
         for n, word in enumerate(self.words):
             choice: dict[str, Any] = {"index": 0, "delta": {"content": word}, "finish_reason": None}
@@ -496,6 +532,7 @@ class OpenAIStandIn:
         yield self._event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
         usage = {"prompt_tokens": self.prompt_tokens, "completion_tokens": len(self.words), "total_tokens": 99}
         yield self._event([], usage=usage, **({"timings": self.timings} if self.timings else {}))
+        self._at_once -= 1
         yield "data: [DONE]\n\n"
 
     def _event(self, choices: list[dict[str, Any]], **more: object) -> str:
@@ -513,6 +550,44 @@ async def test_the_likeliest_first_tokens_are_told_with_their_probabilities() ->
     assert asked["logprobs"] is True
     assert 1 < asked["top_logprobs"] <= 20
     assert asked["max_tokens"] == 16
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+async def test_a_server_is_sent_as_many_requests_at_once_as_it_has_slots(slots: int) -> None:
+    with OpenAIStandIn(words=("Ten",) * 20) as server:
+        generator = server.generator(slots)
+        assert generator.slots == slots
+        replies = await asyncio.gather(*(reply(generator) for _ in range(3 * slots)))
+    assert {draft.text for _, draft in replies} == {"Ten" * 20}
+    assert server.most_at_once <= slots
+    assert len(server.asked) == 3 * slots
+
+
+async def test_a_request_that_waits_for_a_slot_can_be_given_up_or_run_out_of_time() -> None:
+    with OpenAIStandIn() as server:
+        generator = server.generator(1)
+        async with aclosing(generator.stream(PROMPT, 16)) as first:
+            await anext(first)
+            waiting = asyncio.create_task(reply(generator))
+            late = make_generator(
+                Generation(backend="openai", base_url=server.url, model="m", slots=1, timeout_s=1), Path()
+            )
+            async with aclosing(late.stream(PROMPT, 16)) as holder:
+                await anext(holder)
+                with pytest.raises(DependencyError, match="longer than 1 s"):
+                    await reply(late)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        assert (await reply(generator))[1].text == "Ten days."
+    assert len(server.asked) == 3  # neither of the two that waited
+
+
+@pytest.mark.parametrize(("backend", "slots"), [("embedded", 2), ("ollama", 1), ("openai", 4), ("auto", 2)])
+def test_slots_are_those_of_the_setting_or_the_usual_ones_of_the_back_end(backend: str, slots: int) -> None:
+    options = {"backend": backend, "base_url": "http://127.0.0.1:9/v1"}
+    assert make_generator(Generation.model_validate(options), Path()).slots == slots
+    assert make_generator(Generation.model_validate(options | {"slots": 7}), Path()).slots == 7
 
 
 async def test_the_speed_of_reading_is_the_servers_own_where_it_tells_its_timings() -> None:

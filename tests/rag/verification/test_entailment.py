@@ -260,7 +260,7 @@ async def test_a_number_that_is_none_is_no_judgement(tmp_path: Path) -> None:
         tmp_path / "broken", ("contradiction", "entailment", "neutral"),
         bias=(float("nan"),) * 3, golf=(0.0,) * 3,
     )  # fmt: skip
-    judge = make_judge(Answers(judge=str(broken)), ScriptedGenerator(), 1)
+    judge = make_judge(Answers(judge=str(broken)), ScriptedGenerator())
     assert judge is not None
     judged = await judge.judge_statements([Statement("Ten days carry over.", "Ten days.")])
     assert judged.judgements == ("gave no verdict",)
@@ -285,7 +285,7 @@ def ingest_both(library: Library) -> None:
 async def ask(
     library: Library, reply: str, judge: Path | None, mode: AnswerMode = "strict", question: str = ASKED
 ) -> Answer:
-    opened = make_judge(Answers(judge=str(judge or "off")), library.generator, 1)
+    opened = make_judge(Answers(judge=str(judge or "off")), library.generator)
     generator = ScriptedGenerator(reply)
     service = Service(library.settings, library.catalog, library.searcher, generator, opened)
     return await service.ask(Question(question, mode=mode))
@@ -396,12 +396,12 @@ def test_labels_that_say_nothing_of_entailment_are_refused(
     assert locate_judge(str(folder))[1] == 1
     change_config(folder, id2label=labels, label2id=None)
     with pytest.raises(ConfigurationError, match=r"^FOOTNOTE_ANSWERS__JUDGE=.* cannot judge: .*" + told):
-        make_judge(Answers(judge=str(folder)), ScriptedGenerator(), 1)
+        make_judge(Answers(judge=str(folder)), ScriptedGenerator())
 
 
 def test_a_judge_that_is_no_folder_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"^FOOTNOTE_ANSWERS__JUDGE='/nowhere' is not a folder"):
-        make_judge(Answers(judge="/nowhere"), ScriptedGenerator(), 1)
+        make_judge(Answers(judge="/nowhere"), ScriptedGenerator())
 
 
 # The language model ---------------------------------------------------------------------------------------------------
@@ -495,7 +495,7 @@ async def test_a_probe_of_the_model_reads_its_state_and_the_model_says_nothing()
     generator = States("", "yes")
     generator.state = (math.log(4), -math.log(4))
     statements = [Statement("It rains.", "It is wet."), Statement("It rains.", "Rain", "What falls?")]
-    judged = await ModelJudge(generator, 5, 1, PROBE).judge_statements(statements)
+    judged = await ModelJudge(generator, 5, PROBE).judge_statements(statements)
     assert judged.judgements == (Judgement(pytest.approx(0.8)), Judgement(pytest.approx(0.2)))
     assert judged.drafts == ()
     assert generator.prompts == []
@@ -528,7 +528,7 @@ SHORT = Statement("The mace is made from silver and inlaid with gold.", "silver"
 async def test_a_short_answer_is_weighed_with_what_the_reader_answers(found: str, probability: float) -> None:
     generator = States("", "yes")
     generator.state = (math.log(4), -math.log(4))
-    judged = await ModelJudge(generator, 5, 1, PROBE, FindsWords(found)).judge_statements([SHORT])
+    judged = await ModelJudge(generator, 5, PROBE, FindsWords(found)).judge_statements([SHORT])
     assert judged.judgements == (Judgement(pytest.approx(probability / (1 + probability))),)
 
 
@@ -538,7 +538,7 @@ async def test_a_short_answer_is_weighed_with_what_the_reader_answers(found: str
 async def test_a_statement_and_a_yes_are_not_weighed_with_the_reader(statement: Statement) -> None:
     generator = States("", "yes")
     generator.state = (math.log(4), math.log(4))
-    judged = await ModelJudge(generator, 5, 1, PROBE, FindsWords("silver")).judge_statements([statement])
+    judged = await ModelJudge(generator, 5, PROBE, FindsWords("silver")).judge_statements([statement])
     assert judged.judgements == (Judgement(pytest.approx(0.8)),)
 
 
@@ -558,14 +558,14 @@ def test_the_shipped_reader_tells_the_right_short_answer() -> None:
 async def test_without_a_state_that_the_probe_reads_the_first_token_counts(state: Sequence[float]) -> None:
     generator = States("", "yes")
     generator.state = state
-    judged = await ModelJudge(generator, 5, 1, PROBE).judge_statements([Statement("It rains.", "It is wet.")])
+    judged = await ModelJudge(generator, 5, PROBE).judge_statements([Statement("It rains.", "It is wet.")])
     assert judged.judgements == (Judgement(WORD_ALONE["yes"]),)
 
 
 @pytest.mark.parametrize("other", [replace(PROBE, model="other/2"), replace(PROBE, prompt_version="older"), None])
 async def test_a_probe_of_another_model_or_prompt_is_not_used(other: JudgeProbe | None) -> None:
     generator = States("", "no")
-    judged = await ModelJudge(generator, 5, 1, other).judge_statements([Statement("It rains.", "It is wet.")])
+    judged = await ModelJudge(generator, 5, other).judge_statements([Statement("It rains.", "It is wet.")])
     assert judged.judgements == (Judgement(WORD_ALONE["no"]),)
 
 
@@ -577,7 +577,7 @@ async def test_the_statements_that_there_is_no_time_for_say_so() -> None:
             async for piece in super().stream(messages, max_tokens):
                 yield piece
 
-    judge = ModelJudge(Slow("", "yes"), budget_s=1, at_once=1)
+    judge = ModelJudge(Slow("", "yes"), budget_s=1)
     judged = await judge.judge_statements([Statement("It rains.", f"It rains {n}.") for n in range(4)])
     assert judged.judgements == (Judgement(WORD_ALONE["yes"]),) * 2 + ("had no time left for it",) * 2
     assert len(judged.drafts) == 2
@@ -589,7 +589,7 @@ async def test_a_model_that_cannot_be_asked_or_read_so_much_changes_nothing(capl
             raise DependencyError("The server does not answer.")
             yield  # a generator
 
-    judge = ModelJudge(Away(), budget_s=60, at_once=2)
+    judge = ModelJudge(Away(), budget_s=60)
     long = Statement("It rains. " * 2_000, "It rains.")
     judged = await judge.judge_statements([Statement("It rains.", "It rains."), long])
     assert judged.judgements == ("could not be asked", "cannot read so long a text")
@@ -600,7 +600,7 @@ async def test_statements_on_one_passage_take_turns_and_the_answers_keep_their_o
     generator = Judges("", lambda claim: "yes" if claim == "It rains." else "no")
     passages, claims = ("A.", "B.", "A."), ("It rains.", "It snows.", "It hails.")
     statements = [Statement(premise, claim) for premise, claim in zip(passages, claims, strict=True)]
-    judged = await ModelJudge(generator, budget_s=60, at_once=2).judge_statements(statements)
+    judged = await ModelJudge(generator, budget_s=60).judge_statements(statements)
     assert judged.judgements == tuple(Judgement(WORD_ALONE[word]) for word in ("yes", "no", "no"))
 
 
