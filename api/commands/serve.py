@@ -13,7 +13,7 @@ from types import FrameType
 from api.commands.context import CommandContext
 from api.commands.models import fetch_model
 from rag.errors import ConfigurationError, DependencyError, FootnoteError
-from rag.generation.hosts import is_loopback
+from rag.models.hosts import is_loopback
 from rag.models.weights import DEFAULT_LLM, MODELS, installed
 from rag.settings import Server
 from rag.store.keys import new_secret

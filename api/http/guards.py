@@ -20,7 +20,7 @@ from api.http.errors import CLIENT_LEFT, refusal
 from api.http.metrics import Metrics
 from api.http.paths import UPLOAD_PATH, route_path
 from rag.errors import TooLarge
-from rag.generation.hosts import is_loopback
+from rag.models.hosts import is_loopback
 from rag.settings import Server
 
 log = logging.getLogger(__name__)
