@@ -141,9 +141,9 @@ def pick_answer(
 
     A question for several things is answered from up to QUOTED_PASSAGES passages. In the style `brief` a question for a
     fact is answered with the bare words. The list is empty where the reader believes no words as much as
-    MIN_ANSWERABLE; without a reader it is that of `pick_quotes`.
+    MIN_ANSWERABLE; without a reader, or in a language that it cannot read, it is that of `pick_quotes`.
     """
-    if reader is None:
+    if reader is None or not reader.knows_language(question):
         return pick_quotes(question, [(passage.number, passage.text) for passage in passages])
     found = reader.read(question, [(passage.headings, passage.text) for passage in passages])
     if max((result.answerable for result in found), default=0.0) < MIN_ANSWERABLE:
