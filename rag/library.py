@@ -122,10 +122,10 @@ def open_embedder(settings: Settings) -> Embedder:
     is none.
     """
     embedding = settings.embedding
-    if embedding.backend != "local":
+    if embedding.on_server():
         return EndpointEmbedder(
             Endpoint(
-                embedding.backend,
+                "ollama" if embedding.backend == "ollama" else "openai",
                 embedding.model,
                 base_url=embedding.base_url,
                 api_key=embedding.api_key.get_secret_value(),

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -100,14 +100,14 @@ class Embedding(Section):
     batch_size: int = Field(8, ge=1, le=1_024, description="texts in one forward pass or request")
     threads: int = Field(0, ge=0, le=256, description="processor threads; 0 uses all cores")
 
-    @field_validator("base_url")
-    @classmethod
-    def _check_backend(cls, value: str, info: ValidationInfo) -> str:
-        if value and info.data.get("backend") == "local":
-            raise ValueError(
-                "it names a server, and FOOTNOTE_EMBEDDING__BACKEND is local; set that to ollama or openai"
+    def on_server(self) -> bool:
+        """Whether a server embeds. Raises ConfigurationError for the address of a server that is not asked."""
+        if self.base_url and self.backend == "local":
+            raise ConfigurationError(
+                f"{ENV_PREFIX}EMBEDDING__BASE_URL={self.base_url!r} names a server, and {ENV_PREFIX}EMBEDDING__BACKEND "
+                "is local. Set it to ollama or openai, or unset the address."
             )
-        return value
+        return self.backend != "local"
 
 
 class Retrieval(Section):

@@ -107,7 +107,7 @@ def embedder_in_use(settings: Settings) -> tuple[str, str]:
     Raises DependencyError, ConfigurationError.
     """
     embedding = settings.embedding
-    if embedding.backend != "local":
+    if embedding.on_server():
         from rag.library import open_embedder
 
         opened = open_embedder(settings)

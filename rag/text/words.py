@@ -7,7 +7,10 @@ languages are kept whole.
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
+
+from rag.text.scripts import MARKS
 
 
 def word_set(names: str) -> frozenset[str]:
@@ -125,7 +128,8 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-_CONTENT = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|[^\W\d_]+(?:['’.][^\W\d_]+)*|[^\W_]+")
+_LETTERS = rf"[^\W\d_]+(?:[{MARKS}]+[^\W\d_]*)*"
+_CONTENT = re.compile(rf"(?:\d{{1,3}}(?:,\d{{3}})+(?![\d,])|\d+)(?:\.\d+)?|{_LETTERS}(?:['’.]{_LETTERS})*|[^\W_]+")
 
 
 def content_words(text: str) -> list[str]:
@@ -139,7 +143,7 @@ def content_words(text: str) -> list[str]:
 def unstemmed_words(text: str) -> list[str]:
     """The same words as `content_words`, in lower case and with their endings."""
     found: list[str] = []
-    for word in _CONTENT.findall(text):
+    for word in _CONTENT.findall(text if text.isascii() else unicodedata.normalize("NFC", text)):
         lowered = word.lower().replace("’", "'")
         if lowered[0].isdigit():
             found.append(lowered.replace(",", ""))

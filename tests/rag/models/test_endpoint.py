@@ -99,7 +99,7 @@ def test_what_is_not_there_is_named(server: OllamaStandIn) -> None:
     with pytest.raises(ConfigurationError, match="is not an http address"):
         EndpointEmbedder(Endpoint("openai", MODEL, ""))
     with pytest.raises(ConfigurationError, match="BACKEND is local"):
-        load_settings({}, embedding={"base_url": server.url})
+        open_embedder(load_settings({}, embedding={"base_url": server.url}))
 
 
 @pytest.mark.parametrize("cuts", [False, True])
