@@ -20,7 +20,7 @@ from typing import NamedTuple
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_REPLY
 from rag.prompting.selection import Selection
-from rag.text import STOP_WORDS, content_words, fold_text, split_sentences, split_unspaced
+from rag.text import STOP_WORDS, compared_words, split_sentences
 from rag.types import Draft, Hit, Passage, Reader
 from rag.verification.facts import names
 from rag.verification.reading import NAME_TOKEN, Reading
@@ -140,7 +140,7 @@ def share_of_words(question: str, texts: Sequence[str]) -> float:
 
 
 def _terms(text: str) -> set[str]:
-    return set(content_words(split_unspaced(fold_text(text))))
+    return set(compared_words(text))
 
 
 def names_lacking(question: str, readings: Sequence[Reading]) -> list[str]:

@@ -18,7 +18,7 @@ from rag.text.quantities import (
     unit_stems,
 )
 from rag.text.questions import AnswerType, QuestionKind, expected_type, question_kind
-from rag.text.scripts import fold_text, single_characters, split_unspaced
+from rag.text.scripts import MARKS, fold_text, single_characters, split_unspaced
 from rag.text.sentences import announces_list, is_list_item, list_items, split_sentences
 from rag.text.tables import (
     columns_above,
@@ -38,6 +38,7 @@ from rag.text.words import (
     NEGATED_AUXILIARIES,
     PREPOSITIONS,
     STOP_WORDS,
+    compared_words,
     content_words,
     stem,
     unstemmed_words,
@@ -48,6 +49,7 @@ from rag.text.words import (
 __all__ = [
     "AUXILIARIES",
     "DO",
+    "MARKS",
     "MONTH_NAMES",
     "NEGATED_AUXILIARIES",
     "NUMBER_WORDS",
@@ -60,6 +62,7 @@ __all__ = [
     "Word",
     "announces_list",
     "columns_above",
+    "compared_words",
     "content_words",
     "counted_unit",
     "dates",

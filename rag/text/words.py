@@ -10,7 +10,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from rag.text.scripts import MARKS
+from rag.text.scripts import MARKS, fold_text, split_unspaced
 
 
 def word_set(names: str) -> frozenset[str]:
@@ -138,6 +138,14 @@ def content_words(text: str) -> list[str]:
     Numbers are kept as written (`1,500` becomes `1500`, `12,13` stays two); use `quantities` to compare their values.
     """
     return [stem(word) for word in unstemmed_words(text)]
+
+
+def compared_words(text: str) -> list[str]:
+    """The same in one spelling (`fold_text`); where a script has no spaces, pairs of adjacent characters are the words.
+
+    Of ASCII text they are those of `content_words`.
+    """
+    return content_words(split_unspaced(fold_text(text)))
 
 
 def unstemmed_words(text: str) -> list[str]:

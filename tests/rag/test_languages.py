@@ -10,6 +10,7 @@ from builders import ingest, many_paragraphs
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from rag.decision.confidence import measure_reading
+from rag.generation import ExtractiveGenerator
 from rag.library import Library
 from rag.retrieval.scope import Scope
 from rag.retrieval.search import Searcher
@@ -120,3 +121,25 @@ def test_cosines_of_another_model_are_brought_to_the_default_model_s_scale(docum
     cosine = float(found.embed_passages([one])[0] @ found.embed_passages([other])[0])
     expected = float(wide.embed_passages([one])[0] @ wide.embed_passages([other])[0])
     assert found.cosines.rescale(cosine) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "other"),
+    [
+        ("未使用的年假可以结转几天？", "未使用的年假最多可以结转十天到下一年。", "北京的天气怎么样？"),
+        ("ลาพักร้อนที่เหลือยกไปได้กี่วัน", "วันลาพักร้อนที่เหลือยกไปปีหน้าได้สิบวัน", "อากาศที่เชียงใหม่เป็นอย่างไร"),
+        ("كم يوما من الإجازة ينتقل؟", "ينتقل عشرة أيام من إجازة الموظف إلى السنة القادمة.", "كيف الطقس في القاهرة؟"),
+    ],
+)
+async def test_documents_in_the_question_s_language_answer_by_their_words(
+    documents: Library, question: str, answer: str, other: str
+) -> None:
+    ingest(documents, answer, "leave.md")
+    settings = documents.settings.model_copy(update={"answers": Answers(judge="off", min_confidence=0)})
+    searcher = Searcher(documents.catalog, documents.index, EnglishEmbedder())
+    service = Service(settings, documents.catalog, searcher, ExtractiveGenerator(4096))
+    found = await service.ask(Question(question))
+    assert found.status == "answered"
+    assert {one.document_name for one in found.citations} == {"leave.md"}
+    refused = await service.ask(Question(other))
+    assert (refused.status, refused.reason) == ("not_found", "no_match")
