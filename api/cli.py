@@ -313,7 +313,11 @@ def build_parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list or fetch model weights")
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
     add("list", _models_list, "list the models that can be fetched", to=actions)
-    add("pull", _models_pull, "fetch a model's weights", to=actions).add_argument("name", metavar="NAME")
+    add("pull", _models_pull, "fetch a model's weights", to=actions).add_argument(
+        "name",
+        metavar="NAME",
+        help="of the list, of the hub (owner/repository, owner/repository/file.gguf), or a .gguf file",
+    )
 
     keys = commands.add_parser("keys", help="create, list or revoke API keys")
     actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")

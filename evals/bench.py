@@ -122,7 +122,7 @@ def bench_ingest(folder: Path, files: int) -> list[str]:
             embedder.texts.clear()
             together += _timed_ms(partial(_ingest_together, many, numbers, embedder))
             one_by_one += _timed_ms(partial(_ingest_one_by_one, single, numbers))
-            alone += _timed_ms(partial(single.embedder.embed_texts, list(embedder.texts)))
+            alone += _timed_ms(partial(single.embedder.embed_passages, list(embedder.texts)))
         chunks, _ = many.index.counts()
     return [
         f"{files} one-page text files one by one           {files / one_by_one * 1000:8.1f} files/s",
@@ -139,10 +139,20 @@ class _Recording:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder, self.texts = embedder, dict[str, None]()
         self.model, self.dimension, self.max_tokens = embedder.model, embedder.dimension, embedder.max_tokens
+        self.cosines, self.probe = embedder.cosines, embedder.probe
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    def describe(self) -> str:
+        return self._embedder.describe()
+
+    def knows_language(self, text: str) -> bool:
+        return self._embedder.knows_language(text)
+
+    def embed_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self._embedder.embed_queries(texts)
+
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         self.texts |= dict.fromkeys(texts)
-        return self._embedder.embed_texts(texts)
+        return self._embedder.embed_passages(texts)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._embedder.count_tokens(texts)

@@ -283,7 +283,7 @@ def embed_together(
         texts = [text for each in parts.values() for text in each]
         texts += [places[digest][0].texts[places[digest][1]] for digest in whole]
         rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        found = embedder.embed_texts(list(rows))
+        found = embedder.embed_passages(list(rows))
         for digest in whole:
             document, number = places[digest]
             vectors[digest] = found[rows[document.texts[number]]]

@@ -15,6 +15,8 @@ from types import TracebackType
 from rag.generation import make_generator
 from rag.index.derived import Index, origin_of
 from rag.models.embedding import load_embedder, locate_embedder
+from rag.models.endpoint import Endpoint, EndpointEmbedder
+from rag.models.weights import DEFAULT_EMBEDDING, installed
 from rag.retrieval.search import Searcher
 from rag.service import Service
 from rag.settings import NO_JUDGE, Settings
@@ -114,29 +116,58 @@ def open_index(catalog: Catalog, model: str, dimension: int) -> Index:
 
 
 def open_embedder(settings: Settings) -> Embedder:
-    """The embedding model of the settings. Raises DependencyError if it is not installed."""
+    """The embedding model of the settings.
+
+    Raises DependencyError if it is not installed or its server does not answer, ConfigurationError for an address that
+    is none.
+    """
     embedding = settings.embedding
+    if embedding.on_server():
+        return EndpointEmbedder(
+            Endpoint(
+                "ollama" if embedding.backend == "ollama" else "openai",
+                embedding.model,
+                base_url=embedding.base_url,
+                api_key=embedding.api_key.get_secret_value(),
+                timeout_s=embedding.timeout_s,
+                batch_size=embedding.batch_size,
+                max_tokens=embedding.max_tokens,
+                query_prefix=embedding.query_prefix,
+                passage_prefix=embedding.passage_prefix,
+                any_language=embedding.languages == "any",
+            )
+        )
     return load_embedder(
         embedding.model,
         settings.resolved_model_dir(),
         batch_size=embedding.batch_size,
         threads=embedding.threads,
+        query_prefix=embedding.query_prefix,
+        passage_prefix=embedding.passage_prefix,
+        any_language=embedding.languages == "any",
     )
 
 
 def open_reader(settings: Settings) -> Reader | None:
     """The reader that ships with the package; None, with a warning, where it cannot be opened.
 
-    Raises DependencyError where the embedding model has not been fetched.
+    Its word embeddings are those of the default embedding model, which is looked for whatever model embeds. Raises
+    DependencyError where neither has been fetched.
     """
     from rag.models import encoder
 
-    folder, _ = locate_embedder(settings.embedding.model, settings.resolved_model_dir())
-    try:
-        return encoder.open_reader(folder, threads=settings.embedding.threads)
-    except encoder.EncoderError as error:
-        log.warning("Passages are not read to tell what they answer, because %s. Answers do without it.", error)
-        return None
+    embedding, model_dir = settings.embedding, settings.resolved_model_dir()
+    folders = [folder] if (folder := installed(DEFAULT_EMBEDDING, model_dir)) is not None else []
+    if embedding.backend == "local" and (embedding.model != DEFAULT_EMBEDDING or not folders):
+        folders.append(locate_embedder(embedding.model, model_dir)[0])
+    problem = f"{DEFAULT_EMBEDDING} is not in {model_dir} (`footnote models pull {DEFAULT_EMBEDDING}`)"
+    for folder in folders:
+        try:
+            return encoder.open_reader(folder, threads=embedding.threads)
+        except encoder.EncoderError as error:
+            problem = str(error)
+    log.warning("Passages are not read to tell what they answer, because %s. Answers do without it.", problem)
+    return None
 
 
 def _open_reranker(settings: Settings) -> Reranker | None:

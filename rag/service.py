@@ -123,13 +123,25 @@ class _AskedQuestion:
 class _Selected:
     """The sentences that can be sent, the hits left out as duplicates, and how near the hits are to the question.
 
-    `found` is the sentence in which a reader finds the answer best, "" without a reader.
+    `found` is the sentence in which a reader finds the answer best, "" without a reader. `known` is whether the
+    embedding model knows the question's language.
     """
 
     selections: list[Selection]
     left_out: list[LeftOut]
     evidence: EvidenceSignals
     found: str
+    known: bool
+
+    @property
+    def nothing_near(self) -> str:
+        """Why a question is refused whose hits are not near to it."""
+        if self.known:
+            return "no hit is near the question"
+        return (
+            "the embedding model does not know the language of the question, and the documents have too few of its "
+            "words"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +322,7 @@ class Service:
                 why = await asyncio.to_thread(self._unread_parts, hits)
             reason: AnswerReason = "unreadable_source" if why else "no_match"
             await self._check_visible(shown)
-            decision = Decision(refusal(why or "no hit is near the question"), reason, near, evidence)
+            decision = Decision(refusal(why or selected.nothing_near), reason, near, evidence)
             yield replace(self._answer(asked, hits, decision), timings_ms=timings)
             return
 
@@ -474,9 +486,9 @@ class Service:
         kept, left_out = drop_duplicates(hits)
         kept, of_others = self._drop_others(asked, kept)
         selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
-        read = measure_reading(asked, kept, self._reader)
-        evidence = measure_evidence(asked, selections, None if read is None else read.value)
-        return _Selected(selections, [*left_out, *of_others], evidence, "" if read is None else read.sentence)
+        read, known = measure_reading(asked, kept, self._reader), self._searcher.knows_language(asked)
+        evidence = measure_evidence(asked, selections, None if read is None else read.value, known=known)
+        return _Selected(selections, [*left_out, *of_others], evidence, "" if read is None else read.sentence, known)
 
     def _unread(self, scope: Scope) -> str | None:
         """Which named document could not be read, or, where none is named, that no document in scope could; or None."""

@@ -76,9 +76,38 @@ class Chunking(Section):
 class Embedding(Section):
     """The embedding model. The catalog records it; another model requires a rebuild."""
 
-    model: str = Field("all-MiniLM-L6-v2", description="a name that `footnote models list` shows, or a local folder")
-    batch_size: int = Field(8, ge=1, le=1_024, description="texts in one forward pass")
+    backend: Literal["local", "ollama", "openai"] = Field(
+        "local", description="where the model runs: in this process, on an Ollama or on an OpenAI-compatible server"
+    )
+    model: str = Field(
+        "all-MiniLM-L6-v2",
+        description="a name that `footnote models list` shows, `multilingual`, a name on the Hugging Face hub "
+        "(owner/repository), a local folder, or the model's name at the server",
+    )
+    base_url: str = Field("", description="address of the server; empty for Ollama's default")
+    api_key: SecretStr = Field(SecretStr(""), description="key of an OpenAI-compatible server")
+    timeout_s: float = Field(60.0, ge=1, le=3_600, description="time limit for one request to the server, in seconds")
+    max_tokens: int | None = Field(
+        None, ge=64, le=131_072, description="maximum tokens of a text at the server, instead of what it tells, or 512"
+    )
+    query_prefix: str | None = Field(None, description="text in front of a question, instead of the model's own")
+    passage_prefix: str | None = Field(None, description="text in front of a passage, instead of the model's own")
+    languages: Literal["auto", "any"] = Field(
+        "auto",
+        description="auto searches by words alone where the model does not know the language of a question; any trusts "
+        "it with every language",
+    )
+    batch_size: int = Field(8, ge=1, le=1_024, description="texts in one forward pass or request")
     threads: int = Field(0, ge=0, le=256, description="processor threads; 0 uses all cores")
+
+    def on_server(self) -> bool:
+        """Whether a server embeds. Raises ConfigurationError for the address of a server that is not asked."""
+        if self.base_url and self.backend == "local":
+            raise ConfigurationError(
+                f"{ENV_PREFIX}EMBEDDING__BASE_URL={self.base_url!r} names a server, and {ENV_PREFIX}EMBEDDING__BACKEND "
+                "is local. Set it to ollama or openai, or unset the address."
+            )
+        return self.backend != "local"
 
 
 class Retrieval(Section):
@@ -330,6 +359,7 @@ class Settings(BaseSettings):
                 "model_dir": True,
                 "server": True,
                 "generation": {"api_key"},
+                "embedding": {"api_key", "timeout_s"},
                 "parsing": {"processes"},
             }
         )

@@ -387,15 +387,64 @@ class TextReader(Protocol):
         ...
 
 
+class CosineScale(NamedTuple):
+    """What an embedding model's cosines mean: their means for texts that have nothing in common, and for a question and
+    its answer."""
+
+    unrelated: float
+    related: float
+
+    def rescale(self, cosine: float) -> float:
+        """The cosine as the default embedding model would have it, by which all weights were chosen."""
+        if self == DEFAULT_COSINES:
+            return cosine
+        share = (cosine - self.unrelated) / (self.related - self.unrelated)
+        return max(
+            -1.0, min(1.0, DEFAULT_COSINES.unrelated + share * (DEFAULT_COSINES.related - DEFAULT_COSINES.unrelated))
+        )
+
+
+DEFAULT_COSINES = CosineScale(0.0424, 0.4773)
+"""Of all-MiniLM-L6-v2 (`rag.models.probes.measure_cosines`)."""
+
+
 class Embedder(TextReader, Protocol):
-    """Turns texts into unit vectors. `model` is its name with a hash of its content, so that a change is noticed."""
+    """Turns texts into unit vectors. `model` is its name with a hash of its content, so that a change is noticed.
+
+    A model may read a question otherwise than a passage, so that each has a method of its own. A sentence of a document
+    is a passage.
+    """
 
     @property
     def model(self) -> str: ...
     @property
     def dimension(self) -> int: ...
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32, shape (len(texts), dimension), rows of length 1."""
+    @property
+    def cosines(self) -> CosineScale:
+        """What its cosines mean."""
+        ...
+
+    @property
+    def probe(self) -> np.ndarray | None:
+        """The vector of a fixed text (float32, shape (dimension,)), where `model` does not tell the content of the
+        weights, as a server does not; None where it does."""
+        ...
+
+    def describe(self) -> str:
+        """How texts become vectors, for people: pooling and prefixes, or the server."""
+        ...
+
+    def knows_language(self, text: str) -> bool:
+        """Whether the model was made for the language of a text; its vectors of others are near to each other by
+        chance. True where the text says too little of its language."""
+        ...
+
+    def embed_queries(self, texts: Sequence[str]) -> np.ndarray:
+        """Questions as unit vectors: float32, shape (len(texts), dimension)."""
+        ...
+
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+        """Chunks and sentences of documents as unit vectors: float32, shape (len(texts), dimension)."""
         ...
 
 
@@ -427,6 +476,10 @@ class Reader(Protocol):
 
     @property
     def model(self) -> str: ...
+    def knows_language(self, text: str) -> bool:
+        """Whether it was trained on the language of a text. What it reads in another is chance."""
+        ...
+
     def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[ReaderResult]:
         """A result for each passage, given as (headings on one line, text)."""
         ...

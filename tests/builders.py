@@ -17,7 +17,7 @@ from rag.settings import Chunking
 from rag.store.catalog import Catalog
 from rag.store.metadata import Metadata
 from rag.store.records import Accepted
-from rag.types import Document, Message, Note, Page
+from rag.types import Document, Embedder, Message, Note, Page
 
 
 class CountingEmbedder(WordHashEmbedder):
@@ -27,9 +27,9 @@ class CountingEmbedder(WordHashEmbedder):
         self.model, self.dimension = model, dimension
         self.embedded: list[str] = []
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         self.embedded += texts
-        return super().embed_texts(texts)
+        return super().embed_passages(texts)
 
 
 def upload(
@@ -59,12 +59,13 @@ def commit(
     pages: tuple[Page, ...] = (),
     title: str = "",
     notes: tuple[Note, ...] = (),
+    embedder: Embedder | None = None,
 ) -> bool:
     """Claim a queued document, then chunk, embed and store it. It is then ready to be indexed."""
     record = catalog.claim(document_id)
     assert record is not None
     document = Document(document_id, record.name, "text/markdown", text, pages, title, notes=notes)
-    return commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking())
+    return commit_document(catalog, document, embedder or WordHashEmbedder(), chunking=Chunking())
 
 
 def ingest(
@@ -76,10 +77,11 @@ def ingest(
     pages: tuple[Page, ...] = (),
     notes: tuple[Note, ...] = (),
     metadata: Metadata | None = None,
+    embedder: Embedder | None = None,
 ) -> str:
-    """Ingest the text as a document and return its id."""
+    """Ingest the text as a document, with hashed words unless another embedder is given, and return its id."""
     record = upload(library.catalog, text, name, source, collection, metadata).record
-    assert commit(library.catalog, record.id, text, pages, notes=notes)
+    assert commit(library.catalog, record.id, text, pages, notes=notes, embedder=embedder)
     assert publish_prepared(library.catalog, library.index) == [record.id]
     return record.id
 

@@ -16,7 +16,7 @@ import pytest
 
 from rag.library import Library
 from rag.settings import Settings, load_settings
-from rag.types import BackendReport, Context, Draft, Embedder, Generator, Message, PromptSpeed, Token
+from rag.types import DEFAULT_COSINES, BackendReport, Context, Draft, Embedder, Generator, Message, PromptSpeed, Token
 
 if TYPE_CHECKING:
     from serving import Served
@@ -36,8 +36,19 @@ class WordHashEmbedder:
     model = "word-hash@1"
     dimension = 256
     max_tokens = 256
+    cosines = DEFAULT_COSINES
+    probe = None
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    def describe(self) -> str:
+        return "hashed words"
+
+    def knows_language(self, text: str) -> bool:
+        return True
+
+    def embed_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self.embed_passages(texts)
+
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in zip(vectors, texts, strict=True):
             for word in _WORD.findall(text.lower()):

@@ -3,16 +3,20 @@
 It implements what clients can observe: `/api/version`, `/api/tags`, `/api/show` and `/api/chat`, streamed or not, with
 Ollama's errors, its silent truncation at `num_ctx`, the loading of a model, and a broken connection. The replies come
 from a llama.cpp server where one is given, otherwise from `WORDS`.
+
+It embeds texts too, at `/api/embed`, and as an OpenAI-compatible server at `/v1/embeddings`: as bags of hashed words,
+of which it reads as many as the model has tokens.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import socket
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -52,8 +56,10 @@ class OllamaStandIn:
 
     `models` maps a name to its trained context length. `busy` first chats are answered 503, `break_after` breaks the
     connection after that many pieces, `fail_after` sends an error line instead; `endless` stops only at `num_predict`.
-    `first` gives the probabilities of the first token, which Ollama sends from version 0.12.11 on where they are asked
-    for; None is an older one.
+    `embed_errors` are statuses that requests for vectors are answered with first, and `cuts` is whether longer texts
+    are cut in silence, as some servers do, instead of refused. `vectors` replaces the hashed words; `embeds` keeps the
+    bodies of requests for vectors, and `keys` their authorization. `first` gives the probabilities of the first token,
+    which Ollama sends from version 0.12.11 on where they are asked for; None is an older one.
     """
 
     models: dict[str, int] = field(default_factory=lambda: {"tiny:latest": 8192})
@@ -64,6 +70,11 @@ class OllamaStandIn:
     fail_after: int | None = None
     endless: bool = False
     first: dict[str, float] | None = None
+    embed_errors: list[int] = field(default_factory=list)
+    cuts: bool = False
+    vectors: Callable[[list[str]], list[list[float]]] | None = None
+    embeds: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     chats: list[dict[str, Any]] = field(default_factory=list)
     loaded: set[str] = field(default_factory=set)
     disconnected: threading.Event = field(default_factory=threading.Event)
@@ -80,6 +91,9 @@ class OllamaStandIn:
                 Route("/api/tags", self._tags),
                 Route("/api/show", self._show, methods=["POST"]),
                 Route("/api/chat", self._chat, methods=["POST"]),
+                Route("/api/embed", self._embed, methods=["POST"]),
+                Route("/v1/embeddings", self._embed_as_openai, methods=["POST"]),
+                Route("/v1/models", lambda _: JSONResponse({"data": [{"id": name} for name in self.models]})),
             ]
         )
         config = uvicorn.Config(app, log_level=100, lifespan="off", timeout_graceful_shutdown=1)
@@ -141,6 +155,50 @@ class OllamaStandIn:
             if known in self.models:
                 return known
         return JSONResponse({"error": f"model '{name}' not found"}, 404)
+
+    async def _embed(self, request: Request) -> Response:
+        """Ollama's answer: it refuses a longer text if `truncate` is false."""
+        asked = await _json_of(request)
+        name = self._named(asked)
+        if isinstance(name, Response) or asked is None:
+            return name if isinstance(name, Response) else JSONResponse({"error": "missing request body"}, 400)
+        self.embeds.append(asked)
+        if self.embed_errors:
+            return JSONResponse({"error": "the server is not well"}, self.embed_errors.pop(0))
+        texts, longest = self._read(name, asked["input"])
+        if longest > self.models[name] and not asked.get("truncate", True) and not self.cuts:
+            return JSONResponse({"error": "the input length exceeds the context length"}, 400)
+        read = sum(map(count_tokens, texts))
+        return JSONResponse({"model": name, "embeddings": self._vectors(texts), "prompt_eval_count": read})
+
+    async def _embed_as_openai(self, request: Request) -> Response:
+        """An OpenAI-compatible server's answer, the vectors in the reverse order."""
+        asked = await _json_of(request) or {}
+        self.embeds.append(asked)
+        self.keys.append(request.headers.get("authorization", ""))
+        if self.embed_errors:
+            error = {"message": "the server is not well", "type": "server_error"}
+            return JSONResponse({"error": error}, self.embed_errors.pop(0), {"Retry-After": "0"})
+        if asked.get("model") not in self.models:
+            return JSONResponse({"error": {"message": f"The model `{asked.get('model')}` does not exist."}}, 404)
+        texts, longest = self._read(asked["model"], asked["input"])
+        if longest > self.models[asked["model"]] and not self.cuts:
+            said = f"This model's maximum context length is {self.models[asked['model']]} tokens."
+            return JSONResponse({"error": {"message": said, "code": 400}}, 400)
+        data = [
+            {"object": "embedding", "index": place, "embedding": vector}
+            for place, vector in enumerate(self._vectors(texts))
+        ]
+        usage = {"prompt_tokens": sum(map(count_tokens, texts))}
+        return JSONResponse({"object": "list", "data": data[::-1], "model": asked["model"], "usage": usage})
+
+    def _read(self, name: str, texts: list[str]) -> tuple[list[str], int]:
+        """What is read of the texts, and the words of the longest one."""
+        longest = max((len(text.split()) for text in texts), default=0)
+        return [" ".join(text.split()[: self.models[name]]) for text in texts], longest
+
+    def _vectors(self, texts: list[str]) -> list[list[float]]:
+        return self.vectors(texts) if self.vectors is not None else hash_words(texts)
 
     async def _chat(self, request: Request) -> Response:
         asked = await _json_of(request)
@@ -256,6 +314,22 @@ class OllamaStandIn:
                     choices = json.loads(line.removeprefix("data: "))["choices"]
                     if choices and choices[0]["delta"].get("content"):
                         yield choices[0]["delta"]["content"]
+
+
+def count_tokens(text: str) -> int:
+    """A token for each word, and for every eight bytes of a longer one."""
+    return max(len(text.split()), len(text.encode()) // 8)
+
+
+def hash_words(texts: list[str], dimension: int = 64) -> list[list[float]]:
+    """Each text as a bag of hashed words, not of length 1."""
+    rows = []
+    for text in texts:
+        row = [0.01] * dimension
+        for word in text.lower().split():
+            row[int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little") % dimension] += 3.0
+        rows.append(row)
+    return rows
 
 
 def _logprobs(shares: dict[str, float], top: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from api.http.schemas import (
     VerifiedBody,
 )
 from rag.errors import DependencyError, FootnoteError
-from rag.generation.hosts import is_loopback
+from rag.models.hosts import is_loopback
 from rag.store.metadata import Metadata
 from rag.types import AnswerMode, AnswerStyle, DocumentStatus
 

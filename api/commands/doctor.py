@@ -18,7 +18,7 @@ from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
 from rag.errors import DataDirectoryInUse, FootnoteError
 from rag.settings import NO_JUDGE, Settings
-from rag.store.catalog import CATALOG_FILE, Catalog
+from rag.store.catalog import CATALOG_FILE, PROBE, Catalog
 from rag.store.lock import RunningServer, claim_directory
 from rag.store.originals import ORIGINALS
 from rag.types import UNFINISHED
@@ -109,12 +109,9 @@ def _fence(settings: Settings) -> Check:
 
 
 def _models(context: CommandContext) -> Iterator[Check]:
-    from rag.models.embedding import locate_embedder
-
     settings = context.settings
     try:
-        folder, name = locate_embedder(settings.embedding.model, settings.resolved_model_dir())
-        yield Check("embedding model", "ok", f"{name} in {folder}, hashes match")
+        yield Check("embedding model", "ok", embedder_in_use(settings)[1])
     except FootnoteError as error:
         yield Check("embedding model", "fail", error.message)
     if settings.retrieval.reranker:
@@ -127,6 +124,25 @@ def _models(context: CommandContext) -> Iterator[Check]:
             yield Check("reranker", "fail", error.message)
     if settings.answers.judge not in NO_JUDGE:
         yield _judge(settings)
+
+
+def embedder_in_use(settings: Settings) -> tuple[str, str]:
+    """The name of the settings' embedding model, and what is used of it in words. A server is asked for it.
+
+    Raises DependencyError, ConfigurationError.
+    """
+    embedding = settings.embedding
+    if embedding.on_server():
+        from rag.library import open_embedder
+
+        opened = open_embedder(settings)
+        return opened.model, f"{opened.model}, {opened.dimension} dimensions, {opened.describe()}"
+    from rag.models.embedding import locate_embedder
+    from rag.models.recipe import read_recipe
+
+    prefixes = embedding.query_prefix, embedding.passage_prefix
+    folder, name = locate_embedder(embedding.model, settings.resolved_model_dir(), *prefixes)
+    return name, f"{name} in {folder}, hashes match, {read_recipe(folder, name, *prefixes)}"
 
 
 def _judge(settings: Settings) -> Check:
@@ -230,14 +246,12 @@ def _catalog(context: CommandContext, catalog: Catalog, *, is_served: bool) -> I
 
 
 def _stamps(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
-    from rag.models.embedding import locate_embedder
-
     settings, stored = context.settings, catalog.stamps()
     if not stored:
         return
     wanted = {"chunking": settings.chunking.version}
     with suppress(FootnoteError):  # the check of the embedding model reports it
-        wanted["embedding_model"] = locate_embedder(settings.embedding.model, settings.resolved_model_dir())[1]
+        wanted["embedding_model"] = embedder_in_use(settings)[0]
     differing = [
         f"{name} {stored[name]} (the settings say {value})"
         for name, value in wanted.items()
@@ -247,7 +261,8 @@ def _stamps(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
         advice = "Restore the setting, or run `footnote rebuild --embed`."
         yield Check("stamps", "fail", f"the catalog was built with {', '.join(differing)}. {advice}")
     else:
-        yield Check("stamps", "ok", ", ".join(f"{name} {value}" for name, value in sorted(stored.items())))
+        shown = sorted((name, value) for name, value in stored.items() if name != PROBE)
+        yield Check("stamps", "ok", ", ".join(f"{name} {value}" for name, value in shown))
 
 
 def _originals(context: CommandContext, catalog: Catalog) -> Iterator[Check]:

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
-from rag.models.weights import MODELS, fetch, installed
+from rag.models.hub import NAMED, fetch_hub, hub_name, pinned_models
+from rag.models.weights import (
+    MODELS,
+    ModelSpec,
+    check_local_weights,
+    fetch,
+    installed_spec,
+    is_local_weights,
+    pin_local_weights,
+)
 
 
 def list_models(context: CommandContext) -> int:
-    """Print every model that can be fetched, with its path where it is installed."""
+    """Print every model that can be fetched by a name of its own, and those of the hub that were, with their paths."""
     folder = context.settings.resolved_model_dir()
     context.say(f"Model directory: {folder}")
-    found = {name: installed(name, folder) for name in MODELS}
+    models = {**MODELS, **{_name(spec): spec for spec in pinned_models(folder)}}
+    found = {name: installed_spec(spec, folder) for name, spec in models.items()}
     if context.as_json:
         context.print_json(
             {
                 "models": [
                     {
-                        "name": spec.name,
+                        "name": name,
                         "kind": spec.kind,
                         "size_bytes": spec.size,
                         "about": spec.about,
-                        "installed": None if (path := found[spec.name]) is None else str(path),
+                        "installed": None if (path := found[name]) is None else str(path),
                     }
-                    for spec in MODELS.values()
+                    for name, spec in models.items()
                 ]
             }
         )
     else:
         rows = [
-            (spec.name, spec.kind, size_in_words(spec.size), str(found[spec.name] or "not fetched"), spec.about)
-            for spec in MODELS.values()
+            (name, spec.kind, size_in_words(spec.size), str(found[name] or "not fetched"), spec.about)
+            for name, spec in models.items()
         ]
+        rows += [(short, "embedding", "", "", f"the same as {name}, of the hub") for short, name in NAMED.items()]
         print_table(context.console(), ("Name", "Kind", "Size", "Installed", "About"), rows)
     return 0
+
+
+def _name(spec: ModelSpec) -> str:
+    """What a setting calls a model of the hub."""
+    return f"{spec.name}/{spec.files[0].path}" if spec.kind == "llm" else spec.name
 
 
 def pull_model(context: CommandContext, name: str) -> int:
@@ -50,11 +68,22 @@ def pull_model(context: CommandContext, name: str) -> int:
 
 
 def fetch_model(context: CommandContext, name: str) -> str:
-    """The path of the model. A missing model is fetched first, with progress on stderr."""
+    """The path of the model: of MODELS, of the hub, or a GGUF file of one's own, which is pinned as it is now.
+
+    A missing model is fetched first, with progress on stderr. Raises as `pull_model` does.
+    """
+    model_dir = context.settings.resolved_model_dir()
     with context.progress("MB") as progress:
 
         def show(file: str, done: int, total: int) -> None:
             progress.overall(done // 10**6, total // 10**6)
             progress.current(file, "fetching", done / max(total, 1))
 
-        return str(fetch(name, context.settings.resolved_model_dir(), show, context.say))
+        named = None if name in MODELS else hub_name(name)
+        if named is not None:
+            return str(fetch_hub(named, model_dir, show, context.say))
+        if is_local_weights(name):
+            path = check_local_weights(Path(name))
+            context.say(f"{path} is pinned with SHA-256 {pin_local_weights(path, model_dir, accept=True)}.")
+            return str(path)
+        return str(fetch(name, model_dir, show, context.say))

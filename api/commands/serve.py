@@ -13,8 +13,9 @@ from types import FrameType
 from api.commands.context import CommandContext
 from api.commands.models import fetch_model
 from rag.errors import ConfigurationError, DependencyError, FootnoteError
-from rag.generation.hosts import is_loopback
-from rag.models.weights import DEFAULT_LLM, MODELS, installed
+from rag.models.hosts import is_loopback
+from rag.models.hub import hub_name, pinned
+from rag.models.weights import DEFAULT_EMBEDDING, DEFAULT_LLM, MODELS, installed, installed_spec
 from rag.settings import Server
 from rag.store.keys import new_secret
 from rag.store.lock import claim_directory
@@ -204,11 +205,17 @@ def _fetch_models(context: CommandContext) -> None:
 
     Raises DependencyError where the embedding model cannot be fetched. Without a language model, searches still work.
     """
-    folder, embedding = context.settings.resolved_model_dir(), context.settings.embedding.model
-    if context.models.embedder is None and embedding in MODELS and installed(embedding, folder) is None:
-        fetch_model(context, embedding)
+    embedding = context.settings.embedding
+    if context.models.embedder is None and embedding.backend == "local" and _is_missing(context, embedding.model):
+        fetch_model(context, embedding.model)
+    if context.models.embedder is None and _is_missing(context, DEFAULT_EMBEDDING):
+        try:
+            fetch_model(context, DEFAULT_EMBEDDING)
+        except DependencyError as error:
+            context.say(error.message)
+            context.say("Passages of English questions are not read by the encoder, whose word embeddings these are.")
     name = _embedded_model(context)
-    if name is None or installed(name, folder) is not None:
+    if name is None or not _is_missing(context, name):
         return
     try:
         fetch_model(context, name)
@@ -220,15 +227,25 @@ def _fetch_models(context: CommandContext) -> None:
         )
 
 
+def _is_missing(context: CommandContext, name: str) -> bool:
+    """Whether a model that can be fetched by its name is not on this machine as it was pinned."""
+    folder = context.settings.resolved_model_dir()
+    if name in MODELS:
+        return installed(name, folder) is None
+    named = hub_name(name)
+    return named is not None and ((spec := pinned(named, folder)) is None or installed_spec(spec, folder) is None)
+
+
 def _embedded_model(context: CommandContext) -> str | None:
-    """The model of MODELS that answers need on this machine, or None."""
+    """The model of MODELS or of the hub that answers need on this machine, or None."""
     from rag.generation import OllamaGenerator
 
     settings = context.settings.generation
     name = settings.model or DEFAULT_LLM
     if context.models.generator is not None or settings.backend not in ("auto", "embedded"):
         return None
-    if name not in MODELS or MODELS[name].kind != "llm":
+    named = None if name in MODELS else hub_name(name)
+    if not (named.file if named is not None else name in MODELS and MODELS[name].kind == "llm"):
         return None
     if settings.backend == "auto" and asyncio.run(OllamaGenerator(settings).describe()).reachable:
         return None

@@ -22,7 +22,7 @@ from api.http.metrics import Metrics
 from api.http.paths import CROWDED_PATHS, UPLOAD_PATH, route_path
 from api.http.state import Door
 from rag.errors import TooLarge
-from rag.generation.hosts import is_loopback
+from rag.models.hosts import is_loopback
 from rag.settings import Server
 
 log = logging.getLogger(__name__)

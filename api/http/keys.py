@@ -22,7 +22,7 @@ from api.http.limits import RateLimited, RateLimits
 from api.http.paths import LIVE_PATH, is_open, route_path
 from api.http.state import Door
 from rag.errors import DependencyError, FootnoteError, InputError
-from rag.generation.hosts import is_loopback
+from rag.models.hosts import is_loopback
 from rag.store.keys import ApiKey, Keys
 
 log = logging.getLogger(__name__)

@@ -158,7 +158,7 @@ def _embed_documents(
         for first in range(0, len(pieces), _EMBED_BATCH):
             progress.current(document.name, "embedding", first / len(pieces))
             batch = pieces[first : first + _EMBED_BATCH]
-            vectors.append(library.embedder.embed_texts([piece.indexed for piece in batch]))
+            vectors.append(library.embedder.embed_passages([piece.indexed for piece in batch]))
     progress.overall(len(documents), len(documents))
     return np.array(rows, dtype=np.int64).reshape(-1, 5), np.concatenate(vectors)
 
@@ -175,7 +175,8 @@ class BaselinePipeline:
         self._table = load_table(baseline, library, progress)
         self._read: dict[str, tuple[DocumentRecord, str]] = {}
         settings = library.settings.model_dump_json(
-            include={"parsing": True, "embedding": True, "generation": True}, exclude={"generation": {"api_key"}}
+            include={"parsing": True, "embedding": True, "generation": True},
+            exclude={"generation": {"api_key"}, "embedding": {"api_key"}},
         )
         decisive = [baseline.version, str(baseline.passages), PROMPT_VERSION, library.embedder.model, settings]
         self.settings_hash = hashlib.sha256("\0".join(decisive).encode()).hexdigest()[:12]

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from rag.models.hub import hub_name, pinned
 from rag.models.weights import MODELS, hash_file, is_local_weights
 from rag.settings import Settings
 
@@ -91,6 +92,10 @@ def name_weights(model: str, settings: Settings) -> str:
     if not model.startswith("embedded/"):
         return model
     named = settings.generation.model
+    of_hub = None if named in MODELS else hub_name(named)
+    if of_hub is not None and of_hub.file:
+        found = pinned(of_hub, settings.resolved_model_dir())
+        return f"{model}@{found.files[0].sha256[:12]}" if found else model
     if is_local_weights(named):
         path = Path(named).expanduser()
         return f"{model}@{hash_file(path)[:12]}" if path.is_file() else model

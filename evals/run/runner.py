@@ -268,7 +268,14 @@ class _SuiteRun:
     def _header(self, pipeline: Pipeline, model: str, gold: Gold) -> Record:
         library, suite, options = self._library, self._asked, self._options
         shown = library.settings.model_dump(
-            mode="json", exclude={"data_dir": True, "model_dir": True, "server": True, "generation": {"api_key"}}
+            mode="json",
+            exclude={
+                "data_dir": True,
+                "model_dir": True,
+                "server": True,
+                "generation": {"api_key"},
+                "embedding": {"api_key"},
+            },
         )
         return {
             "format": RESULT_FORMAT,

@@ -26,7 +26,7 @@ from ingest.chunk import chunk_document
 from ingest.parse import parse_file
 from rag.settings import Chunking, Parsing
 from rag.text import content_words, split_sentences
-from rag.types import Chunk, Document, Hit, Passage, Span
+from rag.types import DEFAULT_COSINES, Chunk, Document, Hit, Passage, Span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,8 +125,18 @@ class _WordPieces:
     """Counts pieces of up to six letters as tokens, so that the model's tokenizer is not needed."""
 
     model, dimension, max_tokens = "word-pieces", 1, 256
+    cosines, probe = DEFAULT_COSINES, None
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    def describe(self) -> str:
+        return "pieces of up to six letters"
+
+    def knows_language(self, text: str) -> bool:
+        return True
+
+    def embed_queries(self, texts: Sequence[str]) -> np.ndarray:
+        raise NotImplementedError("it only counts")
+
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         raise NotImplementedError("it only counts")
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

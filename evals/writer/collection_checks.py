@@ -85,7 +85,7 @@ class Checker:
             return len(was) == len(now) and all(abs(a - b) <= _NEAR_NUMBERS for a, b in zip(was, now, strict=True))
         if re.search(r"[A-Z0-9]", new):
             return False  # different names of one kind have similar vectors
-        vectors = self._embedder.embed_texts([old, new])
+        vectors = self._embedder.embed_passages([old, new])
         return float(vectors[0] @ vectors[1]) >= _SAME_MEANING
 
     def _covers(self, found: frozenset[str], wanted: frozenset[str]) -> bool:

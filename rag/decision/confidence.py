@@ -20,17 +20,13 @@ from typing import NamedTuple
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_REPLY
 from rag.prompting.selection import Selection
-from rag.text import STOP_WORDS, content_words, split_sentences
+from rag.text import STOP_WORDS, compared_words, split_sentences
 from rag.types import Draft, Hit, Passage, Reader
 from rag.verification.facts import names
 from rag.verification.reading import NAME_TOKEN, Reading
 from rag.verification.reading import read as read_facts
 
 EVIDENCE_WEIGHTS = {"bias": -3.26, "cosine": 3.5, "together": 0.71, "names": 0.59}
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-"""A letter of Thai, Lao, Burmese, Khmer, Japanese or Chinese, which are written without spaces."""
 READ_WEIGHTS = {"bias": -4.0, "cosine": 2.8, "together": 0.4, "read": 3.38}
 """Instead of EVIDENCE_WEIGHTS where there is a reader; without `names`, whose weight is about 0. The bias is .21 less
 than fitted, so that MIN_EVIDENCE of .15 refuses what .18 would. Data and figures: evals/notebook/2026-11-reader.md."""
@@ -41,7 +37,8 @@ ANSWER_WEIGHTS = {"bias": -3.91, "cosine": 2.43, "together": 0.36, "names": 0.73
 class EvidenceSignals:
     """How near the hits are to a question, each from 0 to 1.
 
-    `cosine` is that of the question to its nearest sentence; `together` is the share of the question's content words in
+    `cosine` is that of the question to its nearest sentence, or `together` where the embedding model does not know the
+    question's language; `together` is the share of the question's content words in
     the best single sentence with its heading; `words` is their share in all hits, titles and headings included; `names`
     is the share of its names, numbers and dates, 1 if it has none. `words` has no weight: only whether it is 0 counts.
     `read` is that of `measure_reading`.
@@ -80,8 +77,8 @@ class BestRead(NamedTuple):
 
 
 def measure_reading(question: str, hits: Sequence[Hit], reader: Reader | None) -> BestRead | None:
-    """What the reader finds in the best hits; None without a reader."""
-    if reader is None:
+    """What the reader finds in the best hits; None without one, and for a question that it cannot read."""
+    if reader is None or not reader.knows_language(question):
         return None
     shown = [(neutralise(" > ".join(hit.chunk.headings)), neutralise(hit.chunk.text)) for hit in hits[:READ_HITS]]
     found = reader.read(question, shown) if shown else []
@@ -93,15 +90,22 @@ def measure_reading(question: str, hits: Sequence[Hit], reader: Reader | None) -
     return BestRead(values[best], next((text[a:b] for a, b in split_sentences(text) if a <= start < b), ""))
 
 
-def measure_evidence(question: str, selections: Sequence[Selection], read: float | None = None) -> EvidenceSignals:
-    """The signals of the sentences that could be sent; all but `read` are 0 without sentences."""
+def measure_evidence(
+    question: str, selections: Sequence[Selection], read: float | None = None, *, known: bool = True
+) -> EvidenceSignals:
+    """The signals of the sentences that could be sent; all but `read` are 0 without sentences.
+
+    With `known` False the cosines say nothing, since the embedding model does not know the question's language: the
+    words of the best sentence count in their place.
+    """
     if not selections:
         return EvidenceSignals(0.0, 0.0, 0.0, 0.0, read)
     hits = {selection.hit.chunk.id: selection.hit for selection in selections}
     whole = [whole_text(hit) for hit in hits.values()]
+    together = max(selection.words for selection in selections)
     return EvidenceSignals(
-        cosine=max(0.0, *(selection.cosine for selection in selections)),
-        together=max(selection.words for selection in selections),
+        cosine=max(0.0, *(selection.cosine for selection in selections)) if known else together,
+        together=together,
         words=share_of_words(question, whole),
         names=_share_of_names(question, whole),
         read=read,
@@ -136,13 +140,7 @@ def share_of_words(question: str, texts: Sequence[str]) -> float:
 
 
 def _terms(text: str) -> set[str]:
-    terms: set[str] = set()
-    for word in content_words(text):
-        if _UNSPACED.search(word):
-            terms.update({word[at : at + 2] for at in range(len(word) - 1)} or {word})
-        else:
-            terms.add(word)
-    return terms
+    return set(compared_words(text))
 
 
 def names_lacking(question: str, readings: Sequence[Reading]) -> list[str]:

@@ -13,15 +13,16 @@ from rag.generation.llama_child import Address, LlamaChild
 from rag.generation.openai_like import OpenAIProtocol
 from rag.generation.served import Unreachable
 from rag.generation.speed import describe_speed
+from rag.models.hub import HubName, hub_name, installed_hub
 from rag.models.tokens import estimate_tokens
 from rag.models.weights import (
     DEFAULT_LLM,
     MODELS,
     check_local_weights,
     find_spec,
-    hash_file,
     installed,
     is_local_weights,
+    pin_local_weights,
 )
 from rag.prompting.prompts import answer_messages
 from rag.settings import Generation
@@ -49,7 +50,7 @@ class EmbeddedGenerator(OpenAIProtocol):
 
     @property
     def model(self) -> str:
-        if not is_local_weights(self._name):
+        if not self._is_own_file:
             return f"embedded/{self._name}"
         path = Path(self._name)  # a file of one's own must not pass for the pinned model of the same name
         return f"embedded/{path.name if path.stem in MODELS else path.stem}"
@@ -60,21 +61,35 @@ class EmbeddedGenerator(OpenAIProtocol):
 
     @property
     def known(self) -> bool:
-        """Whether the name can be embedded: a model of `rag.models.weights.MODELS`, or a .gguf file."""
-        return is_local_weights(self._name) or (self._name in MODELS and MODELS[self._name].kind == "llm")
+        """Whether the name can be embedded: a model of `weights.MODELS`, or a .gguf file here or on the hub."""
+        if self._of_hub is not None:
+            return bool(self._of_hub.file)
+        return self._is_own_file or (self._name in MODELS and MODELS[self._name].kind == "llm")
+
+    @property
+    def _of_hub(self) -> HubName | None:
+        return None if self._name in MODELS else hub_name(self._name)
+
+    @property
+    def _is_own_file(self) -> bool:
+        return is_local_weights(self._name) and self._of_hub is None
 
     def weights(self) -> Path:
         """The model's file, checked against its hash. Raises DependencyError if it is not installed."""
         if not self.known:
             raise DependencyError(
                 f"There is no embedded model named {self._name!r}. Unset FOOTNOTE_GENERATION__MODEL, or set it to one "
-                "that `footnote models list` shows or to a .gguf file."
+                "that `footnote models list` shows, to a .gguf file, or to one on the hub (owner/repository/file.gguf)."
             )
-        if is_local_weights(self._name):
+        if self._of_hub is not None:
+            return installed_hub(self._of_hub, self._model_dir)
+        if self._is_own_file:
             try:
-                return check_local_weights(Path(self._name))
+                own = check_local_weights(Path(self._name))
             except InputError as error:
                 raise DependencyError(error.message) from error
+            pin_local_weights(own, self._model_dir)
+            return own
         path = installed(self._name, self._model_dir)
         if path is None:
             raise DependencyError(
@@ -152,9 +167,9 @@ class EmbeddedGenerator(OpenAIProtocol):
         running = self._child is not None and self._child.running
         state = "running" if running else "starts with the first question"
         state += f"; {describe_speed(self._settings, self.prompt_speed)}"
-        if is_local_weights(self._name):
-            digest = await asyncio.to_thread(hash_file, weights)
-            state += f"; your own file without a pinned hash, SHA-256 {digest}"
+        if self._is_own_file:
+            digest = await asyncio.to_thread(pin_local_weights, weights, self._model_dir)
+            state += f"; your own file, pinned at first use with SHA-256 {digest}"
         return BackendReport("embedded", self.model, str(weights), True, state)
 
     async def prepare(self) -> None:

@@ -8,9 +8,8 @@ import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from rag.errors import ConfigurationError, DependencyError
+from rag.errors import DependencyError
 from rag.generation.served import (
     CONNECT_TIMEOUT_S,
     STOP_STRINGS,
@@ -20,10 +19,9 @@ from rag.generation.served import (
     Served,
     Unreachable,
     ask_json,
-    http_options,
-    json_field,
 )
 from rag.generation.speed import Reading, describe_speed
+from rag.models.hosts import http_options, json_field, ollama_url
 from rag.models.tokens import estimate_tokens, fewest_tokens
 from rag.settings import Generation
 from rag.types import BackendReport, Message
@@ -33,24 +31,7 @@ if TYPE_CHECKING:
     from llama_index.core.llms.llm import LLM
     from ollama._types import Logprob
 
-OLLAMA_URL = "http://127.0.0.1:11434"
 PROBE_TIMEOUT_S = 1.0
-
-
-def ollama_url(base_url: str, environ_host: str) -> str:
-    """Ollama's address: the setting, else OLLAMA_HOST in any form that Ollama accepts (`host`, `host:port`, a URL)."""
-    given = (base_url or environ_host).strip().rstrip("/")
-    if not given:
-        return OLLAMA_URL
-    parts = urlsplit(given if "://" in given else f"http://{given}")
-    host = parts.hostname or "127.0.0.1"
-    if host in ("0.0.0.0", "::"):  # an address to listen on, not one to connect to
-        host = "127.0.0.1"
-    try:
-        port = parts.port or {"https": 443}.get(parts.scheme, 80 if "://" in given else 11434)
-    except ValueError as error:
-        raise ConfigurationError(f"{given!r} is not an address of an Ollama server. Use http://host:11434.") from error
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{parts.path}"
 
 
 class OllamaGenerator(Served):

@@ -19,10 +19,9 @@ from rag.generation.served import (
     Served,
     Unreachable,
     ask_json,
-    http_options,
-    json_field,
 )
 from rag.generation.speed import Reading, describe_speed
+from rag.models.hosts import http_options, json_field
 from rag.models.tokens import estimate_tokens
 from rag.settings import Generation
 from rag.types import BackendReport, Message

@@ -21,7 +21,7 @@ from rag.generation.llama_child import usable_cores
 from rag.models.tokens import estimate_text, estimate_tokens
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_REPLY
-from rag.text import announces_list, content_words, expected_type, question_kind, split_sentences
+from rag.text import announces_list, compared_words, content_words, expected_type, question_kind, split_sentences
 from rag.types import AnswerStyle, BackendReport, Context, Draft, Message, Passage, Reader, Token
 
 QUOTED_SENTENCES = 3
@@ -146,9 +146,9 @@ def pick_answer(
 
     A question for several things is answered from up to QUOTED_PASSAGES passages. In the style `brief` a question for a
     fact is answered with the bare words. The list is empty where the reader believes no words as much as
-    MIN_ANSWERABLE; without a reader it is that of `pick_quotes`.
+    MIN_ANSWERABLE; without a reader, or in a language that it cannot read, it is that of `pick_quotes`.
     """
-    if reader is None:
+    if reader is None or not reader.knows_language(question):
         return pick_quotes(question, [(passage.number, passage.text) for passage in passages])
     found = reader.read(question, [(passage.headings, passage.text) for passage in passages])
     if max((result.answerable for result in found), default=0.0) < MIN_ANSWERABLE:
@@ -231,11 +231,11 @@ def _numbered_sentences(passages: Sequence[tuple[int, str]]) -> list[tuple[int, 
 
 def _weigh_words(question: str, sentences: Sequence[tuple[int, str]]) -> tuple[list[frozenset[str]], dict[str, float]]:
     """The stems of each sentence, and the weight of each of the question's stems among them."""
-    held = [frozenset(content_words(sentence)) for _, sentence in sentences]
+    held = [frozenset(compared_words(sentence)) for _, sentence in sentences]
     frequency = Counter(word for stems in held for word in stems)
     weights = {
         word: math.log(1 + len(sentences) / (frequency[word] or 0.5))
-        for word in sorted(set(content_words(question)) - _ASKING_WORDS)
+        for word in sorted(set(compared_words(question)) - _ASKING_WORDS)
     }
     return held, weights
 
@@ -255,7 +255,7 @@ def quotable_sentences(text: str) -> list[str]:
         line = (not start or text[start - 1] == "\n") and "\n" not in text[start:end]
         below = i + 1 < len(spans) and "\n" in text[end : spans[i + 1][0]]
         stands_above = line and below and not _STOP.search(sentence) and not _ROW_OR_ITEM.match(sentence)
-        words = set(content_words(sentence))
+        words = set(compared_words(sentence))
         too_short = len(words) < MIN_QUOTE_WORDS or all(word[0].isdigit() for word in words)
         header = i + 1 < len(spans) and _TABLE_RULE.fullmatch(text[spans[i + 1][0] : spans[i + 1][1]])
         if not (_HEADING_MARK.match(sentence) or stands_above or header or too_short):

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import importlib
 import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from rag.errors import DependencyError
 from rag.generation.base import ModelGenerator
-from rag.generation.hosts import is_loopback
 from rag.generation.speed import Reading, SpeedGauge
+from rag.models.hosts import http_options
 from rag.settings import Generation
 from rag.types import Draft, Message, PromptSpeed, Token
 
 if TYPE_CHECKING:
-    import ssl
-
     from llama_index.core.llms import ChatMessage, ChatResponse, ChatResponseAsyncGen
     from llama_index.core.llms.llm import LLM
 
@@ -256,23 +252,6 @@ async def _next_response(replies: ChatResponseAsyncGen) -> ChatResponse | None:
         return None
 
 
-class HttpOptions(TypedDict):
-    trust_env: bool
-    verify: ssl.SSLContext
-
-
-def http_options(url: str) -> HttpOptions:
-    """Options for httpx: no proxy for this machine, and TLS certificates that are read only once."""
-    return {"trust_env": not is_loopback(urlsplit(url).hostname or ""), "verify": _tls()}
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    import httpx
-
-    return httpx.create_ssl_context()
-
-
 async def ask_json(method: str, url: str, timeout_s: float, body: object = None, api_key: str = "") -> object:
     """The JSON of the server's answer. Raises httpx.HTTPError (which includes error statuses) and ValueError."""
     import httpx
@@ -282,12 +261,3 @@ async def ask_json(method: str, url: str, timeout_s: float, body: object = None,
         response = await client.request(method, url, json=body)
         response.raise_for_status()
         return response.json()
-
-
-def json_field(value: object, *path: str) -> object:
-    """`value[path[0]][path[1]]…`, or None if the server's JSON has no such field."""
-    for step in path:
-        if not isinstance(value, dict) or step not in value:
-            return None
-        value = value[step]
-    return value

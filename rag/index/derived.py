@@ -39,7 +39,7 @@ from rag.store.records import Held
 
 log = logging.getLogger(__name__)
 
-INDEX_FORMAT = 2
+INDEX_FORMAT = 3
 CURRENT_FILE = "current.json"
 Kind = Literal["words", "vectors"]
 KINDS: tuple[Kind, ...] = get_args(Kind)  # the order in which they are built: words take a tenth of the time

@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from rag.errors import DependencyError
 from rag.store.records import Held
-from rag.text import stem, unstemmed_words
+from rag.text import fold_text, single_characters, split_unspaced, stem, unstemmed_words
 
 if TYPE_CHECKING:
     from tantivy import Index as TantivyIndex
@@ -42,9 +41,6 @@ FIELD_WEIGHTS = {"terms": 0.15, "stems": 0.15, "pairs": 0.08, "around": 0.7}
 _WRITER_BYTES = 32_000_000  # words held in memory before they become a segment; tantivy's minimum is 15 MB
 _FOOTER_TAIL_BYTES = 8  # length of the footer's JSON and a magic number, both u32
 
-# Scripts written without spaces, where a whole sentence would count as one word.
-_UNSPACED = re.compile(r"([぀-ヿ㐀-䶿一-鿿豈-﫿가-힣฀-๿])")
-_ACCENTED = re.compile(r"([A-Za-z])[\u0300-\u036f]+")
 # A word of letters and digits: its parts (q 3, p 53, 7 f 3 a 9) alone would match too many other words.
 _IDENTIFIER = re.compile(r"(?<![^\W_])(?:[^\W\d_]+\d|\d+[^\W\d_])[^\W_]*")
 
@@ -74,28 +70,24 @@ class KeywordRow:
     words: Words
 
 
-def keyword_text(text: str) -> str:
-    """The text as it is indexed: Latin letters without accents, characters of scripts without spaces separated."""
-    if text.isascii():
-        return text
-    plain = _ACCENTED.sub(r"\1", unicodedata.normalize("NFD", text))
-    return _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFC", plain))
-
-
 def keyword_terms(text: str) -> list[str]:
-    """The stems of the content words, with repeats, then words of letters and digits (`Q3`) as a whole."""
+    """The stems of the content words, with repeats, then words of letters and digits (`Q3`) as a whole.
+
+    Where a script has no spaces, pairs of adjacent characters are the words; single Chinese and Korean ones follow.
+    """
     return list(read_words(text).terms)
 
 
 def read_words(text: str) -> Words:
     """The words of a chunk or a question for the keyword index."""
-    plain = keyword_text(text)
+    folded = fold_text(text)
+    plain = split_unspaced(folded)
     words = unstemmed_words(plain)
     light = [stem(word) for word in words]
-    identifiers = [found.lower() for found in _IDENTIFIER.findall(plain)]
-    stems = _snowball().analyze(" ".join(words)) + identifiers
+    whole = [found.lower() for found in _IDENTIFIER.findall(plain)] + single_characters(folded)
+    stems = _snowball().analyze(" ".join(words)) + whole
     return Words(
-        terms=light + identifiers,
+        terms=light + whole,
         stems=stems,
         pairs=[f"{first}_{second}" for first, second in pairwise(light)],
         around=stems,

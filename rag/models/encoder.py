@@ -23,6 +23,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from rag.models.encoder_network import Network, NetworkOutput, load_network
+from rag.models.vocabulary import Vocabulary
 from rag.models.weights import hash_file
 from rag.types import ReaderResult
 
@@ -207,11 +208,16 @@ class NeuralReader:
             network,
             name,
         )
+        self._vocabulary = Vocabulary(tokenizer)
 
     @property
     def model(self) -> str:
         """`encoder@` and twelve digits of the weights' SHA-256."""
         return self._name
+
+    def knows_language(self, text: str) -> bool:
+        """By the vocabulary, which is that of the word embeddings."""
+        return self._vocabulary.knows_language(text)
 
     def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[ReaderResult]:
         """A result for each passage (headings on one line, text), in order.

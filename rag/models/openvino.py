@@ -35,6 +35,8 @@ _INPUTS = ("input_ids", "attention_mask")
 _PREFIX = "openvino-"
 _PROBE = "Unused days up to a maximum of ten carry over to the next calendar year."
 _ALIKE = 0.999  # minimum cosine to torch's vector; bfloat16 reaches .9999
+_USUAL_TOKENS = 512
+_UNSAID_TOKENS = 1_000_000  # transformers has a far larger number where the tokenizer's config gives no length
 _FACTS_FILE, _MODEL_FILE = "facts.json", "model.xml"
 
 
@@ -81,7 +83,7 @@ def read_compiled(folder: Path, stamp: str, threads: int) -> CompiledModel | Non
 
 def convert_model(model: SentenceTransformer, folder: Path, stamp: str, threads: int) -> CompiledModel | None:
     """The compiled model, also saved in its folder for the next process; None where OpenVINO cannot run it."""
-    max_tokens = int(model.max_seq_length or 512)
+    max_tokens = max_tokens_of(model)
     try:
         converted = _convert(model)
         compiled = CompiledModel(converted, max_tokens, threads)
@@ -99,8 +101,14 @@ def convert_model(model: SentenceTransformer, folder: Path, stamp: str, threads:
     return compiled
 
 
+def max_tokens_of(model: SentenceTransformer) -> int:
+    """The number of tokens of one text that the model reads; _USUAL_TOKENS where its files do not say."""
+    told = int(model.max_seq_length or 0)
+    return told if 0 < told < _UNSAID_TOKENS else _USUAL_TOKENS
+
+
 def _by_torch(model: SentenceTransformer) -> np.ndarray:
-    vector = np.asarray(model.encode(_PROBE, show_progress_bar=False), dtype=np.float32)
+    vector = np.asarray(model.encode(_PROBE, prompt="", show_progress_bar=False), dtype=np.float32)
     return vector / np.linalg.norm(vector)
 
 

@@ -19,6 +19,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -41,6 +42,7 @@ BLOCK_BYTES = 1 << 20
 DISK_MARGIN_BYTES = 64 << 20
 
 GGUF_MAGIC = b"GGUF"
+_PINNED_FILES = ".pinned-files.json"
 PLACED_SUFFIXES = (".gguf", ".safetensors", ".json", ".txt")
 
 
@@ -235,7 +237,7 @@ def is_local_weights(name: str) -> bool:
 
 
 def check_local_weights(path: Path) -> Path:
-    """The absolute path of a user's own GGUF file. Raises InputError for any other file. It has no pinned hash."""
+    """The absolute path of a user's own GGUF file. Raises InputError for any other file."""
     path = path.expanduser().absolute()
     try:
         with path.open("rb") as file:
@@ -247,16 +249,68 @@ def check_local_weights(path: Path) -> Path:
     return path
 
 
+def pin_local_weights(path: Path, model_dir: Path, *, accept: bool = False) -> str:
+    """The SHA-256 of a user's own file, which must be what it was when it was first used; `accept` takes a new one.
+
+    The hashes are in `<model_dir>/.pinned-files.json`, since the file's folder may belong to others; where that cannot
+    be written, the file is taken as it is. A file of unchanged size and time is not read again. Raises DependencyError
+    for a changed file.
+    """
+    record_file = model_dir / _PINNED_FILES
+    try:
+        record = json.loads(record_file.read_text("utf-8"))
+    except (OSError, ValueError):
+        record = {}
+    stat = path.stat()
+    match record.get(str(path)) if isinstance(record, dict) else None:
+        case [str(pinned), int(size), int(time_ns)]:
+            if (size, time_ns) == (stat.st_size, stat.st_mtime_ns):
+                return pinned
+        case _:
+            pinned = ""
+    found = hash_file(path)
+    if pinned and pinned != found and not accept:
+        raise DependencyError(
+            f"{path} has SHA-256 {found}, and had {pinned} when it was first used. If you replaced it, accept the new "
+            f"file with `footnote models pull {path}`; else restore the old one."
+        )
+    entry = {str(path): [found, stat.st_size, stat.st_mtime_ns]}
+    with suppress(OSError):
+        model_dir.mkdir(parents=True, exist_ok=True)
+        _write_json(record_file, (record if isinstance(record, dict) else {}) | entry)
+    return found
+
+
 def hash_file(path: Path) -> str:
     """SHA-256 of the file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def hub_address() -> str:
+    """The address of the hub, or of the mirror that HF_ENDPOINT names."""
+    return (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+
+
+def hub_is_off() -> bool:
+    """Whether HF_HUB_OFFLINE forbids to ask the hub."""
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "on", "yes", "true"}
+
+
+def hub_headers() -> dict[str, str]:
+    """The headers that open private and gated repositories: HF_TOKEN's. httpx sends them to no other host."""
+    token = os.environ.get("HF_TOKEN", "")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def unverified(spec: ModelSpec, model_dir: Path) -> list[ModelFile]:
+    """The files of the model that are missing, or are not the pinned ones."""
+    return [file for file in spec.files if not _is_verified(file, model_dir / spec.name)]
+
+
 def installed_spec(spec: ModelSpec, model_dir: Path) -> Path | None:
     """`installed` for a model given by its specification."""
-    folder = model_dir / spec.name
-    return spec.place(model_dir) if all(_is_verified(file, folder) for file in spec.files) else None
+    return None if unverified(spec, model_dir) else spec.place(model_dir)
 
 
 def fetch_spec(spec: ModelSpec, model_dir: Path, progress: Progress | None, report: Report) -> Path:
@@ -292,7 +346,7 @@ class _SourceFailed(Exception):
 
 def _fetch_from_any(spec: ModelSpec, model_dir: Path, progress: Progress | None, report: Report) -> Path:
     folder = model_dir / spec.name
-    missing = [file for file in spec.files if not _is_verified(file, folder)]
+    missing = unverified(spec, model_dir)
     _require_space(missing, folder)
     failures: list[str] = []
     for number, source in enumerate(spec.sources):
@@ -355,9 +409,9 @@ def _fetch_file(source: Source, number: int, file: ModelFile, folder: Path, prog
 def _download(source: HubSource, file: ModelFile, partial: Path, progress: Progress | None) -> None:
     import httpx
 
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "on", "yes", "true"}:
+    if hub_is_off():
         raise _SourceFailed("HF_HUB_OFFLINE is set")
-    base = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+    base = hub_address()
     url = f"{base}/{source.repo}/resolve/{source.revision}/{file.path}"
     problem = ""
     with httpx.Client(
@@ -382,7 +436,7 @@ def _download_rest(client: httpx.Client, url: str, file: ModelFile, partial: Pat
     if begun >= file.size:
         return
     # Without "identity" a server may compress, and then Range counts compressed bytes.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {}) | hub_headers()
     with client.stream("GET", url, headers=headers) as response:
         if response.status_code not in (200, 206):
             raise _SourceFailed(f"{url} answered {response.status_code} {response.reason_phrase}")
@@ -484,9 +538,14 @@ def _read_record(folder: Path) -> dict[str, object]:
 def _remember(file: ModelFile, folder: Path) -> None:
     stat = (folder / file.path).stat()
     record = _read_record(folder) | {file.path: [file.sha256, stat.st_size, stat.st_mtime_ns]}
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".verified-", encoding="utf-8", delete=False) as out:
-            json.dump(record, out, indent=1)
-        os.replace(out.name, folder / ".verified.json")
-    except OSError:
-        return  # a shared, read-only folder: the file is correct and will be hashed again next time
+    with suppress(OSError):  # a shared, read-only folder: the file is correct and will be hashed again next time
+        _write_json(folder / ".verified.json", record)
+
+
+def _write_json(path: Path, told: object) -> None:
+    """Write the file under another name, then rename it. Raises OSError."""
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f"{path.stem}-", encoding="utf-8", delete=False
+    ) as out:
+        json.dump(told, out, indent=1)
+    os.replace(out.name, path)

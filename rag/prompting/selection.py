@@ -23,6 +23,7 @@ from rag.text import (
     NUMBER_WORDS,
     DateMention,
     announces_list,
+    compared_words,
     content_words,
     dates,
     list_items,
@@ -224,9 +225,9 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
     places = [[(start, end) for start, end in split_sentences(hit.chunk.text)] for hit in hits]
     by_hit = [sentence_texts(hit.chunk.headings, hit.chunk.text) for hit in hits]
     texts = [text for of_hit in by_hit for text in of_hit]
-    stems = [frozenset(content_words(text)) for text in texts]
+    stems = [frozenset(compared_words(text)) for text in texts]
     cosines = similarity(question, hits, by_hit) if texts else []
-    weights = _rarity(content_words(question), stems)
+    weights = _rarity(compared_words(question), stems)
     total = sum(weights.values())
     shares = [sum(weights[word] for word in weights if word in held) / total if total else 0.0 for held in stems]
     found: list[Selection] = []
@@ -303,13 +304,13 @@ def sentences_to_quote(question: str, context: Context, selections: Sequence[Sel
     Each contains QUOTE_WORDS of the question's words; a sentence that introduces a list has its first items below it.
     """
     sent = {passage.hit.chunk.id for passage in context.passages}
-    asked = set(content_words(question))
+    asked = set(compared_words(question))
     near = [  # a word in the sentence itself is required: by its heading alone a disclaimer would qualify
         selection
         for selection in selections
         if selection.hit.chunk.id in sent
         and selection.words >= QUOTE_WORDS
-        and not asked.isdisjoint(content_words(selection.text))
+        and not asked.isdisjoint(compared_words(selection.text))
     ]
     quotes = [text for one in sorted(near, key=lambda one: (-one.words, -one.cosine)) if (text := _quotable(one))]
     return quotes[:QUOTES_TRIED]

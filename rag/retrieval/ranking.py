@@ -55,13 +55,14 @@ RANKING_VERSION = "ranking-3"  # part of the settings hash of answers; raised wh
 def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: float) -> dict[str, float]:
     """A convex combination of both scores, each scaled to 0..1 among the candidates (Bruch et al. 2023, eq. 2).
 
-    A chunk without a word of the question has 0 for BM25. Cosines within LEAST_RANGE of each other say little, such as
+    A chunk without a word of the question has 0 for BM25; where no chunk has one, the cosine alone counts, unless its
+    weight is 0. Cosines within LEAST_RANGE of each other say little, such as
     those of a collection of two notes. Both maps are by chunk id, higher is better.
     """
     dense = scale_to_unit(cosines, LEAST_RANGE)
     best = max(bm25.values(), default=0.0)
     words = {chunk_id: score / best for chunk_id, score in bm25.items()}
-    weight = dense_weight if words else 1.0
+    weight = dense_weight if words or not dense_weight else 1.0
     return {
         chunk_id: weight * dense.get(chunk_id, 0.0) + (1 - weight) * words.get(chunk_id, 0.0)
         for chunk_id in dense.keys() | words.keys()

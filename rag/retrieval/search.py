@@ -3,12 +3,14 @@
     question ─ embed ─> vector ─ search_dense ──┐
     question ─ search_keyword ──────────────────┴─> candidates ─ ranking.py ─> Hits
 
+A question in a language that the embedding model does not know is not embedded: its vector would be near to any.
+
 If a reranker is set, it scores the best chunks before the hits are picked. docs/retrieval.md has the figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from heapq import nlargest
@@ -36,7 +38,7 @@ from rag.retrieval.scope import Scope, check_scope
 from rag.retrieval.sentence_vectors import unpack_vectors
 from rag.store.catalog import Catalog
 from rag.store.records import Candidate
-from rag.types import Embedder, Hit, Reranker, Scorer
+from rag.types import CosineScale, Embedder, Hit, Reranker, Scorer
 
 _MOST_NAMED = 2_000
 """Documents that the indexes are asked for by id: Chroma takes 29 ms for 50 of them, and fails beyond some 32,000."""
@@ -47,12 +49,19 @@ _BESIDE = ThreadPoolExecutor(max_workers=4, thread_name_prefix="footnote-words")
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """The visible chunks that either search found, by chunk id, and the question's unit vector (shape (dim,))."""
+    """The visible chunks that either search found, by chunk id, and the question's unit vector (shape (dim,)).
 
-    vector: np.ndarray
+    The vector is None, and there are no cosines, where the embedding model does not know the question's language.
+    """
+
+    vector: np.ndarray | None
     chunks: dict[str, Candidate]
     cosines: dict[str, float]
     bm25: dict[str, float]
+
+
+def _rescaled(cosines: Mapping[str, float], scale: CosineScale) -> Mapping[str, float]:
+    return {chunk_id: scale.rescale(cosine) for chunk_id, cosine in cosines.items()}
 
 
 class Searcher:
@@ -72,6 +81,10 @@ class Searcher:
         self._catalog, self._index, self._embedder, self._reranker = catalog, index, embedder, reranker
         self._reranked, self._weights = reranked, weights
 
+    def knows_language(self, question: str) -> bool:
+        """Whether the embedding model was made for the language of a question; else its words alone are searched."""
+        return self._embedder.knows_language(question)
+
     @property
     def version(self) -> str:
         """What decides the hits beside the documents: the ranking, and the models with the hashes of their weights."""
@@ -81,21 +94,26 @@ class Searcher:
     def search(self, question: str, scope: Scope, top_k: int) -> list[Hit]:
         """The `top_k` best visible hits for a question, ranks from 1; `score` is within 0 to 1 and falls with the rank.
 
-        A hit is a chunk, or two adjacent ones of a section. Raises NotFound for an unknown collection or document.
+        A hit is a chunk, or two adjacent ones of a section. A question in a language that the embedding model does not
+        know is searched by its words alone, and has no hits without one. Raises NotFound for an unknown collection or
+        document.
         """
         scope = check_scope(self._catalog, scope)
         if scope.document_ids == () or scope.collections == ():
             return []
-        weights = self._weights
+        weights, scale = self._weights, self._embedder.cosines
         found = self._find_candidates(question, scope, 2 * top_k)  # a hit consists of at most two chunks
-        chunks, cosines = found.chunks, found.cosines
+        chunks, dense_weight = found.chunks, 0.0 if found.vector is None else weights.dense
         documents = self._index.score_documents(question, list({one.document_id: None for one in chunks.values()}))
-        scores = weigh_documents(fuse(cosines, found.bm25, weights.dense), chunks, documents, weights.document)
-        leading = nlargest(SHARPENED, scores, key=scores.__getitem__)
-        sentences = self._catalog.sentence_vectors([chunks[chunk_id].seq for chunk_id in leading])
-        packed = {i: sentences[chunks[i].seq] for i in leading if chunks[i].seq in sentences}  # others were deleted
-        cosines = sharpen(cosines, packed, found.vector, weights)
-        scores = weigh_documents(fuse(cosines, found.bm25, weights.dense), chunks, documents, weights.document)
+        fused = fuse(_rescaled(found.cosines, scale), found.bm25, dense_weight)
+        scores = weigh_documents(fused, chunks, documents, weights.document)
+        if found.vector is not None:
+            leading = nlargest(SHARPENED, scores, key=scores.__getitem__)
+            sentences = self._catalog.sentence_vectors([chunks[chunk_id].seq for chunk_id in leading])
+            packed = {i: sentences[chunks[i].seq] for i in leading if chunks[i].seq in sentences}  # others were deleted
+            cosines = sharpen(found.cosines, packed, found.vector, weights)
+            fused = fuse(_rescaled(cosines, scale), found.bm25, dense_weight)
+            scores = weigh_documents(fused, chunks, documents, weights.document)
         scores = lift_neighbours(scores, chunks, weights.neighbour)
         fused, best = scores, 1 + weights.neighbour
         scorer: Scorer = "fusion"
@@ -113,6 +131,7 @@ class Searcher:
 
         The indexes look for some documents among all; more are picked from what they return for the collections.
         """
+        known = self.knows_language(question)
         wanted = max(self._weights.candidates, least)
         among, named = None, scope.document_ids
         if named is not None and len(named) > _MOST_NAMED:
@@ -120,8 +139,10 @@ class Searcher:
         vector: np.ndarray | None = None
         while True:
             words = _BESIDE.submit(self._index.search_keyword, question, wanted, scope.collections, named)
-            vector = embed_query(self._embedder, question) if vector is None else vector
-            dense = dict(self._index.search_dense(vector, wanted, scope.collections, named))
+            dense: dict[str, float] = {}
+            if known:
+                vector = embed_query(self._embedder, question) if vector is None else vector
+                dense = dict(self._index.search_dense(vector, wanted, scope.collections, named))
             keyword = dict(words.result())
             visible, cosines = self._catalog.candidates({i: dense.get(i) for i in dense | keyword}, vector)
             if among is not None:
@@ -143,11 +164,15 @@ class Searcher:
     def compare_sentences(self, question: str, hits: Sequence[Hit], texts: Sequence[Sequence[str]]) -> list[float]:
         """The cosine of the question to each of `texts`, the sentences of each hit (`sentence_texts`), in order.
 
+        On the scale of the default embedding model; all 0 where the model does not know the question's language.
+
         Vectors come from the catalog where it has them. It has none for a hit joined from two chunks that share a
         sentence, and for a document that was deleted meanwhile; these sentences are embedded here.
         """
         if not any(texts):
             return []
+        if not self.knows_language(question):
+            return [0.0 for of_hit in texts for _ in of_hit]
         stored = self._catalog.sentences_of([chunk_id for hit in hits for chunk_id in hit.indexed_ids])
         size = self._embedder.dimension
         held = [b"".join(stored.get(chunk_id, b"") for chunk_id in hit.indexed_ids) for hit in hits]
@@ -160,7 +185,8 @@ class Searcher:
             for row in (islice(embedded, len(of_hit)) if n in lacking else unpack_vectors(held[n], size))
         ]
         cosines: list[float] = (np.array(vectors) @ embed_query(self._embedder, question)).tolist()
-        return cosines
+        scale = self._embedder.cosines
+        return [scale.rescale(cosine) for cosine in cosines]
 
     def _embed_sentences(self, texts: Sequence[str]) -> np.ndarray:
         sizes = self._embedder.count_tokens(texts)
@@ -168,4 +194,4 @@ class Searcher:
             text if size <= self._embedder.max_tokens else split_to_fit(self._embedder, text)[0]
             for text, size in zip(texts, sizes, strict=True)
         ]
-        return self._embedder.embed_texts(pieces)
+        return self._embedder.embed_passages(pieces)

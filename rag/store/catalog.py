@@ -19,6 +19,7 @@ Reading order of the folder: `schema` (tables, migrations), `records` (returned 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -94,6 +95,8 @@ from rag.types import (
 CATALOG_FILE = "catalog.sqlite3"
 REPLACED = ".replaced"  # the old content that an unfinished restore has moved aside (rag/store/backup.py)
 MAX_ATTEMPTS = 3
+PROBE = "embedding_probe"  # a stamp: a vector as 16-bit numbers in base64
+_SAME_MODEL = 0.99  # cosine of two probes
 UNFINISHED_REBUILD = "unfinished rebuild"  # a stamp that no settings produce
 MOST_GAP_CHARS = 100  # maximum white space between two chunks that are adjacent
 _IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
@@ -113,8 +116,22 @@ def find_gaps(text: str, places: Sequence[tuple[int, int, object]]) -> list[str 
 
 
 def stamps_of(embedder: Embedder, chunking_version: str) -> dict[str, str]:
-    """How a catalog is built, as key and value; compared whenever it is opened."""
-    return {"embedding_model": embedder.model, "dimension": str(embedder.dimension), "chunking": chunking_version}
+    """How a catalog is built, as key and value; compared whenever it is opened.
+
+    PROBE is the vector of a fixed text where only that shows another model behind the same name.
+    """
+    stamps = {"embedding_model": embedder.model, "dimension": str(embedder.dimension), "chunking": chunking_version}
+    if embedder.probe is not None:
+        stamps[PROBE] = base64.b64encode(np.asarray(embedder.probe, dtype="<f2").tobytes()).decode()
+    return stamps
+
+
+def same_stamp(key: str, stored: str, value: str) -> bool:
+    """Whether a stamp agrees with the settings'; a probe may differ as much as two runs of one model do."""
+    if key != PROBE:
+        return stored == value
+    one, other = (np.frombuffer(base64.b64decode(text), dtype="<f2").astype(np.float32) for text in (stored, value))
+    return one.shape == other.shape and float(one @ other) >= _SAME_MODEL
 
 
 def document_id_for(sha256: str, collection: str) -> str:
@@ -269,8 +286,10 @@ class Catalog:
             empty = connection.execute(sa.select(sa.func.count()).select_from(chunks_table)).scalar_one() == 0
             differing = [
                 f"{key} {stored[key]!r} (the settings say {value!r})"
+                if key != PROBE
+                else f"another model than {stamps['embedding_model']!r}, of the same name, is now"
                 for key, value in stamps.items()
-                if key in stored and stored[key] != value
+                if key in stored and not same_stamp(key, stored[key], value)
             ]
             if differing and not empty:
                 raise IndexMismatch(
@@ -278,7 +297,8 @@ class Catalog:
                     "or run `footnote rebuild --embed` to chunk and embed everything again."
                 )
             for key, value in stamps.items():
-                put_meta(connection, key, value)
+                if key != PROBE or empty or key not in stored:  # the first one, from which others must not drift away
+                    put_meta(connection, key, value)
 
     def check_rebuilt(self) -> None:
         """Raise IndexMismatch if a rebuild is unfinished, so that chunks and vectors come from different settings."""
@@ -1070,15 +1090,17 @@ class Catalog:
         return {stored.chunk.id: stored for stored in map(stored_chunk, rows)}
 
     def candidates(
-        self, cosines: Mapping[str, float | None], question: np.ndarray
+        self, cosines: Mapping[str, float | None], question: np.ndarray | None
     ) -> tuple[dict[str, Candidate], dict[str, float]]:
         """The chunks of these ids whose document is visible now, without their text, and their cosines.
 
-        A cosine of None is replaced by that of the stored vector to `question`, a unit vector (float32, shape (dim,)).
+        A cosine of None is replaced by that of the stored vector to `question`, a unit vector (float32, shape (dim,));
+        without one it is left out.
         """
         with self._read() as connection:
             rows = connection.execute(_CANDIDATES, {"among": json.dumps(list(cosines))}).all()
-            ids = {seq: chunk_id for chunk_id, seq, *_ in rows if cosines[chunk_id] is None}
+            lacking = rows if question is not None else []
+            ids = {seq: chunk_id for chunk_id, seq, *_ in lacking if cosines[chunk_id] is None}
             vectors = connection.execute(_VECTORS_BY_SEQ, {"among": json.dumps(list(ids))}).all() if ids else []
         found = {chunk_id: Candidate(*row) for chunk_id, *row in rows}
         known = {chunk_id: cosine for chunk_id in found if (cosine := cosines[chunk_id]) is not None}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rag.errors import IndexMismatch, InputError, NotFound
 from rag.store.backup import BackupReport, check_catalog, unpack_backup, write_backup
-from rag.store.catalog import Catalog
+from rag.store.catalog import Catalog, same_stamp
 
 IMPORTING = ".importing-"  # begins the name of a folder in the data directory, which only a killed import leaves
 Progress = Callable[[int, int], None]
@@ -91,7 +91,7 @@ def _check_origin(catalog: Catalog, incoming: Catalog, file: Path) -> None:
     catalog.check_rebuilt()
     if not own:
         catalog.replace_stamps(theirs)
-    elif differing := [name for name in theirs if own.get(name) != theirs[name]]:
+    elif differing := [name for name in theirs if not same_stamp(name, own.get(name, ""), theirs[name])]:
         seen = ", ".join(f"{name} {theirs[name]!r} (here {own.get(name)!r})" for name in differing)
         raise IndexMismatch(
             f"The documents of {file} were indexed with {seen}. Import them where the settings are the same, or ingest "

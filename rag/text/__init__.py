@@ -1,6 +1,7 @@
 """The sentences, words, numbers and dates of a text, in a form that can be compared. Pure, standard library only.
 
-Reading order: `words` (stems and the lists of closed classes), `quantities` (numbers, units, dates), `sentences`,
+Reading order: `scripts` (one spelling, and words of scripts without spaces), `words` (stems and the lists of closed
+classes), `quantities` (numbers, units, dates), `sentences`,
 `tables` (rows and the names of their columns), `word_kinds` (verb, name, number...), `questions` (the type of answer
 that a question asks for), `parts` (what to find for it separately), `orders` (which sentences order instead of state).
 The lists and rules are English only; in other languages sentences, words and figures are still separated.
@@ -17,6 +18,7 @@ from rag.text.quantities import (
     unit_stems,
 )
 from rag.text.questions import AnswerType, QuestionKind, expected_type, question_kind
+from rag.text.scripts import MARKS, fold_text, single_characters, split_unspaced
 from rag.text.sentences import announces_list, is_list_item, list_items, split_sentences
 from rag.text.tables import (
     columns_above,
@@ -36,6 +38,7 @@ from rag.text.words import (
     NEGATED_AUXILIARIES,
     PREPOSITIONS,
     STOP_WORDS,
+    compared_words,
     content_words,
     stem,
     unstemmed_words,
@@ -46,6 +49,7 @@ from rag.text.words import (
 __all__ = [
     "AUXILIARIES",
     "DO",
+    "MARKS",
     "MONTH_NAMES",
     "NEGATED_AUXILIARIES",
     "NUMBER_WORDS",
@@ -58,10 +62,12 @@ __all__ = [
     "Word",
     "announces_list",
     "columns_above",
+    "compared_words",
     "content_words",
     "counted_unit",
     "dates",
     "expected_type",
+    "fold_text",
     "header_notes",
     "is_list_item",
     "is_row",
@@ -74,9 +80,11 @@ __all__ = [
     "question_parts",
     "read_words",
     "row_headers",
+    "single_characters",
     "spell_row",
     "spell_rows",
     "split_sentences",
+    "split_unspaced",
     "stem",
     "unit_stems",
     "unstemmed_words",

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from rag.text.quantities import quantities
+from rag.text.scripts import MARKS
 from rag.text.words import (
     AUXILIARIES,
     IRREGULAR_VERBS,
@@ -38,7 +39,7 @@ _VERBS = frozenset(IRREGULAR_VERBS) | word_set(
 _TOKEN = re.compile(
     r"(?:[A-Z]|Dr|Mrs?|Ms|St|Mt|Prof|Gen|Col|Lt|Sgt|Capt|Adm|Maj|Rev|Hon|Sen|Rep|Gov|Pres)\.(?=\s[A-Z])"
     r"|[$€£¥]?\d[\d,.]*\d(?:st|nd|rd|th|s|%)?|[$€£¥]?\d(?:st|nd|rd|th|s|%)?"
-    r"|[^\W\d_](?:[\w'’-]*\w|\.(?:\w\.)+)?|[^\w\s]"
+    rf"|[^\W\d_](?:[\w'’{MARKS}-]*[\w{MARKS}]|\.(?:\w\.)+)?|[^\w\s]"
 )
 
 

@@ -7,7 +7,10 @@ languages are kept whole.
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
+
+from rag.text.scripts import MARKS, fold_text, split_unspaced
 
 
 def word_set(names: str) -> frozenset[str]:
@@ -125,7 +128,8 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-_CONTENT = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|[^\W\d_]+(?:['’.][^\W\d_]+)*|[^\W_]+")
+_LETTERS = rf"[^\W\d_]+(?:[{MARKS}]+[^\W\d_]*)*"
+_CONTENT = re.compile(rf"(?:\d{{1,3}}(?:,\d{{3}})+(?![\d,])|\d+)(?:\.\d+)?|{_LETTERS}(?:['’.]{_LETTERS})*|[^\W_]+")
 
 
 def content_words(text: str) -> list[str]:
@@ -136,10 +140,18 @@ def content_words(text: str) -> list[str]:
     return [stem(word) for word in unstemmed_words(text)]
 
 
+def compared_words(text: str) -> list[str]:
+    """The same in one spelling (`fold_text`); where a script has no spaces, pairs of adjacent characters are the words.
+
+    Of ASCII text they are those of `content_words`.
+    """
+    return content_words(split_unspaced(fold_text(text)))
+
+
 def unstemmed_words(text: str) -> list[str]:
     """The same words as `content_words`, in lower case and with their endings."""
     found: list[str] = []
-    for word in _CONTENT.findall(text):
+    for word in _CONTENT.findall(text if text.isascii() else unicodedata.normalize("NFC", text)):
         lowered = word.lower().replace("’", "'")
         if lowered[0].isdigit():
             found.append(lowered.replace(",", ""))

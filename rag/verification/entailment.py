@@ -174,7 +174,7 @@ class ModelJudge:
                 for i in indices:
                     judgement, draft = await self._judge(statements[i], deadline)
                     in_time = asyncio.get_running_loop().time() < deadline
-                    if isinstance(judgement, Judgement) and self._reader and in_time and is_short_answer(statements[i]):
+                    if isinstance(judgement, Judgement) and self._reader and in_time and self._can_read(statements[i]):
                         agrees = await asyncio.to_thread(measure_agreement, self._reader, statements[i])
                         judgement = weigh_agreement(judgement, agrees)
                     found[i] = judgement, draft
@@ -186,6 +186,11 @@ class ModelJudge:
         return Judged(
             tuple(judgement for judgement, _ in answers), tuple(draft for _, draft in answers if draft is not None)
         )
+
+    def _can_read(self, statement: Statement) -> bool:
+        """Whether the reader can tell the short answer to a question."""
+        known = self._reader is not None and self._reader.knows_language(statement.question)
+        return known and is_short_answer(statement)
 
     async def _judge(self, statement: Statement, deadline: float) -> tuple[Judgement | Unjudged, Draft | None]:
         messages = judge_messages(statement)

@@ -7,6 +7,7 @@ import unicodedata
 from functools import cached_property, lru_cache
 
 from rag.text import (
+    MARKS,
     MONTH_NAMES,
     NUMBER_WORDS,
     STOP_WORDS,
@@ -43,7 +44,9 @@ _MARKS = re.compile(
 )
 """Studio² and Studio™ are Studio; m² and square metres are units."""
 _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}")
-_TOKEN = re.compile(r"[^\W\d_][^\W_]*(?:['’][^\W_]+)*|\d[\w,.]*\w|\d|[.,;:!?()]")
+_TOKEN = re.compile(
+    rf"[^\W\d_][^\W_]*(?:[{MARKS}]+[^\W_]*)*(?:['’][^\W_]+(?:[{MARKS}]+[^\W_]*)*)*|\d[\w,.]*\w|\d|[.,;:!?()]"
+)
 NAME_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _ROUND = re.compile(r"\((?:passage|source)", re.IGNORECASE)
 

@@ -206,7 +206,7 @@ def test_ctrl_c_ends_quietly_and_releases_the_directory(
     store: Path, folder: Path, embedder: Embedder, generator: Generator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Interrupted(type(embedder)):  # type: ignore[misc]
-        def embed_texts(self, texts: list[str]) -> None:
+        def embed_passages(self, texts: list[str]) -> None:
             raise KeyboardInterrupt
 
     words = ["ingest", str(folder), "--data-dir", str(store), "--json"]
@@ -516,7 +516,7 @@ def test_ctrl_c_during_eval_prints_one_sentence(
     suite: Path, embedder: Embedder, generator: Generator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Interrupted(type(embedder)):  # type: ignore[misc]
-        def embed_texts(self, texts: list[str]) -> None:
+        def embed_passages(self, texts: list[str]) -> None:
             raise KeyboardInterrupt
 
     words = ["eval", str(suite), "--out", str(suite.parent / "runs"), "--json"]
@@ -671,14 +671,14 @@ def test_commands_refuse_a_directory_with_an_interrupted_restore(footnote: Footn
 def test_a_full_disk_leaves_a_file_for_the_next_run(
     footnote: Footnote, folder: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embed_texts = type(embedder).embed_texts
+    embed_passages = type(embedder).embed_passages
 
     def refuses(self: Embedder, texts: list[str]) -> object:
         if any("bicycle" in text for text in texts):
             raise DependencyError("the disk is full")
-        return embed_texts(self, texts)
+        return embed_passages(self, texts)
 
-    monkeypatch.setattr(type(embedder), "embed_texts", refuses)
+    monkeypatch.setattr(type(embedder), "embed_passages", refuses)
     run = footnote("ingest", folder, "--json")
     assert (run.status, outcomes(run)) == (1, {"leave.md": "new", "below/bikes.txt": "failed"})
     (bikes,) = [one for one in run.json["documents"] if one["outcome"] == "failed"]

@@ -66,12 +66,12 @@ def test_documents_that_are_ready_together_are_embedded_and_committed_together(
     class Waits(WordHashEmbedder):
         calls: ClassVar[list[int]] = []
 
-        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
             if not self.calls:
                 for _ in range(documents):
                     parsed.acquire()
             self.calls.append(len(texts))
-            return super().embed_texts(texts)
+            return super().embed_passages(texts)
 
     saved: list[int] = []
     save = Catalog.save_documents
@@ -139,10 +139,10 @@ def test_a_document_that_breaks_the_embedder_fails_alone(library: Library) -> No
     """The batch around it is tried again one by one, so that nothing healthy is given up."""
 
     class Breaks(WordHashEmbedder):
-        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
             if any("poison" in text for text in texts):
                 raise RuntimeError("the library broke")
-            return super().embed_texts(texts)
+            return super().embed_passages(texts)
 
     for number in range(6):
         upload(library.catalog, "poison" if number == 2 else f"Words of file {number}.", f"{number}.md")
@@ -180,13 +180,13 @@ def test_a_document_that_was_given_to_another_leaves_its_batch_alone(library: Li
     taken = ids[2]
 
     class Slow(WordHashEmbedder):
-        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
             if library.catalog.get_document(taken).attempts == 1:
                 with closing(sqlite3.connect(other.data_dir / CATALOG_FILE)) as connection, connection:
                     connection.execute("UPDATE documents SET lease_end = 1 WHERE id = ?", (taken,))
                 assert other.requeue_expired() == [taken]
                 assert other.claim(taken) is not None
-            return super().embed_texts(texts)
+            return super().embed_passages(texts)
 
     claims = [lambda record=record: record for record in library.catalog.claim_untried(10)]
     with closing(Catalog(library.catalog.data_dir)) as other:
@@ -220,7 +220,7 @@ STEPS = [
     (Catalog, "claim_untried"),
     (Catalog, "set_progress_of"),
     (Catalog, "vectors_by_hash"),
-    (WordHashEmbedder, "embed_texts"),
+    (WordHashEmbedder, "embed_passages"),
     (Catalog, "save_documents"),
     (Index, "project"),
     (Catalog, "publish_each"),

@@ -135,10 +135,10 @@ class Breaks(CountingEmbedder):
         super().__init__("word-hash@2")
         self._error, self._after = error, after
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         if len(self.embedded) >= self._after:
             raise self._error
-        return super().embed_texts(texts)
+        return super().embed_passages(texts)
 
 
 @pytest.mark.parametrize("error", [Stop(), DependencyError("the disk is full")])
@@ -244,7 +244,7 @@ def test_a_document_that_no_index_takes_does_not_stop_those_behind_it(
 STEPS = [
     (Catalog, "claim_next"),
     (Catalog, "set_progress"),
-    (WordHashEmbedder, "embed_texts"),
+    (WordHashEmbedder, "embed_passages"),
     (Catalog, "save_documents"),
     (Index, "project"),
     (Catalog, "publish_each"),
@@ -323,9 +323,9 @@ def test_a_purge_leaves_the_same_bytes_that_came_back(library: Library) -> None:
 
 def test_a_document_deleted_while_it_is_embedded_is_dropped(library: Library) -> None:
     class Deletes(WordHashEmbedder):
-        def embed_texts(self, texts):  # type: ignore[no-untyped-def]
+        def embed_passages(self, texts):  # type: ignore[no-untyped-def]
             library.catalog.delete_document(record.id)
-            return super().embed_texts(texts)
+            return super().embed_passages(texts)
 
     record = upload(library.catalog, TEXT).record
     assert not prepare(library, Deletes())

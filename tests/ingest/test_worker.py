@@ -61,10 +61,10 @@ def test_a_thread_prepares_what_is_queued_and_what_comes(catalog: Catalog, setti
 
 def test_a_thread_outlives_a_library_that_breaks(catalog: Catalog, settings: Settings) -> None:
     class Breaks(WordHashEmbedder):
-        def embed_texts(self, texts):  # type: ignore[no-untyped-def]
+        def embed_passages(self, texts):  # type: ignore[no-untyped-def]
             if any("poison" in text for text in texts):
                 raise RuntimeError("the library broke")
-            return np.asarray(super().embed_texts(texts))
+            return np.asarray(super().embed_passages(texts))
 
     poison = upload(catalog, "poison", "1.md").record.id
     upload(catalog, "good words", "2.md")
@@ -95,10 +95,10 @@ def test_a_thread_waits_for_a_full_disk_and_goes_on(
     refusals = iter(range(MAX_ATTEMPTS + 2))
 
     class Refuses(WordHashEmbedder):
-        def embed_texts(self, texts):  # type: ignore[no-untyped-def]
+        def embed_passages(self, texts):  # type: ignore[no-untyped-def]
             if next(refusals, None) is not None:
                 raise DependencyError("the disk is full")
-            return super().embed_texts(texts)
+            return super().embed_passages(texts)
 
     document_id = upload(catalog, "good words", "1.md").record.id
     moved: queue.Queue[str] = queue.Queue()

@@ -204,11 +204,11 @@ class MeddlingEmbedder(WordHashEmbedder):
         self.word, self.meddle = word, meddle
         self.embedded: list[str] = []
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         self.embedded += texts
         if any(self.word in text for text in texts):
             self.meddle()
-        return super().embed_texts(texts)
+        return super().embed_passages(texts)
 
 
 def verifying(library: Library, embedder: MeddlingEmbedder) -> Service:
@@ -571,9 +571,9 @@ async def test_sentences_are_sized_all_at_once_and_long_ones_cut(library: Librar
             self.counted.append(len(texts))
             return super().count_tokens(texts)
 
-        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
             self.longest = max(self.longest, *super().count_tokens(texts))
-            return super().embed_texts(texts)
+            return super().embed_passages(texts)
 
     embedder = Counts()
     rules = " ".join(f"Rule {n} of leave holds." for n in range(20))
@@ -592,9 +592,9 @@ async def test_sentences_with_vectors_are_not_embedded_again(library: Library) -
         def __init__(self) -> None:
             self.texts: list[str] = []
 
-        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
             self.texts.extend(texts)
-            return super().embed_texts(texts)
+            return super().embed_passages(texts)
 
     ingest(library, f"{LEAVE} The gate opens at seven.")
     embedder = Remembers()

@@ -55,7 +55,10 @@ async def ready(request: Request, door: DoorHere) -> Ready:
         index=_shown(index, all_known),
         worker=_shown(worker, all_known),
         model=_shown(model, known),
-        embedder=_shown(PartState(status="ok", detail=f"{embedder.model}, {embedder.dimension} dimensions"), known),
+        embedder=_shown(
+            PartState(status="ok", detail=f"{embedder.model}, {embedder.dimension} dimensions, {embedder.describe()}"),
+            known,
+        ),
         disk=_shown(disk, all_known),
     )
 

@@ -312,12 +312,12 @@ async def test_checking_a_text_stops_when_the_client_leaves(settings: Settings) 
     class Waits(WordHashEmbedder):
         embedded: list[str] = []  # noqa: RUF012
 
-        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
             self.embedded.extend(texts)
             if any("first" in text for text in texts):
                 begun.set()
                 assert go_on.wait(30)
-            return super().embed_texts(texts)
+            return super().embed_passages(texts)
 
     app = build_app(settings, Waits(), ScriptedGenerator())
     with listening(app) as url:

@@ -586,7 +586,7 @@ def test_a_killed_run_goes_on_where_it_was(runs: Runs, kind: str) -> None:
 @pytest.mark.parametrize("during", ["opening", "reading"])
 def test_a_run_stopped_before_its_first_question_says_so(runs: Runs, during: str) -> None:
     class Stopping(WordHashEmbedder):
-        def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
             raise KeyboardInterrupt
 
     def open_library(settings: Settings, command: str) -> Library:

@@ -313,6 +313,9 @@ class FindsWords:
     sure: float
     model: str = "finds-words"
 
+    def knows_language(self, text: str) -> bool:
+        return True
+
     def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[ReaderResult]:
         return [
             ReaderResult(self.sure * (self.words in text), max(0, text.find(self.words)), len(text), 0.0)

@@ -92,6 +92,9 @@ class ScriptedReader:
     finds: dict[str, float]
     model: str = "scripted-reader"
 
+    def knows_language(self, text: str) -> bool:
+        return True
+
     def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[ReaderResult]:
         return [self._read(text) for _, text in passages]
 

@@ -17,7 +17,7 @@ from ollama_stand_in import WORDS, OllamaStandIn
 
 from rag.errors import DependencyError
 from rag.generation import AutoGenerator, EmbeddedGenerator, OllamaGenerator, make_generator
-from rag.generation.ollama import ollama_url
+from rag.models.hosts import ollama_url
 from rag.models.weights import TINY_LLM, fetch
 from rag.settings import Generation, load_settings
 from rag.types import Draft, Generator, Message, Token

@@ -33,7 +33,7 @@ Rows = list[tuple[StoredChunk, np.ndarray]]
 
 def rows(document_id: str, texts: Sequence[str], collection: str = "default") -> Rows:
     """Chunks of a document as the catalog gives them out."""
-    vectors = WordHashEmbedder().embed_texts(texts)
+    vectors = WordHashEmbedder().embed_passages(texts)
     return [
         (
             StoredChunk(
@@ -53,7 +53,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
 
 
 def dense(index: Index, text: str, k: int = 10, **scope: object) -> list[str]:
-    vector = WordHashEmbedder().embed_texts([text])[0]
+    vector = WordHashEmbedder().embed_passages([text])[0]
     return [chunk_id for chunk_id, _ in index.search_dense(vector, k, **scope)]  # type: ignore[arg-type]
 
 
@@ -74,7 +74,7 @@ def test_projecting_twice_changes_nothing(index: Index) -> None:
 def test_cosines_are_cosines(index: Index) -> None:
     made = rows("d", ["red apples", "green pears"])
     index.project(made)
-    query = WordHashEmbedder().embed_texts(["red pears"])[0]
+    query = WordHashEmbedder().embed_passages(["red pears"])[0]
     found = dict(index.search_dense(query, 2))
     assert found == pytest.approx({stored.chunk.id: float(vector @ query) for stored, vector in made}, abs=1e-5)
 
@@ -111,7 +111,7 @@ def test_words_of_scripts_without_spaces_are_found(index: Index) -> None:
 
 def test_name_title_and_headings_are_searched_too(index: Index) -> None:
     chunk = Chunk("x", Span("d", 0, 5), "words", ("Overtime pay",), 3)
-    vector = WordHashEmbedder().embed_texts(["words"])[0]
+    vector = WordHashEmbedder().embed_passages(["words"])[0]
     index.project([(StoredChunk(1, chunk, None, "staff_handbook.pdf", "The Rules", "default"), vector)])
     for question in ("handbook", "rules", "overtime", "word"):
         assert words(index, question) == ["x"], question
@@ -176,7 +176,7 @@ def test_more_chunks_than_one_batch_takes(index: Index) -> None:
 class NoEmbedding(WordHashEmbedder):
     """Fails where anything is embedded."""
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         raise AssertionError(f"{len(texts)} texts were embedded again")
 
 

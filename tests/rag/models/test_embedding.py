@@ -73,9 +73,9 @@ class ReadsLittle(WordHashEmbedder):
 
     max_tokens = 12
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         heard = [self.token_offsets(text)[: self.max_tokens - 2] for text in texts]
-        return super().embed_texts(
+        return super().embed_passages(
             [text[: places[-1][1] if places else 0] for text, places in zip(texts, heard, strict=True)]
         )
 
@@ -84,7 +84,7 @@ def test_a_text_that_fits_is_embedded_as_it_is() -> None:
     embedder = ReadsLittle()
     text = " Ten words fit, with the two special ones."
     assert split_to_fit(embedder, text) == [text]
-    assert np.array_equal(embed_query(embedder, text), embedder.embed_texts([text])[0])
+    assert np.array_equal(embed_query(embedder, text), embedder.embed_passages([text])[0])
 
 
 def test_a_long_text_is_cut_at_sentences_then_words_then_anywhere() -> None:
@@ -105,14 +105,14 @@ def test_a_long_text_is_cut_at_sentences_then_words_then_anywhere() -> None:
 def test_every_word_of_a_long_question_weighs_in_its_vector() -> None:
     embedder = ReadsLittle()
     question = " ".join(f"filler{n}" for n in range(40)) + " where is the bicycle shed?"
-    (shed,) = embedder.embed_texts(["bicycle shed"])
-    alone = embedder.embed_texts([question])[0] @ shed
+    (shed,) = embedder.embed_passages(["bicycle shed"])
+    alone = embedder.embed_passages([question])[0] @ shed
     vector = embed_query(embedder, question)
     assert vector.dtype == np.float32
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
     assert vector @ shed > alone + 0.1
     # The mean of the pieces' unit vectors, brought back to length 1.
-    mean = embedder.embed_texts(split_to_fit(embedder, question)).mean(axis=0)
+    mean = embedder.embed_passages(split_to_fit(embedder, question)).mean(axis=0)
     assert np.allclose(vector, mean / np.linalg.norm(mean))
 
 
@@ -130,9 +130,9 @@ def real() -> SentenceTransformerEmbedder:
 @pytest.mark.model
 def test_vectors_are_unit_length_and_rank_by_meaning(real: SentenceTransformerEmbedder) -> None:
     assert (real.dimension, real.max_tokens) == (384, 256)
-    assert real.embed_texts([]).shape == (0, 384)
+    assert real.embed_passages([]).shape == (0, 384)
     texts = ["How many vacation days do I have?", "Annual leave is 28 days.", "The reactor is cooled with water.", ""]
-    vectors = real.embed_texts(texts)
+    vectors = real.embed_passages(texts)
     assert (vectors.shape, vectors.dtype) == ((4, 384), np.float32)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
@@ -141,9 +141,9 @@ def test_vectors_are_unit_length_and_rank_by_meaning(real: SentenceTransformerEm
 @pytest.mark.model
 def test_a_text_has_the_same_vector_whoever_asks_with_it(real: SentenceTransformerEmbedder) -> None:
     texts = [f"Sentence number {n} " + "and more words " * n for n in range(12)]
-    alone = np.concatenate([real.embed_texts([text]) for text in texts])
+    alone = np.concatenate([real.embed_passages([text]) for text in texts])
     with ThreadPoolExecutor(4) as pool:
-        for together in pool.map(real.embed_texts, [texts] * 4):
+        for together in pool.map(real.embed_passages, [texts] * 4):
             assert (together * alone).sum(axis=1).min() > 0.999
 
 
@@ -161,6 +161,6 @@ def test_the_real_model_reads_a_long_question_to_its_end(real: SentenceTransform
     question = "Our house has many rules. " * 70 + "How is the reactor cooled?"
     assert real.count_tokens([question])[0] > real.max_tokens
     assert max(real.count_tokens(split_to_fit(real, question))) <= real.max_tokens
-    passage = real.embed_texts(["The reactor is cooled with water."])[0]
-    assert embed_query(real, question) @ passage > real.embed_texts([question])[0] @ passage + 0.02
+    passage = real.embed_passages(["The reactor is cooled with water."])[0]
+    assert embed_query(real, question) @ passage > real.embed_passages([question])[0] @ passage + 0.02
     assert max(real.count_tokens(split_to_fit(real, "각나😀" * 400))) <= real.max_tokens

@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 from rag.models.embedding import SentenceTransformerEmbedder
 embedder = SentenceTransformerEmbedder(Path(sys.argv[1]), "all-MiniLM-L6-v2@0123456789ab")
-embedder.embed_texts(["a text"])
+embedder.embed_passages(["a text"])
 import openvino
 print("torch" in sys.modules, [name for name, module in sys.modules.items() if "openvino_telemetry" in name and module])
 """
@@ -70,7 +70,7 @@ def test_compiled_vectors_are_torch_s(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("rag.models.embedding.convert_model", lambda *_: None)
     by_torch = SentenceTransformerEmbedder(folder, "m@0123456789ab")
     assert (compiled.dimension, compiled.max_tokens) == (by_torch.dimension, by_torch.max_tokens)
-    alike = (compiled.embed_texts(TEXTS) * by_torch.embed_texts(TEXTS)).sum(axis=1)
+    alike = (compiled.embed_passages(TEXTS) * by_torch.embed_passages(TEXTS)).sum(axis=1)
     assert np.all(alike > 0.999), alike
 
 
@@ -86,11 +86,11 @@ def test_other_weights_are_compiled_anew_and_the_old_result_is_removed(folder: P
 
 @pytest.mark.model
 def test_a_damaged_result_is_made_again(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    whole = SentenceTransformerEmbedder(folder, "m@0123456789ab").embed_texts(TEXTS)
+    whole = SentenceTransformerEmbedder(folder, "m@0123456789ab").embed_passages(TEXTS)
     for damaged, damage in (("model.xml", b"<net"), ("model.bin", b""), ("facts.json", b"[]")):
         (kept(folder)[0] / damaged).write_bytes(damage)
         caplog.clear()
-        again = SentenceTransformerEmbedder(folder, "m@0123456789ab").embed_texts(TEXTS)
+        again = SentenceTransformerEmbedder(folder, "m@0123456789ab").embed_passages(TEXTS)
         assert "is rebuilt" in caplog.text
         assert np.allclose(again, whole, atol=0.01)
 
@@ -104,5 +104,5 @@ def test_a_folder_that_cannot_be_written_costs_a_warning(folder: Path, caplog: p
             embedder = SentenceTransformerEmbedder(folder, "m@0123456789ab")
     finally:
         folder.chmod(0o755)
-    assert embedder.embed_texts(TEXTS).shape == (4, 384)
+    assert embedder.embed_passages(TEXTS).shape == (4, 384)
     assert "cannot be saved" in caplog.text

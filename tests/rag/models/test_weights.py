@@ -7,13 +7,12 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hub_stand_in import Hub
 
 from rag.errors import DependencyError, InputError
 from rag.models.weights import (
@@ -34,46 +33,6 @@ from rag.models.weights import (
 
 WEIGHTS = b"GGUF" + bytes(range(256)) * 1000
 CONFIG = b'{"hidden_size": 384}\n'
-
-
-class Hub:
-    """A hub on 127.0.0.1: `files` by path; `cut_after` ends each answer after so many bytes of the rest asked for."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.cut_after: int | None = None
-        self.ranges: list[str | None] = []
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                hub.answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        wanted = request.headers.get("Range")
-        self.ranges.append(wanted)
-        body = self.files.get(request.path)
-        if body is None:
-            request.send_error(404)
-            return
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
-        request.send_response(206 if wanted else 200)
-        request.send_header("Content-Length", str(len(body) - start))
-        request.end_headers()
-        request.wfile.write(body[start:][: self.cut_after])
-        request.close_connection = True
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 @pytest.fixture
@@ -285,11 +244,12 @@ def test_file_put_there_by_hand_is_checked_and_taken(tmp_path: Path) -> None:
 def test_two_processes_fetch_one_after_the_other(hub: Hub, tmp_path: Path) -> None:
     hub.files[f"{HUB_URL}tiny.gguf"] = WEIGHTS
     program = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2]);"
+        "import sys; from pathlib import Path; sys.path[:0] = sys.argv[2:];"
         "from test_weights import LLM, fetch_spec;"
         "print(fetch_spec(LLM, Path(sys.argv[1]), None, lambda line: None))"
     )
-    command = [sys.executable, "-c", program, str(tmp_path), str(Path(__file__).parent)]
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", program, str(tmp_path), str(here), str(here.parents[1])]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate()[0].strip() for process in both]
     assert said == [str(tmp_path / "tiny" / "tiny.gguf")] * 2

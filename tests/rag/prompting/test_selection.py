@@ -42,7 +42,7 @@ def hit(
 def similarity(question: str, hits: Sequence[Hit], texts: Sequence[Sequence[str]]) -> list[float]:
     embedder = WordHashEmbedder()
     cosines: list[float] = (
-        embedder.embed_texts([text for of_hit in texts for text in of_hit]) @ embedder.embed_texts([question])[0]
+        embedder.embed_passages([text for of_hit in texts for text in of_hit]) @ embedder.embed_passages([question])[0]
     ).tolist()
     return cosines
 

@@ -157,7 +157,7 @@ def test_vectors_of_sentences_come_and_go_with_their_chunks(catalog: Catalog) ->
     assert not rest
     vectors = catalog.sentence_vectors([stored.seq, other.seq, 99])
     embedder = WordHashEmbedder()
-    expected = embedder.embed_texts(["Ten unused days carry over.", "The rest is lost in March."])
+    expected = embedder.embed_passages(["Ten unused days carry over.", "The rest is lost in March."])
     assert np.abs(unpack_vectors(vectors[stored.seq].packed, embedder.dimension) - expected).max() < 0.005
     assert set(vectors) == {stored.seq, other.seq}
     assert not vectors[stored.seq].has_rows
@@ -523,7 +523,7 @@ def test_a_document_comes_back_as_it_was_stored(catalog: Catalog) -> None:
     )
     spans = [(0, cut - 1), (cut, len(text))]
     chunks = [Chunk(f"c{n}", Span(record.id, *span), text[slice(*span)], ("Ü",), 9) for n, span in enumerate(spans)]
-    vectors = WordHashEmbedder().embed_texts([chunk.text for chunk in chunks])
+    vectors = WordHashEmbedder().embed_passages([chunk.text for chunk in chunks])
     for _ in range(2):  # repeating it changes nothing
         assert catalog.save_document(document, chunks, [1, 2], ["h0", "h1"], vectors, [b"", b""])
     assert catalog.load_document(record.id) == document

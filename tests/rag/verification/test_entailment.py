@@ -509,6 +509,9 @@ class FindsWords:
     answerable: float = 0.9
     model: str = "finds-words"
 
+    def knows_language(self, text: str) -> bool:
+        return True
+
     def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[ReaderResult]:
         places = [text.index(self.words) for _, text in passages]
         return [ReaderResult(self.answerable, start, start + len(self.words), 1.0) for start in places]

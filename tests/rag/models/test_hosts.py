@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.generation.hosts import is_loopback
+from rag.models.hosts import is_loopback
 
 
 @pytest.mark.parametrize(
