@@ -29,6 +29,7 @@ _SETTINGS = {
 }
 _START_S, _POLL_S, _PAGE = 120.0, 1.0, 1_000
 _UNFINISHED = frozenset({"queued", "parsing", "embedding", "indexing"})
+_DIED = frozenset({"internal", "timeout", "out_of_memory"})
 _COMMAND = "import sys; from api.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -58,12 +59,15 @@ def _report(
     files: int, refused: Counter[str], documents: list[dict[str, Any]], searching: _Searching, left: list[str]
 ) -> bool:
     states = Counter(one["status"] if one["error"] is None else one["error"]["code"] for one in documents)
+    died = [one["error"]["message"] for one in documents if one["error"] and one["error"]["code"] in _DIED]
     nameless = [one["name"] for one in documents if not _is_told(one)]
     said = [f"{count} {state}" for state, count in states.most_common()]
     sys.stdout.write(f"{files} files, {len(documents)} documents (equal bytes are one): {', '.join(said)}\n")
     if refused:
         sys.stdout.write(f"refused at upload: {dict(refused)}\n")
     sys.stdout.write(f"without a state, a code or a sentence: {nameless or 'none'}\n")
+    for message in died:
+        sys.stdout.write(f"its reader died, or did not end in time: {message}\n")
     waits = searching.waits_ms
     sys.stdout.write(
         f"{len(waits)} searches meanwhile, {searching.failures} not answered, "
