@@ -31,7 +31,9 @@ class Keeper:
         restart: Callable[[], None],
         every_s: float = KEEP_EVERY_S,
     ) -> None:
-        """`wake` is called where documents were queued again, after `restart`, which ends the worker that had them."""
+        """`wake` is called where documents were queued again, after `restart`, which ends the worker that had them, if
+        it is this process's.
+        """
         self._catalog, self._index = catalog, index
         self._wake, self._restart, self._every_s = wake, restart, every_s
         self._closing = threading.Event()
@@ -65,9 +67,8 @@ class Keeper:
         if self._index.missing and (self._healing is None or not self._healing.is_alive()):
             self._healing = threading.Thread(target=self._heal, name="footnote-healer", daemon=True)
             self._healing.start()
-        if expired := self._catalog.requeue_expired():
+        if expired := self._catalog.requeue_expired(self._restart):
             log.warning("%d documents were claimed and nobody works on them; they are queued again.", len(expired))
-            self._restart()
             self._wake()
         if self._is_quiet() and set(self._index.counts()) != {self._catalog.totals().chunks}:
             changed = self._index.reconcile(self._catalog, heal=False)

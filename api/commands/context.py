@@ -106,7 +106,7 @@ class CommandContext:
     @contextmanager
     def open_catalog(self) -> Iterator[Catalog]:
         """The catalog alone. Several processes may read and write it at the same time."""
-        catalog = Catalog(self.data_dir)
+        catalog = Catalog(self.data_dir, *self.settings.store_place[1:])
         try:
             yield catalog
         finally:

@@ -17,9 +17,9 @@ from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
 from rag.errors import DataDirectoryInUse, FootnoteError
 from rag.settings import NO_JUDGE, Settings
-from rag.store.catalog import CATALOG_FILE, Catalog
+from rag.store.catalog import Catalog
 from rag.store.lock import RunningServer, claim_directory
-from rag.store.originals import ORIGINALS
+from rag.store.originals import OWNER_MARK
 from rag.types import UNFINISHED
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _server(server: RunningServer) -> Check:
 def _catalog(context: CommandContext, catalog: Catalog, *, is_served: bool) -> Iterator[Check]:
     problems = catalog.check_integrity()
     if problems:
-        yield Check("catalog", "fail", f"{CATALOG_FILE} is damaged: {problems[0]}. Run `footnote restore FILE`.")
+        yield Check("catalog", "fail", f"{catalog.name} is damaged: {problems[0]}. Run `footnote restore FILE`.")
         return
     totals = catalog.totals()
     yield Check(
@@ -229,7 +229,10 @@ def _originals(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     records, _ = catalog.list_documents()
     missing = [record.name for record in records if not catalog.originals.path(record.sha256).is_file()]
     named = {record.sha256 for record in records} | {sha256 for _, _, sha256 in catalog.pending_removals()}
-    stray = sum(path.is_file() and path.name not in named for path in (context.data_dir / ORIGINALS).rglob("*"))
+    stray = sum(
+        path.is_file() and path.name not in named and path.name != OWNER_MARK
+        for path in catalog.originals.folder.rglob("*")
+    )
     if missing:
         shown = ", ".join(missing[:3])
         yield Check(

@@ -73,7 +73,7 @@ def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
     unfinished = library.catalog.unfinished()
     catalog = f"{sum(totals.documents.values())} documents, {totals.chunks} searchable chunks"
     if runtime.worker is None:
-        worker = PartState(status="off", detail="no documents are processed in the background")
+        worker = PartState(status="off", detail=f"this server prepares no documents; {unfinished} wait for others")
     elif runtime.worker.alive():
         worker = PartState(status="ok", detail=f"{unfinished} documents in progress")
     else:
