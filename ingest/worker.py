@@ -87,9 +87,9 @@ def work_on(
     left. Returns how many were claimed.
 
     Documents whose claimant died are queued again once their lease is over. What is in hand at the end is queued again
-    for others at once, without counting the attempt.
+    for others at once; the attempt counts only where an unexpected error ended the worker, which is raised.
     """
-    taken, looked = 0, -KEEP_EVERY_S
+    taken, looked, broken = 0, -KEEP_EVERY_S, True
     try:
         while True:
             try:
@@ -100,6 +100,7 @@ def work_on(
                 done = work_through(catalog, embedder, settings, changed)
                 taken += done
                 if once and not done:
+                    broken = False
                     return taken
                 time.sleep(0.0 if done else POLL_S)
             except DependencyError as error:
@@ -107,10 +108,13 @@ def work_on(
                 time.sleep(RETRY_S)
                 with suppress(DependencyError):  # it is tried again
                     catalog.requeue_unfinished(forgive=True)
+    except KeyboardInterrupt:
+        broken = False
+        raise
     finally:
         end_readers()
         try:
-            catalog.requeue_unfinished(forgive=True)
+            catalog.requeue_unfinished(forgive=not broken)
         except DependencyError as error:
             log.warning("Documents in hand are queued again once their leases are over. %s", error.message)
 

@@ -113,8 +113,12 @@ class CommandContext:
             catalog.close()
 
     def has_catalog(self) -> bool:
-        """Whether the data directory holds a catalog, even one that cannot be opened after an interrupted restore."""
-        return any((self.data_dir / name).exists() for name in (CATALOG_FILE, REPLACED))
+        """Whether there is a catalog: on Postgres, where opening creates it, or in the data directory, even one that
+        cannot be opened after an interrupted restore.
+        """
+        return bool(self.settings.database_url) or any(
+            (self.data_dir / name).exists() for name in (CATALOG_FILE, REPLACED)
+        )
 
     def say(self, line: str) -> None:
         """Print one line on stderr."""

@@ -77,6 +77,9 @@ def forget_removed(context: CommandContext) -> None:
         claim_directory(context.data_dir, context.command),
         context.open_catalog() as catalog,
     ):
+        if catalog.shared:  # servers remove it from their indexes, the next one if none runs
+            catalog.finish_removals()
+            return
         stamps = catalog.stamps()
         if "dimension" not in stamps:
             for seq, _, sha256 in catalog.pending_removals():  # nothing has been indexed yet

@@ -49,6 +49,13 @@ def pull_model(context: CommandContext, name: str) -> int:
     return 0
 
 
+def fetch_missing_embedder(context: CommandContext) -> None:
+    """Fetch the embedding model of the settings where it is one of MODELS and not there. Raises DependencyError."""
+    folder, name = context.settings.resolved_model_dir(), context.settings.embedding.model
+    if context.models.embedder is None and name in MODELS and installed(name, folder) is None:
+        fetch_model(context, name)
+
+
 def fetch_model(context: CommandContext, name: str) -> str:
     """The path of the model. A missing model is fetched first, with progress on stderr."""
     with context.progress("MB") as progress:

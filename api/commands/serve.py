@@ -11,7 +11,7 @@ import sys
 from types import FrameType
 
 from api.commands.context import CommandContext
-from api.commands.models import fetch_model
+from api.commands.models import fetch_missing_embedder, fetch_model
 from rag.errors import ConfigurationError, DependencyError, FootnoteError
 from rag.generation.hosts import is_loopback
 from rag.models.weights import DEFAULT_LLM, MODELS, installed
@@ -204,9 +204,8 @@ def _fetch_models(context: CommandContext) -> None:
 
     Raises DependencyError where the embedding model cannot be fetched. Without a language model, searches still work.
     """
-    folder, embedding = context.settings.resolved_model_dir(), context.settings.embedding.model
-    if context.models.embedder is None and embedding in MODELS and installed(embedding, folder) is None:
-        fetch_model(context, embedding)
+    folder = context.settings.resolved_model_dir()
+    fetch_missing_embedder(context)
     name = _embedded_model(context)
     if name is None or installed(name, folder) is not None:
         return

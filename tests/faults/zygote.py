@@ -56,7 +56,7 @@ def die_at_commit(catalog: Catalog, number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     if number:
-        sa.event.listen(catalog._engine, "commit", before)
+        sa.event.listen(catalog._database.engine, "commit", before)
 
 
 def serve(settings: Settings, ready: int, commits: int) -> None:
