@@ -38,8 +38,7 @@ class Runtime:
                     "FOOTNOTE_SERVER__WORKER is off, and the catalog is a SQLite file that only this server may own: "
                     "nobody would prepare documents. Leave it on, or name a Postgres database in FOOTNOTE_DATABASE_URL."
                 )
-            self.projector.start()
-            self._closing.callback(self.projector.stop)
+            self.follow()
             if library.settings.server.worker:
                 self.worker = (
                     WorkerProcess(library.catalog, library.settings, self._on_prepared)
@@ -51,6 +50,12 @@ class Runtime:
             keeper.start()
             self._closing.callback(keeper.stop)
             failing.pop_all()
+
+    def follow(self) -> None:
+        """Index and publish what is prepared, whoever prepares it, until the end. Raises DependencyError."""
+        self.library.follower.keep_up()  # before it answers: from now on no version is replaced without this index
+        self.projector.start()
+        self._closing.callback(self.projector.stop)
 
     def _on_prepared(self, document_id: str) -> None:
         self.projector.wake()

@@ -80,7 +80,7 @@ class Library:
             self._closers.append(self.index.close)
             self.follower = Follower(self.catalog, self.index, name_of_process(command))
             self._closers.append(self.follower.leave)
-            self.follower.catch_up(progress, heal=heals)
+            self.follower.compare(progress, heal=heals)
             self.searcher = Searcher(
                 self.catalog, self.index, self.embedder, self.reranker, reranked=settings.retrieval.rerank
             )

@@ -147,7 +147,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database_url: str) -> Settings:
+def settings(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Default settings over an own data directory, but for the gates of evidence and confidence, which stand open, and
     the judge, which is off.
 
@@ -155,6 +155,8 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
     no judge.
     """
     answers = {"min_evidence": 0, "min_confidence": 0, "judge": "off"}
+    if database_url:
+        monkeypatch.setenv("FOOTNOTE_DATABASE_URL", database_url)  # commands are to find the same catalog
     return load_settings({}, data_dir=tmp_path / "store", database_url=database_url, answers=answers)
 
 

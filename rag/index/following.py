@@ -1,8 +1,9 @@
 """Keeps an index in step with a catalog that several processes own: joins, says that it lives, compares again.
 
-The order matters. Most of the index is compared before anybody waits for it; then it joins, and what came in between is
-compared once more. Where that took longer than others wait, it joins again. Where a catalog has one owner, comparing is
-all there is to do.
+The order matters. Most of the index is compared before anybody waits for it (`compare`, when it is opened); then it
+joins, and what came in between is compared once more (`keep_up`). Where that took longer than others wait, it joins
+again. An index that nobody projects into does not join, since others would wait for it in vain. Where a catalog has one
+owner, comparing is all there is to do.
 """
 
 from __future__ import annotations
@@ -24,29 +25,32 @@ class Follower:
         """`name` is what the messages of other processes call this one."""
         self._catalog, self._index, self._name = catalog, index, name
 
-    def catch_up(self, progress: Progress | None = None, *, heal: bool = True) -> None:
-        """Make the index match the catalog, and join its replicas.
+    def compare(self, progress: Progress | None = None, *, heal: bool = True) -> None:
+        """Make the index match the catalog.
 
         `progress` is called with (done, total) while documents are indexed; with `heal`, parts that do not answer are
         grown first. Raises DependencyError.
         """
         self._index.purge_removed(self._catalog)
         self._index.reconcile(self._catalog, progress, heal=heal)
-        joined = not self._catalog.shared
-        while not joined:
-            self._catalog.replicas.join(self._name)
-            self._index.reconcile(self._catalog, progress, heal=heal)
-            joined = self._catalog.replicas.beat()
 
     def keep_up(self) -> None:
-        """Say that this process lives, and catch up where others have stopped waiting for it. Call it before each
-        projection. Raises DependencyError.
+        """Say that this process lives; the first time, and where others have stopped waiting for it, join and compare.
+
+        Call it before each projection, more often than every REPLICA_S. Raises DependencyError.
         """
         if not self._catalog.shared:
             return
-        if not self._catalog.replicas.beat():
-            log.warning("Nothing was heard of this process for %.0f s; its index is compared again.", REPLICA_S)
-            self.catch_up(heal=False)
+        replicas = self._catalog.replicas
+        if not replicas.beat():
+            if replicas.id is not None:
+                log.warning("Nothing was heard of this process for %.0f s; its index is compared again.", REPLICA_S)
+                self.compare(heal=False)
+            while True:
+                replicas.join(self._name)
+                self._index.reconcile(self._catalog, heal=False)
+                if replicas.beat():
+                    break
         self._catalog.finish_removals()
 
     def leave(self) -> None:

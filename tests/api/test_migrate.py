@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import ingest, upload
+from builders import commit, ingest, upload
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from api.cli import main
-from api.commands.context import Models
+from api.commands.context import CommandContext, Models
 from api.commands.migrate import CARRIED_FILE
+from api.commands.sources import open_source
 from rag.index.verify import verify_index
-from rag.library import Library
+from rag.library import Library, name_of_process
 from rag.settings import Settings
 from rag.store.catalog import CATALOG_FILE, Catalog
 
+PATIENCE_S = 60
 Call = Callable[..., tuple[int, Any]]
 
 
@@ -109,6 +113,7 @@ def test_what_cannot_be_carried_is_told(settings: Settings, call: Call, postgres
         ingest(library, "words that stay", "kept.md")
         assert call("migrate", url=postgres_url)[1]["error"]["code"] == "data_directory_in_use"
     with open_library(settings, data_dir=settings.data_dir.with_name("other"), database_url=postgres_url) as library:
+        library.follower.keep_up()
         status, told = call("migrate", url=postgres_url)
         assert (status, told["error"]["code"]) == (1, "data_directory_in_use")
         assert "1 servers (test on" in told["error"]["message"]
@@ -129,6 +134,27 @@ def test_a_migration_that_stopped_before_its_end_is_repeated(settings: Settings,
         source.carry_to(target)
     assert call("migrate", url=postgres_url)[0] == 0
     assert names(call, url=postgres_url) == ["kept.md"]
+
+
+async def test_a_conversation_without_a_server_follows_what_others_do(settings: Settings, postgres_url: str) -> None:
+    used = settings.model_copy(update={"database_url": postgres_url})
+    other = used.model_copy(
+        update={
+            "data_dir": settings.data_dir.with_name("other"),
+            "originals_url": f"file://{settings.data_dir}/originals",
+        }
+    )
+    context = CommandContext(used, "chat", models=Models(WordHashEmbedder(), ScriptedGenerator()))
+    async with open_source(context) as source:
+        with open_library(other) as library:
+            document_id = upload(library.catalog, "words that stay", "kept.md").record.id
+            assert commit(library.catalog, document_id, "words that stay")
+            assert await asyncio.to_thread(library.catalog.replicas.others) == [name_of_process("chat")]
+            deadline = time.monotonic() + PATIENCE_S
+            while library.catalog.get_document(document_id).status != "ready":
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+        assert [hit.document_name for hit in (await source.search("words that stay")).hits] == ["kept.md"]
 
 
 def test_commands_on_postgres(settings: Settings, call: Call, postgres_url: str, tmp_path: Path) -> None:

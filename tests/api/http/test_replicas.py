@@ -36,6 +36,12 @@ def two(serve: Callable[..., Served], settings: Settings) -> Two:
     return serve(work=True), serve(elsewhere(settings), work=True)
 
 
+def joined(served: Served) -> Served:
+    """The application, which others wait for although nothing works in its background."""
+    served.library.follower.keep_up()
+    return served
+
+
 def wait_until_ready(served: Served, document_id: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while (status := served.client.get(f"/v1/documents/{document_id}").json()["status"]) != "ready":
@@ -95,7 +101,7 @@ def test_a_removed_document_leaves_every_index_and_then_the_folder_of_originals(
 def test_a_replica_that_was_away_catches_up_before_it_is_waited_for(
     serve: Callable[..., Served], settings: Settings
 ) -> None:
-    one, other = serve(), serve(elsewhere(settings))
+    one, other = (joined(serve(used)) for used in (settings, elsewhere(settings)))
     catalog, library = one.library.catalog, other.library
     kept = one.upload("kept.md", b"words that stay")["id"]
     one.prepare()
@@ -115,7 +121,7 @@ def test_a_replica_that_was_away_catches_up_before_it_is_waited_for(
 def test_a_replica_that_cannot_index_lets_the_others_publish(
     serve: Callable[..., Served], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other = serve(), serve(elsewhere(settings))
+    one, other = (joined(serve(used)) for used in (settings, elsewhere(settings)))
     document_id = one.upload("a.md", b"words of a file")["id"]
     one.prepare()
 
