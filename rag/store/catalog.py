@@ -1338,10 +1338,14 @@ class Catalog:
 
         Where others may be uploading, only those that have been there for SWEPT_AFTER_S.
         """
+        found = self.originals.files(SWEPT_AFTER_S if self.shared else 0.0)
         with self._write(turn=self.shared) as connection:  # so that nobody records one of them meanwhile
             known = set(connection.execute(sa.select(documents_table.c.sha256)).scalars())
             known.update(connection.execute(sa.select(removals_table.c.sha256)).scalars())
-            return self.originals.sweep(known, SWEPT_AFTER_S if self.shared else 0.0)
+            stray = [path for path in found if path.name not in known]
+            for path in stray:
+                path.unlink(missing_ok=True)
+        return len(stray)
 
     def free_bytes(self) -> int:
         """The free bytes on the disk of the originals."""

@@ -43,7 +43,7 @@ _POOL, _POOL_OVERFLOW, _POOL_WAIT_S = 10, 20, 30
 _RECYCLE_S = 1_800  # connections that are older may have been cut by a proxy
 _CONNECTION = {"connect_timeout": 10, "application_name": "footnote"}  # unless the URL says otherwise
 _TURN = 0x666F6F746E6F7465  # the key of the advisory lock: "footnote"
-_STALLED_S = 120  # a transaction whose process sends nothing is ended by the database, with its locks
+_STALLED_S = 60  # a transaction whose process sends nothing is ended by the database, with its locks
 _NEEDS_RIGHTS, _EXISTS = "42501", "42P07"
 _TRANSIENT = {
     "40001": "another transaction changed the same rows",

@@ -106,13 +106,8 @@ class Originals:
             part.unlink(missing_ok=True)
         return digest.hexdigest(), size
 
-    def sweep(self, known: Collection[str], older_than_s: float = 0.0) -> int:
-        """Delete every file that is older and whose hash is not in `known`. Returns how many."""
-        removed, before = 0, time.time() - older_than_s
-        for path in self._folder.rglob("*"):
-            if path.name == OWNER_MARK or path.name in known or not path.is_file():
-                continue
-            if not older_than_s or path.stat().st_mtime < before:
-                path.unlink(missing_ok=True)
-                removed += 1
-        return removed
+    def files(self, older_than_s: float = 0.0) -> list[Path]:
+        """The originals, and what interrupted uploads left, that are older than this."""
+        before = time.time() - older_than_s
+        found = (path for path in self._folder.rglob("*") if path.name != OWNER_MARK and path.is_file())
+        return [path for path in found if not older_than_s or path.stat().st_mtime < before]

@@ -19,7 +19,7 @@ from rag.settings import Settings
 from rag.store.catalog import Catalog
 
 TESTS = Path(__file__).parents[1]
-PATIENCE_S = 60
+PATIENCE_S = 120  # a process that is frozen within a transaction is cut off after a minute
 
 pytestmark = pytest.mark.databases("postgres")
 
