@@ -76,7 +76,7 @@ class Library:
             if not self.catalog.shared:  # others may be uploading; `footnote compact` sweeps theirs
                 self.catalog.sweep_originals()
             sweep_imports(data_dir)
-            self.index = open_index(self.catalog, self.embedder.model, self.embedder.dimension)
+            self.index = open_index(self.catalog, self.embedder.model, self.embedder.dimension, settings.index_url)
             self._closers.append(self.index.close)
             self.follower = Follower(self.catalog, self.index, name_of_process(command))
             self._closers.append(self.follower.leave)
@@ -112,13 +112,17 @@ def name_of_process(command: str) -> str:
     return f"{command} on {socket.gethostname()}, process {os.getpid()}"
 
 
-def open_index(catalog: Catalog, model: str, dimension: int) -> Index:
-    """The indexes of a catalog, whose vectors are of this embedding model. Raises DependencyError."""
+def open_index(catalog: Catalog, model: str, dimension: int, vectors_url: str = "") -> Index:
+    """The indexes of a catalog, whose vectors are of this embedding model, in Chroma or at the URL of the settings.
+
+    Raises DependencyError, ConfigurationError.
+    """
     return Index(
         catalog.data_dir / INDEX_FOLDER,
         dimension,
         origin=origin_of(catalog, model),
         chunks=catalog.totals().chunks,
+        vectors_url=vectors_url,
     )
 
 

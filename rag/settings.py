@@ -291,6 +291,12 @@ class Settings(BaseSettings):
         description="Postgres database of the catalog, which servers and workers share; empty for SQLite in data_dir",
         examples=["postgresql://footnote:secret@db.example:5432/footnote"],
     )
+    index_url: str = Field(
+        "",
+        repr=False,
+        description="Postgres database of the vectors (pgvector), which servers share; empty for Chroma in data_dir",
+        examples=["postgresql://footnote:secret@db.example:5432/footnote"],
+    )
     originals_url: str = Field(
         "",
         description="folder of the originals, which servers and workers of a Postgres catalog share; empty for "
@@ -327,7 +333,7 @@ class Settings(BaseSettings):
         """The same settings over a data directory of its own, also where the catalog is on Postgres: for measurements
         that must not touch the documents that people ask.
         """
-        return self.model_copy(update={"data_dir": folder, "database_url": "", "originals_url": ""})
+        return self.model_copy(update={"data_dir": folder, "database_url": "", "index_url": "", "originals_url": ""})
 
     def resolved_model_dir(self) -> Path:
         """The folder of model weights, shared by all data directories."""
@@ -342,6 +348,7 @@ class Settings(BaseSettings):
             exclude={
                 "data_dir": True,
                 "database_url": True,
+                "index_url": True,
                 "originals_url": True,
                 "model_dir": True,
                 "server": True,

@@ -259,7 +259,9 @@ def _verify(context: CommandContext, catalog: Catalog, repair: bool, progress: P
     try:
         with (
             claim_directory(context.data_dir, context.command),
-            closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index,
+            closing(
+                open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
+            ) as index,
         ):
             differing = verify_index(catalog, index, progress.overall)
             seen = "every chunk is in both indexes once, with the catalog's vector"
@@ -292,7 +294,7 @@ def _indexes(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
         return
     try:
         with claim_directory(context.data_dir, context.command):
-            index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))
+            index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
             try:
                 vectors, words = index.counts()
             finally:

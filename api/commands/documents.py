@@ -85,7 +85,7 @@ def forget_removed(context: CommandContext) -> None:
             for seq, _, sha256 in catalog.pending_removals():  # nothing has been indexed yet
                 catalog.finish_removal(seq, sha256)
             return
-        index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))
+        index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
         try:
             index.purge_removed(catalog)
         finally:

@@ -113,7 +113,9 @@ def import_(context: CommandContext, file: Path, collection: str | None) -> int:
         else:
             with suppress(DataDirectoryInUse), claim_directory(context.data_dir, context.command):
                 stamps = catalog.stamps()
-                with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
+                with closing(
+                    open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
+                ) as index:
                     index.reconcile(catalog)
                     failed = len(publish_each(catalog, index).failed)
     if context.as_json:
@@ -142,7 +144,9 @@ def compact(context: CommandContext) -> int:
             catalog.check_unused()
             stamps = catalog.stamps()
             if "dimension" in stamps:
-                with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
+                with closing(
+                    open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
+                ) as index:
                     index.purge_removed(catalog)
                     index.rebuild(catalog, progress.overall)
             catalog.sweep_originals()
@@ -208,7 +212,7 @@ def _embed_again(context: CommandContext, catalog: Catalog, progress: Progress) 
     from rag.library import open_index
 
     embedder = context.load_embedder()
-    with closing(open_index(catalog, embedder.model, embedder.dimension)) as index:
+    with closing(open_index(catalog, embedder.model, embedder.dimension, context.settings.index_url)) as index:
         return rechunk_all(catalog, index, embedder, chunking=context.settings.chunking, progress=progress.overall)
 
 
@@ -220,5 +224,7 @@ def _index_again(context: CommandContext, catalog: Catalog, progress: Progress) 
     stamps = catalog.stamps()
     if "dimension" not in stamps:  # nothing has been indexed yet
         return Rechunked(0, [])
-    with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
+    with closing(
+        open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
+    ) as index:
         return Rechunked(index.rebuild(catalog, progress.overall), [])

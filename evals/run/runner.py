@@ -272,6 +272,7 @@ class _SuiteRun:
             exclude={
                 "data_dir": True,
                 "database_url": True,
+                "index_url": True,
                 "originals_url": True,
                 "model_dir": True,
                 "server": True,

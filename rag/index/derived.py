@@ -4,6 +4,8 @@
     INDEX_DIR/chroma-N/           vectors (cosine, HNSW), one record a chunk
     INDEX_DIR/words-N/, words-N.sqlite3   the words of the same chunks with their title and headings, for BM25
 
+With a URL the vectors are in Postgres instead (pgvector.py), in one table for all replicas of the catalog.
+
 The parts may contain chunks that are not visible yet, or no longer: the caller asks the catalog which hits count. They
 can be deleted at any moment. A part that is missing, torn, of another format, of another catalog or built by another
 model is never opened; `heal` grows it again from the catalog's vectors, in a new folder beside the old one, and lets it
@@ -31,7 +33,7 @@ import numpy as np
 
 from rag.errors import DependencyError
 from rag.index.chroma import VectorIndex, files_are_sound
-from rag.index.parts import Part, Rows, Slot
+from rag.index.parts import Part, Rows, Slot, VectorPart
 from rag.index.words import WordIndex, counts_file
 from rag.store.catalog import Catalog
 from rag.store.durable import replace_durably
@@ -59,8 +61,10 @@ def origin_of(catalog: Catalog, model: str) -> str:
 class Index:
     """Both parts, open. Writes are serialised; searches run from any thread."""
 
-    def __init__(self, folder: Path, dimension: int, *, origin: str = "", chunks: int = 0) -> None:
-        """Open the parts under `folder`. Call `reconcile` or `heal` next.
+    def __init__(
+        self, folder: Path, dimension: int, *, origin: str = "", chunks: int = 0, vectors_url: str = ""
+    ) -> None:
+        """Open the parts under `folder`, and with `vectors_url` the vectors there. Call `reconcile` or `heal` next.
 
         A part that cannot be opened starts empty; where the catalog has `chunks`, it does not answer until `heal` has
         filled it. `origin` (`origin_of`) is what the index must be built from; "" takes any. Raises DependencyError if
@@ -71,7 +75,8 @@ class Index:
         self._origin = origin
         self._write_lock = threading.RLock()
         self._healing = threading.Lock()
-        self._vectors: Slot[VectorIndex] = Slot()
+        self._vectors_url = vectors_url
+        self._vectors: Slot[VectorPart] = Slot()
         self._words: Slot[WordIndex] = Slot()
         self._growing: dict[Kind, Part] = {}
         self._written: set[str] = set()  # documents that came while a part grew
@@ -104,7 +109,11 @@ class Index:
             "dimension": self._dimension,
             "origin": self._origin or str(current.get("origin", "")),
         }
-        for kind in KINDS:
+        if self._vectors_url:
+            from rag.index.pgvector import PgVectorIndex
+
+            self._vectors.swap(PgVectorIndex(self._vectors_url, self._origin, self._dimension))
+        for kind in self.missing:
             opened = self._open_part(kind, str(current.get(kind, ""))) if usable else None
             if opened is not None:
                 self._slot(kind).swap(opened)
@@ -222,7 +231,12 @@ class Index:
             return 0
         removed = {document_id for _, document_id, _ in removals}
         with self._write_lock:  # an id may be back with the same bytes
-            self.remove(*removed - catalog.indexed_documents().keys())
+            gone = removed - catalog.indexed_documents().keys()
+            waiting = catalog.indexed_documents(waiting=True).keys()
+            for part in [*self._answering().values(), *self._growing.values()]:
+                # of a table that replicas share, another one may have written what came back already
+                part.remove(sorted(gone - waiting if part.in_place else gone))
+            self._written.difference_update(gone)
         for seq, _, sha256 in removals:
             catalog.finish_removal(seq, sha256)
         return len(removals)
@@ -302,8 +316,19 @@ class Index:
             chosen = self.missing if kinds is None else kinds
             documents = 0
             for kind in chosen:
-                documents = max(documents, self._grow(kind, catalog, progress))
+                part = self._slot(kind).part
+                if part is not None and part.in_place:
+                    documents = max(documents, self._correct(part, catalog, progress))
+                else:
+                    documents = max(documents, self._grow(kind, catalog, progress))
             return documents
+
+    def _correct(self, part: Part, catalog: Catalog, progress: Progress | None) -> int:
+        """Write every document into a part that is never grown beside, and delete what is extra. Returns how many."""
+        wanted = catalog.indexed_documents(waiting=True)
+        self._fill(part, catalog, list(wanted), {}, progress)
+        self._match(part, catalog)
+        return len(wanted)
 
     def _grow(self, kind: Kind, catalog: Catalog, progress: Progress | None) -> int:
         with self._write_lock:
@@ -378,9 +403,12 @@ class Index:
                     return []
                 try:
                     return vectors.search(vector, k, collections, document_ids)
-                except DependencyError:
+                except DependencyError as error:
                     if attempt == 2 and self._words.part is None:
                         raise
+                    if attempt == 2 and vectors.in_place:
+                        log.warning("The words answer alone. %s", error.message)
+                        return []
         self.set_aside("vectors")  # it has failed twice: the words answer until it is built again
         return []
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Collection, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -273,12 +273,13 @@ class PostgresDatabase:
         .where(Among(chunks_table.c.id), documents_table.c.visible)
     )
 
-    def __init__(self, url: str) -> None:
-        """Prepare a pool of connections; the first use connects.
+    def __init__(self, url: str, setting: str = "FOOTNOTE_DATABASE_URL") -> None:
+        """Prepare a pool of connections; the first use connects. `setting` is where the URL comes from, for messages.
 
         Raises ConfigurationError for a URL of another form, and where psycopg is not installed.
         """
-        parsed = _parse(url)
+        parsed = _parse(url, setting)
+        self._setting = setting
         self.name = _name_of(parsed)
         try:
             self.engine = sa.create_engine(
@@ -292,7 +293,7 @@ class PostgresDatabase:
             )
         except ImportError as error:
             raise ConfigurationError(
-                f"FOOTNOTE_DATABASE_URL names {self.name}, and psycopg is not installed. Install it: "
+                f"{setting} names {self.name}, and psycopg is not installed. Install it: "
                 "pip install 'footnote-rag[postgres]'."
             ) from error
         sa.event.listen(self.engine, "connect", _prepare_postgres)
@@ -301,6 +302,18 @@ class PostgresDatabase:
         """A connection: REPEATABLE READ for a snapshot, READ COMMITTED for writes, which see what they waited for."""
         options: dict[str, Any] = {"isolation_level": "READ COMMITTED" if writes else "REPEATABLE READ"}
         return self.engine.connect().execution_options(postgresql_readonly=not writes, **options)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that writes, for tables of others on this database; errors are translated."""
+        try:
+            with self.begin(writes=True) as connection, connection.begin():
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            translated = self.translate(error)
+            if translated is None:
+                raise
+            raise translated from error
 
     def take_turn(self, connection: Connection) -> None:
         """Take the advisory lock of this database."""
@@ -347,18 +360,18 @@ class PostgresDatabase:
             return DependencyError(f"A write to {self.name} was refused: {_TRANSIENT[state]}. Try again.")
         if state == _NEEDS_RIGHTS:
             return DependencyError(
-                f"The user of FOOTNOTE_DATABASE_URL lacks a right on {self.name}: {reason}. Let it own the database, "
+                f"The user of {self._setting} lacks a right on {self.name}: {reason}. Let it own the database, "
                 "or the schema that it uses."
             )
         if state == _EXISTS:
             return ConfigurationError(
                 f"{self.name[0].upper()}{self.name[1:]} holds tables of another program: {reason}. Create a database "
-                "for Footnote alone and name it in FOOTNOTE_DATABASE_URL."
+                f"for Footnote alone and name it in {self._setting}."
             )
         if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)):
             return DependencyError(
                 f"{self.name[0].upper()}{self.name[1:]} does not answer: {reason}. Check that it runs and that "
-                "FOOTNOTE_DATABASE_URL is right, then try again."
+                f"{self._setting} is right, then try again."
             )
         return None
 
@@ -404,23 +417,23 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
     connection.commit()
 
 
-def _parse(url: str) -> sa.URL:
+def _parse(url: str, setting: str) -> sa.URL:
     """The URL. Raises ConfigurationError, which shows nothing of a URL that cannot be read: it may hold a password."""
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError) as error:
         raise ConfigurationError(
-            "FOOTNOTE_DATABASE_URL is no URL. Write postgresql://USER:PASSWORD@HOST:5432/DATABASE, with the characters "
+            f"{setting} is no URL. Write postgresql://USER:PASSWORD@HOST:5432/DATABASE, with the characters "
             "@ : / ? # % of the password as %40 %3A %2F %3F %23 %25."
         ) from error
     if parsed.drivername not in SCHEMES:
         raise ConfigurationError(
-            f"FOOTNOTE_DATABASE_URL begins with {parsed.drivername!r}. Write postgresql://USER:PASSWORD@HOST:5432/"
-            "DATABASE, or leave it empty for the SQLite file in the data directory."
+            f"{setting} begins with {parsed.drivername!r}. Write postgresql://USER:PASSWORD@HOST:5432/"
+            "DATABASE, or leave it empty for what is in the data directory."
         )
     if not parsed.database:
         raise ConfigurationError(
-            f"FOOTNOTE_DATABASE_URL names no database on {parsed.host or 'its server'}. Write its name after the last "
+            f"{setting} names no database on {parsed.host or 'its server'}. Write its name after the last "
             "slash: postgresql://USER:PASSWORD@HOST:5432/DATABASE."
         )
     return parsed
