@@ -150,6 +150,9 @@ def _data(context: CommandContext, server: RunningServer | None) -> Iterator[Che
     if not context.has_catalog():
         yield Check("data directory", "ok", f"{folder} holds no catalog yet; `footnote ingest PATH` creates it")
         return
+    if context.settings.database_url:
+        with suppress(OSError):  # the next line tells
+            folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
         yield Check("data directory", "fail", f"{folder} is not writable. Correct its permissions.")
         return

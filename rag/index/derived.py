@@ -24,7 +24,7 @@ import re
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -215,13 +215,17 @@ class Index:
             if self._growing:
                 self._written.update(stored.chunk.span.document_id for stored, _ in chunks)
 
-    def remove(self, *document_ids: str) -> None:
-        """Delete every chunk of these documents; unknown ones are ignored. One call for many is cheaper."""
+    def remove(self, *document_ids: str, back: Collection[str] = ()) -> None:
+        """Delete every chunk of these documents; unknown ones are ignored. One call for many is cheaper.
+
+        Those of them that are `back`, and wait for indexing, stay in a part that replicas share: another one may have
+        written them anew.
+        """
         if not document_ids:
             return
         with self._write_lock:
             for part in [*self._answering().values(), *self._growing.values()]:
-                part.remove(document_ids)
+                part.remove([one for one in document_ids if not (part.in_place and one in back)])
             self._written.difference_update(document_ids)
 
     def purge_removed(self, catalog: Catalog) -> int:
@@ -232,11 +236,7 @@ class Index:
         removed = {document_id for _, document_id, _ in removals}
         with self._write_lock:  # an id may be back with the same bytes
             gone = removed - catalog.indexed_documents().keys()
-            waiting = catalog.indexed_documents(waiting=True).keys()
-            for part in [*self._answering().values(), *self._growing.values()]:
-                # of a table that replicas share, another one may have written what came back already
-                part.remove(sorted(gone - waiting if part.in_place else gone))
-            self._written.difference_update(gone)
+            self.remove(*gone, back=gone & catalog.indexed_documents(waiting=True).keys())
         for seq, _, sha256 in removals:
             catalog.finish_removal(seq, sha256)
         return len(removals)

@@ -216,6 +216,7 @@ class Catalog:
         folder = originals_folder(data_dir, originals_url)
         self._database = open_database(data_dir / CATALOG_FILE, database_url)
         self._leases = Leases(self._renew_leases)
+        self._stamps: dict[str, str] = {}  # that this process has checked, and saves documents with
         in_turn = partial(self._write, turn=True)
         self.threads = Threads(self._read, self._write)
         self.keys = Keys(self._read, self._write)
@@ -321,7 +322,7 @@ class Catalog:
         """
         self.check_rebuilt()
         with self._write(turn=True) as connection:
-            rows = connection.execute(sa.select(meta_table))
+            rows = connection.execute(sa.select(meta_table).with_for_update())  # waits for saves, see `_check_saved`
             stored = {row.key: row.value for row in rows}
             empty = connection.execute(sa.select(sa.func.count()).select_from(chunks_table)).scalar_one() == 0
             differing = [
@@ -336,6 +337,26 @@ class Catalog:
                 )
             for key, value in stamps.items():
                 put_meta(connection, key, value)
+        self._stamps = dict(stamps)
+
+    def _check_saved(self, connection: Connection) -> None:
+        """Raise IndexMismatch where another owner has changed the stamps since this one has checked its own: it started
+        with another model before there was a document, or rebuilds the catalog.
+        """
+        if not self.shared or not self._stamps:
+            return
+        rows = connection.execute(
+            sa.select(meta_table).where(meta_table.c.key.in_(self._stamps)).with_for_update(read=True)
+        )
+        stored = {row.key: row.value for row in rows}
+        differing = [
+            f"{key} {stored.get(key)!r} (here {own!r})" for key, own in self._stamps.items() if stored.get(key) != own
+        ]
+        if differing:
+            raise IndexMismatch(
+                f"The documents in {self.name} are now indexed with {', '.join(differing)}, by another server or "
+                "worker. Give all of them the same settings and start them again."
+            )
 
     def check_rebuilt(self) -> None:
         """Raise IndexMismatch if a rebuild is unfinished, so that chunks and vectors come from different settings."""
@@ -352,6 +373,7 @@ class Catalog:
         """
         self.check_unused()
         self._leases.forget()
+        self._stamps = {}
         with self._write(turn=True) as connection:
             put_meta(connection, "chunking", UNFINISHED_REBUILD)
 
@@ -360,6 +382,7 @@ class Catalog:
         with self._write(turn=True) as connection:
             for key, value in stamps.items():
                 put_meta(connection, key, value)
+        self._stamps = dict(stamps)
 
     def check_unused(self) -> None:
         """Raise DataDirectoryInUse where other owners of a shared catalog run: servers, or workers with a document."""
@@ -920,11 +943,13 @@ class Catalog:
         """Store documents in one transaction and queue them for indexing. They do not become visible yet.
 
         Saving a document again replaces what is stored. A document that was deleted, or given to another claimant,
-        meanwhile is left out. Returns the ids of the others.
+        meanwhile is left out. Returns the ids of the others. Raises IndexMismatch where another owner of the catalog
+        has given it other stamps.
         """
         for each in prepared:  # before, so that no later claim is dropped
             self._leases.drop(each.document.id)
         with self._write() as connection:
+            self._check_saved(connection)
             version = self._database.next_number(connection)
             in_order = sorted(prepared, key=lambda each: each.document.id)
             saved = {each.document.id for each in in_order if self._save(connection, each, version)}

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from builders import commit, many_paragraphs, run_sql, upload
+from builders import commit, many_paragraphs, run_sql, take_up, upload
 
-from rag.errors import ConfigurationError, Conflict, DataDirectoryInUse, DependencyError
+from rag.errors import ConfigurationError, Conflict, DataDirectoryInUse, DependencyError, IndexMismatch
 from rag.store import databases
 from rag.store.catalog import CATALOG_FILE, Catalog
 from rag.store.originals import OWNER_MARK, originals_folder
@@ -178,6 +178,20 @@ def test_a_document_with_an_uncommitted_claim_is_passed_over(catalog: Catalog, o
         assert claimed.id == ids[1]
         assert other.claim(ids[0]) is None
         assert [record.id for record in other.claim_untried(3)] == [ids[2]]
+
+
+@only_postgres
+def test_two_models_that_start_on_an_empty_catalog_do_not_mix(catalog: Catalog, open_catalog: OpenCatalog) -> None:
+    other = open_catalog()
+    catalog.check_stamps({"embedding_model": "a@1"})
+    other.check_stamps({"embedding_model": "b@2"})  # nothing is stored yet
+    document_id = upload(catalog, "the words").record.id
+    with pytest.raises(IndexMismatch, match=r"embedding_model 'b@2' \(here 'a@1'\)"):
+        commit(catalog, document_id, "the words")
+    take_up(catalog)
+    assert commit(other, document_id, "the words")
+    with pytest.raises(IndexMismatch, match="were indexed with"):
+        catalog.check_stamps({"embedding_model": "a@1"})
 
 
 # Replicas -------------------------------------------------------------------------------------------------------------
