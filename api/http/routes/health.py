@@ -62,9 +62,8 @@ def _shown(part: PartState, in_detail: bool) -> PartState:
 def _look_at_disk(runtime: Runtime) -> PartState:
     catalog = runtime.library.catalog
     free = catalog.free_bytes()
-    return PartState(
-        status="low" if free < LOW_DISK_BYTES else "ok", detail=f"{free / 1e9:.1f} GB free in {catalog.data_dir}"
-    )
+    folder = catalog.originals.folder if catalog.shared else catalog.data_dir
+    return PartState(status="low" if free < LOW_DISK_BYTES else "ok", detail=f"{free / 1e9:.1f} GB free in {folder}")
 
 
 def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
