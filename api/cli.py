@@ -366,6 +366,10 @@ def build_parser() -> argparse.ArgumentParser:
     restore = add("restore", _restore, "restore the data directory from a backup")
     restore.add_argument("file", type=Path, metavar="FILE")
     restore.add_argument("--force", action="store_true", help="replace a data directory that is not empty")
+    working = add("work", _work, "prepare the documents of a Postgres catalog, beside its servers and other workers")
+    working.add_argument("--once", action="store_true", help="end once no document waits")
+    migrating = add("migrate", _migrate, "carry the catalog of the data directory to FOOTNOTE_DATABASE_URL")
+    migrating.add_argument("--back", action="store_true", help="carry it from there into the data directory")
     return parser
 
 
@@ -633,6 +637,18 @@ def _restore(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.maintenance import restore
 
     return restore(context, args.file, force=args.force)
+
+
+def _work(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.work import work
+
+    return work(context, once=args.once)
+
+
+def _migrate(context: CommandContext, args: argparse.Namespace) -> int:
+    from api.commands.migrate import migrate
+
+    return migrate(context, back=args.back)
 
 
 if __name__ == "__main__":

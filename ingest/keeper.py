@@ -32,7 +32,9 @@ class Keeper:
         restart: Callable[[], None],
         every_s: float = KEEP_EVERY_S,
     ) -> None:
-        """`wake` is called where documents were queued again, after `restart`, which ends the worker that had them."""
+        """`wake` is called where documents were queued again, after `restart`, which ends the worker that had them, if
+        it is this process's.
+        """
         self._catalog, self._index = catalog, index
         self._wake, self._restart, self._every_s = wake, restart, every_s
         self._closing = threading.Event()
@@ -67,9 +69,8 @@ class Keeper:
         if not healing and (kinds := self._index.missing or self._index.worn):
             self._healing = threading.Thread(target=self._heal, args=(kinds,), name="footnote-healer", daemon=True)
             self._healing.start()
-        if expired := self._catalog.requeue_expired():
+        if expired := self._catalog.requeue_expired(self._restart):
             log.warning("%d documents were claimed and nobody works on them; they are queued again.", len(expired))
-            self._restart()
             self._wake()
         if self._is_quiet() and set(self._index.counts()) != {self._catalog.totals().chunks}:
             changed = self._index.reconcile(self._catalog, heal=False)

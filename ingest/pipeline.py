@@ -325,12 +325,17 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
     """Index and publish every document with status `indexing`; one that fails keeps that status.
 
     Small documents are indexed in groups, since one write to disk takes as long for many documents as for one.
-    Documents that the new ones replace are deleted from the indexes.
+    Documents that the new ones replace are deleted from the indexes. Where other replicas have an index too, a document
+    is published by the last one that indexes it; those that this one has indexed already wait for the others.
     """
     published: list[str] = []
     failed: list[FailedDocument] = []
     waiting, _ = catalog.list_documents(status=("indexing",))
-    for group in _groups(waiting):
+    indexed_before = catalog.replicas.projected()
+    held = [record.id for record in waiting if indexed_before.get(record.id) == record.version]
+    if held:
+        published += catalog.publish_each(held)
+    for group in _groups([record for record in waiting if record.id not in set(held)]):
         indexed: list[DocumentRecord] = []
         for record, problem in _index_together(catalog, index, group):
             if problem is None:
@@ -341,6 +346,7 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
                 log.error("%s could not be indexed.", record.name, exc_info=problem)
                 failed.append(FailedDocument(record, FootnoteError(f"{problem!r}; see the log")))
         try:
+            catalog.replicas.note_projected({record.id: record.version for record in indexed})
             published += catalog.publish_each([record.id for record in indexed])
         except FootnoteError as error:
             failed += [FailedDocument(record, error) for record in indexed]

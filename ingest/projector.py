@@ -8,6 +8,7 @@ import threading
 from ingest.pipeline import publish_each
 from rag.errors import FootnoteError
 from rag.index.derived import Index
+from rag.index.following import Follower
 from rag.store.catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -19,8 +20,8 @@ RETRY_S = 15.0  # after documents that could not be brought into the indexes
 class Projector:
     """Publishes prepared documents and removes deleted ones from the indexes, as soon as it is woken."""
 
-    def __init__(self, catalog: Catalog, index: Index) -> None:
-        self._catalog, self._index = catalog, index
+    def __init__(self, catalog: Catalog, index: Index, follower: Follower) -> None:
+        self._catalog, self._index, self._follower = catalog, index, follower
         self._moved, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="footnote-projector", daemon=True)
 
@@ -49,6 +50,7 @@ class Projector:
     def project(self) -> bool:
         """Publish what is prepared and remove from the indexes what was deleted; False where a document has to wait."""
         try:
+            self._follower.keep_up()
             outcome = publish_each(self._catalog, self._index)
             self._index.purge_removed(self._catalog)
         except FootnoteError as error:
@@ -57,6 +59,8 @@ class Projector:
         except Exception:  # whatever it was, the next round tries again, and the catalog has lost nothing
             log.exception("Documents could not be indexed and are tried again.")
             return False
+        if outcome.failed:
+            self._follower.leave()  # other replicas publish without this one, until it has caught up
         for stumble in outcome.failed:
             log.warning("%s could not be indexed. %s", stumble.record.name, stumble.error.message)
             self._catalog.put_off_indexing(stumble.record.id, stumble.error.message)

@@ -9,6 +9,7 @@ from types import TracebackType
 from ingest.keeper import Keeper
 from ingest.projector import Projector
 from ingest.worker import WorkerProcess, WorkerThread
+from rag.errors import ConfigurationError
 from rag.library import Library
 
 
@@ -19,38 +20,55 @@ class Runtime:
         """Take over `library` and start.
 
         A worker process loads the embedding model that the settings name; with `own_process` False a thread prepares
-        the documents with the library's own embedder. With `work` False nothing is prepared in the background.
+        the documents with the library's own embedder. Where the settings leave that to `footnote work`, there is no
+        worker, and documents that others prepare are indexed and published. With `work` False nothing happens in the
+        background. Raises ConfigurationError where nobody else could prepare the documents.
         """
         self.library = library
         self._closing = ExitStack()
         self._closing.callback(library.close)
-        self.projector = Projector(library.catalog, library.index)
+        self.projector = Projector(library.catalog, library.index, library.follower)
         self.worker: WorkerProcess | WorkerThread | None = None
         if not work:
             return
         with ExitStack() as failing:
             failing.callback(self.close)
-            self.projector.start()
-            self._closing.callback(self.projector.stop)
-            self.worker = (
-                WorkerProcess(library.catalog, library.settings, self._on_prepared)
-                if own_process
-                else WorkerThread(library.catalog, library.embedder, library.settings, self._on_prepared)
-            )
-            self._closing.callback(self.worker.stop)
-            keeper = Keeper(library.catalog, library.index, self.wake, self.worker.restart)
+            if not library.settings.server.worker and not library.catalog.shared:
+                raise ConfigurationError(
+                    "FOOTNOTE_SERVER__WORKER is off, and the catalog is a SQLite file that only this server may own: "
+                    "nobody would prepare documents. Leave it on, or name a Postgres database in FOOTNOTE_DATABASE_URL."
+                )
+            self.follow()
+            if library.settings.server.worker:
+                self.worker = (
+                    WorkerProcess(library.catalog, library.settings, self._on_prepared)
+                    if own_process
+                    else WorkerThread(library.catalog, library.embedder, library.settings, self._on_prepared)
+                )
+                self._closing.callback(self.worker.stop)
+            keeper = Keeper(library.catalog, library.index, self.wake, self._restart_worker)
             keeper.start()
             self._closing.callback(keeper.stop)
             failing.pop_all()
 
+    def follow(self) -> None:
+        """Index and publish what is prepared, whoever prepares it, until the end. Raises DependencyError."""
+        self.library.follower.keep_up()  # before it answers: from now on no version is replaced without this index
+        self.projector.start()
+        self._closing.callback(self.projector.stop)
+
     def _on_prepared(self, document_id: str) -> None:
         self.projector.wake()
+
+    def _restart_worker(self) -> None:
+        if self.worker is not None:
+            self.worker.restart()
 
     def wake(self) -> None:
         """Say that a document was uploaded or deleted."""
         if self.worker is not None:
             self.worker.wake()
-            self.projector.wake()
+        self.projector.wake()
 
     def close(self) -> None:
         """Stop the worker and the projector, then close the library. Safe to repeat."""

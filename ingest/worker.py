@@ -2,10 +2,12 @@
 
 `WorkerProcess` runs it as a child of the server (`python -m ingest.worker`), so that a crash or a memory leak in a
 library does not reach the process that answers questions. `WorkerThread` runs the same loop in this process, for
-callers that pass their own embedder.
+callers that pass their own embedder. `work_on` is `footnote work`: the loop alone, on a catalog that servers and other
+workers own too.
 
-Child and parent communicate over two pipes. On the child's stdin the first line is the settings, every later line
-wakes the worker, and the end of input stops it (also when the parent dies). Each line on its stdout is the id of a
+Child and parent communicate over two pipes. The child claims documents in the name of its parent's catalog, which its
+command line gives, so that the parent can queue them again. On its stdin the first line is the settings, every later
+line wakes the worker, and the end of input stops it (also when the parent dies). Each line on its stdout is the id of a
 document that changed.
 
 A crash counts as an attempt on the claimed document only when the supervisor saw it; stopping the server does not.
@@ -39,6 +41,7 @@ log = logging.getLogger(__name__)
 CLAIMED_TOGETHER = 16  # documents in one transaction
 POLL_S = 2.0
 RETRY_S = 15.0  # after a full disk or a busy database
+KEEP_EVERY_S = 30.0  # so often a worker of its own looks for leases that are over
 RESTART_DELAY_S = (0.2, 1.0, 5.0, 15.0)
 _ROOT = str(Path(__file__).resolve().parents[1])
 
@@ -70,6 +73,50 @@ def _untried(catalog: Catalog) -> Iterator[Claim]:
 
 def _claimed(record: DocumentRecord) -> Claim:
     return lambda: record
+
+
+def work_on(
+    catalog: Catalog,
+    embedder: Embedder,
+    settings: Settings,
+    *,
+    once: bool = False,
+    changed: Callable[[str], None] = lambda document_id: None,
+) -> int:
+    """Prepare the documents of a shared catalog as they are queued, until KeyboardInterrupt; with `once`, until none is
+    left. Returns how many were claimed.
+
+    Documents whose claimant died are queued again once their lease is over. What is in hand at the end is queued again
+    for others at once; the attempt counts only where an unexpected error ended the worker, which is raised.
+    """
+    taken, looked, broken = 0, -KEEP_EVERY_S, True
+    try:
+        while True:
+            try:
+                if time.monotonic() - looked >= KEEP_EVERY_S:
+                    looked = time.monotonic()
+                    if expired := catalog.requeue_expired():
+                        log.warning("%d documents lost their worker and are queued again.", len(expired))
+                done = work_through(catalog, embedder, settings, changed)
+                taken += done
+                if once and not done:
+                    broken = False
+                    return taken
+                time.sleep(0.0 if done else POLL_S)
+            except DependencyError as error:
+                log.warning("Documents are tried again in %.0f s. %s", RETRY_S, error.message)
+                time.sleep(RETRY_S)
+                with suppress(DependencyError):  # it is tried again
+                    catalog.requeue_unfinished(forgive=True)
+    except KeyboardInterrupt:
+        broken = False
+        raise
+    finally:
+        end_readers()
+        try:
+            catalog.requeue_unfinished(forgive=not broken)
+        except DependencyError as error:
+            log.warning("Documents in hand are queued again once their leases are over. %s", error.message)
 
 
 class WorkerThread:
@@ -159,12 +206,13 @@ class WorkerProcess:
     def _run_once(self) -> int | None:
         """The exit status of one child; None when `stop` was called before the start. Raises OSError."""
         settings = self._settings.model_dump_json()
+        claimant = self._catalog.claimant
         with self._starting:  # so that `stop` sees the child, or no child is started
             if self._stopping.is_set():
                 return None
             process = self._process = subprocess.Popen(
                 # -P: never import modules from the folder that the server runs in
-                [sys.executable, "-P", "-m", "ingest.worker"],
+                [sys.executable, "-P", "-m", "ingest.worker", claimant],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -252,9 +300,10 @@ def main() -> int:
         return 0
     threading.Thread(target=_die_with_parent, name="parent-watch", daemon=True).start()
     settings = Settings.model_validate_json(line)
+    claimant = next(iter(sys.argv[1:]), "")
     changed = _say
     try:
-        catalog = Catalog(Path(settings.data_dir))
+        catalog = Catalog(*settings.store_place, claimant=claimant)
         embedder = open_embedder(settings)
         catalog.check_stamps(stamps_of(embedder, settings.chunking.version))
     except FootnoteError as error:

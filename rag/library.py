@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from rag.generation import make_generator
 from rag.index.derived import Index, origin_of
+from rag.index.following import Follower
 from rag.models.embedding import load_embedder, locate_embedder
 from rag.models.endpoint import Endpoint, EndpointEmbedder
 from rag.models.weights import DEFAULT_EMBEDDING, installed
@@ -61,7 +63,7 @@ class Library:
         try:
             if settle_restore(data_dir):
                 log.warning("A restore of %s was interrupted and is finished now.", data_dir)
-            self.catalog = Catalog(data_dir)
+            self.catalog = Catalog(*settings.store_place)
             self._closers.append(self.catalog.close)
             self.embedder: Embedder = embedder or open_embedder(settings)
             # its word embeddings are the embedding model's, which a stand-in has none of
@@ -73,12 +75,14 @@ class Library:
             self.judge = open_judge(settings, self.generator, self.reader) if asks else None
             self.catalog.check_stamps(stamps_of(self.embedder, settings.chunking.version))
             self.catalog.requeue_unfinished(forgive=True)
-            self.catalog.sweep_originals()
+            if not self.catalog.shared:  # others may be uploading; `footnote compact` sweeps theirs
+                self.catalog.sweep_originals()
             sweep_imports(data_dir)
-            self.index = open_index(self.catalog, self.embedder.model, self.embedder.dimension)
+            self.index = open_index(self.catalog, self.embedder.model, self.embedder.dimension, settings.index_url)
             self._closers.append(self.index.close)
-            self.index.purge_removed(self.catalog)
-            self.index.reconcile(self.catalog, progress, heal=heals)
+            self.follower = Follower(self.catalog, self.index, name_of_process(command))
+            self._closers.append(self.follower.leave)
+            self.follower.compare(progress, heal=heals)
             self.searcher = Searcher(
                 self.catalog, self.index, self.embedder, self.reranker, reranked=settings.retrieval.rerank
             )
@@ -105,13 +109,22 @@ class Library:
         self.close()
 
 
-def open_index(catalog: Catalog, model: str, dimension: int) -> Index:
-    """The indexes of a catalog, whose vectors are of this embedding model. Raises DependencyError."""
+def name_of_process(command: str) -> str:
+    """What other processes call this one, on whichever machine they are."""
+    return f"{command} on {socket.gethostname()}, process {os.getpid()}"
+
+
+def open_index(catalog: Catalog, model: str, dimension: int, vectors_url: str = "") -> Index:
+    """The indexes of a catalog, whose vectors are of this embedding model, in Chroma or at the URL of the settings.
+
+    Raises DependencyError, ConfigurationError.
+    """
     return Index(
         catalog.data_dir / INDEX_FOLDER,
         dimension,
         origin=origin_of(catalog, model),
         chunks=catalog.totals().chunks,
+        vectors_url=vectors_url,
     )
 
 

@@ -29,8 +29,9 @@ from rag.types import AnswerMode
 ENV_PREFIX = "FOOTNOTE_"
 ENV_DELIMITER = "__"
 CHUNKING_FORMAT = 4  # to be raised with every change of ingest/chunk.py that cuts documents differently
-NOT_SETTINGS = frozenset({"FOOTNOTE_SHARED_DIR"})
-"""Variables with the settings' prefix that are not settings: the folder of larger suites, which the tests read."""
+NOT_SETTINGS = frozenset({"FOOTNOTE_SHARED_DIR", "FOOTNOTE_TEST_DATABASE_URL"})
+"""Variables with the settings' prefix that are not settings: what the tests read, the folder of larger suites and a
+Postgres server."""
 
 
 class Section(BaseModel):
@@ -235,6 +236,9 @@ class Server(Section):
     audit_log: Path | None = Field(
         None, description="file to which every call is appended as a line of JSON: who asked, uploaded, deleted what"
     )
+    worker: bool = Field(
+        True, description="prepare documents in this server; off where `footnote work` does, on a Postgres catalog"
+    )
     port: int = Field(8_000, ge=0, le=65_535, description="TCP port; 0 for a free one")
     max_upload_mb: int = Field(256, ge=1, le=65_536, description="maximum size of an uploaded file, in MiB")
     max_files: int = Field(100, ge=1, le=10_000, description="maximum files in one upload")
@@ -323,6 +327,24 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(Path("data/store"), description="folder of the catalog, the originals and the indexes")
+    database_url: str = Field(
+        "",
+        repr=False,
+        description="Postgres database of the catalog, which servers and workers share; empty for SQLite in data_dir",
+        examples=["postgresql://footnote:secret@db.example:5432/footnote"],
+    )
+    index_url: str = Field(
+        "",
+        repr=False,
+        description="Postgres database of the vectors (pgvector), which servers share; empty for Chroma in data_dir",
+        examples=["postgresql://footnote:secret@db.example:5432/footnote"],
+    )
+    originals_url: str = Field(
+        "",
+        description="folder of the originals, which servers and workers of a Postgres catalog share; empty for "
+        "`originals` in data_dir",
+        examples=["file:///srv/footnote/originals"],
+    )
     model_dir: Path | None = Field(None, description="folder of model weights; empty for the user's cache folder")
     parsing: Parsing = Parsing()
     chunking: Chunking = Chunking()
@@ -344,6 +366,17 @@ class Settings(BaseSettings):
         """Only the given values: a worker has the settings of its parent, whatever its own environment contains."""
         return (init_settings,)
 
+    @property
+    def store_place(self) -> tuple[Path, str, str]:
+        """What a Catalog is opened with: data directory, URL of the database, URL of the originals."""
+        return Path(self.data_dir), self.database_url, self.originals_url
+
+    def alone_in(self, folder: Path) -> Settings:
+        """The same settings over a data directory of its own, also where the catalog is on Postgres: for measurements
+        that must not touch the documents that people ask.
+        """
+        return self.model_copy(update={"data_dir": folder, "database_url": "", "index_url": "", "originals_url": ""})
+
     def resolved_model_dir(self) -> Path:
         """The folder of model weights, shared by all data directories."""
         if self.model_dir is not None:
@@ -356,6 +389,9 @@ class Settings(BaseSettings):
         shown = self.model_dump_json(
             exclude={
                 "data_dir": True,
+                "database_url": True,
+                "index_url": True,
+                "originals_url": True,
                 "model_dir": True,
                 "server": True,
                 "generation": {"api_key"},

@@ -6,8 +6,10 @@ import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import sqlalchemy as sa
 from conftest import WordHashEmbedder
 
 from ingest.pipeline import accept_file, commit_document, publish_prepared
@@ -84,6 +86,26 @@ def ingest(
     assert commit(library.catalog, record.id, text, pages, notes=notes, embedder=embedder)
     assert publish_prepared(library.catalog, library.index) == [record.id]
     return record.id
+
+
+def run_sql(catalog: Catalog, statement: str, **values: object) -> list[sa.Row[Any]]:
+    """The rows that a statement gives on the catalog's database, as another program would run it."""
+    with catalog._write() as connection:
+        found = connection.execute(sa.text(statement), values)
+        return list(found) if found.returns_rows else []
+
+
+def end_leases(catalog: Catalog) -> None:
+    """Let every lease be over, as after a minute in which nobody renewed it."""
+    run_sql(catalog, "UPDATE documents SET lease_end = 1 WHERE lease_end IS NOT NULL")
+
+
+def take_up(catalog: Catalog) -> None:
+    """Queue again what a stopped owner left: at once where it was the only one, else when its leases are over."""
+    catalog.requeue_unfinished()
+    if catalog.shared:
+        end_leases(catalog)
+        catalog.requeue_expired()
 
 
 def many_paragraphs(count: int, word: str = "item") -> str:

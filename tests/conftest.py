@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING
 import hypothesis
 import numpy as np
 import pytest
+from postgres_server import GIVEN, NoPostgres, new_database, postgres_server
 
 from rag.library import Library
 from rag.settings import Settings, load_settings
+from rag.store.catalog import Catalog
 from rag.types import DEFAULT_COSINES, BackendReport, Context, Draft, Embedder, Generator, Message, PromptSpeed, Token
 
 if TYPE_CHECKING:
@@ -122,8 +125,41 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests marked `databases` on SQLite and on Postgres, or on those that the mark names."""
+    marked = metafunc.definition.get_closest_marker("databases")
+    if marked is not None and "database_url" in metafunc.fixturenames:
+        metafunc.parametrize("database_url", marked.args or ["sqlite", "postgres"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a Postgres server. Skips with the reason where there is none."""
+    try:
+        with postgres_server() as url:
+            yield url
+    except NoPostgres as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def postgres_url(postgres: str) -> Iterator[str]:
+    """The URL of a new database."""
+    with new_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The catalog's database: "" for SQLite, else the URL of a new one. FOOTNOTE_TEST_DATABASE_URL makes it Postgres
+    for every test that does not choose.
+    """
+    chosen = getattr(request, "param", "postgres" if GIVEN else "sqlite")
+    return request.getfixturevalue("postgres_url") if chosen == "postgres" else ""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Default settings over an own data directory, but for the gates of evidence and confidence, which stand open, and
     the judge, which is off.
 
@@ -131,7 +167,30 @@ def settings(tmp_path: Path) -> Settings:
     no judge.
     """
     answers = {"min_evidence": 0, "min_confidence": 0, "judge": "off"}
-    return load_settings({}, data_dir=tmp_path / "store", answers=answers)
+    if database_url:
+        monkeypatch.setenv("FOOTNOTE_DATABASE_URL", database_url)  # commands are to find the same catalog
+    return load_settings({}, data_dir=tmp_path / "store", database_url=database_url, answers=answers)
+
+
+@pytest.fixture
+def open_catalog(tmp_path: Path, database_url: str) -> Iterator[Callable[..., Catalog]]:
+    """Opens the catalog of the test's database, again for each call, as another process would; by default in `store`
+    below the test's folder. All are closed after the test.
+    """
+    with ExitStack() as stack:
+
+        def open_one(folder: Path | None = None, **options: str) -> Catalog:
+            opened = Catalog(folder or tmp_path / "store", database_url, **options)
+            stack.callback(opened.close)
+            return opened
+
+        yield open_one
+
+
+@pytest.fixture
+def catalog(open_catalog: Callable[..., Catalog]) -> Catalog:
+    """An open catalog without documents."""
+    return open_catalog()
 
 
 @pytest.fixture
@@ -171,8 +230,6 @@ def sample_dir() -> Path:
 @pytest.fixture
 def serve(settings: Settings, embedder: Embedder, generator: Generator) -> Iterator[Callable[..., Served]]:
     """Opens the application, with the settings, generator or worker that a test gives; closes it after the test."""
-    from contextlib import ExitStack
-
     from serving import BASE_URL, Served, build_app, wait_until_open
     from starlette.testclient import TestClient
 

@@ -106,15 +106,19 @@ class CommandContext:
     @contextmanager
     def open_catalog(self) -> Iterator[Catalog]:
         """The catalog alone. Several processes may read and write it at the same time."""
-        catalog = Catalog(self.data_dir)
+        catalog = Catalog(self.data_dir, *self.settings.store_place[1:])
         try:
             yield catalog
         finally:
             catalog.close()
 
     def has_catalog(self) -> bool:
-        """Whether the data directory holds a catalog, even one that cannot be opened after an interrupted restore."""
-        return any((self.data_dir / name).exists() for name in (CATALOG_FILE, REPLACED))
+        """Whether there is a catalog: on Postgres, where opening creates it, or in the data directory, even one that
+        cannot be opened after an interrupted restore.
+        """
+        return bool(self.settings.database_url) or any(
+            (self.data_dir / name).exists() for name in (CATALOG_FILE, REPLACED)
+        )
 
     def say(self, line: str) -> None:
         """Print one line on stderr."""

@@ -18,9 +18,9 @@ from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
 from rag.errors import DataDirectoryInUse, FootnoteError
 from rag.settings import NO_JUDGE, Settings
-from rag.store.catalog import CATALOG_FILE, PROBE, Catalog
+from rag.store.catalog import PROBE, Catalog
 from rag.store.lock import RunningServer, claim_directory
-from rag.store.originals import ORIGINALS
+from rag.store.originals import OWNER_MARK
 from rag.types import UNFINISHED
 
 if TYPE_CHECKING:
@@ -191,6 +191,9 @@ def _data(context: CommandContext, server: RunningServer | None) -> Iterator[Che
     if not context.has_catalog():
         yield Check("data directory", "ok", f"{folder} holds no catalog yet; `footnote ingest PATH` creates it")
         return
+    if context.settings.database_url:
+        with suppress(OSError):  # the next line tells
+            folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
         yield Check("data directory", "fail", f"{folder} is not writable. Correct its permissions.")
         return
@@ -228,7 +231,7 @@ def _server(server: RunningServer) -> Check:
 def _catalog(context: CommandContext, catalog: Catalog, *, is_served: bool) -> Iterator[Check]:
     problems = catalog.check_integrity()
     if problems:
-        yield Check("catalog", "fail", f"{CATALOG_FILE} is damaged: {problems[0]}. Run `footnote restore FILE`.")
+        yield Check("catalog", "fail", f"{catalog.name} is damaged: {problems[0]}. Run `footnote restore FILE`.")
         return
     totals = catalog.totals()
     yield Check(
@@ -269,7 +272,10 @@ def _originals(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     records, _ = catalog.list_documents()
     missing = [record.name for record in records if not catalog.originals.path(record.sha256).is_file()]
     named = {record.sha256 for record in records} | {sha256 for _, _, sha256 in catalog.pending_removals()}
-    stray = sum(path.is_file() and path.name not in named for path in (context.data_dir / ORIGINALS).rglob("*"))
+    stray = sum(
+        path.is_file() and path.name not in named and path.name != OWNER_MARK
+        for path in catalog.originals.folder.rglob("*")
+    )
     if missing:
         shown = ", ".join(missing[:3])
         yield Check(
@@ -296,7 +302,9 @@ def _verify(context: CommandContext, catalog: Catalog, repair: bool, progress: P
     try:
         with (
             claim_directory(context.data_dir, context.command),
-            closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index,
+            closing(
+                open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
+            ) as index,
         ):
             differing = verify_index(catalog, index, progress.overall)
             seen = "every chunk is in both indexes once, with the catalog's vector"
@@ -329,7 +337,7 @@ def _indexes(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
         return
     try:
         with claim_directory(context.data_dir, context.command):
-            index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))
+            index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
             try:
                 vectors, words = index.counts()
             finally:

@@ -77,12 +77,15 @@ def forget_removed(context: CommandContext) -> None:
         claim_directory(context.data_dir, context.command),
         context.open_catalog() as catalog,
     ):
+        if catalog.shared:  # servers remove it from their indexes, the next one if none runs
+            catalog.finish_removals()
+            return
         stamps = catalog.stamps()
         if "dimension" not in stamps:
             for seq, _, sha256 in catalog.pending_removals():  # nothing has been indexed yet
                 catalog.finish_removal(seq, sha256)
             return
-        index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))
+        index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
         try:
             index.purge_removed(catalog)
         finally:

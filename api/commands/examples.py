@@ -50,5 +50,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "export": ("footnote export reports reports.tar",),
     "import": ("footnote import reports.tar", "footnote import reports.tar --collection reports-2026"),
     "compact": ("footnote compact",),
+    "work": ("footnote work", "footnote work --once --json"),
+    "migrate": ("footnote migrate", "footnote migrate --back --data-dir ~/footnote"),
 }
 """Examples of every command; a test parses each."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from api.commands.context import CommandContext
 from api.commands.tables import size_in_words
-from rag.errors import DataDirectoryInUse, NotFound
+from rag.errors import ConfigurationError, DataDirectoryInUse, NotFound
 from rag.retrieval.scope import find_collection
 from rag.store.backup import BackupReport, restore_backup, settle_restore, write_backup
 from rag.store.catalog import CATALOG_FILE, Catalog
@@ -39,9 +39,15 @@ def backup(context: CommandContext, file: Path) -> int:
 def restore(context: CommandContext, file: Path, *, force: bool) -> int:
     """Replace the data directory with a backup. No other process may own the directory.
 
-    Every hash is checked before anything is replaced. Raises DataDirectoryInUse, InputError.
+    Every hash is checked before anything is replaced. Raises DataDirectoryInUse, InputError, and ConfigurationError
+    where the catalog is on Postgres.
     """
     context.say(f"Data directory: {context.data_dir}")
+    if context.settings.database_url:
+        raise ConfigurationError(
+            "A backup is restored as a SQLite catalog. Unset FOOTNOTE_DATABASE_URL and restore it into an empty "
+            "--data-dir; `footnote migrate` then carries it to an empty database."
+        )
     with claim_directory(context.data_dir, context.command) as directory, context.progress("MB") as progress:
         report = restore_backup(
             file,
@@ -102,11 +108,16 @@ def import_(context: CommandContext, file: Path, collection: str | None) -> int:
         imported = import_collection(
             catalog, file, collection, lambda done, total: progress.overall(done // 10**6, total // 10**6)
         )
-        with suppress(DataDirectoryInUse), claim_directory(context.data_dir, context.command):
-            stamps = catalog.stamps()
-            with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
-                index.reconcile(catalog)
-                failed = len(publish_each(catalog, index).failed)
+        if catalog.shared:  # servers index them; where none runs, they are visible at once and indexed by the next one
+            catalog.publish_each(imported.ids)
+        else:
+            with suppress(DataDirectoryInUse), claim_directory(context.data_dir, context.command):
+                stamps = catalog.stamps()
+                with closing(
+                    open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
+                ) as index:
+                    index.reconcile(catalog)
+                    failed = len(publish_each(catalog, index).failed)
     if context.as_json:
         context.print_json(
             {"collection": imported.collection, "documents": imported.ids, "unchanged": imported.unchanged}
@@ -130,9 +141,12 @@ def compact(context: CommandContext) -> int:
     with claim_directory(context.data_dir, context.command):
         settle_restore(context.data_dir)
         with context.open_catalog() as catalog, context.progress("documents") as progress:
+            catalog.check_unused()
             stamps = catalog.stamps()
             if "dimension" in stamps:
-                with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
+                with closing(
+                    open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
+                ) as index:
                     index.purge_removed(catalog)
                     index.rebuild(catalog, progress.overall)
             catalog.sweep_originals()
@@ -198,7 +212,7 @@ def _embed_again(context: CommandContext, catalog: Catalog, progress: Progress) 
     from rag.library import open_index
 
     embedder = context.load_embedder()
-    with closing(open_index(catalog, embedder.model, embedder.dimension)) as index:
+    with closing(open_index(catalog, embedder.model, embedder.dimension, context.settings.index_url)) as index:
         return rechunk_all(catalog, index, embedder, chunking=context.settings.chunking, progress=progress.overall)
 
 
@@ -210,5 +224,7 @@ def _index_again(context: CommandContext, catalog: Catalog, progress: Progress) 
     stamps = catalog.stamps()
     if "dimension" not in stamps:  # nothing has been indexed yet
         return Rechunked(0, [])
-    with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
+    with closing(
+        open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
+    ) as index:
         return Rechunked(index.rebuild(catalog, progress.overall), [])

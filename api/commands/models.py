@@ -6,12 +6,13 @@ from pathlib import Path
 
 from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
-from rag.models.hub import NAMED, fetch_hub, hub_name, pinned_models
+from rag.models.hub import NAMED, fetch_hub, hub_name, pinned, pinned_models
 from rag.models.weights import (
     MODELS,
     ModelSpec,
     check_local_weights,
     fetch,
+    installed,
     installed_spec,
     is_local_weights,
     pin_local_weights,
@@ -65,6 +66,22 @@ def pull_model(context: CommandContext, name: str) -> int:
     else:
         context.console().print(f"{name} is at {path}.")
     return 0
+
+
+def is_missing(context: CommandContext, name: str) -> bool:
+    """Whether a model that can be fetched by its name is not on this machine as it was pinned."""
+    folder = context.settings.resolved_model_dir()
+    if name in MODELS:
+        return installed(name, folder) is None
+    named = hub_name(name)
+    return named is not None and ((spec := pinned(named, folder)) is None or installed_spec(spec, folder) is None)
+
+
+def fetch_missing_embedder(context: CommandContext) -> None:
+    """Fetch the embedding model of the settings where it runs here and is not there. Raises DependencyError."""
+    embedding = context.settings.embedding
+    if context.models.embedder is None and embedding.backend == "local" and is_missing(context, embedding.model):
+        fetch_model(context, embedding.model)
 
 
 def fetch_model(context: CommandContext, name: str) -> str:

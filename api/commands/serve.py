@@ -11,11 +11,11 @@ import sys
 from types import FrameType
 
 from api.commands.context import CommandContext
-from api.commands.models import fetch_model
+from api.commands.models import fetch_missing_embedder, fetch_model, is_missing
 from rag.errors import ConfigurationError, DependencyError, FootnoteError
 from rag.models.hosts import is_loopback
-from rag.models.hub import hub_name, pinned
-from rag.models.weights import DEFAULT_EMBEDDING, DEFAULT_LLM, MODELS, installed, installed_spec
+from rag.models.hub import hub_name
+from rag.models.weights import DEFAULT_EMBEDDING, DEFAULT_LLM, MODELS
 from rag.settings import Server
 from rag.store.keys import new_secret
 from rag.store.lock import claim_directory
@@ -205,17 +205,15 @@ def _fetch_models(context: CommandContext) -> None:
 
     Raises DependencyError where the embedding model cannot be fetched. Without a language model, searches still work.
     """
-    embedding = context.settings.embedding
-    if context.models.embedder is None and embedding.backend == "local" and _is_missing(context, embedding.model):
-        fetch_model(context, embedding.model)
-    if context.models.embedder is None and _is_missing(context, DEFAULT_EMBEDDING):
+    fetch_missing_embedder(context)
+    if context.models.embedder is None and is_missing(context, DEFAULT_EMBEDDING):
         try:
             fetch_model(context, DEFAULT_EMBEDDING)
         except DependencyError as error:
             context.say(error.message)
             context.say("Passages of English questions are not read by the encoder, whose word embeddings these are.")
     name = _embedded_model(context)
-    if name is None or not _is_missing(context, name):
+    if name is None or not is_missing(context, name):
         return
     try:
         fetch_model(context, name)
@@ -225,15 +223,6 @@ def _fetch_models(context: CommandContext) -> None:
             f"Footnote starts without a language model: uploads and searches work, questions return 503 until "
             f"`footnote models pull {name}` has succeeded or Ollama is running."
         )
-
-
-def _is_missing(context: CommandContext, name: str) -> bool:
-    """Whether a model that can be fetched by its name is not on this machine as it was pinned."""
-    folder = context.settings.resolved_model_dir()
-    if name in MODELS:
-        return installed(name, folder) is None
-    named = hub_name(name)
-    return named is not None and ((spec := pinned(named, folder)) is None or installed_spec(spec, folder) is None)
 
 
 def _embedded_model(context: CommandContext) -> str | None:

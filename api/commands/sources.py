@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from api.access import View
 from api.client import AsyncClient
 from api.commands.context import CommandContext
 from api.sources import LocalSource, Source
+
+if TYPE_CHECKING:
+    from ingest.runtime import Runtime
 
 
 @asynccontextmanager
@@ -23,11 +27,25 @@ async def open_source(context: CommandContext) -> AsyncIterator[Source]:
         async with AsyncClient(server.url, server.key, certificate=server.certificate) as client:
             yield client
         return
-    library = await asyncio.to_thread(context.open_library)
+    runtime = await asyncio.to_thread(_open_following, context)
     try:
-        yield LocalSource(lambda: View(library))
+        yield LocalSource(lambda: View(runtime.library))
     finally:
         try:
-            await library.generator.aclose()
+            await runtime.library.generator.aclose()
         finally:
-            await asyncio.to_thread(library.close)
+            await asyncio.to_thread(runtime.close)
+
+
+def _open_following(context: CommandContext) -> Runtime:
+    """The data directory opened here; where the catalog has other owners, its index keeps following them."""
+    from ingest.runtime import Runtime
+
+    runtime = Runtime(context.open_library(), work=False)
+    try:
+        if runtime.library.catalog.shared:
+            runtime.follow()
+    except BaseException:
+        runtime.close()
+        raise
+    return runtime

@@ -24,6 +24,7 @@ from rag.types import UNFINISHED, Document
 
 if TYPE_CHECKING:
     from api.commands.progress import Progress
+    from rag.library import Library
 
 POLL_S = 0.3
 _POLLED_AT_ONCE = 4  # the worker keeps the order, so the oldest show its progress
@@ -67,7 +68,9 @@ def take_in_here(context: CommandContext, work: Sequence[Work], collection: str)
         listeners = Listeners(
             settled=taking.settled, embedding=taking.embedding, embedded=embedded.append, stuck=taking.stuck
         )
-        projector = Projector(catalog, library.index)  # not woken: what is committed in two seconds is indexed together
+        projector = Projector(
+            catalog, library.index, library.follower
+        )  # not woken: what is committed in two seconds is indexed together
         projector.start()
         waiting: list[FailedDocument] = []
         try:
@@ -75,7 +78,7 @@ def take_in_here(context: CommandContext, work: Sequence[Work], collection: str)
             progress.overall(len(work), len(work))
         finally:
             projector.stop()
-            waiting = publish_each(catalog, library.index).failed
+            waiting = _publish(library)
         stuck = {one.record.id: (one.error.code, one.error.message) for one in waiting}
         readings = [taking.readings.get(number, _ReadingFile()) for number in range(len(work))]
         outcomes = [
@@ -83,6 +86,16 @@ def take_in_here(context: CommandContext, work: Sequence[Work], collection: str)
             for item, reading in zip(work, _without_repeats(readings), strict=True)
         ]
         return outcomes, sum(embedded)
+
+
+def _publish(library: Library) -> list[FailedDocument]:
+    """Publish what is prepared, and wait for other replicas of the catalog to have it too. Returns what failed."""
+    while True:
+        library.follower.keep_up()
+        outcome = publish_each(library.catalog, library.index)
+        if outcome.failed or not library.catalog.shared or not library.catalog.replicas.projected():
+            return outcome.failed
+        time.sleep(POLL_S)
 
 
 class _TakingIn:

@@ -59,7 +59,7 @@ def print_rows(questions: Path, documents: Path, stores: Path) -> None:
     if not suite.cases:
         raise InputError(f"{questions} holds no questions of the corpus sec10q.")
     settings = load_settings()
-    settings = settings.model_copy(update={"data_dir": store_folder(suite, settings, stores)})
+    settings = settings.alone_in(store_folder(suite, settings, stores))
     with Library(settings, "evals.reading rows") as library:
         with Quiet() as progress:
             ingest_suite(library, suite, progress)

@@ -150,7 +150,7 @@ def ask_suite(settings: Settings, suite: Suite, options: RunOptions, caller: Cal
         raise InputError(
             f"Results cannot be written to {options.out}: {error.strerror}. Name a writable folder with --out."
         ) from error
-    stored = _pin_prompt(settings).model_copy(update={"data_dir": store_folder(suite, settings, stores)})
+    stored = _pin_prompt(settings).alone_in(store_folder(suite, settings, stores))
     run: _SuiteRun | None = None
     try:
         with _open_store(stored, suite, caller) as library, ReplyStore(options.out / REPLIES_FILE) as replies:
@@ -271,6 +271,9 @@ class _SuiteRun:
             mode="json",
             exclude={
                 "data_dir": True,
+                "database_url": True,
+                "index_url": True,
+                "originals_url": True,
                 "model_dir": True,
                 "server": True,
                 "generation": {"api_key"},

@@ -66,6 +66,8 @@ def translated(method: Callable[_P, _R]) -> Callable[_P, _R]:
 class VectorIndex:
     """One open Chroma folder."""
 
+    in_place = False
+
     def __init__(self, folder: Path, dimension: int) -> None:
         """Open the folder and its collection, or create them. Check `files_are_sound` before opening an existing one.
 

@@ -4,6 +4,8 @@
     INDEX_DIR/chroma-N/           vectors (cosine, HNSW), one record a chunk
     INDEX_DIR/words-N/, words-N.sqlite3   the words of the same chunks with their title and headings, for BM25
 
+With a URL the vectors are in Postgres instead (pgvector.py), in one table for all replicas of the catalog.
+
 The parts may contain chunks that are not visible yet, or no longer: the caller asks the catalog which hits count. They
 can be deleted at any moment. A part that is missing, torn, of another format, of another catalog or built by another
 model is never opened; `heal` grows it again from the catalog's vectors, in a new folder beside the old one, and lets it
@@ -22,7 +24,7 @@ import re
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -31,7 +33,7 @@ import numpy as np
 
 from rag.errors import DependencyError
 from rag.index.chroma import VectorIndex, files_are_sound
-from rag.index.parts import Part, Rows, Slot
+from rag.index.parts import Part, Rows, Slot, VectorPart
 from rag.index.words import WordIndex, counts_file
 from rag.store.catalog import Catalog
 from rag.store.durable import replace_durably
@@ -60,8 +62,10 @@ def origin_of(catalog: Catalog, model: str) -> str:
 class Index:
     """Both parts, open. Writes are serialised; searches run from any thread."""
 
-    def __init__(self, folder: Path, dimension: int, *, origin: str = "", chunks: int = 0) -> None:
-        """Open the parts under `folder`. Call `reconcile` or `heal` next.
+    def __init__(
+        self, folder: Path, dimension: int, *, origin: str = "", chunks: int = 0, vectors_url: str = ""
+    ) -> None:
+        """Open the parts under `folder`, and with `vectors_url` the vectors there. Call `reconcile` or `heal` next.
 
         A part that cannot be opened starts empty; where the catalog has `chunks`, it does not answer until `heal` has
         filled it. `origin` (`origin_of`) is what the index must be built from; "" takes any. Raises DependencyError if
@@ -72,7 +76,8 @@ class Index:
         self._origin = origin
         self._write_lock = threading.RLock()
         self._healing = threading.Lock()
-        self._vectors: Slot[VectorIndex] = Slot()
+        self._vectors_url = vectors_url
+        self._vectors: Slot[VectorPart] = Slot()
         self._words: Slot[WordIndex] = Slot()
         self._growing: dict[Kind, Part] = {}
         self._written: set[str] = set()  # documents that came while a part grew
@@ -105,7 +110,11 @@ class Index:
             "dimension": self._dimension,
             "origin": self._origin or str(current.get("origin", "")),
         }
-        for kind in KINDS:
+        if self._vectors_url:
+            from rag.index.pgvector import PgVectorIndex
+
+            self._vectors.swap(PgVectorIndex(self._vectors_url, self._origin, self._dimension))
+        for kind in self.missing:
             opened = self._open_part(kind, str(current.get(kind, ""))) if usable else None
             if opened is not None:
                 self._slot(kind).swap(opened)
@@ -207,13 +216,17 @@ class Index:
             if self._growing:
                 self._written.update(stored.chunk.span.document_id for stored, _ in chunks)
 
-    def remove(self, *document_ids: str) -> None:
-        """Delete every chunk of these documents; unknown ones are ignored. One call for many is cheaper."""
+    def remove(self, *document_ids: str, back: Collection[str] = ()) -> None:
+        """Delete every chunk of these documents; unknown ones are ignored. One call for many is cheaper.
+
+        Those of them that are `back`, and wait for indexing, stay in a part that replicas share: another one may have
+        written them anew.
+        """
         if not document_ids:
             return
         with self._write_lock:
             for part in [*self._answering().values(), *self._growing.values()]:
-                part.remove(document_ids)
+                part.remove([one for one in document_ids if not (part.in_place and one in back)])
             self._written.difference_update(document_ids)
 
     def purge_removed(self, catalog: Catalog) -> int:
@@ -223,7 +236,8 @@ class Index:
             return 0
         removed = {document_id for _, document_id, _ in removals}
         with self._write_lock:  # an id may be back with the same bytes
-            self.remove(*removed - catalog.indexed_documents().keys())
+            gone = removed - catalog.indexed_documents().keys()
+            self.remove(*gone, back=gone & catalog.indexed_documents(waiting=True).keys())
         for seq, _, sha256 in removals:
             catalog.finish_removal(seq, sha256)
         return len(removals)
@@ -311,8 +325,19 @@ class Index:
             chosen = self.missing if kinds is None else kinds
             documents = 0
             for kind in chosen:
-                documents = max(documents, self._grow(kind, catalog, progress))
+                part = self._slot(kind).part
+                if part is not None and part.in_place:
+                    documents = max(documents, self._correct(part, catalog, progress))
+                else:
+                    documents = max(documents, self._grow(kind, catalog, progress))
             return documents
+
+    def _correct(self, part: Part, catalog: Catalog, progress: Progress | None) -> int:
+        """Write every document into a part that is never grown beside, and delete what is extra. Returns how many."""
+        wanted = catalog.indexed_documents(waiting=True)
+        self._fill(part, catalog, list(wanted), {}, progress)
+        self._match(part, catalog)
+        return len(wanted)
 
     def _grow(self, kind: Kind, catalog: Catalog, progress: Progress | None) -> int:
         with self._write_lock:
@@ -387,9 +412,12 @@ class Index:
                     return []
                 try:
                     return vectors.search(vector, k, collections, document_ids)
-                except DependencyError:
+                except DependencyError as error:
                     if attempt == 2 and self._words.part is None:
                         raise
+                    if attempt == 2 and vectors.in_place:
+                        log.warning("The words answer alone. %s", error.message)
+                        return []
         self.set_aside("vectors")  # it has failed twice: the words answer until it is built again
         return []
 

@@ -23,6 +23,10 @@ Rows = Sequence[tuple[StoredChunk, np.ndarray]]
 class Part(Protocol):
     """One derived part, open. The caller lets one thread write at a time; any thread may read meanwhile."""
 
+    in_place: bool
+    """Whether it is kept outside the index folder, shared by all replicas, and corrected where it is: never grown
+    beside."""
+
     def put(self, chunks: Rows) -> None:
         """Write all chunks of one or more documents, replacing rows of the same ids."""
 
@@ -43,6 +47,29 @@ class Part(Protocol):
 
     def close(self) -> None:
         """Close every file."""
+
+
+class VectorPart(Part, Protocol):
+    """The part that holds vectors. Vectors are float32, shape (dim,), of length 1."""
+
+    def search(
+        self, vector: np.ndarray, k: int, collections: Sequence[str] | None, document_ids: Sequence[str] | None
+    ) -> list[tuple[str, float]]:
+        """The `k` nearest chunks to a unit vector, of these collections and documents: (chunk id, cosine), best
+        first.
+        """
+
+    def vectors(self, chunk_ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """The vectors that are held, by chunk id; unknown chunks are left out."""
+
+    def remove_chunks(self, chunk_ids: Sequence[str]) -> None:
+        """Delete these chunks."""
+
+    def count_deleted(self) -> int:
+        """How many deleted chunks still take up files and memory, which only growing the part again frees."""
+
+    def check_database(self) -> list[str]:
+        """What the engine's own database finds damaged; empty if it is sound."""
 
 
 P = TypeVar("P", bound=Part)

@@ -25,6 +25,8 @@ _DIFFER = Held(-1, -1)  # of a document that is held differently by the two
 class WordIndex:
     """The open keyword index and word counts."""
 
+    in_place = False
+
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         """Open an existing folder, or with `create` a new one. Raises DependencyError if files are damaged."""
         self._folder = folder

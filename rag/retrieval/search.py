@@ -43,6 +43,8 @@ from rag.types import CosineScale, Embedder, Hit, Reranker, Scorer
 _MOST_NAMED = 2_000
 """Documents that the indexes are asked for by id: Chroma takes 29 ms for 50 of them, and fails beyond some 32,000."""
 
+_MOST_TRIES = 4  # of a search during which documents were replaced or deleted
+
 # Both searches release Python's lock for most of their time, so the keyword search runs while the question is embedded.
 _BESIDE = ThreadPoolExecutor(max_workers=4, thread_name_prefix="footnote-words")
 
@@ -52,12 +54,14 @@ class _Candidates:
     """The visible chunks that either search found, by chunk id, and the question's unit vector (shape (dim,)).
 
     The vector is None, and there are no cosines, where the embedding model does not know the question's language.
+    `changing` tells that the indexes also found chunks that are not visible: not yet, or no longer.
     """
 
     vector: np.ndarray | None
     chunks: dict[str, Candidate]
     cosines: dict[str, float]
     bm25: dict[str, float]
+    changing: bool
 
 
 def _rescaled(cosines: Mapping[str, float], scale: CosineScale) -> Mapping[str, float]:
@@ -101,8 +105,21 @@ class Searcher:
         scope = check_scope(self._catalog, scope)
         if scope.document_ids == () or scope.collections == ():
             return []
+        vector: np.ndarray | None = None
+        tries = 0
+        while True:
+            found = self._find_candidates(question, scope, 2 * top_k, vector)  # a hit consists of at most two chunks
+            hits, whole = self._rank(question, found, top_k)
+            tries += 1
+            # A version that was replaced in between is gone, and the new one was not looked for: it is there now.
+            again = not whole or (found.changing and tries == 1)
+            if not again or tries == _MOST_TRIES:
+                return hits
+            vector = found.vector
+
+    def _rank(self, question: str, found: _Candidates, top_k: int) -> tuple[list[Hit], bool]:
+        """The best of the candidates as hits, and whether all of these were still visible at the end."""
         weights, scale = self._weights, self._embedder.cosines
-        found = self._find_candidates(question, scope, 2 * top_k)  # a hit consists of at most two chunks
         chunks, dense_weight = found.chunks, 0.0 if found.vector is None else weights.dense
         documents = self._index.score_documents(question, list({one.document_id: None for one in chunks.values()}))
         fused = fuse(_rescaled(found.cosines, scale), found.bm25, dense_weight)
@@ -124,10 +141,14 @@ class Searcher:
         best += weights.document_step
         stored = self._catalog.visible_chunks([chunk_id for one in picked for chunk_id in one.chunk_ids])
         shown = [(join(one, stored, chunks), one.score) for one in picked if all(i in stored for i in one.chunk_ids)]
-        return [to_hit(*joined, rank, max(score, 0.0) / best, scorer) for rank, (joined, score) in enumerate(shown, 1)]
+        hits = [to_hit(*joined, rank, max(score, 0.0) / best, scorer) for rank, (joined, score) in enumerate(shown, 1)]
+        return hits, len(hits) == len(picked)
 
-    def _find_candidates(self, question: str, scope: Scope, least: int) -> _Candidates:
-        """The visible chunks that either search returns, at least `least` of them if there are that many.
+    def _find_candidates(
+        self, question: str, scope: Scope, least: int, vector: np.ndarray | None = None
+    ) -> _Candidates:
+        """The visible chunks that either search returns, at least `least` of them if there are that many. `vector` is
+        the question's, where it is known already.
 
         The indexes look for some documents among all; more are picked from what they return for the collections.
         """
@@ -136,7 +157,6 @@ class Searcher:
         among, named = None, scope.document_ids
         if named is not None and len(named) > _MOST_NAMED:
             among, named = frozenset(named), None
-        vector: np.ndarray | None = None
         while True:
             words = _BESIDE.submit(self._index.search_keyword, question, wanted, scope.collections, named)
             dense: dict[str, float] = {}
@@ -145,6 +165,7 @@ class Searcher:
                 dense = dict(self._index.search_dense(vector, wanted, scope.collections, named))
             keyword = dict(words.result())
             visible, cosines = self._catalog.candidates({i: dense.get(i) for i in dense | keyword}, vector)
+            changing = len(visible) < len(dense | keyword)
             if among is not None:
                 visible = {i: one for i, one in visible.items() if one.document_id in among}
                 cosines = {i: cosine for i, cosine in cosines.items() if i in visible}
@@ -152,7 +173,7 @@ class Searcher:
             enough = least if among is not None else min(least, len(dense | keyword))
             if len(visible) >= enough or max(len(dense), len(keyword)) < wanted:
                 bm25 = {i: score for i, score in keyword.items() if i in visible}
-                return _Candidates(vector, visible, cosines, bm25)
+                return _Candidates(vector, visible, cosines, bm25, changing)
             wanted *= 4
 
     def _rerank(self, reranker: Reranker, question: str, scores: dict[str, float]) -> dict[str, float]:

@@ -107,7 +107,7 @@ def _write_once(catalog: Catalog, part: Path, progress: Progress, collection: st
                 files.append(SavedFile(f"{ORIGINALS}/{sha256[:2]}/{sha256}", size, sha256))
             else:
                 missing.append(sha256)
-        if missing and not set(missing) <= set(_hashes_in(catalog.data_dir / CATALOG_FILE)):
+        if missing and not set(missing) <= set(catalog.original_hashes()):
             return None
         try:
             _write_tar(part, files, {CATALOG_FILE: copy}, catalog, progress)

@@ -3,8 +3,8 @@
 Everything else (the Chroma collection, the keyword index) is derived from it and can be deleted at any moment. The
 original files are beside the database, named by their sha256:
 
-    DATA_DIR/catalog.sqlite3      this database (SQLite in WAL mode, synchronous=FULL)
-    DATA_DIR/originals/ab/ab12…   the uploaded bytes
+    DATA_DIR/catalog.sqlite3      this database (SQLite in WAL mode, synchronous=FULL), or one on Postgres
+    DATA_DIR/originals/ab/ab12…   the uploaded bytes, or in a folder that all owners of a Postgres catalog share
     DATA_DIR/index/               the derived indexes (rag/index/derived.py)
     DATA_DIR/lock, owner.json     who owns the directory (rag/store/lock.py)
 
@@ -14,7 +14,11 @@ in one (`delete_document`). `removals` records removed documents until the index
 The status of a visible document is always `ready`: rebuilding it, or a failure to, leaves its status alone until the
 document is withdrawn.
 
-Reading order of the folder: `schema` (tables, migrations), `records` (returned values), `originals`, then this file.
+Most writes decide on rows that they lock. Those that decide on what is not there yet (uploads, publication, deletion)
+take turns: `_write(turn=True)`.
+
+Reading order of the folder: `schema` (tables, migrations), `databases` (what SQLite and Postgres do differently),
+`records` (returned values), `originals`, then this file.
 """
 
 from __future__ import annotations
@@ -23,13 +27,13 @@ import base64
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import sqlite3
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,12 +42,22 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from rag.errors import Conflict, DependencyError, FootnoteError, IndexMismatch, NotFound
+from rag.errors import (
+    ConfigurationError,
+    Conflict,
+    DataDirectoryInUse,
+    DependencyError,
+    FootnoteError,
+    IndexMismatch,
+    NotFound,
+)
 from rag.store.boxes import line_boxes
+from rag.store.carry import Progress, carry_rows, digest
+from rag.store.databases import Among, among, open_database
 from rag.store.keys import Keys
-from rag.store.leases import RETRY_DELAYS_S, Leases, is_over, lease_end
+from rag.store.leases import LEASE_S, RETRY_DELAYS_S, Leases, is_over
 from rag.store.metadata import Filter, Metadata, describe, matches
-from rag.store.originals import Originals
+from rag.store.originals import Originals, originals_folder
 from rag.store.records import (
     CHUNK_COLUMNS,
     Accepted,
@@ -62,14 +76,15 @@ from rag.store.records import (
     unit_vector,
     unit_vectors,
 )
+from rag.store.replicas import Replicas
 from rag.store.schema import (
     OWN_KEYS,
     chunks_table,
     documents_table,
     meta_table,
     migrate,
-    open_database,
     pages_table,
+    projections_table,
     put_meta,
     removals_table,
     sentences_table,
@@ -100,6 +115,8 @@ _SAME_MODEL = 0.99  # cosine of two probes
 UNFINISHED_REBUILD = "unfinished rebuild"  # a stamp that no settings produce
 MOST_GAP_CHARS = 100  # maximum white space between two chunks that are adjacent
 _IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
+SWEPT_AFTER_S = 3_600.0  # of an original without a document, where others may be uploading
+_SOME_ORIGINALS = 20
 _VALUES_PER_STATEMENT = 500  # SQLite refuses statements with more than 32,766 bound values
 
 
@@ -139,39 +156,31 @@ def document_id_for(sha256: str, collection: str) -> str:
     return hashlib.sha256(f"{collection}\0{sha256}".encode()).hexdigest()
 
 
-def _among(column: sa.Column[str]) -> sa.ColumnElement[bool]:
-    """Whether the column has one of the values in the JSON list bound to `among`. It is one statement for any number of
-    values; IN with as many placeholders is compiled again for each number, at six times the cost.
-    """
-    return column.in_(sa.select(sa.func.json_each(sa.bindparam("among")).table_valued("value").c.value))
-
-
 # The statements of every question, compiled once.
-_VECTORS = sa.select(chunks_table.c.id, chunks_table.c.vector).where(_among(chunks_table.c.id))
+_VECTORS = sa.select(chunks_table.c.id, chunks_table.c.vector).where(Among(chunks_table.c.id))
 _VISIBLE_CHUNKS = (
     sa.select(*CHUNK_COLUMNS)
     .join(documents_table, documents_table.c.id == chunks_table.c.document_id)
-    .where(_among(chunks_table.c.id), documents_table.c.visible)
+    .where(Among(chunks_table.c.id), documents_table.c.visible)
 )
-# The index must be named: SQLite would choose the unique one of the two, and then read the row as well.
-_CANDIDATES = sa.text(
-    "SELECT chunks.id, chunks.seq, chunks.document_id, chunks.page, chunks.gap "
-    "FROM chunks INDEXED BY ix_chunks_ranking JOIN documents ON documents.id = chunks.document_id "
-    "WHERE chunks.id IN (SELECT value FROM json_each(:among)) AND documents.visible"
+_VISIBLE_DOCUMENTS = sa.select(documents_table.c.id).where(Among(documents_table.c.id), documents_table.c.visible)
+_VECTORS_BY_SEQ = sa.select(chunks_table.c.seq, chunks_table.c.vector).where(Among(chunks_table.c.seq))
+_HAS_ROWS = sa.or_(  # a line with cells: of `A | B`, or of a table in Markdown
+    chunks_table.c.text.like("% | %"), chunks_table.c.text.like("|%"), chunks_table.c.text.like("%\n|%")
 )
-_VECTORS_BY_SEQ = sa.text("SELECT seq, vector FROM chunks WHERE seq IN (SELECT value FROM json_each(:among))")
-_SENTENCES = sa.text(
-    "SELECT chunk, vectors, (instr(text, ' | ') OR instr(char(10) || text, char(10) || '|')) AS has_rows "
-    "FROM sentences JOIN chunks ON seq = chunk "
-    "WHERE chunk IN (SELECT value FROM json_each(:among))"
+_SENTENCES = (
+    sa.select(sentences_table.c.chunk, sentences_table.c.vectors, _HAS_ROWS.label("has_rows"))
+    .join(chunks_table, chunks_table.c.seq == sentences_table.c.chunk)
+    .where(Among(sentences_table.c.chunk))
 )
-_SENTENCES_BY_ID = sa.text(
-    "SELECT chunks.id, sentences.vectors FROM chunks JOIN sentences ON sentences.chunk = chunks.seq "
-    "WHERE chunks.id IN (SELECT value FROM json_each(:among))"
+_WITH_SENTENCES = sa.join(chunks_table, sentences_table, sentences_table.c.chunk == chunks_table.c.seq)
+_SENTENCES_BY_ID = (
+    sa.select(chunks_table.c.id, sentences_table.c.vectors).select_from(_WITH_SENTENCES).where(Among(chunks_table.c.id))
 )
-_SENTENCES_BY_HASH = sa.text(
-    "SELECT chunks.index_sha256, sentences.vectors FROM chunks JOIN sentences ON sentences.chunk = chunks.seq "
-    "WHERE chunks.index_sha256 IN (SELECT value FROM json_each(:among))"
+_SENTENCES_BY_HASH = (
+    sa.select(chunks_table.c.index_sha256, sentences_table.c.vectors)
+    .select_from(_WITH_SENTENCES)
+    .where(Among(chunks_table.c.index_sha256))
 )
 
 
@@ -185,12 +194,8 @@ def _save_sentences(connection: Connection, document_id: str, sentences: Sequenc
     )
 
 
-def _next_number(connection: Connection) -> int:
-    """A number that this catalog never gave before, higher than all others: a claim's token, a version of chunks."""
-    found = connection.execute(sa.select(meta_table.c.value).where(meta_table.c.key == "fence")).scalar()
-    number = int(found or 0) + 1
-    put_meta(connection, "fence", str(number))
-    return number
+def _without(row: Mapping[str, object], *names: str) -> dict[str, object]:
+    return {name: value for name, value in row.items() if name not in names}
 
 
 def _batches(values: Sequence[str], size: int = _VALUES_PER_STATEMENT) -> Iterator[Sequence[str]]:
@@ -199,66 +204,119 @@ def _batches(values: Sequence[str], size: int = _VALUES_PER_STATEMENT) -> Iterat
 
 
 class Catalog:
-    """One open catalog. Safe to use from several threads, and from the worker process of the same data directory."""
+    """One open catalog. Safe to use from several threads, and by several processes at once."""
 
-    def __init__(self, data_dir: Path) -> None:
-        """Open or create the catalog under `data_dir`, migrating an older schema.
+    def __init__(
+        self,
+        data_dir: Path,
+        database_url: str = "",
+        originals_url: str = "",
+        *,
+        claimant: str = "",
+        receiving: bool = False,
+    ) -> None:
+        """Open or create the catalog under `data_dir`, or on Postgres at `database_url`, migrating an older schema.
 
-        Raises IndexMismatch if a newer Footnote wrote it, DependencyError if the folder cannot be used, and Conflict if
-        an unfinished restore is replacing it.
+        The originals are in the folder `originals_url` (`originals_folder`). Documents are claimed in the name of
+        `claimant`, by default a random one. With `receiving`, another catalog is carried into this one next, and
+        `claim_originals` is called then. Raises ConfigurationError where a URL cannot be used, or leads away from
+        the originals or from an existing SQLite catalog; IndexMismatch if a newer Footnote wrote it; DependencyError if
+        the folder or the database cannot be used; Conflict if an unfinished restore is replacing it.
         """
         self.data_dir = data_dir
+        self.claimant = claimant or secrets.token_hex(8)
         if os.path.lexists(data_dir / REPLACED):  # an OSError is raised by the lines below
             raise Conflict(
                 f"A restore is replacing {data_dir}, or was interrupted. Wait for it; if none is running, "
                 "`footnote serve` finishes it."
             )
+        folder = originals_folder(data_dir, originals_url)
+        self._database = open_database(data_dir / CATALOG_FILE, database_url)
+        self._leases = Leases(self._renew_leases)
+        self._stamps: dict[str, str] = {}  # that this process has checked, and saves documents with
+        in_turn = partial(self._write, turn=True)
+        self.threads = Threads(self._read, self._write)
+        self.keys = Keys(self._read, self._write)
+        self.replicas = Replicas(self._read, in_turn, self._database.now)
         try:
-            self.originals = Originals(data_dir)
-            self._engine = open_database(data_dir / CATALOG_FILE)
-            self._leases = Leases(self._renew_leases)
-            self.threads = Threads(self._read, self._write)
-            self.keys = Keys(self._read, self._write)
-            with self._write() as connection:
-                migrate(connection, data_dir)
+            data_dir.mkdir(parents=True, exist_ok=True)
+            self.originals = Originals(folder)
+            with in_turn() as connection:
+                migrate(connection, self.name)
+            if self.shared and not receiving:
+                self._check_alone()
+                self.claim_originals()
         except OSError as error:
+            self.close()
             raise DependencyError(
                 f"The data directory {data_dir} cannot be used: {error}. Choose another with --data-dir."
+                if folder.is_relative_to(data_dir)
+                else f"The originals in {folder} cannot be used: {error}. Correct FOOTNOTE_ORIGINALS_URL."
             ) from error
         except FootnoteError:
             self.close()
             raise
 
+    def _check_alone(self) -> None:
+        """Raise ConfigurationError where the data directory has a SQLite catalog, whose documents would seem lost."""
+        if (self.data_dir / CATALOG_FILE).exists():
+            raise ConfigurationError(
+                f"FOOTNOTE_DATABASE_URL names {self.name}, and {self.data_dir} holds a SQLite catalog. Run `footnote "
+                "migrate` to carry it over, choose another --data-dir, or unset the variable."
+            )
+
+    def claim_originals(self) -> None:
+        """Note in the folder of the originals that it belongs to this catalog. Raises ConfigurationError, OSError."""
+        with self._read() as connection:
+            some = connection.execute(sa.select(documents_table.c.sha256).limit(_SOME_ORIGINALS)).scalars().all()
+        self.originals.claim(self.identity(), self.name, some)
+
+    @property
+    def name(self) -> str:
+        """What messages call it: its file, or its database and address."""
+        return self._database.name
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes own it too, each with an index of its own (`replicas.py`)."""
+        return self._database.shared
+
+    @property
+    def _place(self) -> str:
+        """Where its documents are, for messages: the data directory, or the database and its address."""
+        return self.name if self.shared else str(self.data_dir)
+
     def close(self) -> None:
         """Close every connection; the catalog can be opened again."""
         self._leases.close()
-        self._engine.dispose()
+        self._database.engine.dispose()
 
     @contextmanager
-    def _write(self) -> Iterator[Connection]:
+    def _write(self, *, turn: bool = False) -> Iterator[Connection]:
+        """A transaction that writes. With `turn`, no other one with `turn` runs at the same time."""
         with (
             self._translating(),
-            self._engine.connect().execution_options(writes=True) as connection,
+            self._database.begin(writes=True) as connection,
             connection.begin(),
         ):
+            if turn:
+                self._database.take_turn(connection)
             yield connection
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
-        with self._translating(), self._engine.connect() as connection, connection.begin():
+        with self._translating(), self._database.begin(writes=False) as connection, connection.begin():
             yield connection
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
         try:
             yield
-        except sa.exc.DatabaseError as error:
-            if isinstance(error, (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError)):
+        except sa.exc.SQLAlchemyError as error:
+            translated = self._database.translate(error)
+            if translated is None:
                 raise  # an error in this module
-            raise DependencyError(
-                f"The catalog {self.data_dir / CATALOG_FILE} cannot be used: {error.orig}. Check the disk; "
-                "`footnote doctor` checks the catalog, `footnote restore` restores a backup."
-            ) from error
+            raise translated from error
 
     # How it was built ------------------------------------------------------------------------------------------------
 
@@ -280,8 +338,8 @@ class Catalog:
         Raises IndexMismatch that names each differing value, or that reports an interrupted rebuild.
         """
         self.check_rebuilt()
-        with self._write() as connection:
-            rows = connection.execute(sa.select(meta_table))
+        with self._write(turn=True) as connection:
+            rows = connection.execute(sa.select(meta_table).with_for_update())  # waits for saves, see `_check_saved`
             stored = {row.key: row.value for row in rows}
             empty = connection.execute(sa.select(sa.func.count()).select_from(chunks_table)).scalar_one() == 0
             differing = [
@@ -293,32 +351,79 @@ class Catalog:
             ]
             if differing and not empty:
                 raise IndexMismatch(
-                    f"The documents in {self.data_dir} were indexed with {', '.join(differing)}. Restore the setting, "
+                    f"The documents in {self._place} were indexed with {', '.join(differing)}. Restore the setting, "
                     "or run `footnote rebuild --embed` to chunk and embed everything again."
                 )
             for key, value in stamps.items():
                 if key != PROBE or empty or key not in stored:  # the first one, from which others must not drift away
                     put_meta(connection, key, value)
+        self._stamps = dict(stamps)
+
+    def _check_saved(self, connection: Connection) -> None:
+        """Raise IndexMismatch where another owner has changed the stamps since this one has checked its own: it started
+        with another model before there was a document, or rebuilds the catalog.
+        """
+        if not self.shared or not self._stamps:
+            return
+        rows = connection.execute(
+            sa.select(meta_table).where(meta_table.c.key.in_(self._stamps)).with_for_update(read=True)
+        )
+        stored = {row.key: row.value for row in rows}
+        differing = [
+            f"{key} {stored.get(key)!r} (here {own!r})" for key, own in self._stamps.items() if stored.get(key) != own
+        ]
+        if differing:
+            raise IndexMismatch(
+                f"The documents in {self.name} are now indexed with {', '.join(differing)}, by another server or "
+                "worker. Give all of them the same settings and start them again."
+            )
 
     def check_rebuilt(self) -> None:
         """Raise IndexMismatch if a rebuild is unfinished, so that chunks and vectors come from different settings."""
         if UNFINISHED_REBUILD in self.stamps().values():
             raise IndexMismatch(
-                f"A rebuild of {self.data_dir} was interrupted, so its vectors come from different models or settings. "
+                f"A rebuild of {self._place} was interrupted, so its vectors come from different models or settings. "
                 "Run `footnote rebuild --embed` again; what it has finished is not embedded twice."
             )
 
     def begin_rebuild(self) -> None:
-        """Mark the catalog as unfinished until `replace_stamps`; opening it meanwhile raises IndexMismatch."""
+        """Mark the catalog as unfinished until `replace_stamps`; opening it meanwhile raises IndexMismatch.
+
+        Raises DataDirectoryInUse where other processes use it: their models would no longer be those of the chunks.
+        """
+        self.check_unused()
         self._leases.forget()
-        with self._write() as connection:
+        self._stamps = {}
+        with self._write(turn=True) as connection:
             put_meta(connection, "chunking", UNFINISHED_REBUILD)
 
     def replace_stamps(self, stamps: Mapping[str, str]) -> None:
         """Write the stamps of a catalog whose chunks have all been rebuilt."""
-        with self._write() as connection:
+        with self._write(turn=True) as connection:
             for key, value in stamps.items():
                 put_meta(connection, key, value)
+        self._stamps = dict(stamps)
+
+    def check_unused(self) -> None:
+        """Raise DataDirectoryInUse where other owners of a shared catalog run: servers, or workers with a document."""
+        if not self.shared:
+            return
+        others = self.replicas.others()
+        with self._read() as connection:
+            working = connection.execute(
+                sa.select(documents_table.c.claimant)
+                .where(
+                    documents_table.c.status.in_(_IN_HAND),
+                    documents_table.c.claimant != self.claimant,
+                    sa.not_(is_over(documents_table.c.lease_end, self._database.now())),
+                )
+                .distinct()
+            ).all()
+        if others or working:
+            raise DataDirectoryInUse(
+                f"{len(others)} servers ({', '.join(others) or 'none'}) and {len(working)} workers use {self.name}. "
+                "Stop them first; one that was killed counts for a minute."
+            )
 
     # Upload and deletion ---------------------------------------------------------------------------------------------
 
@@ -340,7 +445,7 @@ class Catalog:
         a new version of a source takes those of the old one. Raises Conflict if the stored bytes were deleted
         meanwhile.
         """
-        with self._write() as connection:
+        with self._write(turn=True) as connection:
             if not self.originals.path(sha256).exists():
                 raise Conflict(f"{name} was deleted while it was uploaded. Upload it again.")
             row = connection.execute(
@@ -409,7 +514,7 @@ class Catalog:
         Returns its id here; None if the collection has the same bytes already, unless they failed. Both catalogs must
         be built alike (`stamps`).
         """
-        with other._read() as source, self._write() as target:
+        with other._read() as source, self._write(turn=True) as target:
             found = source.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).one()
             document = dict(found._mapping)
             sha256 = document["sha256"]
@@ -425,7 +530,8 @@ class Catalog:
             taken = target.execute(sa.select(documents_table.c.id).where(documents_table.c.id == sha256)).first()
             own_id = sha256 if taken is None else document_id_for(sha256, collection)
             document |= {"id": own_id, "collection": collection, "status": "indexing", "visible": False, "token": 0,
-                         "lease_end": None, "version": _next_number(target)}  # fmt: skip
+                         "lease_end": None, "claimant": None,
+                         "version": self._database.next_number(target)}  # fmt: skip
             del document["seq"]
             target.execute(sa.insert(documents_table).values(document))
             for table in (texts_table, pages_table, sources_table):
@@ -434,7 +540,7 @@ class Catalog:
                     for row in source.execute(sa.select(table).where(table.c.document_id == document_id))
                 ]
                 if table is sources_table:
-                    rows = [{**row, "seq": None, "collection": collection} for row in rows]
+                    rows = [{**_without(row, "seq"), "collection": collection} for row in rows]
                 if rows:
                     target.execute(sa.insert(table), rows)
             chunks = source.execute(
@@ -443,18 +549,18 @@ class Catalog:
                 .where(chunks_table.c.document_id == document_id)
                 .order_by(chunks_table.c.seq)
             ).all()
-            rows = [{**row._mapping, "seq": None, "document_id": own_id} for row in chunks]
+            rows = [{**_without(row._asdict(), "seq", "vectors"), "document_id": own_id} for row in chunks]
             for row in rows:
-                del row["vectors"]
                 if own_id != document_id:
                     row["id"] = document_id_for(row["id"], collection)[:32]
+            self._database.number_chunks(target, rows)
             target.execute(sa.insert(chunks_table), rows)
             _save_sentences(target, own_id, [row.vectors for row in chunks])
             return own_id
 
     def delete_document(self, document_id: str) -> None:
         """Remove a document; once this returns, no search finds it. Raises NotFound."""
-        with self._write() as connection:
+        with self._write(turn=True) as connection:
             if not self._remove(connection, document_id):
                 raise no_document(document_id)
 
@@ -499,7 +605,7 @@ class Catalog:
     def forget_source(self, collection: str, source: str) -> list[str]:
         """Forget that a file came from this source. Documents without a source are removed; returns their ids."""
         here = (sources_table.c.collection == collection, sources_table.c.source == source)
-        with self._write() as connection:
+        with self._write(turn=True) as connection:
             touched = list(connection.execute(sa.select(sources_table.c.document_id).where(*here)).scalars())
             connection.execute(sa.delete(sources_table).where(*here))
             named = set(
@@ -515,23 +621,52 @@ class Catalog:
             self._set(connection, document_id, name=name)
 
     def pending_removals(self) -> list[tuple[int, str, str]]:
-        """Removed documents that may still be in the indexes: (seq, document id, sha256 of the original)."""
+        """Removed documents that may still be in the indexes of this process: (seq, document id, sha256 of the
+        original).
+        """
         with self._read() as connection:
-            rows = connection.execute(sa.select(removals_table).order_by(removals_table.c.seq))
+            query = sa.select(removals_table).where(removals_table.c.seq > self.replicas.own_purged(connection))
+            rows = connection.execute(query.order_by(removals_table.c.seq))
             return [(row.seq, row.document_id, row.sha256) for row in rows]
 
     def finish_removal(self, seq: int, sha256: str) -> None:
-        """Delete the record of a removal, and the original unless another document has the same bytes.
+        """Note that the indexes of this process have removed the document of a removal; `finish_removals` follows.
 
-        Call it once the indexes have removed the document.
+        Where the catalog has one owner, the record of it is deleted at once, and the original unless another document
+        has the same bytes.
         """
-        with self._write() as connection:
-            used = connection.execute(
-                sa.select(sa.func.count()).select_from(documents_table).where(documents_table.c.sha256 == sha256)
-            ).scalar_one()
-            if not used:  # inside the transaction, so that nobody can add the same bytes in between
-                self.originals.path(sha256).unlink(missing_ok=True)
-            connection.execute(sa.delete(removals_table).where(removals_table.c.seq == seq))
+        with self._write(turn=True) as connection:
+            if not self.shared:
+                self._forget_removal(connection, seq, sha256)
+                return
+            self.replicas.note_purged(connection, seq)
+            self._finish_removals(connection)
+
+    def finish_removals(self) -> None:
+        """Of a shared catalog: delete the records of removals that every replica's index has removed, and their
+        originals.
+        """
+        with self._read() as connection:
+            if connection.execute(sa.select(removals_table.c.seq).limit(1)).first() is None:
+                return
+        with self._write(turn=True) as connection:
+            self._finish_removals(connection)
+
+    def _finish_removals(self, connection: Connection) -> None:
+        query = sa.select(removals_table).order_by(removals_table.c.seq)
+        last = self.replicas.least_purged(connection)
+        if last is not None:
+            query = query.where(removals_table.c.seq <= last)
+        for row in connection.execute(query).all():
+            self._forget_removal(connection, row.seq, row.sha256)
+
+    def _forget_removal(self, connection: Connection, seq: int, sha256: str) -> None:
+        used = connection.execute(
+            sa.select(sa.func.count()).select_from(documents_table).where(documents_table.c.sha256 == sha256)
+        ).scalar_one()
+        if not used:  # inside the transaction, so that nobody can add the same bytes in between
+            self.originals.path(sha256).unlink(missing_ok=True)
+        connection.execute(sa.delete(removals_table).where(removals_table.c.seq == seq))
 
     def known_sources(self, collection: str) -> dict[str, KnownSource]:
         """The last known file of each source, by source."""
@@ -574,15 +709,20 @@ class Catalog:
     def requeue_unfinished(self, *, forgive: bool = False) -> int:
         """Queue again what a stopped worker left unfinished, except documents that wait for indexing. Returns how many.
 
-        With `forgive` the attempt is not counted, since nothing suggests that the document caused the stop.
+        Where the catalog has other owners, only what was claimed in the name of this one's claimant. With `forgive` the
+        attempt is not counted, since nothing suggests that the document caused the stop.
         """
         with self._write() as connection:
             return connection.execute(
                 sa.update(documents_table)
-                .where(documents_table.c.status.in_(_IN_HAND))
+                .where(documents_table.c.status.in_(_IN_HAND), self._ours())
                 .values(status="queued", progress=0.0, lease_end=None,
                         attempts=documents_table.c.attempts - int(forgive))
             ).rowcount  # fmt: skip
+
+    def _ours(self) -> sa.ColumnElement[bool]:
+        """Whether a document was claimed by a process that this one answers for: itself, or a child that it started."""
+        return documents_table.c.claimant == self.claimant if self.shared else sa.true()
 
     def requeue(self, document_id: str) -> None:
         """Queue a claimed document again without counting the attempt, since the document did not cause the failure.
@@ -592,11 +732,13 @@ class Catalog:
         self._leases.drop(document_id)
         with self._write() as connection:
             row = connection.execute(
-                sa.select(documents_table).where(
+                sa.select(documents_table)
+                .where(
                     documents_table.c.id == document_id,
                     documents_table.c.status.in_(_IN_HAND),
                     self._own(document_id),
                 )
+                .with_for_update()
             ).first()
             if row is not None:
                 self._put_off(connection, row, status="queued", attempts=row.attempts - 1, progress=0.0)
@@ -605,9 +747,9 @@ class Catalog:
         """Count that a prepared document could not be indexed, for `reason`; after the last retry it fails."""
         with self._write() as connection:
             row = connection.execute(
-                sa.select(documents_table).where(
-                    documents_table.c.id == document_id, documents_table.c.status == "indexing"
-                )
+                sa.select(documents_table)
+                .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
+                .with_for_update()
             ).first()
             if row is not None:
                 self._put_off(connection, row, reason)
@@ -620,24 +762,36 @@ class Catalog:
             return
         delay_s = RETRY_DELAYS_S[row.retries]
         self._set(connection, row.id, retries=row.retries + 1, lease_end=None,
-                  not_before=time.time() + delay_s if delay_s else None, **values)  # fmt: skip
+                  not_before=self._database.now() + delay_s if delay_s else None, **values)  # fmt: skip
 
-    def requeue_expired(self) -> list[str]:
-        """Queue again the claimed documents whose lease is over, since nobody renews it. Returns their ids."""
+    def requeue_expired(self, stalled: Callable[[], None] = lambda: None) -> list[str]:
+        """Queue again the claimed documents whose lease is over, since nobody renews it. Returns their ids.
+
+        `stalled` is called first where a process that this one answers for had some of them.
+        """
         with self._write() as connection:
-            rows = connection.execute(
-                sa.select(documents_table.c.id, documents_table.c.lease_end).where(
-                    documents_table.c.status.in_(_IN_HAND)
+            expired = connection.execute(
+                sa.select(documents_table.c.id, self._ours().label("ours"))
+                .where(
+                    documents_table.c.status.in_(_IN_HAND),
+                    is_over(documents_table.c.lease_end, self._database.now()),
                 )
-            )
-            expired = [row.id for row in rows if is_over(row.lease_end)]
-            for document_id in expired:
-                self._set(connection, document_id, status="queued", progress=0.0, lease_end=None)
-            return expired
+                .order_by(documents_table.c.id)
+                .with_for_update(skip_locked=True)
+            ).all()
+            for row in expired:
+                self._set(connection, row.id, status="queued", progress=0.0, lease_end=None)
+        if any(row.ours for row in expired):
+            stalled()
+        return [row.id for row in expired]
+
+    def _lease_end(self) -> sa.ColumnElement[float]:
+        """The end of a lease that begins or is renewed now."""
+        return self._database.now() + LEASE_S
 
     def _renew_leases(self, held: dict[str, int]) -> None:
         with self._write() as connection:
-            for document_id, token in held.items():
+            for document_id, token in sorted(held.items()):  # writes lock rows in one order
                 connection.execute(
                     sa.update(documents_table)
                     .where(
@@ -645,7 +799,7 @@ class Catalog:
                         documents_table.c.token == token,
                         documents_table.c.status.in_(_IN_HAND),
                     )
-                    .values(lease_end=lease_end())
+                    .values(lease_end=self._lease_end())
                 )
 
     def _own(self, document_id: str) -> sa.ColumnElement[bool]:
@@ -658,23 +812,24 @@ class Catalog:
             return sa.true()
         return sa.and_(documents_table.c.token == token, documents_table.c.status.in_(_IN_HAND))
 
-    @staticmethod
-    def _due(connection: Connection, most: int, *conditions: sa.ColumnElement[bool]) -> list[sa.Row[Any]]:
-        """The oldest queued documents, at most `most`; those whose pause (`not_before`) is over come last."""
+    def _due(self, connection: Connection, most: int, *conditions: sa.ColumnElement[bool]) -> list[sa.Row[Any]]:
+        """The oldest queued documents, at most `most`; those whose pause (`not_before`) is over come last. Documents
+        that another process is claiming are passed over.
+        """
         queued = sa.select(documents_table).where(documents_table.c.status == "queued", *conditions)
-        queued = queued.order_by(documents_table.c.seq)
-        due = list(connection.execute(queued.where(documents_table.c.not_before.is_(None)).limit(most)))
+        queued = queued.order_by(documents_table.c.seq).with_for_update(skip_locked=True)
+        paused = documents_table.c.not_before
+        due = list(connection.execute(queued.where(paused.is_(None)).limit(most)))
         if len(due) < most:
-            put_off = connection.execute(queued.where(documents_table.c.not_before.is_not(None))).all()
-            due += [row for row in put_off if is_over(row.not_before)][: most - len(due)]
+            again = queued.where(paused.is_not(None), is_over(paused, self._database.now()))
+            due += connection.execute(again.limit(most - len(due))).all()
         return due
 
-    @staticmethod
-    def _claim(connection: Connection, rows: Sequence[sa.Row[Any]]) -> int:
+    def _claim(self, connection: Connection, rows: Sequence[sa.Row[Any]]) -> int:
         """Claim documents under one token, which was never given before; 0 where there are none."""
         if not rows:
             return 0
-        token = _next_number(connection)
+        token = self._database.next_number(connection)
         connection.execute(
             sa.update(documents_table)
             .where(documents_table.c.seq.in_([row.seq for row in rows]))
@@ -683,8 +838,9 @@ class Catalog:
                 attempts=documents_table.c.attempts + 1,
                 progress=0.0,
                 token=token,
-                lease_end=lease_end(),
+                lease_end=self._lease_end(),
                 not_before=None,
+                claimant=self.claimant,
             )
         )
         return token
@@ -724,9 +880,12 @@ class Catalog:
         with self._write() as connection:
             rows = []
             for document_id in document_ids:
-                row = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).first()
-                if row is not None and row.status == "queued":
-                    rows.append(row)
+                row = connection.execute(
+                    sa.select(documents_table)
+                    .where(documents_table.c.id == document_id, documents_table.c.status == "queued")
+                    .with_for_update(skip_locked=True)
+                ).first()
+                rows += [] if row is None else [row]
             token = self._claim(connection, rows)
         return self._held(rows, token)
 
@@ -760,9 +919,9 @@ class Catalog:
                     document_id,
                     status=self._status_unless_visible(status),
                     progress=progress,
-                    lease_end=lease_end(),
+                    lease_end=self._lease_end(),
                 )
-                for document_id in document_ids
+                for document_id in sorted(document_ids)
             ]
             return any(own)
 
@@ -804,13 +963,17 @@ class Catalog:
         """Store documents in one transaction and queue them for indexing. They do not become visible yet.
 
         Saving a document again replaces what is stored. A document that was deleted, or given to another claimant,
-        meanwhile is left out. Returns the ids of the others.
+        meanwhile is left out. Returns the ids of the others. Raises IndexMismatch where another owner of the catalog
+        has given it other stamps.
         """
         for each in prepared:  # before, so that no later claim is dropped
             self._leases.drop(each.document.id)
         with self._write() as connection:
-            version = _next_number(connection)
-            return [each.document.id for each in prepared if self._save(connection, each, version)]
+            self._check_saved(connection)
+            version = self._database.next_number(connection)
+            in_order = sorted(prepared, key=lambda each: each.document.id)
+            saved = {each.document.id for each in in_order if self._save(connection, each, version)}
+        return [each.document.id for each in prepared if each.document.id in saved]
 
     def _save(self, connection: Connection, prepared: PreparedDocument, version: int) -> bool:
         document, chunks, pages_of_chunks = prepared.document, prepared.chunks, prepared.pages_of_chunks
@@ -871,27 +1034,26 @@ class Catalog:
                 ],
             )
             halves = prepared.vectors.astype(np.float16)
-            connection.execute(
-                sa.insert(chunks_table),
-                [
-                    {
-                        "id": chunk.id,
-                        "document_id": document.id,
-                        "start": chunk.span.start,
-                        "end": chunk.span.end,
-                        "text": chunk.text,
-                        "headings": json.dumps(chunk.headings, ensure_ascii=False),
-                        "page": page,
-                        "n_tokens": chunk.n_tokens,
-                        "index_sha256": index_hash,
-                        "vector": half.tobytes(),
-                        "gap": gap,
-                    }
-                    for chunk, page, index_hash, half, gap in zip(
-                        chunks, pages_of_chunks, prepared.index_hashes, halves, gaps, strict=True
-                    )
-                ],
-            )
+            rows: list[dict[str, object]] = [
+                {
+                    "id": chunk.id,
+                    "document_id": document.id,
+                    "start": chunk.span.start,
+                    "end": chunk.span.end,
+                    "text": chunk.text,
+                    "headings": json.dumps(chunk.headings, ensure_ascii=False),
+                    "page": page,
+                    "n_tokens": chunk.n_tokens,
+                    "index_sha256": index_hash,
+                    "vector": half.tobytes(),
+                    "gap": gap,
+                }
+                for chunk, page, index_hash, half, gap in zip(
+                    chunks, pages_of_chunks, prepared.index_hashes, halves, gaps, strict=True
+                )
+            ]
+            self._database.number_chunks(connection, rows)
+            connection.execute(sa.insert(chunks_table), rows)
             _save_sentences(connection, document.id, prepared.sentences)
         return True
 
@@ -903,23 +1065,27 @@ class Catalog:
         """Make indexed documents visible and retire the versions they replace, in one transaction.
 
         Returns the ids of those that are visible now: not those that were deleted (and perhaps uploaded again), or
-        superseded by a newer version, meanwhile.
+        superseded by a newer version, meanwhile. Of a shared catalog, documents that another replica's index does not
+        hold yet stay as they are, and are published by the replica that indexes them last.
         """
-        with self._write() as connection:
+        ready = documents_table.c.status == "indexing"
+        if self.shared:
+            ready = sa.and_(ready, self.replicas.held_by_all())
+        with self._write(turn=True) as connection:
             published: set[str] = set()
             for document_id in document_ids:
                 updated = connection.execute(
                     sa.update(documents_table)
-                    .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
+                    .where(documents_table.c.id == document_id, ready)
                     .values(status="ready", visible=True, progress=1.0, attempts=0, retries=0, not_before=None)
                 )
                 if updated.rowcount:
                     published.add(document_id)
                     self._retire_older(connection, document_id)
-            found = connection.execute(
-                sa.text("SELECT id FROM documents WHERE id IN (SELECT value FROM json_each(:among)) AND visible"),
-                {"among": json.dumps(list(published))},
-            )
+                    connection.execute(
+                        sa.delete(projections_table).where(projections_table.c.document_id == document_id)
+                    )
+            found = connection.execute(_VISIBLE_DOCUMENTS, among(published))
             visible = set(found.scalars())
         return [document_id for document_id in document_ids if document_id in visible]
 
@@ -1004,7 +1170,7 @@ class Catalog:
 
     def delete_collection(self, collection: str) -> int:
         """Remove every document of a collection, at once. Returns how many there were."""
-        with self._write() as connection:
+        with self._write(turn=True) as connection:
             ids = connection.execute(
                 sa.select(documents_table.c.id).where(documents_table.c.collection == collection)
             ).scalars()
@@ -1086,7 +1252,7 @@ class Catalog:
     def visible_chunks(self, ids: Sequence[str]) -> dict[str, StoredChunk]:
         """The chunks of these ids whose document is visible now, by chunk id."""
         with self._read() as connection:
-            rows = connection.execute(_VISIBLE_CHUNKS, {"among": json.dumps(list(ids))}).all()
+            rows = connection.execute(_VISIBLE_CHUNKS, among(ids)).all()
         return {stored.chunk.id: stored for stored in map(stored_chunk, rows)}
 
     def candidates(
@@ -1098,10 +1264,10 @@ class Catalog:
         without one it is left out.
         """
         with self._read() as connection:
-            rows = connection.execute(_CANDIDATES, {"among": json.dumps(list(cosines))}).all()
+            rows = connection.execute(self._database.candidates, among(cosines)).all()
             lacking = rows if question is not None else []
             ids = {seq: chunk_id for chunk_id, seq, *_ in lacking if cosines[chunk_id] is None}
-            vectors = connection.execute(_VECTORS_BY_SEQ, {"among": json.dumps(list(ids))}).all() if ids else []
+            vectors = connection.execute(_VECTORS_BY_SEQ, among(ids)).all() if ids else []
         found = {chunk_id: Candidate(*row) for chunk_id, *row in rows}
         known = {chunk_id: cosine for chunk_id in found if (cosine := cosines[chunk_id]) is not None}
         units = unit_vectors([vector for _, vector in vectors])
@@ -1124,7 +1290,7 @@ class Catalog:
     def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
         """Unit vectors (float32, shape (dim,)) by chunk id."""
         with self._read() as connection:
-            rows = connection.execute(_VECTORS, {"among": json.dumps(list(ids))}).all()
+            rows = connection.execute(_VECTORS, among(ids)).all()
         return dict(zip((row.id for row in rows), unit_vectors([row.vector for row in rows]), strict=True))
 
     def vectors_by_hash(self, hashes: Sequence[str]) -> dict[str, np.ndarray]:
@@ -1143,20 +1309,18 @@ class Catalog:
     def sentence_vectors(self, seqs: Sequence[int]) -> dict[int, SentenceVectors]:
         """The vectors of the sentences of chunks, by the chunk's row, where they are stored."""
         with self._read() as connection:
-            rows = connection.execute(_SENTENCES, {"among": json.dumps(list(seqs))})
+            rows = connection.execute(_SENTENCES, among(seqs))
             return {row.chunk: SentenceVectors(row.vectors, bool(row.has_rows)) for row in rows}
 
     def sentences_of(self, ids: Sequence[str]) -> dict[str, bytes]:
         """The packed vectors alone, by chunk id."""
         with self._read() as connection:
-            return {
-                row.id: row.vectors for row in connection.execute(_SENTENCES_BY_ID, {"among": json.dumps(list(ids))})
-            }
+            return {row.id: row.vectors for row in connection.execute(_SENTENCES_BY_ID, among(ids))}
 
     def sentences_by_hash(self, hashes: Sequence[str]) -> dict[str, bytes]:
         """The same for texts that were embedded before, by the hash of model and indexed text (`text_hash`)."""
         with self._read() as connection:
-            rows = connection.execute(_SENTENCES_BY_HASH, {"among": json.dumps(list(hashes))})
+            rows = connection.execute(_SENTENCES_BY_HASH, among(hashes))
             return {row.index_sha256: row.vectors for row in rows}
 
     def chunks_of(self, document_id: str) -> list[tuple[StoredChunk, np.ndarray]]:
@@ -1186,40 +1350,50 @@ class Catalog:
 
     def check_integrity(self) -> list[str]:
         """The problems that the database reports; empty if it is sound."""
-        with self._read() as connection:
-            rows = connection.exec_driver_sql("PRAGMA quick_check").scalars().all()
-        return [str(row) for row in rows if row != "ok"]
+        with self._translating():
+            return self._database.problems()
 
     def compact(self) -> None:
         """Write the database anew, without the rows that were deleted: their words are in no file afterwards."""
-        self._engine.dispose()  # a connection of the pool could keep the log from being emptied
-        try:
-            with closing(sqlite3.connect(self.data_dir / CATALOG_FILE, isolation_level=None)) as connection:
-                connection.execute("PRAGMA synchronous=FULL")
-                connection.execute("VACUUM")
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.DatabaseError as error:
-            raise DependencyError(
-                f"The catalog {self.data_dir / CATALOG_FILE} could not be written anew: {error}. Free some space: as "
-                "much as it has."
-            ) from error
+        self._database.compact()
 
     def copy_to(self, target: Path) -> None:
-        """Write a consistent copy of the database to `target`, even while others write (SQLite's online backup)."""
-        source = sqlite3.connect(self.data_dir / CATALOG_FILE)
-        copy = sqlite3.connect(target)
-        try:
-            source.backup(copy)
-        finally:
-            copy.close()
-            source.close()
+        """Write a consistent copy of the database to the SQLite file `target`, even while others write."""
+        with self._translating():
+            self._database.copy_to(target)
+
+    def carry_to(self, target: Catalog, progress: Progress = lambda done, total: None) -> None:
+        """Write every row into another catalog, which is empty; `carry_rows` describes it. Its identity becomes this
+        one's.
+        """
+        with self._read() as source, target._translating():
+            carry_rows(source, target._database, progress)
+
+    def digest(self) -> dict[str, str]:
+        """The SHA-256 of the rows of each table; equal catalogs have equal ones, whatever their database."""
+        with self._read() as connection:
+            return digest(connection)
+
+    def original_hashes(self) -> list[str]:
+        """The sha256 of every document, each once, in order."""
+        with self._read() as connection:
+            query = sa.select(documents_table.c.sha256).distinct().order_by(documents_table.c.sha256)
+            return list(connection.execute(query).scalars())
 
     def sweep_originals(self) -> int:
-        """Delete originals without a document (left by a stop between storing and recording). Returns how many."""
-        with self._read() as connection:
+        """Delete originals without a document (left by a stop between storing and recording). Returns how many.
+
+        Where others may be uploading, only those that have been there for SWEPT_AFTER_S.
+        """
+        found = self.originals.files(SWEPT_AFTER_S if self.shared else 0.0)
+        with self._write(turn=self.shared) as connection:  # so that nobody records one of them meanwhile
             known = set(connection.execute(sa.select(documents_table.c.sha256)).scalars())
-        return self.originals.sweep(known)
+            known.update(connection.execute(sa.select(removals_table.c.sha256)).scalars())
+            stray = [path for path in found if path.name not in known]
+            for path in stray:
+                path.unlink(missing_ok=True)
+        return len(stray)
 
     def free_bytes(self) -> int:
-        """The free bytes on the disk of the data directory."""
-        return shutil.disk_usage(self.data_dir).free
+        """The free bytes on the disk of the originals."""
+        return shutil.disk_usage(self.originals.folder).free

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
 
 from rag.errors import DependencyError
 
@@ -26,15 +27,9 @@ RENEW_EVERY_S = LEASE_S / 4
 RETRY_DELAYS_S = (0.0, 0.0, 0.0, 0.0, 0.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 900.0)
 
 
-def lease_end() -> float:
-    """The end of a lease that begins or is renewed now, in seconds since 1970."""
-    return time.time() + LEASE_S
-
-
-def is_over(end: float | None) -> bool:
+def is_over(end: sa.ColumnElement[float | None], now: sa.ColumnElement[float]) -> sa.ColumnElement[bool]:
     """Whether a lease or a pause is over; also where it ends later than any can, since the clock was put back."""
-    now = time.time()
-    return end is None or end <= now or end > now + LEASE_S + max(RETRY_DELAYS_S)
+    return sa.or_(end.is_(None), end <= now, end > now + (LEASE_S + max(RETRY_DELAYS_S)))
 
 
 class Leases:

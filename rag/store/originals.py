@@ -1,27 +1,77 @@
-"""The uploaded files, named by their sha256: DATA_DIR/originals/ab/ab12..."""
+"""The uploaded files, named by their sha256: DATA_DIR/originals/ab/ab12..., or in the folder of FOOTNOTE_ORIGINALS_URL.
+
+Where a catalog has several owners they share the folder, which notes in `.catalog` whose originals it holds: a server
+with another database must not take them for strays.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import IO
+from urllib.parse import unquote, urlsplit
 
-from rag.errors import DependencyError
+from rag.errors import ConfigurationError, DependencyError
 from rag.store.durable import replace_durably, sync_folder
 
 ORIGINALS = "originals"
+OWNER_MARK = ".catalog"
+
+
+def originals_folder(data_dir: Path, url: str = "") -> Path:
+    """The folder that `url` names, or the one of the data directory where it is "". Raises ConfigurationError."""
+    if not url:
+        return data_dir / ORIGINALS
+    parts = urlsplit(url)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise ConfigurationError(
+            f"FOOTNOTE_ORIGINALS_URL={parts.scheme}://... is no folder. Write file:///PATH, a folder that every server "
+            "and worker of the database sees, or leave it empty for `originals` in the data directory."
+        )
+    return Path(unquote(parts.path))
 
 
 class Originals:
-    """The folder of originals of one data directory."""
+    """A folder of originals."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         """Create the folder if it is missing. Raises OSError if that fails."""
-        self._folder = data_dir / ORIGINALS
+        self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True)
         self._synced: set[str] = set()  # folders below that are safe on disk
+
+    @property
+    def folder(self) -> Path:
+        """Where they are."""
+        return self._folder
+
+    def claim(self, identity: str, name: str, some: Collection[str]) -> None:
+        """Note that the folder belongs to the catalog of this `identity`, which messages call `name`.
+
+        `some` are hashes of its originals. Raises ConfigurationError where the folder is another catalog's, or where it
+        is new and the originals are elsewhere; OSError.
+        """
+        mark = self._folder / OWNER_MARK
+        try:
+            owner = mark.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            if some and not any(self.path(sha256).exists() for sha256 in some):
+                raise ConfigurationError(
+                    f"{self._folder} holds no original of {name}. Name the folder that its servers and workers share "
+                    "in FOOTNOTE_ORIGINALS_URL (file:///PATH)."
+                ) from None
+            part = self._folder / f".part-{os.getpid()}-{os.urandom(8).hex()}"
+            part.write_text(identity, encoding="utf-8")
+            replace_durably(part, mark)
+            return
+        if owner != identity:
+            raise ConfigurationError(
+                f"{self._folder} holds the originals of another catalog than {name}. Correct FOOTNOTE_DATABASE_URL, or "
+                "name another folder in FOOTNOTE_ORIGINALS_URL or with --data-dir."
+            )
 
     def path(self, sha256: str) -> Path:
         """The path of the bytes with this hash."""
@@ -56,11 +106,8 @@ class Originals:
             part.unlink(missing_ok=True)
         return digest.hexdigest(), size
 
-    def sweep(self, known: Collection[str]) -> int:
-        """Delete every file whose hash is not in `known`. Returns how many."""
-        removed = 0
-        for path in self._folder.rglob("*"):
-            if path.is_file() and path.name not in known:
-                path.unlink(missing_ok=True)
-                removed += 1
-        return removed
+    def files(self, older_than_s: float = 0.0) -> list[Path]:
+        """The originals, and what interrupted uploads left, that are older than this."""
+        before = time.time() - older_than_s
+        found = (path for path in self._folder.rglob("*") if path.name != OWNER_MARK and path.is_file())
+        return [path for path in found if not older_than_s or path.stat().st_mtime < before]

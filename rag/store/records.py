@@ -21,7 +21,8 @@ from rag.types import Chunk, Document, DocumentStatus, Note, Page, Span, WordBox
 class DocumentRecord:
     """A document as the catalog lists it. `pages` and `chunks` are counts, `progress` is from 0 to 1.
 
-    `notes` are those of the text that was read last, `metadata` the file's and those given at upload.
+    `notes` are those of the text that was read last, `metadata` the file's and those given at upload, `version` is that
+    of its chunks.
     """
 
     id: str
@@ -42,6 +43,7 @@ class DocumentRecord:
     title: str
     notes: tuple[Note, ...] = ()
     metadata: Metadata = field(default_factory=dict)
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,7 @@ def document_record(row: sa.Row[Any]) -> DocumentRecord:
         title=values["title"],
         notes=tuple(Note(**note) for note in json.loads(values["notes"])),
         metadata=describe(json.loads(values["metadata"]), json.loads(values["given"])),
+        version=values["version"],
     )
 
 

@@ -191,7 +191,8 @@ class Threads:
         feedback = Feedback(rating, citation, comment, now_text())
         with self._write() as connection:
             ours = sa.select(turns_table.c.id).join(threads_table, threads_table.c.id == turns_table.c.thread_id)
-            if connection.execute(ours.where(turns_table.c.id == turn_id, self._ours)).first() is None:
+            own = ours.where(turns_table.c.id == turn_id, self._ours).with_for_update(of=turns_table)
+            if connection.execute(own).first() is None:
                 raise NotFound(f"There is no turn {turn_id!r}. GET /v1/threads/ID shows the turns of a thread.")
             connection.execute(sa.delete(feedback_table).where(feedback_table.c.turn_id == turn_id))
             connection.execute(

@@ -56,7 +56,7 @@ def die_at_commit(catalog: Catalog, number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     if number:
-        sa.event.listen(catalog._engine, "commit", before)
+        sa.event.listen(catalog._database.engine, "commit", before)
 
 
 def serve(settings: Settings, ready: int, commits: int) -> None:
@@ -69,7 +69,7 @@ def serve(settings: Settings, ready: int, commits: int) -> None:
     def opened() -> Runtime:
         library = Library(settings, "server", embedder=WordHashEmbedder(), generator=ScriptedGenerator(), heals=False)
         die_at_commit(library.catalog, commits)
-        projector = Projector(library.catalog, library.index)
+        projector = Projector(library.catalog, library.index, library.follower)
         keeper = Keeper(library.catalog, library.index, lambda: None, lambda: None, every_s=1.0)
         projector.start()
         keeper.start()

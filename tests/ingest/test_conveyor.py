@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -11,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from builders import CountingEmbedder, many_paragraphs, upload
+from builders import CountingEmbedder, many_paragraphs, run_sql, take_up, upload
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest import conveyor
@@ -22,8 +21,10 @@ from rag.errors import DependencyError
 from rag.index.derived import Index
 from rag.library import Library
 from rag.settings import Settings
-from rag.store.catalog import CATALOG_FILE, Catalog
+from rag.store.catalog import Catalog
 from rag.types import Document
+
+pytestmark = pytest.mark.databases
 
 
 class Stop(Exception):
@@ -151,7 +152,7 @@ def test_a_document_that_breaks_the_embedder_fails_alone(library: Library) -> No
             work_through(library.catalog, Breaks(), library.settings, lambda document_id: None)
             break
         except RuntimeError:
-            library.catalog.requeue_unfinished()
+            take_up(library.catalog)
     assert statuses(library.catalog) == {f"{n}.md": "failed" if n == 2 else "indexing" for n in range(6)}
 
 
@@ -182,14 +183,13 @@ def test_a_document_that_was_given_to_another_leaves_its_batch_alone(library: Li
     class Slow(WordHashEmbedder):
         def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
             if library.catalog.get_document(taken).attempts == 1:
-                with closing(sqlite3.connect(other.data_dir / CATALOG_FILE)) as connection, connection:
-                    connection.execute("UPDATE documents SET lease_end = 1 WHERE id = ?", (taken,))
+                run_sql(other, "UPDATE documents SET lease_end = 1 WHERE id = :id", id=taken)
                 assert other.requeue_expired() == [taken]
                 assert other.claim(taken) is not None
             return super().embed_passages(texts)
 
     claims = [lambda record=record: record for record in library.catalog.claim_untried(10)]
-    with closing(Catalog(library.catalog.data_dir)) as other:
+    with closing(Catalog(*library.settings.store_place)) as other:
         assert prepare_documents(library.catalog, claims, Slow(), library.settings) == 4
         expected = {f"{number}.md": "parsing" if number == 2 else "indexing" for number in range(4)}
         assert statuses(library.catalog) == expected
@@ -262,6 +262,7 @@ def test_a_stop_at_any_step_loses_and_doubles_nothing(
             all_steps(library)
         monkeypatch.setattr(owner, step, real)
     with opened() as library:
+        take_up(library.catalog)
         all_steps(library)
         records, total = library.catalog.list_documents()
         assert {record.name: record.status for record in records} == dict.fromkeys(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
 import pytest
-from builders import commit, ingest, upload
+from builders import commit, ingest, run_sql, upload
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.keeper import Keeper
 from rag.library import INDEX_FOLDER, Library
 from rag.retrieval.scope import Scope
 from rag.settings import Settings
-from rag.store.catalog import CATALOG_FILE
+
+pytestmark = pytest.mark.databases
 
 
 class Watched(Keeper):
@@ -42,8 +40,7 @@ def test_a_claim_whose_lease_is_over_is_queued_again_and_its_worker_ended(librar
     assert library.catalog.claim_next() is not None
     keeper.look()
     assert keeper.called == []
-    with closing(sqlite3.connect(library.catalog.data_dir / CATALOG_FILE)) as connection, connection:
-        connection.execute("UPDATE documents SET lease_end = 1")
+    run_sql(library.catalog, "UPDATE documents SET lease_end = 1")
     keeper.look()
     assert keeper.called == ["restart", "wake"]
     assert library.catalog.get_document(document_id).status == "queued"

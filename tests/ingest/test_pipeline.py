@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import CountingEmbedder, commit, ingest, many_paragraphs, upload
+from builders import CountingEmbedder, commit, ingest, many_paragraphs, take_up, upload
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import (
@@ -29,6 +29,8 @@ from rag.store.records import StoredChunk
 from rag.types import Document, Embedder
 
 TEXT = "# Leave\n\nTen unused days carry over to the next year.\n"
+
+pytestmark = pytest.mark.databases
 
 
 class Stop(Exception):
@@ -160,7 +162,7 @@ def test_a_rebuild_that_is_stopped_half_way_fits_neither_settings_until_it_is_re
     for embedder in (WordHashEmbedder(), other):
         with pytest.raises(IndexMismatch, match="`footnote rebuild --embed` again"):
             opened(embedder)
-    catalog, index = Catalog(Path(settings.data_dir)), Index(Path(settings.data_dir) / INDEX_FOLDER, other.dimension)
+    catalog, index = Catalog(*settings.store_place), Index(settings.data_dir / INDEX_FOLDER, other.dimension)
     try:
         assert rechunk_all(catalog, index, other, chunking=Chunking()).documents == 3
         assert len(other.embedded) == 2  # the sentence and the chunk; the other two were done before the stop
@@ -235,7 +237,7 @@ def test_a_document_that_no_index_takes_does_not_stop_those_behind_it(
     assert [(one.record.name, str(error) in one.error.message) for one in outcome.failed] == [("a.md", True)]
     with pytest.raises(DependencyError, match=r"1 of 1 documents .*First a\.md"):
         publish_prepared(library.catalog, library.index)
-    assert not Projector(library.catalog, library.index).project()
+    assert not Projector(library.catalog, library.index, library.follower).project()
     assert library.catalog.get_document(ids[0]).status == "indexing"
     monkeypatch.undo()
     assert publish_prepared(library.catalog, library.index) == ids[:1]
@@ -264,7 +266,7 @@ def test_a_stop_at_any_step_ends_ready_exactly_once(
         return Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator())
 
     def work(library: Library) -> None:
-        library.catalog.requeue_unfinished()
+        take_up(library.catalog)
         while (record := library.catalog.claim_next()) is not None:
             document = Document(record.id, record.name, "text/markdown", "new words of the second version")
             commit_document(library.catalog, document, library.embedder, chunking=settings.chunking)

@@ -29,10 +29,12 @@ from rag.store.records import DocumentRecord
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
 
+pytestmark = pytest.mark.databases
+
 
 @pytest.fixture
 def catalog(settings: Settings) -> Iterator[Catalog]:
-    opened = Catalog(settings.data_dir)
+    opened = Catalog(*settings.store_place)
     yield opened
     opened.close()
 
@@ -133,6 +135,7 @@ def test_a_thread_outlives_a_catalog_that_does_not_answer(
     assert next(refusals, None) is None
 
 
+@pytest.mark.databases("sqlite")
 def test_opening_forgives_the_document_that_a_killed_server_had_in_hand(settings: Settings) -> None:
     """Three kills of the server turned a long and healthy document into a failed one."""
 
@@ -148,6 +151,7 @@ def test_opening_forgives_the_document_that_a_killed_server_had_in_hand(settings
             assert (record.id, record.attempts) == (document_id, 1)
 
 
+@pytest.mark.databases("sqlite")
 def test_opening_finishes_a_restore_that_was_killed(settings: Settings, tmp_path: Path) -> None:
     """It made an empty catalog, and swept the restored originals, which that did not know."""
     restored = Catalog(tmp_path / "restored")
@@ -388,7 +392,7 @@ from ingest.worker import WorkerProcess
 from rag.store.catalog import Catalog
 from rag.settings import Settings
 settings = Settings.model_validate_json(sys.argv[1])
-worker = WorkerProcess(Catalog(Path(settings.data_dir)), settings, lambda document_id: print(worker.pid, flush=True))
+worker = WorkerProcess(Catalog(*settings.store_place), settings, lambda document_id: print(worker.pid, flush=True))
 sys.stdin.readline()
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 import unicodedata
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import handbook, ingest, many_paragraphs, read_prompt, upload
+from builders import handbook, ingest, many_paragraphs, read_prompt, run_sql, upload
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import prepare_document, publish_prepared
@@ -29,7 +28,6 @@ from rag.retrieval.scope import Scope
 from rag.retrieval.search import Searcher
 from rag.service import HitsFound, Question, Service
 from rag.settings import Answers, Generation, Retrieval, Settings
-from rag.store.catalog import CATALOG_FILE
 from rag.types import Answer, Draft, Embedder, Generator, Message, PromptSpeed, Token, Turn, Usage
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
@@ -233,8 +231,7 @@ async def test_a_document_deleted_while_a_text_is_checked_is_not_quoted(library:
 
 def forget_sentences(library: Library) -> None:
     """Delete the vectors of sentences, so that sentences are embedded when they are needed."""
-    with sqlite3.connect(library.settings.data_dir / CATALOG_FILE) as connection:
-        connection.execute("DELETE FROM sentences")
+    run_sql(library.catalog, "DELETE FROM sentences")
 
 
 async def test_a_document_deleted_before_the_model_is_not_asked_is_not_shown(library: Library) -> None:

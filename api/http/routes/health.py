@@ -75,9 +75,8 @@ def _shown(part: PartState, in_detail: bool) -> PartState:
 def _look_at_disk(runtime: Runtime) -> PartState:
     catalog = runtime.library.catalog
     free = catalog.free_bytes()
-    return PartState(
-        status="low" if free < LOW_DISK_BYTES else "ok", detail=f"{free / 1e9:.1f} GB free in {catalog.data_dir}"
-    )
+    folder = catalog.originals.folder if catalog.shared else catalog.data_dir
+    return PartState(status="low" if free < LOW_DISK_BYTES else "ok", detail=f"{free / 1e9:.1f} GB free in {folder}")
 
 
 def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
@@ -86,7 +85,7 @@ def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
     unfinished = library.catalog.unfinished()
     catalog = f"{sum(totals.documents.values())} documents, {totals.chunks} searchable chunks"
     if runtime.worker is None:
-        worker = PartState(status="off", detail="no documents are processed in the background")
+        worker = PartState(status="off", detail=f"this server prepares no documents; {unfinished} wait for others")
     elif runtime.worker.alive():
         worker = PartState(status="ok", detail=f"{unfinished} documents in progress")
     else:

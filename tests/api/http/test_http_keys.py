@@ -52,7 +52,7 @@ def test_the_last_use_is_recorded_beside_the_call(served: Served, create: Callab
     header = create("read")
     assert served.client.get("/v1/collections", headers=header).status_code == 200
     served.client.__exit__(None, None, None)  # closing waits for it
-    catalog = Catalog(served.settings.data_dir)
+    catalog = Catalog(*served.settings.store_place)
     (key,) = catalog.keys.list_keys()
     catalog.close()
     assert key.use_is_noted

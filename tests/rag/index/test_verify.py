@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
 import numpy as np
 import pytest
-from builders import ingest, many_paragraphs
+from builders import ingest, many_paragraphs, run_sql
 
 from rag.index.verify import repair_index, verify_index
 from rag.library import Library
-from rag.store.catalog import CATALOG_FILE
 from rag.store.verify import verify_catalog
 
 DAMAGES = ["a document is missing", "a chunk is missing", "a stray document", "a vector is another's"]
@@ -30,9 +26,7 @@ def test_what_differs_in_an_index_is_found_and_repaired(library: Library, damage
         vectors.remove_chunks([rows[1][0].chunk.id])
     elif damage == "a stray document":
         index.project(rows)
-        with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
-            connection.execute("DELETE FROM documents WHERE id = ?", (second,))
-        connection.close()
+        run_sql(catalog, "DELETE FROM documents WHERE id = :id", id=second)
     else:
         vectors.put([(stored, np.roll(vector, 7)) for stored, vector in rows])
     assert {one.part for one in verify_index(catalog, index)} <= {"words", "vectors"}
@@ -46,7 +40,6 @@ def test_what_differs_in_the_catalog_is_named(library: Library) -> None:
     assert list(verify_catalog(library.catalog)) == []
     library.catalog.originals.path(one).write_bytes(b"other bytes")
     library.catalog.originals.path(two).unlink()
-    with closing(sqlite3.connect(library.catalog.data_dir / CATALOG_FILE)) as connection, connection:
-        connection.execute("UPDATE chunks SET text = 'other words' WHERE document_id = ?", (three,))
+    run_sql(library.catalog, "UPDATE chunks SET text = 'other words' WHERE document_id = :id", id=three)
     found = [(each.part, each.document) for each in verify_catalog(library.catalog)]
     assert found == [("originals", "one.md"), ("originals", "two.md"), ("catalog", "three.md")]

@@ -148,6 +148,27 @@ def test_versions_are_never_shown_together(library: Library) -> None:
     publish_prepared(library.catalog, library.index)
 
 
+@pytest.mark.parametrize("step", ["candidates", "visible_chunks"])
+def test_a_search_during_which_a_version_is_replaced_finds_the_new_one(
+    library: Library, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The old one was gone when its text was read, and the new one had not been looked for."""
+    catalog = library.catalog
+    ingest(library, "ten unused days carry over", "a.md")
+    new = upload(catalog, "twelve unused days carry over", "a.md").record.id
+    assert commit(catalog, new, "twelve unused days carry over")
+    real = getattr(catalog, step)
+
+    def replaced_first(*arguments: object) -> object:
+        publish_prepared(catalog, library.index)
+        return real(*arguments)
+
+    monkeypatch.setattr(catalog, step, replaced_first)
+    assert [hit.chunk.text for hit in library.searcher.search("unused days", Scope(), 5)] == [
+        "twelve unused days carry over"
+    ]
+
+
 def test_top_k_is_filled_though_most_rows_are_invisible(library: Library) -> None:
     """40 better hits were deleted and still stand in the indexes; 4 candidates are far too few."""
     kept = ingest(

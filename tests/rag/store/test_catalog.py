@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import commit, upload
+import sqlalchemy as sa
+from builders import commit, run_sql, upload
 from conftest import WordHashEmbedder
 from sqlalchemy.engine import Connection
 
@@ -24,17 +26,14 @@ from rag.store.catalog import CATALOG_FILE, MAX_ATTEMPTS, MOST_GAP_CHARS, Catalo
 from rag.store.records import Candidate
 from rag.types import Chunk, Document, DocumentStatus, Heading, Note, Page, Span, Table, WordBox, WordBoxes
 
+OpenCatalog = Callable[..., Catalog]
+
+pytestmark = pytest.mark.databases
+
 TEXT = "Ten unused days carry over. The rest is lost in March."
 
 
-@pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    opened = Catalog(tmp_path / "store")
-    yield opened
-    opened.close()
-
-
-NEW_COLUMNS = ("notes", "metadata", "given", "version", "token", "lease_end", "retries", "not_before")
+NEW_COLUMNS = ("notes", "metadata", "given", "version", "token", "lease_end", "retries", "not_before", "claimant")
 
 
 def ready(catalog: Catalog, text: str = TEXT, name: str = "a.md", source: str | None = None, **place: str) -> str:
@@ -53,8 +52,9 @@ def purge(catalog: Catalog) -> None:
 # Schema and the disk --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.databases("sqlite")
 def test_every_connection_is_wal_with_full_sync_and_foreign_keys(catalog: Catalog) -> None:
-    engine = catalog._engine
+    engine = catalog._database.engine
     opened = [engine.connect() for _ in range(3)]  # all at once, so that they are three connections
     for connection in opened:
         found = {
@@ -65,8 +65,8 @@ def test_every_connection_is_wal_with_full_sync_and_foreign_keys(catalog: Catalo
         connection.close()
 
 
-def test_migrations_run_once_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Catalog(tmp_path).close()
+def test_migrations_run_once_and_in_order(open_catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_catalog().close()
     ran = []
 
     def add_column(connection: Connection) -> None:
@@ -75,16 +75,16 @@ def test_migrations_run_once_and_in_order(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, add_column))
     for _ in range(2):
-        Catalog(tmp_path).close()
+        open_catalog().close()
     assert ran == ["second"]
     monkeypatch.undo()
     newest = len(schema.MIGRATIONS) + 1
     with pytest.raises(IndexMismatch, match=f"version {newest + 1}, and this Footnote knows versions up to {newest}"):
-        Catalog(tmp_path)
+        open_catalog()
 
 
-def test_a_new_directory_gets_the_newest_schema_and_no_migration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_new_catalog_gets_the_newest_schema_and_no_migration(
+    open_catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first migration made today's tables, so that every later one met its own change there already."""
 
@@ -93,11 +93,8 @@ def test_a_new_directory_gets_the_newest_schema_and_no_migration(
 
     monkeypatch.setattr(schema, "MIGRATIONS", (add_what_today_has,))
     for _ in range(2):
-        Catalog(tmp_path).close()
-    with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
-        version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-    connection.close()
-    assert version == ("2",)
+        catalog = open_catalog()
+    assert run_sql(catalog, "SELECT value FROM meta WHERE key = 'schema_version'") == [("2",)]
 
 
 def test_a_catalog_of_version_1_gets_notes_metadata_and_sources_of_pages(tmp_path: Path) -> None:
@@ -114,7 +111,7 @@ def test_a_catalog_of_version_1_gets_notes_metadata_and_sources_of_pages(tmp_pat
             "pages DROP COLUMN confidence",
         ):
             connection.execute(f"ALTER TABLE {column}")
-        for table in ("feedback", "turns", "threads", "keys"):
+        for table in ("feedback", "turns", "threads", "keys", "projections", "replicas"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
     connection.close()
@@ -168,13 +165,11 @@ def test_vectors_of_sentences_come_and_go_with_their_chunks(catalog: Catalog) ->
         catalog.delete_document(document_id)
     catalog.delete_document(gone)
     assert set(catalog.sentence_vectors([stored.seq, other.seq])) == {stored.seq}
-    with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
-        assert connection.execute("SELECT count(*) FROM sentences").fetchone() == (1,)
-    connection.close()
+    assert run_sql(catalog, "SELECT count(*) FROM sentences") == [(1,)]
 
 
-def test_a_failed_migration_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Catalog(tmp_path).close()
+def test_a_failed_migration_leaves_the_old_version(open_catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_catalog().close()
 
     def breaks(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE documents ADD COLUMN colour TEXT")
@@ -182,13 +177,11 @@ def test_a_failed_migration_leaves_the_old_version(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, breaks))
     with pytest.raises(Conflict):
-        Catalog(tmp_path)
+        open_catalog()
     monkeypatch.undo()
-    catalog = Catalog(tmp_path)
-    with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
-        assert "colour" not in [row[1] for row in connection.execute("PRAGMA table_info(documents)")]
-    connection.close()
-    catalog.close()
+    catalog = open_catalog()
+    with catalog._read() as connection:
+        assert "colour" not in [column["name"] for column in sa.inspect(connection).get_columns("documents")]
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
@@ -197,6 +190,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
         Catalog(tmp_path)
 
 
+@pytest.mark.databases("sqlite")
 def test_a_catalog_that_breaks_while_open_is_a_dependency_error(catalog: Catalog) -> None:
     ready(catalog)
     catalog.close()
@@ -211,7 +205,7 @@ _WRITER = """
 import io, sys
 from pathlib import Path
 from rag.store.catalog import Catalog
-catalog = Catalog(Path(sys.argv[1]))
+catalog = Catalog(Path(sys.argv[1]), sys.argv[3])
 print("open", flush=True)
 for number in range(40):
     sha, size = catalog.originals.store(io.BytesIO(f"{sys.argv[2]} {number}".encode()))
@@ -221,11 +215,13 @@ for number in range(40):
 """
 
 
-def test_two_processes_open_and_write_at_the_same_time(tmp_path: Path) -> None:
+def test_two_processes_open_and_write_at_the_same_time(
+    tmp_path: Path, database_url: str, open_catalog: OpenCatalog
+) -> None:
     """Both also create the database: switching it to WAL is where SQLite does not wait by itself."""
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(tmp_path / "store"), name],
+            [sys.executable, "-c", _WRITER, str(tmp_path / "store"), name, database_url],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -236,10 +232,9 @@ def test_two_processes_open_and_write_at_the_same_time(tmp_path: Path) -> None:
         (0, b""),
         (0, b""),
     ]
-    catalog = Catalog(tmp_path / "store")
+    catalog = open_catalog()
     assert catalog.list_documents()[1] == 80
     assert catalog.check_integrity() == []
-    catalog.close()
 
 
 # Stamps ---------------------------------------------------------------------------------------------------------------
@@ -309,6 +304,10 @@ def test_originals_that_no_document_names_are_swept(catalog: Catalog) -> None:
     kept = upload(catalog, TEXT).record
     catalog.originals.store(io.BytesIO(b"never recorded"))
     (catalog.data_dir / "originals" / ".part-1-ab").write_bytes(b"half")
+    if catalog.shared:  # somebody else may be uploading them
+        assert catalog.sweep_originals() == 0
+        for path in catalog.originals.folder.rglob("*"):
+            os.utime(path, (1, 1))
     assert catalog.sweep_originals() == 2
     assert catalog.originals.path(kept.sha256).exists()
 
@@ -411,10 +410,8 @@ def test_a_document_deleted_at_any_status_stays_gone(catalog: Catalog, status: D
         catalog.delete_document(record.id)
     purge(catalog)
     assert not catalog.originals.path(record.sha256).exists()
-    with sqlite3.connect(catalog.data_dir / CATALOG_FILE) as connection:
-        for table in ("documents", "sources", "texts", "pages", "chunks", "removals"):
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
-    connection.close()
+    for table in ("documents", "sources", "texts", "pages", "chunks", "removals"):
+        assert run_sql(catalog, f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
 def test_a_document_that_came_back_under_its_id_is_not_published_by_the_one_before(catalog: Catalog) -> None:

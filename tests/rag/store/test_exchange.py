@@ -18,6 +18,8 @@ from rag.store.backup import write_backup
 from rag.store.exchange import export_collection, import_collection
 from rag.store.verify import verify_catalog
 
+pytestmark = pytest.mark.databases
+
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Library]:

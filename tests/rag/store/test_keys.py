@@ -14,10 +14,7 @@ from rag.errors import InputError, NotFound
 from rag.store.catalog import CATALOG_FILE, Catalog
 from rag.store.times import now_text
 
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
-    return Catalog(tmp_path)
+pytestmark = pytest.mark.databases
 
 
 def test_a_key_is_found_by_its_secret_which_is_stored_nowhere(catalog: Catalog, tmp_path: Path) -> None:
@@ -33,7 +30,7 @@ def test_a_key_is_found_by_its_secret_which_is_stored_nowhere(catalog: Catalog, 
     assert catalog.keys.find("\ud800") is None
     assert [one.id for one in catalog.keys.list_keys()] == [key.id, other.id]
     catalog.close()
-    for file in tmp_path.iterdir():
+    for file in (tmp_path / "store").iterdir():
         assert not file.is_file() or secret.encode() not in file.read_bytes()
 
 
@@ -104,7 +101,9 @@ def test_a_catalog_of_version_5_gets_keys(tmp_path: Path) -> None:
     Catalog(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / CATALOG_FILE)) as connection, connection:
         connection.execute("ALTER TABLE threads DROP COLUMN key_id")
-        connection.execute("DROP TABLE keys")
+        connection.execute("ALTER TABLE documents DROP COLUMN claimant")
+        for table in ("keys", "projections", "replicas"):
+            connection.execute(f"DROP TABLE {table}")
         connection.execute("INSERT INTO threads VALUES ('t', 'Leave', NULL, '2026', '2026')")
         connection.execute("UPDATE meta SET value = '5' WHERE key = 'schema_version'")
     migrated = Catalog(tmp_path)

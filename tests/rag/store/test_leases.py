@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from builders import commit, upload
+from builders import commit, end_leases, run_sql, upload
 from conftest import WordHashEmbedder
 
 from ingest.pipeline import commit_document, embed_document
 from rag.settings import Chunking
 from rag.store import leases
-from rag.store.catalog import CATALOG_FILE, Catalog
-from rag.store.leases import LEASE_S, RETRY_DELAYS_S, is_over
+from rag.store.catalog import Catalog
+from rag.store.leases import LEASE_S, RETRY_DELAYS_S
 from rag.store.records import PreparedDocument
 from rag.types import Document
 
+OpenCatalog = Callable[..., Catalog]
 
-@pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    opened = Catalog(tmp_path)
-    yield opened
-    opened.close()
-
-
-def end_lease(catalog: Catalog) -> None:
-    with closing(sqlite3.connect(catalog.data_dir / CATALOG_FILE)) as connection, connection:
-        connection.execute("UPDATE documents SET lease_end = 1 WHERE lease_end IS NOT NULL")
+pytestmark = pytest.mark.databases
 
 
 def store(catalog: Catalog, document_id: str, text: str) -> bool:
@@ -42,12 +33,12 @@ def store(catalog: Catalog, document_id: str, text: str) -> bool:
     return commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking())
 
 
-def test_a_claimant_whose_lease_is_over_writes_nothing(catalog: Catalog, tmp_path: Path) -> None:
+def test_a_claimant_whose_lease_is_over_writes_nothing(catalog: Catalog, open_catalog: OpenCatalog) -> None:
     document_id = upload(catalog, "the words").record.id
-    with closing(Catalog(tmp_path)) as late:
+    with closing(open_catalog()) as late:
         assert late.claim_next() is not None
         assert catalog.requeue_expired() == []
-        end_lease(catalog)
+        end_leases(catalog)
         assert catalog.requeue_expired() == [document_id]
         assert not store(late, document_id, "late words")  # queued, and nobody's
         late.fail_document(document_id, "corrupt", "it is broken")
@@ -64,7 +55,7 @@ def test_a_claimant_whose_lease_is_over_writes_nothing(catalog: Catalog, tmp_pat
 
 
 def test_of_documents_saved_together_only_the_one_that_was_taken_away_is_left_out(
-    catalog: Catalog, tmp_path: Path
+    catalog: Catalog, open_catalog: OpenCatalog
 ) -> None:
     ids = [upload(catalog, f"words of {n}", f"{n}.md").record.id for n in range(3)]
 
@@ -76,11 +67,10 @@ def test_of_documents_saved_together_only_the_one_that_was_taken_away_is_left_ou
         pages = [None] * len(chunked.chunks)
         return PreparedDocument(document, chunked.chunks, pages, chunked.hashes, embedded.vectors, embedded.sentences)
 
-    with closing(Catalog(tmp_path)) as late:
+    with closing(open_catalog()) as late:
         assert [record.id for record in late.claim_untried(3)] == ids
         prepared = [prepare(document_id) for document_id in ids]
-        with closing(sqlite3.connect(catalog.data_dir / CATALOG_FILE)) as connection, connection:
-            connection.execute("UPDATE documents SET lease_end = 1 WHERE id = ?", (ids[1],))
+        run_sql(catalog, "UPDATE documents SET lease_end = 1 WHERE id = :id", id=ids[1])
         assert catalog.requeue_expired() == [ids[1]]
         assert catalog.claim(ids[1]) is not None
         assert late.set_progress_of(ids, "embedding", 0.5)
@@ -95,18 +85,18 @@ def test_of_documents_saved_together_only_the_one_that_was_taken_away_is_left_ou
 
 def test_documents_that_are_put_off_are_claimed_together_after_their_pause(catalog: Catalog) -> None:
     ids = [upload(catalog, f"words of {n}", f"{n}.md").record.id for n in range(3)]
-    with closing(sqlite3.connect(catalog.data_dir / CATALOG_FILE)) as connection, connection:
-        connection.execute("UPDATE documents SET not_before = ? WHERE id = ?", (time.time() + LEASE_S, ids[0]))
-        connection.execute("UPDATE documents SET not_before = 1 WHERE id = ?", (ids[1],))
+    later = time.time() + LEASE_S
+    run_sql(catalog, "UPDATE documents SET not_before = :later WHERE id = :id", later=later, id=ids[0])
+    run_sql(catalog, "UPDATE documents SET not_before = 1 WHERE id = :id", id=ids[1])
     assert [record.id for record in catalog.claim_untried(3)] == [ids[2], ids[1]]
     assert catalog.claim_untried(3) == []
     assert catalog.claim_next() is None
 
 
-def test_the_last_intent_wins_over_the_work_of_one_before(catalog: Catalog, tmp_path: Path) -> None:
+def test_the_last_intent_wins_over_the_work_of_one_before(catalog: Catalog, open_catalog: OpenCatalog) -> None:
     """Deleted and uploaded again while a worker had it: the row is a new one, under the same id."""
     document_id = upload(catalog, "the words").record.id
-    with closing(Catalog(tmp_path)) as late:
+    with closing(open_catalog()) as late:
         assert late.claim_next() is not None
         catalog.delete_document(document_id)
         assert not store(late, document_id, "the words")
@@ -121,18 +111,20 @@ def test_a_lease_is_renewed_while_its_claimant_lives(catalog: Catalog, monkeypat
     monkeypatch.setattr(leases, "RENEW_EVERY_S", 0.01)
     upload(catalog, "the words")
     assert catalog.claim_next() is not None
-    end_lease(catalog)
+    end_leases(catalog)
     while catalog.requeue_expired() and catalog.claim_next():
-        end_lease(catalog)
+        end_leases(catalog)
     assert catalog.requeue_expired() == []
 
 
-def test_a_clock_that_was_put_back_ends_no_lease_late() -> None:
+def test_a_clock_that_was_put_back_ends_no_lease_late(catalog: Catalog) -> None:
+    document_id = upload(catalog, "the words").record.id
+    assert catalog.claim_next() is not None
+    assert catalog.requeue_expired() == []
     now = time.time()
-    assert is_over(None)
-    assert is_over(now - 1)
-    assert not is_over(now + LEASE_S)
-    assert is_over(now + 86_400)
+    for end, over in ((None, True), (now - 1, True), (now + LEASE_S, False), (now + 86_400, True)):
+        run_sql(catalog, "UPDATE documents SET lease_end = :end, status = 'parsing'", end=end)
+        assert (catalog.requeue_expired() == [document_id]) is over
 
 
 def test_what_may_pass_is_tried_again_a_bounded_number_of_times(catalog: Catalog) -> None:
@@ -172,7 +164,7 @@ from ingest.pipeline import commit_document
 from rag.settings import Chunking
 from rag.store.catalog import Catalog
 from rag.types import Document
-catalog = Catalog(Path(sys.argv[1]))
+catalog = Catalog(Path(sys.argv[1]), sys.argv[3])
 record = catalog.claim_next()
 print("claimed", flush=True)
 sys.stdin.readline()
@@ -181,16 +173,16 @@ print(commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking()
 """
 
 
-def test_a_stopped_process_that_comes_back_writes_nothing(catalog: Catalog, tmp_path: Path) -> None:
+def test_a_stopped_process_that_comes_back_writes_nothing(catalog: Catalog, database_url: str) -> None:
     document_id = upload(catalog, "the words").record.id
-    arguments = [sys.executable, "-c", WORKING, str(tmp_path), str(Path(__file__).parents[2])]
+    arguments = [sys.executable, "-c", WORKING, str(catalog.data_dir), str(Path(__file__).parents[2]), database_url]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         try:
             assert process.stdout.readline() == "claimed\n"
             os.kill(process.pid, signal.SIGSTOP)
-            end_lease(catalog)
+            end_leases(catalog)
             assert catalog.requeue_expired() == [document_id]
             assert catalog.claim_next() is not None
             os.kill(process.pid, signal.SIGCONT)

@@ -1,0 +1,57 @@
+"""work: prepare the documents that wait in a Postgres catalog, beside its servers and other workers."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from types import FrameType
+
+from api.commands.context import CommandContext
+from api.commands.models import fetch_missing_embedder
+from rag.errors import ConfigurationError
+
+
+def work(context: CommandContext, *, once: bool) -> int:
+    """Prepare queued documents until SIGTERM or Ctrl-C, then return 0; with `once`, until none is left, and print how
+    many were claimed.
+
+    What is in hand at the end is queued again for other workers at once. Raises ConfigurationError for a SQLite
+    catalog, IndexMismatch where the documents were embedded by another model, DependencyError where the database or the
+    embedding model cannot be had.
+    """
+    from ingest.worker import work_on
+    from rag.store.catalog import stamps_of
+
+    settings = context.settings
+    if not settings.database_url:
+        raise ConfigurationError(
+            f"A SQLite catalog has one owner: the server of {context.data_dir} prepares its documents itself. To share "
+            "its queue with workers, name a Postgres database in FOOTNOTE_DATABASE_URL; `footnote migrate` carries the "
+            "catalog there."
+        )
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("httpx", "sentence_transformers"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    previous = signal.signal(signal.SIGTERM, _stop)
+    documents = 0
+    try:
+        fetch_missing_embedder(context)
+        with context.open_catalog() as catalog:
+            embedder = context.load_embedder()
+            catalog.check_stamps(stamps_of(embedder, settings.chunking.version))
+            context.say(f"Working for {catalog.name}, originals in {catalog.originals.folder}.")
+            documents = work_on(catalog, embedder, settings, once=once)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    if context.as_json:
+        context.print_json({"documents": documents})
+    else:
+        context.console().print(f"Claimed {documents:,} documents; none is left.")
+    return 0
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,61 @@
+"""Keeps an index in step with a catalog that several processes own: joins, says that it lives, compares again.
+
+The order matters. Most of the index is compared before anybody waits for it (`compare`, when it is opened); then it
+joins, and what came in between is compared once more (`keep_up`). Where that took longer than others wait, it joins
+again. An index that nobody projects into does not join, since others would wait for it in vain. Where a catalog has one
+owner, comparing is all there is to do.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from rag.errors import DependencyError
+from rag.index.derived import Index, Progress
+from rag.store.catalog import Catalog
+from rag.store.replicas import REPLICA_S
+
+log = logging.getLogger(__name__)
+
+
+class Follower:
+    """One open index, as a replica of its catalog. Call its methods from one thread."""
+
+    def __init__(self, catalog: Catalog, index: Index, name: str) -> None:
+        """`name` is what the messages of other processes call this one."""
+        self._catalog, self._index, self._name = catalog, index, name
+
+    def compare(self, progress: Progress | None = None, *, heal: bool = True) -> None:
+        """Make the index match the catalog.
+
+        `progress` is called with (done, total) while documents are indexed; with `heal`, parts that do not answer are
+        grown first. Raises DependencyError.
+        """
+        self._index.purge_removed(self._catalog)
+        self._index.reconcile(self._catalog, progress, heal=heal)
+
+    def keep_up(self) -> None:
+        """Say that this process lives; the first time, and where others have stopped waiting for it, join and compare.
+
+        Call it before each projection, more often than every REPLICA_S. Raises DependencyError.
+        """
+        if not self._catalog.shared:
+            return
+        replicas = self._catalog.replicas
+        if not replicas.beat():
+            if replicas.id is not None:
+                log.warning("Nothing was heard of this process for %.0f s; its index is compared again.", REPLICA_S)
+                self.compare(heal=False)
+            while True:
+                replicas.join(self._name)
+                self._index.reconcile(self._catalog, heal=False)
+                if replicas.beat():
+                    break
+        self._catalog.finish_removals()
+
+    def leave(self) -> None:
+        """Let nobody wait for this index any more; `keep_up` joins again."""
+        try:
+            self._catalog.replicas.leave()
+        except DependencyError as error:
+            log.warning("Other processes wait for this one's index for %.0f s. %s", REPLICA_S, error.message)
