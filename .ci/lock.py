@@ -21,8 +21,8 @@ CONSTRAINTS = "torch==2.13.0\n"  # the release that the tests run on (Makefile)
 def main() -> int:
     """Run uv; returns its exit status."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal", "--generate-hashes"]
-    command += ["--no-header", "--quiet", "--extra", "mcp", "--extra", "langchain", "--python-version", "3.11"]
-    command += ["--constraints", "-"]
+    command += ["--no-header", "--quiet", "--extra", "mcp", "--extra", "langchain", "--extra", "postgres"]
+    command += ["--python-version", "3.11", "--constraints", "-"]
     done = subprocess.run(command, cwd=ROOT, input=CONSTRAINTS, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode == 0:
         (ROOT / "requirements.lock").write_text(HEADER + done.stdout, encoding="utf-8")

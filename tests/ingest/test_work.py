@@ -35,10 +35,10 @@ from api.commands.context import Models
 from conftest import WordHashEmbedder
 
 class Embedder(WordHashEmbedder):
-    def embed_texts(self, texts):
+    def embed_passages(self, texts):
         print("embedding", flush=True)
         time.sleep(float(sys.argv[3]))
-        return super().embed_texts(texts)
+        return super().embed_passages(texts)
 
 rag.store.catalog.LEASE_S, rag.store.leases.RENEW_EVERY_S = 2.0, 0.3
 ingest.worker.POLL_S = ingest.worker.KEEP_EVERY_S = 0.1

@@ -169,11 +169,11 @@ async def test_health_answers_while_every_thread_of_the_work_is_taken(settings: 
     class Stuck(WordHashEmbedder):
         stuck = False
 
-        def embed_texts(self, texts: Sequence[str]):  # type: ignore[no-untyped-def]
+        def embed_queries(self, texts: Sequence[str]):  # type: ignore[no-untyped-def]
             if self.stuck:
                 begun.release()
                 assert go_on.wait(60)
-            return super().embed_texts(texts)
+            return super().embed_queries(texts)
 
     embedder = Stuck()
     app = build_app(settings, embedder, ScriptedGenerator())
