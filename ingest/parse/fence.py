@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from ingest.parse.pool import FORKS, STDERR_KEPT, Deadline, Launcher, LauncherPool, close_at_exit
+from ingest.parse.pool import FORKS, STDERR_KEPT, Deadline, Ended, Launcher, LauncherPool, close_at_exit
 from rag.errors import ParseError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ _OCR_BEGAN = "ocr-began"
 OUT_OF_MEMORY_STATUS = 77
 """Exit status of a child that ran out of memory and could not write a result."""
 
+_ABORTS = [getattr(signal, name) for name in ("SIGABRT", "SIGILL", "SIGTRAP") if hasattr(signal, name)]
+_MUCH = 0.3  # of the limit: a large allocation fails long before the limit is used
 _PREFIX = "footnote-parse-"
 _SWEPT_AFTER_S = 3_600.0
 _MIB = 1 << 20
@@ -79,8 +81,8 @@ def run_fenced(
             "details": dict(details),
             "environment": _environment(folder),  # a launcher may have been started with another
         }
-        status, stderr = _run_child(order, folder, limits, name)
-        return _read_result(folder / RESULT_NAME, order["max_result_bytes"], status, stderr, name, limits)
+        ended = _run_child(order, folder, limits, name)
+        return _read_result(folder / RESULT_NAME, order["max_result_bytes"], ended, name, limits)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -109,8 +111,8 @@ def _is_alive(number: int) -> bool:
     return True
 
 
-def _run_child(order: dict[str, object], folder: Path, limits: Parsing, name: str) -> tuple[int, str]:
-    """Exit status and the end of stderr. Raises ParseError `timeout`; no process is left running."""
+def _run_child(order: dict[str, object], folder: Path, limits: Parsing, name: str) -> Ended:
+    """How the child ended. Raises ParseError `timeout`; no process is left running."""
     deadline = Deadline(limits.timeout_s, folder / _OCR_BEGAN, limits.ocr_timeout_s)
     try:
         return LAUNCHERS.run(order, deadline) if FORKS else _run_alone(order, folder, limits)
@@ -130,7 +132,7 @@ LAUNCHERS = close_at_exit(LauncherPool(_start_launcher))
 """The launchers of this process; `close` ends the idle ones, `end` all."""
 
 
-def _run_alone(order: dict[str, object], folder: Path, limits: Parsing) -> tuple[int, str]:
+def _run_alone(order: dict[str, object], folder: Path, limits: Parsing) -> Ended:
     """The same with a process that is started from nothing. Raises subprocess.TimeoutExpired."""
     # The order is an argument, so that stdin stays closed to code that reads untrusted bytes.
     child = subprocess.Popen(
@@ -149,7 +151,7 @@ def _run_alone(order: dict[str, object], folder: Path, limits: Parsing) -> tuple
         child.wait()
         if child.stderr is not None:
             child.stderr.close()
-    return child.returncode, said[-STDERR_KEPT:].decode("utf-8", "replace")
+    return Ended(child.returncode, said[-STDERR_KEPT:].decode("utf-8", "replace"))
 
 
 def _python(module: str) -> list[str]:
@@ -173,12 +175,13 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _read_result(path: Path, max_bytes: object, status: int, stderr: str, name: str, limits: Parsing) -> bytes:
+def _read_result(path: Path, max_bytes: object, ended: Ended, name: str, limits: Parsing) -> bytes:
     """The bytes of the result, after checking its size. Raises ParseError when there is none."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
         size = 0
+    status, stderr, used_kib = ended
     if status == 0 and size:
         if size > int(str(max_bytes)):
             raise ParseError(
@@ -196,8 +199,10 @@ def _read_result(path: Path, max_bytes: object, status: int, stderr: str, name: 
             f"{name}: reading it took more than {limits.timeout_s:g} s of processor time and was stopped. "
             "Split the file, or raise FOOTNOTE_PARSING__TIMEOUT_S.",
         )
-    # pdfium aborts (SIGABRT, SIGILL, SIGTRAP) where an allocation fails; SIGKILL is the kernel's own memory killer.
-    if status == OUT_OF_MEMORY_STATUS or killed == getattr(signal, "SIGKILL", -1) or "MemoryError" in stderr:
+    # pdfium aborts where an allocation fails, and says nothing; SIGKILL is the kernel's own memory killer.
+    aborted = killed in _ABORTS and used_kib << 10 > _MUCH * limits.memory_mb * _MIB
+    killed_by_kernel = killed == getattr(signal, "SIGKILL", -1)
+    if status == OUT_OF_MEMORY_STATUS or aborted or killed_by_kernel or "MemoryError" in stderr:
         raise ParseError(
             "out_of_memory",
             f"{name}: reading it needs more than {limits.memory_mb} MiB of memory. "

@@ -4,10 +4,10 @@ Starting Python and importing the readers takes longer than reading a page of te
 never opens a file of a user: each child is forked from it, reads one file within its own limits, and ends. No child
 sees anything of the files that others read.
 
-On stdin comes one order a line (JSON, see `fence.py`); on stdout goes one report a line: `started PID`, then
-`ended STATUS` with the exit status, negative for the number of a signal. A child leads its own process group, which is
-killed as soon as the child has ended. The end of stdin (also when the caller dies) kills the child and ends the
-launcher; so does IDLE_S without an order.
+On stdin comes one order a line (JSON, see `fence.py`); on stdout goes one report a line: `started PID`, then `ended
+STATUS KIB` with the exit status, negative for the number of a signal, and the most memory that it used. A child leads
+its own process group, which is killed as soon as the child has ended. The end of stdin (also when the caller dies)
+kills the child and ends the launcher; so does IDLE_S without an order.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ def main() -> int:
         with contextlib.suppress(OSError):  # the child did it first
             os.setpgid(number, number)
         os.write(1, f"started {number}\n".encode())
-        status = _wait(number, woken)
-        if status is None:
+        ended = _wait(number, woken)
+        if ended is None:
             return 0
-        os.write(1, f"ended {status}\n".encode())
+        os.write(1, f"ended {ended[0]} {ended[1]}\n".encode())
 
 
 def _import(modules: Sequence[str]) -> None:
@@ -92,8 +92,8 @@ def _import(modules: Sequence[str]) -> None:
         gc.freeze()  # so that a collection in a child does not copy the launcher's pages
 
 
-def _wait(number: int, woken: int) -> int | None:
-    """The exit status of the child, after killing what it left of its group; None if stdin ended first."""
+def _wait(number: int, woken: int) -> tuple[int, int] | None:
+    """Exit status and KiB of the child, after killing what it left of its group; None if stdin ended first."""
     while not _has_ended(number):
         ready, _, _ = select.select([0, woken], [], [])
         if woken in ready:
@@ -104,7 +104,8 @@ def _wait(number: int, woken: int) -> int | None:
             os.waitpid(number, 0)
             return None
     _kill_group(number)  # the ended child still holds the group's number
-    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+    _, status, used = os.wait4(number, 0)
+    return os.waitstatus_to_exitcode(status), used.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
 
 
 def _has_ended(number: int) -> bool:

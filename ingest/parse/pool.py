@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rag.errors import DependencyError
 
@@ -22,7 +23,7 @@ STDERR_KEPT = 8_192
 FORKS = hasattr(os, "fork") and hasattr(os, "waitid")
 """Whether this system can run launchers; elsewhere each file has a process started from nothing."""
 
-_REPORT = re.compile(rb"started (\d+)\n(?:ended (-?\d+)\n)?")
+_REPORT = re.compile(rb"started (\d+)\n(?:ended (-?\d+) (\d+)\n)?")
 
 
 class Deadline:
@@ -39,6 +40,14 @@ class Deadline:
             self._ends_s, self._more_s = self._ends_s + self._more_s, 0.0
             left = self._ends_s - time.monotonic()
         return left
+
+
+class Ended(NamedTuple):
+    """How a child ended: its exit status, negative for a signal, the end of its stderr, and the most memory it used."""
+
+    status: int
+    stderr: str
+    used_kib: int = 0
 
 
 class LauncherEnded(Exception):
@@ -71,8 +80,8 @@ class Launcher:
         self._selector.register(self._reports, selectors.EVENT_READ)
         self._selector.register(self._stderr, selectors.EVENT_READ)
 
-    def run(self, order: Mapping[str, object], deadline: Deadline) -> tuple[int, str]:
-        """Execute one order: the child's exit status and the end of its stderr.
+    def run(self, order: Mapping[str, object], deadline: Deadline) -> Ended:
+        """Execute one order, and tell how its child ended.
 
         Raises TimeoutError after the deadline, when no process is left running, and LauncherEnded. After both, and
         after a status other than 0, the launcher has to be closed.
@@ -99,11 +108,11 @@ class Launcher:
                     self._kill(seen)
                     if seen is None:
                         raise LauncherEnded
-                    return self._process.wait(), said.decode("utf-8", "replace")
+                    return Ended(self._process.wait(), said.decode("utf-8", "replace"))
         with contextlib.suppress(BlockingIOError):
             while block := os.read(self._stderr.fileno(), 65_536):
                 said = (said + block)[-STDERR_KEPT:]
-        return int(seen[2]), said.decode("utf-8", "replace")
+        return Ended(int(seen[2]), said.decode("utf-8", "replace"), int(seen[3]))
 
     def _kill(self, started: re.Match[bytes] | None) -> None:
         """Kill the child that was started, with everything that it started, and the launcher."""
@@ -139,7 +148,7 @@ class LauncherPool:
         self._busy: set[Launcher] = set()
         self._lock = threading.Lock()
 
-    def run(self, order: Mapping[str, object], deadline: Deadline) -> tuple[int, str]:
+    def run(self, order: Mapping[str, object], deadline: Deadline) -> Ended:
         """Execute one order with an idle launcher or a new one, and keep the launcher if the child ended well.
 
         Raises TimeoutError, OSError, and DependencyError after `end`.
@@ -153,8 +162,8 @@ class LauncherPool:
                 self._busy.add(launcher)
             sound = False
             try:
-                status, said = launcher.run(order, deadline)
-                sound = status == 0
+                ended = launcher.run(order, deadline)
+                sound = ended.status == 0
             except LauncherEnded as error:
                 if launcher.ended:
                     raise _ended() from error
@@ -165,7 +174,7 @@ class LauncherPool:
                 self._give_back(launcher, sound)
             if launcher.ended and not sound:
                 raise _ended()
-            return status, said
+            return ended
 
     def _give_back(self, launcher: Launcher, sound: bool) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,28 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
         read(path, Parsing(memory_mb=256, timeout_s=60))
     assert caught.value.code == "out_of_memory"
     assert children() == []
+
+
+@linux
+def test_a_reader_that_aborts_for_lack_of_memory_is_told_as_such(tmp_path: Path) -> None:
+    """pdfium ends its process where an allocation fails, without a word."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(b" " * (1 << 20)) for _ in range(300)) + packer.flush()
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R>>",
+        b"<</Length %d/Filter/FlateDecode>>stream\n%s\nendstream" % (len(packed), packed),
+    ]
+    path = tmp_path / "bomb.pdf"
+    path.write_bytes(
+        b"%PDF-1.7\n"
+        + b"".join(b"%d 0 obj%s endobj\n" % (number, data) for number, data in enumerate(objects, 1))
+        + b"trailer<</Root 1 0 R>>\n"
+    )
+    with pytest.raises(ParseError, match="512 MiB of memory") as caught:
+        read(path, Parsing(memory_mb=512, timeout_s=60))
+    assert caught.value.code == "out_of_memory"
 
 
 def test_text_is_bounded(tmp_path: Path) -> None:
