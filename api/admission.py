@@ -32,6 +32,7 @@ WORK: tuple[Work, ...] = get_args(Work)
 _T = TypeVar("_T")
 
 LONGEST_LINE = 64  # requests; each holds a connection and its body
+_PRESSED_FOR_S = 5.0  # after a refusal
 _NEW_WEIGHT = 0.2  # of the last piece of work in what is typical
 _NAMES: Mapping[Work, str] = {
     "search": "searches",
@@ -57,12 +58,15 @@ class Capacity:
     """What a server takes of one class of work.
 
     `places` is how many pieces are in hand at once, which may change; `patience_s` how long one may wait for its turn;
-    `likely_s` how long a piece takes, until some have ended.
+    `likely_s` how long a piece takes, until some have ended. `pressed_s` is the patience while more comes than can be
+    done, None for the same: a line that never ends costs everyone in it the whole patience (Nichols and Jacobson 2012,
+    "Controlling queue delay").
     """
 
     places: Callable[[], int]
     patience_s: float
     likely_s: float
+    pressed_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,8 @@ def capacities(settings: Settings, slots: Callable[[], int]) -> dict[Work, Capac
     """What this machine takes. `slots` is how many replies the back end writes at the same time."""
     cores, patience_s = usable_cores(), settings.server.max_wait_s
     return {
-        # More at once only share the cores. A standing line of searches costs each of them its patience.
-        "search": Capacity(lambda: max(2, cores), 0.05, 0.05),
+        # More at once only share the cores.
+        "search": Capacity(lambda: max(2, cores), 2.0, 0.05, 0.05),
         "answer": Capacity(slots, patience_s, 10.0),
         "verify": Capacity(lambda: max(2, cores // 2), patience_s, 5.0),
         # An upload lasts as long as its client sends; little of that is this server's work.
@@ -166,6 +170,7 @@ class _Lane:
         self._tickets = count()
         self._typical_s = capacity.likely_s
         self._admitted = self._refused = 0
+        self._refused_at = -math.inf
 
     @property
     def load(self) -> Load:
@@ -173,8 +178,14 @@ class _Lane:
 
     def check(self) -> None:
         """Raise TooBusy where no place is free and a turn would come too late."""
-        if not self._has_room() and (len(self._line) >= LONGEST_LINE or self._turn_s() > self._capacity.patience_s):
+        if not self._has_room() and (len(self._line) >= LONGEST_LINE or self._turn_s() > self._patience_s):
             raise self._refusal()
+
+    @property
+    def _patience_s(self) -> float:
+        pressed_s = self._capacity.pressed_s
+        is_pressed = pressed_s is not None and self._clock() - self._refused_at < _PRESSED_FOR_S
+        return pressed_s if pressed_s is not None and is_pressed else self._capacity.patience_s
 
     async def enter(self) -> int:
         """The ticket of a place, at once or after waiting for it. Raises TooBusy."""
@@ -184,7 +195,7 @@ class _Lane:
         turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._line.append(turn)
         try:
-            async with asyncio.timeout(self._capacity.patience_s):
+            async with asyncio.timeout(self._patience_s):
                 return await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
@@ -224,6 +235,7 @@ class _Lane:
 
     def _refusal(self) -> TooBusy:
         self._refused += 1
+        self._refused_at = self._clock()
         retry_after_s = max(1, math.ceil(self._turn_s()))
         now = f"{len(self._in_hand)} in hand, {len(self._line)} waiting"
         return TooBusy(

@@ -65,13 +65,13 @@ class Keeper:
 
     def look(self) -> None:
         """Look around once. Raises DependencyError."""
+        if expired := self._catalog.requeue_expired(self._restart):
+            log.warning("%d documents were claimed and nobody works on them; they are queued again.", len(expired))
+            self._wake()
         healing = self._healing is not None and self._healing.is_alive()
         if not healing and (kinds := self._index.missing or self._index.worn):
             self._healing = threading.Thread(target=self._heal, args=(kinds,), name="footnote-healer", daemon=True)
             self._healing.start()
-        if expired := self._catalog.requeue_expired(self._restart):
-            log.warning("%d documents were claimed and nobody works on them; they are queued again.", len(expired))
-            self._wake()
         if self._is_quiet() and set(self._index.counts()) != {self._catalog.totals().chunks}:
             changed = self._index.reconcile(self._catalog, heal=False)
             if changed:

@@ -51,8 +51,9 @@ class Projector:
         """Publish what is prepared and remove from the indexes what was deleted; False where a document has to wait."""
         try:
             self._follower.keep_up()
-            outcome = publish_each(self._catalog, self._index)
-            self._index.purge_removed(self._catalog)
+            with self._follower.staying():
+                outcome = publish_each(self._catalog, self._index)
+                self._index.purge_removed(self._catalog)
         except FootnoteError as error:
             log.warning("Documents could not be indexed and are tried again. %s", error.message)
             return False

@@ -20,7 +20,6 @@ from rag.errors import DataDirectoryInUse, FootnoteError
 from rag.settings import NO_JUDGE, Settings
 from rag.store.catalog import PROBE, Catalog
 from rag.store.lock import RunningServer, claim_directory
-from rag.store.originals import OWNER_MARK
 from rag.types import UNFINISHED
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def doctor(context: CommandContext, *, verify: bool = False, repair: bool = Fals
     With `verify`, catalog, originals and indexes are also compared row by row; with `repair`, the indexes are repaired.
     """
     server = context.find_server()
-    checks = [*_installed(), _fence(context.settings), *_models(context), *_backend(context), *_data(context, server)]
+    checks = [*_installed(), _fence(context), *_models(context), *_backend(context), *_data(context, server)]
     if verify and context.has_catalog():
         with context.open_catalog() as catalog, context.progress("documents") as progress:
             checks += _verify(context, catalog, repair, progress)
@@ -84,14 +83,16 @@ def needed_packages() -> list[str]:
     return [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
 
 
-def _fence(settings: Settings) -> Check:
-    """What a process that reads a file could do beyond that, as one of them tries it."""
+def _fence(context: CommandContext) -> Check:
+    """What a process that reads a file of the data directory could do beyond that, as one of them tries it."""
     from ingest.parse.confine import find_escapes
 
     try:
-        found = find_escapes(settings.parsing)
+        found = find_escapes(context.settings.parsing, context.data_dir)
     except FootnoteError as error:
         return Check("reader fence", "fail", error.message)
+    except OSError as error:
+        return Check("reader fence", "fail", f"no reader could be started: {error}. Free some space and memory.")
     can = [
         what
         for what, able in (
@@ -272,10 +273,7 @@ def _originals(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     records, _ = catalog.list_documents()
     missing = [record.name for record in records if not catalog.originals.path(record.sha256).is_file()]
     named = {record.sha256 for record in records} | {sha256 for _, _, sha256 in catalog.pending_removals()}
-    stray = sum(
-        path.is_file() and path.name not in named and path.name != OWNER_MARK
-        for path in catalog.originals.folder.rglob("*")
-    )
+    stray = sum(path.name not in named for path in catalog.originals.files())
     if missing:
         shown = ", ".join(missing[:3])
         yield Check(
@@ -349,5 +347,7 @@ def _indexes(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     seen = f"{vectors:,} vectors and {words:,} keyword rows for {chunks:,} chunks"
     if vectors == words == chunks:
         yield Check("indexes", "ok", seen)
+    elif catalog.shared and not words:
+        yield Check("indexes", "ok", "none here; a server of this catalog builds one when it starts")
     else:
         yield Check("indexes", "warn", f"{seen}; the next start repairs them, or run `footnote rebuild`")

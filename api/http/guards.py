@@ -149,7 +149,10 @@ class Crowd:
                 try:
                     self._door.admission.check(work)
                 except TooBusy as error:
-                    await refusal_of(scope, error)(scope, receive, send)
+                    # nobody knows yet who asks, who therefore learns nothing of what others do
+                    wait_s = error.retry_after_s or 1
+                    bare = TooBusy(f"The server is busy. Try again in {wait_s} s.", wait_s)
+                    await refusal_of(scope, bare)(scope, receive, send)
                     return
         await self._app(scope, receive, send)
 

@@ -13,10 +13,10 @@ import contextlib
 import ctypes
 import json
 import os
-import site
 import socket
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from rag.settings import Parsing
 
 _NEW_USER, _NEW_NETWORK = 0x1000_0000, 0x4000_0000  # CLONE_NEWUSER and CLONE_NEWNET of sched.h
+_CAPABILITIES_3 = 0x2008_0522  # the version of capset's structures
+_OPENS_FILES = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: root reads the files of others
 _PACKAGES = ("rag", "ingest")
+_OF_PYTHON = ("bin", "lib", "lib64", "libexec", "share")
 _PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/snap")
-_ETC = (
-    "alternatives fonts group ld.so.cache libreoffice locale.alias localtime mime.types nsswitch.conf passwd timezone"
-)
+_ETC = ("alternatives", "fonts", "group", "ld.so.cache", "libreoffice", "locale.alias", "localtime", "mime.types")
 _SYSTEM = (
-    *(f"/etc/{name}" for name in (*_ETC.split(), "ssl/openssl.cnf")),
+    *(f"/etc/{name}" for name in (*_ETC, "nsswitch.conf", "passwd", "ssl/openssl.cnf", "timezone")),
     *("/proc", "/sys/devices/system", "/sys/fs/cgroup", "/var/lib/libreoffice", "/var/spool/libreoffice"),
 )
 """What programs and libraries read of the system. Landlock alone keeps a reader from `/proc/N/environ` of others."""
@@ -42,19 +43,27 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"
 def leave_network() -> bool:
     """Move this process, which must have a single thread, and all that it starts out of the network; whether it did.
 
-    A user namespace comes with it where allowed, in which root has no power over what is outside, either.
+    Root keeps none of its powers but that of opening the files of others, which it may be asked to read.
     """
     if sys.platform != "linux":
         return False
     unshare = ctypes.CDLL(None, use_errno=True).unshare
     user, group = os.geteuid(), os.getegid()
-    if unshare(_NEW_USER | _NEW_NETWORK) != 0:
-        return bool(unshare(_NEW_NETWORK) == 0)
-    with contextlib.suppress(OSError):  # without a map this process owns its files all the same
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    return True
+    left = unshare(_NEW_NETWORK) == 0
+    if left:
+        _drop_powers()
+    elif left := unshare(_NEW_USER | _NEW_NETWORK) == 0:
+        with contextlib.suppress(OSError):  # without a map this process owns its files all the same
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+            Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    return bool(left)
+
+
+def _drop_powers() -> None:
+    """Give up all capabilities but _OPENS_FILES; programs started later get none back, once Landlock is set."""
+    kept = (ctypes.c_uint32 * 6)(_OPENS_FILES, _OPENS_FILES, 0, 0, 0, 0)  # effective, permitted, inheritable, twice
+    ctypes.CDLL(None, use_errno=True).capset((ctypes.c_uint32 * 2)(_CAPABILITIES_3, 0), kept)
 
 
 def prepare_rules() -> None:
@@ -62,7 +71,10 @@ def prepare_rules() -> None:
     if sys.platform == "linux":
         import landlockpy
 
-        landlockpy.abi_version()  # looks for the C library
+        with contextlib.suppress(
+            landlockpy.LandlockError
+        ):  # some containers forbid to ask; `confine_files` sees it too
+            landlockpy.abi_version()  # looks for the C library
         _readable_places()
 
 
@@ -78,14 +90,14 @@ def confine_files(path: Path, folder: Path, *, office: bool = False) -> bool:
     from landlockpy import AccessFS, LandlockError, Ruleset, Scope
 
     read, run = AccessFS.READ_FILE, AccessFS.READ_FILE | AccessFS.READ_DIR | AccessFS.EXECUTE
+    around = {os.fspath(parent) for parent in Path(os.path.realpath(path)).parents}
     try:
         with Ruleset(scoped=Scope.ABSTRACT_UNIX_SOCKET | Scope.SIGNAL) as rules:
             granted = [(os.fspath(path), read), (os.fspath(folder), rules.handled_fs)]
-            # the kernel refuses rights of folders for what is none
-            granted += [
-                (place, run if is_folder else run & ~AccessFS.READ_DIR) for place, is_folder in _readable_places()
-            ]
-            granted += [(place, run) for place in os.environ.get("PATH", "").split(os.pathsep) if os.path.isdir(place)]
+            for place, is_folder in (*_readable_places(), *_programs()):
+                if place not in around:  # beside the file that is read lie others
+                    # the kernel refuses rights of folders for what is none
+                    granted.append((place, run if is_folder else run & ~AccessFS.READ_DIR))
             granted += [(device, read | AccessFS.WRITE_FILE) for device in _DEVICES]
             granted += [("/tmp", AccessFS.MAKE_SOCK | AccessFS.REMOVE_FILE)] if office else []
             for place, access in granted:
@@ -102,9 +114,19 @@ def _readable_places() -> list[tuple[str, bool]]:
     """Libraries, programs and this package, without what lies beside it, such as the data; which are folders."""
     root = Path(__file__).resolve().parents[2]
     places = [os.fspath(root / package) for package in _PACKAGES]
-    places += [sys.prefix, sys.base_prefix, *site.getsitepackages(), *_PROGRAMS, *_SYSTEM]
-    places += [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
-    return [(place, os.path.isdir(place)) for place in dict.fromkeys(places) if os.path.exists(place)]
+    places += [os.path.join(prefix, part) for prefix in (sys.prefix, sys.base_prefix) for part in _OF_PYTHON]
+    places += [os.path.join(sys.prefix, "pyvenv.cfg"), *_PROGRAMS, "/opt/libreoffice", *_SYSTEM]
+    places += [entry for entry in sys.path if entry and os.path.realpath(entry) != os.fspath(root)]
+    return _existing(places)
+
+
+def _programs() -> list[tuple[str, bool]]:
+    return _existing(os.environ.get("PATH", "").split(os.pathsep))
+
+
+def _existing(places: Iterable[str]) -> list[tuple[str, bool]]:
+    found = dict.fromkeys(os.path.realpath(place) for place in places if place)
+    return [(place, os.path.isdir(place)) for place in found if os.path.exists(place)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +156,18 @@ def try_to_escape(path: Path, port: int) -> bytes:
     return json.dumps(asdict(Escapes(reads, writes, connects))).encode("ascii")
 
 
-def find_escapes(limits: Parsing) -> Escapes:
-    """What a reader can do here that it must not, tried by one. Raises ParseError where no reader can be started."""
+def find_escapes(limits: Parsing, data_dir: Path | None = None) -> Escapes:
+    """What a reader of a file in `data_dir`, or in the folder for temporary files, can do that it must not: one tries.
+
+    Raises ParseError or OSError where no reader can be started.
+    """
     from ingest.parse.fence import run_fenced
 
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
+    beside = data_dir if data_dir is not None and os.access(data_dir, os.W_OK) else None
+    with (
+        tempfile.TemporaryDirectory(prefix=".fence-", dir=beside) as folder,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
         path = Path(folder) / "own"
         for place in (path, path.with_name("other")):
             place.write_bytes(b"words")

@@ -9,6 +9,9 @@ owner, comparing is all there is to do.
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rag.errors import DependencyError
 from rag.index.derived import Index, Progress
@@ -16,6 +19,9 @@ from rag.store.catalog import Catalog
 from rag.store.replicas import REPLICA_S
 
 log = logging.getLogger(__name__)
+
+STAYS_S = 600.0  # a document of 100,000 chunks; a process that takes longer is taken for one that hangs
+_BEAT_S = REPLICA_S / 3
 
 
 class Follower:
@@ -52,6 +58,31 @@ class Follower:
                 if replicas.beat():
                     break
         self._catalog.finish_removals()
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Say again and again that this process lives, for STAYS_S at most, while the block writes into the index."""
+        if not self._catalog.shared:
+            yield
+            return
+        ended = threading.Event()
+
+        def beat() -> None:
+            for _ in range(round(STAYS_S / _BEAT_S)):
+                if ended.wait(_BEAT_S):
+                    return
+                try:
+                    self._catalog.replicas.beat()
+                except DependencyError as error:
+                    log.warning("Other processes were not told that this one lives. %s", error.message)
+
+        beating = threading.Thread(target=beat, name="footnote-replica", daemon=True)
+        beating.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            beating.join()
 
     def leave(self) -> None:
         """Let nobody wait for this index any more; `keep_up` joins again."""

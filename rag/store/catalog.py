@@ -57,7 +57,7 @@ from rag.store.databases import Among, among, open_database
 from rag.store.keys import Keys
 from rag.store.leases import LEASE_S, RETRY_DELAYS_S, Leases, is_over
 from rag.store.metadata import Filter, Metadata, describe, matches
-from rag.store.originals import Originals, originals_folder
+from rag.store.originals import Originals, foreign_originals, originals_folder, read_owner
 from rag.store.records import (
     CHUNK_COLUMNS,
     Accepted,
@@ -230,7 +230,14 @@ class Catalog:
                 f"A restore is replacing {data_dir}, or was interrupted. Wait for it; if none is running, "
                 "`footnote serve` finishes it."
             )
+        if originals_url and not database_url:
+            raise ConfigurationError(
+                "FOOTNOTE_ORIGINALS_URL is set and FOOTNOTE_DATABASE_URL is not: a SQLite catalog keeps its originals "
+                "in its data directory. Set both, or unset the first."
+            )
         folder = originals_folder(data_dir, originals_url)
+        if not database_url and not receiving and not (data_dir / CATALOG_FILE).exists() and read_owner(folder):
+            raise foreign_originals(folder, f"a new one in {data_dir}")  # before there is one that others run into
         self._database = open_database(data_dir / CATALOG_FILE, database_url)
         self._leases = Leases(self._renew_leases)
         self._stamps: dict[str, str] = {}  # that this process has checked, and saves documents with
@@ -246,6 +253,8 @@ class Catalog:
             if self.shared and not receiving:
                 self._check_alone()
                 self.claim_originals()
+            elif not receiving and read_owner(folder) not in (None, self.identity()):
+                raise foreign_originals(folder, self.name)
         except OSError as error:
             self.close()
             raise DependencyError(
@@ -370,7 +379,9 @@ class Catalog:
         )
         stored = {row.key: row.value for row in rows}
         differing = [
-            f"{key} {stored.get(key)!r} (here {own!r})" for key, own in self._stamps.items() if stored.get(key) != own
+            f"{key} {stored.get(key)!r} (here {own!r})"
+            for key, own in self._stamps.items()
+            if key not in stored or not same_stamp(key, stored[key], own)
         ]
         if differing:
             raise IndexMismatch(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -19,6 +20,8 @@ from rag.store.durable import replace_durably, sync_folder
 
 ORIGINALS = "originals"
 OWNER_MARK = ".catalog"
+_ORIGINAL = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}")
+"""An original's path in its folder. Whatever else somebody keeps there is nobody's stray."""
 
 
 def originals_folder(data_dir: Path, url: str = "") -> Path:
@@ -32,6 +35,22 @@ def originals_folder(data_dir: Path, url: str = "") -> Path:
             "and worker of the database sees, or leave it empty for `originals` in the data directory."
         )
     return Path(unquote(parts.path))
+
+
+def read_owner(folder: Path) -> str | None:
+    """The identity of the catalog whose originals the folder holds; None where it does not say. Raises OSError."""
+    try:
+        return (folder / OWNER_MARK).read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def foreign_originals(folder: Path, name: str) -> ConfigurationError:
+    """The refusal of a folder that holds the originals of another catalog than the one of this `name`."""
+    return ConfigurationError(
+        f"{folder} holds the originals of another catalog than {name}. Correct FOOTNOTE_DATABASE_URL, or name another "
+        "folder in FOOTNOTE_ORIGINALS_URL or with --data-dir."
+    )
 
 
 class Originals:
@@ -54,24 +73,17 @@ class Originals:
         `some` are hashes of its originals. Raises ConfigurationError where the folder is another catalog's, or where it
         is new and the originals are elsewhere; OSError.
         """
-        mark = self._folder / OWNER_MARK
-        try:
-            owner = mark.read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
+        if (owner := read_owner(self._folder)) is None:
             if some and not any(self.path(sha256).exists() for sha256 in some):
                 raise ConfigurationError(
                     f"{self._folder} holds no original of {name}. Name the folder that its servers and workers share "
                     "in FOOTNOTE_ORIGINALS_URL (file:///PATH)."
-                ) from None
+                )
             part = self._folder / f".part-{os.getpid()}-{os.urandom(8).hex()}"
             part.write_text(identity, encoding="utf-8")
-            replace_durably(part, mark)
-            return
-        if owner != identity:
-            raise ConfigurationError(
-                f"{self._folder} holds the originals of another catalog than {name}. Correct FOOTNOTE_DATABASE_URL, or "
-                "name another folder in FOOTNOTE_ORIGINALS_URL or with --data-dir."
-            )
+            replace_durably(part, self._folder / OWNER_MARK)
+        elif owner != identity:
+            raise foreign_originals(self._folder, name)
 
     def path(self, sha256: str) -> Path:
         """The path of the bytes with this hash."""
@@ -109,5 +121,6 @@ class Originals:
     def files(self, older_than_s: float = 0.0) -> list[Path]:
         """The originals, and what interrupted uploads left, that are older than this."""
         before = time.time() - older_than_s
-        found = (path for path in self._folder.rglob("*") if path.name != OWNER_MARK and path.is_file())
+        named = (path for path in self._folder.glob("??/*") if _ORIGINAL.fullmatch(f"{path.parent.name}/{path.name}"))
+        found = (path for path in (*named, *self._folder.glob(".part-*")) if path.is_file())
         return [path for path in found if not older_than_s or path.stat().st_mtime < before]

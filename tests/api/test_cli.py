@@ -715,7 +715,7 @@ def test_doctor_tells_what_a_reader_could_do(footnote: Footnote, monkeypatch: py
         (Escapes(reads=False, writes=False, connects=False), "ok", "only the file that is read"),
         (Escapes(reads=True, writes=False, connects=True), "warn", "open other files of this user, reach other"),
     ):
-        monkeypatch.setattr("ingest.parse.confine.find_escapes", lambda limits, found=found: found)
+        monkeypatch.setattr("ingest.parse.confine.find_escapes", lambda limits, data_dir, found=found: found)
         checks = {one["name"]: one for one in footnote("doctor", "--json").json["checks"]}
         assert checks["reader fence"]["status"] == status
         assert told in checks["reader fence"]["detail"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -26,9 +27,11 @@ office = pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice
 
 def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program in place of LibreOffice: its last argument is the file, the one before it the folder to write to."""
-    program = put(folder / "soffice", f'#!/bin/sh\nfor last; do :; done\nout="$(dirname "$last")"\n{script}\n')
+    programs = folder / "programs"
+    programs.mkdir()
+    program = put(programs / "soffice", f'#!/bin/sh\nfor last; do :; done\nout="$(dirname "$last")"\n{script}\n')
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}/usr/bin{os.pathsep}/bin")
 
 
 @unix
@@ -36,9 +39,11 @@ def test_the_converted_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     source = docx.Document()
     source.add_heading("Terms", 1)
     source.add_paragraph("The deposit is 950 crowns.")
-    source.save(str(tmp_path / "made.docx"))
+    made = io.BytesIO()
+    source.save(made)
     checks = 'test "${last%.doc}" != "$last" && grep -q DisableMacros "$out/profile/user/registrymodifications.xcu" &&'
-    stand_in(tmp_path, f'{checks} cp "{tmp_path}/made.docx" "$out/source.docx"', monkeypatch)
+    stand_in(tmp_path, f'{checks} cp "{tmp_path}/programs/made.docx" "$out/source.docx"', monkeypatch)
+    put(tmp_path / "programs" / "made.docx", made.getvalue())
     document = read(put(tmp_path / "old letter", OLE))
     assert document.media_type == "application/msword"
     assert document.text == "Terms\n\nThe deposit is 950 crowns."

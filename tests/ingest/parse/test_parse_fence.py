@@ -408,6 +408,36 @@ def test_a_reader_opens_no_file_but_its_own_and_reaches_nobody() -> None:
     assert find_escapes(Parsing()) == Escapes(reads=False, writes=False, connects=False)
 
 
+@needs_landlock
+def test_data_below_a_folder_of_programs_is_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert find_escapes(Parsing(), tmp_path) == Escapes(reads=False, writes=False, connects=False)
+
+
+@needs_landlock
+def test_packages_of_any_folder_of_the_path_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of `pip install --target`: the reader of reStructuredText imports this one when it is needed."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (packages / "docutils.py").write_text("raise ValueError('the one of the path')")
+    monkeypatch.setattr(sys, "path", [str(packages), *sys.path])
+    path = tmp_path / "a.rst"
+    path.write_text("Title\n=====\n\nWords.\n")
+    assert "=====" in read(path).text, "docutils was found elsewhere: it fails here, so that the text is plain"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root reads the files of others")
+def test_root_reads_the_files_of_others(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir(mode=0o700)
+    (folder / "a.txt").write_text("Words.")
+    os.chmod(folder / "a.txt", 0o600)
+    for place in (folder / "a.txt", folder):
+        os.chown(place, 1_001, 1_001)
+    assert read(folder / "a.txt").text == "Words."
+
+
 def test_what_is_not_kept_from_a_reader_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The attempts succeed in a process that nothing keeps from them."""
     for name in ("own", "other"):

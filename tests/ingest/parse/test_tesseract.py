@@ -51,13 +51,15 @@ def test_words_are_joined_into_lines() -> None:
 def test_it_is_chosen_by_name_or_where_rapidocr_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, missing: bool
 ) -> None:
-    table = put(tmp_path / "table.tsv", TABLE)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    table = put(programs / "table.tsv", TABLE)
     script = f'#!/bin/sh\ncase "$1" in --list-langs) printf "List:\\ndeu\\neng\\nosd\\n";; *) cat {table};; esac\n'
-    put(tmp_path / "tesseract", script).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    put(programs / "tesseract", script).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}/usr/bin{os.pathsep}/bin")
     if missing:
-        put(tmp_path / "rapidocr.py", "raise ImportError('gone')")
-        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        put(programs / "rapidocr.py", "raise ImportError('gone')")
+        monkeypatch.setattr(sys, "path", [str(programs), *sys.path])
         fence.LAUNCHERS.close()  # one that has imported rapidocr keeps it
     limits = Parsing(ocr_engine=engine)
     document = parse_file(picture(tmp_path / "a.png"), document_id="x", name="a.png", limits=limits)
