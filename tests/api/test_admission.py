@@ -236,3 +236,26 @@ async def test_never_more_in_hand_than_places_and_nothing_is_lost(seed: int) -> 
     assert (load.in_hand, load.waiting, most) == (0, 0, 3)
     assert done == sum(one is None for one in ended)
     assert done >= 30
+
+
+async def test_a_burst_waits_and_after_a_refusal_few_do() -> None:
+    """Five agents that search at once are served; a line that never ends would cost everyone in it the whole wait."""
+    clock = Clock()
+    limit = Capacity(lambda: 1, patience_s=2.0, likely_s=0.5, pressed_s=0.1)
+    admission, release = Admission(dict.fromkeys(WORK, limit), clock), asyncio.Event()
+    async with held(admission):
+        burst = [asyncio.create_task(hold(admission, release)) for _ in range(4)]  # the last waits for 2 s
+        await turns()
+        assert admission.loads["answer"].waiting == 4
+        with pytest.raises(TooBusy):
+            admission.check("answer")
+        for task in burst[1:]:
+            task.cancel()
+        await turns()
+        assert admission.loads["answer"].waiting == 1
+        with pytest.raises(TooBusy):  # its turn would come after 1 s, as that of one of the burst
+            admission.check("answer")
+        clock.now_s = 60.0
+        admission.check("answer")
+        burst[0].cancel()
+        await turns()
