@@ -128,6 +128,12 @@ def open_index(catalog: Catalog, model: str, dimension: int, vectors_url: str = 
     )
 
 
+def open_own_index(catalog: Catalog, vectors_url: str) -> Index:
+    """The indexes of a catalog that has chunks, for the model that made their vectors. Raises as `open_index` does."""
+    stamps = catalog.stamps()
+    return open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), vectors_url)
+
+
 def open_embedder(settings: Settings) -> Embedder:
     """The embedding model of the settings.
 

@@ -288,7 +288,7 @@ def _originals(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
 def _verify(context: CommandContext, catalog: Catalog, repair: bool, progress: Progress) -> Iterator[Check]:
     """Compare everything row by row; the indexes only while no other process owns the data directory."""
     from rag.index.verify import repair_index, verify_index
-    from rag.library import open_index
+    from rag.library import open_own_index
     from rag.store.verify import verify_catalog
 
     found = list(verify_catalog(catalog, progress.overall))
@@ -300,9 +300,7 @@ def _verify(context: CommandContext, catalog: Catalog, repair: bool, progress: P
     try:
         with (
             claim_directory(context.data_dir, context.command),
-            closing(
-                open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
-            ) as index,
+            closing(open_own_index(catalog, context.settings.index_url)) as index,
         ):
             differing = verify_index(catalog, index, progress.overall)
             seen = "every chunk is in both indexes once, with the catalog's vector"
@@ -328,14 +326,14 @@ def _in_words(one: Difference) -> str:
 
 def _indexes(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     """Compare the sizes of the indexes with the catalog, unless another process owns the data directory."""
-    from rag.library import open_index
+    from rag.library import open_own_index
 
     stamps = catalog.stamps()
     if "dimension" not in stamps:
         return
     try:
         with claim_directory(context.data_dir, context.command):
-            index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
+            index = open_own_index(catalog, context.settings.index_url)
             try:
                 vectors, words = index.counts()
             finally:

@@ -70,7 +70,7 @@ def remove_documents(context: CommandContext, given: list[str]) -> int:
 
 def forget_removed(context: CommandContext) -> None:
     """Delete removed documents from the indexes and the originals, unless another process owns them and does so."""
-    from rag.library import open_index
+    from rag.library import open_own_index
 
     with (
         suppress(DataDirectoryInUse),
@@ -85,7 +85,7 @@ def forget_removed(context: CommandContext) -> None:
             for seq, _, sha256 in catalog.pending_removals():  # nothing has been indexed yet
                 catalog.finish_removal(seq, sha256)
             return
-        index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
+        index = open_own_index(catalog, context.settings.index_url)
         try:
             index.purge_removed(catalog)
         finally:

@@ -99,7 +99,7 @@ def import_(context: CommandContext, file: Path, collection: str | None) -> int:
     Returns 1 where a document could not be indexed yet. Raises InputError, IndexMismatch.
     """
     from ingest.pipeline import publish_each
-    from rag.library import open_index
+    from rag.library import open_own_index
 
     context.find_server()
     context.data_dir.mkdir(parents=True, exist_ok=True)
@@ -111,13 +111,13 @@ def import_(context: CommandContext, file: Path, collection: str | None) -> int:
         if catalog.shared:  # servers index them; where none runs, they are visible at once and indexed by the next one
             catalog.publish_each(imported.ids)
         else:
-            with suppress(DataDirectoryInUse), claim_directory(context.data_dir, context.command):
-                stamps = catalog.stamps()
-                with closing(
-                    open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
-                ) as index:
-                    index.reconcile(catalog)
-                    failed = len(publish_each(catalog, index).failed)
+            with (
+                suppress(DataDirectoryInUse),
+                claim_directory(context.data_dir, context.command),
+                closing(open_own_index(catalog, context.settings.index_url)) as index,
+            ):
+                index.reconcile(catalog)
+                failed = len(publish_each(catalog, index).failed)
     if context.as_json:
         context.print_json(
             {"collection": imported.collection, "documents": imported.ids, "unchanged": imported.unchanged}
@@ -134,7 +134,7 @@ def compact(context: CommandContext) -> int:
 
     Raises DataDirectoryInUse where a server runs.
     """
-    from rag.library import open_index
+    from rag.library import open_own_index
 
     context.say(f"Data directory: {context.data_dir}")
     before = _size_bytes(context.data_dir)
@@ -144,9 +144,7 @@ def compact(context: CommandContext) -> int:
             catalog.check_unused()
             stamps = catalog.stamps()
             if "dimension" in stamps:
-                with closing(
-                    open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
-                ) as index:
+                with closing(open_own_index(catalog, context.settings.index_url)) as index:
                     index.purge_removed(catalog)
                     index.rebuild(catalog, progress.overall)
             catalog.sweep_originals()
@@ -218,13 +216,11 @@ def _embed_again(context: CommandContext, catalog: Catalog, progress: Progress) 
 
 def _index_again(context: CommandContext, catalog: Catalog, progress: Progress) -> Rechunked:
     from ingest.pipeline import Rechunked
-    from rag.library import open_index
+    from rag.library import open_own_index
 
     catalog.check_rebuilt()
     stamps = catalog.stamps()
     if "dimension" not in stamps:  # nothing has been indexed yet
         return Rechunked(0, [])
-    with closing(
-        open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), context.settings.index_url)
-    ) as index:
+    with closing(open_own_index(catalog, context.settings.index_url)) as index:
         return Rechunked(index.rebuild(catalog, progress.overall), [])

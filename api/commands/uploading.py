@@ -68,10 +68,8 @@ def take_in_here(context: CommandContext, work: Sequence[Work], collection: str)
         listeners = Listeners(
             settled=taking.settled, embedding=taking.embedding, embedded=embedded.append, stuck=taking.stuck
         )
-        projector = Projector(
-            catalog, library.index, library.follower
-        )  # not woken: what is committed in two seconds is indexed together
-        projector.start()
+        projector = Projector(catalog, library.index, library.follower)
+        projector.start()  # not woken: what is committed in two seconds is indexed together
         waiting: list[FailedDocument] = []
         try:
             prepare_documents(catalog, taking.claims(), library.embedder, settings, listeners)
