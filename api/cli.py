@@ -369,7 +369,9 @@ def build_parser() -> argparse.ArgumentParser:
     working = add("work", _work, "prepare the documents of a Postgres catalog, beside its servers and other workers")
     working.add_argument("--once", action="store_true", help="end once no document waits")
     migrating = add("migrate", _migrate, "carry the catalog of the data directory to FOOTNOTE_DATABASE_URL")
-    migrating.add_argument("--back", action="store_true", help="carry it from there into the data directory")
+    direction = migrating.add_mutually_exclusive_group()
+    direction.add_argument("--back", action="store_true", help="carry it from there into the data directory")
+    direction.add_argument("--tables", action="store_true", help="only create or update the tables of the database")
     return parser
 
 
@@ -646,8 +648,10 @@ def _work(context: CommandContext, args: argparse.Namespace) -> int:
 
 
 def _migrate(context: CommandContext, args: argparse.Namespace) -> int:
-    from api.commands.migrate import migrate
+    from api.commands.migrate import make_tables, migrate
 
+    if args.tables:
+        return make_tables(context)
     return migrate(context, back=args.back)
 
 
