@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -86,9 +87,13 @@ def _run(args: argparse.Namespace, models: Models | None) -> int:
 
 def _fail(as_json: bool, code: str, message: str, status: int) -> int:
     from api.commands.tables import printable
+    from rag.logs import writes_json
 
     if as_json:
         print(json.dumps({"error": {"code": code, "message": message}}))  # noqa: T201
+    if writes_json():
+        logging.getLogger("footnote").error("%s", message)
+        return status
     print(f"footnote: {printable(' '.join(message.splitlines()))}", file=sys.stderr)  # noqa: T201
     return status
 

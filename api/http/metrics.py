@@ -33,6 +33,11 @@ _STEP_S = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 _TOKEN_S = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160)
 
 
+def known_method(method: str) -> str:
+    """A request's method, or OTHER for one that HTTP does not name: clients can send any word."""
+    return method if method in KNOWN_METHODS else "OTHER"
+
+
 class Metrics:
     """The metrics that `/metrics` returns."""
 
@@ -125,7 +130,7 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. `route` is the route's template, never the path, so that there are few labels."""
-        shown = method if method in KNOWN_METHODS else "OTHER"
+        shown = known_method(method)
         self._requests.labels(shown, route, str(status)).inc()
         self._seconds.labels(shown, route).observe(seconds)
 

@@ -70,7 +70,7 @@ capabilities:
 - name: FOOTNOTE_MODEL_DIR
   value: /models
 {{- end }}
-{{- $own := dict }}
+{{- $own := dict "FOOTNOTE_LOG_FORMAT" "json" }}
 {{- if .Values.ollama.enabled }}
 {{- $_ := set $own "FOOTNOTE_GENERATION__BACKEND" "ollama" }}
 {{- $_ := set $own "FOOTNOTE_GENERATION__BASE_URL" (printf "http://%s-ollama:11434" (include "footnote.name" .)) }}
