@@ -25,7 +25,13 @@ PROMISED = ("keda.sh/v1alpha1", "monitoring.coreos.com/v1")  # kinds of operator
 EVERYTHING: Object = {
     "database": {"vectors": True, "peers": [{"ipBlock": {"cidr": "10.1.2.3/32"}}]},
     "models": {"existingClaim": "weights", "pull": ["all-MiniLM-L6-v2", "multilingual"]},
-    "settings": {"FOOTNOTE_RETRIEVAL__TOP_K": 5, "FOOTNOTE_PARSING__OCR": False},
+    "settings": {
+        "FOOTNOTE_RETRIEVAL__TOP_K": 5,
+        "FOOTNOTE_PARSING__OCR": False,
+        "FOOTNOTE_ANSWERS__MIN_EVIDENCE": 0.25,
+        "FOOTNOTE_SERVER__MAX_VERIFY_CHARS": 1_000_000,
+        "FOOTNOTE_GENERATION__MODEL": "qwen2.5:14b",
+    },
     "settingsSecret": "footnote-settings",
     "api": {"indexSize": "20Gi", "indexStorageClass": "fast", "allowedHosts": "papers.example"},
     "keda": {"enabled": True, "minReplicas": 0},
@@ -134,10 +140,21 @@ def test_every_setting_exists_and_has_an_allowed_value(installed: list[Object]) 
                 load_settings(plain)
 
 
+def test_settings_of_the_values_arrive_as_they_are(full: list[Object]) -> None:
+    given = environment(dict(pods(full))["api"]["containers"][0])
+    assert {name: given[name] for name in EVERYTHING["settings"]} == {
+        "FOOTNOTE_RETRIEVAL__TOP_K": "5",
+        "FOOTNOTE_PARSING__OCR": "false",
+        "FOOTNOTE_ANSWERS__MIN_EVIDENCE": "0.25",
+        "FOOTNOTE_SERVER__MAX_VERIFY_CHARS": "1000000",
+        "FOOTNOTE_GENERATION__MODEL": "qwen2.5:14b",  # before that of ollama.model
+    }
+
+
 def test_servers_and_workers_have_the_same_settings(installed: list[Object]) -> None:
     by_component = {component: environment(pod["containers"][0]) for component, pod in pods(installed)}
-    own = {name: value for name, value in by_component["api"].items() if not name.startswith("FOOTNOTE_SERVER__")}
-    assert own == by_component["worker"]
+    own = ("FOOTNOTE_SERVER__WORKER", "FOOTNOTE_SERVER__INSECURE", "FOOTNOTE_SERVER__ALLOWED_HOSTS")
+    assert {name: value for name, value in by_component["api"].items() if name not in own} == by_component["worker"]
     assert by_component["api"]["FOOTNOTE_SERVER__WORKER"] == "false"
 
 

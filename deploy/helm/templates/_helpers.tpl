@@ -81,7 +81,11 @@ capabilities:
 {{- end }}
 {{- range $name, $value := merge (dict) .Values.settings $own }}
 - name: {{ $name }}
+  {{- if and (kindIs "float64" $value) (eq $value (floor $value)) }}
+  value: {{ printf "%.0f" $value | quote }}  {{/* 1000000, where toString makes 1e+06 */}}
+  {{- else }}
   value: {{ toString $value | quote }}
+  {{- end }}
 {{- end }}
 {{- end }}
 
