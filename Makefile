@@ -12,12 +12,12 @@ VENV   ?= .venv
 TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-models test-browser bench peer lint format lock audit sbom clean
+.PHONY: run test test-models test-browser test-charts bench peer lint format lock audit sbom clean
 
 run: $(VENV)/.installed
 	$(BIN)/footnote serve
 
-test: $(VENV)/.installed-dev test-models test-browser
+test: $(VENV)/.installed-dev test-models test-browser test-charts
 	$(BIN)/python -m pytest
 
 # The default models and a tiny language model (1.3 GB, once). Where one cannot be fetched (exit status 1), the tests that
@@ -32,6 +32,13 @@ test-browser: $(VENV)/.installed-dev
 	@[ -n "$$CHROMIUM" ] || command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null || \
 	  PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT=10000 $(BIN)/playwright install chromium || \
 	  echo "Tests of the page are skipped: install Chromium (Debian: apt install chromium)."
+
+# Helm's library, which installs the chart into a stand-in of Kubernetes' API; without it those tests are skipped with a
+# reason. The package says that it needs Python 3.12, and runs on 3.11; its one dependency, cffi, others bring.
+test-charts: $(VENV)/.installed-dev
+	@$(BIN)/python -c "import helm_sdkpy" 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --progress-bar off --no-deps --ignore-requires-python 'helm-sdkpy==0.1.32' || \
+	  echo "Tests of the chart are skipped: helm-sdkpy cannot be had."
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m evals.bench

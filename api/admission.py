@@ -22,12 +22,16 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal, TypeVar, get_args
 
-from rag.errors import DependencyError
+from rag.errors import DependencyError, FootnoteError
 from rag.generation import usable_cores
 from rag.settings import Settings
 
 Work = Literal["search", "answer", "verify", "upload", "render"]
 WORK: tuple[Work, ...] = get_args(Work)
+Outcome = Literal["done", "rejected", "failed", "left"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+"""How a piece of work ended: done; rejected, since the request was wrong; failed, by an error of the server or of
+something that it needs; left, since its client did not wait for the end."""
 
 _T = TypeVar("_T")
 
@@ -86,6 +90,15 @@ class Admitted:
     status and not an event."""
 
 
+def outcome_of(error: BaseException | None) -> Outcome:
+    """How a piece of work ended that raised this error; None where it raised none."""
+    if error is None:
+        return "done"
+    if not isinstance(error, Exception):  # a cancellation, a generator that is closed
+        return "left"
+    return "rejected" if isinstance(error, FootnoteError) and error.status < 500 else "failed"
+
+
 def capacities(settings: Settings, slots: Callable[[], int]) -> dict[Work, Capacity]:
     """What this machine takes. `slots` is how many replies the back end writes at the same time."""
     cores, patience_s = usable_cores(), settings.server.max_wait_s
@@ -113,6 +126,8 @@ class Admission:
     ) -> None:
         """`limits` has one for each class of work; None admits everything. `clock` gives seconds."""
         given = limits or without_limits()
+        self.on_ended: Callable[[Work, Outcome, float], None] = lambda work, outcome, seconds: None
+        """Told of each piece of work when it ends: how, and after how many seconds in hand."""
         self._lanes = {work: _Lane(work, given[work], clock) for work in WORK}
         self._unstoppable: set[asyncio.Task[Any]] = set()
 
@@ -130,12 +145,17 @@ class Admission:
         """A place for work, held until the block ends. Raises TooBusy."""
         lane = self._lanes[work]
         ticket = await lane.enter()
-        done = False
+        ended: BaseException | None = None
         try:
             yield
-            done = True
+        except BaseException as error:
+            ended = error
+            raise
         finally:
-            lane.leave(ticket, done)
+            self._leave(work, ticket, outcome_of(ended))
+
+    def _leave(self, work: Work, ticket: int, outcome: Outcome) -> None:
+        self.on_ended(work, outcome, self._lanes[work].leave(ticket, outcome == "done"))
 
     async def finish(self, work: Work, piece: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """The result of a piece of work in a place of its own. Raises TooBusy, and what the piece raises.
@@ -149,7 +169,7 @@ class Admission:
 
         def leave(ended: asyncio.Task[_T]) -> None:
             self._unstoppable.discard(ended)
-            lane.leave(ticket, not ended.cancelled() and ended.exception() is None)
+            self._leave(work, ticket, "left" if ended.cancelled() else outcome_of(ended.exception()))
 
         self._unstoppable.add(task)
         task.add_done_callback(leave)
@@ -207,8 +227,10 @@ class _Lane:
                 raise self._refusal() from error
             raise
 
-    def leave(self, ticket: int, done: bool) -> None:
-        """Give a place to the next in line. Only work that is `done` says how long such work takes."""
+    def leave(self, ticket: int, done: bool) -> float:
+        """Give a place to the next in line; the seconds that the work was in hand. Only work that is `done` says how
+        long such work takes.
+        """
         took_s = self._clock() - self._in_hand.pop(ticket)
         if done:
             self._typical_s += _NEW_WEIGHT * (took_s - self._typical_s)
@@ -216,6 +238,7 @@ class _Lane:
             turn = self._line.popleft()
             if not turn.done():
                 turn.set_result(self._begin())
+        return took_s
 
     def _has_room(self) -> bool:
         return not self._line and len(self._in_hand) < self._capacity.places()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -86,9 +87,13 @@ def _run(args: argparse.Namespace, models: Models | None) -> int:
 
 def _fail(as_json: bool, code: str, message: str, status: int) -> int:
     from api.commands.tables import printable
+    from rag.logs import writes_json
 
     if as_json:
         print(json.dumps({"error": {"code": code, "message": message}}))  # noqa: T201
+    if writes_json():
+        logging.getLogger("footnote").error("%s", message)
+        return status
     print(f"footnote: {printable(' '.join(message.splitlines()))}", file=sys.stderr)  # noqa: T201
     return status
 
@@ -369,7 +374,9 @@ def build_parser() -> argparse.ArgumentParser:
     working = add("work", _work, "prepare the documents of a Postgres catalog, beside its servers and other workers")
     working.add_argument("--once", action="store_true", help="end once no document waits")
     migrating = add("migrate", _migrate, "carry the catalog of the data directory to FOOTNOTE_DATABASE_URL")
-    migrating.add_argument("--back", action="store_true", help="carry it from there into the data directory")
+    direction = migrating.add_mutually_exclusive_group()
+    direction.add_argument("--back", action="store_true", help="carry it from there into the data directory")
+    direction.add_argument("--tables", action="store_true", help="only create or update the tables of the database")
     return parser
 
 
@@ -646,8 +653,10 @@ def _work(context: CommandContext, args: argparse.Namespace) -> int:
 
 
 def _migrate(context: CommandContext, args: argparse.Namespace) -> int:
-    from api.commands.migrate import migrate
+    from api.commands.migrate import make_tables, migrate
 
+    if args.tables:
+        return make_tables(context)
     return migrate(context, back=args.back)
 
 

@@ -31,6 +31,7 @@ from ingest.conveyor import Claim, Listeners, prepare_documents
 from ingest.parse import end_readers
 from rag.errors import DependencyError, FootnoteError
 from rag.library import open_embedder
+from rag.logs import start_logging
 from rag.settings import Settings
 from rag.store.catalog import Catalog, stamps_of
 from rag.store.records import DocumentRecord
@@ -293,13 +294,12 @@ def _wait_for_line(stdin: int) -> bool:
 
 def main() -> int:
     """Run the child: reads the settings as one line of JSON from stdin, then wake-up lines until the end of input."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
     line = sys.stdin.readline()
     if not line:
         return 0
     threading.Thread(target=_die_with_parent, name="parent-watch", daemon=True).start()
     settings = Settings.model_validate_json(line)
+    start_logging(settings.log_format)
     claimant = next(iter(sys.argv[1:]), "")
     changed = _say
     try:

@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from rag.errors import ConfigurationError, InputError
+from rag.logs import LogFormat
 from rag.types import AnswerMode
 
 ENV_PREFIX = "FOOTNOTE_"
@@ -346,6 +347,11 @@ class Settings(BaseSettings):
         examples=["file:///srv/footnote/originals"],
     )
     model_dir: Path | None = Field(None, description="folder of model weights; empty for the user's cache folder")
+    log_format: LogFormat = Field(
+        "text",
+        description="what a server or worker logs to stderr: text for people, or json, an object a line, with one for "
+        "each request",
+    )
     parsing: Parsing = Parsing()
     chunking: Chunking = Chunking()
     embedding: Embedding = Embedding()
@@ -393,6 +399,7 @@ class Settings(BaseSettings):
                 "index_url": True,
                 "originals_url": True,
                 "model_dir": True,
+                "log_format": True,
                 "server": True,
                 "generation": {"api_key"},
                 "embedding": {"api_key", "timeout_s"},

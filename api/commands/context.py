@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.logs import writes_json
 from rag.settings import Settings
 from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
 from rag.store.lock import RunningServer, running_server
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from api.commands.progress import Progress
     from ingest.runtime import Runtime
     from rag.library import Library
+
+log = logging.getLogger(__name__)
 
 
 def dump_json(document: object) -> str:
@@ -121,9 +125,12 @@ class CommandContext:
         )
 
     def say(self, line: str) -> None:
-        """Print one line on stderr."""
+        """Print one line on stderr; where that takes JSON only, log it."""
         from api.commands.tables import printable
 
+        if writes_json():
+            log.info("%s", line)
+            return
         print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
 
     def print_json(self, document: object) -> None:

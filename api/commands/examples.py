@@ -51,6 +51,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "import": ("footnote import reports.tar", "footnote import reports.tar --collection reports-2026"),
     "compact": ("footnote compact",),
     "work": ("footnote work", "footnote work --once --json"),
-    "migrate": ("footnote migrate", "footnote migrate --back --data-dir ~/footnote"),
+    "migrate": ("footnote migrate", "footnote migrate --back --data-dir ~/footnote", "footnote migrate --tables"),
 }
 """Examples of every command; a test parses each."""

@@ -1,4 +1,4 @@
-"""migrate: carry a SQLite catalog to Postgres, or back, with equal hashes of every table."""
+"""migrate: carry a SQLite catalog to Postgres, or back, with equal hashes of every table; or make the tables alone."""
 
 from __future__ import annotations
 
@@ -53,6 +53,23 @@ def migrate(context: CommandContext, *, back: bool) -> int:
         else:
             console.print(f"The SQLite file is kept as {CARRIED_FILE}.")
     return int(bool(missing))
+
+
+def make_tables(context: CommandContext) -> int:
+    """Create the tables of the catalog in the database of FOOTNOTE_DATABASE_URL, or bring those of an older version up
+    to date. Nothing is carried over, and a database that is up to date stays as it is. Returns 0.
+
+    Every server and worker does the same when it starts: this is for whoever wants it done before any of them, as a
+    chart does. Raises ConfigurationError, DependencyError, and IndexMismatch where a newer version wrote the tables.
+    """
+    if not context.settings.database_url:
+        raise ConfigurationError("There is no database to make tables in. Name it in FOOTNOTE_DATABASE_URL.")
+    with context.open_catalog() as catalog:
+        if context.as_json:
+            context.print_json({"database": catalog.name})
+        else:
+            context.console().print(f"The tables of {catalog.name} are up to date.")
+    return 0
 
 
 def _on_postgres(context: CommandContext) -> Catalog:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 import ssl
-import sys
 from types import FrameType
 
 from api.commands.context import CommandContext
 from api.commands.models import fetch_missing_embedder, fetch_model, is_missing
 from rag.errors import ConfigurationError, DependencyError, FootnoteError
+from rag.logs import start_logging
 from rag.models.hosts import is_loopback
 from rag.models.hub import hub_name
 from rag.models.weights import DEFAULT_EMBEDDING, DEFAULT_LLM, MODELS
@@ -61,9 +60,7 @@ def serve(
         update={name: value for name, value in given.items() if value is not None}
     )
     settings = context.settings.model_copy(update={"server": server, "data_dir": context.data_dir})
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("httpx", "chromadb", "sentence_transformers", "mcp"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    start_logging(context.settings.log_format)
     previous = signal.signal(signal.SIGTERM, _stop)
     try:
         claim_directory(context.data_dir, context.command).release()

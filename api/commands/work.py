@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import signal
-import sys
 from types import FrameType
 
 from api.commands.context import CommandContext
 from api.commands.models import fetch_missing_embedder
 from rag.errors import ConfigurationError
+from rag.logs import start_logging
 
 
 def work(context: CommandContext, *, once: bool) -> int:
@@ -30,9 +29,7 @@ def work(context: CommandContext, *, once: bool) -> int:
             "its queue with workers, name a Postgres database in FOOTNOTE_DATABASE_URL; `footnote migrate` carries the "
             "catalog there."
         )
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("httpx", "sentence_transformers"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    start_logging(context.settings.log_format)
     previous = signal.signal(signal.SIGTERM, _stop)
     documents = 0
     try:

@@ -18,7 +18,7 @@ from api.http import openai
 from api.http.audit import Audited, AuditLog
 from api.http.errors import install_errors
 from api.http.fields import known_parameters
-from api.http.guards import BodyLimit, Crowd, KnownHosts, RootPath, Watch
+from api.http.guards import REQUEST_ID_HEADER, BodyLimit, Crowd, KnownHosts, RootPath, Watch
 from api.http.headers import Heads, SafeHeaders
 from api.http.keys import KeyGuard, describe_keys
 from api.http.mcp import McpEndpoint
@@ -103,7 +103,7 @@ def create_app(
             allow_origins=settings.server.origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Range"],
-            expose_headers=["Content-Disposition", "Content-Range", "Retry-After"],
+            expose_headers=["Content-Disposition", "Content-Range", "Retry-After", REQUEST_ID_HEADER],
         )
     app.add_middleware(KnownHosts, server=settings.server)
     app.add_middleware(Heads)

@@ -1,32 +1,40 @@
 """The middleware in front of the routes, outermost first.
 
-RootPath adds the path of a proxy. Watch counts requests and answers unhandled exceptions. KnownHosts refuses requests
-from other sites. Crowd refuses work that there is no room for. BodyLimit refuses bodies that are too large.
-`headers.py` has what every response carries and HEAD, `keys.py` the last one: who calls.
+RootPath adds the path of a proxy. Watch gives each request its id, counts and logs it, and answers unhandled
+exceptions. KnownHosts refuses requests from other sites. Crowd refuses work that there is no room for. BodyLimit
+refuses bodies that are too large. `headers.py` has what every response carries and HEAD, `keys.py` the last one: who
+calls.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
+import uuid
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.admission import TooBusy
 from api.http.errors import CLIENT_LEFT, refusal, refusal_of
-from api.http.metrics import Metrics
-from api.http.paths import CROWDED_PATHS, UPLOAD_PATH, route_path
+from api.http.metrics import Metrics, known_method
+from api.http.paths import CROWDED_PATHS, LIVE_PATH, UPLOAD_PATH, route_path
 from api.http.state import Door
 from rag.errors import TooLarge
+from rag.logs import FIELDS, REQUESTS, request_id
 from rag.models.hosts import is_loopback
 from rag.settings import Server
 
 log = logging.getLogger(__name__)
+requests_log = logging.getLogger(REQUESTS)
 
+REQUEST_ID_HEADER = "X-Request-Id"
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_UNLOGGED = frozenset({LIVE_PATH, "/readyz", "/metrics"})  # asked every few seconds by programs
 _FORM_BYTES = 1 << 20  # of a form, in addition to its files
 _BESIDE_BYTES = 4 << 20  # of a JSON body, in addition to its text: a long history, many document ids
 _BYTES_PER_CHAR = 12  # at most: a character outside the basic plane, escaped in JSON as two \uXXXX
@@ -48,7 +56,12 @@ class RootPath:
 
 
 class Watch:
-    """Counts every request, and answers an unhandled exception with 500 in the common form."""
+    """Counts and logs every request under its id, which the response carries, and answers an unhandled exception with
+    500 in the common form.
+
+    The id is the request's own X-Request-Id, if that is short and plain, else a new one. What is logged for the request
+    has it too (`rag/logs.py`).
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -58,11 +71,14 @@ class Watch:
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 0
+        own_id = _request_id(Headers(scope=scope))
+        token = request_id.set(own_id)
 
         async def tell(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = own_id
             await send(message)
 
         try:
@@ -78,7 +94,22 @@ class Watch:
             if route is None:  # refused before the routes saw it
                 path = route_path(scope)
                 route = path if path in CROWDED_PATHS else "(none)"
-            self._metrics.request(scope["method"], route, status or CLIENT_LEFT, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._metrics.request(scope["method"], route, status or CLIENT_LEFT, seconds)
+            _log_request(scope["method"], route, status or CLIENT_LEFT, seconds)
+            request_id.reset(token)
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get(REQUEST_ID_HEADER, "")
+    return given if _PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _log_request(method: str, route: str, status: int, seconds: float) -> None:
+    """One line for a request: its route's template, never its path or query, which may have names and words."""
+    fields = {"method": known_method(method), "route": route, "status": status, "seconds": round(seconds, 4)}
+    level = logging.DEBUG if route in _UNLOGGED else logging.INFO
+    requests_log.log(level, "%s %s %d", fields["method"], route, status, extra={FIELDS: fields})
 
 
 def _host_in(address: str) -> str:

@@ -1,23 +1,41 @@
-"""Metrics of the server in Prometheus' text format. Each application has its own registry."""
+"""Metrics of the server in Prometheus' text format. Each application has its own registry.
+
+Rate, errors and duration are counted per door (`footnote_requests_total`, `footnote_request_seconds`), per class of
+work (`footnote_work_ended_total`, `footnote_work_seconds`; these see an error in a stream too, whose status was 200),
+and per step of an answer (`footnote_step_seconds`). Labels have few values and no words of a document or a question.
+`deploy/helm/files/` has the dashboard and the alerts that read them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api.admission import Admission
+from api.admission import OUTCOMES, WORK, Admission, Outcome, Work
 from rag.store.catalog import Catalog
-from rag.types import UNFINISHED, Answer, AnswerStatus, DocumentStatus
+from rag.types import UNFINISHED, Answer, AnswerReason, AnswerStatus, DocumentStatus, Verdict
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _STATES: tuple[DocumentStatus, ...] = (*UNFINISHED, "ready", "failed")
-_ANSWERS: tuple[AnswerStatus, ...] = ("answered", "partial", "not_found")
+_ANSWERS: tuple[AnswerStatus, ...] = get_args(AnswerStatus)
+_REASONS: tuple[AnswerReason, ...] = get_args(AnswerReason)
+_VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+STEPS = ("rewrite", "retrieve", "select", "pack", "generate", "verify", "judge")
+"""The steps of an answer that `footnote_step_seconds` has; `timings_ms` names them."""
 _REQUEST_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180)
+_WORK_S = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
+_STEP_S = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 _TOKEN_S = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160)
+
+
+def known_method(method: str) -> str:
+    """A request's method, or OTHER for one that HTTP does not name: clients can send any word."""
+    return method if method in KNOWN_METHODS else "OTHER"
 
 
 class Metrics:
@@ -50,12 +68,61 @@ class Metrics:
             buckets=_TOKEN_S,
             registry=self.registry,
         )
+        self._withheld = Counter(
+            "footnote_answers_withheld",
+            "Answers withheld or partial, by reason",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._sentences = Counter(
+            "footnote_sentences",
+            "Sentences of the model's replies by verdict, those that are left out included",
+            ("verdict",),
+            registry=self.registry,
+        )
+        self._steps = Histogram(
+            "footnote_step_seconds",
+            "Seconds of each step of an answer; generate includes the time to the first token",
+            ("step",),
+            buckets=_STEP_S,
+            registry=self.registry,
+        )
+        self._ended = Counter(
+            "footnote_work_ended",
+            "Pieces of work that ended, by outcome: done, rejected (a wrong request), failed, left (by the client)",
+            ("work", "outcome"),
+            registry=self.registry,
+        )
+        self._in_hand_s = Histogram(
+            "footnote_work_seconds",
+            "Seconds that work was in hand until it was done or failed",
+            ("work",),
+            buckets=_WORK_S,
+            registry=self.registry,
+        )
+        # A series that appears with its first value hides that value from rate().
         for status in _ANSWERS:
             self._answers.labels(status)
+        for reason in _REASONS:
+            self._withheld.labels(reason)
+        for verdict in _VERDICTS:
+            self._sentences.labels(verdict)
+        for step in STEPS:
+            self._steps.labels(step)
+        for work in WORK:
+            self._in_hand_s.labels(work)
+            for outcome in OUTCOMES:
+                self._ended.labels(work, outcome)
 
     def watch_work(self, admission: Admission) -> None:
-        """Add what is in hand, waiting, admitted and refused."""
+        """Add what is in hand, waiting, admitted and refused, and how it ends."""
         self.registry.register(_Loads(admission))
+        admission.on_ended = self._work_ended
+
+    def _work_ended(self, work: Work, outcome: Outcome, seconds: float) -> None:
+        self._ended.labels(work, outcome).inc()
+        if outcome in ("done", "failed"):
+            self._in_hand_s.labels(work).observe(seconds)
 
     def watch(self, catalog: Catalog) -> None:
         """Add the counts of this catalog. They are read anew for each scrape."""
@@ -63,16 +130,23 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. `route` is the route's template, never the path, so that there are few labels."""
-        shown = method if method in KNOWN_METHODS else "OTHER"
+        shown = known_method(method)
         self._requests.labels(shown, route, str(status)).inc()
         self._seconds.labels(shown, route).observe(seconds)
 
     def answer(self, answer: Answer) -> None:
-        """Count an answer, its tokens and its time to the first token."""
+        """Count an answer, its sentences, tokens and steps, and its time to the first token."""
         self._answers.labels(answer.status).inc()
         self._prompt.inc(answer.usage.prompt_tokens)
         self._completion.inc(answer.usage.completion_tokens)
         self._removed.inc(answer.usage.markers_removed)
+        if answer.reason is not None:
+            self._withheld.labels(answer.reason).inc()
+        for sentence in (*answer.sentences, *answer.left_out):
+            self._sentences.labels(sentence.verdict).inc()
+        for step in STEPS:
+            if step in answer.timings_ms:
+                self._steps.labels(step).observe(answer.timings_ms[step] / 1000)
         if "first_token" in answer.timings_ms:
             self._first.observe(answer.timings_ms["first_token"] / 1000)
 
@@ -115,3 +189,8 @@ class _CatalogCounts(Collector):
         yield documents
         yield GaugeMetricFamily("footnote_chunks", "Searchable chunks", value=totals.chunks)
         yield GaugeMetricFamily("footnote_pages", "Pages of searchable documents", value=totals.pages)
+        yield GaugeMetricFamily(
+            "footnote_queue_age_seconds",
+            "Seconds since the upload of the oldest document that waits or is being prepared, and is not found yet",
+            value=totals.oldest_wait_s,
+        )

@@ -92,7 +92,7 @@ from rag.store.schema import (
     texts_table,
 )
 from rag.store.threads import Threads
-from rag.store.times import now_text
+from rag.store.times import now_text, seconds_since
 from rag.types import (
     DEFAULT_COLLECTION,
     UNFINISHED,
@@ -1188,7 +1188,7 @@ class Catalog:
             return sum(self._remove(connection, each) for each in ids.all())
 
     def totals(self) -> Totals:
-        """Counts of documents by status, and of visible chunks and pages."""
+        """Counts of documents by status, of visible chunks and pages, and the age of the oldest that waits."""
         with self._read() as connection:
             by_status = connection.execute(
                 sa.select(documents_table.c.status, sa.func.count()).group_by(documents_table.c.status)
@@ -1199,7 +1199,17 @@ class Catalog:
                     sa.func.coalesce(sa.func.sum(documents_table.c.n_pages), 0),
                 ).where(documents_table.c.visible)
             ).one()
-            return Totals({row[0]: row[1] for row in by_status}, int(sums[0]), int(sums[1]))
+            oldest = connection.execute(
+                sa.select(sa.func.min(documents_table.c.created_at)).where(
+                    documents_table.c.status.in_(UNFINISHED), sa.not_(documents_table.c.visible)
+                )
+            ).scalar_one()
+        return Totals(
+            {row[0]: row[1] for row in by_status},
+            int(sums[0]),
+            int(sums[1]),
+            0.0 if oldest is None else max(0.0, seconds_since(oldest)),
+        )
 
     def load_document(self, document_id: str) -> Document:
         """The whole parsed document. Raises NotFound if it has no text (yet)."""

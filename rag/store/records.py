@@ -128,11 +128,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts over the whole catalog."""
+    """Counts over the whole catalog.
+
+    `oldest_wait_s` is the age in seconds of the oldest document that is not found yet because it waits or is being
+    prepared; 0 where there is none.
+    """
 
     documents: Mapping[str, int]
     chunks: int
     pages: int
+    oldest_wait_s: float
 
 
 def no_document(document_id: str) -> NotFound:

@@ -6,11 +6,12 @@ import asyncio
 import random
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from api.admission import LONGEST_LINE, WORK, Admission, Capacity, TooBusy
+from rag.errors import DependencyError, NotFound
 
 
 class Clock:
@@ -259,3 +260,32 @@ async def test_a_burst_waits_and_after_a_refusal_few_do() -> None:
         admission.check("answer")
         burst[0].cancel()
         await turns()
+
+
+async def test_each_end_of_work_is_told_with_its_outcome_and_its_seconds() -> None:
+    clock = Clock()
+    admission = admission_of(3, clock=clock)
+    told: list[tuple[str, str, float]] = []
+    admission.on_ended = lambda work, outcome, seconds: told.append((work, outcome, seconds))
+
+    async def end_with(error: BaseException | None) -> None:
+        async with admission.place("answer"):
+            clock.now_s += 2
+            if error is not None:
+                raise error
+
+    async def piece() -> None:
+        raise ValueError("unexpected")
+
+    for error in (None, NotFound("no such document"), DependencyError("no model"), asyncio.CancelledError()):
+        with suppress(BaseException):
+            await end_with(error)
+    with suppress(ValueError):
+        await admission.finish("search", piece)
+    assert told == [
+        ("answer", "done", 2),
+        ("answer", "rejected", 2),
+        ("answer", "failed", 2),
+        ("answer", "left", 2),
+        ("search", "failed", 0),
+    ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from builders import commit, ingest, upload
 from conftest import ScriptedGenerator, WordHashEmbedder
 
@@ -185,3 +186,18 @@ def test_commands_on_postgres(settings: Settings, call: Call, postgres_url: str,
     status, imported = call("import", str(tmp_path / "some.tar"), "--collection", "red", url=postgres_url)
     assert (status, len(imported["documents"])) == (0, 1)
     assert names(call, url=postgres_url) == ["a.md", "a.md"]
+
+
+def test_tables_are_made_without_a_store_and_again_without_harm(call: Call, postgres_url: str) -> None:
+    first, made = call("migrate", "--tables", url=postgres_url)
+    engine = sa.create_engine(sa.make_url(postgres_url).set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
+    with engine.connect() as found:
+        assert {"documents", "chunks", "keys"} <= set(sa.inspect(found).get_table_names())
+    assert (first, call("migrate", "--tables", url=postgres_url)) == (0, (0, made))
+    assert "@" not in made["database"], "the message shows no user and no password"
+
+
+def test_tables_need_a_database(call: Call) -> None:
+    status, answer = call("migrate", "--tables")
+    assert status == 2, "the settings are wrong, as a command line can be"
+    assert "FOOTNOTE_DATABASE_URL" in answer["error"]["message"]

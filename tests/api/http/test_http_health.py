@@ -157,10 +157,61 @@ def test_metrics_count_documents_answers_and_requests(served: Served, generator:
     assert values[("footnote_prompt_tokens_total",)] == 2 * usage["prompt_tokens"] > 0
     assert values[("footnote_completion_tokens_total",)] == 2 * usage["completion_tokens"] > 0
     assert values[("footnote_first_token_seconds_count",)] == 2
+    assert values[("footnote_sentences_total", "supported")] == 2
+    assert values[("footnote_step_seconds_count", "retrieve")] == 2
+    assert values[("footnote_step_seconds_count", "generate")] == 2
+    assert values[("footnote_step_seconds_count", "rewrite")] == 0
+    assert values[("footnote_work_ended_total", "answer", "done")] == 2
+    assert values[("footnote_work_seconds_count", "answer")] == 2
+    assert values[("footnote_queue_age_seconds",)] == 0
     assert values[("footnote_requests_total", "/v1/query", "200", "POST")] == 2
     assert values[("footnote_requests_total", "/v1/documents/{document_id}", "404", "GET")] == 1
     assert values[("footnote_requests_total", "(none)", "404", "GET")] == 1
     assert values[("footnote_request_seconds_count", "/v1/query", "POST")] == 2
+
+
+def metric_values(served: Served) -> dict[tuple[str, ...], float]:
+    """The value of each series by its name and the values of its labels, in alphabetical order."""
+    return {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(served.client.get("/metrics").text)
+        for sample in family.samples
+    }
+
+
+def test_refusals_are_counted_by_reason_and_wrong_requests_are_no_failures(
+    served: Served, generator: ScriptedGenerator
+) -> None:
+    served.add("gate.txt", b"The gate code is 4711.")
+    generator.reply = "The moon is made of cheese [1]."
+    assert served.client.post("/v1/query", json={"question": "What is the gate code?"}).json()["reason"]
+    assert served.client.post("/v1/search", json={"query": "gate", "document_ids": ["unknown"]}).status_code == 404
+    values = metric_values(served)
+    assert values[("footnote_answers_withheld_total", "unsupported")] == 1
+    assert values[("footnote_sentences_total", "unsupported")] == 1
+    assert values[("footnote_work_ended_total", "rejected", "search")] == 1
+    assert values[("footnote_work_ended_total", "failed", "search")] == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_error_of_the_model_is_a_failure_of_the_answer_in_a_stream_too(
+    served: Served, generator: ScriptedGenerator, stream: bool
+) -> None:
+    served.add("gate.txt", b"The gate code is 4711.")
+
+    def gone(messages: object) -> str:
+        raise DependencyError("The model is gone. Start it.")
+
+    generator.reply = gone
+    served.client.post("/v1/query", json={"question": "What is the gate code?", "stream": stream})
+    assert metric_values(served)[("footnote_work_ended_total", "answer", "failed")] == 1
+
+
+def test_the_age_of_the_queue_is_that_of_the_oldest_document_that_is_not_found_yet(served: Served) -> None:
+    served.upload("gate.txt", b"The gate code is 4711.")
+    assert metric_values(served)[("footnote_queue_age_seconds",)] > 0
+    served.prepare()
+    assert metric_values(served)[("footnote_queue_age_seconds",)] == 0
 
 
 def test_two_applications_have_separate_metrics(serve: Callable[..., Served], settings: Settings) -> None:
