@@ -42,15 +42,20 @@ def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     fence.LAUNCHERS.close()
+    _OTHERS.clear()
+    _OTHERS.update(children())
     return folder
 
 
+_OTHERS: set[str] = set()  # children that were there before the test, such as a database
+
+
 def children() -> list[str]:
-    """Process numbers of this process's children, zombies included."""
+    """Process numbers of this process's children, zombies included, but for those of other tests."""
     found: list[str] = []
-    for task in Path("/proc/self/task").iterdir():
-        found += (task / "children").read_text().split()
-    return found
+    for task in Path("/proc/self/task").glob("*/children"):
+        found += task.read_text().split()
+    return [number for number in found if number not in _OTHERS]
 
 
 def read(path: Path, limits: Parsing | None = None) -> Document:
