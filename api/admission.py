@@ -35,7 +35,6 @@ something that it needs; left, since its client did not wait for the end."""
 
 _T = TypeVar("_T")
 
-LONGEST_LINE = 64  # requests; each holds a connection and its body
 _PRESSED_FOR_S = 5.0  # after a refusal
 _NEW_WEIGHT = 0.2  # of the last piece of work in what is typical
 _NAMES: Mapping[Work, str] = {
@@ -64,13 +63,14 @@ class Capacity:
     `places` is how many pieces are in hand at once, which may change; `patience_s` how long one may wait for its turn;
     `likely_s` how long a piece takes, until some have ended. `pressed_s` is the patience while more comes than can be
     done, None for the same: a line that never ends costs everyone in it the whole patience (Nichols and Jacobson 2012,
-    "Controlling queue delay").
+    "Controlling queue delay"). At most `line` requests wait; each holds a connection and its body.
     """
 
     places: Callable[[], int]
     patience_s: float
     likely_s: float
     pressed_s: float | None = None
+    line: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ def capacities(settings: Settings, slots: Callable[[], int]) -> dict[Work, Capac
     """What this machine takes. `slots` is how many replies the back end writes at the same time."""
     cores, patience_s = usable_cores(), settings.server.max_wait_s
     return {
-        # More at once only share the cores.
-        "search": Capacity(lambda: max(2, cores), 2.0, 0.05, 0.05),
+        # More at once only share the cores. The line is that of a few agents that search several times at once.
+        "search": Capacity(lambda: max(2, cores), 1.0, 0.05, 0.05, 8 * max(2, cores)),
         "answer": Capacity(slots, patience_s, 10.0),
         "verify": Capacity(lambda: max(2, cores // 2), patience_s, 5.0),
         # An upload lasts as long as its client sends; little of that is this server's work.
@@ -198,7 +198,7 @@ class _Lane:
 
     def check(self) -> None:
         """Raise TooBusy where no place is free and a turn would come too late."""
-        if not self._has_room() and (len(self._line) >= LONGEST_LINE or self._turn_s() > self._patience_s):
+        if not self._has_room() and (len(self._line) >= self._capacity.line or self._turn_s() > self._patience_s):
             raise self._refusal()
 
     @property

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import re
-import threading
 from dataclasses import replace
-from functools import cache
-from typing import TYPE_CHECKING
 
+from rag.models.languages import NO_LANGUAGE, likeliest_language
 from rag.types import Document
-
-if TYPE_CHECKING:
-    from py3langid.langid import LanguageIdentifier
 
 KEY = "language"
 """The name of the language in a document's metadata."""
@@ -19,8 +14,6 @@ KEY = "language"
 _LEAST = 0.8  # probability; varieties of Chinese and Arabic share theirs
 _SAMPLE, _SAMPLES = 1_500, 3  # characters from as many places, spread over the text
 _TAG = re.compile(r"\s*([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]+)*\s*")
-_NONE = "zxx"  # numbers, markup, identifiers
-_loading = threading.Lock()
 
 
 def state_language(document: Document) -> Document:
@@ -40,17 +33,5 @@ def find_language(text: str) -> str:
     apart = max(0, len(text) - _SAMPLE) // (_SAMPLES - 1)
     starts = dict.fromkeys(n * apart for n in range(_SAMPLES))
     sample = " ".join(text[start : start + _SAMPLE] for start in starts)
-    code, probability = _identifier().classify(sample)
-    return str(code) if probability >= _LEAST and code != _NONE else ""
-
-
-def _identifier() -> LanguageIdentifier:
-    with _loading:
-        return _load()
-
-
-@cache
-def _load() -> LanguageIdentifier:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    code, probability = likeliest_language(sample)
+    return code if probability >= _LEAST and code != NO_LANGUAGE else ""

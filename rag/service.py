@@ -123,25 +123,22 @@ class _AskedQuestion:
 class _Selected:
     """The sentences that can be sent, the hits left out as duplicates, and how near the hits are to the question.
 
-    `found` is the sentence in which a reader finds the answer best, "" without a reader. `known` is whether the
-    embedding model knows the question's language.
+    `found` is the sentence in which a reader finds the answer best, "" without a reader. `words_alone` is why
+    the hits were found by the question's words alone, None where its vector was compared too.
     """
 
     selections: list[Selection]
     left_out: list[LeftOut]
     evidence: EvidenceSignals
     found: str
-    known: bool
+    words_alone: str | None
 
     @property
     def nothing_near(self) -> str:
         """Why a question is refused whose hits are not near to it."""
-        if self.known:
+        if self.words_alone is None:
             return "no hit is near the question"
-        return (
-            "the embedding model does not know the language of the question, and the documents have too few of its "
-            "words"
-        )
+        return f"{self.words_alone}, and the documents have too few of its words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,9 +483,9 @@ class Service:
         kept, left_out = drop_duplicates(hits)
         kept, of_others = self._drop_others(asked, kept)
         selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
-        read, known = measure_reading(asked, kept, self._reader), self._searcher.knows_language(asked)
-        evidence = measure_evidence(asked, selections, None if read is None else read.value, known=known)
-        return _Selected(selections, [*left_out, *of_others], evidence, "" if read is None else read.sentence, known)
+        read, why = measure_reading(asked, kept, self._reader), self._searcher.why_words_alone(asked)
+        evidence = measure_evidence(asked, selections, None if read is None else read.value, compared=why is None)
+        return _Selected(selections, [*left_out, *of_others], evidence, "" if read is None else read.sentence, why)
 
     def _unread(self, scope: Scope) -> str | None:
         """Which named document could not be read, or, where none is named, that no document in scope could; or None."""

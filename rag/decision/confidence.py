@@ -91,11 +91,11 @@ def measure_reading(question: str, hits: Sequence[Hit], reader: Reader | None) -
 
 
 def measure_evidence(
-    question: str, selections: Sequence[Selection], read: float | None = None, *, known: bool = True
+    question: str, selections: Sequence[Selection], read: float | None = None, *, compared: bool = True
 ) -> EvidenceSignals:
     """The signals of the sentences that could be sent; all but `read` are 0 without sentences.
 
-    With `known` False the cosines say nothing, since the embedding model does not know the question's language: the
+    With `compared` False the cosines say nothing, since the question has no vector (`Searcher.why_words_alone`): the
     words of the best sentence count in their place.
     """
     if not selections:
@@ -104,7 +104,7 @@ def measure_evidence(
     whole = [whole_text(hit) for hit in hits.values()]
     together = max(selection.words for selection in selections)
     return EvidenceSignals(
-        cosine=max(0.0, *(selection.cosine for selection in selections)) if known else together,
+        cosine=max(0.0, *(selection.cosine for selection in selections)) if compared else together,
         together=together,
         words=share_of_words(question, whole),
         names=_share_of_names(question, whole),

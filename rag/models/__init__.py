@@ -2,7 +2,8 @@
 
 Reading order: `weights` (known models, download and hashes), `hub` (models of the hub, pinned at first use), `hosts`
 (addresses of servers), `tokens` (estimated sizes of prompts), `recipe` (prefixes and pooling of an embedding model),
-`vocabulary` and `probes` (which languages it knows, what its cosines mean), `embedding` (texts to unit vectors),
+`languages` (the language of a text), `vocabulary` and `probes` (which languages a model knows, what its cosines mean),
+`embedding` (texts to unit vectors),
 `openvino` (the embedding model compiled for a processor), `endpoint` (one on a server), `cross_encoder` (reranker,
 entailment), `encoder` and `encoder_network` (Footnote's own encoder, which reads passages), `judge_probe` (what the
 language model's state says of a statement). It exports nothing, so that only a command that needs a network imports

@@ -27,10 +27,11 @@ import numpy as np
 
 from rag.errors import ConfigurationError, DependencyError
 from rag.models.hosts import http_options, json_field, ollama_url
+from rag.models.languages import ENGLISH as ENGLISH_CODE
+from rag.models.languages import is_surely_not
 from rag.models.probes import ENGLISH, PROBE, measure_cosines, measure_scripts
 from rag.models.recipe import family_prefixes
 from rag.models.vocabulary import is_known, script_of
-from rag.text import STOP_WORDS, words
 from rag.types import CosineScale
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
 BACKOFF_S = (0.25, 0.5, 1.0, 2.0, 4.0)  # before each further attempt, while a server is busy or out of reach
+QUERY_BACKOFF_S = (0.1, 0.3)  # the same while a person waits: the words answer without vectors
+_MOST_QUERY_S = 1.0  # after which no further attempt at a question begins
 _BUSY = (429, 500, 502, 503, 504)
 _MOST_WAIT_S = 30.0  # that a server may ask for before the next attempt
 _TOO_LONG = re.compile(
@@ -51,8 +54,7 @@ _SHARE_READ = 0.5  # of the tokens that the server reads: an estimate may be hal
 _LEAST_CHARACTERS = 32  # of a text that is not halved any further
 _SAME = 1e-4  # 1 - cosine, below which two vectors are of the same text: a server computes with 16 bits or fewer
 _TAIL_SHARE = 8  # the last eighth of a text, which must change its vector
-_ENGLISH_SHARE = 0.15  # of stop words in the words of a text, from which it is English; German titles have .1
-_FEWEST_WORDS = 4
+_LATIN = frozenset({"LATIN"})
 _PIECE = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
 _LETTERS_A_TOKEN: Mapping[str, int] = {"CJK": 1, "HIRAGANA": 1, "KATAKANA": 1, "HANGUL": 1}
 _LATIN_LETTERS, _ACCENTED_LETTERS, _OTHER_LETTERS, _DIGITS = 6, 4, 3, 2
@@ -283,8 +285,8 @@ class EndpointEmbedder:
 
     @cached_property
     def cosines(self) -> CosineScale:
-        """Measured at first use."""
-        return measure_cosines(self.embed_queries, self.embed_passages)
+        """Measured at first use. Raises DependencyError where the server does not answer then."""
+        return measure_cosines(self.embed_queries, self._embed_soon)
 
     @property
     def probe(self) -> np.ndarray:
@@ -298,22 +300,33 @@ class EndpointEmbedder:
     @cached_property
     def _languages(self) -> tuple[frozenset[str], bool]:
         """Asked when the first text comes that may be in another language."""
-        return measure_scripts(self.embed_passages)
+        return measure_scripts(self._embed_soon)
 
     def knows_language(self, text: str) -> bool:
-        """By what the model makes of translated sentences; a text of English function words is not asked about."""
-        if self._endpoint.any_language or _is_english(text):
+        """By what the model makes of translated sentences; a text that may be English is not asked about.
+
+        Raises DependencyError where the server does not answer when it is first asked.
+        """
+        latin = is_known(text, _LATIN)
+        if self._endpoint.any_language or (latin and not is_surely_not(text, ENGLISH_CODE)):
             return True
         scripts, beyond_english = self._languages
-        return is_known(text, scripts) and (beyond_english or _says_little(text))
+        return beyond_english if latin else is_known(text, scripts)
 
     def embed_queries(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32, shape (len(texts), dimension), rows of length 1. Raises DependencyError."""
-        return self._vectors([self._prefixes.query + text for text in texts])
+        """Float32, shape (len(texts), dimension), rows of length 1.
+
+        Raises DependencyError at most a second later than one attempt fails: a person waits for the answer.
+        """
+        return self._vectors([self._prefixes.query + text for text in texts], patient=False)
 
     def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         """Float32, shape (len(texts), dimension), rows of length 1. Raises DependencyError."""
         return self._vectors([self._prefixes.passage + text for text in texts])
+
+    def _embed_soon(self, texts: Sequence[str]) -> np.ndarray:
+        """Passages that a question waits for."""
+        return self._vectors([self._prefixes.passage + text for text in texts], patient=False)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """The estimated tokens of each text."""
@@ -340,23 +353,23 @@ class EndpointEmbedder:
                 "FOOTNOTE_EMBEDDING__BACKEND."
             ) from error
 
-    def _vectors(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors of texts with their prefixes."""
+    def _vectors(self, texts: Sequence[str], *, patient: bool = True) -> np.ndarray:
+        """Unit vectors of texts with their prefixes. `patient` is whether a server in trouble is waited for."""
         rows: list[np.ndarray] = [np.zeros((0, self._dimension), dtype=np.float32)] if not texts else []
         size = self._endpoint.batch_size
         for first in range(0, len(texts), size):
-            rows.append(self._whole(texts[first : first + size]))
+            rows.append(self._whole(texts[first : first + size], patient))
         return np.concatenate(rows)
 
-    def _whole(self, texts: Sequence[str]) -> np.ndarray:
+    def _whole(self, texts: Sequence[str], patient: bool) -> np.ndarray:
         """One request; where the server refuses a text, one for each half of them, and then for each half of it."""
         texts = [text or " " for text in texts]  # a server may refuse nothing at all
         try:
-            return self._asked(texts)
+            return self._asked(texts, patient)
         except _Refused as error:
             if len(texts) > 1:
                 half = len(texts) // 2
-                return np.concatenate([self._whole(texts[:half]), self._whole(texts[half:])])
+                return np.concatenate([self._whole(texts[:half], patient), self._whole(texts[half:], patient)])
             text = texts[0]
             middle = _middle(text)
             if middle is None or not self._dimension:
@@ -367,12 +380,12 @@ class EndpointEmbedder:
                 "%s reads no text of %d characters, so its halves were embedded: %s. Lower "
                 "FOOTNOTE_EMBEDDING__MAX_TOKENS.", self.where, len(text), error,
             )  # fmt: skip
-            halves = self._whole([text[:middle], text[middle:]])
+            halves = self._whole([text[:middle], text[middle:]], patient)
             return _units(halves.mean(axis=0, keepdims=True))
 
-    def _asked(self, texts: Sequence[str]) -> np.ndarray:
+    def _asked(self, texts: Sequence[str], patient: bool = True) -> np.ndarray:
         url, body = self._dialect.body(texts)
-        answer = self._send(url, body)
+        answer = self._send(url, body, patient)
         try:
             found, read = self._dialect.vectors(answer.json())
             with np.errstate(over="ignore"):  # what is too large for 32 bits is found to be infinite below
@@ -390,15 +403,16 @@ class EndpointEmbedder:
             )
         if not np.isfinite(vectors).all() or not np.linalg.norm(vectors, axis=1).all():
             raise DependencyError(f"{self.where} sent a vector that is no number or has no length. See its log.")
-        if read is not None and read < sum(len(text.encode()) for text in texts) // 12:  # no tokenizer needs so few
-            raise _Refused(f"it read {read} tokens of {len(texts)} texts, so it has cut some")
+        if read is not None and read < (fewest := sum(map(_fewest_tokens, texts))):
+            raise _Refused(f"it read {read} tokens of {len(texts)} texts of {fewest} words, so it has cut some")
         return _units(vectors)
 
-    def _send(self, url: str, body: object) -> httpx.Response:
-        """The server's answer, asked for again while it is busy or out of reach."""
+    def _send(self, url: str, body: object, patient: bool) -> httpx.Response:
+        """The server's answer, asked for again while it is busy or out of reach; unless `patient`, for a second."""
         import httpx
 
-        for wait_s in (*BACKOFF_S, None):
+        began = time.monotonic()
+        for wait_s in (*(BACKOFF_S if patient else QUERY_BACKOFF_S), None):
             problem: httpx.HTTPError | None = None
             answer: httpx.Response | None = None
             try:
@@ -409,11 +423,14 @@ class EndpointEmbedder:
                 return answer
             if answer is not None and answer.status_code in (400, 413, 422, 500) and _TOO_LONG.search(_said(answer)):
                 raise _Refused(_said(answer))
+            wait_s = None if wait_s is None else max(wait_s, _asked_wait_s(answer))
+            if wait_s is not None and not patient and time.monotonic() - began + wait_s > _MOST_QUERY_S:
+                wait_s = None
             if wait_s is None or (answer is not None and answer.status_code not in _BUSY):
                 if answer is not None:
                     raise self._failed(answer)
                 raise self._unreachable(problem) from problem
-            time.sleep(max(wait_s, _asked_wait_s(answer)))
+            time.sleep(wait_s)
         raise AssertionError("the last attempt returns or raises")
 
     def _failed(self, answer: httpx.Response) -> DependencyError:
@@ -473,6 +490,15 @@ def _said(answer: httpx.Response) -> str:
     return " ".join(str(said or answer.text or answer.reason_phrase).split())[:300].rstrip(".")
 
 
+def _fewest_tokens(text: str) -> int:
+    """The fewest tokens that any tokenizer reads of a text: one for each word between white space.
+
+    Letters tell less: multilingual tokenizers read 5 letters of Tamil, 15 bytes, as one token, BERT's any word of more
+    than a hundred letters, and some a line of dots.
+    """
+    return sum(any(map(str.isalnum, word)) for word in text.split())
+
+
 def _asked_wait_s(answer: httpx.Response | None) -> float:
     """The seconds that the server asks to wait, 0 where it does not."""
     told = answer.headers.get("Retry-After", "") if answer is not None else ""
@@ -502,14 +528,3 @@ def _repeat(sentences: Sequence[str], tokens: TokenEstimate, most: int) -> str:
         said.append(sentences[len(said) % len(sentences)])
         left -= tokens.count(said[-1]) - 2
     return " ".join(said)
-
-
-def _is_english(text: str) -> bool:
-    """Whether enough of a text's words are English function words; False for a short text."""
-    found = [word.lower() for word in words(text)]
-    known = sum(word in STOP_WORDS for word in found)
-    return len(found) >= _FEWEST_WORDS and known / len(found) >= _ENGLISH_SHARE
-
-
-def _says_little(text: str) -> bool:
-    return len(words(text)) < _FEWEST_WORDS

@@ -46,6 +46,7 @@ _HUB_NAME = re.compile(
     r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>[\w./-]+\.gguf))?"
 )
 _RECORD = ".pinned-{}.json"
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # SHA-1 or SHA-256
 _MAX_SMALL_BYTES = 64 << 20  # of a file whose hash the hub does not tell, which is read to learn it
 _MODULE_FOLDER = re.compile(r"\d+_[A-Za-z]+")
 _TEXT_FILES = frozenset({
@@ -193,17 +194,29 @@ def _pin(name: HubName, model_dir: Path, report: Report) -> ModelSpec:
 
 def _list_files(name: HubName) -> tuple[str, list[_Listed]]:
     """The commit that the revision names, and its files."""
-    told = json.loads(_get(f"{hub_address()}/api/models/{name.repo}/revision/{name.revision}?blobs=true", name))
-    listed = [
-        _Listed(
-            str(one.get("rfilename", "")),
-            int(one.get("size") or 0),
-            str((one.get("lfs") or {}).get("sha256", "")),
-            str(one.get("blobId", "")),
-        )
-        for one in told.get("siblings", [])
-    ]
-    return str(told["sha"]), listed
+    url = f"{hub_address()}/api/models/{name.repo}/revision/{name.revision}?blobs=true"
+    body = _get(url, name)
+    try:
+        told = json.loads(body)
+        listed = [
+            _Listed(
+                str(one["rfilename"]),
+                int(one.get("size") or 0),
+                str((one.get("lfs") or {}).get("sha256", "")),
+                str(one.get("blobId", "")),
+            )
+            for one in told["siblings"]
+        ]
+        commit = told["sha"]
+        if not _COMMIT.fullmatch(commit):
+            raise ValueError(f"its `sha` is {commit!r}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        begins = " ".join(body[:60].decode(errors="replace").split())
+        raise _NoHub(
+            f"{url} answered something else than a list of files ({error!r}; it begins with {begins!r}), as the login "
+            "page of a network or an incomplete mirror does"
+        ) from error
+    return commit, listed
 
 
 def _get(url: str, name: HubName) -> bytes:
@@ -279,8 +292,13 @@ def _refuse_code(name: HubName, path: str, body: bytes) -> None:
         told: Any = json.loads(body)
     except ValueError as error:
         raise DependencyError(f"{path} of {name} is no JSON: {error}. Use another model.") from error
-    own = False
-    if path == "modules.json":
+    own, modules = False, path == "modules.json"
+    if not (
+        isinstance(told, list) and all(isinstance(one, dict) for one in told) if modules else isinstance(told, dict)
+    ):
+        kind = "a list of modules" if modules else "an object"
+        raise DependencyError(f"{path} of {name} is not {kind}. Use another model.")
+    if modules:
         own = any(not str(one.get("type", "")).startswith("sentence_transformers.") for one in told)
     elif "auto_map" in told:
         from transformers import CONFIG_MAPPING

@@ -1,8 +1,10 @@
-"""Whether a model was made for the language of a text, by how its tokenizer reads the text.
+"""Whether a model was made for the language of a text, by the vocabulary of its tokenizer.
 
 A vocabulary is learnt from the texts that a model is trained for. It has words of each script of these texts, and
-single letters, if anything, of others. In one script it tells languages apart too: it has the frequent words of its own
-as single, early entries and spells other languages in many late ones. Nothing is listed here for any language.
+single letters, if anything, of others. Within one script two witnesses must agree that a text is in another language:
+the language of the vocabulary's most frequent words is hardly that of the text (`languages.py`), and the vocabulary
+spells the text in many late entries. The second alone takes English terms of medicine or software for another
+language; the first alone takes German for unknown to a model of English and German.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from functools import cached_property, lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from rag.models.languages import NO_LANGUAGE, is_surely_not, likeliest_language
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -26,11 +30,13 @@ _FEWEST_WORDS = 50  # entries of two letters or more for a script with an alphab
 _FEWEST_CHARACTERS = 2_000  # entries for Chinese characters, each of which is a word
 _MANY_SCRIPTS = 4  # known scripts from which a vocabulary counts as one of many languages
 _UNKNOWN_SHARE = 0.5  # of a text's letters, above which its language is not known
-MOST_BITS = 3.3
-"""Bits of a letter in a vocabulary of one script above which its language is not the vocabulary's. Of English questions
-of four suites 0 to .5 % are above, and .7 % of scientific claims; of German sentences of five words or more 95 %, of
-French 91 %, of eleven other languages 93 to 100 % (docs/retrieval.md)."""
-_FEWEST_SMALL, _FEWEST_JUDGED = 3, 4  # words in small letters, else words, for a text to say enough of its language
+MOST_BITS = 2.7
+"""Bits of a letter above which a vocabulary of one script spells a text rather than reads it. Nine in ten English
+questions of five suites have less than 2.6; of 140 questions in eight other languages all but one have more
+(evals/notebook/2026-11-languages.md)."""
+_FREQUENT = 1_000  # first words of a vocabulary, which tell its language
+_SURE = 0.9  # probability of that language
+_FEWEST_JUDGED = 4  # words for a text to say enough of its language
 _SPELT_BITS = 16.0  # of a letter, or an unknown word's letters, that the vocabulary can only spell
 _WORD = re.compile(r"(?<![^\W_])[^\W\d_]{2,}(?![^\W_])")  # not the letters of CL4
 _HAN = "CJK"
@@ -62,8 +68,19 @@ class Vocabulary:
             return True
         if not is_known(text, self.scripts):
             return False
-        bits = None if len(self.scripts) >= _MANY_SCRIPTS else self.bits_per_letter(text)
+        if len(self.scripts) >= _MANY_SCRIPTS or not self.language or not is_surely_not(text, self.language):
+            return True
+        bits = self.bits_per_letter(text)
         return bits is None or bits <= MOST_BITS
+
+    @cached_property
+    def language(self) -> str:
+        """The ISO 639 code of the language of the most frequent words, "" where these are not surely of one."""
+        ranked = sorted(
+            (place, _letters(entry)) for entry, place in self._tokenizer.get_vocab().items() if _is_word(entry)
+        )
+        code, probability = likeliest_language(" ".join(letters for _, letters in ranked[:_FREQUENT]))
+        return code if probability >= _SURE and code != NO_LANGUAGE else ""
 
     @cached_property
     def scripts(self) -> frozenset[str]:
@@ -102,7 +119,7 @@ class Vocabulary:
         found = (one.span() for one in _WORD.finditer(text))
         words = [word for word in found if script_of(text[word[0]]) in self.scripts]
         small = [word for word in words if not text[word[0]].isupper()]
-        if len(small) >= _FEWEST_SMALL:
+        if len(small) >= _FEWEST_JUDGED:
             words = small
         elif len(words) < _FEWEST_JUDGED:
             return None
@@ -132,5 +149,9 @@ class Vocabulary:
 
 def _is_word(entry: str) -> bool:
     """Whether a vocabulary's entry, with the marks of its kind (`##`, `▁`, `Ġ`), is two Latin letters or more."""
-    letters = entry.removeprefix("##").lstrip("▁Ġ")
+    letters = _letters(entry)
     return len(letters) > 1 and letters.isalpha() and letters.isascii()
+
+
+def _letters(entry: str) -> str:
+    return entry.removeprefix("##").lstrip("▁Ġ")

@@ -49,7 +49,7 @@ class Weights:
 
 
 WEIGHTS = Weights()
-RANKING_VERSION = "ranking-3"  # part of the settings hash of answers; raised when a weight or a step changes
+RANKING_VERSION = "ranking-4"  # part of the settings hash of answers; raised when a weight or a step changes
 
 
 def fuse(cosines: Mapping[str, float], bm25: Mapping[str, float], dense_weight: float) -> dict[str, float]:

@@ -3,21 +3,27 @@
     question ─ embed ─> vector ─ search_dense ──┐
     question ─ search_keyword ──────────────────┴─> candidates ─ ranking.py ─> Hits
 
-A question in a language that the embedding model does not know is not embedded: its vector would be near to any.
+A question in a language that the embedding model does not know is not embedded: its vector would be near to any. Nor is
+one while the server of the embedding model does not answer. The keyword search answers alone then.
 
 If a reranker is set, it scores the best chunks before the hits are picked. docs/retrieval.md has the figures.
 """
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
+from rag.errors import DependencyError
 from rag.index.derived import Index
 from rag.models.embedding import embed_query, index_text, split_to_fit
 from rag.retrieval.ranking import (
@@ -40,6 +46,10 @@ from rag.store.catalog import Catalog
 from rag.store.records import Candidate
 from rag.types import CosineScale, Embedder, Hit, Reranker, Scorer
 
+log = logging.getLogger(__name__)
+
+_OUTAGE_S = 10.0  # after a failed attempt, during which the embedding model is not asked again
+_WARNED_S = 60.0  # between two warnings of an outage
 _MOST_NAMED = 2_000
 """Documents that the indexes are asked for by id: Chroma takes 29 ms for 50 of them, and fails beyond some 32,000."""
 
@@ -49,23 +59,30 @@ _MOST_TRIES = 4  # of a search during which documents were replaced or deleted
 _BESIDE = ThreadPoolExecutor(max_workers=4, thread_name_prefix="footnote-words")
 
 
+class _Embedded(NamedTuple):
+    """The question's unit vector, float32 of shape (dim,), and what the cosines to it mean."""
+
+    vector: np.ndarray
+    scale: CosineScale
+
+
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """The visible chunks that either search found, by chunk id, and the question's unit vector (shape (dim,)).
+    """The visible chunks that either search found, by chunk id, and the question's vector.
 
-    The vector is None, and there are no cosines, where the embedding model does not know the question's language.
+    `asked` is None, and there are no cosines, where the words are searched alone (`Searcher.why_words_alone`).
     `changing` tells that the indexes also found chunks that are not visible: not yet, or no longer.
     """
 
-    vector: np.ndarray | None
+    asked: _Embedded | None
     chunks: dict[str, Candidate]
     cosines: dict[str, float]
     bm25: dict[str, float]
     changing: bool
 
 
-def _rescaled(cosines: Mapping[str, float], scale: CosineScale) -> Mapping[str, float]:
-    return {chunk_id: scale.rescale(cosine) for chunk_id, cosine in cosines.items()}
+def _rescaled(cosines: Mapping[str, float], asked: _Embedded | None) -> Mapping[str, float]:
+    return {} if asked is None else {chunk_id: asked.scale.rescale(cosine) for chunk_id, cosine in cosines.items()}
 
 
 class Searcher:
@@ -84,10 +101,40 @@ class Searcher:
         """`reranked` is the number of best chunks that the `reranker` scores for a question."""
         self._catalog, self._index, self._embedder, self._reranker = catalog, index, embedder, reranker
         self._reranked, self._weights = reranked, weights
+        self._outage_until, self._next_warning = -math.inf, -math.inf  # by time.monotonic()
 
-    def knows_language(self, question: str) -> bool:
-        """Whether the embedding model was made for the language of a question; else its words alone are searched."""
-        return self._embedder.knows_language(question)
+    def why_words_alone(self, question: str) -> str | None:
+        """Why the words of a question are searched alone, as the start of a sentence; None where its vector is too."""
+        try:
+            if self._is_out():
+                return "the embedding model does not answer"
+            if self._embedder.knows_language(question):
+                return None
+        except DependencyError as error:
+            self._note_outage(error)
+            return "the embedding model does not answer"
+        return "the embedding model does not know the language of the question"
+
+    def _is_out(self) -> bool:
+        return time.monotonic() < self._outage_until
+
+    def _note_outage(self, error: DependencyError) -> None:
+        """Spare the embedding model, and those who ask, further attempts for a while."""
+        now = time.monotonic()
+        self._outage_until = now + _OUTAGE_S
+        if now >= self._next_warning:
+            self._next_warning = now + _WARNED_S
+            log.warning("The words answer alone. %s", error.message)
+
+    def _embed(self, question: str) -> _Embedded | None:
+        """The question's vector; None where its words are searched alone."""
+        if self.why_words_alone(question) is not None:
+            return None
+        try:
+            return _Embedded(embed_query(self._embedder, question), self._embedder.cosines)
+        except DependencyError as error:
+            self._note_outage(error)
+            return None
 
     @property
     def version(self) -> str:
@@ -99,37 +146,37 @@ class Searcher:
         """The `top_k` best visible hits for a question, ranks from 1; `score` is within 0 to 1 and falls with the rank.
 
         A hit is a chunk, or two adjacent ones of a section. A question in a language that the embedding model does not
-        know is searched by its words alone, and has no hits without one. Raises NotFound for an unknown collection or
-        document.
+        know, or while it does not answer, is searched by its words alone, and has no hits without one. Raises NotFound
+        for an unknown collection or document.
         """
         scope = check_scope(self._catalog, scope)
         if scope.document_ids == () or scope.collections == ():
             return []
-        vector: np.ndarray | None = None
+        asked: _Embedded | None = None
         tries = 0
         while True:
-            found = self._find_candidates(question, scope, 2 * top_k, vector)  # a hit consists of at most two chunks
+            found = self._find_candidates(question, scope, 2 * top_k, asked)  # a hit consists of at most two chunks
             hits, whole = self._rank(question, found, top_k)
             tries += 1
             # A version that was replaced in between is gone, and the new one was not looked for: it is there now.
             again = not whole or (found.changing and tries == 1)
             if not again or tries == _MOST_TRIES:
                 return hits
-            vector = found.vector
+            asked = found.asked
 
     def _rank(self, question: str, found: _Candidates, top_k: int) -> tuple[list[Hit], bool]:
         """The best of the candidates as hits, and whether all of these were still visible at the end."""
-        weights, scale = self._weights, self._embedder.cosines
-        chunks, dense_weight = found.chunks, 0.0 if found.vector is None else weights.dense
+        weights, asked, chunks = self._weights, found.asked, found.chunks
+        dense_weight = 0.0 if asked is None else weights.dense
         documents = self._index.score_documents(question, list({one.document_id: None for one in chunks.values()}))
-        fused = fuse(_rescaled(found.cosines, scale), found.bm25, dense_weight)
+        fused = fuse(_rescaled(found.cosines, asked), found.bm25, dense_weight)
         scores = weigh_documents(fused, chunks, documents, weights.document)
-        if found.vector is not None:
+        if asked is not None:
             leading = nlargest(SHARPENED, scores, key=scores.__getitem__)
             sentences = self._catalog.sentence_vectors([chunks[chunk_id].seq for chunk_id in leading])
             packed = {i: sentences[chunks[i].seq] for i in leading if chunks[i].seq in sentences}  # others were deleted
-            cosines = sharpen(found.cosines, packed, found.vector, weights)
-            fused = fuse(_rescaled(cosines, scale), found.bm25, dense_weight)
+            cosines = sharpen(found.cosines, packed, asked.vector, weights)
+            fused = fuse(_rescaled(cosines, asked), found.bm25, dense_weight)
             scores = weigh_documents(fused, chunks, documents, weights.document)
         scores = lift_neighbours(scores, chunks, weights.neighbour)
         fused, best = scores, 1 + weights.neighbour
@@ -144,15 +191,12 @@ class Searcher:
         hits = [to_hit(*joined, rank, max(score, 0.0) / best, scorer) for rank, (joined, score) in enumerate(shown, 1)]
         return hits, len(hits) == len(picked)
 
-    def _find_candidates(
-        self, question: str, scope: Scope, least: int, vector: np.ndarray | None = None
-    ) -> _Candidates:
-        """The visible chunks that either search returns, at least `least` of them if there are that many. `vector` is
-        the question's, where it is known already.
+    def _find_candidates(self, question: str, scope: Scope, least: int, asked: _Embedded | None = None) -> _Candidates:
+        """The visible chunks that either search returns, at least `least` of them if there are that many. `asked` is
+        the question's vector, where it is known already.
 
         The indexes look for some documents among all; more are picked from what they return for the collections.
         """
-        known = self.knows_language(question)
         wanted = max(self._weights.candidates, least)
         among, named = None, scope.document_ids
         if named is not None and len(named) > _MOST_NAMED:
@@ -160,11 +204,13 @@ class Searcher:
         while True:
             words = _BESIDE.submit(self._index.search_keyword, question, wanted, scope.collections, named)
             dense: dict[str, float] = {}
-            if known:
-                vector = embed_query(self._embedder, question) if vector is None else vector
-                dense = dict(self._index.search_dense(vector, wanted, scope.collections, named))
+            asked = self._embed(question) if asked is None else asked
+            if asked is not None:
+                dense = dict(self._index.search_dense(asked.vector, wanted, scope.collections, named))
             keyword = dict(words.result())
-            visible, cosines = self._catalog.candidates({i: dense.get(i) for i in dense | keyword}, vector)
+            visible, cosines = self._catalog.candidates(
+                {i: dense.get(i) for i in dense | keyword}, asked and asked.vector
+            )
             changing = len(visible) < len(dense | keyword)
             if among is not None:
                 visible = {i: one for i, one in visible.items() if one.document_id in among}
@@ -173,7 +219,7 @@ class Searcher:
             enough = least if among is not None else min(least, len(dense | keyword))
             if len(visible) >= enough or max(len(dense), len(keyword)) < wanted:
                 bm25 = {i: score for i, score in keyword.items() if i in visible}
-                return _Candidates(vector, visible, cosines, bm25, changing)
+                return _Candidates(asked, visible, cosines, bm25, changing)
             wanted *= 4
 
     def _rerank(self, reranker: Reranker, question: str, scores: dict[str, float]) -> dict[str, float]:
@@ -185,29 +231,33 @@ class Searcher:
     def compare_sentences(self, question: str, hits: Sequence[Hit], texts: Sequence[Sequence[str]]) -> list[float]:
         """The cosine of the question to each of `texts`, the sentences of each hit (`sentence_texts`), in order.
 
-        On the scale of the default embedding model; all 0 where the model does not know the question's language.
+        On the scale of the default embedding model; all 0 where the question's words are searched alone.
 
         Vectors come from the catalog where it has them. It has none for a hit joined from two chunks that share a
         sentence, and for a document that was deleted meanwhile; these sentences are embedded here.
         """
         if not any(texts):
             return []
-        if not self.knows_language(question):
+        asked = self._embed(question)
+        if asked is None:
             return [0.0 for of_hit in texts for _ in of_hit]
         stored = self._catalog.sentences_of([chunk_id for hit in hits for chunk_id in hit.indexed_ids])
         size = self._embedder.dimension
         held = [b"".join(stored.get(chunk_id, b"") for chunk_id in hit.indexed_ids) for hit in hits]
         # the number of vectors nearly always shows whether a joined hit has other sentences than its chunks
         lacking = [n for n, of_hit in enumerate(texts) if len(held[n]) != len(of_hit) * size]
-        embedded = iter(self._embed_sentences([text for n in lacking for text in texts[n]]) if lacking else ())
+        try:
+            embedded = iter(self._embed_sentences([text for n in lacking for text in texts[n]]) if lacking else ())
+        except DependencyError as error:
+            self._note_outage(error)
+            return [0.0 for of_hit in texts for _ in of_hit]
         vectors = [
             row
             for n, of_hit in enumerate(texts)
             for row in (islice(embedded, len(of_hit)) if n in lacking else unpack_vectors(held[n], size))
         ]
-        cosines: list[float] = (np.array(vectors) @ embed_query(self._embedder, question)).tolist()
-        scale = self._embedder.cosines
-        return [scale.rescale(cosine) for cosine in cosines]
+        cosines: list[float] = (np.array(vectors) @ asked.vector).tolist()
+        return [asked.scale.rescale(cosine) for cosine in cosines]
 
     def _embed_sentences(self, texts: Sequence[str]) -> np.ndarray:
         sizes = self._embedder.count_tokens(texts)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from api.admission import LONGEST_LINE, WORK, Admission, Capacity, TooBusy
+from api.admission import WORK, Admission, Capacity, TooBusy
 from rag.errors import DependencyError, NotFound
 
 
@@ -119,7 +119,7 @@ async def test_the_measured_time_decides_not_the_assumed_one() -> None:
 
 async def test_the_line_is_bounded_however_fast_work_is() -> None:
     admission, release = admission_of(0, likely_s=0), asyncio.Event()
-    waiting = [asyncio.create_task(hold(admission, release)) for _ in range(LONGEST_LINE)]
+    waiting = [asyncio.create_task(hold(admission, release)) for _ in range(64)]
     await turns()
     with pytest.raises(TooBusy):
         async with admission.place("answer"):

@@ -10,6 +10,7 @@ from builders import ingest, many_paragraphs
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from rag.decision.confidence import measure_reading
+from rag.errors import DependencyError
 from rag.generation import ExtractiveGenerator
 from rag.library import Library
 from rag.retrieval.scope import Scope
@@ -79,6 +80,22 @@ async def test_without_a_word_in_the_documents_it_is_refused_with_the_reason(doc
         "the embedding model does not know the language of the question, and the documents have too few of its words"
     )
     assert generator.prompts == []
+
+
+async def test_while_the_model_does_not_answer_the_refusal_says_so(documents: Library) -> None:
+    class Silent(WordHashEmbedder):
+        def embed_queries(self, texts: Sequence[str]) -> np.ndarray:
+            raise DependencyError("The server is down.")
+
+    searcher = Searcher(documents.catalog, documents.index, Silent())
+    service = Service(documents.settings, documents.catalog, searcher, ScriptedGenerator("Golf [1]."))
+    answer = await service.ask(Question(NO_WORD))
+    assert (answer.status, answer.reason) == ("not_found", "no_match")
+    assert answer.sentences[0].reason == (
+        "the embedding model does not answer, and the documents have too few of its words"
+    )
+    hits = searcher.search(ENGLISH, Scope(), 5)
+    assert [hit.document_name for hit in hits] == ["staff.md"]
 
 
 async def test_its_words_count_where_cosines_would_be_chance(documents: Library) -> None:

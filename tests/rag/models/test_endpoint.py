@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import ollama_stand_in
 import pytest
 from builders import ingest
 from conftest import ScriptedGenerator
@@ -17,6 +18,7 @@ from rag.models import endpoint
 from rag.models.embedding import embed_query, split_to_fit
 from rag.models.endpoint import Endpoint, EndpointEmbedder, TokenEstimate
 from rag.models.probes import ENGLISH, TRANSLATIONS
+from rag.retrieval import search
 from rag.retrieval.scope import Scope
 from rag.settings import Settings, load_settings
 
@@ -129,6 +131,59 @@ def test_a_text_that_is_refused_is_embedded_in_halves(server: OllamaStandIn, cap
 
 
 @pytest.mark.parametrize(
+    ("text", "tokens"),  # by multilingual-e5-small's tokenizer
+    [
+        ("வேலை நாட்களில் பயன்படுத்தப்படாத விடுமுறைகள் அடுத்த ஆண்டுக்கு எடுத்துச் செல்லப்படும்.", 17),
+        ("ประเทศไทยมีประชากรมากกว่ากรุงเทพมหานครและนักท่องเที่ยวต่างประเทศ", 12),
+        ("മുഖ്യമന്ത്രി തിരുവനന്തപുരം സര്‍ക്കാര്‍ ഉദ്യോഗസ്ഥര്‍ വിദ്യാര്‍ത്ഥികള്‍ ബന്ധപ്പെട്ട പ്രവര്‍ത്തനങ്ങള്‍", 22),
+        ("Total" + " " * 150 + "5,000", 5),
+    ],
+    ids=["Tamil", "Thai", "Malayalam", "spaces"],
+)
+def test_a_text_of_few_tokens_is_not_taken_for_one_that_was_cut(
+    server: OllamaStandIn, text: str, tokens: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = EndpointEmbedder(endpoint_of(server, "openai"))
+    monkeypatch.setattr(ollama_stand_in, "count_tokens", lambda read: tokens if read == " ".join(text.split()) else 2)
+    before = len(server.embeds)
+    embedder.embed_passages([text])
+    assert [asked["input"] for asked in server.embeds[before:]] == [[text]]
+    assert not caplog.messages
+
+
+def test_a_text_that_a_server_cuts_in_silence_is_embedded_in_halves(
+    server: OllamaStandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    embedder = EndpointEmbedder(endpoint_of(server, "openai"))
+    server.models[MODEL], server.cuts = 8, True
+    embedder.embed_passages(["one two three four five six seven eight nine ten"])
+    assert [asked["input"] for asked in server.embeds[-1:]] == [
+        ["one two three four five", " six seven eight nine ten"]
+    ]
+    assert "it read 8 tokens of 1 texts of 10 words" in caplog.messages[-1]
+
+
+def test_a_question_waits_less_for_a_server_than_a_document(
+    server: OllamaStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "BACKOFF_S", (0.0,) * 5)
+    embedder = EndpointEmbedder(endpoint_of(server))
+    attempts = []
+    for embed in (embedder.embed_passages, embedder.embed_queries):
+        server.embed_errors, before = [503] * 9, len(server.embeds)
+        with pytest.raises(DependencyError, match="answered 503"):
+            embed(["days"])
+        attempts.append(len(server.embeds) - before)
+    assert attempts == [6, 3]
+    monkeypatch.setattr(endpoint, "_MOST_QUERY_S", 0.0)  # the first attempt took long
+    before = len(server.embeds)
+    with pytest.raises(DependencyError, match="answered 503"):
+        embedder.embed_queries(["days"])
+    assert len(server.embeds) - before == 1
+    assert sum((0.0, *endpoint.QUERY_BACKOFF_S)) <= 1
+
+
+@pytest.mark.parametrize(
     ("vectors", "told"),
     [
         (lambda texts: [[1.0] * 32 for _ in texts], "vectors of 32 dimensions, and 64 when it was opened"),
@@ -176,6 +231,8 @@ def test_a_server_is_asked_which_languages_its_model_knows(server: OllamaStandIn
     embedder = EndpointEmbedder(endpoint_of(server))
     before = len(server.embeds)
     assert embedder.knows_language("How many days of leave do I have?")
+    assert embedder.knows_language("kubectl rollout restart statefulset")
+    assert embedder.knows_language("does pembrolizumab cause hypothyroidism")
     assert len(server.embeds) == before  # English is not asked about
     assert not embedder.knows_language(german)
     assert not embedder.knows_language(russian)
@@ -210,6 +267,32 @@ def test_documents_are_indexed_and_found_by_the_server_s_vectors(
     assert "reactor" in hits[0].chunk.text
     with Library(settings, "test", embedder=open_embedder(settings), generator=ScriptedGenerator()) as library:
         assert library.catalog.totals().chunks
+
+
+def test_the_words_answer_while_the_server_does_not(
+    server: OllamaStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = open_embedder(settings := settings_of(server, tmp_path))
+    with Library(settings, "test", embedder=opened, generator=ScriptedGenerator()) as library:
+        ingest(library, "Ten unused days carry over.", "leave.md", embedder=opened)
+        ingest(library, "The reactor is cooled with water.", "reactor.md", embedder=opened)
+        searcher, question = library.searcher, "What cools the reactor with water?"
+        server.embed_errors, before = [503] * 9, len(server.embeds)
+        hits = searcher.search(question, Scope(), 3)  # the first one, so that the cosines were not measured before
+        assert [hit.document_name for hit in hits] == ["reactor.md"]
+        assert searcher.compare_sentences(question, hits, [[hits[0].chunk.text]]) == [0.0]
+        assert searcher.why_words_alone(question) == "the embedding model does not answer"
+        searcher.search("How many unused days carry over?", Scope(), 3)
+        assert len(server.embeds) - before == 3  # for all of them: it is not asked again at once
+        assert [said for said in caplog.messages if "answer alone" in said] == [
+            f"The words answer alone. The embedding server at {server.url}/v1 (model {MODEL}) answered 503: "
+            "the server is not well. See the server's log."
+        ]
+        server.embed_errors = []
+        monkeypatch.setattr(search, "_OUTAGE_S", 0.0)
+        searcher._outage_until = 0.0  # the ten seconds are over
+        assert len(searcher.search(question, Scope(), 3)) == 2
+        assert searcher.why_words_alone(question) is None
 
 
 def test_another_model_behind_the_same_name_is_noticed_at_the_next_start(server: OllamaStandIn, tmp_path: Path) -> None:

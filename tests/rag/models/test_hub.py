@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,6 +135,44 @@ def test_a_file_that_changed_is_named_and_fetched_again_as_it_was_pinned(
     (tmp_path / REPO / ".pinned-embedding.json").write_text("{}")
     with pytest.raises(DependencyError, match=r"record of .* cannot be read"):
         locate_embedder(REPO, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        (b"<!DOCTYPE html><title>Sign in</title>", "JSONDecodeError.*begins with '<!DOCTYPE html><title>Sign in"),
+        (b'{"siblings": []}', "KeyError.*sha"),
+        (b'{"sha": null, "siblings": []}', "TypeError"),
+        (b'{"sha": "../..", "siblings": []}', "its `sha` is '../..'"),
+        (b'{"siblings": ["config.json"]}', "TypeError"),
+        (b"[]", "TypeError"),
+        (b"\xff\xfe", "JSONDecodeError"),
+    ],
+)
+def test_what_is_no_list_of_files_is_named_with_its_address(
+    hub: Hub, files: dict[str, bytes], tmp_path: Path, body: bytes, seen: str
+) -> None:
+    hub.publish(REPO, files)
+    path = f"/api/models/{REPO}/revision/main?blobs=true"
+    hub.files[path] = body
+    with pytest.raises(DependencyError, match=rf"{re.escape(hub.url + path)} answered .*{seen}") as raised:
+        fetch(REPO, tmp_path)
+    assert "login page" in raised.value.message
+    assert "HF_ENDPOINT" in raised.value.message
+    hub.publish(REPO, files)
+    fetch(REPO, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [("modules.json", b'{"type": 1}', "not a list of modules"), ("config.json", b"7", "not an object")],
+)
+def test_a_config_of_another_form_is_named(
+    hub: Hub, files: dict[str, bytes], tmp_path: Path, path: str, body: bytes, told: str
+) -> None:
+    hub.publish(REPO, files | {path: body})
+    with pytest.raises(DependencyError, match=rf"{path} of {REPO} is {told}"):
+        fetch(REPO, tmp_path)
 
 
 def test_wrong_bytes_are_refused(hub: Hub, files: dict[str, bytes], tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from tokenizers.pre_tokenizers import Whitespace
 
 from rag.errors import DependencyError
 from rag.models.embedding import locate_embedder
+from rag.models.languages import is_surely_not
+from rag.models.probes import ENGLISH as PLAIN
+from rag.models.probes import PAIRS
 from rag.models.vocabulary import Vocabulary, script_of
 from rag.settings import load_settings
 
@@ -45,6 +48,12 @@ ENGLISH = (
     "42?",
     "",
 )
+
+
+QUESTIONS: dict[str, list[str]] = json.loads(
+    Path(__file__).with_name("questions_by_language.json").read_text(encoding="utf-8")
+)
+"""Questions by language; of English technical and keyword queries, and those that were written after the rule."""
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +91,23 @@ def test_every_question_of_the_sample_is_known_to_it(english: Vocabulary, sample
 
 
 @pytest.mark.model
+def test_english_terms_are_known_to_it(english: Vocabulary) -> None:
+    assert [one for one in QUESTIONS["English, technical"] if not english.knows_language(one)] == []
+    last = QUESTIONS["English, chosen last"]
+    assert [one for one in last if not english.knows_language(one)] == ["terra nullius uti possidetis"]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("language", [one for one in QUESTIONS if not one.startswith("English")])
+def test_most_questions_in_other_languages_are_not_known_to_it(english: Vocabulary, language: str) -> None:
+    known = [one for one in QUESTIONS[language] if english.knows_language(one)]
+    assert len(known) <= len(QUESTIONS[language]) / 10, known
+
+
+@pytest.mark.model
 def test_the_english_vocabulary_has_words_of_one_script(english: Vocabulary) -> None:
     assert english.scripts == {"LATIN"}
+    assert english.language == "en"
 
 
 def vocabulary_of(*words: str) -> Vocabulary:
@@ -115,6 +139,25 @@ def test_some_characters_of_a_script_are_not_its_language() -> None:
 
 def test_a_vocabulary_of_few_words_says_nothing() -> None:
     assert vocabulary_of("ten", "days").knows_language(FOREIGN["Chinese"])
+
+
+def test_a_vocabulary_of_two_languages_knows_both() -> None:
+    german = FOREIGN["German"].lower()
+    plain = sorted({word for text in (*PLAIN, *(part for pair in PAIRS for part in pair)) for word in text.split()})
+    one = vocabulary_of(*plain)
+    assert one.language == "en"
+    assert not one.knows_language(german)
+    assert one.knows_language("kubectl rollout restart statefulset")
+    both = vocabulary_of(*german.replace(",", "").replace("?", "").split(), *plain)
+    assert both.language == "en"
+    assert both.knows_language(german)
+
+
+def test_a_text_of_few_words_is_not_surely_in_another_language() -> None:
+    assert is_surely_not("Wie viele Tage Urlaub gibt es?", "en")
+    assert not is_surely_not("Wie viele Tage Urlaub gibt es?", "de")
+    assert not is_surely_not("Was kostet das?", "en")
+    assert not is_surely_not("", "en")
 
 
 def test_bits_are_those_of_the_ranks() -> None:
