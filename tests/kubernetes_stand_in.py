@@ -7,8 +7,9 @@ cluster. Helm's own record of a release is a Secret in protobuf, which is return
 
 from __future__ import annotations
 
-import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -200,37 +201,69 @@ def cluster(kinds: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[Cluster, s
         server.server_close()
 
 
+class RefusedByHelm(Exception):
+    """Helm does not install a chart with these values; the message is its own."""
+
+
+_HELM = """
+import asyncio, json, sys
+import helm_sdkpy as helm
+
+order = json.load(sys.stdin)
+helm.get_version()
+config = helm.Configuration(namespace="papers", kubeconfig=order["kubeconfig"])
+told = {}
+if order["task"] == "lint":
+    told["lint"] = asyncio.run(helm.Lint(config).run(order["chart"]))
+elif order["task"] == "install":
+    install = helm.Install(config).run(order["name"], order["chart"], values=order["values"], wait=False, timeout=30)
+    try:
+        asyncio.run(install)
+    except helm.InstallError as error:
+        told["refused"] = str(error)
+print(json.dumps(told))
+"""
+
+
 class Helm:
-    """The real Helm, from the wheel of `helm-sdkpy`."""
+    """The real Helm, from the wheel of `helm-sdkpy`.
+
+    It runs in processes of its own: its library brings the runtime of Go, which takes over the signal handlers of the
+    process that loads it. A run of all tests that had loaded it ended in a segmentation fault, later and elsewhere.
+    """
 
     def __init__(self, folder: Path) -> None:
         """`folder` takes its configuration. Raises ImportError without the package, or where it has no library for this
         machine.
         """
-        import helm_sdkpy
-
+        self._folder = folder
         try:
-            helm_sdkpy.get_version()
-        except helm_sdkpy.HelmLibraryNotFound as error:
-            raise ImportError(str(error)) from error
-
-        self._sdk, self._folder = helm_sdkpy, folder
+            self._run({"task": "version"}, "http://127.0.0.1:9")
+        except subprocess.CalledProcessError as error:
+            raise ImportError(error.stderr.strip().rpartition("\n")[2]) from error
 
     def install(
         self, chart: Path, values: Object, *, kinds: Mapping[str, Mapping[str, str]], name: str = "test"
     ) -> list[Object]:
-        """The objects that Helm posts for a release with these values, in its order. Raises InstallError."""
+        """The objects that Helm posts for a release with these values, in its order. Raises RefusedByHelm."""
         with cluster(kinds) as (here, address):
-            config = self._sdk.Configuration(namespace="papers", kubeconfig=self._point_to(address))
-            asyncio.run(self._sdk.Install(config).run(name, str(chart), values=values, wait=False, timeout=30))
+            order = {"task": "install", "name": name, "chart": str(chart), "values": values}
+            told = self._run(order, address)
+            if "refused" in told:
+                raise RefusedByHelm(told["refused"])
             return here.objects
 
     def lint(self, chart: Path) -> list[str]:
         """Where Helm's linter finds an error: paths in the chart, with the default values."""
-        config = self._sdk.Configuration(namespace="papers", kubeconfig=self._point_to("http://127.0.0.1:9"))
-        found = asyncio.run(self._sdk.Lint(config).run(str(chart)))
+        found = self._run({"task": "lint", "chart": str(chart)}, "http://127.0.0.1:9")["lint"]
         assert found["TotalChartsLinted"] == 1
         return [one["Path"] for one in found["Messages"] if one["Severity"] >= 3]
+
+    def _run(self, order: Mapping[str, object], address: str) -> dict[str, Any]:
+        asked = json.dumps({**order, "kubeconfig": self._point_to(address)})
+        done = subprocess.run([sys.executable, "-c", _HELM], input=asked, capture_output=True, text=True, check=True)
+        told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return told
 
     def _point_to(self, address: str) -> str:
         file = self._folder / "kubeconfig.json"
