@@ -24,7 +24,6 @@ from pydantic_settings import (
 )
 
 from rag.errors import ConfigurationError, InputError
-from rag.logs import LogFormat
 from rag.types import AnswerMode
 
 ENV_PREFIX = "FOOTNOTE_"
@@ -347,7 +346,7 @@ class Settings(BaseSettings):
         examples=["file:///srv/footnote/originals"],
     )
     model_dir: Path | None = Field(None, description="folder of model weights; empty for the user's cache folder")
-    log_format: LogFormat = Field(
+    log_format: Literal["text", "json"] = Field(
         "text",
         description="what a server or worker logs to stderr: text for people, or json, an object a line, with one for "
         "each request",

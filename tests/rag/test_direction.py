@@ -10,7 +10,19 @@ import rag
 
 PACKAGE = Path(rag.__file__).parent
 ORDER = (
-    *("types", "errors", "text", "settings", "models", "store", "index", "retrieval", "prompting", "generation"),
+    *(
+        "types",
+        "errors",
+        "text",
+        "logs",
+        "settings",
+        "models",
+        "store",
+        "index",
+        "retrieval",
+        "prompting",
+        "generation",
+    ),
     *("verification", "decision", "service", "library"),
 )
 MOST_ROOMS, MOST_ARROWS = 16, 60
