@@ -35,6 +35,7 @@ EF_SEARCH = 200  # candidates of an HNSW search; the default of 100 loses neighb
 PERSIST_EVERY = 1_000  # records between two writes of the HNSW files, Chroma's default
 _HNSW_HEADER_BYTES = 100
 _ALLOCATED = 100  # elements that the files have room for at first
+_LENGTH_BYTES = 4  # of an element in length.bin
 _WRITTEN_AT_ONCE = 50
 """Records in one upsert. Chroma holds the interpreter's lock meanwhile, so that a search, which takes the lock up to a
 hundred times, waits for one upsert each time, unless others get as much time between two of them."""
@@ -227,6 +228,22 @@ class VectorIndex:
     def close(self) -> None:
         """Close every file."""
         self._client.close()
+        clear_unused(self._folder)
+
+
+def clear_unused(folder: Path) -> None:
+    """Overwrite with zeros the room for further elements in the HNSW files of a closed folder.
+
+    hnswlib writes that memory as it was allocated, with whatever the process had there before: text of documents too.
+    """
+    for header in folder.glob("*/header.bin"):
+        with suppress(OSError, struct.error):  # torn files are found by `files_are_sound` and replaced
+            elements, bytes_each = _read_sizes(header.parent)
+            for name, size in (("data_level0.bin", bytes_each), ("length.bin", _LENGTH_BYTES)):
+                with (header.parent / name).open("r+b") as file:
+                    end = file.seek(0, 2)
+                    file.seek(elements * size)
+                    file.write(bytes(max(end - elements * size, 0)))
 
 
 def _probe(dimension: int) -> np.ndarray:
@@ -250,7 +267,7 @@ def files_are_sound(folder: Path) -> bool:
             lengths = (segment / "length.bin").stat().st_size
             sound = not elements or (
                 data == max(elements, _ALLOCATED) * bytes_each
-                and lengths == max(elements, _ALLOCATED) * 4
+                and lengths == max(elements, _ALLOCATED) * _LENGTH_BYTES
                 and _links_are_whole((segment / "link_lists.bin").read_bytes(), elements)
                 and (segment / "index_metadata.pickle").stat().st_size > 0
             )

@@ -20,6 +20,7 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import commit_document
 from rag.errors import DependencyError
+from rag.index.chroma import files_are_sound
 from rag.index.derived import Index, origin_of
 from rag.index.document_scores import SHORT_CHUNKS
 from rag.library import INDEX_FOLDER, Library
@@ -300,6 +301,20 @@ def test_a_damaged_index_is_built_again_without_embedding(
         )
         assert library.catalog.visible_chunks([zebra])[zebra].chunk.text == "A single zebra."
         assert len(dense(library.index, "item7 w7x1 w7x2", 50)) == 50
+
+
+def test_memory_that_chroma_writes_with_its_files_is_cleared(tmp_path: Path) -> None:
+    made = rows("d", ["red apples", "green pears"])
+    with closing(Index(tmp_path, WordHashEmbedder.dimension)) as index:
+        index.project(made)
+        [data] = tmp_path.glob("chroma-*/*/data_level0.bin")
+        lengths = data.with_name("length.bin")
+        for file in (data, lengths):  # as after an allocation from memory that was in use
+            file.write_bytes(b"bicycle shed " * (file.stat().st_size // 13) + bytes(file.stat().st_size % 13))
+    assert b"bicycle" not in data.read_bytes() + lengths.read_bytes()
+    assert files_are_sound(data.parent.parent)
+    with closing(Index(tmp_path, WordHashEmbedder.dimension)) as index:
+        assert dense(index, "red apples")[0] == "d-0"
 
 
 def test_another_dimension_starts_over(tmp_path: Path) -> None:
