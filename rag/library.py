@@ -201,6 +201,6 @@ def open_judge(settings: Settings, generator: Generator, reader: Reader | None) 
     """The judge that the settings name, None where there is none. Raises ConfigurationError."""
     if settings.answers.judge in NO_JUDGE:
         return None
-    from rag.verification.entailment import make_judge
+    from rag.generation.judges import make_judge
 
     return make_judge(settings.answers, generator, reader)

@@ -148,7 +148,7 @@ def embedder_in_use(settings: Settings) -> tuple[str, str]:
 
 def _judge(settings: Settings) -> Check:
     from rag.generation import make_generator
-    from rag.verification.entailment import ASK_THE_MODEL, locate_judge
+    from rag.generation.judges import ASK_THE_MODEL, locate_judge
 
     try:
         if settings.answers.judge == ASK_THE_MODEL:

@@ -21,11 +21,11 @@ from evals.run.replies import RecordedGenerator, ReplyStore, Sampling
 from evals.verifier.shares import wilson
 from rag.errors import InputError
 from rag.generation import make_generator
+from rag.generation.judges import make_judge
 from rag.library import open_reader
 from rag.settings import Generation, Settings
 from rag.types import Chunk, Hit, Judge, Passage, Span, Verdict
 from rag.verification import apply_judgements, check_text, statements_of
-from rag.verification.entailment import make_judge
 from rag.verification.verdict import NOTHING_MEASURED, RANKS, Features
 
 SHORT_ANSWER = "short_answer"

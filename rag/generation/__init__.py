@@ -5,7 +5,8 @@ llama.cpp server in a child process (`llama_child`); and `extractive`, which quo
 if it is reachable, else the embedded model. `make_generator` builds the one that the settings name.
 
 Reading order: `base` (common to all), `speed` (how long a prompt may be), `served` (common to those behind HTTP), then
-each. LlamaIndex and the clients below it take seconds to import, so this happens at the first use, in another thread.
+each; last `judges`, which ask a model whether a passage says a sentence. LlamaIndex and the clients below it take
+seconds to import, so this happens at the first use, in another thread.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from rag.text.quantities import (
     quantities,
     unit_stems,
 )
-from rag.text.questions import AnswerType, QuestionKind, expected_type, question_kind
+from rag.text.questions import AnswerType, QuestionKind, begins_yes_or_no, expected_type, question_kind
 from rag.text.scripts import MARKS, fold_text, single_characters, split_unspaced
 from rag.text.sentences import announces_list, is_list_item, list_items, split_sentences
 from rag.text.tables import (
@@ -61,6 +61,7 @@ __all__ = [
     "QuestionKind",
     "Word",
     "announces_list",
+    "begins_yes_or_no",
     "columns_above",
     "compared_words",
     "content_words",

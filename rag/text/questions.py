@@ -183,3 +183,11 @@ _NOUNS: dict[AnswerType, frozenset[str]] = {
     "date": _DATE_NOUNS,
     "number": _NUMBER_NOUNS,
 }
+
+
+_BEGINS_YES_NO = re.compile(r"^\W*(?:yes|no)\b\s*[,.:;!—–-]", re.IGNORECASE)
+
+
+def begins_yes_or_no(answer: str) -> bool:
+    """Whether the answer begins with a yes or no that a mark separates from the rest: `No, after two years.`"""
+    return _BEGINS_YES_NO.match(answer) is not None

@@ -3,7 +3,7 @@
 Read it in this order: what a text says (`reading`), what the passages hold (`passages`, without the orders in them),
 what a sentence claims (`claim`) and what states nothing (`refusals`), whether its numbers, dates and names stand there
 (`facts`), where the passages say it (`align`, `verbatim`), what that is worth (`verdict`), what a judge is asked
-(`judging`, `entailment`), and how the reply is put together again (`reply`).
+(`judging`), and how the reply is put together again (`reply`).
 
 A sentence with a number, unit, date, name or quoted word that its passages lack is `unsupported`; one that a passage
 has word for word is `supported`. Between them a judge decides where there is one, by its probability; without one a

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from rag.text import begins_yes_or_no
 from rag.types import Judgement, Statement, Unjudged
 from rag.verification.align import Evidence, align, is_item_of
 from rag.verification.claim import FEW_WORDS, Claim, has_verb, read_claim
@@ -19,7 +20,6 @@ from rag.verification.passages import Source, read_source, stating_titles
 from rag.verification.reading import unlisted
 from rag.verification.refusals import (
     BARE_YES,
-    BEGINS_YES_NO,
     LEADS,
     MAYBE_REFUSAL,
     REFUSAL,
@@ -192,4 +192,4 @@ def _question(sentence: CheckedSentence) -> str:
 
 def _answers_yes_or_no(text: str, asked: str) -> bool:
     """Whether it begins with a yes or a no to a question: its other words do not tell whether that is right."""
-    return bool(asked.strip()) and BEGINS_YES_NO.match(text) is not None
+    return bool(asked.strip()) and begins_yes_or_no(text)

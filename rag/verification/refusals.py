@@ -57,7 +57,6 @@ _TALK = re.compile(
     re.IGNORECASE,
 )
 BARE_YES = re.compile(r"^\W*(?:yes|no)\W*$", re.IGNORECASE)
-BEGINS_YES_NO = re.compile(r"^\W*(?:yes|no)\b\s*[,.:;!—–-]", re.IGNORECASE)
 _A_QUESTION = "it is a question and states nothing"
 NO_WORDS = "it has no words"
 LEADS = "it introduces a list"

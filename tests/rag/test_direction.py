@@ -25,7 +25,7 @@ ORDER = (
     ),
     *("verification", "decision", "service", "library"),
 )
-MOST_ROOMS, MOST_ARROWS = 16, 60
+MOST_ROOMS, MOST_ARROWS = 16, 56
 
 
 def room_of(path: Path) -> str:

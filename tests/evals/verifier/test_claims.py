@@ -12,8 +12,8 @@ from conftest import ScriptedGenerator
 from evals.verifier.benchmark import main
 from evals.verifier.claims import CheckedClaim, WrittenClaim, area, balanced, check_claims, read_claims, tabulate
 from rag.errors import InputError
+from rag.generation.judges import ModelJudge
 from rag.types import Message, Verdict
-from rag.verification.entailment import ModelJudge
 
 SHED = "The bicycle shed stands behind the north gate. It is locked at nine in the evening."
 ROWS = [

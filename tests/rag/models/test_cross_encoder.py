@@ -159,7 +159,7 @@ def test_switched_off_nothing_of_it_is_imported(tmp_path: Path) -> None:
         "with Library(settings, 'test', embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as r:\n"
         "    ingest(r, 'The lift stops on floor four.')\n"
         "    print(len(asyncio.run(r.service.search('lift', Scope()))))\n"
-        "heavy = {'rag.models.cross_encoder', 'rag.verification.entailment', 'sentence_transformers', 'torch'}\n"
+        "heavy = {'rag.models.cross_encoder', 'rag.generation.judges', 'sentence_transformers', 'torch'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run(

@@ -20,6 +20,15 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from rag.errors import ConfigurationError, DependencyError
+from rag.generation.judges import (
+    WORD_ALONE,
+    CrossEncoderJudge,
+    ModelJudge,
+    locate_judge,
+    make_judge,
+    measure_agreement,
+    read_judgement,
+)
 from rag.library import Library, open_reader
 from rag.models.judge_probe import JudgeProbe
 from rag.prompting.prompts import (
@@ -49,15 +58,6 @@ from rag.types import (
     Unjudged,
 )
 from rag.verification import apply_judgements, check_reply, statements_of
-from rag.verification.entailment import (
-    WORD_ALONE,
-    CrossEncoderJudge,
-    ModelJudge,
-    locate_judge,
-    make_judge,
-    measure_agreement,
-    read_judgement,
-)
 from rag.verification.judging import CheckedSentence
 from rag.verification.verdict import RANKS
 

@@ -16,15 +16,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from rag.errors import ConfigurationError, DependencyError
-from rag.generation import take_draft
+from rag.generation.base import take_draft
 from rag.models.cross_encoder import CrossEncoderModel, Located, locate_cross_encoder
 from rag.models.judge_probe import JudgeProbe, open_probe
 from rag.models.tokens import estimate_tokens
 from rag.prompting.prompts import JUDGE_PROMPT_VERSION, judge_messages
 from rag.settings import NO_JUDGE, Answers
-from rag.text import words
+from rag.text import begins_yes_or_no, words
 from rag.types import Draft, Generator, Judge, Judged, Judgement, Message, Reader, Statement, Unjudged
-from rag.verification.refusals import BEGINS_YES_NO
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +222,7 @@ class ModelJudge:
 
 def is_short_answer(statement: Statement) -> bool:
     """Whether the statement is the answer to a question in a few words, which a passage may hold; not a yes or no."""
-    return bool(statement.question) and BEGINS_YES_NO.match(statement.hypothesis) is None
+    return bool(statement.question) and not begins_yes_or_no(statement.hypothesis)
 
 
 def measure_agreement(reader: Reader, statement: Statement) -> float:
