@@ -138,6 +138,16 @@ class Database(Protocol):
         ...
 
 
+def _pool() -> dict[str, Any]:
+    return {"pool_size": _POOL, "max_overflow": _POOL_OVERFLOW, "pool_timeout": _POOL_WAIT_S}
+
+
+def _all_in_use(name: str) -> DependencyError:
+    return DependencyError(
+        f"All {_POOL + _POOL_OVERFLOW} connections to {name} are in use. Try again in a few seconds."
+    )
+
+
 def open_database(file: Path, url: str) -> Database:
     """The database at `url`, or the SQLite `file` where it is "".
 
@@ -160,7 +170,7 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         """Open the file, which is created if it is missing."""
         self.path, self.name = path, str(path)
-        self.engine = sa.create_engine(f"sqlite:///{path}", connect_args=_SQLITE_CONNECTION)
+        self.engine = sa.create_engine(f"sqlite:///{path}", connect_args=_SQLITE_CONNECTION, **_pool())
         sa.event.listen(self.engine, "connect", _prepare_sqlite)
         sa.event.listen(self.engine, "begin", _begin_sqlite)
 
@@ -193,6 +203,8 @@ class SqliteDatabase:
 
     def translate(self, error: sa.exc.SQLAlchemyError) -> FootnoteError | None:
         """Errors of the file and its disk."""
+        if isinstance(error, sa.exc.TimeoutError):
+            return _all_in_use(self.name)
         if not isinstance(error, sa.exc.DatabaseError) or isinstance(
             error, (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError)
         ):
@@ -284,9 +296,7 @@ class PostgresDatabase:
         try:
             self.engine = sa.create_engine(
                 parsed.set(drivername=DRIVER),
-                pool_size=_POOL,
-                max_overflow=_POOL_OVERFLOW,
-                pool_timeout=_POOL_WAIT_S,
+                **_pool(),
                 pool_recycle=_RECYCLE_S,
                 pool_pre_ping=True,  # a restarted server costs no request
                 connect_args={name: value for name, value in _CONNECTION.items() if name not in parsed.query},
@@ -349,9 +359,7 @@ class PostgresDatabase:
     def translate(self, error: sa.exc.SQLAlchemyError) -> FootnoteError | None:
         """Errors of the connection, of other transactions, and of rights, with the address and without a password."""
         if isinstance(error, sa.exc.TimeoutError):
-            return DependencyError(
-                f"All {_POOL + _POOL_OVERFLOW} connections to {self.name} are in use. Try again in a few seconds."
-            )
+            return _all_in_use(self.name)
         if not isinstance(error, sa.exc.DBAPIError):
             return None
         state = str(getattr(error.orig, "sqlstate", None) or "")

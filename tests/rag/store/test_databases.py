@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,19 @@ def test_a_server_that_does_not_answer_is_named_without_the_password(tmp_path: P
     with pytest.raises(DependencyError, match=r"The database 'footnote' on 127\.0\.0\.1:9 does not answer") as caught:
         Catalog(tmp_path, f"postgresql://me:{SECRET}@127.0.0.1:9/footnote")
     assert SECRET not in caught.value.message
+
+
+def test_a_call_that_gets_no_connection_is_told_so(open_catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("_POOL", 1), ("_POOL_OVERFLOW", 0), ("_POOL_WAIT_S", 0.05)):
+        monkeypatch.setattr(databases, name, value)
+    catalog = open_catalog()
+    with (
+        catalog._read(),
+        ThreadPoolExecutor(1) as another,
+        pytest.raises(DependencyError, match=r"All 1 connections to .* are in use\. Try again"),
+    ):
+        another.submit(catalog.collections).result()
+    assert catalog.collections() == ["default"]
 
 
 def test_sqlite_needs_no_driver_of_postgres(tmp_path: Path) -> None:
