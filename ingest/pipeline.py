@@ -150,9 +150,8 @@ def parse_claimed(catalog: Catalog, record: DocumentRecord, *, parsing: Parsing)
 
 def _parse(catalog: Catalog, record: DocumentRecord, parsing: Parsing) -> Document:
     try:
-        document = parse_file(
-            catalog.originals.path(record.sha256), document_id=record.id, name=record.name, limits=parsing
-        )
+        with catalog.originals.on_disk(record.sha256) as path:
+            document = parse_file(path, document_id=record.id, name=record.name, limits=parsing)
     except OSError as error:
         raise DependencyError(f"The reader of {record.name} could not be started: {error}. Free some space.") from error
     return state_language(document)

@@ -341,9 +341,9 @@ class Settings(BaseSettings):
     )
     originals_url: str = Field(
         "",
-        description="folder of the originals, which servers and workers of a Postgres catalog share; empty for "
-        "`originals` in data_dir",
-        examples=["file:///srv/footnote/originals"],
+        description="folder or S3 bucket of the originals, which servers and workers of a Postgres catalog share; "
+        "empty for `originals` in data_dir",
+        examples=["file:///srv/footnote/originals", "s3://papers/footnote"],
     )
     model_dir: Path | None = Field(None, description="folder of model weights; empty for the user's cache folder")
     log_format: Literal["text", "json"] = Field(

@@ -54,6 +54,25 @@ def upload(
     )
 
 
+def original(catalog: Catalog, sha256: str) -> bytes:
+    """The bytes of an original."""
+    return b"".join(catalog.originals.read(sha256))
+
+
+def damage_original(catalog: Catalog, sha256: str) -> None:
+    """Put other bytes in the place of an original."""
+    if catalog.originals.folder is not None:
+        original_file(catalog, sha256).write_bytes(b"other bytes")
+    else:
+        catalog.originals._put(f"{sha256[:2]}/{sha256}", b"other bytes")  # type: ignore[attr-defined]
+
+
+def original_file(catalog: Catalog, sha256: str) -> Path:
+    """The file of an original, where it is in a folder, for a test that damages it."""
+    assert catalog.originals.folder is not None
+    return catalog.originals.folder / sha256[:2] / sha256
+
+
 def commit(
     catalog: Catalog,
     document_id: str,

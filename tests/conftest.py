@@ -15,6 +15,7 @@ import hypothesis
 import numpy as np
 import pytest
 from postgres_server import GIVEN, NoPostgres, new_database, postgres_server
+from s3_server import Bucket, NoS3, S3Server, new_bucket, s3_server
 
 from rag.library import Library
 from rag.settings import Settings, load_settings
@@ -119,14 +120,23 @@ class ScriptedGenerator:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove the developer's FOOTNOTE_ settings from the tests, except the directory of model weights."""
+    """Remove the developer's FOOTNOTE_ settings from the tests, except the directory of model weights, and every way to
+    credentials of S3.
+    """
     for name in list(os.environ):
-        if name.startswith("FOOTNOTE_") and name != "FOOTNOTE_MODEL_DIR":
+        if name.startswith(("FOOTNOTE_", "AWS_")) and name != "FOOTNOTE_MODEL_DIR":
             monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+EVERYWHERE = ("sqlite", "postgres", "s3")
+"""Where tests of originals run: with `s3`, on Postgres with the originals in a bucket."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests marked `databases` on SQLite and on Postgres, or on those that the mark names."""
+    """Run the tests marked `databases` on SQLite and on Postgres, or on those that the mark names, of EVERYWHERE."""
     marked = metafunc.definition.get_closest_marker("databases")
     if marked is not None and "database_url" in metafunc.fixturenames:
         metafunc.parametrize("database_url", marked.args or ["sqlite", "postgres"], indirect=True)
@@ -155,11 +165,36 @@ def database_url(request: pytest.FixtureRequest) -> str:
     for every test that does not choose.
     """
     chosen = getattr(request, "param", "postgres" if GIVEN else "sqlite")
-    return request.getfixturevalue("postgres_url") if chosen == "postgres" else ""
+    return "" if chosen == "sqlite" else request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A server of S3's protocol. Skips with the reason where there is none."""
+    try:
+        with s3_server() as server:
+            yield server
+    except NoS3 as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A new bucket."""
+    with new_bucket(s3, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def originals_url(request: pytest.FixtureRequest) -> str:
+    """ "" for those in the data directory, else the URL of a new bucket."""
+    call = getattr(request.node, "callspec", None)
+    on_s3 = call is not None and call.params.get("database_url") == "s3"
+    return request.getfixturevalue("bucket").url if on_s3 else ""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, originals_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Default settings over an own data directory, but for the gates of evidence and confidence, which stand open, and
     the judge, which is off.
 
@@ -167,20 +202,22 @@ def settings(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch)
     no judge.
     """
     answers = {"min_evidence": 0, "min_confidence": 0, "judge": "off"}
-    if database_url:
-        monkeypatch.setenv("FOOTNOTE_DATABASE_URL", database_url)  # commands are to find the same catalog
-    return load_settings({}, data_dir=tmp_path / "store", database_url=database_url, answers=answers)
+    places = {"database_url": database_url, "originals_url": originals_url}
+    for name, url in places.items():
+        if url:
+            monkeypatch.setenv(f"FOOTNOTE_{name.upper()}", url)  # commands are to find the same catalog
+    return load_settings({}, data_dir=tmp_path / "store", answers=answers, **places)
 
 
 @pytest.fixture
-def open_catalog(tmp_path: Path, database_url: str) -> Iterator[Callable[..., Catalog]]:
+def open_catalog(tmp_path: Path, database_url: str, originals_url: str) -> Iterator[Callable[..., Catalog]]:
     """Opens the catalog of the test's database, again for each call, as another process would; by default in `store`
     below the test's folder. All are closed after the test.
     """
     with ExitStack() as stack:
 
         def open_one(folder: Path | None = None, **options: str) -> Catalog:
-            opened = Catalog(folder or tmp_path / "store", database_url, **options)
+            opened = Catalog(folder or tmp_path / "store", database_url, originals_url, **options)
             stack.callback(opened.close)
             return opened
 

@@ -271,18 +271,21 @@ def _stamps(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
 
 def _originals(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     records, _ = catalog.list_documents()
-    missing = [record.name for record in records if not catalog.originals.path(record.sha256).is_file()]
+    found = catalog.originals.entries()
+    stored = {one.sha256 for one in found}
+    missing = [record.name for record in records if record.sha256 not in stored]
     named = {record.sha256 for record in records} | {sha256 for _, _, sha256 in catalog.pending_removals()}
-    stray = sum(path.name not in named for path in catalog.originals.files())
+    stray = sum(one.sha256 not in named for one in found)
+    place = catalog.originals.name
     if missing:
         shown = ", ".join(missing[:3])
-        yield Check(
-            "originals", "fail", f"{len(missing):,} are missing, for example {shown}. Ingest these files again."
-        )
+        advice = "Ingest these files again."
+        yield Check("originals", "fail", f"{len(missing):,} are missing in {place}, for example {shown}. {advice}")
     elif stray:
-        yield Check("originals", "warn", f"{stray:,} files belong to no document; the next start deletes them")
+        advice = "`footnote compact` deletes them after an hour" if catalog.shared else "the next start deletes them"
+        yield Check("originals", "warn", f"{stray:,} files in {place} belong to no document; {advice}")
     else:
-        yield Check("originals", "ok", f"{len(named):,} files, none missing")
+        yield Check("originals", "ok", f"{len(named):,} files in {place}, none missing")
 
 
 def _verify(context: CommandContext, catalog: Catalog, repair: bool, progress: Progress) -> Iterator[Check]:

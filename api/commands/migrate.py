@@ -14,6 +14,7 @@ from rag.store.catalog import CATALOG_FILE, Catalog
 from rag.store.durable import replace_durably
 from rag.store.exchange import IMPORTING
 from rag.store.lock import claim_directory
+from rag.store.originals import LostOriginal, copy_original
 
 CARRIED_FILE = f"{CATALOG_FILE}.migrated"  # what the SQLite file is called once its rows are on Postgres
 
@@ -57,14 +58,15 @@ def migrate(context: CommandContext, *, back: bool) -> int:
 
 def make_tables(context: CommandContext) -> int:
     """Create the tables of the catalog in the database of FOOTNOTE_DATABASE_URL, or bring those of an older version up
-    to date. Nothing is carried over, and a database that is up to date stays as it is. Returns 0.
+    to date. Nothing is carried over, a database that is up to date stays as it is, and originals are not looked at.
+    Returns 0.
 
     Every server and worker does the same when it starts: this is for whoever wants it done before any of them, as a
     chart does. Raises ConfigurationError, DependencyError, and IndexMismatch where a newer version wrote the tables.
     """
     if not context.settings.database_url:
         raise ConfigurationError("There is no database to make tables in. Name it in FOOTNOTE_DATABASE_URL.")
-    with context.open_catalog() as catalog:
+    with closing(_on_postgres(context)) as catalog:
         if context.as_json:
             context.print_json({"database": catalog.name})
         else:
@@ -114,15 +116,13 @@ def _carry(context: CommandContext, source: Catalog, target: Catalog) -> dict[st
 
 
 def _copy_originals(source: Catalog, target: Catalog) -> list[str]:
-    """Copy the originals where both have folders of their own. Returns the hashes of those that are missing."""
+    """Copy the originals where both have a place of their own. Returns the hashes of those that are missing."""
     missing = []
     for sha256 in source.original_hashes():
-        if target.originals.path(sha256).exists():
+        if target.originals.holds(sha256):
             continue
         try:
-            with source.originals.path(sha256).open("rb") as stream:
-                found, _ = target.originals.store(stream)
-        except FileNotFoundError:
-            found = ""
-        missing += [] if found == sha256 else [sha256]
+            copy_original(sha256, source.originals, target.originals)
+        except LostOriginal:
+            missing.append(sha256)
     return missing

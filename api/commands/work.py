@@ -37,7 +37,7 @@ def work(context: CommandContext, *, once: bool) -> int:
         with context.open_catalog() as catalog:
             embedder = context.load_embedder()
             catalog.check_stamps(stamps_of(embedder, settings.chunking.version))
-            context.say(f"Working for {catalog.name}, originals in {catalog.originals.folder}.")
+            context.say(f"Working for {catalog.name}, originals in {catalog.originals.name}.")
             documents = work_on(catalog, embedder, settings, once=once)
     except KeyboardInterrupt:
         return 0

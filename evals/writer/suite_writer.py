@@ -64,7 +64,8 @@ def copy_documents(catalog: Catalog, records: Sequence[DocumentRecord], names: M
     for record in records:
         target = folder / "documents" / names[record.id]
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(catalog.originals.path(record.sha256), target)
+        with catalog.originals.on_disk(record.sha256) as path:
+            shutil.copyfile(path, target)
 
 
 class SuiteWriter:

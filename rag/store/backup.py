@@ -22,7 +22,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from rag.models.weights import hash_file
 from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
 from rag.store.durable import replace_durably, sync_folder
 from rag.store.lock import LOCK_FILE, OWNER_FILE
-from rag.store.originals import ORIGINALS
+from rag.store.originals import ORIGINALS, LostOriginal, Originals
 
 BACKUP_FORMAT = 1
 MANIFEST = "manifest.json"
@@ -99,19 +99,15 @@ def _write_once(catalog: Catalog, part: Path, progress: Progress, collection: st
         files, missing = [SavedFile(CATALOG_FILE, copy.stat().st_size, hash_file(copy))], []
         for sha256 in _hashes_in(copy):
             try:
-                path = catalog.originals.path(sha256)
-                sound, size = hash_file(path) == sha256, path.stat().st_size
-            except FileNotFoundError:
-                sound, size = False, 0
-            if sound:
+                size = sum(len(block) for block in catalog.originals.read(sha256))
                 files.append(SavedFile(f"{ORIGINALS}/{sha256[:2]}/{sha256}", size, sha256))
-            else:
+            except LostOriginal:
                 missing.append(sha256)
         if missing and not set(missing) <= set(catalog.original_hashes()):
             return None
         try:
-            _write_tar(part, files, {CATALOG_FILE: copy}, catalog, progress)
-        except FileNotFoundError:
+            _write_tar(part, files, copy, catalog.originals, progress)
+        except LostOriginal:
             return None
         return BackupReport(len(files) - 1, part.stat().st_size, tuple(missing))
 
@@ -128,9 +124,7 @@ def _keep_only(database: Path, collection: str) -> None:
         connection.execute("PRAGMA journal_mode=DELETE")
 
 
-def _write_tar(
-    part: Path, files: list[SavedFile], elsewhere: dict[str, Path], catalog: Catalog, progress: Progress
-) -> None:
+def _write_tar(part: Path, files: list[SavedFile], copy: Path, originals: Originals, progress: Progress) -> None:
     total, done = sum(saved.size for saved in files), 0
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
     manifest = {"format": BACKUP_FORMAT, "created_at": created_at, "files": [asdict(saved) for saved in files]}
@@ -139,8 +133,8 @@ def _write_tar(
             text = json.dumps(manifest, indent=1).encode()
             archive.addfile(_member(MANIFEST, len(text)), io.BytesIO(text))
             for saved in files:
-                path = elsewhere.get(saved.path) or catalog.originals.path(saved.sha256)
-                with path.open("rb") as source:
+                place = nullcontext(copy) if saved.path == CATALOG_FILE else originals.on_disk(saved.sha256)
+                with place as path, path.open("rb") as source:
                     archive.addfile(_member(saved.path, saved.size), source)
                 done += saved.size
                 progress(done, total)

@@ -4,7 +4,7 @@ Everything else (the Chroma collection, the keyword index) is derived from it an
 original files are beside the database, named by their sha256:
 
     DATA_DIR/catalog.sqlite3      this database (SQLite in WAL mode, synchronous=FULL), or one on Postgres
-    DATA_DIR/originals/ab/ab12…   the uploaded bytes, or in a folder that all owners of a Postgres catalog share
+    DATA_DIR/originals/ab/ab12…   the uploaded bytes, or in a place that the owners of a Postgres catalog share
     DATA_DIR/index/               the derived indexes (rag/index/derived.py)
     DATA_DIR/lock, owner.json     who owns the directory (rag/store/lock.py)
 
@@ -26,6 +26,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -36,7 +37,7 @@ from dataclasses import asdict
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
@@ -57,7 +58,7 @@ from rag.store.databases import Among, among, open_database
 from rag.store.keys import Keys
 from rag.store.leases import LEASE_S, RETRY_DELAYS_S, Leases, is_over
 from rag.store.metadata import Filter, Metadata, describe, matches
-from rag.store.originals import Originals, foreign_originals, originals_folder, read_owner
+from rag.store.originals import Stored, claim_originals, foreign_originals, open_originals
 from rag.store.records import (
     CHUNK_COLUMNS,
     Accepted,
@@ -107,6 +108,8 @@ from rag.types import (
     Table,
 )
 
+log = logging.getLogger(__name__)
+
 CATALOG_FILE = "catalog.sqlite3"
 REPLACED = ".replaced"  # the old content that an unfinished restore has moved aside (rag/store/backup.py)
 MAX_ATTEMPTS = 3
@@ -117,7 +120,9 @@ MOST_GAP_CHARS = 100  # maximum white space between two chunks that are adjacent
 _IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
 SWEPT_AFTER_S = 3_600.0  # of an original without a document, where others may be uploading
 _SOME_ORIGINALS = 20
+_SWEPT_TOGETHER = 100  # strays: others wait meanwhile
 _VALUES_PER_STATEMENT = 500  # SQLite refuses statements with more than 32,766 bound values
+_T = TypeVar("_T")
 
 
 def find_gaps(text: str, places: Sequence[tuple[int, int, object]]) -> list[str | None]:
@@ -198,7 +203,7 @@ def _without(row: Mapping[str, object], *names: str) -> dict[str, object]:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def _batches(values: Sequence[str], size: int = _VALUES_PER_STATEMENT) -> Iterator[Sequence[str]]:
+def _batches(values: Sequence[_T], size: int = _VALUES_PER_STATEMENT) -> Iterator[Sequence[_T]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]
 
@@ -217,11 +222,12 @@ class Catalog:
     ) -> None:
         """Open or create the catalog under `data_dir`, or on Postgres at `database_url`, migrating an older schema.
 
-        The originals are in the folder `originals_url` (`originals_folder`). Documents are claimed in the name of
-        `claimant`, by default a random one. With `receiving`, another catalog is carried into this one next, and
-        `claim_originals` is called then. Raises ConfigurationError where a URL cannot be used, or leads away from
-        the originals or from an existing SQLite catalog; IndexMismatch if a newer Footnote wrote it; DependencyError if
-        the folder or the database cannot be used; Conflict if an unfinished restore is replacing it.
+        The originals are where `originals_url` says (`open_originals`). Documents are claimed in the name of
+        `claimant`, by default a random one. With `receiving`, the originals are not looked at: another catalog is
+        carried into this one next, and `claim_originals` is called then. Raises ConfigurationError where a URL cannot
+        be used, or leads away from the originals or from an existing SQLite catalog; IndexMismatch if a newer Footnote
+        wrote it; DependencyError if the folder, the database or the originals cannot be used; Conflict if an unfinished
+        restore is replacing it.
         """
         self.data_dir = data_dir
         self.claimant = claimant or secrets.token_hex(8)
@@ -235,9 +241,10 @@ class Catalog:
                 "FOOTNOTE_ORIGINALS_URL is set and FOOTNOTE_DATABASE_URL is not: a SQLite catalog keeps its originals "
                 "in its data directory. Set both, or unset the first."
             )
-        folder = originals_folder(data_dir, originals_url)
-        if not database_url and not receiving and not (data_dir / CATALOG_FILE).exists() and read_owner(folder):
-            raise foreign_originals(folder, f"a new one in {data_dir}")  # before there is one that others run into
+        self.originals = open_originals(data_dir, originals_url)
+        if not database_url and not receiving and not (data_dir / CATALOG_FILE).exists() and self.originals.owner():
+            # before there is one that others run into
+            raise foreign_originals(self.originals, f"a new one in {data_dir}")
         self._database = open_database(data_dir / CATALOG_FILE, database_url)
         self._leases = Leases(self._renew_leases)
         self._stamps: dict[str, str] = {}  # that this process has checked, and saves documents with
@@ -247,20 +254,17 @@ class Catalog:
         self.replicas = Replicas(self._read, in_turn, self._database.now)
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            self.originals = Originals(folder)
             with in_turn() as connection:
                 migrate(connection, self.name)
             if self.shared and not receiving:
                 self._check_alone()
                 self.claim_originals()
-            elif not receiving and read_owner(folder) not in (None, self.identity()):
-                raise foreign_originals(folder, self.name)
+            elif not receiving and self.originals.owner() not in (None, self.identity()):
+                raise foreign_originals(self.originals, self.name)
         except OSError as error:
             self.close()
             raise DependencyError(
                 f"The data directory {data_dir} cannot be used: {error}. Choose another with --data-dir."
-                if folder.is_relative_to(data_dir)
-                else f"The originals in {folder} cannot be used: {error}. Correct FOOTNOTE_ORIGINALS_URL."
             ) from error
         except FootnoteError:
             self.close()
@@ -275,10 +279,10 @@ class Catalog:
             )
 
     def claim_originals(self) -> None:
-        """Note in the folder of the originals that it belongs to this catalog. Raises ConfigurationError, OSError."""
+        """Note where the originals are that they are this catalog's. Raises ConfigurationError, DependencyError."""
         with self._read() as connection:
             some = connection.execute(sa.select(documents_table.c.sha256).limit(_SOME_ORIGINALS)).scalars().all()
-        self.originals.claim(self.identity(), self.name, some)
+        claim_originals(self.originals, self.identity(), self.name, some)
 
     @property
     def name(self) -> str:
@@ -457,7 +461,7 @@ class Catalog:
         meanwhile.
         """
         with self._write(turn=True) as connection:
-            if not self.originals.path(sha256).exists():
+            if not self.originals.holds(sha256):
                 raise Conflict(f"{name} was deleted while it was uploaded. Upload it again.")
             row = connection.execute(
                 sa.select(documents_table).where(
@@ -668,15 +672,18 @@ class Catalog:
         last = self.replicas.least_purged(connection)
         if last is not None:
             query = query.where(removals_table.c.seq <= last)
-        for row in connection.execute(query).all():
-            self._forget_removal(connection, row.seq, row.sha256)
+        try:
+            for row in connection.execute(query).all():
+                self._forget_removal(connection, row.seq, row.sha256)
+        except DependencyError as error:  # the records stay, and nothing else waits for the originals
+            log.warning("Originals of removed documents are still there; this is tried again. %s", error.message)
 
     def _forget_removal(self, connection: Connection, seq: int, sha256: str) -> None:
         used = connection.execute(
             sa.select(sa.func.count()).select_from(documents_table).where(documents_table.c.sha256 == sha256)
         ).scalar_one()
         if not used:  # inside the transaction, so that nobody can add the same bytes in between
-            self.originals.path(sha256).unlink(missing_ok=True)
+            self.originals.delete(sha256)
         connection.execute(sa.delete(removals_table).where(removals_table.c.seq == seq))
 
     def known_sources(self, collection: str) -> dict[str, KnownSource]:
@@ -1406,15 +1413,25 @@ class Catalog:
 
         Where others may be uploading, only those that have been there for SWEPT_AFTER_S.
         """
-        found = self.originals.files(SWEPT_AFTER_S if self.shared else 0.0)
+        found = self.originals.entries(SWEPT_AFTER_S if self.shared else 0.0)
+        return sum(self._discard_strays(some) for some in _batches(found, _SWEPT_TOGETHER))
+
+    def _discard_strays(self, found: Sequence[Stored]) -> int:
         with self._write(turn=self.shared) as connection:  # so that nobody records one of them meanwhile
-            known = set(connection.execute(sa.select(documents_table.c.sha256)).scalars())
-            known.update(connection.execute(sa.select(removals_table.c.sha256)).scalars())
-            stray = [path for path in found if path.name not in known]
-            for path in stray:
-                path.unlink(missing_ok=True)
-        return len(stray)
+            named = [one.sha256 for one in found]
+            known: set[str] = set()
+            for table in (documents_table, removals_table):
+                known.update(connection.execute(sa.select(table.c.sha256).where(table.c.sha256.in_(named))).scalars())
+            strays = [one for one in found if one.sha256 not in known]
+            for one in strays:
+                self.originals.discard(one)
+        return len(strays)
+
+    @property
+    def disk(self) -> Path:
+        """The folder whose disk it fills: that of the originals where others share them, else the data directory."""
+        return (self.originals.folder if self.shared else None) or self.data_dir
 
     def free_bytes(self) -> int:
-        """The free bytes on the disk of the originals."""
-        return shutil.disk_usage(self.originals.folder).free
+        """The free bytes on the disk that it fills."""
+        return shutil.disk_usage(self.disk).free

@@ -16,6 +16,7 @@ from pathlib import Path
 from rag.errors import IndexMismatch, InputError, NotFound
 from rag.store.backup import BackupReport, check_catalog, unpack_backup, write_backup
 from rag.store.catalog import Catalog, same_stamp
+from rag.store.originals import LostOriginal, copy_original
 
 IMPORTING = ".importing-"  # begins the name of a folder in the data directory, which only a killed import leaves
 Progress = Callable[[int, int], None]
@@ -68,9 +69,8 @@ def import_collection(
             ids = []
             for record in records:
                 try:
-                    with incoming.originals.path(record.sha256).open("rb") as stream:
-                        catalog.originals.store(stream)
-                except FileNotFoundError as error:
+                    copy_original(record.sha256, incoming.originals, catalog.originals)
+                except LostOriginal as error:
                     raise InputError(
                         f"{file} lacks the original of {record.name}. Export the collection again."
                     ) from error

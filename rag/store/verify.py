@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rag.models.weights import hash_file
 from rag.store.catalog import Catalog
+from rag.store.originals import LostOriginal
 from rag.store.records import DocumentRecord
 
 Progress = Callable[[int, int], None]
@@ -31,11 +31,11 @@ def verify_catalog(catalog: Catalog, progress: Progress = lambda done, total: No
     dimension = int(catalog.stamps().get("dimension", 0))
     for done, record in enumerate(records):
         progress(done, total)
-        path = catalog.originals.path(record.sha256)
-        if not path.is_file():
-            yield Difference("originals", record.name, f"{path} is missing")
-        elif hash_file(path) != record.sha256:
-            yield Difference("originals", record.name, f"{path} is damaged: its SHA-256 is another")
+        try:
+            for _ in catalog.originals.read(record.sha256):
+                pass
+        except LostOriginal as error:
+            yield Difference("originals", record.name, error.message)
         if record.visible:
             yield from _verify_document(catalog, record, dimension)
 

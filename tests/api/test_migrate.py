@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -23,6 +24,7 @@ from rag.index.verify import verify_index
 from rag.library import Library, name_of_process
 from rag.settings import Settings
 from rag.store.catalog import CATALOG_FILE, Catalog
+from rag.store.originals import open_originals
 
 PATIENCE_S = 60
 Call = Callable[..., tuple[int, Any]]
@@ -94,17 +96,30 @@ def test_a_store_goes_to_postgres_and_back(
         ingest(library, "last words that stay", "last.md")
 
 
-def test_originals_come_along_where_the_servers_share_a_folder(
-    settings: Settings, call: Call, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The originals that servers share: "" for those in the data directory, else the URL of a folder or a bucket."""
+    if request.param == "bucket":
+        return request.getfixturevalue("bucket").url
+    return (tmp_path / "shared").as_uri() if request.param == "folder" else ""
+
+
+@pytest.mark.parametrize("place", ["folder", "bucket"], indirect=True)
+def test_originals_come_along_to_where_the_servers_share_them_and_back(
+    settings: Settings, call: Call, postgres_url: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_library(settings) as library:
         kept = ingest(library, "words that stay", "kept.md")
         gone = upload(library.catalog, "lost words", "lost.md").record.id
-        library.catalog.originals.path(gone).unlink()
-    monkeypatch.setenv("FOOTNOTE_ORIGINALS_URL", f"file://{tmp_path / 'shared'}")
+        library.catalog.originals.delete(gone)
+    monkeypatch.setenv("FOOTNOTE_ORIGINALS_URL", place)
     status, done = call("migrate", url=postgres_url)
     assert (status, done["missing"]) == (1, [gone])
-    assert (tmp_path / "shared" / kept[:2] / kept).read_text() == "words that stay"
+    assert b"".join(open_originals(settings.data_dir, place).read(kept)) == b"words that stay"
+    shutil.rmtree(settings.data_dir / "originals")
+    status, done = call("migrate", "--back", url=postgres_url)
+    assert (status, done["missing"]) == (1, [gone])
+    assert (settings.data_dir / "originals" / kept[:2] / kept).read_text() == "words that stay"
 
 
 def test_what_cannot_be_carried_is_told(settings: Settings, call: Call, postgres_url: str) -> None:
@@ -158,7 +173,11 @@ async def test_a_conversation_without_a_server_follows_what_others_do(settings: 
         assert [hit.document_name for hit in (await source.search("words that stay")).hits] == ["kept.md"]
 
 
-def test_commands_on_postgres(settings: Settings, call: Call, postgres_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["", "bucket"], indirect=True)
+def test_commands_on_postgres(
+    settings: Settings, call: Call, postgres_url: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOOTNOTE_ORIGINALS_URL", place)
     papers = tmp_path / "papers"
     papers.mkdir()
     (papers / "a.md").write_text("words that stay")
@@ -181,8 +200,10 @@ def test_commands_on_postgres(settings: Settings, call: Call, postgres_url: str,
     assert call("backup", str(tmp_path / "all.tar"), url=postgres_url)[0] == 0
     assert call("export", "default", str(tmp_path / "some.tar"), url=postgres_url)[0] == 0
     assert call("restore", str(tmp_path / "all.tar"), url=postgres_url)[1]["error"]["code"] == "configuration"
+    monkeypatch.delenv("FOOTNOTE_ORIGINALS_URL")
     assert call("restore", str(tmp_path / "all.tar"), folder=tmp_path / "restored")[0] == 0
     assert names(call, folder=tmp_path / "restored") == ["a.md"]
+    monkeypatch.setenv("FOOTNOTE_ORIGINALS_URL", place)
     status, imported = call("import", str(tmp_path / "some.tar"), "--collection", "red", url=postgres_url)
     assert (status, len(imported["documents"])) == (0, 1)
     assert names(call, url=postgres_url) == ["a.md", "a.md"]
@@ -195,6 +216,15 @@ def test_tables_are_made_without_a_store_and_again_without_harm(call: Call, post
         assert {"documents", "chunks", "keys"} <= set(sa.inspect(found).get_table_names())
     assert (first, call("migrate", "--tables", url=postgres_url)) == (0, (0, made))
     assert "@" not in made["database"], "the message shows no user and no password"
+
+
+def test_tables_are_updated_where_the_originals_are_elsewhere(
+    settings: Settings, call: Call, postgres_url: str, tmp_path: Path
+) -> None:
+    """A job before an upgrade has no volume of originals and no key of a bucket."""
+    with open_library(settings, database_url=postgres_url) as library:
+        ingest(library, "words that stay", "kept.md")
+    assert call("migrate", "--tables", url=postgres_url, folder=tmp_path / "job")[0] == 0
 
 
 def test_tables_need_a_database(call: Call) -> None:

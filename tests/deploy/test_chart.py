@@ -195,6 +195,39 @@ def test_originals_are_shared_and_outlive_the_release(plain: list[Object]) -> No
     assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
+def test_originals_in_a_bucket_need_no_volume(helm: Helm) -> None:
+    validate = pytest.importorskip("kubernetes_validate")
+    bucket = {
+        "url": "s3://papers/footnote",
+        "endpoint": "https://minio.example:9000",
+        "region": "eu-central-1",
+        "secret": "footnote-bucket",
+        "serviceAccount": "footnote",
+        "port": 9000,
+        "peers": [{"ipBlock": {"cidr": "10.1.2.4/32"}}],
+    }
+    values = {"originals": {"s3": bucket}, "settingsSecret": "footnote-settings", "api": {"indexSize": "20Gi"}}
+    installed = helm.install(CHART, values, kinds=BUILT_IN)
+    for one in installed:
+        validate.validate(one, KUBERNETES, strict=True)
+    assert not [one for one in installed if one["kind"] == "PersistentVolumeClaim"]
+    reached = {"ports": [{"protocol": "TCP", "port": 9000}], "to": bucket["peers"]}
+    for component, pod in pods(installed):
+        (container,) = pod["containers"]
+        given = environment(container)
+        uses_it = component in ("api", "worker")
+        assert ("FOOTNOTE_ORIGINALS_URL" in given) is uses_it, component
+        egress = named(installed, "NetworkPolicy", f"test-footnote-{component}")["spec"]["egress"]
+        assert (reached in egress) is uses_it, component
+        assert "/originals" not in {one["mountPath"] for one in container["volumeMounts"]}
+        if uses_it:
+            assert given["FOOTNOTE_ORIGINALS_URL"] == load_settings(given | {"FOOTNOTE_DATABASE_URL": ""}).originals_url
+            assert (given["AWS_ENDPOINT_URL"], given["AWS_DEFAULT_REGION"]) == (bucket["endpoint"], bucket["region"])
+            secrets = [one["secretRef"]["name"] for one in container["envFrom"]]
+            assert secrets == ["footnote-settings", "footnote-bucket"]
+            assert pod["serviceAccountName"] == "footnote"
+
+
 def test_probes_ask_by_a_name_that_the_server_answers_to(full: list[Object]) -> None:
     container = named(full, "StatefulSet", "test-footnote-api")["spec"]["template"]["spec"]["containers"][0]
     assert environment(container)["FOOTNOTE_SERVER__ALLOWED_HOSTS"] == "papers.example"
@@ -316,6 +349,7 @@ def test_files_of_the_chart_arrive_whole(full: list[Object]) -> None:
         ({"keda": {"maxReplicas": 0}}, "maxReplicas"),
         ({"models": {"pull": ["multilingual"]}}, "existingClaim"),
         ({"settings": {"RETRIEVAL__TOP_K": 5}}, "RETRIEVAL__TOP_K"),
+        ({"originals": {"s3": {"url": "https://papers.example"}}}, "url"),
     ],
 )
 def test_wrong_values_are_refused(helm: Helm, values: Object, named_in_error: str) -> None:

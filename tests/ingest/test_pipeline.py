@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import CountingEmbedder, commit, ingest, many_paragraphs, take_up, upload
-from conftest import ScriptedGenerator, WordHashEmbedder
+from conftest import EVERYWHERE, ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import (
     commit_document,
@@ -31,6 +31,7 @@ from rag.types import Document, Embedder
 TEXT = "# Leave\n\nTen unused days carry over to the next year.\n"
 
 pytestmark = pytest.mark.databases
+everywhere = pytest.mark.databases(*EVERYWHERE)
 
 
 class Stop(Exception):
@@ -301,6 +302,7 @@ def test_a_stop_at_any_step_ends_ready_exactly_once(
     assert old != new
 
 
+@everywhere
 def test_purging_empties_the_indexes_and_the_disk(library: Library) -> None:
     document_id = ingest(library, TEXT)
     sha256 = library.catalog.get_document(document_id).sha256
@@ -309,17 +311,18 @@ def test_purging_empties_the_indexes_and_the_disk(library: Library) -> None:
     assert found(library, "unused days") == []
     assert library.index.purge_removed(library.catalog) == 1
     assert library.index.counts() == (0, 0)
-    assert not library.catalog.originals.path(sha256).exists()
+    assert not library.catalog.originals.holds(sha256)
     assert library.index.purge_removed(library.catalog) == 0
 
 
+@everywhere
 def test_a_purge_leaves_the_same_bytes_that_came_back(library: Library) -> None:
     document_id = ingest(library, TEXT)
     library.catalog.delete_document(document_id)
     assert upload(library.catalog, TEXT).record.id == document_id
     assert commit(library.catalog, document_id, TEXT)
     publish_prepared(library.catalog, library.index)
-    assert library.catalog.originals.path(document_id).exists()
+    assert library.catalog.originals.holds(document_id)
     assert len(found(library, "unused days")) == 1
 
 

@@ -84,6 +84,7 @@ def wait_until(catalog: Catalog, status: str, count: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.databases("postgres", "s3")
 def test_two_workers_share_the_queue_and_double_nothing(
     catalog: Catalog, start: Callable[..., subprocess.Popen[str]]
 ) -> None:

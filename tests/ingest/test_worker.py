@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import many_paragraphs, upload
+from builders import many_paragraphs, original, original_file, upload
 from conftest import ScriptedGenerator, WordHashEmbedder
 from serving import open_runtime
 
@@ -164,7 +164,7 @@ def test_opening_finishes_a_restore_that_was_killed(settings: Settings, tmp_path
     (tmp_path / "restored" / "originals").replace(store / "originals")
     (tmp_path / "restored").replace(store / UNPACKED)
     with Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as library:
-        assert library.catalog.originals.path(document_id).read_text() == "words that were saved"
+        assert original(library.catalog, document_id) == b"words that were saved"
         assert library.catalog.get_document(document_id).status == "queued"
 
 
@@ -284,15 +284,15 @@ def test_a_thread_ends_its_readers_and_reads_again(
     """The file is a pipe at first, whose reader waits for ever."""
     monkeypatch.setattr(worker_module, "RETRY_S", 0.001)
     record = upload(catalog, "good words", "1.md").record
-    original = catalog.originals.path(record.sha256)
-    kept = original.with_name("kept")
-    original.rename(kept)
-    os.mkfifo(original)
+    place = original_file(catalog, record.sha256)
+    kept = place.with_name("kept")
+    place.rename(kept)
+    os.mkfifo(place)
     moved: queue.Queue[str] = queue.Queue()
     worker = WorkerThread(catalog, WordHashEmbedder(), settings, moved.put)
     try:
-        writer = os.open(original, os.O_WRONLY)  # returns once the reader waits for bytes
-        kept.replace(original)
+        writer = os.open(place, os.O_WRONLY)  # returns once the reader waits for bytes
+        kept.replace(place)
         worker.restart()
         wait_for(catalog, moved, "indexing", 1)
         os.close(writer)

@@ -6,9 +6,9 @@ import asyncio
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Query, Request
@@ -41,13 +41,13 @@ from rag.errors import DependencyError, InputError, NotFound
 from rag.library import Library
 from rag.store.collections import collection_name
 from rag.store.metadata import Metadata, check_metadata
+from rag.store.originals import LostOriginal
 from rag.store.records import DocumentRecord
 from rag.types import DEFAULT_COLLECTION
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
 _FIELDS = ("collection", "source", "modified_ns", "metadata")
-_BLOCK = 1 << 18
 PAGE_DPI = 110
 _PDF = "application/pdf"
 
@@ -250,9 +250,10 @@ def get_file(
         message = f"`Range` is {abbreviate(byte_range)}, but {error}. Ask for fewer, or leave the header out."
         return error_response(416, "range_not_satisfiable", message, {"Content-Range": f"bytes */{size}"})
     start, end = part or (0, size)
+    originals = view.library.catalog.originals
     try:
-        content = view.library.catalog.originals.path(record.sha256).open("rb")
-    except FileNotFoundError as error:
+        blocks = originals.read(record.sha256, *part) if part else originals.read(record.sha256)
+    except LostOriginal as error:
         raise NotFound(f"The original of {record.name} was just deleted. List the documents again.") from error
     headers = {
         "Accept-Ranges": "bytes",
@@ -264,16 +265,7 @@ def get_file(
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     status = 200 if part is None else 206
-    blocks = _blocks(content, start, end)
     return StreamingResponse(blocks, status, media_type="application/octet-stream", headers=headers)
-
-
-def _blocks(content: IO[bytes], start: int, end: int) -> Iterator[bytes]:
-    with content:
-        content.seek(start)
-        while start < end and (block := content.read(min(_BLOCK, end - start))):
-            start += len(block)
-            yield block
 
 
 def attachment(name: str) -> str:
@@ -333,7 +325,8 @@ def _picture(library: Library, record: DocumentRecord, page: int, dpi: int) -> R
             "image. Accept application/json."
         )
     library.catalog.page(record.id, page)  # raises NotFound without starting a process
-    picture = render_page(library.catalog.originals.path(record.sha256), page, library.settings.parsing, dpi)
+    with library.catalog.originals.on_disk(record.sha256) as path:
+        picture = render_page(path, page, library.settings.parsing, dpi)
     library.catalog.get_document(record.id)  # raises NotFound where it was deleted meanwhile
     return Response(picture, media_type="image/png")
 

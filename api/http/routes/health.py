@@ -75,8 +75,8 @@ def _shown(part: PartState, in_detail: bool) -> PartState:
 def _look_at_disk(runtime: Runtime) -> PartState:
     catalog = runtime.library.catalog
     free = catalog.free_bytes()
-    folder = catalog.originals.folder if catalog.shared else catalog.data_dir
-    return PartState(status="low" if free < LOW_DISK_BYTES else "ok", detail=f"{free / 1e9:.1f} GB free in {folder}")
+    detail = f"{free / 1e9:.1f} GB free in {catalog.disk}"
+    return PartState(status="low" if free < LOW_DISK_BYTES else "ok", detail=detail)
 
 
 def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:

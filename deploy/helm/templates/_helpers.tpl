@@ -63,7 +63,15 @@ capabilities:
       key: {{ .Values.database.key }}
 {{- end }}
 - name: FOOTNOTE_ORIGINALS_URL
-  value: file:///originals
+  value: {{ .Values.originals.s3.url | default "file:///originals" }}
+{{- with .Values.originals.s3.endpoint }}
+- name: AWS_ENDPOINT_URL
+  value: {{ . }}
+{{- end }}
+{{- with .Values.originals.s3.region }}
+- name: AWS_DEFAULT_REGION
+  value: {{ . }}
+{{- end }}
 - name: FOOTNOTE_DATA_DIR
   value: /data
 {{- if .Values.models.existingClaim }}
@@ -90,15 +98,35 @@ capabilities:
 {{- end }}
 
 {{- define "footnote.envFrom" -}}
-{{- with .Values.settingsSecret }}
+{{- with compact (list .Values.settingsSecret .Values.originals.s3.secret) }}
 envFrom:
+  {{- range . }}
   - secretRef:
       name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The role of the pods that reach the bucket. Its token is not that of the cluster's API, which stays unmounted. */}}
+{{- define "footnote.role" -}}
+{{- with .Values.originals.s3.serviceAccount }}
+serviceAccountName: {{ . }}
 {{- end }}
 {{- end }}
 
 {{- define "footnote.originalsClaim" -}}
 {{ .Values.originals.existingClaim | default (printf "%s-originals" (include "footnote.name" .)) }}
+{{- end }}
+
+{{/* Egress to the bucket of the originals, where they are in one. */}}
+{{- define "footnote.toOriginals" -}}
+{{- if .Values.originals.s3.url }}
+- ports:
+    - {protocol: TCP, port: {{ .Values.originals.s3.port }}}
+  {{- with .Values.originals.s3.peers }}
+  to: {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Egress to name servers and to the database. */}}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import ScriptedGenerator, WordHashEmbedder
+from conftest import EVERYWHERE, ScriptedGenerator, WordHashEmbedder
 from serving import Served, build_app, listening, wait_for
 
 from api.admission import Admission, Capacity, without_limits
@@ -181,6 +181,7 @@ def test_a_document_without_pages_has_its_text(served: Served) -> None:
     assert (picture.status_code, picture.json()["error"]["code"]) == (406, "not_acceptable")
 
 
+@pytest.mark.databases(*EVERYWHERE)
 def test_a_page_has_an_image(served: Served, pdf: Callable[..., bytes]) -> None:
     where = f"/v1/documents/{served.add('handbook.pdf', pdf(*LEAVE))}/pages"
     picture = served.client.get(f"{where}/2", headers={"Accept": "image/png, */*;q=0.1"})

@@ -15,6 +15,8 @@ from serving import Served, build_app, listening
 from api.http.errors import abbreviate
 from api.http.headers import DEFAULTS
 from rag.settings import Settings, load_settings
+from rag.store import bucket
+from rag.store.originals import open_originals
 
 JSON = {"Content-Type": "application/json"}
 
@@ -319,3 +321,32 @@ def test_a_full_disk_is_reported_before_the_upload_is_read(
     with caplog.at_level(logging.WARNING):
         answer = served.client.post("/v1/documents", files={"file": ("a.txt", b"words")})
     assert error_of(answer)[:2] == (503, "disk_full")
+
+
+@pytest.mark.databases("s3")
+def test_a_bucket_that_does_not_answer_is_named_and_questions_are_answered(
+    served: Served, settings: Settings, pdf: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = served.add("kept.pdf", pdf("words that stay")), served.add("gone.md", b"words that go")
+    catalog = served.library.catalog
+    reachable = catalog.originals
+    monkeypatch.setattr(bucket, "_ATTEMPTS", 1)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    catalog.originals = open_originals(settings.data_dir, settings.originals_url)
+    calls = (
+        lambda: served.client.post("/v1/documents", files={"file": ("a.txt", b"words")}),
+        lambda: served.client.get(f"/v1/documents/{kept}/file"),
+        lambda: served.client.get(f"/v1/documents/{kept}/file", headers={"Range": "bytes=0-3"}),
+        lambda: served.client.get(f"/v1/documents/{kept}/pages/1", headers={"Accept": "image/png"}),
+    )
+    for call in calls:
+        status, code, message = error_of(call())
+        assert (status, code) == (503, "dependency_unavailable")
+        assert f"{settings.originals_url}/ at http://127.0.0.1:9 does not answer" in message
+    assert served.client.delete(f"/v1/documents/{gone}").status_code == 204
+    served.prepare()
+    assert served.found("words that") == ["kept.pdf"]
+    assert reachable.holds(gone)
+    catalog.originals = reachable
+    catalog.finish_removals()
+    assert not reachable.holds(gone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from conftest import EVERYWHERE
 from serving import Served
 
 from api.http.ranges import read_range
@@ -10,6 +11,7 @@ from api.http.ranges import read_range
 TEN = b"0123456789"
 
 
+@pytest.mark.databases(*EVERYWHERE)
 @pytest.mark.parametrize(
     ("header", "part"),
     [
@@ -53,6 +55,17 @@ def test_a_download_goes_on_only_where_the_file_is_the_same(served: Served) -> N
     tag = served.client.get(path).headers["etag"]
     for sent, status in ((tag, 206), ('"another"', 200)):
         assert served.client.get(path, headers={"Range": "bytes=5-", "If-Range": sent}).status_code == status
+
+
+@pytest.mark.databases("s3")
+def test_a_range_of_a_bucket_is_all_that_is_fetched(served: Served) -> None:
+    path = f"/v1/documents/{served.upload('ten.txt', TEN)['id']}/file"
+    asked: list[str | None] = []
+    events = served.library.catalog.originals._client.meta.events  # type: ignore[attr-defined]
+    events.register("before-send.s3.GetObject", lambda request, **_: asked.append(request.headers.get("Range")))
+    assert served.client.get(path, headers={"Range": "bytes=2-4"}).content == b"234"
+    assert served.client.get(path).content == TEN
+    assert [range and range.decode() for range in asked] == ["bytes=2-4", None]
 
 
 def test_an_empty_file_has_no_range() -> None:

@@ -19,13 +19,13 @@ from rag.store.replicas import REPLICA_S
 PATIENCE_S = 60
 LEAVE = "Ten unused vacation days carry over to the next year."
 
-pytestmark = pytest.mark.databases("postgres")
+pytestmark = pytest.mark.databases("postgres", "s3")
 Two = tuple[Served, Served]
 
 
 def elsewhere(settings: Settings, **server: object) -> Settings:
     """The settings of a replica with another data directory, and the same database and originals."""
-    shared = f"file://{settings.data_dir / 'originals'}"
+    shared = settings.originals_url or f"file://{settings.data_dir / 'originals'}"
     other = {"data_dir": settings.data_dir.with_name("replica"), "originals_url": shared}
     return settings.model_copy(update=other | {"server": settings.server.model_copy(update=server)})
 
@@ -84,15 +84,15 @@ def _hits(served: Served) -> list[dict[str, str]]:
     return hits
 
 
-def test_a_removed_document_leaves_every_index_and_then_the_folder_of_originals(two: Two) -> None:
+def test_a_removed_document_leaves_every_index_and_then_the_originals(two: Two) -> None:
     one, other = two
     document_id = one.upload("leave.md", LEAVE.encode())["id"]
     wait_until_ready(one, document_id)
-    original = one.library.catalog.originals.path(document_id)
-    assert original.exists()
+    originals = one.library.catalog.originals
+    assert originals.holds(document_id)
     other.client.delete(f"/v1/documents/{document_id}")
     deadline = time.monotonic() + PATIENCE_S
-    while original.exists() or any(sum(replica.library.index.counts()) for replica in two):
+    while originals.holds(document_id) or any(sum(replica.library.index.counts()) for replica in two):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert run_sql(one.library.catalog, "SELECT count(*) FROM removals") == [(0,)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from builders import ingest, many_paragraphs, run_sql
+from builders import damage_original, ingest, many_paragraphs, run_sql
+from conftest import EVERYWHERE
 
 from rag.index.verify import repair_index, verify_index
 from rag.library import Library
@@ -35,11 +36,12 @@ def test_what_differs_in_an_index_is_found_and_repaired(library: Library, damage
     assert verify_index(catalog, index) == []
 
 
+@pytest.mark.databases(*EVERYWHERE)
 def test_what_differs_in_the_catalog_is_named(library: Library) -> None:
     one, two, three = (ingest(library, f"the words of {name}", f"{name}.md") for name in ("one", "two", "three"))
     assert list(verify_catalog(library.catalog)) == []
-    library.catalog.originals.path(one).write_bytes(b"other bytes")
-    library.catalog.originals.path(two).unlink()
+    damage_original(library.catalog, one)
+    library.catalog.originals.delete(two)
     run_sql(library.catalog, "UPDATE chunks SET text = 'other words' WHERE document_id = :id", id=three)
     found = [(each.part, each.document) for each in verify_catalog(library.catalog)]
     assert found == [("originals", "one.md"), ("originals", "two.md"), ("catalog", "three.md")]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from builders import original, original_file
 
 from rag.errors import Conflict, DependencyError, IndexMismatch, InputError
 from rag.store.backup import restore_backup, settle_restore, write_backup
@@ -79,7 +80,7 @@ def test_everything_comes_back(saved: Path, fresh: Path) -> None:
     catalog = Catalog(fresh)
     records, total = catalog.list_documents()
     assert total == 2
-    assert [catalog.originals.path(record.sha256).read_bytes() for record in records] == list(TEXTS)
+    assert [original(catalog, record.sha256) for record in records] == list(TEXTS)
     catalog.close()
 
 
@@ -96,7 +97,7 @@ def test_a_full_directory_is_replaced_only_by_force(saved: Path, tmp_path: Path)
 def test_a_damaged_original_is_named_and_left_out(saved: Path, tmp_path: Path, fresh: Path) -> None:
     catalog = Catalog(tmp_path / "old")
     damaged = hashlib.sha256(TEXTS[0]).hexdigest()
-    catalog.originals.path(damaged).write_bytes(b"something else")
+    original_file(catalog, damaged).write_bytes(b"something else")
     report = write_backup(catalog, saved)
     catalog.close()
     assert (report.originals, report.missing) == (1, (damaged,))
@@ -219,7 +220,7 @@ def shown(folder: Path) -> list[bytes]:
     catalog = Catalog(folder)
     try:
         catalog.sweep_originals()
-        return [catalog.originals.path(record.sha256).read_bytes() for record in catalog.list_documents()[0]]
+        return [original(catalog, record.sha256) for record in catalog.list_documents()[0]]
     finally:
         catalog.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sqlite3
 import subprocess
 import sys
@@ -13,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from builders import commit, run_sql, upload
-from conftest import WordHashEmbedder
+from builders import commit, original, run_sql, upload
+from conftest import EVERYWHERE, WordHashEmbedder
 from sqlalchemy.engine import Connection
 
 from ingest.pipeline import commit_document
 from rag.errors import Conflict, DependencyError, IndexMismatch, NotFound
 from rag.retrieval.sentence_vectors import unpack_vectors
 from rag.settings import Chunking
+from rag.store import catalog as catalog_module
 from rag.store import schema
 from rag.store.catalog import CATALOG_FILE, MAX_ATTEMPTS, MOST_GAP_CHARS, Catalog, find_gaps
 from rag.store.records import Candidate
@@ -29,6 +29,7 @@ from rag.types import Chunk, Document, DocumentStatus, Heading, Note, Page, Span
 OpenCatalog = Callable[..., Catalog]
 
 pytestmark = pytest.mark.databases
+everywhere = pytest.mark.databases(*EVERYWHERE)
 
 TEXT = "Ten unused days carry over. The rest is lost in March."
 
@@ -271,6 +272,7 @@ def test_the_same_bytes_twice_are_one_document(catalog: Catalog) -> None:
     assert catalog.list_documents()[1] == 1
 
 
+@everywhere
 def test_the_same_bytes_in_two_collections_are_two_documents(catalog: Catalog) -> None:
     one, two = ready(catalog, collection="one"), ready(catalog, collection="two")
     assert one != two
@@ -278,7 +280,7 @@ def test_the_same_bytes_in_two_collections_are_two_documents(catalog: Catalog) -
     purge(catalog)
     kept = catalog.get_document(two)
     assert (kept.collection, kept.status) == ("two", "ready")
-    assert catalog.originals.path(kept.sha256).read_bytes() == TEXT.encode()
+    assert original(catalog, kept.sha256) == TEXT.encode()
     assert [stored.chunk.text for stored, _ in catalog.chunks_of(two)] == [TEXT]
     assert ready(catalog, collection="one") != two
 
@@ -293,28 +295,30 @@ def test_a_failed_document_is_queued_again_when_handed_in_again(catalog: Catalog
     assert (again.record.error_code, again.record.error_message) == (None, None)
 
 
+@everywhere
 def test_bytes_that_are_purged_between_storing_and_accepting_are_a_conflict(catalog: Catalog) -> None:
     sha256, size = catalog.originals.store(io.BytesIO(b"abc"))
-    catalog.originals.path(sha256).unlink()
+    catalog.originals.delete(sha256)
     with pytest.raises(Conflict):
         catalog.accept_document(sha256=sha256, name="a", source="a", collection="default", size_bytes=size)
 
 
-def test_originals_that_no_document_names_are_swept(catalog: Catalog) -> None:
+@everywhere
+def test_originals_that_no_document_names_are_swept(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = upload(catalog, TEXT).record
-    catalog.originals.store(io.BytesIO(b"never recorded"))
-    (catalog.data_dir / "originals" / ".part-1-ab").write_bytes(b"half")
+    strays = {catalog.originals.store(io.BytesIO(f"never recorded {number}".encode()))[0] for number in range(3)}
+    monkeypatch.setattr(catalog_module, "_SWEPT_TOGETHER", 2)
     if catalog.shared:  # somebody else may be uploading them
         assert catalog.sweep_originals() == 0
-        for path in catalog.originals.folder.rglob("*"):
-            os.utime(path, (1, 1))
-    assert catalog.sweep_originals() == 2
-    assert catalog.originals.path(kept.sha256).exists()
+        monkeypatch.setattr(catalog_module, "SWEPT_AFTER_S", -60.0)
+    assert catalog.sweep_originals() == len(strays)
+    assert [one.sha256 for one in catalog.originals.entries()] == [kept.sha256]
 
 
 # Versions -------------------------------------------------------------------------------------------------------------
 
 
+@everywhere
 def test_a_new_version_replaces_the_old_one_when_it_is_published(catalog: Catalog) -> None:
     old = ready(catalog, "the old words", source="/a.md")
     sha256 = catalog.get_document(old).sha256
@@ -325,9 +329,9 @@ def test_a_new_version_replaces_the_old_one_when_it_is_published(catalog: Catalo
     assert catalog.visible_documents([old, new]) == {new}
     with pytest.raises(NotFound):
         catalog.get_document(old)
-    assert catalog.originals.path(sha256).exists()
+    assert catalog.originals.holds(sha256)
     purge(catalog)
-    assert not catalog.originals.path(sha256).exists()
+    assert not catalog.originals.holds(sha256)
     assert catalog.pending_removals() == []
 
 
@@ -409,11 +413,12 @@ def test_a_document_deleted_at_any_status_stays_gone(catalog: Catalog, status: D
     with pytest.raises(NotFound):
         catalog.delete_document(record.id)
     purge(catalog)
-    assert not catalog.originals.path(record.sha256).exists()
+    assert not catalog.originals.holds(record.sha256)
     for table in ("documents", "sources", "texts", "pages", "chunks", "removals"):
         assert run_sql(catalog, f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
+@everywhere
 def test_a_document_that_came_back_under_its_id_is_not_published_by_the_one_before(catalog: Catalog) -> None:
     """The projector had written the old one's rows when it was deleted and the same bytes were handed in again."""
     document_id = upload(catalog, TEXT).record.id
@@ -425,7 +430,7 @@ def test_a_document_that_came_back_under_its_id_is_not_published_by_the_one_befo
     purge(catalog)
     assert commit(catalog, document_id, TEXT)
     assert catalog.publish(document_id)
-    assert catalog.originals.path(document_id).exists()
+    assert catalog.originals.holds(document_id)
 
 
 def test_a_visible_document_stays_ready_whatever_is_tried_with_it(catalog: Catalog) -> None:

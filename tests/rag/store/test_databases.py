@@ -16,7 +16,7 @@ from builders import commit, many_paragraphs, run_sql, take_up, upload
 from rag.errors import ConfigurationError, Conflict, DataDirectoryInUse, DependencyError, IndexMismatch
 from rag.store import databases
 from rag.store.catalog import CATALOG_FILE, Catalog
-from rag.store.originals import OWNER_MARK, originals_folder
+from rag.store.originals import OWNER_MARK, open_originals
 from rag.store.replicas import REPLICA_S
 
 OpenCatalog = Callable[..., Catalog]
@@ -144,11 +144,11 @@ def test_the_folder_of_originals_belongs_to_one_catalog(
 
 
 def test_originals_are_in_a_folder(tmp_path: Path) -> None:
-    assert originals_folder(tmp_path) == tmp_path / "originals"
-    assert originals_folder(tmp_path, "file:///srv/my%20files") == Path("/srv/my files")
-    for url in ("s3://bucket/key", "srv/files", "file://server/share"):
+    assert open_originals(tmp_path).folder == tmp_path / "originals"
+    assert open_originals(tmp_path, "file:///srv/my%20files").folder == Path("/srv/my files")
+    for url in ("srv/files", "file://server/share", "gs://bucket/key"):
         with pytest.raises(ConfigurationError, match="file:///PATH"):
-            originals_folder(tmp_path, url)
+            open_originals(tmp_path, url)
 
 
 @only_postgres
@@ -255,7 +255,7 @@ def test_nobody_waits_for_a_replica_that_is_silent_and_it_is_told(catalog: Catal
     catalog.check_unused()
 
 
-@only_postgres
+@pytest.mark.databases("postgres", "s3")
 def test_an_original_is_deleted_once_every_replica_has_removed_its_document(
     catalog: Catalog, open_catalog: OpenCatalog
 ) -> None:
@@ -263,19 +263,18 @@ def test_an_original_is_deleted_once_every_replica_has_removed_its_document(
     for replica in (catalog, other):
         replica.replicas.join("test")
     document_id = upload(catalog, "the words").record.id
-    path = catalog.originals.path(document_id)
     catalog.delete_document(document_id)
     for replica in (catalog, other):
-        assert path.exists()
+        assert catalog.originals.holds(document_id)
         ((seq, _, sha256),) = replica.pending_removals()
         replica.finish_removal(seq, sha256)
         assert replica.pending_removals() == []
-    assert not path.exists()
+    assert not catalog.originals.holds(document_id)
     document_id = upload(catalog, "the words").record.id
     catalog.delete_document(document_id)
     forget(catalog)
     catalog.finish_removals()
-    assert not path.exists()
+    assert not catalog.originals.holds(document_id)
 
 
 # A whole catalog ------------------------------------------------------------------------------------------------------
@@ -309,8 +308,7 @@ def test_a_catalog_goes_to_postgres_and_back_unchanged(tmp_path: Path, database_
         version = catalog.get_document(kept).version
         new = upload(catalog, many_paragraphs(2, "new"), "d.md").record.id if catalog is not first else None
         if new is not None:
-            path = catalog.originals.path(new)
-            assert path.exists()
+            assert catalog.originals.holds(new)
             assert commit(catalog, new, many_paragraphs(2, "new"))
             assert not before & {stored.seq for stored, _ in catalog.chunks_of(new)}
             assert catalog.get_document(new).version > version

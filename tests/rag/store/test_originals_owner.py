@@ -8,7 +8,7 @@ import pytest
 
 from rag.errors import ConfigurationError
 from rag.store.catalog import CATALOG_FILE, Catalog
-from rag.store.originals import OWNER_MARK, Originals
+from rag.store.originals import OWNER_MARK
 
 SHA256 = "ab" + "0" * 62
 
@@ -41,11 +41,3 @@ def test_a_folder_of_originals_needs_a_database(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="FOOTNOTE_DATABASE_URL"):
         Catalog(tmp_path / "store", "", (tmp_path / "shared").as_uri())
     assert not (tmp_path / "shared").exists()
-
-
-def test_only_originals_are_strays(tmp_path: Path) -> None:
-    """Whatever else somebody keeps in the folder stays there."""
-    kept = [put(tmp_path, name) for name in ("thesis.pdf", "ab/notes.txt", f"cd/{SHA256}", f"ab/{SHA256}.bak")]
-    swept = [put(tmp_path, f"ab/{SHA256}"), put(tmp_path, ".part-1-ff")]
-    assert sorted(Originals(tmp_path).files()) == sorted(swept)
-    assert all(path.exists() for path in kept)
