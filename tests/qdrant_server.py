@@ -206,9 +206,7 @@ class QdrantStandIn:
             limit=body["limit"],
             query=edge.Query.Nearest(body["query"]["nearest"]),
             filter=_filter_of(body.get("filter")),
-            params=edge.SearchParams(
-                hnsw_ef=params.get("hnsw_ef"), acorn=acorn and edge.AcornSearchParams(enable=acorn["enable"])
-            ),
+            params=edge.SearchParams(hnsw_ef=params.get("hnsw_ef"), acorn=acorn and edge.AcornSearchParams(**acorn)),
             with_payload=body["with_payload"],
         )
         found = self._shards[name].query(request)

@@ -40,7 +40,14 @@ if TYPE_CHECKING:
 
 SCHEMES = {"qdrant": "http", "qdrants": "https"}
 EF_SEARCH = 200  # candidates of an HNSW search, as Chroma's
-LEAST_VERSION = (1, 18, 0)  # the oldest whose deletions cannot leave a copy of a point behind (qdrant 8354)
+ACORN_SELECTIVITY = 0.7
+"""The share of the points that match a filter up to which a search steps through those that do not (ACORN).
+
+Recall at 10 of Qdrant's engine (20,000 clustered vectors of 96 numbers, 60 questions) without and with it: .977 and
+1.000 where 10 % match, .983 and 1.000 at 50 %, 1.000 and 1.000 at 90 %, for 2 to 10 times the time of a search.
+"""
+
+LEAST_VERSION = (1, 18, 0)  # before, a deletion could leave a copy of a point behind (qdrant 8354)
 FILTERED = ("document_id", "collection")  # fields of the payload that searches and deletions filter by
 _OPTIONS = ("shard_number", "replication_factor")  # of the URL
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "footnote.chunks")
@@ -327,8 +334,7 @@ class QdrantIndex:
 
         given = {"collection": collections, "document_id": document_ids}
         conditions = [_among(name, values) for name, values in given.items() if values is not None]
-        # ACORN finds what the links of one filtered field alone miss, where few of the points match both
-        acorn = models.AcornSearchParams(enable=True) if len(conditions) > 1 else None
+        acorn = models.AcornSearchParams(enable=True, max_selectivity=ACORN_SELECTIVITY) if conditions else None
         with self._asking() as client:
             found = client.query_points(
                 self._name,
