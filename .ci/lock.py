@@ -22,6 +22,7 @@ def main() -> int:
     """Run uv; returns its exit status."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal", "--generate-hashes"]
     command += ["--no-header", "--quiet", "--extra", "mcp", "--extra", "langchain", "--extra", "postgres"]
+    command += ["--extra", "qdrant"]
     command += ["--python-version", "3.11", "--constraints", "-"]
     done = subprocess.run(command, cwd=ROOT, input=CONSTRAINTS, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode == 0:

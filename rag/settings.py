@@ -336,8 +336,9 @@ class Settings(BaseSettings):
     index_url: str = Field(
         "",
         repr=False,
-        description="Postgres database of the vectors (pgvector), which servers share; empty for Chroma in data_dir",
-        examples=["postgresql://footnote:secret@db.example:5432/footnote"],
+        description="Postgres database (pgvector) or Qdrant server of the vectors, which servers share; empty for "
+        "Chroma in data_dir",
+        examples=["postgresql://footnote:secret@db.example:5432/footnote", "qdrants://:secret@qdrant.example:6333"],
     )
     originals_url: str = Field(
         "",
@@ -377,10 +378,12 @@ class Settings(BaseSettings):
         return Path(self.data_dir), self.database_url, self.originals_url
 
     def alone_in(self, folder: Path) -> Settings:
-        """The same settings over a data directory of its own, also where the catalog is on Postgres: for measurements
-        that must not touch the documents that people ask.
+        """The same settings over a catalog and originals of its own, in a data directory: for measurements that must
+        not touch the documents that people ask.
+
+        The vectors are where `index_url` says, apart from those of other catalogs, so that its engine is measured.
         """
-        return self.model_copy(update={"data_dir": folder, "database_url": "", "index_url": "", "originals_url": ""})
+        return self.model_copy(update={"data_dir": folder, "database_url": "", "originals_url": ""})
 
     def resolved_model_dir(self) -> Path:
         """The folder of model weights, shared by all data directories."""

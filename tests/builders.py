@@ -13,13 +13,16 @@ import sqlalchemy as sa
 from conftest import WordHashEmbedder
 
 from ingest.pipeline import accept_file, commit_document, publish_prepared
+from rag.index.parts import Rows
 from rag.library import Library
 from rag.prompting.prompts import KIND_HINTS
 from rag.settings import Chunking
 from rag.store.catalog import Catalog
 from rag.store.metadata import Metadata
-from rag.store.records import Accepted
-from rag.types import Document, Embedder, Message, Note, Page
+from rag.store.records import Accepted, StoredChunk
+from rag.types import Chunk, Document, Embedder, Message, Note, Page, Span
+
+DIMENSION = 16  # of the vectors of `unit` and `rows_of`
 
 
 class CountingEmbedder(WordHashEmbedder):
@@ -149,3 +152,28 @@ def read_prompt(messages: Sequence[Message]) -> tuple[str, list[tuple[int, str]]
     hints = ("(Reply with", *(f"({hint}, each with its passage number" for hint in KIND_HINTS.values()))
     asked = question if newline and hint.startswith(hints) else rest
     return asked, [(int(number), text.strip()) for number, text in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def unit(seed: int) -> np.ndarray:
+    """A vector of DIMENSION numbers and length 1, another for each seed."""
+    vector = np.random.default_rng(seed).standard_normal(DIMENSION).astype(np.float32)
+    return np.asarray(vector / np.linalg.norm(vector))
+
+
+def rows_of(document_id: str, count: int = 3, version: int = 1, collection: str = "default", seed: int = 0) -> Rows:
+    """The rows of a document's chunks, whose vectors are those of the seeds from `seed` on."""
+    return [
+        (
+            StoredChunk(
+                n,
+                Chunk(f"{document_id}-{n}", Span(document_id, n, n + 1), "x", (), 1),
+                None,
+                "n",
+                "",
+                collection,
+                version,
+            ),
+            unit(seed + n),
+        )
+        for n in range(count)
+    ]

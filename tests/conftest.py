@@ -15,6 +15,7 @@ import hypothesis
 import numpy as np
 import pytest
 from postgres_server import GIVEN, NoPostgres, new_database, postgres_server
+from qdrant_server import qdrant_server
 from s3_server import Bucket, NoS3, S3Server, new_bucket, s3_server
 
 from rag.library import Library
@@ -156,6 +157,13 @@ def postgres() -> Iterator[str]:
 def postgres_url(postgres: str) -> Iterator[str]:
     """The URL of a new database."""
     with new_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def qdrant_url(tmp_path: Path) -> Iterator[str]:
+    """The URL of a Qdrant server."""
+    with qdrant_server(tmp_path / "qdrant") as url:
         yield url
 
 

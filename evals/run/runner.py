@@ -299,6 +299,7 @@ class _SuiteRun:
             "code_hash": code_hash(),
             "commit": describe_commit(),
             "embedding_model": library.embedder.model,
+            "vectors": library.settings.index_url.partition(":")[0] or "chroma",
             "reranker": library.reranker.model if library.reranker and options.pipeline == "footnote" else None,
             "model": model or None,
             "verification_judge": self._name_judge(model),
@@ -313,8 +314,8 @@ class _SuiteRun:
         }
 
     def _key(self, header: Record) -> str:
-        decisive = ("suite_hash", "settings", "settings_hash", "code_hash", "embedding_model", "reranker", "model",
-                    "verification_judge", "pipeline", "questions_hash", "within_document", "retrieval_only",
+        decisive = ("suite_hash", "settings", "settings_hash", "code_hash", "embedding_model", "vectors", "reranker",
+                    "model", "verification_judge", "pipeline", "questions_hash", "within_document", "retrieval_only",
                     "judge", "style")  # fmt: skip
         return run_key({name: header[name] for name in decisive})
 

@@ -4,7 +4,8 @@
     INDEX_DIR/chroma-N/           vectors (cosine, HNSW), one record a chunk
     INDEX_DIR/words-N/, words-N.sqlite3   the words of the same chunks with their title and headings, for BM25
 
-With a URL the vectors are in Postgres instead (pgvector.py), in one table for all replicas of the catalog.
+With a URL the vectors are in Postgres or Qdrant instead (pgvector.py, qdrant.py), in one place for all replicas of the
+catalog.
 
 The parts may contain chunks that are not visible yet, or no longer: the caller asks the catalog which hits count. They
 can be deleted at any moment. A part that is missing, torn, of another format, of another catalog or built by another
@@ -34,6 +35,7 @@ import numpy as np
 from rag.errors import DependencyError
 from rag.index.chroma import VectorIndex, files_are_sound
 from rag.index.parts import Part, Rows, Slot, VectorPart
+from rag.index.shared import open_shared
 from rag.index.words import WordIndex, counts_file
 from rag.store.catalog import Catalog
 from rag.store.durable import replace_durably
@@ -111,9 +113,7 @@ class Index:
             "origin": self._origin or str(current.get("origin", "")),
         }
         if self._vectors_url:
-            from rag.index.pgvector import PgVectorIndex
-
-            self._vectors.swap(PgVectorIndex(self._vectors_url, self._origin, self._dimension))
+            self._vectors.swap(open_shared(self._vectors_url, self._origin, self._dimension))
         for kind in self.missing:
             opened = self._open_part(kind, str(current.get(kind, ""))) if usable else None
             if opened is not None:

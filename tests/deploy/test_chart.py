@@ -153,7 +153,12 @@ def test_settings_of_the_values_arrive_as_they_are(full: list[Object]) -> None:
 
 def test_servers_and_workers_have_the_same_settings(installed: list[Object]) -> None:
     by_component = {component: environment(pod["containers"][0]) for component, pod in pods(installed)}
-    own = ("FOOTNOTE_SERVER__WORKER", "FOOTNOTE_SERVER__INSECURE", "FOOTNOTE_SERVER__ALLOWED_HOSTS")
+    own = (
+        "FOOTNOTE_INDEX_URL",
+        "FOOTNOTE_SERVER__WORKER",
+        "FOOTNOTE_SERVER__INSECURE",
+        "FOOTNOTE_SERVER__ALLOWED_HOSTS",
+    )
     assert {name: value for name, value in by_component["api"].items() if name not in own} == by_component["worker"]
     assert by_component["api"]["FOOTNOTE_SERVER__WORKER"] == "false"
 
@@ -264,6 +269,22 @@ def test_workers_reach_the_database_and_nothing_else(full: list[Object]) -> None
 def test_servers_reach_the_model_too(full: list[Object]) -> None:
     egress = named(full, "NetworkPolicy", "test-footnote-api")["spec"]["egress"]
     assert [[one["port"] for one in rule["ports"]] for rule in egress] == [[53, 53], [5432], [11434], [443]]
+
+
+def test_servers_alone_reach_qdrant_and_have_its_key(helm: Helm) -> None:
+    values: Object = {"qdrant": {"secret": "vectors", "port": 443, "peers": [{"ipBlock": {"cidr": "10.4.5.6/32"}}]}}
+    installed = helm.install(CHART, values, kinds=BUILT_IN)
+    by_component = {component: environment(pod["containers"][0]) for component, pod in pods(installed)}
+    assert by_component["api"]["FOOTNOTE_INDEX_URL"] == {"secretKeyRef": {"name": "vectors", "key": "url"}}
+    assert "FOOTNOTE_INDEX_URL" not in by_component["worker"]
+    rule = {"ports": [{"protocol": "TCP", "port": 443}], "to": values["qdrant"]["peers"]}
+    egress = {
+        name: named(installed, "NetworkPolicy", f"test-footnote-{name}")["spec"]["egress"] for name in ("api", "worker")
+    }
+    assert rule in egress["api"]
+    assert rule not in egress["worker"]
+    with pytest.raises(RefusedByHelm, match="vectors"):
+        helm.install(CHART, {**values, "database": {"vectors": True}}, kinds=BUILT_IN)
 
 
 class Strict(BaseModel):

@@ -11,6 +11,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from api.cli import build_parser
+from rag.index.qdrant import read_url
 from rag.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +73,24 @@ def test_settings_and_commands_exist(compose: dict[str, Any]) -> None:
         build_parser().parse_args(arguments)
     both = [compose["services"][name]["environment"] for name in ("api", "worker")]
     assert {key: value for key, value in both[0].items() if "SERVER" not in key} == both[1]
+
+
+def test_qdrant_takes_the_vectors_of_the_server(compose: dict[str, Any]) -> None:
+    text = (DEPLOY / "compose.qdrant.yaml").read_text()
+    assert "${QDRANT_API_KEY:?" in text
+    added = yaml.safe_load(text.replace("${QDRANT_API_KEY}", "secret"))
+    pytest.importorskip("compose_spec").PyCompose.from_yaml(
+        yaml.safe_dump({**added, "networks": compose["networks"]})
+    ).validate()
+    server, qdrant = added["services"]["api"], added["services"]["qdrant"]
+    place = read_url(load_settings({**compose["services"]["api"]["environment"], **server["environment"]}).index_url)
+    assert (place.address, place.key) == ("http://qdrant:6333", "secret")
+    assert set(server["depends_on"]) == {"qdrant"}
+    assert "ports" not in qdrant
+    assert [compose["networks"][name] for name in qdrant["networks"]] == [{"internal": True}]
+    assert qdrant["networks"][0] in compose["services"]["api"]["networks"]
+    assert {mount.split(":")[0] for mount in qdrant["volumes"]} == set(added["volumes"])
+    assert qdrant["environment"]["QDRANT__TELEMETRY_DISABLED"] == "true"
 
 
 def test_own_services_are_unprivileged(compose: dict[str, Any]) -> None:

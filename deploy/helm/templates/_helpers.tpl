@@ -55,13 +55,6 @@ capabilities:
     secretKeyRef:
       name: {{ .Values.database.secret }}
       key: {{ .Values.database.key }}
-{{- if .Values.database.vectors }}
-- name: FOOTNOTE_INDEX_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ .Values.database.secret }}
-      key: {{ .Values.database.key }}
-{{- end }}
 - name: FOOTNOTE_ORIGINALS_URL
   value: {{ .Values.originals.s3.url | default "file:///originals" }}
 {{- with .Values.originals.s3.endpoint }}

@@ -117,7 +117,7 @@ def test_a_run_writes_one_result_file(runs: Runs) -> None:
     assert (result["format"], result["suite"], result["pipeline"]) == (2, "suite", "footnote")
     assert (result["documents"], result["failed_documents"], result["skipped_lines"]) == (2, [], [])
     assert (result["model"], result["judge"], result["embedding_model"]) == ("scripted/1", None, "word-hash@1")
-    assert result["reranker"] is None
+    assert (result["reranker"], result["vectors"]) == (None, "chroma")
     assert "api_key" not in result["settings"]["generation"]
     assert result["ingest_s"] > 0
     assert sorted(path.name for path in runs.out.iterdir()) == sorted(
@@ -126,6 +126,22 @@ def test_a_run_writes_one_result_file(runs: Runs) -> None:
     assert list((runs.out / "partial").iterdir()) == []
     (read,) = read_runs([Path(shown["result"])])  # as the report reads it
     assert [record.id for record in read.result.records] == ["who", "when", "moon"]
+
+
+def test_the_vectors_are_measured_in_the_engine_of_the_settings(
+    settings: Settings, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second run has the documents of the first, and fills Qdrant from their catalog."""
+    pytest.importorskip("qdrant_client", reason="qdrant-client is not installed")
+    results = []
+    for url in ("", f"qdrant://{tmp_path / 'vectors'}"):
+        runs = Runs(settings.model_copy(update={"index_url": url}), suite, tmp_path / "runs", capsys)
+        results.append(runs.finish(ScriptedGenerator(reply), retrieval_only=True))
+    assert [result["vectors"] for result in results] == ["chroma", "qdrant"]
+    assert "index_url" not in results[1]["settings"]
+    before, after = ([[hit["text"] for hit in record["hits"]] for record in one["records"]] for one in results)
+    assert before == after
+    assert any(before)
 
 
 def test_a_result_names_the_reranker_by_its_weights(runs: Runs, tmp_path: Path) -> None:

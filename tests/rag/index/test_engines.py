@@ -1,4 +1,4 @@
-"""What every engine of vectors promises: one suite for Chroma and for pgvector, and the whole index over both."""
+"""What every engine of vectors promises: one suite for Chroma, pgvector and Qdrant, and the whole index over each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import ingest, many_paragraphs
+from builders import DIMENSION, ingest, many_paragraphs, rows_of, unit
 from conftest import ScriptedGenerator, WordHashEmbedder
 
 from rag.errors import ConfigurationError, DependencyError
@@ -17,25 +17,38 @@ from rag.index.chroma import VectorIndex
 from rag.index.derived import Index
 from rag.index.parts import Rows, VectorPart
 from rag.index.pgvector import PgVectorIndex
+from rag.index.shared import open_shared
 from rag.index.verify import repair_index, verify_index
 from rag.library import Library
 from rag.retrieval.scope import Scope
 from rag.settings import Settings
-from rag.store.records import Held, StoredChunk
-from rag.types import Chunk, Span
+from rag.store.records import Held
 
-DIMENSION = 16
+SHARED = ("pgvector", "qdrant", "qdrant-local")  # engines behind a URL
 Open = Callable[[], VectorPart]
 
 
-@pytest.fixture(params=["chroma", "pgvector"])
+def url_of(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an engine for one test; "" for Chroma."""
+    if engine == "qdrant-local":
+        pytest.importorskip("qdrant_client", reason="qdrant-client is not installed")
+        return f"qdrant://{tmp_path / 'qdrant-local'}"
+    return request.getfixturevalue({"pgvector": "postgres_url", "qdrant": "qdrant_url"}[engine]) if engine else ""
+
+
+@pytest.fixture(params=SHARED)
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return url_of(request.param, request, tmp_path)
+
+
+@pytest.fixture(params=["", *SHARED], ids=["chroma", *SHARED])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens the vectors of the test, again for each call; all are closed after the test."""
     parts: list[VectorPart] = []
-    url = request.getfixturevalue("postgres_url") if request.param == "pgvector" else ""
+    url = url_of(request.param, request, tmp_path)
 
     def open_one() -> VectorPart:
-        part: VectorPart = PgVectorIndex(url, "catalog model", DIMENSION) if url else VectorIndex(tmp_path, DIMENSION)
+        part = open_shared(url, "catalog model", DIMENSION) if url else VectorIndex(tmp_path / "chroma", DIMENSION)
         parts.append(part)
         return part
 
@@ -47,30 +60,6 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 @pytest.fixture
 def part(opened: Open) -> VectorPart:
     return opened()
-
-
-def unit(seed: int) -> np.ndarray:
-    vector = np.random.default_rng(seed).standard_normal(DIMENSION).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector))
-
-
-def rows_of(document_id: str, count: int = 3, version: int = 1, collection: str = "default", seed: int = 0) -> Rows:
-    """The chunks of a document, whose vectors are those of the seeds from `seed` on."""
-    return [
-        (
-            StoredChunk(
-                n,
-                Chunk(f"{document_id}-{n}", Span(document_id, n, n + 1), "x", (), 1),
-                None,
-                "n",
-                "",
-                collection,
-                version,
-            ),
-            unit(seed + n),
-        )
-        for n in range(count)
-    ]
 
 
 def test_an_empty_engine_finds_nothing(part: VectorPart) -> None:
@@ -131,6 +120,34 @@ def test_filters_narrow_what_is_found_and_use_up_nothing(part: VectorPart) -> No
     assert {chunk_id.partition("-")[0] for chunk_id, _ in part.search(question, 50, ["c7"], None)} == {"d67"}
 
 
+def test_filters_that_name_nothing_find_nothing(part: VectorPart) -> None:
+    part.put(rows_of("a"))
+    assert part.search(unit(0), 5, ["unknown"], None) == []
+    assert part.search(unit(0), 5, ["default"], ["unknown"]) == []
+
+
+def test_the_nearest_of_many_are_those_of_an_exact_search(part: VectorPart) -> None:
+    """Recall at 10, without a filter and with filters that half and a tenth of the chunks match."""
+    documents = 40
+    rows = [row for n in range(documents) for row in rows_of(f"d{n}", 20, collection=f"c{n % 2}", seed=1_000 * n)]
+    part.put(rows)
+    some = [f"d{n}" for n in range(0, documents, 10)]
+    vectors = np.array([vector for _, vector in rows])
+    for collections, document_ids in ((None, None), (["c1"], None), (None, some), (["c0"], some)):
+        kept = np.array([
+            (collections is None or stored.collection in collections)
+            and (document_ids is None or stored.chunk.span.document_id in document_ids)
+            for stored, _ in rows
+        ])  # fmt: skip
+        found = 0
+        for seed in range(25):
+            question = unit(seed + 10**6)
+            nearest = np.argsort(-np.where(kept, vectors @ question, -2))[:10]
+            exact = {rows[place][0].chunk.id for place in nearest}
+            found += len(exact & {chunk_id for chunk_id, _ in part.search(question, 10, collections, document_ids)})
+        assert found / (25 * 10) >= 0.99
+
+
 def test_what_was_written_is_there_after_opening_again(opened: Open) -> None:
     first = opened()
     first.put(rows_of("a"))
@@ -148,6 +165,13 @@ def test_tables_of_other_models_and_catalogs_are_apart(postgres_url: str) -> Non
     assert [part.count() for part in parts] == [3, 0]
     for part in parts:
         part.close()
+
+
+def test_a_url_of_no_engine_is_refused_without_showing_it(settings: Settings) -> None:
+    for url, told in (("http://:secret@qdrant:6333", "begins with 'http'"), ("me:secret@host", "is no URL")):
+        with pytest.raises(ConfigurationError, match=told) as caught:
+            open_library(settings, index_url=url)
+        assert "secret" not in caught.value.message
 
 
 def test_what_pgvector_cannot_do_is_told(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,10 +195,10 @@ def open_library(settings: Settings, **changed: object) -> Library:
 
 
 @pytest.mark.databases
-def test_searches_find_the_same_with_either_engine(settings: Settings, postgres_url: str) -> None:
-    """The store moves from Chroma to pgvector and back; each engine is filled from the catalog."""
+def test_searches_find_the_same_with_either_engine(settings: Settings, shared_url: str) -> None:
+    """The store moves from Chroma to another engine and back; each is filled from the catalog."""
     found = []
-    for url in ("", postgres_url, ""):
+    for url in ("", shared_url, ""):
         with open_library(settings, index_url=url) as library:
             if not library.catalog.totals().chunks:
                 for name in ("one", "two", "three"):
@@ -188,8 +212,8 @@ def test_searches_find_the_same_with_either_engine(settings: Settings, postgres_
     assert all(found[0])
 
 
-def test_rows_that_differ_are_corrected_in_place(settings: Settings, postgres_url: str) -> None:
-    with open_library(settings, index_url=postgres_url) as library:
+def test_rows_that_differ_are_corrected_in_place(settings: Settings, shared_url: str) -> None:
+    with open_library(settings, index_url=shared_url) as library:
         first, second = (ingest(library, many_paragraphs(3, name), f"{name}.md") for name in ("one", "two"))
         catalog, index = library.catalog, library.index
         vectors = index.parts()["vectors"]
@@ -217,8 +241,12 @@ def rows_of_other(rows: Rows) -> Rows:
 
 
 @pytest.mark.databases("postgres")
-def test_replicas_share_one_table(settings: Settings, database_url: str) -> None:
-    shared = {"index_url": database_url, "originals_url": f"file://{settings.data_dir / 'originals'}"}
+@pytest.mark.parametrize("engine", ["pgvector", "qdrant"])
+def test_replicas_share_one_table(
+    settings: Settings, database_url: str, engine: str, request: pytest.FixtureRequest
+) -> None:
+    url = database_url if engine == "pgvector" else request.getfixturevalue("qdrant_url")
+    shared = {"index_url": url, "originals_url": f"file://{settings.data_dir / 'originals'}"}
     with (
         open_library(settings, **shared) as one,
         open_library(settings, data_dir=settings.data_dir.with_name("other"), **shared) as other,
@@ -236,8 +264,8 @@ def test_replicas_share_one_table(settings: Settings, database_url: str) -> None
         assert [library.index.counts() for library in (one, other)] == [(0, 0), (0, 0)]
 
 
-def test_the_words_answer_alone_while_the_database_does_not(settings: Settings, postgres_url: str) -> None:
-    with open_library(settings, index_url=postgres_url) as library:
+def test_the_words_answer_alone_while_the_database_does_not(settings: Settings, shared_url: str) -> None:
+    with open_library(settings, index_url=shared_url) as library:
         ingest(library, "the words that stay", "kept.md")
         index: Index = library.index
 
