@@ -25,7 +25,7 @@ from rag.library import open_reader
 from rag.settings import Generation, Settings
 from rag.types import Chunk, Hit, Judge, Passage, Span, Verdict
 from rag.verification import apply_judgements, check_text, statements_of
-from rag.verification.entailment import make_judge
+from rag.verification.entailment import ASK_THE_MODEL, make_judge
 from rag.verification.verdict import NOTHING_MEASURED, RANKS, Features
 
 SHORT_ANSWER = "short_answer"
@@ -157,8 +157,7 @@ def open_judge(settings: Settings, replies: Path | None, closing: ExitStack) -> 
         store = closing.enter_context(ReplyStore(replies))
         sampling = Sampling(settings.generation.temperature, settings.generation.seed)
         generator = RecordedGenerator(generator, store, generator.model, sampling, replay=True)
-    answers = settings.answers.model_copy(update={"judge": "model", "judge_budget_s": 3_600})
-    return make_judge(answers, generator, open_reader(settings))
+    return make_judge(ASK_THE_MODEL, 3_600, generator, open_reader(settings))
 
 
 def tabulate(checked: Sequence[CheckedClaim]) -> list[ClaimRow]:
