@@ -21,8 +21,10 @@ CONSTRAINTS = "torch==2.13.0\n"  # the release that the tests run on (Makefile)
 def main() -> int:
     """Run uv; returns its exit status."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal", "--generate-hashes"]
-    command += ["--no-header", "--quiet", "--extra", "mcp", "--extra", "langchain", "--extra", "postgres"]
-    command += ["--extra", "qdrant"]
+    command += ["--no-header", "--quiet"]
+    command += [
+        word for extra in ("mcp", "langchain", "postgres", "qdrant", "s3", "otel") for word in ("--extra", extra)
+    ]
     command += ["--python-version", "3.11", "--constraints", "-"]
     done = subprocess.run(command, cwd=ROOT, input=CONSTRAINTS, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode == 0:

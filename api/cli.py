@@ -373,6 +373,9 @@ def build_parser() -> argparse.ArgumentParser:
     restore.add_argument("--force", action="store_true", help="replace a data directory that is not empty")
     working = add("work", _work, "prepare the documents of a Postgres catalog, beside its servers and other workers")
     working.add_argument("--once", action="store_true", help="end once no document waits")
+    working.add_argument(
+        "--metrics", type=_address, metavar="HOST:PORT", help="answer /metrics and /livez at this address meanwhile"
+    )
     migrating = add("migrate", _migrate, "carry the catalog of the data directory to FOOTNOTE_DATABASE_URL")
     direction = migrating.add_mutually_exclusive_group()
     direction.add_argument("--back", action="store_true", help="carry it from there into the data directory")
@@ -399,6 +402,13 @@ def _port(word: str) -> int:
     if not word.isdecimal() or int(word) > 65_535:
         raise argparse.ArgumentTypeError(f"{word!r} is not a TCP port; write a number from 0 to 65535")
     return int(word)
+
+
+def _address(word: str) -> tuple[str, int]:
+    host, _, port = word.rpartition(":")
+    if not host:
+        raise argparse.ArgumentTypeError(f"{word!r} is not HOST:PORT; write 127.0.0.1:9100, for example")
+    return host.strip("[]"), _port(port)
 
 
 def _positive(word: str) -> int:
@@ -649,7 +659,7 @@ def _restore(context: CommandContext, args: argparse.Namespace) -> int:
 def _work(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.work import work
 
-    return work(context, once=args.once)
+    return work(context, once=args.once, metrics=args.metrics)
 
 
 def _migrate(context: CommandContext, args: argparse.Namespace) -> int:

@@ -20,9 +20,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rag.errors import ConfigurationError
-from rag.models.embedding import base_context, index_text
 from rag.settings import CHUNKING_FORMAT
-from rag.text import announces_list, split_sentences
+from rag.text import announces_list, base_context, index_text, split_sentences
 from rag.types import Chunk, Document, Embedder, Heading, Page, Span, Table
 
 _LEAST_ROOM_TOKENS = 24

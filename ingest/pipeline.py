@@ -24,16 +24,20 @@ from ingest.language import state_language
 from ingest.parse import parse_file
 from rag.errors import ConfigurationError, Conflict, DependencyError, FootnoteError, InputError, ParseError
 from rag.index.derived import Index
-from rag.models.embedding import index_text, text_hash
+from rag.models.embedding import text_hash
 from rag.retrieval.sentence_vectors import SENTENCES_FORMAT, pack_vectors, sentence_texts
 from rag.settings import Chunking, Parsing
 from rag.store.catalog import Catalog, stamps_of
 from rag.store.metadata import Metadata
 from rag.store.records import Accepted, DocumentRecord, PreparedDocument
+from rag.telemetry import count_cache, of_model, step
+from rag.text import index_text
 from rag.types import Chunk, Document, DocumentStatus, Embedder
 
 log = logging.getLogger(__name__)
 
+DOCUMENT_ID, DOCUMENT_IDS = "footnote.document.id", "footnote.document.ids"
+"""Attributes of the steps of one document, and of several."""
 _GROUP_CHUNKS = 500  # written to the indexes in one batch
 EMBED_BATCH = 64  # chunks embedded, with their sentences, between two reports of progress
 Progress = Callable[[DocumentStatus, float], None]
@@ -149,12 +153,16 @@ def parse_claimed(catalog: Catalog, record: DocumentRecord, *, parsing: Parsing)
 
 
 def _parse(catalog: Catalog, record: DocumentRecord, parsing: Parsing) -> Document:
-    try:
-        with catalog.originals.on_disk(record.sha256) as path:
-            document = parse_file(path, document_id=record.id, name=record.name, limits=parsing)
-    except OSError as error:
-        raise DependencyError(f"The reader of {record.name} could not be started: {error}. Free some space.") from error
-    return state_language(document)
+    with step("parse", {DOCUMENT_ID: record.id, "footnote.document.bytes": record.size_bytes}) as parse:
+        try:
+            with catalog.originals.on_disk(record.sha256) as path:
+                document = parse_file(path, document_id=record.id, name=record.name, limits=parsing)
+        except OSError as error:
+            raise DependencyError(
+                f"The reader of {record.name} could not be started: {error}. Free some space."
+            ) from error
+        parse.tell({"footnote.document.pages": len(document.pages)})
+        return state_language(document)
 
 
 def commit_parsed(
@@ -237,15 +245,17 @@ def embed_document(
 
 def cut_document(document: Document, embedder: Embedder, *, chunking: Chunking) -> ChunkedDocument:
     """The document with its chunks and the texts to embed. Raises ParseError `no_text`, ConfigurationError."""
-    chunks = chunk_document(
-        document,
-        embedder,
-        target_tokens=chunking.target_tokens,
-        max_tokens=chunking.max_tokens,
-        context_tokens=chunking.context_tokens,
-    )
-    if not chunks:
-        raise ParseError("no_text", f"{document.name} has no words in it. Upload a version with text.")
+    with step("chunk", {DOCUMENT_ID: document.id}) as chunk:
+        chunks = chunk_document(
+            document,
+            embedder,
+            target_tokens=chunking.target_tokens,
+            max_tokens=chunking.max_tokens,
+            context_tokens=chunking.context_tokens,
+        )
+        chunk.tell({"footnote.chunks": len(chunks)})
+        if not chunks:
+            raise ParseError("no_text", f"{document.name} has no words in it. Upload a version with text.")
     texts = [index_text(document.name, document.title, chunk.headings, chunk.text) for chunk in chunks]
     return ChunkedDocument(
         document, chunks, texts, [text_hash(f"{embedder.model} {SENTENCES_FORMAT}", text) for text in texts]
@@ -266,6 +276,20 @@ def embed_together(
     embedded again.
     `report` is called with the share that is done, from 0 to 1; `embedded` with the number of chunks of each call.
     """
+    with step("embed", {DOCUMENT_IDS: [each.document.id for each in documents]}) as embed:
+        made = _embed_missing(catalog, documents, embedder, report, embedded, uncommitted)
+        embed.tell({"footnote.chunks": sum(len(each.chunks) for each in documents)})
+    return made
+
+
+def _embed_missing(
+    catalog: Catalog,
+    documents: Sequence[ChunkedDocument],
+    embedder: Embedder,
+    report: Report,
+    embedded: Counted,
+    uncommitted: Sequence[EmbeddedDocument],
+) -> list[EmbeddedDocument] | None:
     places = {digest: (document, number) for document in documents for number, digest in enumerate(document.hashes)}
     vectors = catalog.vectors_by_hash(list(places))
     sentences = catalog.sentences_by_hash(list(places))
@@ -274,6 +298,7 @@ def embed_together(
             if digest in places:
                 vectors[digest], sentences[digest] = vector, packed
     missing = [digest for digest in places if digest not in vectors or digest not in sentences]
+    count_cache("chunk_vectors", len(places) - len(missing), len(missing))
     for start in range(0, len(missing), EMBED_BATCH):
         batch = missing[start : start + EMBED_BATCH]
         whole = [digest for digest in batch if digest not in vectors]
@@ -282,7 +307,8 @@ def embed_together(
         texts = [text for each in parts.values() for text in each]
         texts += [places[digest][0].texts[places[digest][1]] for digest in whole]
         rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        found = embedder.embed_passages(list(rows))
+        with step("embeddings", {**of_model("embeddings", embedder.model), "footnote.texts": len(rows)}):
+            found = embedder.embed_passages(list(rows))
         for digest in whole:
             document, number = places[digest]
             vectors[digest] = found[rows[document.texts[number]]]
@@ -307,17 +333,18 @@ def _sentences(document: ChunkedDocument, number: int) -> list[str]:
 
 def save_embedded(catalog: Catalog, documents: Sequence[EmbeddedDocument]) -> list[str]:
     """Commit documents in one transaction; returns the ids of those that were not deleted meanwhile."""
-    return catalog.save_documents([
-        PreparedDocument(
-            each.chunked.document,
-            each.chunked.chunks,
-            [page_of(each.chunked.document.pages, chunk.span.start, chunk.span.end) for chunk in each.chunked.chunks],
-            each.chunked.hashes,
-            each.vectors,
-            each.sentences,
-        )
-        for each in documents
-    ])  # fmt: skip
+    with step("commit", {DOCUMENT_IDS: [each.chunked.document.id for each in documents]}):
+        return catalog.save_documents([
+            PreparedDocument(
+                each.chunked.document,
+                each.chunked.chunks,
+                [page_of(each.chunked.document.pages, one.span.start, one.span.end) for one in each.chunked.chunks],
+                each.chunked.hashes,
+                each.vectors,
+                each.sentences,
+            )
+            for each in documents
+        ])  # fmt: skip
 
 
 def publish_each(catalog: Catalog, index: Index) -> Published:
@@ -335,23 +362,33 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
     if held:
         published += catalog.publish_each(held)
     for group in _groups([record for record in waiting if record.id not in set(held)]):
-        indexed: list[DocumentRecord] = []
-        for record, problem in _index_together(catalog, index, group):
-            if problem is None:
-                indexed.append(record)
-            elif isinstance(problem, FootnoteError):
-                failed.append(FailedDocument(record, problem))
-            else:  # the disk, and Chroma's checks of its input
-                log.error("%s could not be indexed.", record.name, exc_info=problem)
-                failed.append(FailedDocument(record, FootnoteError(f"{problem!r}; see the log")))
-        try:
-            catalog.replicas.note_projected({record.id: record.version for record in indexed})
-            published += catalog.publish_each([record.id for record in indexed])
-        except FootnoteError as error:
-            failed += [FailedDocument(record, error) for record in indexed]
+        with step("publish", {DOCUMENT_IDS: [record.id for record in group]}) as publish:
+            done = _publish_group(catalog, index, group)
+            if done.failed:
+                publish.fail(type(done.failed[0].error).__name__)
+        published += done.ids
+        failed += done.failed
     if waiting:
         index.purge_removed(catalog)
     return Published(published, failed)
+
+
+def _publish_group(catalog: Catalog, index: Index, group: Sequence[DocumentRecord]) -> Published:
+    indexed: list[DocumentRecord] = []
+    failed: list[FailedDocument] = []
+    for record, problem in _index_together(catalog, index, group):
+        if problem is None:
+            indexed.append(record)
+        elif isinstance(problem, FootnoteError):
+            failed.append(FailedDocument(record, problem))
+        else:  # the disk, and Chroma's checks of its input
+            log.error("%s could not be indexed.", record.name, exc_info=problem)
+            failed.append(FailedDocument(record, FootnoteError(f"{problem!r}; see the log")))
+    try:
+        catalog.replicas.note_projected({record.id: record.version for record in indexed})
+        return Published(catalog.publish_each([record.id for record in indexed]), failed)
+    except FootnoteError as error:
+        return Published([], [*failed, *(FailedDocument(record, error) for record in indexed)])
 
 
 def _index_together(

@@ -29,12 +29,14 @@ from typing import Literal
 
 from ingest.conveyor import Claim, Listeners, prepare_documents
 from ingest.parse import end_readers
+from ingest.pipeline import DOCUMENT_IDS
 from rag.errors import DependencyError, FootnoteError
 from rag.library import open_embedder
 from rag.logs import start_logging
 from rag.settings import Settings
 from rag.store.catalog import Catalog, stamps_of
 from rag.store.records import DocumentRecord
+from rag.telemetry import step, tracing
 from rag.types import Embedder
 
 log = logging.getLogger(__name__)
@@ -61,14 +63,23 @@ def work_through(catalog: Catalog, embedder: Embedder, settings: Settings, chang
     taken = 0
     while True:
         taken += prepare_documents(catalog, _untried(catalog), embedder, settings, listeners)
-        record = catalog.claim_next(changed)
-        if record is None:
-            return taken
+        with step("claim") as claim:
+            record = catalog.claim_next(changed)
+            if record is None:
+                claim.drop()
+                return taken
+            claim.tell({DOCUMENT_IDS: [record.id]})
         taken += prepare_documents(catalog, [_claimed(record)], embedder, settings, listeners)
 
 
 def _untried(catalog: Catalog) -> Iterator[Claim]:
-    while records := catalog.claim_untried(CLAIMED_TOGETHER):
+    while True:
+        with step("claim") as claim:
+            records = catalog.claim_untried(CLAIMED_TOGETHER)
+            if not records:
+                claim.drop()
+                return
+            claim.tell({DOCUMENT_IDS: [record.id for record in records]})
         yield from map(_claimed, records)
 
 
@@ -301,7 +312,6 @@ def main() -> int:
     settings = Settings.model_validate_json(line)
     start_logging(settings.log_format)
     claimant = next(iter(sys.argv[1:]), "")
-    changed = _say
     try:
         catalog = Catalog(*settings.store_place, claimant=claimant)
         embedder = open_embedder(settings)
@@ -309,19 +319,26 @@ def main() -> int:
     except FootnoteError as error:
         log.error("%s", error.message)
         return 1
+    with tracing(settings.traces):
+        _work_for_parent(catalog, embedder, settings)
+    return 0
+
+
+def _work_for_parent(catalog: Catalog, embedder: Embedder, settings: Settings) -> None:
+    """Prepare documents until the end of input."""
     failed = False
     while True:
         try:
             if failed:
                 catalog.requeue_unfinished(forgive=True)
             failed = False
-            work_through(catalog, embedder, settings, changed)
+            work_through(catalog, embedder, settings, _say)
         except DependencyError as error:
             log.warning("Documents are tried again in %.0f s. %s", RETRY_S, error.message)
             failed = True
             time.sleep(RETRY_S)
         if not _wait_for_line(sys.stdin.fileno()):
-            return 0
+            return
 
 
 def _say(document_id: str) -> None:

@@ -203,4 +203,4 @@ def open_judge(settings: Settings, generator: Generator, reader: Reader | None) 
         return None
     from rag.generation.judges import make_judge
 
-    return make_judge(settings.answers, generator, reader)
+    return make_judge(settings.answers.judge, settings.answers.judge_budget_s, generator, reader)

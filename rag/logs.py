@@ -1,8 +1,9 @@
 """The log of a server or worker, on stderr: text for people, or one JSON object a line, for programs that collect logs.
 
-A JSON line has `at` (UTC), `level`, `logger` and `message`; `request_id` where it was written for a request; the fields
-that were logged with it; and `error`, the type of an exception with its places in the code. The message of an exception
-is left out there, since it may quote a document. What Footnote logs itself names documents and has none of their words.
+A JSON line has `at` (UTC), `level`, `logger` and `message`; `request_id` where it was written for a request; `trace_id`
+and `span_id` where that is traced (`rag/telemetry/traces.py` puts them on the record); the fields that were logged with
+it; and `error`, the type of an exception with its places in the code. The message of an exception is left out there,
+since it may quote a document. What Footnote logs itself names documents and has none of their words.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that is answered in this context; "" outside of one."""
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_TRACED = ("trace_id", "span_id")
 _CAUSES = 8
 _NOISY = ("httpx", "httpx2", "chromadb", "sentence_transformers", "mcp")
 
@@ -45,6 +47,7 @@ class JsonLines(logging.Formatter):
         }
         if request := request_id.get():
             entry["request_id"] = request
+        entry.update({name: found for name in _TRACED if (found := getattr(record, name, ""))})
         fields: Mapping[str, object] = getattr(record, FIELDS, {})
         entry.update({name: value for name, value in fields.items() if name not in entry})
         if record.exc_info and record.exc_info[1] is not None:

@@ -29,8 +29,7 @@ from rag.decision.confidence import (
 from rag.decision.decide import CheckedAnswer, Decision, decide, failed, refusal
 from rag.errors import Conflict, DependencyError, NotFound
 from rag.generation import readable_tokens, take_draft
-from rag.models.tokens import estimate_text
-from rag.prompting.context import pack_context
+from rag.prompting.context import pack_context, prompt_budget
 from rag.prompting.follow_up import REWRITE_TOKENS, standalone_question
 from rag.prompting.prompts import ANSWER_PROMPT_VERSION, prompt_start, rewrite_messages
 from rag.prompting.selection import (
@@ -48,6 +47,7 @@ from rag.retrieval.scope import Scope, check_scope
 from rag.retrieval.search import Searcher
 from rag.settings import Settings
 from rag.store.catalog import Catalog
+from rag.telemetry import Step, of_model, of_reply, step
 from rag.text import question_parts
 from rag.types import (
     UNREAD_NOTES,
@@ -61,11 +61,13 @@ from rag.types import (
     Hit,
     Judge,
     Judged,
+    Judgement,
     LeftOut,
     Message,
     Passage,
     Reader,
     Retrieved,
+    Statement,
     Token,
     Turn,
     Usage,
@@ -86,7 +88,6 @@ from rag.verification.reading import Reading
 
 _CHANGED_RETRIES = 2
 _LOOK_EVERY_TOKENS = 16  # of a reply; so often the service checks that the documents in use are still visible
-SHORT_QUESTION = 60  # estimated tokens of a question that the prompt's budget includes
 _Checked = TypeVar("_Checked", CheckedReply, CheckedText)
 _VERIFY_HITS = 5  # passages that each sentence of a verified text is compared with
 
@@ -194,7 +195,10 @@ class Service:
         limits = self._settings.server
         text = limits.check_question(text, "query")
         limits.check_top_k(top_k)
-        return await asyncio.to_thread(self._search, text, scope, self._wanted(top_k))
+        with step("retrieve") as found:
+            hits = await asyncio.to_thread(self._search, text, scope, self._wanted(top_k))
+            found.tell({"footnote.hits": len(hits)})
+        return hits
 
     def _wanted(self, top_k: int | None) -> int:
         return top_k or min(self._settings.retrieval.top_k, self._settings.server.max_top_k)
@@ -297,19 +301,27 @@ class Service:
         await asyncio.to_thread(check_scope, self._catalog, question.scope)
         if not self._generator.follows_instructions:
             return None
-        return await take_draft(self._generator, rewrite_messages(text, question.history), REWRITE_TOKENS)
+        with step("rewrite"), step("chat", of_model("chat", self._generator.model)) as chat:
+            draft = await take_draft(self._generator, rewrite_messages(text, question.history), REWRITE_TOKENS)
+            _tell_reply(chat, draft)
+        return draft
 
     async def _attempt(self, asked: _AskedQuestion) -> AsyncGenerator[HitsFound | Token | Draft | Answer]:
         """One attempt: the events of `stream`, and each Draft that the model completed."""
         settings = self._settings
         clock = _Clock.start()
-        hits, parts = await asyncio.to_thread(self._retrieve, asked.text, asked.question.scope, asked.question.top_k)
+        with step("retrieve") as found:
+            hits, parts = await asyncio.to_thread(
+                self._retrieve, asked.text, asked.question.scope, asked.question.top_k
+            )
+            found.tell({"footnote.hits": len(hits)})
         timings = {**asked.timings_ms, "retrieve": clock.ms()}
         yield HitsFound(tuple(hits))
         shown = {hit.chunk.span.document_id for hit in hits}
 
         clock = _Clock.start()
-        selected = await asyncio.to_thread(self._select, asked.text, hits, parts)
+        with step("select"):
+            selected = await asyncio.to_thread(self._select, asked.text, hits, parts)
         timings |= {"select": clock.ms()}
         evidence = selected.evidence.as_dict()
         near = answerability(asked.text, selected.evidence)
@@ -324,7 +336,9 @@ class Service:
             return
 
         clock = _Clock.start()
-        context = await self._pack(asked, selected)
+        with step("pack") as packed:
+            context = await self._pack(asked, selected)
+            packed.tell({"footnote.passages": len(context.passages)})
         timings |= {"pack": clock.ms()}
 
         clock = _Clock.start()
@@ -341,24 +355,27 @@ class Service:
         clock = _Clock.start()
         coverage = settings.answers.min_coverage
         was_cut = draft.finish_reason == "length"
-        checked = await asyncio.to_thread(
-            check_reply,
-            draft.text,
-            context.passages,
-            min_coverage=coverage,
-            question=asked.text,
-            cut_short=was_cut,
-        )
+        with step("verify"):
+            checked = await asyncio.to_thread(
+                check_reply,
+                draft.text,
+                context.passages,
+                min_coverage=coverage,
+                question=asked.text,
+                cut_short=was_cut,
+            )
         verify_ms = clock.ms()
         if self._judge is not None and (statements := statements_of(checked.sentences)):
             clock = _Clock.start()
-            judged = await self._judge.judge_statements(statements)
+            judged = await _judge(self._judge, statements)
             checked = _judged(checked, judged, self._judge)
             for one in judged.drafts:
                 yield one
             timings |= {"judge": clock.ms()}
         clock = _Clock.start()
-        decision = await asyncio.to_thread(self._decide, asked, selected, context, draft, checked, hits)
+        with step("decide") as decided:
+            decision = await asyncio.to_thread(self._decide, asked, selected, context, draft, checked, hits)
+            decided.tell({"footnote.answer.status": decision.verified.status})
         timings |= {"verify": round(verify_ms + clock.ms(), 1)}
         await self._check_visible(shown)
         answer = self._answer(asked, hits, decision, context)
@@ -368,13 +385,23 @@ class Service:
     async def _generate(self, context: Context, shown: set[str]) -> AsyncGenerator[Token | Draft]:
         """The reply; raises _DocumentsChanged when one of the `shown` documents is no longer visible."""
         n_tokens = 0
-        async with aclosing(self._generator.answer(context, self._settings.generation.reply_tokens)) as reply:
-            async for piece in reply:
-                if isinstance(piece, Token):
-                    if n_tokens % _LOOK_EVERY_TOKENS == 0:
-                        await self._check_visible(shown)
-                    n_tokens += 1
-                yield piece
+        chat = step("chat", of_model("chat", self._generator.model))
+        with chat.inside():
+            reading = step("read prompt")
+        pieces = self._generator.answer(context, self._settings.generation.reply_tokens)
+        try:
+            async with aclosing(chat.each(pieces)) as reply:
+                async for piece in reply:
+                    reading.end()
+                    if isinstance(piece, Token):
+                        if n_tokens % _LOOK_EVERY_TOKENS == 0:
+                            await self._check_visible(shown)
+                        n_tokens += 1
+                    else:
+                        _tell_reply(chat, piece)
+                    yield piece
+        finally:
+            reading.end()
 
     def _decide(
         self,
@@ -423,10 +450,11 @@ class Service:
         for _ in range(_CHANGED_RETRIES + 1):
             abandoned = threading.Event()
             try:
-                checked = await asyncio.to_thread(self._check_text, text, question, scope, abandoned)
+                with step("verify"):
+                    checked = await asyncio.to_thread(self._check_text, text, question, scope, abandoned)
                 spoke: str | None = None
                 if judge is not None and (statements := statements_of(checked.sentences)):
-                    checked = _judged(checked, await judge.judge_statements(statements), judge)
+                    checked = _judged(checked, await _judge(judge, statements), judge)
                     spoke = judge.model
                 verified = await asyncio.to_thread(show_text, checked, locate=self._catalog.locate)
                 await self._check_visible(citation.span.document_id for citation in verified.citations)
@@ -453,15 +481,12 @@ class Service:
         settings, style = self._settings, asked.question.style
         budget = await self._prompt_tokens(style)
         room = self._generator.context_tokens - settings.generation.reply_tokens
-        if budget is None:
-            budget = room
         return await pack_context(
             asked.text,
             selected.selections,
             selected.left_out,
             count_tokens=self._generator.count_tokens,
-            # a long question takes from the room of the model, not from that of the passages
-            prompt_tokens=min(budget + max(0, estimate_text(asked.text) - SHORT_QUESTION), room),
+            prompt_tokens=prompt_budget(asked.text, budget, room),
             max_passages=settings.answers.passages,
             style=style,
         )
@@ -542,6 +567,24 @@ class Service:
             signals=decision.signals,
             left_out=verified.left_out,
         )
+
+
+async def _judge(judge: Judge, statements: Sequence[Statement]) -> Judged:
+    """What the judge makes of the statements, as one step."""
+    with step("judge", {**of_model("chat", judge.model), "footnote.statements": len(statements)}) as judging:
+        judged = await judge.judge_statements(statements)
+        judging.tell({
+            "footnote.judged": sum(isinstance(one, Judgement) for one in judged.judgements),
+            "gen_ai.usage.input_tokens": sum(draft.prompt_tokens for draft in judged.drafts),
+            "gen_ai.usage.output_tokens": sum(draft.completion_tokens for draft in judged.drafts),
+        })  # fmt: skip
+    return judged
+
+
+def _tell_reply(chat: Step, draft: Draft) -> None:
+    """Add what a reply took to the step that asked for it."""
+    chat.tell(of_model("chat", draft.model))  # `auto` may have chosen another meanwhile
+    chat.tell(of_reply(draft.prompt_tokens, draft.completion_tokens, draft.finish_reason, draft.first_token_ms))
 
 
 def _judged(checked: _Checked, judged: Judged, judge: Judge) -> _Checked:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -163,6 +164,7 @@ class Generation(Section):
     threads: int = Field(0, ge=0, le=256, description="processor threads of the embedded model; 0 uses all cores")
 
 
+_OTLP = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.exporter.otlp.proto.http")
 NO_JUDGE = ("", "off")
 """What FOOTNOTE_ANSWERS__JUDGE is where nobody judges."""
 
@@ -352,6 +354,11 @@ class Settings(BaseSettings):
         description="what a server or worker logs to stderr: text for people, or json, an object a line, with one for "
         "each request",
     )
+    traces: Literal["off", "otlp"] = Field(
+        "off",
+        description="otlp sends traces of servers and workers to the OpenTelemetry collector that "
+        "OTEL_EXPORTER_OTLP_ENDPOINT names",
+    )
     parsing: Parsing = Parsing()
     chunking: Chunking = Chunking()
     embedding: Embedding = Embedding()
@@ -359,6 +366,13 @@ class Settings(BaseSettings):
     generation: Generation = Generation()
     answers: Answers = Answers()
     server: Server = Server()
+
+    @field_validator("traces")
+    @classmethod
+    def _check_traces(cls, value: str) -> str:
+        if value != "off" and any(find_spec(name) is None for name in _OTLP):
+            raise ValueError("OpenTelemetry is not installed; `pip install 'footnote-rag[otel]'` installs it")
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -402,6 +416,7 @@ class Settings(BaseSettings):
                 "originals_url": True,
                 "model_dir": True,
                 "log_format": True,
+                "traces": True,
                 "server": True,
                 "generation": {"api_key"},
                 "embedding": {"api_key", "timeout_s"},

@@ -35,7 +35,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
 }
 OPERATORS: Mapping[str, Mapping[str, str]] = {
     "keda.sh/v1alpha1": {"ScaledObject": "scaledobjects", "TriggerAuthentication": "triggerauthentications"},
-    "monitoring.coreos.com/v1": {"PrometheusRule": "prometheusrules", "ServiceMonitor": "servicemonitors"},
+    "monitoring.coreos.com/v1": {
+        "PodMonitor": "podmonitors",
+        "PrometheusRule": "prometheusrules",
+        "ServiceMonitor": "servicemonitors",
+    },
 }
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
 _AT = "2026-01-01T00:00:00Z"

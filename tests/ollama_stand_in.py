@@ -24,6 +24,7 @@ from typing import Any, Self
 import httpx
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -59,7 +60,8 @@ class OllamaStandIn:
     `embed_errors` are statuses that requests for vectors are answered with first, and `cuts` is whether longer texts
     are cut in silence, as some servers do, instead of refused. `vectors` replaces the hashed words; `embeds` keeps the
     bodies of requests for vectors, and `keys` their authorization. `first` gives the probabilities of the first token,
-    which Ollama sends from version 0.12.11 on where they are asked for; None is an older one.
+    which Ollama sends from version 0.12.11 on where they are asked for; None is an older one. `traced` has the path and
+    the `traceparent` of each request that has one.
     """
 
     models: dict[str, int] = field(default_factory=lambda: {"tiny:latest": 8192})
@@ -75,6 +77,7 @@ class OllamaStandIn:
     vectors: Callable[[list[str]], list[list[float]]] | None = None
     embeds: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    traced: list[tuple[str, str]] = field(default_factory=list)
     chats: list[dict[str, Any]] = field(default_factory=list)
     loaded: set[str] = field(default_factory=set)
     disconnected: threading.Event = field(default_factory=threading.Event)
@@ -96,7 +99,13 @@ class OllamaStandIn:
                 Route("/v1/models", lambda _: JSONResponse({"data": [{"id": name} for name in self.models]})),
             ]
         )
-        config = uvicorn.Config(app, log_level=100, lifespan="off", timeout_graceful_shutdown=1)
+
+        async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+            if parent := Headers(scope=scope).get("traceparent"):
+                self.traced.append((scope["path"], parent))
+            await app(scope, receive, send)
+
+        config = uvicorn.Config(noting, log_level=100, lifespan="off", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
         self._thread.start()

@@ -50,7 +50,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "export": ("footnote export reports reports.tar",),
     "import": ("footnote import reports.tar", "footnote import reports.tar --collection reports-2026"),
     "compact": ("footnote compact",),
-    "work": ("footnote work", "footnote work --once --json"),
+    "work": ("footnote work", "footnote work --metrics 127.0.0.1:9100", "footnote work --once --json"),
     "migrate": ("footnote migrate", "footnote migrate --back --data-dir ~/footnote", "footnote migrate --tables"),
 }
 """Examples of every command; a test parses each."""

@@ -67,7 +67,7 @@ def serve(
         context.say(f"Data directory: {context.data_dir}")
         _check_keys(context, server)
         _check_tls(server)
-        listening = _listen(server.host, server.port)
+        listening = listen(server.host, server.port)
         with listening:
             _fetch_models(context)
             failures = _run(context.with_settings(settings), listening, opens_page)
@@ -123,8 +123,11 @@ def _check_tls(server: Server) -> None:
         ) from error
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Connections made while models are fetched wait until the application starts."""
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Connections made while models are fetched wait until the application starts.
+
+    Raises DependencyError where the address cannot be used.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
@@ -137,13 +140,13 @@ def _listen(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         raise DependencyError(
-            f"The server cannot listen on {host} port {port}: {error.strerror or error}. Stop the program that uses "
-            "it, or choose another port with --port (0 takes a free port)."
+            f"Footnote cannot listen on {host} port {port}: {error.strerror or error}. Stop the program that uses "
+            "it, or choose another port (0 takes a free port)."
         ) from error
     return listening
 
 
-def _url(listening: socket.socket, tls: bool) -> str:
+def url_of(listening: socket.socket, tls: bool = False) -> str:
     """The address of the server for clients on this machine."""
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -160,7 +163,7 @@ def _run(context: CommandContext, listening: socket.socket, opens_page: bool) ->
     failures: list[FootnoteError] = []
     settings = context.settings.server
     certificate = "" if settings.tls_certificate is None else str(settings.tls_certificate.expanduser().absolute())
-    url, local_key = _url(listening, tls=bool(certificate)), new_secret()
+    url, local_key = url_of(listening, tls=bool(certificate)), new_secret()
 
     def open_runtime() -> Runtime:
         runtime = context.open_runtime()

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from api.commands.context import CommandContext
 from api.commands.models import fetch_missing_embedder
 from rag.errors import ConfigurationError
 from rag.logs import start_logging
+from rag.models.hosts import is_loopback
+from rag.store.keys import Keys
+from rag.telemetry import tracing, watching
+
+Address = tuple[str, int]
 
 
-def work(context: CommandContext, *, once: bool) -> int:
+def work(context: CommandContext, *, once: bool, metrics: Address | None = None) -> int:
     """Prepare queued documents until SIGTERM or Ctrl-C, then return 0; with `once`, until none is left, and print how
-    many were claimed.
+    many were claimed. `metrics` is the host and port at which /metrics and /livez answer meanwhile.
 
     What is in hand at the end is queued again for other workers at once. Raises ConfigurationError for a SQLite
     catalog, IndexMismatch where the documents were embedded by another model, DependencyError where the database or the
-    embedding model cannot be had.
+    embedding model cannot be had, or the port is taken.
     """
     from ingest.worker import work_on
     from rag.store.catalog import stamps_of
@@ -34,7 +41,11 @@ def work(context: CommandContext, *, once: bool) -> int:
     documents = 0
     try:
         fetch_missing_embedder(context)
-        with context.open_catalog() as catalog:
+        with ExitStack() as open_parts:
+            catalog = open_parts.enter_context(context.open_catalog())
+            open_parts.enter_context(tracing(settings.traces))
+            if metrics is not None:
+                open_parts.enter_context(_measuring(context, metrics, catalog.keys))
             embedder = context.load_embedder()
             catalog.check_stamps(stamps_of(embedder, settings.chunking.version))
             context.say(f"Working for {catalog.name}, originals in {catalog.originals.name}.")
@@ -48,6 +59,21 @@ def work(context: CommandContext, *, once: bool) -> int:
     else:
         context.console().print(f"Claimed {documents:,} documents; none is left.")
     return 0
+
+
+@contextmanager
+def _measuring(context: CommandContext, address: Address, keys: Keys) -> Iterator[None]:
+    """Measure the work in the block, for who asks at the address. Raises DependencyError where the port is taken."""
+    from api.commands.serve import listen, url_of
+    from api.http.metrics import WorkerMetrics
+    from api.http.worker import answering, worker_app
+
+    metrics, server = WorkerMetrics(), context.settings.server
+    with listen(*address) as listening:
+        app = worker_app(metrics, keys, loopback=is_loopback(address[0]), insecure=server.insecure)
+        context.say(f"Metrics: {url_of(listening)}/metrics")
+        with answering(app, listening), watching(metrics.steps):
+            yield
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -30,6 +30,7 @@ from api.http.state import Door
 from ingest.runtime import Runtime
 from rag.errors import FootnoteError
 from rag.settings import Settings
+from rag.telemetry import tracing, watching
 
 API_VERSION = "1"
 THREADS = 64
@@ -62,15 +63,16 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         # More than all work in hand takes, so that none of it, admitted, waits for a thread.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "footnote-work"))
-        opening = asyncio.create_task(door.open())
-        try:
-            async with mcp.running():
-                yield
-        finally:
+        with watching(metrics.steps), tracing(settings.traces):
+            opening = asyncio.create_task(door.open())
             try:
-                await asyncio.shield(opening)  # a thread cannot be cancelled, and its Runtime must be closed
+                async with mcp.running():
+                    yield
             finally:
-                await door.close()
+                try:
+                    await asyncio.shield(opening)  # a thread cannot be cancelled, and its Runtime must be closed
+                finally:
+                    await door.close()
 
     app = FastAPI(
         title="Footnote",

@@ -28,6 +28,7 @@ from rag.errors import TooLarge
 from rag.logs import FIELDS, REQUESTS, request_id
 from rag.models.hosts import is_loopback
 from rag.settings import Server
+from rag.telemetry import Step, step
 
 log = logging.getLogger(__name__)
 requests_log = logging.getLogger(REQUESTS)
@@ -56,8 +57,8 @@ class RootPath:
 
 
 class Watch:
-    """Counts and logs every request under its id, which the response carries, and answers an unhandled exception with
-    500 in the common form.
+    """Counts, logs and traces every request under its id, which the response carries, and answers an unhandled
+    exception with 500 in the common form.
 
     The id is the request's own X-Request-Id, if that is short and plain, else a new one. What is logged for the request
     has it too (`rag/logs.py`).
@@ -70,9 +71,17 @@ class Watch:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 0
-        own_id = _request_id(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        own_id = _request_id(headers)
         token = request_id.set(own_id)
+        try:
+            with step("request", caller=headers) as request:
+                await self._answer(scope, receive, send, own_id, request)
+        finally:
+            request_id.reset(token)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, own_id: str, request: Step) -> None:
+        started, status = time.perf_counter(), 0
 
         async def tell(message: Message) -> None:
             nonlocal status
@@ -97,7 +106,20 @@ class Watch:
             seconds = time.perf_counter() - started
             self._metrics.request(scope["method"], route, status or CLIENT_LEFT, seconds)
             _log_request(scope["method"], route, status or CLIENT_LEFT, seconds)
-            request_id.reset(token)
+            _trace_request(request, scope["method"], route, status or CLIENT_LEFT)
+
+
+def _trace_request(request: Step, method: str, route: str, status: int) -> None:
+    """Name the step of a request by its route's template; the path and query may have names and words."""
+    if route in _UNLOGGED:
+        request.drop()
+    request.name = f"{known_method(method)} {route}"
+    request.tell({
+        "http.request.method": known_method(method), "http.route": route, "http.response.status_code": status,
+        "footnote.request.id": request_id.get(),
+    })  # fmt: skip
+    if status >= 500:
+        request.fail(str(status))
 
 
 def _request_id(headers: Headers) -> str:

@@ -83,14 +83,12 @@ class KeyGuard:
         server = self._door.settings.server
         if server.insecure:
             return ANYONE
-        kind, secret = authorization[: len(_BEARER)].lower(), authorization[len(_BEARER) :].strip()
-        if kind != _BEARER:
-            secret = ""
+        secret = secret_of(authorization)
         local_key = self._door.local_key
         if local_key and secrets.compare_digest(secret.encode(), local_key.encode()):
             return THIS_MACHINE
         keys, loopback = self._door.runtime().library.catalog.keys, is_loopback(server.host.lower().strip("[]"))
-        key = await asyncio.get_running_loop().run_in_executor(_LOOKING, _find_key, keys, secret, loopback)
+        key = await asyncio.get_running_loop().run_in_executor(_LOOKING, find_key, keys, secret, loopback)
         if key is None:
             return ANYONE
         if not key.use_is_noted and key.id not in self._noting:
@@ -107,7 +105,13 @@ class KeyGuard:
             self._noting.discard(key_id)
 
 
-def _find_key(keys: Keys, secret: str, loopback: bool) -> ApiKey | None:
+def secret_of(authorization: str) -> str:
+    """The key of an Authorization header, "" where it has none."""
+    kind, secret = authorization[: len(_BEARER)].lower(), authorization[len(_BEARER) :].strip()
+    return secret if kind == _BEARER else ""
+
+
+def find_key(keys: Keys, secret: str, loopback: bool) -> ApiKey | None:
     """The valid key of this secret, None where none is needed. Raises KeyRefused."""
     key = keys.find(secret) if secret else None
     if key is not None and key.state == "valid":

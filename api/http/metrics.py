@@ -1,14 +1,17 @@
-"""Metrics of the server in Prometheus' text format. Each application has its own registry.
+"""Metrics of servers and workers in Prometheus' text format. Each application has its own registry.
 
 Rate, errors and duration are counted per door (`footnote_requests_total`, `footnote_request_seconds`), per class of
 work (`footnote_work_ended_total`, `footnote_work_seconds`; these see an error in a stream too, whose status was 200),
-and per step of an answer (`footnote_step_seconds`). Labels have few values and no words of a document or a question.
+per step of an answer (`footnote_step_seconds`), and per step of a document's preparation
+(`footnote_ingest_step_seconds`, `footnote_ingest_step_failed_total`). Labels have few values and no words of a document
+or a question.
 `deploy/helm/files/` has the dashboard and the alerts that read them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -17,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from api.admission import OUTCOMES, WORK, Admission, Outcome, Work
 from rag.store.catalog import Catalog
+from rag.telemetry import Attributes
 from rag.types import UNFINISHED, Answer, AnswerReason, AnswerStatus, DocumentStatus, Verdict
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,9 +31,15 @@ _REASONS: tuple[AnswerReason, ...] = get_args(AnswerReason)
 _VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 STEPS = ("rewrite", "retrieve", "select", "pack", "generate", "verify", "judge")
 """The steps of an answer that `footnote_step_seconds` has; `timings_ms` names them."""
+INGEST_STEPS = ("claim", "parse", "chunk", "embed", "commit", "publish")
+"""The steps of a document's preparation, in order; servers publish, workers do the rest."""
+CACHES = ("chunk_vectors", "sentence_vectors")
+"""What is looked up before it is computed: the vectors of chunks that are embedded, and those of sentences that are
+compared with a question."""
 _REQUEST_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180)
 _WORK_S = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 _STEP_S = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
+_INGEST_S = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1_800)
 _TOKEN_S = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160)
 
 
@@ -43,6 +53,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.steps = StepMetrics(self.registry)
         labels = ("method", "route", "status")
         self._requests = Counter("footnote_requests", "Requests answered", labels, registry=self.registry)
         self._seconds = Histogram(
@@ -152,6 +163,72 @@ class Metrics:
 
     def render(self) -> bytes:
         """All metrics as text. Reads the catalog."""
+        return generate_latest(self.registry)
+
+
+class StepMetrics:
+    """A Watcher (rag/telemetry/steps.py) that counts the steps of ingestion and what is found in caches."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "footnote_ingest_step_seconds",
+            "Seconds of each step of documents' preparation, failed ones included",
+            ("step",),
+            buckets=_INGEST_S,
+            registry=registry,
+        )
+        self._failed = Counter(
+            "footnote_ingest_step_failed",
+            "Steps that failed; parse and chunk by the document, the others by something that they need",
+            ("step",),
+            registry=registry,
+        )
+        self._cache = Counter(
+            "footnote_cache",
+            "What was looked up before it was computed, by result",
+            ("cache", "result"),
+            registry=registry,
+        )
+        for step in INGEST_STEPS:
+            self._seconds.labels(step)
+            self._failed.labels(step)
+        for cache in CACHES:
+            self._cache.labels(cache, "hit")
+            self._cache.labels(cache, "miss")
+
+    def begin(self, name: str, attributes: Attributes, caller: Mapping[str, str] | None) -> _TimedStep | None:
+        return _TimedStep(self._seconds, self._failed) if name in INGEST_STEPS else None
+
+    def cached(self, cache: str, hits: int, misses: int) -> None:
+        self._cache.labels(cache, "hit").inc(hits)
+        self._cache.labels(cache, "miss").inc(misses)
+
+    def headers(self) -> Mapping[str, str]:
+        return {}
+
+
+class _TimedStep:
+    def __init__(self, seconds: Histogram, failed: Counter) -> None:
+        self._seconds, self._failed, self._began = seconds, failed, time.perf_counter()
+
+    def enter(self) -> Callable[[], None]:
+        return lambda: None
+
+    def end(self, name: str, attributes: Attributes, error: str) -> None:
+        self._seconds.labels(name).observe(time.perf_counter() - self._began)
+        if error:
+            self._failed.labels(name).inc()
+
+
+class WorkerMetrics:
+    """The metrics of `footnote work`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.steps = StepMetrics(self.registry)
+
+    def render(self) -> bytes:
+        """All metrics as text."""
         return generate_latest(self.registry)
 
 

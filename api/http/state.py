@@ -168,6 +168,15 @@ class Forbidden(InputError):
     status = 403
 
 
+def check_scope_of(caller: Caller, scope: KeyScope) -> None:
+    """Raise Forbidden where the caller's scope does not include this one."""
+    if not caller.may(scope):
+        raise Forbidden(
+            f"This call needs the scope {scope!r}, and the key {caller.name!r} has {caller.scope!r}. Use another "
+            f"key; `footnote keys create NAME --scope {scope}` makes one."
+        )
+
+
 def view_for(scope: KeyScope) -> Callable[[Request], Awaitable[View]]:
     """A dependency: the open Library as the caller of the request sees it.
 
@@ -176,11 +185,7 @@ def view_for(scope: KeyScope) -> Callable[[Request], Awaitable[View]]:
 
     async def view_of(request: Request) -> View:
         caller: Caller = request.state.caller
-        if not caller.may(scope):
-            raise Forbidden(
-                f"This call needs the scope {scope!r}, and the key {caller.name!r} has {caller.scope!r}. Use another "
-                f"key; `footnote keys create NAME --scope {scope}` makes one."
-            )
+        check_scope_of(caller, scope)
         noted = request.scope["state"].setdefault("noted", {})
         door = await door_of(request)
         return View(door.runtime().library, caller, noted, door.admission)

@@ -21,7 +21,7 @@ from evals.run.replies import RecordedGenerator, ReplyStore, Sampling
 from evals.verifier.shares import wilson
 from rag.errors import InputError
 from rag.generation import make_generator
-from rag.generation.judges import make_judge
+from rag.generation.judges import ASK_THE_MODEL, make_judge
 from rag.library import open_reader
 from rag.settings import Generation, Settings
 from rag.types import Chunk, Hit, Judge, Passage, Span, Verdict
@@ -157,8 +157,7 @@ def open_judge(settings: Settings, replies: Path | None, closing: ExitStack) -> 
         store = closing.enter_context(ReplyStore(replies))
         sampling = Sampling(settings.generation.temperature, settings.generation.seed)
         generator = RecordedGenerator(generator, store, generator.model, sampling, replay=True)
-    answers = settings.answers.model_copy(update={"judge": "model", "judge_budget_s": 3_600})
-    return make_judge(answers, generator, open_reader(settings))
+    return make_judge(ASK_THE_MODEL, 3_600, generator, open_reader(settings))
 
 
 def tabulate(checked: Sequence[CheckedClaim]) -> list[ClaimRow]:

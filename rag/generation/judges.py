@@ -21,7 +21,6 @@ from rag.models.cross_encoder import CrossEncoderModel, Located, locate_cross_en
 from rag.models.judge_probe import JudgeProbe, open_probe
 from rag.models.tokens import estimate_tokens
 from rag.prompting.prompts import JUDGE_PROMPT_VERSION, judge_messages
-from rag.settings import NO_JUDGE, Answers
 from rag.text import begins_yes_or_no, words
 from rag.types import Draft, Generator, Judge, Judged, Judgement, Message, Reader, Statement, Unjudged
 
@@ -47,20 +46,18 @@ _N_LABELS = 3
 _LABELS = ("entail", "contradict")
 
 
-def make_judge(settings: Answers, generator: Generator, reader: Reader | None = None) -> Judge | None:
-    """The judge that the settings name, loaded; None where they name none, or where no model follows instructions.
+def make_judge(named: str, budget_s: float, generator: Generator, reader: Reader | None = None) -> Judge | None:
+    """The judge that the setting names, loaded; None where the language model is to judge and follows no instructions.
 
     `reader` is asked about short answers too. Raises ConfigurationError where the folder holds no cross-encoder for
     inference.
     """
-    if settings.judge in NO_JUDGE:
-        return None
-    if settings.judge != ASK_THE_MODEL:
-        located, entailment = locate_judge(settings.judge)
+    if named != ASK_THE_MODEL:
+        located, entailment = locate_judge(named)
         return CrossEncoderJudge(CrossEncoderModel(located, JUDGE_SETTING), entailment)
     if not generator.follows_instructions:
         return None
-    return ModelJudge(generator, settings.judge_budget_s, open_probe(), reader)
+    return ModelJudge(generator, budget_s, open_probe(), reader)
 
 
 def locate_judge(model: str) -> tuple[Located, int]:

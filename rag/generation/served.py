@@ -256,8 +256,7 @@ async def ask_json(method: str, url: str, timeout_s: float, body: object = None,
     """The JSON of the server's answer. Raises httpx.HTTPError (which includes error statuses) and ValueError."""
     import httpx
 
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    async with httpx.AsyncClient(timeout=timeout_s, headers=headers, **http_options(url)) as client:
+    async with httpx.AsyncClient(timeout=timeout_s, **http_options(url, api_key)) as client:
         response = await client.request(method, url, json=body)
         response.raise_for_status()
         return response.json()

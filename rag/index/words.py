@@ -16,8 +16,8 @@ from rag.index.chroma import translated
 from rag.index.document_scores import DocumentScores
 from rag.index.keyword import MAX_QUERY_TERMS, KeywordIndex, KeywordRow, keyword_terms, read_words
 from rag.index.parts import Rows, sync_tree
-from rag.models.embedding import index_text
 from rag.store.records import Held, StoredChunk
+from rag.text import index_text
 
 _DIFFER = Held(-1, -1)  # of a document that is held differently by the two
 

@@ -1,8 +1,8 @@
 """Turns texts into unit vectors. The home of sentence-transformers, together with `rag.models.cross_encoder`, and of
 torch, together with `rag.models.openvino`.
 
-The vector of a chunk is made from its document's name and title, its headings and its own text (`index_text`). Nothing
-is truncated: the chunker measures chunks with the tokenizer of the model.
+The vector of a chunk is made from its document's name and title, its headings and its own text (`rag.text.index_text`).
+Nothing is truncated: the chunker measures chunks with the tokenizer of the model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import shutil
-import unicodedata
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -35,49 +34,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-_NAME_CHARS, _TITLE_CHARS = 60, 80
-_SEPARATORS = re.compile(r"[\s_.\-]+")
 _WORD = re.compile(r"\S+")
 _LEAST_TOKENS = 24  # of a text that a model must read besides its prefixes
-
-
-def base_context(document_name: str, title: str) -> str:
-    """The document's part of the indexed text of each of its chunks: its file name, then its title.
-
-    The name loses folder and suffix, and `_`, `-` and `.` become spaces; a title without additional words is left out.
-    """
-    stem = document_name.rsplit("/", 1)[-1]
-    stem = stem.rsplit(".", 1)[0] if "." in stem[1:] else stem
-    name = _cut(" ".join(_SEPARATORS.split(stem)), _NAME_CHARS)
-    title = _cut(" ".join(title.split()), _TITLE_CHARS)
-    known = set(name.lower().split())
-    return name if set(_SEPARATORS.split(title.lower())) <= known else f"{name}\n{title}"
-
-
-def _cut(text: str, limit: int) -> str:
-    """The beginning of the text, at most `limit` characters when decomposed (NFD), as some tokenizers read it.
-
-    A Korean syllable then has up to three letters, each a token of the default model.
-    """
-    end = 0
-    for character in text:
-        limit -= len(unicodedata.normalize("NFD", character))
-        if limit < 0:
-            break
-        end += 1
-    return text[:end].strip()
-
-
-def context_text(document_name: str, title: str, headings: Sequence[str]) -> str:
-    """The text in front of a chunk's own text in the indexes: name, title and the headings above it, one a line."""
-    lines = base_context(document_name, title).split("\n")
-    lines.extend(heading for heading in headings if heading not in lines)
-    return "\n".join(line for line in lines if line)
-
-
-def index_text(document_name: str, title: str, headings: Sequence[str], text: str) -> str:
-    """The text that is embedded and searched for a chunk. The chunk's Span covers `text` alone."""
-    return f"{context_text(document_name, title, headings)}\n{text}"
 
 
 def embed_query(embedder: Embedder, text: str) -> np.ndarray:

@@ -32,6 +32,7 @@ from rag.models.languages import is_surely_not
 from rag.models.probes import ENGLISH, PROBE, measure_cosines, measure_scripts
 from rag.models.recipe import family_prefixes
 from rag.models.vocabulary import is_known, script_of
+from rag.telemetry import headers_to_pass_on
 from rag.types import CosineScale
 
 if TYPE_CHECKING:
@@ -244,11 +245,9 @@ class EndpointEmbedder:
 
         dialect: Dialect = OllamaDialect(endpoint) if endpoint.kind == "ollama" else OpenAIDialect(endpoint)
         self._dialect, self._endpoint, self._tokens = dialect, endpoint, TokenEstimate()
-        key = endpoint.api_key
         self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(endpoint.timeout_s, connect=CONNECT_TIMEOUT_S),
-            **http_options(dialect.url),
+            **http_options(dialect.url, endpoint.api_key),
         )
         weakref.finalize(self, self._client.close)
         self._prefixes = family_prefixes(dialect.model).changed(endpoint.query_prefix, endpoint.passage_prefix)
@@ -416,7 +415,7 @@ class EndpointEmbedder:
             problem: httpx.HTTPError | None = None
             answer: httpx.Response | None = None
             try:
-                answer = self._client.post(url, json=body)
+                answer = self._client.post(url, json=body, headers=headers_to_pass_on())
             except httpx.TransportError as error:
                 problem = error
             if answer is not None and answer.is_success:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 from rag.errors import ConfigurationError
+from rag.telemetry import headers_to_pass_on
 
 if TYPE_CHECKING:
     import ssl
@@ -51,13 +52,20 @@ def ollama_url(base_url: str, environ_host: str) -> str:
 class HttpOptions(TypedDict):
     """What is passed to httpx."""
 
+    headers: dict[str, str]
     trust_env: bool
     verify: ssl.SSLContext
 
 
-def http_options(url: str) -> HttpOptions:
-    """Options for httpx: no proxy for this machine, and TLS certificates that are read only once."""
-    return {"trust_env": not is_loopback(urlsplit(url).hostname or ""), "verify": _tls()}
+def http_options(url: str, api_key: str = "") -> HttpOptions:
+    """Options for httpx: the key, and the trace of the step under way, as headers; no proxy for this machine; and TLS
+    certificates that are read only once.
+    """
+    return {
+        "headers": ({"Authorization": f"Bearer {api_key}"} if api_key else {}) | headers_to_pass_on(),
+        "trust_env": not is_loopback(urlsplit(url).hostname or ""),
+        "verify": _tls(),
+    }
 
 
 @functools.cache

@@ -37,6 +37,7 @@ _FULL = 0.94  # of the room; a fuller prompt is not worth another count
 _FIRST_RATIO = 0.8  # of a count to its estimate, before any count
 _FEWEST_TOKENS = 8  # estimated tokens of the shortest piece of a sentence
 _MARK_TOKENS = 4  # for the number and line breaks around a passage
+_SHORT_QUESTION = 60  # estimated tokens of a question that the budget of a prompt includes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,16 @@ class _Packed:
     passages: tuple[Passage, ...]
     n_tokens: int
     exact: bool
+
+
+def prompt_budget(question: str, budget: int | None, room: int) -> int:
+    """The maximum tokens of the prompt for a question: the budget, None for no other limit than the model's room.
+
+    A long question takes from the room of the model, not from that of the passages.
+    """
+    if budget is None:
+        return room
+    return min(budget + max(0, estimate_text(question) - _SHORT_QUESTION), room)
 
 
 async def pack_context(

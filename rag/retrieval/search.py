@@ -16,6 +16,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
@@ -25,7 +26,7 @@ import numpy as np
 
 from rag.errors import DependencyError
 from rag.index.derived import Index
-from rag.models.embedding import embed_query, index_text, split_to_fit
+from rag.models.embedding import embed_query, split_to_fit
 from rag.retrieval.ranking import (
     RANKING_VERSION,
     SHARPENED,
@@ -44,6 +45,8 @@ from rag.retrieval.scope import Scope, check_scope
 from rag.retrieval.sentence_vectors import unpack_vectors
 from rag.store.catalog import Catalog
 from rag.store.records import Candidate
+from rag.telemetry import count_cache, of_model, step
+from rag.text import index_text
 from rag.types import CosineScale, Embedder, Hit, Reranker, Scorer
 
 log = logging.getLogger(__name__)
@@ -131,7 +134,8 @@ class Searcher:
         if self.why_words_alone(question) is not None:
             return None
         try:
-            return _Embedded(embed_query(self._embedder, question), self._embedder.cosines)
+            with step("embeddings", of_model("embeddings", self._embedder.model)):
+                return _Embedded(embed_query(self._embedder, question), self._embedder.cosines)
         except DependencyError as error:
             self._note_outage(error)
             return None
@@ -156,7 +160,8 @@ class Searcher:
         tries = 0
         while True:
             found = self._find_candidates(question, scope, 2 * top_k, asked)  # a hit consists of at most two chunks
-            hits, whole = self._rank(question, found, top_k)
+            with step("rank", {"footnote.candidates": len(found.chunks)}):
+                hits, whole = self._rank(question, found, top_k)
             tries += 1
             # A version that was replaced in between is gone, and the new one was not looked for: it is there now.
             again = not whole or (found.changing and tries == 1)
@@ -202,11 +207,12 @@ class Searcher:
         if named is not None and len(named) > _MOST_NAMED:
             among, named = frozenset(named), None
         while True:
-            words = _BESIDE.submit(self._index.search_keyword, question, wanted, scope.collections, named)
+            words = _BESIDE.submit(copy_context().run, self._search_words, question, wanted, scope.collections, named)
             dense: dict[str, float] = {}
             asked = self._embed(question) if asked is None else asked
             if asked is not None:
-                dense = dict(self._index.search_dense(asked.vector, wanted, scope.collections, named))
+                with step("search dense"):
+                    dense = dict(self._index.search_dense(asked.vector, wanted, scope.collections, named))
             keyword = dict(words.result())
             visible, cosines = self._catalog.candidates(
                 {i: dense.get(i) for i in dense | keyword}, asked and asked.vector
@@ -222,11 +228,18 @@ class Searcher:
                 return _Candidates(asked, visible, cosines, bm25, changing)
             wanted *= 4
 
+    def _search_words(
+        self, question: str, wanted: int, collections: Sequence[str] | None, documents: Sequence[str] | None
+    ) -> list[tuple[str, float]]:
+        with step("search keyword"):
+            return self._index.search_keyword(question, wanted, collections, documents)
+
     def _rerank(self, reranker: Reranker, question: str, scores: dict[str, float]) -> dict[str, float]:
         """The reranker's score for each of the best chunks, by chunk id."""
         read = self._catalog.visible_chunks(nlargest(self._reranked, scores, key=scores.__getitem__))
         texts = [index_text(one.document_name, one.title, one.chunk.headings, one.chunk.text) for one in read.values()]
-        return dict(zip(read, reranker.score_texts(question, texts), strict=True))
+        with step("rerank", {**of_model("rerank", reranker.model), "footnote.candidates": len(texts)}):
+            return dict(zip(read, reranker.score_texts(question, texts), strict=True))
 
     def compare_sentences(self, question: str, hits: Sequence[Hit], texts: Sequence[Sequence[str]]) -> list[float]:
         """The cosine of the question to each of `texts`, the sentences of each hit (`sentence_texts`), in order.
@@ -246,6 +259,7 @@ class Searcher:
         held = [b"".join(stored.get(chunk_id, b"") for chunk_id in hit.indexed_ids) for hit in hits]
         # the number of vectors nearly always shows whether a joined hit has other sentences than its chunks
         lacking = [n for n, of_hit in enumerate(texts) if len(held[n]) != len(of_hit) * size]
+        count_cache("sentence_vectors", len(texts) - len(lacking), len(lacking))
         try:
             embedded = iter(self._embed_sentences([text for n in lacking for text in texts[n]]) if lacking else ())
         except DependencyError as error:

@@ -3,10 +3,12 @@
 Reading order: `scripts` (one spelling, and words of scripts without spaces), `words` (stems and the lists of closed
 classes), `quantities` (numbers, units, dates), `sentences`,
 `tables` (rows and the names of their columns), `word_kinds` (verb, name, number...), `questions` (the type of answer
-that a question asks for), `parts` (what to find for it separately), `orders` (which sentences order instead of state).
+that a question asks for), `parts` (what to find for it separately), `orders` (which sentences order instead of state),
+`indexed` (what is embedded and searched for a chunk).
 The lists and rules are English only; in other languages sentences, words and figures are still separated.
 """
 
+from rag.text.indexed import base_context, index_text
 from rag.text.parts import question_parts
 from rag.text.quantities import (
     NUMBER_WORDS,
@@ -61,6 +63,7 @@ __all__ = [
     "QuestionKind",
     "Word",
     "announces_list",
+    "base_context",
     "begins_yes_or_no",
     "columns_above",
     "compared_words",
@@ -70,6 +73,7 @@ __all__ = [
     "expected_type",
     "fold_text",
     "header_notes",
+    "index_text",
     "is_list_item",
     "is_row",
     "is_verb",

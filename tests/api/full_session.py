@@ -1,4 +1,4 @@
-"""A full session in a process of its own: `python full_session.py STORE`. `test_no_telemetry.py` watches it.
+"""A full session in a process of its own: `python full_session.py STORE [TRACES]`. `test_no_telemetry.py` watches it.
 
 It serves the real application over the two stand-ins, makes every kind of call, and logs everything at DEBUG to stderr.
 """
@@ -55,7 +55,8 @@ def main() -> None:
     """Run the session and print its key."""
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     store = Path(sys.argv[1]) / "store"
-    settings = load_settings({}, data_dir=store, answers={"min_evidence": 0, "min_confidence": 0, "judge": "off"})
+    given = {"FOOTNOTE_TRACES": sys.argv[2]} if sys.argv[2:] else {}
+    settings = load_settings(given, data_dir=store, answers={"min_evidence": 0, "min_confidence": 0, "judge": "off"})
     app = build_app(settings, WordHashEmbedder(), ScriptedGenerator("The gate code is 4711 [1]."), work=True)
     with listening(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
         _, secret = app.state.door.runtime().library.catalog.keys.create("a person", "admin")

@@ -6,9 +6,12 @@ import ipaddress
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from collector import Collector, collecting
 from full_session import QUESTION, WORD
 
 ROOT = Path(__file__).parents[2]
@@ -31,33 +34,53 @@ sys.addaudithook(watch)
 """
 
 
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], str, str]:
-    """Whom the processes of a full session talked to, what they logged, and the key that was used."""
+class Session(NamedTuple):
+    """Whom the processes of a full session talked to, what they logged, and the key that was used; what a collector got
+    of it, and whether it was to get something.
+    """
+
+    connections: list[str]
+    logged: str
+    secret: str
+    collector: Collector
+    traces: str
+
+
+@pytest.fixture(scope="module", params=["off", "otlp"])
+def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """A full session, for which OpenTelemetry's own variables name a collector."""
     folder = tmp_path_factory.mktemp("session")
     (folder / "watch").mkdir()
     (folder / "watch" / "sitecustomize.py").write_text(_WATCH, encoding="utf-8")
     watched = folder / "watched"
     paths = [str(folder / "watch"), str(ROOT), str(ROOT / "tests")]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "api" / "full_session.py"), str(folder)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "WATCHED": str(watched)},
-        capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4_000:]
-    return watched.read_text(encoding="utf-8").splitlines(), done.stderr, done.stdout.strip()
+    with collecting() as collector:
+        told = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_TRACES_EXPORTER": "otlp"}
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "tests" / "api" / "full_session.py"), str(folder), request.param],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "WATCHED": str(watched)} | told,
+            capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-4_000:]
+        connections = watched.read_text(encoding="utf-8").splitlines()
+        yield Session(connections, done.stderr, done.stdout.strip(), collector, request.param)
 
 
-def test_no_connection_beyond_loopback_is_opened(session: tuple[list[str], str, str]) -> None:
-    seen, _, _ = session
-    addresses = {place for _, _, place in (line.partition(" ") for line in seen) if not place.startswith("local:")}
+def test_no_connection_beyond_loopback_is_opened(session: Session) -> None:
+    seen = [place for _, _, place in (line.partition(" ") for line in session.connections)]
+    addresses = {place for place in seen if not place.startswith("local:")}
     assert "127.0.0.1" in addresses  # the watch sees the session's own calls
     assert [one for one in addresses if one != "localhost" and not ipaddress.ip_address(one).is_loopback] == []
 
 
-def test_the_log_holds_no_words_of_documents_no_questions_and_no_keys(session: tuple[list[str], str, str]) -> None:
-    _, logged, secret = session
-    assert secret.startswith("fn_")
-    assert WORD not in logged
-    assert QUESTION not in logged
-    assert secret not in logged
+def test_the_log_holds_no_words_of_documents_no_questions_and_no_keys(session: Session) -> None:
+    assert session.secret.startswith("fn_")
+    assert WORD not in session.logged
+    assert QUESTION not in session.logged
+    assert session.secret not in session.logged
+
+
+def test_traces_are_sent_where_that_is_wanted_only_and_are_those_of_footnote(session: Session) -> None:
+    assert {span.scope for span in session.collector.spans} == ({"footnote-rag"} if session.traces == "otlp" else set())
+    for word in (WORD, QUESTION, session.secret, "gate."):
+        assert word.encode() not in session.collector.raw

@@ -36,9 +36,14 @@ EVERYTHING: Object = {
     "api": {"indexSize": "20Gi", "indexStorageClass": "fast", "allowedHosts": "papers.example"},
     "keda": {"enabled": True, "minReplicas": 0},
     "ollama": {"enabled": True},
-    "networkPolicy": {"apiEgress": [{"ports": [{"protocol": "TCP", "port": 443}]}]},
+    "networkPolicy": {
+        "apiEgress": [{"ports": [{"protocol": "TCP", "port": 443}]}],
+        "scrapers": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+    },
+    "traces": {"endpoint": "http://collector.monitoring:4318"},
     "monitoring": {
         "serviceMonitor": {"enabled": True},
+        "podMonitor": {"enabled": True},
         "rules": {"enabled": True},
         "dashboard": {"enabled": True},
     },
@@ -122,7 +127,7 @@ def test_every_command_exists(installed: list[Object]) -> None:
         if not component.startswith("ollama")
         for container in pod["containers"]
     ]
-    assert ["footnote", "work"] in commands
+    assert ["footnote", "work", "--metrics", "0.0.0.0:9100"] in commands
     for program, *arguments in commands:
         assert program == "footnote"
         build_parser().parse_args(arguments)  # exits for a command line that is wrong
@@ -257,8 +262,8 @@ def test_the_service_disruption_budget_and_policies_select_pods_that_exist(insta
 def test_workers_reach_the_database_and_nothing_else(full: list[Object]) -> None:
     policy = named(full, "NetworkPolicy", "test-footnote-worker")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert policy.get("ingress", []) == []
-    names, database = policy["egress"]
+    names, database, collector = policy["egress"]
+    assert collector == {"ports": [{"protocol": "TCP", "port": 4318}]}
     assert [one["port"] for one in names["ports"]] == [53, 53]
     assert database == {
         "ports": [{"protocol": "TCP", "port": 5432}],
@@ -268,7 +273,39 @@ def test_workers_reach_the_database_and_nothing_else(full: list[Object]) -> None
 
 def test_servers_reach_the_model_too(full: list[Object]) -> None:
     egress = named(full, "NetworkPolicy", "test-footnote-api")["spec"]["egress"]
-    assert [[one["port"] for one in rule["ports"]] for rule in egress] == [[53, 53], [5432], [11434], [443]]
+    assert [[one["port"] for one in rule["ports"]] for rule in egress] == [[53, 53], [5432], [4318], [11434], [443]]
+
+
+def test_nobody_calls_workers_but_who_reads_their_metrics(plain: list[Object], full: list[Object]) -> None:
+    assert named(plain, "NetworkPolicy", "test-footnote-worker")["spec"].get("ingress", []) == []
+    scrapers = EVERYTHING["networkPolicy"]["scrapers"]
+    (rule,) = named(full, "NetworkPolicy", "test-footnote-worker")["spec"]["ingress"]
+    assert rule == {"ports": [{"protocol": "TCP", "port": 9100}], "from": scrapers}
+    (of_servers,) = named(full, "NetworkPolicy", "test-footnote-api")["spec"]["ingress"]
+    assert of_servers["from"] == [{"podSelector": {}}, *scrapers]
+    assert named(full, "NetworkPolicy", "test-footnote-migrations")["spec"].get("ingress", []) == []
+
+
+@pytest.mark.parametrize(("kind", "component"), [("ServiceMonitor", "api"), ("PodMonitor", "worker")])
+def test_prometheus_finds_servers_and_workers_by_a_port_that_they_have(
+    full: list[Object], kind: str, component: str
+) -> None:
+    (monitor,) = [one["spec"] for one in full if one["kind"] == kind]
+    (endpoint,) = monitor.get("endpoints") or monitor["podMetricsEndpoints"]
+    assert endpoint["authorization"] == {"credentials": {"name": "footnote-metrics", "key": "key"}}
+    assert monitor["selector"]["matchLabels"]["app.kubernetes.io/component"] == component
+    container = dict(pods(full))[component]["containers"][0]
+    assert endpoint["port"] in {one["name"] for one in container["ports"]}
+
+
+def test_traces_are_off_until_there_is_a_collector(plain: list[Object], full: list[Object]) -> None:
+    for component in ("api", "worker"):
+        assert "FOOTNOTE_TRACES" not in environment(dict(pods(plain))[component]["containers"][0])
+        given = environment(dict(pods(full))[component]["containers"][0])
+        assert given["FOOTNOTE_TRACES"] == "otlp"
+        assert given["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector.monitoring:4318"
+    egress = named(plain, "NetworkPolicy", "test-footnote-worker")["spec"]["egress"]
+    assert 4318 not in [one["port"] for rule in egress for one in rule["ports"]]
 
 
 def test_servers_alone_reach_qdrant_and_have_its_key(helm: Helm) -> None:

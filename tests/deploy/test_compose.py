@@ -103,19 +103,24 @@ def test_own_services_are_unprivileged(compose: dict[str, Any]) -> None:
 
 
 def test_the_worker_has_no_way_out_and_only_this_machine_gets_in(compose: dict[str, Any]) -> None:
-    assert [compose["networks"][name] for name in compose["services"]["worker"]["networks"]] == [{"internal": True}]
+    for name in compose["services"]["worker"]["networks"]:
+        assert compose["networks"][name] == {"internal": True}
     ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
     assert len(ports) == 2
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_prometheus_scrapes_the_server_with_the_key_and_reads_the_alerts(compose: dict[str, Any]) -> None:
+def test_prometheus_scrapes_servers_and_workers_with_the_key_and_reads_the_alerts(compose: dict[str, Any]) -> None:
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())
-    scrape = config["scrape_configs"][0]
-    assert scrape["static_configs"] == [{"targets": ["api:8000"]}]
-    assert (
-        scrape["authorization"]["credentials_file"] == f"/run/secrets/{compose['services']['prometheus']['secrets'][0]}"
-    )
+    servers, workers = config["scrape_configs"]
+    assert servers["static_configs"] == [{"targets": ["api:8000"]}]
+    assert workers["dns_sd_configs"] == [{"names": ["worker"], "type": "A", "port": 9100}]
+    assert compose["services"]["worker"]["command"][-1] == "0.0.0.0:9100"
+    services = compose["services"]
+    for target in ("api", "worker"):
+        assert set(services[target]["networks"]) & set(services["prometheus"]["networks"]), target
+    for scrape in (servers, workers):
+        assert scrape["authorization"]["credentials_file"] == f"/run/secrets/{services['prometheus']['secrets'][0]}"
     targets = [mount.split(":")[1] for mount in compose["services"]["prometheus"]["volumes"]]
     assert set(config["rule_files"]) <= set(targets)
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from ingest.chunk import chunk_document, page_of
 from rag.errors import ConfigurationError, DependencyError
-from rag.models.embedding import SentenceTransformerEmbedder, index_text, locate_embedder
+from rag.models.embedding import SentenceTransformerEmbedder, locate_embedder
 from rag.settings import Chunking, load_settings
+from rag.text import index_text
 from rag.types import Chunk, Document, Embedder, Heading, Page, Table
 
 

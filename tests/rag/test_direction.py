@@ -14,6 +14,7 @@ ORDER = (
         "types",
         "errors",
         "text",
+        "telemetry",
         "logs",
         "settings",
         "models",

@@ -72,6 +72,10 @@ capabilities:
   value: /models
 {{- end }}
 {{- $own := dict "FOOTNOTE_LOG_FORMAT" "json" }}
+{{- if .Values.traces.endpoint }}
+{{- $_ := set $own "FOOTNOTE_TRACES" "otlp" }}
+{{- $_ := set $own "OTEL_EXPORTER_OTLP_ENDPOINT" .Values.traces.endpoint }}
+{{- end }}
 {{- if .Values.ollama.enabled }}
 {{- $_ := set $own "FOOTNOTE_GENERATION__BACKEND" "ollama" }}
 {{- $_ := set $own "FOOTNOTE_GENERATION__BASE_URL" (printf "http://%s-ollama:11434" (include "footnote.name" .)) }}
@@ -117,6 +121,17 @@ serviceAccountName: {{ . }}
 - ports:
     - {protocol: TCP, port: {{ .Values.originals.s3.port }}}
   {{- with .Values.originals.s3.peers }}
+  to: {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Egress to the collector of traces, if there is one. */}}
+{{- define "footnote.toCollector" -}}
+{{- if .Values.traces.endpoint }}
+- ports:
+    - {protocol: TCP, port: {{ .Values.traces.port }}}
+  {{- with .Values.traces.peers }}
   to: {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end }}

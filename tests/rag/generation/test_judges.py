@@ -260,7 +260,7 @@ async def test_a_number_that_is_none_is_no_judgement(tmp_path: Path) -> None:
         tmp_path / "broken", ("contradiction", "entailment", "neutral"),
         bias=(float("nan"),) * 3, golf=(0.0,) * 3,
     )  # fmt: skip
-    judge = make_judge(Answers(judge=str(broken)), ScriptedGenerator())
+    judge = make_judge(str(broken), 20, ScriptedGenerator())
     assert judge is not None
     judged = await judge.judge_statements([Statement("Ten days carry over.", "Ten days.")])
     assert judged.judgements == ("gave no verdict",)
@@ -285,7 +285,7 @@ def ingest_both(library: Library) -> None:
 async def ask(
     library: Library, reply: str, judge: Path | None, mode: AnswerMode = "strict", question: str = ASKED
 ) -> Answer:
-    opened = make_judge(Answers(judge=str(judge or "off")), library.generator)
+    opened = None if judge is None else make_judge(str(judge), 20, library.generator)
     generator = ScriptedGenerator(reply)
     service = Service(library.settings, library.catalog, library.searcher, generator, opened)
     return await service.ask(Question(question, mode=mode))
@@ -396,12 +396,12 @@ def test_labels_that_say_nothing_of_entailment_are_refused(
     assert locate_judge(str(folder))[1] == 1
     change_config(folder, id2label=labels, label2id=None)
     with pytest.raises(ConfigurationError, match=r"^FOOTNOTE_ANSWERS__JUDGE=.* cannot judge: .*" + told):
-        make_judge(Answers(judge=str(folder)), ScriptedGenerator())
+        make_judge(str(folder), 20, ScriptedGenerator())
 
 
 def test_a_judge_that_is_no_folder_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"^FOOTNOTE_ANSWERS__JUDGE='/nowhere' is not a folder"):
-        make_judge(Answers(judge="/nowhere"), ScriptedGenerator())
+        make_judge("/nowhere", 20, ScriptedGenerator())
 
 
 # The language model ---------------------------------------------------------------------------------------------------

@@ -19,12 +19,12 @@ from cross_encoders import change_config, save_cross_encoder
 from rag.errors import ConfigurationError, DependencyError
 from rag.library import Library
 from rag.models.cross_encoder import CrossEncoderReranker, load_reranker, locate_reranker
-from rag.models.embedding import index_text
 from rag.retrieval.ranking import Weights, place_reranked
 from rag.retrieval.scope import Scope
 from rag.retrieval.search import Searcher
 from rag.service import Question
 from rag.settings import Retrieval, Settings
+from rag.text import index_text
 
 
 @pytest.fixture(scope="module")
