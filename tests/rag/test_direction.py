@@ -26,7 +26,7 @@ ORDER = (
     ),
     *("verification", "decision", "service", "library"),
 )
-MOST_ROOMS, MOST_ARROWS = 16, 56
+MOST_ROOMS, MOST_ARROWS = 16, 57
 
 
 def room_of(path: Path) -> str:
