@@ -19,7 +19,18 @@ from postgres_server import GIVEN, NoPostgres, new_database, postgres_server
 from rag.library import Library
 from rag.settings import Settings, load_settings
 from rag.store.catalog import Catalog
-from rag.types import DEFAULT_COSINES, BackendReport, Context, Draft, Embedder, Generator, Message, PromptSpeed, Token
+from rag.types import (
+    DEFAULT_COSINES,
+    BackendReport,
+    Context,
+    Draft,
+    Embedder,
+    Generator,
+    Message,
+    PromptSpeed,
+    ServerState,
+    Token,
+)
 
 if TYPE_CHECKING:
     from serving import Served
@@ -85,6 +96,7 @@ class ScriptedGenerator:
     follows_instructions: bool = True
     prompt_speed: PromptSpeed | None = ASSUMED
     slots: int = 2
+    servers: Sequence[ServerState] = ()
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return sum(len(_WORD.findall(message.content)) + 4 for message in messages), True
