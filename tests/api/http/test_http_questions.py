@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from builders import read_prompt
 from conftest import ScriptedGenerator, WordHashEmbedder
-from serving import Endless, Served, Unreachable, build_app, listening, wait_for
+from serving import Cold, Endless, Served, Unreachable, build_app, listening, wait_for
 
 from api.http import streams
 from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS, NOT_FOUND_REPLY, REWRITE_INSTRUCTIONS
@@ -350,6 +350,21 @@ def test_an_idle_stream_sends_comments(settings: Settings, monkeypatch: pytest.M
                     break
         assert [name for name, _ in events_of(seen)] == ["retrieval", "token"]
     assert generator.closed == 1
+
+
+def test_a_stream_says_that_the_model_is_being_loaded(serve: Callable[..., Served]) -> None:
+    served = serve(own_generator=Cold("The gate code is 4711 [1]."))
+    served.add("gate.txt", GATE)
+    body = {"question": "What is the gate code?", "stream": True}
+    events = events_of(served.client.post("/v1/query", json=body).text)
+    assert [name for name, _ in events if name != "token"] == ["retrieval", "status", "answer"]
+    assert events[1][1] == {"state": "loading", "model": "scripted/1"}
+    history = [{"question": "Tell me of the gate.", "answer": "It has a code."}]
+    names = [name for name, _ in events_of(served.client.post("/v1/query", json=body | {"history": history}).text)]
+    assert names[:3] == ["status", "retrieval", "status"]  # the question is rewritten first
+    assert served.client.post("/v1/query", json=body | {"stream": False}).json()["status"] == "answered"
+    chat = {"model": "footnote", "messages": [{"role": "user", "content": body["question"]}], "stream": True}
+    assert "4711" in served.client.post("/v1/chat/completions", json=chat).text
 
 
 def test_limits_that_are_settings(serve: Callable[..., Served], tmp_path: Path) -> None:
