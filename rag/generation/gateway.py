@@ -141,26 +141,26 @@ class GatewayGenerator(ModelGenerator):
     async def prepare(self) -> None:
         """Look at every server. Those that cannot serve the model are reported and left out, unless none can."""
         await self._members[0].server.load_library()
-        if not await self._look_around():
+        if not await self._look_around(at_once=True):
             raise self._none_left({})
         for problem in [member.problem for member in self._members if member.problem]:
             log.warning("The other servers answer without it: %s", problem.message)
 
-    async def _look_around(self) -> int:
-        """Look at every server; how many can serve the model."""
-        found = await asyncio.gather(*(self._look(member) for member in self._members))
+    async def _look_around(self, *, at_once: bool = False) -> int:
+        """Look at every server; how many can serve the model. `at_once` leaves out the others after one failure."""
+        found = await asyncio.gather(*(self._look(member, at_once) for member in self._members))
         self._model = next(
             (one.server.model for one, fit in zip(self._members, found, strict=True) if fit), self._model
         )
         return sum(found)
 
-    async def _look(self, member: Member) -> bool:
-        """Whether the server can serve the model. It is not asked where it cannot."""
+    async def _look(self, member: Member, at_once: bool) -> bool:
+        """Whether the server can serve the model, as it tells."""
         try:
             await member.server.look()
         except Failed as error:
             member.problem = error
-            member.circuit.fail(at_once=True)
+            member.circuit.fail(at_once=at_once or isinstance(error, Unfit))
             return False
         return True
 
@@ -285,8 +285,7 @@ class GatewayGenerator(ModelGenerator):
 
 
 def describe_server(state: ServerState) -> str:
-    """A server in words: its address, and its calls in hand or why it is not asked."""
-    if state.circuit == "closed":
-        return f"{state.address} ({state.in_hand} of {state.slots} slots in use)"
-    problem = f": {state.problem.rstrip('.')}" if state.problem else ""
-    return f"{state.address} ({state.circuit}{problem})"
+    """A server in words: its address, its circuit or the slots in use, and its last failure."""
+    used = f"{state.in_hand} of {state.slots} slots in use" if state.circuit == "closed" else state.circuit
+    problem = f"; {state.problem.rstrip('.')}" if state.problem else ""
+    return f"{state.address} ({used}{problem})"

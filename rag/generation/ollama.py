@@ -92,7 +92,8 @@ class OllamaGenerator(Served):
             raise Unreachable(f"{self._where} does not answer ({error!r}). See its log, or restart it.") from error
         except (httpx.HTTPError, ValueError):  # an older version, which does not tell
             return False
-        return isinstance(listed, list) and self._model not in [json_field(entry, "model") for entry in listed]
+        there = [str(json_field(entry, "model")).casefold() for entry in listed] if isinstance(listed, list) else None
+        return there is not None and self._model.casefold() not in there
 
     async def _look(self) -> tuple[str, int]:
         """The name and the maximum tokens of the model to use. Raises Failed if there is none."""

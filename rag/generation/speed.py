@@ -50,7 +50,11 @@ class LastPrompts:
 
     def known(self, prompt: str) -> int:
         """The most characters that the prompt and one of them begin with."""
-        return max((_shared(prompt, earlier) for earlier in self._prompts), default=0)
+        most = 0
+        for earlier in self._prompts:
+            if earlier.startswith(prompt[: most + 1]):  # others cannot share more
+                most = max(most, _shared(prompt, earlier))
+        return most
 
 
 def as_read(messages: Sequence[Message]) -> str:

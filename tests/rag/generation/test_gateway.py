@@ -418,6 +418,29 @@ async def test_auto_takes_the_ollamas_that_answer(tmp_path: Path, start: Starts)
     assert len(generator.servers) == 2
 
 
+async def test_a_look_that_fails_once_takes_no_server_from_those_that_ask(start: Starts) -> None:
+    with OllamaStandIn() as goes:
+        generator = ollama_gateway(goes, start(OllamaStandIn()))
+        await generator.prepare()
+    report = await generator.describe()  # as /readyz has it made every half minute
+    assert report.detail.startswith(f"1 of 2 servers answer: {goes.url} (0 of 1 slots in use; Ollama at {goes.url}")
+    assert circuits(generator) == ["closed", "closed"]
+    for _ in range(FAILURES_TO_OPEN - 1):
+        await generator.describe()
+    assert (circuits(generator), generator.slots) == (["open", "closed"], 1)
+
+
+async def test_credentials_in_an_address_are_shown_to_nobody() -> None:
+    url = closed_port().replace("http://", "http://user:secret@")
+    settings = Generation(backend="openai", model="m", base_url=f"{url},{url.replace('/v1', '/v2')}")
+    generator = make_generator(settings, Path())
+    _, error = await broken_off(generator)
+    report = await generator.describe()
+    told = f"{error.message} {report} {generator.servers}"
+    assert "127.0.0.1" in told
+    assert "secret" not in told
+
+
 # --- the model on each of them ---
 
 
@@ -436,7 +459,7 @@ async def test_a_server_that_lacks_the_model_is_reported_and_left_out(
     assert (lacks.chats, len(has.chats)) == ([], 3)
     report = await generator.describe()
     assert (report.backend, report.model, report.reachable) == ("ollama", "tiny:latest", True)
-    assert report.detail.startswith(f"1 of 2 servers answer: {lacks.url} (open: Ollama at")
+    assert report.detail.startswith(f"1 of 2 servers answer: {lacks.url} (open; Ollama at")
 
 
 async def test_a_model_that_is_nowhere_is_an_error_at_the_start(start: Starts) -> None:
