@@ -18,7 +18,7 @@ from rag.service import HitsFound, Question
 from rag.store.keys import KEY_SCOPES, ApiKey, KeyScope
 from rag.store.records import DocumentRecord
 from rag.store.threads import Threads
-from rag.types import Answer, DocumentStatus, Hit, Token
+from rag.types import Answer, DocumentStatus, Hit, Loading, Token
 from rag.verification import Verified
 
 
@@ -120,7 +120,7 @@ class View:
         async with self.admission.place("answer"):
             return await self.library.service.ask(replace(question, scope=self._within(question.scope)))
 
-    async def stream(self, question: Question) -> AsyncGenerator[Admitted | HitsFound | Token | Answer]:
+    async def stream(self, question: Question) -> AsyncGenerator[Admitted | HitsFound | Loading | Token | Answer]:
         """`Service.stream` in the caller's collections, after Admitted. Raises TooBusy instead of that."""
         self._note(question.scope, question=question.text)
         asked = replace(question, scope=self._within(question.scope))

@@ -14,6 +14,7 @@ from api.http.schemas import (
     Documents,
     Hits,
     PageBody,
+    StatusBody,
     TextBody,
     TokenBody,
     VerifiedBody,
@@ -23,7 +24,7 @@ from api.http.schemas import (
 )
 from rag.retrieval.scope import Scope
 from rag.service import HitsFound, Question
-from rag.types import Answer, Token, Turn
+from rag.types import Answer, Loading, Token, Turn
 
 
 class Source(Protocol):
@@ -85,6 +86,8 @@ class LocalSource:
                 match event:
                     case HitsFound(hits):
                         yield pack_hits(hits)
+                    case Loading(model):
+                        yield StatusBody(model=model)
                     case Token(text):
                         yield TokenBody(text=text)
                     case Answer():

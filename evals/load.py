@@ -39,7 +39,7 @@ from evals.metrics.answers import percentile
 from rag.generation import usable_cores
 from rag.library import Library
 from rag.settings import Settings, load_settings
-from rag.types import BackendReport, Context, Draft, Embedder, Generator, Message, Token
+from rag.types import BackendReport, Context, Draft, Embedder, Generator, Message, ServerState, Token
 
 CHUNKS, SECONDS, FACTOR = 100_000, 60.0, 10.0
 WARM_UP_S, CAPACITY_S = 3.0, 10.0
@@ -60,6 +60,7 @@ class ScriptedModel:
     follows_instructions = True
     prompt_speed = None
     slots = SLOTS
+    servers: Sequence[ServerState] = ()
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return sum(len(message.content) // 4 for message in messages), False

@@ -28,7 +28,7 @@ from rag.decision.confidence import (
 )
 from rag.decision.decide import CheckedAnswer, Decision, decide, failed, refusal
 from rag.errors import Conflict, DependencyError, NotFound
-from rag.generation import readable_tokens, take_draft
+from rag.generation import readable_tokens
 from rag.prompting.context import pack_context, prompt_budget
 from rag.prompting.follow_up import REWRITE_TOKENS, standalone_question
 from rag.prompting.prompts import ANSWER_PROMPT_VERSION, prompt_start, rewrite_messages
@@ -63,6 +63,7 @@ from rag.types import (
     Judged,
     Judgement,
     LeftOut,
+    Loading,
     Message,
     Passage,
     Reader,
@@ -265,8 +266,9 @@ class Service:
             raise DependencyError("The model's reply ended without a result. Ask again.")
         return answer
 
-    async def stream(self, question: Question) -> AsyncGenerator[HitsFound | Token | Answer]:
+    async def stream(self, question: Question) -> AsyncGenerator[HitsFound | Loading | Token | Answer]:
         """The answer as events: one HitsFound, Tokens of the unchecked draft, the Answer. Closing it stops the model.
+        Loading comes where the reader waits for the model to be loaded.
 
         A document that is deleted or replaced while the model writes is not cited: the reply is stopped within
         _LOOK_EVERY_TOKENS tokens and the question is asked again. A second reply yields only its Answer, whose usage
@@ -274,7 +276,14 @@ class Service:
         """
         text = self.check(question)
         clock = _Clock.start()
-        rewriting = await self._rewrite(text, question) if question.history else None
+        rewriting: Draft | None = None
+        if question.history:
+            async with aclosing(self._rewrite(text, question)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Loading):
+                        yield piece
+                    elif isinstance(piece, Draft):
+                        rewriting = piece
         drafts: tuple[Draft, ...] = (rewriting,) if rewriting else ()
         asked = _AskedQuestion(question, text, {})
         if question.history:
@@ -296,17 +305,23 @@ class Service:
                 continue
         raise Conflict("The documents changed while the answer was written. Ask again.")
 
-    async def _rewrite(self, text: str, question: Question) -> Draft | None:
-        """The model's rewriting of a follow-up; None if the model follows no instructions. Raises NotFound."""
+    async def _rewrite(self, text: str, question: Question) -> AsyncGenerator[Token | Loading | Draft]:
+        """The model's rewriting of a follow-up; nothing if the model follows no instructions. Raises NotFound."""
         await asyncio.to_thread(check_scope, self._catalog, question.scope)
         if not self._generator.follows_instructions:
-            return None
-        with step("rewrite"), step("chat", of_model("chat", self._generator.model)) as chat:
-            draft = await take_draft(self._generator, rewrite_messages(text, question.history), REWRITE_TOKENS)
-            _tell_reply(chat, draft)
-        return draft
+            return
+        messages = rewrite_messages(text, question.history)
+        rewrite = step("rewrite")
+        with rewrite.inside():
+            chat = step("chat", of_model("chat", self._generator.model))
+        reply = chat.each(self._generator.stream(messages, REWRITE_TOKENS))
+        async with aclosing(rewrite.each(reply)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Draft):
+                    _tell_reply(chat, piece)
+                yield piece
 
-    async def _attempt(self, asked: _AskedQuestion) -> AsyncGenerator[HitsFound | Token | Draft | Answer]:
+    async def _attempt(self, asked: _AskedQuestion) -> AsyncGenerator[HitsFound | Loading | Token | Draft | Answer]:
         """One attempt: the events of `stream`, and each Draft that the model completed."""
         settings = self._settings
         clock = _Clock.start()
@@ -382,7 +397,7 @@ class Service:
         answer = replace(answer, model=draft.model, cut_short=was_cut and answer.status != "not_found")
         yield replace(answer, timings_ms=timings)
 
-    async def _generate(self, context: Context, shown: set[str]) -> AsyncGenerator[Token | Draft]:
+    async def _generate(self, context: Context, shown: set[str]) -> AsyncGenerator[Token | Loading | Draft]:
         """The reply; raises _DocumentsChanged when one of the `shown` documents is no longer visible."""
         n_tokens = 0
         chat = step("chat", of_model("chat", self._generator.model))
@@ -392,12 +407,13 @@ class Service:
         try:
             async with aclosing(chat.each(pieces)) as reply:
                 async for piece in reply:
-                    reading.end()
+                    if not isinstance(piece, Loading):
+                        reading.end()
                     if isinstance(piece, Token):
                         if n_tokens % _LOOK_EVERY_TOKENS == 0:
                             await self._check_visible(shown)
                         n_tokens += 1
-                    else:
+                    elif isinstance(piece, Draft):
                         _tell_reply(chat, piece)
                     yield piece
         finally:

@@ -124,6 +124,9 @@ class Retrieval(Section):
     rerank: int = Field(30, ge=1, le=1_000, description="number of best chunks that the reranker scores")
 
 
+_MOST_SLOTS = 256
+
+
 class Generation(Section):
     """The language model."""
 
@@ -131,8 +134,14 @@ class Generation(Section):
         "auto", description="auto: Ollama if it is reachable and has the model, else the embedded model"
     )
     model: str = Field("", description="the model's name at the back end; empty for the back end's default")
-    base_url: str = Field("", description="address of an Ollama or OpenAI-compatible server; empty for its default")
-    api_key: SecretStr = Field(SecretStr(""), description="key of an OpenAI-compatible server")
+    base_url: str = Field(
+        "",
+        description="address of an Ollama or OpenAI-compatible server; empty for its default. Several servers of the "
+        "same model, between which calls are divided, are separated by commas; `#slots=N` after an address is `slots` "
+        "of that one",
+        examples=["http://gpu1.example:8000/v1,http://gpu2.example:8000/v1#slots=16"],
+    )
+    api_key: SecretStr = Field(SecretStr(""), description="key of the OpenAI-compatible servers")
     context_tokens: int = Field(
         4_096, ge=512, le=1_048_576, description="context window: tokens of prompt and reply together (num_ctx)"
     )
@@ -154,14 +163,44 @@ class Generation(Section):
     temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature; 0 takes the most likely token")
     seed: int = Field(7, ge=0, description="seed of the sampler, if the back end has one")
     timeout_s: float = Field(180.0, ge=1, le=3_600, description="time limit for the whole reply, in seconds")
+    first_token_timeout_s: float = Field(
+        30.0,
+        ge=0.1,
+        le=3_600,
+        description="time limit for the first token, in seconds, after which another server is asked, where there are "
+        "several; the loading of a model does not count",
+    )
     slots: int | None = Field(
         None,
         ge=1,
-        le=256,
-        description="replies that the back end writes at the same time, and questions that are answered at once; where "
+        le=_MOST_SLOTS,
+        description="replies that each server writes at the same time, and questions that are answered at once; where "
         "not set, 2 of the embedded model, 1 of Ollama (its OLLAMA_NUM_PARALLEL), 4 of an OpenAI-compatible server",
     )
     threads: int = Field(0, ge=0, le=256, description="processor threads of the embedded model; 0 uses all cores")
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_servers(cls, value: str) -> str:
+        addresses = [_address_and_slots(one)[0] for one in _split(value)]
+        if len(set(addresses)) < len(addresses):
+            raise ValueError("it names an address twice")
+        return value
+
+    def servers(self) -> tuple[Generation, ...]:
+        """The settings of each server that `base_url` names; these themselves where it is empty."""
+        named = [_address_and_slots(one) for one in _split(self.base_url)]
+        each = [{"base_url": address, "slots": slots or self.slots} for address, slots in named]
+        return tuple(self.model_copy(update=update) for update in each) or (self,)
+
+
+def _address_and_slots(server: str) -> tuple[str, int | None]:
+    """An address, and the slots that are written behind it. Raises ValueError."""
+    address, _, option = server.partition("#")
+    name, _, number = option.partition("=")
+    if option and (name != "slots" or not number.isdecimal() or not 1 <= int(number) <= _MOST_SLOTS):
+        raise ValueError(f"#{option} is no option of a server: write #slots=N with N from 1 to {_MOST_SLOTS}")
+    return address.rstrip("/"), int(number) if option else None
 
 
 _OTLP = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.exporter.otlp.proto.http")
@@ -306,8 +345,12 @@ class Server(Section):
             )
 
 
+def _split(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
 def _listed(value: str) -> tuple[str, ...]:
-    return tuple(word.strip().lower() for word in value.split(",") if word.strip())
+    return _split(value.lower())
 
 
 def _check_length(text: str, field: str, limit: int, setting: str) -> None:
@@ -418,7 +461,7 @@ class Settings(BaseSettings):
                 "log_format": True,
                 "traces": True,
                 "server": True,
-                "generation": {"api_key"},
+                "generation": {"api_key", "first_token_timeout_s"},
                 "embedding": {"api_key", "timeout_s"},
                 "parsing": {"processes"},
             }

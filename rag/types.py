@@ -370,6 +370,13 @@ class Token(NamedTuple):
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The back end must load its model before it can reply, which may take minutes. Comes before the first Token."""
+
+    model: str
+
+
 class TextReader(Protocol):
     """A model with its own tokenizer and a maximum length of text."""
 
@@ -549,6 +556,28 @@ class PromptSpeed:
     measured: bool
 
 
+CircuitState = Literal["closed", "open", "half-open", "resting"]
+"""Whether a server is asked: as usual; not, after failures; by one call, to see whether it works again; not, since it
+asked for a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """One of several servers of the language model, as it is now.
+
+    `address` has no credentials. `in_hand` of `slots` calls are being answered; `done` and `failed` have ended since
+    the start. `problem` is the last failure in words, "" after a success.
+    """
+
+    address: str
+    circuit: CircuitState
+    in_hand: int
+    slots: int
+    done: int
+    failed: int
+    problem: str
+
+
 class Generator(Protocol):
     """Turns a prompt into a reply, piece by piece. Every back end, wrapper and stand-in implements all of it.
 
@@ -581,6 +610,11 @@ class Generator(Protocol):
         """How many replies are written at the same time, at least 1; more wait for their turn."""
         ...
 
+    @property
+    def servers(self) -> Sequence[ServerState]:
+        """Each server, where there are several between which calls are divided; empty where there are not."""
+        ...
+
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         """The number of tokens of the prompt as the model reads it, and whether it is exact or a cautious estimate."""
         ...
@@ -590,12 +624,13 @@ class Generator(Protocol):
         it; empty where the back end does not report it. Raises DependencyError."""
         ...
 
-    def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
-        """Yield Tokens of the reply to a Context as they arrive, then one Draft. Raises DependencyError."""
+    def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:
+        """Yield Tokens of the reply to a Context as they arrive, then one Draft; before them Loading, where the model
+        must be loaded. Raises DependencyError."""
         ...
 
-    def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
-        """Yield Tokens of the reply to any prompt as they arrive, then one Draft. Raises DependencyError."""
+    def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:
+        """The same for any prompt. Raises DependencyError."""
         ...
 
     async def prepare(self) -> None:

@@ -21,7 +21,18 @@ from s3_server import Bucket, NoS3, S3Server, new_bucket, s3_server
 from rag.library import Library
 from rag.settings import Settings, load_settings
 from rag.store.catalog import Catalog
-from rag.types import DEFAULT_COSINES, BackendReport, Context, Draft, Embedder, Generator, Message, PromptSpeed, Token
+from rag.types import (
+    DEFAULT_COSINES,
+    BackendReport,
+    Context,
+    Draft,
+    Embedder,
+    Generator,
+    Message,
+    PromptSpeed,
+    ServerState,
+    Token,
+)
 
 if TYPE_CHECKING:
     from serving import Served
@@ -87,6 +98,7 @@ class ScriptedGenerator:
     follows_instructions: bool = True
     prompt_speed: PromptSpeed | None = ASSUMED
     slots: int = 2
+    servers: Sequence[ServerState] = ()
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return sum(len(_WORD.findall(message.content)) + 4 for message in messages), True

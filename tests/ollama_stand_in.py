@@ -1,8 +1,8 @@
 """A server that behaves as Ollama's API documentation says, for machines without Ollama.
 
-It implements what clients can observe: `/api/version`, `/api/tags`, `/api/show` and `/api/chat`, streamed or not, with
-Ollama's errors, its silent truncation at `num_ctx`, the loading of a model, and a broken connection. The replies come
-from a llama.cpp server where one is given, otherwise from `WORDS`.
+It implements what clients can observe: `/api/version`, `/api/tags`, `/api/show`, `/api/ps` and `/api/chat`, streamed or
+not, with Ollama's errors, its silent truncation at `num_ctx`, the loading of a model, and a broken connection. The
+replies come from a llama.cpp server where one is given, otherwise from `WORDS`.
 
 It embeds texts too, at `/api/embed`, and as an OpenAI-compatible server at `/v1/embeddings`: as bags of hashed words,
 of which it reads as many as the model has tokens.
@@ -10,6 +10,7 @@ of which it reads as many as the model has tokens.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import math
@@ -55,8 +56,10 @@ class _Streamed(StreamingResponse):
 class OllamaStandIn:
     """The stand-in server. Use it as a context manager; `url` is its address. `chats` keeps the bodies of `/api/chat`.
 
-    `models` maps a name to its trained context length. `busy` first chats are answered 503, `break_after` breaks the
-    connection after that many pieces, `fail_after` sends an error line instead; `endless` stops only at `num_predict`.
+    `models` maps a name to its trained context length. `busy` first chats are answered 503, with `retry_after` as
+    Retry-After where it is set; `break_after` breaks the connection after that many pieces, `fail_after` sends an error
+    line instead; `endless` stops only at `num_predict`. `gate` is waited for before the first piece of each chat: by a
+    model that is not in `loaded` to be loaded, by one that is for no reason.
     `embed_errors` are statuses that requests for vectors are answered with first, and `cuts` is whether longer texts
     are cut in silence, as some servers do, instead of refused. `vectors` replaces the hashed words; `embeds` keeps the
     bodies of requests for vectors, and `keys` their authorization. `first` gives the probabilities of the first token,
@@ -68,6 +71,8 @@ class OllamaStandIn:
     upstream: tuple[str, str] | None = None  # address with /v1 and key of a llama.cpp server
     embedding_models: tuple[str, ...] = ()
     busy: int = 0
+    retry_after: str = ""
+    gate: threading.Event | None = None
     break_after: int | None = None
     fail_after: int | None = None
     endless: bool = False
@@ -92,6 +97,7 @@ class OllamaStandIn:
                 Route("/", lambda _: PlainTextResponse("Ollama is running")),
                 Route("/api/version", lambda _: JSONResponse({"version": "0.12.0"})),
                 Route("/api/tags", self._tags),
+                Route("/api/ps", self._ps),
                 Route("/api/show", self._show, methods=["POST"]),
                 Route("/api/chat", self._chat, methods=["POST"]),
                 Route("/api/embed", self._embed, methods=["POST"]),
@@ -118,6 +124,9 @@ class OllamaStandIn:
 
     async def _tags(self, _: Request) -> Response:
         return JSONResponse({"models": [self._listed(name) for name in self.models]})
+
+    async def _ps(self, _: Request) -> Response:
+        return JSONResponse({"models": [self._listed(name) for name in self.models if name in self.loaded]})
 
     def _listed(self, name: str) -> dict[str, Any]:
         details = {
@@ -217,7 +226,9 @@ class OllamaStandIn:
         self.chats.append(asked)
         if self.busy:
             self.busy -= 1
-            return JSONResponse({"error": "server busy, please try again.  maximum pending requests exceeded"}, 503)
+            headers = {"Retry-After": self.retry_after} if self.retry_after else None
+            said = "server busy, please try again.  maximum pending requests exceeded"
+            return JSONResponse({"error": said}, 503, headers)
         if not asked.get("messages"):
             self.loaded.add(name)
             return JSONResponse(self._line(name, "") | {"done": True, "done_reason": "load"})
@@ -243,9 +254,11 @@ class OllamaStandIn:
         num_predict = int(options.get("num_predict") or -1)
         messages, prompt_count = await self._cut(asked["messages"], num_ctx)
         load_duration = 0 if name in self.loaded else NANOSECONDS
-        self.loaded.add(name)
         count, reason, over = 0, "stop", False
         try:
+            while self.gate is not None and not self.gate.is_set():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # the gate is of another thread
+            self.loaded.add(name)
             async for word in self._words(messages, options):
                 if count == self.break_after:
                     raise ConnectionBroken

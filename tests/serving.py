@@ -22,7 +22,7 @@ from ingest.runtime import Runtime
 from rag.errors import DependencyError
 from rag.library import Library
 from rag.settings import Settings
-from rag.types import Draft, Embedder, Generator, Message, Token
+from rag.types import Draft, Embedder, Generator, Loading, Message, Token
 
 BASE_URL = "http://127.0.0.1:8000"
 
@@ -96,6 +96,15 @@ def build_app(
 ) -> FastAPI:
     """The application over the two stand-ins."""
     return create_app(lambda: open_runtime(settings, embedder, generator, work), settings, local_key=local_key)
+
+
+class Cold(ScriptedGenerator):
+    """A generator that says before each reply that its model must be loaded."""
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Loading | Draft]:
+        yield Loading(self.model)
+        async for piece in super().stream(messages, max_tokens):
+            yield piece
 
 
 class _Server(uvicorn.Server):

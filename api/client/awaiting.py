@@ -115,7 +115,8 @@ class AsyncClient:
         return await self._call(ask_call(question, options))
 
     async def stream(self, question: str, **options: Unpack[AskOptions]) -> AsyncGenerator[StreamedEvent]:
-        """The answer as it is made: the Hits, tokens of the unchecked draft, the answer.
+        """The answer as it is made: the Hits, a status where the model is being loaded, tokens of the
+        unchecked draft, the answer.
 
         Closing the generator (`contextlib.aclosing`) stops the model.
         """

@@ -115,7 +115,8 @@ class Client:
         return self._call(ask_call(question, options))
 
     def stream(self, question: str, **options: Unpack[AskOptions]) -> Generator[StreamedEvent]:
-        """The answer as it is made: the Hits, tokens of the unchecked draft, the answer.
+        """The answer as it is made: the Hits, a status where the model is being loaded, tokens of the
+        unchecked draft, the answer.
 
         Closing the generator stops the model.
         """

@@ -22,6 +22,7 @@ from api.http.schemas import (
     HistoryTurn,
     Hits,
     PageBody,
+    StatusBody,
     TextBody,
     TokenBody,
     UploadedDocuments,
@@ -36,7 +37,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 CONNECT_TIMEOUT_S = 5.0
 POLL_S = 0.3
 Body = TypeVar("Body", bound=BaseModel)
-StreamedEvent = Hits | TokenBody | AnswerBody
+StreamedEvent = Hits | StatusBody | TokenBody | AnswerBody
 Progress = Callable[[int, int], None]
 """Called with the bytes that are sent and the bytes of the file."""
 
@@ -257,8 +258,9 @@ def _differs(url: str, error: ValidationError) -> DependencyError:
     )
 
 
-_EVENTS: dict[str, type[Hits] | type[TokenBody] | type[AnswerBody]] = {
+_EVENTS: dict[str, type[Hits] | type[StatusBody] | type[TokenBody] | type[AnswerBody]] = {
     "retrieval": Hits,
+    "status": StatusBody,
     "token": TokenBody,
     "answer": AnswerBody,
 }

@@ -14,7 +14,7 @@ from api.commands.context import CommandContext
 from api.commands.questions import Step, show_steps
 from api.commands.sources import open_source
 from api.commands.tables import place, print_answer, printable
-from api.http.schemas import MAX_TURN_CHARS, MAX_TURNS, AnswerBody, CitationBody, HistoryTurn, TokenBody
+from api.http.schemas import MAX_TURN_CHARS, MAX_TURNS, AnswerBody, CitationBody, HistoryTurn, StatusBody, TokenBody
 from api.sources import Source
 from rag.errors import FootnoteError
 from rag.types import AnswerStyle
@@ -127,7 +127,8 @@ class _Conversation:
         async with aclosing(asking) as events:
             async for last in events:
                 n_tokens += isinstance(last, TokenBody)
-                step(f"the model is writing, {n_tokens} tokens" if n_tokens else "the model is reading")
+                waits = "the model is being loaded" if isinstance(last, StatusBody) else "the model is reading"
+                step(f"the model is writing, {n_tokens} tokens" if n_tokens else waits)
         assert isinstance(last, AnswerBody)  # a Source ends a stream with an answer or an error
         return last
 

@@ -164,22 +164,25 @@ def _judge(settings: Settings) -> Check:
 
 def _backend(context: CommandContext) -> Iterator[Check]:
     from rag.generation import make_generator
-    from rag.types import BackendReport
+    from rag.types import BackendReport, ServerState
 
-    async def describe() -> BackendReport:
+    async def describe() -> tuple[BackendReport, Sequence[ServerState]]:
         generator = make_generator(context.settings.generation, context.settings.resolved_model_dir())
         try:
-            return await generator.describe()
+            return await generator.describe(), generator.servers
         finally:
             await generator.aclose()
 
     try:
-        report = asyncio.run(describe())
+        report, servers = asyncio.run(describe())
     except FootnoteError as error:
         yield Check("language model", "fail", error.message)
         return
     shown = f"{report.model or report.backend}{f' at {report.address}' if report.address else ''}: {report.detail}"
     yield Check("language model", "ok" if report.reachable else "fail", shown)
+    for server in servers:
+        if server.problem:
+            yield Check("language model", "warn", f"{server.address} is left out: {server.problem}")
 
 
 def _data(context: CommandContext, server: RunningServer | None) -> Iterator[Check]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 from api.client import StreamedEvent
 from api.commands.context import CommandContext, client_of
 from api.commands.tables import print_answer, print_hits, print_verified
-from api.http.schemas import AnswerBody, TokenBody, pack_answer, pack_hits, pack_verified
+from api.http.schemas import AnswerBody, StatusBody, TokenBody, pack_answer, pack_hits, pack_verified
 from rag.errors import DependencyError, InputError
 from rag.store.metadata import read_filter
-from rag.types import Answer, AnswerMode, AnswerStyle
+from rag.types import Answer, AnswerMode, AnswerStyle, Loading
 
 if TYPE_CHECKING:
     from rag.library import Library
@@ -94,7 +94,8 @@ def _streamed(events: Generator[StreamedEvent], step: Step) -> AnswerBody:
             if isinstance(event, AnswerBody):
                 return event
             words += isinstance(event, TokenBody)
-            step(f"the server is writing, {words} tokens" if words else "the server is reading")
+            waits = "the server loads its model" if isinstance(event, StatusBody) else "the server is reading"
+            step(f"the server is writing, {words} tokens" if words else waits)
     raise DependencyError("The server's reply ended without a result. Ask again.")
 
 
@@ -109,6 +110,8 @@ async def _answer(library: Library, question: Question, step: Step) -> AnswerBod
                 return pack_answer(event)
             if isinstance(event, HitsFound):
                 step(f"{library.generator.model} is reading")
+            elif isinstance(event, Loading):
+                step(f"{event.model} is being loaded")
             else:
                 words += 1
                 step(f"{library.generator.model} is writing, {words} tokens")

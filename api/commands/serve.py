@@ -227,7 +227,7 @@ def _fetch_models(context: CommandContext) -> None:
 
 def _embedded_model(context: CommandContext) -> str | None:
     """The model of MODELS or of the hub that answers need on this machine, or None."""
-    from rag.generation import OllamaGenerator
+    from rag.generation import make_generator
 
     settings = context.settings.generation
     name = settings.model or DEFAULT_LLM
@@ -236,6 +236,10 @@ def _embedded_model(context: CommandContext) -> str | None:
     named = None if name in MODELS else hub_name(name)
     if not (named.file if named is not None else name in MODELS and MODELS[name].kind == "llm"):
         return None
-    if settings.backend == "auto" and asyncio.run(OllamaGenerator(settings).describe()).reachable:
-        return None
+    if settings.backend == "auto":
+        ollama = make_generator(
+            settings.model_copy(update={"backend": "ollama"}), context.settings.resolved_model_dir()
+        )
+        if asyncio.run(ollama.describe()).reachable:
+            return None
     return name

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from api.admission import OUTCOMES, WORK, Admission, Outcome, Work
 from rag.store.catalog import Catalog
 from rag.telemetry import Attributes
-from rag.types import UNFINISHED, Answer, AnswerReason, AnswerStatus, DocumentStatus, Verdict
+from rag.types import UNFINISHED, Answer, AnswerReason, AnswerStatus, DocumentStatus, Generator, Verdict
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -139,6 +139,10 @@ class Metrics:
         """Add the counts of this catalog. They are read anew for each scrape."""
         self.registry.register(_CatalogCounts(catalog))
 
+    def watch_model(self, generator: Generator) -> None:
+        """Add the servers of the language model, where there are several."""
+        self.registry.register(_Servers(generator))
+
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. `route` is the route's template, never the path, so that there are few labels."""
         shown = known_method(method)
@@ -249,6 +253,34 @@ class _Loads(Collector):
             admitted.add_metric([work], load.admitted)
             refused.add_metric([work], load.refused)
         return places, in_hand, waiting, admitted, refused
+
+
+class _Servers(Collector):
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+
+    def collect(self) -> Iterable[Metric]:
+        asked = GaugeMetricFamily(
+            "footnote_model_server_up", "Whether a server of the language model is asked", labels=["server"]
+        )
+        in_hand = GaugeMetricFamily(
+            "footnote_model_server_in_hand", "Calls that a server of the language model answers", labels=["server"]
+        )
+        slots = GaugeMetricFamily(
+            "footnote_model_server_slots",
+            "Calls that a server of the model answers at once",
+            labels=["server"],
+        )
+        ended = CounterMetricFamily(
+            "footnote_model_server_calls", "Calls of a server that were done or failed", labels=["server", "outcome"]
+        )
+        for server in self._generator.servers:
+            asked.add_metric([server.address], server.circuit in ("closed", "half-open"))
+            in_hand.add_metric([server.address], server.in_hand)
+            slots.add_metric([server.address], server.slots)
+            ended.add_metric([server.address, "done"], server.done)
+            ended.add_metric([server.address, "failed"], server.failed)
+        return asked, in_hand, slots, ended
 
 
 class _CatalogCounts(Collector):

@@ -735,6 +735,13 @@ class TokenBody(BaseModel):
     text: str
 
 
+class StatusBody(BaseModel):
+    """What an answer waits for: `loading`, until the back end has loaded the model."""
+
+    state: Literal["loading"] = "loading"
+    model: str
+
+
 class LeftOutBody(BaseModel):
     """A sentence of the model's reply that is not shown, and why the documents do not support it."""
 
@@ -1020,7 +1027,7 @@ class Alive(BaseModel):
 class PartState(BaseModel):
     """The state of one part of the server, with details."""
 
-    status: Literal["ok", "rebuilding", "restarting", "off", "low", "unreachable", "unknown"]
+    status: Literal["ok", "degraded", "rebuilding", "restarting", "off", "low", "unreachable", "unknown"]
     detail: str
 
 

@@ -90,6 +90,7 @@ class Door:
             return
         self._runtime = runtime
         self.metrics.watch(runtime.library.catalog)
+        self.metrics.watch_model(runtime.library.generator)
         if self.on_opened is not None:
             self.on_opened(runtime)
         self._preparing = asyncio.create_task(_prepare(runtime.library.generator))
@@ -152,7 +153,9 @@ async def _describe(generator: Generator) -> PartState:
     except FootnoteError as error:
         return PartState(status="unreachable", detail=error.message)
     name = "/".join(part for part in (report.backend, report.model.removeprefix(f"{report.backend}/")) if part)
-    return PartState(status="ok" if report.reachable else "unreachable", detail=f"{name}: {report.detail}")
+    in_part = any(server.circuit != "closed" for server in generator.servers)
+    status = "unreachable" if not report.reachable else "degraded" if in_part else "ok"
+    return PartState(status=status, detail=f"{name}: {report.detail}")
 
 
 async def door_of(request: Request) -> Door:

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from rag.errors import DependencyError
-from rag.types import BackendReport, Context, Draft, Generator, Message, PromptSpeed, Token
+from rag.types import BackendReport, Context, Draft, Generator, Loading, Message, PromptSpeed, ServerState, Token
 
 REPLIES_FILE = "replies-2.sqlite3"
 _BUSY_TIMEOUT_S = 30.0
@@ -188,6 +188,10 @@ class RecordedGenerator:
     def slots(self) -> int:
         return self._generator.slots
 
+    @property
+    def servers(self) -> Sequence[ServerState]:
+        return self._generator.servers
+
     def take_replayed(self) -> Replayed:
         """What was replayed since the last call."""
         taken, self._replayed = self._replayed, Replayed()
@@ -213,10 +217,10 @@ class RecordedGenerator:
         self._store.save_state(key, state)
         return state
 
-    def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
+    def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:
         return self._reply(context.messages, max_tokens, context)
 
-    def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+    def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:
         return self._reply(messages, max_tokens, None)
 
     async def prepare(self) -> None:
@@ -230,7 +234,7 @@ class RecordedGenerator:
 
     async def _reply(
         self, messages: Sequence[Message], max_tokens: int, context: Context | None
-    ) -> AsyncGenerator[Token | Draft]:
+    ) -> AsyncGenerator[Token | Loading | Draft]:
         key = self._key(messages, max_tokens, self._sampling.temperature, self._sampling.seed)
         known = self._store.find_reply(key) if self._replay else None
         if known is not None:

@@ -1,4 +1,4 @@
-"""The choice between Ollama and the embedded model."""
+"""The choice between Ollama, one server or several, and the embedded model."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from contextlib import aclosing
 from rag.errors import DependencyError
 from rag.generation.base import ModelGenerator
 from rag.generation.embedded import EmbeddedGenerator
+from rag.generation.gateway import GatewayGenerator
 from rag.generation.ollama import OllamaGenerator
 from rag.generation.served import Unreachable
-from rag.types import BackendReport, Draft, Message, PromptSpeed, Token
+from rag.types import BackendReport, Draft, Loading, Message, PromptSpeed, ServerState, Token
+
+_Ollama = OllamaGenerator | GatewayGenerator
+_Chosen = _Ollama | EmbeddedGenerator
 
 
 class AutoGenerator(ModelGenerator):
@@ -20,10 +24,10 @@ class AutoGenerator(ModelGenerator):
     The choice is repeated when the chosen one becomes unreachable, and with each question while there is none.
     """
 
-    def __init__(self, ollama: OllamaGenerator, embedded: EmbeddedGenerator) -> None:
+    def __init__(self, ollama: _Ollama, embedded: EmbeddedGenerator) -> None:
         self._ollama = ollama
         self._embedded = embedded
-        self._chosen: OllamaGenerator | EmbeddedGenerator | None = None
+        self._chosen: _Chosen | None = None
         self._why = ""
         self._choosing = asyncio.Lock()
 
@@ -43,13 +47,17 @@ class AutoGenerator(ModelGenerator):
     def slots(self) -> int:
         return (self._chosen or self._embedded).slots
 
-    async def _choose(self) -> OllamaGenerator | EmbeddedGenerator:
+    @property
+    def servers(self) -> Sequence[ServerState]:
+        return (self._chosen or self._embedded).servers
+
+    async def _choose(self) -> _Chosen:
         async with self._choosing:
             if self._chosen is None:
                 self._chosen, self._why = await self._pick()
             return self._chosen
 
-    async def _pick(self) -> tuple[OllamaGenerator | EmbeddedGenerator, str]:
+    async def _pick(self) -> tuple[_Chosen, str]:
         """A back end that can answer now. Raises DependencyError if none can; the next question looks again."""
         report = None
         if await self._ollama.answers():
@@ -77,14 +85,14 @@ class AutoGenerator(ModelGenerator):
     async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
         return await (await self._choose()).read_state(messages)
 
-    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:
         for last_try in (False, True):
             chosen = await self._choose()
             begun = False
             try:
                 async with aclosing(chosen.stream(messages, max_tokens)) as pieces:
                     async for piece in pieces:
-                        begun = True
+                        begun = begun or not isinstance(piece, Loading)
                         yield piece
                 return
             except Unreachable:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from rag.errors import DependencyError
-from rag.types import BackendReport, Context, Draft, Generator, Message, PromptSpeed, Token
+from rag.types import BackendReport, Context, Draft, Generator, Loading, Message, PromptSpeed, ServerState, Token
 
 
 async def take_draft(generator: Generator, messages: Sequence[Message], max_tokens: int) -> Draft:
@@ -45,17 +45,21 @@ class ModelGenerator(ABC):
     @abstractmethod
     def slots(self) -> int: ...
 
+    @property
+    def servers(self) -> Sequence[ServerState]:
+        return ()
+
     @abstractmethod
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]: ...
 
     async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
         return ()
 
-    def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:
+    def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:
         return self.stream(context.messages, max_tokens)
 
     @abstractmethod
-    def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]: ...
+    def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]: ...
 
     @abstractmethod
     async def prepare(self) -> None: ...

@@ -26,7 +26,7 @@ from rag.models.weights import (
 )
 from rag.prompting.prompts import answer_messages
 from rag.settings import Generation
-from rag.types import BackendReport, Draft, Message, Token
+from rag.types import BackendReport, Draft, Loading, Message, Token
 
 RESTARTS = 2  # of the embedded model during one request
 
@@ -192,7 +192,7 @@ class EmbeddedGenerator(OpenAIProtocol):
                 async for _ in pieces:
                     pass
 
-    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:
         with self._request():
             async with aclosing(super().stream(messages, max_tokens)) as pieces:
                 async for piece in pieces:

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 from rag.errors import DependencyError
 from rag.generation.served import (
     CONNECT_TIMEOUT_S,
+    PROBE_TIMEOUT_S,
     STOP_STRINGS,
     TOP_TOKENS,
     Busy,
     Facts,
+    Failed,
     Served,
+    Unfit,
     Unreachable,
     ask_json,
+    asked_pause_s,
 )
 from rag.generation.speed import Reading, describe_speed
 from rag.models.hosts import http_options, json_field, ollama_url
@@ -30,8 +34,6 @@ if TYPE_CHECKING:
     from llama_index.core.llms import ChatResponse
     from llama_index.core.llms.llm import LLM
     from ollama._types import Logprob
-
-PROBE_TIMEOUT_S = 1.0
 
 
 class OllamaGenerator(Served):
@@ -60,6 +62,10 @@ class OllamaGenerator(Served):
     def _where(self) -> str:
         return f"Ollama at {self._url} (model {self._model or 'its first'})"
 
+    @property
+    def shown_url(self) -> str:
+        return self._url
+
     async def answers(self) -> bool:
         """Whether a server answers within a second."""
         import httpx
@@ -73,8 +79,24 @@ class OllamaGenerator(Served):
         if self._model_limit is None:
             self._model, self._model_limit = await self._look()
 
+    async def look(self) -> None:
+        self._model, self._model_limit = await self._look()
+
+    async def _is_loading(self) -> bool:
+        """Whether the model is not among those in memory. Ollama lists one there soon after it begins to load it."""
+        import httpx
+
+        try:
+            listed = json_field(await ask_json("GET", f"{self._url}/api/ps", PROBE_TIMEOUT_S), "models")
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self._where} does not answer ({error!r}). See its log, or restart it.") from error
+        except (httpx.HTTPError, ValueError):  # an older version, which does not tell
+            return False
+        there = [str(json_field(entry, "model")).casefold() for entry in listed] if isinstance(listed, list) else None
+        return there is not None and self._model.casefold() not in there
+
     async def _look(self) -> tuple[str, int]:
-        """The name and the maximum tokens of the model to use. Raises DependencyError if there is none."""
+        """The name and the maximum tokens of the model to use. Raises Failed if there is none."""
         import httpx
 
         try:
@@ -85,7 +107,7 @@ class OllamaGenerator(Served):
                 "FOOTNOTE_GENERATION__BASE_URL."
             ) from error
         except (httpx.HTTPError, ValueError) as error:
-            raise DependencyError(f"{self._where} does not answer as Ollama does: {error}.") from error
+            raise Failed(f"{self._where} does not answer as Ollama does: {error}.") from error
 
     async def _find_model(self) -> tuple[str, int]:
         listed = json_field(await ask_json("GET", f"{self._url}/api/tags", CONNECT_TIMEOUT_S), "models")
@@ -107,7 +129,7 @@ class OllamaGenerator(Served):
                 if key.endswith(".context_length") and isinstance(value, int)
             ]
             return name, min(limits, default=self._settings.context_tokens)
-        raise DependencyError(
+        raise Unfit(
             f"Ollama at {self._url} has no model named {wanted!r}. Get it with `ollama pull {wanted}`."
             if wanted
             else f"Ollama at {self._url} has no chat model. Get one, for example with `ollama pull qwen2.5:3b`."
@@ -171,16 +193,21 @@ class OllamaGenerator(Served):
         import httpx
         import ollama
 
+        answer = getattr(error.__context__, "response", None)  # the client's own error has no headers
+        pause_s = None if answer is None else asked_pause_s(answer.headers)
         match error:
             case ollama.ResponseError(status_code=404):
                 self._model_limit = None
-                return DependencyError(
-                    f"{self._where} answered: {error.error}. Get it with `ollama pull {self._model}`."
-                )
-            case ollama.ResponseError(status_code=503):
-                return Busy(f"{self._where} is still busy: {error.error}. Wait, or send fewer questions at once.")
-            case ollama.ResponseError():
+                return Unfit(f"{self._where} answered: {error.error}. Get it with `ollama pull {self._model}`.")
+            case ollama.ResponseError(status_code=429 | 503) if error.status_code == 503 or pause_s is not None:
+                said = f"{self._where} is still busy: {error.error}. Wait, or send fewer questions at once."
+                return Busy(said, pause_s)
+            case ollama.ResponseError(status_code=400 | 413 | 422):
                 return DependencyError(f"{self._where} failed: {error.error}. See Ollama's log.")
+            case ollama.ResponseError(status_code=401 | 403):
+                return Unfit(f"{self._where} answered {error.status_code}: {error.error}. See Ollama's log.")
+            case ollama.ResponseError():
+                return Failed(f"{self._where} failed: {error.error}. See Ollama's log.")
             case httpx.ConnectError() | httpx.ConnectTimeout() | ConnectionError():
                 self._model_limit = None
                 return Unreachable(
@@ -188,15 +215,13 @@ class OllamaGenerator(Served):
                     "FOOTNOTE_GENERATION__BASE_URL."
                 )
             case httpx.TimeoutException():
-                return DependencyError(
+                return Failed(
                     f"{self._where} sent nothing for {self._settings.timeout_s:.0f} s. Lower "
                     "FOOTNOTE_GENERATION__PROMPT_TOKENS, or raise FOOTNOTE_GENERATION__TIMEOUT_S."
                 )
             case httpx.HTTPError():
                 return Unreachable(f"The connection to {self._where} was cut in mid-reply ({error!r}). Ask again.")
-        return DependencyError(
-            f"{self._where} sent a reply that is not Ollama's protocol: {error!r}. Check its address."
-        )
+        return Failed(f"{self._where} sent a reply that is not Ollama's protocol: {error!r}. Check its address.")
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return estimate_tokens(messages), False

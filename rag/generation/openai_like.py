@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,13 +15,16 @@ from rag.generation.served import (
     TOP_TOKENS,
     Busy,
     Facts,
+    Failed,
     NotYet,
     Served,
+    Unfit,
     Unreachable,
     ask_json,
+    asked_pause_s,
 )
 from rag.generation.speed import Reading, describe_speed
-from rag.models.hosts import http_options, json_field
+from rag.models.hosts import http_options, json_field, without_credentials
 from rag.models.tokens import estimate_tokens
 from rag.settings import Generation
 from rag.types import BackendReport, Message
@@ -108,33 +111,38 @@ class OpenAIProtocol(Served):
                 self._probabilities_wanted = False
                 return NotYet(f"{self._where} reports no probabilities.")
             case openai.NotFoundError():
-                return DependencyError(
+                return Unfit(
                     f"{self._where} answered 404: {_said(error)}. Check the model's name in FOOTNOTE_GENERATION__MODEL "
                     "and that FOOTNOTE_GENERATION__BASE_URL ends as the server documents it, usually in /v1."
                 )
             case openai.AuthenticationError() | openai.PermissionDeniedError():
-                return DependencyError(
+                return Unfit(
                     f"{self._where} answered {error.status_code}: {_said(error)}. Set FOOTNOTE_GENERATION__API_KEY."
                 )
             case openai.APIStatusError(status_code=503):
-                return Busy(f"{self._where} is still not ready: {_said(error)}. Wait until it has loaded its model.")
+                said = f"{self._where} is still not ready: {_said(error)}. Wait until it has loaded its model."
+                return Busy(said, asked_pause_s(error.response.headers))
+            case openai.RateLimitError() if (pause_s := asked_pause_s(error.response.headers)) is not None:
+                return Busy(
+                    f"{self._where} takes no more requests for now: {_said(error)}. Ask fewer at once.", pause_s
+                )
             case openai.APIStatusError():
-                return DependencyError(f"{self._where} answered {error.status_code}: {_said(error)}. See its log.")
+                said = f"{self._where} answered {error.status_code}: {_said(error)}. See its log."
+                fails = error.status_code >= 500 or error.status_code in (408, 429)
+                return Failed(said) if fails else DependencyError(said)
         match cause:
             case httpx.ConnectError() | httpx.ConnectTimeout():
                 return Unreachable(f"{self._where} does not answer ({cause}). Start it, or correct its address.")
             case httpx.TimeoutException():
-                return DependencyError(
+                return Failed(
                     f"{self._where} sent nothing for {self._settings.timeout_s:.0f} s. Lower "
                     "FOOTNOTE_GENERATION__PROMPT_TOKENS, or raise FOOTNOTE_GENERATION__TIMEOUT_S."
                 )
             case httpx.HTTPError():
                 return Unreachable(f"The connection to {self._where} was cut in mid-reply ({cause!r}). Ask again.")
             case openai.APIError():
-                return DependencyError(f"{self._where} failed in mid-reply: {_said(error)}. See its log.")
-        return DependencyError(
-            f"{self._where} sent a reply that is not OpenAI's protocol: {error!r}. Check its address."
-        )
+                return Failed(f"{self._where} failed in mid-reply: {_said(error)}. See its log.")
+        return Failed(f"{self._where} sent a reply that is not OpenAI's protocol: {error!r}. Check its address.")
 
     async def _count_by_llama_cpp(self, messages: Sequence[Message]) -> int | None:
         """The prompt's tokens by the server's own template and tokenizer, None if it is not llama.cpp."""
@@ -185,6 +193,10 @@ def _said(error: Exception) -> str:
     return " ".join(str(said).split())[:300].rstrip(".")
 
 
+class _Unlisted(Failed):
+    """The server has no list of its models."""
+
+
 class OpenAIGenerator(OpenAIProtocol):
     """A model on any OpenAI-compatible server: vLLM, LM Studio, llama.cpp, TGI, hosted ones."""
 
@@ -209,15 +221,27 @@ class OpenAIGenerator(OpenAIProtocol):
 
     @property
     def _where(self) -> str:
-        return f"The model server at {self._url} (model {self._model or 'its first'})"
+        return f"The model server at {self.shown_url} (model {self._model or 'its first'})"
+
+    @property
+    def shown_url(self) -> str:
+        return without_credentials(self._url)
 
     async def _connect(self) -> None:
         if not self._model:
             models = await self._list_models()
             if not models:
-                raise DependencyError(f"{self._where} lists no model. Load one, or set FOOTNOTE_GENERATION__MODEL.")
+                raise Unfit(f"{self._where} lists no model. Load one, or set FOOTNOTE_GENERATION__MODEL.")
             self._model = models[0]
         self._target = (self._url, self._settings.api_key.get_secret_value(), self._model)
+
+    async def look(self) -> None:
+        """A server that does not list its models, as not all do, passes: its first reply tells."""
+        with suppress(_Unlisted):
+            models = await self._list_models()
+            if self._model and self._model not in models:
+                listed = ", ".join(models[:5]) or "no model"
+                raise Unfit(f"{self._where} lists {listed}. Load the model there, or set FOOTNOTE_GENERATION__MODEL.")
 
     async def _list_models(self) -> list[str]:
         import httpx
@@ -230,7 +254,10 @@ class OpenAIGenerator(OpenAIProtocol):
                 f"{self._where} does not answer ({error!r}). Start it, or correct its address."
             ) from error
         except (httpx.HTTPError, ValueError) as error:
-            raise DependencyError(f"{self._where} does not list its models: {error}. Check its address.") from error
+            status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
+            kind = {401: Unfit, 403: Unfit, 404: _Unlisted, 405: _Unlisted}.get(status, Failed)
+            said = f"it answered {status}" if status else error
+            raise kind(f"{self._where} does not list its models: {said}. Check its address.") from error
         names = [json_field(entry, "id") for entry in listed] if isinstance(listed, list) else []
         return [name for name in names if isinstance(name, str)]
 
@@ -247,10 +274,10 @@ class OpenAIGenerator(OpenAIProtocol):
         try:
             models = await self._list_models()
         except DependencyError as error:
-            return BackendReport("openai", self._model, self._url, False, error.message)
+            return BackendReport("openai", self._model, self.shown_url, False, error.message)
         known = f"it lists {', '.join(models[:5]) or 'no model'}"
         if self._model and models and self._model not in models:
             detail = f"It answers, but {known}: set FOOTNOTE_GENERATION__MODEL to one of these."
-            return BackendReport("openai", self._model, self._url, False, detail)
+            return BackendReport("openai", self._model, self.shown_url, False, detail)
         detail = f"{known}; {describe_speed(self._settings, self.prompt_speed)}"
-        return BackendReport("openai", self._model or next(iter(models), ""), self._url, True, detail)
+        return BackendReport("openai", self._model or next(iter(models), ""), self.shown_url, True, detail)

@@ -22,7 +22,7 @@ from rag.models.tokens import estimate_text, estimate_tokens
 from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_REPLY
 from rag.text import announces_list, compared_words, content_words, expected_type, question_kind, split_sentences
-from rag.types import AnswerStyle, BackendReport, Context, Draft, Message, Passage, Reader, Token
+from rag.types import AnswerStyle, BackendReport, Context, Draft, Message, Passage, Reader, ServerState, Token
 
 QUOTED_SENTENCES = 3
 QUOTED_ITEMS = 3  # of the list that a quoted sentence leads in to
@@ -91,6 +91,10 @@ class ExtractiveGenerator:
     @property
     def slots(self) -> int:
         return usable_cores()
+
+    @property
+    def servers(self) -> Sequence[ServerState]:
+        return ()
 
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return estimate_tokens(messages), False

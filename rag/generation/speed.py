@@ -38,13 +38,37 @@ class Reading:
     n_tokens: float | None = None
 
 
+class LastPrompts:
+    """The last prompts that a server has read, and may have kept: they tell how much of another one it knows."""
+
+    def __init__(self) -> None:
+        self._prompts: deque[str] = deque(maxlen=_REMEMBERED)
+
+    def add(self, prompt: str) -> None:
+        """Add the prompt, as `as_read` writes it."""
+        self._prompts.append(prompt)
+
+    def known(self, prompt: str) -> int:
+        """The most characters that the prompt and one of them begin with."""
+        most = 0
+        for earlier in self._prompts:
+            if earlier.startswith(prompt[: most + 1]):  # others cannot share more
+                most = max(most, _shared(prompt, earlier))
+        return most
+
+
+def as_read(messages: Sequence[Message]) -> str:
+    """A prompt as one text, in which prompts with the same beginning begin alike."""
+    return "\0".join(f"{message.role}\n{message.content}" for message in messages)
+
+
 class SpeedGauge:
     """The prompt speed of one back end over its last replies; `assumed_per_s` tokens a second until one is known."""
 
     def __init__(self, assumed_per_s: float) -> None:
         self._assumed_per_s = assumed_per_s
         self._samples: deque[float] = deque(maxlen=_SAMPLES)
-        self._prompts: deque[str] = deque(maxlen=_REMEMBERED)
+        self._prompts = LastPrompts()
         self._trusted = False
 
     @property
@@ -59,9 +83,9 @@ class SpeedGauge:
 
     def record(self, messages: Sequence[Message], prompt_tokens: int, waited_ms: float, told: Reading | None) -> None:
         """Add a complete reply: its prompt, the milliseconds to its first token, and what the back end reports."""
-        prompt = "\0".join(f"{message.role}\n{message.content}" for message in messages)
-        known = max((_shared(prompt, earlier) for earlier in self._prompts), default=0)
-        self._prompts.append(prompt)
+        prompt = as_read(messages)
+        known = self._prompts.known(prompt)
+        self._prompts.add(prompt)
         n_tokens = prompt_tokens * (1 - known / len(prompt)) if prompt else 0.0
         ms = waited_ms if told is None else told.ms
         if told is not None and told.n_tokens is not None:
@@ -84,6 +108,11 @@ def _shared(one: str, other: str) -> int:
 def readable_tokens(first_token_s: float, speed: PromptSpeed) -> int:
     """The tokens that are read in that time, from FEWEST_TOKENS to MOST_TOKENS."""
     return round(min(max(first_token_s * speed.tokens_per_s, FEWEST_TOKENS), MOST_TOKENS))
+
+
+def slowest(speeds: Sequence[PromptSpeed]) -> PromptSpeed:
+    """The speed at which each of these reads: the least that was measured, else the least that is assumed."""
+    return min([speed for speed in speeds if speed.measured] or speeds, key=lambda speed: speed.tokens_per_s)
 
 
 def describe_speed(settings: Generation, speed: PromptSpeed) -> str:

@@ -372,12 +372,14 @@ def connect(place: Place) -> QdrantClient:
                 f"{place.name[0].upper()}{place.name[1:]} cannot be opened: {error}. It is of one process at a time: "
                 "end the other one, or name a Qdrant server in FOOTNOTE_INDEX_URL."
             ) from error
+    options = http_options(place.address)  # without its headers: the client outlives the trace of a request
     return QdrantClient(
         url=place.address,
         headers={"api-key": place.key} if place.key else None,
         timeout=_TIMEOUT_S,
         check_compatibility=False,  # it would ask in a thread of its own; `_check_version` does
-        **http_options(place.address),
+        trust_env=options["trust_env"],
+        verify=options["verify"],
     )
 
 

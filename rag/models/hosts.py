@@ -49,6 +49,11 @@ def ollama_url(base_url: str, environ_host: str) -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{parts.path}"
 
 
+def without_credentials(url: str) -> str:
+    """The address as it may be shown: without a name and password, which a URL can carry."""
+    return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
+
+
 class HttpOptions(TypedDict):
     """What is passed to httpx."""
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from conftest import ScriptedGenerator
 from cross_encoders import save_cross_encoder
+from ollama_stand_in import OllamaStandIn
 from reportlab.pdfgen.canvas import Canvas
 
 from api.cli import _join_eval_action, build_parser, main
@@ -707,6 +708,16 @@ def test_doctor_reports_a_missing_original(
     assert run.status == 1
     assert {one["name"]: one["status"] for one in run.json["checks"]}["originals"] == "fail"
     assert "originals" in footnote("doctor").out
+
+
+def test_doctor_names_the_servers_that_lack_the_model(footnote: Footnote, monkeypatch: pytest.MonkeyPatch) -> None:
+    with OllamaStandIn(models={"other:latest": 4096}) as lacks, OllamaStandIn() as has:
+        for name, value in (("BACKEND", "ollama"), ("MODEL", "tiny"), ("BASE_URL", f"{lacks.url},{has.url}")):
+            monkeypatch.setenv(f"FOOTNOTE_GENERATION__{name}", value)
+        found = [one for one in footnote("doctor", "--json").json["checks"] if one["name"] == "language model"]
+    assert [one["status"] for one in found] == ["ok", "warn"]
+    assert found[0]["detail"].startswith(f"tiny:latest at {lacks.url}, {has.url}: 1 of 2 servers answer: ")
+    assert found[1]["detail"].startswith(f"{lacks.url} is left out: Ollama at {lacks.url} has no model named 'tiny'.")
 
 
 def test_doctor_tells_what_a_reader_could_do(footnote: Footnote, monkeypatch: pytest.MonkeyPatch) -> None:

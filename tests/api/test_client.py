@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 from conftest import ScriptedGenerator, WordHashEmbedder
-from serving import Endless, build_app, listening
+from serving import Cold, Endless, build_app, listening
 
 from api.client import AsyncClient, Client
-from api.http.schemas import AnswerBody, DocumentBody, HistoryTurn, Hits, TokenBody
+from api.http.schemas import AnswerBody, DocumentBody, HistoryTurn, Hits, StatusBody, TokenBody
 from rag.errors import DependencyError, FootnoteError
 from rag.settings import Settings
 
@@ -88,6 +88,16 @@ def test_a_stream_yields_typed_events(client: Client, file: Path) -> None:
     assert (last.answer, last.citations) == (whole.answer, whole.citations)
     with pytest.raises(FootnoteError, match="nowhere"):
         list(client.stream(QUESTION, collection="nowhere"))
+
+
+def test_a_stream_tells_that_the_model_is_being_loaded(settings: Settings, file: Path) -> None:
+    app = build_app(settings, WordHashEmbedder(), Cold("The gate code is 4711 [1]."), work=True)
+    with listening(app) as address, Client(address) as client:
+        client.wait(client.upload(file).id)
+        hits, status, *_, answer = client.stream(QUESTION)
+    assert isinstance(hits, Hits)
+    assert status == StatusBody(model="scripted/1")
+    assert isinstance(answer, AnswerBody)
 
 
 def test_both_clients_have_the_same_methods() -> None:

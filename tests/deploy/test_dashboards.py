@@ -13,6 +13,8 @@ from conftest import ScriptedGenerator
 from prometheus_client.parser import text_string_to_metric_families
 from serving import Served
 
+from rag.types import ServerState
+
 FILES = Path(__file__).parents[2] / "deploy" / "helm" / "files"
 OF_PROMETHEUS = {"up": {"job", "instance"}}  # what Prometheus itself writes of each target
 OPEN_VALUES = {("footnote_requests_total", "status"), ("up", "job")}  # not all of them occur in one session
@@ -59,6 +61,7 @@ def parts_of(query: str) -> tuple[list[tuple[str, list[tuple[str, str, str]]]], 
 @pytest.fixture
 def series(served: Served, generator: ScriptedGenerator) -> dict[str, list[dict[str, str]]]:
     """The labels of each series by its name, after an upload, a search and an answer."""
+    generator.servers = (ServerState("http://gpu1:8000/v1", "closed", 0, 4, 1, 0, ""),)
     served.add("gate.txt", b"The gate code is 4711.")
     assert served.found("gate code") == ["gate.txt"]
     generator.reply = "The gate code is 4711 [1]."

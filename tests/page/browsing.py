@@ -14,7 +14,7 @@ import pytest
 from conftest import ScriptedGenerator
 
 from rag.library import Library
-from rag.types import Draft, Message, Token
+from rag.types import Draft, Loading, Message, Token
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -52,11 +52,14 @@ def open_browser() -> Iterator[Browser]:
 
 @dataclass
 class SlowGenerator(ScriptedGenerator):
-    """A scripted generator that can wait before each word."""
+    """A scripted generator that can wait before each word, for a model that it is `loading` too."""
 
     wait_s: float = 0.0
+    loading: bool = False
 
-    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Draft]:
+    async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:
+        if self.loading:
+            yield Loading(self.model)
         async for piece in super().stream(messages, max_tokens):
             await asyncio.sleep(self.wait_s if isinstance(piece, Token) else 0)
             yield piece

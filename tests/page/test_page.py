@@ -239,6 +239,17 @@ def test_a_draft_is_marked_as_one_and_can_be_stopped(visit: Visit) -> None:
     visit.page.locator(".sentences").wait_for()
 
 
+def test_a_model_that_is_being_loaded_is_said(visit: Visit) -> None:
+    visit.upload("leave.md", f"# Leave\n\n{LEAVE}".encode())
+    visit.generator.reply, visit.generator.wait_s, visit.generator.loading = f"{LEAVE[:-1]} [1].", 1.0, True
+    visit.open("#/ask")
+    visit.page.fill("#question", "How many days carry over?")
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.locator(".phase")).to_contain_text("The model is being loaded")
+    visit.generator.wait_s = 0
+    visit.page.locator(".sentences").wait_for()
+
+
 def test_verify_marks_each_sentence_with_a_word_and_its_source(visit: Visit, pdf: Callable[..., bytes]) -> None:
     visit.upload("handbook.pdf", pdf(LEAVE))
     visit.open("#/verify")

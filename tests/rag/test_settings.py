@@ -75,6 +75,25 @@ def test_numbers_have_bounds(path: tuple[str, ...], field: FieldInfo) -> None:
         assert caught.value.message.startswith(f"{variable(path)}='{value}' cannot be used")
 
 
+def test_several_servers_are_separated_by_commas() -> None:
+    one = load_settings({"FOOTNOTE_GENERATION__BASE_URL": "http://a:1/"}).generation
+    assert [server.base_url for server in one.servers()] == ["http://a:1"]
+    assert Settings().generation.servers() == (Settings().generation,)
+    several = load_settings({"FOOTNOTE_GENERATION__BASE_URL": "http://a:1/V1, http://b:2#slots=8,"}).generation
+    assert [(server.base_url, server.slots) for server in several.servers()] == [
+        ("http://a:1/V1", None),
+        ("http://b:2", 8),
+    ]
+    with pytest.raises(ConfigurationError, match=r"__BASE_URL='http://a#n=1' cannot be used: #n=1 is no option"):
+        load_settings({"FOOTNOTE_GENERATION__BASE_URL": "http://a#n=1"})
+
+
+def test_a_time_limit_changes_no_answer() -> None:
+    slower = load_settings({"FOOTNOTE_GENERATION__FIRST_TOKEN_TIMEOUT_S": "90"})
+    assert slower.generation.first_token_timeout_s == 90
+    assert slower.hash() == Settings().hash()
+
+
 def test_misspelt_names_are_refused_with_a_hint() -> None:
     with pytest.raises(ConfigurationError, match=r"Did you mean FOOTNOTE_RETRIEVAL__TOP_K\?"):
         load_settings({"FOOTNOTE_RETREIVAL__TOP_K": "9"})

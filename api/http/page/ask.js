@@ -106,6 +106,8 @@ export async function showAsk(main, threadId, onThread) {
         hits = data.hits;
         const names = [...new Set(hits.map((hit) => hit.document_name))];
         say(hits.length ? `Reading ${plural(hits.length, "passage")} of ${names.slice(0, 2).join(", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}…` : "Nothing near was found…");
+      } else if (event === "status") {
+        say("The model is being loaded, which may take a minute…");
       } else if (event === "token") {
         if (draft.hidden) { draft.hidden = false; say("Writing a draft…"); }
         words.append(data.text);

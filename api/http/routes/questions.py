@@ -19,6 +19,7 @@ from api.http.schemas import (
     Hits,
     QueryRequest,
     SearchRequest,
+    StatusBody,
     TokenBody,
     VerifiedBody,
     VerifyRequest,
@@ -31,7 +32,7 @@ from api.http.schemas import (
 from api.http.state import Door, DoorHere, Reads
 from api.http.streams import UNDER_WAY, Event, EventStream, while_listening
 from rag.service import HitsFound, Question
-from rag.types import Answer, Token
+from rag.types import Answer, Loading, Token
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 
@@ -43,7 +44,7 @@ _EVENT: dict[str, Any] = {
     "type": "object",
     "required": ["event", "data"],
     "properties": {
-        "event": {"enum": ["retrieval", "token", "answer", "error"]},
+        "event": {"enum": ["retrieval", "status", "token", "answer", "error"]},
         "data": {"type": "string", "contentMediaType": "application/json", "description": "one line of JSON"},
     },
 }
@@ -51,7 +52,8 @@ _QUERY_FORMS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"text/event-stream": {"schema": _EVENT, "example": _STREAM_EXAMPLE}},
         "description": "the Answer; with `stream: true`, server-sent events, each with one line of JSON as `data:`: "
-        "`retrieval` (the hits, as from /v1/search), `token` ({text}: a piece of the unchecked draft), `answer` (the "
+        "`retrieval` (the hits, as from /v1/search), `status` ({state: loading, model}: the model must be loaded "
+        "first, which may take minutes), `token` ({text}: a piece of the unchecked draft), `answer` (the "
         "Answer), `error` (an Error)",
     }
 }
@@ -104,6 +106,8 @@ async def _events(view: View, question: Question, door: Door, thread_id: str | N
                     yield UNDER_WAY
                 case HitsFound(hits):
                     yield Event("retrieval", pack_hits(hits).model_dump_json())
+                case Loading(model):
+                    yield Event("status", StatusBody(model=model).model_dump_json())
                 case Token(text):
                     yield Event("token", TokenBody(text=text).model_dump_json())
                 case Answer():

@@ -16,7 +16,7 @@ from api.http.app import create_app
 from ingest.runtime import Runtime
 from rag.errors import DataDirectoryInUse, DependencyError, FootnoteError
 from rag.settings import Settings
-from rag.types import BackendReport
+from rag.types import BackendReport, ServerState
 
 
 class Prepared(ScriptedGenerator):
@@ -105,6 +105,29 @@ def test_the_model_is_warmed_up_described_and_closed(serve: Callable[..., Served
     served.client.__exit__(None, None, None)
     assert generator.events == ["prepare", "aclose"]
     served.client.__enter__()
+
+
+def test_a_model_of_which_some_servers_are_left_out_is_degraded(serve: Callable[..., Served]) -> None:
+    generator = Prepared()
+    told = "Ollama at http://b:1 has no model named 'small'."
+    generator.servers = (
+        ServerState("http://a:1", "closed", 1, 2, 5, 0, ""),
+        ServerState("http://b:1", "open", 0, 2, 3, 4, told),
+    )
+    served = serve(own_generator=generator)
+    assert served.client.get("/readyz").json()["model"]["status"] == "degraded"
+    seen = {
+        (sample.name, sample.labels["server"], sample.labels.get("outcome")): sample.value
+        for family in text_string_to_metric_families(served.client.get("/metrics").text)
+        for sample in family.samples
+        if sample.name.startswith("footnote_model_server_")
+    }
+    prefix = "footnote_model_server"
+    for address, up, in_hand, done, failed in (("http://a:1", 1, 1, 5, 0), ("http://b:1", 0, 0, 3, 4)):
+        assert (seen[f"{prefix}_up", address, None], seen[f"{prefix}_in_hand", address, None]) == (up, in_hand)
+        assert seen[f"{prefix}_slots", address, None] == 2
+        assert seen[f"{prefix}_calls_total", address, "done"] == done
+        assert seen[f"{prefix}_calls_total", address, "failed"] == failed
 
 
 def test_closing_releases_the_data_directory(settings: Settings) -> None:

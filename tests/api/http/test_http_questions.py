@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 from builders import read_prompt
 from conftest import ScriptedGenerator, WordHashEmbedder
-from serving import Endless, Served, Unreachable, build_app, listening, wait_for
+from ollama_stand_in import OllamaStandIn
+from openai_stand_in import OpenAIStandIn
+from serving import Cold, Endless, Served, Unreachable, build_app, listening, wait_for
 
 from api.http import streams
+from rag.generation import make_generator
 from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS, NOT_FOUND_REPLY, REWRITE_INSTRUCTIONS
-from rag.settings import Settings, load_settings
+from rag.settings import Generation, Settings, load_settings
 from rag.types import AnswerReason, Draft, Message, Token
 
 GATE = b"The gate code is 4711. The gate opens at seven."
@@ -350,6 +353,42 @@ def test_an_idle_stream_sends_comments(settings: Settings, monkeypatch: pytest.M
                     break
         assert [name for name, _ in events_of(seen)] == ["retrieval", "token"]
     assert generator.closed == 1
+
+
+def test_a_stream_whose_server_breaks_off_says_so_and_asks_no_other(serve: Callable[..., Served]) -> None:
+    with OpenAIStandIn(words=("The gate code", " is 4711 [1]."), break_after=1) as breaks, OpenAIStandIn() as other:
+        urls = f"{breaks.url},{other.url}"
+        generator = make_generator(Generation(backend="openai", model="m", base_url=urls), Path())
+        served = serve(own_generator=generator)
+        served.add("gate.txt", GATE)
+        body = {"question": "What is the gate code?", "stream": True}
+        events = events_of(served.client.post("/v1/query", json=body).text)
+    assert [name for name, _ in events] == ["retrieval", "token", "error"]
+    assert "cut in mid-reply" in events[-1][1]["error"]["message"]
+    assert (len(breaks.asked), other.asked) == (1, [])
+
+
+def test_answers_have_the_slots_of_the_servers_that_are_asked(serve: Callable[..., Served]) -> None:
+    with OllamaStandIn() as has, OllamaStandIn(models={"other:latest": 4096}) as lacks:
+        urls = f"{has.url}#slots=3,{lacks.url}#slots=5"
+        served = serve(own_generator=make_generator(Generation(backend="ollama", model="tiny", base_url=urls), Path()))
+        wait_for(lambda: served.app.state.door.admission.loads["answer"].places <= 3 + 1)  # of the other, a trial
+        assert served.client.get("/readyz").json()["model"]["status"] == "degraded"
+
+
+def test_a_stream_says_that_the_model_is_being_loaded(serve: Callable[..., Served]) -> None:
+    served = serve(own_generator=Cold("The gate code is 4711 [1]."))
+    served.add("gate.txt", GATE)
+    body = {"question": "What is the gate code?", "stream": True}
+    events = events_of(served.client.post("/v1/query", json=body).text)
+    assert [name for name, _ in events if name != "token"] == ["retrieval", "status", "answer"]
+    assert events[1][1] == {"state": "loading", "model": "scripted/1"}
+    history = [{"question": "Tell me of the gate.", "answer": "It has a code."}]
+    names = [name for name, _ in events_of(served.client.post("/v1/query", json=body | {"history": history}).text)]
+    assert names[:3] == ["status", "retrieval", "status"]  # the question is rewritten first
+    assert served.client.post("/v1/query", json=body | {"stream": False}).json()["status"] == "answered"
+    chat = {"model": "footnote", "messages": [{"role": "user", "content": body["question"]}], "stream": True}
+    assert "4711" in served.client.post("/v1/chat/completions", json=chat).text
 
 
 def test_limits_that_are_settings(serve: Callable[..., Served], tmp_path: Path) -> None:

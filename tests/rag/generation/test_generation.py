@@ -15,19 +15,15 @@ import textwrap
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 from conftest import ScriptedGenerator
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from openai_stand_in import OpenAIStandIn
 
 from rag.errors import ConfigurationError, DependencyError
 from rag.generation import (
@@ -473,74 +469,6 @@ async def test_openai_back_end_talks_to_a_llama_cpp_server(embedded: EmbeddedGen
     wrong_key = OpenAIGenerator(settings.model_copy(update={"api_key": type(settings.api_key)("wrong"), "model": "m"}))
     with pytest.raises(DependencyError, match="Set FOOTNOTE_GENERATION__API_KEY"):
         await reply(wrong_key)
-
-
-@dataclass
-class OpenAIStandIn:
-    """A server of OpenAI's protocol on this machine: streams `words`, keeps what it was asked.
-
-    `first` are the tokens that the reply could have begun with and their probabilities, told where they are asked for;
-    `refuses` maps a field of the request to the message of the error that it earns, of this `status`;
-    `timings` are what llama.cpp tells of its work with the last piece.
-    """
-
-    words: tuple[str, ...] = ("Ten", " days", ".")
-    first: dict[str, float] = field(default_factory=dict)
-    refuses: dict[str, str] = field(default_factory=dict)
-    status: int = 400
-    prompt_tokens: int = 9
-    timings: dict[str, float] = field(default_factory=dict)
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    most_at_once: int = 0
-    _at_once: int = 0
-
-    def __enter__(self) -> Self:
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen()  # connections queue from here on, so nobody waits for the thread to be ready
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
-        app = Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])])
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level=100, lifespan="off", timeout_graceful_shutdown=1))
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
-
-    def generator(self, slots: int | None = None) -> Generator:
-        return make_generator(Generation(backend="openai", base_url=self.url, model="m", slots=slots), Path())
-
-    async def _chat(self, request: Request) -> Response:
-        body = await request.json()
-        self.asked.append(body)
-        for name, message in self.refuses.items():
-            if name in body:
-                return JSONResponse({"error": {"message": message, "type": "invalid_request_error"}}, self.status)
-        return StreamingResponse(self._events(body), media_type="text/event-stream")
-
-    async def _events(self, body: dict[str, Any]) -> AsyncIterator[str]:
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
-        yield self._event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-        for n, word in enumerate(self.words):
-            choice: dict[str, Any] = {"index": 0, "delta": {"content": word}, "finish_reason": None}
-            if body.get("logprobs") and self.first:
-                choices = self.first if n == 0 else {word: 1.0}
-                told = [{"token": token, "logprob": math.log(share), "bytes": None} for token, share in choices.items()]
-                choice["logprobs"] = {"content": [told[0] | {"top_logprobs": told[: body["top_logprobs"]]}]}
-            yield self._event([choice])
-        yield self._event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
-        usage = {"prompt_tokens": self.prompt_tokens, "completion_tokens": len(self.words), "total_tokens": 99}
-        yield self._event([], usage=usage, **({"timings": self.timings} if self.timings else {}))
-        self._at_once -= 1
-        yield "data: [DONE]\n\n"
-
-    def _event(self, choices: list[dict[str, Any]], **more: object) -> str:
-        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices}
-        return f"data: {json.dumps(chunk | more)}\n\n"
 
 
 async def test_the_likeliest_first_tokens_are_told_with_their_probabilities() -> None:
