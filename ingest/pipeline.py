@@ -149,9 +149,11 @@ def parse_claimed(catalog: Catalog, record: DocumentRecord, *, parsing: Parsing)
 
 
 def _parse(catalog: Catalog, record: DocumentRecord, parsing: Parsing) -> Document:
+    # what is inside a file that was taken out of another was taken out with it
+    keep = catalog.originals.store if record.parent_id is None else None
     try:
         document = parse_file(
-            catalog.originals.path(record.sha256), document_id=record.id, name=record.name, limits=parsing
+            catalog.originals.path(record.sha256), document_id=record.id, name=record.name, limits=parsing, keep=keep
         )
     except OSError as error:
         raise DependencyError(f"The reader of {record.name} could not be started: {error}. Free some space.") from error
@@ -324,17 +326,19 @@ def save_embedded(catalog: Catalog, documents: Sequence[EmbeddedDocument]) -> li
 def publish_each(catalog: Catalog, index: Index) -> Published:
     """Index and publish every document with status `indexing`; one that fails keeps that status.
 
-    Small documents are indexed in groups, since one write to disk takes as long for many documents as for one.
+    Small documents are indexed in groups, since one write to disk takes as long for many documents as for one. A
+    document with files inside waits until all of them are read, and is published with them.
     Documents that the new ones replace are deleted from the indexes. Where other replicas have an index too, a document
     is published by the last one that indexes it; those that this one has indexed already wait for the others.
     """
     published: list[str] = []
     failed: list[FailedDocument] = []
-    waiting, _ = catalog.list_documents(status=("indexing",))
+    waiting = catalog.publishable()
     indexed_before = catalog.replicas.projected()
     held = [record.id for record in waiting if indexed_before.get(record.id) == record.version]
     if held:
         published += catalog.publish_each(held)
+    indexed_now = [document_id for document_id in held if document_id not in set(published)]
     for group in _groups([record for record in waiting if record.id not in set(held)]):
         indexed: list[DocumentRecord] = []
         for record, problem in _index_together(catalog, index, group):
@@ -347,7 +351,10 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
                 failed.append(FailedDocument(record, FootnoteError(f"{problem!r}; see the log")))
         try:
             catalog.replicas.note_projected({record.id: record.version for record in indexed})
-            published += catalog.publish_each([record.id for record in indexed])
+            indexed_now += [record.id for record in indexed]
+            visible = set(catalog.publish_each(indexed_now))
+            published += [document_id for document_id in indexed_now if document_id in visible]
+            indexed_now = [document_id for document_id in indexed_now if document_id not in visible]
         except FootnoteError as error:
             failed += [FailedDocument(record, error) for record in indexed]
     if waiting:
