@@ -1119,9 +1119,12 @@ class Catalog:
             for document_id in document_ids:
                 if document_id not in complete:
                     continue
-                left = self._set(connection, document_id, status="ready", visible=True, progress=1.0, attempts=0,
-                                 retries=0, not_before=None)  # fmt: skip
-                if not left:  # a newer version of it was among these documents
+                updated = connection.execute(
+                    sa.update(documents_table)
+                    .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
+                    .values(status="ready", visible=True, progress=1.0, attempts=0, retries=0, not_before=None)
+                )
+                if not updated.rowcount:  # a newer version of it was among these documents
                     continue
                 published.add(document_id)
                 self._retire_older(connection, document_id)

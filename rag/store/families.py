@@ -24,6 +24,7 @@ from rag.store.times import now_text
 from rag.types import DocumentStatus, InnerFile, Note
 
 IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
+_STILL_READ: tuple[DocumentStatus, ...] = ("queued", *IN_HAND)
 FILES_NOT_READ = "files_not_read"  # the code of a note
 _NAMES_NOTED = 5
 
@@ -36,7 +37,7 @@ IS_STILL_READ = (
             _relative.c.parent_id == documents_table.c.id,
             _relative.c.parent_id == documents_table.c.parent_id,
         ),
-        _relative.c.status.in_(("queued", *IN_HAND)),
+        _relative.c.status.in_(_STILL_READ),
     )
     .correlate(documents_table)
 )
@@ -135,13 +136,13 @@ def find_complete(
     head = sa.func.coalesce(columns.parent_id, columns.id)
     heads = set(connection.execute(sa.select(head).where(Among(columns.id)), among(document_ids)).scalars())
     rows = connection.execute(
-        sa.select(columns.id, head.label("head"), held.label("held"), IS_STILL_READ.label("is_still_read"))
-        .where(sa.or_(Among(columns.id), Among(columns.parent_id)), columns.status == "indexing")
-        .with_for_update(of=documents_table),
+        sa.select(columns.id, columns.status, head.label("head"), held.label("held")).where(
+            sa.or_(Among(columns.id), Among(columns.parent_id)), columns.status.in_(("indexing", *_STILL_READ))
+        ),
         among(heads),
     ).all()
     given = set(document_ids)
-    waiting = {row.head for row in rows if row.is_still_read or not row.held or row.id not in given}
+    waiting = {row.head for row in rows if row.status in _STILL_READ or not row.held or row.id not in given}
     complete = {row.head for row in rows} - waiting
     holding = sa.select(columns.parent_id).where(Among(columns.parent_id)).distinct()
     parents = set(connection.execute(holding, among(complete)).scalars()) if complete else set()

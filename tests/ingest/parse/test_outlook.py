@@ -55,7 +55,7 @@ def test_headers_body_and_attachments(tmp_path: Path) -> None:
     )
     assert taken == {"terms.docx": data.getvalue(), "Older.msg/keel.txt": b"It is of oak."}
     assert document.text.endswith("Subject: Older\n\nThe keel was laid in 1931.\n\nAttachments: keel.txt")
-    assert headings(document) == [(1, "Older")]
+    assert headings(document) == [(1, "Older.msg")]
     _, note = document.notes
     assert note.code == "attachment_not_read"
     assert "keys.bin" in note.message
