@@ -214,6 +214,8 @@ def commit_document(
         return catalog.set_progress(document.id, "embedding", share)
 
     made = embed_document(catalog, document, embedder, chunking=chunking, report=report, embedded=embedded)
+    if made is None:
+        catalog.discard_documents([document])
     return made is not None and bool(save_embedded(catalog, [made]))
 
 

@@ -114,8 +114,8 @@ class _TakingIn:
 
     def claims_inside(self) -> Iterator[Claim]:
         """A claim for each file inside the accepted files that waits to be read."""
-        ids = {one.document_id: number for number, one in self.readings.items() if one.document_id is not None}
-        for document_id in self._catalog.inside(list(ids), status=("queued",)):
+        ids = [one.document_id for one in self.readings.values() if one.document_id is not None]
+        for document_id in self._catalog.inside(ids, status=("queued",)):
             yield partial(self._catalog.claim, document_id)
 
     def _claim(self, number: int, item: Work) -> DocumentRecord | None:

@@ -118,12 +118,9 @@ def read_document(path: Path, name: str, limits: Limits) -> Document:
         confine_files(path, limits.began.parent)
     document = reader_for(media_type, name)(path, name, media_type, limits)
     if taken := len(limits.inside.taken):
-        what = (
-            "The file inside it is a document of its own."
-            if taken == 1
-            else (f"The {taken} files inside it are documents of their own.")
-        )
-        return replace(document, notes=(Note("files_inside", what), *document.notes))
+        one, more = "The file inside it is a document of its own.", "files inside it are documents of their own."
+        told = Note("files_inside", one if taken == 1 else f"The {taken} {more}")
+        return replace(document, notes=(told, *document.notes))
     return document
 
 

@@ -65,7 +65,7 @@ class Members:
             self._leave_out(name, "there are too many files")
             return
         budget.files -= 1
-        file = budget.folder / f"unpacked-{budget.files}{PurePath(name).suffix[:10]}"
+        file = budget.folder / f"unpacked-{budget.files}"
         try:
             if self._write(file, blocks):
                 self._take(file, name, below, inline)
@@ -83,22 +83,22 @@ class Members:
         """Write the bytes to a file and count them against the budget. Raises TooMuch, and ParseError `internal`."""
         budget, most = self._limits.inside, self._limits.memory_bytes // 8
         size = 0
-        with file.open("wb") as target:
-            for block in blocks:
-                size += len(block)
-                budget.bytes -= len(block)
-                if budget.bytes < 0:
-                    raise TooMuch("the files inside are larger together than can be read")
-                if size > most:
-                    raise TooMuch(f"it is larger than {most >> 20} MiB")
-                try:
+        try:
+            with file.open("wb") as target:
+                for block in blocks:
+                    size += len(block)
+                    budget.bytes -= len(block)
+                    if budget.bytes < 0:
+                        raise TooMuch("the files inside are larger together than can be read")
+                    if size > most:
+                        raise TooMuch(f"it is larger than {most >> 20} MiB")
                     target.write(block)
-                except OSError as error:
-                    raise ParseError(
-                        "internal",
-                        f"{file.name} could not be unpacked ({error.strerror}). Free some space in the folder for "
-                        "temporary files, then upload the file again.",
-                    ) from error
+        except OSError as error:
+            raise ParseError(
+                "internal",
+                f"A file inside could not be unpacked ({error.strerror}). Free some space in the folder for temporary "
+                "files, then upload the file again.",
+            ) from error
         return size
 
     def _take(self, file: Path, name: str, below: str, inline: bool) -> None:

@@ -59,6 +59,7 @@ from rag.store.databases import Among, among, open_database
 from rag.store.families import (
     IN_HAND,
     IS_STILL_READ,
+    discard_inside,
     document_id_for,
     find_complete,
     is_family,
@@ -975,6 +976,14 @@ class Catalog:
                 .values(status="failed", error_code=code, error_message=message, progress=0.0, lease_end=None)
             )
 
+    def discard_documents(self, documents: Sequence[Document]) -> None:
+        """Forget documents that are not saved: the bytes of the files inside them are deleted with the next removals,
+        where no document has the same.
+        """
+        if inside := [file for document in documents for file in document.inside or ()]:
+            with self._write(turn=True) as connection:
+                discard_inside(connection, inside)
+
     def withdraw_document(self, document_id: str, code: str, message: str) -> None:
         """Hide a document, delete its chunks, and record why. Its text stays for the next rebuild."""
         with self._write() as connection:
@@ -1039,6 +1048,7 @@ class Catalog:
             metadata=json.dumps(dict(document.metadata), ensure_ascii=False),
         )
         if not alive:
+            discard_inside(connection, document.inside or ())
             return False
         for table in (texts_table, pages_table, chunks_table):
             connection.execute(sa.delete(table).where(table.c.document_id == document.id))

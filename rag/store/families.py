@@ -27,6 +27,7 @@ IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
 _STILL_READ: tuple[DocumentStatus, ...] = ("queued", *IN_HAND)
 FILES_NOT_READ = "files_not_read"  # the code of a note
 _NAMES_NOTED = 5
+_NO_DOCUMENT = ""  # in `removals`: only bytes are to be deleted
 
 _relative = documents_table.alias()
 IS_STILL_READ = (
@@ -87,6 +88,13 @@ def queue_inside(connection: Connection, originals: Originals, parent_id: str, i
             "given": parent.given,
         })  # fmt: skip
     connection.execute(sa.insert(documents_table), rows)
+
+
+def discard_inside(connection: Connection, inside: Sequence[InnerFile]) -> None:
+    """Have the bytes of files that were taken out and never queued deleted, where no document has the same."""
+    rows = [{"document_id": _NO_DOCUMENT, "sha256": file.sha256} for file in inside]
+    if rows:
+        connection.execute(sa.insert(removals_table), rows)
 
 
 def remove_inside(connection: Connection, document_id: str) -> None:

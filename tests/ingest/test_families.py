@@ -14,6 +14,7 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 
 from ingest.pipeline import (
     accept_file,
+    commit_document,
     embed_document,
     parse_claimed,
     prepare_document,
@@ -115,6 +116,22 @@ def test_a_family_becomes_visible_at_once(library: Library) -> None:
     assert not library.catalog.publish(parent)  # the others are not in the index that says so
     assert len(publish_prepared(library.catalog, library.index)) == 3
     assert found(library, "the boat and the dog") == {"all.zip", "all.zip/2024/boat.txt", "all.zip/dog.txt"}
+
+
+@pytest.mark.databases("postgres")
+def test_a_family_waits_until_every_replica_has_all_of_it(library: Library, open_catalog: OpenCatalog) -> None:
+    other = open_catalog()
+    other.replicas.join("other")
+    library.catalog.replicas.join("this")
+    give(library.catalog, archive(FILES))
+    while read_next(library):
+        pass
+    versions = {record.id: record.version for record in other.publishable()}
+    assert publish_prepared(library.catalog, library.index) == []
+    other.replicas.note_projected(dict(list(versions.items())[:2]))
+    assert other.publish_each(list(versions)) == []
+    other.replicas.note_projected(versions)
+    assert publish_prepared(library.catalog, library.index) == list(versions)
 
 
 def test_a_new_version_replaces_the_whole_family_when_all_of_it_is_read(library: Library) -> None:
@@ -250,7 +267,8 @@ def test_a_stop_between_the_parent_and_what_is_inside_costs_nothing(library: Lib
     assert read_next(library) == parent
     ids = catalog.inside([parent])
     late = embed_document(catalog, document, library.embedder, chunking=settings.chunking)
-    assert late is None or save_embedded(catalog, [late]) == []  # the first one comes back, and writes nothing
+    assert late is not None
+    assert save_embedded(catalog, [late]) == []  # the first one comes back, and writes nothing
     assert catalog.inside([parent]) == ids
     claimed = catalog.claim_next()
     assert claimed is not None
@@ -277,6 +295,26 @@ def test_bytes_that_are_gone_at_the_commit_queue_the_parent_again(library: Libra
     catalog.requeue(record.id)
     read_all(library)
     assert len(listed(catalog)) == 3
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_parent_that_is_deleted_while_it_is_read_leaves_no_bytes(library: Library, late: bool) -> None:
+    catalog = library.catalog
+    parent = give(catalog, archive(FILES))
+    record = catalog.claim_next()
+    assert record is not None
+    document = parse_claimed(catalog, record, parsing=library.settings.parsing)
+    assert document is not None
+    made = embed_document(catalog, document, library.embedder, chunking=Chunking())
+    assert made is not None
+    catalog.delete_document(parent)
+    if late:
+        assert save_embedded(catalog, [made]) == []
+    else:
+        assert not commit_document(catalog, document, library.embedder, chunking=Chunking())
+    assert catalog.list_documents() == ([], 0)
+    library.index.purge_removed(catalog)
+    assert (catalog.pending_removals(), catalog.originals.files()) == ([], [])
 
 
 def test_a_parent_that_cannot_be_indexed_takes_its_family_back(
