@@ -208,7 +208,7 @@ class Conveyor:
 
         try:
             if not report(0.0):
-                self._leave(batch)
+                self._discard(batch)
                 return
             chunked = [each for document in batch if (each := self._cut(document)) is not None]
             others = [each for made in self._uncommitted for each in made]
@@ -221,9 +221,15 @@ class Conveyor:
                     self._embed_batch([document])
             return
         kept = {each.chunked.document.id for each in result or ()}
-        self._leave([document for document in batch if document.id not in kept])
+        self._discard([document for document in batch if document.id not in kept])
         if result:
             self._hand_on(result)
+
+    def _discard(self, documents: Sequence[Document]) -> None:
+        """Leave documents that were deleted, or cannot be chunked."""
+        with suppress(DependencyError):  # the next start sweeps their files
+            self._catalog.discard_documents(documents)
+        self._leave(documents)
 
     def _cut(self, document: Document) -> ChunkedDocument | None:
         try:

@@ -153,10 +153,12 @@ def parse_claimed(catalog: Catalog, record: DocumentRecord, *, parsing: Parsing)
 
 
 def _parse(catalog: Catalog, record: DocumentRecord, parsing: Parsing) -> Document:
+    # what is inside a file that was taken out of another was taken out with it
+    keep = catalog.originals.store if record.parent_id is None else None
     with step("parse", {DOCUMENT_ID: record.id, "footnote.document.bytes": record.size_bytes}) as parse:
         try:
             with catalog.originals.on_disk(record.sha256) as path:
-                document = parse_file(path, document_id=record.id, name=record.name, limits=parsing)
+                document = parse_file(path, document_id=record.id, name=record.name, limits=parsing, keep=keep)
         except OSError as error:
             raise DependencyError(
                 f"The reader of {record.name} could not be started: {error}. Free some space."
@@ -219,6 +221,8 @@ def commit_document(
         return catalog.set_progress(document.id, "embedding", share)
 
     made = embed_document(catalog, document, embedder, chunking=chunking, report=report, embedded=embedded)
+    if made is None:
+        catalog.discard_documents([document])
     return made is not None and bool(save_embedded(catalog, [made]))
 
 
@@ -350,20 +354,22 @@ def save_embedded(catalog: Catalog, documents: Sequence[EmbeddedDocument]) -> li
 def publish_each(catalog: Catalog, index: Index) -> Published:
     """Index and publish every document with status `indexing`; one that fails keeps that status.
 
-    Small documents are indexed in groups, since one write to disk takes as long for many documents as for one.
+    Small documents are indexed in groups, since one write to disk takes as long for many documents as for one. A
+    document with files inside waits until all of them are read, and is published with them.
     Documents that the new ones replace are deleted from the indexes. Where other replicas have an index too, a document
     is published by the last one that indexes it; those that this one has indexed already wait for the others.
     """
     published: list[str] = []
     failed: list[FailedDocument] = []
-    waiting, _ = catalog.list_documents(status=("indexing",))
+    waiting = catalog.publishable()
     indexed_before = catalog.replicas.projected()
     held = [record.id for record in waiting if indexed_before.get(record.id) == record.version]
     if held:
         published += catalog.publish_each(held)
+    indexed_now = [document_id for document_id in held if document_id not in set(published)]
     for group in _groups([record for record in waiting if record.id not in set(held)]):
         with step("publish", {DOCUMENT_IDS: [record.id for record in group]}) as publish:
-            done = _publish_group(catalog, index, group)
+            done, indexed_now = _publish_group(catalog, index, group, indexed_now)
             if done.failed:
                 publish.fail(type(done.failed[0].error).__name__)
         published += done.ids
@@ -373,7 +379,10 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
     return Published(published, failed)
 
 
-def _publish_group(catalog: Catalog, index: Index, group: Sequence[DocumentRecord]) -> Published:
+def _publish_group(
+    catalog: Catalog, index: Index, group: Sequence[DocumentRecord], before: Sequence[str]
+) -> tuple[Published, list[str]]:
+    """Index a group and publish what can be, also of those indexed `before`; and the indexed ones that still wait."""
     indexed: list[DocumentRecord] = []
     failed: list[FailedDocument] = []
     for record, problem in _index_together(catalog, index, group):
@@ -384,11 +393,14 @@ def _publish_group(catalog: Catalog, index: Index, group: Sequence[DocumentRecor
         else:  # the disk, and Chroma's checks of its input
             log.error("%s could not be indexed.", record.name, exc_info=problem)
             failed.append(FailedDocument(record, FootnoteError(f"{problem!r}; see the log")))
+    waiting = [*before, *(record.id for record in indexed)]
     try:
         catalog.replicas.note_projected({record.id: record.version for record in indexed})
-        return Published(catalog.publish_each([record.id for record in indexed]), failed)
+        visible = set(catalog.publish_each(waiting))
     except FootnoteError as error:
-        return Published([], [*failed, *(FailedDocument(record, error) for record in indexed)])
+        return Published([], [*failed, *(FailedDocument(record, error) for record in indexed)]), waiting
+    published = [document_id for document_id in waiting if document_id in visible]
+    return Published(published, failed), [document_id for document_id in waiting if document_id not in visible]
 
 
 def _index_together(

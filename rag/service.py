@@ -531,7 +531,8 @@ class Service:
     def _unread(self, scope: Scope) -> str | None:
         """Which named document could not be read, or, where none is named, that no document in scope could; or None."""
         if scope.document_ids is not None:
-            records = [self._catalog.get_document(one) for one in scope.document_ids]
+            inside = self._catalog.inside(scope.document_ids)
+            records = [self._catalog.get_document(one) for one in (*scope.document_ids, *inside)]
             return next((f"{one.name} could not be read" for one in records if one.status == "failed"), None)
         collections = check_scope(self._catalog, scope).collections
         _, n_failed = self._catalog.list_documents(collections, ["failed"], limit=1)

@@ -31,7 +31,7 @@ contain the answer. `unsupported`: no passage supports the model's reply. `confl
 `unreadable_source`: a document that the question names, or every document in scope, could not be read, or the document
 nearest to the question has pages or parts that were not read."""
 UNREAD_NOTES = frozenset({
-    "page_unreadable", "attachment_not_read", "member_not_read", "part_left_out", "part_not_read",
+    "page_unreadable", "attachment_not_read", "member_not_read", "files_not_read", "part_left_out", "part_not_read",
     "formulas_without_result",
 })  # fmt: skip
 """Codes of notes (`Note`) that say that words or values which people see are not in the text."""
@@ -153,11 +153,24 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class InnerFile:
+    """A file that was taken out of another one: an attachment, a member of an archive.
+
+    `name` is its path inside the other file (`2024/report.pdf`), `sha256` (hex) names its stored bytes.
+    """
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A parsed file: `id` names it in the catalog (sha256 of the bytes, hex), `text` is its whole text, cleaned.
 
     `pages` is empty for formats that have none (Markdown, HTML, e-mail, ...). `headings` and `tables` are in the order
     of the text. `metadata` holds the file's own properties, with values as text. `notes` says what was not read.
+    `inside` are the files that were taken out of it, each a document of its own; None where nobody looked for them.
     """
 
     id: str
@@ -170,6 +183,7 @@ class Document:
     headings: tuple[Heading, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[Note, ...] = ()
+    inside: tuple[InnerFile, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

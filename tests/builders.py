@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,20 @@ def run_sql(catalog: Catalog, statement: str, **values: object) -> list[sa.Row[A
     with catalog._write() as connection:
         found = connection.execute(sa.text(statement), values)
         return list(found) if found.returns_rows else []
+
+
+def forget_parents(connection: sqlite3.Connection) -> None:
+    """Give a SQLite catalog the documents of before version 8. SQLite drops no column that refers to another."""
+    connection.execute("DROP INDEX ix_documents_parent_id")
+    (made,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'documents'").fetchone()
+    before = re.sub(r",\s*(parent_id TEXT|FOREIGN KEY\(parent_id\)[^,]*CASCADE)", "", made)
+    assert "parent_id" not in before
+    (version,) = connection.execute("PRAGMA schema_version").fetchone()
+    connection.execute("PRAGMA writable_schema=ON")
+    connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'documents'", (before,))
+    connection.execute(f"PRAGMA schema_version={version + 1}")
+    connection.execute("PRAGMA writable_schema=OFF")
+    connection.commit()
 
 
 def end_leases(catalog: Catalog) -> None:

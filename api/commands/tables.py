@@ -98,6 +98,8 @@ def print_document(console: Console, document: DocumentBody) -> None:
     rows = [
         ("id", document.id),
         ("name", document.name),
+        *([("inside", document.parent_id)] if document.parent_id else []),
+        ("media type", document.media_type or "not read yet"),
         ("collection", document.collection),
         ("status", document.status),
         ("pages", f"{document.pages:,}" if document.pages else "none"),

@@ -73,6 +73,7 @@ def take_in_here(context: CommandContext, work: Sequence[Work], collection: str)
         waiting: list[FailedDocument] = []
         try:
             prepare_documents(catalog, taking.claims(), library.embedder, settings, listeners)
+            prepare_documents(catalog, taking.claims_inside(), library.embedder, settings, listeners)
             progress.overall(len(work), len(work))
         finally:
             projector.stop()
@@ -111,6 +112,12 @@ class _TakingIn:
         for number, item in enumerate(self._work):
             yield partial(self._claim, number, item)
 
+    def claims_inside(self) -> Iterator[Claim]:
+        """A claim for each file inside the accepted files that waits to be read."""
+        ids = [one.document_id for one in self.readings.values() if one.document_id is not None]
+        for document_id in self._catalog.inside(ids, status=("queued",)):
+            yield partial(self._catalog.claim, document_id)
+
     def _claim(self, number: int, item: Work) -> DocumentRecord | None:
         reading, claimed = _accept(self._catalog, item, self._collection)
         with self._lock:
@@ -123,11 +130,11 @@ class _TakingIn:
         return claimed
 
     def settled(self, document_id: str, document: Document | None) -> None:
-        self._count(max(1, len(document.pages)) if document is not None else 0)
+        self._count(max(1, len(document.pages)) if document is not None else 0, files=document_id in self._numbers)
 
-    def _count(self, pages: int) -> None:
+    def _count(self, pages: int, files: int = 1) -> None:
         with self._lock:
-            self._done += 1
+            self._done += files
             self._progress.read(pages)
             self._progress.overall(self._done, len(self._work))
 
@@ -137,10 +144,11 @@ class _TakingIn:
             self._progress.current(f"{documents[0].name}{more}", "embedding", share)
 
     def stuck(self, document_id: str, error: DependencyError) -> None:
+        top = self._catalog.get_document(document_id).parent_id or document_id
         with self._lock:
-            number = self._numbers[document_id]
+            number = self._numbers[top]
             self.readings[number] = replace(self.readings[number], problem=(error.code, error.message))
-        self._count(0)
+        self._count(0, files=top == document_id)
 
 
 def _accept(catalog: Catalog, work: Work, collection: str) -> tuple[_ReadingFile, DocumentRecord | None]:

@@ -210,11 +210,14 @@ export interface CompletionUsage {
  * A document of the catalog. `pages` and `chunks` are counts; `progress` runs from 0 to 1.
  *
  * `metadata` holds the file's properties, those given at upload, and the `year`; `filter` of a search uses them.
- * `notes` says what of the file is not in the text, or is in doubt.
+ * `notes` says what of the file is not in the text, or is in doubt. `parent_id` is the uploaded document that it is
+ * inside of (an archive, a message), null for an uploaded one. `media_type` is empty until it is read.
  */
 export interface DocumentBody {
   id: string;
   name: string;
+  parent_id: string | null;
+  media_type: string;
   collection: string;
   status: "queued" | "parsing" | "embedding" | "indexing" | "ready" | "failed";
   pages: number;

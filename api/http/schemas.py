@@ -380,6 +380,8 @@ class NoteBody(BaseModel):
 _DOCUMENT: dict[str, Any] = {
     "id": "9f2c…",
     "name": "handbook.pdf",
+    "parent_id": None,
+    "media_type": "application/pdf",
     "collection": "default",
     "status": "ready",
     "pages": 12,
@@ -397,13 +399,16 @@ class DocumentBody(BaseModel):
     """A document of the catalog. `pages` and `chunks` are counts; `progress` runs from 0 to 1.
 
     `metadata` holds the file's properties, those given at upload, and the `year`; `filter` of a search uses them.
-    `notes` says what of the file is not in the text, or is in doubt.
+    `notes` says what of the file is not in the text, or is in doubt. `parent_id` is the uploaded document that it is
+    inside of (an archive, a message), null for an uploaded one. `media_type` is empty until it is read.
     """
 
     model_config = ConfigDict(title="Document", json_schema_extra={"example": _DOCUMENT})
 
     id: str
     name: str
+    parent_id: str | None
+    media_type: str
     collection: str
     status: DocumentStatus
     pages: int
@@ -514,6 +519,8 @@ def pack_document(record: DocumentRecord) -> DocumentBody:
     return DocumentBody(
         id=record.id,
         name=record.name,
+        parent_id=record.parent_id,
+        media_type=record.media_type,
         collection=record.collection,
         status=record.status,
         pages=record.pages,

@@ -106,6 +106,11 @@ def ingest_suite(library: Library, suite: Suite, progress: RunProgress) -> Inges
                 chunking=settings.chunking,
                 progress=report,
             )
+            for inside in map(catalog.claim, catalog.inside([record.id], status=("queued",))):
+                if inside is not None:
+                    prepare_document(
+                        catalog, inside, library.embedder, parsing=settings.parsing, chunking=settings.chunking
+                    )
         if number % _PUBLISHED_TOGETHER == 0:
             publish_prepared(catalog, library.index)
         spent_s += time.perf_counter() - started

@@ -10,27 +10,35 @@ files: `mail.py`, `outlook.py`, `archive.py`, all by `members.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ingest.parse.members import Keep
     from rag.settings import Parsing
     from rag.types import Document
 
 __all__ = ["end_readers", "parse_file", "render_page"]
 
 
-def parse_file(path: Path, *, document_id: str, name: str, limits: Parsing) -> Document:
+def parse_file(path: Path, *, document_id: str, name: str, limits: Parsing, keep: Keep | None = None) -> Document:
     """Parse the file into a Document named `name`; the media type is detected from the content.
+
+    With `keep` the files inside (attachments, members of an archive) are taken out: it stores the bytes of each, and
+    the document names them (`inside`). Otherwise they are left alone.
 
     The caller's process never opens the file: a new child process does, within `limits` of memory, time and output, in
     a temporary folder that is removed afterwards. Safe to call from several threads. Raises ParseError, whose `code`
     gives the kind of failure and whose message names the file, the problem and the next step.
     """
     from ingest.parse import fence, wire
+    from ingest.parse.members import take_inside
 
-    result = fence.run_fenced("parse", path, name=name, limits=limits)
-    return wire.decode_document(result, document_id=document_id, name=name)
+    unpack = {"unpack": int(keep is not None)}
+    with fence.fenced("parse", path, name=name, limits=limits, details=unpack) as done:
+        document, inside = wire.decode_document(done.result, document_id=document_id, name=name)
+        return document if keep is None else replace(document, inside=take_inside(inside, done.folder, keep))
 
 
 def render_page(path: Path, page_number: int, limits: Parsing, dpi: int = 110) -> bytes:

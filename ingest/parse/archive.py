@@ -1,4 +1,4 @@
-"""Reader of ZIP archives of documents: each file is a section under its name, in the order of the archive.
+"""Reader of ZIP archives of documents: the text is the list of the files, which are taken out (`members.py`).
 
 The bytes that are really unpacked are counted, whatever the archive says of its sizes; nothing is written under a name
 that the archive gives.
@@ -31,10 +31,12 @@ _NO_DOCUMENT = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
 
 def read_archive(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the files of an archive. Raises ParseError `encrypted` or `no_text` where none could be read."""
+    """List the files of an archive and take them out. Raises ParseError `encrypted`, `no_text` where none could be."""
     builder = TextBuilder()
     members = Members(builder, limits, "file")
-    locked = 0
+    names: list[str] = []
+    locked, budget = 0, limits.inside
+    before = len(budget.taken)
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -46,13 +48,17 @@ def read_archive(path: Path, name: str, media_type: str, limits: Limits) -> Docu
                     locked += 1
                     builder.add_note("member_not_read", f"The file {shown!r} was not read: it is locked by a password.")
                     continue
+                names.append(shown)
                 members.add(shown, _unpack(archive, entry))
             if len(entries) > _MOST_ENTRIES:
                 builder.add_note("member_not_read", f"{len(entries) - _MOST_ENTRIES} further files were not read.")
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise broken(name, error) from error
-    if locked and not builder.length:
+    if locked and not names:
         raise ParseError("encrypted", f"{name}: its files are locked by a password. Unpack it and upload the files.")
+    if budget.folder is not None and len(budget.taken) == before and not limits.depth:
+        raise ParseError("no_text", f"{name}: it has no file that can be read. Upload one with documents in it.")
+    builder.add_paragraph("\n".join(names))
     return builder.to_document(name=name, media_type=media_type, title=PurePath(name).stem)
 
 

@@ -216,6 +216,20 @@ class TextBuilder:
         return (*notes[:MOST_NOTES], Note("more_notes", f"{more} further notes are left out."))
 
 
+def add_document(builder: TextBuilder, document: Document) -> None:
+    """Add the text of another document, with its headings, tables and notes."""
+    builder.separate("\n\n")
+    start, _end = builder.append(document.text.strip("\n"))
+    shift = start - (len(document.text) - len(document.text.lstrip("\n")))
+    for heading in document.headings:
+        builder.mark_heading(replace(heading, start=heading.start + shift, end=heading.end + shift))
+    for table in document.tables:
+        builder.mark_table(replace(table, start=table.start + shift, end=table.end + shift))
+    for note in document.notes:
+        where = document.name if note.page is None else f"{document.name}, page {note.page}"
+        builder.add_note(note.code, f"{where}: {note.message}")
+
+
 def write_row(cells: Sequence[str]) -> str:
     """The cells as one line, blank ones kept between their bars."""
     return " | ".join(cells)

@@ -13,15 +13,16 @@ import math
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ingest.parse.confine import confine_files, try_to_escape
 from ingest.parse.fence import OUT_OF_MEMORY_STATUS
 from ingest.parse.legacy import CONVERTED, find_office
-from ingest.parse.limits import Limits
+from ingest.parse.limits import Budget, Limits
 from rag.errors import NotFound, ParseError
-from rag.types import Document
+from rag.types import Document, Note
 
 _MIB = 1 << 20
 _OPEN_FILES, _OPEN_FILES_OF_PROGRAMS = 64, 512
@@ -42,6 +43,7 @@ def carry_out(order: Mapping[str, Any], parent: int) -> int:
         ocr_timeout_s=ocr_s,
         began=Path(order["began"]),
         ocr_engine=str(order["ocr_engine"]),
+        inside=Budget(folder=Path(order["result"]).parent if order["details"].get("unpack") else None),
     )
     path, name, result = Path(order["path"]), str(order["name"]), Path(order["result"])
     confine_files(path, result.parent, office=order["task"] == "parse" and find_office() is not None)
@@ -68,7 +70,7 @@ def _carry_out(task: str, path: Path, name: str, limits: Limits, details: Mappin
                 f"{name}: its text is larger than {limits.max_text_bytes >> 20} MiB. "
                 "Split the file, or raise FOOTNOTE_PARSING__MAX_OUTPUT_MB.",
             )
-        return wire.encode_document(document)
+        return wire.encode_document(document, limits.inside.taken)
     except (ParseError, NotFound) as error:
         return wire.encode_error(error.code, error.message)
     except RecursionError:
@@ -104,14 +106,22 @@ def _render(path: Path, name: str, page_number: int, dpi: int) -> bytes:
 
 
 def read_document(path: Path, name: str, limits: Limits) -> Document:
-    """Read the file as a Document without id, in this process: call it only inside the fence. Raises ParseError."""
+    """Read the file as a Document without id, in this process: call it only inside the fence. Raises ParseError.
+
+    The files inside are taken out where `limits.inside` has a folder for them.
+    """
     from ingest.files import identify
     from ingest.parse.readers import reader_for
 
     media_type = identify(path, name=name)
     if limits.began is not None and media_type not in CONVERTED:
         confine_files(path, limits.began.parent)
-    return reader_for(media_type, name)(path, name, media_type, limits)
+    document = reader_for(media_type, name)(path, name, media_type, limits)
+    if taken := len(limits.inside.taken):
+        one, more = "The file inside it is a document of its own.", "files inside it are documents of their own."
+        told = Note("files_inside", one if taken == 1 else f"The {taken} {more}")
+        return replace(document, notes=(told, *document.notes))
+    return document
 
 
 def _limit_process(parent: int, timeout_s: float, ocr_s: float, memory_bytes: int, output_bytes: int) -> None:

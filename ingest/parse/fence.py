@@ -20,10 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ingest.parse.pool import FORKS, STDERR_KEPT, Deadline, Ended, Launcher, LauncherPool, close_at_exit
 from rag.errors import ParseError
@@ -50,12 +50,20 @@ _OWN_FOLDER_VARIABLES = ("HOME", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME", "XDG
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
-def run_fenced(
-    task: Task, path: Path, *, name: str, limits: Parsing, details: Mapping[str, int] = MappingProxyType({})
-) -> bytes:
-    """Run the task in a child process and return the bytes of its result (see `wire.py`).
+class Done(NamedTuple):
+    """What a child process has left: the bytes of its `result` (see `wire.py`), and the `folder` that it worked in."""
 
-    `details` are what the task needs to know: `page_number` and `dpi` to render, `port` to escape.
+    result: bytes
+    folder: Path
+
+
+@contextlib.contextmanager
+def fenced(
+    task: Task, path: Path, *, name: str, limits: Parsing, details: Mapping[str, int] = MappingProxyType({})
+) -> Iterator[Done]:
+    """Run the task in a child process; its folder is removed at the end of the context.
+
+    `details` are what the task needs to know: `page_number` and `dpi` to render, `port` to escape, `unpack` to parse.
 
     Raises ParseError: `timeout`, `out_of_memory` or `too_large` when a limit was reached, `internal` when the child
     ended without a result.
@@ -82,9 +90,17 @@ def run_fenced(
             "environment": _environment(folder),  # a launcher may have been started with another
         }
         ended = _run_child(order, folder, limits, name)
-        return _read_result(folder / RESULT_NAME, order["max_result_bytes"], ended, name, limits)
+        yield Done(_read_result(folder / RESULT_NAME, order["max_result_bytes"], ended, name, limits), folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_fenced(
+    task: Task, path: Path, *, name: str, limits: Parsing, details: Mapping[str, int] = MappingProxyType({})
+) -> bytes:
+    """`fenced` where only the bytes of the result are wanted."""
+    with fenced(task, path, name=name, limits=limits, details=details) as done:
+        return done.result
 
 
 @functools.cache

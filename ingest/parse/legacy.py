@@ -38,9 +38,8 @@ _RULES = {"DisableMacrosExecution": "true", "MacroSecurityLevel": "3", "BlockUnt
 _SAID_CHARACTERS = 160
 
 
-_CONTAINERS = ("application/zip", "application/mbox", "application/vnd.ms-outlook", "message/rfc822")
-CONVERTED = frozenset([*_TARGETS, *_CONTAINERS])
-"""Media types that LibreOffice is started for, and those of files that may hold such ones."""
+CONVERTED = frozenset(_TARGETS)
+"""Media types that LibreOffice is started for."""
 
 
 def find_office() -> str | None:

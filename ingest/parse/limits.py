@@ -6,14 +6,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+MOST_FILES, MOST_BYTES = 1_000, 512 << 20
+
 
 @dataclass(slots=True)
 class Budget:
-    """What may still be read of the files inside one file, counted over all levels of nesting."""
+    """What may still be taken out of one file, counted over all levels of nesting.
 
-    files: int = 1_000
-    bytes: int = 512 << 20
-    pictures: int = 20
+    `folder` is where it is written, None where the files inside are left alone; `taken` are the paths, inside the file,
+    of those that are there (`members.py`).
+    """
+
+    files: int = MOST_FILES
+    bytes: int = MOST_BYTES
+    folder: Path | None = None
+    taken: list[str] = field(default_factory=list)
     ocr_until_s: float | None = None  # monotonic time; None before words are first recognised
     ocr_until_cpu_s: float = 0.0
     ocr_engine: Any = None
@@ -25,7 +32,7 @@ class Limits:
 
     `ocr` says whether words may be recognised in pictures, within `ocr_timeout_s` seconds, and `ocr_engine` by what.
     `began` is the file that tells the parent process that this has begun, None outside the fence. `inside` is shared by
-    a file and the files inside it, `depth` counts the files around this one.
+    a file and the files inside it, `depth` counts the files around this one, and `within` is their path, with a `/`.
     """
 
     memory_bytes: int
@@ -37,6 +44,7 @@ class Limits:
     ocr_engine: str = "auto"
     inside: Budget = field(default_factory=Budget)
     depth: int = 0
+    within: str = ""
 
 
 def extend_limits(limits: Limits) -> None:

@@ -2,7 +2,7 @@
 
 message ─ walk ─> bodies, invitations, attachments ─ prefer_html ─> text in a TextBuilder
 
-Inner messages and attachments are sections below the message, under their names (`members.py`).
+The text names inner messages and attachments, which are taken out (`members.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.html import add_page
-from ingest.parse.members import Members
+from ingest.parse.members import Members, TooMuch
 from ingest.parse.plain import decode_text
 from rag.errors import ParseError
 from rag.types import Document
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
-MOST_ATTACHMENTS, MOST_DEPTH = 50, 5
+MOST_ATTACHMENTS = 50
 _SEPARATOR = re.compile(rb"From [^\r\n]*\r?\n(?=[A-Za-z][A-Za-z0-9-]*:)")
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _STUB_SHARE = 0.5
@@ -36,7 +36,7 @@ _WORD = re.compile(r"\w+")
 
 
 def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the headers, the text or HTML form of the body, and what is attached."""
+    """Read the headers and the text or HTML form of the body, and take out what is attached."""
     if path.stat().st_size > limits.memory_bytes // 8:
         raise ParseError(
             "too_large", f"{name}: it is too large to be read at once. Save its attachments and upload those."
@@ -44,7 +44,7 @@ def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     builder = TextBuilder()
     reader = MailReader(builder, limits)
-    metadata = reader.add_message(message, 0)
+    metadata = reader.add_message(message)
     if reader.hidden:
         metadata["hidden_characters"] = str(reader.hidden)
     return builder.to_document(name=name, media_type=media_type, title=metadata.get("subject", ""), metadata=metadata)
@@ -56,8 +56,9 @@ def read_mailbox(path: Path, name: str, media_type: str, limits: Limits) -> Docu
     reader = MailReader(builder, limits)
     for number, data in enumerate(_split_mailbox(path, name, limits), 1):
         message = email.message_from_bytes(_QUOTED.sub(rb"\1", data), policy=email.policy.default)
-        builder.add_heading(1, clean_line(_header(message, "Subject")) or f"Message {number}")
-        reader.add_message(message, 0, level=1)
+        subject = clean_line(_header(message, "Subject")) or f"Message {number}"
+        builder.add_heading(1, subject)
+        reader.add_message(message, below=f"{subject.replace('/', '_')}/")
         if builder.length > limits.max_text_bytes:
             raise ParseError("too_large", f"{name}: it holds too many messages. Split it into several mailboxes.")
     metadata = {"hidden_characters": str(reader.hidden)} if reader.hidden else {}
@@ -95,11 +96,8 @@ class MailReader:
         self._builder = builder
         self._members = Members(builder, limits, "attachment")
 
-    def add_message(self, message: EmailMessage, depth: int, level: int = 0) -> dict[str, str]:
-        """Add a message with its inner messages and attachments; returns its main headers, keys in lower case.
-
-        `level` is that of the heading above it, 0 where there is none; `depth` counts the messages around it.
-        """
+    def add_message(self, message: EmailMessage, below: str = "") -> dict[str, str]:
+        """Add a message and take out what is attached, `below` a path; returns its main headers, keys in lower case."""
         stated = {header: clean_line(_header(message, header)) for header in _HEADERS}
         stated = {header: value for header, value in stated.items() if value}
         self._builder.add_paragraph("\n".join(f"{header}: {value}" for header, value in stated.items()))
@@ -109,17 +107,16 @@ class MailReader:
         if names:
             self._builder.add_paragraph("Attachments: " + ", ".join(names))
         for number, (part, shown) in enumerate(zip(attached, names, strict=True)):
-            if number >= MOST_ATTACHMENTS or depth >= MOST_DEPTH:
+            if number >= MOST_ATTACHMENTS:
                 self._builder.add_note("attachment_not_read", f"The attachment {shown!r} was not read: there are many.")
             elif part.get_content_type() == "message/rfc822":
                 for inner in _inner_messages(part):
-                    self._builder.add_heading(level + 1, shown)
-                    self.add_message(inner, depth + 1, level + 1)
+                    self._members.add(file_name(shown, ".eml"), _written(inner), below=below)
             else:
                 data = part.get_payload(decode=True)
                 if isinstance(data, bytes):
                     inline = part.get_content_disposition() == "inline"
-                    self._members.add(shown, [data], level=level + 1, inline=inline)
+                    self._members.add(file_name(shown), [data], below=below, inline=inline)
         return {header.lower(): value for header, value in stated.items()}
 
     def _add_part(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
@@ -206,6 +203,21 @@ def _leaves(part: EmailMessage) -> Iterator[EmailMessage]:
 
 def _inner_messages(part: EmailMessage) -> Iterator[EmailMessage]:
     yield from _parts(part)
+
+
+def file_name(shown: str, suffix: str = "") -> str:
+    """What is shown of an attachment as the name of a file: one part of a path, with the suffix."""
+    name = shown.replace("/", "_").replace("\\", "_")
+    return name if name.lower().endswith(suffix) else name + suffix
+
+
+def _written(message: EmailMessage) -> Iterator[bytes]:
+    """The bytes of an inner message, as they were where they are sound. Raises TooMuch for what cannot be written."""
+    try:
+        yield message.as_bytes(policy=email.policy.default.clone(refold_source="none"))
+    # the library fails on damaged messages
+    except (ValueError, LookupError, AttributeError, TypeError, email.errors.MessageError) as error:
+        raise TooMuch(f"it is damaged ({type(error).__name__}: {error})"[:160]) from error
 
 
 def _attachment_name(part: EmailMessage) -> str:

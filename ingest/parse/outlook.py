@@ -1,8 +1,9 @@
 """Reader of Outlook messages (MSG): headers, the best form of the body, and what is attached.
 
-compound file ─ streams ─> properties ─ add_bodies ─> text in a TextBuilder, attachments as sections (`members.py`)
+compound file ─ streams ─> properties ─ add_bodies ─> text in a TextBuilder; attachments are taken out (`members.py`)
 
-A message is a storage of streams, one for each property (MS-OXMSG); an attached message is a storage inside it. HTML
+A message is a storage of streams, one for each property (MS-OXMSG). An attached message is a storage inside it, which
+is no file that could be taken out: it is a section of the message around it, and its attachments are taken out. HTML
 bodies may be kept in RTF (MS-OXRTFEX), and that compressed (MS-OXRTFCP).
 """
 
@@ -20,7 +21,7 @@ from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.compound import DAMAGE, open_compound
 from ingest.parse.container import broken
 from ingest.parse.html import decode_html
-from ingest.parse.mail import MOST_ATTACHMENTS, MOST_DEPTH, add_bodies
+from ingest.parse.mail import MOST_ATTACHMENTS, add_bodies, file_name
 from ingest.parse.members import Members
 from ingest.parse.plain import decode_text
 from ingest.parse.rtf import RtfReader, html_of, read_tokens
@@ -40,10 +41,11 @@ _PROPERTIES = "__properties_version1.0"
 _HEADER_BYTES = {"root": 32, "message": 24, "other": 8}
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _MOST_UNPACKED = 64 << 20
+_MOST_DEPTH = 5  # of messages inside each other
 
 
 def read_msg(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the headers, the best form of the body, and what is attached."""
+    """Read the headers, the best form of the body and inner messages, and take out what is attached."""
     if path.stat().st_size > limits.memory_bytes // 8:
         raise ParseError(
             "too_large", f"{name}: it is too large to be read at once. Save its attachments and upload those."
@@ -52,7 +54,7 @@ def read_msg(path: Path, name: str, media_type: str, limits: Limits) -> Document
     try:
         with open_compound(path) as file:
             reader = _MessageReader(file, builder, limits)
-            metadata = reader.add_message((), 0, 0)
+            metadata = reader.add_message((), 0)
     except DAMAGE as error:
         raise broken(name, error) from error
     if reader.hidden:
@@ -124,8 +126,11 @@ class _MessageReader:
         self._file, self._builder = file, builder
         self._members = Members(builder, limits, "attachment")
 
-    def add_message(self, place: tuple[str, ...], depth: int, level: int) -> dict[str, str]:
-        """Add a message and what is attached; returns its main headers. `level` is that of the heading above it."""
+    def add_message(self, place: tuple[str, ...], depth: int, below: str = "") -> dict[str, str]:
+        """Add a message and its inner ones, and take out what is attached, `below` a path; returns its main headers.
+
+        `depth` counts the messages around it.
+        """
         message = _Storage.open(self._file, place, "message" if place else "root")
         stated = {header: clean_line(value) for header, value in self._headers(message)}
         stated = {header: value for header, value in stated.items() if value}
@@ -140,14 +145,14 @@ class _MessageReader:
             self._builder.add_paragraph("Attachments: " + ", ".join(names))
         for number, (one, shown) in enumerate(zip(attached, names, strict=True)):
             inner = (*one.place, f"__substg1.0_{_DATA:04X}{_STORAGE:04X}")
-            if number >= MOST_ATTACHMENTS or depth >= MOST_DEPTH:
+            if number >= MOST_ATTACHMENTS or depth >= _MOST_DEPTH:
                 self._builder.add_note("attachment_not_read", f"The attachment {shown!r} was not read: there are many.")
             elif self._file.exists([*inner, _PROPERTIES]):
-                self._builder.add_heading(level + 1, shown)
-                self.add_message(inner, depth + 1, level + 1)
+                self._builder.add_heading(depth + 1, shown)
+                self.add_message(inner, depth + 1, f"{below}{file_name(shown)}/")
             elif (data := one.stream(_DATA, _BINARY)) is not None:
                 inline = bool(one.text(_CONTENT_ID)) or any(one.fixed.get(_HIDDEN, b"")[:2])
-                self._members.add(shown, [data], level=level + 1, inline=inline)
+                self._members.add(file_name(shown), [data], below=below, inline=inline)
             else:
                 self._builder.add_note(
                     "attachment_not_read", f"The attachment {shown!r} was not read: it is a link or an object."

@@ -76,12 +76,12 @@ def tell_media_type(file: BinaryIO, head: bytes, name: str) -> str:
 
     Raises ParseError `unsupported_type`, `encrypted` or `corrupt`.
     """
-    if _is_pdf(head):
-        return "application/pdf"
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
         return _tell_zip(file, name)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return _tell_ole(file, name)
+    if _is_pdf(head):  # after containers, near whose beginning a PDF may stand
+        return "application/pdf"
     if head.startswith(b"{\\rtf"):
         return "application/rtf"
     for magic, media_type in _MAGIC:

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest.parse.build import TextBuilder, clean_line, clean_text
+from ingest.parse.build import TextBuilder, add_document, clean_line, clean_text
 from ingest.parse.html import add_html
-from ingest.parse.members import add_document
 from ingest.parse.plain import decode_text, mark_structure, read_text
 from rag.errors import ParseError
 from rag.types import Document

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from rag.errors import PARSE_CODES, NotFound, ParseError
@@ -19,8 +20,10 @@ _LENGTH = struct.Struct("<I")
 _WORD = struct.Struct("<IIffff")
 
 
-def encode_document(document: Document) -> bytes:
-    """Encode the document without its id and name, which the caller knows."""
+def encode_document(document: Document, inside: Sequence[str] = ()) -> bytes:
+    """Encode the document without its id and name, which the caller knows; `inside` are the paths of the files that
+    were taken out of it.
+    """
     text = document.text.encode("utf-8")
     header = {
         "media_type": document.media_type,
@@ -33,6 +36,7 @@ def encode_document(document: Document) -> bytes:
         "headings": [[h.level, h.text, h.start, h.end] for h in document.headings],
         "tables": [[t.start, t.end, t.header] for t in document.tables],
         "notes": [[n.code, n.message, n.page] for n in document.notes],
+        "inside": list(inside),
     }
     return b"".join([_frame(DOCUMENT, header), text, *(page.boxes.packed for page in document.pages)])
 
@@ -52,9 +56,10 @@ def _frame(magic: bytes, header: dict[str, Any]) -> bytes:
     return magic + _LENGTH.pack(len(packed)) + packed
 
 
-def decode_document(result: bytes, *, document_id: str, name: str) -> Document:
+def decode_document(result: bytes, *, document_id: str, name: str) -> tuple[Document, list[str]]:
     """Decode a document and check its offsets: pages cover the text without gaps, everything lies inside the text.
 
+    Returns it with the paths of the files that were taken out of it, which the caller takes (`members.take_inside`).
     Raises the ParseError that the child reported, or one with code `internal` for an invalid result.
     """
     try:
@@ -75,11 +80,12 @@ def decode_document(result: bytes, *, document_id: str, name: str) -> Document:
             notes=tuple(Note(str(c), str(m), None if p is None else int(p)) for c, m, p in header["notes"]),
         )
         check_places(document)
+        inside = [str(path) for path in header["inside"]]
     except (ValueError, KeyError, TypeError, AttributeError, struct.error, OverflowError) as error:
         raise ParseError(
             "internal", f"{name}: the reader's result is invalid ({error}). Report this file as a bug."
         ) from error
-    return document
+    return document, inside
 
 
 def decode_picture(result: bytes, *, name: str) -> bytes:

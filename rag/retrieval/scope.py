@@ -33,19 +33,23 @@ class Scope:
 
 
 def check_scope(catalog: Catalog, scope: Scope) -> Scope:
-    """The scope with its collection as stored and its conditions resolved to documents.
+    """The scope with its collection as stored, its documents with the files inside them, and its conditions resolved to
+    documents.
 
     Raises NotFound for a collection or document that does not exist, or not for the asker.
     """
     for document_id in scope.document_ids or ():
         find_document(catalog, document_id, scope.allowed)
+    if scope.document_ids:
+        named = dict.fromkeys((*scope.document_ids, *catalog.inside(scope.document_ids)))
+        scope = replace(scope, document_ids=tuple(named))
     if scope.collection is not None:
         known = collections_among(catalog, scope.allowed)
         scope = replace(scope, collection=find_collection(scope.collection, known))
     if scope.conditions:
         found = catalog.filter_documents(scope.conditions, scope.collections)
-        named = None if scope.document_ids is None else set(scope.document_ids)
-        scope = replace(scope, document_ids=tuple(one for one in found if named is None or one in named))
+        among = None if scope.document_ids is None else set(scope.document_ids)
+        scope = replace(scope, document_ids=tuple(one for one in found if among is None or one in among))
     return replace(scope, conditions=())
 
 

@@ -11,6 +11,9 @@ original files are beside the database, named by their sha256:
 A document becomes visible in one transaction (`publish`), which also retires the version it replaces, and disappears
 in one (`delete_document`). `removals` records removed documents until the indexes have removed them too.
 
+A file with files inside (a ZIP archive, a message with attachments) becomes a family of documents, which appears and
+disappears at once (`families.py`).
+
 The status of a visible document is always `ready`: rebuilding it, or a failure to, leaves its status alone until the
 document is withdrawn.
 
@@ -18,13 +21,12 @@ Most writes decide on rows that they lock. Those that decide on what is not ther
 take turns: `_write(turn=True)`.
 
 Reading order of the folder: `schema` (tables, migrations), `databases` (what SQLite and Postgres do differently),
-`records` (returned values), `originals`, then this file.
+`records` (returned values), `originals`, `families`, then this file.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import logging
 import os
@@ -55,6 +57,20 @@ from rag.errors import (
 from rag.store.boxes import line_boxes
 from rag.store.carry import Progress, carry_rows, digest
 from rag.store.databases import Among, among, open_database
+from rag.store.families import (
+    IN_HAND,
+    IS_STILL_READ,
+    discard_inside,
+    document_id_for,
+    find_complete,
+    is_family,
+    is_upload,
+    note_failed_inside,
+    queue_inside,
+    refuse_inside,
+    remove_inside,
+    rename_inside,
+)
 from rag.store.keys import Keys
 from rag.store.leases import LEASE_S, RETRY_DELAYS_S, Leases, is_over
 from rag.store.metadata import Filter, Metadata, describe, matches
@@ -117,7 +133,6 @@ PROBE = "embedding_probe"  # a stamp: a vector as 16-bit numbers in base64
 _SAME_MODEL = 0.99  # cosine of two probes
 UNFINISHED_REBUILD = "unfinished rebuild"  # a stamp that no settings produce
 MOST_GAP_CHARS = 100  # maximum white space between two chunks that are adjacent
-_IN_HAND: tuple[DocumentStatus, ...] = ("parsing", "embedding")
 SWEPT_AFTER_S = 3_600.0  # of an original without a document, where others may be uploading
 _SOME_ORIGINALS = 20
 _SWEPT_TOGETHER = 100  # strays: others wait meanwhile
@@ -154,11 +169,6 @@ def same_stamp(key: str, stored: str, value: str) -> bool:
         return stored == value
     one, other = (np.frombuffer(base64.b64decode(text), dtype="<f2").astype(np.float32) for text in (stored, value))
     return one.shape == other.shape and float(one @ other) >= _SAME_MODEL
-
-
-def document_id_for(sha256: str, collection: str) -> str:
-    """The id of a document whose bytes are in another collection already, where the sha256 is its id."""
-    return hashlib.sha256(f"{collection}\0{sha256}".encode()).hexdigest()
 
 
 # The statements of every question, compiled once.
@@ -428,7 +438,7 @@ class Catalog:
             working = connection.execute(
                 sa.select(documents_table.c.claimant)
                 .where(
-                    documents_table.c.status.in_(_IN_HAND),
+                    documents_table.c.status.in_(IN_HAND),
                     documents_table.c.claimant != self.claimant,
                     sa.not_(is_over(documents_table.c.lease_end, self._database.now())),
                 )
@@ -455,19 +465,15 @@ class Catalog:
     ) -> Accepted:
         """Record a file whose bytes are stored. It is queued unless the collection already has the same bytes.
 
-        Bytes that failed before are queued again. A source with new bytes keeps its old version until the new one is
-        published. `metadata` are those that the client gives; where it gives none, a stored document keeps its own and
-        a new version of a source takes those of the old one. Raises Conflict if the stored bytes were deleted
-        meanwhile.
+        Bytes that failed before are queued again, as are files inside that failed. A source with new bytes keeps its
+        old version until the new one is published. `metadata` are those that the client gives; where it gives none, a
+        stored document keeps its own and a new version of a source takes those of the old one. Raises Conflict if the
+        stored bytes were deleted meanwhile.
         """
         with self._write(turn=True) as connection:
             if not self.originals.holds(sha256):
                 raise Conflict(f"{name} was deleted while it was uploaded. Upload it again.")
-            row = connection.execute(
-                sa.select(documents_table).where(
-                    documents_table.c.sha256 == sha256, documents_table.c.collection == collection
-                )
-            ).first()
+            row = connection.execute(sa.select(documents_table).where(is_upload(sha256, collection))).first()
             is_new = row is None
             if row is None:
                 taken = connection.execute(
@@ -496,13 +502,17 @@ class Catalog:
                 )
             else:
                 document_id = row.id
+                family = sa.update(documents_table).where(is_family(document_id))
                 if metadata is not None:
-                    self._set(connection, document_id, given=json.dumps(dict(metadata), ensure_ascii=False))
+                    connection.execute(family.values(given=json.dumps(dict(metadata), ensure_ascii=False)))
                 if row.status == "failed":
                     is_new = True
-                    self._set(connection, document_id, status="queued", attempts=0, retries=0, not_before=None,
-                              progress=0.0, error_code=None,
-                              error_message=None, name=name)  # fmt: skip
+                    self._set(connection, document_id, name=name)
+                connection.execute(
+                    family.where(documents_table.c.status == "failed")
+                    .values(status="queued", attempts=0, retries=0, not_before=None, progress=0.0, error_code=None,
+                            error_message=None)
+                )  # fmt: skip
             same = (
                 sources_table.c.collection == collection,
                 sources_table.c.source == source,
@@ -523,67 +533,81 @@ class Catalog:
             fresh = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).one()
             return Accepted(document_record(fresh), is_new)
 
-    def adopt_document(self, other: Catalog, document_id: str, collection: str) -> str | None:
-        """Copy a ready document of another catalog, whose original is stored here already, and queue it for indexing.
+    def adopt_document(self, other: Catalog, document_id: str, collection: str) -> list[str]:
+        """Copy a ready document of another catalog with the files inside it, whose originals are stored here already,
+        and queue them for indexing, in one transaction.
 
-        Returns its id here; None if the collection has the same bytes already, unless they failed. Both catalogs must
-        be built alike (`stamps`).
+        Returns their ids here; none if the collection has the same bytes already, unless they failed. Both catalogs
+        must be built alike (`stamps`).
         """
         with other._read() as source, self._write(turn=True) as target:
-            found = source.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).one()
-            document = dict(found._mapping)
-            sha256 = document["sha256"]
-            known = target.execute(
-                sa.select(documents_table).where(
-                    documents_table.c.sha256 == sha256, documents_table.c.collection == collection
-                )
-            ).first()
+            family = source.execute(
+                sa.select(documents_table).where(is_family(document_id)).order_by(documents_table.c.seq)
+            ).all()
+            sha256 = next(row.sha256 for row in family if row.id == document_id)
+            known = target.execute(sa.select(documents_table).where(is_upload(sha256, collection))).first()
             if known is not None and known.status != "failed":
-                return None
+                return []
             if known is not None:
                 target.execute(sa.delete(documents_table).where(documents_table.c.id == known.id))
             taken = target.execute(sa.select(documents_table.c.id).where(documents_table.c.id == sha256)).first()
             own_id = sha256 if taken is None else document_id_for(sha256, collection)
-            document |= {"id": own_id, "collection": collection, "status": "indexing", "visible": False, "token": 0,
-                         "lease_end": None, "claimant": None,
-                         "version": self._database.next_number(target)}  # fmt: skip
-            del document["seq"]
-            target.execute(sa.insert(documents_table).values(document))
-            for table in (texts_table, pages_table, sources_table):
-                rows = [
-                    {**row._mapping, "document_id": own_id}
-                    for row in source.execute(sa.select(table).where(table.c.document_id == document_id))
-                ]
-                if table is sources_table:
-                    rows = [{**_without(row, "seq"), "collection": collection} for row in rows]
-                if rows:
-                    target.execute(sa.insert(table), rows)
-            chunks = source.execute(
-                sa.select(chunks_table, sentences_table.c.vectors)
-                .join(sentences_table, sentences_table.c.chunk == chunks_table.c.seq)
-                .where(chunks_table.c.document_id == document_id)
-                .order_by(chunks_table.c.seq)
-            ).all()
-            rows = [{**_without(row._asdict(), "seq", "vectors"), "document_id": own_id} for row in chunks]
-            for row in rows:
-                if own_id != document_id:
-                    row["id"] = document_id_for(row["id"], collection)[:32]
-            self._database.number_chunks(target, rows)
-            target.execute(sa.insert(chunks_table), rows)
-            _save_sentences(target, own_id, [row.vectors for row in chunks])
-            return own_id
+            ids = {document_id: own_id}
+            for row in family:
+                if row.parent_id is not None:
+                    ids[row.id] = row.id if own_id == document_id else document_id_for(row.id, own_id)
+                self._adopt_row(source, target, row, collection, ids)
+            return list(ids.values())
+
+    def _adopt_row(
+        self, source: Connection, target: Connection, found: sa.Row[Any], collection: str, ids: Mapping[str, str]
+    ) -> None:
+        """Copy one document; `ids` has the ids here of it and of its parent."""
+        own_id = ids[found.id]
+        document = _without(found._asdict(), "seq")
+        document |= {"id": own_id, "collection": collection, "status": "indexing", "visible": False, "token": 0,
+                     "lease_end": None, "claimant": None, "parent_id": ids.get(found.parent_id),
+                     "version": self._database.next_number(target)}  # fmt: skip
+        target.execute(sa.insert(documents_table).values(document))
+        for table in (texts_table, pages_table, sources_table):
+            rows = [
+                {**row._mapping, "document_id": own_id}
+                for row in source.execute(sa.select(table).where(table.c.document_id == found.id))
+            ]
+            if table is sources_table:
+                rows = [{**_without(row, "seq"), "collection": collection} for row in rows]
+            if rows:
+                target.execute(sa.insert(table), rows)
+        chunks = source.execute(
+            sa.select(chunks_table, sentences_table.c.vectors)
+            .join(sentences_table, sentences_table.c.chunk == chunks_table.c.seq)
+            .where(chunks_table.c.document_id == found.id)
+            .order_by(chunks_table.c.seq)
+        ).all()
+        rows = [{**_without(row._asdict(), "seq", "vectors"), "document_id": own_id} for row in chunks]
+        for row in rows:
+            if own_id != found.id:
+                row["id"] = document_id_for(str(row["id"]), own_id if found.parent_id else collection)[:32]
+        self._database.number_chunks(target, rows)
+        target.execute(sa.insert(chunks_table), rows)
+        _save_sentences(target, own_id, [row.vectors for row in chunks])
 
     def delete_document(self, document_id: str) -> None:
-        """Remove a document; once this returns, no search finds it. Raises NotFound."""
+        """Remove a document with the files inside it; once this returns, no search finds them.
+
+        Raises NotFound, and Conflict for a file inside another one, whose bytes the other one would still hold.
+        """
         with self._write(turn=True) as connection:
+            refuse_inside(connection, document_id)
             if not self._remove(connection, document_id):
                 raise no_document(document_id)
 
-    @staticmethod
-    def _remove(connection: Connection, document_id: str) -> bool:
+    def _remove(self, connection: Connection, document_id: str) -> bool:
+        """Remove a document and the files inside it; False where there is none."""
         row = connection.execute(sa.select(documents_table.c.sha256).where(documents_table.c.id == document_id)).first()
         if row is None:
             return False
+        remove_inside(connection, document_id)
         connection.execute(sa.insert(removals_table).values(document_id=document_id, sha256=row.sha256))
         connection.execute(sa.delete(documents_table).where(documents_table.c.id == document_id))
         return True
@@ -631,8 +655,11 @@ class Catalog:
             return [each for each in touched if each not in named and self._remove(connection, each)]
 
     def rename_document(self, document_id: str, name: str) -> None:
-        """Show a document under another name. The words of the old name stay in its vectors and the keyword index."""
+        """Show a document under another name, also in front of the names of files inside it. The words of the old name
+        stay in its vectors and the keyword index.
+        """
         with self._write() as connection:
+            rename_inside(connection, document_id, name)
             self._set(connection, document_id, name=name)
 
     def pending_removals(self) -> list[tuple[int, str, str]]:
@@ -733,7 +760,7 @@ class Catalog:
         with self._write() as connection:
             return connection.execute(
                 sa.update(documents_table)
-                .where(documents_table.c.status.in_(_IN_HAND), self._ours())
+                .where(documents_table.c.status.in_(IN_HAND), self._ours())
                 .values(status="queued", progress=0.0, lease_end=None,
                         attempts=documents_table.c.attempts - int(forgive))
             ).rowcount  # fmt: skip
@@ -753,7 +780,7 @@ class Catalog:
                 sa.select(documents_table)
                 .where(
                     documents_table.c.id == document_id,
-                    documents_table.c.status.in_(_IN_HAND),
+                    documents_table.c.status.in_(IN_HAND),
                     self._own(document_id),
                 )
                 .with_for_update()
@@ -774,6 +801,7 @@ class Catalog:
 
     def _put_off(self, connection: Connection, row: sa.Row[Any], reason: str = "", **values: object) -> None:
         if row.retries >= len(RETRY_DELAYS_S):
+            remove_inside(connection, row.id)  # they are taken out again when it is read again
             self._set(connection, row.id, status="failed", progress=0.0, lease_end=None, error_code="unavailable",
                       error_message=f"{row.name} was refused {row.retries} times by the disk, the embedding model or "
                       f"the index. {reason or 'The log says which.'} Correct that, then upload it again.")  # fmt: skip
@@ -791,7 +819,7 @@ class Catalog:
             expired = connection.execute(
                 sa.select(documents_table.c.id, self._ours().label("ours"))
                 .where(
-                    documents_table.c.status.in_(_IN_HAND),
+                    documents_table.c.status.in_(IN_HAND),
                     is_over(documents_table.c.lease_end, self._database.now()),
                 )
                 .order_by(documents_table.c.id)
@@ -815,7 +843,7 @@ class Catalog:
                     .where(
                         documents_table.c.id == document_id,
                         documents_table.c.token == token,
-                        documents_table.c.status.in_(_IN_HAND),
+                        documents_table.c.status.in_(IN_HAND),
                     )
                     .values(lease_end=self._lease_end())
                 )
@@ -828,7 +856,7 @@ class Catalog:
         token = self._leases.token(document_id)
         if token is None:
             return sa.true()
-        return sa.and_(documents_table.c.token == token, documents_table.c.status.in_(_IN_HAND))
+        return sa.and_(documents_table.c.token == token, documents_table.c.status.in_(IN_HAND))
 
     def _due(self, connection: Connection, most: int, *conditions: sa.ColumnElement[bool]) -> list[sa.Row[Any]]:
         """The oldest queued documents, at most `most`; those whose pause (`not_before`) is over come last. Documents
@@ -955,6 +983,14 @@ class Catalog:
                 .values(status="failed", error_code=code, error_message=message, progress=0.0, lease_end=None)
             )
 
+    def discard_documents(self, documents: Sequence[Document]) -> None:
+        """Forget documents that are not saved: the bytes of the files inside them are deleted with the next removals,
+        where no document has the same.
+        """
+        if inside := [file for document in documents for file in document.inside or ()]:
+            with self._write(turn=True) as connection:
+                discard_inside(connection, inside)
+
     def withdraw_document(self, document_id: str, code: str, message: str) -> None:
         """Hide a document, delete its chunks, and record why. Its text stays for the next rebuild."""
         with self._write() as connection:
@@ -978,15 +1014,17 @@ class Catalog:
         return self.save_documents([prepared]) == [document.id]
 
     def save_documents(self, prepared: Sequence[PreparedDocument]) -> list[str]:
-        """Store documents in one transaction and queue them for indexing. They do not become visible yet.
+        """Store documents in one transaction and queue them for indexing, and the files inside them for reading. They
+        do not become visible yet.
 
-        Saving a document again replaces what is stored. A document that was deleted, or given to another claimant,
-        meanwhile is left out. Returns the ids of the others. Raises IndexMismatch where another owner of the catalog
-        has given it other stamps.
+        Saving a document again replaces what is stored; the files inside stay where it does not say what they are. A
+        document that was deleted, or given to another claimant, meanwhile is left out. Returns the ids of the others.
+        Raises IndexMismatch where another owner of the catalog has given it other stamps, DependencyError where bytes
+        of a file inside are missing.
         """
         for each in prepared:  # before, so that no later claim is dropped
             self._leases.drop(each.document.id)
-        with self._write() as connection:
+        with self._write(turn=any(each.document.inside for each in prepared)) as connection:
             self._check_saved(connection)
             version = self._database.next_number(connection)
             in_order = sorted(prepared, key=lambda each: each.document.id)
@@ -1017,6 +1055,7 @@ class Catalog:
             metadata=json.dumps(dict(document.metadata), ensure_ascii=False),
         )
         if not alive:
+            discard_inside(connection, document.inside or ())
             return False
         for table in (texts_table, pages_table, chunks_table):
             connection.execute(sa.delete(table).where(table.c.document_id == document.id))
@@ -1073,6 +1112,8 @@ class Catalog:
             self._database.number_chunks(connection, rows)
             connection.execute(sa.insert(chunks_table), rows)
             _save_sentences(connection, document.id, prepared.sentences)
+        if document.inside is not None:
+            queue_inside(connection, self.originals, document.id, document.inside)
         return True
 
     def publish(self, document_id: str) -> bool:
@@ -1082,32 +1123,50 @@ class Catalog:
     def publish_each(self, document_ids: Sequence[str]) -> list[str]:
         """Make indexed documents visible and retire the versions they replace, in one transaction.
 
-        Returns the ids of those that are visible now: not those that were deleted (and perhaps uploaded again), or
-        superseded by a newer version, meanwhile. Of a shared catalog, documents that another replica's index does not
-        hold yet stay as they are, and are published by the replica that indexes them last.
+        Of a family all become visible, or none: where one of it is still to be read, or prepared and not among these
+        documents, they stay as they are. Returns the ids of those that are visible now: not those that were deleted
+        (and perhaps uploaded again), or superseded by a newer version, meanwhile. Of a shared catalog, documents that
+        another replica's index does not hold yet stay as they are, and are published by the replica that indexes them
+        last.
         """
-        ready = documents_table.c.status == "indexing"
-        if self.shared:
-            ready = sa.and_(ready, self.replicas.held_by_all())
         with self._write(turn=True) as connection:
+            held = self.replicas.held_by_all() if self.shared else sa.true()
+            complete, parents = find_complete(connection, document_ids, held)
             published: set[str] = set()
             for document_id in document_ids:
+                if document_id not in complete:
+                    continue
                 updated = connection.execute(
                     sa.update(documents_table)
-                    .where(documents_table.c.id == document_id, ready)
+                    .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
                     .values(status="ready", visible=True, progress=1.0, attempts=0, retries=0, not_before=None)
                 )
-                if updated.rowcount:
-                    published.add(document_id)
-                    self._retire_older(connection, document_id)
-                    connection.execute(
-                        sa.delete(projections_table).where(projections_table.c.document_id == document_id)
-                    )
+                if not updated.rowcount:  # a newer version of it was among these documents
+                    continue
+                published.add(document_id)
+                self._retire_older(connection, document_id)
+                connection.execute(sa.delete(projections_table).where(projections_table.c.document_id == document_id))
+            for parent_id in parents:
+                note_failed_inside(connection, parent_id)
             found = connection.execute(_VISIBLE_DOCUMENTS, among(published))
             visible = set(found.scalars())
         return [document_id for document_id in document_ids if document_id in visible]
 
     # Reading ---------------------------------------------------------------------------------------------------------
+
+    def publishable(self) -> list[DocumentRecord]:
+        """The documents that wait for indexing, in order of arrival, without those of families that are still read."""
+        query = sa.select(documents_table).where(documents_table.c.status == "indexing", sa.not_(IS_STILL_READ))
+        with self._read() as connection:
+            return [document_record(row) for row in connection.execute(query.order_by(documents_table.c.seq))]
+
+    def inside(self, document_ids: Sequence[str], status: Sequence[DocumentStatus] | None = None) -> list[str]:
+        """The ids of the files inside these documents, in order of arrival, each a document of its own."""
+        query = sa.select(documents_table.c.id).where(Among(documents_table.c.parent_id))
+        if status is not None:
+            query = query.where(documents_table.c.status.in_(status))
+        with self._read() as connection:
+            return list(connection.execute(query.order_by(documents_table.c.seq), among(document_ids)).scalars())
 
     def list_documents(
         self,
@@ -1130,20 +1189,21 @@ class Catalog:
             return [document_record(row) for row in connection.execute(query)], total.scalar_one()
 
     def filter_documents(self, conditions: Filter, collections: Sequence[str] | None = None) -> list[str]:
-        """The ids of the visible documents whose metadata fulfil all conditions; `name`, `title` and `media_type` are
-        among the metadata."""
-        columns = (documents_table.c[name] for name in ("id", "name", "title", "media_type", "metadata", "given"))
+        """The ids of the visible documents whose metadata, or those of the document that they are inside of, fulfil all
+        conditions; `name`, `title` and `media_type` are among the metadata."""
+        names = ("id", "name", "title", "media_type", "metadata", "given", "parent_id")
+        columns = (documents_table.c[name] for name in names)
         query = sa.select(*columns).where(documents_table.c.visible)
         if collections is not None:
             query = query.where(documents_table.c.collection.in_(collections))
         with self._read() as connection:
             rows = connection.execute(query.order_by(documents_table.c.seq)).all()
-        found = []
-        for document_id, name, title, media_type, stated, given in rows:
+        found: dict[str, None] = {}
+        for document_id, name, title, media_type, stated, given, parent_id in rows:  # parents come first
             own = {"name": name, "title": title, "media_type": media_type}
-            if matches(conditions, own | describe(json.loads(stated), json.loads(given))):
-                found.append(document_id)
-        return found
+            if parent_id in found or matches(conditions, own | describe(json.loads(stated), json.loads(given))):
+                found[document_id] = None
+        return list(found)
 
     def readable_documents(self) -> list[DocumentRecord]:
         """The documents with stored text, in order of arrival; these can be rebuilt without their file."""
@@ -1189,10 +1249,15 @@ class Catalog:
     def delete_collection(self, collection: str) -> int:
         """Remove every document of a collection, at once. Returns how many there were."""
         with self._write(turn=True) as connection:
-            ids = connection.execute(
-                sa.select(documents_table.c.id).where(documents_table.c.collection == collection)
-            ).scalars()
-            return sum(self._remove(connection, each) for each in ids.all())
+            rows = connection.execute(
+                sa.select(documents_table.c.id, documents_table.c.parent_id).where(
+                    documents_table.c.collection == collection
+                )
+            ).all()
+            for row in rows:
+                if row.parent_id is None:
+                    self._remove(connection, row.id)
+            return len(rows)
 
     def totals(self) -> Totals:
         """Counts of documents by status, of visible chunks and pages, and the age of the oldest that waits."""

@@ -74,8 +74,9 @@ def import_collection(
                     raise InputError(
                         f"{file} lacks the original of {record.name}. Export the collection again."
                     ) from error
-                adopted = catalog.adopt_document(incoming, record.id, target)
-                ids += [adopted] if adopted is not None else []
+            for record in records:
+                if record.parent_id is None:
+                    ids += catalog.adopt_document(incoming, record.id, target)
     return Imported(target, ids, len(records) - len(ids))
 
 

@@ -22,7 +22,7 @@ class DocumentRecord:
     """A document as the catalog lists it. `pages` and `chunks` are counts, `progress` is from 0 to 1.
 
     `notes` are those of the text that was read last, `metadata` the file's and those given at upload, `version` is that
-    of its chunks.
+    of its chunks. `parent_id` is the uploaded document that it was taken out of, None for an uploaded one.
     """
 
     id: str
@@ -44,6 +44,7 @@ class DocumentRecord:
     notes: tuple[Note, ...] = ()
     metadata: Metadata = field(default_factory=dict)
     version: int = 0
+    parent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,7 @@ def document_record(row: sa.Row[Any]) -> DocumentRecord:
         notes=tuple(Note(**note) for note in json.loads(values["notes"])),
         metadata=describe(json.loads(values["metadata"]), json.loads(values["given"])),
         version=values["version"],
+        parent_id=values["parent_id"],
     )
 
 

@@ -75,6 +75,7 @@ documents_table = sa.Table(
     sa.Column("retries", sa.Integer, nullable=False, default=0),  # after errors that may pass
     sa.Column("not_before", sa.Double),  # seconds since 1970 of the next try
     sa.Column("claimant", Text),  # who claimed it last, where a catalog has several owners
+    sa.Column("parent_id", Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), index=True),  # it was taken out of
 )
 sources_table = sa.Table(
     "sources",
@@ -278,6 +279,16 @@ def _add_replicas(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _add_parents(connection: Connection) -> None:
+    """Version 8: documents that were taken out of another one."""
+    kind = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
+    for statement in (
+        f"ALTER TABLE documents ADD COLUMN parent_id {kind} REFERENCES documents (id) ON DELETE CASCADE",
+        "CREATE INDEX ix_documents_parent_id ON documents (parent_id)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 # The tables above are the newest schema; a new database gets them as they are, with version len(MIGRATIONS) + 1.
 # Whoever changes a table after the first release appends a function here that makes the same change to an existing
 # database: the first entry brings version 1 to version 2. It runs in the transaction that opens the catalog, writes its
@@ -289,6 +300,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _add_leases,
     _add_keys,
     _add_replicas,
+    _add_parents,
 )
 
 

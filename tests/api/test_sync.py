@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -232,3 +234,33 @@ def test_a_file_that_is_being_written_waits(
     assert passes(nothing) == [{}, {}]
     monkeypatch.setattr("api.commands.watching.time.time_ns", lambda: 10**18 + 5_000_000_000)
     assert len(passes()[0]) == 3
+
+
+def test_a_folder_mirrors_an_archive_and_not_what_is_inside(
+    sync: Callable[..., Run], folder: Path, store: Path
+) -> None:
+    def write(**files: str) -> None:
+        with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+            for name, text in files.items():
+                archive.writestr(f"{name}.txt", text)
+
+    def names() -> list[str]:
+        with closing(Catalog(store)) as catalog:
+            records, _ = catalog.list_documents(status=("ready",))
+            return [record.name for record in records if record.name.startswith("all")]
+
+    write(dog="The dog sleeps.", boat="The boat is hired.")
+    assert sync().outcomes["all.zip"] == "new"
+    assert names() == ["all.zip", "all.zip/dog.txt", "all.zip/boat.txt"]
+    assert sync().outcomes["all.zip"] == "unchanged"
+    write(dog="The dog runs.")
+    assert sync().outcomes["all.zip"] == "changed"
+    assert names() == ["all.zip", "all.zip/dog.txt"]
+    (folder / "below" / "all.zip").write_bytes((folder / "all.zip").read_bytes())
+    (folder / "all.zip").unlink()
+    assert sync().outcomes["below/all.zip"] == "moved"
+    with closing(Catalog(store)) as catalog:
+        assert "below/all.zip/dog.txt" in [record.name for record in catalog.list_documents()[0]]
+    (folder / "below" / "all.zip").unlink()
+    assert sync().outcomes["below/all.zip"] == "pruned"
+    assert names() == []

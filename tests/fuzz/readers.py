@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from ingest.parse import parse_file
 from rag.errors import ParseError
@@ -62,11 +63,15 @@ def read_damaged(seeds: Sequence[Path], seed: int, folder: Path) -> Iterator[Out
             yield _read(path, data)
 
 
+def _discard(stream: IO[bytes]) -> tuple[str, int]:
+    return "", len(stream.read())
+
+
 def _read(path: Path, data: bytes) -> Outcome:
     began = time.monotonic()
     code = said = ""
     try:
-        parse_file(path, document_id="x", name=path.name, limits=LIMITS)
+        parse_file(path, document_id="x", name=path.name, limits=LIMITS, keep=_discard)
     except ParseError as error:
         code, said = error.code, error.message
     return Outcome(path.name, data, code, said, time.monotonic() - began)

@@ -166,8 +166,10 @@ export async function show(main) {
       : h("button", { type: "button", class: "name link", onclick: open, title: item.name }, h("bdi", {}, item.name));
     const acts = [];
     if (failed) acts.push(button("retry", `Try ${item.name} again`, () => library.retry(item).catch((error) => toast(error.message)), { words: false, class: "quiet icon-only" }));
-    if (busy || item.status === "waiting") acts.push(button("stop", `Stop ${item.name}`, () => library.stop(item).catch((error) => toast(error.message)), { words: false, class: "quiet icon-only" }));
-    else acts.push(button("trash", `Delete ${item.name}`, () => remove(item), { words: false, class: "quiet icon-only" }));
+    const end = busy || item.status === "waiting"
+      ? button("stop", `Stop ${item.name}`, () => library.stop(item).catch((error) => toast(error.message)), { words: false, class: "quiet icon-only" })
+      : button("trash", `Delete ${item.name}`, () => remove(item), { words: false, class: "quiet icon-only" });
+    if (!item.parent_id) acts.push(end); // otherwise it is deleted with the file that it is inside of
     return h("li", { class: `document ${state}`, data: { id: item.id, status: item.status } },
       h("span", { class: "kind", "aria-hidden": "true" }, kindOf(item.name)),
       h("div", { class: "about" }, h("div", { class: "line" }, name, h("span", { class: "chip" }, item.collection)), h("div", { class: "detail" }, detail)),

@@ -132,13 +132,16 @@ class Library extends EventTarget {
       this.#send();
       return;
     }
-    this.add([{ file: await blob(documentPath(item.id, "/file")), name: item.name }], item.collection);
+    const top = this.documents.get(item.parent_id) || item; // what is inside a file is read again with it
+    this.add([{ file: await blob(documentPath(top.id, "/file")), name: top.name }], top.collection);
   }
 
   async remove(item) {
     if (item.upload) return this.stop(item);
     await del(documentPath(item.id));
-    this.documents.delete(item.id);
+    for (const one of [...this.documents.values()]) {
+      if (one.id === item.id || one.parent_id === item.id) this.documents.delete(one.id);
+    }
     this.#changed();
   }
 

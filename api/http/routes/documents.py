@@ -206,9 +206,12 @@ def show_document(document_id: DocumentIdInPath, view: Reads) -> DocumentBody:
     return pack_document(view.document(document_id))
 
 
-@router.delete("/{document_id}", status_code=204, summary="Delete a document", responses=documented(404, 422))
+@router.delete("/{document_id}", status_code=204, summary="Delete a document", responses=documented(404, 409, 422))
 def delete_document(document_id: DocumentIdInPath, door: DoorHere, view: Writes) -> None:
-    """Once DELETE returns 204, no search or answer includes the document."""
+    """Once DELETE returns 204, no search or answer includes the document, or a file inside it.
+
+    A document inside another one (`parent_id`) is deleted with that one, which would still hold its bytes: 409.
+    """
     view.delete_document(document_id)
     door.runtime().wake()
 

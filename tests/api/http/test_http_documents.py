@@ -40,6 +40,8 @@ def test_a_document_from_upload_to_deletion(
     assert state == {
         "id": document["id"],
         "name": "handbook.pdf",
+        "parent_id": None,
+        "media_type": "application/pdf",
         "collection": "default",
         "status": "ready",
         "pages": 2,

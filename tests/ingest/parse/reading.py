@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 from reportlab.lib.pagesizes import letter
@@ -32,6 +34,20 @@ def read(path: Path) -> Document:
             assert -0.01 <= word.x0 <= word.x1 <= page.width + 0.01
             assert -0.01 <= word.y0 <= word.y1 <= page.height + 0.01
     return document
+
+
+def unpack(path: Path) -> tuple[Document, dict[str, bytes]]:
+    """The file as the fence returns it, and the bytes of the files that were taken out of it, by their paths."""
+    kept: list[bytes] = []
+
+    def keep(stream: IO[bytes]) -> tuple[str, int]:
+        kept.append(stream.read())
+        return hashlib.sha256(kept[-1]).hexdigest(), len(kept[-1])
+
+    document = parse_file(path, document_id="d" * 64, name=path.name, limits=LIMITS, keep=keep)
+    assert document.inside is not None
+    assert [file.sha256 for file in document.inside] == [hashlib.sha256(data).hexdigest() for data in kept]
+    return document, dict(zip([file.name for file in document.inside], kept, strict=True))
 
 
 def read_here(path: Path) -> Document:
@@ -101,7 +117,7 @@ def headings(document: Document) -> list[tuple[int, str]]:
 
 def refusal(path: Path) -> str:
     with pytest.raises(ParseError) as caught:
-        read(path)
+        unpack(path)
     assert caught.value.message.startswith(path.name)
     return caught.value.code
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import docx
 import pytest
-from reading import headings, put, read_here
+from reading import put, read_here, unpack
 
 from rag.types import Document
 
@@ -70,15 +70,18 @@ def test_inner_messages_and_attachments_are_read_and_others_noted(tmp_path: Path
     source.save(data)
     inner = message("The keel was laid in 1931.")
     inner.replace_header("Subject", "Older")
+    inner.add_attachment("The deck is of oak.", filename="deck.txt")
     mail = message("Two files.")
     mail.add_attachment(inner)
     office = "vnd.openxmlformats-officedocument.wordprocessingml.document"
     mail.add_attachment(data.getvalue(), maintype="application", subtype=office, filename="terms.docx")
     mail.add_attachment(b"\0\1\2" * 50, maintype="application", subtype="octet-stream", filename="keys.bin")
-    document = read(tmp_path, mail)
-    assert "Attachments: Older, terms.docx, keys.bin" in document.text
-    assert "\n\nOlder\n\nFrom: ann@example.org\nSubject: Older\n\nThe keel was laid in 1931." in document.text
-    assert "\n\nterms.docx\n\nTerms\n\nThe deposit is 950 crowns." in document.text
-    assert headings(document) == [(1, "Older"), (1, "terms.docx"), (2, "Terms")]
-    assert [note.code for note in document.notes] == ["attachment_not_read"]
-    assert "keys.bin" in document.notes[0].message
+    document, taken = unpack(put(tmp_path / "a.eml", mail.as_bytes()))
+    assert document.text.endswith("Two files.\n\nAttachments: Older, terms.docx, keys.bin")
+    assert list(taken) == ["Older.eml", "Older.eml/deck.txt", "terms.docx"]
+    assert taken["terms.docx"] == data.getvalue()
+    assert [note.code for note in document.notes] == ["files_inside", "attachment_not_read"]
+    assert "keys.bin" in document.notes[1].message
+    older = read_here(put(tmp_path / "Older.eml", taken["Older.eml"]))
+    assert older.metadata["subject"] == "Older"
+    assert older.text.endswith("Subject: Older\n\nThe keel was laid in 1931.\n\nAttachments: deck.txt")

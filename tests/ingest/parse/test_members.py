@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import mailbox
+import os
 import zipfile
 from email.message import EmailMessage
 from pathlib import Path
+from typing import IO
 
 import docx
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from reading import headings, put, read, read_here, refusal
+from reading import headings, put, read, read_here, refusal, unpack
 
 from ingest.parse.child import read_document
-from ingest.parse.limits import Budget, Limits
-
-ocr = pytest.mark.skipif(importlib.util.find_spec("rapidocr") is None, reason="rapidocr is not installed")
+from ingest.parse.limits import MOST_BYTES, Budget, Limits
+from ingest.parse.members import take_inside, taken_file
+from rag.errors import ParseError
 
 
 def archive(files: dict[str, bytes | str]) -> bytes:
@@ -43,11 +44,13 @@ def picture(text: str, size: tuple[int, int] = (700, 160)) -> bytes:
     return data.getvalue()
 
 
-def limits(budget: Budget) -> Limits:
+def limits(budget: Budget, folder: Path) -> Limits:
+    """Limits under which the files inside are taken out, to the folder."""
+    budget.folder = folder
     return Limits(memory_bytes=1 << 32, max_text_bytes=1 << 26, max_pages=100, inside=budget)
 
 
-def test_an_archive_is_read_file_by_file(tmp_path: Path) -> None:
+def test_the_files_of_an_archive_are_taken_out(tmp_path: Path) -> None:
     inner = archive({"deep.csv": "boat,fee,days\nPetrel,9,1\nTern,8,2\n"})
     files: dict[str, bytes | str] = {
         "2026/terms.docx": word(),
@@ -57,20 +60,21 @@ def test_an_archive_is_read_file_by_file(tmp_path: Path) -> None:
         "inner.zip": inner,
         "keys.bin": b"\0\1\2" * 50,
     }
-    document = read(put(tmp_path / "all.zip", archive(files)))
+    document, taken = unpack(put(tmp_path / "all.zip", archive(files)))
     assert document.media_type == "application/zip"
-    assert document.text == (
-        "2026/terms.docx\n\nTerms\n\nThe deposit is 950 crowns.\n\nclimbs.txt\n\nIt climbs.\n\n"
-        "inner.zip\n\ndeep.csv\n\nboat | fee | days\nPetrel | 9 | 1\nTern | 8 | 2"
-    )
-    assert headings(document) == [
-        *((1, "2026/terms.docx"), (2, "Terms"), (1, "climbs.txt"), (1, "inner.zip"), (2, "deep.csv"))
-    ]
-    assert [table.header for table in document.tables] == ["boat | fee | days"]
-    (note,) = document.notes
+    assert document.text == "2026/terms.docx\nclimbs.txt\nblank.txt\ninner.zip\nkeys.bin"
+    assert taken == {
+        "2026/terms.docx": files["2026/terms.docx"],
+        "climbs.txt": b"It climbs.",
+        "inner.zip/deep.csv": b"boat,fee,days\nPetrel,9,1\nTern,8,2\n",
+    }
+    inside, note = document.notes
+    assert (inside.code, inside.message) == ("files_inside", "The 3 files inside it are documents of their own.")
     assert note.code == "member_not_read"
     assert "keys.bin" in note.message
     assert not list(tmp_path.parent.rglob("climbs.txt"))
+    alone = read(tmp_path / "all.zip")  # nobody asks for the files
+    assert (alone.text, alone.notes, alone.inside) == (document.text, (), None)
 
 
 def test_archives_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
@@ -85,21 +89,23 @@ def test_archives_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
 def test_a_damaged_file_of_an_archive_costs_a_note(tmp_path: Path) -> None:
     data = bytearray(archive({"bad.txt": "words " * 500, "good.txt": "Good words."}))
     data[60:64] = b"\xff\xff\xff\xff"
-    document = read(put(tmp_path / "a.zip", bytes(data)))
-    assert document.text == "good.txt\n\nGood words."
-    assert [note.code for note in document.notes] == ["member_not_read"]
+    document, taken = unpack(put(tmp_path / "a.zip", bytes(data)))
+    assert taken == {"good.txt": b"Good words."}
+    assert [note.code for note in document.notes] == ["files_inside", "member_not_read"]
 
 
 def test_what_is_really_unpacked_is_limited(tmp_path: Path) -> None:
     bomb = bytearray(archive({"bomb.txt": b"A" * (40 << 20), "good.txt": "Good words."}))
     place = bomb.index(b"PK\x01\x02") + 24
     bomb[place : place + 4] = (1000).to_bytes(4, "little")  # the archive says that it is small
-    document = read(put(tmp_path / "bomb.zip", bytes(bomb)))
-    assert document.text.endswith("good.txt\n\nGood words.")
-    assert len(document.text) < 2_000
-    document = read(put(tmp_path / "b.zip", archive({"bomb.txt": b"A" * (40 << 20), "good.txt": "Good words."})))
-    assert document.text == "good.txt\n\nGood words."
-    assert "200 times its size" in document.notes[0].message
+    _, taken = unpack(put(tmp_path / "bomb.zip", bytes(bomb)))
+    assert taken["good.txt"] == b"Good words."
+    assert sum(map(len, taken.values())) < 2_000
+    document, taken = unpack(
+        put(tmp_path / "b.zip", archive({"bomb.txt": b"A" * (40 << 20), "good.txt": "Good words."}))
+    )
+    assert taken == {"good.txt": b"Good words."}
+    assert "200 times its size" in document.notes[1].message
 
 
 def test_files_bytes_and_depth_are_counted_over_all_levels(tmp_path: Path) -> None:
@@ -107,15 +113,47 @@ def test_files_bytes_and_depth_are_counted_over_all_levels(tmp_path: Path) -> No
     for number in range(7):
         nested = archive({f"{number}.txt" if number == 0 else f"{number}.zip": nested})
     path = put(tmp_path / "deep.zip", archive({"deep.zip": nested, "flat.txt": "flat"}))
-    document = read_document(path, path.name, limits(Budget()))
-    assert "end" not in document.text
-    assert [note.code for note in document.notes] == ["member_not_read"] * len(document.notes) != []
+    budget = Budget()
+    document = read_document(path, path.name, limits(budget, tmp_path))
+    assert budget.taken == ["flat.txt"]
+    assert "it lies too deep" in document.notes[1].message
     path = put(tmp_path / "many.zip", archive({f"{at}.zip": archive({"a": "x y", "b": "z w"}) for at in range(4)}))
-    document = read_document(path, path.name, limits(Budget(files=4)))
-    assert [text for _level, text in headings(document)] == ["0.zip", "a", "b"]
+    budget = Budget(files=4)
+    read_document(path, path.name, limits(budget, tmp_path))
+    assert budget.taken == ["0.zip/a", "0.zip/b"]
     path = put(tmp_path / "large.zip", archive({f"{at}.txt": f"{at} words " * 500 for at in range(4)}))
-    document = read_document(path, path.name, limits(Budget(bytes=10_000)))
-    assert [text for _level, text in headings(document)] == ["0.txt", "1.txt"]
+    budget = Budget(bytes=10_000)
+    read_document(path, path.name, limits(budget, tmp_path))
+    assert budget.taken == ["0.txt", "1.txt"]
+
+
+def test_what_a_child_says_that_it_took_out_is_checked(tmp_path: Path) -> None:
+    secret = put(tmp_path / "secret", "the key")
+    folder = tmp_path / "child"
+    folder.mkdir()
+    kept: list[bytes] = []
+
+    def keep(stream: IO[bytes]) -> tuple[str, int]:
+        kept.append(stream.read())
+        return "", 0
+
+    place = taken_file(folder, 0)
+    for made in (
+        lambda: place.symlink_to(secret),
+        lambda: place.hardlink_to(secret),
+        lambda: os.mkfifo(place),
+        lambda: os.truncate(put(place, ""), MOST_BYTES + 1),
+    ):
+        made()
+        with pytest.raises(ParseError) as caught:
+            take_inside(["a.txt"], folder, keep)
+        assert caught.value.code == "internal"
+        place.unlink()
+    with pytest.raises(ParseError, match="cannot be opened"):
+        take_inside(["a.txt"], folder, keep)
+    with pytest.raises(ParseError, match="names 1001 files"):
+        take_inside(["a"] * 1_001, folder, keep)
+    assert kept == []
 
 
 def mail(subject: str, body: str) -> EmailMessage:
@@ -132,28 +170,21 @@ def test_each_message_of_a_mailbox_is_a_section(tmp_path: Path) -> None:
     for message in (mail("Boat", "The boat leaves at seven.\n"), second, mail("", "No subject.\n")):
         box.add(message)
     box.close()
-    document = read(tmp_path / "box")
+    document, taken = unpack(tmp_path / "box")
     assert document.media_type == "application/mbox"
-    assert headings(document) == [
-        *((1, "Boat"), (1, "Fees"), (2, "terms.docx"), (3, "Terms"), (1, "Message 3")),
-    ]
+    assert headings(document) == [(1, "Boat"), (1, "Fees"), (1, "Message 3")]
+    assert list(taken) == ["Fees/terms.docx"]
     assert "\n\nFrom May on the fee is 9 crowns.\n\nFrom here on: old mail.\n\n" in document.text
 
 
-@ocr
-def test_attached_pictures_are_read_within_limits(tmp_path: Path) -> None:
-    message = mail("Signs", "Three signs and a logo.")
-    for number in range(3):
-        name = f"sign{number}.png"
-        message.add_attachment(picture(f"Quay number {number}"), maintype="image", subtype="png", filename=name)
-    logo = picture("Logo", (100, 60))
-    message.add_attachment(logo, maintype="image", subtype="png", filename="logo.png", disposition="inline")
-    path = put(tmp_path / "a.eml", message.as_bytes())
-    document = read_document(path, path.name, limits(Budget(pictures=2)))
-    assert "Quay number 1" in document.text
-    assert "Quay number 2" not in document.text
-    (note,) = [note for note in document.notes if note.code == "attachment_not_read"]
-    assert "sign2.png" in note.message
+def test_pictures_of_a_message_are_taken_out_unless_they_are_small_and_inline(tmp_path: Path) -> None:
+    message = mail("Signs", "A sign and a logo.")
+    message.add_attachment(picture("Quay 1"), maintype="image", subtype="png", filename="a/sign.png")
+    for size, name in (((100, 60), "logo.png"), ((400, 300), "map.png")):
+        shown = picture("Logo", size)
+        message.add_attachment(shown, maintype="image", subtype="png", filename=name, disposition="inline")
+    _, taken = unpack(put(tmp_path / "a.eml", message.as_bytes()))
+    assert list(taken) == ["a_sign.png", "map.png"]
 
 
 def test_a_mailbox_without_end_of_its_last_line(tmp_path: Path) -> None:

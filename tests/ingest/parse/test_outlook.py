@@ -9,7 +9,7 @@ from pathlib import Path
 import docx
 import pytest
 from aspose.email_foss import msg
-from reading import headings, put, read, read_here, refusal
+from reading import headings, put, read_here, refusal, unpack
 
 from ingest.parse.outlook import unpack_rtf
 from ingest.parse.rtf import html_of, read_tokens
@@ -43,18 +43,20 @@ def test_headers_body_and_attachments(tmp_path: Path) -> None:
     made.add_recipient("bob@example.org", display_name="Bob Hill")
     made.add_attachment("terms.docx", data.getvalue())
     made.add_attachment("keys.bin", b"\0\1\2" * 500)
-    made.add_embedded_message_attachment(message("Older", "The keel was laid in 1931."))
-    document = read(save(tmp_path / "a.msg", made))
+    older = message("Older", "The keel was laid in 1931.")
+    older.add_attachment("keel.txt", b"It is of oak.")
+    made.add_embedded_message_attachment(older)
+    document, taken = unpack(save(tmp_path / "a.msg", made))
     assert document.media_type == "application/vnd.ms-outlook"
     assert document.title == "Größe der Lieferung"
     assert document.text.startswith(
         "From: Ann Lee <ann@example.org>\nTo: Bob Hill <bob@example.org>\nSubject: Größe der Lieferung\n"
         "Date: 2026-03-15 10:30 UTC\n\nThe pallets arrive on Monday.\nCall 512.\n\nAttachments: terms.docx, keys.bin, "
     )
-    assert "\n\nterms.docx\n\nTerms\n\nThe deposit is 950 crowns.\n\n" in document.text
-    assert document.text.endswith("Subject: Older\n\nThe keel was laid in 1931.")
-    assert headings(document)[:2] == [(1, "terms.docx"), (2, "Terms")]
-    (note,) = document.notes
+    assert taken == {"terms.docx": data.getvalue(), "Older.msg/keel.txt": b"It is of oak."}
+    assert document.text.endswith("Subject: Older\n\nThe keel was laid in 1931.\n\nAttachments: keel.txt")
+    assert headings(document) == [(1, "Older.msg")]
+    _, note = document.notes
     assert note.code == "attachment_not_read"
     assert "keys.bin" in note.message
 

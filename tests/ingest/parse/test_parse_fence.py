@@ -327,7 +327,8 @@ DOCUMENT = Document(
 
 
 def test_result_comes_back_whole() -> None:
-    assert wire.decode_document(wire.encode_document(DOCUMENT), document_id="x", name="n") == DOCUMENT
+    result = wire.encode_document(DOCUMENT, ["a.pdf", "b/c.md"])
+    assert wire.decode_document(result, document_id="x", name="n") == (DOCUMENT, ["a.pdf", "b/c.md"])
 
 
 def test_failures_come_back_as_themselves() -> None:
@@ -353,7 +354,7 @@ def test_damaged_result_is_refused_or_still_holds_together(place: int, value: in
     data = bytearray(wire.encode_document(DOCUMENT))
     data[place % len(data)] = value
     try:
-        document = wire.decode_document(bytes(data), document_id="x", name="n")
+        document, _ = wire.decode_document(bytes(data), document_id="x", name="n")
     except (ParseError, NotFound):
         return
     wire.check_places(document)

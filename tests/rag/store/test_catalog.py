@@ -7,12 +7,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from builders import commit, original, run_sql, upload
+from builders import commit, forget_parents, original, run_sql, upload
 from conftest import EVERYWHERE, WordHashEmbedder
 from sqlalchemy.engine import Connection
 
@@ -106,6 +107,7 @@ def test_a_catalog_of_version_1_gets_notes_metadata_and_sources_of_pages(tmp_pat
     with sqlite3.connect(tmp_path / CATALOG_FILE) as connection:
         stated = '{"metadata": {"author": "Ann", "created": "2024-05-01"}, "headings": [], "tables": []}'
         connection.execute("UPDATE texts SET structure = ?", (stated,))
+        forget_parents(connection)
         for column in (
             *(f"documents DROP COLUMN {name}" for name in NEW_COLUMNS),
             "pages DROP COLUMN source",
@@ -124,6 +126,31 @@ def test_a_catalog_of_version_1_gets_notes_metadata_and_sources_of_pages(tmp_pat
     assert catalog.threads.append(thread.id, "How many days?", {"answer": "Ten."}, [document_id])
     assert [turn.question for turn in catalog.threads.turns(thread.id)] == ["How many days?"]
     catalog.close()
+
+
+def test_a_catalog_of_version_7_gets_parents(open_catalog: OpenCatalog) -> None:
+    catalog = open_catalog()
+    document_id = ready(catalog)
+    if catalog.shared:
+        run_sql(catalog, "ALTER TABLE documents DROP COLUMN parent_id")
+    else:
+        with closing(sqlite3.connect(catalog.data_dir / CATALOG_FILE)) as connection:
+            forget_parents(connection)
+    run_sql(catalog, "UPDATE meta SET value = '7' WHERE key = 'schema_version'")
+    catalog.close()
+    catalog = open_catalog()
+    assert catalog.get_document(document_id).parent_id is None
+    run_sql(
+        catalog,
+        "INSERT INTO documents (id, parent_id, sha256, collection, name, status, visible, size_bytes, created_at, "
+        "progress, attempts, media_type, title, n_pages, n_chunks, notes, metadata, given, version, token, retries) "
+        "SELECT 'inside', id, sha256, collection, 'a.zip/a.md', 'ready', visible, size_bytes, created_at, progress, "
+        "attempts, media_type, title, n_pages, 0, notes, metadata, given, version, token, retries FROM documents",
+    )
+    with pytest.raises(sa.exc.IntegrityError):
+        run_sql(catalog, "UPDATE documents SET parent_id = 'nobody' WHERE id = 'inside'")
+    run_sql(catalog, "DELETE FROM documents WHERE parent_id IS NULL")
+    assert catalog.list_documents() == ([], 0)
 
 
 def test_notes_are_those_of_the_text_that_was_read_last(catalog: Catalog) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from builders import forget_parents
 
 from rag.errors import InputError, NotFound
 from rag.store.catalog import CATALOG_FILE, Catalog
@@ -100,6 +101,7 @@ def test_threads_belong_to_the_key_that_created_them(catalog: Catalog) -> None:
 def test_a_catalog_of_version_5_gets_keys(tmp_path: Path) -> None:
     Catalog(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / CATALOG_FILE)) as connection, connection:
+        forget_parents(connection)
         connection.execute("ALTER TABLE threads DROP COLUMN key_id")
         connection.execute("ALTER TABLE documents DROP COLUMN claimant")
         for table in ("keys", "projections", "replicas"):
