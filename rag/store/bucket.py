@@ -92,7 +92,7 @@ class BucketOriginals:
     def __init__(self, client: Any, bucket: str, prefix: str) -> None:
         """`client` is boto3's for S3; `prefix` ends with a slash where it is not empty."""
         self._client, self._bucket, self._prefix = client, bucket, prefix
-        self.name = f"s3://{bucket}/{prefix} at {client.meta.endpoint_url}"
+        self.name = f"{f's3://{bucket}/{prefix}'.rstrip('/')} at {client.meta.endpoint_url}"
 
     def owner(self) -> str | None:
         """What the mark says."""

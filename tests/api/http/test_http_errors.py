@@ -342,7 +342,7 @@ def test_a_bucket_that_does_not_answer_is_named_and_questions_are_answered(
     for call in calls:
         status, code, message = error_of(call())
         assert (status, code) == (503, "dependency_unavailable")
-        assert f"{settings.originals_url}/ at http://127.0.0.1:9 does not answer" in message
+        assert f"{settings.originals_url} at http://127.0.0.1:9 does not answer" in message
     assert served.client.delete(f"/v1/documents/{gone}").status_code == 204
     served.prepare()
     assert served.found("words that") == ["kept.pdf"]

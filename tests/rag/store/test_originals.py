@@ -352,7 +352,7 @@ def test_wrong_credentials_are_told_and_shown_nowhere(
     caplog.set_level(logging.INFO)
     monkeypatch.setenv(variable, "AKIAWRONGWRONGWRONG0")
     message = refusal(bucket.url).message
-    assert message.startswith(f"{bucket.url}/ at {bucket.server.endpoint} refuses the credentials (")
+    assert message.startswith(f"{bucket.url} at {bucket.server.endpoint} refuses the credentials (")
     assert "AWS_ACCESS_KEY_ID" in message
     assert "AKIAWRONGWRONGWRONG0" not in message + caplog.text
     assert bucket.server.secret not in caplog.text
@@ -402,7 +402,7 @@ def test_an_endpoint_that_is_not_there_is_told(bucket: Bucket, monkeypatch: pyte
         monkeypatch.setattr(bucket_module, "_ATTEMPTS", 1)
         with pytest.raises(DependencyError) as told:
             open_originals(Path(), bucket.url).owner()
-    assert told.value.message.startswith(f"{bucket.url}/ at {endpoint} does not answer: ")
+    assert told.value.message.startswith(f"{bucket.url} at {endpoint} does not answer: ")
     assert "AWS_ENDPOINT_URL" in told.value.message
 
 
