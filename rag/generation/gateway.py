@@ -196,14 +196,13 @@ class GatewayGenerator(ModelGenerator):
                 first_within_s = self._settings.first_token_timeout_s
                 async with aclosing(member.server.attempt(call, first_within_s)) as pieces:
                     async for piece in pieces:
-                        if isinstance(piece, Loading) and loading:
-                            continue
-                        loading = True
                         begun = begun or not isinstance(piece, Loading)
                         if isinstance(piece, Draft):
                             self._model = piece.model
                             member.note_success()
-                        yield piece
+                        if begun or not loading:
+                            yield piece
+                        loading = True
                 return
             except Busy as error:
                 member.note_pause(error)

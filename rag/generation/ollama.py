@@ -87,7 +87,7 @@ class OllamaGenerator(Served):
         import httpx
 
         try:
-            listed = json_field(await ask_json("GET", f"{self._url}/api/ps", PROBE_TIMEOUT_S), "models")
+            listed = json_field(await ask_json("GET", f"{self._url}/api/ps", CONNECT_TIMEOUT_S), "models")
         except httpx.TransportError as error:
             raise Unreachable(f"{self._where} does not answer ({error!r}). See its log, or restart it.") from error
         except (httpx.HTTPError, ValueError):  # an older version, which does not tell

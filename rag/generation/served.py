@@ -213,7 +213,7 @@ class Served(ModelGenerator):
 
     async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:
         call = Call.begin(messages, max_tokens, self._settings.timeout_s)
-        begun = False
+        loading = begun = False
         restarts = waits = 0
         busy: Busy | None = None
         while True:
@@ -221,7 +221,9 @@ class Served(ModelGenerator):
                 async with aclosing(self.attempt(call)) as pieces:
                     async for piece in pieces:
                         begun = begun or not isinstance(piece, Loading)
-                        yield piece
+                        if begun or not loading:
+                            yield piece
+                        loading = True
                 return
             except Unreachable:
                 if begun or restarts >= self._restarts:
@@ -272,8 +274,9 @@ class Served(ModelGenerator):
         """Whether the model must be loaded for a reply now. One that has replied lately is loaded."""
         if time.monotonic() - self._replied < STAYS_LOADED_S:
             return False
-        with suppress(Unreachable):  # the request tells, with its own error
-            return await self._is_loading()
+        with suppress(Unreachable, TimeoutError):  # the request tells, with its own error
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                return await self._is_loading()
         return False
 
     async def _reply(self, call: Call) -> AsyncGenerator[Token | Draft]:

@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from rag.generation import (
     take_draft,
 )
 from rag.generation.circuit import FAILURES_TO_OPEN, MOST_OPEN_S, Circuit
-from rag.generation.served import Failed, Unreachable
+from rag.generation.served import Failed, Unreachable, asked_pause_s
 from rag.generation.speed import LastPrompts
 from rag.models.weights import TINY_LLM
 from rag.settings import Generation
@@ -528,6 +530,27 @@ async def test_a_loaded_model_that_sends_nothing_is_asked_elsewhere(start: Start
     assert [piece.text for piece in (await pieces_of(generator))[:-1] if isinstance(piece, Token)] == list(WORDS)
     assert "sent no token" in generator.servers[0].problem
     assert await asyncio.to_thread(hangs.disconnected.wait, 20)
+
+
+@pytest.mark.parametrize("several", [True, False])
+async def test_the_loading_is_said_once(several: bool, start: Starts) -> None:
+    servers = [start(OllamaStandIn(busy=2, retry_after="0")) for _ in range(2)]
+    generator: Generator = ollama_gateway(*servers)
+    if not several:
+        generator = OllamaGenerator(Generation(backend="ollama", model="tiny", base_url=servers[0].url))
+    pieces = await pieces_of(generator)
+    assert [piece for piece in pieces if isinstance(piece, Loading)] == pieces[:1]
+    assert sum(len(server.chats) for server in servers) > 2
+
+
+@pytest.mark.parametrize(
+    ("told", "pause_s"),
+    [("7", 7), ("", None), ("soon", None), ("-1", None), ("Sun, 06 Nov 1994 08:49:37 GMT", 0)],
+)
+def test_a_pause_is_read_in_both_forms_of_the_header(told: str, pause_s: float | None) -> None:
+    assert asked_pause_s({"retry-after": told}) == pause_s
+    later = format_datetime(datetime.now(UTC) + timedelta(hours=1))
+    assert asked_pause_s({"retry-after": later}) == pytest.approx(3600, abs=60)
 
 
 # --- clients that leave ---
