@@ -30,9 +30,9 @@ from rag.types import AnswerMode
 ENV_PREFIX = "FOOTNOTE_"
 ENV_DELIMITER = "__"
 CHUNKING_FORMAT = 4  # to be raised with every change of ingest/chunk.py that cuts documents differently
-NOT_SETTINGS = frozenset({"FOOTNOTE_SHARED_DIR", "FOOTNOTE_TEST_DATABASE_URL"})
+NOT_SETTINGS = frozenset({"FOOTNOTE_SHARED_DIR", "FOOTNOTE_TEST_DATABASE_URL", "FOOTNOTE_TEST_QDRANT_URL"})
 """Variables with the settings' prefix that are not settings: what the tests read, the folder of larger suites and a
-Postgres server."""
+server of Postgres and of Qdrant."""
 
 
 class Section(BaseModel):

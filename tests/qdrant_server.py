@@ -8,6 +8,7 @@ built from a few vectors on, and is used for a few, so that small tests search a
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -97,8 +98,15 @@ class QdrantStandIn:
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
-        for shard in self._shards.values():
+        self.drop_collections()
+
+    def drop_collections(self) -> None:
+        """Remove what is stored, as a person may who has the key."""
+        for name, shard in self._shards.items():
             shard.close()
+            shutil.rmtree(self.folder / name)
+        self._shards.clear()
+        self._fields.clear()
 
     def _answering(self, call: Callable[[str, Any], Any]) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:

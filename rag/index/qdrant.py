@@ -194,8 +194,12 @@ class QdrantIndex:
                     f"{name} refuses the API key ({error.status_code}). Write a key that may write to collections as "
                     "the password of FOOTNOTE_INDEX_URL: qdrant://:KEY@HOST:6333."
                 ) from error
+            missing = error.status_code == 404
+            advice = (
+                "Start Footnote again: it fills the collection anew" if missing else "Look into its log, then try again"
+            )
             raise DependencyError(
-                f"{name} answers {error.status_code}: {_reason_of(error.content)}. Look into its log, then try again."
+                f"{name} answers {error.status_code}: {_reason_of(error.content)}. {advice}."
             ) from error
         except ResponseHandlingException as error:
             reason = " ".join(f"{type(error.source).__name__}: {error.source}".split())[:_MOST_REASON]

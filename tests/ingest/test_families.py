@@ -147,7 +147,7 @@ def test_a_new_version_replaces_the_whole_family_when_all_of_it_is_read(library:
     assert "nine days" in text
     library.index.purge_removed(library.catalog)
     assert library.catalog.pending_removals() == []
-    assert len(library.catalog.originals.files()) == 2
+    assert len(library.catalog.originals.entries()) == 2
 
 
 def test_what_fails_fails_alone_and_is_counted_in_the_parent(library: Library) -> None:
@@ -185,7 +185,7 @@ def test_deleting_the_parent_removes_all_and_a_part_cannot_be_deleted_alone(libr
     assert catalog.list_documents() == ([], 0)
     assert found(library, "the boat and the dog") == set()
     library.index.purge_removed(catalog)
-    assert (catalog.pending_removals(), catalog.originals.files()) == ([], [])
+    assert (catalog.pending_removals(), catalog.originals.entries()) == ([], [])
     give(catalog, archive(FILES))
     read_all(library)
     assert catalog.delete_collection("default") == 3
@@ -314,7 +314,7 @@ def test_a_parent_that_is_deleted_while_it_is_read_leaves_no_bytes(library: Libr
         assert not commit_document(catalog, document, library.embedder, chunking=Chunking())
     assert catalog.list_documents() == ([], 0)
     library.index.purge_removed(catalog)
-    assert (catalog.pending_removals(), catalog.originals.files()) == ([], [])
+    assert (catalog.pending_removals(), catalog.originals.entries()) == ([], [])
 
 
 def test_a_parent_that_cannot_be_indexed_takes_its_family_back(

@@ -162,6 +162,19 @@ def test_a_collection_is_made_with_the_options_of_the_url(start: Start) -> None:
     }
 
 
+def test_a_collection_that_somebody_dropped_is_made_anew_at_the_next_start(start: Start) -> None:
+    server = start()
+    part = opened(server.url)
+    server.drop_collections()
+    with pytest.raises(DependencyError, match=r"answers 404: .* Start Footnote again"):
+        part.put(rows_of("a"))
+    part.close()
+    again = opened(server.url)
+    again.put(rows_of("a"))
+    assert again.count() == 3
+    again.close()
+
+
 def test_what_the_server_says_is_wrong_with_a_collection_is_told(start: Start) -> None:
     server = start()
     part = opened(server.url)
