@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, aclosing, contextmanager
+from contextlib import aclosing, contextmanager
 from types import TracebackType
 from typing import Literal, Protocol, Self, TypeVar
 
@@ -56,7 +56,8 @@ class Step:
     def __init__(self, name: str, attributes: Attributes, watches: Sequence[Watch]) -> None:
         self.name = name
         self._attributes: dict[str, str | int | float | bool | Sequence[str]] = dict(attributes)
-        self._watches, self._inside, self._error = watches, ExitStack(), ""
+        self._watches, self._error = watches, ""
+        self._leaving: Sequence[Callable[[], None]] = ()
 
     def tell(self, attributes: Attributes) -> None:
         """Add attributes."""
@@ -82,21 +83,24 @@ class Step:
     @contextmanager
     def inside(self) -> Iterator[None]:
         """Steps that are begun in the block are parts of this one, which goes on after it."""
-        with ExitStack() as stack:
-            for watch in self._watches:
-                stack.callback(watch.enter())
+        leaving = [watch.enter() for watch in self._watches]
+        try:
             yield
+        finally:
+            _leave(leaving)
 
     async def each(self, pieces: AsyncGenerator[T]) -> AsyncGenerator[T]:
         """The pieces, made inside the step, which ends with them. What is done with a piece is no part of it."""
         try:
             async with aclosing(pieces):
                 while True:
-                    with self.inside():
-                        try:
-                            piece = await anext(pieces)
-                        except StopAsyncIteration:
-                            break
+                    leaving = [watch.enter() for watch in self._watches]
+                    try:
+                        piece = await anext(pieces)
+                    except StopAsyncIteration:
+                        break
+                    finally:
+                        _leave(leaving)
                     yield piece
         except BaseException as error:
             self.end(error)
@@ -104,15 +108,20 @@ class Step:
         self.end()
 
     def __enter__(self) -> Self:
-        for watch in self._watches:
-            self._inside.callback(watch.enter())
+        self._leaving = [watch.enter() for watch in self._watches]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._inside.close()
+        _leave(self._leaving)
         self.end(error)
+
+
+def _leave(leaving: Sequence[Callable[[], None]]) -> None:
+    """Leave what was entered, the last first."""
+    for leave in reversed(leaving):
+        leave()
 
 
 _watchers: tuple[Watcher, ...] = ()

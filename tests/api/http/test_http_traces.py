@@ -14,7 +14,7 @@ from ollama_stand_in import OllamaStandIn
 from serving import Served, Unreachable, wait_for
 
 from rag.generation import OllamaGenerator
-from rag.logs import JsonLines
+from rag.logs import REQUESTS, JsonLines
 from rag.prompting.prompts import judge_messages
 from rag.settings import Answers, Generation, Settings
 from rag.types import Message, Statement
@@ -45,13 +45,18 @@ def written() -> Iterator[Callable[[], list[dict[str, object]]]]:
     target = io.StringIO()
     handler = logging.StreamHandler(target)
     handler.setFormatter(JsonLines())
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    loggers = [
+        logging.getLogger(),
+        logging.getLogger(REQUESTS),
+    ]  # `start_logging` may have lowered it
+    levels = [logger.level for logger in loggers]
+    loggers[0].addHandler(handler)
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
     yield lambda: [json.loads(line) for line in target.getvalue().splitlines()]
-    root.removeHandler(handler)
-    root.setLevel(level)
+    loggers[0].removeHandler(handler)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 def test_an_answer_is_a_tree_of_steps_below_its_caller(

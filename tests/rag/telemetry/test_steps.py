@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from ollama_stand_in import OllamaStandIn
 
+from rag.models.endpoint import Endpoint, EndpointEmbedder
 from rag.telemetry import Attributes, count_cache, headers_to_pass_on, of_model, step, watching
 
 ROOT = Path(__file__).parents[3]
@@ -30,7 +32,7 @@ class Notes:
         self.caches.append((cache, hits, misses))
 
     def headers(self) -> Mapping[str, str]:
-        return {"current": self.current[-1]} if self.current else {}
+        return {"traceparent": self.current[-1]} if self.current else {}
 
 
 @dataclass
@@ -103,8 +105,20 @@ def test_headers_name_the_innermost_step_and_nothing_outside() -> None:
     with watching(Notes()):
         assert headers_to_pass_on() == {}
         with step("outer"), step("inner"):
-            assert headers_to_pass_on() == {"current": "inner"}
+            assert headers_to_pass_on() == {"traceparent": "inner"}
     assert headers_to_pass_on() == {}
+
+
+def test_an_embedding_server_is_told_the_step_of_each_request() -> None:
+    with OllamaStandIn(models={"words:latest": 512}, embedding_models=("words:latest",)) as server, watching(Notes()):
+        embedder = EndpointEmbedder(Endpoint("ollama", "words:latest", server.url))
+        embedder.embed_queries(["outside"])
+        assert server.traced == []
+        with step("question"):
+            embedder.embed_queries(["days"])
+        with step("chunk"):
+            embedder.embed_passages(["days"])
+    assert server.traced == [("/api/embed", "question"), ("/api/embed", "chunk")]
 
 
 @pytest.mark.parametrize(
