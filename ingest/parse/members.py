@@ -34,6 +34,7 @@ _TAKEN = "inside-"  # begins the name of each file that was taken out, before it
 _SMALLEST_PICTURE = 120  # pixels of a side: a smaller picture in a message is a logo or a rule
 _ARCHIVE = "application/zip"
 _MESSAGES = frozenset({"message/rfc822", "application/mbox", "application/vnd.ms-outlook"})
+_SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))  # those that the system has
 _NOT_TEXT_NAMES = frozenset({
     ".pdf", ".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp", ".epub", ".doc", ".xls", ".ppt", ".msg", ".zip",
 })  # fmt: skip
@@ -76,6 +77,11 @@ class Members:
                 raise
             if not (inline and error.code in ("unsupported_type", "no_text")) and error.code != "empty":
                 self._leave_out(name, error.message.removeprefix(f"{name}: "))
+        except (MemoryError, RecursionError):
+            self._leave_out(name, "reading it needs more memory than is allowed")
+        # As in `child.py`: libraries raise anything for damaged files, and the other files are read.
+        except Exception as error:  # noqa: BLE001
+            self._leave_out(name, f"it is damaged ({type(error).__name__}: {error})"[:200])
         finally:
             file.unlink(missing_ok=True)
 
@@ -129,13 +135,6 @@ class Members:
             if media_type == _ARCHIVE or error.code == "internal":
                 raise
             return  # it is a document of its own, and says so itself
-        except (MemoryError, RecursionError):
-            self._leave_out(name, "reading it needs more memory than is allowed")
-            return
-        # As in `child.py`: libraries raise anything for damaged files, and the other files are read.
-        except Exception as error:  # noqa: BLE001
-            self._leave_out(name, f"it is damaged ({type(error).__name__}: {error})"[:200])
-            return
         for note in document.notes:
             if note.code in NOT_TAKEN:
                 self._builder.add_note(note.code, f"{name}: {note.message}")
@@ -167,7 +166,7 @@ def take_inside(names: Sequence[str], folder: Path, keep: Keep) -> tuple[InnerFi
         try:
             place = taken_file(folder, number)
             # not a link to, or a second name of, a file that only this process may read; and no pipe, which waits
-            opened = os.open(place, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+            opened = os.open(place, os.O_RDONLY | _SAFELY)
         except OSError as error:
             raise _wrong(f"its file {number} cannot be opened: {error.strerror}") from error
         with open(opened, "rb") as source:
