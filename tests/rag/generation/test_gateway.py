@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ollama_stand_in import WORDS, OllamaStandIn
 from openai_stand_in import OpenAIStandIn
-from rag.verification.entailment import ModelJudge
+from rag.generation.judges import ModelJudge
 
 from rag.errors import ConfigurationError, DependencyError
 from rag.generation import (
