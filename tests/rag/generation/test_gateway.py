@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from ollama_stand_in import WORDS, OllamaStandIn
 from openai_stand_in import OpenAIStandIn
-from rag.generation.judges import ModelJudge
 
 from rag.errors import ConfigurationError, DependencyError
 from rag.generation import (
@@ -30,6 +29,7 @@ from rag.generation import (
     take_draft,
 )
 from rag.generation.circuit import FAILURES_TO_OPEN, MOST_OPEN_S, Circuit
+from rag.generation.judges import ModelJudge
 from rag.generation.served import Failed, Unreachable, asked_pause_s
 from rag.generation.speed import LastPrompts
 from rag.models.weights import TINY_LLM
