@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from api.commands.context import CommandContext, client_of
@@ -45,19 +46,18 @@ def show_document(context: CommandContext, given: str) -> int:
 def remove_documents(context: CommandContext, given: list[str]) -> int:
     """Delete documents. Once this returns, no search or answer includes them.
 
-    Every id is looked up before the first document is deleted. Raises NotFound, and InputError for an ambiguous id.
+    Every id is looked up before the first document is deleted. Raises NotFound, InputError for an ambiguous id, and
+    Conflict for a document inside another one that is not deleted too.
     """
     server = context.find_server()
     ids = [_resolve(context, server, each) for each in dict.fromkeys(given)]
     if server is not None:
         with client_of(server) as client:
-            for document_id in ids:
+            for document_id in _in_order({each: client.document(each).parent_id for each in ids}):
                 client.delete(document_id)
     else:
         with context.open_catalog() as catalog:
-            for document_id in ids:
-                catalog.get_document(document_id)
-            for document_id in ids:
+            for document_id in _in_order({each: catalog.get_document(each).parent_id for each in ids}):
                 catalog.delete_document(document_id)
         forget_removed(context)
     if context.as_json:
@@ -66,6 +66,13 @@ def remove_documents(context: CommandContext, given: list[str]) -> int:
         for document_id in ids:
             context.console().print(f"Deleted {document_id[:SHORT_ID]}.")
     return 0
+
+
+def _in_order(parents: Mapping[str, str | None]) -> list[str]:
+    """The documents to delete, of those given with what they are inside of: without those that go with their parent,
+    and first those whose parent stays, which are refused before anything is deleted.
+    """
+    return sorted((each for each in parents if parents[each] not in parents), key=lambda each: parents[each] is None)
 
 
 def forget_removed(context: CommandContext) -> None:

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -401,6 +402,19 @@ def test_documents_are_shown_and_deleted_by_a_prefix_of_their_id(footnote: Footn
     assert footnote("docs", "list", "--json").json["total"] == 1
     assert not list((store / "originals").rglob(first["id"]))
     assert footnote("docs", "show", "").status == 1
+
+
+def test_a_file_inside_another_is_deleted_with_it_or_not_at_all(footnote: Footnote, folder: Path) -> None:
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        archive.writestr("boat.txt", "The ferry leaves at nine.")
+    footnote("ingest", folder)
+    ids = {one["name"]: one["id"] for one in footnote("docs", "list", "--json").json["documents"]}
+    boat, archived, bikes = ids["all.zip/boat.txt"], ids["all.zip"], ids["below/bikes.txt"]
+    assert footnote("docs", "rm", bikes, boat).status == 1
+    assert footnote("docs", "list", "--json").json["total"] == len(ids) == 4
+    removed = footnote("docs", "rm", archived, boat, "--json")
+    assert (removed.status, removed.json) == (0, {"removed": [archived, boat]})
+    assert footnote("docs", "list", "--json").json["total"] == 2
 
 
 def test_an_unread_page_is_noted_by_ingest_and_docs_show(footnote: Footnote, folder: Path) -> None:
