@@ -122,8 +122,9 @@ class _TakingIn:
         reading, claimed = _accept(self._catalog, item, self._collection)
         with self._lock:
             self.readings[number] = reading
+            if reading.document_id is not None:
+                self._numbers.setdefault(reading.document_id, number)
             if claimed is not None:
-                self._numbers[claimed.id] = number
                 self._progress.current(item.file.name, "reading", 0.0)
         if claimed is None:
             self._count(0)
@@ -144,7 +145,10 @@ class _TakingIn:
             self._progress.current(f"{documents[0].name}{more}", "embedding", share)
 
     def stuck(self, document_id: str, error: DependencyError) -> None:
-        top = self._catalog.get_document(document_id).parent_id or document_id
+        try:
+            top = self._catalog.get_document(document_id).parent_id or document_id
+        except NotFound:
+            return  # deleted meanwhile, which is its outcome
         with self._lock:
             number = self._numbers[top]
             self.readings[number] = replace(self.readings[number], problem=(error.code, error.message))

@@ -10,6 +10,7 @@ be taken out costs a note. Whether its words can be read shows when it is read i
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
@@ -100,6 +101,8 @@ class Members:
                         raise TooMuch(f"it is larger than {most >> 20} MiB")
                     target.write(block)
         except OSError as error:
+            if error.errno == errno.EFBIG:
+                raise TooMuch("it is larger than FOOTNOTE_PARSING__MAX_OUTPUT_MB allows") from error
             raise ParseError(
                 "internal",
                 f"A file inside could not be unpacked ({error.strerror}). Free some space in the folder for temporary "

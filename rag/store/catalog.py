@@ -73,7 +73,7 @@ from rag.store.families import (
 )
 from rag.store.keys import Keys
 from rag.store.leases import LEASE_S, RETRY_DELAYS_S, Leases, is_over
-from rag.store.metadata import Filter, Metadata, describe, matches
+from rag.store.metadata import Filter, Metadata, describe, join, matches
 from rag.store.originals import Stored, claim_originals, foreign_originals, open_originals
 from rag.store.records import (
     CHUNK_COLUMNS,
@@ -1189,8 +1189,8 @@ class Catalog:
             return [document_record(row) for row in connection.execute(query)], total.scalar_one()
 
     def filter_documents(self, conditions: Filter, collections: Sequence[str] | None = None) -> list[str]:
-        """The ids of the visible documents whose metadata, or those of the document that they are inside of, fulfil all
-        conditions; `name`, `title` and `media_type` are among the metadata."""
+        """The ids of the visible documents whose metadata, together with those of the document that they are inside of,
+        fulfil all conditions; `name`, `title` and `media_type` are among the metadata."""
         names = ("id", "name", "title", "media_type", "metadata", "given", "parent_id")
         columns = (documents_table.c[name] for name in names)
         query = sa.select(*columns).where(documents_table.c.visible)
@@ -1198,12 +1198,14 @@ class Catalog:
             query = query.where(documents_table.c.collection.in_(collections))
         with self._read() as connection:
             rows = connection.execute(query.order_by(documents_table.c.seq)).all()
-        found: dict[str, None] = {}
+        found: list[str] = []
+        known: dict[str, Metadata] = {}
         for document_id, name, title, media_type, stated, given, parent_id in rows:  # parents come first
             own = {"name": name, "title": title, "media_type": media_type}
-            if parent_id in found or matches(conditions, own | describe(json.loads(stated), json.loads(given))):
-                found[document_id] = None
-        return list(found)
+            known[document_id] = own | describe(json.loads(stated), json.loads(given))
+            if matches(conditions, join(known[document_id], known.get(parent_id, {}))):
+                found.append(document_id)
+        return found
 
     def readable_documents(self) -> list[DocumentRecord]:
         """The documents with stored text, in order of arrival; these can be rebuilt without their file."""

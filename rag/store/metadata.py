@@ -116,11 +116,20 @@ def matches(conditions: Filter, known: Metadata) -> bool:
     return all(_holds(condition, known.get(condition.key)) for condition in conditions)
 
 
+def join(known: Metadata, around: Metadata) -> dict[str, Values]:
+    """What is known of a document, or of the one that it is inside of: all values of each key."""
+    return {key: [*_listed(known.get(key)), *_listed(around.get(key))] for key in (*known, *around)}
+
+
+def _listed(known: Values | None) -> Sequence[Value]:
+    return [] if known is None else known if isinstance(known, list) else [known]
+
+
 def _holds(condition: Condition, known: Values | None) -> bool:
     operator, wanted = condition.operator, condition.values[0]
     if operator == "exists":
         return (known is not None) is bool(wanted)
-    held: Sequence[Value] = [] if known is None else known if isinstance(known, list) else [known]
+    held = _listed(known)
     if operator == "ne":
         return not any(_same(one, wanted) for one in held)
     if operator in ("eq", "in"):

@@ -248,6 +248,9 @@ def test_questions_and_filters_on_the_parent_include_what_is_inside(library: Lib
     assert library.catalog.filter_documents(read_filter({"name": {"contains": "boat"}})) == [boat]
     give(library.catalog, archive(FILES), metadata={"trip": "Lessing"})  # known bytes, new metadata
     assert len(library.catalog.filter_documents(read_filter({"trip": "Lessing"}))) == 3
+    for without in ({"ne": "Lessing"}, {"exists": False}):  # what is inside belongs to the trip too
+        others = library.catalog.filter_documents(read_filter({"trip": without}))
+        assert [library.catalog.get_document(one).name for one in others] == ["other.txt"]
 
 
 class Stop(Exception):

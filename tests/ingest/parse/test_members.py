@@ -15,10 +15,12 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from reading import headings, put, read, read_here, refusal, unpack
 
+from ingest.parse import parse_file
 from ingest.parse.child import read_document
 from ingest.parse.limits import MOST_BYTES, Budget, Limits
 from ingest.parse.members import take_inside, taken_file
 from rag.errors import ParseError
+from rag.settings import Parsing
 
 
 def archive(files: dict[str, bytes | str]) -> bytes:
@@ -106,6 +108,23 @@ def test_what_is_really_unpacked_is_limited(tmp_path: Path) -> None:
     )
     assert taken == {"good.txt": b"Good words."}
     assert "200 times its size" in document.notes[1].message
+
+
+def test_a_file_larger_than_a_reader_may_write_costs_a_note(tmp_path: Path) -> None:
+    path = put(tmp_path / "all.zip", archive({"noise.bin": os.urandom(20 << 20), "good.txt": "Good words."}))
+    kept: list[bytes] = []
+
+    def keep(stream: IO[bytes]) -> tuple[str, int]:
+        kept.append(stream.read())
+        return "0" * 64, len(kept[-1])
+
+    limits = Parsing(max_output_mb=1)
+    document = parse_file(path, document_id="d" * 64, name=path.name, limits=limits, keep=keep)
+    assert kept == [b"Good words."]
+    assert (
+        "'noise.bin' was not read: it is larger than FOOTNOTE_PARSING__MAX_OUTPUT_MB allows"
+        in document.notes[1].message
+    )
 
 
 def test_files_bytes_and_depth_are_counted_over_all_levels(tmp_path: Path) -> None:
