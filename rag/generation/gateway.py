@@ -19,7 +19,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rag.errors import DependencyError
 from rag.generation.base import ModelGenerator
@@ -195,7 +195,9 @@ class GatewayGenerator(ModelGenerator):
                 if member.circuit.state == "half-open":
                     await member.server.look()  # which costs the reader less time than a reply that does not come
                 first_within_s = self._settings.first_token_timeout_s
-                async with aclosing(member.server.attempt(call, first_within_s)) as pieces:
+                # the server has the whole time, for what the call waited in line is no fault of it
+                own = replace(call, deadline=asyncio.get_running_loop().time() + self._settings.timeout_s)
+                async with aclosing(member.server.attempt(own, first_within_s)) as pieces:
                     async for piece in pieces:
                         begun = begun or not isinstance(piece, Loading)
                         if isinstance(piece, Draft):

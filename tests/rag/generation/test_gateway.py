@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -31,7 +31,7 @@ from rag.generation import (
 from rag.generation.circuit import FAILURES_TO_OPEN, MOST_OPEN_S, Circuit
 from rag.generation.gateway import MOST_PAUSE_S, PAUSE_S
 from rag.generation.judges import ModelJudge
-from rag.generation.served import Failed, Unreachable, asked_pause_s
+from rag.generation.served import Call, Failed, Unreachable, asked_pause_s
 from rag.generation.speed import LastPrompts
 from rag.models.weights import TINY_LLM
 from rag.settings import Generation
@@ -620,3 +620,32 @@ async def test_a_call_waits_for_a_slot_only_as_long_as_a_reply_may_take(start: S
         with pytest.raises(DependencyError, match="No server of openai/m had a free slot within 0 s"):
             await text_of(generator)
         gate.set()
+
+
+async def test_what_a_call_waits_in_line_is_not_taken_from_the_servers_time(
+    start: Starts, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A healthy server that had only the rest of the time failed, and was left out after three such calls."""
+    servers = [start(OpenAIStandIn(gate=gate, pause_after=1)) for _ in range(2)]
+    generator = openai_gateway(*servers, slots=(1, 1), timeout_s=60)
+    given: list[Call] = []
+    attempt = OpenAIGenerator.attempt
+
+    def note(server: OpenAIGenerator, call: Call, first_within_s: float | None = None) -> AsyncGenerator[Any]:
+        given.append(call)
+        return attempt(server, call, first_within_s)
+
+    monkeypatch.setattr(OpenAIGenerator, "attempt", note)
+    async with (
+        aclosing(generator.stream(question("one"), 16)) as one,
+        aclosing(generator.stream(question("two"), 16)) as two,
+    ):
+        assert [await anext(one), await anext(two)] == [Token("Ten")] * 2
+        waits = asyncio.create_task(text_of(generator, question("three")))
+        await asyncio.sleep(0.05)
+        free_from = asyncio.get_running_loop().time()
+        await one.aclose()
+        gate.set()
+        assert await waits == "Ten days."
+    assert len(given) == 3
+    assert given[-1].deadline >= free_from + 60
