@@ -406,6 +406,26 @@ def test_an_endpoint_that_is_not_there_is_told(bucket: Bucket, monkeypatch: pyte
     assert "AWS_ENDPOINT_URL" in told.value.message
 
 
+@pytest.mark.parametrize("scheme", ["http", "no"])
+def test_credentials_in_the_endpoint_are_shown_nowhere(
+    bucket: Bucket, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setattr(bucket_module, "_ATTEMPTS", 1)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"{scheme}://ann:s3cret@{place}")
+        originals = open_originals(Path(), bucket.url)
+        with pytest.raises(DependencyError) as told:
+            originals.owner()
+    assert originals.name == f"{bucket.url} at {scheme}://{place}"
+    assert "s3cret" not in told.value.message
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ann:s3cret@a_b c")
+    with pytest.raises(ConfigurationError) as refused:
+        open_originals(Path(), bucket.url)
+    assert "s3cret" not in refused.value.message
+
+
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """An endpoint that answers each request with 503; the list has what was asked."""
