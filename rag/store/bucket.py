@@ -33,7 +33,7 @@ PART_BYTES = 8 << 20
 
 # A call fails after 48 s at the latest: the database ends a transaction that waits for one after 60 s.
 _CONNECT_S, _READ_S, _ATTEMPTS = 5, 15, 3
-_CONNECTIONS = 32  # calls at once; more wait for their turn
+_CONNECTIONS = 128  # kept open: one for each thread of a server. urllib3 opens more, and drops them with a warning
 _FOLDER_PREFIX = "footnote-parse-"  # of a folder that the fence of the readers sweeps once its process is gone
 _NO_KEY = ("NoSuchKey", "404", "NotFound")
 _NOTED_ALREADY = ("PreconditionFailed", "ConditionalRequestConflict")

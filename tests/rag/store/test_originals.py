@@ -14,6 +14,7 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,7 @@ from typing import Any
 import pytest
 from s3_server import Bucket
 
+from api.http.app import THREADS
 from ingest.parse import fence
 from rag.errors import ConfigurationError, Conflict, DependencyError
 from rag.store import bucket as bucket_module
@@ -454,6 +456,39 @@ def test_a_store_that_is_busy_is_asked_three_times(bucket: Bucket, failing: list
     with pytest.raises(DependencyError, match="answered 503"):
         open_originals(Path(), bucket.url).owner()
     assert failing == [f"/{bucket.name}/papers/{OWNER_MARK}"] * 3
+
+
+def test_every_thread_of_a_server_has_a_connection(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    together = threading.Barrier(THREADS)
+
+    class Empty(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            together.wait(30)
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = THREADS
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Empty) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        originals = open_originals(Path(), bucket.url)
+        with ThreadPoolExecutor(THREADS) as callers:
+            assert list(callers.map(originals.holds, [SHA256] * THREADS)) == [False] * THREADS
+        server.shutdown()
+        thread.join()
+    assert "Connection pool is full" not in caplog.text
 
 
 def test_a_store_that_is_silent_is_given_up(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
