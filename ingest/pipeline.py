@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import IO, TypeVar
 
@@ -30,7 +30,7 @@ from rag.settings import Chunking, Parsing
 from rag.store.catalog import Catalog, stamps_of
 from rag.store.metadata import Metadata
 from rag.store.records import Accepted, DocumentRecord, PreparedDocument
-from rag.telemetry import count_cache, of_model, step
+from rag.telemetry import Attributes, count_cache, of_model, step
 from rag.text import index_text
 from rag.types import Chunk, Document, DocumentStatus, Embedder
 
@@ -155,16 +155,17 @@ def parse_claimed(catalog: Catalog, record: DocumentRecord, *, parsing: Parsing)
 def _parse(catalog: Catalog, record: DocumentRecord, parsing: Parsing) -> Document:
     # what is inside a file that was taken out of another was taken out with it
     keep = catalog.originals.store if record.parent_id is None else None
-    with step("parse", {DOCUMENT_ID: record.id, "footnote.document.bytes": record.size_bytes}) as parse:
-        try:
-            with catalog.originals.on_disk(record.sha256) as path:
+    about: Attributes = {DOCUMENT_ID: record.id, "footnote.document.bytes": record.size_bytes}
+    try:
+        with ExitStack() as while_read:
+            with step("fetch", about):
+                path = while_read.enter_context(catalog.originals.on_disk(record.sha256))
+            with step("parse", about) as parse:
                 document = parse_file(path, document_id=record.id, name=record.name, limits=parsing, keep=keep)
-        except OSError as error:
-            raise DependencyError(
-                f"The reader of {record.name} could not be started: {error}. Free some space."
-            ) from error
-        parse.tell({"footnote.document.pages": len(document.pages)})
-        return state_language(document)
+                parse.tell({"footnote.document.pages": len(document.pages)})
+                return state_language(document)
+    except OSError as error:
+        raise DependencyError(f"The reader of {record.name} could not be started: {error}. Free some space.") from error
 
 
 def commit_parsed(

@@ -162,7 +162,12 @@ class Generation(Section):
     reply_tokens: int = Field(192, ge=16, le=65_536, description="maximum tokens of the reply")
     temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature; 0 takes the most likely token")
     seed: int = Field(7, ge=0, description="seed of the sampler, if the back end has one")
-    timeout_s: float = Field(180.0, ge=1, le=3_600, description="time limit for the whole reply, in seconds")
+    timeout_s: float = Field(
+        180.0,
+        ge=1,
+        le=3_600,
+        description="time limit for the whole reply, in seconds; of several servers, from when one is free",
+    )
     first_token_timeout_s: float = Field(
         30.0,
         ge=0.1,

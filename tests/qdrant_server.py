@@ -7,6 +7,7 @@ built from a few vectors on, and is used for a few, so that small tests search a
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -36,14 +37,16 @@ edge: Any = None  # the library, once a stand-in has needed it
 class QdrantStandIn:
     """The stand-in server over a folder. Use it as a context manager; `url` is what FOOTNOTE_INDEX_URL names.
 
-    With a `key`, calls without it are refused. `failing` is a status that every call is answered with, `page` a text
-    that is answered instead of JSON, `health` what is told of a collection, and `version` the one that the server says
-    it has. `keys` keeps what calls sent as their key, `calls` their method, path and body.
+    With a `key`, calls without it are refused. Nothing is answered while it is `silent`. `failing` is a status that
+    every call is answered with, `page` a text that is answered instead of JSON, `health` what is told of a collection,
+    and `version` the one that the server says it has. `keys` keeps what calls sent as their key, `calls` their method,
+    path and body.
     """
 
     folder: Path
     key: str = ""
     version: str = "1.19.1"
+    silent: bool = False
     failing: int = 0
     page: str = ""
     health: dict[str, Any] = field(default_factory=dict)
@@ -113,6 +116,8 @@ class QdrantStandIn:
             self.keys.append(request.headers.get("api-key", ""))
             name, body = request.path_params.get("name", ""), await request.json() if await request.body() else {}
             self.calls.append((request.method, request.url.path, body))
+            while self.silent:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # the test is in another thread
             if self.failing:
                 return JSONResponse(
                     {"status": {"error": "Service internal error: no space"}, "time": 0.0}, self.failing

@@ -19,7 +19,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rag.errors import DependencyError
 from rag.generation.base import ModelGenerator
@@ -33,7 +33,8 @@ from rag.types import BackendReport, Draft, Loading, Message, PromptSpeed, Serve
 log = logging.getLogger(__name__)
 
 STICKS = 0.5  # share of a prompt that a server must have read more of than the least loaded one, to be preferred
-PAUSE_S = 1.0  # for a server that is busy and does not say for how long
+PAUSE_S = 1.0  # at least, for a server that is busy: it has read the prompt, and would be asked at once again
+MOST_PAUSE_S = 600.0  # however long a server asks for: a wrong Retry-After must not leave it out for a day
 
 
 @dataclass
@@ -76,8 +77,8 @@ class Member:
         self.problem = None
 
     def note_pause(self, error: Busy) -> None:
-        """Leave the server alone for as long as it asks."""
-        self.circuit.rest(PAUSE_S if error.pause_s is None else error.pause_s)
+        """Leave the server alone for as long as it asks, within PAUSE_S and MOST_PAUSE_S."""
+        self.circuit.rest(min(max(PAUSE_S, error.pause_s or 0.0), MOST_PAUSE_S))
         self.problem = error
 
     def state(self) -> ServerState:
@@ -194,7 +195,9 @@ class GatewayGenerator(ModelGenerator):
                 if member.circuit.state == "half-open":
                     await member.server.look()  # which costs the reader less time than a reply that does not come
                 first_within_s = self._settings.first_token_timeout_s
-                async with aclosing(member.server.attempt(call, first_within_s)) as pieces:
+                # the server has the whole time, for what the call waited in line is no fault of it
+                own = replace(call, deadline=asyncio.get_running_loop().time() + self._settings.timeout_s)
+                async with aclosing(member.server.attempt(own, first_within_s)) as pieces:
                     async for piece in pieces:
                         begun = begun or not isinstance(piece, Loading)
                         if isinstance(piece, Draft):

@@ -26,7 +26,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -34,6 +34,7 @@ import numpy as np
 
 from rag.errors import DependencyError
 from rag.index.chroma import VectorIndex, files_are_sound
+from rag.index.outage import Outage
 from rag.index.parts import Part, Rows, Slot, VectorPart
 from rag.index.shared import open_shared
 from rag.index.words import WordIndex, counts_file
@@ -50,6 +51,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)  # the order in which they are built: w
 _FOLDERS: Mapping[Kind, str] = {"vectors": "chroma", "words": "words"}
 WORN_LEAST = 1_000  # deleted chunks, some 2 MB, below which growing a part again is not worth it
 _GROUP_CHUNKS = 2_000  # written while other writers wait
+OUTAGE_S = 10.0  # after a failed search of a part that replicas share, during which it is not asked again
 _ROUNDS = 5  # comparisons of a grown part with the catalog, which may change meanwhile
 _OWN_FILES = re.compile(r"(?P<kind>chroma|keyword|words)-(?P<number>\d+)(?:\.sqlite3.*)?|document_scores\.sqlite3.*")
 
@@ -86,6 +88,7 @@ class Index:
         self._done = (0, 0)
         self._closed = False
         self._interrupted = threading.Event()
+        self._outage = Outage(OUTAGE_S)
         self._number = 0  # of the newest folder: none is named twice
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -404,19 +407,21 @@ class Index:
         collections: Sequence[str] | None = None,
         document_ids: Sequence[str] | None = None,
     ) -> list[tuple[str, float]]:
-        """The `k` nearest chunks to a unit vector: (chunk id, cosine), best first; none while they are being built."""
+        """The `k` nearest chunks to a unit vector: (chunk id, cosine), best first; none while they are being built, or
+        while the engine that replicas share does not answer.
+        """
         for attempt in (1, 2):
             with self._vectors.reading() as vectors:
                 if vectors is None:
                     self._need("words")
                     return []
                 try:
-                    return vectors.search(vector, k, collections, document_ids)
-                except DependencyError as error:
-                    if attempt == 2 and self._words.part is None:
+                    with self._outage.sparing() if vectors.in_place else nullcontext():
+                        return vectors.search(vector, k, collections, document_ids)
+                except DependencyError:
+                    if self._words.part is None and (attempt == 2 or vectors.in_place):
                         raise
-                    if attempt == 2 and vectors.in_place:
-                        log.warning("The words answer alone. %s", error.message)
+                    if vectors.in_place:
                         return []
         self.set_aside("vectors")  # it has failed twice: the words answer until it is built again
         return []

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -32,7 +33,7 @@ PART_BYTES = 8 << 20
 
 # A call fails after 48 s at the latest: the database ends a transaction that waits for one after 60 s.
 _CONNECT_S, _READ_S, _ATTEMPTS = 5, 15, 3
-_CONNECTIONS = 32  # calls at once; more wait for their turn
+_CONNECTIONS = 128  # kept open: one for each thread of a server. urllib3 opens more, and drops them with a warning
 _FOLDER_PREFIX = "footnote-parse-"  # of a folder that the fence of the readers sweeps once its process is gone
 _NO_KEY = ("NoSuchKey", "404", "NotFound")
 _NOTED_ALREADY = ("PreconditionFailed", "ConditionalRequestConflict")
@@ -78,8 +79,8 @@ def open_bucket(url: str) -> BucketOriginals:
         client = boto3.session.Session().client("s3", config=config)
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
-            f"The bucket {bucket!r} of FOOTNOTE_ORIGINALS_URL cannot be used: {error}. Correct the AWS_ variables, or "
-            "the profile that they name."
+            f"The bucket {bucket!r} of FOOTNOTE_ORIGINALS_URL cannot be used: {_shown(str(error))}. Correct the AWS_ "
+            "variables, or the profile that they name."
         ) from error
     return BucketOriginals(client, bucket, f"{prefix}/" if prefix else "")
 
@@ -92,7 +93,8 @@ class BucketOriginals:
     def __init__(self, client: Any, bucket: str, prefix: str) -> None:
         """`client` is boto3's for S3; `prefix` ends with a slash where it is not empty."""
         self._client, self._bucket, self._prefix = client, bucket, prefix
-        self.name = f"{f's3://{bucket}/{prefix}'.rstrip('/')} at {client.meta.endpoint_url}"
+        self._endpoint = _shown(client.meta.endpoint_url)
+        self.name = f"{f's3://{bucket}/{prefix}'.rstrip('/')} at {self._endpoint}"
 
     def owner(self) -> str | None:
         """What the mark says."""
@@ -260,7 +262,7 @@ class BucketOriginals:
         from botocore import exceptions
 
         keys = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile in AWS_PROFILE, or a role of the machine or pod"
-        reason = " ".join(str(error).split())
+        reason = _shown(" ".join(str(error).split()))
         if not isinstance(error, exceptions.ClientError):
             if isinstance(error, _credential_errors()):
                 return DependencyError(f"{self.name} needs credentials: {reason}. Give {keys}.")
@@ -271,7 +273,7 @@ class BucketOriginals:
         code = _code(error)
         if code == "NoSuchBucket":
             return DependencyError(
-                f"There is no bucket {self._bucket!r} at {self._client.meta.endpoint_url}. Create it, or correct "
+                f"There is no bucket {self._bucket!r} at {self._endpoint}. Create it, or correct "
                 "FOOTNOTE_ORIGINALS_URL or AWS_ENDPOINT_URL."
             )
         if code in _WRONG_KEY:
@@ -291,6 +293,11 @@ class BucketOriginals:
 
 def _name(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256}"
+
+
+def _shown(text: str) -> str:
+    """A text of boto3's without the names and passwords that its URLs may have: AWS_ENDPOINT_URL is one of them."""
+    return re.sub(r"//\S*@", "//", text)
 
 
 def _code(error: Any) -> str:

@@ -13,15 +13,18 @@ import httpx
 import pytest
 from builders import many_paragraphs, upload
 from collector import collecting
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from serving import wait_for
 from starlette.testclient import TestClient
 
 from api.cli import main
-from api.http.metrics import INGEST_STEPS, WorkerMetrics
+from api.http.metrics import INGEST_STEPS, StepMetrics, WorkerMetrics
 from api.http.worker import worker_app
+from ingest.pipeline import parse_claimed
 from rag.settings import Settings
 from rag.store.catalog import Catalog
+from rag.telemetry import watching
 
 TESTS = Path(__file__).parents[1]
 
@@ -80,8 +83,8 @@ def test_a_worker_tells_how_long_its_steps_take_and_which_fail(catalog: Catalog,
         found = values(client.get("/metrics").text)
     counts = {step: found["footnote_ingest_step_seconds_count", step] for step in INGEST_STEPS}
     assert counts["claim"] >= 2
-    assert {step: counts[step] for step in ("parse", "chunk", "embed", "commit", "publish")} == {
-        "parse": 3, "chunk": 2, "embed": 2, "commit": 2, "publish": 0,
+    assert {step: counts[step] for step in ("fetch", "parse", "chunk", "embed", "commit", "publish")} == {
+        "fetch": 3, "parse": 3, "chunk": 2, "embed": 2, "commit": 2, "publish": 0,
     }  # fmt: skip
     assert {step: found["footnote_ingest_step_failed_total", step] for step in INGEST_STEPS} == {
         step: float(step == "parse") for step in INGEST_STEPS
@@ -89,6 +92,22 @@ def test_a_worker_tells_how_long_its_steps_take_and_which_fail(catalog: Catalog,
     chunks = len(catalog.chunks_of(catalog.list_documents(status=("indexing",))[0][0].id))
     hit, miss = (found["footnote_cache_total", "chunk_vectors", result] for result in ("hit", "miss"))
     assert (hit, miss) == (chunks, chunks)
+
+
+def test_an_original_that_cannot_be_fetched_is_no_fault_of_its_reader(catalog: Catalog, settings: Settings) -> None:
+    """The alert on what preparing needs leaves `parse` out, which fails by the document."""
+    upload(catalog, "words", "one.md")
+    record = catalog.claim_next()
+    assert record is not None
+    catalog.originals.delete(record.sha256)
+    registry = CollectorRegistry()
+    with watching(StepMetrics(registry)):
+        assert parse_claimed(catalog, record, parsing=settings.parsing) is None
+    found = values(generate_latest(registry).decode())
+    assert {step: found["footnote_ingest_step_failed_total", step] for step in INGEST_STEPS} == {
+        step: float(step == "fetch") for step in INGEST_STEPS
+    }
+    assert found["footnote_ingest_step_seconds_count", "parse"] == 0
 
 
 @pytest.mark.databases("postgres")
@@ -99,7 +118,7 @@ def test_a_worker_sends_traces_too(catalog: Catalog, settings: Settings) -> None
             document_id = upload(catalog, "The words of the gate.", "gate.md").record.id
             wait_for(lambda: catalog.totals().documents == {"indexing": 1})
         spans = {span.name: span for span in collector.spans}  # the worker has ended: what it had is sent
-    assert {"claim", "parse", "chunk", "embed", "embeddings word-hash@1", "commit"} <= set(spans)
+    assert {"claim", "fetch", "parse", "chunk", "embed", "embeddings word-hash@1", "commit"} <= set(spans)
     assert spans["parse"].attributes["footnote.document.id"] == document_id
     assert {span.service for span in spans.values()} == {"papers"}
 

@@ -14,13 +14,16 @@ from api.access import Caller
 from api.http.errors import documented
 from api.http.metrics import CONTENT_TYPE
 from api.http.schemas import Alive, PartState, Ready
-from api.http.state import Administers, DoorHere
+from api.http.state import DESCRIBE_WAIT_S, Administers, DoorHere
 from ingest.runtime import Runtime
+from rag.errors import DependencyError
 from rag.index.derived import Index
 
 LOW_DISK_BYTES = 2 << 30
 # Work occupies the threads that the routes share, and health must not wait for it.
 _LOOKING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="footnote-health")
+# A shared index may not answer for long, and the other looks must not wait for it.
+_ASKING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="footnote-health-index")
 _T = TypeVar("_T")
 
 router = APIRouter(tags=["health"])
@@ -40,12 +43,16 @@ async def live() -> Alive:
 async def ready(request: Request, door: DoorHere) -> Ready:
     """Returns 200 with the state of each part once the data directory is open, and 503 with the reason until then.
 
-    An unreachable model is reported but is not a failure, since searches still work. Where keys are needed, a `detail`
-    is empty unless the key may see what it says: models for every key, counts and folders for keys of all collections.
+    An unreachable model or index of vectors is reported but is not a failure, since searches by words still work.
+    Where keys are needed, a `detail` is empty unless the key may see what it says: models for every key, counts and
+    folders for keys of all collections.
     """
     runtime = door.runtime()
-    model, (catalog, index, worker), disk = await asyncio.gather(
-        door.describe_model(), _apart(_look_around, runtime), _apart(_look_at_disk, runtime)
+    model, (catalog, worker), index, disk = await asyncio.gather(
+        door.describe_model(),
+        _apart(_look_around, runtime),
+        _look_at_index(runtime.library.index),
+        _apart(_look_at_disk, runtime),
     )
     embedder = runtime.library.embedder
     caller: Caller | None = request.state.caller
@@ -79,7 +86,7 @@ def _look_at_disk(runtime: Runtime) -> PartState:
     return PartState(status="low" if free < LOW_DISK_BYTES else "ok", detail=detail)
 
 
-def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
+def _look_around(runtime: Runtime) -> tuple[PartState, PartState]:
     library = runtime.library
     totals = library.catalog.totals()
     unfinished = library.catalog.unfinished()
@@ -90,11 +97,19 @@ def _look_around(runtime: Runtime) -> tuple[PartState, PartState, PartState]:
         worker = PartState(status="ok", detail=f"{unfinished} documents in progress")
     else:
         worker = PartState(status="restarting", detail=f"the worker is restarting; {unfinished} documents wait")
-    return (
-        PartState(status="ok", detail=catalog),
-        _index_state(library.index),
-        worker,
-    )
+    return PartState(status="ok", detail=catalog), worker
+
+
+async def _look_at_index(index: Index) -> PartState:
+    """Its state. A shared index that does not answer is no reason to answer no request: the words still do."""
+    try:
+        async with asyncio.timeout(DESCRIBE_WAIT_S):
+            return await asyncio.get_running_loop().run_in_executor(_ASKING, _index_state, index)
+    except TimeoutError:
+        detail = f"no answer within {DESCRIBE_WAIT_S:g} s; check that what FOOTNOTE_INDEX_URL names runs"
+        return PartState(status="unreachable", detail=detail)
+    except DependencyError as error:
+        return PartState(status="unreachable", detail=error.message)
 
 
 def _index_state(index: Index) -> PartState:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import ScriptedGenerator, WordHashEmbedder
 from prometheus_client.parser import text_string_to_metric_families
+from qdrant_server import QdrantStandIn
 from serving import BASE_URL, Served, build_app, open_runtime
 from starlette.testclient import TestClient
 
 from api.http.app import create_app
+from api.http.routes import health
 from ingest.runtime import Runtime
 from rag.errors import DataDirectoryInUse, DependencyError, FootnoteError
 from rag.settings import Settings
@@ -105,6 +108,31 @@ def test_the_model_is_warmed_up_described_and_closed(serve: Callable[..., Served
     served.client.__exit__(None, None, None)
     assert generator.events == ["prepare", "aclose"]
     served.client.__enter__()
+
+
+def test_a_shared_index_that_does_not_answer_makes_no_server_unready(
+    serve: Callable[..., Served], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chart would take every server out, and with them uploads, documents and searches by words."""
+    pytest.importorskip("qdrant_client", reason="qdrant-client is not installed: pip install 'footnote-rag[qdrant]'")
+    with QdrantStandIn(tmp_path / "qdrant") as qdrant:
+        served = serve(settings.model_copy(update={"index_url": qdrant.url}))
+        served.add("gate.txt", b"The gate code is 4711.")
+        assert served.client.get("/readyz").json()["index"]["status"] == "ok"
+        qdrant.failing = 503
+        answer = served.client.get("/readyz")
+        assert (answer.status_code, answer.json()["index"]["status"]) == (200, "unreachable")
+        assert "answers 503" in answer.json()["index"]["detail"]
+        assert served.found("gate code") == ["gate.txt"]
+        qdrant.failing, qdrant.silent = 0, True
+        monkeypatch.setattr(health, "DESCRIBE_WAIT_S", 0.05)
+        for _ in range(3):
+            answer = served.client.get("/readyz")
+            assert (answer.status_code, answer.json()["index"]["status"]) == (200, "unreachable")
+        assert served.client.get("/metrics").status_code == 200
+        monkeypatch.undo()
+        qdrant.silent = False
+        assert served.client.get("/readyz").json()["index"]["status"] == "ok"
 
 
 def test_a_model_of_which_some_servers_are_left_out_is_degraded(serve: Callable[..., Served]) -> None:

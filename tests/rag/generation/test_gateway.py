@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -29,13 +29,15 @@ from rag.generation import (
     take_draft,
 )
 from rag.generation.circuit import FAILURES_TO_OPEN, MOST_OPEN_S, Circuit
+from rag.generation.gateway import MOST_PAUSE_S, PAUSE_S
 from rag.generation.judges import ModelJudge
-from rag.generation.served import Failed, Unreachable, asked_pause_s
+from rag.generation.served import Call, Failed, Unreachable, asked_pause_s
 from rag.generation.speed import LastPrompts
 from rag.models.weights import TINY_LLM
 from rag.settings import Generation
 from rag.types import Draft, Generator, Judgement, Loading, Message, Statement, Token
 
+PAST = "Sun, 06 Nov 1994 08:49:37 GMT"
 PROMPT = (Message("system", "You are brief."), Message("user", "How many unused days carry over?"))
 
 
@@ -81,7 +83,9 @@ def openai_gateway(
     return GatewayGenerator(settings, [OpenAIGenerator(one) for one in settings.servers()], clock or Clock())
 
 
-def ollama_gateway(*servers: OllamaStandIn, clock: Clock | None = None, **changes: object) -> GatewayGenerator:
+def ollama_gateway(
+    *servers: OllamaStandIn, clock: Callable[[], float] | None = None, **changes: object
+) -> GatewayGenerator:
     """The back end that asks these servers."""
     given = {"backend": "ollama", "model": "tiny", "base_url": ",".join(one.url for one in servers), "timeout_s": 60}
     settings = Generation.model_validate(given | changes)
@@ -319,11 +323,22 @@ async def test_a_server_that_asks_for_a_pause_gets_it(status: int, start: Starts
     assert len(busy.asked) > 1
 
 
+@pytest.mark.parametrize(("told", "pause_s"), [("0", PAUSE_S), (PAST, PAUSE_S), ("86400", MOST_PAUSE_S)])
+async def test_a_busy_server_rests_neither_not_at_all_nor_for_a_day(told: str, pause_s: float, start: Starts) -> None:
+    """With no rest a call would ask the busy server again and again, since that has read its prompt."""
+    busy, other = start(OpenAIStandIn(errors=[(503, {"Retry-After": told})] * 2)), start(OpenAIStandIn())
+    clock = Clock()
+    generator = openai_gateway(busy, other, clock=clock)
+    assert await text_of(generator) == "Ten days."
+    assert (len(busy.asked), len(other.asked)) == (1, 1)
+    assert circuits(generator) == ["resting", "closed"]
+    clock.now += pause_s
+    assert circuits(generator) == ["closed", "closed"]
+
+
 async def test_busy_ollamas_are_waited_for_as_long_as_they_ask(start: Starts) -> None:
     servers = [start(OllamaStandIn(busy=1, retry_after="1")) for _ in range(2)]
-    generator = ollama_gateway(*servers)
-    generator._members[0].circuit = Circuit(time.monotonic)
-    generator._members[1].circuit = Circuit(time.monotonic)
+    generator = ollama_gateway(*servers, clock=time.monotonic)
     assert await text_of(generator) == "".join(WORDS)
     assert sorted(len(server.chats) for server in servers) == [1, 2]
 
@@ -535,7 +550,7 @@ async def test_a_loaded_model_that_sends_nothing_is_asked_elsewhere(start: Start
 @pytest.mark.parametrize("several", [True, False])
 async def test_the_loading_is_said_once(several: bool, start: Starts) -> None:
     servers = [start(OllamaStandIn(busy=2, retry_after="0")) for _ in range(2)]
-    generator: Generator = ollama_gateway(*servers)
+    generator: Generator = ollama_gateway(*servers, clock=time.monotonic)
     if not several:
         generator = OllamaGenerator(Generation(backend="ollama", model="tiny", base_url=servers[0].url))
     pieces = await pieces_of(generator)
@@ -545,7 +560,7 @@ async def test_the_loading_is_said_once(several: bool, start: Starts) -> None:
 
 @pytest.mark.parametrize(
     ("told", "pause_s"),
-    [("7", 7), ("", None), ("soon", None), ("-1", None), ("Sun, 06 Nov 1994 08:49:37 GMT", 0)],
+    [("7", 7), ("", None), ("soon", None), ("-1", None), (PAST, 0)],
 )
 def test_a_pause_is_read_in_both_forms_of_the_header(told: str, pause_s: float | None) -> None:
     assert asked_pause_s({"retry-after": told}) == pause_s
@@ -605,3 +620,32 @@ async def test_a_call_waits_for_a_slot_only_as_long_as_a_reply_may_take(start: S
         with pytest.raises(DependencyError, match="No server of openai/m had a free slot within 0 s"):
             await text_of(generator)
         gate.set()
+
+
+async def test_what_a_call_waits_in_line_is_not_taken_from_the_servers_time(
+    start: Starts, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A healthy server that had only the rest of the time failed, and was left out after three such calls."""
+    servers = [start(OpenAIStandIn(gate=gate, pause_after=1)) for _ in range(2)]
+    generator = openai_gateway(*servers, slots=(1, 1), timeout_s=60)
+    given: list[Call] = []
+    attempt = OpenAIGenerator.attempt
+
+    def note(server: OpenAIGenerator, call: Call, first_within_s: float | None = None) -> AsyncGenerator[Any]:
+        given.append(call)
+        return attempt(server, call, first_within_s)
+
+    monkeypatch.setattr(OpenAIGenerator, "attempt", note)
+    async with (
+        aclosing(generator.stream(question("one"), 16)) as one,
+        aclosing(generator.stream(question("two"), 16)) as two,
+    ):
+        assert [await anext(one), await anext(two)] == [Token("Ten")] * 2
+        waits = asyncio.create_task(text_of(generator, question("three")))
+        await asyncio.sleep(0.05)
+        free_from = asyncio.get_running_loop().time()
+        await one.aclose()
+        gate.set()
+        assert await waits == "Ten days."
+    assert len(given) == 3
+    assert given[-1].deadline >= free_from + 60

@@ -272,6 +272,9 @@ def test_answers_go_on_while_the_server_is_gone_and_commands_work_on_it(
         gone = ingest(library, many_paragraphs(3, "gone"), "gone.md")
         server.failing = 503
         assert [hit.document_name for hit in library.searcher.search("kept1", Scope(), 1)] == ["kept.md"]
+        asked = len(server.calls)
+        assert [hit.document_name for hit in library.searcher.search("kept2", Scope(), 1)] == ["kept.md"]
+        assert len(server.calls) == asked  # it has just failed
         library.catalog.delete_document(gone)
         assert {hit.document_name for hit in library.searcher.search("gone1", Scope(), 9)} <= {"kept.md"}
         with pytest.raises(DependencyError, match="answers 503"):

@@ -14,6 +14,7 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,7 @@ from typing import Any
 import pytest
 from s3_server import Bucket
 
+from api.http.app import THREADS
 from ingest.parse import fence
 from rag.errors import ConfigurationError, Conflict, DependencyError
 from rag.store import bucket as bucket_module
@@ -406,6 +408,26 @@ def test_an_endpoint_that_is_not_there_is_told(bucket: Bucket, monkeypatch: pyte
     assert "AWS_ENDPOINT_URL" in told.value.message
 
 
+@pytest.mark.parametrize("scheme", ["http", "no"])
+def test_credentials_in_the_endpoint_are_shown_nowhere(
+    bucket: Bucket, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setattr(bucket_module, "_ATTEMPTS", 1)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"{scheme}://ann:s3cret@{place}")
+        originals = open_originals(Path(), bucket.url)
+        with pytest.raises(DependencyError) as told:
+            originals.owner()
+    assert originals.name == f"{bucket.url} at {scheme}://{place}"
+    assert "s3cret" not in told.value.message
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ann:s3cret@a_b c")
+    with pytest.raises(ConfigurationError) as refused:
+        open_originals(Path(), bucket.url)
+    assert "s3cret" not in refused.value.message
+
+
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """An endpoint that answers each request with 503; the list has what was asked."""
@@ -434,6 +456,39 @@ def test_a_store_that_is_busy_is_asked_three_times(bucket: Bucket, failing: list
     with pytest.raises(DependencyError, match="answered 503"):
         open_originals(Path(), bucket.url).owner()
     assert failing == [f"/{bucket.name}/papers/{OWNER_MARK}"] * 3
+
+
+def test_every_thread_of_a_server_has_a_connection(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    together = threading.Barrier(THREADS)
+
+    class Empty(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            together.wait(30)
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = THREADS
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Empty) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        originals = open_originals(Path(), bucket.url)
+        with ThreadPoolExecutor(THREADS) as callers:
+            assert list(callers.map(originals.holds, [SHA256] * THREADS)) == [False] * THREADS
+        server.shutdown()
+        thread.join()
+    assert "Connection pool is full" not in caplog.text
 
 
 def test_a_store_that_is_silent_is_given_up(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
