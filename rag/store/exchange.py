@@ -17,6 +17,7 @@ from rag.errors import IndexMismatch, InputError, NotFound
 from rag.store.backup import BackupReport, check_catalog, unpack_backup, write_backup
 from rag.store.catalog import Catalog, same_stamp
 from rag.store.originals import LostOriginal, copy_original
+from rag.store.records import DocumentRecord
 
 IMPORTING = ".importing-"  # begins the name of a folder in the data directory, which only a killed import leaves
 Progress = Callable[[int, int], None]
@@ -68,16 +69,21 @@ def import_collection(
             target = collection or names.pop()
             ids = []
             for record in records:
-                try:
-                    copy_original(record.sha256, incoming.originals, catalog.originals)
-                except LostOriginal as error:
-                    raise InputError(
-                        f"{file} lacks the original of {record.name}. Export the collection again."
-                    ) from error
+                _copy(record, incoming, catalog, file)
             for record in records:
                 if record.parent_id is None:
                     ids += catalog.adopt_document(incoming, record.id, target)
+            for record in records:  # deleted before, with another document that had the same bytes; now nobody does
+                if not catalog.originals.holds(record.sha256):
+                    _copy(record, incoming, catalog, file)
     return Imported(target, ids, len(records) - len(ids))
+
+
+def _copy(record: DocumentRecord, incoming: Catalog, catalog: Catalog, file: Path) -> None:
+    try:
+        copy_original(record.sha256, incoming.originals, catalog.originals)
+    except LostOriginal as error:
+        raise InputError(f"{file} lacks the original of {record.name}. Export the collection again.") from error
 
 
 def sweep_imports(data_dir: Path) -> None:
