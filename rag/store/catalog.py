@@ -562,7 +562,7 @@ class Catalog:
             if known is not None and known.status != "failed":
                 return []
             if known is not None:
-                target.execute(sa.delete(documents_table).where(documents_table.c.id == known.id))
+                self._remove(target, known.id)
             taken = target.execute(sa.select(documents_table.c.id).where(documents_table.c.id == sha256)).first()
             own_id = sha256 if taken is None else document_id_for(sha256, collection)
             ids = {document_id: own_id}

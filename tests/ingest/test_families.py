@@ -400,6 +400,25 @@ def test_export_and_import_carry_families(library: Library, other: Library, tmp_
     assert list(verify_catalog(other.catalog)) == []
 
 
+def test_a_failed_family_that_an_import_replaces_leaves_nothing_in_the_indexes(
+    library: Library, other: Library, tmp_path: Path
+) -> None:
+    for collection in ("green", "red"):  # there the family in red has other ids
+        give(other.catalog, archive(FILES), collection=collection)
+    read_all(other)
+    export_collection(other.catalog, "red", tmp_path / "red.tar")
+    parent = give(library.catalog, archive(FILES), collection="red")
+    read_all(library)
+    family = {parent, *library.catalog.inside([parent])}
+    library.catalog.withdraw_document(parent, "no_text", "nothing is left of it")  # as `rechunk_all` does
+    library.index.rebuild(library.catalog)
+    assert len(import_collection(library.catalog, tmp_path / "red.tar").ids) == 3
+    assert {document_id for _, document_id, _ in library.catalog.pending_removals()} == family
+    assert len(publish_prepared(library.catalog, library.index)) == 3
+    assert library.index.counts() == (3, 3)
+    assert list(verify_catalog(library.catalog)) == []
+
+
 def test_a_catalog_that_is_carried_over_keeps_families(
     library: Library, open_catalog: OpenCatalog, tmp_path: Path
 ) -> None:
