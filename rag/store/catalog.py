@@ -545,8 +545,9 @@ class Catalog:
             return Accepted(document_record(fresh), is_new)
 
     def adopt_document(self, other: Catalog, document_id: str, collection: str) -> list[str]:
-        """Copy a ready document of another catalog with the files inside it, whose originals are stored here already,
-        and queue them for indexing, in one transaction.
+        """Copy a document of another catalog with the files inside it, whose originals are stored here already, in one
+        transaction. Those that are visible there are queued for indexing; what failed stays failed, and what is in hand
+        is read again.
 
         Returns their ids here; none if the collection has the same bytes already, unless they failed. Both catalogs
         must be built alike (`stamps`).
@@ -578,8 +579,9 @@ class Catalog:
         """Copy one document; `ids` has the ids here of it and of its parent."""
         own_id = ids[found.id]
         document = _without(found._asdict(), "seq")
-        document |= {"id": own_id, "collection": collection, "status": "indexing", "visible": False, "token": 0,
-                     "lease_end": None, "claimant": None, "parent_id": ids.get(found.parent_id),
+        status = "indexing" if found.visible else "queued" if found.status in IN_HAND else found.status
+        document |= {"id": own_id, "collection": collection, "status": status, "visible": False, "token": 0,
+                     "lease_end": None, "not_before": None, "claimant": None, "parent_id": ids.get(found.parent_id),
                      "version": self._database.next_number(target)}  # fmt: skip
         target.execute(sa.insert(documents_table).values(document))
         for table in (texts_table, pages_table, sources_table):
@@ -601,9 +603,10 @@ class Catalog:
         for row in rows:
             if own_id != found.id:
                 row["id"] = document_id_for(str(row["id"]), own_id if found.parent_id else collection)[:32]
-        self._database.number_chunks(target, rows)
-        target.execute(sa.insert(chunks_table), rows)
-        _save_sentences(target, own_id, [row.vectors for row in chunks])
+        if rows:
+            self._database.number_chunks(target, rows)
+            target.execute(sa.insert(chunks_table), rows)
+            _save_sentences(target, own_id, [row.vectors for row in chunks])
 
     def delete_document(self, document_id: str) -> None:
         """Remove a document with the files inside it; once this returns, no search finds them.

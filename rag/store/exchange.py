@@ -1,7 +1,8 @@
 """Export of one collection to a file, and import: documents with their text, chunks, vectors and originals.
 
 The file is a backup (backup.py) whose catalog holds the ready documents of that collection only, with the embedding
-model that its vectors come from. `footnote restore` accepts it too, for an empty data directory.
+model that its vectors come from. Families (families.py) are whole: what of them is not ready comes along as it is.
+`footnote restore` accepts the file too, for an empty data directory.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def import_collection(
         unpack_backup(file, unpacked, progress)
         check_catalog(unpacked, file)
         with closing(Catalog(unpacked)) as incoming:
-            records, _ = incoming.list_documents(status=("ready",))
+            records = _ready_families(incoming)
             names = {record.collection for record in records}
             if len(names) != 1:
                 raise InputError(
@@ -77,6 +78,12 @@ def import_collection(
                 if not catalog.originals.holds(record.sha256):
                     _copy(record, incoming, catalog, file)
     return Imported(target, ids, len(records) - len(ids))
+
+
+def _ready_families(incoming: Catalog) -> list[DocumentRecord]:
+    records, _ = incoming.list_documents()
+    heads = {record.parent_id or record.id for record in records if record.status == "ready"}
+    return [record for record in records if (record.parent_id or record.id) in heads]
 
 
 def _copy(record: DocumentRecord, incoming: Catalog, catalog: Catalog, file: Path) -> None:

@@ -391,13 +391,44 @@ def test_export_and_import_carry_families(library: Library, other: Library, tmp_
     export_collection(library.catalog, "red", tmp_path / "red.tar")
     for collection in ("red", "blue"):
         imported = import_collection(other.catalog, tmp_path / "red.tar", collection)
-        assert (len(imported.ids), imported.unchanged) == (3, 0)
+        assert (len(imported.ids), imported.unchanged) == (4, 0)
         assert len(publish_prepared(other.catalog, other.index)) == 3
-        assert import_collection(other.catalog, tmp_path / "red.tar", collection).unchanged == 3
+        assert import_collection(other.catalog, tmp_path / "red.tar", collection).unchanged == 4
         parent = imported.ids[0]
         assert other.catalog.inside([parent]) == imported.ids[1:]
+        (broken,) = other.catalog.inside([parent], status=("failed",))
+        assert other.catalog.get_document(broken).error_code == "corrupt"
+        assert other.catalog.get_document(parent).notes == listed(library.catalog)["all.zip"].notes
     assert found(other, "the dog sleeps", collection="blue") >= {"all.zip/dog.txt"}
     assert list(verify_catalog(other.catalog)) == []
+
+
+def test_files_inside_a_withdrawn_document_are_exported(library: Library, other: Library, tmp_path: Path) -> None:
+    parent = give(library.catalog, archive(FILES), collection="red")
+    read_all(library)
+    library.catalog.withdraw_document(parent, "no_text", "nothing is left of it")
+    give(library.catalog, archive({"late.txt": "It is read tomorrow."}), "queued.zip", collection="red")
+    export_collection(library.catalog, "red", tmp_path / "red.tar")
+    import_collection(other.catalog, tmp_path / "red.tar")
+    assert len(publish_prepared(other.catalog, other.index)) == 2
+    assert [(one.name, one.status) for one in listed(other.catalog).values()] == [
+        ("all.zip", "failed"), ("all.zip/2024/boat.txt", "ready"), ("all.zip/dog.txt", "ready"),
+    ]  # fmt: skip
+    assert found(other, "the dog sleeps") == {"all.zip/2024/boat.txt", "all.zip/dog.txt"}
+    assert list(verify_catalog(other.catalog)) == []
+
+
+def test_a_family_is_exported_while_one_of_it_is_read_again(library: Library, other: Library, tmp_path: Path) -> None:
+    content = archive({**FILES, "broken.pdf": b"%PDF-1.7\nno more"})
+    give(library.catalog, content, collection="red")
+    read_all(library)
+    give(library.catalog, content, collection="red")
+    assert library.catalog.claim_next() is not None
+    export_collection(library.catalog, "red", tmp_path / "red.tar")
+    import_collection(other.catalog, tmp_path / "red.tar")
+    assert publish_prepared(other.catalog, other.index) == []
+    assert len(read_all(other)) == 3
+    assert listed(other.catalog)["all.zip/broken.pdf"].status == "failed"
 
 
 def test_a_failed_family_that_an_import_replaces_leaves_nothing_in_the_indexes(
