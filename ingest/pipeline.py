@@ -29,6 +29,7 @@ from rag.retrieval.sentence_vectors import SENTENCES_FORMAT, pack_vectors, sente
 from rag.settings import Chunking, Parsing
 from rag.store.catalog import Catalog, stamps_of
 from rag.store.metadata import Metadata
+from rag.store.originals import LostOriginal
 from rag.store.records import Accepted, DocumentRecord, PreparedDocument
 from rag.telemetry import Attributes, count_cache, of_model, step
 from rag.text import index_text
@@ -193,6 +194,9 @@ def _recorded(catalog: Catalog, document_id: str, step: Callable[[], Result]) ->
     """
     try:
         return step()
+    except LostOriginal as error:
+        catalog.fail_lost(document_id, error.code, error.message)
+        return None
     except (InputError, ConfigurationError) as error:
         catalog.fail_document(document_id, error.code, error.message)
         return None

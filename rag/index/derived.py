@@ -243,6 +243,7 @@ class Index:
             self.remove(*gone, back=gone & catalog.indexed_documents(waiting=True).keys())
         for seq, _, sha256 in removals:
             catalog.finish_removal(seq, sha256)
+        catalog.finish_removals()
         return len(removals)
 
     # Comparison with the catalog -------------------------------------------------------------------------------------

@@ -57,11 +57,14 @@ class Follower:
                 self._index.reconcile(self._catalog, heal=False)
                 if replicas.beat():
                     break
-        self._catalog.finish_removals()
+        with self.staying():
+            self._catalog.finish_removals()
 
     @contextmanager
     def staying(self) -> Iterator[None]:
-        """Say again and again that this process lives, for STAYS_S at most, while the block writes into the index."""
+        """Say again and again that this process lives, for STAYS_S at most, while the block writes into the index or
+        deletes originals.
+        """
         if not self._catalog.shared:
             yield
             return

@@ -69,7 +69,7 @@ def write_backup(
 ) -> BackupReport:
     """Write the whole data directory to `file`, which appears complete or not at all; others may continue to write.
 
-    With `collection`, only its ready documents are written.
+    With `collection`, only its ready documents are written, with all of their families.
 
     `progress` is called with (bytes done, total bytes). Raises DependencyError if the disk fails.
     """
@@ -113,10 +113,17 @@ def _write_once(catalog: Catalog, part: Path, progress: Progress, collection: st
 
 
 def _keep_only(database: Path, collection: str) -> None:
-    """Delete everything from a copy of the catalog but the ready documents of one collection: threads and keys too."""
+    """Delete everything from a copy of the catalog but the ready documents of one collection, each with all of its
+    family: threads and keys too.
+    """
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("DELETE FROM documents WHERE collection <> ? OR NOT visible", (collection,))
+        of_family = "coalesce(parent_id, id)"
+        connection.execute(
+            f"DELETE FROM documents WHERE collection <> ? OR {of_family} NOT IN "
+            f"(SELECT {of_family} FROM documents WHERE visible)",
+            (collection,),
+        )
         connection.execute("DELETE FROM removals")
         connection.execute("DELETE FROM keys")
         connection.execute("DELETE FROM threads")  # with their turns, which quote any collection, and the feedback

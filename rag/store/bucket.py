@@ -31,8 +31,9 @@ from rag.store.originals import BLOCK_BYTES, ORIGINAL, OWNER_MARK, Stored, check
 PART_BYTES = 8 << 20
 """Sent, and held in memory, at once. S3 takes 10,000 parts of an original: 80 GB."""
 
-# A call fails after 48 s at the latest: the database ends a transaction that waits for one after 60 s.
-_CONNECT_S, _READ_S, _ATTEMPTS = 5, 15, 3
+# A call fails after 21 s at the latest, a pause of 1 s included. The database ends a transaction that waits for one
+# after 60 s, and those that record originals wait for one that deletes some.
+_CONNECT_S, _READ_S, _ATTEMPTS = 5, 10, 2
 _CONNECTIONS = 128  # kept open: one for each thread of a server. urllib3 opens more, and drops them with a warning
 _FOLDER_PREFIX = "footnote-parse-"  # of a folder that the fence of the readers sweeps once its process is gone
 _NO_KEY = ("NoSuchKey", "404", "NotFound")

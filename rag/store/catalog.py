@@ -18,7 +18,8 @@ The status of a visible document is always `ready`: rebuilding it, or a failure 
 document is withdrawn.
 
 Most writes decide on rows that they lock. Those that decide on what is not there yet (uploads, publication, deletion)
-take turns: `_write(turn=True)`.
+take turns: `_write(turn=True)`. Nothing is asked of the originals in a turn, since they may be behind a network. That
+no original is deleted while a document with it is recorded, another lock sees to (`Database.take_originals`).
 
 Reading order of the folder: `schema` (tables, migrations), `databases` (what SQLite and Postgres do differently),
 `records` (returned values), `originals`, `families`, then this file.
@@ -135,7 +136,6 @@ UNFINISHED_REBUILD = "unfinished rebuild"  # a stamp that no settings produce
 MOST_GAP_CHARS = 100  # maximum white space between two chunks that are adjacent
 SWEPT_AFTER_S = 3_600.0  # of an original without a document, where others may be uploading
 _SOME_ORIGINALS = 20
-_SWEPT_TOGETHER = 100  # strays: others wait meanwhile
 _VALUES_PER_STATEMENT = 500  # SQLite refuses statements with more than 32,766 bound values
 _T = TypeVar("_T")
 
@@ -209,6 +209,15 @@ def _save_sentences(connection: Connection, document_id: str, sentences: Sequenc
     )
 
 
+def _strays(connection: Connection, found: Sequence[Stored]) -> list[Stored]:
+    """Those that belong to no document, removed ones included."""
+    named = [one.sha256 for one in found]
+    known: set[str] = set()
+    for table in (documents_table, removals_table):
+        known.update(connection.execute(sa.select(table.c.sha256).where(table.c.sha256.in_(named))).scalars())
+    return [one for one in found if one.sha256 not in known]
+
+
 def _without(row: Mapping[str, object], *names: str) -> dict[str, object]:
     return {name: value for name, value in row.items() if name not in names}
 
@@ -261,7 +270,7 @@ class Catalog:
         in_turn = partial(self._write, turn=True)
         self.threads = Threads(self._read, self._write)
         self.keys = Keys(self._read, self._write)
-        self.replicas = Replicas(self._read, in_turn, self._database.now)
+        self.replicas = Replicas(self._read, self._write, in_turn, self._database.now)
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
             with in_turn() as connection:
@@ -470,9 +479,11 @@ class Catalog:
         stored document keeps its own and a new version of a source takes those of the old one. Raises Conflict if the
         stored bytes were deleted meanwhile.
         """
-        with self._write(turn=True) as connection:
+        with self._write() as connection:
+            self._database.take_originals(connection)
             if not self.originals.holds(sha256):
                 raise Conflict(f"{name} was deleted while it was uploaded. Upload it again.")
+            self._database.take_turn(connection)
             row = connection.execute(sa.select(documents_table).where(is_upload(sha256, collection))).first()
             is_new = row is None
             if row is None:
@@ -534,13 +545,16 @@ class Catalog:
             return Accepted(document_record(fresh), is_new)
 
     def adopt_document(self, other: Catalog, document_id: str, collection: str) -> list[str]:
-        """Copy a ready document of another catalog with the files inside it, whose originals are stored here already,
-        and queue them for indexing, in one transaction.
+        """Copy a document of another catalog with the files inside it, whose originals are stored here already, in one
+        transaction. Those that are visible there are queued for indexing; what failed stays failed, and what is in hand
+        is read again.
 
         Returns their ids here; none if the collection has the same bytes already, unless they failed. Both catalogs
         must be built alike (`stamps`).
         """
-        with other._read() as source, self._write(turn=True) as target:
+        with other._read() as source, self._write() as target:
+            self._database.take_originals(target)
+            self._database.take_turn(target)
             family = source.execute(
                 sa.select(documents_table).where(is_family(document_id)).order_by(documents_table.c.seq)
             ).all()
@@ -549,7 +563,7 @@ class Catalog:
             if known is not None and known.status != "failed":
                 return []
             if known is not None:
-                target.execute(sa.delete(documents_table).where(documents_table.c.id == known.id))
+                self._remove(target, known.id)
             taken = target.execute(sa.select(documents_table.c.id).where(documents_table.c.id == sha256)).first()
             own_id = sha256 if taken is None else document_id_for(sha256, collection)
             ids = {document_id: own_id}
@@ -565,8 +579,9 @@ class Catalog:
         """Copy one document; `ids` has the ids here of it and of its parent."""
         own_id = ids[found.id]
         document = _without(found._asdict(), "seq")
-        document |= {"id": own_id, "collection": collection, "status": "indexing", "visible": False, "token": 0,
-                     "lease_end": None, "claimant": None, "parent_id": ids.get(found.parent_id),
+        status = "indexing" if found.visible else "queued" if found.status in IN_HAND else found.status
+        document |= {"id": own_id, "collection": collection, "status": status, "visible": False, "token": 0,
+                     "lease_end": None, "not_before": None, "claimant": None, "parent_id": ids.get(found.parent_id),
                      "version": self._database.next_number(target)}  # fmt: skip
         target.execute(sa.insert(documents_table).values(document))
         for table in (texts_table, pages_table, sources_table):
@@ -588,9 +603,10 @@ class Catalog:
         for row in rows:
             if own_id != found.id:
                 row["id"] = document_id_for(str(row["id"]), own_id if found.parent_id else collection)[:32]
-        self._database.number_chunks(target, rows)
-        target.execute(sa.insert(chunks_table), rows)
-        _save_sentences(target, own_id, [row.vectors for row in chunks])
+        if rows:
+            self._database.number_chunks(target, rows)
+            target.execute(sa.insert(chunks_table), rows)
+            _save_sentences(target, own_id, [row.vectors for row in chunks])
 
     def delete_document(self, document_id: str) -> None:
         """Remove a document with the files inside it; once this returns, no search finds them.
@@ -677,41 +693,42 @@ class Catalog:
         Where the catalog has one owner, the record of it is deleted at once, and the original unless another document
         has the same bytes.
         """
-        with self._write(turn=True) as connection:
-            if not self.shared:
-                self._forget_removal(connection, seq, sha256)
-                return
+        if not self.shared:
+            self._forget_removal(seq, sha256)
+            return
+        with self._write() as connection:
             self.replicas.note_purged(connection, seq)
-            self._finish_removals(connection)
 
     def finish_removals(self) -> None:
         """Of a shared catalog: delete the records of removals that every replica's index has removed, and their
-        originals.
+        originals. Nothing where the catalog has one owner.
         """
+        if not self.shared:
+            return
+        query = sa.select(removals_table).order_by(removals_table.c.seq)
         with self._read() as connection:
-            if connection.execute(sa.select(removals_table.c.seq).limit(1)).first() is None:
+            if connection.execute(query.limit(1)).first() is None:
                 return
         with self._write(turn=True) as connection:
-            self._finish_removals(connection)
-
-    def _finish_removals(self, connection: Connection) -> None:
-        query = sa.select(removals_table).order_by(removals_table.c.seq)
-        last = self.replicas.least_purged(connection)
-        if last is not None:
-            query = query.where(removals_table.c.seq <= last)
+            self.replicas.forget_silent(connection)
+            last = self.replicas.least_purged(connection)
+            if last is not None:
+                query = query.where(removals_table.c.seq <= last)
+            removed = connection.execute(query).all()
         try:
-            for row in connection.execute(query).all():
-                self._forget_removal(connection, row.seq, row.sha256)
+            for row in removed:
+                self._forget_removal(row.seq, row.sha256)
         except DependencyError as error:  # the records stay, and nothing else waits for the originals
             log.warning("Originals of removed documents are still there; this is tried again. %s", error.message)
 
-    def _forget_removal(self, connection: Connection, seq: int, sha256: str) -> None:
-        used = connection.execute(
-            sa.select(sa.func.count()).select_from(documents_table).where(documents_table.c.sha256 == sha256)
-        ).scalar_one()
-        if not used:  # inside the transaction, so that nobody can add the same bytes in between
-            self.originals.delete(sha256)
-        connection.execute(sa.delete(removals_table).where(removals_table.c.seq == seq))
+    def _forget_removal(self, seq: int, sha256: str) -> None:
+        with self._write() as connection:
+            self._database.take_originals(connection, to_delete=True)
+            if not connection.execute(sa.delete(removals_table).where(removals_table.c.seq == seq)).rowcount:
+                return  # another process was faster
+            used = sa.select(documents_table.c.seq).where(documents_table.c.sha256 == sha256).limit(1)
+            if connection.execute(used).first() is None:
+                self.originals.delete(sha256)
 
     def known_sources(self, collection: str) -> dict[str, KnownSource]:
         """The last known file of each source, by source."""
@@ -983,6 +1000,22 @@ class Catalog:
                 .values(status="failed", error_code=code, error_message=message, progress=0.0, lease_end=None)
             )
 
+    def fail_lost(self, document_id: str, code: str, message: str) -> None:
+        """`fail_document` of one whose bytes are missing or damaged. Where it is inside another one that is not visible
+        yet, that one is queued again, so that its files are taken out again.
+        """
+        with self._write() as connection:
+            lost = documents_table.alias()
+            around = connection.execute(
+                sa.select(documents_table)
+                .join(lost, lost.c.parent_id == documents_table.c.id)
+                .where(lost.c.id == document_id, documents_table.c.status == "indexing")
+                .with_for_update(of=documents_table)
+            ).first()
+            if around is not None:
+                self._put_off(connection, around, message, status="queued", attempts=around.attempts - 1, progress=0.0)
+        self.fail_document(document_id, code, message)
+
     def discard_documents(self, documents: Sequence[Document]) -> None:
         """Forget documents that are not saved: the bytes of the files inside them are deleted with the next removals,
         where no document has the same.
@@ -1019,12 +1052,14 @@ class Catalog:
 
         Saving a document again replaces what is stored; the files inside stay where it does not say what they are. A
         document that was deleted, or given to another claimant, meanwhile is left out. Returns the ids of the others.
-        Raises IndexMismatch where another owner of the catalog has given it other stamps, DependencyError where bytes
-        of a file inside are missing.
+        Raises IndexMismatch where another owner of the catalog has given it other stamps.
         """
         for each in prepared:  # before, so that no later claim is dropped
             self._leases.drop(each.document.id)
-        with self._write(turn=any(each.document.inside for each in prepared)) as connection:
+        with self._write() as connection:
+            if any(each.document.inside for each in prepared):
+                self._database.take_originals(connection)
+                self._database.take_turn(connection)
             self._check_saved(connection)
             version = self._database.next_number(connection)
             in_order = sorted(prepared, key=lambda each: each.document.id)
@@ -1113,7 +1148,7 @@ class Catalog:
             connection.execute(sa.insert(chunks_table), rows)
             _save_sentences(connection, document.id, prepared.sentences)
         if document.inside is not None:
-            queue_inside(connection, self.originals, document.id, document.inside)
+            queue_inside(connection, document.id, document.inside)
         return True
 
     def publish(self, document_id: str) -> bool:
@@ -1130,6 +1165,7 @@ class Catalog:
         last.
         """
         with self._write(turn=True) as connection:
+            self.replicas.forget_silent(connection)
             held = self.replicas.held_by_all() if self.shared else sa.true()
             complete, parents = find_complete(connection, document_ids, held)
             published: set[str] = set()
@@ -1481,18 +1517,17 @@ class Catalog:
         Where others may be uploading, only those that have been there for SWEPT_AFTER_S.
         """
         found = self.originals.entries(SWEPT_AFTER_S if self.shared else 0.0)
-        return sum(self._discard_strays(some) for some in _batches(found, _SWEPT_TOGETHER))
+        with self._read() as connection:
+            strays = [one for some in _batches(found) for one in _strays(connection, some)]
+        return sum(self._discard_stray(one) for one in strays)
 
-    def _discard_strays(self, found: Sequence[Stored]) -> int:
-        with self._write(turn=self.shared) as connection:  # so that nobody records one of them meanwhile
-            named = [one.sha256 for one in found]
-            known: set[str] = set()
-            for table in (documents_table, removals_table):
-                known.update(connection.execute(sa.select(table.c.sha256).where(table.c.sha256.in_(named))).scalars())
-            strays = [one for one in found if one.sha256 not in known]
-            for one in strays:
-                self.originals.discard(one)
-        return len(strays)
+    def _discard_stray(self, stray: Stored) -> bool:
+        with self._write() as connection:
+            self._database.take_originals(connection, to_delete=True)
+            if not _strays(connection, [stray]):  # recorded meanwhile
+                return False
+            self.originals.discard(stray)
+        return True
 
     @property
     def disk(self) -> Path:

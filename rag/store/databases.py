@@ -5,6 +5,7 @@
 | owners | one, who holds the lock of the data directory | many: servers and workers on any machine (`shared`) |
 | writes | one at a time (BEGIN IMMEDIATE) | side by side; the rows that a write decides on are locked |
 | `take_turn` | holds already | an advisory lock: of these transactions one runs at a time |
+| `take_originals` | holds already | another one, shared by those that record originals |
 | reads | a snapshot (WAL) | a snapshot (REPEATABLE READ) |
 | clock | of this machine | of the database, since machines differ |
 | numbers of the fence | a row of `meta` | a sequence, so that nobody waits for the commit of another |
@@ -43,6 +44,7 @@ _POOL, _POOL_OVERFLOW, _POOL_WAIT_S = 10, 20, 30
 _RECYCLE_S = 1_800  # connections that are older may have been cut by a proxy
 _CONNECTION = {"connect_timeout": 10, "application_name": "footnote"}  # unless the URL says otherwise
 _TURN = 0x666F6F746E6F7465  # the key of the advisory lock: "footnote"
+_ORIGINALS = _TURN + 1
 _STALLED_S = 60  # a transaction whose process sends nothing is ended by the database, with its locks
 _NEEDS_RIGHTS, _EXISTS = "42501", "42P07"
 _TRANSIENT = {
@@ -101,6 +103,12 @@ class Database(Protocol):
 
     def take_turn(self, connection: Connection) -> None:
         """Wait until no other transaction that has taken its turn runs; it is given back at the end of this one."""
+        ...
+
+    def take_originals(self, connection: Connection, *, to_delete: bool = False) -> None:
+        """Before `take_turn`: until the end of this transaction no other one deletes originals; with `to_delete`, no
+        other one records them either.
+        """
         ...
 
     def now(self) -> sa.ColumnElement[float]:
@@ -180,6 +188,9 @@ class SqliteDatabase:
 
     def take_turn(self, connection: Connection) -> None:
         """Nothing: the write lock is held already."""
+
+    def take_originals(self, connection: Connection, *, to_delete: bool = False) -> None:
+        """Nothing either."""
 
     def now(self) -> sa.ColumnElement[float]:
         """The clock of this machine."""
@@ -328,6 +339,11 @@ class PostgresDatabase:
     def take_turn(self, connection: Connection) -> None:
         """Take the advisory lock of this database."""
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN)))
+
+    def take_originals(self, connection: Connection, *, to_delete: bool = False) -> None:
+        """Take the advisory lock of the originals."""
+        take = sa.func.pg_advisory_xact_lock if to_delete else sa.func.pg_advisory_xact_lock_shared
+        connection.execute(sa.select(take(_ORIGINALS)))
 
     def now(self) -> sa.ColumnElement[float]:
         """The clock of the database."""

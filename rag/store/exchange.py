@@ -1,7 +1,8 @@
 """Export of one collection to a file, and import: documents with their text, chunks, vectors and originals.
 
 The file is a backup (backup.py) whose catalog holds the ready documents of that collection only, with the embedding
-model that its vectors come from. `footnote restore` accepts it too, for an empty data directory.
+model that its vectors come from. Families (families.py) are whole: what of them is not ready comes along as it is.
+`footnote restore` accepts the file too, for an empty data directory.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rag.errors import IndexMismatch, InputError, NotFound
 from rag.store.backup import BackupReport, check_catalog, unpack_backup, write_backup
 from rag.store.catalog import Catalog, same_stamp
 from rag.store.originals import LostOriginal, copy_original
+from rag.store.records import DocumentRecord
 
 IMPORTING = ".importing-"  # begins the name of a folder in the data directory, which only a killed import leaves
 Progress = Callable[[int, int], None]
@@ -57,7 +59,7 @@ def import_collection(
         unpack_backup(file, unpacked, progress)
         check_catalog(unpacked, file)
         with closing(Catalog(unpacked)) as incoming:
-            records, _ = incoming.list_documents(status=("ready",))
+            records = _ready_families(incoming)
             names = {record.collection for record in records}
             if len(names) != 1:
                 raise InputError(
@@ -68,16 +70,27 @@ def import_collection(
             target = collection or names.pop()
             ids = []
             for record in records:
-                try:
-                    copy_original(record.sha256, incoming.originals, catalog.originals)
-                except LostOriginal as error:
-                    raise InputError(
-                        f"{file} lacks the original of {record.name}. Export the collection again."
-                    ) from error
+                _copy(record, incoming, catalog, file)
             for record in records:
                 if record.parent_id is None:
                     ids += catalog.adopt_document(incoming, record.id, target)
+            for record in records:  # deleted before, with another document that had the same bytes; now nobody does
+                if not catalog.originals.holds(record.sha256):
+                    _copy(record, incoming, catalog, file)
     return Imported(target, ids, len(records) - len(ids))
+
+
+def _ready_families(incoming: Catalog) -> list[DocumentRecord]:
+    records, _ = incoming.list_documents()
+    heads = {record.parent_id or record.id for record in records if record.status == "ready"}
+    return [record for record in records if (record.parent_id or record.id) in heads]
+
+
+def _copy(record: DocumentRecord, incoming: Catalog, catalog: Catalog, file: Path) -> None:
+    try:
+        copy_original(record.sha256, incoming.originals, catalog.originals)
+    except LostOriginal as error:
+        raise InputError(f"{file} lacks the original of {record.name}. Export the collection again.") from error
 
 
 def sweep_imports(data_dir: Path) -> None:

@@ -16,9 +16,8 @@ from dataclasses import asdict
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from rag.errors import Conflict, DependencyError
+from rag.errors import Conflict
 from rag.store.databases import Among, among
-from rag.store.originals import Originals
 from rag.store.schema import documents_table, removals_table
 from rag.store.times import now_text
 from rag.types import DocumentStatus, InnerFile, Note
@@ -63,19 +62,19 @@ def is_family(document_id: str) -> sa.ColumnElement[bool]:
     return sa.or_(documents_table.c.id == document_id, documents_table.c.parent_id == document_id)
 
 
-def queue_inside(connection: Connection, originals: Originals, parent_id: str, inside: Sequence[InnerFile]) -> None:
+def queue_inside(connection: Connection, parent_id: str, inside: Sequence[InnerFile]) -> None:
     """Queue the files inside a document, instead of those of an earlier reading. Their ids follow from their places, so
-    that a repetition makes the same ones. Raises DependencyError where the bytes of one are missing.
+    that a repetition makes the same ones.
+
+    Bytes that were deleted before, with another document that had the same, are missed when they are read
+    (`Catalog.fail_lost`).
     """
     remove_inside(connection, parent_id)
     if not inside:
         return
     parent = connection.execute(sa.select(documents_table).where(documents_table.c.id == parent_id)).one()
-    rows = []
-    for number, file in enumerate(inside):
-        if not originals.holds(file.sha256):  # removed with another document that had the same bytes
-            raise DependencyError(f"{file.name} in {parent.name} was removed meanwhile. It is taken out again.")
-        rows.append({
+    rows = [
+        {
             "id": document_id_for(f"{number}\0{file.sha256}", parent_id),
             "parent_id": parent_id,
             "sha256": file.sha256,
@@ -86,7 +85,9 @@ def queue_inside(connection: Connection, originals: Originals, parent_id: str, i
             "size_bytes": file.size_bytes,
             "created_at": now_text(),
             "given": parent.given,
-        })  # fmt: skip
+        }
+        for number, file in enumerate(inside)
+    ]
     connection.execute(sa.insert(documents_table), rows)
 
 

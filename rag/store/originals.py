@@ -48,7 +48,8 @@ class Stored:
 class Originals(Protocol):
     """Where a catalog has its originals. Safe to use from several threads and processes.
 
-    Every method raises DependencyError, which names the place, where that cannot be used.
+    Every method raises DependencyError, which names the place, where that cannot be used. Every one may be a call over
+    the network, which takes 20 s where the place does not answer: call none while others wait for a turn.
     """
 
     name: str

@@ -2,8 +2,9 @@
 
 Each server has an index of its own, built from the catalog. A prepared document becomes visible once every replica that
 lives has it in its index, and what was removed is forgotten once every one has removed it: an answer is the same
-whichever replica gives it. A replica that says nothing for REPLICA_S is waited for no longer. When it comes back it is
-told (`beat` is False), and compares its whole index with the catalog before it joins again.
+whichever replica gives it. A replica that says nothing for REPLICA_S is waited for no longer, and forgotten by whoever
+goes on without it. When it comes back it is told (`beat` is False), and compares its whole index with the catalog
+before it joins again.
 
 `Catalog.replicas` is the one instance. Where a catalog has one owner nobody joins, and nobody is waited for.
 """
@@ -28,9 +29,17 @@ Transaction = Callable[[], AbstractContextManager[Connection]]
 class Replicas:
     """The replicas of one open catalog, and the one of this process, if it has joined."""
 
-    def __init__(self, read: Transaction, write: Transaction, now: Callable[[], sa.ColumnElement[float]]) -> None:
-        """`read` begins a transaction, `write` one that has taken its turn; `now` is the database's clock."""
-        self._read, self._write, self._now = read, write, now
+    def __init__(
+        self,
+        read: Transaction,
+        write: Transaction,
+        write_in_turn: Transaction,
+        now: Callable[[], sa.ColumnElement[float]],
+    ) -> None:
+        """Each of the first three begins a transaction, the last one having taken its turn; `now` is the database's
+        clock.
+        """
+        self._read, self._write, self._write_in_turn, self._now = read, write, write_in_turn, now
         self.id: str | None = None
 
     def join(self, name: str) -> None:
@@ -39,13 +48,16 @@ class Replicas:
         `name` is what messages call it.
         """
         own = secrets.token_hex(_ID_BYTES)
-        with self._write() as connection:
-            connection.execute(sa.delete(replicas_table).where(sa.not_(self.lives())))
+        with self._write_in_turn() as connection:
+            self.forget_silent(connection)
             connection.execute(sa.insert(replicas_table).values(id=own, name=name, seen_at=self._now(), purged=0))
         self.id = own
 
     def beat(self) -> bool:
-        """Say that this process lives; False where it has not joined, or is waited for no longer."""
+        """Say that this process lives; False where it has not joined, or is waited for no longer.
+
+        It waits for nobody's turn, only for those who are forgetting this replica.
+        """
         if self.id is None:
             return False
         with self._write() as connection:
@@ -60,7 +72,7 @@ class Replicas:
         """Nobody waits for this process's index any more."""
         own, self.id = self.id, None
         if own is not None:
-            with self._write() as connection:
+            with self._write_in_turn() as connection:  # it deletes projections, as publication does
                 connection.execute(sa.delete(replicas_table).where(replicas_table.c.id == own))
 
     def others(self) -> list[str]:
@@ -74,12 +86,16 @@ class Replicas:
         """Whether a replica has said that it lives within REPLICA_S."""
         return replicas_table.c.seen_at > self._now() - REPLICA_S
 
+    def forget_silent(self, connection: Connection) -> None:
+        """Forget the replicas that do not live, before going on without them. In a turn."""
+        connection.execute(sa.delete(replicas_table).where(sa.not_(self.lives())))
+
     def note_projected(self, versions: Mapping[str, int]) -> None:
         """Record that this process's index holds these documents, each with the version of its chunks."""
         if self.id is None or not versions:
             return
         own = projections_table.c.replica_id == self.id
-        with self._write() as connection:
+        with self._write_in_turn() as connection:
             ids = list(versions)
             known = connection.execute(sa.select(documents_table.c.id).where(documents_table.c.id.in_(ids))).scalars()
             rows = [{"replica_id": self.id, "document_id": one, "version": versions[one]} for one in known]
@@ -99,13 +115,15 @@ class Replicas:
         return {row.document_id: row.version for row in rows}
 
     def held_by_all(self) -> sa.ColumnElement[bool]:
-        """Whether every replica that lives holds a document, in the version that the catalog has."""
+        """Whether every replica holds a document, in the version that the catalog has; after `forget_silent`."""
         held = sa.exists().where(
             projections_table.c.replica_id == replicas_table.c.id,
             projections_table.c.document_id == documents_table.c.id,
             projections_table.c.version == documents_table.c.version,
         )
-        lacking = sa.exists().where(self.lives(), sa.not_(held.correlate(replicas_table, documents_table)))
+        lacking = (
+            sa.exists().select_from(replicas_table).where(sa.not_(held.correlate(replicas_table, documents_table)))
+        )
         return sa.not_(lacking.correlate(documents_table))
 
     def note_purged(self, connection: Connection, seq: int) -> None:
@@ -125,6 +143,6 @@ class Replicas:
         return int(connection.execute(found).scalar() or 0)
 
     def least_purged(self, connection: Connection) -> int | None:
-        """The last row of `removals` that every replica that lives has removed; None where none lives."""
-        found = connection.execute(sa.select(sa.func.min(replicas_table.c.purged)).where(self.lives())).scalar()
+        """The last row of `removals` that every replica has removed; None without one. After `forget_silent`."""
+        found = connection.execute(sa.select(sa.func.min(replicas_table.c.purged))).scalar()
         return None if found is None else int(found)

@@ -49,6 +49,7 @@ def ready(catalog: Catalog, text: str = TEXT, name: str = "a.md", source: str | 
 def purge(catalog: Catalog) -> None:
     for seq, _, sha256 in catalog.pending_removals():
         catalog.finish_removal(seq, sha256)
+    catalog.finish_removals()
 
 
 # Schema and the disk --------------------------------------------------------------------------------------------------
@@ -334,7 +335,6 @@ def test_bytes_that_are_purged_between_storing_and_accepting_are_a_conflict(cata
 def test_originals_that_no_document_names_are_swept(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = upload(catalog, TEXT).record
     strays = {catalog.originals.store(io.BytesIO(f"never recorded {number}".encode()))[0] for number in range(3)}
-    monkeypatch.setattr(catalog_module, "_SWEPT_TOGETHER", 2)
     if catalog.shared:  # somebody else may be uploading them
         assert catalog.sweep_originals() == 0
         monkeypatch.setattr(catalog_module, "SWEPT_AFTER_S", -60.0)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,9 @@ from rag.errors import ConfigurationError, Conflict, DataDirectoryInUse, Depende
 from rag.store import databases
 from rag.store.catalog import CATALOG_FILE, Catalog
 from rag.store.originals import OWNER_MARK, open_originals
+from rag.store.records import Accepted
 from rag.store.replicas import REPLICA_S
+from rag.store.schema import replicas_table
 
 OpenCatalog = Callable[..., Catalog]
 SECRET = "pa55word"
@@ -255,6 +257,31 @@ def test_nobody_waits_for_a_replica_that_is_silent_and_it_is_told(catalog: Catal
     catalog.check_unused()
 
 
+@only_postgres
+def test_a_replica_says_that_it_lives_whoever_has_the_turn(catalog: Catalog, open_catalog: OpenCatalog) -> None:
+    other = open_catalog()
+    other.replicas.join("test")
+    with catalog._write(turn=True), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(other.replicas.beat).result(timeout=20)
+
+
+@only_postgres
+def test_a_replica_that_is_just_saying_that_it_lives_is_waited_for(catalog: Catalog, open_catalog: OpenCatalog) -> None:
+    other = open_catalog()
+    other.replicas.join("test")
+    document_id = upload(catalog, "the words").record.id
+    assert commit(catalog, document_id, "the words")
+    forget(catalog)
+    with ThreadPoolExecutor(1) as pool:
+        with other._write() as connection:  # as `beat` does, a moment before it is too late
+            connection.execute(sa.update(replicas_table).values(seen_at=sa.func.extract("epoch", sa.func.now())))
+            publishing = pool.submit(catalog.publish, document_id)
+            while not (publishing.done() or run_sql(catalog, "SELECT 1 FROM pg_locks WHERE NOT granted")):
+                pass
+        assert not publishing.result(timeout=20)
+    assert other.replicas.beat()
+
+
 @pytest.mark.databases("postgres", "s3")
 def test_an_original_is_deleted_once_every_replica_has_removed_its_document(
     catalog: Catalog, open_catalog: OpenCatalog
@@ -268,6 +295,7 @@ def test_an_original_is_deleted_once_every_replica_has_removed_its_document(
         assert catalog.originals.holds(document_id)
         ((seq, _, sha256),) = replica.pending_removals()
         replica.finish_removal(seq, sha256)
+        replica.finish_removals()
         assert replica.pending_removals() == []
     assert not catalog.originals.holds(document_id)
     document_id = upload(catalog, "the words").record.id
@@ -275,6 +303,28 @@ def test_an_original_is_deleted_once_every_replica_has_removed_its_document(
     forget(catalog)
     catalog.finish_removals()
     assert not catalog.originals.holds(document_id)
+
+
+@pytest.mark.databases("postgres", "s3")
+def test_bytes_that_are_uploaded_while_they_are_deleted_are_there(
+    catalog: Catalog, open_catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, delete = open_catalog(), catalog.originals.delete
+    catalog.delete_document(upload(catalog, "the words").record.id)
+    with ThreadPoolExecutor(1) as pool:
+        uploads: list[Future[Accepted]] = []
+
+        def delete_meanwhile(sha256: str) -> None:
+            uploads.append(pool.submit(upload, other, "the words"))
+            while not (uploads[0].done() or run_sql(catalog, "SELECT 1 FROM pg_locks WHERE NOT granted")):
+                pass
+            delete(sha256)
+
+        monkeypatch.setattr(catalog.originals, "delete", delete_meanwhile)
+        catalog.finish_removals()
+        accepted = uploads[0].result(timeout=20)
+    assert accepted.is_new
+    assert catalog.originals.holds(accepted.record.sha256)
 
 
 # A whole catalog ------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,26 @@ def test_an_import_replaces_what_failed_here(other: Library, file: Path) -> None
     imported = import_collection(other.catalog, file)
     assert failed in imported.ids
     assert len(publish_prepared(other.catalog, other.index)) == 2
+
+
+def test_originals_that_are_deleted_during_an_import_are_copied_again(
+    library: Library, other: Library, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = library.catalog
+    (same,) = (one.id for one in catalog.list_documents(["red"])[0] if one.name == "one.md")
+    adopt = catalog.adopt_document
+
+    def adopt_late(*arguments: Any) -> list[str]:
+        if catalog.list_documents(["red"])[1]:
+            catalog.delete_collection("red")
+            library.index.purge_removed(catalog)
+            assert not catalog.originals.holds(same)
+        return adopt(*arguments)
+
+    monkeypatch.setattr(catalog, "adopt_document", adopt_late)
+    assert len(import_collection(catalog, file, "blue").ids) == 2
+    assert len(publish_prepared(catalog, library.index)) == 2
+    assert list(verify_catalog(catalog)) == []
 
 
 def test_vectors_of_another_model_are_refused(tmp_path: Path, file: Path) -> None:

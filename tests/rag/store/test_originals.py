@@ -452,10 +452,10 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         thread.join()
 
 
-def test_a_store_that_is_busy_is_asked_three_times(bucket: Bucket, failing: list[str]) -> None:
+def test_a_store_that_is_busy_is_asked_twice(bucket: Bucket, failing: list[str]) -> None:
     with pytest.raises(DependencyError, match="answered 503"):
         open_originals(Path(), bucket.url).owner()
-    assert failing == [f"/{bucket.name}/papers/{OWNER_MARK}"] * 3
+    assert failing == [f"/{bucket.name}/papers/{OWNER_MARK}"] * 2
 
 
 def test_every_thread_of_a_server_has_a_connection(
