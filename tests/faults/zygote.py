@@ -40,9 +40,9 @@ from rag.store.catalog import Catalog
 from rag.types import Document
 
 
-def read_inline(path: Path, *, document_id: str, name: str, limits: object) -> Document:
-    """The file's text as a document, without the fence."""
-    return Document(document_id, name, "text/markdown", path.read_text(encoding="utf-8"), ())
+def read_inline(path: Path, *, document_id: str, name: str, limits: object, keep: object) -> Document:
+    """The file's text as a document with nothing inside, without the fence."""
+    return Document(document_id, name, "text/markdown", path.read_text(encoding="utf-8"), (), inside=())
 
 
 def die_at_commit(catalog: Catalog, number: int) -> None:
