@@ -40,16 +40,22 @@ class ConnectionBroken(Exception):
     """Raised to make uvicorn drop the connection in the middle of a body."""
 
 
-class _Streamed(StreamingResponse):
-    """Lines of JSON. They are closed with the response: starlette leaves a generator to the garbage collector."""
+class ClosedWithResponse(StreamingResponse):
+    """Closes its generator with the response: starlette leaves it to the garbage collector."""
 
-    def __init__(self, lines: AsyncGenerator[dict[str, Any]]) -> None:
-        super().__init__((json.dumps(line) + "\n" async for line in lines), media_type="application/x-ndjson")
-        self._lines = lines
+    def __init__(self, content: AsyncGenerator[str], media_type: str) -> None:
+        super().__init__(content, media_type=media_type)
+        self._content = content
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._lines):
+        async with aclosing(self._content):
             await super().__call__(scope, receive, send)
+
+
+async def _as_text(lines: AsyncGenerator[dict[str, Any]]) -> AsyncGenerator[str]:
+    async with aclosing(lines):
+        async for line in lines:
+            yield json.dumps(line) + "\n"
 
 
 @dataclass
@@ -234,7 +240,7 @@ class OllamaStandIn:
             return JSONResponse(self._line(name, "") | {"done": True, "done_reason": "load"})
         lines = self._lines(request, name, asked)
         if asked.get("stream", True):
-            return _Streamed(lines)
+            return ClosedWithResponse(_as_text(lines), "application/x-ndjson")
         pieces = [line async for line in lines]
         text = "".join(piece["message"]["content"] for piece in pieces)
         return JSONResponse(pieces[-1] | {"message": {"role": "assistant", "content": text}})

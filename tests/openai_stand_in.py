@@ -8,34 +8,20 @@ import math
 import socket
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import uvicorn
-from ollama_stand_in import ConnectionBroken
+from ollama_stand_in import ClosedWithResponse, ConnectionBroken
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from rag.generation import make_generator
 from rag.settings import Generation
 from rag.types import Generator
-
-
-class ClosedWithResponse(StreamingResponse):
-    """Closes its generator with the response: starlette leaves it to the garbage collector."""
-
-    def __init__(self, content: AsyncGenerator[str], media_type: str) -> None:
-        super().__init__(content, media_type=media_type)
-        self._content = content
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._content):
-            await super().__call__(scope, receive, send)
 
 
 @dataclass

@@ -5,6 +5,7 @@ A part is one folder that is written beside the part that answers, and takes its
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,11 @@ from rag.store.durable import sync_folder
 from rag.store.records import Held, StoredChunk
 
 Rows = Sequence[tuple[StoredChunk, np.ndarray]]
+
+
+def name_vectors(origin: str, dimension: int) -> str:
+    """What a shared engine calls the vectors of one catalog and embedding model: 24 hex digits."""
+    return hashlib.sha256(f"{origin} {dimension}".encode()).hexdigest()[:24]
 
 
 class Part(Protocol):

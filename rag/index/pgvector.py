@@ -7,7 +7,6 @@ where they are.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rag.errors import ConfigurationError
-from rag.index.parts import Rows
+from rag.index.parts import Rows, name_vectors
 from rag.store.databases import PostgresDatabase
 from rag.store.records import Held, StoredChunk
 
@@ -46,7 +45,7 @@ class PgVectorIndex:
                 "Leave FOOTNOTE_INDEX_URL empty for Chroma, or choose another model."
             )
         self._database = PostgresDatabase(url, "FOOTNOTE_INDEX_URL")
-        self._table = f"vectors_{hashlib.sha256(f'{origin} {dimension}'.encode()).hexdigest()[:24]}"
+        self._table = f"vectors_{name_vectors(origin, dimension)}"
         try:
             self._create(dimension)
         except BaseException:

@@ -15,7 +15,6 @@ reads its points with pickle: the folder must be the user's own.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import sqlite3
@@ -30,7 +29,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import numpy as np
 
 from rag.errors import ConfigurationError, DependencyError
-from rag.index.parts import Rows
+from rag.index.parts import Rows, name_vectors
 from rag.models.hosts import http_options
 from rag.store.records import Held
 
@@ -130,7 +129,7 @@ class QdrantIndex:
         DependencyError where the server does not answer, or the folder is in use.
         """
         self._place = read_url(url)
-        self._name = f"footnote_{hashlib.sha256(f'{origin} {dimension}'.encode()).hexdigest()[:24]}"
+        self._name = f"footnote_{name_vectors(origin, dimension)}"
         self._turn = threading.RLock()  # of local mode, whose arrays change under a search
         self._client = connect(self._place)
         try:
