@@ -18,23 +18,22 @@ from rag.prompting.neutralise import without_markers
 from rag.text import DateMention, Quantity, counted_unit, dates, quantities, word_set
 from rag.types import Sentence
 from rag.verification import Verified
+from rag.verification.facts import COMPARATIVES
 
 Operation = Literal["difference", "sum", "time"]
 
-_MORE = (
-    "more|less|fewer|higher|lower|larger|smaller|greater|longer|shorter|cheaper|older|younger|farther|further|heavier"
-)
 _TIME = re.compile(
     r"\bhow (?:long|many (?P<unit>day|week|month|year)s)\b[^?]*\b(?:between|from|after|before|since|until)\b",
     re.IGNORECASE,
 )
 _DIFFERENCE = re.compile(
-    rf"\bhow (?:much|many)\b[^?]*\b(?:{_MORE})\b|\bby how (?:much|many)\b|\bdifferences? in\b|\bdiffer by\b",
+    rf"\bhow (?:much|many)\b[^?]*\b(?:{COMPARATIVES})\b|\bby how (?:much|many)\b|\bdifferences? in\b|\bdiffer by\b",
     re.IGNORECASE,
 )
 _SUM = re.compile(r"\b(?:in total|altogether|combined|together|the sum of|in all)\b", re.IGNORECASE)
 _COMPUTED = re.compile(  # a sentence that gives a result, whose terms may be among the other values
-    rf"\b(?:{_MORE})\b[^.]*\bthan\b|\b(?:difference|total(?:s|led)?|altogether|combined|together|sum)\b", re.IGNORECASE
+    rf"\b(?:{COMPARATIVES})\b[^.]*\bthan\b|\b(?:difference|total(?:s|led)?|altogether|combined|together|sum)\b",
+    re.IGNORECASE,
 )
 _SIGNS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹"}
 _REGULAR = word_set(

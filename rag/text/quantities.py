@@ -296,8 +296,10 @@ def _take_number(text: str, match: re.Match[str], take: _Take) -> None:
     elif match["unit"] and match["unit"][0].isalpha() and match["unit"].lower() not in _UNIT_OF:
         return  # an identifier such as 3D or 2b2t, compared as a word
     value, end = _scaled(text, value, end)
-    after, unit_end = _unit_after(text, end)
-    if after and not unit:
+    # accounts write a fall of 16 % as (16)%
+    closed = end + 1 if text[start - 1 : start] == "(" and text[end : end + 1] == ")" else end
+    after, unit_end = _unit_after(text, closed)
+    if after and not unit and (closed == end or after == "%"):
         unit, end = after, unit_end
     take(start, end, value, unit, "number")
 

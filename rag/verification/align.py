@@ -14,6 +14,7 @@ from rag.verification.claim import FEW_WORDS, Claim
 from rag.verification.facts import (
     find_displacing,
     find_exchanged,
+    find_results,
     find_wrong_column,
     is_count,
     name_fact,
@@ -39,11 +40,11 @@ class Alignment:
 
     `coverage` is the share, 0 to 1, of its content words and facts that the evidence has, rare words counting more.
     `verbatim` says that one sentence of the evidence has its very words. `missing` tells of a number, date, name or
-    quoted word that the passages of the evidence lack, or have in another place; `elsewhere` of one that they have, but
-    not with these words. `is_ordered` says that the evidence is an order to say something, or that its passage gives
-    orders to the model: what else stands there may be the forger's too, and is shown to no judge. `beside` are further
-    sentences of the evidence's passages, each with words or facts of the sentence that nothing before it has: the items
-    of a list, of which the evidence is a part.
+    quoted word that the passages of the evidence lack, or have in another place; `elsewhere` of one that they have, or
+    that two of their values add up to, but not with these words. `is_ordered` says that the evidence is an order to say
+    something, or that its passage gives orders to the model: what else stands there may be the forger's too, and is
+    shown to no judge. `beside` are further sentences of the evidence's passages, each with words or facts of the
+    sentence that nothing before it has: the items of a list, of which the evidence is a part.
     """
 
     evidence: Evidence = ()
@@ -185,6 +186,9 @@ class _Search:
                 beside.append((self.sources[s].span(p, p), self.sources[s].passage))
         found = [(self.sources[one.source], one) for one in windows]
         cited = [source.places[p] for source, one in found for p in range(one.first, one.last + 1)]
+        results = find_results(self.claim.facts, self.claim.reading, [place.reading for place in cited])
+        computed = sum(1 << i for i, fact in enumerate(self.claim.facts) if fact in results)
+        anywhere = anywhere | _Bits(0, computed)
         lacking, apart = self._first_lacking(anywhere, surely=True), self._first_lacking(there)
         quoted = all(any(quote in source.word_run for source, _ in found) for quote in self.claim.quotes)
         return Alignment(
@@ -201,7 +205,7 @@ class _Search:
             (f"{lacking} is not in the passage" if lacking else "")
             or ("" if quoted else "the quoted words are not in the passage")
             or self._wrong_column(windows[0])
-            or self._displaced(windows)
+            or self._displaced(windows, computed)
             or next(filter(None, (self._exchanged(place.reading) for place in cited)), ""),
             f"{apart} is not said there" if apart else "",
             any(place.order is not None for place in cited)
@@ -233,20 +237,23 @@ class _Search:
             return ""
         return find_wrong_column(self.claim.reading, source.text(rows[0]), source.headers[rows[0]])
 
-    def _displaced(self, windows: Sequence[_Window]) -> str:
+    def _displaced(self, windows: Sequence[_Window], computed: int) -> str:
         """What the sentence with most of the claim's words says in the place of another sentence's fact.
 
         Or in the place of a full date that stands above the passage alone.
         """
         found = [(one.source, p, bits) for one in windows for p, bits in enumerate(self.places[one.source]) if bits]
-        s, core, bits = max(found, key=lambda place: self.share(place[2]))
+        s, core, bits = max(found, key=lambda place: (self.share(place[2]), place[2].items.bit_count()))
         known = bits | self.above[s]
         if self.share(known) < _SAYS_MOST:
             return ""
         reading = self.sources[s].places[core].reading
+        others = [self.sources[place].places[p].reading for place, p, _ in found if (place, p) != (s, core)]
         for i, fact in enumerate(self.claim.facts):
             apart = isinstance(fact, DateMention) and fact.day is not None and not bits.items >> i & 1
-            if (apart or not known.items >> i & 1) and (other := find_displacing(fact, self.claim.reading, reading)):
+            if computed >> i & 1 or not (apart or not known.items >> i & 1):
+                continue
+            if other := find_displacing(fact, self.claim.reading, reading, others):
                 return f"the passage says {other}, not {name_fact(fact, self.claim.reading.text)}"
         return ""
 

@@ -6,13 +6,28 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rag.text import AUXILIARIES, NEGATED_AUXILIARIES, STOP_WORDS, content_words, counted_unit, is_verb, stem, word_set
+from rag.text import (
+    AUXILIARIES,
+    NEGATED_AUXILIARIES,
+    PREPOSITIONS,
+    STOP_WORDS,
+    content_words,
+    counted_unit,
+    is_verb,
+    stem,
+    word_set,
+)
 from rag.verification.passages import Source
 from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, normalise, read, unlisted, word_run
 
 FEW_WORDS = 3
 """A sentence with fewer content words, numbers and dates together is read with what it answers."""
 _SPEAKERS = word_set("i you we they he she it this these there")
+_OPENERS = PREPOSITIONS | word_set(
+    "every everyone everybody everything someone somebody something anyone anybody anything nobody nothing another one "
+    "many several whatever whoever whenever wherever unless unlike instead sometimes often always never"
+)
+"""Words that begin a sentence in front of a name (`Unlike Siri`) and belong to none."""
 _LONGEST_PHRASE = 6
 
 
@@ -123,10 +138,11 @@ def _names(text: str, passages: Sequence[Source]) -> tuple[tuple[str, ...], str]
             )
             lowered = word.lower().removesuffix("'s")
             known, common = _how_written(lowered, passages)
-            plain = lowered.endswith(("ly", "ing", "ed", "s"))
+            opens = lowered.endswith(("ly", "ing", "ed")) or lowered in _OPENERS
+            plain = opens or lowered.endswith("s")
             if not known and not plain and not any(_holds_word(source, lowered) for source in passages):
                 subject = word.removesuffix("'s").removesuffix("’s")
-            if not (known and not common) and not (joined and not common):
+            if common or not (known or (joined and not opens)):
                 continue
         names[word.removesuffix("'s").removesuffix("’s")] = None
     return tuple(names), subject

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from difflib import SequenceMatcher
+from itertools import combinations
 
 from rag.text import (
     STOP_WORDS,
@@ -150,16 +151,71 @@ def names(name: str, reading: Reading) -> bool:
     return reading.has_key(name_key(name)) or (len(name) >= 2 and name.isupper() and name in reading.initials)
 
 
-def find_displacing(fact: Fact, claim: Reading, evidence: Reading) -> str:
+COMPARATIVES = (
+    "more|less|fewer|higher|lower|larger|smaller|greater|longer|shorter|cheaper|older|younger|farther|further|heavier"
+)
+"""Words that go with a difference, as alternatives of a regular expression."""
+_GIVES_RESULT = re.compile(
+    rf"\b(?:{COMPARATIVES}|differences?|differs?|totals?|total(?:l?ed|l?ing)|altogether|combined|together|sum|in all"
+    r"|add(?:s|ed)? up|gap|rose|fell|grew|shrank|dropped|climbed|gained|(?:in|de)creased?)\b",
+    re.IGNORECASE,
+)
+_MOST_TERMS = 12  # among more values two that have a given sum or difference are found by chance
+
+
+def find_results(facts: Sequence[Fact], claim: Reading, evidence: Sequence[Reading]) -> frozenset[Fact]:
+    """Those numbers of the claim that are the sum or the difference of two values of the evidence, or the sum of all.
+
+    Only where the claim says that it adds or compares (`$20 more`), and only of values of one unit. A number of years
+    may be the difference of two years whatever the claim says: `for 21 years`.
+    """
+    stated = [(number, one.text) for one in evidence for number in one.quantities if number.kind == "number"]
+    years = {Decimal(date.year) for one in evidence for date in one.dates if date.year}
+    years |= {number.value for number, _ in stated if not number.unit and 1000 <= number.value <= 2100}
+    adds = _GIVES_RESULT.search(claim.text)
+    results = set()
+    for fact in facts:
+        if isinstance(fact, DateMention) or fact.kind != "number":
+            continue
+        same = [n.value for n, text in stated if (n.unit or counted_unit(text, n)) == fact.unit] if adds else []
+        terms = same if 2 <= len(same) <= _MOST_TERMS else []
+        found = {value for a, b in combinations(terms, 2) for value in (a + b, abs(a - b))} | {sum(terms, Decimal())}
+        if fact.unit == "year" and len(years) <= _MOST_TERMS:
+            found |= {abs(a - b) for a, b in combinations(years, 2)}
+        if fact.value and fact.value in found:
+            results.add(fact)
+    return frozenset(results)
+
+
+def _counts(fact: Fact, text: str) -> str:
+    """The stem of the word that stands after the fact: what a number without a unit counts."""
+    after = _NEXT_WORD.match(text, fact.end)
+    return stem(after[1].lower()) if after and after[1].lower() not in STOP_WORDS else ""
+
+
+_NEXT_WORD = re.compile(r"[ \u00a0-]([^\W\d_]+)")
+
+
+def find_displacing(fact: Fact, claim: Reading, evidence: Reading, others: Sequence[Reading]) -> str:
     """What the sentence that has the claim's words says in the fact's place, which the claim does not say; else "".
 
-    "Technicians carry over 5 days" has its 5 from the sentence about somebody else, where its own has 9.
+    "Technicians carry over 5 days" has its 5 from the sentence about somebody else, where its own has 9. Nothing
+    displaces the 200 of `200 clergy` where one of the `others`, further sentences of the evidence, has 200 clergy too
+    and the sentence counts something else.
     """
     facts: list[Fact] = [*claim.quantities, *claim.dates]
     claimed = {fact_value(one) for one in facts}
     sorts, counts = fact_sorts(fact, claim), is_count(fact, claim.text)
     stated: list[Fact] = [*evidence.quantities, *evidence.dates]
+    counted = _counts(fact, claim.text)
+    is_apart = counted and any(
+        fact_value(one) == fact_value(fact) and _counts(one, other.text) == counted
+        for other in others
+        for one in other.quantities
+    )
     for other in stated:
+        if is_apart and _counts(other, evidence.text) != counted:
+            continue
         # `six in ten` is not displaced by a 100, `at ten` is by `at nine`
         if counts and not is_count(other, evidence.text):
             continue

@@ -71,7 +71,7 @@ def unlisted(text: str) -> str:
     return text[mark.end() :] if mark else text
 
 
-_DEMONYM = re.compile(r"(?:ians?|eans?|ans?|ese|ish|ns?|ia|ies|es|s|y|a|i)$")
+_DEMONYM = re.compile(r"(?:ians?|eans?|ans?|ese|ish|ns?|ia|ies|es|s|y|a|i|e)$")
 
 
 @lru_cache(maxsize=65_536)

@@ -383,6 +383,51 @@ def verdicts(reply: str, *texts: str, mode: AnswerMode = "flag") -> list[str]:
     return [sentence.verdict for sentence in verify(reply, mode, sent).sentences]
 
 
+@pytest.mark.parametrize(
+    ("claim", "text"),
+    [
+        ("Sometimes Members may vote as they please.", "In a free vote, Members may vote as they please."),
+        ("Shipping Copilot abroad is forbidden.", "It is forbidden to ship Copilot abroad."),
+        ("Unlike Siri, Cortana speaks German abroad.", "Cortana speaks German abroad, and Siri does not."),
+        ("The Byzantine taxes angered the Albanians.", "The Albanians were angered by the taxes of the Byzantines."),
+        ("Sales in Japan shrank by 16% in all.", "| Japan | 5,446 | 6,464 | (16)% | sales shrank in all |"),
+        (
+            "Two hundred clergy were among the people who fled.",
+            "The Republic received 75,000 people who fled. Amongst them were 200 clergy.",
+        ),
+        (
+            "Version 32.9 is not recommended for stuck motors.",
+            "| 32.8 | not recommended for stuck motors |\n| 32.9 | not recommended for stuck motors |",
+        ),
+    ],
+)
+def test_a_fact_in_another_form_or_place_is_left_to_a_judge(claim: str, text: str) -> None:
+    held = passage(1, text, "paper.md", "Paper", ())
+    (sentence,) = check_reply(f"{claim} [1]", [held], min_coverage=0.5).sentences
+    assert sentence.evidence, sentence.finding.reason
+
+
+PRICES = "The co-payment is $30 for a primary care visit and $50 for a specialist visit, whatever the plan."
+
+
+@pytest.mark.parametrize(
+    ("claim", "text", "may_follow"),
+    [
+        ("A specialist visit costs $20 more than a primary care visit.", PRICES, True),
+        ("Both visits together cost $80 whatever the plan.", PRICES, True),
+        ("A specialist visit costs $20 whatever the plan.", PRICES, False),
+        ("A specialist visit costs $25 more than a primary care visit.", PRICES, False),
+        ("The limit was in force for 21 years.", "The limit was imposed in 1974 and lifted in 1995.", True),
+        ("The limit was in force for 22 years.", "The limit was imposed in 1974 and lifted in 1995.", False),
+    ],
+)
+def test_a_result_of_two_stated_values_is_left_to_a_judge(claim: str, text: str, may_follow: bool) -> None:
+    held = passage(1, text, "paper.md", "Paper", ())
+    (sentence,) = check_reply(f"{claim} [1]", [held], min_coverage=0.5).sentences
+    assert bool(sentence.evidence) is may_follow, sentence.finding.reason
+    assert sentence.finding.verdict == "unsupported"
+
+
 NO_DOGS = "Dogs are not allowed in the office."
 
 
