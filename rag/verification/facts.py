@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from difflib import SequenceMatcher
-from itertools import combinations
+from itertools import combinations, permutations
 
 from rag.text import (
     STOP_WORDS,
@@ -164,10 +164,11 @@ _MOST_TERMS = 12  # among more values two that have a given sum or difference ar
 
 
 def find_results(facts: Sequence[Fact], claim: Reading, evidence: Sequence[Reading]) -> frozenset[Fact]:
-    """Those numbers of the claim that are the sum or the difference of two values of the evidence, or the sum of all.
+    """Those numbers of the claim that two values of the evidence add up to, differ by or are to each other.
 
-    Only where the claim says that it adds or compares (`$20 more`), and only of values of one unit. A number of years
-    may be the difference of two years whatever the claim says: `for 21 years`.
+    The sum of all values counts too. Only where the claim says that it adds or compares (`$20 more`, `a third of`), and
+    only of values of one unit. A number of years may be the difference of two years whatever the claim says: `for 21
+    years`.
     """
     stated = [(number, one.text) for one in evidence for number in one.quantities if number.kind == "number"]
     years = {Decimal(date.year) for one in evidence for date in one.dates if date.year}
@@ -175,7 +176,13 @@ def find_results(facts: Sequence[Fact], claim: Reading, evidence: Sequence[Readi
     adds = _GIVES_RESULT.search(claim.text)
     results = set()
     for fact in facts:
-        if isinstance(fact, DateMention) or fact.kind != "number":
+        if isinstance(fact, DateMention):
+            continue
+        if _is_ratio(fact, claim.text):
+            pairs = [(n.value, m.value) for (n, _), (m, _) in permutations(stated[:_MOST_TERMS], 2) if n.unit == m.unit]
+            if any(b and abs(a / b - fact.value) <= fact.value / _ROUNDED_TO for a, b in pairs):
+                results.add(fact)
+        if fact.kind != "number":
             continue
         same = [n.value for n, text in stated if (n.unit or counted_unit(text, n)) == fact.unit] if adds else []
         terms = same if 2 <= len(same) <= _MOST_TERMS else []
@@ -185,6 +192,18 @@ def find_results(facts: Sequence[Fact], claim: Reading, evidence: Sequence[Readi
         if fact.value and fact.value in found:
             results.add(fact)
     return frozenset(results)
+
+
+def _is_ratio(fact: Quantity, text: str) -> bool:
+    """Whether it says how many times one value is another: `four times`, `a third of`, `one tenth`."""
+    if fact.kind == "number":
+        return _TIMES.match(text, fact.end) is not None
+    ahead, after = text[: fact.start].rstrip("- "), text[fact.end :]
+    return fact.kind == "ordinal" and (ahead.endswith((" one", "One")) or after.startswith(" of "))
+
+
+_TIMES = re.compile(r" times\b")
+_ROUNDED_TO = 10  # `nearly three times` is 2.94
 
 
 def _counts(fact: Fact, text: str) -> str:

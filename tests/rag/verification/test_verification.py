@@ -418,6 +418,10 @@ PRICES = "The co-payment is $30 for a primary care visit and $50 for a specialis
         ("A specialist visit costs $20 whatever the plan.", PRICES, False),
         ("A specialist visit costs $25 more than a primary care visit.", PRICES, False),
         ("The limit was in force for 21 years.", "The limit was imposed in 1974 and lifted in 1995.", True),
+        ("Inflation is a third of what it was.", "Inflation fell from 9 percent to 3 percent.", True),
+        ("Inflation is a fifth of what it was.", "Inflation fell from 9 percent to 3 percent.", False),
+        ("Inflation was 3 times what it is.", "Inflation fell from 9 percent to 3 percent.", True),
+        ("Inflation was 4 times what it is.", "Inflation fell from 9 percent to 3 percent.", False),
         ("The limit was in force for 22 years.", "The limit was imposed in 1974 and lifted in 1995.", False),
     ],
 )
