@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections import Counter
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -331,23 +332,31 @@ def find_delimiter(text: str, *, stated: bool = False) -> str:
     lines = [line for line in text.splitlines()[:50] if line.strip()]
     if len(text.splitlines()) > 50:
         lines = lines[:50]
-    least = 1 if stated else 3
-    if len(lines) < least:
+    if stated:
+        return _likely_delimiter(lines)
+    if len(lines) < 3:
         return ""
     best = ("", 0)
     for delimiter in (",", ";", "\t", "|"):
         counts = [_count_outside_quotes(line, delimiter) for line in lines]
-        if stated:
-            if counts[0] > best[1]:
-                best = (delimiter, counts[0])
-        elif counts[0] >= 2 and all(count == counts[0] for count in counts) and counts[0] > best[1]:
+        if counts[0] >= 2 and all(count == counts[0] for count in counts) and counts[0] > best[1]:
             # Prose has commas too, but not the same number on every line, and they are followed by spaces.
             spaced = sum(line.count(delimiter + " ") for line in lines)
             if spaced < sum(counts) * 0.5:
                 best = (delimiter, counts[0])
-    if stated and not best[0]:
-        return ","
     return best[0]
+
+
+def _likely_delimiter(lines: list[str]) -> str:
+    """The delimiter that most lines have equally often; a comma, which numbers have too, only before no other."""
+    best, most = ",", (0, 0)
+    for delimiter in (";", "\t", "|", ","):
+        counts = Counter(count for line in lines if (count := _count_outside_quotes(line, delimiter)))
+        if counts:
+            count, times = max(counts.items(), key=lambda one: (one[1], one[0]))
+            if (times, count) > most:
+                best, most = delimiter, (times, count)
+    return best
 
 
 def _count_outside_quotes(line: str, delimiter: str) -> int:
