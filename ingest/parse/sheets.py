@@ -34,7 +34,7 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     with open_container(path, name, limits) as archive:
         metadata, title = core_properties(archive, name)
         book = _open_book(archive, name)
-        left_out = _Counts()
+        left_out, pictures = _Counts(), 0
         for number, sheet in enumerate(book.sheets, 1):
             places = _hidden_places(archive, sheet, name)
             if places is not None:
@@ -44,7 +44,7 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             left_out.struck += counts.struck
             left_out.formulas += counts.formulas
             if places is not None:
-                _add_drawings(builder, archive, sheet.part, name)
+                pictures += _add_drawings(builder, archive, sheet.part, name)
                 _add_comments(builder, archive, sheet.part, name)
             if number < len(book.sheets):
                 builder.separate("\n\n")
@@ -53,6 +53,7 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     if left_out.hidden:
         metadata["hidden_characters"] = str(left_out.hidden)
     builder.note_struck(left_out.struck)
+    builder.note_pictures(pictures)
     if left_out.formulas:
         builder.add_note(
             "formulas_without_result",
@@ -184,14 +185,25 @@ def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
-def _add_drawings(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> None:
-    """Add the words of the sheet's text boxes, charts and diagrams."""
+def _add_drawings(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> int:
+    """Add the words of the sheet's text boxes, charts, diagrams and boxes to tick; returns its pictures."""
+    pictures = 0
+    for place in targets(archive, part, "/vmlDrawing", name):
+        for shape in parse_xml(read_part(archive, place, name), name).iter("{*}shape"):
+            state = next(shape.iter("{*}ClientData"), None)
+            if state is None or state.get("ObjectType") not in ("Checkbox", "Radio"):
+                continue
+            ticked = (state.findtext("{*}Checked") or "0").strip() == "1"
+            label = clean_line(" ".join("".join(one.itertext()) for one in shape.iter("{*}textbox")))
+            builder.add_paragraph(f"{'☒' if ticked else '☐'} {label}" if label else "")
     for place in targets(archive, part, "/drawing", name):
         root = parse_xml(read_part(archive, place, name), name)
         for body in root.iter("{*}txBody"):
             lines = [clean_line("".join(t.text or "" for t in line.iter("{*}t"))) for line in body.iterfind("{*}p")]
             builder.add_paragraph("\n".join(line for line in lines if line))
         add_drawn(builder, archive, place, root, name)
+        pictures += sum(1 for _ in root.iter("{*}pic"))
+    return pictures
 
 
 def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> None:

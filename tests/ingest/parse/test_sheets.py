@@ -11,9 +11,11 @@ import openpyxl
 import pytest
 from openpyxl.chart import BarChart
 from openpyxl.comments import Comment
+from openpyxl.drawing.image import Image as Picture
 from openpyxl.styles import Alignment, Font
 from openpyxl.worksheet.filters import AutoFilter, FilterColumn, Filters
 from openpyxl.worksheet.table import Table
+from PIL import Image
 from reading import read, read_here, refusal
 
 from ingest.parse.number_format import show_number, show_text
@@ -300,3 +302,29 @@ def test_hidden_rows_of_the_strict_form_are_left_out(tmp_path: Path) -> None:
         for entry in source.infolist():
             copy.writestr(entry.filename, source.read(entry).replace(usual, strict))
     assert read_here(tmp_path / "b.xlsx").text == "Sheet\n\nItem | Price\nRope | 7"
+
+
+def test_boxes_to_tick_are_read_and_pictures_noted(tmp_path: Path) -> None:
+    Image.new("RGB", (600, 400), "red").save(tmp_path / "a.png")
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Item", "Price"])
+    sheet.append(["Rope", 7])
+    sheet.add_image(Picture(str(tmp_path / "a.png")), "D4")
+    book.save(tmp_path / "a.xlsx")
+    box = (
+        '<xml xmlns:v="urn:v" xmlns:x="urn:x"><v:shape><v:textbox><div>Insured</div></v:textbox>'
+        '<x:ClientData ObjectType="Checkbox"><x:Checked>1</x:Checked></x:ClientData></v:shape></xml>'
+    )
+    relation = b'<Relationship Id="v" Type="x/vmlDrawing" Target="../drawings/box.vml"/></Relationships>'
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as source, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as copy:
+        for entry in source.infolist():
+            data = source.read(entry)
+            if entry.filename == "xl/worksheets/_rels/sheet1.xml.rels":
+                data = data.replace(b"</Relationships>", relation)
+            copy.writestr(entry.filename, data)
+        copy.writestr("xl/drawings/box.vml", box)
+    document = read_here(tmp_path / "b.xlsx")
+    assert document.text.endswith("Rope | 7\n\n☒ Insured")
+    assert [note.code for note in document.notes] == ["picture_not_read"]
