@@ -261,6 +261,8 @@ def _tell_text(head: bytes, name: str) -> str:
         return "text/markdown"
     if suffix in _MARKED_UP:
         return _MARKED_UP[suffix]
+    if start[:15].upper() == "BEGIN:VCALENDAR":
+        return "text/calendar"
     if text.startswith("WEBVTT"):
         return "text/vtt"
     if _SUBTITLE.match(text):

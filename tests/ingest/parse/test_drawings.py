@@ -68,7 +68,8 @@ def test_values_are_read_as_the_chart_shows_them(all_series: list[str], text: st
 def test_newer_charts_keep_their_data_apart() -> None:
     data = (
         '<x:data id="0"><x:strDim><x:lvl><x:pt idx="0">Opening</x:pt><x:pt idx="1">Closing</x:pt></x:lvl></x:strDim>'
-        '<x:numDim><x:lvl formatCode="General"><x:pt idx="0">120</x:pt><x:pt idx="1">95</x:pt></x:lvl></x:numDim></x:data>'
+        '<x:numDim><x:lvl formatCode="General"><x:pt idx="0">120</x:pt><x:pt idx="1">95</x:pt></x:lvl></x:numDim>'
+        "</x:data>"
     )
     shown = (
         '<x:series layoutId="waterfall"><x:tx><x:txData><x:v>Cash</x:v></x:txData></x:tx><x:dataId val="0"/></x:series>'
