@@ -246,6 +246,9 @@ _MARKDOWN = (
     re.compile(r"^[=-]{3,}\s*$", re.MULTILINE),
 )
 
+_FLAT = re.compile(
+    r"<office:document\b[^>]*\boffice:mimetype=[\"']application/vnd\.oasis\.opendocument\.(text|spreadsheet|presentation)"
+)
 _SUBTITLE = re.compile(r"\s*(?:\d+[ \t]*\r?\n)?\d{1,2}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d{1,2}:\d\d:\d\d[,.]\d{1,3}")
 _RST = re.compile(r"^\.\. (?:[\w:-]+::|_[^:\n]+:)", re.MULTILINE)
 _UNDERLINED = re.compile(r"^[^\s.*#|>-][^\n]*\n([=~^\"'`*+#-])\1{3,}[ \t]*$", re.MULTILINE)
@@ -270,6 +273,9 @@ def _tell_text(head: bytes, name: str) -> str:
     declared = start.startswith("<?xml") and not re.search(r"<html\b", text[:4_096], re.IGNORECASE)
     if (_HTML.match(text) and not declared) or (suffix in (".html", ".htm", ".xhtml") and _HTML_TAG.search(text)):
         return "text/html"
+    flat = _FLAT.search(text[:8_192]) if start.startswith("<") else None
+    if flat:
+        return next((kind for kind in (ODS, ODP) if kind.endswith(flat[1])), ODT)
     if start.startswith("<?xml") or (suffix in (".xml", ".rss", ".svg") and start.startswith("<")):
         return "text/html" if re.search(r"<html\b", text[:4_096], re.IGNORECASE) else "application/xml"
     # Markdown and plain text may contain anything, even only JSON, so the file's extension decides.
