@@ -60,6 +60,11 @@ def fill_spans(rows: Iterable[Sequence[GridCell]]) -> list[list[str]]:
     return [[row.get(at, "") for at in range(max(row, default=-1) + 1)] for row in texts]
 
 
+def write_inner(rows: Iterable[Sequence[str]]) -> str:
+    """A table in a cell as one line, without the bars that part the cells around it: `Item, Price; Rope, 7`."""
+    return "; ".join(", ".join(row) for row in rows if any(row))
+
+
 def count_header_rows(rows: Sequence[Sequence[GridCell]]) -> int:
     """How many rows at the top name the columns: 1, or more where their cells cover several columns or rows."""
     count = 1

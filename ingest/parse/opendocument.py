@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import open_container, parse_xml, read_part
 from ingest.parse.formulas import write_mathml
-from ingest.parse.grid import GridCell, fill_spans
+from ingest.parse.grid import GridCell, fill_spans, write_inner
 from ingest.parse.marks import raise_text
 from ingest.parse.number_format import show_number
 from ingest.parse.numbering import spell
@@ -555,7 +555,7 @@ class Writer:
         """The words of each block of a cell, numbers of lists in front; comments are not among them."""
         for child in parent:
             if child.tag == f"{_TABLE}table":
-                yield "; ".join(" | ".join(row) for row in fill_spans(self.rows(child)) if any(row))
+                yield write_inner(fill_spans(self.rows(child)))
             elif child.tag in (f"{_TEXT}p", f"{_TEXT}h"):
                 yield self.words(child)
                 yield from self._asides

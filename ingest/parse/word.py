@@ -18,7 +18,7 @@ from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import broken, open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
 from ingest.parse.formulas import is_formula, write_formula
-from ingest.parse.grid import GridCell, fill_spans
+from ingest.parse.grid import GridCell, fill_spans, write_inner
 from ingest.parse.html import add_page
 from ingest.parse.marks import raise_text
 from ingest.parse.numbering import Numbering, spell
@@ -355,7 +355,7 @@ class WordReader:
                 parts += [self._joined(box) for box in boxes if _tag(box) == "txbxContent"]
             elif _tag(element) == "tbl":
                 rows = fill_spans(self._rows(element)[0])
-                parts.append("; ".join(" | ".join(row) for row in rows if any(row)))
+                parts.append(write_inner(rows))
         return clean_line(" ".join(part for part in parts if part))
 
     def _add_table(self, table: Any) -> None:

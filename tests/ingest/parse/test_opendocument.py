@@ -233,7 +233,7 @@ def test_a_table_in_a_cell_keeps_its_rows(tmp_path: Path) -> None:
     inner = f"<table:table>{row('Item', 'Price')}{row('Rope', '7')}</table:table>"
     outer = f"<table:table-row>{cell('North')}<table:table-cell>{inner}</table:table-cell></table:table-row>"
     body = f"<table:table>{row('Store', 'Goods')}{outer}</table:table>"
-    assert read(write_odt(tmp_path / "a.odt", body)).text == "Store | Goods\nNorth | Item | Price; Rope | 7"
+    assert read(write_odt(tmp_path / "a.odt", body)).text == "Store | Goods\nNorth | Item, Price; Rope, 7"
 
 
 def test_hidden_slides_and_words_of_master_pages(tmp_path: Path) -> None:
