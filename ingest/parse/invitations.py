@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _FOLDED = re.compile(r"\r?\n[ \t]")
 _PROPERTY = re.compile(r"([A-Za-z-]+)((?:;[^:;=]+=(?:\"[^\"]*\"|[^:;]*))*):(.*)")
 _MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z?))?")
-_DURATION = re.compile(r"\+?P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+_DURATION = re.compile(r"\+?P(?:(\d{1,4})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?")
 _ESCAPED = re.compile(r"\\(.)")
 _SHOWN = {"SUMMARY": "Event", "LOCATION": "Where", "ORGANIZER": "Organizer", "ATTENDEE": "Attendees"}
 _MOMENTS = {"EXDATE": "Except", "RDATE": "Also", "RECURRENCE-ID": "Instead of"}

@@ -132,7 +132,7 @@ class MailReader:
         elif kind in _REPORTS:
             for inner in _parts(part):
                 self._builder.add_paragraph(
-                    "\n".join(f"{key}: {clean_line(str(value))}" for key, value in inner.items())
+                    "\n".join(f"{key}: {clean_line(str(value))}" for key, value in inner.raw_items())
                 )
         elif part.is_multipart():
             for inner in _parts(part):

@@ -26,6 +26,8 @@ _TOKEN = re.compile(
 )
 _EPOCH = datetime.datetime(1899, 12, 30)
 _SECONDS = 86_400
+_MOST_EXPONENT = 400  # spreadsheets have none beyond 308
+_LARGEST = 15  # decimal digits of a number that may be a moment, a duration or a fraction
 
 
 def show_number(value: str, code: str, *, base_1904: bool = False) -> str:
@@ -34,13 +36,15 @@ def show_number(value: str, code: str, *, base_1904: bool = False) -> str:
         number = Decimal(value)
     except InvalidOperation:
         return value
-    if not number.is_finite():
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_EXPONENT:
         return value
     section, negative = _choose_section(number, _sections(code)[0])
     if not section:
         return ""
     parts = [(found.lastgroup or "", found.group(found.lastgroup or 0)) for found in _TOKEN.finditer(section)]
     kinds = [kind for kind, _text in parts]
+    if number.adjusted() > _LARGEST and not {"digits", "general"} & set(kinds):
+        return plain_number(number)
     if "elapsed" in kinds:
         return _duration(number, section)
     if "date" in kinds and "digits" not in kinds and "general" not in kinds:
@@ -163,9 +167,9 @@ def _fill_places(digits: str, parts: list[tuple[str, str]]) -> str:
 def _fraction(number: Decimal, section: str) -> str:
     """The number with a fraction (`1 1/2`), or plain where the fraction would only be near it."""
     found = _FRACTION.search(section)
-    if not found:
+    if not found or number.adjusted() > _LARGEST:
         return plain_number(number)
-    below = int(found[2]) if found[2].strip("0").isdigit() else 10 ** len(found[2]) - 1
+    below = int(found[2]) if found[2].strip("0").isdigit() else 10 ** min(len(found[2]), 7) - 1
     nearest = Fraction(abs(number)).limit_denominator(max(1, below))
     if abs(nearest - abs(Fraction(number))) > Fraction(1, 10**9) or nearest.denominator == 1:
         return plain_number(number)

@@ -142,8 +142,12 @@ def _add_slide(builder: TextBuilder, slide: Any, archive: zipfile.ZipFile, name:
 
 def _add_backdrop(builder: TextBuilder, slide: Any, seen: set[str]) -> None:
     """Add the words that the layout and master of a slide print on it, each once for the file."""
-    layout = slide.slide_layout
-    for drawn in (layout, layout.slide_master) if layout._element.get("showMasterSp") != "0" else (layout,):
+    try:
+        layout = slide.slide_layout
+        master = layout.slide_master
+    except KeyError:  # a slide may do without
+        return
+    for drawn in (layout, master) if layout._element.get("showMasterSp") != "0" else (layout,):
         if slide._element.get("showMasterSp") == "0":
             return
         for shape in _shapes(drawn.shapes, 0):

@@ -164,6 +164,8 @@ def test_workbook_without_cells_has_no_text(tmp_path: Path) -> None:
         ("-0.75", "??/??", "-3/4"),
         ("0.3", "# ?/8", "0.3"),
         ("3", "# ?/?", "3"),
+        ("1E+40", "[h]:mm", "1E+40"),
+        ("1E+400", "# ??????????/??????????", "1E+400"),
     ],
 )
 def test_cells_are_read_as_their_sheet_shows_them(value: str, code: str, shown: str) -> None:
