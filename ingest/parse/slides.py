@@ -288,10 +288,35 @@ def _is_hidden_shape(shape: Any, width: int, height: int) -> bool:
 
 
 def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
-    """The shapes in reading order, from top to bottom, then from left to right; groups are expanded."""
-    placed = sorted(shapes, key=lambda shape: ((shape.top or 0) // 100_000, shape.left or 0))
+    """The shapes in reading order: by column where they are written so, else from top to bottom, then from left to
+    right; groups are expanded.
+    """
+    placed = list(shapes)
+    if not _are_columns([shape for shape in placed if not _is_margin(shape)]):
+        placed.sort(key=lambda shape: ((shape.top or 0) // 100_000, shape.left or 0))
     for shape in placed:
         if hasattr(shape, "shapes") and depth < 20:
             yield from _shapes(shape.shapes, depth + 1)
         else:
             yield shape
+
+
+def _is_margin(shape: Any) -> bool:
+    """Whether the shape is the title of a slide, or a date, number or footer."""
+    mark = next(shape._element.iter(f"{_SHOW}ph"), None)
+    return mark is not None and mark.get("type") in ("title", "ctrTitle", "dt", "ftr", "sldNum")
+
+
+def _are_columns(shapes: list[Any]) -> bool:
+    """Whether shapes stand in columns of several, and are written column by column, as PowerPoint reads them out."""
+    if any(None in (shape.left, shape.top, shape.width) for shape in shapes):
+        return False
+    columns: list[int] = []  # the right edges
+    for left, right in sorted((shape.left, shape.left + max(1, shape.width)) for shape in shapes):
+        if columns and left < columns[-1]:
+            columns[-1] = max(columns[-1], right)
+        else:
+            columns.append(right)
+    places = [(next(at for at, right in enumerate(columns) if shape.left < right), shape.top) for shape in shapes]
+    several = all(sum(one == at for one, _top in places) > 1 for at in range(len(columns)))
+    return len(columns) > 1 and several and places == sorted(places)

@@ -135,3 +135,17 @@ def test_words_of_layouts_are_read_once_and_pictures_noted(tmp_path: Path) -> No
     document = read_here(tmp_path / "a.pptx")
     assert document.text == "One\n\nPrices until May\n\nTwo"
     assert [(note.code, note.message[:1]) for note in document.notes] == [("picture_not_read", "A")]
+
+
+def test_columns_are_read_one_after_another_where_they_are_written_so(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    boxes = (("Fee", 1, 1.0), ("9 crowns", 1, 2.0), ("Crew", 5, 1.05), ("4 people", 5, 2.05))
+    for order in (boxes, (boxes[0], boxes[2], boxes[1], boxes[3])):
+        slide = show.slides.add_slide(show.slide_layouts[5])
+        slide.shapes.title.text = "Petrel"
+        for text, left, top in order:
+            box = slide.shapes.add_textbox(Inches(left), Inches(top), Inches(2), Inches(0.5))
+            box.text_frame.text = text
+    show.save(str(tmp_path / "a.pptx"))
+    by_column = "Petrel\n\nFee\n\n9 crowns\n\nCrew\n\n4 people"
+    assert read_here(tmp_path / "a.pptx").text == f"{by_column}\n\nPetrel\n\nFee\n\nCrew\n\n9 crowns\n\n4 people"
