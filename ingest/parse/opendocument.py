@@ -623,7 +623,7 @@ _MOST_COLUMNS = 16_384
 
 def _is_hidden_section(section: Any) -> bool:
     shown = section.get(f"{_TEXT}display")
-    return shown == "none" or (shown == "condition" and section.get(f"{_TEXT}is-hidden") == "true")
+    return bool(shown == "none" or (shown == "condition" and section.get(f"{_TEXT}is-hidden") == "true"))
 
 
 def _hidden_columns(table: Any) -> list[range]:
@@ -696,7 +696,7 @@ def _add_objects(builder: TextBuilder, parts: _Parts, parent: Any) -> None:
     for drawn in parent.iter(f"{_DRAW}object"):
         root = parts.objects.get(_place_of(drawn))
         chart = None if root is None else root.find(f".//{_CHART}chart")
-        if chart is None:
+        if root is None or chart is None:
             continue
         writer = Writer(builder, Styles())
         for title in root.iter(f"{_CHART}title", f"{_CHART}subtitle"):
