@@ -31,11 +31,11 @@ _ORDER = {"1": "first", "2": "second", "3": "third", "4": "fourth", "5": "fifth"
 
 
 def read_calendar(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the events and tasks of a calendar, each a block of lines."""
+    """Read the events and tasks of a calendar, each a block of lines; one without them is read as plain text."""
     check_text_size(path, name, limits)
     source = decode_text(path.read_bytes())[0]
     builder = TextBuilder()
-    builder.add_paragraph(describe_invitation(source))
+    builder.add_paragraph(describe_invitation(source) or clean_text(source))
     named = re.search(r"^X-WR-CALNAME[^:\r\n]*:(.*)$", source, re.MULTILINE)
     return builder.to_document(name=name, media_type=media_type, title=named[1].strip() if named else "")
 

@@ -264,7 +264,8 @@ def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[
             ):
                 kind = element.tag.rpartition("}")[2]
                 if kind == "row":
-                    number = int(element.get("r") or number + 1)
+                    stated = element.get("r") or ""
+                    number = int(stated) if stated.isdecimal() else number + 1
                 if kind == "autoFilter":
                     filtered.append(_filtered_rows(element))
                 elif element.get("hidden") in ("1", "true"):
