@@ -162,6 +162,17 @@ class TextBuilder:
         """
         self._notes.setdefault(Note(code, clean_line(message)[:MOST_NOTE_CHARS], page))
 
+    def note_struck(self, characters: int) -> None:
+        """Note how many characters are struck out, which a reader takes for withdrawn: they are no text."""
+        if characters:
+            self.add_note("struck_out", f"{characters} characters that are struck out were left out of the text.")
+
+    def note_pictures(self, number: int) -> None:
+        """Note how many pictures may show words that were not read."""
+        if number:
+            shown = "A picture was" if number == 1 else f"{number} pictures were"
+            self.add_note("picture_not_read", f"{shown} not read. Upload one that shows words as a file of its own.")
+
     def end_page(
         self,
         number: int,

@@ -1,13 +1,16 @@
-"""Reader of CSV and TSV: one line for each row, the first row is the header."""
+"""Reader of CSV and TSV: tables whose first row is the header, the lines above them as paragraphs."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.parse.build import TextBuilder
+from ingest.parse.build import TextBuilder, clean_line, write_row
+from ingest.parse.grid import count_titles, names_columns
 from ingest.parse.plain import decode_text
 from ingest.parse.sniff import find_delimiter
 from rag.errors import ParseError
@@ -17,8 +20,11 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 
+_STATED = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # the first line of files for Excel
+
+
 def read_csv(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the rows as one table, cells separated by ` | `."""
+    """Read the rows as tables, cells separated by ` | `; a header below a blank line begins another one."""
     if path.stat().st_size > limits.max_text_bytes * 2:
         raise ParseError(
             "too_large",
@@ -27,11 +33,46 @@ def read_csv(path: Path, name: str, media_type: str, limits: Limits) -> Document
         )
     text, encoding = decode_text(path.read_bytes())
     text = text.removeprefix("\ufeff").replace("\0", "")
-    delimiter = "\t" if media_type == "text/tab-separated-values" else find_delimiter(text[:65_536], stated=True)
+    stated = _STATED.match(text)
+    text = text[stated.end() :] if stated else text
+    delimiter = (
+        stated[1]
+        if stated
+        else "\t"
+        if media_type == "text/tab-separated-values"
+        else find_delimiter(text[:65_536], stated=True)
+    )
     csv.field_size_limit(limits.max_text_bytes)
     builder = TextBuilder()
     try:
-        builder.add_table(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        for rows in _split_tables(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)):
+            above = count_titles(rows)
+            for row in rows[:above]:
+                builder.add_paragraph(write_row([cell for cell in row if cell]))
+            builder.add_table(rows[above:])
     except csv.Error as error:
         raise ParseError("corrupt", f"{name}: its rows cannot be separated ({error}). Save it again as CSV.") from error
     return builder.to_document(name=name, media_type=media_type, metadata={"encoding": encoding})
+
+
+def _split_tables(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:
+    """The tables of a file: one that begins below a blank line names its columns, or has others than the one above."""
+    table: list[list[str]] = []
+    block: list[list[str]] = []
+    for row in [*rows, []]:
+        cells = [clean_line(cell) for cell in row]
+        if any(cells):
+            block.append(cells)
+            continue
+        if table and len(block) > 1 and _is_another(block, table):
+            yield table
+            table = []
+        table += block
+        block = []
+    if table:
+        yield table
+
+
+def _is_another(block: list[list[str]], table: list[list[str]]) -> bool:
+    above = count_titles(block)
+    return above > 0 or names_columns(block) or len(block[0]) != len(table[-1])

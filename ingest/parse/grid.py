@@ -19,6 +19,8 @@ _WIDE_CHARACTERS, _PART_CHARACTERS = 480, 240
 """A table of more than 16 columns, or whose column names are longer than 480 characters, is cut into parts of up to 12
 columns (and the first one) and 240 characters of names (some 60 tokens), so that a chunk holds the names and rows."""
 _HEADER_LEVELS = 4
+_LOOKED_AT = 20
+"""Rows from which it is told what names the columns."""
 _NUMBER = re.compile(r"[\s(+−-]*[$€£¥]?\s*\d[\d.,\s]*\)?\s*%?")
 
 
@@ -58,6 +60,11 @@ def fill_spans(rows: Iterable[Sequence[GridCell]]) -> list[list[str]]:
     return [[row.get(at, "") for at in range(max(row, default=-1) + 1)] for row in texts]
 
 
+def write_inner(rows: Iterable[Sequence[str]]) -> str:
+    """A table in a cell as one line, without the bars that part the cells around it: `Item, Price; Rope, 7`."""
+    return "; ".join(", ".join(row) for row in rows if any(row))
+
+
 def count_header_rows(rows: Sequence[Sequence[GridCell]]) -> int:
     """How many rows at the top name the columns: 1, or more where their cells cover several columns or rows."""
     count = 1
@@ -75,6 +82,37 @@ def count_header_rows(rows: Sequence[Sequence[GridCell]]) -> int:
 
 def _is_year(text: str) -> bool:
     return text.isdigit() and len(text) == 4 and text[:2] in ("18", "19", "20", "21")
+
+
+def count_titles(rows: Sequence[Sequence[str]]) -> int:
+    """How many rows stand above the header: a single text in each, or a name and its value (`Unit | EUR`).
+
+    Rows of a name and a value are told from a header by the header's: it names every column, and numbers stand below.
+    """
+    widths = [sum(bool(cell) for cell in row) for row in rows]
+    count = 0
+    if max(widths[:_LOOKED_AT], default=0) < 2:
+        return int(len(rows) == 1)
+    while count + 1 < len(rows) and widths[count] <= 1:
+        count += 1
+    pairs = count
+    while pairs + 2 < len(rows) and widths[pairs] <= 2 and (widths[pairs] < 2 or all(rows[pairs][:2])):
+        pairs += 1
+    return pairs if pairs > count and widths[pairs] > 2 and names_columns(rows[pairs:]) else count
+
+
+def names_columns(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row has no numbers, and names a column of numbers."""
+    names, below = rows[0], rows[1 : 1 + _LOOKED_AT]
+    width = max(map(len, below), default=0)
+    if not below or len(names) < width or not all(names[:width]) or any(_holds_number(name) for name in names):
+        return False
+    columns = ([row[at] for row in below if at < len(row) and row[at]] for at in range(width))
+    return any(cells and all(_holds_number(cell) for cell in cells) for cells in columns)
+
+
+def _holds_number(cell: str) -> bool:
+    return cell[:1].isdigit() or bool(_NUMBER.fullmatch(cell))
 
 
 def join_header(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.grid import GridCell, fill_spans
 from ingest.parse.marks import raise_text
-from ingest.parse.plain import decode_text
+from ingest.parse.plain import decode_stated, decode_text
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -69,12 +69,7 @@ def decode_html(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         stated = _CHARSET.search(data[:4_096])
-        if stated:
-            try:
-                return data.decode(stated[1].decode("ascii"), "replace")
-            except LookupError:
-                return decode_text(data)[0]
-        return decode_text(data)[0]
+        return decode_stated(data, stated[1].decode("ascii")) if stated else decode_text(data)[0]
 
 
 def add_html(builder: TextBuilder, source: bytes | str) -> str:

@@ -17,9 +17,10 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
-from ingest.parse.html import add_page
+from ingest.parse.html import add_page, decode_html
+from ingest.parse.invitations import describe_invitation
 from ingest.parse.members import Members, TooMuch
-from ingest.parse.plain import decode_text
+from ingest.parse.plain import decode_stated, decode_text
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -33,6 +34,8 @@ _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _STUB_SHARE = 0.5
 """A text part with less than half of the words of its HTML form says that the mail is HTML, or is its first lines."""
 _WORD = re.compile(r"\w+")
+_REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
+_SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 
 
 def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Document:
@@ -126,6 +129,11 @@ class MailReader:
             attached.append(part)
         elif kind == "multipart/alternative":
             self._add_best(part, attached)
+        elif kind in _REPORTS:
+            for inner in _parts(part):
+                self._builder.add_paragraph(
+                    "\n".join(f"{key}: {clean_line(str(value))}" for key, value in inner.raw_items())
+                )
         elif part.is_multipart():
             for inner in _parts(part):
                 self._add_part(inner, attached)
@@ -135,8 +143,10 @@ class MailReader:
             attached.append(part)
         elif kind == "text/html":
             self.hidden += add_page(self._builder, _body(part))[1]
-        elif kind in ("text/plain", "text/enriched"):
+        elif part.get_content_maintype() == "text":
             self._builder.add_paragraph(_plain_body(part))
+        elif part.get_content_maintype() == "application" and kind not in _SIGNATURES:
+            attached.append(part)
 
     def _add_best(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
         """Add one form of a body that is sent in several: the text, or the HTML where it says more."""
@@ -229,8 +239,30 @@ def _attachment_name(part: EmailMessage) -> str:
 
 
 def _plain_body(part: EmailMessage) -> str:
-    body = clean_text(_body(part)).strip()
-    return "\n".join(line.rstrip() for line in body.split("\n"))
+    text = clean_text(_body(part))
+    if str(part.get_param("format") or "").lower() == "flowed":
+        text = join_flowed(text, joined_words=str(part.get_param("delsp") or "").lower() == "yes")
+    return "\n".join(line.rstrip() for line in text.strip().split("\n"))
+
+
+def join_flowed(text: str, *, joined_words: bool) -> str:
+    """The paragraphs of a text whose lines end with a space where they go on (RFC 3676).
+
+    With `joined_words` that space is no part of the text.
+    """
+    lines: list[str] = []
+    open_at = -1  # how deeply the line that goes on is quoted
+    for line in text.split("\n"):
+        depth = len(line) - len(line.lstrip(">"))
+        words = line[depth:].removeprefix(" ")
+        goes_on = words.endswith(" ") and words != "-- "
+        shown = words[:-1] if goes_on and joined_words else words
+        if depth == open_at and words != "-- ":
+            lines[-1] += shown
+        else:
+            lines.append(f"{'>' * depth} {shown}" if depth else shown)
+        open_at = depth if goes_on else -1
+    return "\n".join(lines)
 
 
 def _body(part: EmailMessage) -> str:
@@ -238,62 +270,5 @@ def _body(part: EmailMessage) -> str:
     data = payload if isinstance(payload, bytes) else b""
     charset = part.get_content_charset()
     if charset:
-        try:
-            return data.decode(charset)
-        except (LookupError, UnicodeDecodeError):
-            return decode_text(data)[0]
-    return decode_text(data)[0]
-
-
-_FOLDED = re.compile(r"\r?\n[ \t]")
-_PROPERTY = re.compile(r"([A-Za-z-]+)((?:;[^:;=]+=(?:\"[^\"]*\"|[^:;]*))*):(.*)")
-_MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d\d(Z?))?")
-_SHOWN = {"SUMMARY": "Event", "LOCATION": "Where", "ORGANIZER": "Organizer", "ATTENDEE": "Attendees"}
-
-
-def describe_invitation(source: str) -> str:
-    """The events of a calendar part (RFC 5545) as lines: what, when, where, who; empty if it has none."""
-    blocks: list[str] = []
-    event: dict[str, list[str]] | None = None
-    for line in _FOLDED.sub("", source).splitlines():
-        found = _PROPERTY.fullmatch(line.strip())
-        if not found:
-            continue
-        key, options, value = found[1].upper(), found[2], found[3]
-        if key == "BEGIN" and value.upper() in ("VEVENT", "VTODO"):
-            event = {}
-        elif event is not None and f"{key}:{value.upper()}" in ("END:VEVENT", "END:VTODO", "BEGIN:VALARM"):
-            blocks.append(_event_lines(event))
-            event = None
-        elif event is not None:
-            value = value.replace("\\n", "\n").replace("\\N", "\n").replace("\\,", ",").replace("\\;", ";")
-            if key in ("ORGANIZER", "ATTENDEE"):
-                named = re.search(r";CN=\"?([^\";:]+)", options, re.IGNORECASE)
-                address = re.sub("^mailto:", "", value, flags=re.IGNORECASE)
-                value = f"{named[1]} <{address}>" if named and named[1] != address else address
-            if key in ("DTSTART", "DTEND", "DUE"):
-                zone = re.search(r";TZID=\"?([^\";:]+)", options, re.IGNORECASE)
-                value = _moment(value) + (f" ({zone[1]})" if zone else "")
-            event.setdefault(key, []).append(clean_line(value) if key != "DESCRIPTION" else clean_text(value).strip())
-    return "\n\n".join(block for block in blocks if block)
-
-
-def _event_lines(event: dict[str, list[str]]) -> str:
-    lines = [f"{shown}: {', '.join(event[key])}" for key, shown in _SHOWN.items() if event.get(key)]
-    when = [event[key][0] for key in ("DTSTART", "DTEND", "DUE") if event.get(key)]
-    if when:
-        lines.insert(1 if event.get("SUMMARY") else 0, f"When: {' to '.join(when)}")
-    if event.get("RRULE"):
-        lines.append(f"Repeats: {event['RRULE'][0]}")
-    if event.get("STATUS", [""])[0].upper() == "CANCELLED":
-        lines.append("Status: cancelled")
-    lines += event.get("DESCRIPTION", [])
-    return "\n".join(line for line in lines if line)
-
-
-def _moment(value: str) -> str:
-    found = _MOMENT.match(value)
-    if not found:
-        return value
-    day = f"{found[1]}-{found[2]}-{found[3]}"
-    return f"{day} {found[4]}:{found[5]}{' UTC' if found[6] else ''}" if found[4] else day
+        return decode_stated(data, charset)
+    return decode_html(data) if part.get_content_type() == "text/html" else decode_text(data)[0]

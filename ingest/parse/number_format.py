@@ -7,10 +7,17 @@ round away stay, and thousands are not grouped, so that a number can be found an
 from __future__ import annotations
 
 import datetime
+import operator
 import re
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 
-_SECTION = re.compile(r'((?:"[^"]*"|\\.|[^;"\\])*)(?:;|$)')
+_PIECE = re.compile(r'"[^"]*"?|\\.|\[[^\]]*\]|.', re.DOTALL)
+_CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)\s*(-?\d+(?:\.\d+)?)\]")
+_COMPARED = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "<>": operator.ne,
+}  # fmt: skip
+_FRACTION = re.compile(r"([#0?]\s+)?[#0?]+\s*/\s*([#0?]+|\d+)")
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[\$(?P<sign>[^\]-]*)(?:-[^\]]*)?\]|'
     r"\[(?P<elapsed>h+|m+|s+)\]|\[[^\]]*\]|(?P<digits>[0#?](?:[0#?,.]*[0#?,.])?)|(?P<percent>%)|"
@@ -19,35 +26,87 @@ _TOKEN = re.compile(
 )
 _EPOCH = datetime.datetime(1899, 12, 30)
 _SECONDS = 86_400
+_MOST_EXPONENT = 400  # spreadsheets have none beyond 308
+_LARGEST = 15  # decimal digits of a number that may be a moment, a duration or a fraction
 
 
 def show_number(value: str, code: str, *, base_1904: bool = False) -> str:
-    """The number as shown under the format; an unknown format shows the plain number."""
+    """The number as shown under the format, empty where it shows nothing; an unknown format shows the plain number."""
     try:
         number = Decimal(value)
     except InvalidOperation:
         return value
-    if not number.is_finite():
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_EXPONENT:
         return value
-    sections = [found[1] for found in _SECTION.finditer(code)]
-    section = sections[0] if sections else ""
-    negative = number < 0
-    if negative and len(sections) > 1 and sections[1].strip():
-        section = sections[1]
-    elif number == 0 and len(sections) > 2 and sections[2].strip():
-        section = sections[2]
+    section, negative = _choose_section(number, _sections(code)[0])
+    if not section:
+        return ""
     parts = [(found.lastgroup or "", found.group(found.lastgroup or 0)) for found in _TOKEN.finditer(section)]
     kinds = [kind for kind, _text in parts]
+    if number.adjusted() > _LARGEST and not {"digits", "general"} & set(kinds):
+        return plain_number(number)
     if "elapsed" in kinds:
         return _duration(number, section)
     if "date" in kinds and "digits" not in kinds and "general" not in kinds:
         return _date(number, "".join(text.lower() for kind, text in parts if kind == "date"), base_1904=base_1904)
-    if "power" in kinds or "/" in [text for kind, text in parts if kind == "other"]:
+    if "/" in [text for kind, text in parts if kind == "other"]:
+        return _fraction(number, section)
+    if "power" in kinds:
         return plain_number(number)
     if "digits" not in kinds and "general" not in kinds:
         shown = "".join(text for kind, text in parts if kind in ("quoted", "escaped", "sign", "other")).strip()
-        return f"{shown} ({plain_number(number)})" if shown and number != 0 else shown or plain_number(number)
+        return shown or plain_number(number)
     return _spell(abs(number), negative, parts)
+
+
+def show_text(text: str, code: str) -> str:
+    """The text as shown under the format, whose section for texts may add words or show nothing."""
+    section = _sections(code)[1]
+    if section is None:
+        return text
+    parts = [(found.lastgroup or "", found.group(found.lastgroup or 0)) for found in _TOKEN.finditer(section)]
+    return "".join(text if kind == "text" else piece for kind, piece in parts if kind in _PRINTED | {"text"}).strip()
+
+
+_PRINTED = frozenset({"quoted", "escaped", "sign", "other", "date", "digits"})
+
+
+def _sections(code: str) -> tuple[list[str], str | None]:
+    """The sections of a format for numbers, and that for texts, None where it has none."""
+    sections = [""]
+    for piece in _PIECE.findall(code):
+        if piece == ";":
+            sections.append("")
+        else:
+            sections[-1] += piece
+    if len(sections) > 3:
+        return sections[:3], sections[3]
+    if "@" in (piece for piece in _PIECE.findall(sections[-1])):
+        return sections[:-1] or ["General"], sections[-1]
+    return (sections if code.strip() else ["General"]), None
+
+
+def _choose_section(number: Decimal, sections: list[str]) -> tuple[str, bool]:
+    """The section that shows the number, and whether a sign is put before it."""
+    negative = number < 0
+    conditions = [_CONDITION.search(section) for section in sections]
+    if any(conditions):
+        for section, found in zip(sections, conditions, strict=True):
+            if found is None or _COMPARED[found[1]](number, Decimal(found[2])):
+                return section, negative
+        return "General", negative
+    if negative and len(sections) > 1:
+        return sections[1], not _says_sign(sections[1], sections[0])
+    return sections[2 if number == 0 and len(sections) > 2 else 0], negative
+
+
+def _says_sign(section: str, positive: str) -> bool:
+    """Whether the section of negative numbers says in words what they are (`"down"`), and has no sign of its own."""
+    own, other = (
+        {word for quoted in re.findall(r'"([^"]*)"', one) for word in re.findall(r"[^\W\d_]+", quoted)}
+        for one in (section, positive)
+    )
+    return bool(own - other) and not re.search(r"[-−(]", section)
 
 
 def plain_number(number: Decimal) -> str:
@@ -70,7 +129,9 @@ def _spell(number: Decimal, negative: bool, parts: list[tuple[str, str]]) -> str
     text = plain_number(number * Decimal(100) ** percents / Decimal(1000) ** scale)
     if len(runs) > 1 and not any("." in run or "," in run for run in runs) and "." not in text:
         return ("-" if negative else "") + _fill_places(text, parts)
-    if runs and "E" not in text:
+    if number == 0 and runs and not any("0" in run for run in runs):
+        text = ""
+    elif runs and "E" not in text:
         whole, _, decimals = text.partition(".")
         stated, _, places = runs[0].partition(".")
         whole = whole.zfill(stated.replace(",", "").count("0"))
@@ -82,7 +143,7 @@ def _spell(number: Decimal, negative: bool, parts: list[tuple[str, str]]) -> str
             shown += "" if placed else text
             placed = True
         elif kind in ("quoted", "escaped", "sign", "percent") or (kind == "other" and piece not in "()?"):
-            shown += "" if negative and piece == "-" else piece
+            shown += "" if negative and piece in ("-", "(", ")") else piece
     return ("-" if negative else "") + shown.strip()
 
 
@@ -103,30 +164,54 @@ def _fill_places(digits: str, parts: list[tuple[str, str]]) -> str:
     return "".join(reversed("".join(shown))).strip()
 
 
+def _fraction(number: Decimal, section: str) -> str:
+    """The number with a fraction (`1 1/2`), or plain where the fraction would only be near it."""
+    found = _FRACTION.search(section)
+    if not found or number.adjusted() > _LARGEST:
+        return plain_number(number)
+    below = int(found[2]) if found[2].strip("0").isdigit() else 10 ** min(len(found[2]), 7) - 1
+    nearest = Fraction(abs(number)).limit_denominator(max(1, below))
+    if abs(nearest - abs(Fraction(number))) > Fraction(1, 10**9) or nearest.denominator == 1:
+        return plain_number(number)
+    whole, rest = divmod(nearest.numerator, nearest.denominator) if found[1] else (0, nearest.numerator)
+    return f"{'-' if number < 0 else ''}{f'{whole} ' if whole else ''}{rest}/{nearest.denominator}"
+
+
+def _places(code: str) -> int:
+    """How many digits of a second's fraction a format shows (`ss.00`)."""
+    found = re.search(r"s\]?\.(0+)", code)
+    return min(len(found[1]), 6) if found else 0
+
+
 def _duration(number: Decimal, section: str) -> str:
-    seconds = round(abs(number) * _SECONDS)
-    sign = "-" if number < 0 else ""
     code = section.lower()
+    places = _places(code)
+    exact = f"{round(abs(number) * _SECONDS, places):.{places}f}"
+    seconds, part = int(exact.split(".")[0]), exact[-places - 1 :] if places else ""
+    sign = "-" if number < 0 else ""
     if "[h" in code:
         text = f"{seconds // 3600}:{seconds // 60 % 60:02}" if ":m" in code else str(seconds // 3600)
-        return f"{sign}{text}:{seconds % 60:02}" if ":s" in code else sign + text
+        return f"{sign}{text}:{seconds % 60:02}{part}" if ":s" in code else sign + text
     if "[m" in code:
-        return f"{sign}{seconds // 60}:{seconds % 60:02}" if ":s" in code else f"{sign}{seconds // 60}"
-    return f"{sign}{seconds}"
+        return f"{sign}{seconds // 60}:{seconds % 60:02}{part}" if ":s" in code else f"{sign}{seconds // 60}"
+    return f"{sign}{seconds}{part}"
 
 
 def _date(number: Decimal, letters: str, *, base_1904: bool) -> str:
     """The date, the time or both, as far as the format shows them; a format of months shows no day."""
+    places = _places(letters)
     try:
         days = float(number) + (1_462 if base_1904 else 0)
         if 0 < days < 60 and not base_1904:
             days += 1  # the calendar of 1900 has a 29 February that never was
-        moment = _EPOCH + datetime.timedelta(seconds=round(days * _SECONDS))
+        moment = _EPOCH + datetime.timedelta(seconds=round(days * _SECONDS, places))
     except (OverflowError, ValueError):
         return plain_number(number)
     if number < 0:
         return plain_number(number)
-    clock = moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
+    clock = moment.strftime("%H:%M:%S" if moment.second or places else "%H:%M")
+    if places:
+        clock += f".{moment.microsecond:06}"[: places + 1]
     if not ("y" in letters or "d" in letters) and ("h" in letters or "s" in letters):
         return clock
     day = moment.date().isoformat()

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import open_container, parse_xml, read_part
-from ingest.parse.grid import GridCell
+from ingest.parse.formulas import write_mathml
+from ingest.parse.grid import GridCell, fill_spans, write_inner
 from ingest.parse.marks import raise_text
+from ingest.parse.number_format import show_number
 from ingest.parse.numbering import spell
+from ingest.parse.symbols import show_symbols
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -31,11 +34,15 @@ _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _CHART = "{urn:oasis:names:tc:opendocument:xmlns:chart:1.0}"
 _DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
 _PRESENTATION = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
+_FORM = "{urn:oasis:names:tc:opendocument:xmlns:form:1.0}"
+_MATH = "{http://www.w3.org/1998/Math/MathML}math"
+_MANIFEST = "META-INF/manifest.xml"
 _SVG = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _LEFT_OUT = frozenset({
     f"{_TEXT}tracked-changes", f"{_TEXT}sequence-decls", f"{_OFFICE}forms", f"{_TEXT}ruby-text",
     f"{_TEXT}hidden-text", f"{_TEXT}hidden-paragraph", f"{_TEXT}variable-decls", f"{_TEXT}user-field-decls",
+    f"{_PRESENTATION}footer-decl", f"{_PRESENTATION}header-decl", f"{_PRESENTATION}date-time-decl",
 })  # fmt: skip
 _SPACES = frozenset({f"{_TEXT}tab", f"{_TEXT}s", f"{_TEXT}line-break"})
 _KINDS = {"1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
@@ -45,43 +52,163 @@ _Grid = list[list[GridCell]]
 
 
 def read_opendocument(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the text, slides or sheets of an OpenDocument file; slides and sheets are pages."""
+    """Read the text, slides or sheets of an OpenDocument file, in a container or flat; slides and sheets are pages."""
     builder = TextBuilder()
-    metadata: dict[str, str] = {}
-    title = ""
-    with open_container(path, name, limits) as archive:
-        present = set(archive.namelist())
-        root = parse_xml(read_part(archive, "content.xml", name), name)
-        common = parse_xml(read_part(archive, "styles.xml", name), name) if "styles.xml" in present else None
-        if "meta.xml" in present:
-            metadata, title = _properties(parse_xml(read_part(archive, "meta.xml", name), name))
-        body = root.find(f".//{_OFFICE}body")
-        if body is None or not len(body):
-            raise ParseError("corrupt", f"{name}: it has no body. Save it again in its program and retry.")
-        content = body[0]
-        writer = Writer(builder, Styles.read(common, root))
-        pages = [child for child in content if child.tag in (f"{_DRAW}page",)]
-        if content.tag == f"{_OFFICE}spreadsheet":
-            pages = [child for child in content if child.tag == f"{_TABLE}table"]
-        if not pages:
-            running = _running(builder, common)
-            writer.add_lines(running, f"{_STYLE}header")
-            writer.add_blocks(content)
-            _add_objects(builder, archive, content, name)
-            writer.add_lines(running, f"{_STYLE}footer")
-        for number, page in enumerate(pages, 1):
-            if page.tag == f"{_TABLE}table":
-                builder.add_heading(1, str(page.get(f"{_TABLE}name") or f"Sheet {number}"))
-                _add_sheet(builder, writer, page)
-            else:
-                writer.add_blocks(page)
-            _add_objects(builder, archive, page, name)
-            if number < len(pages):
-                builder.separate("\n\n")
-            builder.end_page(number)
+    if zipfile.is_zipfile(path):
+        with open_container(path, name, limits) as archive:
+            return _read_parts(builder, _open_parts(archive, name), name, media_type)
+    if path.stat().st_size > limits.memory_bytes // 16:
+        raise ParseError("too_large", f"{name}: it is too large to be read at once. Save it as ODT, ODS or ODP.")
+    root = parse_xml(path.read_bytes(), name)
+    return _read_parts(builder, _Parts(root, root, root, {}), name, media_type)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The parts of a file: its content, styles and properties, and its objects (charts, formulas) by their place."""
+
+    content: Any
+    common: Any
+    meta: Any
+    objects: dict[str, Any]
+
+
+def _open_parts(archive: zipfile.ZipFile, name: str) -> _Parts:
+    present = set(archive.namelist())
+    if _MANIFEST in present and b"encryption-data" in read_part(archive, _MANIFEST, name):
+        raise ParseError("encrypted", f"{name}: it is locked with a password. Save it without one and upload it again.")
+    root = parse_xml(read_part(archive, "content.xml", name), name)
+    common, meta = (
+        parse_xml(read_part(archive, part, name), name) if part in present else None
+        for part in ("styles.xml", "meta.xml")
+    )
+    objects = {}
+    for drawn in root.iter(f"{_DRAW}object"):
+        place = _place_of(drawn)
+        if f"{place}/content.xml" in present:
+            objects[place] = parse_xml(read_part(archive, f"{place}/content.xml", name), name)
+    return _Parts(root, common, meta, objects)
+
+
+def _place_of(drawn: Any) -> str:
+    return str(drawn.get(_LINK) or "").removeprefix("./").rstrip("/")
+
+
+def _read_parts(builder: TextBuilder, parts: _Parts, name: str, media_type: str) -> Document:
+    metadata, title = _properties(parts.meta) if parts.meta is not None else ({}, "")
+    root, common = parts.content, parts.common
+    body = root.find(f".//{_OFFICE}body")
+    if body is None or not len(body):
+        raise ParseError("corrupt", f"{name}: it has no body. Save it again in its program and retry.")
+    content = body[0]
+    styles = Styles.read(common, root)
+    styles.shown = {place: write_mathml(one) for place, one in parts.objects.items() if one.tag == _MATH}
+    styles.shown |= _controls(root)
+    writer = Writer(builder, styles)
+    pages = [child for child in content if child.tag in (f"{_DRAW}page",)]
+    if content.tag == f"{_OFFICE}spreadsheet":
+        pages = [child for child in content if child.tag == f"{_TABLE}table"]
+    if not pages:
+        running = _running(common)
+        writer.add_lines(running, f"{_STYLE}header")
+        writer.add_blocks(content)
+        _add_objects(builder, parts, content)
+        writer.add_lines(running, f"{_STYLE}footer")
+    backdrop = _Backdrop(content, common)
+    for number, page in enumerate(pages, 1):
+        if styles.hides(page):
+            writer.hidden += _characters(page)
+        elif page.tag == f"{_TABLE}table":
+            builder.add_heading(1, str(page.get(f"{_TABLE}name") or f"Sheet {number}"))
+            _add_sheet(builder, writer, page)
+            _add_objects(builder, parts, page)
+        else:
+            writer.add_blocks(page)
+            _add_objects(builder, parts, page)
+            backdrop.add(builder, page)
+        if number < len(pages):
+            builder.separate("\n\n")
+        builder.end_page(number)
     if writer.hidden:
         metadata["hidden_characters"] = str(writer.hidden)
+    builder.note_struck(writer.struck)
+    builder.note_pictures(sum(1 for frame in content.iter(f"{_DRAW}frame") if _is_picture(frame)))
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
+
+
+def _characters(element: Any) -> int:
+    return sum(len(clean_line("".join(one.itertext()))) for one in element.iter(f"{_TEXT}p", f"{_TEXT}h"))
+
+
+def _is_picture(frame: Any) -> bool:
+    """Whether a frame shows a picture that is large enough to show words: no side is under half an inch."""
+    if frame.find(f"{_DRAW}image") is None or frame.find(f"{_DRAW}object") is not None:
+        return False
+    inches = {"cm": 2.54, "mm": 25.4, "in": 1.0, "pt": 72.0}
+    for side in ("width", "height"):
+        stated = str(frame.get(f"{_SVG}{side}") or "")
+        try:
+            if float(stated[:-2]) / inches[stated[-2:]] < 0.5:
+                return False
+        except (KeyError, ValueError):
+            continue
+    return True
+
+
+def _controls(root: Any) -> dict[str, str]:
+    """What each control of the file's forms shows, by its id: a box and its label, or the value."""
+    shown = {}
+    for form in root.iter(f"{_OFFICE}forms"):
+        for one in form.iter():
+            key = one.get(f"{_FORM}id") or one.get("{http://www.w3.org/XML/1998/namespace}id")
+            if not key or not isinstance(one.tag, str):
+                continue
+            label = one.get(f"{_FORM}label") or ""
+            state = one.get(f"{_FORM}current-state") or one.get(f"{_FORM}state")
+            chosen = one.get(f"{_FORM}current-selected") or one.get(f"{_FORM}selected")
+            if one.tag in (f"{_FORM}checkbox", f"{_FORM}radio"):
+                label = f"{'☒' if state == 'checked' or chosen == 'true' else '☐'} {label}"
+            options = [
+                option.get(f"{_FORM}label") or ""
+                for option in one.iter(f"{_FORM}option")
+                if "true" in (option.get(f"{_FORM}current-selected"), option.get(f"{_FORM}selected"))
+            ]
+            value = one.get(f"{_FORM}current-value") or ("" if label else one.get(f"{_FORM}value") or "")
+            shown[key] = clean_line(" ".join(filter(None, (label, value or ", ".join(options)))))
+    return shown
+
+
+class _Backdrop:
+    """What the master pages of slides print on them: their own words, and the footers that slides name."""
+
+    def __init__(self, content: Any, common: Any) -> None:
+        kinds = ("footer", "header", "date-time")
+        self._stated = {
+            (kind, one.get(f"{_PRESENTATION}name")): clean_line("".join(one.itertext()))
+            for kind in kinds
+            for one in content.iterfind(f"{_PRESENTATION}{kind}-decl")
+        }
+        masters = () if common is None else common.iter(f"{_STYLE}master-page")
+        self._masters = {one.get(f"{_STYLE}name"): one for one in masters}
+        self._styles = Styles() if common is None else Styles.read(common, common)
+        self._seen: set[str] = set()
+
+    def add(self, builder: TextBuilder, page: Any) -> None:
+        """Add the words behind a slide, each once for the file."""
+        words = []
+        master = self._masters.get(page.get(f"{_DRAW}master-page-name"))
+        for shape in () if master is None else master:
+            if isinstance(shape.tag, str) and shape.tag.startswith(_DRAW) and not shape.get(f"{_PRESENTATION}class"):
+                shown = TextBuilder()
+                Writer(shown, self._styles).add_blocks([shape])
+                words.append(shown.text)
+        for (kind, name), text in self._stated.items():
+            if name and page.get(f"{_PRESENTATION}use-{kind}-name") == name:
+                words.append(text)
+        for one in words:
+            if one not in self._seen:
+                builder.add_paragraph(one)
+            self._seen.add(one)
 
 
 def _properties(meta: Any) -> tuple[dict[str, str], str]:
@@ -95,7 +222,7 @@ def _properties(meta: Any) -> tuple[dict[str, str], str]:
     return {key: value for key, value in stated.items() if value}, meta.findtext(f".//{_DC}title") or ""
 
 
-def _running(builder: TextBuilder, common: Any) -> list[tuple[Any, Styles]]:
+def _running(common: Any) -> list[tuple[Any, Styles]]:
     """The headers and footers of a text's pages, each with the styles of its own part."""
     if common is None:
         return []
@@ -123,10 +250,13 @@ class _Level:
 
 @dataclass(slots=True)
 class Styles:
-    """What styles say of the characters, lists and headings that use them."""
+    """What styles say of the characters, lists, headings and pages that use them, and what objects show in a line."""
 
     raised: dict[str, int] = field(default_factory=dict)  # 1 raised, -1 lowered
     hidden: set[str] = field(default_factory=set)
+    struck: dict[str, bool] = field(default_factory=dict)
+    fonts: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)  # formulas by their place, controls by their id
     lists: dict[str, dict[int, _Level]] = field(default_factory=dict)
     list_of: dict[str, str] = field(default_factory=dict)  # a list's style by that of its paragraphs
     outline: dict[int, _Level] = field(default_factory=dict)
@@ -153,7 +283,24 @@ class Styles:
                     styles.hidden.add(name)
                 if one in styles.list_of:
                     styles.list_of.setdefault(name, styles.list_of[one])
+                if one in styles.struck:
+                    styles.struck.setdefault(name, styles.struck[one])
+                if one in styles.fonts:
+                    styles.fonts.setdefault(name, styles.fonts[one])
         return styles
+
+    def look_of(self, style: str, around: _Look) -> _Look:
+        """How text of a style is shown within text of another look."""
+        return _Look(
+            self.raised.get(style, 0) or around.raised,
+            around.hidden or style in self.hidden,
+            self.struck.get(style, around.struck),
+            self.fonts.get(style, around.font),
+        )
+
+    def hides(self, page: Any) -> bool:
+        """Whether a slide or a sheet is not shown."""
+        return str(page.get(f"{_DRAW}style-name") or page.get(f"{_TABLE}style-name") or "") in self.hidden
 
     def _take(self, style: Any, parents: dict[str, str]) -> None:
         name = style.get(f"{_STYLE}name") or ""
@@ -166,6 +313,17 @@ class Styles:
                 lowered = position.startswith(("sub", "-"))
                 self.raised[name] = -1 if lowered else int(position.startswith("super") or position[:1] in "123456789")
             if properties.get(f"{_TEXT}display") == "none":
+                self.hidden.add(name)
+            through = properties.get(f"{_STYLE}text-line-through-style")
+            if through:
+                self.struck[name] = through != "none"
+            if properties.get(f"{_STYLE}font-name"):
+                self.fonts[name] = str(properties.get(f"{_STYLE}font-name"))
+        for properties in style.iterfind(f"{_STYLE}drawing-page-properties"):
+            if properties.get(f"{_PRESENTATION}visibility") == "hidden":
+                self.hidden.add(name)
+        for properties in style.iterfind(f"{_STYLE}table-properties"):
+            if properties.get(f"{_TABLE}display") == "false":
                 self.hidden.add(name)
 
 
@@ -226,11 +384,21 @@ class _Counts:
             del self._counts[at]
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How a piece of text is shown: raised (1) or lowered (-1), not at all, struck out, and in which font."""
+
+    raised: int = 0
+    hidden: bool = False
+    struck: bool = False
+    font: str = ""
+
+
 class Writer:
-    """Adds blocks to a builder; `hidden` counts the characters that are not shown."""
+    """Adds blocks to a builder; `hidden` counts the characters that are not shown, `struck` those struck out."""
 
     def __init__(self, builder: TextBuilder, styles: Styles) -> None:
-        self.hidden = 0
+        self.hidden = self.struck = 0
         self._builder, self._styles = builder, styles
         self._headings = _Counts()
         self._lists: dict[str, _Counts] = {}
@@ -257,6 +425,10 @@ class Writer:
                 self._add_paragraph(element, "", kind)
             elif element.tag == f"{_TEXT}list":
                 self._add_list(element, 1, "", _Counts())
+            elif element.tag == f"{_TEXT}section" and _is_hidden_section(element):
+                self.hidden += _characters(element)
+            elif element.tag == f"{_DRAW}control":
+                self._builder.add_paragraph(self._styles.shown.get(str(element.get(f"{_DRAW}control")), ""))
             elif element.tag == f"{_TABLE}table":
                 self._builder.add_grid(self.rows(element), _header_rows(element))
                 self._flush()
@@ -321,16 +493,23 @@ class Writer:
     def words(self, element: Any) -> str:
         """The words of a paragraph; its notes, comments and text boxes are kept for after it."""
         parts: list[str] = []
-        self._collect(element, parts, 0, hidden=str(element.get(f"{_TEXT}style-name") or "") in self._styles.hidden)
+        name = str(element.get(f"{_TEXT}style-name") or "")
+        field = next(element.iter(f"{_TEXT}hidden-paragraph"), None)
+        hidden = name in self._styles.hidden or (field is not None and field.get(f"{_TEXT}is-hidden") != "false")
+        look = _Look(0, hidden, self._styles.struck.get(name, False), self._styles.fonts.get(name, ""))
+        self._collect(element, parts, look)
         return clean_line("".join(parts))
 
-    def _collect(self, element: Any, parts: list[str], raised: int, *, hidden: bool) -> None:
+    def _collect(self, element: Any, parts: list[str], look: _Look) -> None:
         def show(text: str | None) -> None:
-            if text and hidden:
+            if text and look.hidden:
                 self.hidden += len(text.strip())
+            elif text and look.struck:
+                self.struck += len(text.strip())
             elif text:
                 before = "".join(parts[-8:])
-                parts.append(raise_text(text, before, lowered=raised < 0) if raised else text)
+                text = show_symbols(text, look.font)
+                parts.append(raise_text(text, before, lowered=look.raised < 0) if look.raised else text)
 
         show(element.text)
         for child in element:
@@ -343,20 +522,24 @@ class Writer:
                 self._add_note(child, parts)
             elif tag == f"{_OFFICE}annotation":
                 said = " ".join(filter(None, (self.words(one) for one in child.iter(f"{_TEXT}p"))))
-                self._asides.append(f"Comment: {said}" if said else "")
+                author = clean_line(child.findtext(f"{_DC}creator") or "")
+                self._asides.append(f"Comment{f' ({author})' if author else ''}: {said}" if said else "")
+            elif tag == f"{_DRAW}control":
+                show(f" {self._styles.shown.get(str(child.get(f'{_DRAW}control')), '')} ")
             elif tag in (f"{_DRAW}frame", f"{_DRAW}custom-shape", f"{_DRAW}g", f"{_DRAW}rect"):
                 box = TextBuilder()
                 inner = Writer(box, self._styles)
                 inner.add_blocks(child)
                 self.hidden += inner.hidden
+                self.struck += inner.struck
                 self._asides.append(box.text)
+                for drawn in child.iter(f"{_DRAW}object"):
+                    show(f" {self._styles.shown.get(_place_of(drawn), '')} ")
                 described = [one.text for one in child.iter(f"{_SVG}title", f"{_SVG}desc") if one.text]
                 show(f" {' '.join(described)} " if described else "")
             else:
-                style = str(child.get(f"{_TEXT}style-name") or "")
-                shift = self._styles.raised.get(style, 0) if tag == f"{_TEXT}span" else 0
-                unseen = hidden or (tag == f"{_TEXT}span" and style in self._styles.hidden)
-                self._collect(child, parts, shift or raised, hidden=unseen)
+                style = str(child.get(f"{_TEXT}style-name") or "") if tag == f"{_TEXT}span" else ""
+                self._collect(child, parts, self._styles.look_of(style, look))
             show(child.tail)
 
     def _add_note(self, note: Any, parts: list[str]) -> None:
@@ -371,7 +554,9 @@ class Writer:
     def _words_of_cell(self, parent: Any, style: str, level: int, counts: _Counts) -> Iterator[str]:
         """The words of each block of a cell, numbers of lists in front; comments are not among them."""
         for child in parent:
-            if child.tag in (f"{_TEXT}p", f"{_TEXT}h"):
+            if child.tag == f"{_TABLE}table":
+                yield write_inner(fill_spans(self.rows(child)))
+            elif child.tag in (f"{_TEXT}p", f"{_TEXT}h"):
                 yield self.words(child)
                 yield from self._asides
                 self._asides.clear()
@@ -388,20 +573,85 @@ class Writer:
     def rows(self, table: Any) -> _Grid:
         """The rows of a table with what their cells cover; covered cells are left out, hidden rows and columns too."""
         rows: _Grid = []
+        unseen = _hidden_columns(table)
         for row in _rows_of(table):
-            cells: list[GridCell] = []
-            for cell in row:
-                if cell.tag != f"{_TABLE}table-cell":
-                    continue
-                times = _count(cell, "number-columns-repeated")
-                words = " ".join(part for part in self._words_of_cell(cell, "", 1, _Counts()) if part)
-                filled = GridCell(words, _count(cell, "number-rows-spanned"), _count(cell, "number-columns-spanned"))
-                cells.extend([filled] * min(times, _MOST_REPEATED if words else 50))
-            repeated = _count(row, "number-rows-repeated")
-            rows.extend([cells] * (min(repeated, _MOST_REPEATED) if any(cell.text for cell in cells) else 1))
+            if row.get(f"{_TABLE}visibility") == "collapse":
+                self.hidden += _characters(row)
+                continue
+            cells, left_out = self._cells(row, unseen)
+            repeated = _count(row, "number-rows-repeated") if any(cell.text for cell in cells) else 1
+            rows.extend([cells] * min(repeated, _MOST_REPEATED))
+            if left_out or repeated > _MOST_REPEATED:
+                self._builder.add_note(
+                    "repeats_left_out",
+                    f"Of equal rows and cells that stand beside each other no more than {_MOST_REPEATED:,} were read.",
+                )
         while rows and not any(cell.text for cell in rows[-1]):
             rows.pop()
         return rows
+
+    def _cells(self, row: Any, unseen: list[range]) -> tuple[list[GridCell], bool]:
+        """The visible cells of a row, without blank ones at its end; whether some that are repeated were left out."""
+        cells: list[GridCell] = []
+        blank = at = 0
+        left_out = False
+        for cell in row:
+            if cell.tag not in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
+                continue
+            times = min(_count(cell, "number-columns-repeated"), _MOST_COLUMNS)
+            hidden = _overlap(unseen, at, at + times)
+            if cell.tag == f"{_TABLE}table-cell":
+                words = " ".join(part for part in self._words_of_cell(cell, "", 1, _Counts()) if part)
+                words = words or (_value_of(cell) if cell.find(f"{_TEXT}p") is None else "")
+                across = _count(cell, "number-columns-spanned")
+                covered = _overlap(unseen, at + 1, at + across)
+                filled = GridCell(words, _count(cell, "number-rows-spanned"), max(1, across - covered))
+                self.hidden += len(words) * hidden
+                kept = times - hidden
+                if filled == GridCell(""):
+                    blank += kept
+                elif kept:
+                    left_out |= kept > _MOST_REPEATED
+                    cells += [GridCell("")] * blank + [filled] * min(kept, _MOST_REPEATED)
+                    blank = 0
+            at += times
+        return cells, left_out
+
+
+_MOST_COLUMNS = 16_384
+
+
+def _is_hidden_section(section: Any) -> bool:
+    shown = section.get(f"{_TEXT}display")
+    return bool(shown == "none" or (shown == "condition" and section.get(f"{_TEXT}is-hidden") == "true"))
+
+
+def _hidden_columns(table: Any) -> list[range]:
+    """The 0-based numbers of the columns that are not shown."""
+    hidden = []
+    at = 0
+    for column in table.iter(f"{_TABLE}table-column"):
+        if next(column.iterancestors(f"{_TABLE}table"), None) is not table:
+            continue
+        times = min(_count(column, "number-columns-repeated"), _MOST_COLUMNS)
+        if column.get(f"{_TABLE}visibility") == "collapse":
+            hidden.append(range(at, at + times))
+        at += times
+    return hidden
+
+
+def _overlap(ranges: list[range], first: int, end: int) -> int:
+    return sum(max(0, min(end, one.stop) - max(first, one.start)) for one in ranges)
+
+
+def _value_of(cell: Any) -> str:
+    """The value of a cell that has no text, as programs without a layout write it."""
+    kind, value = cell.get(f"{_OFFICE}value-type"), str(cell.get(f"{_OFFICE}value") or "")
+    if kind == "percentage":
+        return show_number(value, "0.##%")
+    if kind == "currency":
+        return f"{show_number(value, 'General')} {cell.get(f'{_OFFICE}currency') or ''}".strip()
+    return show_number(value, "General") if value else str(cell.get(f"{_OFFICE}{kind}-value") or "").replace("T", " ")
 
 
 def _header_rows(table: Any) -> int:
@@ -411,11 +661,10 @@ def _header_rows(table: Any) -> int:
 
 
 def _rows_of(table: Any) -> Iterator[Any]:
-    """The visible rows of a table, not those of tables inside its cells."""
+    """The rows of a table, not those of tables inside its cells."""
     for element in table:
         if element.tag == f"{_TABLE}table-row":
-            if element.get(f"{_TABLE}visibility") not in ("collapse",):
-                yield element
+            yield element
         elif isinstance(element.tag, str) and element.tag.startswith(f"{_TABLE}table-") and len(element):
             yield from _rows_of(element)
 
@@ -442,17 +691,12 @@ def _add_sheet(builder: TextBuilder, writer: Writer, sheet: Any) -> None:
         builder.add_paragraph(f"Comment: {words}" if words.strip() else "")
 
 
-def _add_objects(builder: TextBuilder, archive: zipfile.ZipFile, parent: Any, name: str) -> None:
+def _add_objects(builder: TextBuilder, parts: _Parts, parent: Any) -> None:
     """Add the titles and values of the charts that stand in a document as objects of their own."""
-    present = set(archive.namelist())
     for drawn in parent.iter(f"{_DRAW}object"):
-        place = str(drawn.get(_LINK) or "").removeprefix("./").rstrip("/")
-        part = f"{place}/content.xml"
-        if part not in present:
-            continue
-        root = parse_xml(read_part(archive, part, name), name)
-        chart = root.find(f".//{_CHART}chart")
-        if chart is None:
+        root = parts.objects.get(_place_of(drawn))
+        chart = None if root is None else root.find(f".//{_CHART}chart")
+        if root is None or chart is None:
             continue
         writer = Writer(builder, Styles())
         for title in root.iter(f"{_CHART}title", f"{_CHART}subtitle"):

@@ -188,6 +188,7 @@ class _MessageReader:
             reader = RtfReader(self._builder, "the message")
             reader.read(rich)
             self.hidden += reader.hidden
+            self._builder.note_struck(reader.struck)
 
 
 def _named(name: str, address: str) -> str:

@@ -47,6 +47,10 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.markup import read_xml
 
             return read_xml
+        case "text/calendar":
+            from ingest.parse.invitations import read_calendar
+
+            return read_calendar
         case "message/rfc822":
             from ingest.parse.mail import read_mail
 

@@ -18,14 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ingest.parse.build import TextBuilder, clean_line
-from ingest.parse.grid import GridCell
+from ingest.parse.grid import GridCell, write_inner
 from ingest.parse.marks import raise_text
+from ingest.parse.symbols import show_symbols
 from rag.errors import ParseError
 from rag.types import Document
 
 if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
+_SYMBOLIC = 2  # the character set of fonts of symbols
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.DOTALL
 )
@@ -104,7 +106,9 @@ class _State:
 
     destination: str = ""
     hidden: bool = False
+    struck: bool = False
     raised: int = 0  # 1 raised, -1 lowered
+    font: str = ""  # of symbols
     encoding: str = "cp1252"
     replaced: int = 1  # bytes after a Unicode character that programs without Unicode show
     style: int = -1
@@ -132,7 +136,7 @@ class _Body:
         self.notes: list[str] = []  # notes, comments and text boxes that are fixed to the present paragraph
         self.shape = RowShape()
         self._line: list[str] = []
-        self._inner: list[str] = []
+        self._inner: list[list[str]] = [[]]  # rows of a table in the present cell
         self._cells: list[str] = []
         self._rows: list[tuple[RowShape, list[str]]] = []
 
@@ -162,17 +166,17 @@ class _Body:
 
     def end_cell(self) -> None:
         """End a cell; notes in it become part of it."""
-        self._cells.append(clean_line(" ".join([*self._inner, self._take(), *self.notes])))
-        self._inner.clear()
+        self._cells.append(clean_line(" ".join([write_inner(self._inner), self._take(), *self.notes])))
+        self._inner = [[]]
         self.notes.clear()
 
-    def end_inner_cell(self, sign: str = "") -> None:
-        """End a cell of a table in a cell, which is read as one line; `sign` ends its row."""
-        words = clean_line(self._take())
-        if sign and self._inner:
-            self._inner[-1] = f"{self._inner[-1]}{sign}"
-        elif words:
-            self._inner.append(words)
+    def end_inner_cell(self) -> None:
+        """End a cell of a table in a cell, which is read as one line."""
+        self._inner[-1].append(clean_line(self._take()))
+
+    def end_inner_row(self) -> None:
+        """End a row of a table in a cell."""
+        self._inner.append([])
 
     def end_row(self) -> None:
         """End a row of cells."""
@@ -209,19 +213,20 @@ def read_rtf(path: Path, name: str, media_type: str, limits: Limits) -> Document
     stated = reader.stated
     if reader.hidden:
         stated["hidden_characters"] = str(reader.hidden)
-    if reader.pictures:
-        builder.add_note("picture_not_read", f"Its {reader.pictures} pictures were not read.")
+    builder.note_struck(reader.struck)
+    builder.note_pictures(reader.pictures)
     return builder.to_document(name=name, media_type=media_type, title=stated.pop("title", ""), metadata=stated)
 
 
 class RtfReader:
     """Adds what a file shows to a builder.
 
-    `hidden` counts the characters that it hides, `pictures` its pictures, `stated` are its properties.
+    `hidden` counts the characters that it hides, `struck` those it strikes out, `pictures` its pictures; `stated` are
+    its properties.
     """
 
     def __init__(self, builder: TextBuilder, name: str) -> None:
-        self.hidden = self.pictures = 0
+        self.hidden = self.struck = self.pictures = 0
         self.stated: dict[str, str] = {}
         self._name = name
         self._body = _Body(builder)
@@ -236,6 +241,7 @@ class RtfReader:
         self._half = ""  # of a character that takes two
         self._captured: list[str] = []
         self._fonts: dict[int, str] = {}
+        self._symbols: dict[int, str] = {}  # names of the fonts of symbols
         self._font = self._usual_font = -1
         self._usual_encoding = "cp1252"
         self._levels: dict[int, int] = {}  # of headings, by the number of their style
@@ -296,7 +302,10 @@ class RtfReader:
             self._captured.append(text)
         elif state.hidden:
             self.hidden += len(text.strip())
+        elif state.struck:
+            self.struck += len(text.strip())
         elif state.destination != "info":
+            text = show_symbols(text, state.font)
             raised = raise_text(text, self._body.before(), lowered=state.raised < 0) if state.raised else text
             self._body.add(raised)
 
@@ -320,7 +329,7 @@ class RtfReader:
             self._obey_in_table_of(word, number)
         elif state.destination == "nesttableprops":  # they must not take the place of those of the table around
             if word == "nestrow":
-                self._body.end_inner_cell(";")
+                self._body.end_inner_row()
         elif not self._obey_in_table(word, number):
             self._obey_in_text(word, number)
 
@@ -335,14 +344,19 @@ class RtfReader:
             case "uc":
                 state.replaced = max(0, number or 0)
             case "f":
-                state.encoding = self._fonts.get(number or 0, self._usual_encoding)
+                self._choose_font(number or 0)
             case "plain":
-                state.hidden, state.raised = False, 0
-                state.encoding = self._fonts.get(self._usual_font, self._usual_encoding)
+                state.hidden = state.struck = False
+                state.raised = 0
+                self._choose_font(self._usual_font)
             case "v" | "deleted":
                 state.hidden = number != 0
+            case "strike" | "striked":
+                state.struck = number != 0
             case "super" | "sub":
                 state.raised = 0 if number == 0 else 1 if word == "super" else -1
+            case "msup" | "msub":  # of a formula
+                state.raised = 1 if word == "msup" else -1
             case "up" | "dn":
                 state.raised = 0 if number == 0 else 1 if word == "up" else -1
             case "nosupersub":
@@ -364,6 +378,10 @@ class RtfReader:
                 self._set_encoding("mac_roman" if word == "mac" else f"cp{number}")
             case _:
                 return
+
+    def _choose_font(self, number: int) -> None:
+        self._state.encoding = self._fonts.get(number, self._usual_encoding)
+        self._state.font = self._symbols.get(number, "")
 
     def _obey_in_table(self, word: str, number: int | None) -> bool:
         """Obey a word about tables of the text; False for another word."""
@@ -391,7 +409,7 @@ class RtfReader:
             case "nestcell":
                 body.end_inner_cell()
             case "nestrow":
-                body.end_inner_cell(";")
+                body.end_inner_row()
             case _:
                 return False
         return True
@@ -403,7 +421,10 @@ class RtfReader:
             case "u":
                 self._add_unicode(number or 0)
             case "f":
+                self._end_font()  # of a table that is not written in groups
                 self._font = number or 0
+            case "fcharset" if number == _SYMBOLIC:
+                self._symbols[self._font] = ""
             case "fcharset" if number in _CHARSETS and number != 0:
                 self._fonts[self._font] = _CHARSETS[number]
             case "s":
@@ -453,6 +474,8 @@ class RtfReader:
         ended, self._state = self._state, above
         self._starred = False
         if ended.destination == above.destination:
+            if ended.destination == "fonttbl":
+                self._end_font()
             if ended.destination == "stylesheet":
                 self._end_style(ended)
             return
@@ -462,8 +485,17 @@ class RtfReader:
             words = clean_line("".join(self._captured))
             if words:
                 self.stated[_PROPERTIES[ended.destination]] = words
+        if ended.destination == "fonttbl":
+            self._end_font()
         if ended.destination in _CAPTURED:
             self._captured.clear()
+
+    def _end_font(self) -> None:
+        """An entry of the table of fonts: its name matters where it is one of symbols."""
+        name = "".join(self._captured).strip(" ;")
+        if name and self._font in self._symbols:
+            self._symbols[self._font] = name
+        self._captured.clear()
 
     def _end_style(self, style: _State) -> None:
         """An entry of the table of styles: its level is stated, or follows from the name of a built-in style."""

@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ingest.parse.build import TextBuilder, clean_line
+from ingest.parse.build import TextBuilder, clean_line, write_row
 from ingest.parse.container import broken, open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn
-from ingest.parse.grid import GridCell
+from ingest.parse.grid import GridCell, count_titles
 from ingest.parse.marks import raise_text
-from ingest.parse.number_format import show_number
+from ingest.parse.number_format import show_number, show_text
 from ingest.parse.office import core_properties, relations, targets
+from ingest.parse.symbols import show_symbols
 from rag.errors import ParseError
 from rag.types import Document
 
 if TYPE_CHECKING:
     from ingest.parse.limits import Limits
-
-_SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Document:
@@ -35,27 +34,31 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     with open_container(path, name, limits) as archive:
         metadata, title = core_properties(archive, name)
         book = _open_book(archive, name)
-        hidden = formulas = 0
+        left_out, pictures = _Counts(), 0
         for number, sheet in enumerate(book.sheets, 1):
             places = _hidden_places(archive, sheet, name)
             if places is not None:
                 builder.add_heading(1, sheet.title)
             counts = _add_sheet(builder, book, sheet, limits, places)
-            hidden, formulas = hidden + counts[0], formulas + counts[1]
+            left_out.hidden += counts.hidden
+            left_out.struck += counts.struck
+            left_out.formulas += counts.formulas
             if places is not None:
-                _add_drawings(builder, archive, sheet.part, name)
+                pictures += _add_drawings(builder, archive, sheet.part, name)
                 _add_comments(builder, archive, sheet.part, name)
             if number < len(book.sheets):
                 builder.separate("\n\n")
             builder.end_page(number)
     metadata["sheets"] = str(len(book.sheets))
-    if hidden:
-        metadata["hidden_characters"] = str(hidden)
-    if formulas:
+    if left_out.hidden:
+        metadata["hidden_characters"] = str(left_out.hidden)
+    builder.note_struck(left_out.struck)
+    builder.note_pictures(pictures)
+    if left_out.formulas:
         builder.add_note(
             "formulas_without_result",
-            f"{formulas} formulas have no stored result and are shown as written. Open the file in its spreadsheet "
-            "program, save it, and upload it again.",
+            f"{left_out.formulas} formulas have no stored result and are shown as written. Open the file in its "
+            "spreadsheet program, save it, and upload it again.",
         )
     if all(page.end - page.start <= len(one.title) + 2 for page, one in zip(builder.pages, book.sheets, strict=True)):
         raise ParseError(
@@ -72,14 +75,33 @@ class _Sheet:
 
 
 @dataclass(frozen=True, slots=True)
+class _Style:
+    """The style of cells: number format, font, whether it is struck out, and centred over the blank cells beside it."""
+
+    code: str = "General"
+    font: str = ""
+    is_struck: bool = False
+    spreads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A cell as shown, and how many of its characters its format does not show, or are struck out."""
+
+    text: str = ""
+    hidden: int = 0
+    struck: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Book:
-    """A workbook: its sheets, its shared texts, the number format of each cell style, and the first day it counts."""
+    """A workbook: its sheets, its shared texts and the struck out characters of each, its styles, its first day."""
 
     archive: zipfile.ZipFile
     name: str
     sheets: list[_Sheet]
-    texts: list[str]
-    formats: list[str]
+    texts: list[tuple[str, int]]
+    styles: list[_Style]
     base_1904: bool
 
 
@@ -95,50 +117,93 @@ def _open_book(archive: zipfile.ZipFile, name: str) -> _Book:
             sheets.append(_Sheet(element.get("name") or part, part, element.get("state") or "visible"))
     if not sheets:
         raise broken(name, ValueError("it names no sheet that it holds"))
-    texts: list[str] = []
+    texts: list[tuple[str, int]] = []
     for part in targets(archive, start, "/sharedStrings", name):
-        texts = [rich_text(one) for one in parse_xml(read_part(archive, part, name), name).iter("{*}si")]
-    formats: list[str] = []
+        texts = [_rich_text(one) for one in parse_xml(read_part(archive, part, name), name).iter("{*}si")]
+    styles: list[_Style] = []
     for part in targets(archive, start, "/styles", name):
-        formats = _cell_formats(parse_xml(read_part(archive, part, name), name))
+        styles = _cell_styles(parse_xml(read_part(archive, part, name), name))
     counted = root.find("{*}workbookPr")
     base_1904 = counted is not None and counted.get("date1904") in ("1", "true")
-    return _Book(archive, name, sheets, texts, formats, base_1904)
+    return _Book(archive, name, sheets, texts, styles, base_1904)
 
 
-def _cell_formats(styles: Any) -> list[str]:
+def _cell_styles(root: Any) -> list[_Style]:
     from openpyxl.styles.numbers import BUILTIN_FORMATS
 
-    stated = {one.get("numFmtId"): one.get("formatCode") or "" for one in styles.iter("{*}numFmt")}
-    crossed = styles.find("{*}cellXfs")
-    keys = [] if crossed is None else [one.get("numFmtId") or "0" for one in crossed if isinstance(one.tag, str)]
-    return [stated.get(key, BUILTIN_FORMATS.get(int(key), "General") if key.isdigit() else "General") for key in keys]
+    codes = {one.get("numFmtId"): one.get("formatCode") or "" for one in root.iter("{*}numFmt")}
+    fonts = root.find("{*}fonts")
+    named = [] if fonts is None else [(_font_of(one), _is_on(one, "strike")) for one in fonts.iterfind("{*}font")]
+    crossed = root.find("{*}cellXfs")
+    styles = []
+    for one in () if crossed is None else crossed.iterfind("{*}xf"):
+        key, at = one.get("numFmtId") or "0", one.get("fontId") or ""
+        usual = BUILTIN_FORMATS.get(int(key), "General") if key.isdigit() else "General"
+        font, struck = named[int(at)] if at.isdigit() and int(at) < len(named) else ("", False)
+        placed = one.find("{*}alignment")
+        spreads = placed is not None and placed.get("horizontal") == "centerContinuous"
+        styles.append(_Style(codes.get(key, usual), font, struck, spreads))
+    return styles
 
 
-def rich_text(element: Any) -> str:
-    """The text of a cell with its runs; raised and lowered runs are kept apart, phonetic guides left out."""
-    words = ""
+def _font_of(properties: Any) -> str:
+    mark = next((one for one in properties if str(one.tag).endswith(("}name", "}rFont"))), None)
+    return "" if mark is None else mark.get("val") or ""
+
+
+def _is_on(properties: Any, tag: str) -> bool:
+    mark = properties.find("{*}" + tag)
+    return mark is not None and mark.get("val") not in ("0", "false")
+
+
+def _rich_text(element: Any) -> tuple[str, int]:
+    """The text of a cell with its runs, and the number of its characters that are struck out and left out.
+
+    Raised and lowered runs are kept apart, phonetic guides left out.
+    """
+    words, struck = "", 0
     for part in element:
         tag = str(part.tag).rpartition("}")[2]
         if tag == "t":
             words += part.text or ""
         elif tag == "r":
             text = "".join(one.text or "" for one in part.iterfind("{*}t"))
+            properties = part.find("{*}rPr")
+            if properties is not None:
+                text = show_symbols(text, _font_of(properties))
+                if _is_on(properties, "strike"):
+                    struck += len(text.strip())
+                    continue
             mark = part.find("{*}rPr/{*}vertAlign")
             placed = "" if mark is None else mark.get("val") or ""
             raised = placed in ("superscript", "subscript")
             words += raise_text(text, words, lowered=placed == "subscript") if raised else text
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), words)
+    return _unescaped(words), struck
 
 
-def _add_drawings(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> None:
-    """Add the words of the sheet's text boxes, charts and diagrams."""
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def _add_drawings(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> int:
+    """Add the words of the sheet's text boxes, charts, diagrams and boxes to tick; returns its pictures."""
+    pictures = 0
+    for place in targets(archive, part, "/vmlDrawing", name):
+        for shape in parse_xml(read_part(archive, place, name), name).iter("{*}shape"):
+            state = next(shape.iter("{*}ClientData"), None)
+            if state is None or state.get("ObjectType") not in ("Checkbox", "Radio"):
+                continue
+            ticked = (state.findtext("{*}Checked") or "0").strip() == "1"
+            label = clean_line(" ".join("".join(one.itertext()) for one in shape.iter("{*}textbox")))
+            builder.add_paragraph(f"{'☒' if ticked else '☐'} {label}" if label else "")
     for place in targets(archive, part, "/drawing", name):
         root = parse_xml(read_part(archive, place, name), name)
         for body in root.iter("{*}txBody"):
             lines = [clean_line("".join(t.text or "" for t in line.iter("{*}t"))) for line in body.iterfind("{*}p")]
             builder.add_paragraph("\n".join(line for line in lines if line))
         add_drawn(builder, archive, place, root, name)
+        pictures += sum(1 for _ in root.iter("{*}pic"))
+    return pictures
 
 
 def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> None:
@@ -158,7 +223,7 @@ def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, nam
             at, text = one.get("authorId") or "", one.find("{*}text")
             author = authors[int(at)] if at.isdigit() and int(at) < len(authors) else ""
             if text is not None and not (threads and author.startswith("tc=")):
-                found.append((one.get("ref") or "", "" if author.startswith("tc=") else author, rich_text(text)))
+                found.append((one.get("ref") or "", "" if author.startswith("tc=") else author, _rich_text(text)[0]))
     for place in threads:
         for one in parse_xml(read_part(archive, place, name), name).iter("{*}threadedComment"):
             found.append((one.get("ref") or "", people.get(one.get("personId"), ""), one.findtext("{*}text") or ""))
@@ -170,10 +235,9 @@ def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, nam
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _BLOCK_BYTES = 1 << 20
 _MAX_COLUMNS = 16_384
-_FILTER = f"{_SHEET}autoFilter"
+_FILTER = "{*}autoFilter"  # in the usual and the strict form of the format
 _ROWS_OF = re.compile(r"\$?[A-Z]{1,3}\$?(\d{0,7}):\$?[A-Z]{1,3}\$?(\d{0,7})")  # A:C is whole columns
 _MAX_ROWS = 1_048_576
-_SHOWS_NOTHING = ";;;"  # the number format of a cell whose value is not shown
 
 
 def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[set[int], set[int]] | None:
@@ -192,19 +256,20 @@ def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[
     with archive.open(sheet.part) as file:
         if not _mentions(file, b"hidden="):
             return rows, columns
-    row_tag, column_tag = f"{_SHEET}row", f"{_SHEET}col"
     number = 0
     try:
         with archive.open(sheet.part) as file:
             for _, element in etree.iterparse(
-                file, tag=(row_tag, column_tag, _FILTER), resolve_entities=False, no_network=True, huge_tree=True
+                file, tag=("{*}row", "{*}col", _FILTER), resolve_entities=False, no_network=True, huge_tree=True
             ):
-                if element.tag == row_tag:
-                    number = int(element.get("r") or number + 1)
-                if element.tag == _FILTER:
+                kind = element.tag.rpartition("}")[2]
+                if kind == "row":
+                    stated = element.get("r") or ""
+                    number = int(stated) if stated.isdecimal() else number + 1
+                if kind == "autoFilter":
                     filtered.append(_filtered_rows(element))
                 elif element.get("hidden") in ("1", "true"):
-                    if element.tag == row_tag:
+                    if kind == "row":
                         rows.add(number)
                     else:
                         first, last = int(element.get("min") or 0), int(element.get("max") or 0)
@@ -227,7 +292,7 @@ def _rows_filtered_by_tables(archive: zipfile.ZipFile, sheet_part: str, name: st
 def _filtered_rows(element: Any) -> range:
     """The rows that an autoFilter may hide: those below its header; none if it has no criteria."""
     place = _ROWS_OF.fullmatch(element.get("ref") or "")
-    if not place or element.find(f"{_SHEET}filterColumn/*") is None:
+    if not place or element.find("{*}filterColumn/*") is None:
         return range(0)
     return range(int(place[1] or 1) + 1, int(place[2] or _MAX_ROWS) + 1)
 
@@ -244,26 +309,37 @@ def _mentions(file: IO[bytes], mark: bytes) -> bool:
 _Row = dict[int, str]
 
 
+@dataclass(slots=True)
+class _Counts:
+    """What of a sheet was left out: characters that are hidden or struck out, and formulas without a result."""
+
+    hidden: int = 0
+    struck: int = 0
+    formulas: int = 0
+
+
 def _add_sheet(
     builder: TextBuilder, book: _Book, sheet: _Sheet, limits: Limits, hidden_places: tuple[set[int], set[int]] | None
-) -> tuple[int, int]:
-    """Add the rows of the sheet; a blank row separates two tables. Returns the numbers of hidden characters and of
-    formulas without a result.
-    """
+) -> _Counts:
+    """Add the rows of the sheet; a blank row separates two tables. Returns what was left out."""
     merged = _merged_ranges(book, sheet)
     block: list[tuple[int, _Row]] = []
-    size = hidden = formulas = last = 0
-    for number, cells, unsolved in _read_rows(book, sheet):
+    size = last = 0
+    counts = _Counts()
+    for number, cells, spread, unsolved in _read_rows(book, sheet):
+        counts.hidden += sum(cell.hidden for cell in cells.values())
         if hidden_places is None or number in hidden_places[0]:
-            hidden += sum(len(text) for text, _code in cells.values())
+            counts.hidden += sum(len(cell.text) for cell in cells.values())
             continue
+        merged += [(number, number, left, right) for left, right in spread]
         row: _Row = {}
-        for column, (text, code) in cells.items():
-            if column in hidden_places[1] or code == _SHOWS_NOTHING:
-                hidden += len(text)
-            elif text:
-                row[column] = text
-        formulas += unsolved
+        for column, cell in cells.items():
+            if column in hidden_places[1]:
+                counts.hidden += len(cell.text)
+            elif cell.text:
+                row[column] = cell.text
+            counts.struck += cell.struck
+        counts.formulas += unsolved
         if block and number > last + 1 and not any(low <= last < number <= high for low, high, _, _ in merged):
             gap = range(last + 1, number)
             if any(one not in hidden_places[0] for one in gap):
@@ -282,7 +358,7 @@ def _add_sheet(
         elif number in hidden_places[0]:
             last = number
     _add_block(builder, block, merged, hidden_places or (set(), set()))
-    return hidden, formulas
+    return counts
 
 
 def _merged_ranges(book: _Book, sheet: _Sheet) -> list[tuple[int, int, int, int]]:
@@ -317,9 +393,9 @@ def _column(letters: str) -> int:
     return number
 
 
-def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, tuple[str, str]], int]]:
-    """Each row that is written: its 1-based number, its cells by 1-based column as text and number format, and the
-    number of its formulas without a result.
+def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, _Cell], list[tuple[int, int]], int]]:
+    """Each row that is written: its 1-based number, its cells by 1-based column, the columns over which a text is
+    centred, and the number of its formulas without a result.
     """
     from lxml import etree
 
@@ -332,50 +408,68 @@ def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, tupl
             ):
                 stated = element.get("r") or ""
                 number = int(stated) if stated.isdigit() else number + 1
-                cells: dict[int, tuple[str, str]] = {}
+                cells: dict[int, _Cell] = {}
+                spread: list[tuple[int, int]] = []
                 unsolved = column = 0
                 for cell in element.iterfind("{*}c"):
                     place = _CELL.fullmatch(cell.get("r") or "")
                     column = _column(place[1]) if place else column + 1
-                    style = cell.get("s") or "0"
-                    known = style.isdigit() and int(style) < len(book.formats)
-                    code = book.formats[int(style)] if known else "General"
-                    text, is_formula = _cell_text(book, cell, code, shared)
+                    key = cell.get("s") or "0"
+                    style = book.styles[int(key)] if key.isdigit() and int(key) < len(book.styles) else _Style()
+                    shown, is_formula = _read_cell(book, cell, style, shared)
                     unsolved += is_formula
-                    if text and column <= _MAX_COLUMNS:
-                        cells[column] = (clean_line(text), code)
-                yield number, cells, unsolved
+                    if column > _MAX_COLUMNS:
+                        continue
+                    if style.spreads and shown.text:
+                        spread.append((column, column))
+                    elif style.spreads and shown == _Cell() and spread and spread[-1][1] == column - 1:
+                        spread[-1] = (spread[-1][0], column)
+                    if shown != _Cell():
+                        cells[column] = shown
+                yield number, cells, [one for one in spread if one[1] > one[0]], unsolved
                 element.clear()
     except etree.XMLSyntaxError as error:
         raise broken(book.name, error) from error
 
 
-def _cell_text(book: _Book, cell: Any, code: str, shared: dict[str, tuple[str, str]]) -> tuple[str, bool]:
+def _read_cell(book: _Book, cell: Any, style: _Style, shared: dict[str, tuple[str, str]]) -> tuple[_Cell, bool]:
     """The cell as shown, and whether it is a formula without a stored result, which is shown as written."""
+    stored, kind, struck = _stored(book, cell, shared)
+    if kind == "number":
+        shown = show_number(stored, style.code, base_1904=book.base_1904)
+    else:
+        shown = show_text(stored, style.code) if kind == "text" else stored
+    hidden = 0 if shown else len(clean_line(stored))
+    shown = clean_line(show_symbols(shown, style.font))
+    if style.is_struck:
+        shown, struck = "", struck + len(shown)
+    return _Cell(shown, hidden, struck), kind == "formula"
+
+
+def _stored(book: _Book, cell: Any, shared: dict[str, tuple[str, str]]) -> tuple[str, str, int]:
+    """The value of a cell, its kind (`number`, `text`, `formula` without a result, `other`), its struck characters."""
     formula = cell.find("{*}f")
     if formula is not None and formula.get("t") == "shared" and formula.text:
         shared[formula.get("si") or ""] = (formula.text, cell.get("r") or "")
     kind = cell.get("t") or "n"
     if kind == "inlineStr":
         inner = cell.find("{*}is")
-        return ("" if inner is None else rich_text(inner)), False
+        text, struck = ("", 0) if inner is None else _rich_text(inner)
+        return text, "text", struck
     value = cell.findtext("{*}v")
     if value is None or (value == "" and kind != "str"):
-        return (_formula_text(formula, cell, shared), True) if formula is not None else ("", False)
+        return (_formula_text(formula, cell, shared), "formula", 0) if formula is not None else ("", "other", 0)
     if kind == "s":
         at = int(value) if value.strip().isdigit() else -1
-        return (book.texts[at] if 0 <= at < len(book.texts) else ""), False
+        text, struck = book.texts[at] if 0 <= at < len(book.texts) else ("", 0)
+        return text, "text", struck
     if kind == "b":
-        return ("TRUE" if value.strip() in ("1", "true") else "FALSE"), False
+        return ("TRUE" if value.strip() in ("1", "true") else "FALSE"), "text", 0
     if kind == "d":
-        return value.removesuffix("T00:00:00").replace("T", " "), False
+        return value.removesuffix("T00:00:00").replace("T", " "), "other", 0
     if kind in ("str", "e"):
-        return _shown_text(value, code), False
-    return show_number(value.strip(), code, base_1904=book.base_1904), False
-
-
-def _shown_text(value: str, code: str) -> str:
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value) if code != _SHOWS_NOTHING else value
+        return _unescaped(value), "text" if kind == "str" else "other", 0
+    return value.strip(), "number", 0
 
 
 def _formula_text(formula: Any, cell: Any, shared: dict[str, tuple[str, str]]) -> str:
@@ -446,12 +540,18 @@ def _stand_apart(block: list[tuple[int, _Row]], gap: int) -> bool:
 
 
 def _add_rows(builder: TextBuilder, rows: list[list[GridCell]]) -> None:
-    """Add rows as a table; rows of a single cell (titles, remarks) above it, or alone, as paragraphs."""
-    texts = [[cell.text for cell in row if cell.text] for row in rows]
-    if len(rows) == 1 or all(len(row) <= 1 for row in texts):
-        builder.add_paragraph("\n".join(" | ".join(row) for row in texts if row))
+    """Add rows as a table; titles and named values above it, and rows of a single cell alone, as paragraphs."""
+    texts = [[cell.text for cell in row] for row in rows]
+    if len(rows) == 1 or all(sum(map(bool, row)) <= 1 for row in texts):
+        builder.add_paragraph("\n".join(write_row([cell for cell in row if cell]) for row in texts if any(row)))
         return
-    while len(texts) > 1 and len(texts[0]) == 1 and not any(cell.rows > 1 for cell in rows[0] if cell.text):
-        builder.add_paragraph(texts.pop(0)[0])
-        rows = rows[1:]
-    builder.add_grid(rows)
+    above = count_titles(texts)
+    above = next((at for at in range(above) if _covers_several(rows[at])), above)
+    for row in texts[:above]:
+        builder.add_paragraph(write_row([cell for cell in row if cell]))
+    builder.add_grid(rows[above:])
+
+
+def _covers_several(row: list[GridCell]) -> bool:
+    """Whether a row is part of a header: a label reaches down, or covers some of its columns."""
+    return any(cell.text and (cell.rows > 1 or (cell.columns > 1 and len(row) > 1)) for cell in row)

@@ -12,10 +12,12 @@ from typing import IO, TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.container import open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
+from ingest.parse.formulas import is_formula, write_formula
 from ingest.parse.grid import GridCell
 from ingest.parse.marks import raise_text
 from ingest.parse.numbering import spell
 from ingest.parse.office import core_properties, targets
+from ingest.parse.symbols import show_symbols
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
-_MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _SHOW = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 
 
@@ -40,7 +41,7 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             with _without_properties(archive, path, name) as source:
                 show = Presentation(source)
             slides = show.slides
-            count, hidden = len(slides), 0
+            count, hidden, seen = len(slides), 0, set[str]()
             if count > limits.max_pages:
                 raise ParseError("too_large", f"{name}: it has {count} slides, more than {limits.max_pages}. Split it.")
             for number, slide in enumerate(slides, 1):
@@ -48,6 +49,7 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
                     hidden += sum(len(clean_line(text.text or "")) for text in slide._element.iter(f"{_DRAWING}t"))
                 else:
                     hidden += _add_slide(builder, slide, archive, name, (show.slide_width or 0, show.slide_height or 0))
+                    _add_backdrop(builder, slide, seen)
                 if number < count:
                     builder.separate("\n\n")
                 builder.end_page(number)
@@ -67,6 +69,10 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     metadata["slides"] = str(count)
     if hidden:
         metadata["hidden_characters"] = str(hidden)
+    trees = [slide._element for slide in slides if slide._element.get("show") not in ("0", "false")]
+    runs = [run for tree in trees for run in tree.iter(f"{_DRAWING}r") if _is_struck(run)]
+    builder.note_struck(sum(len(clean_line("".join(run.itertext()))) for run in runs))
+    builder.note_pictures(sum(_pictures(tree) for tree in trees))
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
 
@@ -134,6 +140,37 @@ def _add_slide(builder: TextBuilder, slide: Any, archive: zipfile.ZipFile, name:
     return hidden
 
 
+def _add_backdrop(builder: TextBuilder, slide: Any, seen: set[str]) -> None:
+    """Add the words that the layout and master of a slide print on it, each once for the file."""
+    try:
+        layout = slide.slide_layout
+        master = layout.slide_master
+    except KeyError:  # a slide may do without
+        return
+    for drawn in (layout, master) if layout._element.get("showMasterSp") != "0" else (layout,):
+        if slide._element.get("showMasterSp") == "0":
+            return
+        for shape in _shapes(drawn.shapes, 0):
+            if shape.is_placeholder or not shape.has_text_frame:  # a placeholder's words are a prompt
+                continue
+            words = "\n".join(_paragraphs(shape.text_frame._txBody))
+            if words not in seen:
+                builder.add_paragraph(words)
+            seen.add(words)
+
+
+_SMALLEST_EMU = 457_200  # half an inch: a picture with a smaller side is a logo or a rule
+
+
+def _pictures(tree: Any) -> int:
+    """The pictures of a slide that are large enough to show words; embedded objects are shown as such."""
+    count = 0
+    for picture in tree.iter(f"{_SHOW}pic"):
+        sides = [one.get(side) or "" for one in picture.iter(f"{_DRAWING}ext") for side in ("cx", "cy")]
+        count += not any(side.isdigit() and int(side) < _SMALLEST_EMU for side in sides)
+    return count
+
+
 def _cells(row: Any) -> list[GridCell]:
     """The cells of a row with what they cover; cells that others cover are left out."""
     return [
@@ -144,20 +181,25 @@ def _cells(row: Any) -> list[GridCell]:
 
 
 def _paragraphs(body: Any) -> list[str]:
-    """The lines of a text body; raised and lowered runs are kept apart from what they follow, formulas are spelled."""
+    """The lines of a text body; raised and lowered runs are kept apart from what they follow, formulas are spelled.
+
+    Text that is struck out is left out.
+    """
     lines = []
     counts: dict[int, int] = {}
     for paragraph in () if body is None else body.iterfind(f"{_DRAWING}p"):
         words = ""
-        for run in paragraph.iter(f"{_DRAWING}r", f"{_DRAWING}fld", f"{_DRAWING}br", f"{_MATH}t"):
+        for run in _runs(paragraph):
+            if is_formula(run):
+                words += f" {write_formula(run)} "
+                continue
             if run.tag == f"{_DRAWING}br":
                 words += " "
                 continue
-            if run.tag == f"{_MATH}t":
-                words += run.text or ""
-                continue
-            text = "".join(one.text or "" for one in run.iterfind(f"{_DRAWING}t"))
             properties = run.find(f"{_DRAWING}rPr")
+            if _is_struck(run):
+                continue
+            text = show_symbols("".join(one.text or "" for one in run.iterfind(f"{_DRAWING}t")), _font_of(properties))
             shift = ("" if properties is None else properties.get("baseline") or "0").rstrip("%")
             placed = shift not in ("", "0") and text.strip()
             words += raise_text(text, words, lowered=shift.startswith("-")) if placed else text
@@ -165,6 +207,25 @@ def _paragraphs(body: Any) -> list[str]:
         label = _next_number(paragraph.find(f"{_DRAWING}pPr"), counts) if words else ""
         lines.append(f"{label} {words}" if label else words)
     return [line for line in lines if line]
+
+
+def _runs(parent: Any) -> Iterator[Any]:
+    """The runs, breaks and formulas below an element, in order."""
+    for element in parent:
+        if element.tag in (f"{_DRAWING}r", f"{_DRAWING}fld", f"{_DRAWING}br") or is_formula(element):
+            yield element
+        else:
+            yield from _runs(element)
+
+
+def _is_struck(run: Any) -> bool:
+    properties = run.find(f"{_DRAWING}rPr")
+    return properties is not None and (properties.get("strike") or "noStrike") != "noStrike"
+
+
+def _font_of(properties: Any) -> str:
+    fonts = () if properties is None else (properties.find(f"{_DRAWING}{tag}") for tag in ("sym", "latin"))
+    return next((str(font.get("typeface")) for font in fonts if font is not None), "")
 
 
 _KINDS = {
@@ -227,10 +288,35 @@ def _is_hidden_shape(shape: Any, width: int, height: int) -> bool:
 
 
 def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
-    """The shapes in reading order, from top to bottom, then from left to right; groups are expanded."""
-    placed = sorted(shapes, key=lambda shape: ((shape.top or 0) // 100_000, shape.left or 0))
+    """The shapes in reading order: by column where they are written so, else from top to bottom, then from left to
+    right; groups are expanded.
+    """
+    placed = list(shapes)
+    if not _are_columns([shape for shape in placed if not _is_margin(shape)]):
+        placed.sort(key=lambda shape: ((shape.top or 0) // 100_000, shape.left or 0))
     for shape in placed:
         if hasattr(shape, "shapes") and depth < 20:
             yield from _shapes(shape.shapes, depth + 1)
         else:
             yield shape
+
+
+def _is_margin(shape: Any) -> bool:
+    """Whether the shape is the title of a slide, or a date, number or footer."""
+    mark = next(shape._element.iter(f"{_SHOW}ph"), None)
+    return mark is not None and mark.get("type") in ("title", "ctrTitle", "dt", "ftr", "sldNum")
+
+
+def _are_columns(shapes: list[Any]) -> bool:
+    """Whether shapes stand in columns of several, and are written column by column, as PowerPoint reads them out."""
+    if any(None in (shape.left, shape.top, shape.width) for shape in shapes):
+        return False
+    columns: list[int] = []  # the right edges
+    for left, right in sorted((shape.left, shape.left + max(1, shape.width)) for shape in shapes):
+        if columns and left < columns[-1]:
+            columns[-1] = max(columns[-1], right)
+        else:
+            columns.append(right)
+    places = [(next(at for at, right in enumerate(columns) if shape.left < right), shape.top) for shape in shapes]
+    several = all(sum(one == at for one, _top in places) > 1 for at in range(len(columns)))
+    return len(columns) > 1 and several and places == sorted(places)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections import Counter
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -245,6 +246,9 @@ _MARKDOWN = (
     re.compile(r"^[=-]{3,}\s*$", re.MULTILINE),
 )
 
+_FLAT = re.compile(
+    r"<office:document\b[^>]*\boffice:mimetype=[\"']application/vnd\.oasis\.opendocument\.(text|spreadsheet|presentation)"
+)
 _SUBTITLE = re.compile(r"\s*(?:\d+[ \t]*\r?\n)?\d{1,2}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d{1,2}:\d\d:\d\d[,.]\d{1,3}")
 _RST = re.compile(r"^\.\. (?:[\w:-]+::|_[^:\n]+:)", re.MULTILINE)
 _UNDERLINED = re.compile(r"^[^\s.*#|>-][^\n]*\n([=~^\"'`*+#-])\1{3,}[ \t]*$", re.MULTILINE)
@@ -260,6 +264,8 @@ def _tell_text(head: bytes, name: str) -> str:
         return "text/markdown"
     if suffix in _MARKED_UP:
         return _MARKED_UP[suffix]
+    if start[:15].upper() == "BEGIN:VCALENDAR":
+        return "text/calendar"
     if text.startswith("WEBVTT"):
         return "text/vtt"
     if _SUBTITLE.match(text):
@@ -267,6 +273,9 @@ def _tell_text(head: bytes, name: str) -> str:
     declared = start.startswith("<?xml") and not re.search(r"<html\b", text[:4_096], re.IGNORECASE)
     if (_HTML.match(text) and not declared) or (suffix in (".html", ".htm", ".xhtml") and _HTML_TAG.search(text)):
         return "text/html"
+    flat = _FLAT.search(text[:8_192]) if start.startswith("<") else None
+    if flat:
+        return next((kind for kind in (ODS, ODP) if kind.endswith(flat[1])), ODT)
     if start.startswith("<?xml") or (suffix in (".xml", ".rss", ".svg") and start.startswith("<")):
         return "text/html" if re.search(r"<html\b", text[:4_096], re.IGNORECASE) else "application/xml"
     # Markdown and plain text may contain anything, even only JSON, so the file's extension decides.
@@ -331,23 +340,31 @@ def find_delimiter(text: str, *, stated: bool = False) -> str:
     lines = [line for line in text.splitlines()[:50] if line.strip()]
     if len(text.splitlines()) > 50:
         lines = lines[:50]
-    least = 1 if stated else 3
-    if len(lines) < least:
+    if stated:
+        return _likely_delimiter(lines)
+    if len(lines) < 3:
         return ""
     best = ("", 0)
     for delimiter in (",", ";", "\t", "|"):
         counts = [_count_outside_quotes(line, delimiter) for line in lines]
-        if stated:
-            if counts[0] > best[1]:
-                best = (delimiter, counts[0])
-        elif counts[0] >= 2 and all(count == counts[0] for count in counts) and counts[0] > best[1]:
+        if counts[0] >= 2 and all(count == counts[0] for count in counts) and counts[0] > best[1]:
             # Prose has commas too, but not the same number on every line, and they are followed by spaces.
             spaced = sum(line.count(delimiter + " ") for line in lines)
             if spaced < sum(counts) * 0.5:
                 best = (delimiter, counts[0])
-    if stated and not best[0]:
-        return ","
     return best[0]
+
+
+def _likely_delimiter(lines: list[str]) -> str:
+    """The delimiter that most lines have equally often; a comma, which numbers have too, only before no other."""
+    best, most = ",", (0, 0)
+    for delimiter in (";", "\t", "|", ","):
+        counts = Counter(count for line in lines if (count := _count_outside_quotes(line, delimiter)))
+        if counts:
+            count, times = max(counts.items(), key=lambda one: (one[1], one[0]))
+            if (times, count) > most:
+                best, most = delimiter, (times, count)
+    return best
 
 
 def _count_outside_quotes(line: str, delimiter: str) -> int:

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import broken, open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
-from ingest.parse.grid import GridCell, fill_spans
+from ingest.parse.formulas import is_formula, write_formula
+from ingest.parse.grid import GridCell, fill_spans, write_inner
 from ingest.parse.html import add_page
 from ingest.parse.marks import raise_text
-from ingest.parse.numbering import Numbering, roman
+from ingest.parse.numbering import Numbering, spell
 from ingest.parse.office import core_properties, relations, targets
+from ingest.parse.symbols import show_symbols
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -54,6 +56,8 @@ def read_docx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
         metadata, title = core_properties(archive, name)
     if reader.hidden:
         metadata["hidden_characters"] = str(reader.hidden)
+    builder.note_struck(reader.struck)
+    builder.note_pictures(reader.pictures)
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
 
@@ -70,7 +74,10 @@ class _Style:
 
 @dataclass(slots=True)
 class WordFile:
-    """An opened Word file: its main part, its styles and numbering, and its notes and comments by kind and id."""
+    """An opened Word file: its main part, its styles and numbering, and its notes and comments by kind and id.
+
+    `margins` are the kinds of headers and footers that it prints, `marks` how the marks of its notes are numbered.
+    """
 
     archive: zipfile.ZipFile
     name: str
@@ -80,6 +87,8 @@ class WordFile:
     hidden_styles: frozenset[str]
     numbering: Numbering
     notes: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)
+    margins: frozenset[str] = frozenset({"default"})
+    marks: dict[str, str] = field(default_factory=lambda: {"footnotes": "decimal", "endnotes": "lowerRoman"})
 
 
 def open_word(archive: zipfile.ZipFile, name: str) -> WordFile:
@@ -99,6 +108,14 @@ def open_word(archive: zipfile.ZipFile, name: str) -> WordFile:
             for note in _parse(archive, part, name):
                 if isinstance(note.tag, str) and note.get(f"{WORD}type") not in ("separator", "continuationSeparator"):
                     word.notes[kind, note.get(f"{WORD}id") or ""] = (part, note)
+    settings = [_parse(archive, part, name) for part in targets(archive, main, "/settings", name)]
+    sections = list(word.root.iter(f"{WORD}sectPr"))
+    word.margins |= {"first"} if any(_switch(one, "titlePg") for one in sections) else frozenset()
+    word.margins |= {"even"} if any(_switch(one, "evenAndOddHeaders") for one in settings) else frozenset()
+    for kind in word.marks:
+        for one in (*settings, *sections):
+            stated = _value(one.find(f"{WORD}{kind[:-1]}Pr"), "numFmt")
+            word.marks[kind] = stated or word.marks[kind]
     return word
 
 
@@ -194,15 +211,20 @@ def _tag(element: Any) -> str:
 
 
 class WordReader:
-    """Adds the blocks of a Word file to a builder; `hidden` counts the characters that Word does not show."""
+    """Adds the blocks of a Word file to a builder.
+
+    `hidden` counts the characters that Word does not show, `struck` those it strikes out, `pictures` its pictures.
+    """
 
     def __init__(self, word: WordFile, builder: TextBuilder) -> None:
-        self.hidden = 0
+        self.hidden = self.struck = self.pictures = 0
         self._word = word
         self._builder = builder
         self._part = word.main
         self._marks: dict[tuple[str, str], str] = {}
         self._boxes: list[Any] = []
+        self._codes: list[bool] = []  # of the fields that are open: whether their code is read, not their result
+        self._initial = ""  # a large letter that stands for the first of the next paragraph
         self._in_list = False
 
     def read(self) -> None:
@@ -220,7 +242,8 @@ class WordReader:
         seen: set[str] = set()
         for reference in self._word.root.iter(f"{WORD}{kind}Reference"):
             part = parts.get(reference.get(f"{_RELATION}id") or "", ("", ""))[1]
-            if part in seen or part not in self._word.archive.namelist():
+            shown_on = reference.get(f"{WORD}type") or "default"
+            if part in seen or part not in self._word.archive.namelist() or shown_on not in self._word.margins:
                 continue
             seen.add(part)
             shown = TextBuilder()
@@ -228,6 +251,7 @@ class WordReader:
             reader._part = part
             reader._add_blocks(_parse(self._word.archive, part, self._word.name))
             self.hidden += reader.hidden
+            self.struck += reader.struck
             words = shown.text
             if words not in seen:
                 seen.add(words)
@@ -260,7 +284,11 @@ class WordReader:
         outer, self._boxes = self._boxes, []
         block = paragraph.find(f"{WORD}pPr")
         text = self._text(paragraph).strip()
-        label = self._label(block) if text else ""
+        if text and _is_initial(block):
+            self._initial, self._boxes = self._initial + text, outer
+            return
+        text, self._initial = self._initial + text, ""
+        label = self._label(block)
         level = self._heading_level(block)
         if level and text:
             self._builder.add_heading(level, f"{label} {text}" if label not in ("", "-") else text)
@@ -301,7 +329,9 @@ class WordReader:
         return 0
 
     def _label(self, block: Any) -> str:
-        """The number or bullet that Word prints before a paragraph, or an empty string."""
+        """The number or bullet that Word prints before a paragraph, also a blank one, or an empty string."""
+        if _is_gone(block):
+            return ""
         stated = [_numbered(block)]
         key = _value(block, "pStyle")
         stated += [style.numbered for style in _bases(self._word.styles, key)]
@@ -319,13 +349,13 @@ class WordReader:
             if _tag(element) == "p":
                 outer, self._boxes = self._boxes, []
                 text = clean_line(self._text(element))
-                label = self._label(element.find(f"{WORD}pPr")) if text else ""
-                parts.append(f"{label} {text}" if label else text)
+                label = self._label(element.find(f"{WORD}pPr"))
+                parts.append(f"{label} {text}" if label and text else text)
                 boxes, self._boxes = self._boxes, outer
                 parts += [self._joined(box) for box in boxes if _tag(box) == "txbxContent"]
             elif _tag(element) == "tbl":
                 rows = fill_spans(self._rows(element)[0])
-                parts.append("; ".join(" | ".join(row) for row in rows if any(row)))
+                parts.append(write_inner(rows))
         return clean_line(" ".join(part for part in parts if part))
 
     def _add_table(self, table: Any) -> None:
@@ -345,6 +375,8 @@ class WordReader:
         placed: list[list[tuple[int, int, bool, GridCell]]] = []
         for row in _blocks(table, "tr"):
             properties = row.find(f"{WORD}trPr")
+            if properties is not None and properties.find(f"{WORD}del") is not None:
+                continue
             if _switch(properties, "hidden"):
                 self.hidden += len(clean_line("".join(row.itertext())))
                 continue
@@ -357,8 +389,13 @@ class WordReader:
                 own = cell.find(f"{WORD}tcPr")
                 stated = _value(own, "gridSpan")
                 across = max(1, int(stated)) if stated.isdigit() and len(stated) < 4 else 1
-                merge = None if own is None else own.find(f"{WORD}vMerge")
-                goes_on = merge is not None and (merge.get(f"{WORD}val") or "continue") == "continue"
+                goes_on = _goes_on(own, "vMerge")
+                if _goes_on(own, "hMerge") and cells:
+                    first, width, down, before_it = cells[-1]
+                    wider = GridCell(before_it.text, 1, width + across)
+                    cells[-1] = (first, width + across, down, wider)
+                    at += across
+                    continue
                 cells.append((at, across, goes_on, GridCell(self._joined(cell), 1, across)))
                 at += across
             placed.append(cells)
@@ -406,6 +443,7 @@ class WordReader:
         """The words of a paragraph in their order; text boxes in it are kept for after it."""
         words: list[str] = []
         self._collect(element, words)
+        self._codes = [False] * len(self._codes)  # no code goes on in another paragraph
         return "".join(words)
 
     def _collect(self, parent: Any, words: list[str]) -> None:
@@ -415,8 +453,8 @@ class WordReader:
                 continue
             if tag == "r" and element.tag.startswith(WORD):
                 self._collect_run(element, words)
-            elif element.tag in (f"{_MATH}oMath", f"{_MATH}oMathPara"):
-                words.append(f" {_formula(element)} ")
+            elif is_formula(element):
+                words.append(f" {write_formula(element)} ")
             elif is_alternate(element):
                 self._collect(preferred_branch(element), words)
             elif tag in ("drawing", "pict", "object"):
@@ -426,10 +464,16 @@ class WordReader:
 
     def _collect_run(self, run: Any, words: list[str]) -> None:
         shown: list[str] = []
+        properties = run.find(f"{WORD}rPr")
+        font = _font_of(properties)
         for element in run:
             tag = _tag(element)
-            if tag == "t":
-                shown.append(element.text or "")
+            if tag == "fldChar":
+                shown.append(self._take_field(element))
+            elif any(self._codes):
+                continue
+            elif tag == "t":
+                shown.append(show_symbols(element.text or "", font))
             elif tag in ("tab", "ptab"):
                 shown.append("\t")
             elif tag in ("br", "cr"):
@@ -440,8 +484,6 @@ class WordReader:
                 shown.append(_symbol(element))
             elif tag in ("footnoteReference", "endnoteReference", "commentReference"):
                 shown.append(self._mark(tag.removesuffix("Reference") + "s", element, "".join((*words, *shown))))
-            elif tag == "fldChar":
-                shown.append(_field_value(element))
             elif tag == "ruby":
                 self._collect(element, shown)
             elif is_alternate(element):
@@ -449,25 +491,39 @@ class WordReader:
             elif tag in ("drawing", "pict", "object"):
                 self._collect_drawing(element, shown)
         text = "".join(shown)
-        properties = run.find(f"{WORD}rPr")
         if text.strip() and _is_hidden_run(run, self._word.hidden_styles):
             self.hidden += len(clean_line(text))
+            return
+        if _switch(properties, "strike") or _switch(properties, "dstrike"):
+            self.struck += len(clean_line(text))
             return
         placed = _value(properties, "vertAlign")
         if placed in ("superscript", "subscript") and text.strip():
             text = raise_text(text, "".join(words), lowered=placed == "subscript")
         words.append(text)
 
+    def _take_field(self, mark: Any) -> str:
+        """Follow the marks of fields, of which only results are read; returns what a form field shows."""
+        kind = mark.get(f"{WORD}fldCharType")
+        shown = "" if any(self._codes) else _field_value(mark)
+        if kind == "begin":
+            self._codes.append(True)
+        elif kind == "separate" and self._codes:
+            self._codes[-1] = False
+        elif kind == "end" and self._codes:
+            self._codes.pop()
+        return shown
+
     def _mark(self, kind: str, element: Any, before: str) -> str:
-        """The mark of a note in the text; comments have none."""
+        """The mark of a note in the text; comments have none, and those that the text writes itself are not counted."""
         key = (kind, element.get(f"{WORD}id") or "")
         if key not in self._word.notes:
             return ""
-        if kind == "comments":
+        if kind == "comments" or element.get(f"{WORD}customMarkFollows") in ("1", "true", "on"):
             self._marks.setdefault(key, "")
             return ""
-        count = sum(1 for one in self._marks if one[0] == kind) + 1
-        number = str(count) if kind == "footnotes" else roman(count)
+        count = sum(1 for one, mark in self._marks.items() if one[0] == kind and mark) + 1
+        number = spell(count, self._word.marks[kind])
         shown = raise_text(number, "0")
         self._marks.setdefault(key, shown.strip())
         return raise_text(number, before) if before else shown
@@ -477,15 +533,59 @@ class WordReader:
         boxes = [one for one in drawing.iter(f"{WORD}txbxContent") if not _inside_box(one, drawing)]
         boxes = [one for one in boxes if not _is_other_branch(one, drawing)]
         self._boxes += boxes
+        for one in drawing.iter():
+            if _tag(one) == "textpath" and one.get("string"):
+                words.append(f" {one.get('string')} ")
+            elif _tag(one) == "OLEObject":
+                self._builder.add_note(
+                    "object_not_read",
+                    f"An embedded object ({one.get('ProgID') or 'of no stated kind'}) was not read. "
+                    "Open it, and upload it as a file of its own.",
+                )
         if boxes:
             return
         self._boxes.append(drawing)
+        self.pictures += _shows_picture(drawing)
         described = next((one.get("descr") for one in drawing.iter() if _tag(one) == "docPr" and one.get("descr")), "")
         if described and len(described) < 300:
             words.append(f" {described} ")
 
 
 _MOST_EMBEDDED = 64 << 20
+_SMALLEST_EMU = 457_200  # half an inch: a picture with a smaller side is a logo or a rule
+
+
+def _shows_picture(drawing: Any) -> bool:
+    """Whether a drawing is a picture large enough to show words."""
+    sides = [one.get(side) or "" for one in drawing.iter() if _tag(one) == "extent" for side in ("cx", "cy")]
+    if any(side.isdigit() and int(side) < _SMALLEST_EMU for side in sides):
+        return False
+    return any(_tag(one) in ("blip", "imagedata") for one in drawing.iter()) and _tag(drawing) != "object"
+
+
+def _font_of(properties: Any) -> str:
+    fonts = None if properties is None else properties.find(f"{WORD}rFonts")
+    return "" if fonts is None else fonts.get(f"{WORD}ascii") or fonts.get(f"{WORD}hAnsi") or ""
+
+
+def _is_initial(block: Any) -> bool:
+    """Whether a paragraph is the large first letter of the next one."""
+    frame = None if block is None else block.find(f"{WORD}framePr")
+    return frame is not None and frame.get(f"{WORD}dropCap") in ("drop", "margin")
+
+
+def _is_gone(block: Any) -> bool:
+    """Whether the end of a paragraph is hidden or deleted, so that it has no number of its own."""
+    mark = None if block is None else block.find(f"{WORD}rPr")
+    if mark is None:
+        return False
+    return any(mark.find(f"{WORD}{tag}") is not None for tag in ("del", "moveFrom")) or bool(_switch(mark, "vanish"))
+
+
+def _goes_on(properties: Any, tag: str) -> bool:
+    """Whether a cell is covered by the one above it (`vMerge`) or at its left (`hMerge`)."""
+    merge = None if properties is None else properties.find(f"{WORD}{tag}")
+    return merge is not None and (merge.get(f"{WORD}val") or "continue") == "continue"
 
 
 def _blocks(parent: Iterable[Any], wanted: str = "") -> Iterator[Any]:
@@ -540,20 +640,12 @@ def _html_of(data: bytes) -> bytes | str:
 
 def _symbol(element: Any) -> str:
     """A character of a symbol font; those of private use have no meaning outside of their font."""
-    code = element.get(f"{WORD}char") or ""
     try:
-        number = int(code, 16)
-    except ValueError:
+        character = chr(int(element.get(f"{WORD}char") or "", 16))
+    except (ValueError, OverflowError):
         return ""
-    if 0xF000 <= number <= 0xF0FF:
-        font = (element.get(f"{WORD}font") or "").lower()
-        known = _WINGDINGS if "wingdings" in font else _SYMBOL if font == "symbol" else {}
-        return known.get(number & 0xFF, "")
-    return chr(number) if 32 <= number < 0x110000 else ""
-
-
-_WINGDINGS = {0xFC: "✓", 0xFB: "✗", 0xFE: "☑", 0xFD: "☒", 0xA8: "☐", 0x6F: "☐", 0xE0: "→", 0xDF: "←"}
-_SYMBOL = {0xB0: "°", 0xB1: "±", 0xB4: "×", 0xA3: "≤", 0xB3: "≥", 0xAE: "→", 0x6D: "μ", 0x61: "α", 0x62: "β", 0x57: "Ω"}
+    shown = show_symbols(character, element.get(f"{WORD}font") or "")
+    return "" if shown == character and ("\ue000" <= character <= "\uf8ff" or character < " ") else shown
 
 
 def _field_value(mark: Any) -> str:
@@ -571,49 +663,6 @@ def _field_value(mark: Any) -> str:
     entries = [one.get(f"{WORD}val") or "" for one in choices.iterfind(f"{WORD}listEntry")]
     at = _value(choices, "result") or _value(choices, "default") or "0"
     return entries[int(at)] if at.isdigit() and int(at) < len(entries) else ""
-
-
-def _formula(element: Any) -> str:
-    """A formula in one line: powers raised, fractions with a slash, roots and indices named by signs."""
-    tag = _tag(element)
-
-    def part(name: str) -> str:
-        inner = element.find(f"{_MATH}{name}")
-        return "" if inner is None else _formula(inner).strip()
-
-    if tag == "t":
-        return element.text or ""
-    if tag in ("sSup", "sSubSup"):
-        base = part("e") + (_index(part("sub")) if tag == "sSubSup" else "")
-        power = part("sup")
-        raised = raise_text(power, "1")
-        return base + (raised.strip() if raised != power and " " not in raised.strip() else f"^({power})")
-    if tag == "sSub":
-        return part("e") + _index(part("sub"))
-    if tag == "f":
-        top, bottom = part("num"), part("den")
-        return f"{_grouped(top)}/{_grouped(bottom)}"
-    if tag == "rad":
-        return f"{part('deg')}√{_grouped(part('e'))}"
-    if tag == "nary":
-        sign = element.find(f"{_MATH}naryPr/{_MATH}chr")
-        shown = "∫" if sign is None else sign.get(f"{_MATH}val") or "∑"
-        return f"{shown}{_index(part('sub'))} {part('sup')} {part('e')}"
-    if tag == "d":
-        inner = ", ".join(_formula(one).strip() for one in element.iterfind(f"{_MATH}e"))
-        return f"({inner})"
-    if tag == "mr":
-        return ", ".join(_formula(one).strip() for one in element) + "; "
-    return "".join(_formula(one) for one in element if isinstance(one.tag, str) and not one.tag.endswith("Pr"))
-
-
-def _index(text: str) -> str:
-    lowered = raise_text(text, "1", lowered=True)
-    return lowered if lowered != text or len(text) <= 1 else f"_({text})"
-
-
-def _grouped(text: str) -> str:
-    return text if text.isalnum() else f"({text})"
 
 
 def _is_hidden_run(run: Any, styles: frozenset[str]) -> bool:

@@ -85,3 +85,45 @@ def test_inner_messages_and_attachments_are_read_and_others_noted(tmp_path: Path
     older = read_here(put(tmp_path / "Older.eml", taken["Older.eml"]))
     assert older.metadata["subject"] == "Older"
     assert older.text.endswith("Subject: Older\n\nThe keel was laid in 1931.\n\nAttachments: deck.txt")
+
+
+def written(tmp_path: Path, headers: str, body: str | bytes) -> str:
+    """The text below the headers of a message with this body."""
+    data = body if isinstance(body, bytes) else body.encode()
+    head = f"From: ann@example.org\r\nSubject: Boat\r\nMIME-Version: 1.0\r\n{headers}\r\n\r\n".encode()
+    return read_here(put(tmp_path / "a.eml", head + data)).text.partition("\n\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding", "text"),
+    [
+        ("iso-8859-1", "cp1252", "The fee is 100 € for a “boat”."),
+        ("iso-8859-8-i", "iso-8859-8", "שלום עולם 5"),
+        ("gb2312", "gbk", "收件人：朱镕基 5"),
+        ("windows-874", "cp874", "สวัสดี 5"),
+        ("x-none", "utf-8", "Größe 5"),
+        ("us-ascii", "utf-8", "Größe 5"),
+    ],
+)
+def test_charsets_are_read_as_mail_programs_do(tmp_path: Path, charset: str, encoding: str, text: str) -> None:
+    assert written(tmp_path, f"Content-Type: text/plain; charset={charset}", text.encode(encoding)) == text
+
+
+def test_an_html_part_may_state_its_own_charset(tmp_path: Path) -> None:
+    page = '<html><head><meta charset="cp850"></head><body><p>Gebühr 5</p></body></html>'.encode("cp850")
+    assert written(tmp_path, "Content-Type: text/html", page) == "Gebühr 5"
+
+
+def test_lines_that_go_on_are_joined(tmp_path: Path) -> None:
+    body = "The fee is paid \r\nin advance.\r\n\r\n From Ann\r\n> Is it \r\n> 9?\r\n-- \r\nBob\r\n"
+    flowed = "Content-Type: text/plain; format=flowed"
+    assert written(tmp_path, flowed, body) == "The fee is paid in advance.\n\nFrom Ann\n> Is it 9?\n--\nBob"
+    assert written(tmp_path, f"{flowed}; delsp=yes", "It costs 100 \r\n000 crowns.") == "It costs 100000 crowns."
+
+
+def test_parts_of_every_kind_are_read(tmp_path: Path) -> None:
+    parts = ("text/markdown\r\n\r\n# Rules", "text/csv\r\n\r\nRope,7", "application/pgp-signature\r\n\r\nxyz")
+    report = "message/delivery-status\r\n\r\nReporting-MTA: mx\r\n\r\nDiagnostic-Code: 550 User unknown"
+    body = "".join(f"--b\r\nContent-Type: {part}\r\n" for part in (*parts, report)) + "--b--\r\n"
+    text = written(tmp_path, 'Content-Type: multipart/mixed; boundary="b"', body)
+    assert text == "# Rules\n\nRope,7\n\nReporting-MTA: mx\n\nDiagnostic-Code: 550 User unknown"

@@ -6,14 +6,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from reading import headings, read
+from reading import headings, put, read, refusal
 
 URN = "urn:oasis:names:tc:opendocument:xmlns"
 NAMES = " ".join(
     f'xmlns:{short}="{URN}:{name}:1.0"'
     for short, name in (
         ("office", "office"), ("text", "text"), ("style", "style"), ("table", "table"), ("draw", "drawing"),
-        ("svg", "svg-compatible"), ("meta", "meta"),
+        ("svg", "svg-compatible"), ("meta", "meta"), ("form", "form"), ("presentation", "presentation"),
     )
 )  # fmt: skip
 LISTS = (
@@ -29,7 +29,9 @@ LISTS = (
 )
 
 
-def write_odt(path: Path, body: str, common: str = "", master: str = "", kind: str = "text") -> Path:
+def write_odt(
+    path: Path, body: str, common: str = "", master: str = "", kind: str = "text", more: dict[str, str] | None = None
+) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("mimetype", f"application/vnd.oasis.opendocument.{kind}")
         archive.writestr(
@@ -44,6 +46,8 @@ def write_odt(path: Path, body: str, common: str = "", master: str = "", kind: s
             f'<style:master-page style:name="Standard">{master}</style:master-page></office:master-styles>'
             "</office:document-styles>",
         )
+        for part, data in (more or {}).items():
+            archive.writestr(part, data)
     return path
 
 
@@ -132,3 +136,133 @@ def test_hidden_characters_are_counted_and_noted(tmp_path: Path) -> None:
     assert document.text == "Seen"
     assert document.metadata["hidden_characters"] == "6"
     assert [note.code for note in document.notes] == ["hidden_text"]
+
+
+def cell(text: str = "", **stated: str) -> str:
+    names = {"repeated": "table:number-columns-repeated", "kind": "office:value-type"}
+    more = " ".join(f'{names.get(key, key.replace("__", ":"))}="{value}"' for key, value in stated.items())
+    return f"<table:table-cell {more}>{f'<text:p>{text}</text:p>' if text else ''}</table:table-cell>"
+
+
+def row(*cells: str, more: str = "") -> str:
+    written = (one if one.startswith("<") else cell(one) for one in cells)
+    return f"<table:table-row {more}>{''.join(written)}</table:table-row>"
+
+
+def sheet(name: str, *rows: str, columns: str = "", more: str = "") -> str:
+    return f'<table:table table:name="{name}" {more}>{columns}{"".join(rows)}</table:table>'
+
+
+def frame(text: str, more: str = "") -> str:
+    return f"<draw:frame {more}><draw:text-box><text:p>{text}</text:p></draw:text-box></draw:frame>"
+
+
+def test_repeated_blank_cells_keep_the_columns(tmp_path: Path) -> None:
+    names = row("Town", *(f"H{number}" for number in range(1, 71)))
+    body = sheet("S", names, row("Oslo", cell(repeated="60"), "7", cell(repeated="900")))
+    text = read(write_odt(tmp_path / "a.ods", body, kind="spreadsheet")).text
+    part = next(part for part in text.split("\n\n") if "H61" in part).split("\n")
+    assert part[0].split(" | ").index("H61") == part[1].split(" | ").index("7")
+
+
+def test_repeated_rows_that_are_left_out_are_noted(tmp_path: Path) -> None:
+    equal = row("Rope", "7", more='table:number-rows-repeated="5000"')
+    body = sheet("S", row("Item", "Price"), equal, row("Oar", "9"))
+    document = read(write_odt(tmp_path / "a.ods", body, kind="spreadsheet"))
+    assert document.text.count("Rope | 7") == 1_000
+    assert [note.code for note in document.notes] == ["repeats_left_out"]
+
+
+def test_hidden_columns_rows_and_sheets_are_left_out_and_counted(tmp_path: Path) -> None:
+    unseen = '<style:table-properties table:display="false"/>'
+    unseen = f'<style:style style:name="no" style:family="table">{unseen}</style:style>'
+    columns = '<table:table-column/><table:table-column table:visibility="collapse"/><table:table-column/>'
+    gone = row("Oar", "in", "9", more='table:visibility="collapse"')
+    body = sheet("S", row("Item", "in", "Price"), row("Rope", "in", "7"), gone, columns=columns)
+    body += sheet("T", row("secret", "1"), more='table:style-name="no"')
+    document = read(write_odt(tmp_path / "a.ods", body, common=unseen, kind="spreadsheet"))
+    assert document.text.strip() == "S\n\nItem | Price\nRope | 7"
+    assert document.metadata["hidden_characters"] == str(len("inin" + "Oarin9" + "secret1"))
+
+
+def test_values_without_text_are_read(tmp_path: Path) -> None:
+    values = row(
+        cell(kind="float", office__value="7.5"),
+        cell(kind="percentage", office__value="0.125"),
+        cell(kind="currency", office__value="9", office__currency="EUR"),
+        cell(kind="date", office__date__value="2024-05-01").replace("date:value", "date-value"),
+    )
+    body = sheet("S", row("Price", "Share", "Fee", "Day"), values)
+    assert read(write_odt(tmp_path / "a.ods", body, kind="spreadsheet")).text.endswith(
+        "7.5 | 12.5% | 9 EUR | 2024-05-01"
+    )
+
+
+def test_hidden_sections_and_paragraphs_are_left_out_and_counted(tmp_path: Path) -> None:
+    body = '<text:p>Seen.</text:p><text:section text:display="none"><text:p>secret</text:p></text:section>'
+    body += '<text:p>unseen<text:hidden-paragraph text:is-hidden="true"/></text:p>'
+    document = read(write_odt(tmp_path / "a.odt", body))
+    assert document.text == "Seen."
+    assert [(note.code, note.message[:3]) for note in document.notes] == [("hidden_text", "12 ")]
+
+
+def test_controls_formulas_and_struck_out_text(tmp_path: Path) -> None:
+    forms = (
+        '<office:forms><form:form><form:checkbox form:id="c1" form:label="Insured" form:current-state="checked"/>'
+        '<form:text form:id="c2" form:current-value="Greta Holm"/></form:form></office:forms>'
+    )
+    struck = (
+        '<style:style style:name="struck" style:family="text"><style:text-properties '
+        'style:text-line-through-style="solid"/></style:style>'
+    )
+    formula = (
+        '<draw:frame><draw:object xlink:href="./Object 1" xmlns:xlink="http://www.w3.org/1999/xlink"/></draw:frame>'
+    )
+    math = (
+        '<math xmlns="http://www.w3.org/1998/Math/MathML"><semantics><mrow><msup><mn>10</mn><mn>4</mn></msup></mrow>'
+        '<annotation encoding="StarMath 5.0">10^4</annotation></semantics></math>'
+    )
+    body = f'{forms}<text:p><draw:control draw:control="c1"/> <draw:control draw:control="c2"/></text:p>'
+    body += f"<text:p>{formula} cells, {span('struck', '100')} 120</text:p>"
+    document = read(write_odt(tmp_path / "a.odt", body, common=struck, more={"Object 1/content.xml": math}))
+    assert document.text == "☒ Insured Greta Holm\n\n10⁴ cells, 120"
+    assert [note.code for note in document.notes] == ["struck_out"]
+
+
+def test_a_table_in_a_cell_keeps_its_rows(tmp_path: Path) -> None:
+    inner = f"<table:table>{row('Item', 'Price')}{row('Rope', '7')}</table:table>"
+    outer = f"<table:table-row>{cell('North')}<table:table-cell>{inner}</table:table-cell></table:table-row>"
+    body = f"<table:table>{row('Store', 'Goods')}{outer}</table:table>"
+    assert read(write_odt(tmp_path / "a.odt", body)).text == "Store | Goods\nNorth | Item, Price; Rope, 7"
+
+
+def test_hidden_slides_and_words_of_master_pages(tmp_path: Path) -> None:
+    hidden = (
+        '<style:style style:name="no" style:family="drawing-page"><style:drawing-page-properties '
+        'presentation:visibility="hidden"/></style:style>'
+    )
+    used = 'draw:master-page-name="Standard" presentation:use-footer-name="f"'
+    body = '<presentation:footer-decl presentation:name="f">Harbour board</presentation:footer-decl>'
+    body += f'<draw:page {used}>{frame("One")}</draw:page><draw:page draw:style-name="no">{frame("secret")}</draw:page>'
+    body += f"<draw:page {used}>{frame('Two')}</draw:page>"
+    master = frame("Prices until May") + frame("Click to edit", 'presentation:class="title"')
+    document = read(write_odt(tmp_path / "a.odp", body, common=hidden, master=master, kind="presentation"))
+    assert document.text == "One\n\nPrices until May\n\nHarbour board\n\nTwo"
+    assert len(document.pages) == 3
+    assert document.metadata["hidden_characters"] == "6"
+
+
+def test_flat_files_are_read_and_locked_ones_refused(tmp_path: Path) -> None:
+    body = f"<table:table>{row('Item', 'Price')}{row('Rope', '7')}</table:table>"
+    body = f'<text:h text:outline-level="1">Fees</text:h>{body}'
+    flat = put(
+        tmp_path / "a.fodt",
+        f'<?xml version="1.0"?><office:document {NAMES} office:mimetype="application/vnd.oasis.opendocument.text">'
+        f"<office:body><office:text>{body}</office:text></office:body></office:document>",
+    )
+    assert read(flat).text == "Fees\n\nItem | Price\nRope | 7"
+    assert read(flat).media_type == "application/vnd.oasis.opendocument.text"
+    locked = write_odt(
+        tmp_path / "b.odt", body, more={"META-INF/manifest.xml": "<manifest><encryption-data/></manifest>"}
+    )
+    assert refusal(locked) == "encrypted"

@@ -14,7 +14,8 @@ from ingest.parse.rtf import RtfReader
 
 HEAD = (
     r"{\rtf1\ansi\ansicpg1252\deff0{\fonttbl{\f0\fcharset0 Times;}{\f1\fcharset204 Arial{\*\falt Other};}"
-    r"{\f2\fcharset128 Mincho;}}{\stylesheet{\s0 Normal;}{\s1\outlinelevel0 Big;}{\*\cs7 note;}{\s2 heading 2;}}"
+    r"{\f2\fcharset128 Mincho;}{\f3\fcharset2 Symbol;}{\f4\fcharset2 Wingdings;}}"
+    r"{\stylesheet{\s0 Normal;}{\s1\outlinelevel0 Big;}{\*\cs7 note;}{\s2 heading 2;}}"
     r"{\info{\title Harbour \'96 rules}{\author Ann Lee}{\creatim\yr2026}}"
 )
 
@@ -38,6 +39,8 @@ def rtf(body: str) -> str:
         (r"{\pntext 1.\tab}First\par{\listtext (b)\tab}Second", "1. First\n\n(b) Second"),
         (r"One\line two\par\pard three", "One\ntwo\n\nthree"),
         (r"Open {\b group", "Open group"),
+        (r"Dose 250 {\f3 m}g, {\f4\'fe} yes, {\f4\f0 m}", "Dose 250 μg, ☑ yes, m"),
+        (r"{\mmath{\*\moMath{\msSup{\me{\mr 10}}{\msup{\mr 4}}}}} cells", "10⁴ cells"),
         (r"}}} after", "after"),
     ],
 )
@@ -91,7 +94,7 @@ def test_a_table_keeps_its_columns(tmp_path: Path) -> None:
 def test_a_table_in_a_cell_is_one_line_of_it(tmp_path: Path) -> None:
     inner = r"\pard\intbl\itap2 a\nestcell b\nestcell{\*\nesttableprops\trowd\cellx500\nestrow}{\nonesttables\par}"
     body = row("Crew", "Post", edges=r"\cellx1000\cellx2000") + row(inner, "Mate", edges=r"\cellx1000\cellx2000")
-    assert read(put(tmp_path / "a.rtf", rtf(body))).text == "Crew | Post\na b; | Mate"
+    assert read(put(tmp_path / "a.rtf", rtf(body))).text == "Crew | Post\na, b | Mate"
 
 
 def test_nested_without_end_is_refused(tmp_path: Path) -> None:
@@ -142,3 +145,18 @@ WORDS = [
 @given(st.lists(st.sampled_from(WORDS)))
 def test_any_sequence_of_words_is_read(words: list[str]) -> None:
     RtfReader(TextBuilder(), "a").read(("{\\rtf1 " + " ".join(words)).encode())
+
+
+def test_struck_out_text_is_left_out_with_a_note(tmp_path: Path) -> None:
+    document = read_here(put(tmp_path / "a.rtf", rtf(r"Price {\strike 100 }120{\strike0 .}\par")))
+    assert document.text == "Price 120."
+    assert [(note.code, note.message[:2]) for note in document.notes] == [("struck_out", "3 ")]
+
+
+def test_a_table_in_a_cell_keeps_its_rows(tmp_path: Path) -> None:
+    inner = "".join(
+        rf"\pard\intbl\itap2 {first}\nestcell {second}\nestcell{{\*\nesttableprops\trowd\cellx40\cellx60\nestrow}}"
+        for first, second in (("Item", "Price"), ("", "7"))
+    )
+    body = rf"\trowd\cellx3000\cellx9000\pard\intbl\itap1 North\cell {inner}\pard\intbl\itap1 \cell\row\pard After\par"
+    assert read_here(put(tmp_path / "a.rtf", rtf(body))).text == "North | Item, Price; , 7\n\nAfter"

@@ -11,11 +11,14 @@ import openpyxl
 import pytest
 from openpyxl.chart import BarChart
 from openpyxl.comments import Comment
+from openpyxl.drawing.image import Image as Picture
+from openpyxl.styles import Alignment, Font
 from openpyxl.worksheet.filters import AutoFilter, FilterColumn, Filters
 from openpyxl.worksheet.table import Table
+from PIL import Image
 from reading import read, read_here, refusal
 
-from ingest.parse.number_format import show_number
+from ingest.parse.number_format import show_number, show_text
 from rag.types import Document
 
 
@@ -144,6 +147,25 @@ def test_workbook_without_cells_has_no_text(tmp_path: Path) -> None:
         ("7", '0" kg"', "7 kg"),
         ("-3", "0", "-3"),
         ("oops", "0.00", "oops"),
+        ("0", '[=1]"Yes";[=0]"No";0', "No"),
+        ("1", '[=1]"Yes";[=0]"No";0', "Yes"),
+        ("5551234567", "[<=9999999]###-####;(###) ###-####", "(555) 123-4567"),
+        ("500", '[>=1000000]0.0,,"M";[>=1000]0.0,"K";0', "500"),
+        ("2500", '[>=1000000]0.0,,"M";[>=1000]0.0,"K";0', "2.5K"),
+        ("0.0009664351851851852", "mm:ss.00", "00:01:23.50"),
+        ("0.0009664351851851852", "[m]:ss.0", "1:23.5"),
+        ("0", "0;-0;;@", ""),
+        ("123", ";;;@", ""),
+        ("0", '_("$"* #,##0.00_);_("$"* \\(#,##0.00\\);_("$"* "-"??_);_(@_)', "$-"),
+        ("-1250", '"$"#,##0_);[Red]\\("$"#,##0\\)', "-$1250"),
+        ("-5", '0.0"% up";0.0"% down"', "5.0% down"),
+        ("-5", '0 "kr";[Red]0 "kr"', "-5 kr"),
+        ("1.5", "# ?/?", "1 1/2"),
+        ("-0.75", "??/??", "-3/4"),
+        ("0.3", "# ?/8", "0.3"),
+        ("3", "# ?/?", "3"),
+        ("1E+40", "[h]:mm", "1E+40"),
+        ("1E+400", "# ??????????/??????????", "1E+400"),
     ],
 )
 def test_cells_are_read_as_their_sheet_shows_them(value: str, code: str, shown: str) -> None:
@@ -221,3 +243,90 @@ def test_a_blank_column_within_a_table_leaves_its_rows_whole(tmp_path: Path) -> 
         book.active.append(row)
     book.save(tmp_path / "a.xlsx")
     assert read_here(tmp_path / "a.xlsx").text.endswith("Item |  | Qty\nRope |  | 7\nSail")
+
+
+def test_text_is_shown_under_its_format() -> None:
+    assert show_text("Smith", '0;-0;;"Dr. "@') == "Dr. Smith"
+    assert show_text("Smith", '"Dr. "@') == "Dr. Smith"
+    assert show_text("Smith", "0.00") == "Smith"
+    assert show_text("secret", ";;;") == ""
+
+
+def write_sheet(path: Path, rows: list[list[object]], styles: dict[str, Font | Alignment] | None = None) -> Document:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in rows:
+        sheet.append(row)
+    for cell, style in (styles or {}).items():
+        if isinstance(style, Font):
+            sheet[cell].font = style
+        else:
+            sheet[cell].alignment = style
+    book.save(path)
+    return read_here(path)
+
+
+def test_fonts_of_symbols_and_struck_out_cells(tmp_path: Path) -> None:
+    document = write_sheet(
+        tmp_path / "a.xlsx",
+        [["Item", "Price", "In stock"], ["Rope", 100, "ü"], ["Oar", 120, "û"]],
+        {"C2": Font(name="Wingdings"), "C3": Font(name="Wingdings"), "B2": Font(strike=True)},
+    )
+    assert document.text.endswith("Rope |  | ✓\nOar | 120 | ✗")
+    assert [(note.code, note.message[:2]) for note in document.notes] == [("struck_out", "3 ")]
+
+
+def test_a_label_centred_over_blank_cells_names_their_columns(tmp_path: Path) -> None:
+    centred = Alignment(horizontal="centerContinuous")
+    rows: list[list[object]] = [["Town", "Rain", None], [None, "North", "South"], ["Oslo", 5, 6], ["Bonn", 7, 8]]
+    document = write_sheet(tmp_path / "a.xlsx", rows, {"B1": centred, "C1": centred})
+    assert [table.header for table in document.tables] == ["Town | Rain North | Rain South"]
+
+
+def test_named_values_above_a_table_are_not_its_header(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["Report", "May"], ["Unit", "EUR"], ["Item", "Price", "Stock"], ["Rope", 7, 3]]
+    document = write_sheet(tmp_path / "a.xlsx", [*rows, ["Oar", 9, 4]])
+    assert document.text == "Sheet\n\nReport | May\n\nUnit | EUR\n\nItem | Price | Stock\nRope | 7 | 3\nOar | 9 | 4"
+    assert [table.header for table in document.tables] == ["Item | Price | Stock"]
+
+
+def test_hidden_rows_of_the_strict_form_are_left_out(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["Item", "Price"], ["secret", 1], ["Rope", 7]):
+        sheet.append(row)
+    sheet.row_dimensions[2].hidden = True
+    book.save(tmp_path / "a.xlsx")
+    usual, strict = b"http://schemas.openxmlformats.org/spreadsheetml/2006/main", b"http://purl.oclc.org/ooxml/ss/main"
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as source, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as copy:
+        for entry in source.infolist():
+            copy.writestr(entry.filename, source.read(entry).replace(usual, strict))
+    assert read_here(tmp_path / "b.xlsx").text == "Sheet\n\nItem | Price\nRope | 7"
+
+
+def test_boxes_to_tick_are_read_and_pictures_noted(tmp_path: Path) -> None:
+    Image.new("RGB", (600, 400), "red").save(tmp_path / "a.png")
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Item", "Price"])
+    sheet.append(["Rope", 7])
+    sheet.add_image(Picture(str(tmp_path / "a.png")), "D4")
+    book.save(tmp_path / "a.xlsx")
+    box = (
+        '<xml xmlns:v="urn:v" xmlns:x="urn:x"><v:shape><v:textbox><div>Insured</div></v:textbox>'
+        '<x:ClientData ObjectType="Checkbox"><x:Checked>1</x:Checked></x:ClientData></v:shape></xml>'
+    )
+    relation = b'<Relationship Id="v" Type="x/vmlDrawing" Target="../drawings/box.vml"/></Relationships>'
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as source, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as copy:
+        for entry in source.infolist():
+            data = source.read(entry)
+            if entry.filename == "xl/worksheets/_rels/sheet1.xml.rels":
+                data = data.replace(b"</Relationships>", relation)
+            copy.writestr(entry.filename, data)
+        copy.writestr("xl/drawings/box.vml", box)
+    document = read_here(tmp_path / "b.xlsx")
+    assert document.text.endswith("Rope | 7\n\n☒ Insured")
+    assert [note.code for note in document.notes] == ["picture_not_read"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import zipfile
 from pathlib import Path
 
 import pptx
 from lxml import etree
+from PIL import Image
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
@@ -99,3 +101,51 @@ def test_damaged_properties_of_slides_are_passed_over(tmp_path: Path) -> None:
         for part in source.namelist():
             copy.writestr(part, b"<broken" if part == "docProps/core.xml" else source.read(part))
     assert read_here(tmp_path / "b.pptx").text == "Topic"
+
+
+def test_runs_are_read_as_the_slide_shows_them(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    paragraph = slide.shapes.add_textbox(0, 0, Inches(4), Inches(1)).text_frame.paragraphs[0]
+    for text in ("Dose 250 ", "m", "g, ", "100", "120", " cells"):
+        paragraph.add_run().text = text
+    paragraph.runs[1].font.name = "Symbol"
+    paragraph.runs[3]._r.get_or_add_rPr().set("strike", "sngStrike")
+    math = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+    power = "<m:e><m:r><m:t>10</m:t></m:r></m:e><m:sup><m:r><m:t>4</m:t></m:r></m:sup>"
+    paragraph.runs[5]._r.addprevious(etree.fromstring(f'<m:oMath xmlns:m="{math}"><m:sSup>{power}</m:sSup></m:oMath>'))
+    show.save(str(tmp_path / "a.pptx"))
+    document = read_here(tmp_path / "a.pptx")
+    assert document.text == "Dose 250 μg, 120 10⁴ cells"
+    assert [note.code for note in document.notes] == ["struck_out"]
+
+
+def test_words_of_layouts_are_read_once_and_pictures_noted(tmp_path: Path) -> None:
+    Image.new("RGB", (600, 400), "red").save(tmp_path / "a.png")
+    show = pptx.Presentation()
+    for text in ("One", "Two"):
+        slide = show.slides.add_slide(show.slide_layouts[6])
+        slide.shapes.add_textbox(0, 0, Inches(4), Inches(1)).text_frame.text = text
+    drawn = copy.deepcopy(slide.shapes[0]._element)
+    drawn.txBody.p_lst[0].r_lst[0].text = "Prices until May"
+    show.slide_layouts[6].shapes._spTree.append(drawn)
+    slide.shapes.add_picture(str(tmp_path / "a.png"), 0, 0)
+    slide.shapes.add_picture(str(tmp_path / "a.png"), 0, 0, width=Inches(0.3))
+    show.save(str(tmp_path / "a.pptx"))
+    document = read_here(tmp_path / "a.pptx")
+    assert document.text == "One\n\nPrices until May\n\nTwo"
+    assert [(note.code, note.message[:1]) for note in document.notes] == [("picture_not_read", "A")]
+
+
+def test_columns_are_read_one_after_another_where_they_are_written_so(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    boxes = (("Fee", 1, 1.0), ("9 crowns", 1, 2.0), ("Crew", 5, 1.05), ("4 people", 5, 2.05))
+    for order in (boxes, (boxes[0], boxes[2], boxes[1], boxes[3])):
+        slide = show.slides.add_slide(show.slide_layouts[5])
+        slide.shapes.title.text = "Petrel"
+        for text, left, top in order:
+            box = slide.shapes.add_textbox(Inches(left), Inches(top), Inches(2), Inches(0.5))
+            box.text_frame.text = text
+    show.save(str(tmp_path / "a.pptx"))
+    by_column = "Petrel\n\nFee\n\n9 crowns\n\nCrew\n\n4 people"
+    assert read_here(tmp_path / "a.pptx").text == f"{by_column}\n\nPetrel\n\nFee\n\nCrew\n\n9 crowns\n\n4 people"
