@@ -65,6 +65,7 @@ class TextBuilder:
         self._pages: list[Page] = []
         self._page_start = 0
         self._notes: dict[Note, None] = {}
+        self._struck = 0
 
     @property
     def length(self) -> int:
@@ -122,11 +123,11 @@ class TextBuilder:
         """Record a table whose text was added before."""
         self._tables.append(table)
 
-    def add_grid(self, rows: Sequence[Sequence[GridCell]], header_rows: int = 0) -> None:
+    def add_grid(self, rows: Sequence[Sequence[GridCell]], header_rows: int = 0, *, headed: bool = True) -> None:
         """Add a table whose cells may cover several rows and columns; the rows at the top that name its columns are
-        counted where `header_rows` is 0."""
+        counted where `header_rows` is 0, unless it is not `headed`."""
         cleaned = [[replace(cell, text=clean_line(cell.text)) for cell in row] for row in rows]
-        levels = header_rows or count_header_rows(cleaned)
+        levels = (header_rows or count_header_rows(cleaned)) if headed else 0
         self.add_table(fill_spans(cleaned), header_rows=levels)
 
     def add_table(self, rows: Iterable[Sequence[str]], *, header_rows: int = 1) -> None:
@@ -162,6 +163,10 @@ class TextBuilder:
         """
         self._notes.setdefault(Note(code, clean_line(message)[:MOST_NOTE_CHARS], page))
 
+    def leave_struck(self, characters: int) -> None:
+        """Count characters that are left out because they are struck through: they no longer hold."""
+        self._struck += characters
+
     def end_page(
         self,
         number: int,
@@ -189,6 +194,14 @@ class TextBuilder:
         if hidden := stated.get("hidden_characters"):
             self.add_note(
                 "hidden_text", f"{hidden} characters that its program does not show were left out of the text."
+            )
+        if self._struck:
+            self.add_note(
+                "struck_text", f"{self._struck} characters that are struck through were left out of the text."
+            )
+        if lost := text.count("\ufffd"):
+            self.add_note(
+                "characters_unreadable", f"{lost} characters could not be decoded and are shown as \ufffd in the text."
             )
         if not text.strip():
             raise ParseError(
