@@ -19,8 +19,8 @@ _DROPPED = re.compile(
     "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"  # interlinear marks, non-characters, lone surrogates
 )
 _PRESENTATION = re.compile(
-    "[\ufb00-\ufdff\ufe70-\ufefc]"
-)  # ligatures and Arabic shapes, which PDFs write instead of letters
+    "[\ufb00-\ufdff\ufe70-\ufefc\U0001d400-\U0001d7ff]"
+)  # ligatures, Arabic shapes and letters of formulas, which are written instead of letters
 _BREAKS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 MOST_NOTES = 100
 MOST_NOTE_CHARS = 500
@@ -163,8 +163,8 @@ class TextBuilder:
         """
         self._notes.setdefault(Note(code, clean_line(message)[:MOST_NOTE_CHARS], page))
 
-    def leave_struck(self, characters: int) -> None:
-        """Count characters that are left out because they are struck through: they no longer hold."""
+    def note_struck(self, characters: int) -> None:
+        """Note how many more characters are struck out, which a reader takes for withdrawn: they are no text."""
         self._struck += characters
 
     def end_page(
@@ -196,9 +196,7 @@ class TextBuilder:
                 "hidden_text", f"{hidden} characters that its program does not show were left out of the text."
             )
         if self._struck:
-            self.add_note(
-                "struck_text", f"{self._struck} characters that are struck through were left out of the text."
-            )
+            self.add_note("struck_out", f"{self._struck} characters that are struck out were left out of the text.")
         if lost := text.count("\ufffd"):
             self.add_note(
                 "characters_unreadable", f"{lost} characters could not be decoded and are shown as \ufffd in the text."

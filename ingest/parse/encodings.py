@@ -68,27 +68,6 @@ _ALPHABETS = (
 _FINAL = frozenset("ךםןףץς")
 _WIDE = ("cp949", "cp932", "euc_jp", "gb18030", "big5")
 _KANA = re.compile(r"[\u3041-\u30fe]")
-_STATED = {
-    **dict.fromkeys(("iso-8859-1", "latin1", "latin-1", "l1", "ascii", "us-ascii", "iso8859-1", "ansi"), "cp1252"),
-    **dict.fromkeys(("gb2312", "gbk", "gb_2312-80", "x-gbk"), "gb18030"),
-    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j"), "cp932"),
-    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "ksc5601"), "cp949"),
-    **dict.fromkeys(("iso-8859-9", "latin5"), "cp1254"),
-    **dict.fromkeys(("tis-620", "iso-8859-11"), "cp874"),
-    "big5": "big5hkscs",
-    "x-user-defined": "cp1252",
-}
-
-
-def codec_of(stated: str) -> str:
-    """Python's name of a stated encoding, as browsers take it (WHATWG: Latin-1 is Windows-1252); empty for none."""
-    import codecs
-
-    name = stated.strip().strip("\"'").lower()
-    try:
-        return codecs.lookup(_STATED.get(name, name)).name
-    except (LookupError, ValueError):
-        return ""
 
 
 def guess_encoding(data: bytes) -> str:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
-from ingest.parse.encodings import codec_of
-from ingest.parse.formulas import write_formula
 from ingest.parse.grid import GridCell, fill_spans
 from ingest.parse.marks import raise_text
+from ingest.parse.mathml import write_formula
 from ingest.parse.numbering import spell
-from ingest.parse.plain import decode_text
+from ingest.parse.plain import decode_stated, decode_text
 from ingest.parse.unseen import Cascade, find_panels, is_opener
 from rag.errors import ParseError
 from rag.types import Document
@@ -61,8 +60,7 @@ def decode_html(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         stated = _CHARSET.search(data[:4_096])
-        codec = codec_of(stated[1].decode("ascii")) if stated else ""
-        return data.decode(codec, "replace") if codec else decode_text(data)[0]
+        return decode_stated(data, stated[1].decode("ascii")) if stated else decode_text(data)[0]
 
 
 def add_html(builder: TextBuilder, source: bytes | str) -> str:
@@ -189,7 +187,7 @@ class _Walker:
             self.hidden += _count_words(element)
             return True
         if tag in _STRUCK or "line-through" in self._cascade.rules(element).get("text-decoration", ""):
-            self._builder.leave_struck(_count_words(element))
+            self._builder.note_struck(_count_words(element))
             return True
         if element.get("aria-hidden") == "true":  # the drawn form of a formula that stands before it as MathML
             before = element.getprevious()

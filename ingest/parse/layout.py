@@ -379,6 +379,7 @@ def compose(
             confidence=page.confidence,
         )
         _note_source(builder, page)
+        builder.note_struck(page.struck)
         writer.boxes = []
     cover = grouped[0][1] if grouped else []
     if not title_is_sensible(title) and 1 < len(cover) <= 4 and all(block.kind == "heading" for block in cover):

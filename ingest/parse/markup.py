@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.container import parse_xml
-from ingest.parse.formulas import write_formula
 from ingest.parse.grid import GridCell
 from ingest.parse.html import add_html
 from ingest.parse.marks import raise_text
+from ingest.parse.mathml import write_formula
 from rag.errors import ParseError
 from rag.types import Document
 

@@ -125,6 +125,28 @@ def decode_text(data: bytes) -> tuple[str, str]:
     return data.decode(encoding, "replace"), encoding
 
 
+_WIDER = {
+    "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874", "gb2312": "gb18030",
+    "gbk": "gb18030", "euc_kr": "cp949", "shift_jis": "cp932", "big5": "big5hkscs",
+}  # fmt: skip
+"""Encodings that programs write in place of those that they name (WHATWG Encoding, 4.2)."""
+_ALIASES = {
+    "iso-8859-8-i": "iso-8859-8", "iso-8859-8-e": "iso-8859-8", "windows-874": "cp874", "x-sjis": "cp932",
+    "x-gbk": "gb18030", "x-euc-jp": "euc_jp", "unicode-1-1-utf-7": "utf-7", "x-mac-roman": "mac_roman",
+    "ansi": "cp1252", "cp-850": "cp850", "utf8mb4": "utf-8",
+}  # fmt: skip
+
+
+def decode_stated(data: bytes, charset: str) -> str:
+    """Decode by the charset that a file names, as browsers do; by `decode_text` where it is unknown or wrong."""
+    name = charset.strip().lower()
+    try:
+        found = codecs.lookup(_ALIASES.get(name, name)).name
+        return data.decode(_WIDER.get(found, found))
+    except (LookupError, ValueError):
+        return decode_text(data)[0]
+
+
 def guess_wide(data: bytes) -> str:
     """`utf-16-le` or `utf-16-be` for text whose every second byte is NUL or names one other alphabet, else empty."""
     sample = data[: 4_096 if len(data) % 2 == 0 else min(4_096, len(data) - 1)]

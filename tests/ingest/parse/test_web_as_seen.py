@@ -61,9 +61,7 @@ def test_struck_words_are_left_out_and_told(tmp_path: Path) -> None:
     )
     document = read_here(path)
     assert document.text == "The fee is 45, 7"
-    assert [note.message for note in document.notes] == [
-        "3 characters that are struck through were left out of the text."
-    ]
+    assert [note.message for note in document.notes] == ["3 characters that are struck out were left out of the text."]
 
 
 @pytest.mark.parametrize(
