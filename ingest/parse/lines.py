@@ -45,8 +45,8 @@ class PageWords(NamedTuple):
     `source` and `confidence` say where the words come from (`rag.types.Page`). `rules` are the lines drawn on the page.
     `mirrored`: its coordinates are those of the mirror image, in which right-to-left text runs from the left. `tilt`
     (radians, downwards) was taken out of the coordinates, about the middle of the page. `pictured` is the share of the
-    page that pictures cover, `struck` counts omitted characters that are struck through; `trouble` says why the page
-    could not be read.
+    page that pictures cover, `struck` counts omitted characters that are struck through, `comments` those in bubbles;
+    `trouble` says why the page could not be read.
     """
 
     number: int
@@ -61,6 +61,7 @@ class PageWords(NamedTuple):
     tilt: float = 0.0
     pictured: float = 0.0
     struck: int = 0
+    comments: int = 0
     trouble: str = ""
 
 

@@ -2,7 +2,7 @@
 
     characters ─ _collect_words ─> words with boxes ─ compose ─> text, headings, tables, pages
 
-Runs only inside the fence. The only home of pypdfium2 and pypdf.
+Runs only inside the fence. The only home of pypdfium2 and pypdf, with `sight.py`.
 """
 
 from __future__ import annotations
@@ -414,7 +414,7 @@ def _read_page(pdf: Any, index: int, form: Any) -> PageWords | None:
     if not page:
         return None
     try:
-        drawn = _read_annotations(page, form)
+        drawn, comments = _read_annotations(page, form), _count_comments(page)
         if drawn:
             pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)
             pdfium.FPDF_ClosePage(page)
@@ -425,7 +425,7 @@ def _read_page(pdf: Any, index: int, form: Any) -> PageWords | None:
         if not text_page:
             return None
         try:
-            return _collect_words(page, text_page, index + 1, drawn)
+            return _collect_words(page, text_page, index + 1, drawn)._replace(comments=comments)
         finally:
             pdfium.FPDFText_ClosePage(text_page)
     finally:
@@ -476,6 +476,28 @@ def _read_annotations(page: Any, form: Any) -> list[_Drawn]:
         finally:
             pdfium.FPDFPage_CloseAnnot(note)
     return drawn
+
+
+def _count_comments(page: Any) -> int:
+    """How many comments a viewer shows only in a bubble, beside words that they mark or alone."""
+    import pypdfium2.raw as pdfium
+
+    kinds = {
+        *(pdfium.FPDF_ANNOT_TEXT, pdfium.FPDF_ANNOT_HIGHLIGHT, pdfium.FPDF_ANNOT_UNDERLINE),
+        *(pdfium.FPDF_ANNOT_SQUIGGLY, pdfium.FPDF_ANNOT_STRIKEOUT),
+    }
+    count = 0
+    for number in range(min(pdfium.FPDFPage_GetAnnotCount(page), _ANNOTATIONS)):
+        note = pdfium.FPDFPage_GetAnnot(page, number)
+        if not note:
+            continue
+        try:
+            if pdfium.FPDFAnnot_GetSubtype(note) in kinds:
+                said = _wide(partial(pdfium.FPDFAnnot_GetStringValue, note, b"Contents\0"), pdfium.FPDF_WCHAR)
+                count += bool(said.strip())
+        finally:
+            pdfium.FPDFPage_CloseAnnot(note)
+    return count
 
 
 def _read_field(form: Any, note: Any) -> tuple[str, str]:

@@ -261,6 +261,9 @@ def name_columns(grid: Grid, rows: list[list[list[PageWord]]], named: int) -> st
     if named:
         return " / ".join(shown[:named])
     first = grid.lines[0]
+    labels = [row[0] for row in rows if len(row) > 1 and row[0]]
+    if len(labels) > 1 and all(word.bold for label in labels for word in label) and not first.bold:
+        return ""  # the first column names the rows, and nothing the columns
     bold = first.bold and not grid.lines[1].bold
     full = len(rows[0]) == len(grid.columns) and all(rows[0]) and len(rows) > 2
     return shown[0] if not _is_data(first) and (bold or full) else ""

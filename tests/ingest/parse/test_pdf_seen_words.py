@@ -14,6 +14,9 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Table, TableStyle
 
+from ingest.parse.layout import compose
+from ingest.parse.lines import PageWord, PageWords
+
 Draw = Callable[[Canvas], None]
 
 
@@ -232,3 +235,25 @@ def test_letters_set_apart_are_words_and_figures_are_not_joined(tmp_path: Path) 
         canvas.drawString(72, 660, "Sizes 1 2 3 4 5 6 of x y z u v w")
 
     assert read_here(write_pdf(tmp_path / "a.pdf", draw)).text == "ANNUAL REPORT\n\nSizes 1 2 3 4 5 6 of x y z u v w"
+
+
+def test_rows_named_by_a_bold_column_have_no_header() -> None:
+    words = []
+    for number, (name, value) in enumerate((("Invoice", "A-117"), ("Due", "May"), ("Payee", "Ann"))):
+        y = 700.0 - 16 * number
+        words.append(PageWord(name, 72.0, y, 110.0, y + 12, 11.0, True, 0, True, False))
+        words.append(PageWord(value, 200.0, y, 230.0, y + 12, 11.0, False, 0, False, False))
+    page = PageWords(1, 612.0, 792.0, words, 0)
+    document = compose([page], [], name="a.pdf", media_type="application/pdf", title="", metadata={})
+    assert document.text == "Invoice | A-117\nDue | May\nPayee | Ann"
+    assert [table.header for table in document.tables] == [""]
+
+
+def test_comments_in_bubbles_are_told(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 700, "The fee is 40.")
+        canvas.textAnnotation("It is 45 now", Rect=(300, 690, 320, 710))
+
+    document = read_here(write_pdf(tmp_path / "a.pdf", draw))
+    assert document.text == "The fee is 40."
+    assert [(note.code, note.page) for note in document.notes] == [("comment_not_read", 1)]
