@@ -538,14 +538,14 @@ def _join_wrapped_rows(lines: list[PageLine]) -> list[PageLine]:
         at += band.count if len(band.cells) > 1 else 1
     joined: list[PageLine] = []
     place = 0
-    for number, band in enumerate(bands):
-        size = band.count if isinstance(band, _Band) else 1
+    for number, found in enumerate(bands):
+        size = found.count if isinstance(found, _Band) else 1
         own = lines[place : place + size]
         place += size
-        if isinstance(band, _Band) and size > 1:
+        if isinstance(found, _Band) and size > 1:
             run = _run_of(bands, number)
-            if len(run) > 1 and band.is_row and any(one.drawn_by_cell and one.is_row for one in run):
-                joined.append(band.join())
+            if len(run) > 1 and found.is_row and any(one.drawn_by_cell and one.is_row for one in run):
+                joined.append(found.join())
                 continue
         joined += own
     return joined

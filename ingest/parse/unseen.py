@@ -99,6 +99,23 @@ class _Rule(NamedTuple):
         return self.parts[-1].matches(element) and _match_above(self.parts, element)
 
 
+def _key_of(rule: _Rule) -> str:
+    """What an element must have that the rule is for: an id or a class, one around it, or the name of its tag."""
+    for part, where in zip(rule.parts[:-3:-1], ("", "below "), strict=False):
+        named = next((f"{kind} {name}" for kind, name, _ in part.tests if kind in ("id", "class")), "")
+        if named:
+            return where + named
+    kind, name, _value = rule.parts[-1].tests[0]
+    return f"tag {name}" if kind == "tag" else "tag *"
+
+
+def _names_of(element: Any) -> list[str]:
+    """The id and the classes of an element, as keys of rules."""
+    own = (element.get("id") or "").lower()
+    names = [f"class {name}" for name in set((element.get("class") or "").lower().split())]
+    return [*names, f"id {own}"] if own else names
+
+
 def _match_above(parts: tuple[_Part, ...], element: Any) -> bool:
     if len(parts) == 1:
         return True
@@ -119,7 +136,9 @@ class Cascade:
         self._revealing = runs_scripts and bool(root.xpath("boolean(//script)"))
         self._by_key: dict[str, list[_Rule]] = defaultdict(list)
         self._known: dict[Any, dict[str, str]] = {}
+        self._above: dict[Any, frozenset[str]] = {}
         self._rules = 0
+        self._by_reader = False
         self.has_sheets = False
         self.reveals = False  # whether a style sheet has what shows words of opacity 0
         for sheet in root.iter("style"):
@@ -137,8 +156,8 @@ class Cascade:
                 rule = _read_selector(selector.strip(), declared, self._rules)
                 if rule is not None and self._rules < _MOST_RULES:
                     self._rules += 1
-                    kind, name, _value = max(rule.parts[-1].tests, key=lambda test: test[0] in ("id", "class"))
-                    self._by_key[f"{kind} {name}" if kind in ("id", "class", "tag") else "tag *"].append(rule)
+                    self._by_reader = self._by_reader or rule.by_reader
+                    self._by_key[_key_of(rule)].append(rule)
 
     def _is_revealed(self, element: Any, rules: dict[str, str]) -> bool:
         """Whether a script shows what a style sheet fades out: by a class that the style sheet has a rule for."""
@@ -151,12 +170,24 @@ class Cascade:
     def _matching(self, element: Any) -> Iterator[_Rule]:
         if not self._by_key:
             return
-        keys = [f"tag {element.tag}", "tag *", f"id {(element.get('id') or '').lower()}"]
-        keys += [f"class {name}" for name in set((element.get("class") or "").lower().split())]
-        for key in keys:
+        keys = [f"tag {element.tag}", "tag *", *_names_of(element)]
+        for key in (*keys, *(f"below {name}" for name in self._names_above(element.getparent()))):
             for rule in self._by_key.get(key, ()):
                 if rule.matches(element):
                     yield rule
+
+    def _names_above(self, element: Any) -> frozenset[str]:
+        """The ids and classes of an element and all around it."""
+        path = []
+        while element is not None and element not in self._above:
+            path.append(element)
+            element = element.getparent()
+        known = self._above[element] if element is not None else frozenset()
+        for one in reversed(path):
+            own = frozenset(_names_of(one))
+            known = known if own <= known else known | own
+            self._above[one] = known
+        return known
 
     def rules(self, element: Any) -> dict[str, str]:
         """The declarations that hold for the element, in lower case."""
@@ -178,7 +209,7 @@ class Cascade:
 
     def opens(self, element: Any) -> bool:
         """Whether a reader shows the element by ticking, pointing or following a link, without a script."""
-        return any(
+        return self._by_reader and any(
             rule.by_reader and rule.declared.get("display", rule.declared.get("visibility", "none")) not in _NOT_SHOWN
             for rule in self._matching(element)
         )
