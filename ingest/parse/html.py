@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _SKIPPED_TAGS = """
-    script style template noscript head object embed canvas audio video datalist nav progress meter
+    script style template noscript title object embed canvas audio video datalist nav progress meter
 """
 _BLOCK_TAGS = """
     address article aside blockquote body center dd details dialog dir div dl dt fieldset figcaption figure footer form

@@ -35,7 +35,7 @@ _SAME_COLOUR = 8  # of 255: text that differs from its background by at most thi
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _MOST_RULES = 20_000
 _SIMPLE = re.compile(
-    r"(?P<tag>[a-z][\w-]*|\*)|\#(?P<id>[\w\\:-]+)|\.(?P<class>[\w\\:-]+)"
+    r"(?P<tag>[a-z][\w-]*|\*)|\#(?P<id>(?:\\.|[\w-])+)|\.(?P<class>(?:\\.|[\w-])+)"
     r"|\[\s*(?P<name>[\w:-]+)\s*(?:(?P<sign>[~|^$*]?=)\s*[\"']?(?P<value>[^\"'\]]*)[\"']?\s*)?\]|:(?P<pseudo>:?[\w-]+(?:\([^)]*\))?)",
     re.IGNORECASE,
 )
@@ -50,6 +50,7 @@ class _Part(NamedTuple):
 
     tests: tuple[tuple[str, str, str], ...]
     child: bool
+    without: tuple[_Part, ...] = ()  # of `:not(…)`
 
     def matches(self, element: Any) -> bool:
         for kind, name, value in self.tests:
@@ -59,6 +60,9 @@ class _Part(NamedTuple):
             elif kind == "class":
                 if name not in (element.get("class") or "").lower().split():
                     return False
+            elif kind == "place":
+                if (element.getprevious() if name == "first-child" else element.getnext()) is not None:
+                    return False
             elif kind == "id":
                 if (element.get("id") or "").lower() != name:
                     return False
@@ -66,7 +70,7 @@ class _Part(NamedTuple):
                 stated = element.get(name)
                 if stated is None or not _compare(kind, stated, value):
                     return False
-        return True
+        return not any(part.matches(element) for part in self.without)
 
 
 def _compare(sign: str, stated: str, value: str) -> bool:
@@ -338,13 +342,22 @@ def _read_selector(text: str, declared: dict[str, str], order: int) -> _Rule | N
                 continue
             return None
         tests: list[tuple[str, str, str]] = []
+        without: list[_Part] = []
         at = 0
         while at < len(piece):
             found = _SIMPLE.match(piece, at)
             if found is None:
                 return None
             at = found.end()
-            if found["pseudo"]:
+            pseudo = found["pseudo"] or ""
+            inner = _read_selector(pseudo[4:-1].strip(), declared, order) if pseudo.startswith("not(") else None
+            if inner is not None and len(inner.parts) == 1:
+                without.append(inner.parts[0])
+                weight = [one + other for one, other in zip(weight, inner.weight, strict=False)]
+            elif pseudo in ("first-child", "last-child"):
+                tests.append(("place", pseudo, ""))
+                weight[1] += 1
+            elif pseudo:
                 by_reader = by_reader or found["pseudo"] in _BY_THE_READER
                 if found["pseudo"] not in _BY_THE_READER | _ALWAYS:
                     return None
@@ -355,7 +368,7 @@ def _read_selector(text: str, declared: dict[str, str], order: int) -> _Rule | N
                 kind = next(name for name in ("tag", "id", "class") if found[name])
                 tests.append((kind, found[kind].replace("\\", ""), ""))
                 weight[{"id": 0, "class": 1, "tag": 2}[kind]] += found[kind] != "*"
-        parts.append(_Part(tuple(tests) or (("tag", "*", ""),), child))
+        parts.append(_Part(tuple(tests) or (("tag", "*", ""),), child, tuple(without)))
         child = False
     return _Rule(tuple(parts), (weight[0], weight[1], weight[2], order), declared, by_reader) if parts else None
 
