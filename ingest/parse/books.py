@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ingest.parse.build import TextBuilder
 from ingest.parse.container import open_container, parse_xml, read_part
-from ingest.parse.html import add_html
+from ingest.parse.html import add_page
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -22,6 +22,7 @@ _DC = "{http://purl.org/dc/elements/1.1/}"
 def read_epub(path: Path, name: str, media_type: str, limits: Limits) -> Document:
     """Read the chapters in the order of the book's spine."""
     builder = TextBuilder()
+    hidden = 0
     with open_container(path, name, limits) as archive:
         container = parse_xml(read_part(archive, "META-INF/container.xml", name), name)
         package = next((str(one.get("full-path")) for one in container.iter("{*}rootfile") if one.get("full-path")), "")
@@ -36,8 +37,10 @@ def read_epub(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             href = urllib.parse.unquote(places.get(str(reference.get("idref")), "").split("#")[0])
             part = posixpath.normpath(posixpath.join(posixpath.dirname(package), href))
             if href and part in parts:
-                add_html(builder, read_part(archive, part, name))
+                hidden += add_page(builder, read_part(archive, part, name))[1]
         title = opf.findtext(f".//{_DC}title") or ""
         stated = {"author": opf.findtext(f".//{_DC}creator"), "language": opf.findtext(f".//{_DC}language")}
     metadata = {key: value for key, value in stated.items() if value}
+    if hidden:
+        metadata["hidden_characters"] = str(hidden)
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)

@@ -19,8 +19,8 @@ _DROPPED = re.compile(
     "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"  # interlinear marks, non-characters, lone surrogates
 )
 _PRESENTATION = re.compile(
-    "[\ufb00-\ufdff\ufe70-\ufefc]"
-)  # ligatures and Arabic shapes, which PDFs write instead of letters
+    "[\ufb00-\ufdff\ufe70-\ufefc\U0001d400-\U0001d7ff]"
+)  # ligatures, Arabic shapes and letters of formulas, which are written instead of letters
 _BREAKS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 MOST_NOTES = 100
 MOST_NOTE_CHARS = 500
@@ -65,6 +65,7 @@ class TextBuilder:
         self._pages: list[Page] = []
         self._page_start = 0
         self._notes: dict[Note, None] = {}
+        self._struck = 0
 
     @property
     def length(self) -> int:
@@ -122,11 +123,11 @@ class TextBuilder:
         """Record a table whose text was added before."""
         self._tables.append(table)
 
-    def add_grid(self, rows: Sequence[Sequence[GridCell]], header_rows: int = 0) -> None:
+    def add_grid(self, rows: Sequence[Sequence[GridCell]], header_rows: int = 0, *, headed: bool = True) -> None:
         """Add a table whose cells may cover several rows and columns; the rows at the top that name its columns are
-        counted where `header_rows` is 0."""
+        counted where `header_rows` is 0, unless it is not `headed`."""
         cleaned = [[replace(cell, text=clean_line(cell.text)) for cell in row] for row in rows]
-        levels = header_rows or count_header_rows(cleaned)
+        levels = (header_rows or count_header_rows(cleaned)) if headed else 0
         self.add_table(fill_spans(cleaned), header_rows=levels)
 
     def add_table(self, rows: Iterable[Sequence[str]], *, header_rows: int = 1) -> None:
@@ -163,9 +164,8 @@ class TextBuilder:
         self._notes.setdefault(Note(code, clean_line(message)[:MOST_NOTE_CHARS], page))
 
     def note_struck(self, characters: int) -> None:
-        """Note how many characters are struck out, which a reader takes for withdrawn: they are no text."""
-        if characters:
-            self.add_note("struck_out", f"{characters} characters that are struck out were left out of the text.")
+        """Note how many more characters are struck out, which a reader takes for withdrawn: they are no text."""
+        self._struck += characters
 
     def note_pictures(self, number: int) -> None:
         """Note how many pictures may show words that were not read."""
@@ -200,6 +200,12 @@ class TextBuilder:
         if hidden := stated.get("hidden_characters"):
             self.add_note(
                 "hidden_text", f"{hidden} characters that its program does not show were left out of the text."
+            )
+        if self._struck:
+            self.add_note("struck_out", f"{self._struck} characters that are struck out were left out of the text.")
+        if lost := text.count("\ufffd"):
+            self.add_note(
+                "characters_unreadable", f"{lost} characters could not be decoded and are shown as \ufffd in the text."
             )
         if not text.strip():
             raise ParseError(

@@ -379,6 +379,11 @@ def compose(
             confidence=page.confidence,
         )
         _note_source(builder, page)
+        builder.note_struck(page.struck)
+        if page.comments:
+            several = f"{page.comments} comments" if page.comments > 1 else "a comment"
+            message = f"Page {page.number} has {several} in a bubble, which is no part of the text."
+            builder.add_note("comment_not_read", message, page.number)
         writer.boxes = []
     cover = grouped[0][1] if grouped else []
     if not title_is_sensible(title) and 1 < len(cover) <= 4 and all(block.kind == "heading" for block in cover):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
 from ingest.parse.directions import runs_left
 from ingest.parse.marks import raise_text
-from ingest.parse.ruled import Rule, RuledTable, find_ruled_tables
+from ingest.parse.ruled import Rule, RuledTable, find_ruled_tables, turn_level
 from rag.types import PageSource
 
 
@@ -44,7 +45,8 @@ class PageWords(NamedTuple):
     `source` and `confidence` say where the words come from (`rag.types.Page`). `rules` are the lines drawn on the page.
     `mirrored`: its coordinates are those of the mirror image, in which right-to-left text runs from the left. `tilt`
     (radians, downwards) was taken out of the coordinates, about the middle of the page. `pictured` is the share of the
-    page that pictures cover; `trouble` says why the page could not be read.
+    page that pictures cover, `struck` counts omitted characters that are struck through, `comments` those in bubbles;
+    `trouble` says why the page could not be read.
     """
 
     number: int
@@ -58,6 +60,8 @@ class PageWords(NamedTuple):
     mirrored: bool = False
     tilt: float = 0.0
     pictured: float = 0.0
+    struck: int = 0
+    comments: int = 0
     trouble: str = ""
 
 
@@ -174,9 +178,8 @@ def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
     current: list[tuple[PageWord, float, float, float, float]] = []
     seen: set[tuple[str, int, int]] = set()
     claimed: dict[int, RuledTable] = {}
-    if main == 0:
-        for table in find_ruled_tables(page.rules, page.words):
-            claimed.update(dict.fromkeys(table.claimed, table))
+    for table in _find_ruled_tables(page, votes):
+        claimed.update(dict.fromkeys(table.claimed, table))
     placed: set[int] = set()
 
     def close() -> None:
@@ -194,7 +197,7 @@ def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
             if id(claimed[number]) not in placed:
                 close()
                 placed.add(id(claimed[number]))
-                straight.append(_line_of_table(claimed[number], page))
+                straight.append(_line_of_table(claimed[number], page, main))
             continue
         mark = (word.text, round(word.x0), round(word.y0))
         if mark in seen:  # printed twice to look bold
@@ -208,9 +211,10 @@ def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
             continue
         u0, v0, u1, v1 = _turn(word, main)
         if current:
-            _last, _pu0, pv0, _pu1, pv1 = current[-1]
+            _last, pu0, pv0, pu1, pv1 = current[-1]
             overlap = min(v1, pv1) - max(v0, pv0)
-            if word.broken or overlap < 0.3 * min(v1 - v0, pv1 - pv0):
+            beside = abs(v0 - pv0) > 0.25 * (v1 - v0) and max(u0 - pu1, pu0 - u1) > _GAP_OF_CELLS * word.size
+            if word.broken or beside or overlap < 0.3 * min(v1 - v0, pv1 - pv0):
                 close()
         current.append((word, u0, v0, u1, v1))
     close()
@@ -232,8 +236,27 @@ def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
     return straight, aside
 
 
-def _line_of_table(table: RuledTable, page: PageWords) -> PageLine:
-    """The table as one line of the page."""
+def _find_ruled_tables(page: PageWords, angles: Iterable[int]) -> Iterator[RuledTable]:
+    """The tables drawn with lines, in whichever direction most of their words are written."""
+    taken: set[int] = set()
+    for angle in (one for one in angles if one != 45 and page.rules):
+        words, rules = page.words, list(page.rules)
+        if angle:
+            turned = ((word, _turn(word, angle)) for word in words)
+            words = [
+                word._replace(x0=x0, y0=y0, x1=x1, y1=y1, angle=(word.angle - angle) % 360)
+                for word, (x0, y0, x1, y1) in turned
+            ]
+            rules = [Rule(*turn_level(rule, angle)) for rule in rules]
+        for table in find_ruled_tables(rules, words):
+            level = sum(words[index].angle == 0 for index in table.claimed)
+            if 2 * level > len(table.claimed) and not table.claimed & taken:
+                taken |= table.claimed
+                yield table
+
+
+def _line_of_table(table: RuledTable, page: PageWords, main: int) -> PageLine:
+    """The table as one line of the page, whose main direction is `main`."""
     rows: list[list[list[PageWord]]] = []
     for row in table.rows:
         cells = []
@@ -248,8 +271,10 @@ def _line_of_table(table: RuledTable, page: PageWords) -> PageLine:
         rows.append(cells)
     words = [word for row in rows for cell in row for word in cell]
     sizes = Counter(word.size for word in words)
-    x0, y0, x1, y1 = table.box
-    return PageLine(words, x0, y0, x1, y1, sizes.most_common(1)[0][0], False, table=rows, ruled=table)
+    left, bottom, right, top = zip(*(_turn(word, main) for word in words), strict=True)
+    return PageLine(
+        words, min(left), min(bottom), max(right), max(top), sizes.most_common(1)[0][0], False, table=rows, ruled=table
+    )
 
 
 def _place_strays(lines: list[PageLine], angle: int) -> list[PageLine]:
@@ -316,13 +341,7 @@ def _is_next(above: PageLine, below: PageLine) -> bool:
 
 def _turn(word: PageWord, angle: int) -> tuple[float, float, float, float]:
     """The word's rectangle (u0, v0, u1, v1), turned so that its writing is level."""
-    if angle == 0:
-        return word.x0, word.y0, word.x1, word.y1
-    if angle == 90:
-        return word.y0, -word.x1, word.y1, -word.x0
-    if angle == 180:
-        return -word.x1, -word.y1, -word.x0, -word.y0
-    return -word.y1, word.x0, -word.y0, word.x1
+    return turn_level((word.x0, word.y0, word.x1, word.y1), angle)
 
 
 def _make_line(placed: list[tuple[PageWord, float, float, float, float]]) -> PageLine:
@@ -409,6 +428,7 @@ def order_lines(lines: list[PageLine]) -> list[PageLine]:
     drawn line by line across, and pages drawn in no order, which are cut into columns and rows at their white space
     (the XY cut of Nagy and Seth 1984).
     """
+    lines = _join_wrapped_rows(lines)
     if len(lines) < 4:
         return lines
     jumps = sum(
@@ -420,6 +440,128 @@ def order_lines(lines: list[PageLine]) -> list[PageLine]:
     if jumps > max(3, len(lines) * 0.25):
         return _cut(lines, 0)
     return _part_columns(lines)
+
+
+_PITCH_IN_CELL = 1.4
+_MOST_LINES_OF_CELL, _MOST_WORDS_OF_CELL = 8, 16
+_MOST_ABOVE = 3.0  # heights of a line: how far a cell of several lines begins above those beside it
+
+
+@dataclass(slots=True)
+class _Band:
+    """Lines side by side that may be a row of a table: its cells, each of the lines that follow each other in it."""
+
+    cells: list[list[PageLine]]
+    count: int = 1  # lines of the page
+    drawn_by_cell: bool = False  # a cell was drawn after all lines of the one before it
+
+    @classmethod
+    def begin(cls, line: PageLine) -> _Band:
+        return cls([[_line_of_cell(line, cell)] for cell in line.cells])
+
+    def take(self, line: PageLine) -> bool:
+        """Add the next line, as cells beside those that are there or as the next line of the last cell."""
+        if line.table is not None or abs(line.size - self.cells[0][0].size) > 0.2 * line.size:
+            return False
+        top, bottom = max(cell[0].v1 for cell in self.cells), min(cell[-1].v0 for cell in self.cells)
+        beside = all(line.u0 > max(one.u1 for one in cell) + line.size for cell in self.cells)
+        if beside and line.v1 > bottom + 0.3 * line.height and line.v0 < top + _MOST_ABOVE * line.height:
+            self.drawn_by_cell = self.drawn_by_cell or len(self.cells[-1]) > 1
+            self.cells += [[_line_of_cell(line, cell)] for cell in line.cells]
+        elif (
+            len(line.cells) == 1
+            and len(self.cells[-1]) < _MOST_LINES_OF_CELL
+            and abs(line.u0 - self.cells[-1][0].u0) < 0.6 * line.size
+            and 0 < line_pitch(self.cells[-1][-1], line) < _PITCH_IN_CELL
+        ):
+            self.cells[-1].append(line)
+        else:
+            return False
+        self.count += 1
+        return True
+
+    @property
+    def is_row(self) -> bool:
+        """Whether its cells stand side by side, one of them of a line or two, as those of a row and not of prose do."""
+        highest = max(self.cells, key=len)
+        meets = all(cell[0].v1 > highest[-1].v0 and cell[-1].v0 < highest[0].v1 for cell in self.cells)
+        words = sum(len(line.words) for cell in self.cells for line in cell)
+        return meets and min(map(len, self.cells)) <= 2 and words <= _MOST_WORDS_OF_CELL * len(self.cells)
+
+    def aligned(self, other: _Band) -> bool:
+        """Whether two cells or more of both begin or end at the same place."""
+        near = 0.5 * self.cells[0][0].size
+        ends = [(cell[0].u0, cell[0].u1) for cell in other.cells]
+        shared = sum(
+            any(abs(cell[0].u0 - u0) < near or abs(cell[0].u1 - u1) < near for u0, u1 in ends) for cell in self.cells
+        )
+        return shared >= 2
+
+    def join(self) -> PageLine:
+        """The row as one line."""
+        cells = [
+            Cell(
+                [word for line in cell for word in line.words], min(one.u0 for one in cell), max(one.u1 for one in cell)
+            )
+            for cell in self.cells
+        ]
+        lines = [line for cell in self.cells for line in cell]
+        words = [word._replace(broken=not at) for at, word in enumerate(word for cell in cells for word in cell.words)]
+        return PageLine(
+            words,
+            min(line.u0 for line in lines),
+            min(line.v0 for line in lines),
+            max(line.u1 for line in lines),
+            max(line.v1 for line in lines),
+            lines[0].size,
+            all(line.bold for line in lines),
+            cells,
+        )
+
+
+def _join_wrapped_rows(lines: list[PageLine]) -> list[PageLine]:
+    """Join the lines of rows that were drawn cell by cell, where cells of several lines stand before others.
+
+    Rows are joined only in a table: two of them at least that are aligned, one with a cell after a wrapped one.
+    """
+    bands: list[_Band | PageLine] = []
+    at = 0
+    while at < len(lines):
+        if lines[at].table is not None or not lines[at].cells:
+            bands.append(lines[at])
+            at += 1
+            continue
+        band = _Band.begin(lines[at])
+        while at + band.count < len(lines) and band.take(lines[at + band.count]):
+            pass
+        bands.append(band if len(band.cells) > 1 else lines[at])
+        at += band.count if len(band.cells) > 1 else 1
+    joined: list[PageLine] = []
+    place = 0
+    for number, found in enumerate(bands):
+        size = found.count if isinstance(found, _Band) else 1
+        own = lines[place : place + size]
+        place += size
+        if isinstance(found, _Band) and size > 1:
+            run = _run_of(bands, number)
+            if len(run) > 1 and found.is_row and any(one.drawn_by_cell and one.is_row for one in run):
+                joined.append(found.join())
+                continue
+        joined += own
+    return joined
+
+
+def _run_of(bands: Sequence[_Band | PageLine], number: int) -> list[_Band]:
+    """The bands around the one at this index that are aligned with it, without a gap."""
+    middle = bands[number]
+    run: list[_Band] = []
+    for places in (range(number, -1, -1), range(number + 1, len(bands))):
+        for at in places:
+            band = bands[at]
+            if not isinstance(band, _Band) or not isinstance(middle, _Band) or not band.aligned(middle):
+                break
+            run.append(band)
+    return run
 
 
 def _cut(lines: list[PageLine], depth: int) -> list[PageLine]:

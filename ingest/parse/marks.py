@@ -19,7 +19,7 @@ def raise_text(text: str, before: str, *, lowered: bool = False) -> str:
         table = _LOWERED if lowered else _RAISED
         return text.translate(table) if any(sign.isdigit() for sign in words) and len(words) < 8 else text
     if lowered:
-        return text.translate(_LOWERED) if before[-1].isdigit() else text
+        return text.translate(_LOWERED) if before[-1].isdigit() or before[-1] == "⁄" else text
     if words[0].isdigit() or words[0] in "+-−(":
         word = before.split()[-1] if before.split() else ""
         letters = len(word) - len(word.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
@@ -30,4 +30,6 @@ def raise_text(text: str, before: str, *, lowered: bool = False) -> str:
         return f" {text}"
     if before[-1].isdigit() and words in ("n", "i"):
         return text.translate(_RAISED)
+    if len(words) == 1 and words.islower() and words.isalpha() and before[-2:].isalpha() and len(before[-2:]) == 2:
+        return f" {text}"  # the mark of a note: `Fee` with note a is not `Feea`
     return text

@@ -17,6 +17,7 @@ from ingest.parse.container import parse_xml
 from ingest.parse.grid import GridCell
 from ingest.parse.html import add_html
 from ingest.parse.marks import raise_text
+from ingest.parse.mathml import write_formula
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -29,9 +30,7 @@ _HEADINGS = frozenset({"title", "head", "heading", "subtitle"})
 _ROWS, _CELLS = frozenset({"tr", "row"}), frozenset({"td", "th", "entry"})
 _NOT_SHOWN = frozenset({"style", "script"})
 _LONGEST_HEADING = 300
-_NO_VALUES = frozenset(
-    {"id", "class", "style", "lang", "space", "schemaLocation", "noNamespaceSchemaLocation", "version"}
-)
+_OF_XML = ("{http://www.w3.org/XML/1998/namespace}", "{http://www.w3.org/2001/XMLSchema-instance}")
 
 
 def read_xml(path: Path, name: str, media_type: str, limits: Limits) -> Document:
@@ -72,9 +71,13 @@ def _words(element: Any) -> str:
     from lxml import etree
 
     parts: list[str] = []
-    for event, inner in etree.iterwalk(element, events=("start", "end", "comment", "pi")):
+    walk = etree.iterwalk(element, events=("start", "end", "comment", "pi"))
+    for event, inner in walk:
         if event in ("comment", "pi"):
             parts.append(inner.tail or "")
+        elif event == "start" and _name(inner) == "math":
+            parts.append(write_formula(inner))
+            walk.skip_subtree()
         elif event == "start" and inner.text and _name(inner) not in _NOT_SHOWN:
             kind = _name(inner)
             marked = kind in ("sup", "sub", "superscript", "subscript")
@@ -172,7 +175,7 @@ def _attributes(element: Any, key: str) -> Iterator[str]:
     for name, value in element.attrib.items():
         local = str(name).rpartition("}")[2]
         words = clean_line(str(value))
-        if words and local not in _NO_VALUES:
+        if words and not str(name).startswith(_OF_XML):
             yield f"{key}.{local}: {words}" if key else f"{local}: {words}"
 
 

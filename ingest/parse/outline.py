@@ -228,6 +228,10 @@ def _number(number: int, kind: str) -> str:
 _STARS = re.compile(r"(\*+)[ \t]+(.*?)[ \t]*(?::[\w@:]+:)?[ \t]*$")
 _KEYWORD = re.compile(r"#\+(title|author|date):[ \t]*(.*)", re.IGNORECASE)
 _BEGIN = re.compile(r"[ \t]*#\+begin_(\w+)", re.IGNORECASE)
+_ORG_COMMENTS = re.compile(
+    r"^[ \t]*#\+begin_comment\b.*?^[ \t]*#\+end_comment[^\n]*$|^[ \t]*#(?:[ \t][^\n]*)?$",
+    re.IGNORECASE | re.DOTALL | re.MULTILINE,
+)
 _ORG_RULE = re.compile(r"[ \t]*\|-[-+|]*[ \t]*$")
 
 
@@ -236,13 +240,16 @@ def read_org(path: Path, name: str, media_type: str, limits: Limits) -> Document
     check_text_size(path, name, limits)
     text, encoding = decode_text(path.read_bytes())
     text = clean_verbatim(text)
+    shown = _ORG_COMMENTS.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
     builder = TextBuilder()
-    builder.append(text)
+    builder.append(shown)
     stated = {"encoding": encoding}
+    if hidden := sum(one != other for one, other in zip(text, shown, strict=True)):
+        stated["hidden_characters"] = str(hidden)
     block = ""
     rows: list[tuple[int, str]] = []
     at = 0
-    for line in [*text.split("\n"), ""]:
+    for line in [*shown.split("\n"), ""]:
         is_row = line.lstrip(" \t").startswith("|") and not block
         if rows and not is_row:
             _mark_rows(builder, rows)

@@ -2,7 +2,7 @@
 
     characters ─ _collect_words ─> words with boxes ─ compose ─> text, headings, tables, pages
 
-Runs only inside the fence. The only home of pypdfium2 and pypdf.
+Runs only inside the fence. The only home of pypdfium2 and pypdf, with `sight.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from ingest.parse.directions import read_from_right, runs_left
 from ingest.parse.lines import PageWord, PageWords
 from ingest.parse.marks import raise_text
 from ingest.parse.ruled import Rule
+from ingest.parse.sight import MOST_OBJECTS, Doubt, find_unseen, read_doubt
+from ingest.parse.strokes import read_strokes
 from rag.errors import NotFound, ParseError
 from rag.types import Document, PageSource
 
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 _MAX_PIXELS = 4_096
 _MIN_DPI, _MAX_DPI = 10, 600
 _SECOND_OPINIONS = 40
-_OBJECTS_LOOKED_AT = 20_000
-_WHITE = 243
 _METADATA_BYTES = 1 << 16
 _OUTLINE_ITEMS = 20_000
 _ANNOTATIONS = 2_000  # of a page
@@ -166,7 +166,7 @@ def _share_of_pictures(page: Any, frame: _Frame) -> float:
 
     sides = [ctypes.c_float() for _ in range(4)]
     most = 0.0
-    for index in range(min(pdfium.FPDFPage_CountObjects(page), _OBJECTS_LOOKED_AT)):
+    for index in range(min(pdfium.FPDFPage_CountObjects(page), MOST_OBJECTS)):
         item = pdfium.FPDFPage_GetObject(page, index)
         if pdfium.FPDFPageObj_GetType(item) == pdfium.FPDF_PAGEOBJ_IMAGE and pdfium.FPDFPageObj_GetBounds(
             item, *map(ctypes.byref, sides)
@@ -347,14 +347,11 @@ def _read_outline(pdf: Any) -> list[layout.OutlineItem]:
 
 
 class _TextStyle:
-    """What the words of one text object share.
-
-    `doubt` says why they may be invisible, depending on what is behind them: `white`, `invisible` or an empty string.
-    """
+    """What the words of one text object share; `doubt` says why they may not be seen."""
 
     __slots__ = ("angle", "bold", "doubt", "hidden", "size")
 
-    def __init__(self, size: float, bold: bool, hidden: bool, doubt: str, angle: int) -> None:
+    def __init__(self, size: float, bold: bool, hidden: bool, doubt: Doubt, angle: int) -> None:
         self.size = size
         self.bold = bold
         self.hidden = hidden
@@ -417,7 +414,7 @@ def _read_page(pdf: Any, index: int, form: Any) -> PageWords | None:
     if not page:
         return None
     try:
-        drawn = _read_annotations(page, form)
+        drawn, comments = _read_annotations(page, form), _count_comments(page)
         if drawn:
             pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)
             pdfium.FPDF_ClosePage(page)
@@ -428,7 +425,7 @@ def _read_page(pdf: Any, index: int, form: Any) -> PageWords | None:
         if not text_page:
             return None
         try:
-            return _collect_words(page, text_page, index + 1, drawn)
+            return _collect_words(page, text_page, index + 1, drawn)._replace(comments=comments)
         finally:
             pdfium.FPDFText_ClosePage(text_page)
     finally:
@@ -479,6 +476,28 @@ def _read_annotations(page: Any, form: Any) -> list[_Drawn]:
         finally:
             pdfium.FPDFPage_CloseAnnot(note)
     return drawn
+
+
+def _count_comments(page: Any) -> int:
+    """How many comments a viewer shows only in a bubble, beside words that they mark or alone."""
+    import pypdfium2.raw as pdfium
+
+    kinds = {
+        *(pdfium.FPDF_ANNOT_TEXT, pdfium.FPDF_ANNOT_HIGHLIGHT, pdfium.FPDF_ANNOT_UNDERLINE),
+        *(pdfium.FPDF_ANNOT_SQUIGGLY, pdfium.FPDF_ANNOT_STRIKEOUT),
+    }
+    count = 0
+    for number in range(min(pdfium.FPDFPage_GetAnnotCount(page), _ANNOTATIONS)):
+        note = pdfium.FPDFPage_GetAnnot(page, number)
+        if not note:
+            continue
+        try:
+            if pdfium.FPDFAnnot_GetSubtype(note) in kinds:
+                said = _wide(partial(pdfium.FPDFAnnot_GetStringValue, note, b"Contents\0"), pdfium.FPDF_WCHAR)
+                count += bool(said.strip())
+        finally:
+            pdfium.FPDFPage_CloseAnnot(note)
+    return count
 
 
 def _read_field(form: Any, note: Any) -> tuple[str, str]:
@@ -594,6 +613,26 @@ def _place_of(text_page: Any, at: int) -> tuple[float, float, float, float, floa
     return size, x.value, y.value, up_x, up_y
 
 
+def _distance(word: PageWord, box: tuple[float, float, float, float]) -> float:
+    """The distance between a word and a box beside, above or below it, in points; negative where they overlap."""
+    return max(box[0] - word.x1, word.x0 - box[2], box[1] - word.y1, word.y0 - box[3])
+
+
+def _is_stacked(text_page: Any, first: int, second: int) -> bool:
+    """Whether one character stands above the other."""
+    import pypdfium2.raw as pdfium
+
+    one, other = pdfium.FS_RECTF(), pdfium.FS_RECTF()
+    get_box = pdfium.FPDFText_GetLooseCharBox
+    if not get_box(text_page, first, one) or not get_box(text_page, second, other):
+        return False
+    shared = min(one.right, other.right) - max(one.left, other.left)
+    height = max(one.top - one.bottom, other.top - other.bottom)
+    apart = abs(one.top + one.bottom - other.top - other.bottom) / 2
+    above = shared > 0.5 * min(one.right - one.left, other.right - other.left) and apart > 0.6 * height > 0
+    return above and abs(_place_of(text_page, first)[4]) > 0.7  # writing that is turned runs from one to the other
+
+
 def _rise(text_page: Any, base: int, mark: int) -> int:
     """1 if the character at `mark` is raised above the line of the one at `base`, -1 if it is lowered, else 0."""
     import pypdfium2.raw as pdfium
@@ -685,7 +724,7 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
     )
     first_ref, last_ref = ctypes.byref(rect), ctypes.byref(rect_end)
     current = _Word()
-    doubtful: list[tuple[int, str, tuple[float, float]]] = []
+    doubts: list[tuple[tuple[float, float], Doubt]] = []  # the middle and the doubt of each word
     broken = True  # whether a line break precedes the next word
     inside = -1  # the annotation that the last character belongs to
 
@@ -728,13 +767,13 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
             return
         if not broken and words and not hyphen:
             before, (_first, before_last) = words[-1], places[-1]
-            if text.isdigit() and len(text) < 4 and _rise(text_page, before_last, first) > 0:
+            near = _distance(before, box) < 0.8 * style.size
+            if near and text.isdigit() and len(text) < 4 and _rise(text_page, before_last, first) > 0:
                 text = raise_text(text, "")
-            elif before.text.isdigit() and len(before.text) < 4 and _rise(text_page, first, before_last) > 0:
+            elif near and before.text.isdigit() and len(before.text) < 4 and _rise(text_page, first, before_last) > 0:
                 words[-1] = before._replace(text=raise_text(before.text, ""))
         word = PageWord(text, *box, style.size, style.bold, style.angle, broken, hyphen)
-        if style.doubt:
-            doubtful.append((len(words), style.doubt, middle))
+        doubts.append((middle, style.doubt))
         words.append(word)
         places.append((first, last))
         broken = False
@@ -754,15 +793,22 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
             broken = True
         elif code:
             character = chr(code) if code < 0x110000 else "\ufffd"
+            if "\udc00" <= character <= "\udfff" and "\ud800" <= "".join(current.letters[-1:]) < "\udc00":
+                pair = current.letters.pop() + character  # pdfium gives the two halves of a character of UTF-16
+                current.letters.append(pair.encode("utf-16-le", "surrogatepass").decode("utf-16-le"))
+                continue
             if drawn and get_box(text_page, at, first_ref):
                 here = _find_drawn(drawn, (rect.left + rect.right) / 2, (rect.bottom + rect.top) / 2)
                 if here != inside:  # pdfium joins the values of neighbouring fields
                     flush(False)
                     inside = here
+            marked = current.letters and (character in _MARKS or current.letters[-1] in _MARKS)
             if current.rise:
                 if _rise(text_page, current.base, at) != current.rise and not current.settle():
                     flush(False)
-            elif current.letters and (character in _MARKS or current.letters[-1] in _MARKS):
+            elif marked and _is_stacked(text_page, current.at[-1], at):  # a fraction
+                flush(False)
+            elif marked:
                 rise = _rise(text_page, current.at[-1], at)
                 if rise:
                     current.base, current.start, current.rise = current.at[-1], len(current.letters), rise
@@ -773,8 +819,8 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
             current.at.append(at)
     if current.letters:
         flush(False)
-    if doubtful:
-        unseen = _find_unseen(page, doubtful)
+    placed = [(word.text, word[1:5], *doubt) for word, doubt in zip(words, doubts, strict=True)]
+    if unseen := find_unseen(page, placed, (frame.width, frame.height), _draw):
         hidden += sum(len(words[index].text) for index in unseen)
         words = _drop(words, unseen)
     if drawn:
@@ -784,7 +830,9 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
     few = 0 < _count_letters(words) < _FEW_LETTERS
     source: PageSource = "text" if blank else "unreadable"
     pictured = _share_of_pictures(page, frame) if few else 0.0
-    return PageWords(*(number, frame.width, frame.height, words, hidden, source), rules=rules, pictured=pictured)
+    return read_strokes(
+        PageWords(*(number, frame.width, frame.height, words, hidden, source), rules=rules, pictured=pictured)
+    )
 
 
 def _read_rules(page: Any, frame: _Frame) -> Iterator[Rule]:
@@ -793,7 +841,7 @@ def _read_rules(page: Any, frame: _Frame) -> Iterator[Rule]:
 
     sides = [ctypes.c_float() for _ in range(4)]
     fill, stroke = ctypes.c_int(), ctypes.c_int()
-    for index in range(min(pdfium.FPDFPage_CountObjects(page), _OBJECTS_LOOKED_AT)):
+    for index in range(min(pdfium.FPDFPage_CountObjects(page), MOST_OBJECTS)):
         item = pdfium.FPDFPage_GetObject(page, index)
         if pdfium.FPDFPageObj_GetType(item) != pdfium.FPDF_PAGEOBJ_PATH:
             continue
@@ -859,42 +907,6 @@ def _drop(words: list[PageWord], unseen: set[int]) -> list[PageWord]:
     return kept
 
 
-def _find_unseen(page: Any, doubtful: list[tuple[int, str, tuple[float, float]]]) -> set[int]:
-    """The indexes of invisible words: white ones on a blank background, and transparent ones that cover no image.
-
-    Transparent words over an image are the text layer that OCR adds to a scan.
-    """
-    import pypdfium2.raw as pdfium
-
-    pictures, fills = [], []
-    sides = [ctypes.c_float() for _ in range(4)]
-    channels = [ctypes.c_uint() for _ in range(4)]
-    for index in range(min(pdfium.FPDFPage_CountObjects(page), _OBJECTS_LOOKED_AT)):
-        item = pdfium.FPDFPage_GetObject(page, index)
-        kind = pdfium.FPDFPageObj_GetType(item)
-        if kind == pdfium.FPDF_PAGEOBJ_TEXT or not pdfium.FPDFPageObj_GetBounds(item, *map(ctypes.byref, sides)):
-            continue
-        bounds = (sides[0].value, sides[1].value, sides[2].value, sides[3].value)
-        if kind in (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_FORM):
-            pictures.append(bounds)
-        elif kind == pdfium.FPDF_PAGEOBJ_PATH:
-            white = pdfium.FPDFPageObj_GetFillColor(item, *map(ctypes.byref, channels)) and _is_white(channels)
-            if not white:
-                fills.append(bounds)
-        else:
-            fills.append(bounds)
-    behind = {"invisible": pictures, "white": pictures + fills}
-    return {
-        index
-        for index, doubt, (x, y) in doubtful
-        if not any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in behind[doubt])
-    }
-
-
-def _is_white(channels: list[Any]) -> bool:
-    return all(channel.value >= _WHITE for channel in channels[:3])
-
-
 def _read_style(text_page: Any, at: int, handle: Any, turned: int) -> _TextStyle:
     import pypdfium2.raw as pdfium
 
@@ -908,18 +920,7 @@ def _read_style(text_page: Any, at: int, handle: Any, turned: int) -> _TextStyle
             angle = round(degrees / 90) * 90 % 360 if abs(degrees / 90 - round(degrees / 90)) < 0.12 else 45
     bold = pdfium.FPDFText_GetFontWeight(text_page, at) >= 600
     hidden = not math.isfinite(size) or size < 0.5
-    doubt = ""
-    if handle:
-        mode = pdfium.FPDFTextObj_GetTextRenderMode(handle)
-        if mode in (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP):
-            doubt = "invisible"
-        elif mode in (pdfium.FPDF_TEXTRENDERMODE_FILL, pdfium.FPDF_TEXTRENDERMODE_FILL_CLIP):
-            channels = [ctypes.c_uint() for _ in range(4)]
-            if pdfium.FPDFPageObj_GetFillColor(handle, *map(ctypes.byref, channels)):
-                if channels[3].value == 0:
-                    doubt = "invisible"
-                elif _is_white(channels):
-                    doubt = "white"
+    doubt = read_doubt(handle) if handle else Doubt()
     return _TextStyle(size if math.isfinite(size) else 0.0, bold, hidden, doubt, angle)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.parse.build import TextBuilder, clean_line, clean_verbatim
+from ingest.parse.encodings import guess_encoding
 from rag.errors import ParseError
 from rag.types import Document, Heading, Table
 
@@ -22,8 +24,15 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _GUESSED_BYTES = 1 << 18
+_FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|$)", re.DOTALL)
+_COMMENTS = re.compile(
+    r"^ {0,3}(?P<fence>`{3,}|~{3,}).*?(?:^ {0,3}(?P=fence)[^\n]*$|\Z)|(?:^|(?<=\n\n))(?: {4}|\t)[^\n]*|`[^`\n]+`"
+    r"|(?P<comment><!--.*?(?:-->|\Z)|^\[//\]: #[^\n]*)",
+    re.DOTALL | re.MULTILINE,
+)
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _ATX = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_BAR = re.compile(r"(?<!\\)\|")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _RULE = re.compile(r"\s*\|?\s*:?-{1,}:?\s*(\|\s*:?-{1,}:?\s*)+\|?\s*$")
 
@@ -35,10 +44,46 @@ def read_text(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     text, encoding = decode_text(data)
     text = clean_verbatim(text)
     builder = TextBuilder()
+    stated = {"encoding": encoding}
+    if media_type == "text/markdown":
+        stated |= read_front_matter(text)
+        text, hidden = blank_comments(text)
+        stated |= {"hidden_characters": str(hidden)} if hidden else {}
     builder.append(text)
     if media_type == "text/markdown":
         mark_structure(builder, text)
-    return builder.to_document(name=name, media_type=media_type, metadata={"encoding": encoding})
+    return builder.to_document(name=name, media_type=media_type, title=stated.pop("title", ""), metadata=stated)
+
+
+def read_front_matter(text: str) -> dict[str, str]:
+    """The title, author and date that stand above a Markdown text between lines of `---` (YAML) or `+++` (TOML)."""
+    found = _FRONT_MATTER.match(text)
+    lines = found[2].split("\n") if found else []
+    stated = {}
+    for line in lines:
+        entry = re.fullmatch(r"(title|author|date)[ \t]*[:=][ \t]*(.+)", line)
+        if entry and entry[2][:1] not in "[{|>":
+            stated[entry[1]] = entry[2].strip().strip("\"'")
+    return stated
+
+
+def blank_comments(text: str) -> tuple[str, int]:
+    """The text with spaces in the place of its comments, which are not shown, and the number of their characters.
+
+    Every other character keeps its place. Comments in code are shown.
+    """
+    if "<!--" not in text and "[//]:" not in text:
+        return text, 0
+    hidden = 0
+
+    def blank(found: re.Match[str]) -> str:
+        nonlocal hidden
+        if found["comment"] is None:
+            return found[0]
+        hidden += len(found["comment"].removeprefix("<!--").removesuffix("-->").strip())
+        return re.sub(r"[^\n]", " ", found[0])
+
+    return _COMMENTS.sub(blank, text), hidden
 
 
 def check_text_size(path: Path, name: str, limits: Limits, most: int = 1) -> None:
@@ -56,26 +101,27 @@ def decode_text(data: bytes) -> tuple[str, str]:
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return data.decode(encoding, "replace"), encoding
+    if b"\0" in data[:4_096] and (wide := guess_wide(data)):
+        return data.decode(wide, "replace"), wide
+    if b"\x1b$" in data[:_GUESSED_BYTES] and (escaped := guess_encoding(data)):
+        return data.decode(escaped, "replace"), escaped
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
         bad = error.start
-    wide = guess_wide(data)
-    if wide:
-        return data.decode(wide, "replace"), wide
     text = data.decode("utf-8", "replace")
     # More valid multi-byte characters than invalid bytes: the file is damaged UTF-8, not another encoding.
     foreign = sum(1 for character in text if ord(character) > 127 and character != "\ufffd")
     if foreign > text.count("\ufffd"):
         return text, "utf-8"
-    if is_western(data):
-        return data.decode("cp1252", "replace"), "cp1252"
-    from charset_normalizer import from_bytes
+    encoding = guess_encoding(data)
+    if not encoding:
+        from charset_normalizer import from_bytes
 
-    # Detection takes time by length, so it reads only the part around the first byte that is not ASCII.
-    first = max(0, bad - _GUESSED_BYTES // 4)
-    best = from_bytes(data[first : first + _GUESSED_BYTES]).best()
-    encoding = best.encoding if best is not None else "cp1252"
+        # Detection takes time by length, so it reads only the part around the first byte that is not ASCII.
+        first = max(0, bad - _GUESSED_BYTES // 4)
+        best = from_bytes(data[first : first + _GUESSED_BYTES]).best()
+        encoding = best.encoding if best is not None else "cp1252"
     return data.decode(encoding, "replace"), encoding
 
 
@@ -101,28 +147,20 @@ def decode_stated(data: bytes, charset: str) -> str:
         return decode_text(data)[0]
 
 
-_WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýßœÀÁÂÄÅÆÇÈÉÊËÍÎÑÓÔÖØÚÛÜ’‘“”„–—…•€£§©®°«»¿¡´º½\u00a0".encode("cp1252"))
-
-
-def is_western(data: bytes) -> bool:
-    """Whether bytes that are not UTF-8 are western European: mostly ASCII, the rest letters and marks of cp1252.
-
-    Statistical detection fails on short texts: it takes "café" for Latvian as often as for French.
-    """
-    high = [byte for byte in data[:_GUESSED_BYTES] if byte >= 128]
-    return len(high) < 0.15 * len(data[:_GUESSED_BYTES]) and sum(byte in _WESTERN for byte in high) > 0.9 * len(high)
-
-
 def guess_wide(data: bytes) -> str:
-    """`utf-16-le` or `utf-16-be` for text in which every second byte is NUL, else an empty string."""
-    sample = data[:4_096]
-    if len(sample) >= 8:
-        even, odd = sample[0::2].count(0), sample[1::2].count(0)
-        half = len(sample) // 2
-        if odd > half * 0.6 and even < half * 0.1:
-            return "utf-16-le"
-        if even > half * 0.6 and odd < half * 0.1:
-            return "utf-16-be"
+    """`utf-16-le` or `utf-16-be` for text whose every second byte is NUL or names one other alphabet, else empty."""
+    sample = data[: 4_096 if len(data) % 2 == 0 else min(4_096, len(data) - 1)]
+    if len(sample) < 8:
+        return ""
+    for encoding, high, low in (("utf-16-le", sample[1::2], sample[0::2]), ("utf-16-be", sample[0::2], sample[1::2])):
+        blocks = Counter(high)
+        upper = [value for value, _times in blocks.most_common(2) if value != 0]
+        if blocks[0] > 0.6 * len(high) and low.count(0) < 0.1 * len(low):
+            return encoding
+        # spaces, digits and signs have NUL where the letters name their alphabet, from Greek (3) to Thai (14)
+        alphabet = upper and 3 <= upper[0] <= 14 and blocks[0] + blocks[upper[0]] > 0.9 * len(high)
+        if alphabet and blocks[0] and low.count(0) < 0.1 * len(low):
+            return encoding
     return ""
 
 
@@ -159,7 +197,7 @@ def mark_structure(builder: TextBuilder, text: str) -> None:
             last = number
             while last + 1 < len(lines) and "|" in lines[last + 1]:
                 last += 1
-            header = " | ".join(cell.strip() for cell in lines[number - 1].strip().strip("|").split("|"))
+            header = " | ".join(cell.strip() for cell in _BAR.split(lines[number - 1].strip().strip("|")))
             builder.mark_table(Table(places[number - 1], places[last] + len(lines[last]), clean_line(header)))
             number = last
         number += 1

@@ -48,6 +48,22 @@ class Placed(Protocol):
     def x1(self) -> float: ...
     @property
     def y1(self) -> float: ...
+    @property
+    def angle(self) -> int: ...
+
+
+def turn_level(box: tuple[float, float, float, float], angle: int) -> tuple[float, float, float, float]:
+    """The rectangle (u0, v0, u1, v1) of a box (x0, y0, x1, y1), turned so that writing of this angle is level."""
+    x0, y0, x1, y1 = box
+    match angle:
+        case 90:
+            return y0, -x1, y1, -x0
+        case 180:
+            return -x1, -y1, -x0, -y0
+        case 270:
+            return -y1, x0, -y0, x1
+        case _:
+            return box
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,17 +235,19 @@ class _Lattice:
 
 
 def _lines(found: list[int], words: Sequence[Placed]) -> list[list[int]]:
-    """The words of a cell by line, from the top, each from left to right."""
+    """The words of a cell by line, from the top, each from left to right; turned ones in their own direction."""
+    angles = {words[index].angle for index in found}
+    angle = angles.pop() if len(angles) == 1 else 0
+    boxes = {at: turn_level((words[at].x0, words[at].y0, words[at].x1, words[at].y1), angle) for at in found}
     lines: list[list[int]] = []
-    for index in sorted(found, key=lambda each: (-(words[each].y0 + words[each].y1), words[each].x0)):
+    for index in sorted(found, key=lambda each: (-(boxes[each][1] + boxes[each][3]), boxes[each][0])):
         if lines:
-            last, word = words[lines[-1][0]], words[index]
-            overlap = min(last.y1, word.y1) - max(last.y0, word.y0)
-            if overlap > 0.5 * min(last.y1 - last.y0, word.y1 - word.y0):
+            (_, bottom, _, top), (_, low, _, high) = boxes[lines[-1][0]], boxes[index]
+            if min(top, high) - max(bottom, low) > 0.5 * min(top - bottom, high - low):
                 lines[-1].append(index)
                 continue
         lines.append([index])
-    return [sorted(line, key=lambda each: words[each].x0) for line in lines]
+    return [sorted(line, key=lambda each: boxes[each][0]) for line in lines]
 
 
 def _split_band(cells: list[list[list[int]]], words: Sequence[Placed]) -> list[list[list[list[int]]]]:

@@ -229,9 +229,7 @@ _HTML = re.compile(
     r"article|section|main|header|span|br|a)\b[^>]*>",
     re.IGNORECASE | re.DOTALL,
 )
-_HTML_TAG = re.compile(
-    r"</?(?:html|head|body|div|p|table|tr|td|span|a|li|ul|h[1-6]|br|title|meta)\b[^>]*>", re.IGNORECASE
-)
+_HTML_TAG = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>", re.IGNORECASE)
 _MAIL_HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,60}):[ \t]?(.*)")
 _MAIL_NAMES = {
     "from", "to", "subject", "date", "message-id", "mime-version", "received", "return-path", "content-type",

@@ -17,6 +17,7 @@ from rag.types import Document
 if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
+_OVERWRITTEN = re.compile(r"[^\r\n]*\r(?=[^\r\n])")
 _COLOURS = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 
 
@@ -36,29 +37,38 @@ def read_json(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     except ValueError:
         return read_text(path, name, "text/plain", limits)
     for value in values:
-        records = value if isinstance(value, list) and any(isinstance(one, dict | list) for one in value) else [value]
+        records = (
+            value if isinstance(value, list) and any(isinstance(one, _Record | list) for one in value) else [value]
+        )
         for record in records:
             builder.add_paragraph("\n".join(_lines(record, "")))
     return builder.to_document(name=name, media_type=media_type)
 
 
+class _Record(tuple[tuple[str, Any], ...]):
+    """The names and values of an object as they are written, also where a name stands twice."""
+
+    __slots__ = ()
+
+
 def _load(text: str) -> list[Any]:
-    """The values of the text: one, or one for each line. Raises ValueError and RecursionError."""
+    """The values of the text, numbers as written: one, or one for each line. Raises ValueError and RecursionError."""
+    decoder = json.JSONDecoder(object_pairs_hook=_Record, parse_float=str, parse_int=str)
     try:
-        return [json.loads(text)]
+        return [decoder.decode(text)]
     except ValueError:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) < 2:
             raise
-        return [json.loads(line) for line in lines]
+        return [decoder.decode(line) for line in lines]
 
 
 def _lines(value: Any, key: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
+    if isinstance(value, _Record):
+        for name, inner in value:
             yield from _lines(inner, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list):
-        if all(not isinstance(one, dict | list) for one in value):
+        if all(not isinstance(one, _Record | list) for one in value):
             words = ", ".join(_scalar(one) for one in value)
             if words:
                 yield f"{clean_line(key)}: {words}" if key else words
@@ -82,19 +92,23 @@ def _scalar(value: Any) -> str:
 def read_notebook(path: Path, name: str, media_type: str, limits: Limits) -> Document:
     """Read the cells of a notebook in order: Markdown with its headings and tables, code, and what it printed.
 
-    Of the forms of an output its table in HTML is read, else its text; a picture without words in text is noted.
+    Of the forms of an output that is read which a notebook shows: HTML, else Markdown, LaTeX or plain text; a picture
+    without words in text is noted.
     """
     _check_size(path, name, limits)
     try:
         book = json.loads(decode_text(path.read_bytes())[0].removeprefix("\ufeff"))
-        cells = [cell for cell in book["cells"] if isinstance(cell, dict)]
+        sheets = [book] if "cells" in book else book["worksheets"]  # format 3 has sheets
+        cells = [cell for sheet in sheets for cell in sheet["cells"] if isinstance(cell, dict)]
     except (ValueError, KeyError, TypeError, RecursionError):
         return read_json(path, name, "application/json", limits)
     builder = TextBuilder()
     pictures = 0
     for cell in cells:
-        source = _joined(cell.get("source")).strip()
-        if cell.get("cell_type") == "markdown":
+        source = _joined(cell.get("source") or cell.get("input")).strip()
+        if cell.get("cell_type") == "heading":
+            builder.add_heading(cell["level"] if isinstance(cell.get("level"), int) else 1, source)
+        elif cell.get("cell_type") == "markdown":
             shown = TextBuilder()
             shown.append(source)
             mark_structure(shown, source)
@@ -118,13 +132,15 @@ def _add_output(builder: TextBuilder, output: dict[str, Any]) -> bool:
     stated = output.get("data")
     data = stated if isinstance(stated, dict) else {}
     page = _joined(data.get("text/html"))
-    if "<table" in page:
+    if "<" in page:
+        before = builder.length
         add_html(builder, page)
-        return False
+        if builder.length > before:
+            return False
     if output.get("output_type") == "error":
         builder.add_paragraph(f"{output.get('ename', '')}: {output.get('evalue', '')}")
         return False
-    text = output.get("text") or data.get("text/markdown") or data.get("text/plain") or ""
+    text = output.get("text") or data.get("text/markdown") or data.get("text/latex") or data.get("text/plain") or ""
     builder.add_paragraph(_joined(text))
     return any(isinstance(kind, str) and kind.startswith("image/") for kind in data)
 
@@ -132,7 +148,8 @@ def _add_output(builder: TextBuilder, output: dict[str, Any]) -> bool:
 def _joined(source: Any) -> str:
     if isinstance(source, list):
         source = "".join(str(line) for line in source)
-    return clean_text(_COLOURS.sub("", source)) if isinstance(source, str) else ""
+    # a bar of progress goes back to the start of its line to be written over
+    return clean_text(_OVERWRITTEN.sub("", _COLOURS.sub("", source))) if isinstance(source, str) else ""
 
 
 def _check_size(path: Path, name: str, limits: Limits) -> None:

@@ -78,6 +78,8 @@ def _end_of_rows(lines: list[PageLine], start: int) -> int:
             line_pitch(lines[cursor - 1], line) > 4 or line.v0 > lines[cursor - 1].v1 + 4 * line.height
         ):
             break
+        if cursor > start and line.v0 > lines[cursor - 1].v1 and line.u0 > max(one.u1 for one in lines[start:cursor]):
+            break  # another table beside this one
         if len(line.cells) >= 2:
             end = cursor + 1
         elif cursor + 1 - end > 3 or len(line.words) > 16:
@@ -96,7 +98,8 @@ def _crosses(line: PageLine, columns: list[tuple[float, float]]) -> bool:
 def _make_columns(lines: list[PageLine]) -> list[tuple[float, float]] | None:
     """The extents (u0, u1) of the columns, left to right; None when the cells do not align in columns."""
     rows = [line for line in lines if len(line.cells) >= 2]
-    if len(rows) < 2 or sum(len(line.words) for line in rows) > 9 * sum(len(line.cells) for line in rows):
+    words = sum(len(line.words) / max(1.0, line.height / (1.3 * max(line.size, 1.0))) for line in rows)
+    if len(rows) < 2 or words > 9 * sum(len(line.cells) for line in rows):
         return None
     size = sorted(line.size for line in rows)[len(rows) // 2]
     # Cells after the first whose extents overlap form a column; first cells are labels of any length.
@@ -258,6 +261,9 @@ def name_columns(grid: Grid, rows: list[list[list[PageWord]]], named: int) -> st
     if named:
         return " / ".join(shown[:named])
     first = grid.lines[0]
+    labels = [row[0] for row in rows if len(row) > 1 and row[0]]
+    if len(labels) > 1 and all(word.bold for label in labels for word in label) and not first.bold:
+        return ""  # the first column names the rows, and nothing the columns
     bold = first.bold and not grid.lines[1].bold
     full = len(rows[0]) == len(grid.columns) and all(rows[0]) and len(rows) > 2
     return shown[0] if not _is_data(first) and (bold or full) else ""

@@ -246,7 +246,8 @@ def test_records_of_xml_are_read_as_named_values(tmp_path: Path) -> None:
         "<note>&lt;p&gt;It &lt;b&gt;leaks&lt;/b&gt;.&lt;/p&gt;</note></boat></fleet>"
     )
     assert read(put(tmp_path / "a.xml", source)).text == (
-        "year: 2026\nowner.name: Ann\n\nfee: 9\nname: Petrel\ncrew.mate: Rui\ntag: a\ntag: b\n\nfee: 8\nname: Tern\n"
+        "year: 2026\nowner.name: Ann\n\nfee: 9\nname: Petrel\ncrew.mate: Rui\ntag: a\ntag: b\n\nfee: 8\nid: x\n"
+        "name: Tern\n"
         "note: It leaks."
     )
     assert refusal(put(tmp_path / "deep.xml", "<?xml version='1.0'?>" + "<a>" * 90_000 + "x")) in ("corrupt", "no_text")
