@@ -179,8 +179,8 @@ def _sample_sentences() -> list[str]:
 def _accept(library: Library, number: int) -> DocumentRecord | None:
     stream = io.BytesIO(_page(number).encode())
     name = f"{number}.txt"
-    accepted = accept_file(library.catalog, stream, name=name, source=name, collection=DEFAULT_COLLECTION)
-    return library.catalog.claim(accepted.record.id)
+    accepted = accept_file(library.catalog, stream, name=name, source=name, collection=DEFAULT_COLLECTION, claims=True)
+    return accepted.record if accepted.claimed else None
 
 
 def _claims(library: Library, numbers: Iterable[int]) -> Iterator[Claim]:

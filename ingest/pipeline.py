@@ -103,12 +103,14 @@ def accept_file(
     collection: str,
     modified_ns: int = 0,
     metadata: Metadata | None = None,
+    claims: bool = False,
 ) -> Accepted:
     """Store a file and queue it as a document, unless the same bytes are in the collection already.
 
-    When this returns, the bytes are on disk. `source` says where the file came from: a later file of the same source
-    replaces this one once it is ready. `modified_ns` counts nanoseconds since 1970. `metadata` are the client's (see
-    `Catalog.accept_document`). Raises DependencyError where the file cannot be stored.
+    When this returns, the bytes are on disk. With `claims` a queued document is claimed in the same transaction.
+    `source` says where the file came from: a later file of the same source replaces this one once it is ready.
+    `modified_ns` counts nanoseconds since 1970. `metadata` are the client's (see `Catalog.accept_document`). Raises
+    DependencyError where the file cannot be stored.
     """
     for attempt in (1, 2):
         stream.seek(0)
@@ -122,6 +124,7 @@ def accept_file(
                 size_bytes=size,
                 modified_ns=modified_ns,
                 metadata=metadata,
+                claims=claims,
             )
         except Conflict:
             if attempt == 2:

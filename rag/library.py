@@ -51,7 +51,8 @@ class Library:
 
         A restore that was interrupted is finished first, and documents whose preparation was interrupted are queued
         again. `embedder` and `generator` replace those of the settings. With `asks` False, the optional models that
-        only questions need are not opened. `progress` is called with (done, total) while documents are indexed again.
+        only questions need are not opened, and the index does not pause for searches. `progress` is called with (done,
+        total) while documents are indexed again.
         With `heals` False, an index part that cannot be opened is left to `Index.heal`, and the other answers alone.
 
         Raises DataDirectoryInUse, IndexMismatch, DependencyError, ConfigurationError.
@@ -78,7 +79,8 @@ class Library:
             if not self.catalog.shared:  # others may be uploading; `footnote compact` sweeps theirs
                 self.catalog.sweep_originals()
             sweep_imports(data_dir)
-            self.index = open_index(self.catalog, self.embedder.model, self.embedder.dimension, settings.index_url)
+            model, dimension = self.embedder.model, self.embedder.dimension
+            self.index = open_index(self.catalog, model, dimension, settings.index_url, gives_way=asks)
             self._closers.append(self.index.close)
             self.follower = Follower(self.catalog, self.index, name_of_process(command))
             self._closers.append(self.follower.leave)
@@ -114,10 +116,11 @@ def name_of_process(command: str) -> str:
     return f"{command} on {socket.gethostname()}, process {os.getpid()}"
 
 
-def open_index(catalog: Catalog, model: str, dimension: int, vectors_url: str = "") -> Index:
+def open_index(catalog: Catalog, model: str, dimension: int, vectors_url: str = "", *, gives_way: bool = True) -> Index:
     """The indexes of a catalog, whose vectors are of this embedding model, in Chroma or at the URL of the settings.
 
-    Raises DependencyError, ConfigurationError.
+    With `gives_way` False, writes do not pause for searches of this process. Raises DependencyError,
+    ConfigurationError.
     """
     return Index(
         catalog.data_dir / INDEX_FOLDER,
@@ -125,6 +128,7 @@ def open_index(catalog: Catalog, model: str, dimension: int, vectors_url: str = 
         origin=origin_of(catalog, model),
         chunks=catalog.totals().chunks,
         vectors_url=vectors_url,
+        gives_way=gives_way,
     )
 
 

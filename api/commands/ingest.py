@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 
 from api.commands.context import CommandContext
 from api.commands.documents import forget_removed
-from api.commands.outcomes import OUTCOMES, Outcome, Work, outcome_of
+from api.commands.outcomes import OUTCOMES, Outcome, Work, outcome_of, with_inside
 from api.http.schemas import pack_document
 from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
 from rag.store.catalog import Catalog
@@ -80,7 +80,8 @@ def ingest(
     sync: bool = False,
     metadata: Mapping[str, object] | None = None,
 ) -> int:
-    """Ingest files and folders and print the outcome of each. Returns 1 where a file failed or a path does not exist.
+    """Ingest files and folders and print the outcome of each. Returns 1 where a file failed, also one inside another,
+    or a path does not exist.
 
     With `sync`, the collection mirrors the folders: documents follow files that were moved or renamed and are deleted
     with files that were removed, and links out of a folder are not followed. A run that was stopped continues with the
@@ -135,6 +136,8 @@ def run_once(context: CommandContext, task: Task, server: RunningServer | None, 
             if task.sync:
                 outcomes, left = _follow_moves(catalog, outcomes, plan.removed, found, task.collection)
             outcomes += _removed(catalog, left, task.collection, deletes)
+            ids = [one.id for one in outcomes if one.id is not None]
+            outcomes = with_inside(outcomes, catalog.files_inside(ids))
         if deletes and plan.removed and server is None:
             forget_removed(context)
     return Report(tuple(outcomes), time.perf_counter() - started, embedded)
@@ -198,7 +201,8 @@ def _follow_moves(
 
 
 def plan_work(catalog: Catalog, found: FoundFiles, collection: str, metadata: Metadata | None = None) -> Plan:
-    """Compare the files with the catalog. Files that failed before or were left unfinished are processed again.
+    """Compare the files with the catalog. Files that failed before or were left unfinished are processed again, also
+    where that is true of a file inside.
 
     With `metadata` unchanged files are work too: their bytes are known, and their metadata are set.
     """
@@ -206,7 +210,7 @@ def plan_work(catalog: Catalog, found: FoundFiles, collection: str, metadata: Me
     remembered = {source: KnownFile(one.sha256, one.size_bytes, one.modified_ns) for source, one in known.items()}
     comparison = compare(found, remembered)
     changed = {file.source for file in comparison.changed}
-    ready = {file.source for file in comparison.unchanged if known[file.source].status == "ready"}
+    ready = {file.source for file in comparison.unchanged if _is_done(known[file.source])}
     if metadata is not None:
         ready = set()
     return Plan(
@@ -218,6 +222,10 @@ def plan_work(catalog: Catalog, found: FoundFiles, collection: str, metadata: Me
         unchanged=tuple((file, known[file.source].document_id) for file in found.files if file.source in ready),
         removed=tuple(known[source] for source in comparison.removed),
     )
+
+
+def _is_done(known: KnownSource) -> bool:
+    return known.status == "ready" and not known.failed_inside
 
 
 def _unreadable(problem: PathProblem) -> Outcome:

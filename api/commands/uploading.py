@@ -115,8 +115,15 @@ class _TakingIn:
     def claims_inside(self) -> Iterator[Claim]:
         """A claim for each file inside the accepted files that waits to be read."""
         ids = [one.document_id for one in self.readings.values() if one.document_id is not None]
-        for document_id in self._catalog.inside(ids, status=("queued",)):
-            yield partial(self._catalog.claim, document_id)
+        for record in self._catalog.files_inside(ids, status=("queued",)):
+            yield partial(self._claim_inside, record)
+
+    def _claim_inside(self, record: DocumentRecord) -> DocumentRecord | None:
+        claimed = self._catalog.claim(record.id)
+        if claimed is not None:
+            with self._lock:
+                self._progress.current(record.name, "reading", 0.0)
+        return claimed
 
     def _claim(self, number: int, item: Work) -> DocumentRecord | None:
         reading, claimed = _accept(self._catalog, item, self._collection)
@@ -168,12 +175,12 @@ def _accept(catalog: Catalog, work: Work, collection: str) -> tuple[_ReadingFile
                 collection=collection,
                 modified_ns=file.modified_ns,
                 metadata=work.metadata,
+                claims=True,
             )
     except OSError as error:
         return _ReadingFile(problem=_unreadable(work, error)), None
     record = accepted.record
-    claimed = catalog.claim(record.id) if record.status == "queued" else None
-    return _ReadingFile(record.id, record.status == "ready"), claimed
+    return _ReadingFile(record.id, record.status == "ready"), record if accepted.claimed else None
 
 
 def _unreadable(work: Work, error: OSError) -> tuple[str, str]:
@@ -203,7 +210,11 @@ def take_in_by_server(
     Raises DependencyError where the server stops answering. The server processes the uploaded files when it is started
     again.
     """
-    with client_of(server) as client, context.progress("files", events=context.as_json) as progress:
+    with (
+        client_of(server) as client,
+        context.open_catalog() as catalog,
+        context.progress("files", events=context.as_json) as progress,
+    ):
         readings = []
         for item in work:
             progress.overall(0, len(work))
@@ -216,6 +227,8 @@ def take_in_by_server(
                 document = _look(client, document_id)
                 if document is not None and document.status in UNFINISHED:
                     progress.current(document.name, document.status, document.progress)
+                elif inside := catalog.files_inside([document_id], UNFINISHED):
+                    progress.current(inside[0].name, inside[0].status, inside[0].progress)
                 else:
                     finished[document_id] = document
             progress.overall(len(finished), total)

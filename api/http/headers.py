@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEFAULTS = {
@@ -36,8 +37,16 @@ class SafeHeaders:
         await self._app(scope, receive, tell if scope["type"] == "http" else send)
 
 
+_HEAD = "footnote.head"  # in the scope of a request that is answered as GET
+
+
+def wants_body(request: Request) -> bool:
+    """Whether the body of the response is sent: not where the request is a HEAD."""
+    return not request.scope.get(_HEAD, False)
+
+
 class Heads:
-    """Answers HEAD as GET is answered, without the body."""
+    """Answers HEAD as GET is answered, without the body. A route that would read much for it asks `wants_body`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -50,7 +59,7 @@ class Heads:
         async def without_body(message: Message) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        asked = {**scope, "method": "GET"}  # a copy: the server must know that the request is a HEAD
+        asked = {**scope, "method": "GET", _HEAD: True}  # a copy: the server must know that the request is a HEAD
         try:
             await self._app(asked, receive, without_body)
         finally:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ingest.conveyor import Claim, prepare_documents
 from ingest.pipeline import accept_file, publish_prepared
+from ingest.worker import work_through
 from rag.library import Library
 from rag.models.embedding import embed_query
 from rag.settings import load_settings
@@ -32,6 +33,7 @@ def main(folder: str) -> None:
             embed_query(library.embedder, "loaded")
             began = time.perf_counter()
             prepare_documents(library.catalog, _claims(library, paths), library.embedder, settings)
+            work_through(library.catalog, library.embedder, settings, lambda document_id: None)  # the files inside
             publish_prepared(library.catalog, library.index)
             seconds = time.perf_counter() - began
             totals = library.catalog.totals()
@@ -48,9 +50,14 @@ def _claims(library: Library, paths: Sequence[Path]) -> Iterator[Claim]:
 def _accept(library: Library, path: Path) -> DocumentRecord | None:
     with path.open("rb") as file:
         accepted = accept_file(
-            library.catalog, file, name=path.name, source=path.resolve().as_uri(), collection=DEFAULT_COLLECTION
+            library.catalog,
+            file,
+            name=path.name,
+            source=path.resolve().as_uri(),
+            collection=DEFAULT_COLLECTION,
+            claims=True,
         )
-    return library.catalog.claim(accepted.record.id)
+    return accepted.record if accepted.claimed else None
 
 
 if __name__ == "__main__":

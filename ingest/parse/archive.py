@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ingest.files import clean_name
 from ingest.parse.build import TextBuilder
 from ingest.parse.container import DAMAGED, broken
+from ingest.parse.limits import MOST_FILES
 from ingest.parse.members import Members, TooMuch
 from rag.errors import ParseError
 from rag.types import Document
@@ -21,7 +22,6 @@ from rag.types import Document
 if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
-_MOST_ENTRIES = 10_000
 _BLOCK = 1 << 20
 _MOST_RATIO = 200
 """Text packs to a tenth, tables of zeros to a hundredth; what unpacks to over 200 times its size has no words."""
@@ -40,7 +40,7 @@ def read_archive(path: Path, name: str, media_type: str, limits: Limits) -> Docu
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            for entry in entries[:_MOST_ENTRIES]:
+            for entry in entries[:MOST_FILES]:
                 shown = clean_name(entry.filename)
                 if shown.startswith(_NO_DOCUMENTS) or shown.rpartition("/")[2].lower() in _NO_DOCUMENT:
                     continue
@@ -50,8 +50,8 @@ def read_archive(path: Path, name: str, media_type: str, limits: Limits) -> Docu
                     continue
                 names.append(shown)
                 members.add(shown, _unpack(archive, entry))
-            if len(entries) > _MOST_ENTRIES:
-                builder.add_note("member_not_read", f"{len(entries) - _MOST_ENTRIES} further files were not read.")
+            if len(entries) > MOST_FILES:
+                builder.add_note("member_not_read", f"{len(entries) - MOST_FILES} further files were not read.")
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise broken(name, error) from error
     if locked and not names:

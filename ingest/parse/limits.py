@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MOST_FILES, MOST_BYTES = 1_000, 512 << 20
+MOST_FILES, MOST_BYTES = 10_000, 512 << 20
 
 
 @dataclass(slots=True)

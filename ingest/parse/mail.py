@@ -2,7 +2,8 @@
 
 message ─ walk ─> bodies, invitations, attachments ─ prefer_html ─> text in a TextBuilder
 
-The text names inner messages and attachments, which are taken out (`members.py`).
+The text names inner messages and attachments, which are taken out (`members.py`); that of a mailbox is the list of its
+messages.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import email.policy
 import re
 from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
+from email.parser import BytesHeaderParser
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.html import add_page, decode_html
 from ingest.parse.invitations import describe_invitation
+from ingest.parse.limits import MOST_FILES
 from ingest.parse.members import Members, TooMuch
 from ingest.parse.plain import decode_stated, decode_text
 from rag.errors import ParseError
@@ -54,18 +57,24 @@ def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 
 
 def read_mailbox(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the messages of a mailbox, each a section under its subject. Raises ParseError `too_large`."""
+    """List the messages of a mailbox, which are taken out, each named by its number and subject."""
     builder = TextBuilder()
-    reader = MailReader(builder, limits)
+    members = Members(builder, limits, "message")
+    headers = BytesHeaderParser(policy=email.policy.default)
+    rows = [("Message", "From", "Date")]
+    number = 0
     for number, data in enumerate(_split_mailbox(path, name, limits), 1):
-        message = email.message_from_bytes(_QUOTED.sub(rb"\1", data), policy=email.policy.default)
-        subject = clean_line(_header(message, "Subject")) or f"Message {number}"
-        builder.add_heading(1, subject)
-        reader.add_message(message, below=f"{subject.replace('/', '_')}/")
-        if builder.length > limits.max_text_bytes:
-            raise ParseError("too_large", f"{name}: it holds too many messages. Split it into several mailboxes.")
-    metadata = {"hidden_characters": str(reader.hidden)} if reader.hidden else {}
-    return builder.to_document(name=name, media_type=media_type, title=PurePath(name).stem, metadata=metadata)
+        if number > MOST_FILES:
+            continue
+        written = _QUOTED.sub(rb"\1", data)
+        message = headers.parsebytes(written)
+        shown = file_name(f"{number} {clean_line(_header(message, 'Subject'))}".rstrip(), ".eml")
+        rows.append((shown, _header(message, "From"), _header(message, "Date")))
+        members.add(shown, [written])
+    if number > MOST_FILES:
+        builder.add_note("member_not_read", f"{number - MOST_FILES} further messages were not read: there are many.")
+    builder.add_table(rows)
+    return builder.to_document(name=name, media_type=media_type, title=PurePath(name).stem)
 
 
 def _split_mailbox(path: Path, name: str, limits: Limits) -> Iterator[bytes]:
@@ -99,8 +108,8 @@ class MailReader:
         self._builder = builder
         self._members = Members(builder, limits, "attachment")
 
-    def add_message(self, message: EmailMessage, below: str = "") -> dict[str, str]:
-        """Add a message and take out what is attached, `below` a path; returns its main headers, keys in lower case."""
+    def add_message(self, message: EmailMessage) -> dict[str, str]:
+        """Add a message and take out what is attached; returns its main headers, keys in lower case."""
         stated = {header: clean_line(_header(message, header)) for header in _HEADERS}
         stated = {header: value for header, value in stated.items() if value}
         self._builder.add_paragraph("\n".join(f"{header}: {value}" for header, value in stated.items()))
@@ -114,12 +123,12 @@ class MailReader:
                 self._builder.add_note("attachment_not_read", f"The attachment {shown!r} was not read: there are many.")
             elif part.get_content_type() == "message/rfc822":
                 for inner in _inner_messages(part):
-                    self._members.add(file_name(shown, ".eml"), _written(inner), below=below)
+                    self._members.add(file_name(shown, ".eml"), write_message(inner))
             else:
                 data = part.get_payload(decode=True)
                 if isinstance(data, bytes):
                     inline = part.get_content_disposition() == "inline"
-                    self._members.add(file_name(shown), [data], below=below, inline=inline)
+                    self._members.add(file_name(shown), [data], inline=inline)
         return {header.lower(): value for header, value in stated.items()}
 
     def _add_part(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
@@ -221,7 +230,7 @@ def file_name(shown: str, suffix: str = "") -> str:
     return name if name.lower().endswith(suffix) else name + suffix
 
 
-def _written(message: EmailMessage) -> Iterator[bytes]:
+def write_message(message: EmailMessage) -> Iterator[bytes]:
     """The bytes of an inner message, as they were where they are sound. Raises TooMuch for what cannot be written."""
     try:
         yield message.as_bytes(policy=email.policy.default.clone(refold_source="none"))

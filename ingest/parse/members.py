@@ -1,4 +1,4 @@
-"""Files inside a file: attachments of messages and members of archives, each taken out to be a document of its own.
+"""Files inside a file (attachments, messages of mailboxes, members of archives), each taken out to be a document.
 
     name and bytes ─ Members.add ─> a file in the child's folder, and its path in `Budget.taken`
     of the parent process: ─ take_inside ─> InnerFile, its bytes where `keep` stores them
@@ -46,16 +46,16 @@ class TooMuch(Exception):
 
 
 class Members:
-    """Takes out the files inside a file. `noun` is what they are called in notes: attachment, or file."""
+    """Takes out the files inside a file. `noun` is what they are called in notes: attachment, message or file."""
 
     def __init__(self, builder: TextBuilder, limits: Limits, noun: str) -> None:
         self._builder, self._limits, self._noun = builder, limits, noun
 
-    def add(self, name: str, blocks: Iterable[bytes], *, below: str = "", inline: bool = False) -> None:
+    def add(self, name: str, blocks: Iterable[bytes], *, inline: bool = False) -> None:
         """Take out a file, given in blocks; a note if that cannot be done. Nothing happens where nobody asked for it.
 
-        `below` is a path in front of the name, with a `/`. An `inline` file belongs to a message's looks: it costs no
-        note, and is no document where it is a small picture. Raises ParseError where there is no room to unpack it.
+        An `inline` file belongs to a message's looks: it costs no note, and is no document where it is a small
+        picture. Raises ParseError where there is no room to unpack it.
         """
         budget = self._limits.inside
         if budget.folder is None:
@@ -70,7 +70,7 @@ class Members:
         file = budget.folder / f"unpacked-{budget.files}"
         try:
             if self._write(file, blocks):
-                self._take(file, name, below, inline)
+                self._take(file, name, inline)
         except TooMuch as error:
             self._leave_out(name, str(error))
         except ParseError as error:
@@ -110,7 +110,7 @@ class Members:
             ) from error
         return size
 
-    def _take(self, file: Path, name: str, below: str, inline: bool) -> None:
+    def _take(self, file: Path, name: str, inline: bool) -> None:
         """Keep the file, or what is inside it. Raises ParseError for one that has no reader."""
         budget = self._limits.inside
         media_type = identify(file, name=name)
@@ -118,7 +118,7 @@ class Members:
             raise ParseError("corrupt", f"{name}: it is not what its name says")
         if inline and media_type.startswith("image/") and _is_small(file):
             return
-        path = f"{self._limits.within}{below}{name}"
+        path = f"{self._limits.within}{name}"
         if media_type != _ARCHIVE:
             kept = taken_file(budget.folder or file.parent, len(budget.taken))
             file.rename(kept)

@@ -2,9 +2,9 @@
 
 compound file ─ streams ─> properties ─ add_bodies ─> text in a TextBuilder; attachments are taken out (`members.py`)
 
-A message is a storage of streams, one for each property (MS-OXMSG). An attached message is a storage inside it, which
-is no file that could be taken out: it is a section of the message around it, and its attachments are taken out. HTML
-bodies may be kept in RTF (MS-OXRTFEX), and that compressed (MS-OXRTFCP).
+A message is a storage of streams, one for each property (MS-OXMSG). An attached message is a storage inside it and no
+file: it is taken out as an e-mail (EML) of its headers, bodies and attachments. HTML bodies may be kept in RTF
+(MS-OXRTFEX), and that compressed (MS-OXRTFCP).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime, formataddr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +23,8 @@ from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.compound import DAMAGE, open_compound
 from ingest.parse.container import broken
 from ingest.parse.html import decode_html
-from ingest.parse.mail import MOST_ATTACHMENTS, add_bodies, file_name
-from ingest.parse.members import Members
+from ingest.parse.mail import MOST_ATTACHMENTS, add_bodies, file_name, write_message
+from ingest.parse.members import MOST_DEPTH, Members
 from ingest.parse.plain import decode_text
 from ingest.parse.rtf import RtfReader, html_of, read_tokens
 from rag.errors import ParseError
@@ -41,11 +43,10 @@ _PROPERTIES = "__properties_version1.0"
 _HEADER_BYTES = {"root": 32, "message": 24, "other": 8}
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _MOST_UNPACKED = 64 << 20
-_MOST_DEPTH = 5  # of messages inside each other
 
 
 def read_msg(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the headers, the best form of the body and inner messages, and take out what is attached."""
+    """Read the headers and the best form of the body, and take out what is attached."""
     if path.stat().st_size > limits.memory_bytes // 8:
         raise ParseError(
             "too_large", f"{name}: it is too large to be read at once. Save its attachments and upload those."
@@ -54,7 +55,7 @@ def read_msg(path: Path, name: str, media_type: str, limits: Limits) -> Document
     try:
         with open_compound(path) as file:
             reader = _MessageReader(file, builder, limits)
-            metadata = reader.add_message((), 0)
+            metadata = reader.add_message()
     except DAMAGE as error:
         raise broken(name, error) from error
     if reader.hidden:
@@ -76,7 +77,9 @@ class _Storage:
         fixed = {}
         stream = [*place, _PROPERTIES]
         data = file.openstream(stream).read() if file.exists(stream) else b""
-        for at in range(_HEADER_BYTES[kind], len(data) - 15, 16):
+        header = _HEADER_BYTES[kind]
+        header += (len(data) - header) % 16  # some programs give an inner message the header of an outer one
+        for at in range(header, len(data) - 15, 16):
             _type, key = struct.unpack_from("<HH", data, at)
             fixed[key] = data[at + 8 : at + 16]
         for key in (_CODE_PAGE, _INTERNET_PAGE):
@@ -119,76 +122,151 @@ class _Storage:
 
 
 class _MessageReader:
-    """Adds messages to a builder; `hidden` counts the characters that their HTML hides."""
+    """Adds the message of a file to a builder; `hidden` counts the characters that its HTML hides."""
 
     def __init__(self, file: Any, builder: TextBuilder, limits: Limits) -> None:
         self.hidden = 0
         self._file, self._builder = file, builder
         self._members = Members(builder, limits, "attachment")
 
-    def add_message(self, place: tuple[str, ...], depth: int, below: str = "") -> dict[str, str]:
-        """Add a message and its inner ones, and take out what is attached, `below` a path; returns its main headers.
-
-        `depth` counts the messages around it.
-        """
-        message = _Storage.open(self._file, place, "message" if place else "root")
-        stated = {header: clean_line(value) for header, value in self._headers(message)}
+    def add_message(self) -> dict[str, str]:
+        """Add the message and take out what is attached; returns its main headers, keys in lower case."""
+        message = _Storage.open(self._file, (), "root")
+        stated = {header: clean_line(value) for header, value in _shown_headers(message)}
         stated = {header: value for header, value in stated.items() if value}
         self._builder.add_paragraph("\n".join(f"{header}: {value}" for header, value in stated.items()))
         self._add_body(message)
-        attached = [
-            _Storage.open(self._file, one, "other", message.encoding)
-            for one in message.children("__attach_version1.0_")
-        ]
-        names = [clean_line(one.text(_LONG_NAME, _SHORT_NAME, _NAME)) or "attachment" for one in attached]
-        if names:
-            self._builder.add_paragraph("Attachments: " + ", ".join(names))
-        for number, (one, shown) in enumerate(zip(attached, names, strict=True)):
-            inner = (*one.place, f"__substg1.0_{_DATA:04X}{_STORAGE:04X}")
-            if number >= MOST_ATTACHMENTS or depth >= _MOST_DEPTH:
-                self._builder.add_note("attachment_not_read", f"The attachment {shown!r} was not read: there are many.")
-            elif self._file.exists([*inner, _PROPERTIES]):
-                self._builder.add_heading(depth + 1, shown)
-                self.add_message(inner, depth + 1, f"{below}{file_name(shown)}/")
-            elif (data := one.stream(_DATA, _BINARY)) is not None:
-                inline = bool(one.text(_CONTENT_ID)) or any(one.fixed.get(_HIDDEN, b"")[:2])
-                self._members.add(file_name(shown), [data], below=below, inline=inline)
+        attached = [_Attachment.open(one) for one in _attached(message)]
+        if attached:
+            self._builder.add_paragraph("Attachments: " + ", ".join(one.name for one in attached))
+        for number, one in enumerate(attached):
+            if number >= MOST_ATTACHMENTS:
+                self._builder.add_note(
+                    "attachment_not_read", f"The attachment {one.name!r} was not read: there are many."
+                )
+            elif one.message is not None:
+                self._members.add(file_name(one.name.removesuffix(".msg"), ".eml"), _written(one.message))
+            elif one.data is not None:
+                self._members.add(file_name(one.name), [one.data], inline=one.inline)
             else:
                 self._builder.add_note(
-                    "attachment_not_read", f"The attachment {shown!r} was not read: it is a link or an object."
+                    "attachment_not_read", f"The attachment {one.name!r} was not read: it is a link or an object."
                 )
         return {header.lower(): value for header, value in stated.items()}
 
-    def _headers(self, message: _Storage) -> Iterator[tuple[str, str]]:
-        name, address = message.text(_SENDER), message.text(_SENDER_SMTP, _SENDER_ADDRESS)
-        yield "From", _named(name, address)
-        listed: dict[int, list[str]] = {1: [], 2: []}
-        for place in message.children("__recip_version1.0_"):
-            one = _Storage.open(self._file, place, "other", message.encoding)
-            kind = int.from_bytes(one.fixed.get(_RECIPIENT_KIND, b"\1")[:4], "little")
-            listed.get(kind, []).append(_named(one.text(_NAME), one.text(_SMTP, _ADDRESS)))
-        yield "To", ", ".join(listed[1]) or message.text(_SHOWN_TO)
-        yield "Cc", ", ".join(listed[2]) or message.text(_SHOWN_CC)
-        yield "Subject", message.text(_SUBJECT)
-        moment = next((message.fixed[key] for key in (_SENT, _RECEIVED) if any(message.fixed.get(key, b""))), b"")
-        yield "Date", _moment(moment)
-
     def _add_body(self, message: _Storage) -> None:
-        text = clean_text(message.text(_BODY)).strip()
-        page = decode_html(message.stream(_HTML, _BINARY) or b"") or message.text(_HTML)
-        packed = message.stream(_RTF, _BINARY)
-        rich = b"" if page or not packed else unpack_rtf(packed)
-        if rich:
-            page = html_of(read_tokens(rich), message.encoding)
+        text, page, rich = _bodies(message)
         if page:
             self.hidden += add_bodies(self._builder, text, [page])
         elif text or not rich:
             self._builder.add_paragraph(text)
         else:
-            reader = RtfReader(self._builder, "the message")
-            reader.read(rich)
-            self.hidden += reader.hidden
-            self._builder.note_struck(reader.struck)
+            self.hidden += _add_rtf(self._builder, rich)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attachment:
+    """What is attached to a message: a `message`, or `data`, or neither for a link or an object."""
+
+    name: str
+    message: _Storage | None
+    data: bytes | None
+    inline: bool
+
+    @classmethod
+    def open(cls, storage: _Storage) -> _Attachment:
+        name = clean_line(storage.text(_LONG_NAME, _SHORT_NAME, _NAME)) or "attachment"
+        inner = (*storage.place, f"__substg1.0_{_DATA:04X}{_STORAGE:04X}")
+        if storage.file.exists([*inner, _PROPERTIES]):
+            return cls(name, _Storage.open(storage.file, inner, "message"), None, inline=False)
+        inline = bool(storage.text(_CONTENT_ID)) or any(storage.fixed.get(_HIDDEN, b"")[:2])
+        return cls(name, None, storage.stream(_DATA, _BINARY), inline)
+
+
+def _attached(message: _Storage) -> list[_Storage]:
+    return [
+        _Storage.open(message.file, one, "other", message.encoding) for one in message.children("__attach_version1.0_")
+    ]
+
+
+def _people(message: _Storage) -> dict[str, list[tuple[str, str]]]:
+    """Sender and recipients, each a name and an address."""
+    listed: dict[int, list[tuple[str, str]]] = {1: [], 2: []}
+    for place in message.children("__recip_version1.0_"):
+        one = _Storage.open(message.file, place, "other", message.encoding)
+        kind = int.from_bytes(one.fixed.get(_RECIPIENT_KIND, b"\1")[:4], "little")
+        listed.get(kind, []).append((one.text(_NAME), one.text(_SMTP, _ADDRESS)))
+    sender = (message.text(_SENDER), message.text(_SENDER_SMTP, _SENDER_ADDRESS))
+    return {
+        "From": [sender],
+        "To": listed[1] or [(message.text(_SHOWN_TO), "")],
+        "Cc": listed[2] or [(message.text(_SHOWN_CC), "")],
+    }
+
+
+def _shown_headers(message: _Storage) -> Iterator[tuple[str, str]]:
+    for header, people in _people(message).items():
+        yield header, ", ".join(_named(*one) for one in people)
+    yield "Subject", message.text(_SUBJECT)
+    sent = _sent(message)
+    yield "Date", sent.strftime("%Y-%m-%d %H:%M UTC") if sent else ""
+
+
+def _bodies(message: _Storage) -> tuple[str, str, bytes]:
+    """The text, the HTML, and the RTF where there is no HTML; each may be empty."""
+    text = clean_text(message.text(_BODY)).strip()
+    page = decode_html(message.stream(_HTML, _BINARY) or b"") or message.text(_HTML)
+    packed = message.stream(_RTF, _BINARY)
+    rich = b"" if page or not packed else unpack_rtf(packed)
+    if rich:
+        page = html_of(read_tokens(rich), message.encoding)
+    return text, page, rich
+
+
+def _add_rtf(builder: TextBuilder, rich: bytes) -> int:
+    """Add the text of a body; returns the number of hidden characters."""
+    reader = RtfReader(builder, "the message")
+    reader.read(rich)
+    builder.note_struck(reader.struck)
+    return reader.hidden
+
+
+def _written(message: _Storage) -> Iterator[bytes]:
+    yield from write_message(_as_mail(message, 1))
+
+
+def _as_mail(message: _Storage, depth: int) -> EmailMessage:
+    """An attached message, `depth` levels inside the file, as e-mail. What is too deep to be read is left out."""
+    mail = EmailMessage()
+    for header, people in _people(message).items():
+        if shown := ", ".join(_address(*one) for one in people if any(one)):
+            mail[header] = shown
+    mail["Subject"] = clean_line(message.text(_SUBJECT))
+    if sent := _sent(message):
+        mail["Date"] = format_datetime(sent)
+    text, page, rich = _bodies(message)
+    if rich and not text and not page:
+        shown_text = TextBuilder()
+        _add_rtf(shown_text, rich)
+        text = shown_text.text
+    mail.set_content(text)
+    if page:
+        mail.add_alternative(page, subtype="html")
+    for one in map(_Attachment.open, _attached(message)):
+        if one.message is not None and depth < MOST_DEPTH:
+            mail.add_attachment(_as_mail(one.message, depth + 1), filename=one.name.removesuffix(".msg"))
+        elif one.data is not None:
+            disposition = "inline" if one.inline else "attachment"
+            mail.add_attachment(
+                one.data, maintype="application", subtype="octet-stream", filename=one.name, disposition=disposition
+            )
+    return mail
+
+
+def _address(name: str, address: str) -> str:
+    """A person as headers of e-mail have one."""
+    name, address = clean_line(name), clean_line(address)
+    return formataddr((name if name != address else "", address)) if "@" in address and address.isascii() else name
 
 
 def _named(name: str, address: str) -> str:
@@ -197,13 +275,13 @@ def _named(name: str, address: str) -> str:
     return f"{name} <{address}>" if name and address and name != address else name or address
 
 
-def _moment(data: bytes) -> str:
-    """A moment in UTC, from a count of 100 nanoseconds since 1601."""
-    count = int.from_bytes(data, "little")
+def _sent(message: _Storage) -> datetime | None:
+    """When it was sent, or received; a moment is a count of 100 nanoseconds since 1601."""
+    data = next((message.fixed[key] for key in (_SENT, _RECEIVED) if any(message.fixed.get(key, b""))), b"")
     try:
-        return (_EPOCH + timedelta(microseconds=count // 10)).strftime("%Y-%m-%d %H:%M UTC") if count else ""
+        return _EPOCH + timedelta(microseconds=int.from_bytes(data, "little") // 10) if any(data) else None
     except OverflowError:
-        return ""
+        return None
 
 
 _FIRST_BYTES = (

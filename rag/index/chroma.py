@@ -69,16 +69,17 @@ class VectorIndex:
 
     in_place = False
 
-    def __init__(self, folder: Path, dimension: int) -> None:
+    def __init__(self, folder: Path, dimension: int, *, gives_way: bool = True) -> None:
         """Open the folder and its collection, or create them. Check `files_are_sound` before opening an existing one.
 
-        Raises DependencyError if the collection does not answer.
+        With `gives_way` False, writes do not pause for searches, since there are none in this process. Raises
+        DependencyError if the collection does not answer.
         """
         import chromadb
         from chromadb.config import Settings
         from chromadb.errors import ChromaError
 
-        self._folder = folder
+        self._folder, self._gives_way = folder, gives_way
         client: Client | None = None
         try:
             client = cast("Client", chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False)))
@@ -129,7 +130,8 @@ class VectorIndex:
                     for stored, _ in batch
                 ],
             )
-            time.sleep(time.monotonic() - began)
+            if self._gives_way:
+                time.sleep(time.monotonic() - began)
 
     @translated
     def remove(self, document_ids: Sequence[str]) -> None:

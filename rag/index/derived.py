@@ -67,20 +67,27 @@ class Index:
     """Both parts, open. Writes are serialised; searches run from any thread."""
 
     def __init__(
-        self, folder: Path, dimension: int, *, origin: str = "", chunks: int = 0, vectors_url: str = ""
+        self,
+        folder: Path,
+        dimension: int,
+        *,
+        origin: str = "",
+        chunks: int = 0,
+        vectors_url: str = "",
+        gives_way: bool = True,
     ) -> None:
         """Open the parts under `folder`, and with `vectors_url` the vectors there. Call `reconcile` or `heal` next.
 
         A part that cannot be opened starts empty; where the catalog has `chunks`, it does not answer until `heal` has
-        filled it. `origin` (`origin_of`) is what the index must be built from; "" takes any. Raises DependencyError if
-        the folder cannot be written.
+        filled it. `origin` (`origin_of`) is what the index must be built from; "" takes any. With `gives_way` False,
+        writes do not pause for searches of this process. Raises DependencyError if the folder cannot be written.
         """
         self._folder = folder
         self._dimension = dimension
         self._origin = origin
         self._write_lock = threading.RLock()
         self._healing = threading.Lock()
-        self._vectors_url = vectors_url
+        self._vectors_url, self._gives_way = vectors_url, gives_way
         self._vectors: Slot[VectorPart] = Slot()
         self._words: Slot[WordIndex] = Slot()
         self._growing: dict[Kind, Part] = {}
@@ -142,7 +149,11 @@ class Index:
         try:
             if kind == "words":
                 return WordIndex(folder) if name else None
-            return VectorIndex(folder, self._dimension) if name and files_are_sound(folder) else None
+            return (
+                VectorIndex(folder, self._dimension, gives_way=self._gives_way)
+                if name and files_are_sound(folder)
+                else None
+            )
         except DependencyError as error:
             log.warning("%s", error.message)
             return None
@@ -153,7 +164,7 @@ class Index:
         name = f"{_FOLDERS[kind]}-{self._number}"
         if kind == "words":
             return name, WordIndex(self._folder / name, create=True)
-        return name, VectorIndex(self._folder / name, self._dimension)
+        return name, VectorIndex(self._folder / name, self._dimension, gives_way=self._gives_way)
 
     def _own_files(self) -> Iterator[tuple[Path, re.Match[str]]]:
         for path in self._folder.iterdir():

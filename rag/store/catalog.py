@@ -59,8 +59,9 @@ from rag.store.boxes import line_boxes
 from rag.store.carry import Progress, carry_rows, digest
 from rag.store.databases import Among, among, open_database
 from rag.store.families import (
+    HAS_FAILED_INSIDE,
     IN_HAND,
-    IS_STILL_READ,
+    IS_OF_FAMILY_STILL_READ,
     discard_inside,
     document_id_for,
     find_complete,
@@ -179,6 +180,37 @@ _VISIBLE_CHUNKS = (
     .where(Among(chunks_table.c.id), documents_table.c.visible)
 )
 _VISIBLE_DOCUMENTS = sa.select(documents_table.c.id).where(Among(documents_table.c.id), documents_table.c.visible)
+_PUBLISH = (
+    sa.update(documents_table)
+    .where(Among(documents_table.c.id), documents_table.c.status == "indexing")
+    .values(status="ready", visible=True, progress=1.0, attempts=0, retries=0, not_before=None)
+    .returning(documents_table.c.id)
+)
+_FORGET_PROJECTIONS = sa.delete(projections_table).where(Among(projections_table.c.document_id))
+_mine, _others = sources_table.alias(), sources_table.alias()
+_REPLACING = (  # the documents that have a source which another document has too
+    sa.select(_mine.c.document_id)
+    .join(
+        _others,
+        sa.and_(
+            _others.c.collection == _mine.c.collection,
+            _others.c.source == _mine.c.source,
+            _others.c.document_id != _mine.c.document_id,
+        ),
+    )
+    .where(Among(_mine.c.document_id))
+    .distinct()
+)
+_IS_HELD = sa.and_(  # as `Catalog._own`, for many documents in one statement
+    documents_table.c.id == sa.bindparam("of"),
+    sa.or_(
+        sa.bindparam("held", type_=sa.BigInteger).is_(None),
+        sa.and_(
+            documents_table.c.token == sa.bindparam("held"),
+            sa.or_(*(documents_table.c.status == status for status in IN_HAND)),  # IN takes one set of values only
+        ),
+    ),
+)
 _VECTORS_BY_SEQ = sa.select(chunks_table.c.seq, chunks_table.c.vector).where(Among(chunks_table.c.seq))
 _HAS_ROWS = sa.or_(  # a line with cells: of `A | B`, or of a table in Markdown
     chunks_table.c.text.like("% | %"), chunks_table.c.text.like("|%"), chunks_table.c.text.like("%\n|%")
@@ -188,6 +220,7 @@ _SENTENCES = (
     .join(chunks_table, chunks_table.c.seq == sentences_table.c.chunk)
     .where(Among(sentences_table.c.chunk))
 )
+_CHUNKS_IN_ORDER = sa.select(chunks_table.c.seq).where(Among(chunks_table.c.document_id)).order_by(chunks_table.c.seq)
 _WITH_SENTENCES = sa.join(chunks_table, sentences_table, sentences_table.c.chunk == chunks_table.c.seq)
 _SENTENCES_BY_ID = (
     sa.select(chunks_table.c.id, sentences_table.c.vectors).select_from(_WITH_SENTENCES).where(Among(chunks_table.c.id))
@@ -199,14 +232,64 @@ _SENTENCES_BY_HASH = (
 )
 
 
-def _save_sentences(connection: Connection, document_id: str, sentences: Sequence[bytes]) -> None:
-    rows = connection.execute(
-        sa.select(chunks_table.c.seq).where(chunks_table.c.document_id == document_id).order_by(chunks_table.c.seq)
+def _insert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+    if rows:
+        connection.execute(sa.insert(table), rows)
+
+
+def _text_row(document: Document) -> dict[str, object]:
+    structure = {
+        "metadata": dict(document.metadata),
+        "headings": [asdict(heading) for heading in document.headings],
+        "tables": [asdict(table) for table in document.tables],
+    }
+    written = json.dumps(structure, ensure_ascii=False)
+    return {"document_id": document.id, "text": document.text, "structure": written}
+
+
+def _page_rows(document: Document) -> Iterator[dict[str, object]]:
+    for page in document.pages:
+        yield {
+            "document_id": document.id,
+            "number": page.number,
+            "start": page.start,
+            "end": page.end,
+            "width": page.width,
+            "height": page.height,
+            "boxes": zlib.compress(page.boxes.packed, 1),
+            "source": page.source,
+            "confidence": page.confidence,
+        }
+
+
+def _chunk_rows(prepared: PreparedDocument) -> Iterator[dict[str, object]]:
+    chunks, pages = prepared.chunks, prepared.pages_of_chunks
+    gaps = find_gaps(
+        prepared.document.text,
+        [(chunk.span.start, chunk.span.end, (chunk.headings, page)) for chunk, page in zip(chunks, pages, strict=True)],
     )
-    connection.execute(
-        sa.insert(sentences_table),
-        [{"chunk": seq, "vectors": packed} for seq, packed in zip(rows.scalars(), sentences, strict=True)],
-    )
+    halves = prepared.vectors.astype(np.float16)
+    for chunk, page, index_hash, half, gap in zip(chunks, pages, prepared.index_hashes, halves, gaps, strict=True):
+        yield {
+            "id": chunk.id,
+            "document_id": prepared.document.id,
+            "start": chunk.span.start,
+            "end": chunk.span.end,
+            "text": chunk.text,
+            "headings": json.dumps(chunk.headings, ensure_ascii=False),
+            "page": page,
+            "n_tokens": chunk.n_tokens,
+            "index_sha256": index_hash,
+            "vector": half.tobytes(),
+            "gap": gap,
+        }
+
+
+def _save_sentences(connection: Connection, document_ids: Sequence[str], sentences: Sequence[bytes]) -> None:
+    """Store the vectors of the sentences of all chunks of these documents, given in the order of the chunks' rows."""
+    rows = connection.execute(_CHUNKS_IN_ORDER, among(document_ids)).scalars()
+    packed = [{"chunk": seq, "vectors": each} for seq, each in zip(rows, sentences, strict=True)]
+    _insert(connection, sentences_table, packed)
 
 
 def _strays(connection: Connection, found: Sequence[Stored]) -> list[Stored]:
@@ -471,8 +554,10 @@ class Catalog:
         size_bytes: int,
         modified_ns: int = 0,
         metadata: Metadata | None = None,
+        claims: bool = False,
     ) -> Accepted:
-        """Record a file whose bytes are stored. It is queued unless the collection already has the same bytes.
+        """Record a file whose bytes are stored. It is queued unless the collection already has the same bytes; with
+        `claims` it is claimed at once where it is queued.
 
         Bytes that failed before are queued again, as are files inside that failed. A source with new bytes keeps its
         old version until the new one is published. `metadata` are those that the client gives; where it gives none, a
@@ -541,8 +626,15 @@ class Catalog:
             )
             if row is not None and row.status == "ready":
                 self._retire_older(connection, document_id)
-            fresh = connection.execute(sa.select(documents_table).where(documents_table.c.id == document_id)).one()
-            return Accepted(document_record(fresh), is_new)
+            this = sa.select(documents_table).where(documents_table.c.id == document_id)
+            fresh = connection.execute(this).one()
+            token = 0
+            if claims and fresh.status == "queued":
+                token = self._claim(connection, [fresh])
+                fresh = connection.execute(this).one()
+        if token:
+            self._leases.hold([document_id], token)
+        return Accepted(document_record(fresh), is_new, claimed=token > 0)
 
     def adopt_document(self, other: Catalog, document_id: str, collection: str) -> list[str]:
         """Copy a document of another catalog with the files inside it, whose originals are stored here already, in one
@@ -606,7 +698,7 @@ class Catalog:
         if rows:
             self._database.number_chunks(target, rows)
             target.execute(sa.insert(chunks_table), rows)
-            _save_sentences(target, own_id, [row.vectors for row in chunks])
+            _save_sentences(target, [own_id], [row.vectors for row in chunks])
 
     def delete_document(self, document_id: str) -> None:
         """Remove a document with the files inside it; once this returns, no search finds them.
@@ -733,7 +825,12 @@ class Catalog:
     def known_sources(self, collection: str) -> dict[str, KnownSource]:
         """The last known file of each source, by source."""
         query = (
-            sa.select(sources_table, documents_table.c.sha256, documents_table.c.status)
+            sa.select(
+                sources_table,
+                documents_table.c.sha256,
+                documents_table.c.status,
+                HAS_FAILED_INSIDE.label("failed_inside"),
+            )
             .join(documents_table, documents_table.c.id == sources_table.c.document_id)
             .where(sources_table.c.collection == collection)
             .order_by(sources_table.c.seq)
@@ -741,7 +838,9 @@ class Catalog:
         with self._read() as connection:
             return {
                 row.source: KnownSource(
-                    row.source, row.document_id, row.sha256, row.size_bytes, row.modified_ns, row.status
+                    *(row.source, row.document_id, row.sha256, row.size_bytes, row.modified_ns),
+                    status=row.status,
+                    failed_inside=bool(row.failed_inside),
                 )
                 for row in connection.execute(query)
             }
@@ -975,18 +1074,14 @@ class Catalog:
 
     def set_progress_of(self, document_ids: Sequence[str], status: DocumentStatus, progress: float) -> bool:
         """`set_progress` of documents in one transaction; False if none of them is left to this claimant."""
+        own = [{"of": document_id, "held": self._leases.token(document_id)} for document_id in sorted(document_ids)]
         with self._write() as connection:
-            own = [
-                self._set_own(
-                    connection,
-                    document_id,
-                    status=self._status_unless_visible(status),
-                    progress=progress,
-                    lease_end=self._lease_end(),
-                )
-                for document_id in sorted(document_ids)
-            ]
-            return any(own)
+            changed = (
+                sa.update(documents_table)
+                .where(_IS_HELD)
+                .values(status=self._status_unless_visible(status), progress=progress, lease_end=self._lease_end())
+            )
+            return connection.execute(changed, own).rowcount > 0
 
     def fail_document(self, document_id: str, code: str, message: str) -> None:
         """Record why a document cannot be used. A visible document stays usable and unchanged, as does one that was
@@ -1063,16 +1158,24 @@ class Catalog:
             self._check_saved(connection)
             version = self._database.next_number(connection)
             in_order = sorted(prepared, key=lambda each: each.document.id)
-            saved = {each.document.id for each in in_order if self._save(connection, each, version)}
-        return [each.document.id for each in prepared if each.document.id in saved]
+            saved = [each for each in in_order if self._mark_saved(connection, each, version)]
+            ids = [each.document.id for each in saved]
+            for table in (texts_table, pages_table, chunks_table):
+                connection.execute(sa.delete(table).where(Among(table.c.document_id)), among(ids))
+            _insert(connection, texts_table, [_text_row(each.document) for each in saved])
+            _insert(connection, pages_table, [row for each in saved for row in _page_rows(each.document)])
+            chunks = [row for each in saved for row in _chunk_rows(each)]
+            self._database.number_chunks(connection, chunks)
+            _insert(connection, chunks_table, chunks)
+            _save_sentences(connection, ids, [packed for each in saved for packed in each.sentences])
+            for each in saved:
+                if each.document.inside is not None:
+                    queue_inside(connection, each.document.id, each.document.inside)
+        return [each.document.id for each in prepared if each.document.id in set(ids)]
 
-    def _save(self, connection: Connection, prepared: PreparedDocument, version: int) -> bool:
-        document, chunks, pages_of_chunks = prepared.document, prepared.chunks, prepared.pages_of_chunks
-        structure = {
-            "metadata": dict(document.metadata),
-            "headings": [asdict(heading) for heading in document.headings],
-            "tables": [asdict(table) for table in document.tables],
-        }
+    def _mark_saved(self, connection: Connection, prepared: PreparedDocument, version: int) -> bool:
+        """Record what is known of a document now; False where another claimant has it, or nobody."""
+        document = prepared.document
         alive = self._set_own(
             connection,
             document.id,
@@ -1085,71 +1188,13 @@ class Catalog:
             media_type=document.media_type,
             title=document.title,
             n_pages=len(document.pages),
-            n_chunks=len(chunks),
+            n_chunks=len(prepared.chunks),
             notes=json.dumps([asdict(note) for note in document.notes], ensure_ascii=False),
             metadata=json.dumps(dict(document.metadata), ensure_ascii=False),
         )
         if not alive:
             discard_inside(connection, document.inside or ())
-            return False
-        for table in (texts_table, pages_table, chunks_table):
-            connection.execute(sa.delete(table).where(table.c.document_id == document.id))
-        connection.execute(
-            sa.insert(texts_table).values(
-                document_id=document.id, text=document.text, structure=json.dumps(structure, ensure_ascii=False)
-            )
-        )
-        if document.pages:
-            connection.execute(
-                sa.insert(pages_table),
-                [
-                    {
-                        "document_id": document.id,
-                        "number": page.number,
-                        "start": page.start,
-                        "end": page.end,
-                        "width": page.width,
-                        "height": page.height,
-                        "boxes": zlib.compress(page.boxes.packed, 1),
-                        "source": page.source,
-                        "confidence": page.confidence,
-                    }
-                    for page in document.pages
-                ],
-            )
-        if chunks:
-            gaps = find_gaps(
-                document.text,
-                [
-                    (chunk.span.start, chunk.span.end, (chunk.headings, page))
-                    for chunk, page in zip(chunks, pages_of_chunks, strict=True)
-                ],
-            )
-            halves = prepared.vectors.astype(np.float16)
-            rows: list[dict[str, object]] = [
-                {
-                    "id": chunk.id,
-                    "document_id": document.id,
-                    "start": chunk.span.start,
-                    "end": chunk.span.end,
-                    "text": chunk.text,
-                    "headings": json.dumps(chunk.headings, ensure_ascii=False),
-                    "page": page,
-                    "n_tokens": chunk.n_tokens,
-                    "index_sha256": index_hash,
-                    "vector": half.tobytes(),
-                    "gap": gap,
-                }
-                for chunk, page, index_hash, half, gap in zip(
-                    chunks, pages_of_chunks, prepared.index_hashes, halves, gaps, strict=True
-                )
-            ]
-            self._database.number_chunks(connection, rows)
-            connection.execute(sa.insert(chunks_table), rows)
-            _save_sentences(connection, document.id, prepared.sentences)
-        if document.inside is not None:
-            queue_inside(connection, document.id, document.inside)
-        return True
+        return alive
 
     def publish(self, document_id: str) -> bool:
         """Make an indexed document visible; see `publish_each`."""
@@ -1168,20 +1213,10 @@ class Catalog:
             self.replicas.forget_silent(connection)
             held = self.replicas.held_by_all() if self.shared else sa.true()
             complete, parents = find_complete(connection, document_ids, held)
-            published: set[str] = set()
-            for document_id in document_ids:
-                if document_id not in complete:
-                    continue
-                updated = connection.execute(
-                    sa.update(documents_table)
-                    .where(documents_table.c.id == document_id, documents_table.c.status == "indexing")
-                    .values(status="ready", visible=True, progress=1.0, attempts=0, retries=0, not_before=None)
-                )
-                if not updated.rowcount:  # a newer version of it was among these documents
-                    continue
-                published.add(document_id)
+            published = set(connection.execute(_PUBLISH, among(complete)).scalars())
+            for document_id in connection.execute(_REPLACING, among(published)).scalars().all():
                 self._retire_older(connection, document_id)
-                connection.execute(sa.delete(projections_table).where(projections_table.c.document_id == document_id))
+            connection.execute(_FORGET_PROJECTIONS, among(published))
             for parent_id in parents:
                 note_failed_inside(connection, parent_id)
             found = connection.execute(_VISIBLE_DOCUMENTS, among(published))
@@ -1192,17 +1227,26 @@ class Catalog:
 
     def publishable(self) -> list[DocumentRecord]:
         """The documents that wait for indexing, in order of arrival, without those of families that are still read."""
-        query = sa.select(documents_table).where(documents_table.c.status == "indexing", sa.not_(IS_STILL_READ))
+        query = sa.select(documents_table).where(
+            documents_table.c.status == "indexing", sa.not_(IS_OF_FAMILY_STILL_READ)
+        )
         with self._read() as connection:
             return [document_record(row) for row in connection.execute(query.order_by(documents_table.c.seq))]
 
     def inside(self, document_ids: Sequence[str], status: Sequence[DocumentStatus] | None = None) -> list[str]:
         """The ids of the files inside these documents, in order of arrival, each a document of its own."""
-        query = sa.select(documents_table.c.id).where(Among(documents_table.c.parent_id))
+        return [record.id for record in self.files_inside(document_ids, status)]
+
+    def files_inside(
+        self, document_ids: Sequence[str], status: Sequence[DocumentStatus] | None = None
+    ) -> list[DocumentRecord]:
+        """The files inside these documents, in order of arrival."""
+        query = sa.select(documents_table).where(Among(documents_table.c.parent_id))
         if status is not None:
             query = query.where(documents_table.c.status.in_(status))
         with self._read() as connection:
-            return list(connection.execute(query.order_by(documents_table.c.seq), among(document_ids)).scalars())
+            rows = connection.execute(query.order_by(documents_table.c.seq), among(document_ids))
+            return [document_record(row) for row in rows]
 
     def list_documents(
         self,

@@ -29,19 +29,21 @@ _NAMES_NOTED = 5
 _NO_DOCUMENT = ""  # in `removals`: only bytes are to be deleted
 
 _relative = documents_table.alias()
-IS_STILL_READ = (
+_STILL_READ_HEADS = sa.select(sa.func.coalesce(_relative.c.parent_id, _relative.c.id)).where(
+    _relative.c.status.in_(_STILL_READ)
+)
+IS_OF_FAMILY_STILL_READ = sa.func.coalesce(documents_table.c.parent_id, documents_table.c.id).in_(_STILL_READ_HEADS)
+"""Whether a document, or its parent, or a file inside it or beside it, is still to be read.
+
+The families are listed once a statement: to look for relatives of each document takes the square of their number.
+"""
+
+HAS_FAILED_INSIDE = (
     sa.exists()
-    .where(
-        sa.or_(
-            _relative.c.id == documents_table.c.parent_id,
-            _relative.c.parent_id == documents_table.c.id,
-            _relative.c.parent_id == documents_table.c.parent_id,
-        ),
-        _relative.c.status.in_(_STILL_READ),
-    )
+    .where(_relative.c.parent_id == documents_table.c.id, _relative.c.status == "failed")
     .correlate(documents_table)
 )
-"""Whether a document has a parent, or files inside it or beside it, that are still to be read."""
+"""Whether a file inside a document could not be read."""
 
 
 def document_id_for(sha256: str, place: str) -> str:

@@ -49,10 +49,14 @@ class DocumentRecord:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The outcome of an upload: `is_new` is False if the same bytes are stored already and have not failed."""
+    """The outcome of an upload: `is_new` is False if the same bytes are stored already and have not failed.
+
+    `claimed` says that the document was queued and is now claimed by whoever asked for it.
+    """
 
     record: DocumentRecord
     is_new: bool
+    claimed: bool = False
 
 
 class SentenceVectors(NamedTuple):
@@ -80,7 +84,10 @@ class PreparedDocument:
 
 @dataclass(frozen=True, slots=True)
 class KnownSource:
-    """The last known state of a source file, which shows whether the file has changed."""
+    """The last known state of a source file, which shows whether the file has changed.
+
+    `failed_inside` says that a file inside its document could not be read.
+    """
 
     source: str
     document_id: str
@@ -88,6 +95,7 @@ class KnownSource:
     size_bytes: int
     modified_ns: int
     status: DocumentStatus
+    failed_inside: bool
 
 
 @dataclass(frozen=True, slots=True)

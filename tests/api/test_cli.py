@@ -417,6 +417,33 @@ def test_a_file_inside_another_is_deleted_with_it_or_not_at_all(footnote: Footno
     assert footnote("docs", "list", "--json").json["total"] == 2
 
 
+def test_ingest_counts_what_is_inside_and_names_what_failed(footnote: Footnote, folder: Path) -> None:
+    canvas = Canvas(str(folder / "two.pdf"), invariant=1)
+    for line in (LEAVE, BIKES):
+        canvas.drawString(72, 720, line)
+        canvas.showPage()
+    canvas.save()
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        archive.writestr("boat.txt", "The ferry leaves at nine.")
+        archive.write(folder / "two.pdf", "two.pdf")
+        archive.writestr("broken.pdf", b"%PDF-1.7\nno more")
+    (folder / "two.pdf").unlink()
+    first = footnote("ingest", folder / "all.zip", "--json")
+    whole, broken = first.json["documents"]
+    assert (first.status, whole["outcome"], whole["pages"], whole["chunks"]) == (1, "new", 2, 4)
+    assert (broken["name"], broken["outcome"], broken["status"]) == ("all.zip/broken.pdf", "failed", "failed")
+    assert (broken["source"], broken["error"]["code"]) == (whole["source"], "corrupt")
+    totals = first.json["totals"]
+    assert [totals[name] for name in ("documents", "failed", "pages", "chunks")] == [1, 1, 2, 4]
+    events = [json.loads(line) for line in first.err.splitlines() if line.startswith("{")]
+    read = [event["name"] for event in events if event.get("step") == "reading"]
+    assert sorted(read) == ["all.zip", "all.zip/boat.txt", "all.zip/broken.pdf", "all.zip/two.pdf"]
+    again = footnote("ingest", folder / "all.zip")
+    assert again.status == 1  # as a file that failed is tried again
+    assert "all.zip/broken.pdf" in again.out
+    assert "corrupt: " in again.out
+
+
 def test_an_unread_page_is_noted_by_ingest_and_docs_show(footnote: Footnote, folder: Path) -> None:
     canvas = Canvas(str(folder / "mixed.pdf"), invariant=1)
     canvas.drawString(72, 720, "Ten unused days carry over.")

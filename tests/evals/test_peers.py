@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,11 @@ def test_rounds_alternate_and_say_how_many_times_faster(tmp_path: Path, capsys: 
         pytest.skip(error.message)
     folder = tmp_path / "documents"
     folder.mkdir()
-    for number in range(2):
-        (folder / f"{number}.txt").write_text(f"Boat {number} sails at dawn.")
+    (folder / "boat.txt").write_text("The boat sails at dawn.")
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        archive.writestr("dog.txt", "The dog sleeps in the cabin.")  # its chunk counts beside that of the list of files
     seen = tmp_path / "seen"
-    found = {"pages": 2, "chunks": 2, "seconds": 1_000_000.0, "peak_mb": 1.0}
+    found = {"pages": 2, "chunks": 3, "seconds": 1_000_000.0, "peak_mb": 1.0}
     peer = tmp_path / "python"
     peer.write_text(f"#!/bin/sh\necho \"$@\" >> '{seen}'\necho loading\necho '{json.dumps(found)}'\n")
     peer.chmod(0o755)
@@ -36,7 +38,7 @@ def test_rounds_alternate_and_say_how_many_times_faster(tmp_path: Path, capsys: 
     assert [line.split("  ")[0] for line in told[:4]] == [
         "Footnote", "LlamaIndex, its default", "Footnote", "LlamaIndex, 200 tokens"
     ]  # fmt: skip
-    assert all("2 pages, 2 chunks" in line for line in told[:4])
+    assert all("2 pages, 3 chunks" in line for line in told[:4])
     ratio = float(told[1].rpartition(" ")[2])
     assert ratio > 1_000
     assert told[4] == f"Footnote reads {ratio:.2f} times as fast as LlamaIndex, its default"

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from builders import CountingEmbedder, run_sql, take_up
 from conftest import ScriptedGenerator, WordHashEmbedder
 
@@ -230,6 +231,50 @@ def test_a_message_in_an_archive_and_what_is_attached_are_documents(library: Lib
     assert documents["all.zip/in/mail.eml"].metadata["subject"] == "Offer"
     assert documents["all.zip/in/mail.eml/Older.eml"].metadata["from"] == "bob@example.org"
     assert documents["all.zip/in/mail.eml"].notes == ()
+
+
+def test_each_message_of_a_mailbox_is_a_document_and_is_filtered(library: Library) -> None:
+    box = b""
+    for year, subject in ((2019, "Boat"), (2026, "Boat")):
+        mail = EmailMessage()
+        mail["From"], mail["Subject"] = f"ann{year}@example.org", subject
+        mail["Date"] = f"Mon, 2 Feb {year} 10:00:00 +0000"
+        mail.set_content(f"The boat is hired in {year}.")
+        mail.add_attachment(f"It costs {year} crowns.", filename="offer.txt")
+        box += b"From a@b Mon\n" + mail.as_bytes() + b"\n"
+    parent = give(library.catalog, archive({"old/mail.mbox": box}))
+    read_all(library)
+    documents = listed(library.catalog)
+    assert list(documents) == [
+        "all.zip", "all.zip/old/mail.mbox",
+        "all.zip/old/mail.mbox/1 Boat.eml", "all.zip/old/mail.mbox/1 Boat.eml/offer.txt",
+        "all.zip/old/mail.mbox/2 Boat.eml", "all.zip/old/mail.mbox/2 Boat.eml/offer.txt",
+    ]  # fmt: skip
+    assert {one.parent_id for one in documents.values()} == {None, parent}
+    assert {one.status for one in documents.values()} == {"ready"}
+    of_2026 = library.catalog.filter_documents(read_filter({"from": "ann2026@example.org"}))
+    assert of_2026 == [documents["all.zip/old/mail.mbox/2 Boat.eml"].id]
+
+
+def test_a_family_of_many_files_waits_for_none_of_its_own_twice(library: Library) -> None:
+    """The statements that find and publish a family take as many steps as it has files, not their square."""
+    give(library.catalog, archive({f"{number}.txt": f"Boat {number} sails." for number in range(40)}))
+    steps: list[int] = []
+
+    def count(connection: object, cursor: object, statement: str, *more: object) -> None:
+        steps[-1] += 1
+
+    sa.event.listen(library.catalog._database.engine, "before_cursor_execute", count)
+    while True:
+        steps.append(0)
+        if library.catalog.publishable():
+            break
+        assert read_next(library) is not None
+    ids = [record.id for record in library.catalog.publishable()]
+    steps.append(0)
+    assert library.catalog.publish_each(ids) == ids
+    assert len(ids) == 41
+    assert steps[-1] < 15
 
 
 def test_questions_and_filters_on_the_parent_include_what_is_inside(library: Library) -> None:

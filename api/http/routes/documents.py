@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from api.access import View
 from api.http.errors import abbreviate, documented, error_response
+from api.http.headers import wants_body
 from api.http.ranges import read_range
 from api.http.schemas import (
     MAX_MODIFIED_NS,
@@ -236,6 +237,7 @@ _FILE_FORM: dict[int | str, dict[str, Any]] = {
 )
 def get_file(
     document_id: DocumentIdInPath,
+    request: Request,
     view: Reads,
     byte_range: Annotated[
         str | None, Header(alias="Range", description="one range of bytes to send, such as `bytes=0-99`")
@@ -244,18 +246,24 @@ def get_file(
         str | None, Header(alias="If-Range", description="send the range only where this is the file's `ETag`")
     ] = None,
 ) -> Response:
-    """The bytes of the file exactly as they were uploaded, or a range of them. The `ETag` is their SHA-256."""
+    """The bytes of the file exactly as they were uploaded, or a range of them. The `ETag` is their SHA-256.
+
+    HEAD is answered from the catalog, and ignores `Range` (RFC 9110, section 14.2).
+    """
     record = view.document(document_id)
     size, tag = record.size_bytes, f'"{record.sha256}"'
+    with_body = wants_body(request)
     try:
-        part = read_range(byte_range, size) if if_range in (None, tag) else None
+        part = read_range(byte_range, size) if with_body and if_range in (None, tag) else None
     except ValueError as error:
         message = f"`Range` is {abbreviate(byte_range)}, but {error}. Ask for fewer, or leave the header out."
         return error_response(416, "range_not_satisfiable", message, {"Content-Range": f"bytes */{size}"})
     start, end = part or (0, size)
     originals = view.library.catalog.originals
+    blocks: Iterator[bytes] = iter(())
     try:
-        blocks = originals.read(record.sha256, *part) if part else originals.read(record.sha256)
+        if with_body:
+            blocks = originals.read(record.sha256, *part) if part else originals.read(record.sha256)
     except LostOriginal as error:
         raise NotFound(f"The original of {record.name} was just deleted. List the documents again.") from error
     headers = {

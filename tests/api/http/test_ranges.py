@@ -68,6 +68,19 @@ def test_a_range_of_a_bucket_is_all_that_is_fetched(served: Served) -> None:
     assert [range and range.decode() for range in asked] == ["bytes=2-4", None]
 
 
+@pytest.mark.databases(*EVERYWHERE)
+def test_head_reads_nothing_of_the_original(served: Served) -> None:
+    document = served.upload("ten.txt", TEN)["id"]
+    path = f"/v1/documents/{document}/file"
+    served.library.catalog.originals.delete(document)  # it would be missed
+    for headers in ({}, {"Range": "bytes=2-4"}):
+        answer = served.client.head(path, headers=headers)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert (answer.headers["content-length"], answer.headers["etag"]) == ("10", f'"{document}"')
+        assert "content-range" not in answer.headers
+    assert served.client.head("/v1/documents/none/file").status_code == 404
+
+
 def test_an_empty_file_has_no_range() -> None:
     assert read_range(None, 0) is None
     with pytest.raises(ValueError, match="0 bytes"):

@@ -13,7 +13,7 @@ from typing import IO
 import docx
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from reading import headings, put, read, read_here, refusal, unpack
+from reading import put, read, read_here, refusal, unpack
 
 from ingest.parse import parse_file
 from ingest.parse.child import read_document
@@ -170,8 +170,8 @@ def test_what_a_child_says_that_it_took_out_is_checked(tmp_path: Path) -> None:
         place.unlink()
     with pytest.raises(ParseError, match="cannot be opened"):
         take_inside(["a.txt"], folder, keep)
-    with pytest.raises(ParseError, match="names 1001 files"):
-        take_inside(["a"] * 1_001, folder, keep)
+    with pytest.raises(ParseError, match="names 10001 files"):
+        take_inside(["a"] * 10_001, folder, keep)
     assert kept == []
 
 
@@ -182,7 +182,7 @@ def mail(subject: str, body: str) -> EmailMessage:
     return message
 
 
-def test_each_message_of_a_mailbox_is_a_section(tmp_path: Path) -> None:
+def test_each_message_of_a_mailbox_is_taken_out(tmp_path: Path) -> None:
     box = mailbox.mbox(tmp_path / "box")
     second = mail("Fees", "From May on the fee is 9 crowns.\n\nFrom here on: old mail.\n")
     second.add_attachment(word(), maintype="application", subtype="octet-stream", filename="terms.docx")
@@ -191,9 +191,25 @@ def test_each_message_of_a_mailbox_is_a_section(tmp_path: Path) -> None:
     box.close()
     document, taken = unpack(tmp_path / "box")
     assert document.media_type == "application/mbox"
-    assert headings(document) == [(1, "Boat"), (1, "Fees"), (1, "Message 3")]
-    assert list(taken) == ["Fees/terms.docx"]
-    assert "\n\nFrom May on the fee is 9 crowns.\n\nFrom here on: old mail.\n\n" in document.text
+    assert list(taken) == ["1 Boat.eml", "2 Fees.eml", "2 Fees.eml/terms.docx", "3.eml"]
+    assert document.text.startswith("Message | From | Date\n1 Boat.eml | ann@example.org\n2 Fees.eml | ann@")
+    fees = read_here(put(tmp_path / "fees.eml", taken["2 Fees.eml"]))
+    assert fees.metadata["subject"] == "Fees"
+    assert "\n\nFrom May on the fee is 9 crowns.\n\nFrom here on: old mail.\n\n" in fees.text
+
+
+def test_a_mailbox_of_too_many_messages_says_how_many_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.parse.mail.MOST_FILES", 2)
+    source = "".join(f"From a@b Mon\nFrom: a@b\nSubject: {number}\n\nText\n\n" for number in range(5))
+    (tmp_path / "child").mkdir()
+    taken: list[str] = []
+    document = read_document(
+        put(tmp_path / "a.mbox", source), "a.mbox", limits(Budget(taken=taken), tmp_path / "child")
+    )
+    assert taken == ["1 0.eml", "2 1.eml"]
+    assert [(note.code, note.message) for note in document.notes][1:] == [
+        ("member_not_read", "3 further messages were not read: there are many.")
+    ]
 
 
 def test_pictures_of_a_message_are_taken_out_unless_they_are_small_and_inline(tmp_path: Path) -> None:
@@ -209,6 +225,7 @@ def test_pictures_of_a_message_are_taken_out_unless_they_are_small_and_inline(tm
 def test_a_mailbox_without_end_of_its_last_line(tmp_path: Path) -> None:
     first = "From a@b Mon\nFrom: a@b\nSubject: One\n\nText\n\nFrom nobody knows\n\n"
     source = f"{first}From c@d Tue\nFrom: c@d\nSubject: Two\n\nEnd"
-    document = read_here(put(tmp_path / "a.mbox", source))
-    assert [text for _level, text in headings(document)] == ["One", "Two"]
-    assert "From nobody knows" in document.text
+    document, taken = unpack(put(tmp_path / "a.mbox", source))
+    assert list(taken) == ["1 One.eml", "2 Two.eml"]
+    assert taken["1 One.eml"].endswith(b"\n\nText\n\nFrom nobody knows\n\n")
+    assert document.text == "Message | From | Date\n1 One.eml | a@b\n2 Two.eml | c@d"

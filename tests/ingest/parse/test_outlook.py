@@ -9,7 +9,7 @@ from pathlib import Path
 import docx
 import pytest
 from aspose.email_foss import msg
-from reading import headings, put, read_here, refusal, unpack
+from reading import put, read_here, refusal, unpack
 
 from ingest.parse.outlook import unpack_rtf
 from ingest.parse.rtf import html_of, read_tokens
@@ -43,22 +43,55 @@ def test_headers_body_and_attachments(tmp_path: Path) -> None:
     made.add_recipient("bob@example.org", display_name="Bob Hill")
     made.add_attachment("terms.docx", data.getvalue())
     made.add_attachment("keys.bin", b"\0\1\2" * 500)
-    older = message("Older", "The keel was laid in 1931.")
-    older.add_attachment("keel.txt", b"It is of oak.")
-    made.add_embedded_message_attachment(older)
     document, taken = unpack(save(tmp_path / "a.msg", made))
     assert document.media_type == "application/vnd.ms-outlook"
     assert document.title == "Größe der Lieferung"
     assert document.text.startswith(
         "From: Ann Lee <ann@example.org>\nTo: Bob Hill <bob@example.org>\nSubject: Größe der Lieferung\n"
-        "Date: 2026-03-15 10:30 UTC\n\nThe pallets arrive on Monday.\nCall 512.\n\nAttachments: terms.docx, keys.bin, "
+        "Date: 2026-03-15 10:30 UTC\n\nThe pallets arrive on Monday.\nCall 512.\n\nAttachments: terms.docx, keys.bin"
     )
-    assert taken == {"terms.docx": data.getvalue(), "Older.msg/keel.txt": b"It is of oak."}
-    assert document.text.endswith("Subject: Older\n\nThe keel was laid in 1931.\n\nAttachments: keel.txt")
-    assert headings(document) == [(1, "Older.msg")]
+    assert taken == {"terms.docx": data.getvalue()}
     _, note = document.notes
     assert note.code == "attachment_not_read"
     assert "keys.bin" in note.message
+
+
+def test_a_message_inside_is_taken_out_as_mail(tmp_path: Path) -> None:
+    oldest = message("Oldest", "The oak was felled in 1929.")
+    oldest.add_attachment("bill.txt", b"It costs 9 crowns.")
+    older = message("Größe: older", "The keel was laid in 1931.\r\n\r\nBy Ode.")
+    older.set_property(msg.PropertyId.SENDER_NAME, "Lee, Änne")
+    older.set_property(msg.PropertyId.MESSAGE_DELIVERY_TIME, datetime(2026, 3, 15, 10, 30, tzinfo=UTC))
+    older.add_recipient("bob@example.org", display_name="Bob Hill")
+    older.set_property(0x1013, 0x0102, b"<p>The keel was laid in <b>1931</b>.</p><p>By Ode.</p>")
+    older.add_attachment("a/kéel.txt", b"It is of oak.")
+    older.add_embedded_message_attachment(oldest)
+    made = message("Boat", "See below.")
+    made.add_embedded_message_attachment(older)
+    document, taken = unpack(save(tmp_path / "a.msg", made))
+    assert document.text.endswith("See below.\n\nAttachments: Größe: older.msg")
+    assert list(taken) == [
+        "Größe: older.eml", "Größe: older.eml/a_kéel.txt",
+        "Größe: older.eml/Oldest.eml", "Größe: older.eml/Oldest.eml/bill.txt",
+    ]  # fmt: skip
+    assert taken["Größe: older.eml/a_kéel.txt"] == b"It is of oak."
+    inner = read_here(put(tmp_path / "b.eml", taken["Größe: older.eml"]))
+    assert inner.text == (
+        "From: Lee, Änne <ann@example.org>\nTo: Bob Hill <bob@example.org>\nSubject: Größe: older\n"
+        "Date: Sun, 15 Mar 2026 10:30:00 +0000\n\nThe keel was laid in 1931.\n\nBy Ode.\n\n"
+        "Attachments: a/kéel.txt, Oldest"
+    )
+    oldest_read = read_here(put(tmp_path / "c.eml", taken["Größe: older.eml/Oldest.eml"]))
+    assert "The oak was felled in 1929." in oldest_read.text
+
+
+def test_a_message_inside_whose_body_is_rtf_alone(tmp_path: Path) -> None:
+    inner = message("Fees", "")
+    inner.set_property(0x1009, 0x0102, stored_rtf(r"{\rtf1\ansi Fee: 9{\super 2} crowns.\par{\v no}}"))
+    made = message("Boat", "See below.")
+    made.add_embedded_message_attachment(inner)
+    _, taken = unpack(save(tmp_path / "a.msg", made))
+    assert read_here(put(tmp_path / "b.eml", taken["Fees.eml"])).text.endswith("\n\nFee: 9² crowns.")
 
 
 def test_html_is_read_where_it_says_more(tmp_path: Path) -> None:

@@ -278,3 +278,15 @@ def test_the_words_answer_alone_while_the_database_does_not(settings: Settings, 
         assert [hit.document_name for hit in library.searcher.search("words stay", Scope(), 1)] == ["kept.md"]
         vectors.search = real  # type: ignore[method-assign]
         assert index.missing == ()
+
+
+@pytest.mark.parametrize("gives_way", [True, False])
+def test_writes_pause_only_where_searches_may_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gives_way: bool
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("rag.index.chroma.time.sleep", pauses.append)
+    part = VectorIndex(tmp_path / "chroma", DIMENSION, gives_way=gives_way)
+    part.put([*rows_of("a"), *rows_of("b", seed=3)])
+    assert (part.count(), len(pauses)) == (6, 2 if gives_way else 0)
+    part.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -15,12 +16,12 @@ import pytest
 from builders import commit, end_leases, run_sql, upload
 from conftest import WordHashEmbedder
 
-from ingest.pipeline import commit_document, embed_document
+from ingest.pipeline import accept_file, commit_document, embed_document
 from rag.settings import Chunking
 from rag.store import leases
 from rag.store.catalog import Catalog
 from rag.store.leases import LEASE_S, RETRY_DELAYS_S
-from rag.store.records import PreparedDocument
+from rag.store.records import Accepted, PreparedDocument
 from rag.types import Document
 
 OpenCatalog = Callable[..., Catalog]
@@ -52,6 +53,25 @@ def test_a_claimant_whose_lease_is_over_writes_nothing(catalog: Catalog, open_ca
     assert catalog.document_text(document_id) == "the words"
     assert catalog.get_document(document_id).status == "indexing"
     assert catalog.publish(document_id)
+
+
+def test_a_file_can_be_claimed_while_it_is_recorded(catalog: Catalog, open_catalog: OpenCatalog) -> None:
+    def accept(catalog: Catalog) -> Accepted:
+        given = {"name": "notes.md", "source": "notes.md", "collection": "default", "claims": True}
+        return accept_file(catalog, io.BytesIO(b"the words"), **given)  # type: ignore[arg-type]
+
+    accepted = accept(catalog)
+    document_id = accepted.record.id
+    assert (accepted.claimed, accepted.record.status) == (True, "parsing")
+    assert not accept(catalog).claimed  # it is in hand
+    with closing(open_catalog()) as other:
+        assert other.claim_next() is None
+        end_leases(catalog)
+        assert other.requeue_expired() == [document_id]
+        assert accept(other).claimed
+        assert not store(catalog, document_id, "late words")
+        assert store(other, document_id, "the words")
+    assert not accept(catalog).claimed
 
 
 def test_of_documents_saved_together_only_the_one_that_was_taken_away_is_left_out(
