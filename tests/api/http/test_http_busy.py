@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -202,6 +203,21 @@ def test_the_client_tells_when_to_try_again(settings: Settings) -> None:
         with pytest.raises(FootnoteError, match="The server is busy") as refused:
             client.search("gate")
     assert (refused.value.code, refused.value.status, refused.value.retry_after_s) == ("busy", 503, 7)
+
+
+def test_who_waits_for_a_document_outlasts_a_busy_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, pauses = build_app(settings, WordHashEmbedder(), ScriptedGenerator()), list[float]()
+    with listening(app) as url, httpx.Client(base_url=url) as http, Client(url) as client:
+        document_id = Served(app, http, settings).add("gate.txt", GATE)  # type: ignore[arg-type]
+        app.state.door.admission = full("catalog")
+
+        def sleep(pause_s: float) -> None:
+            pauses.append(pause_s)
+            app.state.door.admission = Admission()
+
+        monkeypatch.setattr("api.client.blocking.time", SimpleNamespace(sleep=sleep))
+        assert client.wait(document_id).status == "ready"
+    assert pauses == [7]
 
 
 def test_a_refused_call_is_counted_by_its_route(served: Served) -> None:
