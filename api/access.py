@@ -6,9 +6,11 @@ place. A foreign document, collection or thread raises the NotFound of a missing
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from api.admission import Admission, Admitted
 from api.http.schemas import Documents, PageBody, TextBody, pack_documents, pack_page, pack_text
@@ -20,6 +22,8 @@ from rag.store.records import DocumentRecord
 from rag.store.threads import Threads
 from rag.types import Answer, DocumentStatus, Hit, Loading, Token
 from rag.verification import Verified
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,10 @@ class View:
     caller: Caller = ANYONE
     noted: dict[str, object] = field(default_factory=dict)
     admission: Admission = field(default_factory=Admission)
+
+    async def in_turn(self, look: Callable[..., _T], *arguments: object) -> _T:
+        """What a look at the catalog returns, in a thread and a place of its own. Raises TooBusy."""
+        return await self.admission.finish("catalog", lambda: asyncio.to_thread(look, *arguments))
 
     @property
     def threads(self) -> Threads:

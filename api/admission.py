@@ -7,7 +7,7 @@
 Each class of work has places, the pieces of work that are in hand at once, and a line. When a turn comes is estimated
 from how long such work took, so that the line is as long as its patience allows and no longer: work that would come too
 late is refused while its client can still go elsewhere. `View` admits searches, answers and texts to verify, the routes
-admit uploads and pictures of pages.
+admit uploads, pictures of pages and all that only reads or writes the catalog.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rag.errors import DependencyError, FootnoteError
 from rag.generation import usable_cores
 from rag.settings import Settings
 
-Work = Literal["search", "answer", "verify", "upload", "render"]
+Work = Literal["search", "answer", "verify", "upload", "render", "catalog"]
 WORK: tuple[Work, ...] = get_args(Work)
 Outcome = Literal["done", "rejected", "failed", "left"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -43,6 +43,7 @@ _NAMES: Mapping[Work, str] = {
     "verify": "texts to verify",
     "upload": "uploads",
     "render": "pictures of pages",
+    "catalog": "lists and single documents",
 }
 
 
@@ -110,6 +111,8 @@ def capacities(settings: Settings, slots: Callable[[], int]) -> dict[Work, Capac
         # An upload lasts as long as its client sends; little of that is this server's work.
         "upload": Capacity(lambda: 16, 5.0, 1.0),
         "render": Capacity(lambda: max(2, cores // 2), 10.0, 0.5),  # each in a process of its own
+        # Lists, records, texts, threads: milliseconds, unless a list is long. A page of the browser sends several.
+        "catalog": Capacity(lambda: max(4, 2 * cores), 1.0, 0.02, 0.05, 16 * max(4, 2 * cores)),
     }
 
 

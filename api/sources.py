@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol, Unpack
@@ -104,21 +103,18 @@ class LocalSource:
 
     async def documents(self, collection: str | None = None, **options: Unpack[ListOptions]) -> Documents:
         """As in `Source`."""
-        return await asyncio.to_thread(
-            self._view().documents,
-            collection,
-            options.get("status"),
-            options.get("limit"),
-            options.get("offset") or 0,
-        )
+        view, offset = self._view(), options.get("offset") or 0
+        return await view.in_turn(view.documents, collection, options.get("status"), options.get("limit"), offset)
 
     async def page(self, document_id: str, page: int) -> PageBody:
         """As in `Source`."""
-        return await asyncio.to_thread(self._view().page, document_id, page)
+        view = self._view()
+        return await view.in_turn(view.page, document_id, page)
 
     async def text(self, document_id: str, start: int = 0, end: int | None = None) -> TextBody:
         """As in `Source`."""
-        return await asyncio.to_thread(self._view().text, document_id, start, end)
+        view = self._view()
+        return await view.in_turn(view.text, document_id, start, end)
 
 
 def _question(text: str, options: AskOptions) -> Question:

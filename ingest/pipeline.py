@@ -157,15 +157,24 @@ def parse_claimed(catalog: Catalog, record: DocumentRecord, *, parsing: Parsing)
 
 
 def _parse(catalog: Catalog, record: DocumentRecord, parsing: Parsing) -> Document:
-    # what is inside a file that was taken out of another was taken out with it
-    keep = catalog.originals.store if record.parent_id is None else None
     about: Attributes = {DOCUMENT_ID: record.id, "footnote.document.bytes": record.size_bytes}
     try:
         with ExitStack() as while_read:
             with step("fetch", about):
                 path = while_read.enter_context(catalog.originals.on_disk(record.sha256))
             with step("parse", about) as parse:
-                document = parse_file(path, document_id=record.id, name=record.name, limits=parsing, keep=keep)
+
+                def keep(content: IO[bytes]) -> tuple[str, int]:
+                    with step("store", about):
+                        try:
+                            return catalog.originals.store(content)
+                        except BaseException:
+                            parse.end()  # which has not failed
+                            raise
+
+                # what is inside a file that was taken out of another was taken out with it
+                unpack = keep if record.parent_id is None else None
+                document = parse_file(path, document_id=record.id, name=record.name, limits=parsing, keep=unpack)
                 parse.tell({"footnote.document.pages": len(document.pages)})
                 return state_language(document)
     except OSError as error:

@@ -18,12 +18,13 @@ from __future__ import annotations
 import logging
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -49,17 +50,28 @@ RESTART_DELAY_S = (0.2, 1.0, 5.0, 15.0)
 _ROOT = str(Path(__file__).resolve().parents[1])
 
 
-def work_through(catalog: Catalog, embedder: Embedder, settings: Settings, changed: Callable[[str], None]) -> int:
+def work_through(
+    catalog: Catalog,
+    embedder: Embedder,
+    settings: Settings,
+    changed: Callable[[str], None],
+    claimed: Callable[[str], None] = lambda document_id: None,
+) -> int:
     """Prepare every queued document, oldest first, until none is left. Returns how many were claimed.
 
-    A document that was in hand when the worker stopped is prepared alone, after the others. Raises DependencyError for
-    an error of the environment; wait before the next call.
+    `claimed` is called with the id of each document that is begun, `changed` also when it is done. A document that was
+    in hand when the worker stopped is prepared alone, after the others. Raises DependencyError for an error of the
+    environment; wait before the next call.
     """
 
     def stuck(document_id: str, error: DependencyError) -> None:
         raise error
 
-    listeners = Listeners(claimed=changed, settled=lambda document_id, document: changed(document_id), stuck=stuck)
+    def begun(document_id: str) -> None:
+        claimed(document_id)
+        changed(document_id)
+
+    listeners = Listeners(claimed=begun, settled=lambda document_id, document: changed(document_id), stuck=stuck)
     taken = 0
     while True:
         taken += prepare_documents(catalog, _untried(catalog), embedder, settings, listeners)
@@ -95,13 +107,20 @@ def work_on(
     once: bool = False,
     changed: Callable[[str], None] = lambda document_id: None,
 ) -> int:
-    """Prepare the documents of a shared catalog as they are queued, until KeyboardInterrupt; with `once`, until none is
-    left. Returns how many were claimed.
+    """Prepare the documents of a shared catalog as they are queued, until KeyboardInterrupt, which is not raised; with
+    `once`, until none is left. Returns how many were begun.
 
     Documents whose claimant died are queued again once their lease is over. What is in hand at the end is queued again
     for others at once; the attempt counts only where an unexpected error ended the worker, which is raised.
     """
     taken, looked, broken = 0, -KEEP_EVERY_S, True
+
+    def count(_document_id: str) -> None:  # by any thread of the conveyor
+        nonlocal taken
+        with counting:
+            taken += 1
+
+    counting = threading.Lock()
     try:
         while True:
             try:
@@ -109,8 +128,7 @@ def work_on(
                     looked = time.monotonic()
                     if expired := catalog.requeue_expired():
                         log.warning("%d documents lost their worker and are queued again.", len(expired))
-                done = work_through(catalog, embedder, settings, changed)
-                taken += done
+                done = work_through(catalog, embedder, settings, changed, count)
                 if once and not done:
                     broken = False
                     return taken
@@ -122,7 +140,7 @@ def work_on(
                     catalog.requeue_unfinished(forgive=True)
     except KeyboardInterrupt:
         broken = False
-        raise
+        return taken
     finally:
         end_readers()
         try:
@@ -319,9 +337,17 @@ def main() -> int:
     except FootnoteError as error:
         log.error("%s", error.message)
         return 1
-    with tracing(settings.traces):
+    with ExitStack() as until_end:
+        until_end.enter_context(tracing(settings.traces))
+        signal.signal(signal.SIGTERM, lambda number, frame: _end(until_end))
         _work_for_parent(catalog, embedder, settings)
     return 0
+
+
+def _end(until_end: ExitStack) -> None:
+    """End at once, but for the spans that are not sent yet. What is in hand the parent queues again."""
+    until_end.close()
+    os._exit(0)
 
 
 def _work_for_parent(catalog: Catalog, embedder: Embedder, settings: Settings) -> None:

@@ -31,6 +31,7 @@ from api.client.calls import (
     documents_call,
     http_options,
     page_call,
+    pause_of,
     read_body,
     search_call,
     text_call,
@@ -48,6 +49,7 @@ from api.http.schemas import (
     UploadedDocument,
     VerifiedBody,
 )
+from rag.errors import FootnoteError
 from rag.types import UNFINISHED
 
 
@@ -79,7 +81,11 @@ class AsyncClient:
     async def wait(self, document_id: str, *, on_change: Callable[[DocumentBody], None] | None = None) -> DocumentBody:
         """The document once it is `ready` or `failed`. `on_change` is called with each state that is seen."""
         while True:
-            document = await self.document(document_id)
+            try:
+                document = await self.document(document_id)
+            except FootnoteError as error:
+                await asyncio.sleep(pause_of(error))
+                continue
             if on_change is not None:
                 on_change(document)
             if document.status not in UNFINISHED:

@@ -36,6 +36,7 @@ from rag.types import AnswerMode, AnswerStyle, DocumentStatus
 DEFAULT_URL = "http://127.0.0.1:8000"
 CONNECT_TIMEOUT_S = 5.0
 POLL_S = 0.3
+_BUSY = "busy"  # of a server that has more to do than it can (api/admission.py)
 Body = TypeVar("Body", bound=BaseModel)
 StreamedEvent = Hits | StatusBody | TokenBody | AnswerBody
 Progress = Callable[[int, int], None]
@@ -241,6 +242,13 @@ def _error(said: ErrorDetail, status: int, retry_after: str = "") -> FootnoteErr
     error.status = status
     error.retry_after_s = int(retry_after) if retry_after.isdecimal() else None  # a proxy may send a date
     return error
+
+
+def pause_of(error: FootnoteError) -> float:
+    """The seconds after which a look that a busy server has refused is repeated. Raises any other error."""
+    if error.code != _BUSY:
+        raise error
+    return error.retry_after_s or POLL_S
 
 
 def read_body(response: httpx.Response, body: type[Body]) -> Body:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from api.client import Client
+from api.client.calls import pause_of
 from api.commands.context import CommandContext, client_of
 from api.commands.outcomes import Outcome, Work, failed, outcome_of
 from api.http.schemas import DocumentBody, pack_document
@@ -270,11 +271,12 @@ def _send(client: Client, work: Work, collection: str, progress: Progress) -> _R
 
 
 def _look(client: Client, document_id: str) -> DocumentBody | None:
-    try:
-        return client.document(document_id)
-    except DependencyError:
-        raise
-    except FootnoteError as error:
-        if error.code != "not_found":
+    while True:
+        try:
+            return client.document(document_id)
+        except DependencyError:
             raise
-        return None
+        except FootnoteError as error:
+            if error.code == "not_found":
+                return None
+            time.sleep(pause_of(error))

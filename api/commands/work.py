@@ -19,8 +19,8 @@ Address = tuple[str, int]
 
 
 def work(context: CommandContext, *, once: bool, metrics: Address | None = None) -> int:
-    """Prepare queued documents until SIGTERM or Ctrl-C, then return 0; with `once`, until none is left, and print how
-    many were claimed. `metrics` is the host and port at which /metrics and /livez answer meanwhile.
+    """Prepare queued documents until SIGTERM or Ctrl-C, with `once` until none is left, then print how many were begun
+    and return 0. `metrics` is the host and port at which /metrics and /livez answer meanwhile.
 
     What is in hand at the end is queued again for other workers at once. Raises ConfigurationError for a SQLite
     catalog, IndexMismatch where the documents were embedded by another model, DependencyError where the database or the
@@ -51,13 +51,13 @@ def work(context: CommandContext, *, once: bool, metrics: Address | None = None)
             context.say(f"Working for {catalog.name}, originals in {catalog.originals.name}.")
             documents = work_on(catalog, embedder, settings, once=once)
     except KeyboardInterrupt:
-        return 0
+        pass  # before the work began
     finally:
         signal.signal(signal.SIGTERM, previous)
     if context.as_json:
         context.print_json({"documents": documents})
     else:
-        context.console().print(f"Claimed {documents:,} documents; none is left.")
+        context.console().print(f"Began {documents:,} documents.")
     return 0
 
 

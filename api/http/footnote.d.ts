@@ -420,7 +420,7 @@ export interface Part {
 
 /** The state of one part of the server, with details. */
 export interface PartState {
-  status: "ok" | "degraded" | "rebuilding" | "restarting" | "off" | "low" | "unreachable" | "unknown";
+  status: "ok" | "degraded" | "rebuilding" | "restarting" | "busy" | "off" | "low" | "unreachable" | "unknown";
   detail: string;
 }
 

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.admission import TooBusy
 from api.http.errors import CLIENT_LEFT, refusal, refusal_of
 from api.http.metrics import Metrics, known_method
-from api.http.paths import CROWDED_PATHS, LIVE_PATH, UPLOAD_PATH, route_path
+from api.http.paths import CROWDED_PATHS, LIVE_PATH, UPLOAD_PATH, route_path, work_of
 from api.http.state import Door
 from rag.errors import TooLarge
 from rag.logs import FIELDS, REQUESTS, request_id
@@ -196,8 +196,8 @@ class Crowd:
         self._app, self._door = app, door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            work = CROWDED_PATHS.get(route_path(scope))
+        if scope["type"] == "http":
+            work = work_of(scope["method"], route_path(scope))
             if work is not None:
                 try:
                     self._door.admission.check(work)

@@ -31,7 +31,7 @@ _REASONS: tuple[AnswerReason, ...] = get_args(AnswerReason)
 _VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 STEPS = ("rewrite", "retrieve", "select", "pack", "generate", "verify", "judge")
 """The steps of an answer that `footnote_step_seconds` has; `timings_ms` names them."""
-INGEST_STEPS = ("claim", "fetch", "parse", "chunk", "embed", "commit", "publish")
+INGEST_STEPS = ("claim", "fetch", "parse", "store", "chunk", "embed", "commit", "publish")
 """The steps of a document's preparation, in order; servers publish, workers do the rest."""
 CACHES = ("chunk_vectors", "sentence_vectors")
 """What is looked up before it is computed: the vectors of chunks that are embedded, and those of sentences that are

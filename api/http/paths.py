@@ -11,14 +11,17 @@ from api.admission import Work
 UPLOAD_PATH = "/v1/documents"
 MCP_PATH = "/mcp"
 LIVE_PATH = "/livez"
-CROWDED_PATHS: Mapping[str, Work] = {
+_WORK_OF_POSTS: Mapping[str, Work | None] = {
     "/v1/search": "search",
     "/v1/query": "answer",
     "/v1/chat/completions": "answer",
     "/v1/responses": "answer",
     "/v1/verify": "verify",
+    UPLOAD_PATH: None,  # what the client sends of a body must be read before it is refused
 }
-"""The calls whose work is known from the path, and which therefore can be refused before they are read."""
+CROWDED_PATHS = frozenset({*_WORK_OF_POSTS, "/v1/collections", "/v1/threads", "/v1/models"})
+"""The paths of `work_of` without an id, which metrics can name."""
+_API = "/v1/"
 _OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", LIVE_PATH, "/readyz"})
 _OPEN_FOLDER = "/page/"
 _OPENAI_PATHS = ("/v1/chat/", "/v1/responses", "/v1/models")
@@ -28,6 +31,14 @@ def route_path(scope: Scope) -> str:
     """The path that the routes see: without `root_path`, whether the proxy has removed it or not."""
     path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
     return path.removeprefix(root) if root and f"{path}/".startswith(f"{root}/") else path
+
+
+def work_of(method: str, path: str) -> Work | None:
+    """The class of work of a call that can be refused before its key is looked up and its body is read; None of one
+    that cannot, or needs no place."""
+    if method == "POST" and path in _WORK_OF_POSTS:
+        return _WORK_OF_POSTS[path]
+    return "catalog" if path.startswith(_API) else None
 
 
 def is_open(path: str) -> bool:

@@ -1034,7 +1034,7 @@ class Alive(BaseModel):
 class PartState(BaseModel):
     """The state of one part of the server, with details."""
 
-    status: Literal["ok", "degraded", "rebuilding", "restarting", "off", "low", "unreachable", "unknown"]
+    status: Literal["ok", "degraded", "rebuilding", "restarting", "busy", "off", "low", "unreachable", "unknown"]
     detail: str
 
 

@@ -8,11 +8,12 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
 
 from api.access import Caller, View
 from api.admission import Admission, capacities
@@ -197,6 +198,21 @@ def view_for(scope: KeyScope) -> Callable[[Request], Awaitable[View]]:
 
 
 DoorHere = Annotated[Door, Depends(door_of)]
+
+
+async def _in_turn(door: DoorHere) -> AsyncIterator[None]:
+    wrong: RequestValidationError | None = None
+    async with door.admission.place("catalog"):
+        try:
+            yield
+        except RequestValidationError as error:  # the work has not failed
+            wrong = error
+    if wrong is not None:
+        raise wrong
+
+
+IN_TURN = Depends(_in_turn, scope="function")
+"""For routes that only read or write the catalog: a place until the response is made. Raises TooBusy."""
 Reads = Annotated[View, Depends(view_for("read"))]
 Writes = Annotated[View, Depends(view_for("write"))]
 Administers = Annotated[View, Depends(view_for("admin"))]

@@ -1,12 +1,14 @@
 """The vectors of the chunks in one Chroma folder (cosine, HNSW). The only home of chromadb.
 
 A chromadb 1.5.9 process that is killed while it persists its HNSW files (every 1,000 records) can leave a collection
-whose every call fails for ever, so that the files are checked (`files_are_sound`) before Chroma opens them.
+whose every call fails for ever. One whose disk refuses these writes does not notice, and lacks the vectors after its
+next start. The files are therefore checked (`files_are_sound`) before Chroma opens them.
 """
 
 from __future__ import annotations
 
 import logging
+import pickletools
 import sqlite3
 import struct
 import time
@@ -255,7 +257,8 @@ def _probe(dimension: int) -> np.ndarray:
 
 
 def files_are_sound(folder: Path) -> bool:
-    """Whether Chroma's HNSW files have the sizes that their header states; True if nothing was persisted yet.
+    """Whether Chroma's HNSW files have the sizes that their header states, and all vectors that Chroma has noted; True
+    if nothing was persisted yet.
 
     header.bin has 100 bytes, with the number of elements as u64 at byte 20 and the bytes per element at byte 28. The
     files begin with the size of an allocation of 100 elements and never become smaller.
@@ -267,16 +270,16 @@ def files_are_sound(folder: Path) -> bool:
             elements, bytes_each = _read_sizes(segment)
             data = (segment / "data_level0.bin").stat().st_size
             lengths = (segment / "length.bin").stat().st_size
-            sound = not elements or (
+            whole = not elements or (
                 data == max(elements, _ALLOCATED) * bytes_each
                 and lengths == max(elements, _ALLOCATED) * _LENGTH_BYTES
                 and _links_are_whole((segment / "link_lists.bin").read_bytes(), elements)
-                and (segment / "index_metadata.pickle").stat().st_size > 0
             )
-        except (OSError, struct.error):
+            sound = whole and _count_added(segment / "index_metadata.pickle") == elements
+        except (OSError, ValueError, struct.error):
             sound = False
         if not sound:
-            log.warning("The vector files in %s are incomplete: writing them was interrupted.", segment)
+            log.warning("The vector files in %s are incomplete: writing them was interrupted or failed.", segment)
             return False
     return True
 
@@ -288,6 +291,21 @@ def _read_sizes(segment: Path) -> tuple[int, int]:
         raise struct.error(f"the header has {len(header)} bytes")
     elements, bytes_each = struct.unpack_from("<QQ", header, 20)
     return int(elements), int(bytes_each)
+
+
+def _count_added(notes: Path) -> int:
+    """How many vectors Chroma has noted, deleted ones included. What the pickle would do is not done, and only its
+    beginning is read. Raises OSError, ValueError.
+    """
+    if not notes.exists():  # nothing was added yet
+        return 0
+    named = False
+    with notes.open("rb") as file:
+        for code, value, _ in pickletools.genops(file):
+            if named and isinstance(value, int) and code.name.startswith(("BININT", "LONG")):
+                return value
+            named = named or value == "total_elements_added"
+    raise ValueError(f"{notes.name} does not say how many vectors were added")
 
 
 def _links_are_whole(links: bytes, elements: int) -> bool:

@@ -176,7 +176,7 @@ turns_table = sa.Table(
     sa.Column("question", Text, nullable=False),
     sa.Column("asked_at", Text, nullable=False),
     sa.Column("answer", Text, nullable=False),  # JSON: the Answer as it was sent
-    sa.Column("sources", Text, nullable=False),  # JSON: of each cited document its [collection, source] pairs
+    sa.Column("sources", Text, nullable=False),  # JSON: where each cited document came from (threads.py)
 )
 feedback_table = sa.Table(
     "feedback",

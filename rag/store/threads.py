@@ -253,12 +253,29 @@ def _thread(row: sa.Row[Any]) -> Thread:
 
 
 def _sources_of(connection: Connection, cited: Sequence[str]) -> dict[str, list[list[str]]]:
-    """The [collection, source] pairs of each document."""
+    """Of each document the [collection, source, place] of where it came from: `place` is "" for an uploaded file, and
+    for a file inside one what its name has beyond that one's."""
     found: dict[str, list[list[str]]] = {one: [] for one in cited}
-    rows = connection.execute(sa.select(sources_table).where(sources_table.c.document_id.in_(list(found))))
+    rows = connection.execute(
+        _with_sources(documents_table.c.id, documents_table.c.name, sources_table.c.collection, sources_table.c.source)
+        .add_columns(_head.c.name.label("head_name"))
+        .where(documents_table.c.id.in_(list(found)))
+    )
     for row in rows:
-        found[row.document_id].append([row.collection, row.source])
+        found[row.id].append([row.collection, row.source, row.name.removeprefix(row.head_name)])
     return found
+
+
+_head = documents_table.alias()  # the uploaded document that a document is, or is inside of
+
+
+def _with_sources(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """These columns of documents with the sources of what was uploaded: files inside have none of their own."""
+    return (
+        sa.select(*columns)
+        .join(_head, sa.or_(documents_table.c.id == _head.c.id, documents_table.c.parent_id == _head.c.id))
+        .join(sources_table, sources_table.c.document_id == _head.c.id)
+    )
 
 
 def _gone(connection: Connection, known: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, str | None]:
@@ -269,13 +286,12 @@ def _gone(connection: Connection, known: Mapping[str, Sequence[Sequence[str]]]) 
         if connection.execute(visible).first() is not None:
             continue
         gone[document_id] = None
-        for collection, source in sources:
+        for collection, source, *place in sources:  # turns kept before there were files inside have no place
             newer = connection.execute(
-                sa.select(documents_table.c.id)
-                .join(sources_table, sources_table.c.document_id == documents_table.c.id)
-                .where(
+                _with_sources(documents_table.c.id).where(
                     sources_table.c.collection == collection,
                     sources_table.c.source == source,
+                    documents_table.c.name == _head.c.name + "".join(place),
                     documents_table.c.visible,
                 )
             ).first()

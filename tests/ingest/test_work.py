@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -141,12 +142,13 @@ def test_a_worker_that_is_asked_to_stop_gives_its_documents_back_at_once(
     catalog: Catalog, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     document_id = upload(catalog, "the words").record.id
-    worker = start(slow_s=1.0)
+    worker = start("--json", slow_s=1.0)
     go(worker)
     assert worker.stdout is not None
     assert worker.stdout.readline() == "embedding\n"
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(PATIENCE_S) == 0
+    assert json.loads(worker.stdout.read()) == {"documents": 1}
     record = catalog.get_document(document_id)
     assert (record.status, record.attempts) == ("queued", 0)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
@@ -21,7 +24,8 @@ from starlette.testclient import TestClient
 from api.cli import main
 from api.http.metrics import INGEST_STEPS, StepMetrics, WorkerMetrics
 from api.http.worker import worker_app
-from ingest.pipeline import parse_claimed
+from ingest.pipeline import accept_file, parse_claimed
+from rag.errors import DependencyError
 from rag.settings import Settings
 from rag.store.catalog import Catalog
 from rag.telemetry import watching
@@ -108,6 +112,30 @@ def test_an_original_that_cannot_be_fetched_is_no_fault_of_its_reader(catalog: C
         step: float(step == "fetch") for step in INGEST_STEPS
     }
     assert found["footnote_ingest_step_seconds_count", "parse"] == 0
+
+
+def test_a_file_inside_that_cannot_be_stored_is_no_fault_of_the_reader(
+    catalog: Catalog, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(content: IO[bytes]) -> tuple[str, int]:
+        raise DependencyError("The bucket does not answer.")
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("gate.txt", "The gate opens at seven.")
+    accept_file(catalog, packed, name="all.zip", source="all.zip", collection="default")
+    record = catalog.claim_next()
+    assert record is not None
+    monkeypatch.setattr(catalog.originals, "store", refuse)
+    registry = CollectorRegistry()
+    with watching(StepMetrics(registry)), pytest.raises(DependencyError, match="The bucket does not answer"):
+        parse_claimed(catalog, record, parsing=settings.parsing)
+    found = values(generate_latest(registry).decode())
+    assert {step: found["footnote_ingest_step_failed_total", step] for step in INGEST_STEPS} == {
+        step: float(step == "store") for step in INGEST_STEPS
+    }
+    assert found["footnote_ingest_step_seconds_count", "parse"] == 1
+    assert catalog.get_document(record.id).status == "queued"
 
 
 @pytest.mark.databases("postgres")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import many_paragraphs, original, original_file, upload
+from collector import collecting
 from conftest import ScriptedGenerator, WordHashEmbedder
 from serving import open_runtime
 
@@ -395,6 +396,26 @@ settings = Settings.model_validate_json(sys.argv[1])
 worker = WorkerProcess(Catalog(*settings.store_place), settings, lambda document_id: print(worker.pid, flush=True))
 sys.stdin.readline()
 """
+
+
+@pytest.mark.model
+def test_a_child_that_is_stopped_sends_the_spans_that_it_has(
+    catalog: Catalog, real_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It used to end at once, and with it the last five seconds of its spans."""
+    document_id = upload(catalog, "The words of the gate.", "gate.md").record.id
+    moved: queue.Queue[str] = queue.Queue()
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
+        worker = WorkerProcess(catalog, real_settings.model_copy(update={"traces": "otlp"}), moved.put)
+        try:
+            wait_for(catalog, moved, "indexing", 1)
+        finally:
+            worker.stop()
+        spans = {span.name: span for span in collector.spans}
+    assert {"claim", "fetch", "parse", "chunk", "embed", "commit"} <= set(spans)
+    assert spans["parse"].attributes["footnote.document.id"] == document_id
 
 
 @pytest.mark.model

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from api.http.errors import openai_documented
 from api.http.openai.requests import MODEL, scope_of_model
-from api.http.state import Reads
+from api.http.state import IN_TURN, Reads
 
-router = APIRouter(prefix="/v1/models", tags=["OpenAI's API"])
+router = APIRouter(prefix="/v1/models", tags=["OpenAI's API"], dependencies=[IN_TURN])
 
 _CREATED = 1_764_547_200  # the field is required; a model here is a set of documents, which changes all the time
 

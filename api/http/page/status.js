@@ -14,8 +14,8 @@ const PARTS = [
   ["index", "Indexes", "Derived from the catalog"],
   ["disk", "Disk", "Where the data directory is"],
 ];
-const WORDS = { ok: "Works", degraded: "Works in part", rebuilding: "Being built again", restarting: "Restarting", off: "Off", unreachable: "Does not answer", unknown: "Not known yet", low: "Low" };
-const KIND = { ok: "supported", degraded: "weak", off: "weak", rebuilding: "weak", restarting: "weak", unknown: "weak", low: "weak", unreachable: "unsupported" };
+const WORDS = { ok: "Works", degraded: "Works in part", rebuilding: "Being built again", restarting: "Restarting", busy: "Busy", off: "Off", unreachable: "Does not answer", unknown: "Not known yet", low: "Low" };
+const KIND = { ok: "supported", degraded: "weak", off: "weak", rebuilding: "weak", restarting: "weak", busy: "weak", unknown: "weak", low: "weak", unreachable: "unsupported" };
 
 export async function show(main) {
   const parts = h("ul", { class: "parts" }), errors = h("section", { class: "errors" }), state = h("p", { class: "lede", role: "status" }, "Looking…");

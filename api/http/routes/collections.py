@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 
 from api.http.errors import documented
 from api.http.schemas import CollectionBody, Collections
-from api.http.state import DoorHere, Reads, Writes
+from api.http.state import IN_TURN, DoorHere, Reads, Writes
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
 
 # Only described here: View.collection checks the name, after it has normalised the spelling.
@@ -20,7 +20,7 @@ CollectionInPath = Annotated[
     ),
 ]
 
-router = APIRouter(prefix="/v1/collections", tags=["collections"])
+router = APIRouter(prefix="/v1/collections", tags=["collections"], dependencies=[IN_TURN])
 
 
 @router.get("", summary="List collections", responses=documented())

@@ -32,7 +32,7 @@ from api.http.schemas import (
     UploadedDocuments,
     pack_document,
 )
-from api.http.state import DoorHere, Reads, Writes
+from api.http.state import IN_TURN, DoorHere, Reads, Writes
 from api.http.streams import while_listening
 from api.http.uploads import UploadedFile, UploadForm, read_form
 from ingest.files import clean_name
@@ -195,19 +195,25 @@ def _check_count(field: str, given: Sequence[str], files: Sequence[object]) -> N
         raise InputError(f"There are {len(given)} `{field}` fields for {len(files)} files. Send at most one a file.")
 
 
-@router.get("", summary="List documents", responses=documented(404, 422))
+@router.get("", summary="List documents", responses=documented(404, 422), dependencies=[IN_TURN])
 def list_documents(query: Annotated[ListQuery, Query()], view: Reads) -> Documents:
     """Documents in the order of their upload. `total` counts all that match the filters."""
     return view.documents(query.collection, query.status, query.limit, query.offset)
 
 
-@router.get("/{document_id}", summary="Get a document", responses=documented(404, 422))
+@router.get("/{document_id}", summary="Get a document", responses=documented(404, 422), dependencies=[IN_TURN])
 def show_document(document_id: DocumentIdInPath, view: Reads) -> DocumentBody:
     """The document's status, the error where the status is `failed`, and notes on what was not read."""
     return pack_document(view.document(document_id))
 
 
-@router.delete("/{document_id}", status_code=204, summary="Delete a document", responses=documented(404, 409, 422))
+@router.delete(
+    "/{document_id}",
+    status_code=204,
+    summary="Delete a document",
+    responses=documented(404, 409, 422),
+    dependencies=[IN_TURN],
+)
 def delete_document(document_id: DocumentIdInPath, door: DoorHere, view: Writes) -> None:
     """Once DELETE returns 204, no search or answer includes the document, or a file inside it.
 
@@ -234,6 +240,7 @@ _FILE_FORM: dict[int | str, dict[str, Any]] = {
     summary="Download the original file",
     response_class=Response,
     responses=_FILE_FORM | documented(404, 416, 422),
+    dependencies=[IN_TURN],
 )
 def get_file(
     document_id: DocumentIdInPath,
@@ -314,7 +321,7 @@ async def get_page(
 
     With `start` and `end`, characters of the document's text, `boxes` are the rectangles of these words on the page.
     """
-    record = await asyncio.to_thread(view.document, document_id)
+    record = await view.in_turn(view.document, document_id)
     if not record.pages and record.status != "ready":
         raise NotFound(f"{record.name} has no pages yet: its status is {record.status!r}. Wait until it is 'ready'.")
     form = preferred(request.headers.get("accept", "*/*"), ("application/json", "image/png"))
@@ -326,7 +333,7 @@ async def get_page(
     if form == "image/png":
         drawing = partial(asyncio.to_thread, _picture, view.library, record, page, dpi)
         return await while_listening(request, view.admission.finish("render", drawing))
-    return await asyncio.to_thread(view.page, document_id, page, (start, end))
+    return await view.in_turn(view.page, document_id, page, (start, end))
 
 
 def _picture(library: Library, record: DocumentRecord, page: int, dpi: int) -> Response:
@@ -359,7 +366,9 @@ def preferred(accept: str, offered: Sequence[str]) -> str | None:
     return best if weight > 0 else None
 
 
-@router.get("/{document_id}/text", summary="Get a document's text", responses=documented(404, 422))
+@router.get(
+    "/{document_id}/text", summary="Get a document's text", responses=documented(404, 422), dependencies=[IN_TURN]
+)
 def get_text(
     document_id: DocumentIdInPath,
     view: Reads,

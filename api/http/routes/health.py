@@ -51,7 +51,7 @@ async def ready(request: Request, door: DoorHere) -> Ready:
     model, (catalog, worker), index, disk = await asyncio.gather(
         door.describe_model(),
         _apart(_look_around, runtime),
-        _look_at_index(runtime.library.index),
+        _look_at_index(runtime),
         _apart(_look_at_disk, runtime),
     )
     embedder = runtime.library.embedder
@@ -100,13 +100,18 @@ def _look_around(runtime: Runtime) -> tuple[PartState, PartState]:
     return PartState(status="ok", detail=catalog), worker
 
 
-async def _look_at_index(index: Index) -> PartState:
-    """Its state. A shared index that does not answer is no reason to answer no request: the words still do."""
+async def _look_at_index(runtime: Runtime) -> PartState:
+    """Its state. A shared index that does not answer is no reason to answer no request: the words still do. One of this
+    process cannot be away: it writes, and searches wait for it too."""
+    library = runtime.library
     try:
         async with asyncio.timeout(DESCRIBE_WAIT_S):
-            return await asyncio.get_running_loop().run_in_executor(_ASKING, _index_state, index)
+            return await asyncio.get_running_loop().run_in_executor(_ASKING, _index_state, library.index)
     except TimeoutError:
-        detail = f"no answer within {DESCRIBE_WAIT_S:g} s; check that what FOOTNOTE_INDEX_URL names runs"
+        waited = f"no answer within {DESCRIBE_WAIT_S:g} s"
+        if not library.settings.index_url:
+            return PartState(status="busy", detail=f"{waited}, since it writes; look again")
+        detail = f"{waited}; check that what FOOTNOTE_INDEX_URL names runs"
         return PartState(status="unreachable", detail=detail)
     except DependencyError as error:
         return PartState(status="unreachable", detail=error.message)

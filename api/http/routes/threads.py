@@ -22,9 +22,9 @@ from api.http.schemas import (
     pack_thread,
     pack_turn,
 )
-from api.http.state import Reads
+from api.http.state import IN_TURN, Reads
 
-router = APIRouter(prefix="/v1", tags=["threads"])
+router = APIRouter(prefix="/v1", tags=["threads"], dependencies=[IN_TURN])
 
 ThreadIdInPath = Annotated[str, Path(description="the thread's id")]
 _MARKDOWN = "text/markdown"

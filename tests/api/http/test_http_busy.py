@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -14,9 +15,10 @@ from serving import Endless, Served, build_app, listening, wait_for
 
 from api.admission import WORK, Admission, Capacity, Work, without_limits
 from api.client import Client
-from api.http import streams
+from api.http import guards, streams
 from rag.errors import FootnoteError
 from rag.settings import Settings, load_settings
+from rag.store.catalog import Catalog
 
 GATE = b"The gate code is 4711. The gate opens at seven."
 ASKED = [{"role": "user", "content": "What is the gate code?"}]
@@ -77,6 +79,71 @@ def test_uploads_and_pictures_of_pages_are_refused_too(served: Served, pdf: Call
     assert served.client.get("/v1/documents").json()["total"] == 1
 
 
+CATALOG = [
+    ("GET", "/v1/documents"),
+    ("GET", "/v1/documents/{id}"),
+    ("GET", "/v1/documents/{id}/text"),
+    ("GET", "/v1/documents/{id}/file"),
+    ("GET", "/v1/documents/{id}/pages/1"),
+    ("GET", "/v1/collections"),
+    ("GET", "/v1/threads"),
+    ("POST", "/v1/threads"),
+    ("GET", "/v1/models"),
+    ("DELETE", "/v1/documents/{id}"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CATALOG)
+@pytest.mark.parametrize("crowded", [True, False])
+def test_calls_that_only_use_the_catalog_are_refused_too(
+    served: Served, monkeypatch: pytest.MonkeyPatch, method: str, path: str, crowded: bool
+) -> None:
+    """The line is looked at before the key is (`crowded`), and again when the call takes its place."""
+    body = {"json": {}} if method == "POST" else {}
+    where = path.format(id=served.add("gate.txt", GATE))
+    if not crowded:
+        monkeypatch.setattr(guards, "work_of", lambda method, path: None)
+    served.app.state.door.admission = full("catalog")
+    answer = served.client.request(method, where, **body)
+    assert (answer.status_code, answer.json()["error"]["code"], answer.headers["retry-after"]) == (503, "busy", "7")
+    served.app.state.door.admission = full(*(one for one in WORK if one != "catalog"))
+    assert served.client.request(method, where, **body).status_code != 503
+
+
+async def test_lists_wait_in_a_bounded_line(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = build_app(settings, WordHashEmbedder(), ScriptedGenerator())
+    go_on, begun, list_documents = threading.Event(), threading.Semaphore(0), Catalog.list_documents
+
+    def slow(self: Catalog, *filters: object):  # type: ignore[no-untyped-def]
+        begun.release()
+        assert go_on.wait(60)
+        return list_documents(self, *filters)  # type: ignore[arg-type]
+
+    with listening(app) as url:
+        admission = app.state.door.admission = Admission(
+            {**without_limits(), "catalog": Capacity(lambda: 2, 60, 0, line=3)}
+        )
+        monkeypatch.setattr(Catalog, "list_documents", slow)
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            asking = [asyncio.create_task(client.get("/v1/documents")) for _ in range(5)]
+            await asyncio.to_thread(wait_for, lambda: admission.loads["catalog"].waiting == 3)
+            assert admission.loads["catalog"].in_hand == 2
+            refused = [await client.get(path) for path in ("/v1/documents", "/v1/collections", "/v1/documents/none")]
+            assert {(one.status_code, one.json()["error"]["code"]) for one in refused} == {(503, "busy")}
+            assert (await client.get("/livez")).status_code == 200
+            go_on.set()
+            assert [one.status_code for one in await asyncio.gather(*asking)] == [200] * 5
+        assert admission.loads["catalog"].in_hand == 0
+
+
+def test_a_list_with_a_wrong_filter_is_no_failure_of_the_work(served: Served) -> None:
+    assert served.client.get("/v1/documents?limit=none").status_code == 422
+    assert served.client.get("/v1/documents/none").status_code == 404
+    told = served.client.get("/metrics").text
+    assert 'footnote_work_ended_total{outcome="failed",work="catalog"} 0.0' in told
+    assert 'footnote_work_ended_total{outcome="rejected",work="catalog"} 1.0' in told
+
+
 async def test_tools_of_mcp_say_that_the_server_is_busy(settings: Settings) -> None:
     pytest.importorskip("mcp.client.streamable_http")
     from mcp.client import Client as McpClient
@@ -93,7 +160,10 @@ async def test_tools_of_mcp_say_that_the_server_is_busy(settings: Settings) -> N
                 told = await client.call_tool(name, asked)
                 assert told.is_error
                 assert "busy: The server is busy with" in told.content[0].text
-            assert not (await client.call_tool("list_documents", {})).is_error
+            for name, asked in (("list_documents", {}), ("get_page", {"document_id": "a", "page": 1})):
+                told = await client.call_tool(name, asked)
+                assert told.is_error
+                assert "busy: The server is busy with lists and single documents" in told.content[0].text
 
 
 async def test_a_tool_stops_when_its_client_leaves(settings: Settings) -> None:
@@ -135,11 +205,32 @@ def test_the_client_tells_when_to_try_again(settings: Settings) -> None:
     assert (refused.value.code, refused.value.status, refused.value.retry_after_s) == ("busy", 503, 7)
 
 
+def test_who_waits_for_a_document_outlasts_a_busy_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, pauses = build_app(settings, WordHashEmbedder(), ScriptedGenerator()), list[float]()
+    with listening(app) as url, httpx.Client(base_url=url) as http, Client(url) as client:
+        document_id = Served(app, http, settings).add("gate.txt", GATE)  # type: ignore[arg-type]
+        app.state.door.admission = full("catalog")
+
+        def sleep(pause_s: float) -> None:
+            pauses.append(pause_s)
+            app.state.door.admission = Admission()
+
+        monkeypatch.setattr("api.client.blocking.time", SimpleNamespace(sleep=sleep))
+        assert client.wait(document_id).status == "ready"
+    assert pauses == [7]
+
+
 def test_a_refused_call_is_counted_by_its_route(served: Served) -> None:
-    served.app.state.door.admission = full("search")
+    served.app.state.door.admission = full("search", "catalog")
     assert served.client.post("/v1/search", json={"query": "gate"}).status_code == 503
+    assert served.client.get("/v1/collections").status_code == 503
+    assert served.client.get("/v1/documents/4f1c").status_code == 503
     told = [one for one in served.client.get("/metrics").text.splitlines() if one.startswith(COUNTED) and "503" in one]
-    assert told == ['footnote_requests_total{method="POST",route="/v1/search",status="503"} 1.0']
+    assert sorted(told) == [
+        'footnote_requests_total{method="GET",route="(none)",status="503"} 1.0',
+        'footnote_requests_total{method="GET",route="/v1/collections",status="503"} 1.0',
+        'footnote_requests_total{method="POST",route="/v1/search",status="503"} 1.0',
+    ]
 
 
 def test_health_and_metrics_answer_while_everything_is_full(served: Served) -> None:
@@ -157,7 +248,7 @@ def test_health_and_metrics_answer_while_everything_is_full(served: Served) -> N
     }
     served.app.state.door.admission = full(*WORK)
     assert served.client.post("/v1/search", json={"query": "gate"}).status_code == 503
-    for path in ("/livez", "/readyz", "/metrics", "/v1/documents", "/"):
+    for path in ("/livez", "/readyz", "/metrics", "/"):
         assert served.client.get(path).status_code == 200
     assert admission.loads["search"].refused == 0
 

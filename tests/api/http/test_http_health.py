@@ -18,6 +18,7 @@ from api.http.app import create_app
 from api.http.routes import health
 from ingest.runtime import Runtime
 from rag.errors import DataDirectoryInUse, DependencyError, FootnoteError
+from rag.index.derived import Index
 from rag.settings import Settings
 from rag.types import BackendReport, ServerState
 
@@ -133,6 +134,24 @@ def test_a_shared_index_that_does_not_answer_makes_no_server_unready(
         monkeypatch.undo()
         qdrant.silent = False
         assert served.client.get("/readyz").json()["index"]["status"] == "ok"
+
+
+def test_an_index_of_this_process_that_writes_is_busy_and_not_away(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, counts = threading.Event(), Index.counts
+
+    def after_writing(self: Index) -> tuple[int, int]:
+        assert written.wait(30)
+        return counts(self)
+
+    monkeypatch.setattr(Index, "counts", after_writing)
+    monkeypatch.setattr(health, "DESCRIBE_WAIT_S", 0.05)
+    answer = served.client.get("/readyz")
+    assert (answer.status_code, answer.json()["index"]["status"]) == (200, "busy")
+    written.set()
+    monkeypatch.setattr(health, "DESCRIBE_WAIT_S", 30)
+    assert served.client.get("/readyz").json()["index"]["status"] == "ok"
 
 
 def test_a_model_of_which_some_servers_are_left_out_is_degraded(serve: Callable[..., Served]) -> None:

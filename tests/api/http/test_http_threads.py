@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from typing import Any
 
 import pytest
@@ -65,6 +67,34 @@ def test_a_replaced_document_is_told_from_a_deleted_one(served: Served, generato
     assert turn["answer"]["citations"][0]["quote"] == quote
     exported = served.client.get(f"/v1/threads/{thread_id}", headers={"Accept": "text/markdown"}).text
     assert "handbook.md (replaced since)" in exported
+
+
+def test_a_replaced_attachment_is_told_from_one_that_the_new_version_lacks(
+    served: Served, generator: ScriptedGenerator
+) -> None:
+    def add(**files: str) -> dict[str, str]:
+        """The ids of what is there once this archive is, by name."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(f"{name}.txt", text)
+        served.add("all.zip", packed.getvalue())
+        return {one["name"]: one["id"] for one in served.client.get("/v1/documents").json()["documents"]}
+
+    old = add(gate="The gate code is 4711.", boat="The boat is hired for six days.")
+    thread_id = served.client.post("/v1/threads", json={}).json()["id"]
+    for generator.reply, question in (
+        ("The gate code is 4711 [1].", "What is the gate code?"),
+        ("The boat is hired for six days [1].", "For how many days is the boat hired?"),
+    ):
+        (cited,) = asked(served, thread_id, question)["citations"]
+        assert cited["document_id"] in old.values()
+    new = add(gate="The gate code is 4712.")
+    turns = served.client.get(f"/v1/threads/{thread_id}").json()["messages"]
+    assert [turn["gone"] for turn in turns] == [
+        [{"document_id": old["all.zip/gate.txt"], "replaced_by": new["all.zip/gate.txt"]}],
+        [{"document_id": old["all.zip/boat.txt"], "replaced_by": None}],
+    ]
 
 
 def test_a_streamed_answer_is_in_the_thread_once_it_is_sent(served: Served, generator: ScriptedGenerator) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 import time
@@ -23,6 +25,7 @@ from rag.errors import DependencyError
 from rag.index.chroma import files_are_sound
 from rag.index.derived import Index, origin_of
 from rag.index.document_scores import SHORT_CHUNKS
+from rag.index.verify import verify_index
 from rag.library import INDEX_FOLDER, Library
 from rag.settings import Chunking, Settings
 from rag.store.catalog import Catalog
@@ -255,6 +258,21 @@ def _overwrite(pattern: str, content: bytes, at: int = 0) -> Callable[[Path], No
     return damage
 
 
+def _forget_last_vectors(folder: Path) -> None:
+    """What Chroma leaves where the disk has refused its last vectors: it notes them all the same."""
+    (header,) = folder.glob("chroma-2/*/header.bin")
+    content, links = bytearray(header.read_bytes()), header.with_name("link_lists.bin")
+    elements, bytes_each = struct.unpack_from("<QQ", content, 20)
+    kept, position, linked = elements - 10, 0, links.read_bytes()
+    struct.pack_into("<Q", content, 20, kept)
+    header.write_bytes(content)
+    for _ in range(kept):
+        position += 4 + int.from_bytes(linked[position : position + 4], "little")
+    os.truncate(links, position)
+    os.truncate(header.with_name("data_level0.bin"), kept * bytes_each)
+    os.truncate(header.with_name("length.bin"), kept * 4)
+
+
 DAMAGE: dict[str, Callable[[Path], None]] = {
     "the folder is gone": lambda folder: shutil.rmtree(folder),
     "current.json is gone": lambda folder: (folder / "current.json").unlink(),
@@ -265,6 +283,8 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "the links are empty": _cut("chroma-2/*/link_lists.bin", 0),
     "the header is cut off": _cut("chroma-2/*/header.bin", 0.5),
     "the header is empty": _cut("chroma-2/*/header.bin", 0),
+    "the last vectors were not written": _forget_last_vectors,
+    "the labels are cut off": _cut("chroma-2/*/index_metadata.pickle", 0),
     "the labels are gone": lambda folder: next(folder.glob("chroma-2/*/index_metadata.pickle")).unlink(),
     "Chroma's database is cut off": _cut("chroma-2/chroma.sqlite3", 0.4),
     "Chroma's database is no database": _overwrite("chroma-2/chroma.sqlite3", b"\xff" * 4096),
@@ -301,6 +321,7 @@ def test_a_damaged_index_is_built_again_without_embedding(
         )
         assert library.catalog.visible_chunks([zebra])[zebra].chunk.text == "A single zebra."
         assert len(dense(library.index, "item7 w7x1 w7x2", 50)) == 50
+        assert verify_index(library.catalog, library.index) == []
 
 
 def test_memory_that_chroma_writes_with_its_files_is_cleared(tmp_path: Path) -> None:
