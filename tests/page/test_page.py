@@ -15,7 +15,7 @@ pytest.importorskip("playwright", reason="playwright is not installed: pip insta
 from browsing import SlowGenerator, Visit, open_browser
 from conftest import WordHashEmbedder
 from playwright.sync_api import expect
-from serving import build_app, listening
+from serving import build_app, listening, wait_for
 
 from api.http.routes.page import FOLDER, POLICY
 from rag.settings import Settings, load_settings
@@ -207,6 +207,33 @@ def test_a_thread_is_the_same_after_a_reload_and_goes_on(visit: Visit, pdf: Call
     visit.page.get_by_text("No conversations yet").wait_for()
 
 
+def test_a_question_without_documents_is_kept_until_there_are_some(visit: Visit) -> None:
+    """The documents may come from another program while the page is open."""
+    page = visit.page
+    visit.open("#/ask")
+    expect(page.get_by_label("Collection to search")).to_be_hidden()  # there is one only
+    page.fill("#question", "How many days carry over?")
+    page.keyboard.press("Enter")
+    page.get_by_text("There are no documents to ask yet.").wait_for()
+    expect(page.locator("#question")).to_have_value("How many days carry over?")
+    assert visit.library.catalog.threads.list_threads() == ([], 0)
+    page.get_by_role("button", name="Documents", exact=True).click()
+    page.get_by_text("No documents yet").wait_for()
+    assert page.get_by_role("searchbox").is_hidden()
+
+    def send(name: str) -> None:
+        answer = httpx.post(f"{visit.url}/v1/documents", files={"file": (name, f"# {name}\n\n{LEAVE}".encode())})
+        (document,) = answer.json()["documents"]
+        wait_for(lambda: httpx.get(f"{visit.url}/v1/documents/{document['id']}").json()["status"] == "ready")
+
+    send("leave.md")
+    page.get_by_role("link", name="Ask", exact=True).click()
+    visit.ask("How many days carry over?", f"{LEAVE[:-1]} [1].")
+    send("rules.md")
+    page.get_by_role("link", name="Documents", exact=True).click()
+    page.get_by_text("rules.md", exact=True).wait_for()
+
+
 def test_what_was_left_out_and_why_there_is_no_answer_are_shown(visit: Visit) -> None:
     visit.upload("leave.md", f"# Leave\n\n{LEAVE}".encode())
     turn = visit.ask("How many days carry over?", f"{LEAVE[:-1]} [1]. Otto Zander decided it in 1987 [1].")
@@ -267,6 +294,8 @@ def test_verify_marks_each_sentence_with_a_word_and_its_source(visit: Visit, pdf
     visit.page.locator(".claim").first.focus()
     visit.page.keyboard.press("ArrowRight")
     assert visit.page.locator(".card .verdict").inner_text() == "Not supported"
+    visit.page.locator(".card .nearest").wait_for()  # nothing supports it: what the documents say about it
+    assert LEAVE in visit.page.locator(".card .nearest .quote").first.inner_text()
 
 
 def test_an_unreadable_file_says_why_is_tried_again_and_deleted(visit: Visit) -> None:
@@ -291,7 +320,7 @@ def test_a_folder_keeps_its_paths_and_leaves_hidden_files_out(visit: Visit, tmp_
     with visit.page.expect_file_chooser() as choosing:
         visit.page.get_by_role("button", name="Choose a folder").click()
     choosing.value.set_files(tmp_path / "papers")
-    visit.page.get_by_text("2 hidden or empty files left out").wait_for()
+    visit.page.get_by_text("2 hidden or empty files left out: config, empty.md").wait_for()
     for name in ("papers/a/notes.md", "papers/b/notes.md"):
         visit.page.locator(".document.ready").filter(has_text=name).wait_for()
     listed = visit.library.catalog.list_documents()[0]
