@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ from playwright.sync_api import expect
 from serving import build_app, listening, wait_for
 
 from api.http.routes.page import FOLDER, POLICY
+from rag.generation import make_generator
+from rag.models.weights import TINY_LLM
 from rag.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -27,6 +31,11 @@ if TYPE_CHECKING:
 MAX_BYTES = 150_000
 LEAVE = "Ten unused vacation days carry over to the next year."
 EVIL = "<img src=x onerror=alert(1)>.pdf"
+VERDICTS = {"supported": "Supported", "weak": "Weak", "unsupported": "Not supported", "no_claim": "No claim"}
+_RECORD_DRAFTS = """() => { window.drafts = [];
+const look = () => { const draft = document.querySelector(".draft-text")?.textContent;
+if (draft && draft !== drafts.at(-1)) drafts.push(draft); };
+new MutationObserver(look).observe(document.querySelector("main"), {childList: true, subtree: true}); }"""
 VIEWS = ("#/ask", "#/documents", "#/verify", "#/threads", "#/status", "docs")
 
 
@@ -275,6 +284,43 @@ def test_a_model_that_is_being_loaded_is_said(visit: Visit) -> None:
     expect(visit.page.locator(".phase")).to_contain_text("The model is being loaded")
     visit.generator.wait_s = 0
     visit.page.locator(".sentences").wait_for()
+
+
+@pytest.mark.model
+def test_a_language_model_writes_the_draft_and_each_sentence_gets_a_verdict(
+    browser: Browser, tmp_path: Path, model_dir: Path, pdf: Callable[..., bytes]
+) -> None:
+    generation = {"backend": "embedded", "model": TINY_LLM, "context_tokens": 2048, "timeout_s": 120}
+    answers = {"mode": "flag", "min_evidence": 0, "min_confidence": 0}  # the judge is the tiny model too
+    settings = load_settings({}, data_dir=tmp_path / "store", generation=generation, answers=answers)
+    app = build_app(settings, WordHashEmbedder(), make_generator(settings.generation, model_dir), work=True)
+    with listening(app) as url:
+        context = browser.new_context(reduced_motion="reduce")
+        context.set_default_timeout(60_000)
+        visit = Visit(context.new_page(), url, app.state.door.runtime().library, SlowGenerator())
+        visit.upload("handbook.pdf", pdf(LEAVE))
+        visit.open("#/ask")
+        visit.page.evaluate(_RECORD_DRAFTS)
+        visit.page.fill("#question", "How many unused vacation days carry over?")
+        visit.page.keyboard.press("Enter")
+        turn = visit.page.locator(".turn")
+        turn.locator(".outcome").wait_for(timeout=200_000)
+        drafts = visit.page.evaluate("window.drafts")
+        kept = httpx.get(f"{url}/v1/threads/{visit.page.url.rpartition('/')[2]}").json()["messages"][0]["answer"]
+        assert kept["model"] == f"embedded/{TINY_LLM}"
+        assert len(drafts) == len(set(drafts)) > 2
+        assert all(later.startswith(earlier) for earlier, later in pairwise(drafts))
+        assert visit.page.locator(".draft").count() == 0
+        assert [one.inner_text() for one in turn.locator(".sentences .verdict").all()] == [
+            VERDICTS[one["verdict"]] for one in kept["sentences"]
+        ]
+        shown = [one.inner_text() for one in turn.locator(".sentences p:first-child").all()]
+        assert shown == [re.sub(r" \[(\d+)\]", r"\1", one["text"]) for one in kept["sentences"]] != []
+        assert [one.inner_text() for one in turn.locator(".sources .quote").all()] == [
+            one["quote"] for one in kept["citations"]
+        ]
+        assert visit.violations() == visit.foreign == visit.console == []
+        context.close()
 
 
 def test_verify_marks_each_sentence_with_a_word_and_its_source(visit: Visit, pdf: Callable[..., bytes]) -> None:
