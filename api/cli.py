@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -33,13 +33,39 @@ class _UsageError(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Shows the lines of the epilog as they are: one example a line."""
+    """Shows the lines of the epilog as they are: one example a line. A wrong word is told with the nearest right one,
+    by the parser of the command that it was written for.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
 
     def error(self, message: str) -> NoReturn:
-        raise _UsageError(message, self.format_usage())
+        stop = "" if message.endswith((".", "?")) else "."
+        raise _UsageError(f"{message}{stop} See `{self.prog} --help`.", self.format_usage())
+
+    def parse_known_args(self, *words: Any) -> tuple[argparse.Namespace, list[str]]:  # type: ignore[override]
+        known, unknown = super().parse_known_args(*words)
+        if unknown:
+            if unknown[0].startswith("-"):
+                name = unknown[0].partition("=")[0]
+                self.error(f"there is no option {name}{_nearest(name, self._option_string_actions)}")
+            self.error(f"{unknown[0]!r} is one word too many; put words that belong together in quotes")
+        return known, unknown
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(one) for one in action.choices]
+            near = _nearest(str(value), known) or f"; choose from {', '.join(known)}"
+            raise argparse.ArgumentError(action, f"{value!r} is not known{near}")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """What to say of the known word that is nearest to a wrong one."""
+    import difflib
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f". Did you mean {near[0]}?" if near else ""
 
 
 def main(argv: Sequence[str] | None = None, *, models: Models | None = None) -> int:
@@ -189,7 +215,7 @@ def build_parser() -> argparse.ArgumentParser:
     search = add("search", _search, "search for passages, without a language model")
     search.add_argument("query")
     for command in (ask, search):
-        command.add_argument("-k", "--top-k", type=int, metavar="N", help="number of passages to retrieve")
+        command.add_argument("-k", "--top-k", type=_positive, metavar="N", help="number of passages to retrieve")
         command.add_argument(
             "--filter",
             type=_json_object,
@@ -204,7 +230,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--collection", metavar="NAME", help="use only this collection (default: all collections)")
 
     docs = commands.add_parser("docs", help="list, show or delete documents")
-    actions = docs.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = docs.add_subparsers(dest="action", required=True, metavar="list|show|rm")
     listing = add("list", _docs_list, "list the documents", to=actions)
     listing.add_argument("--collection", metavar="NAME", help="list only this collection")
     for name, run, text in (("show", _docs_show, "show one document"), ("rm", _docs_rm, "delete documents")):
@@ -316,7 +342,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     models = commands.add_parser("models", help="list or fetch model weights")
-    actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = models.add_subparsers(dest="action", required=True, metavar="list|pull")
     add("list", _models_list, "list the models that can be fetched", to=actions)
     add("pull", _models_pull, "fetch a model's weights", to=actions).add_argument(
         "name",
@@ -325,7 +351,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     keys = commands.add_parser("keys", help="create, list or revoke API keys")
-    actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = keys.add_subparsers(dest="action", required=True, metavar="create|list|revoke")
     creating = add("create", _keys_create, "create an API key and show it once", to=actions)
     creating.add_argument("name", metavar="NAME", help="who uses the key")
     creating.add_argument(

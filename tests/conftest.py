@@ -18,6 +18,7 @@ from postgres_server import GIVEN, NoPostgres, new_database, postgres_server
 from qdrant_server import qdrant_server
 from s3_server import Bucket, NoS3, S3Server, new_bucket, s3_server
 
+from rag.errors import DependencyError
 from rag.library import Library
 from rag.settings import Settings, load_settings
 from rag.store.catalog import Catalog
@@ -273,6 +274,19 @@ def shared_dir() -> Path:
     if not (SHARED / "eval").is_dir():
         pytest.skip(f"the larger suites are not in {SHARED}; set FOOTNOTE_SHARED_DIR to their folder")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def model_dir() -> Path:
+    """The folder of model weights, with the tiny language model in it. Skips where that cannot be had."""
+    from rag.models.weights import TINY_LLM, fetch
+
+    folder = load_settings().resolved_model_dir()
+    try:
+        fetch(TINY_LLM, folder, None, lambda line: None)
+    except DependencyError as error:
+        pytest.skip(f"the tiny model cannot be had: {error.message}")
+    return folder
 
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.errors import NotFound
 from rag.logs import writes_json
 from rag.settings import Settings
 from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
@@ -123,6 +124,14 @@ class CommandContext:
         return bool(self.settings.database_url) or any(
             (self.data_dir / name).exists() for name in (CATALOG_FILE, REPLACED)
         )
+
+    def require_catalog(self) -> None:
+        """Raise NotFound where nothing was ever ingested, before the directory is created and models are loaded."""
+        if not self.has_catalog():
+            raise NotFound(
+                f"There are no documents in {self.data_dir}. Add some with `footnote ingest PATH`, or name the data "
+                "directory that holds yours: --data-dir DIR."
+            )
 
     def say(self, line: str) -> None:
         """Print one line on stderr; where that takes JSON only, log it."""

@@ -33,7 +33,7 @@ def search(
     top_k: int | None,
     conditions: Mapping[str, object] | None = None,
 ) -> int:
-    """Print the passages for a query. Raises InputError for a malformed filter."""
+    """Print the passages for a query. Raises InputError for a malformed filter, NotFound without a catalog."""
     query, server, wanted = _readable(query), context.find_server(), read_filter(conditions or {})
     if server is not None:
         with client_of(server) as client:
@@ -41,6 +41,7 @@ def search(
     else:
         from rag.retrieval.scope import Scope
 
+        context.require_catalog()
         with context.open_library() as library:
             scope = Scope(collection, conditions=wanted)
             hits = pack_hits(asyncio.run(library.service.search(query, scope, top_k)))
@@ -75,6 +76,7 @@ def ask(
             from rag.retrieval.scope import Scope
             from rag.service import Question
 
+            context.require_catalog()
             step("opening the index and the models")
             with context.open_library() as library:
                 asked = Question(question, Scope(collection, conditions=wanted), top_k, mode, style=style)
@@ -136,6 +138,7 @@ def verify(context: CommandContext, file: str, *, collection: str | None, questi
         from rag.retrieval.scope import Scope
 
         context.settings.server.check_text(text)  # before the models are loaded
+        context.require_catalog()
         with context.open_library() as library:
             # a judge may have asked the model
             checking = library.service.verify(text, Scope(collection), question or "")

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 async def open_source(context: CommandContext) -> AsyncIterator[Source]:
     """The Source; what was opened is closed at the end, in the event loop that started the model.
 
-    Raises DataDirectoryInUse, IndexMismatch, DependencyError, ConfigurationError.
+    Raises NotFound where nothing was ever ingested, DataDirectoryInUse, IndexMismatch, DependencyError,
+    ConfigurationError.
     """
     server = await asyncio.to_thread(context.find_server)
     if server is not None:
         async with AsyncClient(server.url, server.key, certificate=server.certificate) as client:
             yield client
         return
+    context.require_catalog()
     runtime = await asyncio.to_thread(_open_following, context)
     try:
         yield LocalSource(lambda: View(runtime.library))

@@ -86,8 +86,9 @@ def _open(path: Path, name: str) -> Iterator[Image.Image]:
                 )
             yield image
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        seen = "" if isinstance(error, UnidentifiedImageError) else f" ({error})"  # that one tells only the file's path
         raise ParseError(
-            "corrupt", f"{name}: it begins like a picture but cannot be opened ({error}). Copy or download it again."
+            "corrupt", f"{name}: it begins like a picture but cannot be opened{seen}. Copy or download it again."
         ) from error
 
 

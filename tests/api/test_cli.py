@@ -120,6 +120,44 @@ def test_a_wrong_command_line_is_status_2(words: list[str], capsys: pytest.Captu
     assert said.err.splitlines()[-1].startswith("footnote: ")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("serv", "'serv' is not known. Did you mean serve? See `footnote --help`."),
+        ("frobnicate", "'frobnicate' is not known; choose from serve, open, ingest,"),
+        ("docs lst", "'lst' is not known. Did you mean list? See `footnote docs --help`."),
+        ("docs", "required: list|show|rm. See `footnote docs --help`."),
+        (
+            "ask --colection=papers hello",
+            "no option --colection. Did you mean --collection? See `footnote ask --help`.",
+        ),
+        ("ask hello --xyzzy", "no option --xyzzy. See `footnote ask --help`."),
+        ("ask what is this", "'is' is one word too many; put words that belong together in quotes."),
+        ("chat --style breif", "argument --style: 'breif' is not known. Did you mean brief?"),
+        ("search x --top-k 0", "'0' is not a whole number of at least 1."),
+    ],
+)
+def test_a_wrong_word_is_told_with_the_nearest_right_one(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words.split()) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["ask hello", "search hello", "verify {text}", "chat"])
+def test_a_data_directory_without_documents_is_told_before_models_are_loaded(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("The gate code is 4711.")
+    absent = tmp_path / "absent"
+    assert main([*words.format(text=text).split(), "--data-dir", str(absent)]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"There are no documents in {absent}. Add some with `footnote ingest PATH`" in said.err
+    assert not absent.exists()
+
+
 def test_every_command_shows_examples_that_can_be_parsed() -> None:
     commands = leaf_parsers(build_parser())
     assert set(EXAMPLES) == set(commands)
@@ -184,10 +222,7 @@ def test_a_misspelt_setting_is_status_2(footnote: Footnote, monkeypatch: pytest.
         (["docs", "show", "abcdef"], "not_found"),
         (["docs", "rm", "abcdef"], "not_found"),
         (["docs", "show", "f" * 64], "not_found"),
-        (["search", " "], "invalid_input"),
-        (["search", "x", "--top-k", "0"], "invalid_input"),
         (["search", "x", "--collection", "nowhere"], "not_found"),
-        (["ask", " "], "invalid_input"),
         (["verify", "/nowhere/at/all.txt"], "invalid_input"),
         (["models", "pull", "no-such-model"], "invalid_input"),
         (["backup", "/nowhere/at/all.tar"], "not_found"),
@@ -204,6 +239,12 @@ def test_every_error_is_one_line_and_one_document(footnote: Footnote, words: lis
     assert footnote(*words).out == ""
 
 
+@pytest.mark.parametrize("command", ["search", "ask"])
+def test_blank_words_are_refused(footnote: Footnote, folder: Path, command: str) -> None:
+    footnote("ingest", folder)
+    assert footnote(command, " ", "--json").json["error"]["code"] == "invalid_input"
+
+
 def test_ctrl_c_ends_quietly_and_releases_the_directory(
     store: Path, folder: Path, embedder: Embedder, generator: Generator, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,7 +259,8 @@ def test_ctrl_c_ends_quietly_and_releases_the_directory(
     assert json.loads(capsys.readouterr().out)["totals"]["new"] == 2
 
 
-def test_a_directory_in_use_is_reported_in_one_sentence(footnote: Footnote, store: Path) -> None:
+def test_a_directory_in_use_is_reported_in_one_sentence(footnote: Footnote, folder: Path, store: Path) -> None:
+    footnote("ingest", folder)
     with claim_directory(store, "somebody"):
         run = footnote("search", "anything", "--json")
     assert run.status == 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import openai
 import pytest
+from browsing import open_browser
 from conftest import ScriptedGenerator, WordHashEmbedder
 from serving import Served, build_app, listening
 
@@ -124,3 +126,29 @@ def test_the_command_line(
 ) -> None:
     assert main(["ask", QUESTION, "--json", "--data-dir", str(settings.data_dir)]) == 0
     assert told(json.loads(capsys.readouterr().out)) == expected
+
+
+def test_the_page(url: str, expected: dict[str, Any]) -> None:
+    with open_browser() as browser:
+        page = browser.new_page(reduced_motion="reduce")
+        page.goto(url)
+        page.fill("#question", QUESTION)
+        page.keyboard.press("Enter")
+        page.locator(".outcome").wait_for()
+        thread_id = page.url.rpartition("/")[2]
+        (turn,) = httpx.get(f"{url}/v1/threads/{thread_id}", trust_env=False).json()["messages"]
+        assert told(turn["answer"]) == expected | {"thread_id": thread_id, "turn_id": turn["id"]}
+
+        def shown(place: str) -> list[str]:
+            return [one.inner_text() for one in page.locator(place).all()]
+
+        assert " ".join(shown(".sentences p")) == re.sub(r" \[(\d+)\]", r"\1", expected["answer"])
+        assert [one.lower().replace(" ", "_") for one in shown(".sentences .verdict")] == [
+            one["verdict"] for one in expected["sentences"]
+        ]
+        assert list(
+            zip(shown(".sources .number"), shown(".sources .quote"), shown(".sources .where"), strict=True)
+        ) == [
+            (str(one["number"]), one["quote"], f"{one['document_name']}\npage {one['page']}")
+            for one in expected["citations"]
+        ]

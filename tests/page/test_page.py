@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +17,11 @@ pytest.importorskip("playwright", reason="playwright is not installed: pip insta
 from browsing import SlowGenerator, Visit, open_browser
 from conftest import WordHashEmbedder
 from playwright.sync_api import expect
-from serving import build_app, listening
+from serving import build_app, listening, wait_for
 
 from api.http.routes.page import FOLDER, POLICY
+from rag.generation import make_generator
+from rag.models.weights import TINY_LLM
 from rag.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -27,6 +31,11 @@ if TYPE_CHECKING:
 MAX_BYTES = 150_000
 LEAVE = "Ten unused vacation days carry over to the next year."
 EVIL = "<img src=x onerror=alert(1)>.pdf"
+VERDICTS = {"supported": "Supported", "weak": "Weak", "unsupported": "Not supported", "no_claim": "No claim"}
+_RECORD_DRAFTS = """() => { window.drafts = [];
+const look = () => { const draft = document.querySelector(".draft-text")?.textContent;
+if (draft && draft !== drafts.at(-1)) drafts.push(draft); };
+new MutationObserver(look).observe(document.querySelector("main"), {childList: true, subtree: true}); }"""
 VIEWS = ("#/ask", "#/documents", "#/verify", "#/threads", "#/status", "docs")
 
 
@@ -207,6 +216,33 @@ def test_a_thread_is_the_same_after_a_reload_and_goes_on(visit: Visit, pdf: Call
     visit.page.get_by_text("No conversations yet").wait_for()
 
 
+def test_a_question_without_documents_is_kept_until_there_are_some(visit: Visit) -> None:
+    """The documents may come from another program while the page is open."""
+    page = visit.page
+    visit.open("#/ask")
+    expect(page.get_by_label("Collection to search")).to_be_hidden()  # there is one only
+    page.fill("#question", "How many days carry over?")
+    page.keyboard.press("Enter")
+    page.get_by_text("There are no documents to ask yet.").wait_for()
+    expect(page.locator("#question")).to_have_value("How many days carry over?")
+    assert visit.library.catalog.threads.list_threads() == ([], 0)
+    page.get_by_role("button", name="Documents", exact=True).click()
+    page.get_by_text("No documents yet").wait_for()
+    assert page.get_by_role("searchbox").is_hidden()
+
+    def send(name: str) -> None:
+        answer = httpx.post(f"{visit.url}/v1/documents", files={"file": (name, f"# {name}\n\n{LEAVE}".encode())})
+        (document,) = answer.json()["documents"]
+        wait_for(lambda: httpx.get(f"{visit.url}/v1/documents/{document['id']}").json()["status"] == "ready")
+
+    send("leave.md")
+    page.get_by_role("link", name="Ask", exact=True).click()
+    visit.ask("How many days carry over?", f"{LEAVE[:-1]} [1].")
+    send("rules.md")
+    page.get_by_role("link", name="Documents", exact=True).click()
+    page.get_by_text("rules.md", exact=True).wait_for()
+
+
 def test_what_was_left_out_and_why_there_is_no_answer_are_shown(visit: Visit) -> None:
     visit.upload("leave.md", f"# Leave\n\n{LEAVE}".encode())
     turn = visit.ask("How many days carry over?", f"{LEAVE[:-1]} [1]. Otto Zander decided it in 1987 [1].")
@@ -250,6 +286,43 @@ def test_a_model_that_is_being_loaded_is_said(visit: Visit) -> None:
     visit.page.locator(".sentences").wait_for()
 
 
+@pytest.mark.model
+def test_a_language_model_writes_the_draft_and_each_sentence_gets_a_verdict(
+    browser: Browser, tmp_path: Path, model_dir: Path, pdf: Callable[..., bytes]
+) -> None:
+    generation = {"backend": "embedded", "model": TINY_LLM, "context_tokens": 2048, "timeout_s": 120}
+    answers = {"mode": "flag", "min_evidence": 0, "min_confidence": 0}  # the judge is the tiny model too
+    settings = load_settings({}, data_dir=tmp_path / "store", generation=generation, answers=answers)
+    app = build_app(settings, WordHashEmbedder(), make_generator(settings.generation, model_dir), work=True)
+    with listening(app) as url:
+        context = browser.new_context(reduced_motion="reduce")
+        context.set_default_timeout(60_000)
+        visit = Visit(context.new_page(), url, app.state.door.runtime().library, SlowGenerator())
+        visit.upload("handbook.pdf", pdf(LEAVE))
+        visit.open("#/ask")
+        visit.page.evaluate(_RECORD_DRAFTS)
+        visit.page.fill("#question", "How many unused vacation days carry over?")
+        visit.page.keyboard.press("Enter")
+        turn = visit.page.locator(".turn")
+        turn.locator(".outcome").wait_for(timeout=200_000)
+        drafts = visit.page.evaluate("window.drafts")
+        kept = httpx.get(f"{url}/v1/threads/{visit.page.url.rpartition('/')[2]}").json()["messages"][0]["answer"]
+        assert kept["model"] == f"embedded/{TINY_LLM}"
+        assert len(drafts) == len(set(drafts)) > 2
+        assert all(later.startswith(earlier) for earlier, later in pairwise(drafts))
+        assert visit.page.locator(".draft").count() == 0
+        assert [one.inner_text() for one in turn.locator(".sentences .verdict").all()] == [
+            VERDICTS[one["verdict"]] for one in kept["sentences"]
+        ]
+        shown = [one.inner_text() for one in turn.locator(".sentences p:first-child").all()]
+        assert shown == [re.sub(r" \[(\d+)\]", r"\1", one["text"]) for one in kept["sentences"]] != []
+        assert [one.inner_text() for one in turn.locator(".sources .quote").all()] == [
+            one["quote"] for one in kept["citations"]
+        ]
+        assert visit.violations() == visit.foreign == visit.console == []
+        context.close()
+
+
 def test_verify_marks_each_sentence_with_a_word_and_its_source(visit: Visit, pdf: Callable[..., bytes]) -> None:
     visit.upload("handbook.pdf", pdf(LEAVE))
     visit.open("#/verify")
@@ -267,6 +340,8 @@ def test_verify_marks_each_sentence_with_a_word_and_its_source(visit: Visit, pdf
     visit.page.locator(".claim").first.focus()
     visit.page.keyboard.press("ArrowRight")
     assert visit.page.locator(".card .verdict").inner_text() == "Not supported"
+    visit.page.locator(".card .nearest").wait_for()  # nothing supports it: what the documents say about it
+    assert LEAVE in visit.page.locator(".card .nearest .quote").first.inner_text()
 
 
 def test_an_unreadable_file_says_why_is_tried_again_and_deleted(visit: Visit) -> None:
@@ -291,7 +366,7 @@ def test_a_folder_keeps_its_paths_and_leaves_hidden_files_out(visit: Visit, tmp_
     with visit.page.expect_file_chooser() as choosing:
         visit.page.get_by_role("button", name="Choose a folder").click()
     choosing.value.set_files(tmp_path / "papers")
-    visit.page.get_by_text("2 hidden or empty files left out").wait_for()
+    visit.page.get_by_text("2 hidden or empty files left out: config, empty.md").wait_for()
     for name in ("papers/a/notes.md", "papers/b/notes.md"):
         visit.page.locator(".document.ready").filter(has_text=name).wait_for()
     listed = visit.library.catalog.list_documents()[0]

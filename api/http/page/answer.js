@@ -114,7 +114,7 @@ export function drawAnswer(answer, { gone = new Map(), feedback = null, hits = [
       h("summary", {}, `Left out: ${plural(answer.left_out.length, "sentence")} that the documents do not support`),
       h("ul", {}, answer.left_out.map((one) => h("li", {}, verdict("unsupported"), h("div", {}, h("p", {}, one.text), h("p", { class: "why" }, sentenceCase(one.reason))))))));
   }
-  if (refused && answer.retrieved.length) parts.push(nearest(answer, hits));
+  if (refused && answer.retrieved.length) parts.push(nearest(answer.retrieved, hits));
   parts.push(made(answer));
   parts.push(actions(answer, feedback, gone, onEdit));
   return parts;
@@ -125,9 +125,9 @@ function sentenceCase(text) {
   return /[.!?]$/.test(words) ? words : `${words}.`;
 }
 
-function nearest(answer, hits) {
+/** The first three passages as a list; the text of those that are not among `hits` is asked for. */
+export function nearest(passages, hits) {
   const texts = new Map(hits.map((hit) => [`${hit.document_id}/${hit.start}`, hit.text]));
-  const near = answer.retrieved.slice(0, 3);
   const item = (one) => {
     const quote = h("q", { class: "quote" }, "…");
     const show = (words) => { quote.textContent = words.length > 280 ? `${words.slice(0, 280).replace(/\s\S*$/, "")} …` : words; };
@@ -137,7 +137,7 @@ function nearest(answer, hits) {
     return h("li", {}, h("button", { type: "button", class: "footnote", onclick: (event) => openSource(one, event.currentTarget) },
       h("span", { class: "number" }, icon("search")), h("span", { class: "body" }, quote, h("span", { class: "where" }, place(one)))));
   };
-  return h("section", { class: "sources nearest", "aria-label": "Nearest passages" }, h("h3", {}, "Nearest passages"), h("ul", {}, near.map(item)));
+  return h("section", { class: "sources nearest", "aria-label": "Nearest passages" }, h("h3", {}, "Nearest passages"), h("ul", {}, passages.slice(0, 3).map(item)));
 }
 
 const STEPS = { rewrite: "rewriting", retrieve: "search", select: "selection", pack: "packing", generate: "writing", judge: "judging", verify: "checking" };

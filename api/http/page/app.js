@@ -100,7 +100,8 @@ foot.append(health, key, h("a", { href: "docs", class: "quiet-link" }, "API"), t
 async function drawHealth() {
   try {
     const { model } = await get("readyz");
-    const name = model.detail.split(": ")[0].split("/").pop();
+    const [backend, ...rest] = model.detail.split(": ")[0].split("/");
+    const name = backend === "extractive" ? "Quotes only" : rest.pop();
     fill(health, h("i", { class: `dot ${model.status === "ok" ? "supported" : "weak"}`, "aria-hidden": "true" }),
       h("span", {}, model.status === "ok" ? name || "Ready" : "No model answers"));
     health.title = model.detail;

@@ -12,7 +12,7 @@ export async function showAsk(main, threadId, onThread) {
   const log = h("div", { class: "log" });
   const welcome = h("div", { class: "welcome" });
   const field = h("textarea", {
-    id: "question", rows: 1, placeholder: "Ask a question about your documents", enterkeyhint: "send", maxlength: 8000,
+    id: "question", rows: 1, placeholder: "Ask your documents", enterkeyhint: "send", maxlength: 8000,
   });
   const collection = collectionChoice(h("select", { "aria-label": "Collection to search" }), thread?.collection);
   const style = h("select", { "aria-label": "Length of the answer" }, h("option", { value: "full" }, "Full sentences"), h("option", { value: "brief" }, "Brief"));
@@ -65,6 +65,11 @@ export async function showAsk(main, threadId, onThread) {
     const question = field.value.trim();
     if (!question) { field.focus(); return; }
     asking = new AbortController();
+    if (!(await hasDocuments())) {
+      asking = null;
+      toast(library.documents.size ? "No document is ready yet." : "There are no documents to ask yet.", "Documents", () => { location.hash = "#/documents"; });
+      return;
+    }
     drawSend();
     field.value = "";
     grow();
@@ -136,6 +141,12 @@ export async function showAsk(main, threadId, onThread) {
     asking?.abort();
     library.removeEventListener("change", drawWelcome);
   };
+}
+
+/** Whether there is something to ask. Where the server does not say, the question itself is told why. */
+async function hasDocuments() {
+  if (!library.ready) await library.load().catch(() => {});
+  return library.ready > 0 || connection.state !== "ok";
 }
 
 function keptTurn(turn, edit) {

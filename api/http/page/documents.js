@@ -11,7 +11,8 @@ const STATES = {
 };
 
 export async function show(main) {
-  if (!library.loaded) await library.load();
+  if (library.loaded) library.load().catch(() => {}); // other programs add documents too
+  else await library.load();
   let query = "", collection = "", status = "", items = [], height = 68;
 
   const into = h("input", { id: "into", type: "text", value: "default", list: "collections", maxlength: 64, autocomplete: "off", spellcheck: "false" });
@@ -29,7 +30,7 @@ export async function show(main) {
       h("p", { class: "muted" }, "PDF, Word, Excel, slides, HTML, Markdown, CSV, e-mail, EPUB, scans and pictures"))),
     h("div", { class: "row" },
       button("documents", "Choose files", () => files.click()), button("folder", "Choose a folder", () => folder.click(), { class: "quiet" }),
-      h("label", { class: "inline", for: "into" }, "into", h("span", { class: "sr" }, " the collection"), into)), known, files, folder);
+      h("label", { class: "inline", for: "into" }, "into the collection", into)), known, files, folder);
 
   const search = h("input", { type: "search", placeholder: "Find a document", "aria-label": "Find a document by name", oninput: () => { query = search.value.trim().toLowerCase(); refresh(true); } });
   const pick = h("select", { "aria-label": "Collection", onchange: () => { collection = pick.value; refresh(true); } });
@@ -39,16 +40,17 @@ export async function show(main) {
   const canvas = h("ul", { class: "canvas" });
   scroller.append(canvas);
   const none = h("div", { class: "nothing" });
-  const page = h("div", { class: "page documents" }, h("h1", {}, "Documents"), drop,
-    h("div", { class: "filters" }, h("span", { class: "search" }, icon("search"), search), pick, states), summary, none, scroller);
+  const filters = h("div", { class: "filters" }, h("span", { class: "search" }, icon("search"), search), pick, states);
+  const page = h("div", { class: "page documents" }, h("h1", {}, "Documents"), drop, filters, summary, none, scroller);
   fill(main, page);
 
   function add(found) {
     const name = into.value.trim() || "default";
-    const kept = found.filter(({ name: path, file }) => !path.split("/").some((part) => part.startsWith(".") && part.length > 1) && (file.size || found.length === 1));
+    const left = new Set(found.filter(({ name: path, file }) => path.split("/").some((part) => part.startsWith(".") && part.length > 1) || (!file.size && found.length > 1)));
+    const kept = found.filter((one) => !left.has(one));
     if (kept.length) { library.add(kept, name); scroller.scrollTop = 0; }
-    const skipped = found.length - kept.length;
-    if (skipped) toast(`${plural(skipped, "hidden or empty file")} left out.`);
+    const names = [...left].map((one) => one.name.split("/").pop()).sort(collator.compare);
+    if (left.size) toast(`${plural(left.size, "hidden or empty file")} left out: ${names.slice(0, 3).join(", ")}${left.size > 3 ? ", …" : ""}`);
   }
   // the whole view takes a drop
   let depth = 0;
@@ -84,6 +86,7 @@ export async function show(main) {
       fill(states, choose("", "All"), choose("ready", "Ready"), has.busy > 0 && choose("busy", "In progress"), has.failed > 0 && choose("failed", "Not read"));
     }
     drawSummary(all, has);
+    filters.hidden = !all.length;
     none.hidden = items.length > 0;
     scroller.hidden = !items.length;
     if (!items.length) {

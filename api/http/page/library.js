@@ -205,6 +205,7 @@ export function collectionChoice(select, chosen) {
     const value = select.value || chosen || "";
     select.replaceChildren(new Option("All collections", ""), ...library.collections.map((one) => new Option(one, one)));
     select.value = library.collections.includes(value) ? value : "";
+    select.hidden = library.collections.length < 2; // nothing to choose
   };
   const update = () => {
     if (!select.isConnected && select.dataset.shown) library.removeEventListener("change", update);

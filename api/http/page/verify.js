@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { button, copy, fill, h, icon, plural, slice, VERDICTS, verdict } from "./dom.js";
-import { citer, place } from "./answer.js";
+import { citer, nearest, place } from "./answer.js";
 import { collectionChoice, library, SAMPLES, SAMPLE_TEXT } from "./library.js";
 
 const ORDER = ["supported", "weak", "unsupported", "no_claim"];
@@ -17,14 +17,14 @@ let kept = { text: "", result: null, question: "", collection: "" };
 export async function show(main) {
   let checking = null;
   const field = h("textarea", { id: "text", rows: 9, placeholder: "Paste a text: an e-mail, a summary, an answer of another assistant…", value: kept.text });
-  const question = h("input", { id: "answers", type: "text", value: kept.question, placeholder: "Optional, for short answers", maxlength: 2000 });
+  const question = h("input", { id: "answers", type: "text", value: kept.question, placeholder: "Optional", maxlength: 2000 });
   const collection = collectionChoice(h("select", { "aria-label": "Collection to check against" }), kept.collection);
   const go = button("verify", "Check every sentence", () => {}, { type: "submit" });
   const count = h("span", { class: "muted count" });
   const sample = button(null, "Try an example", () => { field.value = SAMPLE_TEXT; counted(); form.requestSubmit(); }, { class: "quiet" });
   const form = h("form", { class: "verify-form", onsubmit: submit },
     h("label", { for: "text", class: "sr" }, "Text to check"), field,
-    h("div", { class: "row" }, h("label", { class: "inline grow", for: "answers" }, "It answers", question), collection),
+    h("div", { class: "row" }, h("label", { class: "inline grow", for: "answers" }, "Question it answers", question), collection),
     h("div", { class: "row" }, go, sample, count));
   const result = h("div", { class: "result" });
   const state = h("p", { class: "sr", role: "status" });
@@ -136,6 +136,13 @@ export async function show(main) {
         cited.length > 0 && [h("h3", {}, cited.length === 1 ? "The documents say" : "What the documents say"), cited.map((source) =>
           h("button", { type: "button", class: "footnote", data: { source: source.number }, onclick: (event) => cites.open(source.number, event.currentTarget) },
             h("span", { class: "number" }, String(source.number)), h("span", { class: "body" }, h("q", { class: "quote" }, source.quote), h("span", { class: "where" }, place(source)))))]);
+      if (one.verdict === "unsupported") addNearest(one.text, index);
+    }
+
+    /** Below a sentence that nothing supports: what the documents say about it. */
+    async function addNearest(query, index) {
+      const { hits } = await post("v1/search", { query, top_k: 3, ...(kept.collection && { collection: kept.collection }) }).catch(() => ({ hits: [] }));
+      if (chosen === index && hits.length) card.append(nearest(hits, hits));
     }
   }
 

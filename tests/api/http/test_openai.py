@@ -230,6 +230,32 @@ def test_earlier_messages_are_the_history(client: openai.OpenAI, generator: Scri
     assert response.output_text.startswith("The gate opens at seven [1].")
 
 
+def test_what_librechat_sends_is_answered(client: openai.OpenAI, generator: ScriptedGenerator) -> None:
+    """A custom endpoint of LibreChat is asked through LangChain's ChatOpenAI: parts of content in every message, the
+    reader as `user`, the sampling parameters of its settings, usage at the end of a stream.
+    """
+    generator.reply = lambda prompt: QUESTION if prompt[0].content == REWRITE_INSTRUCTIONS else REPLY
+    part = lambda text: [{"type": "text", "text": text}]  # noqa: E731
+    messages: Any = [
+        {"role": "system", "content": "You are a helpful assistant."},
+        {"role": "user", "content": part("Where is the gate?")},
+        {"role": "assistant", "content": part(f"By the river [1].{SOURCES}")},
+        {"role": "user", "content": part("And what is its code?")},
+    ]
+    chunks = list(
+        client.chat.completions.create(
+            model="footnote", messages=messages, stream=True, stream_options={"include_usage": True}, temperature=1,
+            top_p=1, presence_penalty=0, frequency_penalty=0, max_tokens=1024, user="665f1c2a9b3e4d0012a7c9f1",
+        )
+    )  # fmt: skip
+    choices = [one.choices[0] for one in chunks if one.choices]
+    assert "".join(one.delta.content or "" for one in choices) == f"{REPLY}{SOURCES}"
+    assert [one.finish_reason for one in choices if one.finish_reason] == ["stop"]
+    assert chunks[-1].choices == []
+    assert chunks[-1].usage is not None
+    assert "helpful assistant" not in str(generator.prompts)
+
+
 def test_a_conversation_keeps_every_question() -> None:
     said = [
         ("user", "One?"),

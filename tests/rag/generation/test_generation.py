@@ -43,9 +43,9 @@ from rag.generation.quoting import (
     sentences_around,
 )
 from rag.models.tokens import estimate_tokens
-from rag.models.weights import TINY_LLM, fetch
+from rag.models.weights import TINY_LLM
 from rag.prompting.prompts import NOT_FOUND_REPLY, answer_messages
-from rag.settings import Generation, load_settings
+from rag.settings import Generation
 from rag.types import (
     AnswerStyle,
     Chunk,
@@ -112,16 +112,6 @@ async def quote(
     assert isinstance(draft, Draft)
     assert draft.text == "".join(token.text for token in tokens)
     return draft
-
-
-@pytest.fixture(scope="module")
-def model_dir() -> Path:
-    folder = load_settings().resolved_model_dir()
-    try:
-        fetch(TINY_LLM, folder, None, lambda line: None)
-    except DependencyError as error:
-        pytest.skip(f"the tiny model cannot be had: {error.message}")
-    return folder
 
 
 @pytest.fixture(scope="module")

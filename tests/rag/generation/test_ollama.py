@@ -18,8 +18,8 @@ from ollama_stand_in import WORDS, OllamaStandIn
 from rag.errors import DependencyError
 from rag.generation import AutoGenerator, EmbeddedGenerator, OllamaGenerator, make_generator
 from rag.models.hosts import ollama_url
-from rag.models.weights import TINY_LLM, fetch
-from rag.settings import Generation, load_settings
+from rag.models.weights import TINY_LLM
+from rag.settings import Generation
 from rag.types import Draft, Generator, Message, Token
 
 PROMPT = (Message("system", "You are brief."), Message("user", "How many unused days carry over?"))
@@ -375,12 +375,7 @@ async def test_auto_chooses_again_when_the_chosen_one_is_gone(tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
-def tiny_llama() -> Iterator[tuple[str, str]]:
-    model_dir = load_settings().resolved_model_dir()
-    try:
-        fetch(TINY_LLM, model_dir, None, lambda line: None)
-    except DependencyError as error:
-        pytest.skip(f"the tiny model cannot be had: {error.message}")
+def tiny_llama(model_dir: Path) -> Iterator[tuple[str, str]]:
     embedded = EmbeddedGenerator(Generation(backend="embedded", model=TINY_LLM), model_dir)
     address = asyncio.run(embedded.address())
     yield f"{address.url}/v1", address.api_key

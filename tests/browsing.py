@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from chromium import launch
 from conftest import ScriptedGenerator
 
 from rag.library import Library
@@ -19,15 +18,6 @@ from rag.types import Draft, Loading, Message, Token
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _WATCH = """
 window.violations = [];
 addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective + event.blockedURI));
@@ -36,14 +26,13 @@ addEventListener("securitypolicyviolation", (event) => violations.push(event.vio
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """Chromium: that of CHROMIUM or of the system, otherwise playwright's. Skips where there is none."""
+    """Chromium. Skips where there is none."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed: pip install playwright"
     )
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     with playwright.sync_playwright() as running:
         try:
-            browser = running.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+            browser = launch(running)
         except playwright.Error as error:
             pytest.skip(f"no Chromium starts here: {str(error).splitlines()[0]}. Debian has it: apt install chromium")
         yield browser
