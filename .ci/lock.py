@@ -23,7 +23,7 @@ def main() -> int:
     command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal", "--generate-hashes"]
     command += ["--no-header", "--quiet"]
     command += [
-        word for extra in ("mcp", "langchain", "postgres", "qdrant", "s3", "otel") for word in ("--extra", extra)
+        word for extra in ("mcp", "langchain", "postgres", "qdrant", "s3", "ray", "otel") for word in ("--extra", extra)
     ]
     command += ["--python-version", "3.11", "--constraints", "-"]
     done = subprocess.run(command, cwd=ROOT, input=CONSTRAINTS, stdout=subprocess.PIPE, text=True, check=False)

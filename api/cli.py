@@ -190,6 +190,13 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="mirror the folders (as --sync does) again and again, until Ctrl-C; --json prints one document a line",
     )
+    ingest.add_argument(
+        "--ray",
+        default="",
+        metavar="ADDRESS",
+        help="prepare the files on the Ray cluster at this address (auto, HOST:6379, ray://HOST:10001); servers on the "
+        "same Postgres publish them",
+    )
 
     ask = add("ask", _ask, "answer a question, with checked citations")
     ask.add_argument("question")
@@ -477,6 +484,10 @@ def _open(context: CommandContext, args: argparse.Namespace) -> int:
 def _ingest(context: CommandContext, args: argparse.Namespace) -> int:
     from api.commands.ingest import ingest
 
+    if args.watch and args.ray:
+        from rag.errors import ConfigurationError
+
+        raise ConfigurationError("--watch cannot be used with --ray. Run `footnote work` for files that come later.")
     if args.watch:
         from api.commands.watching import watch
 
@@ -488,6 +499,7 @@ def _ingest(context: CommandContext, args: argparse.Namespace) -> int:
         prune=args.prune,
         sync=args.sync,
         metadata=args.metadata,
+        ray=args.ray,
     )
 
 

@@ -79,10 +79,11 @@ class SearchTiming:
 def median_ms(action: Callable[[], object], repeats: int = REPEATS) -> float:
     """The median of `repeats` calls in milliseconds, after one uncounted call."""
     action()
-    return statistics.median(_timed_ms(action) for _ in range(repeats))
+    return statistics.median(timed_ms(action) for _ in range(repeats))
 
 
-def _timed_ms(action: Callable[[], object]) -> float:
+def timed_ms(action: Callable[[], object]) -> float:
+    """The milliseconds of one call."""
     started = time.perf_counter()
     action()
     return (time.perf_counter() - started) * 1000
@@ -120,9 +121,9 @@ def bench_ingest(folder: Path, files: int) -> list[str]:
         for part in range(ROUNDS):
             numbers = range(part * files // ROUNDS, (part + 1) * files // ROUNDS)
             embedder.texts.clear()
-            together += _timed_ms(partial(_ingest_together, many, numbers, embedder))
-            one_by_one += _timed_ms(partial(_ingest_one_by_one, single, numbers))
-            alone += _timed_ms(partial(single.embedder.embed_passages, list(embedder.texts)))
+            together += timed_ms(partial(_ingest_together, many, numbers, embedder))
+            one_by_one += timed_ms(partial(_ingest_one_by_one, single, numbers))
+            alone += timed_ms(partial(single.embedder.embed_passages, list(embedder.texts)))
         chunks, _ = many.index.counts()
     return [
         f"{files} one-page text files one by one           {files / one_by_one * 1000:8.1f} files/s",
@@ -287,7 +288,7 @@ def add_documents(library: Library, chunks: int, say: Callable[[str], None]) -> 
     numbers = [number for number in range(chunks // CHUNKS_A_DOCUMENT) if f"bench:{number}" not in there]
     started = time.perf_counter()
     for done, number in enumerate(numbers, 1):
-        _add_document(catalog, MadeUp(library.embedder.dimension, number), number)
+        add_document(catalog, MadeUp(library.embedder.dimension, number), number)
         if done % PUBLISHED_TOGETHER == 0 or done == len(numbers):
             publish_prepared(catalog, library.index)
         if done % REPORTED_EVERY == 0 or done == len(numbers):
@@ -295,7 +296,8 @@ def add_documents(library: Library, chunks: int, say: Callable[[str], None]) -> 
             say(f"{(number + 1) * CHUNKS_A_DOCUMENT:,} chunks, {done * CHUNKS_A_DOCUMENT:,} new in {taken:.0f} s")
 
 
-def _add_document(catalog: Catalog, made_up: MadeUp, number: int) -> None:
+def add_document(catalog: Catalog, made_up: MadeUp, number: int) -> str:
+    """Save a made-up document of CHUNKS_A_DOCUMENT chunks, which waits for indexing. Returns its id."""
     texts = [made_up.words(WORDS_A_CHUNK) for _ in range(CHUNKS_A_DOCUMENT)]
     whole = "\n".join(texts)
     name = f"{made_up.words(2)} {number}.txt"
@@ -307,14 +309,17 @@ def _add_document(catalog: Catalog, made_up: MadeUp, number: int) -> None:
         span = Span(record.id, position, position + len(text))
         chunks.append(Chunk(f"{record.id[:24]}{place:08}", span, text, (), WORDS_A_CHUNK))
         position += len(text) + 1
+    vectors = made_up.vectors(len(chunks))
+    sentences = np.split(made_up.vectors(len(chunks) * SENTENCES_A_CHUNK), len(chunks))
     catalog.save_document(
         Document(record.id, name, "text/plain", whole),
         chunks,
         [None] * len(chunks),
         [f"bench-{number}-{place}" for place in range(len(chunks))],
-        made_up.vectors(len(chunks)),
-        [pack_vectors(made_up.vectors(SENTENCES_A_CHUNK)) for _ in chunks],
+        vectors,
+        [pack_vectors(each) for each in sentences],
     )
+    return record.id
 
 
 def bench_growth(folder: Path, sizes: Sequence[int], say: Callable[[str], None]) -> Iterator[SearchTiming]:
@@ -366,11 +371,11 @@ def _measure(library: Library, size: int) -> SearchTiming:
         whole(question)
     asked = questions[WARM_UP:]
     vectors = [embed_query(embedder, question) for question in asked]
-    times = [_timed_ms(partial(whole, question)) for question in asked]
+    times = [timed_ms(partial(whole, question)) for question in asked]
     parts = {
-        "embed": [_timed_ms(partial(embed, question)) for question in asked],
-        "cosine": [_timed_ms(partial(cosine, vector)) for vector in vectors],
-        "words": [_timed_ms(partial(words, question)) for question in asked],
+        "embed": [timed_ms(partial(embed, question)) for question in asked],
+        "cosine": [timed_ms(partial(cosine, vector)) for vector in vectors],
+        "words": [timed_ms(partial(words, question)) for question in asked],
     }
     return SearchTiming(
         size,

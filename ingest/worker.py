@@ -235,7 +235,7 @@ class WorkerProcess:
 
     def _run_once(self) -> int | None:
         """The exit status of one child; None when `stop` was called before the start. Raises OSError."""
-        settings = self._settings.model_dump_json()
+        settings = self._settings.dump_with_secrets()
         claimant = self._catalog.claimant
         with self._starting:  # so that `stop` sees the child, or no child is started
             if self._stopping.is_set():

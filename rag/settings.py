@@ -8,6 +8,7 @@ Functions receive the few values they use as arguments; only the entry points re
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -453,6 +454,14 @@ class Settings(BaseSettings):
             return self.model_dir.expanduser()
         cache = os.environ.get("XDG_CACHE_HOME")
         return (Path(cache) if cache else Path.home() / ".cache") / "footnote" / "models"
+
+    def dump_with_secrets(self) -> str:
+        """As JSON for a process of our own, keys included, which `model_dump_json` would write as asterisks."""
+
+        def reveal(value: object) -> str:
+            return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+        return json.dumps(self.model_dump(), default=reveal)
 
     def hash(self) -> str:
         """Twelve hex digits that identify all settings that can change an answer (not folders, server and keys)."""

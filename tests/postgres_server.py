@@ -72,23 +72,42 @@ def postgres_server() -> Iterator[str]:
     if GIVEN and GIVEN != OWN:
         yield GIVEN
         return
-    bin_folder = programs()
     folder = Path(tempfile.mkdtemp(prefix="footnote-pg-"))
     try:
-        data = folder / "data"
+        with own_server(folder, "-c fsync=off -c full_page_writes=off", immediate=True) as url:
+            yield url
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def own_server(
+    folder: Path, options: str, *, port: int = 5432, network: str = "", immediate: bool = False
+) -> Iterator[str]:
+    """The URL of a server of this process over `folder`, whose databases stay there. Raises NoPostgres.
+
+    `options` are those of the program; `network` is the address range, like 10.0.0.0/24, from which anyone may connect
+    to the `port`, beside those who use the socket in the folder. With `immediate` it is not shut down in order.
+    """
+    bin_folder = programs()
+    data = folder / "data"
+    if not data.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
             shutil.chown(folder, _UNPRIVILEGED)
         _run(bin_folder / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
              "--no-sync")  # fmt: skip
-        options = f"-c listen_addresses='' -k {folder} -c fsync=off -c full_page_writes=off -c max_connections=200"
-        # pg_ctl hands its own stdout on to the server: the log takes it, or reading it would never end
-        _run(bin_folder / "pg_ctl", "-D", data, "-w", "-t", _WAIT_S, "-l", folder / "log", "-o", options, "start")
-        try:
-            yield f"postgresql://postgres@/postgres?host={folder}"
-        finally:
-            _run(bin_folder / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+        if network:
+            with (data / "pg_hba.conf").open("a", encoding="utf-8") as file:
+                file.write(f"host all all {network} trust\n")
+    listening = "*" if network else ""
+    options = f"-c listen_addresses='{listening}' -k {folder} -c port={port} -c max_connections=200 {options}"
+    # pg_ctl hands its own stdout on to the server: the log takes it, or reading it would never end
+    _run(bin_folder / "pg_ctl", "-D", data, "-w", "-t", _WAIT_S, "-l", folder / "log", "-o", options, "start")
+    try:
+        yield f"postgresql://postgres@/postgres?host={folder}&port={port}"
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _run(bin_folder / "pg_ctl", "-D", data, "-w", "-m", "immediate" if immediate else "fast", "stop")
 
 
 @contextmanager

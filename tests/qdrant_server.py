@@ -150,18 +150,24 @@ class QdrantStandIn:
         return {"exists": name in self._shards}
 
     def _create(self, name: str, body: Any) -> Any:
+        (self.folder / name).mkdir(parents=True)
+        self._shards[name] = edge.EdgeShard.create(str(self.folder / name), self._config(body))
+        self._fields[name] = set()
+        return True
+
+    def _config(self, body: Any) -> Any:
         hnsw = body.get("hnsw_config") or {}
-        config = edge.EdgeConfig(
+        return edge.EdgeConfig(
             vectors=edge.EdgeVectorParams(
                 size=body["vectors"]["size"], distance=getattr(edge.Distance, body["vectors"]["distance"])
             ),
             hnsw_config=edge.HnswIndexConfig(hnsw["m"], hnsw["ef_construct"], _FEW_KIB, max_indexing_threads=1),
             optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_FEW_KIB, default_segment_number=1),
         )
-        (self.folder / name).mkdir(parents=True)
-        self._shards[name] = edge.EdgeShard.create(str(self.folder / name), config)
-        self._fields[name] = set()
-        return True
+
+    def _settle(self, name: str) -> None:
+        """Bring what was written into the graph, before the call returns."""
+        self._shards[name].optimize()
 
     def _info(self, name: str, _: Any) -> Any:
         from qdrant_client import QdrantClient, models
@@ -185,7 +191,7 @@ class QdrantStandIn:
     def _upsert(self, name: str, body: Any) -> Any:
         points = [edge.Point(point["id"], point["vector"], point["payload"]) for point in body["points"]]
         self._shards[name].update(edge.UpdateOperation.upsert_points(points))
-        self._shards[name].optimize()
+        self._settle(name)
         return _done()
 
     def _delete(self, name: str, body: Any) -> Any:

@@ -1,6 +1,6 @@
 """ingest: process files and folders and print the outcome of each file. Unchanged files are skipped.
 
-paths ─ find_files ─> found ─ plan_work ─> Plan ─ take_in_here | take_in_by_server ─> Outcomes ─> table or JSON
+paths ─ find_files ─> found ─ plan_work ─> Plan ─ take_in_here | _on_cluster | _by_server ─> Outcomes ─> table or JSON
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from api.commands.documents import forget_removed
 from api.commands.outcomes import OUTCOMES, Outcome, Work, outcome_of, with_inside
 from api.http.schemas import pack_document
 from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
+from rag.errors import ConfigurationError
 from rag.store.catalog import Catalog
 from rag.store.collections import collection_name
 from rag.store.lock import RunningServer
@@ -31,7 +32,7 @@ _NOTES_SHOWN = 3  # of a document, in the table
 @dataclass(frozen=True, slots=True)
 class Task:
     """What a run is asked for. `prune` deletes documents whose file is gone, `sync` mirrors the folders, `metadata` are
-    given to every file.
+    given to every file, and the Ray cluster at the address `ray` prepares them, where there is one.
     """
 
     paths: Sequence[Path]
@@ -39,6 +40,7 @@ class Task:
     prune: bool = False
     sync: bool = False
     metadata: Metadata | None = None
+    ray: str = ""
 
 
 class Memory(Protocol):
@@ -64,7 +66,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A finished run. `embedded_chunks` is None where the server embedded the chunks."""
+    """A finished run. `embedded_chunks` is None where the server or a cluster embedded the chunks."""
 
     outcomes: tuple[Outcome, ...]
     seconds: float
@@ -79,23 +81,47 @@ def ingest(
     prune: bool = False,
     sync: bool = False,
     metadata: Mapping[str, object] | None = None,
+    ray: str = "",
 ) -> int:
     """Ingest files and folders and print the outcome of each. Returns 1 where a file failed, also one inside another,
     or a path does not exist.
 
     With `sync`, the collection mirrors the folders: documents follow files that were moved or renamed and are deleted
     with files that were removed, and links out of a folder are not followed. A run that was stopped continues with the
-    unfinished files when it is started again. `metadata` are given to every file, also to unchanged ones. Raises
-    InputError for invalid metadata or an invalid name of a collection.
+    unfinished files when it is started again. `metadata` are given to every file, also to unchanged ones. `ray` is the
+    address of a Ray cluster that prepares the files. Raises InputError for invalid metadata or an invalid name of a
+    collection, ConfigurationError where the machines of a cluster could not reach the documents.
     """
+    if ray:
+        _check_shared(context)
     given = None if metadata is None else check_metadata(metadata)
-    task = Task(paths, collection_name(collection), prune=prune, sync=sync, metadata=given)
+    task = Task(paths, collection_name(collection), prune=prune, sync=sync, metadata=given, ray=ray)
     report = run_once(context, task, context.find_server())
     if context.as_json:
         context.print_json(as_json(report))
     else:
         print_report(context, report)
     return int(any(outcome.outcome == "failed" for outcome in report.outcomes))
+
+
+def _check_shared(context: CommandContext) -> None:
+    """Raise ConfigurationError where other machines cannot reach the catalog or the originals."""
+    for variable, value, needed in (
+        (
+            "FOOTNOTE_DATABASE_URL",
+            context.settings.database_url,
+            "the catalog on Postgres: a SQLite catalog has one owner",
+        ),
+        (
+            "FOOTNOTE_ORIGINALS_URL",
+            context.settings.originals_url,
+            "a folder that all mount, or a bucket, for originals",
+        ),
+    ):
+        if not value:
+            raise ConfigurationError(
+                f"--ray needs {needed}. Set {variable} (docs/scale.md), or leave out --ray to prepare the files here."
+            )
 
 
 def run_once(context: CommandContext, task: Task, server: RunningServer | None, memory: Memory | None = None) -> Report:
@@ -118,7 +144,11 @@ def run_once(context: CommandContext, task: Task, server: RunningServer | None, 
             outcomes += away
         if memory is not None:
             plan = memory.without_repeats(plan)
-        if plan.work and server is not None:
+        if plan.work and task.ray:
+            from api.commands.uploading import take_in_on_cluster
+
+            taken, embedded = take_in_on_cluster(context, plan.work, task.collection, task.ray), None
+        elif plan.work and server is not None:
             from api.commands.uploading import take_in_by_server
 
             taken, embedded = take_in_by_server(context, server, plan.work, task.collection), None

@@ -44,12 +44,15 @@ class Outcome:
     notes: tuple[NoteBody, ...] = ()
 
 
-def outcome_of(work: Work, document: DocumentBody | None, *, was_ready: bool) -> Outcome:
-    """The outcome of a file, from its processed document; None where the document was deleted meanwhile."""
+def outcome_of(work: Work, document: DocumentBody | None, *, was_ready: bool, prepared: bool = False) -> Outcome:
+    """The outcome of a file, from its processed document; None where the document was deleted meanwhile.
+
+    With `prepared`, others publish it: one that waits to be indexed is a success too.
+    """
     name, source = work.file.name, work.file.source
     if document is None:
         return failed(work, "deleted", f"{name} was deleted while it was ingested. Run `footnote ingest` again.")
-    if document.status != "ready":
+    if document.status != "ready" and not (prepared and document.status == "indexing"):
         error = document.error
         code, message = (error.code, error.message) if error else _unfinished(document)
         return replace(failed(work, code, message), id=document.id, status=document.status)

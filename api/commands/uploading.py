@@ -1,4 +1,4 @@
-"""The two ways in which `ingest` processes files: in this process, or through a running server."""
+"""The three ways in which `ingest` processes files: in this process, on a Ray cluster, or through a running server."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class _TakingIn:
         return claimed
 
     def _claim(self, number: int, item: Work) -> DocumentRecord | None:
-        reading, claimed = _accept(self._catalog, item, self._collection)
+        reading, claimed = _accept(self._catalog, item, self._collection, claims=True)
         with self._lock:
             self.readings[number] = reading
             if reading.document_id is not None:
@@ -163,8 +163,10 @@ class _TakingIn:
         self._count(0, files=top == document_id)
 
 
-def _accept(catalog: Catalog, work: Work, collection: str) -> tuple[_ReadingFile, DocumentRecord | None]:
-    """Store a file and claim its document, if there is something to parse."""
+def _accept(
+    catalog: Catalog, work: Work, collection: str, *, claims: bool
+) -> tuple[_ReadingFile, DocumentRecord | None]:
+    """Store a file, and claim its document if there is something to parse and `claims`."""
     file = work.file
     try:
         with file.path.open("rb") as stream:
@@ -176,19 +178,22 @@ def _accept(catalog: Catalog, work: Work, collection: str) -> tuple[_ReadingFile
                 collection=collection,
                 modified_ns=file.modified_ns,
                 metadata=work.metadata,
-                claims=True,
+                claims=claims,
             )
     except OSError as error:
         return _ReadingFile(problem=_unreadable(work, error)), None
     record = accepted.record
-    return _ReadingFile(record.id, record.status == "ready"), record if accepted.claimed else None
+    reading = _ReadingFile(record.id, record.status == "ready")
+    return reading, record if accepted.claimed else None
 
 
 def _unreadable(work: Work, error: OSError) -> tuple[str, str]:
     return "unreadable", f"{work.file.path} could not be read: {error.strerror or error}. Correct that and try again."
 
 
-def _outcome_here(catalog: Catalog, work: Work, reading: _ReadingFile, problem: tuple[str, str] | None) -> Outcome:
+def _outcome_here(
+    catalog: Catalog, work: Work, reading: _ReadingFile, problem: tuple[str, str] | None, *, prepared: bool = False
+) -> Outcome:
     if reading.document_id is None:
         return failed(work, *(problem or ("internal", "It was not ingested. Run `footnote ingest` again.")))
     try:
@@ -197,7 +202,39 @@ def _outcome_here(catalog: Catalog, work: Work, reading: _ReadingFile, problem: 
         return outcome_of(work, None, was_ready=False)
     if problem is not None and document.status in UNFINISHED:
         return replace(failed(work, *problem), id=document.id, status=document.status)
-    return outcome_of(work, document, was_ready=reading.was_ready)
+    return outcome_of(work, document, was_ready=reading.was_ready, prepared=prepared)
+
+
+# On a Ray cluster -----------------------------------------------------------------------------------------------------
+
+
+def take_in_on_cluster(context: CommandContext, work: Sequence[Work], collection: str, address: str) -> list[Outcome]:
+    """Accept the files, and prepare them on the Ray cluster at the address (`ingest.cluster`). Servers publish them.
+
+    Returns the outcomes in the order of `work`; a document that waits to be indexed is one that succeeded. Raises
+    DependencyError where the cluster fails, ConfigurationError where ray is not installed.
+    """
+    from ingest.cluster import cluster, prepare_on_cluster
+
+    with (
+        cluster(address),
+        context.open_catalog() as catalog,
+        context.progress("files", events=context.as_json) as progress,
+    ):
+        readings = _without_repeats([_accept(catalog, item, collection, claims=False)[0] for item in work])
+        waiting = [one.document_id for one in readings if one.document_id is not None and not one.was_ready]
+        done = 0
+
+        def prepared(count: int) -> None:
+            nonlocal done
+            done = min(done + count, len(waiting))
+            progress.overall(done, len(waiting))
+
+        prepare_on_cluster(catalog, waiting, context.settings, context.models.embedder, prepared)
+        return [
+            _outcome_here(catalog, item, reading, reading.problem, prepared=True)
+            for item, reading in zip(work, readings, strict=True)
+        ]
 
 
 # Through a running server ---------------------------------------------------------------------------------------------

@@ -42,7 +42,14 @@ _BUSY_S = 60  # how long a write waits for another
 _CACHE_KIB = 32_768  # page cache of a SQLite connection: a search reads some hundred rows from all over the database
 _POOL, _POOL_OVERFLOW, _POOL_WAIT_S = 10, 20, 30
 _RECYCLE_S = 1_800  # connections that are older may have been cut by a proxy
-_CONNECTION = {"connect_timeout": 10, "application_name": "footnote"}  # unless the URL says otherwise
+_CONNECTION = {  # unless the URL says otherwise
+    "connect_timeout": 10,
+    "application_name": "footnote",
+    "tcp_user_timeout": 60_000,  # ms; a host that is cut off would wait a quarter of an hour for what it sent,
+    "keepalives_idle": 30,  # and two hours for what it is to be sent
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 _TURN = 0x666F6F746E6F7465  # the key of the advisory lock: "footnote"
 _ORIGINALS = _TURN + 1
 _STALLED_S = 60  # a transaction whose process sends nothing is ended by the database, with its locks

@@ -124,9 +124,12 @@ def test_arguments_win_and_none_says_nothing() -> None:
 
 
 def test_a_worker_reads_the_settings_that_its_parent_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load_settings({"FOOTNOTE_CHUNKING__TARGET_TOKENS": "99"}, data_dir=Path("somewhere"))
+    given = {"FOOTNOTE_CHUNKING__TARGET_TOKENS": "99", "FOOTNOTE_EMBEDDING__API_KEY": 'a-"secret"'}
+    settings = load_settings(given, data_dir=Path("somewhere"))
     monkeypatch.setenv("FOOTNOTE_CHUNKING__TARGET_TOKENS", "50")
-    assert Settings.model_validate_json(settings.model_dump_json()).chunking == settings.chunking
+    read = Settings.model_validate_json(settings.dump_with_secrets())
+    assert read == settings
+    assert read.embedding.api_key.get_secret_value() == 'a-"secret"'
 
 
 def test_no_key_is_shown() -> None:

@@ -88,6 +88,18 @@ def test_a_missing_driver_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @only_postgres
+def test_a_host_that_is_cut_off_gives_a_connection_up_unless_the_url_says_when(
+    tmp_path: Path, database_url: str, open_catalog: OpenCatalog
+) -> None:
+    other = Catalog(tmp_path / "store", f"{database_url}&tcp_user_timeout=5000")
+    for catalog, limit in ((open_catalog(), "60000"), (other, "5000")):
+        with catalog._read() as connection:
+            options = connection.connection.dbapi_connection.info.get_parameters()
+        assert (options["tcp_user_timeout"], options["keepalives_idle"]) == (limit, "30")
+    other.close()
+
+
+@only_postgres
 def test_a_connection_that_was_cut_costs_one_call_at_most(catalog: Catalog, open_catalog: OpenCatalog) -> None:
     document_id = ready(catalog, "the words", "a.md")
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
