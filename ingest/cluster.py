@@ -30,6 +30,7 @@ from rag.store.records import DocumentRecord
 from rag.types import DocumentStatus, Embedder
 
 BATCH_DOCUMENTS = 16
+"""Documents that an actor takes together. One that was tried before is alone, for it may have stopped an actor."""
 ACTOR_CPUS = 4  # each actor holds the embedding model once, and reads with as many processes
 LOOK_EVERY_S = 2.0  # for documents that others have in hand
 RETRY_S = 15.0  # after a round that prepared nothing
@@ -116,14 +117,18 @@ def prepare_on_cluster(
         left = _unprepared(catalog, ids)
         if not left:
             return
-        queued = [record.id for record in left if record.status == "queued"]
+        queued = [record for record in left if record.status == "queued"]
         if not queued:
             time.sleep(LOOK_EVERY_S)
             continue
-        if before == set(queued):
+        if before == {record.id for record in queued}:
             time.sleep(RETRY_S)
-        before = set(queued)
-        _run(queued, settings, embedder, prepared)
+        before = {record.id for record in queued}
+        untried = [record.id for record in queued if not record.attempts]
+        if untried:
+            _run(untried, BATCH_DOCUMENTS, settings, embedder, prepared)
+        else:
+            _run([record.id for record in queued], 1, settings, embedder, prepared)
 
 
 def _unprepared(catalog: Catalog, document_ids: Sequence[str]) -> list[DocumentRecord]:
@@ -134,7 +139,11 @@ def _unprepared(catalog: Catalog, document_ids: Sequence[str]) -> list[DocumentR
 
 
 def _run(
-    document_ids: Sequence[str], settings: Settings, embedder: Embedder | None, prepared: Callable[[int], None]
+    document_ids: Sequence[str],
+    batch: int,
+    settings: Settings,
+    embedder: Embedder | None,
+    prepared: Callable[[int], None],
 ) -> None:
     import ray.data
     from ray.exceptions import RayError
@@ -147,14 +156,14 @@ def _run(
     context.enable_progress_bars = False
     batches = ray.data.from_items([{"id": document_id} for document_id in document_ids]).map_batches(
         Preparer,
-        batch_size=BATCH_DOCUMENTS,
+        batch_size=batch,
         fn_constructor_args=(given, embedder),
         num_cpus=cpus,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, sum(each // cpus for each in of_nodes))),
     )
     try:
-        for batch in batches.iter_batches(batch_size=None):
-            prepared(len(batch["id"]))
+        for done in batches.iter_batches(batch_size=None):
+            prepared(len(done["id"]))
     except RayError as error:
         raise DependencyError(
             f"The Ray cluster failed: {_last_line(error)}. What it committed is kept; correct that and run the command "

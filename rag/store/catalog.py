@@ -1054,11 +1054,15 @@ class Catalog:
     def claim_untried(self, most: int) -> list[DocumentRecord]:
         """Claim the oldest queued documents that were never claimed before, at most `most`, in one transaction.
 
-        A document that was in hand when a worker stopped is not among them: `claim_next` claims it alone, so that it
-        takes no other document with it if it stops the worker again.
+        Half of them are documents that stand alone while there are any: ten thousand messages of a mailbox do not hold
+        up what was uploaded after it. A document that was in hand when a worker stopped is not among them: `claim_next`
+        claims it alone, so that it takes no other document with it if it stops the worker again.
         """
         with self._write() as connection:
-            rows = self._due(connection, most, documents_table.c.attempts == 0)
+            untried = documents_table.c.attempts == 0
+            rows = self._due(connection, (most + 1) // 2, untried, documents_table.c.parent_id.is_(None))
+            others = documents_table.c.seq.not_in([row.seq for row in rows])
+            rows += self._due(connection, most - len(rows), untried, others)
             token = self._claim(connection, rows)
         return self._held(rows, token)
 

@@ -155,43 +155,45 @@ COMPARATIVES = (
     "more|less|fewer|higher|lower|larger|smaller|greater|longer|shorter|cheaper|older|younger|farther|further|heavier"
 )
 """Words that go with a difference, as alternatives of a regular expression."""
-_GIVES_RESULT = re.compile(
-    rf"\b(?:{COMPARATIVES}|differences?|differs?|totals?|total(?:l?ed|l?ing)|altogether|combined|together|sum|in all"
-    r"|add(?:s|ed)? up|gap|rose|fell|grew|shrank|dropped|climbed|gained|(?:in|de)creased?)\b",
-    re.IGNORECASE,
+_ADDED = re.compile(
+    r"\b(?:totals?|total(?:l?ed|l?ing)|altogether|combined|together|sum|in all|add(?:s|ed)? up)\b", re.IGNORECASE
 )
+_COMPARED = re.compile(rf"(?:[ -][\w%-]+){{0,3}}[ -](?:{COMPARATIVES})\b", re.IGNORECASE)
+_BY = re.compile(r"\b(?:by|differences? (?:is|was|of)) (?:about |nearly |almost |over )?\W?$", re.IGNORECASE)
 _MOST_TERMS = 12  # among more values two that have a given sum or difference are found by chance
 
 
 def find_results(facts: Sequence[Fact], claim: Reading, evidence: Sequence[Reading]) -> frozenset[Fact]:
-    """Those numbers of the claim that two values of the evidence add up to, differ by or are to each other.
+    """Those numbers that the claim gives as a result, and that two values of the evidence of one unit have.
 
-    The sum of all values counts too. Only where the claim says that it adds or compares (`$20 more`, `a third of`), and
-    only of values of one unit. A number of years may be the difference of two years whatever the claim says: `for 21
-    years`.
+    A difference has a comparative after it or `by` before it (`$20 more`, `fell by 16`; not `more than 20`, `fell to
+    16`), a sum is of two or of all in a sentence with `together` or the like. A number of years is the difference of
+    two years where there are no more, and a ratio is `a third of` or `4 times`.
     """
     stated = [(number, one.text) for one in evidence for number in one.quantities if number.kind == "number"]
     years = {Decimal(date.year) for one in evidence for date in one.dates if date.year}
     years |= {number.value for number, _ in stated if not number.unit and 1000 <= number.value <= 2100}
-    adds = _GIVES_RESULT.search(claim.text)
-    results = set()
-    for fact in facts:
-        if isinstance(fact, DateMention):
-            continue
-        if _is_ratio(fact, claim.text):
-            pairs = [(n.value, m.value) for (n, _), (m, _) in permutations(stated[:_MOST_TERMS], 2) if n.unit == m.unit]
-            if any(b and abs(a / b - fact.value) <= fact.value / _ROUNDED_TO for a, b in pairs):
-                results.add(fact)
-        if fact.kind != "number":
-            continue
-        same = [n.value for n, text in stated if (n.unit or counted_unit(text, n)) == fact.unit] if adds else []
-        terms = same if 2 <= len(same) <= _MOST_TERMS else []
-        found = {value for a, b in combinations(terms, 2) for value in (a + b, abs(a - b))} | {sum(terms, Decimal())}
-        if fact.unit == "year" and len(years) <= _MOST_TERMS:
-            found |= {abs(a - b) for a, b in combinations(years, 2)}
-        if fact.value and fact.value in found:
-            results.add(fact)
-    return frozenset(results)
+    return frozenset(fact for fact in facts if isinstance(fact, Quantity) and _is_result(fact, claim, stated, years))
+
+
+def _is_result(
+    fact: Quantity, claim: Reading, stated: Sequence[tuple[Quantity, str]], years: Collection[Decimal]
+) -> bool:
+    if _is_ratio(fact, claim.text):
+        pairs = [(n.value, m.value) for (n, _), (m, _) in permutations(stated[:_MOST_TERMS], 2) if n.unit == m.unit]
+        return any(b and abs(a / b - fact.value) <= fact.value / _ROUNDED_TO for a, b in pairs)
+    if fact.kind != "number" or not fact.value:
+        return False
+    if fact.unit == "year" and len(years) == 2:
+        return fact.value == max(years) - min(years)
+    terms = [number.value for number, text in stated if (number.unit or counted_unit(text, number)) == fact.unit]
+    if not 2 <= len(terms) <= _MOST_TERMS:
+        return False
+    pairs = list(combinations(terms, 2))
+    if _ADDED.search(claim.text) and (sum(terms) == fact.value or any(a + b == fact.value for a, b in pairs)):
+        return True
+    compared = _COMPARED.match(claim.text, fact.end) or _BY.search(claim.text, max(0, fact.start - 30), fact.start)
+    return bool(compared) and any(abs(a - b) == fact.value for a, b in pairs)
 
 
 def _is_ratio(fact: Quantity, text: str) -> bool:
@@ -202,7 +204,7 @@ def _is_ratio(fact: Quantity, text: str) -> bool:
     return fact.kind == "ordinal" and (ahead.endswith((" one", "One")) or after.startswith(" of "))
 
 
-_TIMES = re.compile(r" times\b")
+_TIMES = re.compile(r" times\b(?! (?:an?|per|each|every|daily|weekly|monthly|yearly)\b)")
 _ROUNDED_TO = 10  # `nearly three times` is 2.94
 
 

@@ -103,6 +103,15 @@ def test_of_documents_saved_together_only_the_one_that_was_taken_away_is_left_ou
     assert [catalog.document_text(document_id) for document_id in ids] == ["late words", "the words", "late words"]
 
 
+def test_the_files_inside_one_document_do_not_hold_up_what_was_uploaded_after_it(catalog: Catalog) -> None:
+    mailbox, *messages, later = [upload(catalog, f"words of {n}", f"{n}.md").record.id for n in range(7)]
+    for message in messages:
+        run_sql(catalog, "UPDATE documents SET parent_id = :parent WHERE id = :id", parent=mailbox, id=message)
+    assert catalog.claim(mailbox) is not None
+    assert {record.id for record in catalog.claim_untried(4)} == {later, *messages[:3]}
+    assert [record.id for record in catalog.claim_untried(4)] == messages[3:]
+
+
 def test_documents_that_are_put_off_are_claimed_together_after_their_pause(catalog: Catalog) -> None:
     ids = [upload(catalog, f"words of {n}", f"{n}.md").record.id for n in range(3)]
     later = time.time() + LEASE_S
