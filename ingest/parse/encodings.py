@@ -23,14 +23,25 @@ _MOSTLY_ASCII = 0.15  # the share of other bytes below which a text that fits no
 
 _LETTER = r"[^\W\d_ªºµ¹²³¼½¾]|[\u0591-\u05c7\u064b-\u0652\u0e31\u0e34-\u0e4e]"
 _PIECES = re.compile(rf"((?:{_LETTER})+)|[^\x00-\x7f]")
-_INSIDE = frozenset("’‘·–—…×\u00a0\u00ad")
-_OPENING = _INSIDE | frozenset("“„«‹¿¡©•†‡µ°")
+_INSIDE = frozenset("’‘·–—…\u00a0\u00ad")
+_OPENING = _INSIDE | frozenset("“”„«‹¿¡©•†‡µ°")
 _CLOSING = _INSIDE | frozenset("“”»›®™©€ºª°¹²³†‡")
-_SIGNS = _OPENING | _CLOSING | frozenset("£¥¢§¶´½¼¾÷±‰№")
+_SIGNS = _OPENING | _CLOSING | frozenset("£¥¢§¶´½¼¾×÷±‰№")
+
+
+_WESTERN = ("cp1252", "cp850", "mac_roman")
+_CENTRAL = ("cp1250", "iso8859_2", "cp852")
+_MISSPELT = dict.fromkeys(
+    _WESTERN,
+    re.compile(
+        "ç(?=[b-df-hj-np-tv-zei])|õ(?!e)|ñ(?![aeiouáéíóú])|è(?=[aeiouy])|[ìù](?=[a-z])|[âî](?![a-zßà-ÿ])", re.IGNORECASE
+    ),
+) | dict.fromkeys(_CENTRAL, re.compile("[ŕĺ](?![b-df-hj-np-tv-zčďňšťž])", re.IGNORECASE))
+"""Letters where the spelling of all languages of an encoding has none of them, as bytes of another encoding have."""
 
 
 class _Alphabet(NamedTuple):
-    """What speaks against each letter beyond ASCII (1 for those that are not in it), and the encodings that write it."""
+    """What speaks against each letter beyond ASCII (1 if it is not in it), and the encodings that write it."""
 
     letters: dict[str, float]
     encodings: tuple[str, ...]
@@ -44,11 +55,11 @@ def _alphabet(common: str, rare: str, *encodings: str, doubt: float = 0.0) -> _A
 
 def _western(letters: str, doubt: float = 0.0) -> _Alphabet:
     """The letters of a language, and as rare ones those of its neighbours, which its names have."""
-    return _alphabet(letters, "äöüßàâæçéèêëîïôœùûáíñóúãõìòåø", "cp1252", "mac_roman", "cp850", doubt=doubt)
+    return _alphabet(letters, "äöüßàâæçéèêëîïôœùûáíñóúãõìòåøðþšýž", *_WESTERN, doubt=doubt)
 
 
 def _central(letters: str) -> _Alphabet:
-    return _alphabet(letters, "", "cp1250", "iso8859_2", "cp852")
+    return _alphabet(letters, "", *_CENTRAL)
 
 
 _ALPHABETS = (
@@ -63,9 +74,9 @@ _ALPHABETS = (
     _central("áčďéěíňóřšťúůýž"),
     _central("áäčďéíĺľňóôŕšťúýž"),
     _central("áéíóöőúüű"),
+    _alphabet("çğıöşüİ", "âîû", "cp1254"),
     _central("ăâîşţ"),
     _central("čćđšž"),
-    _alphabet("âçğıîöşüûİ", "", "cp1254"),
     _alphabet("αοιετνσρπκηυςάίόέ", "λμγδωχθφβξζψήύώϊϋΐΰ", "cp1253", "iso8859_7"),
     _alphabet("оаитнерсвлкмдпуі", "гбчйхжюшцщфьзяєїґы", "cp1251", "koi8_u", "cp1125"),
     _alphabet("יוהלאמרתבש", "נעכםדקחפגצטזסןךףץ", "cp1255", "iso8859_8"),
@@ -74,10 +85,10 @@ _ALPHABETS = (
     _alphabet("ąčęėįšųūž", "", "cp1257", "iso8859_13"),
     _alphabet("āčēģīķļņšūž", "", "cp1257", "iso8859_13"),
     _alphabet("äõöüšž", "", "cp1257", "iso8859_13"),
-    _western("àçèéíïòóúü", doubt=0.15),
+    _western("àçèéíïòóúü", doubt=0.05),
     _western("áðéíóúýþæö", doubt=0.15),
 )
-_LATIN = ("cp1252", "mac_roman", "cp850", "cp1250", "iso8859_2", "cp852", "cp1254", "cp1257", "iso8859_13")
+_LATIN = (*_WESTERN, *_CENTRAL, "cp1254", "cp1257", "iso8859_13")
 _FINAL = frozenset("ךםןףץς")
 _WIDE = ("cp949", "cp932", "euc_jp", "gb18030", "big5")
 _KANA = re.compile(r"[\u3041-\u30fe]")
@@ -125,37 +136,38 @@ def _candidates(sample: bytes) -> Iterator[tuple[float, str]]:
     for alphabet in _ALPHABETS:
         for place, encoding in enumerate(alphabet.encodings):
             if encoding not in traits:
-                traits[encoding] = _weigh_signs(sample.decode(encoding, "replace"), latin=encoding in _LATIN)
+                traits[encoding] = _weigh_text(sample.decode(encoding, "replace"), encoding)
             cost, letters = traits[encoding]
             cost += sum(times * alphabet.letters.get(letter, 1.0) for letter, times in letters.items())
             doubt = alphabet.doubt + 0.01 * place + (0.0 if encoding == "cp1252" else _MARGIN)
             yield cost + high * doubt, encoding
     for encoding in _WIDE:
-        yield 2 * _weigh_wide(sample.decode(encoding, "replace"), encoding) + high * _MARGIN, encoding
+        yield 2 * _weigh_wide(sample.decode(encoding, "replace"), encoding) + high * 1.5 * _MARGIN, encoding
 
 
-def _weigh_signs(text: str, *, latin: bool) -> tuple[float, Counter[str]]:
-    """What speaks against a text whatever its language is, and how often it has each letter beyond ASCII."""
-    cost = 0.0
+def _weigh_text(text: str, encoding: str) -> tuple[float, Counter[str]]:
+    """What speaks against a text in any language of its encoding, and how often it has each letter beyond ASCII."""
+    misspelt = _MISSPELT.get(encoding)
+    cost = float(len(misspelt.findall(text))) if misspelt else 0.0
     letters: Counter[str] = Counter()
     pieces = list(_PIECES.finditer(text))
-    for before, piece, after in zip([None, *pieces], pieces, [*pieces[1:], None], strict=False):
+    starts = {piece.start() for piece in pieces if piece[1]}
+    ends = {piece.end() for piece in pieces if piece[1]}
+    for piece in pieces:
         word = piece[1]
         if word is None:
-            follows = before is not None and before.end() == piece.start() and before[1] is not None
-            precedes = after is not None and after.start() == piece.end() and after[1] is not None
-            cost += _weigh_sign(piece[0], follows=follows, precedes=precedes)
+            cost += _weigh_sign(piece[0], follows=piece.start() in ends, precedes=piece.end() in starts)
         elif not word.isascii():
             own = [letter for letter in word if letter > "\x7f"]
             letters.update(own)
-            cost += _weigh_word(word, own, latin=latin)
+            cost += _weigh_word(word, own, latin=encoding in _LATIN)
     return cost, letters
 
 
 def _weigh_sign(sign: str, *, follows: bool, precedes: bool) -> float:
     """What speaks against a sign that follows a letter, precedes one, or both."""
     if sign not in _SIGNS:
-        return 2.0 if sign == "\ufffd" else 1.0
+        return 1.0
     if follows and precedes:
         return 0.0 if sign in _INSIDE else 1.0
     return 0.5 if (follows and sign not in _CLOSING) or (precedes and sign not in _OPENING) else 0.0
@@ -169,7 +181,7 @@ def _weigh_word(word: str, own: list[str], *, latin: bool) -> float:
         cost = float(capitals)
     if latin:
         pairs = sum(one > "\x7f" and other > "\x7f" for one, other in itertools.pairwise(word))
-        return cost + 0.25 * pairs + (0.5 * len(own) if len(own) > 2 and len(own) > 0.6 * len(word) else 0.0)
+        return cost + 0.15 * pairs + (0.3 * len(own) if len(own) > 3 and len(own) > 0.6 * len(word) else 0.0)
     return cost + sum(letter in _FINAL for letter in word[:-1]) + len(word) - len(own)
 
 
