@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 _WINDOW_BYTES = 1 << 18
 _SAMPLE_BYTES = 1 << 12
+_FEW_BYTES = 100  # with fewer that are not ASCII, no statistics tell more than the best candidate
 _TRUSTED = 0.45  # of what speaks against a candidate, for each byte that is not ASCII
 _MARGIN = 0.1
 _MOSTLY_ASCII = 0.15  # the share of other bytes below which a text that fits no candidate is cp1252
@@ -24,17 +25,17 @@ _MOSTLY_ASCII = 0.15  # the share of other bytes below which a text that fits no
 _LETTER = r"[^\W\d_ªºµ¹²³¼½¾]|[\u0591-\u05c7\u064b-\u0652\u0e31\u0e34-\u0e4e]"
 _PIECES = re.compile(rf"((?:{_LETTER})+)|[^\x00-\x7f]")
 _INSIDE = frozenset("’‘·–—…\u00a0\u00ad")
-_OPENING = _INSIDE | frozenset("“”„«‹¿¡©•†‡µ°")
-_CLOSING = _INSIDE | frozenset("“”»›®™©€ºª°¹²³†‡")
-_SIGNS = _OPENING | _CLOSING | frozenset("£¥¢§¶´½¼¾×÷±‰№")
-
+_OPENING = _INSIDE | frozenset("“”„‚«»‹›¿¡©•†‡µ°")
+_CLOSING = _INSIDE | frozenset("“”«»‹›®™©€ºª°¹²³†‡")
+_SIGNS = _OPENING | _CLOSING | frozenset("£¥¢§¶´½¼¾×÷±‰№¬¦")
 
 _WESTERN = ("cp1252", "cp850", "mac_roman")
 _CENTRAL = ("cp1250", "iso8859_2", "cp852")
 _MISSPELT = dict.fromkeys(
     _WESTERN,
     re.compile(
-        "ç(?=[b-df-hj-np-tv-zei])|õ(?!e)|ñ(?![aeiouáéíóú])|è(?=[aeiouy])|[ìù](?=[a-z])|[âî](?![a-zßà-ÿ])", re.IGNORECASE
+        "ç(?=[b-df-hj-np-tv-zei])|õ(?!e)|ñ(?=[b-df-hj-np-tv-z])|è(?=[aeiouy])|[ìù](?=[a-z])|[âî](?![a-zßà-ÿ])",
+        re.IGNORECASE,
     ),
 ) | dict.fromkeys(_CENTRAL, re.compile("[ŕĺ](?![b-df-hj-np-tv-zčďňšťž])", re.IGNORECASE))
 """Letters where the spelling of all languages of an encoding has none of them, as bytes of another encoding have."""
@@ -95,9 +96,9 @@ _KANA = re.compile(r"[\u3041-\u30fe]")
 
 
 def guess_encoding(data: bytes) -> str:
-    """The encoding in which bytes that are not UTF-8 are words; empty where none of the known ones fits.
+    """The encoding in which bytes that are not UTF-8 are words; empty where many bytes fit none of the known ones.
 
-    Bytes that fit none and are mostly ASCII are cp1252. It reads up to 4 KiB of words that are not ASCII.
+    Mostly ASCII bytes that fit none are cp1252. It reads up to 4 KiB of words that are not ASCII.
     """
     if b"\x1b$" in data[:_WINDOW_BYTES]:
         return "" if "\ufffd" in data[:_WINDOW_BYTES].decode("iso2022_jp_2", "replace")[:-1] else "iso2022_jp_2"
@@ -109,7 +110,9 @@ def guess_encoding(data: bytes) -> str:
     if not high:
         return ""
     cost, _order, encoding = min((cost / high, order, name) for order, (cost, name) in enumerate(_candidates(sample)))
-    return encoding if cost <= _TRUSTED else "cp1252" if _count_high(window) < _MOSTLY_ASCII * len(window) else ""
+    if cost > _TRUSTED and _count_high(window) < _MOSTLY_ASCII * len(window):
+        return "cp1252"
+    return encoding if cost <= _TRUSTED or high < _FEW_BYTES else ""
 
 
 def _count_high(data: bytes) -> int:

@@ -44,6 +44,7 @@ WESTERN = (
     "STRAßE 5",
     "ÜBERGABE DER SCHLÜSSEL",
     "Die Gebühr beträgt 40 € – fällig im März.",
+    "»Ja« und ‚nein‘",
     "„Mieter“ ist, wer für die Räume zahlt (§ 5)",
     "Öffnungszeiten: täglich 8–18 Uhr",
     "O prazo é de 30 dias após a notificação.",
