@@ -73,6 +73,23 @@ WESTERN = (
     "Prisen på øl er blevet højere",
     "Een coördinator en één café",
 )
+SHORT = (
+    "5 ½|¼|10 µm|25°|25 °C|A ± B|¶ 3|naïve|O’Brien’s|O’BRIEN’S|rock ’n’ roll|the ’90s|Smith & Co.®|1–2|pp. 3–4|"
+    "A—B|“a”|‘a’|€5|5 €|£5m|¥100|©|policy¹|terms²|fee³|CO² and H²O|Œuvre|ŒUVRE|DÉJÀ VU|ÇA VA|Zoë|"
+    "Charlotte Brontë|coöperate|façade|piñata|jalapeño|Curaçao|São|Malmö|Tromsø|Århus|København|Ærø|Reykjavík|"
+    "Škoda|Žižek|x × y ÷ z|100 £|(£5)|£5/€6|§5|§ 5 Abs. 2|Straße|Schlüssel|Übung|Ärger|Öl|FÜR|GRÖSSE|größer|Maß|"
+    "à la carte|à|è|é|ü|ñ|ç|É|À bientôt|Où|dû|crème brûlée|forêt|naître|maïs|Noël|cœur|sœur|garçon|reçu|leçon|"
+    "déjà|élève|été|préféré|créée|ÉTÉ|FRANÇAIS|DÉCLARATION|HÔTEL|DÉPÔT|PÉNALITÉS|mañana|AÑO|año|niña|NIÑO|"
+    "DIRECCIÓN|ACCIÓN|está|Perú|Bogotá|más|sí|¿Qué?|¡Olé!|«hola»|não|NÃO|mãe|pão|pães|irmã|maçã|avó|avô|você|"
+    "três|português|ações|AÇÕES|lição|coração|informações|INFORMAÇÕES|órgão|às|perché|È|più|PIÙ|così|COSÌ|virtù|"
+    "città|CITTÀ|però|lunedì|università|qualità|QUALITÀ|e/o – l’attività|l’età|smörgåsbord|ÅR|på|får|hälsa|øl|"
+    "æble|blå|KØBENHAVN|FÆRØERNE|één|coördinatie|geïnteresseerd|België|ideeën|financiële|Fees: £10–£20|½ day|3½|"
+    "1¼”|6’ 2”|Señor|Año Nuevo|Café|CAFÉ|Résumé|RÉSUMÉ|el Niño|Jürgen Müller|Björk|José|JOSÉ|María|MARÍA|Núñez|"
+    "NÚÑEZ|Ibáñez|Gómez|François|FRANÇOIS|Hélène|Chloé|Besançon|Nîmes|Bâle|Zürich|ZÜRICH|Köln|München|MÜNCHEN|"
+    "Düsseldorf|Quality · Speed · Price|• first|• premier élément|™|Footnote™|10 000 £|« oui »|„ja“|‚ja‘|»nein«|"
+    "†|‡ note|50 ‰|…and|wait…|Art. 3.º|N.º 5|nº 12|1.ª parte|2º andar|Sr.ª Silva|D.ª Ana|m²|km²|m³/s|µ|µm|10µm|±|"
+    "±5|5±1|×2|2×|¬|¦|a¦b"
+)
 OTHERS = (
     ("Café 40", "cp850"),
     ("Gebühr", "cp850"),
@@ -126,7 +143,7 @@ OTHERS = (
 )
 
 
-@pytest.mark.parametrize("text", WESTERN)
+@pytest.mark.parametrize("text", [*WESTERN, *SHORT.split("|")])
 def test_western_texts_are_read_as_windows_writes_them(text: str) -> None:
     assert decode_text(text.encode("cp1252")) == (text, "cp1252")
 
