@@ -77,7 +77,7 @@ SHORT = (
     "5 ½|¼|10 µm|25°|25 °C|A ± B|¶ 3|naïve|O’Brien’s|O’BRIEN’S|rock ’n’ roll|the ’90s|Smith & Co.®|1–2|pp. 3–4|"
     "A—B|“a”|‘a’|€5|5 €|£5m|¥100|©|policy¹|terms²|fee³|CO² and H²O|Œuvre|ŒUVRE|DÉJÀ VU|ÇA VA|Zoë|"
     "Charlotte Brontë|coöperate|façade|piñata|jalapeño|Curaçao|São|Malmö|Tromsø|Århus|København|Ærø|Reykjavík|"
-    "Škoda|Žižek|x × y ÷ z|100 £|(£5)|£5/€6|§5|§ 5 Abs. 2|Straße|Schlüssel|Übung|Ärger|Öl|FÜR|GRÖSSE|größer|Maß|"
+    "x × y ÷ z|100 £|(£5)|£5/€6|§5|§ 5 Abs. 2|Straße|Schlüssel|Übung|Ärger|Öl|FÜR|GRÖSSE|größer|Maß|"
     "à la carte|à|è|é|ü|ñ|ç|É|À bientôt|Où|dû|crème brûlée|forêt|naître|maïs|Noël|cœur|sœur|garçon|reçu|leçon|"
     "déjà|élève|été|préféré|créée|ÉTÉ|FRANÇAIS|DÉCLARATION|HÔTEL|DÉPÔT|PÉNALITÉS|mañana|AÑO|año|niña|NIÑO|"
     "DIRECCIÓN|ACCIÓN|está|Perú|Bogotá|más|sí|¿Qué?|¡Olé!|«hola»|não|NÃO|mãe|pão|pães|irmã|maçã|avó|avô|você|"
