@@ -32,7 +32,7 @@ contain the answer. `unsupported`: no passage supports the model's reply. `confl
 nearest to the question has pages or parts that were not read."""
 UNREAD_NOTES = frozenset({
     "page_unreadable", "attachment_not_read", "member_not_read", "files_not_read", "part_left_out", "part_not_read",
-    "formulas_without_result", "object_not_read", "repeats_left_out",
+    "formulas_without_result", "object_not_read", "repeats_left_out", "characters_unreadable",
 })  # fmt: skip
 """Codes of notes (`Note`) that say that words or values which people see are not in the text."""
 PageSource = Literal["text", "ocr", "unreadable"]

@@ -25,7 +25,7 @@ from ingest.parse.container import broken
 from ingest.parse.html import decode_html
 from ingest.parse.mail import MOST_ATTACHMENTS, add_bodies, file_name, write_message
 from ingest.parse.members import MOST_DEPTH, Members
-from ingest.parse.plain import decode_text
+from ingest.parse.plain import decode_stated
 from ingest.parse.rtf import RtfReader, html_of, read_tokens
 from rag.errors import ParseError
 from rag.types import Document
@@ -104,10 +104,7 @@ class _Storage:
             if wide:
                 return wide.decode("utf-16-le", "replace").rstrip("\0")
             if narrow:
-                try:
-                    return narrow.decode(self.encoding).rstrip("\0")
-                except UnicodeDecodeError:
-                    return decode_text(narrow)[0].rstrip("\0")
+                return decode_stated(narrow, self.encoding).rstrip("\0")
         return ""
 
     def children(self, prefix: str) -> list[tuple[str, ...]]:

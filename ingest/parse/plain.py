@@ -23,7 +23,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_GUESSED_BYTES = 1 << 18
+_GUESSED_BYTES = 1 << 16
 _FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|$)", re.DOTALL)
 _COMMENTS = re.compile(
     r"^ {0,3}(?P<fence>`{3,}|~{3,}).*?(?:^ {0,3}(?P=fence)[^\n]*$|\Z)|(?:^|(?<=\n\n))(?: {4}|\t)[^\n]*|`[^`\n]+`"
@@ -138,13 +138,18 @@ _ALIASES = {
 
 
 def decode_stated(data: bytes, charset: str) -> str:
-    """Decode by the charset that a file names, as browsers do; by `decode_text` where it is unknown or wrong."""
+    """Decode by the charset that a file names, as browsers do: invalid bytes become U+FFFD.
+
+    By `decode_text` where the charset is unknown, or wrong for most characters that are not ASCII.
+    """
     name = charset.strip().lower()
     try:
         found = codecs.lookup(_ALIASES.get(name, name)).name
-        return data.decode(_WIDER.get(found, found))
+        text = data.decode(_WIDER.get(found, found), "replace")
     except (LookupError, ValueError):
         return decode_text(data)[0]
+    wrong = text.count("\ufffd")
+    return decode_text(data)[0] if wrong and wrong > sum(character > "\x7f" for character in text) / 2 else text
 
 
 def guess_wide(data: bytes) -> str:

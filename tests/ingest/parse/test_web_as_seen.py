@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from reading import put, read_here, refusal
 
-from ingest.parse.plain import decode_text
-
 
 def codes(path: Path) -> list[str]:
     return [note.code for note in read_here(path).notes]
@@ -124,43 +122,6 @@ def test_cells_are_read_where_a_browser_places_them(tmp_path: Path, table: str, 
 def test_a_stated_encoding_is_taken_as_browsers_take_it(tmp_path: Path) -> None:
     page = b"<html><head><meta charset=iso-8859-1></head><p>Price \x80 40 \x96 50</p></html>"
     assert read_here(put(tmp_path / "a.html", page)).text == "Price € 40 – 50"
-
-
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [
-        ("Price: £40 – “quoted” €5", "cp1252"),
-        ("Müller", "cp1252"),
-        ("Café 40", "cp850"),
-        ("Café “forty” – 40", "mac_roman"),
-        ("Плата за стоянку сорок рублей", "koi8_r"),
-        ("Плата за стоянку", "cp1251"),
-        ("ПЛАТА", "cp1251"),
-        ("Poplatek činí 40 Kč", "cp1250"),
-        ("Příliš žluťoučký kůň úpěl ďábelské ódy", "iso8859_2"),
-        ("Zażółć gęślą jaźń", "cp1250"),
-        ("Το τέλος είναι 40 ευρώ", "cp1253"),
-        ("Ücret 40 liradır, mayısta ödenir.", "cp1254"),
-        ("המחיר הוא 40 שקלים", "cp1255"),
-        ("السعر أربعون ريالا", "cp1256"),
-        ("Mokestis yra 40 eurų, mokėti gegužę", "cp1257"),
-        ("料金は四十円です。", "cp932"),
-        ("料金は四十円です。", "euc_jp"),
-        ("料金は四十円です。", "iso2022_jp"),
-        ("费用是四十元", "gb18030"),
-        ("費用是四十元，請於五月支付。", "big5"),
-        ("요금은 사십 원입니다", "cp949"),
-        ("Плата 40 рублей в мае", "utf-16-be"),
-        ("Die Gebuhr ist 40", "utf-16-le"),
-    ],
-)
-def test_short_texts_are_decoded(text: str, encoding: str) -> None:
-    assert decode_text(text.encode(encoding))[0] == text
-
-
-def test_characters_that_cannot_be_decoded_are_told(tmp_path: Path) -> None:
-    path = put(tmp_path / "a.txt", "Gebühr für Übernachtung ".encode() + b"\xe9 x")
-    assert codes(path) == ["characters_unreadable"]
 
 
 def test_comments_of_markdown_and_org_leave_room_and_are_told(tmp_path: Path) -> None:
