@@ -52,7 +52,7 @@ _SIMPLE = re.compile(
     re.IGNORECASE,
 )
 _BY_THE_READER = frozenset({"checked", "target", "hover", "focus", "focus-within", "active"})
-_ALWAYS = frozenset({"root", "link", "any-link", "enabled"})
+_TAGS = {"root": "html", "link": "a", "any-link": "a"}  # of states that elements of one name have
 _SCREEN_WIDTH = 1280.0  # px
 _HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
 _UNKNOWN = "?"  # the value of a property that a rule which is not understood may set
@@ -598,17 +598,22 @@ def _read_selector(text: str, declared: dict[str, str], order: int, *, certain: 
                 break
             at = found.end()
             pseudo = found["pseudo"] or ""
-            inner = _read_selector(pseudo[4:-1], declared, order) if re.fullmatch(r"not\([^:,()]+\)", pseudo) else None
-            if inner is not None and len(inner.parts) == 1 and inner.certain:
-                without.append(inner.parts[0])
-                weight = [one + other for one, other in zip(weight, inner.weight, strict=False)]
+            listed = pseudo[4:-1].split(",") if re.fullmatch(r"not\([^()]+\)", pseudo) else []
+            inner = [_read_selector(one, declared, order) for one in listed]
+            if inner and all(len(one.parts) == 1 and one.certain and not one.by_reader for one in inner):
+                without += [one.parts[0] for one in inner]
+                most = max(one.weight for one in inner)
+                weight = [one + other for one, other in zip(weight, most, strict=False)]
             elif pseudo in ("first-child", "last-child"):
                 tests.append(("place", pseudo, ""))
+                weight[1] += 1
+            elif pseudo in _TAGS:
+                tests.append(("tag", _TAGS[pseudo], ""))
                 weight[1] += 1
             elif pseudo:
                 weight[0 if "(" in pseudo else 1] += 1  # of `:is(…)` the weight may be that of an id
                 by_reader = by_reader or pseudo in _BY_THE_READER
-                certain = certain and pseudo in _BY_THE_READER | _ALWAYS
+                certain = certain and pseudo in _BY_THE_READER
             elif found["name"]:
                 tests.append((found["sign"] or "[]", found["name"], found["value"] or ""))
                 weight[1] += 1
