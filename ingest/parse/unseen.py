@@ -45,7 +45,7 @@ _SIGNS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|url\([^)]*(?:\)
 _MOST_RULES = 20_000
 _MOST_SELECTOR = 1_000  # characters: nested rules repeat the selectors around them
 _MOST_NESTED = 32
-_MOST_STEPS = 2_000_000  # compounds of selectors compared with elements: about two seconds
+_MOST_STEPS = 2_000_000  # compounds of selectors compared with elements: a few seconds
 _SIMPLE = re.compile(
     r"(?P<tag>[a-z][\w-]*|\*)|\#(?P<id>(?:\\.|[\w-])+)|\.(?P<class>(?:\\.|[\w-])+)"
     r"|\[\s*(?P<name>[\w:-]+)\s*(?:(?P<sign>[~|^$*]?=)\s*[\"']?(?P<value>[^\"'\]]*)[\"']?\s*)?\]|:(?P<pseudo>:?[\w-]+(?:\([^)]*\))?)",
