@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,11 +30,11 @@ _BLOCK_TAGS = """
     header hr html legend li main menu ol optgroup p pre section summary ul table caption thead tbody tfoot tr
 """
 _SKIPPED = frozenset(_SKIPPED_TAGS.split())
+_VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 _DRAWN = frozenset({"math", "svg", "select", "iframe"})
 _STRUCK = frozenset({"del", "s", "strike"})
 _NO_VALUES = frozenset({"hidden", "password", "submit", "button", "reset", "image", "file", "color", "range"})
 _COUNTED = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
-_DEEPEST = 200
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _FADED_SHARE = 0.5  # of a page's text: from this share on, text of opacity 0 is the article, which a script fades in
@@ -90,16 +91,31 @@ def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = 
     cascade = Cascade(root, runs_scripts=runs_scripts)
     panels = find_panels(root, cascade) if runs_scripts else frozenset()
     keep_faded = runs_scripts and "opacity" in text.lower() and _fades_in(root, cascade)
+    start = builder.length
     walker = _Walker(builder, cascade, keep_faded=keep_faded, panels=panels)
     walker.walk(root)
-    if walker.depth > _DEEPEST:  # libxml2 stops at elements nested some thousand deep
-        loose = _LooseWords()
-        loose.feed(text)
-        words = clean_line(" ".join(loose.words))
-        if words not in builder.text:
-            builder.add_paragraph(words)
+    if any(entry.level_name == "FATAL" for entry in parser.error_log):  # libxml2 stops at some 2,000 nested elements
+        if builder.length > start:
+            builder.add_note("part_left_out", "The page is left out from where its elements are nested too deep.")
+        else:
+            loose = _LooseWords(cascade)
+            loose.feed(text)
+            loose.close()
+            walker.hidden += loose.hidden
+            builder.note_struck(loose.struck)
+            builder.add_paragraph(clean_line(" ".join(loose.words)))
+    if cascade.incomplete:
+        builder.add_note(
+            "styles_not_read",
+            "The page's style sheets are too long to be applied in full: words they hide may be read.",
+        )
     titles = root.xpath("//head//title[1]/text()")
     return (clean_line(str(titles[0])) if titles else ""), walker.hidden
+
+
+def is_struck(element: Any, cascade: Cascade) -> bool:
+    """Whether the element strikes its words through."""
+    return element.tag in _STRUCK or "line-through" in cascade.rules(element).get("text-decoration-line", "")
 
 
 def _fades_in(root: Any, cascade: Cascade) -> bool:
@@ -118,27 +134,56 @@ def _fades_in(root: Any, cascade: Cascade) -> bool:
 
 
 class _LooseWords(HTMLParser):
-    """Collects all text outside of scripts and styles, without structure, at any depth of nesting."""
+    """Collects the words of a page at any depth of nesting, without structure; not those that are hidden or struck."""
 
-    def __init__(self) -> None:
+    def __init__(self, cascade: Cascade) -> None:
         super().__init__(convert_charrefs=True)
+        self._cascade = cascade
+        self._open: list[Any] = []
+        self._tags: Counter[str] = Counter()  # of the open elements
+        self._skipping = 0  # how many elements were open where the one began that is left out; 0 for none
         self.words: list[str] = []
-        self._skipping = ""
+        self.hidden = 0
+        self.struck = 0
+        self._struck = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Handle the start of an element."""
-        if tag in ("script", "style", "template", "title") and not self._skipping:
-            self._skipping = tag
+        from lxml import etree
+
+        if tag in _VOID:
+            return
+        if tag in _BLOCKS and self._open and self._open[-1].tag == "p":
+            self.handle_endtag("p")
+        named = {name: clean_text(value or "") for name, value in attrs if re.fullmatch(r"[a-z][\w-]*", name)}
+        kind = tag if tag.isalnum() and tag.isascii() else "x"
+        element = etree.SubElement(self._open[-1], kind, named) if self._open else etree.Element(kind, named)
+        self._tags[element.tag] += 1
+        self._open.append(element)
+        if self._skipping:
+            return
+        self._struck = is_struck(element, self._cascade)
+        if self._struck or tag in _SKIPPED or self._cascade.hides(element, keep_faded=False):
+            self._skipping = len(self._open)
 
     def handle_endtag(self, tag: str) -> None:
-        """Handle the end of an element."""
-        if tag == self._skipping:
-            self._skipping = ""
+        """Handle the end of an element, and of those inside it that were not ended."""
+        while self._tags[tag]:
+            ended = self._open.pop()
+            self._tags[ended.tag] -= 1
+            if len(self._open) < self._skipping:
+                self._skipping = 0
+            if ended.tag == tag:
+                return
 
     def handle_data(self, data: str) -> None:
         """Handle text between elements."""
-        if not self._skipping:
+        if not self._skipping and not (self._open and self._cascade.blanks(self._open[-1])):
             self.words.append(data)
+        elif not self._skipping or self._open[self._skipping - 1].tag not in _SKIPPED:
+            shown = len(clean_line(data))
+            self.struck += shown if self._skipping and self._struck else 0
+            self.hidden += 0 if self._skipping and self._struck else shown
 
 
 class _Walker:
@@ -153,7 +198,6 @@ class _Walker:
         self._level = 1
         self._keep_faded = keep_faded
         self.hidden = 0
-        self.depth = 0  # of the deepest element
         self._words: list[str] = []
         self._skipping = 0
         self._kept_spaces = 0
@@ -169,10 +213,7 @@ class _Walker:
         """Add the text under the root to the builder."""
         from lxml import etree
 
-        depth = 0
         for event, element in etree.iterwalk(root, events=("start", "end")):
-            depth += 1 if event == "start" else -1
-            self.depth = max(self.depth, depth)
             if isinstance(element.tag, str):
                 (self.start if event == "start" else self.end)(element)
         self.flush()
@@ -186,12 +227,15 @@ class _Walker:
         if self._cascade.hides(element, keep_faded=self._keep_faded, opened=element in self._panels):
             self.hidden += _count_words(element)
             return True
-        if tag in _STRUCK or "line-through" in self._cascade.rules(element).get("text-decoration", ""):
+        if is_struck(element, self._cascade):
             self._builder.note_struck(_count_words(element))
             return True
         if element.get("aria-hidden") == "true":  # the drawn form of a formula that stands before it as MathML
             before = element.getprevious()
             return before is not None and before.find(".//math") is not None
+        if tag == "math" and self._cascade.blanks(element):
+            self.hidden += _count_words(element)
+            return True
         if tag.rpartition(":")[2] in _DRAWN:
             self._add_drawn(element, tag.rpartition(":")[2])
             return True
@@ -263,6 +307,8 @@ class _Walker:
             self._kept_spaces += 1
         elif tag in _BLOCKS:
             self._block()
+        elif tag in ("img", "input") and self._cascade.blanks(element):
+            self.hidden += len(clean_line(element.get("alt" if tag == "img" else "value") or ""))
         elif tag == "img" and (element.get("alt") or "").strip() and len(element.get("alt")) < 300:
             self._words.append(f" {element.get('alt')} ")
         elif tag == "textarea":
@@ -273,7 +319,7 @@ class _Walker:
                 self._words.append(" ☒ " if element.get("checked") is not None else " ☐ ")
             elif kind not in _NO_VALUES and element.get("value"):
                 self._words.append(f" {element.get('value')} ")
-        self._add(element.text)
+        self._add(element, element.text)
 
     def end(self, element: Any) -> None:
         """Handle the end of an element."""
@@ -281,7 +327,7 @@ class _Walker:
         if self._skipping:
             self._skipping -= 1
             if not self._skipping:
-                self._add(element.tail)
+                self._add(element.getparent(), element.tail)
             return
         if (tag in _HEADINGS or (tag == "button" and self._heading > self._level)) and self._heading:
             words = clean_line("".join(self._words))
@@ -317,7 +363,7 @@ class _Walker:
                 self._break = "\n\n"
         elif tag in _BLOCKS:
             self._block()
-        self._add(element.tail)
+        self._add(element.getparent(), element.tail)
 
     def _end_table(self) -> None:
         table = self._tables.pop()
@@ -344,8 +390,13 @@ class _Walker:
             self._builder.add_grid(rows, table.header_rows, headed=not table.names_rows)
         self._break = "\n\n"
 
-    def _add(self, text: str | None) -> None:
-        if text:
+    def _add(self, parent: Any, text: str | None) -> None:
+        """Add text that stands in an element itself, if it is seen there."""
+        if not text:
+            return
+        if parent is not None and not text.isspace() and self._cascade.blanks(parent):
+            self.hidden += len(clean_line(text))
+        else:
             self._words.append(text if self._kept_spaces else re.sub(r"\s+", " ", text))
 
     def _block(self) -> None:
@@ -422,9 +473,11 @@ class _OpenTable:
     header_rows: int = 0
     named_by_first: int = 0  # rows whose first cell alone is a `th`
     _parts: list[Any] = field(default_factory=list)
+    _filled: int = 0  # rows with cells before the last one
 
     def start_row(self, element: Any) -> None:
         """Begin a row of the part of the table that the element stands in."""
+        self._filled += bool(self.rows and self.rows[-1])
         self.rows.append([])
         self._parts.append(element.getparent())
 
@@ -435,7 +488,7 @@ class _OpenTable:
         cells = [cell.tag for cell in element if cell.tag in ("td", "th")]
         several = bool(cells) and all(tag == "th" for tag in cells)
         self.named_by_first += len(cells) > 1 and cells[0] == "th" and "th" not in cells[1:]
-        if (named or several) and self.header_rows == sum(map(bool, self.rows)) - 1 and self.rows[-1]:
+        if (named or several) and self.header_rows == self._filled and self.rows[-1]:
             self.header_rows += 1
 
     @property
@@ -447,11 +500,12 @@ class _OpenTable:
         """The rows as a browser places them: those of `tfoot` last, no cell covering rows of another part."""
         body: list[list[GridCell]] = []
         foot: list[list[GridCell]] = []
-        for number, (row, part) in enumerate(zip(self.rows, self._parts, strict=True)):
-            left = next((at for at, other in enumerate(self._parts[number:]) if other is not part), None)
-            most = len(self.rows) - number if left is None else left
-            kept = [replace(cell, rows=min(cell.rows, most)) for cell in row]
-            if kept:
+        left = [1] * len(self.rows)  # rows of the same part from each row on
+        for number in range(len(self.rows) - 2, -1, -1):
+            if self._parts[number] is self._parts[number + 1]:
+                left[number] += left[number + 1]
+        for row, part, most in zip(self.rows, self._parts, left, strict=True):
+            if kept := [replace(cell, rows=min(cell.rows, most)) for cell in row]:
                 (foot if part is not None and part.tag == "tfoot" else body).append(kept)
         return body + foot
 

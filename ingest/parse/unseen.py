@@ -1,76 +1,87 @@
 """Which elements of a page of HTML a reader sees: the page's own style sheets, inline styles, attributes and panels.
 
-elements, style sheets ─ Cascade.rules ─> declarations ─ Cascade.hides ─> whether the element is hidden
+elements, style sheets ─ Cascade.rules ─> declarations ─ hides, blanks ─> elements and words that are not seen
 
-Selectors of names, ids, classes and attributes are matched, with descendants and children; media queries are those of a
-wide screen. Style sheets of other files and scripts are not evaluated.
+Selectors of names, ids, classes and attributes are matched, with `:not`, `:first-child`, `:last-child` and all four
+combinators; media queries are those of a wide screen. A rule whose selector or condition is not understood hides
+nothing, but leaves the colours of each element unknown that it may be for, and words of unknown contrast are kept.
+Style sheets of other files and scripts are not evaluated.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 from ingest.parse.build import clean_line
 
+_Value = TypeVar("_Value")
 _LENGTH = re.compile(r"(-?(?:\d+(?:\.\d*)?|\.\d+))\s*(px|pt|em|rem|ex|ch|vw|vh|%|cm|mm|in)?")
 _LEAST_SIZE = {"px": 2.0, "pt": 1.5, "em": 0.1, "rem": 0.1, "%": 10.0}
 _NO_LENGTH = {"px": 2.0, "pt": 1.5, "em": 0.1, "rem": 0.1, "%": 0.5, "vw": 0.2, "vh": 0.2}
 _OFF_SCREEN = {"px": -500.0, "pt": -500.0, "em": -50.0, "rem": -50.0, "%": -100.0, "vw": -100.0, "vh": -100.0}
+_OFF_PAGE = {"px": -1_500.0, "pt": -1_200.0, "em": -100.0, "rem": -100.0}  # layouts centre by margins of half a page
 _NO_CLIP = re.compile(
     r"rect\(\s*[01](?:px)?[\s,]+[01](?:px)?[\s,]+[01](?:px)?[\s,]+[01](?:px)?\s*\)|inset\(\s*(?:50|100)%"
 )
+_MOVED = re.compile(r"translate(?:x|y|3d)?\(([^)]*)\)")
 _HEX = re.compile(r"#([0-9a-f]{3,8})")
 _RGB = re.compile(r"rgba?\(\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)(?:[\s,/]+([\d.]+)(%?))?\s*\)")
 _COLOURS = {
     "white": (255, 255, 255),
+    "snow": (255, 250, 250),
+    "ghostwhite": (248, 248, 255),
     "black": (0, 0, 0),
     "red": (255, 0, 0),
     "blue": (0, 0, 255),
     "yellow": (255, 255, 0),
 }
 _SAME_COLOUR = 8  # of 255: text that differs from its background by at most this in each channel is invisible
-_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->", re.DOTALL)
+_SIGNS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|url\([^)]*(?:\)|\Z)|[{};]")
 _MOST_RULES = 20_000
+_MOST_SELECTOR = 1_000  # characters: nested rules repeat the selectors around them
+_MOST_NESTED = 32
+_MOST_STEPS = 2_000_000  # compounds of selectors compared with elements: a few seconds
 _SIMPLE = re.compile(
     r"(?P<tag>[a-z][\w-]*|\*)|\#(?P<id>(?:\\.|[\w-])+)|\.(?P<class>(?:\\.|[\w-])+)"
     r"|\[\s*(?P<name>[\w:-]+)\s*(?:(?P<sign>[~|^$*]?=)\s*[\"']?(?P<value>[^\"'\]]*)[\"']?\s*)?\]|:(?P<pseudo>:?[\w-]+(?:\([^)]*\))?)",
     re.IGNORECASE,
 )
 _BY_THE_READER = frozenset({"checked", "target", "hover", "focus", "focus-within", "active"})
-_ALWAYS = frozenset({"root", "link", "any-link", "enabled"})
+_TAGS = {"root": "html", "link": "a", "any-link": "a"}  # of states that elements of one name have
 _SCREEN_WIDTH = 1280.0  # px
 _HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
+_UNKNOWN = "?"  # the value of a property that a rule which is not understood may set
 
 
 class _Part(NamedTuple):
-    """One compound of a selector (`p.note[hidden]`); `child` says that it is a child of the part before."""
+    """One compound of a selector (`p.note[hidden]`); `joined` is the combinator before it: a blank, `>`, `+` or `~`."""
 
     tests: tuple[tuple[str, str, str], ...]
-    child: bool
+    joined: str
     without: tuple[_Part, ...] = ()  # of `:not(…)`
 
-    def matches(self, element: Any) -> bool:
+    def matches(self, element: Any, names: frozenset[str]) -> bool:
+        """Whether the element is one of the compound; `names` are its own (`_names_of`)."""
         for kind, name, value in self.tests:
             if kind == "tag":
                 if name not in ("*", element.tag):
                     return False
-            elif kind == "class":
-                if name not in (element.get("class") or "").lower().split():
+            elif kind == "named":
+                if name not in names:
                     return False
             elif kind == "place":
                 if (element.getprevious() if name == "first-child" else element.getnext()) is not None:
-                    return False
-            elif kind == "id":
-                if (element.get("id") or "").lower() != name:
                     return False
             else:
                 stated = element.get(name)
                 if stated is None or not _compare(kind, stated, value):
                     return False
-        return not any(part.matches(element) for part in self.without)
+        return not any(part.matches(element, names) for part in self.without)
 
 
 def _compare(sign: str, stated: str, value: str) -> bool:
@@ -92,73 +103,108 @@ def _compare(sign: str, stated: str, value: str) -> bool:
 
 
 class _Rule(NamedTuple):
-    """A selector with its declarations; `by_reader`: it holds while a reader points at, ticks or targets something."""
+    """A selector with its declarations; `by_reader`: it holds while a reader points at, ticks or targets something.
+
+    Where the selector was not understood in full, it matches more elements than it should, and `certain` is false.
+    """
 
     parts: tuple[_Part, ...]
     weight: tuple[int, int, int, int]
     declared: dict[str, str]
     by_reader: bool
-
-    def matches(self, element: Any) -> bool:
-        return self.parts[-1].matches(element) and _match_above(self.parts, element)
+    certain: bool
 
 
 def _key_of(rule: _Rule) -> str:
     """What an element must have that the rule is for: an id or a class, one around it, or the name of its tag."""
     for part, where in zip(rule.parts[:-3:-1], ("", "below "), strict=False):
-        named = next((f"{kind} {name}" for kind, name, _ in part.tests if kind in ("id", "class")), "")
-        if named:
+        named = next((name for kind, name, _ in part.tests if kind == "named"), "")
+        if named and (not where or rule.parts[-1].joined in " >"):
             return where + named
     kind, name, _value = rule.parts[-1].tests[0]
     return f"tag {name}" if kind == "tag" else "tag *"
 
 
-def _names_of(element: Any) -> list[str]:
+def _names_of(element: Any) -> frozenset[str]:
     """The id and the classes of an element, as keys of rules."""
     own = (element.get("id") or "").lower()
-    names = [f"class {name}" for name in set((element.get("class") or "").lower().split())]
-    return [*names, f"id {own}"] if own else names
+    names = {f"class {name}" for name in (element.get("class") or "").lower().split()}
+    return frozenset(names | {f"id {own}"} if own else names)
 
 
-def _match_above(parts: tuple[_Part, ...], element: Any) -> bool:
-    if len(parts) == 1:
-        return True
-    above, child = element.getparent(), parts[-1].child
-    while above is not None:
-        if parts[-2].matches(above) and _match_above(parts[:-1], above):
-            return True
-        if child:
-            return False
-        above = above.getparent()
-    return False
+def _joined_to(places: list[Any], joined: str) -> Iterator[Any]:
+    """The elements that a compound before the combinator may be, for those found after it, nearest first.
+
+    All that are found lie beside or around one element. So the nearest has around it all that lies around the others,
+    and of children of one element the last has before it all that lies before the others.
+    """
+    if joined == " ":
+        yield from places[0].iterancestors()
+        return
+    done = set()
+    for place in places:
+        above = place.getparent()
+        if joined == "+":
+            found = place.getprevious()
+            if found is not None:
+                yield found
+        elif above is not None and above not in done:
+            done.add(above)
+            if joined == ">":
+                yield above
+            else:
+                yield from place.itersiblings(preceding=True)
+
+
+class _Look(NamedTuple):
+    """How words are drawn that stand in an element itself; an `ink` of None is unknown, or that of the browser."""
+
+    ink: tuple[int, int, int, float] | None = None
+    tiny: bool = False
+    invisible: bool = False
 
 
 class Cascade:
-    """The declarations of each element of a page, and what they hide."""
+    """The declarations of each element of a page, and what they hide.
+
+    `incomplete` says that the page's style sheets would have taken too long, so that not all rules were applied.
+    """
 
     def __init__(self, root: Any, *, runs_scripts: bool = False) -> None:
+        self._root = root
         self._revealing = runs_scripts and bool(root.xpath("boolean(//script)"))
         self._by_key: dict[str, list[_Rule]] = defaultdict(list)
         self._known: dict[Any, dict[str, str]] = {}
+        self._names: dict[Any, frozenset[str]] = {}
         self._above: dict[Any, frozenset[str]] = {}
+        self._matched: dict[Any, list[_Rule]] = {}
+        self._looks: dict[Any, _Look] = {}
+        self._papers: dict[Any, tuple[int, int, int, float] | None] = {}
         self._rules = 0
+        self._steps = _MOST_STEPS
         self._by_reader = False
+        self.incomplete = False
         self.has_sheets = False
         self.reveals = False  # whether a style sheet has what shows words of opacity 0
+        self._linked = bool(root.xpath("boolean(//link[contains(@rel, 'stylesheet')])"))
         for sheet in root.iter("style"):
             self.has_sheets = True
-            if _is_on_screen(sheet.get("media") or ""):
+            if _is_on_screen(sheet.get("media") or "") is not False:
                 self._add_sheet("".join(sheet.itertext()))
-        self._linked = bool(root.xpath("boolean(//link[contains(@rel, 'stylesheet')])"))
 
     def _add_sheet(self, text: str) -> None:
-        for selectors, body in _read_blocks(_COMMENT.sub(" ", text).lower()):
-            declared = read_declarations(body)
+        text = _COMMENT.sub(" ", text).lower()
+        self._linked = self._linked or "@import" in text
+        for block in _read_blocks(text):
+            declared = read_declarations(";".join(block.declared))
             shown = "animation" in declared or ("opacity" in declared and not _is_faded(declared))
             self.reveals = self.reveals or shown
-            for selector in selectors.split(",") if _THAT_HIDE & declared.keys() else ():
-                rule = _read_selector(selector.strip(), declared, self._rules)
-                if rule is not None and self._rules < _MOST_RULES:
+            for selector in block.selectors if _THAT_HIDE & declared.keys() else ():
+                if self._rules >= _MOST_RULES:
+                    self.incomplete = True
+                    return
+                rule = _read_selector(selector, declared, block.order, certain=block.certain)
+                if rule.certain or rule.declared:
                     self._rules += 1
                     self._by_reader = self._by_reader or rule.by_reader
                     self._by_key[_key_of(rule)].append(rule)
@@ -171,32 +217,52 @@ class Cascade:
         shown = (rule.declared for name in names for rule in self._by_key.get(f"class {name}", ()))
         return "animation" in rules or any("opacity" in one and not _is_faded(one) for one in shown)
 
-    def _matching(self, element: Any) -> Iterator[_Rule]:
-        if not self._by_key:
-            return
-        keys = [f"tag {element.tag}", "tag *", *_names_of(element)]
-        for key in (*keys, *(f"below {name}" for name in self._names_above(element.getparent()))):
-            for rule in self._by_key.get(key, ()):
-                if rule.matches(element):
-                    yield rule
+    def _matching(self, element: Any) -> list[_Rule]:
+        """The rules for the element, in no order."""
+        found = self._matched.get(element)
+        if found is None:
+            keys = [f"tag {element.tag}", "tag *", *self._own_names(element)]
+            keys += [f"below {name}" for name in self._names_above(element.getparent())] if self._by_key else []
+            rules = (rule for key in keys for rule in self._by_key.get(key, ()))
+            found = self._matched[element] = [rule for rule in rules if self._matches(rule, element)]
+        return found
+
+    def _matches(self, rule: _Rule, element: Any) -> bool:
+        """Whether the rule is for the element: from its last compound on, all elements at once that each may be."""
+        places = [element] if self._is_one(rule.parts[-1], element) else []
+        for part, after in zip(rule.parts[-2::-1], rule.parts[:0:-1], strict=True):
+            if not places:
+                return False
+            places = [one for one in _joined_to(places, after.joined) if self._is_one(part, one)]
+        return bool(places)
+
+    def _is_one(self, part: _Part, element: Any) -> bool:
+        self._steps -= 1
+        if self._steps < 0:
+            self.incomplete = True
+            self._by_key.clear()
+            return False
+        return part.matches(element, self._own_names(element))
+
+    def _own_names(self, element: Any) -> frozenset[str]:
+        names = self._names.get(element)
+        if names is None:
+            names = self._names[element] = _names_of(element)
+        return names
 
     def _names_above(self, element: Any) -> frozenset[str]:
-        """The ids and classes of an element and all around it."""
-        path = []
-        while element is not None and element not in self._above:
-            path.append(element)
-            element = element.getparent()
-        known = self._above[element] if element is not None else frozenset()
-        for one in reversed(path):
-            own = frozenset(_names_of(one))
-            known = known if own <= known else known | own
-            self._above[one] = known
-        return known
+        """The ids and classes of an element and all around it, of those that rules are kept under."""
+
+        def add(one: Any, known: frozenset[str]) -> frozenset[str]:
+            own = frozenset(name for name in self._own_names(one) if f"below {name}" in self._by_key)
+            return known if own <= known else known | own
+
+        return _inherit(self._above, element, frozenset(), add)
 
     def rules(self, element: Any) -> dict[str, str]:
-        """The declarations that hold for the element, in lower case."""
+        """The declarations that hold for the element, in lower case, shorthands taken apart."""
         if not self._by_key and not element.get("style"):
-            return {}
+            return self._known.get(element, {})
         known = self._known.get(element)
         if known is None:
             known = {}
@@ -205,7 +271,7 @@ class Cascade:
                 if not rule.by_reader:
                     for name, value in rule.declared.items():
                         (urgent if "!important" in value else known)[name] = _bare(value)
-            inline = read_declarations((element.get("style") or "").lower())
+            inline = read_declarations(_COMMENT.sub(" ", element.get("style") or "").lower())
             known.update({name: _bare(value) for name, value in inline.items()})
             known.update({name: value for name, value in urgent.items() if "!important" not in inline.get(name, "")})
             self._known[element] = known
@@ -214,173 +280,409 @@ class Cascade:
     def opens(self, element: Any) -> bool:
         """Whether a reader shows the element by ticking, pointing or following a link, without a script."""
         return self._by_reader and any(
-            rule.by_reader and rule.declared.get("display", rule.declared.get("visibility", "none")) not in _NOT_SHOWN
+            rule.by_reader
+            and rule.certain
+            and rule.declared.get("display", rule.declared.get("visibility", "none")) not in _NOT_SHOWN
             for rule in self._matching(element)
         )
 
     def hides(self, element: Any, *, keep_faded: bool, opened: bool = False) -> bool:
-        """Whether the page hides the element; `opened` says that a control shows what is only put away."""
-        if not opened and (
-            element.get("hidden") is not None
-            or element.get("popover") is not None
-            or (element.tag == "dialog" and element.get("open") is None)
-        ):
-            return True
+        """Whether the page hides the element with all in it; `opened`: a control shows what is only put away."""
         rules = self.rules(element)
-        colour = rules.get("color") or (element.get("color") if element.tag == "font" else "")
-        if not rules and not colour:
+        if (
+            not opened and "display" not in rules
+        ):  # a browser's own style sheet, which any display of the page overrules
+            put_away = element.get("hidden") is not None or element.get("popover") is not None
+            if put_away or (element.tag == "dialog" and element.get("open") is None):
+                return True
+        if not rules:
             return False
         if not keep_faded and _is_faded(rules) and not self._is_revealed(element, rules):
             return True
-        if opened and rules.get("display") == "none":
-            rules = {key: value for key, value in rules.items() if key != "display"}
-        return _is_away(rules) or self._is_too_small(element, rules) or self._is_unseen(element, colour or "")
+        return (rules.get("display") == "none" and not opened) or _is_away(rules)
 
     def shows(self, element: Any) -> bool:
-        """Whether neither the element nor one around it is hidden."""
+        """Whether neither the element nor one around it is hidden, and words in it would be seen."""
+        if self.blanks(element):
+            return False
         while element is not None:
             if self.hides(element, keep_faded=True):
                 return False
             element = element.getparent()
         return True
 
-    def _inside(self, element: Any, name: str) -> bool:
-        """Whether an element inside has a declaration of such a name."""
-        found = (one for one in element.iterdescendants() if isinstance(one.tag, str))
-        return any(name in key for one in found for key in self.rules(one))
+    def blanks(self, element: Any) -> bool:
+        """Whether words that stand in the element itself are not seen: what their visibility, size and colour leave.
 
-    def _is_too_small(self, element: Any, rules: dict[str, str]) -> bool:
-        """Whether the font size is about 0, unless an element inside sets its own, as layouts of e-mail do."""
-        return _is_less(rules.get("font-size", ""), _LEAST_SIZE) and not self._inside(element, "font")
-
-    def _is_unseen(self, element: Any, colour: str) -> bool:
-        """Whether the text has the colour of its background, as far as the page's own styles tell."""
-        if not colour or element.xpath("boolean(.//a | .//font)") or self._inside(element, "color"):
+        Elements inside may set these anew. The colour of words is compared with their background where both are known
+        from the page's own styles.
+        """
+        look = _inherit(self._looks, element, _Look(), self._look)
+        if look.invisible or look.tiny:
+            return True
+        if look.ink is None:
             return False
-        ink = _colour(colour)
-        if colour == "transparent" or (ink and ink[3] < 0.05):
+        if look.ink[3] < 0.05:
             return True
         paper = self._paper(element)
-        if ink is None or paper is None or paper[3] < 1:
-            return False
-        return all(abs(one - other) <= _SAME_COLOUR for one, other in zip(ink[:3], paper[:3], strict=True))
+        return paper is not None and all(
+            abs(one - other) <= _SAME_COLOUR for one, other in zip(look.ink[:3], paper[:3], strict=True)
+        )
+
+    def _look(self, element: Any, above: _Look) -> _Look:
+        rules = self.rules(element)
+        ink, tiny, invisible = above
+        if element.tag in _OWN_LOOK or (element.tag == "a" and element.get("href") is not None):
+            ink = None
+            tiny = tiny and element.tag == "a"
+        elif self._linked and self._own_names(element):  # a style sheet of another file may colour it
+            ink = None
+        colour = rules.get("color") or (element.get("color" if element.tag == "font" else "text") or "").lower()
+        if colour and colour not in _AS_ABOVE and (rules.get("color") or element.tag in ("font", "body")):
+            ink = _colour(colour)
+        if any(rules.get(name, "none") != "none" for name in _RECOLOUR) or "text" in rules.get("background-clip", ""):
+            ink = None
+        size = rules.get("font-size", "inherit")
+        if size not in _AS_ABOVE:
+            length = _LENGTH.fullmatch(size)
+            grows = size in ("smaller", "larger") or (length is not None and length[2] in ("em", "%", "ex", "ch"))
+            tiny = _is_less(size, _LEAST_SIZE) or (tiny and grows)
+        visibility = rules.get("visibility", "inherit")
+        if visibility not in _AS_ABOVE:
+            invisible = visibility in _NOT_SHOWN
+        return _Look(ink, tiny, invisible)
+
+    @cached_property
+    def _layers(self) -> _Layers:
+        return _find_layers(self._root, self)
 
     def _paper(self, element: Any) -> tuple[int, int, int, float] | None:
         """The background of the element, from the nearest one around it that sets one; None when it is unknown."""
-        named = False
-        while element is not None:
-            rules = self.rules(element)
-            stated = rules.get("background-color") or rules.get("background") or element.get("bgcolor")
-            if stated:
-                return _colour(stated)
-            named = named or element.get("class") is not None or element.get("id") is not None
-            element = element.getparent()
-        # a style sheet of another file may colour the background
-        return None if self._linked or (named and not self.has_sheets) else (255, 255, 255, 1.0)
+        # a style sheet of another file may colour the background of the page
+        return _inherit(self._papers, element, None if self._linked else (255, 255, 255, 1.0), self._own_paper)
+
+    def _own_paper(self, element: Any, above: tuple[int, int, int, float] | None) -> tuple[int, int, int, float] | None:
+        if self.incomplete or (not self.has_sheets and self._own_names(element)) or self._layers.leave(element, self):
+            above = None
+        own = ground_of(element, self.rules(element))
+        if own:
+            colour = _colour(own)
+            above = colour if colour is not None and colour[3] == 1 else None
+        return None if element in self._layers.covered else above
 
 
+def _inherit(known: dict[Any, _Value], element: Any, first: _Value, step: Callable[[Any, _Value], _Value]) -> _Value:
+    """What an element has by its own declarations and those around it, kept in `known`; `first` is above the root."""
+    path = []
+    while element is not None and element not in known:
+        path.append(element)
+        element = element.getparent()
+    value = known[element] if element is not None else first
+    for one in reversed(path):
+        value = known[one] = step(one, value)
+    return value
+
+
+def ground_of(element: Any, rules: dict[str, str]) -> str:
+    """The background that an element sets for itself: a colour, `?` for a picture, or an empty string."""
+    image = rules.get("background-image", "none")
+    if image not in ("none", "initial", "unset") or element.get("background"):
+        return _UNKNOWN
+    colour = rules.get("background-color") or (element.get("bgcolor") or "").strip().lower()
+    faint = _colour(colour)
+    return "" if colour in _NO_GROUND or (faint is not None and not faint[3]) else colour
+
+
+class _Layers(NamedTuple):
+    """Where a page draws one thing over another.
+
+    `covered` are the elements in which pictures or coloured boxes are taken from their places, `grounds` those that
+    have any inside.
+    """
+
+    covered: set[Any]
+    grounds: set[Any]
+
+    def leave(self, element: Any, cascade: Cascade) -> bool:
+        """Whether the element is taken from its place, so that it may lie on a picture or a coloured box."""
+        return _field_of(element, cascade) in self.grounds
+
+
+def _find_layers(root: Any, cascade: Cascade) -> _Layers:
+    covered: set[Any] = set()
+    grounds: set[Any] = set()
+    fields: dict[Any, Any] = {}
+
+    def field(one: Any, above: Any) -> Any:
+        own = _field_of(one, cascade)
+        return above if own is None else own
+
+    for one in root.iter():
+        if not isinstance(one.tag, str):
+            continue
+        coloured = one.tag not in ("html", "body") and ground_of(one, cascade.rules(one))
+        if not coloured and one.tag not in _PICTURES:
+            continue
+        covering = _inherit(fields, one, None, field)
+        if covering is not None:
+            covered.add(covering)
+        above = one.getparent()
+        while above is not None and above not in grounds:
+            grounds.add(above)
+            above = above.getparent()
+    return _Layers(covered, grounds)
+
+
+def _field_of(element: Any, cascade: Cascade) -> Any:
+    """The element whose area one can cover that is taken from its place by its styles; None where it is not."""
+    above, rules = element.getparent(), cascade.rules(element)
+    position = rules.get("position", "static")
+    if above is not None and position in ("absolute", "fixed"):
+        while above.getparent() is not None and (
+            position == "fixed" or cascade.rules(above).get("position", "static") == "static"
+        ):
+            above = above.getparent()
+        return above
+    if position == "sticky":
+        return above
+    moved = _MOVED.search(rules.get("transform", "")) is not None or "translate" in rules
+    moved = moved or any(rules.get(f"margin-{side}", "").startswith("-") for side in _SIDES)
+    moved = moved or any(rules.get(name, "auto") != "auto" for name in ("grid-area", "grid-row", "grid-column"))
+    moved = moved or (position == "relative" and any(rules.get(side, "auto") not in _IN_PLACE for side in _SIDES))
+    return above if moved else None
+
+
+_SIDES = ("top", "right", "bottom", "left")
+_IN_PLACE = ("auto", "0", "0px")
+_AS_ABOVE = ("inherit", "unset", "currentcolor")
+_NO_GROUND = ("", "transparent", "none", "initial", "unset")
 _NOT_SHOWN = ("none", "hidden", "collapse")
+_OWN_LOOK = frozenset({"input", "select", "textarea", "button", "mark", "svg"})
+_PICTURES = frozenset({"img", "picture", "video", "canvas", "svg", "object", "embed", "iframe"})
+_RECOLOUR = ("text-shadow", "-webkit-text-stroke", "-webkit-text-fill-color", "filter", "mix-blend-mode")
+_COLOURING = frozenset({"color", "background-color", "background-image"})
 _THAT_HIDE = frozenset(
     {
-        *("display", "visibility", "content-visibility", "opacity", "color", "background", "background-color"),
-        *("font-size", "position", "left", "top", "right", "bottom", "text-indent", "clip", "clip-path"),
-        *("height", "width", "max-height", "overflow", "transform", "animation", "text-decoration"),
+        *("display", "visibility", "content-visibility", "opacity", "animation", "text-decoration-line"),
+        *("font-size", "position", "text-indent", "clip", "clip-path", *_SIDES, *(f"margin-{side}" for side in _SIDES)),
+        *(
+            "height",
+            "width",
+            "max-height",
+            "overflow",
+            "transform",
+            "translate",
+            "grid-area",
+            "grid-row",
+            "grid-column",
+        ),
+        *(*_COLOURING, *_RECOLOUR, "background-clip"),
     }
 )
 
 
-def _read_blocks(text: str) -> Iterator[tuple[str, str]]:
-    """The selectors and declarations of a style sheet, those of media queries for a wide screen among them."""
-    at = 0
-    while (opened := text.find("{", at)) >= 0:
-        prelude = text[at:opened].rpartition(";")[2].strip().lstrip("}").strip()
-        depth, end = 1, opened + 1
-        while depth and end < len(text):
-            depth += {"{": 1, "}": -1}.get(text[end], 0)
-            end += 1
-        body = text[opened + 1 : end - 1] if not depth else text[opened + 1 :]
-        if prelude.startswith("@"):
-            name, _, query = prelude[1:].partition(" ")
-            if name in ("supports", "layer", "scope") or (name == "media" and _is_on_screen(query)):
-                yield from _read_blocks(body)
-        elif prelude:
-            yield prelude, body
-        at = end
+class _Block(NamedTuple):
+    """The selectors and declarations of one block of a style sheet; the empty selector stands for no block.
+
+    `certain` is false in a block whose condition is not understood.
+    """
+
+    selectors: tuple[str, ...]
+    certain: bool
+    order: int
+    declared: list[str]
 
 
-def _is_on_screen(query: str) -> bool:
-    """Whether a media query holds for a wide screen."""
-    return any(_holds(one.strip()) for one in query.lower().split(","))
+def _read_blocks(text: str) -> Iterator[_Block]:
+    """The blocks of a style sheet that hold on a wide screen, those inside others with the selectors of both."""
+    blocks = [_Block(("",), True, 0, [])]
+    at = skipped = order = 0
+    for sign in _SIGNS.finditer(text):
+        if sign[0] not in ("{", "}", ";"):
+            continue
+        piece = text[at : sign.start()].strip()
+        at = sign.end()
+        if sign[0] == "{":
+            order += 1
+            skipped += len(blocks) > _MOST_NESTED
+            if not skipped:
+                blocks.append(_open_block(piece, blocks[-1], order))
+        elif skipped:
+            skipped -= sign[0] == "}"
+        else:
+            if piece:
+                blocks[-1].declared.append(piece)
+            if sign[0] == "}" and len(blocks) > 1:
+                yield blocks.pop()
+    if not skipped:
+        blocks[-1].declared.append(text[at:])
+    yield from reversed(blocks[1:])
 
 
-def _holds(query: str) -> bool:
-    if not query:
-        return True
-    for condition in re.split(r"\s+and\s+", query.removeprefix("only ")):
-        width = re.fullmatch(r"\(\s*(min|max)-width\s*:\s*([\d.]+)(px|em|rem)\s*\)", condition)
+def _open_block(prelude: str, above: _Block, order: int) -> _Block:
+    if not prelude.startswith("@"):
+        own = _split_list(prelude)
+        found = [
+            one.replace("&", outer or ":root") if "&" in one else f"{outer} {one}".strip()
+            for outer in above.selectors
+            for one in (own if len(above.selectors) * len(own) <= _MOST_SELECTOR or above.selectors == ("",) else ())
+        ]
+        kept = tuple(one for one in found if len(one) <= _MOST_SELECTOR)
+        return _Block(kept, above.certain, order, [])
+    name, _, query = prelude[1:].replace("(", " (", 1).partition(" ")
+    holds: bool | None = False
+    if name == "media":
+        holds = _is_on_screen(query)
+    elif name in ("supports", "layer"):
+        holds = not query.strip().startswith("not")
+    elif name in ("container", "scope"):
+        holds = None
+    return _Block(above.selectors if holds is not False else (), above.certain and holds is True, order, [])
+
+
+def _split_list(text: str) -> list[str]:
+    """The parts of a list between its commas, those in parentheses left alone."""
+    if "(" not in text:
+        return [one.strip() for one in text.split(",")]
+    parts, depth = [""], 0
+    for piece in re.split(r"([(),])", text):
+        depth = max(0, depth + {"(": 1, ")": -1}.get(piece, 0))
+        if piece == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return [one.strip() for one in parts]
+
+
+def _is_on_screen(query: str) -> bool | None:
+    """Whether a media query holds for a wide screen; None where it is not understood."""
+    found = [_holds(one.strip()) for one in query.lower().split(",")]
+    return True if True in found else None if None in found else False
+
+
+def _holds(query: str) -> bool | None:
+    known = True
+    for condition in re.split(r"\s+and\s+", query.removeprefix("only ")) if query else ():
+        width = re.fullmatch(r"\(\s*(?:(min|max)-width\s*:|width\s*([<>])=?)\s*([\d.]+)(px|em|rem)\s*\)", condition)
         if width:
-            size = float(width[2]) * (1 if width[3] == "px" else 16)
-            if (size > _SCREEN_WIDTH) if width[1] == "min" else (size < _SCREEN_WIDTH):
+            size = float(width[3].strip(".") or 0) * (1 if width[4] == "px" else 16)
+            if (size > _SCREEN_WIDTH) if (width[1] == "min" or width[2] == ">") else (size < _SCREEN_WIDTH):
                 return False
-        elif condition.strip() not in ("all", "screen", "not print"):
+        elif condition in ("print", "speech", "not all", "not screen", "(prefers-color-scheme: dark)"):
             return False
-    return True
+        elif condition.strip() not in ("all", "screen", "not print", "(prefers-color-scheme: light)"):
+            known = False
+    return True if known else None
 
 
-def _read_selector(text: str, declared: dict[str, str], order: int) -> _Rule | None:
-    """The rule of one selector; None where it selects by what is not known here."""
+def _read_selector(text: str, declared: dict[str, str], order: int, *, certain: bool = True) -> _Rule:
+    """The rule of one selector; of one that selects by what is not known here, a rule for all that it may select."""
     parts: list[_Part] = []
     weight = [0, 0, 0]
-    by_reader = child = False
+    by_reader = False
+    joined = " "
     for piece in re.sub(r"\s*([>+~])(?!=)\s*", r" \1 ", text).split():
-        if piece == ">":
-            child = True
-            continue
-        if piece in ("+", "~"):  # a sibling before: only what a reader ticks or follows is looked at
-            if parts and by_reader:
+        if piece in (">", "+", "~"):
+            joined = piece
+            if piece != ">" and parts and by_reader:  # of what a reader ticks or follows, its place is not looked at
                 parts.pop()
-                continue
-            return None
+                joined = " "
+            continue
         tests: list[tuple[str, str, str]] = []
         without: list[_Part] = []
         at = 0
         while at < len(piece):
             found = _SIMPLE.match(piece, at)
             if found is None:
-                return None
+                certain = False
+                break
             at = found.end()
             pseudo = found["pseudo"] or ""
-            inner = _read_selector(pseudo[4:-1].strip(), declared, order) if pseudo.startswith("not(") else None
-            if inner is not None and len(inner.parts) == 1:
-                without.append(inner.parts[0])
-                weight = [one + other for one, other in zip(weight, inner.weight, strict=False)]
+            listed = pseudo[4:-1].split(",") if re.fullmatch(r"not\([^()]+\)", pseudo) else []
+            inner = [_read_selector(one, declared, order) for one in listed]
+            if inner and all(len(one.parts) == 1 and one.certain and not one.by_reader for one in inner):
+                without += [one.parts[0] for one in inner]
+                most = max(one.weight for one in inner)
+                weight = [one + other for one, other in zip(weight, most, strict=False)]
             elif pseudo in ("first-child", "last-child"):
                 tests.append(("place", pseudo, ""))
                 weight[1] += 1
+            elif pseudo in _TAGS:
+                tests.append(("tag", _TAGS[pseudo], ""))
+                weight[1] += 1
             elif pseudo:
-                by_reader = by_reader or found["pseudo"] in _BY_THE_READER
-                if found["pseudo"] not in _BY_THE_READER | _ALWAYS:
-                    return None
+                weight[0 if "(" in pseudo else 1] += 1  # of `:is(…)` the weight may be that of an id
+                by_reader = by_reader or pseudo in _BY_THE_READER
+                certain = certain and pseudo in _BY_THE_READER
             elif found["name"]:
                 tests.append((found["sign"] or "[]", found["name"], found["value"] or ""))
                 weight[1] += 1
             else:
                 kind = next(name for name in ("tag", "id", "class") if found[name])
-                tests.append((kind, found[kind].replace("\\", ""), ""))
-                weight[{"id": 0, "class": 1, "tag": 2}[kind]] += found[kind] != "*"
-        parts.append(_Part(tuple(tests) or (("tag", "*", ""),), child, tuple(without)))
-        child = False
-    return _Rule(tuple(parts), (weight[0], weight[1], weight[2], order), declared, by_reader) if parts else None
+                name = found[kind].replace("\\", "")
+                tests.append(("tag", name, "") if kind == "tag" else ("named", f"{kind} {name}", ""))
+                weight[{"id": 0, "class": 1, "tag": 2}[kind]] += name != "*"
+        parts.append(_Part(tuple(tests) or (("tag", "*", ""),), joined, tuple(without)))
+        joined = " "
+    if not certain:
+        behind = "::" in text or ":before" in text or ":after" in text  # what is drawn there has a colour of its own
+        unsure = _COLOURING - {"color"} if behind else _COLOURING
+        declared = {name: _UNKNOWN for name in declared if name in unsure}
+    parts = parts or [_Part((("named", "", ""),), " ")]  # nothing has no name
+    return _Rule(tuple(parts), (weight[0], weight[1], weight[2], order), declared, by_reader, certain)
 
 
 def read_declarations(body: str) -> dict[str, str]:
-    """The declarations of a style, by name."""
-    rules = {}
+    """The declarations of a style, by name; shorthands set what they stand for, as far as it is looked at here."""
+    rules: dict[str, str] = {}
     for declaration in body.split(";"):
         key, colon, value = declaration.partition(":")
         if colon:
-            rules[key.strip()] = value.strip()
+            name, value = key.strip(), value.strip()
+            rules.update({name: value} if name not in _SHORTHANDS else _take_apart(name, value))
     return rules
+
+
+_SHORTHANDS = frozenset({"font", "background", "margin", "inset", "text-decoration", "-webkit-background-clip"})
+
+
+def _take_apart(name: str, value: str) -> dict[str, str]:
+    """What a shorthand sets."""
+    urgent = " !important" if "!important" in value else ""
+    words = _bare(value).split()
+    match name:
+        case "font":
+            sizes = (one.partition("/")[0] for one in words)
+            lengths = (found for one in sizes if (found := _LENGTH.fullmatch(one)))
+            size = next(
+                (one[0] for one in lengths if one[2] or not float(one[1])), "inherit" if value in _AS_ABOVE else ""
+            )
+            return {"font-size": (size or "medium") + urgent}
+        case "background":
+            bare = _bare(value)
+            if "(" in _RGB.sub("", bare) or _UNKNOWN in bare:
+                return {"background-image": _UNKNOWN + urgent, "background-color": "transparent" + urgent}
+            colour = _RGB.search(bare)
+            stated = colour[0] if colour else next((one for one in words if _colour(one)), "")
+            if not stated:  # a name of a colour that is not known here, or none
+                plain = all(one in _NO_GROUND or one in _BACKGROUND_WORDS or _LENGTH.fullmatch(one) for one in words)
+                stated = "transparent" if plain else _UNKNOWN
+            return {"background-image": "none" + urgent, "background-color": stated + urgent}
+        case "margin" | "inset":
+            sides = (words * 4)[:4] if len(words) == 1 else [*words, *words[:2], *words[1:2]][:4]
+            if len(words) == 3:
+                sides = [*words, words[1]]
+            prefix = "margin-" if name == "margin" else ""
+            return {prefix + side: one + urgent for side, one in zip(_SIDES, sides, strict=False)}
+        case "text-decoration":
+            return {"text-decoration-line": value}
+        case _:
+            return {"background-clip": value}
+
+
+_BACKGROUND_WORDS = frozenset(
+    {"repeat", "repeat-x", "repeat-y", "no-repeat", "scroll", "fixed", "local", "center", *_SIDES}
+)
 
 
 def _bare(value: str) -> str:
@@ -388,14 +690,17 @@ def _bare(value: str) -> str:
 
 
 def _is_away(rules: dict[str, str]) -> bool:
-    """Whether the element is not displayed, or is off the screen or clipped."""
-    if rules.get("display") == "none" or rules.get("visibility") in ("hidden", "collapse"):
-        return True
+    """Whether the element is off the screen or clipped, or its content is not drawn."""
     if rules.get("content-visibility") == "hidden":
         return True
     placed = rules.get("position") in ("absolute", "fixed")
-    sides = ["text-indent", *(("left", "top", "right", "bottom") if placed else ())]
+    sides = ["text-indent", *(_SIDES if placed else ())]
     if any(_is_less(rules.get(side, ""), _OFF_SCREEN) for side in sides):
+        return True
+    moved = [rules.get(f"margin-{side}", "") for side in ("left", "top")]
+    for one in _MOVED.finditer(rules.get("transform", "")):
+        moved += [part.strip() for part in one[1].split(",")]
+    if any(_is_less(one, _OFF_PAGE) for one in (*moved, *rules.get("translate", "").split())):
         return True
     if placed and any(_NO_CLIP.search(rules.get(clip, "")) for clip in ("clip", "clip-path")):
         return True
@@ -420,6 +725,8 @@ def _is_less(value: str, bounds: dict[str, float]) -> bool:
 def _colour(value: str) -> tuple[int, int, int, float] | None:
     """Parse a CSS colour into (red, green, blue, opacity), 0 to 255 and 0 to 1; None for other notations."""
     value = value.strip().lower()
+    if value == "transparent":
+        return 0, 0, 0, 0.0
     if value in _COLOURS:
         return (*_COLOURS[value], 1.0)
     if found := _HEX.fullmatch(value):
@@ -468,14 +775,23 @@ def find_panels(root: Any, cascade: Cascade) -> frozenset[Any]:
         panel = above.getnext() if alone else button.getnext()
         if panel is not None and panel.tag in _PANEL_TAGS and cascade.shows(button):
             panels.add(panel)
+    shown: dict[tuple[Any, str], list[Any]] = {}  # children of an element, by their first class
     for tab in root.xpath("//*[@role='tabpanel' or contains(@class, 'tab')]"):
-        name = (tab.get("class") or "").split()[:1]
-        beside = [one for one in tab.itersiblings() if (one.get("class") or "").split()[:1] == name]
-        beside += [one for one in tab.itersiblings(preceding=True) if (one.get("class") or "").split()[:1] == name]
-        marked = tab.get("role") == "tabpanel" or _PANEL.search(tab.get("class") or "")
-        if marked and any(cascade.shows(one) for one in beside):
+        if tab.get("role") != "tabpanel" and not _PANEL.search(tab.get("class") or ""):
+            continue
+        above, name = tab.getparent(), _first_class(tab)
+        if above is not None and (above, name) not in shown:
+            shown |= {(above, _first_class(one)): [] for one in above}
+            for one in above:
+                if cascade.shows(one):
+                    shown[above, _first_class(one)].append(one)
+        if any(one is not tab for one in shown.get((above, name), [])[:2]):
             panels.add(tab)
     return frozenset(panels)
+
+
+def _first_class(element: Any) -> str:
+    return next(iter((element.get("class") or "").split()), "")
 
 
 def is_opener(button: Any, cascade: Cascade) -> bool:

@@ -51,6 +51,107 @@ def test_what_a_style_sheet_of_the_page_shows_is_read(tmp_path: Path, page: str)
     assert read_here(put(tmp_path / "a.html", f"<html><body>{page}</body></html>")).text == "Seen"
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<div style='color:#fff'>unseen <span style='background-color:#fff'>.</span></div>",
+        "<div style='color:#fff'>unseen <font size=2>.</font></div>",
+        "<div style='font-size:0'>unseen <span style='font-weight:bold'>.</span></div>",
+        "<p style='font:0/0 a'>unseen</p>",
+        "<p style='margin-left:-9999px'>unseen</p>",
+        "<p style='transform:translateX(-9999px)'>unseen</p>",
+        "<p style='dis/**/play:x;display:/**/none'>unseen</p>",
+        "<style>h1 + p, h1 ~ b{display:none}</style><h1></h1><p>unseen</p><i></i><b>unseen</b>",
+        "<style>.a > .b .c{display:none}</style><div class=a><div class=b><div class=b><i class=c>unseen",
+        "<style>.a{color:red; .b{display:none}}</style><div class=a><p class=b>unseen</p></div>",
+        "<style>i:not(:first-child,.on){display:none}</style><i>unseen</i>",
+        "<style><!-- i{display:none} --></style><i>unseen</i>",
+        "<style>@media (width >= 600px){i{display:none}}</style><i>unseen</i>",
+        "<style>i{background:url(data:image/png;base64,x);display:none}</style><i>unseen</i>",
+        "<style>i{color:#fff; &.d{background:#000}}</style><i>unseen</i>",
+    ],
+)
+def test_what_a_page_hides_in_other_ways_is_left_out(tmp_path: Path, page: str) -> None:
+    path = put(tmp_path / "a.html", f"<html><body><p>Fee is 10.</p>{page}</body></html>")
+    assert read_here(path).text.rstrip(" .") == "Fee is 10"
+    assert codes(path) == ["hidden_text"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<style>.h{background-image:url(x)} .h h1{color:#fff}</style><div class=h><h1>Seen</h1></div>",
+        "<style>.c{position:relative} h2{position:absolute;color:#fff}</style><div class=c><img src=x><h2>Seen</h2>",
+        "<style>.c{position:relative} img{position:absolute} h2{color:#fff}</style><div class=c><img><h2>Seen</h2>",
+        "<style>p{color:#fff;margin-top:-80px}</style><div><video src=x></video><p>Seen</p></div>",
+        "<style>div:nth-child(odd){background:#333} p{color:#fff}</style><div><p>Seen</p></div>",
+        "<style>p:nth-child(odd){color:#000} p{color:#fff}</style><p>Seen</p>",
+        "<style>div::before{background:#000} p{color:#fff}</style><div><p>Seen</p></div>",
+        "<style>@container (width > 9em){div{background:#000}} p{color:#fff}</style><div><p>Seen</p></div>",
+        "<style>p{color:#fff} p.d{background:navy}</style><p class=d>Seen</p>",
+        "<style>p{color:#fff; &.d{background:#000}}</style><p class=d>Seen</p>",
+        "<style>h1{color:transparent;background:linear-gradient(red,blue);background-clip:text}</style><h1>Seen</h1>",
+        "<style>p{color:#fff;text-shadow:0 0 2px #000}</style><p>Seen</p>",
+        "<style>@import url(dark.css); p{color:#fff}</style><p>Seen</p>",
+        "<style>@supports not (display:grid){p{display:none}}</style><p>Seen</p>",
+        "<style>:root{background:#fff} div{background:#000} p{color:#fff}</style><div><p>Seen</p></div>",
+        "<style>[hidden]{display:block}</style><p hidden>Seen</p>",
+        "<div style='visibility:hidden'><p style='visibility:visible'>Seen</p></div>",
+        "<div style='font-size:0'><p style='font:14px/1.5 Arial'>Seen</p></div>",
+        "<div style='color:#fff'><p style='color:#000'>Seen</p></div>",
+    ],
+)
+def test_what_is_seen_on_a_ground_that_is_not_known_is_read(tmp_path: Path, page: str) -> None:
+    assert read_here(put(tmp_path / "a.html", f"<html><body>{page}</body></html>")).text == "Seen"
+
+
+def test_selectors_of_many_ancestors_take_few_steps(tmp_path: Path) -> None:
+    """Each pair of compound and ancestor was tried along every path between them: 9 s for a page of 1 KiB."""
+    style = "<style>.q div div div div p{display:none}</style>"
+    path = put(tmp_path / "a.html", f"<html><body>{style}{'<div>' * 22}{'<p>x</p>' * 200}")
+    assert read_here(path).text.split() == ["x"] * 200
+    assert codes(path) == []
+
+
+def test_style_sheets_that_take_too_long_are_left_out_and_told(tmp_path: Path) -> None:
+    rules = "".join(f"p[a{number}]{{color:red}}" for number in range(15_000))
+    path = put(tmp_path / "a.html", f"<html><body><style>{rules}</style>{'<p>x</p>' * 200}")
+    assert read_here(path).text.split() == ["x"] * 200
+    assert codes(path) == ["styles_not_read"]
+
+
+@pytest.mark.parametrize("sheet", ["@media screen{" * 1_500 + "p{color:red}" + "}" * 1_500, "&&{" * 3_000, "a,b{" * 99])
+def test_a_page_is_read_however_deep_its_style_sheet_is_nested(tmp_path: Path, sheet: str) -> None:
+    page = f"<html><body><style>{sheet}</style><style>i{{display:none}}</style><p>Fee is 10.</p><i>unseen</i>"
+    assert read_here(put(tmp_path / "a.html", page)).text == "Fee is 10."
+
+
+def test_hidden_and_struck_words_stay_out_of_pages_nested_deep(tmp_path: Path) -> None:
+    hidden = "<p hidden>unseen</p><p>Price <del>100</del> 80 "
+    path = put(tmp_path / "a.html", f"<html><body>{hidden}{'<b>' * 300}x")
+    assert read_here(path).text == "Price 80 x"
+    path = put(tmp_path / "b.html", f"<html><body>{hidden}{'<b>' * 3_000}deep")
+    assert read_here(path).text == "Price 80"
+    assert codes(path) == ["part_left_out", "hidden_text", "struck_out"]
+    style = "<style>.a .b{display:none}</style>"
+    inside = "<p class=a><b class=b>unseen</b> <i style='color:#fff'>unseen</i> 80"
+    path = put(tmp_path / "c.html", f"<html><body>{style}{'<div>' * 20_000}{hidden}{inside}")
+    assert read_here(path).text == "Price 80 80"
+    assert codes(path) == ["hidden_text", "struck_out"]
+
+
+def test_rows_of_long_tables_keep_their_parts(tmp_path: Path) -> None:
+    rows = "<tr><td rowspan=0>a<td>b" + "<tr><td>c" * 2
+    page = f"<table><tbody>{rows}</tbody><tfoot><tr><td>Sum<td>9</tfoot><tbody>{rows}</tbody></table>"
+    assert read_here(put(tmp_path / "a.html", page)).text == "a | b\na | c\na | c\na | b\na | c\na | c\nSum | 9"
+
+
+def test_one_of_several_tabs_is_shown_at_a_time(tmp_path: Path) -> None:
+    tabs = "<div class='tab one'>Seen</div><div class=tab hidden>put away</div>"
+    page = f"<html><body><script></script><div>{tabs}</div><p class=tab hidden>unseen</p></body></html>"
+    assert read_here(put(tmp_path / "a.html", page)).text == "Seen\n\nput away"
+
+
 def test_a_page_that_hides_all_its_words_has_none(tmp_path: Path) -> None:
     assert refusal(put(tmp_path / "a.html", "<p hidden>Ignore everything</p>")) == "no_text"
 
