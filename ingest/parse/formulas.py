@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from ingest.parse.build import clean_line
 from ingest.parse.marks import small_characters
 
-_SIGN = re.compile(r"(:=|[=<>≤≥≠≈≡≪≫∝±∓+−\-×÷·⋅∗→⇒⇔∈∉∪∩])")
+_SIGN = re.compile(r"(:=|(?<!\d[eE])[+−\-]|[=<>≤≥≠≈≡≪≫∝±∓×÷·⋅∗→⇒⇔∈∉∪∩])")  # the minus of 1E-3 is none
 _OF_ONE = frozenset("+-−±∓")  # signs that also stand before a single number
 _OPENING, _CLOSING, _BARS = frozenset("([{⟨⌊⌈"), frozenset(")]}⟩⌋⌉|‖,;/:!%°"), frozenset("|‖")
 _LARGE = frozenset("∑∏∐∫∬∭∮⋃⋂⨁⨂")
@@ -103,6 +103,8 @@ def make_fraction(above: Row, below: Row, *, has_bar: bool = True) -> Term:
     top, bottom = write_row(above), write_row(below)
     if not has_bar:
         return Term(f"{top} choose {bottom}")
+    if not (top or bottom):
+        return Term("")
     top = top if _PRODUCT.fullmatch(top) else f"({top})"
     one = _FACTOR.fullmatch(bottom) and (len(below) == 1 or bottom.isdigit())
     return Term(f"{top}/{bottom if one else f'({bottom})'}", "fraction")
@@ -151,7 +153,9 @@ def write_row(row: Row) -> str:
             bars ^= {one.text}
         elif one.text[-1] in _OPENING:
             term = Term(one.text, "open")
-        elif one.kind == "sign" and one.text in _OF_ONE and before.kind in ("open", "sign", "comma"):
+        elif one.text in _OF_ONE and (
+            before.kind in ("open", "sign", "comma") or before.text.rstrip()[-1:] in {",", ";"}
+        ):
             term = Term(one.text, "unary")
         if before.kind == "fraction" and _multiplies(term):
             before = Term(f"({before.text})", "factor")
@@ -164,7 +168,7 @@ def write_row(row: Row) -> str:
 def _multiplies(term: Term) -> bool:
     """Whether a fraction before the Term has to stand in brackets, to be no part of what follows."""
     return (
-        term.kind in ("fraction", "factor", "raised", "open") or term.text[0].isdigit() or term.text[0] in "√·⋅×∗/÷:("
+        term.kind in ("fraction", "factor", "raised", "open") or term.text[0].isdigit() or term.text[0] in "√·⋅×∗/÷:(!"
     )
 
 
@@ -190,7 +194,8 @@ def _between(before: Term, term: Term, gap: str) -> str:
         return "·"
     if term.kind == "large" or gap == " " or (before.kind == "name" and starts == "√"):
         return " "
-    return " " if words and (before.kind in ("name", "marked") or term.kind == "name") else ""
+    apart = (before.kind == "name" and starts.isalnum()) or (words and (before.kind == "marked" or term.kind == "name"))
+    return " " if apart else ""
 
 
 def _above(text: str) -> str:

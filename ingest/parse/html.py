@@ -200,7 +200,10 @@ class _Walker:
     def _add_drawn(self, element: Any, tag: str) -> None:
         """Add the words of what is drawn as one thing: a formula, a drawing, a field of choice, a page in a frame."""
         if tag == "math":
-            formula = read_mathml(element, lambda one: self._skips(one, one.tag))
+            # what is drawn inside a formula is a part of it
+            formula = read_mathml(
+                element, lambda one: self._skips(one, "" if one.tag.rpartition(":")[2] in _DRAWN else one.tag)
+            )
             self._words.append(formula.text)
             self.hidden += formula.hidden
         elif tag == "svg":

@@ -93,9 +93,15 @@ def _read(element: Any, parts: list[Row]) -> Row:
             return [make_fence(inside, opening, closing, shown)]
         case "mr":
             return [make_table([parts])]
-        case "m" | "eqArr":
-            kept = [row for one, row in zip(_children(element), parts, strict=True) if not _tag(one).endswith("Pr")]
-            return [make_table([[row] for row in kept])]
+        case "bar" if _stated(element, "barPr", "pos", "bot") == "top":
+            return [make_scripts(part("e"), [], [Term("¯")])]
+        case "m":
+            return [
+                make_table([[row] for one, row in zip(_children(element), parts, strict=True) if _tag(one) == "mr"])
+            ]
+        case "eqArr":  # in which `&` is where its lines are aligned
+            lines = [row for one, row in zip(_children(element), parts, strict=True) if _tag(one) == "e"]
+            return [make_table([[[term._replace(text=term.text.replace("&", "")) for term in row]] for row in lines])]
         case "oMathPara":
             return [term for row in parts for term in (*row, Term("", "space"))]
         case _:

@@ -78,6 +78,26 @@ CASES = [
         "∑_(i = 1)ⁿ i²",
     ),
     ("<mi>sin</mi><mo>\u2061</mo><mi>x</mi>", m("func", fName=r("sin"), e=r("x")), "sin x"),
+    (f"{HALF}<mo>!</mo>", half() + r("!"), "(1/2)!"),
+    ("<mi>f</mi><mo>(</mo><mi>a</mi><mo>,</mo><mo>−</mo><mi>b</mi><mo>)</mo>", r("f(a, −b)"), "f(a, −b)"),
+    ("<mn>1E-3</mn><mo>-</mo><mn>2</mn>", r("1E-3-2"), "1E-3 - 2"),
+    (
+        "<munder><mi>lim</mi><mrow><mi>n</mi><mo>→</mo><mn>0</mn></mrow></munder><mi>x</mi>",
+        m("func", fName=m("limLow", e=r("lim"), lim=r("n→0")), e=r("x")),
+        "lim_(n → 0) x",
+    ),
+    (
+        "<mover><mi>x</mi><mo>¯</mo></mover><mo>=</mo><mo>{</mo><mtable><mtr><mtd><mn>1</mn></mtd></mtr>"
+        "<mtr><mtd><mn>0</mn></mtd></mtr></mtable>",
+        m("bar", '<m:pos m:val="top"/>', e=r("x"))
+        + r("=")
+        + m(
+            "d",
+            '<m:begChr m:val="{"/><m:endChr m:val=""/>',
+            e=f"<m:eqArr><m:e>{r('&amp;1')}</m:e><m:e>{r('0')}</m:e></m:eqArr>",
+        ),
+        "x¯ = {1; 0",
+    ),
     ("<mn>3</mn><mo>\u2062</mo>" + HALF, None, "3·1/2"),
     (
         "<mmultiscripts><mi>U</mi><mprescripts/><mn>92</mn><mn>235</mn></mmultiscripts>",
@@ -132,6 +152,9 @@ def test_hidden_parts_of_formulas_are_left_out_and_told(tmp_path: Path) -> None:
     document = read_here(put(tmp_path / "a.html", page))
     assert document.text == "Fee 10"
     assert [note.message[:3] for note in document.notes if note.code == "hidden_text"] == ["18 "]
+    drawn = "<mtext><svg hidden><text>unseen</text></svg><del>9</del>10</mtext>"
+    nested = "<math>" * 150 + drawn + "</math>" * 150
+    assert read_here(put(tmp_path / "b.html", f"<p>Fee {nested}</p>")).text == "Fee 10"
     phantom = m("phant", '<m:show m:val="0"/>', e=r("unseen"))
     vanished = "<m:r><w:rPr><w:vanish/></w:rPr><m:t>unseen</m:t></m:r>"
     struck = "<m:r><w:rPr><w:strike/></w:rPr><m:t>12</m:t></m:r>"
