@@ -65,7 +65,8 @@ def _read(element: Any, parts: list[Row]) -> Row:
     match _tag(element):
         case "t":
             plain = element.getparent().find(f"{_MATH}rPr/{_MATH}nor") is not None
-            return [Term(element.text or "")] if plain else split_words(element.text or "")
+            text = (element.text or "").replace("\u2061", " ")  # the sign, not seen, after the name of a function
+            return [Term(text)] if plain else split_words(text)
         case "f":
             return [make_fraction(part("num"), part("den"), has_bar=_stated(element, "fPr", "type", "bar") != "noBar")]
         case "rad":

@@ -78,6 +78,7 @@ CASES = [
         "∑_(i = 1)ⁿ i²",
     ),
     ("<mi>sin</mi><mo>\u2061</mo><mi>x</mi>", m("func", fName=r("sin"), e=r("x")), "sin x"),
+    ("<mi>sin</mi><mi>x</mi>", r("sin\u2061") + r("x"), "sin x"),
     (f"{HALF}<mo>!</mo>", half() + r("!"), "(1/2)!"),
     ("<mi>f</mi><mo>(</mo><mi>a</mi><mo>,</mo><mo>−</mo><mi>b</mi><mo>)</mo>", r("f(a, −b)"), "f(a, −b)"),
     ("<mn>1E-3</mn><mo>-</mo><mn>2</mn>", r("1E-3-2"), "1E-3 - 2"),
