@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.grid import GridCell, fill_spans
 from ingest.parse.marks import raise_text
-from ingest.parse.mathml import write_formula
+from ingest.parse.mathml import read_mathml
 from ingest.parse.numbering import spell
 from ingest.parse.plain import decode_stated, decode_text
 from ingest.parse.unseen import Cascade, find_panels, is_opener
@@ -244,7 +244,12 @@ class _Walker:
     def _add_drawn(self, element: Any, tag: str) -> None:
         """Add the words of what is drawn as one thing: a formula, a drawing, a field of choice, a page in a frame."""
         if tag == "math":
-            self._words.append(write_formula(element))
+            # what is drawn inside a formula is a part of it
+            formula = read_mathml(
+                element, lambda one: self._skips(one, "" if one.tag.rpartition(":")[2] in _DRAWN else one.tag)
+            )
+            self._words.append(formula.text)
+            self.hidden += formula.hidden
         elif tag == "svg":
             found = element.xpath(
                 ".//*[name()='text' or name()='foreignobject'][not(ancestor::defs or ancestor::symbol)]"

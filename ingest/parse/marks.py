@@ -8,6 +8,12 @@ _ORDINALS = frozenset({"st", "nd", "rd", "th", "er", "e", "re", "ème", "eme", "
 _UNIT_CHARACTERS = 3
 
 
+def small_characters(text: str, *, lowered: bool = False) -> str:
+    """The text in raised (or lowered) characters; empty where one of them has no such form."""
+    table = _LOWERED if lowered else _RAISED
+    return text.translate(table) if all(ord(sign) in table for sign in text) else ""
+
+
 def raise_text(text: str, before: str, *, lowered: bool = False) -> str:
     """The raised (or lowered) text as it is written into a line that so far ends with `before`.
 

@@ -17,7 +17,7 @@ from ingest.parse.container import parse_xml
 from ingest.parse.grid import GridCell
 from ingest.parse.html import add_html
 from ingest.parse.marks import raise_text
-from ingest.parse.mathml import write_formula
+from ingest.parse.mathml import read_mathml
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -76,7 +76,7 @@ def _words(element: Any) -> str:
         if event in ("comment", "pi"):
             parts.append(inner.tail or "")
         elif event == "start" and _name(inner) == "math":
-            parts.append(write_formula(inner))
+            parts.append(read_mathml(inner).text)
             walk.skip_subtree()
         elif event == "start" and inner.text and _name(inner) not in _NOT_SHOWN:
             kind = _name(inner)

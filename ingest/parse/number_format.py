@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import operator
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from fractions import Fraction
 
 _PIECE = re.compile(r'"[^"]*"?|\\.|\[[^\]]*\]|.', re.DOTALL)
@@ -26,6 +26,7 @@ _TOKEN = re.compile(
 )
 _EPOCH = datetime.datetime(1899, 12, 30)
 _SECONDS = 86_400
+_MINUS = "-−–"  # as a section of negative numbers may write it
 _MOST_EXPONENT = 400  # spreadsheets have none beyond 308
 _LARGEST = 15  # decimal digits of a number that may be a moment, a duration or a fraction
 
@@ -128,7 +129,8 @@ def _spell(number: Decimal, negative: bool, parts: list[tuple[str, str]]) -> str
     percents = sum(kind == "percent" for kind, _text in parts)
     text = plain_number(number * Decimal(100) ** percents / Decimal(1000) ** scale)
     if len(runs) > 1 and not any("." in run or "," in run for run in runs) and "." not in text:
-        return ("-" if negative else "") + _fill_places(text, parts)
+        filled = _fill_places(text, parts)
+        return f"-{filled.lstrip(_MINUS)}" if negative else filled
     if number == 0 and runs and not any("0" in run for run in runs):
         text = ""
     elif runs and "E" not in text:
@@ -143,7 +145,7 @@ def _spell(number: Decimal, negative: bool, parts: list[tuple[str, str]]) -> str
             shown += "" if placed else text
             placed = True
         elif kind in ("quoted", "escaped", "sign", "percent") or (kind == "other" and piece not in "()?"):
-            shown += "" if negative and piece in ("-", "(", ")") else piece
+            shown += "" if negative and piece in ("(", ")") else piece.lstrip(_MINUS) if negative else piece
     return ("-" if negative else "") + shown.strip()
 
 
@@ -183,10 +185,19 @@ def _places(code: str) -> int:
     return min(len(found[1]), 6) if found else 0
 
 
+def _seconds(days: Decimal, code: str) -> Decimal:
+    """The seconds that a format shows: rounded to its digits, cut off where it shows no seconds (23:59 until midnight).
+
+    A thousandth of a second is the noise of a stored fraction of a day.
+    """
+    exact = round(days * _SECONDS, 3)
+    return round(exact, _places(code)) if "s" in code else exact.to_integral_value(ROUND_FLOOR)
+
+
 def _duration(number: Decimal, section: str) -> str:
     code = section.lower()
     places = _places(code)
-    exact = f"{round(abs(number) * _SECONDS, places):.{places}f}"
+    exact = f"{_seconds(abs(number), code):.{places}f}"
     seconds, part = int(exact.split(".")[0]), exact[-places - 1 :] if places else ""
     sign = "-" if number < 0 else ""
     if "[h" in code:
@@ -201,10 +212,10 @@ def _date(number: Decimal, letters: str, *, base_1904: bool) -> str:
     """The date, the time or both, as far as the format shows them; a format of months shows no day."""
     places = _places(letters)
     try:
-        days = float(number) + (1_462 if base_1904 else 0)
+        days = number + (1_462 if base_1904 else 0)
         if 0 < days < 60 and not base_1904:
             days += 1  # the calendar of 1900 has a 29 February that never was
-        moment = _EPOCH + datetime.timedelta(seconds=round(days * _SECONDS, places))
+        moment = _EPOCH + datetime.timedelta(seconds=float(_seconds(days, letters)))
     except (OverflowError, ValueError):
         return plain_number(number)
     if number < 0:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import open_container, parse_xml, read_part
-from ingest.parse.formulas import write_mathml
 from ingest.parse.grid import GridCell, fill_spans, write_inner
 from ingest.parse.marks import raise_text
+from ingest.parse.mathml import read_mathml
 from ingest.parse.number_format import show_number
 from ingest.parse.numbering import spell
 from ingest.parse.symbols import show_symbols
@@ -102,9 +102,10 @@ def _read_parts(builder: TextBuilder, parts: _Parts, name: str, media_type: str)
         raise ParseError("corrupt", f"{name}: it has no body. Save it again in its program and retry.")
     content = body[0]
     styles = Styles.read(common, root)
-    styles.shown = {place: write_mathml(one) for place, one in parts.objects.items() if one.tag == _MATH}
-    styles.shown |= _controls(root)
+    formulas = {place: read_mathml(one) for place, one in parts.objects.items() if one.tag == _MATH}
+    styles.shown = {place: one.text for place, one in formulas.items()} | _controls(root)
     writer = Writer(builder, styles)
+    writer.hidden += sum(one.hidden for one in formulas.values())
     pages = [child for child in content if child.tag in (f"{_DRAW}page",)]
     if content.tag == f"{_OFFICE}spreadsheet":
         pages = [child for child in content if child.tag == f"{_TABLE}table"]

@@ -228,10 +228,9 @@ def _number(number: int, kind: str) -> str:
 _STARS = re.compile(r"(\*+)[ \t]+(.*?)[ \t]*(?::[\w@:]+:)?[ \t]*$")
 _KEYWORD = re.compile(r"#\+(title|author|date):[ \t]*(.*)", re.IGNORECASE)
 _BEGIN = re.compile(r"[ \t]*#\+begin_(\w+)", re.IGNORECASE)
-_ORG_COMMENTS = re.compile(
-    r"^[ \t]*#\+begin_comment\b.*?^[ \t]*#\+end_comment[^\n]*$|^[ \t]*#(?:[ \t][^\n]*)?$",
-    re.IGNORECASE | re.DOTALL | re.MULTILINE,
-)
+_END = re.compile(r"[ \t]*#\+end_(\w+)", re.IGNORECASE)
+_ORG_COMMENT = re.compile(r"[ \t]*#(?:[ \t].*)?$")
+_ORG_CODE = frozenset({"src", "example", "export"})  # in these `#` begins a comment of the code, which is seen
 _ORG_RULE = re.compile(r"[ \t]*\|-[-+|]*[ \t]*$")
 
 
@@ -240,7 +239,7 @@ def read_org(path: Path, name: str, media_type: str, limits: Limits) -> Document
     check_text_size(path, name, limits)
     text, encoding = decode_text(path.read_bytes())
     text = clean_verbatim(text)
-    shown = _ORG_COMMENTS.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+    shown = _blank_comments(text)
     builder = TextBuilder()
     builder.append(shown)
     stated = {"encoding": encoding}
@@ -267,6 +266,22 @@ def read_org(path: Path, name: str, media_type: str, limits: Limits) -> Document
             builder.mark_heading(Heading(len(heading[1]), words, at + heading.start(2), at + heading.end(2)))
         at += len(line) + 1
     return builder.to_document(name=name, media_type=media_type, title=stated.pop("title", ""), metadata=stated)
+
+
+def _blank_comments(text: str) -> str:
+    """The text with spaces in place of comments, which are lines (`# …`) outside of code, and blocks that end."""
+    lines = text.split("\n")
+    last = {found[1].lower(): number for number, line in enumerate(lines) if (found := _END.match(line))}
+    block = ""
+    for number, line in enumerate(lines):
+        begun = "" if block else next((found[1].lower() for found in [_BEGIN.match(line)] if found), "")
+        if begun in _ORG_CODE | {"comment"} and last.get(begun, -1) > number:
+            block = begun
+        if block == "comment" or (not block and _ORG_COMMENT.match(line)):
+            lines[number] = " " * len(line)
+        if block and (ended := _END.match(line)) and ended[1].lower() == block:
+            block = ""
+    return "\n".join(lines)
 
 
 def _mark_rows(builder: TextBuilder, rows: list[tuple[int, str]]) -> None:

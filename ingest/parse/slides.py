@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,11 @@ from typing import IO, TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.container import open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
-from ingest.parse.formulas import is_formula, write_formula
 from ingest.parse.grid import GridCell
 from ingest.parse.marks import raise_text
 from ingest.parse.numbering import spell
 from ingest.parse.office import core_properties, targets
+from ingest.parse.omml import is_formula, read_omml
 from ingest.parse.symbols import show_symbols
 from rag.errors import ParseError
 from rag.types import Document
@@ -67,10 +68,11 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
                 "corrupt", f"{name}: its slides cannot be read. Save it again in its program and retry."
             ) from error
     metadata["slides"] = str(count)
+    trees = [slide._element for slide in slides if slide._element.get("show") not in ("0", "false")]
+    hidden += sum(read_omml(one).hidden for tree in trees for one in tree.iter() if is_formula(one))
     if hidden:
         metadata["hidden_characters"] = str(hidden)
-    trees = [slide._element for slide in slides if slide._element.get("show") not in ("0", "false")]
-    runs = [run for tree in trees for run in tree.iter(f"{_DRAWING}r") if _is_struck(run)]
+    runs = [run for tree in trees for run in tree.iter("{*}r") if _is_struck(run)]
     builder.note_struck(sum(len(clean_line("".join(run.itertext()))) for run in runs))
     builder.note_pictures(sum(_pictures(tree) for tree in trees))
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
@@ -191,7 +193,7 @@ def _paragraphs(body: Any) -> list[str]:
         words = ""
         for run in _runs(paragraph):
             if is_formula(run):
-                words += f" {write_formula(run)} "
+                words += f" {read_omml(run, _is_struck).text} "
                 continue
             if run.tag == f"{_DRAWING}br":
                 words += " "
@@ -199,7 +201,7 @@ def _paragraphs(body: Any) -> list[str]:
             properties = run.find(f"{_DRAWING}rPr")
             if _is_struck(run):
                 continue
-            text = show_symbols("".join(one.text or "" for one in run.iterfind(f"{_DRAWING}t")), _font_of(properties))
+            text = _show("".join(one.text or "" for one in run.iterfind(f"{_DRAWING}t")), properties)
             shift = ("" if properties is None else properties.get("baseline") or "0").rstrip("%")
             placed = shift not in ("", "0") and text.strip()
             words += raise_text(text, words, lowered=shift.startswith("-")) if placed else text
@@ -223,9 +225,19 @@ def _is_struck(run: Any) -> bool:
     return properties is not None and (properties.get("strike") or "noStrike") != "noStrike"
 
 
-def _font_of(properties: Any) -> str:
-    fonts = () if properties is None else (properties.find(f"{_DRAWING}{tag}") for tag in ("sym", "latin"))
-    return next((str(font.get("typeface")) for font in fonts if font is not None), "")
+_SYMBOLS = re.compile("([\uf000-\uf0ff]+)")
+
+
+def _show(text: str, properties: Any) -> str:
+    """The text in the fonts of its run: `sym` is that of characters of symbol fonts, `latin` that of all others."""
+    symbols, letters = (_font_of(properties, tag) for tag in ("sym", "latin"))
+    fonts = letters, symbols or letters
+    return "".join(show_symbols(piece, fonts[at % 2]) for at, piece in enumerate(_SYMBOLS.split(text)))
+
+
+def _font_of(properties: Any, tag: str) -> str:
+    font = None if properties is None else properties.find(f"{_DRAWING}{tag}")
+    return "" if font is None else str(font.get("typeface"))
 
 
 _KINDS = {

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import broken, open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
-from ingest.parse.formulas import is_formula, write_formula
 from ingest.parse.grid import GridCell, fill_spans, write_inner
 from ingest.parse.html import add_page
 from ingest.parse.marks import raise_text
 from ingest.parse.numbering import Numbering, spell
 from ingest.parse.office import core_properties, relations, targets
+from ingest.parse.omml import is_formula, read_omml
 from ingest.parse.symbols import show_symbols
 from rag.errors import ParseError
 from rag.types import Document
@@ -43,6 +43,7 @@ _STRICT = (
 _NESTED = 1_000
 _NO_HALF_POINTS = 2
 _LEFT_OUT = frozenset({"del", "moveFrom", "instrText", "delText", "pPr", "rPr", "tblPr", "sdtPr", "sectPr", "rt"})
+_SWITCHES = "vanish", "strike", "dstrike"
 _RESTED = "footnotes", "endnotes", "comments"
 
 
@@ -69,14 +70,15 @@ class _Style:
     base: str
     outline: int | None
     numbered: tuple[str, str] | None
-    hidden: bool | None
+    switched: dict[str, bool | None]
 
 
 @dataclass(slots=True)
 class WordFile:
     """An opened Word file: its main part, its styles and numbering, and its notes and comments by kind and id.
 
-    `margins` are the kinds of headers and footers that it prints, `marks` how the marks of its notes are numbered.
+    `switched` are the ids of the styles that hide or strike out text, by the property. `margins` are the kinds of
+    headers and footers that it prints, `marks` how the marks of its notes are numbered.
     """
 
     archive: zipfile.ZipFile
@@ -84,7 +86,7 @@ class WordFile:
     main: str
     root: Any
     styles: dict[str, _Style]
-    hidden_styles: frozenset[str]
+    switched: dict[str, frozenset[str]]
     numbering: Numbering
     notes: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)
     margins: frozenset[str] = frozenset({"default"})
@@ -102,7 +104,7 @@ def open_word(archive: zipfile.ZipFile, name: str) -> WordFile:
     numbering = Numbering()
     for part in targets(archive, main, "/numbering", name) or _present(archive, "word/numbering.xml"):
         numbering = Numbering.read(_parse(archive, part, name))
-    word = WordFile(archive, name, main, _parse(archive, main, name), styles, _hidden_styles(styles), numbering)
+    word = WordFile(archive, name, main, _parse(archive, main, name), styles, _switched_styles(styles), numbering)
     for kind in _RESTED:
         for part in targets(archive, main, f"/{kind}", name) or _present(archive, f"word/{kind}.xml"):
             for note in _parse(archive, part, name):
@@ -169,7 +171,7 @@ def _read_styles(root: Any) -> dict[str, _Style]:
                 _value(style, "basedOn"),
                 int(level) if level.isdigit() else None,
                 _numbered(block),
-                _switch(style.find(f"{WORD}rPr"), "vanish"),
+                {tag: _switch(style.find(f"{WORD}rPr"), tag) for tag in _SWITCHES},
             )
     return styles
 
@@ -183,10 +185,16 @@ def _bases(styles: dict[str, _Style], key: str) -> Iterator[_Style]:
         key = styles[key].base
 
 
-def _hidden_styles(styles: dict[str, _Style]) -> frozenset[str]:
-    """The ids of the styles whose text Word hides, including styles based on them."""
-    stated = {key: [one.hidden for one in _bases(styles, key) if one.hidden is not None] for key in styles}
-    return frozenset(key for key, values in stated.items() if values and values[0])
+def _switched_styles(styles: dict[str, _Style]) -> dict[str, frozenset[str]]:
+    """The ids of the styles that set each switch (hidden, struck out), including styles based on them."""
+    return {
+        tag: frozenset(
+            key
+            for key in styles
+            if next((one.switched[tag] for one in _bases(styles, key) if one.switched[tag] is not None), False)
+        )
+        for tag in _SWITCHES
+    }
 
 
 def _numbered(block: Any) -> tuple[str, str] | None:
@@ -454,7 +462,9 @@ class WordReader:
             if tag == "r" and element.tag.startswith(WORD):
                 self._collect_run(element, words)
             elif is_formula(element):
-                words.append(f" {write_formula(element)} ")
+                formula = read_omml(element, lambda run: self._leaves_out(run, "".join(run.itertext())))
+                words.append(f" {formula.text} ")
+                self.hidden += formula.hidden
             elif is_alternate(element):
                 self._collect(preferred_branch(element), words)
             elif tag in ("drawing", "pict", "object"):
@@ -491,16 +501,22 @@ class WordReader:
             elif tag in ("drawing", "pict", "object"):
                 self._collect_drawing(element, shown)
         text = "".join(shown)
-        if text.strip() and _is_hidden_run(run, self._word.hidden_styles):
-            self.hidden += len(clean_line(text))
-            return
-        if _switch(properties, "strike") or _switch(properties, "dstrike"):
-            self.struck += len(clean_line(text))
+        if text.strip() and self._leaves_out(run, text):
             return
         placed = _value(properties, "vertAlign")
         if placed in ("superscript", "subscript") and text.strip():
             text = raise_text(text, "".join(words), lowered=placed == "subscript")
         words.append(text)
+
+    def _leaves_out(self, run: Any, text: str) -> bool:
+        """Whether the text of a run is hidden or struck out, and counted as such."""
+        if _is_hidden_run(run, self._word.switched):
+            self.hidden += len(clean_line(text))
+            return True
+        if any(_is_switched(run, tag, self._word.switched) for tag in ("strike", "dstrike")):
+            self.struck += len(clean_line(text))
+            return True
+        return False
 
     def _take_field(self, mark: Any) -> str:
         """Follow the marks of fields, of which only results are read; returns what a form field shows."""
@@ -665,17 +681,28 @@ def _field_value(mark: Any) -> str:
     return entries[int(at)] if at.isdigit() and int(at) < len(entries) else ""
 
 
-def _is_hidden_run(run: Any, styles: frozenset[str]) -> bool:
-    properties = run.find(f"{WORD}rPr")
-    stated = _switch(properties, "vanish")
-    if stated is not None:
-        return stated
+def _block_of(run: Any) -> Any:
+    """The properties of the paragraph that a run stands in, None where it has none."""
     paragraph = next(run.iterancestors(f"{WORD}p"), None)
-    block = None if paragraph is None else paragraph.find(f"{WORD}pPr")
-    if styles and not styles.isdisjoint((_value(properties, "rStyle"), _value(block, "pStyle"))):
+    return None if paragraph is None else paragraph.find(f"{WORD}pPr")
+
+
+def _is_switched(run: Any, tag: str, switched: dict[str, frozenset[str]]) -> bool:
+    """Whether a run, or else its style or that of its paragraph, sets a switch."""
+    properties = run.find(f"{WORD}rPr")
+    stated = _switch(properties, tag)
+    if stated is not None or not switched[tag]:
+        return bool(stated)
+    return not switched[tag].isdisjoint((_value(properties, "rStyle"), _value(_block_of(run), "pStyle")))
+
+
+def _is_hidden_run(run: Any, switched: dict[str, frozenset[str]]) -> bool:
+    properties = run.find(f"{WORD}rPr")
+    if _is_switched(run, "vanish", switched):
         return True
-    if properties is None:
+    if properties is None or _switch(properties, "vanish") is not None:
         return False
+    block = _block_of(run)
     size = _value(properties, "sz")
     if size.isdigit() and int(size) <= _NO_HALF_POINTS:
         return True

@@ -149,3 +149,17 @@ def test_columns_are_read_one_after_another_where_they_are_written_so(tmp_path: 
     show.save(str(tmp_path / "a.pptx"))
     by_column = "Petrel\n\nFee\n\n9 crowns\n\nCrew\n\n4 people"
     assert read_here(tmp_path / "a.pptx").text == f"{by_column}\n\nPetrel\n\nFee\n\nCrew\n\n9 crowns\n\n4 people"
+
+
+def test_the_font_of_symbols_is_that_of_symbol_characters_only(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    paragraph = slide.shapes.add_textbox(0, 0, Inches(4), Inches(1)).text_frame.paragraphs[0]
+    paragraph.add_run().text = "\uf0e0 fewer claims, saving 50 euros"
+    etree.SubElement(
+        paragraph.runs[0]._r.get_or_add_rPr(),
+        "{http://schemas.openxmlformats.org/drawingml/2006/main}sym",
+        typeface="Wingdings",
+    )
+    show.save(str(tmp_path / "a.pptx"))
+    assert read_here(tmp_path / "a.pptx").text == "→ fewer claims, saving 50 euros"

@@ -85,6 +85,16 @@ def test_org_keeps_its_own_characters(tmp_path: Path) -> None:
     assert document.text[table.start : table.end] == "| Boat | Fee |\n  |------+-----|\n  | Tern |   9 |"
 
 
+def test_comments_of_org_are_left_out_and_code_keeps_its_own(tmp_path: Path) -> None:
+    code = "#+BEGIN_SRC sh\n# set the limit to 50\nulimit 50\n#+END_SRC\n#+begin_example\n# seen\n#+end_example\n"
+    unended = "#+begin_comment\nSeen, as it does not end.\n"
+    hidden = "#+begin_comment\nunseen\n#+begin_src\nunseen\n#+end_src\n#+end_comment\n# unseen\n"
+    document = read(put(tmp_path / "a.org", f"* Limits\n{hidden}{code}{unended}"))
+    assert "unseen" not in document.text
+    assert document.text.endswith(code + unended)
+    assert [note.code for note in document.notes] == ["hidden_text"]
+
+
 SRT = """\
 1
 00:00:01,000 --> 00:00:03,500

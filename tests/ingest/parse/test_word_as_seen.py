@@ -63,6 +63,20 @@ def test_struck_out_text_is_left_out_with_a_note(tmp_path: Path) -> None:
     assert [(note.code, note.message[:2]) for note in document.notes] == [("struck_out", "3 ")]
 
 
+def test_text_that_a_style_strikes_out_is_left_out(tmp_path: Path) -> None:
+    styles = (
+        f'<w:styles {NAMES}><w:style w:type="character" w:styleId="Old"><w:rPr><w:strike/></w:rPr></w:style>'
+        '<w:style w:type="character" w:styleId="Older"><w:basedOn w:val="Old"/></w:style>'
+        '<w:style w:type="paragraph" w:styleId="Gone"><w:rPr><w:dstrike/></w:rPr></w:style></w:styles>'
+    )
+    old = '<w:rStyle w:val="Older"/>'
+    body = f"<w:p>{run('Limit ')}{run('10', old)}{run('20', old + NOT_STRUCK)}</w:p>"
+    body += para("A paragraph.", '<w:pStyle w:val="Gone"/>')
+    document = write_word(tmp_path / "a.docx", body, styles=styles)
+    assert document.text == "Limit 20"
+    assert [(note.code, note.message[:3]) for note in document.notes] == [("struck_out", "14 ")]
+
+
 def test_blank_paragraphs_are_counted_deleted_ones_are_not(tmp_path: Path) -> None:
     blank = f"<w:p><w:pPr>{LIST}</w:pPr></w:p>"
     deleted = (
