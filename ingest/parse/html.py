@@ -241,13 +241,17 @@ class _Walker:
             return True
         return False
 
+    def _skips_in_formula(self, element: Any) -> bool:
+        """`_skips`, where what is drawn is a part of the formula, and words that are not seen are no part."""
+        if not len(element) and self._cascade.blanks(element):
+            self.hidden += _count_words(element)
+            return True
+        return self._skips(element, "" if element.tag.rpartition(":")[2] in _DRAWN else element.tag)
+
     def _add_drawn(self, element: Any, tag: str) -> None:
         """Add the words of what is drawn as one thing: a formula, a drawing, a field of choice, a page in a frame."""
         if tag == "math":
-            # what is drawn inside a formula is a part of it
-            formula = read_mathml(
-                element, lambda one: self._skips(one, "" if one.tag.rpartition(":")[2] in _DRAWN else one.tag)
-            )
+            formula = read_mathml(element, self._skips_in_formula)
             self._words.append(formula.text)
             self.hidden += formula.hidden
         elif tag == "svg":
