@@ -65,7 +65,7 @@ class ScriptedModel:
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return sum(len(message.content) // 4 for message in messages), False
 
-    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+    async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
         return ()
 
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:

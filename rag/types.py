@@ -633,9 +633,12 @@ class Generator(Protocol):
         """The number of tokens of the prompt as the model reads it, and whether it is exact or a cautious estimate."""
         ...
 
-    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
-        """The model's hidden state after the prompt, of its last token and layer, normalised as the output layer reads
-        it; empty where the back end does not report it. Raises DependencyError."""
+    async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
+        """What the model's hidden state is at `said`, the words that end the last message, when it has read up to them.
+
+        After its first `layers` layers, normalised as the output layer reads it: the mean over the tokens of `said`,
+        and the last one of them, of the model's width each. Empty where the back end does not report it, or the prompt
+        is too long for it. Raises DependencyError."""
         ...
 
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:

@@ -104,7 +104,7 @@ class ScriptedGenerator:
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return sum(len(_WORD.findall(message.content)) + 4 for message in messages), True
 
-    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+    async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
         return ()
 
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Draft]:

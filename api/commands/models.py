@@ -6,7 +6,10 @@ from pathlib import Path
 
 from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
+from rag.errors import DependencyError
+from rag.models.gguf import first_layers
 from rag.models.hub import NAMED, fetch_hub, hub_name, pinned, pinned_models
+from rag.models.judge_probe import open_probe
 from rag.models.weights import (
     MODELS,
     ModelSpec,
@@ -103,4 +106,10 @@ def fetch_model(context: CommandContext, name: str) -> str:
             path = check_local_weights(Path(name))
             context.say(f"{path} is pinned with SHA-256 {pin_local_weights(path, model_dir, accept=True)}.")
             return str(path)
-        return str(fetch(name, model_dir, show, context.say))
+        path = fetch(name, model_dir, show, context.say)
+        if (probe := open_probe()) is not None and probe.model == f"embedded/{name}":
+            try:
+                first_layers(path, probe.layers)
+            except DependencyError as error:  # answers come without: sentences are judged by the first token then
+                context.say(error.message)
+        return str(path)

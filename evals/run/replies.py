@@ -208,12 +208,12 @@ class RecordedGenerator:
         self._store.save_count(key, Count(n_tokens, exact, _ms_since(started)))
         return n_tokens, exact
 
-    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
-        key = self._key(messages)
+    async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
+        key = self._key((*messages, Message("assistant", said)), layers)
         known = self._store.find_state(key) if self._replay else None
         if known is not None:
             return known
-        state = await self._generator.read_state(messages)
+        state = await self._generator.read_state(messages, said, layers)
         self._store.save_state(key, state)
         return state
 

@@ -4,7 +4,7 @@
 
     python -m evals.training.judge_probe --data ../shared/train/hand --states states.sqlite3 --out PROBE.safetensors
 
-The model reads a statement in about 3 seconds on two cores; the states are kept, so that a stopped run goes on.
+The model reads a statement in about 2 seconds on two cores; the states are kept, so that a stopped run goes on.
 `--minutes` ends the reading: rows are read in a fixed order, and the probe is fitted on those that were read.
 """
 
@@ -13,12 +13,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import random
 import sqlite3
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,16 +28,18 @@ from scipy.optimize import minimize
 from evals.training.confidence import area
 from rag.generation import make_generator
 from rag.models.judge_probe import KINDS, JudgeProbe, write_probe
-from rag.prompting.prompts import JUDGE_PROMPT_VERSION, judge_messages
+from rag.prompting.prompts import JUDGE_PROMPT_VERSION, state_messages
 from rag.settings import load_settings
 from rag.types import Generator, Statement
 
 OWN = Path(__file__).with_name("encoder") / "hand"
-SEED = 7
 FOLDS = 5
 RIDGES = (0.03, 0.1, 0.3, 1.0)
 """Weights of the squared norm; the one with the greatest area under the ROC curve on rows held out is taken."""
-_OF_A_PASSAGE = 4  # rows read at most, so that many passages are seen
+LAYERS = 18
+"""Of the model, whose states the probe reads (evals/notebook/2026-11-judge-layers.md)."""
+CLAIMS_TO_ANSWERS = 3
+LONGEST_CHARS = 1200  # of a passage with its headings: longer ones are not read in one step
 _TABLE = "CREATE TABLE IF NOT EXISTS states (statement TEXT PRIMARY KEY, state BLOB NOT NULL)"
 
 
@@ -60,22 +61,32 @@ class Row:
 
 
 def read_rows(folders: Sequence[Path]) -> list[Row]:
-    """The claims and short answers of every `*.jsonl`, in the fixed order in which the model reads them.
+    """A true and a false statement of each passage that has both, in the fixed order in which the model reads them.
 
-    A line holds `passage`, perhaps `headings`, `source`, and `claim` with `label`, or `question` with `answer` and
-    perhaps `label` or `short_wrong`, a wrong answer. Passages take turns over the files.
+    A line of the folders' `*.jsonl` holds `passage`, perhaps `headings`, `source`, and `claim` with `label`, or
+    `question` with `answer` and perhaps `label` or `short_wrong`, a wrong answer. The passages' order is that of their
+    hashes; short answers of one passage follow claims of CLAIMS_TO_ANSWERS passages.
     """
-    by_file: list[list[list[Row]]] = []
+    found: dict[str, dict[str, list[Row]]] = {kind: {} for kind in KINDS}
     for path in sorted(path for folder in folders for path in folder.glob("*.jsonl")):
-        by_passage: dict[str, list[Row]] = {}
         for line in path.read_text(encoding="utf-8").splitlines():
             for row in _rows_of(json.loads(line)):
-                by_passage.setdefault(row.statement.premise, []).append(row)
-        groups = [rows[:_OF_A_PASSAGE] for _, rows in sorted(by_passage.items())]
-        random.Random(SEED).shuffle(groups)
-        by_file.append(groups)
-    longest = max((len(groups) for groups in by_file), default=0)
-    return [row for at in range(longest) for groups in by_file if at < len(groups) for row in groups[at]]
+                if len(row.statement.premise) <= LONGEST_CHARS:
+                    found[row.kind].setdefault(row.statement.premise, []).append(row)
+    claims, answers = (list(_pairs(found[kind])) for kind in KINDS)
+    rows: list[Row] = []
+    for at, pair in enumerate(claims):
+        rows += pair
+        if at % CLAIMS_TO_ANSWERS == 0:
+            rows += answers.pop(0) if answers else ()
+    return [*rows, *(row for pair in answers for row in pair)]
+
+
+def _pairs(by_passage: Mapping[str, Sequence[Row]]) -> Iterator[tuple[Row, Row]]:
+    for passage in sorted(by_passage, key=lambda passage: zlib.crc32(passage.encode())):
+        first = {row.truth: row for row in reversed(by_passage[passage])}
+        if len(first) == len((True, False)):
+            yield first[True], first[False]
 
 
 def _rows_of(line: dict[str, str | None]) -> Iterator[Row]:
@@ -91,7 +102,7 @@ def _rows_of(line: dict[str, str | None]) -> Iterator[Row]:
 
 
 async def collect(generator: Generator, rows: Sequence[Row], path: Path, limit_s: float) -> dict[str, np.ndarray]:
-    """The model's state after each row's prompt, by the row's key, as far as `limit_s` seconds allow.
+    """The model's state at each row's statement, by the row's key, as far as `limit_s` seconds allow.
 
     States in the file at `path` are not read again. Raises DependencyError.
     """
@@ -104,7 +115,9 @@ async def collect(generator: Generator, rows: Sequence[Row], path: Path, limit_s
                 continue
             if time.monotonic() - begun > limit_s:
                 break
-            state = np.asarray(await generator.read_state(judge_messages(row.statement)), dtype="<f2")
+            state = np.asarray(await generator.read_state(*state_messages(row.statement), LAYERS), dtype="<f2")
+            if not len(state):
+                continue
             store.execute("INSERT INTO states VALUES (?, ?)", (row.key, state.tobytes()))
             held[row.key] = state
     return held
@@ -167,7 +180,9 @@ def fit_probe(rows: Sequence[Row], states: dict[str, np.ndarray], model: str) ->
         inputs = np.array([states[row.key] for row in read], dtype=np.float64)
         fits[kind] = fit_kind(inputs, np.array([row.truth for row in read]), folds)
     weights = {kind: fit.weights for kind, fit in fits.items()}
-    return JudgeProbe(model, JUDGE_PROMPT_VERSION, weights, {kind: fit.bias for kind, fit in fits.items()}), fits
+    return JudgeProbe(
+        model, JUDGE_PROMPT_VERSION, LAYERS, weights, {kind: fit.bias for kind, fit in fits.items()}
+    ), fits
 
 
 async def _run(options: argparse.Namespace) -> None:

@@ -201,7 +201,7 @@ def _open(path: Path, name: str) -> Any:
         )
     raise ParseError(
         "corrupt",
-        f"{name}: it begins like a PDF but cannot be opened (pdfium error {code}). Copy or download it again.",
+        f"{name}: it begins like a PDF but is damaged or cut off, so it cannot be opened. Copy or download it again.",
     )
 
 

@@ -82,8 +82,8 @@ class AutoGenerator(ModelGenerator):
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return await (await self._choose()).count_tokens(messages)
 
-    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
-        return await (await self._choose()).read_state(messages)
+    async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
+        return await (await self._choose()).read_state(messages, said, layers)
 
     async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:
         for last_try in (False, True):

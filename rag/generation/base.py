@@ -52,7 +52,7 @@ class ModelGenerator(ABC):
     @abstractmethod
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]: ...
 
-    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+    async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
         return ()
 
     def answer(self, context: Context, max_tokens: int) -> AsyncGenerator[Token | Loading | Draft]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
@@ -11,8 +10,10 @@ from pathlib import Path
 from rag.errors import DependencyError, InputError
 from rag.generation.llama_child import Address, LlamaChild
 from rag.generation.openai_like import OpenAIProtocol
-from rag.generation.served import Unreachable
+from rag.generation.served import Unreachable, ask_json
 from rag.generation.speed import describe_speed
+from rag.models.gguf import first_layers
+from rag.models.hosts import json_field
 from rag.models.hub import HubName, hub_name, installed_hub
 from rag.models.tokens import estimate_tokens
 from rag.models.weights import (
@@ -29,6 +30,7 @@ from rag.settings import Generation
 from rag.types import BackendReport, Draft, Loading, Message, Token
 
 RESTARTS = 2  # of the embedded model during one request
+STATE_TOKENS = 512  # at most of a prompt whose state is read: it is read in one step, for which memory is kept
 
 
 class EmbeddedGenerator(OpenAIProtocol):
@@ -45,6 +47,7 @@ class EmbeddedGenerator(OpenAIProtocol):
         self._name = settings.model or DEFAULT_LLM
         self._model_dir = model_dir
         self._child: LlamaChild | None = None
+        self._layers: dict[int, LlamaChild] = {}  # by the number of the first layers that it has
         self._warming: asyncio.Task[None] | None = None
         self._requests = 0
 
@@ -127,30 +130,57 @@ class EmbeddedGenerator(OpenAIProtocol):
             raise self._too_slow() from error
         return (estimate_tokens(messages), False) if count is None else (count, True)
 
-    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+    async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
         import httpx
+        import numpy as np
 
         limit_s = self._settings.timeout_s
         try:
             async with asyncio.timeout(limit_s):
                 with self._request():
-                    await self._connect()
-                    prompt = await self._render_by_llama_cpp(messages)
+                    address = await (await self._first_layers(layers)).address()
+
+                    async def ask(path: str, body: object) -> object:
+                        return await ask_json("POST", f"{address.url}/{path}", limit_s, body, address.api_key)
+
+                    body = {"messages": [{"role": message.role, "content": message.content} for message in messages]}
+                    prompt = str(json_field(await ask("apply-template", body), "prompt"))
+                    content = messages[-1].content
+                    end = prompt.rindex(content) + len(content)
+                    start = len(prompt[: end - len(said)].rstrip(" "))  # a word's token begins with the space before it
+                    before, at = [
+                        json_field(await ask("tokenize", {"content": text, "parse_special": True}), "tokens")
+                        for text in (prompt[:start], prompt[start:end])
+                    ]
+                    if not (isinstance(before, list) and isinstance(at, list) and at):
+                        raise ValueError(f"no tokens of {said!r}")
+                    if len(before) + len(at) > STATE_TOKENS:
+                        return ()
                     # a norm of -1 leaves the state as it is
-                    reply = await self._ask_llama_cpp("embeddings", {"content": prompt, "embd_normalize": -1}, limit_s)
+                    reply = await ask("embeddings", {"content": before + at, "embd_normalize": -1})
         except TimeoutError as error:
             raise self._too_slow() from error
-        except httpx.HTTPStatusError as error:
-            raise DependencyError(
-                f"{self._where} answered {error.response.status_code} for the state of a prompt. The judge reads the "
-                "model's first token instead."
-            ) from error
         except (httpx.HTTPError, ValueError) as error:
-            raise await self._explain(error) from error
+            raise DependencyError(
+                f"{self._where} told no state of its first {layers} layers: {type(error).__name__}: {error}. The judge "
+                "reads the model's first token instead."
+            ) from error
         match reply:
-            case [{"embedding": [[*state]]}]:
-                return [math.nan if value is None else float(value) for value in state]  # JSON has no other word for it
+            case [{"embedding": [*states]}] if len(states) == len(before) + len(at):
+                read = np.array(states[-len(at) :], dtype=np.float64)  # JSON's null, for no number, becomes a NaN
+                return [*map(float, read.mean(axis=0)), *map(float, read[-1])]
         raise DependencyError(f"{self._where} sent no state of its prompt. Restart the server.")
+
+    async def _first_layers(self, layers: int) -> LlamaChild:
+        """The child that has the first layers of the model alone. Raises DependencyError."""
+        if layers not in self._layers:
+            weights = await asyncio.to_thread(self.weights)
+            part = await asyncio.to_thread(first_layers, weights, layers)
+            name = f"{self.model}, its first {layers} layers"
+            self._layers.setdefault(
+                layers, LlamaChild(part, name, STATE_TOKENS, 1, self._settings.threads, states=True)
+            )
+        return self._layers[layers]
 
     async def address(self) -> Address:
         """Where the child listens, for its `/slots` and `/metrics`; it is started if it is not running."""
@@ -210,5 +240,6 @@ class EmbeddedGenerator(OpenAIProtocol):
             self._requests -= 1
 
     async def aclose(self) -> None:
-        if self._child is not None:
-            await self._child.stop()
+        for child in (self._child, *self._layers.values()):
+            if child is not None:
+                await child.stop()

@@ -20,9 +20,9 @@ from rag.generation.base import take_draft
 from rag.models.cross_encoder import CrossEncoderModel, Located, locate_cross_encoder
 from rag.models.judge_probe import JudgeProbe, open_probe
 from rag.models.tokens import estimate_tokens
-from rag.prompting.prompts import JUDGE_PROMPT_VERSION, judge_messages
+from rag.prompting.prompts import JUDGE_PROMPT_VERSION, judge_messages, state_messages
 from rag.text import begins_yes_or_no, words
-from rag.types import Draft, Generator, Judge, Judged, Judgement, Message, Reader, Statement, Unjudged
+from rag.types import Draft, Generator, Judge, Judged, Judgement, Reader, Statement, Unjudged
 
 log = logging.getLogger(__name__)
 
@@ -130,10 +130,10 @@ class CrossEncoderJudge:
 class ModelJudge:
     """A Judge (rag/types.py) that has the language model read one statement at a time.
 
-    Where there is a probe of this model, it tells the probability of entailment from the model's state after the
-    prompt. Otherwise it is the probability of `yes` among `yes` and `no` as the reply's first token, in any case; where
-    the back end reports no probabilities the reply's word stands for one (WORD_ALONE). Of a short answer it is weighed
-    with what a reader, a model of its own, answers from the same passage (READER_AGREES).
+    Where there is a probe of this model, it tells the probability of entailment from the model's state at the
+    statement's words. Otherwise it is the probability of `yes` among `yes` and `no` as the reply's first token, in any
+    case; where the back end reports no probabilities the reply's word stands for one (WORD_ALONE). Of a short answer it
+    is weighed with what a reader, a model of its own, answers from the same passage (READER_AGREES).
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class ModelJudge:
         try:
             async with asyncio.timeout_at(deadline):
                 if probe is not None and probe.fits(self._generator.model, JUDGE_PROMPT_VERSION):
-                    state = await self._read_state(messages)
+                    state = await self._read_state(statement, probe.layers)
                     read = probe.probability(state, "answer" if statement.question else "claim")
                     if read is not None:
                         return Judgement(read), None
@@ -208,10 +208,11 @@ class ModelJudge:
             return "could not be asked", None
         return read_judgement(draft) or "gave no verdict", draft
 
-    async def _read_state(self, messages: Sequence[Message]) -> Sequence[float]:
-        """The state after the prompt, empty where the back end fails to tell it."""
+    async def _read_state(self, statement: Statement, layers: int) -> Sequence[float]:
+        """The model's state at the statement, empty where the back end fails to tell it."""
+        messages, said = state_messages(statement)
         try:
-            return await self._generator.read_state(messages)
+            return await self._generator.read_state(messages, said, layers)
         except DependencyError as error:
             log.warning("The judge reads the model's first token: %s", error)
             return ()

@@ -41,7 +41,10 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the child loads: `context_tokens` for each of `slots` replies at once; `threads` 0 uses all cores."""
+    """What the child loads: `context_tokens` for each of `slots` replies at once; `threads` 0 uses all cores.
+
+    With `states` it tells the states of a prompt's tokens, and does not reply.
+    """
 
     model_path: str
     model_name: str
@@ -49,6 +52,7 @@ class Orders:
     context_tokens: int
     slots: int
     threads: int
+    states: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,10 @@ class LlamaChild:
         slots: int,
         threads: int,
         *,
+        states: bool = False,
         load_within_s: float = LOAD_WITHIN_S,
     ) -> None:
+        self._states = states
         self._load_within_s = load_within_s
         self._model_path = model_path
         self._model_name = model_name
@@ -143,6 +149,7 @@ class LlamaChild:
             self._context_tokens,
             self._slots,
             self._threads,
+            self._states,
         )
         try:
             # On the event loop's thread: the kernel's parent-death signal is tied to the thread that starts it.
@@ -285,11 +292,13 @@ def _serve(orders: Orders) -> tuple[object, str]:
     params.n_parallel = orders.slots
     params.n_ctx = orders.context_tokens * orders.slots
     params.n_batch = params.n_ubatch = min(BATCH_TOKENS_A_CORE * threads, MOST_BATCH_TOKENS)
+    if orders.states:  # of each token, for which a prompt must be read in one step
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_NONE
+        params.n_batch = params.n_ubatch = orders.context_tokens
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.cache_prompt = True
-    params.embedding = True  # beside replies: the state after a prompt, that of its last token
-    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
     params.cache_ram_mib = CACHE_RAM_MIB
     params.enable_reasoning = 0  # the reply's few tokens are needed for the answer
     params.endpoint_slots = True

@@ -99,7 +99,7 @@ class ExtractiveGenerator:
     async def count_tokens(self, messages: Sequence[Message]) -> tuple[int, bool]:
         return estimate_tokens(messages), False
 
-    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+    async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
         return ()
 
     async def prepare(self) -> None:

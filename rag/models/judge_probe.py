@@ -1,10 +1,11 @@
 """A linear probe that reads off the language model's hidden state whether a passage says a statement.
 
-    judge prompt ─ Generator.read_state ─> state ─ JudgeProbe.probability ─> probability of entailment
+    passage and statement ─ Generator.read_state ─> state ─ JudgeProbe.probability ─> probability of entailment
 
-What the model would say (`yes` or `no`) is one direction of its state; the probe is another one, fitted on claims that
-people wrote (`python -m evals.training.judge_probe`). It is of use only for the model and the prompt that it was fitted
-with. Linear probes of a model's states: Azaria and Mitchell (2023), The Internal State of an LLM Knows When It's Lying.
+The state is that of the statement's words in the middle of the model's layers; the probe is one direction of it, fitted
+on claims that people wrote (`python -m evals.training.judge_probe`). It is of use only for the model and the prompt
+that it was fitted with. Linear probes of a model's states: Azaria and Mitchell (2023), The Internal State of an LLM
+Knows When It's Lying.
 """
 
 from __future__ import annotations
@@ -30,10 +31,14 @@ class ProbeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JudgeProbe:
-    """`weights` and `biases` by kind: float64 of the state's width, and a number; `model` is what they are of."""
+    """`weights` and `biases` by kind: float64 of the state's length, and a number.
+
+    The state is one of `model` after its first `layers` layers.
+    """
 
     model: str
     prompt_version: str
+    layers: int
     weights: Mapping[str, np.ndarray]
     biases: Mapping[str, float]
 
@@ -44,7 +49,7 @@ class JudgeProbe:
     def probability(self, state: Sequence[float], kind: str) -> float | None:
         """The probability, 0 to 1, that the passage says the statement.
 
-        None for a state of another width, or one with a value that is not finite.
+        None for a state of another length, or one with a value that is not finite.
         """
         weights = self.weights[kind]
         if len(state) != len(weights):
@@ -63,7 +68,7 @@ def read_probe(path: Path = PROBE_FILE) -> JudgeProbe:
             held = {name: stored.get_tensor(name) for kind in KINDS for name in (f"{kind}.weight", f"{kind}.bias")}
         weights = {kind: held[f"{kind}.weight"].astype(np.float64) for kind in KINDS}
         biases = {kind: float(held[f"{kind}.bias"][0]) for kind in KINDS}
-        return JudgeProbe(told["model"], told["prompt_version"], weights, biases)
+        return JudgeProbe(told["model"], told["prompt_version"], int(told["layers"]), weights, biases)
     except FileNotFoundError as error:
         raise ProbeError(f"{path} is missing") from error
     except (SafetensorError, OSError, KeyError, ValueError, IndexError) as error:
@@ -71,12 +76,14 @@ def read_probe(path: Path = PROBE_FILE) -> JudgeProbe:
 
 
 def write_probe(probe: JudgeProbe, path: Path) -> None:
-    """Write the probe as float32, with its model and prompt version in the file's metadata."""
+    """Write the probe as float32, with its model, prompt version and layers in the file's metadata."""
     from safetensors.numpy import save_file
 
     tensors = {f"{kind}.weight": probe.weights[kind].astype(np.float32) for kind in KINDS}
     tensors |= {f"{kind}.bias": np.array([probe.biases[kind]], dtype=np.float32) for kind in KINDS}
-    save_file(tensors, path, {"model": probe.model, "prompt_version": probe.prompt_version})
+    save_file(
+        tensors, path, {"model": probe.model, "prompt_version": probe.prompt_version, "layers": str(probe.layers)}
+    )
 
 
 def open_probe(path: Path = PROBE_FILE) -> JudgeProbe | None:

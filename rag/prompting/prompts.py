@@ -72,7 +72,7 @@ REWRITE_INSTRUCTIONS = """\
 Rewrite the last question so that it can be understood without the conversation: put what `it`, `that`, `there` or a \
 missing word stands for in its place, and change nothing else. Reply with the question alone."""
 
-JUDGE_PROMPT_VERSION = "entailment-3"
+JUDGE_PROMPT_VERSION = "entailment-4"
 
 # One statement a prompt, whose first token's probability is read. Asked for the verdicts of several statements in one
 # reply, the default model had an area under the ROC curve of .52 to .67 (evals/notebook/2026-11-judge.md).
@@ -171,11 +171,15 @@ def rewrite_messages(question: str, history: Sequence[Turn]) -> tuple[Message, .
 def judge_messages(statement: Statement) -> tuple[Message, ...]:
     """The prompt that asks whether a passage entails a claim, or answers a question so. The passage comes first, for
     the prefix cache."""
+    (instructions, shown), _ = state_messages(statement)
+    asked = JUDGE_ANSWER_QUESTION if statement.question.strip() else JUDGE_QUESTION
+    return (instructions, Message(shown.role, f"{shown.content}\n\n{asked}"))
+
+
+def state_messages(statement: Statement) -> tuple[tuple[Message, Message], str]:
+    """The same prompt as far as the statement, for `Generator.read_state`, and the words that it ends with."""
     passage = neutralise(statement.premise).strip()
     said, question = (neutralise(" ".join(text.split())).strip() for text in (statement.hypothesis, statement.question))
-    if question:
-        asked = f"Question: {question}\nAnswer: {said}\n\n{JUDGE_ANSWER_QUESTION}"
-    else:
-        asked = f"Claim: {said}\n\n{JUDGE_QUESTION}"
+    stated = f"Question: {question}\nAnswer: {said}" if question else f"Claim: {said}"
     instructions = JUDGE_ANSWER_INSTRUCTIONS if question else JUDGE_INSTRUCTIONS
-    return (Message("system", instructions), Message("user", f"Passage:\n{passage}\n\n{asked}"))
+    return (Message("system", instructions), Message("user", f"Passage:\n{passage}\n\n{stated}")), said

@@ -173,9 +173,9 @@ function actions(answer, feedback, gone, onEdit) {
     onEdit && button("edit", "Edit and ask again", () => onEdit(answer.question), { class: "quiet small" }));
   if (!answer.turn_id) return bar;
   const form = h("form", { class: "feedback-form", hidden: true });
-  const group = h("div", { class: "rating", role: "group", "aria-label": "Feedback on this answer" });
+  const group = h("div", { class: "rating", role: "group", "aria-labelledby": `rating-${answer.turn_id}` });
   let given = feedback;
-  const draw = () => fill(group, RATINGS.map(([value, label]) => h("button", {
+  const draw = () => fill(group, h("span", { id: `rating-${answer.turn_id}` }, "Is this answer right?"), RATINGS.map(([value, label]) => h("button", {
     type: "button", class: "quiet small", "aria-pressed": String(given?.rating === value), onclick: () => rate(value),
   }, label)));
   const send = async (rating, citation, comment) => {

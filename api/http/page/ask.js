@@ -170,12 +170,12 @@ function firstVisit() {
   const waiting = library.uploads.length + [...library.documents.values()].filter(unfinished).length;
   const failed = library.documents.size && !waiting;
   const steps = [
-    ["Add documents", "PDF, Word, Excel, slides, web pages, e-mail, scans. They stay on this machine.", waiting
+    ["Add documents", "PDF, Word, Excel, slides, web pages, e-mail, scans. They are kept where Footnote runs.", waiting
       ? h("p", { class: "phase" }, h("span", { class: "spin", "aria-hidden": "true" }), h("span", {}, `Reading ${plural(waiting, "document")}…`))
       : h("div", { class: "row" }, h("a", { class: "button", href: "#/documents" }, icon("upload"), h("span", {}, "Add documents")),
         button(null, "Use the sample documents", useSamples, { class: "quiet" })),
     ],
-    ["Ask a question", "In your own words. A model on this machine writes a draft, and only what can be proven is shown."],
+    ["Ask a question", "In your own words. A language model writes a draft, and only what can be proven is shown."],
     ["See the proof", "Each sentence cites the exact words. Click a number: the page opens with these words marked."],
   ];
   return [

@@ -10,7 +10,7 @@ export async function show(main) {
   const list = h("ul", { class: "threads" });
   fill(main, h("div", { class: "page narrow" },
     h("div", { class: "row between head" }, h("h1", {}, "Threads"), h("a", { class: "button", href: "#/ask" }, icon("plus"), h("span", {}, "New question"))),
-    h("p", { class: "lede" }, "Your conversations, kept on this machine with every citation."),
+    h("p", { class: "lede" }, "Your conversations, kept where Footnote runs, with every citation."),
     kept.length > 5 && h("div", { class: "filters" }, h("span", { class: "search" }, icon("search"), search)), list));
 
   function draw() {

@@ -55,12 +55,13 @@ async def test_the_probabilities_of_the_first_token_are_repeated(store: ReplySto
 
 async def test_the_state_after_a_prompt_is_repeated(store: ReplyStore) -> None:
     class Reads(ScriptedGenerator):
-        async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+        async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
             return [0.5, -2.0]
 
-    assert await recorded(ScriptedGenerator(), store).read_state(PROMPT[:1]) == ()
-    assert await recorded(Reads(), store, replay=False).read_state(PROMPT) == [0.5, -2.0]
-    assert await recorded(ScriptedGenerator(), store).read_state(PROMPT) == (0.5, -2.0)
+    assert await recorded(ScriptedGenerator(), store).read_state(PROMPT[:1], "it", 2) == ()
+    assert await recorded(Reads(), store, replay=False).read_state(PROMPT, "it", 2) == [0.5, -2.0]
+    assert await recorded(ScriptedGenerator(), store).read_state(PROMPT, "it", 2) == (0.5, -2.0)
+    assert await recorded(ScriptedGenerator(), store).read_state(PROMPT, "it", 3) == ()
 
 
 @pytest.mark.parametrize("follows", [True, False])

@@ -20,6 +20,7 @@ LINES = [
     {"source": "d", "passage": "Tea is 2 euros.", "question": "How much?", "answer": "2 euros", "short_wrong": "Tea"},
     {"source": "d", "passage": "Tea is 2 euros.", "question": "Who pays?", "answer": None, "short_wrong": None},
     {"source": "d", "passage": "Tea is 2 euros.", "question": "What?", "answer": "Milk", "label": "contradicted"},
+    {"source": "e", "passage": "It snows.", "claim": "It is cold.", "label": "supported"},
 ]
 
 
@@ -28,14 +29,13 @@ def written(folder: Path) -> Path:
     return folder
 
 
-def test_claims_and_short_answers_become_statements_with_their_truth(tmp_path: Path) -> None:
+def test_a_true_and_a_false_statement_of_each_passage_are_read(tmp_path: Path) -> None:
     rows = {(row.statement.hypothesis, row.statement.question): row for row in read_rows([written(tmp_path)])}
     assert {said: row.truth for said, row in rows.items()} == {
         ("It is wet.", ""): True,
         ("It is dry.", ""): False,
         ("2 euros", "How much?"): True,
         ("Tea", "How much?"): False,
-        ("Milk", "What?"): False,
     }
     assert rows["It is wet.", ""].statement.premise == "Weather\nIt rains."
     assert {row.source for row in rows.values()} == {"a/b", "d"}
@@ -46,9 +46,10 @@ class Reads(ScriptedGenerator):
 
     asked = 0
 
-    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+    async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
         self.asked += 1
-        return [float(len(messages[-1].content)), 1.0]
+        assert messages[-1].content.endswith(said)
+        return [float(len(messages[-1].content)), float(layers)]
 
 
 async def test_states_are_read_once_and_kept(tmp_path: Path) -> None:

@@ -169,12 +169,21 @@ async def wait_until_dead(process_id: int) -> None:
 
 
 @pytest.mark.model
-async def test_embedded_state_follows_from_the_prompt(embedded: EmbeddedGenerator) -> None:
-    state = await embedded.read_state(PROMPT)
-    assert len(state) == 576  # the model's width
-    assert np.linalg.norm(state) > 2  # not brought to length 1
-    assert await embedded.read_state(PROMPT) == pytest.approx(state, abs=0.05)
-    assert await embedded.read_state((Message("user", "Name a colour."),)) != pytest.approx(state, abs=0.5)
+async def test_embedded_state_is_that_of_the_words_after_the_first_layers(embedded: EmbeddedGenerator) -> None:
+    async def read(text: str, said: str, layers: int = 12) -> np.ndarray:
+        return np.array(await embedded.read_state((Message("user", text),), said, layers))
+
+    rains = await read("It rains. Claim: It is wet.", "It is wet.")
+    assert len(rains) == 2 * 576  # the model's width
+    assert np.linalg.norm(rains[:576]) > 2  # not brought to length 1
+    again = await read("It rains. Claim: It is wet.", "It is wet.")
+    assert again == pytest.approx(rains, abs=0.05)
+    assert await read("It snows. Claim: It is wet.", "It is wet.") != pytest.approx(rains, abs=0.5)
+    assert await read("It rains. Claim: It is wet.", "It is wet.", 20) != pytest.approx(rains, abs=0.5)
+    one_word = await read("It rains. Claim: It is wet.", ".")
+    assert one_word[576:] == pytest.approx(rains[576:], abs=0.05)  # the last token is the same
+    assert one_word[:576] == pytest.approx(one_word[576:], abs=1e-9)
+    assert not len(await read("It rains. " * 600 + "Claim: It is wet.", "It is wet."))
     _, draft = await reply(embedded)  # it still replies
     assert draft.text.strip()
 

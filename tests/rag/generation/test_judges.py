@@ -477,17 +477,23 @@ async def test_a_text_is_judged_with_the_question_that_it_answers(settings: Sett
 PROBE = JudgeProbe(
     "scripted/1",
     JUDGE_PROMPT_VERSION,
+    2,
     {"claim": np.array([1.0, 0.0]), "answer": np.array([0.0, 1.0])},
     {"claim": 0.0, "answer": 0.0},
 )
 
 
 class States(Judges):
-    """Its state after every prompt is `state`."""
+    """Its state at every statement is `state`; `read` is what it was asked to read."""
 
     state: Sequence[float] = (0.0, 0.0)
 
-    async def read_state(self, messages: Sequence[Message]) -> Sequence[float]:
+    def __init__(self, reply: str, judgement: str) -> None:
+        super().__init__(reply, judgement)
+        self.read: list[tuple[str, str, int]] = []
+
+    async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
+        self.read.append((messages[-1].content, said, layers))
         return self.state
 
 
@@ -499,6 +505,10 @@ async def test_a_probe_of_the_model_reads_its_state_and_the_model_says_nothing()
     assert judged.judgements == (Judgement(pytest.approx(0.8)), Judgement(pytest.approx(0.2)))
     assert judged.drafts == ()
     assert generator.prompts == []
+    assert generator.read == [
+        ("Passage:\nIt rains.\n\nClaim: It is wet.", "It is wet.", PROBE.layers),
+        ("Passage:\nIt rains.\n\nQuestion: What falls?\nAnswer: Rain", "Rain", PROBE.layers),
+    ]
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from rag.models.weights import DEFAULT_LLM
 from rag.prompting.prompts import JUDGE_PROMPT_VERSION
 
 PROBE = JudgeProbe(
-    "m", "p", {"claim": np.array([1.0, -2.0]), "answer": np.array([0.0, 1.0])}, {"claim": 0.5, "answer": -1.0}
+    "m", "p", 2, {"claim": np.array([1.0, -2.0]), "answer": np.array([0.0, 1.0])}, {"claim": 0.5, "answer": -1.0}
 )
 
 
 def test_a_probe_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_probe(PROBE, tmp_path / "probe.safetensors")
     read = read_probe(tmp_path / "probe.safetensors")
-    assert (read.model, read.prompt_version, read.biases) == ("m", "p", PROBE.biases)
+    assert (read.model, read.prompt_version, read.layers, read.biases) == ("m", "p", 2, PROBE.biases)
     assert {kind: list(weights) for kind, weights in read.weights.items()} == {"claim": [1, -2], "answer": [0, 1]}
 
 
