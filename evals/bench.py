@@ -76,10 +76,10 @@ class SearchTiming:
     memory_mb: float
 
 
-def median_ms(action: Callable[[], object], repeats: int = REPEATS) -> float:
-    """The median of `repeats` calls in milliseconds, after one uncounted call."""
+def median_ms(action: Callable[[], object]) -> float:
+    """The median of REPEATS calls in milliseconds, after one uncounted call."""
     action()
-    return statistics.median(timed_ms(action) for _ in range(repeats))
+    return statistics.median(timed_ms(action) for _ in range(REPEATS))
 
 
 def timed_ms(action: Callable[[], object]) -> float:

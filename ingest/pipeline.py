@@ -188,13 +188,12 @@ def commit_parsed(
     *,
     chunking: Chunking,
     progress: Progress = lambda status, share: None,
-    embedded: Counted = lambda chunks: None,
 ) -> bool:
     """Commit a parsed document: the second half of `prepare_document`. False when it failed or was deleted."""
     done = _recorded(
         catalog,
         document.id,
-        lambda: commit_document(catalog, document, embedder, chunking=chunking, progress=progress, embedded=embedded),
+        lambda: commit_document(catalog, document, embedder, chunking=chunking, progress=progress),
     )
     return bool(done)
 
@@ -225,19 +224,17 @@ def commit_document(
     *,
     chunking: Chunking,
     progress: Progress = lambda status, share: None,
-    embedded: Counted = lambda chunks: None,
 ) -> bool:
     """Chunk, embed and commit a parsed document; False when it was deleted meanwhile.
 
-    `embedded` is called with the number of chunks of each batch that had to be embedded. Raises ParseError `no_text`,
-    ConfigurationError, DependencyError.
+    Raises ParseError `no_text`, ConfigurationError, DependencyError.
     """
 
     def report(share: float) -> bool:
         progress("embedding", share)
         return catalog.set_progress(document.id, "embedding", share)
 
-    made = embed_document(catalog, document, embedder, chunking=chunking, report=report, embedded=embedded)
+    made = embed_document(catalog, document, embedder, chunking=chunking, report=report)
     if made is None:
         catalog.discard_documents([document])
     return made is not None and bool(save_embedded(catalog, [made]))
@@ -250,7 +247,6 @@ def embed_document(
     *,
     chunking: Chunking,
     report: Report = lambda share: True,
-    embedded: Counted = lambda chunks: None,
 ) -> EmbeddedDocument | None:
     """Chunk and embed a document without storing anything; None as soon as `report` returns False.
 
@@ -260,7 +256,7 @@ def embed_document(
     if not report(0.0):
         return None
     chunked = cut_document(document, embedder, chunking=chunking)
-    made = embed_together(catalog, [chunked], embedder, report, embedded)
+    made = embed_together(catalog, [chunked], embedder, report)
     return None if made is None else made[0]
 
 
@@ -288,7 +284,7 @@ def embed_together(
     documents: Sequence[ChunkedDocument],
     embedder: Embedder,
     report: Report,
-    embedded: Counted,
+    embedded: Counted = lambda chunks: None,
     uncommitted: Sequence[EmbeddedDocument] = (),
 ) -> list[EmbeddedDocument] | None:
     """Embed the chunks of several documents and their sentences; None as soon as `report` returns False.

@@ -44,16 +44,14 @@ class Library:
         embedder: Embedder | None = None,
         generator: Generator | None = None,
         asks: bool = True,
-        progress: Callable[[int, int], None] | None = None,
         heals: bool = True,
     ) -> None:
         """Own the data directory and open everything in it, repairing the indexes where they differ from the catalog.
 
         A restore that was interrupted is finished first, and documents whose preparation was interrupted are queued
         again. `embedder` and `generator` replace those of the settings. With `asks` False, the optional models that
-        only questions need are not opened, and the index does not pause for searches. `progress` is called with (done,
-        total) while documents are indexed again.
-        With `heals` False, an index part that cannot be opened is left to `Index.heal`, and the other answers alone.
+        only questions need are not opened, and the index does not pause for searches. With `heals` False, an index part
+        that cannot be opened is left to `Index.heal`, and the other answers alone.
 
         Raises DataDirectoryInUse, IndexMismatch, DependencyError, ConfigurationError.
         """
@@ -84,7 +82,7 @@ class Library:
             self._closers.append(self.index.close)
             self.follower = Follower(self.catalog, self.index, name_of_process(command))
             self._closers.append(self.follower.leave)
-            self.follower.compare(progress, heal=heals)
+            self.follower.compare(heal=heals)
             self.searcher = Searcher(
                 self.catalog, self.index, self.embedder, self.reranker, reranked=settings.retrieval.rerank
             )

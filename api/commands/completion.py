@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SHELLS = ("bash", "zsh", "fish")
-
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -39,7 +37,7 @@ class Command:
 
 
 def completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """The script for one of SHELLS."""
+    """The script for `shell`: bash, zsh or fish."""
     commands = sorted(_commands_of(parser, ()), key=lambda one: one.words)
     return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](commands)
 

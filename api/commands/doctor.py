@@ -40,7 +40,7 @@ class Check:
     detail: str
 
 
-def doctor(context: CommandContext, *, verify: bool = False, repair: bool = False) -> int:
+def doctor(context: CommandContext, *, verify: bool, repair: bool) -> int:
     """Run and print every check. Returns 1 where one failed.
 
     With `verify`, catalog, originals and indexes are also compared row by row; with `repair`, the indexes are repaired.

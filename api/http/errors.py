@@ -106,11 +106,11 @@ def _param_of(error: FootnoteError) -> str | None:
     return param
 
 
-def refusal_of(scope: Scope, error: FootnoteError, headers: Mapping[str, str] | None = None) -> Response:
+def refusal_of(scope: Scope, error: FootnoteError) -> Response:
     """The response for an error in the form of the call."""
-    more = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     answer = (error.status, error.code, error.message)
-    return refusal(scope, answer, param=_param_of(error), headers={**more, **(headers or {})})
+    return refusal(scope, answer, param=_param_of(error), headers=headers)
 
 
 def refusal(

@@ -89,13 +89,12 @@ class EventStream(Response):
     def __init__(
         self,
         events: AsyncIterator[Event],
-        heartbeat_s: float | None = None,
         *,
         on_error: Callable[[FootnoteError], Event] = error_event,
     ) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._events, self._heartbeat_s, self._on_error = events, heartbeat_s, on_error
+        self._events, self._on_error = events, on_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ready: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
@@ -138,9 +137,10 @@ class EventStream(Response):
         self, ready: asyncio.Queue[Event | Exception | None], leaving: asyncio.Task[None], beats: bool
     ) -> Event | Exception | None:
         """The next item, or, where it `beats`, a heartbeat where none arrives in time."""
-        heartbeat_s = (HEARTBEAT_S if self._heartbeat_s is None else self._heartbeat_s) if beats else None
         getting = asyncio.create_task(ready.get())
-        await asyncio.wait({getting, leaving}, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {getting, leaving}, timeout=HEARTBEAT_S if beats else None, return_when=asyncio.FIRST_COMPLETED
+        )
         if getting.done():
             return getting.result()
         await _end(getting)

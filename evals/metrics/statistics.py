@@ -60,7 +60,7 @@ def interval(values: Sequence[float], seed: int = SEED) -> tuple[float, float] |
     return float(found.low), float(found.high)
 
 
-def paired_difference(before: Sequence[float], after: Sequence[float], seed: int = SEED) -> PairedDifference:
+def paired_difference(before: Sequence[float], after: Sequence[float]) -> PairedDifference:
     """The difference between two measurements of the same items, in the same order.
 
     The interval is `interval` of the differences. `p` comes from a paired permutation test of the mean difference,
@@ -72,7 +72,7 @@ def paired_difference(before: Sequence[float], after: Sequence[float], seed: int
         raise ValueError("there are no pairs to compare")
     n = len(pairs)
     differences = [new - old for old, new in pairs]
-    bounds = interval(differences, seed)
+    bounds = interval(differences)
     return PairedDifference(
         n,
         sum(old for old, _ in pairs) / n,
@@ -80,11 +80,11 @@ def paired_difference(before: Sequence[float], after: Sequence[float], seed: int
         sum(differences) / n,
         bounds[0] if bounds else None,
         bounds[1] if bounds else None,
-        _permutation_p([value for value in differences if value], seed),
+        _permutation_p([value for value in differences if value]),
     )
 
 
-def _permutation_p(differences: Sequence[float], seed: int) -> float:
+def _permutation_p(differences: Sequence[float]) -> float:
     """The two-sided p-value of the mean of the nonzero differences; a difference of 0 changes no assignment's mean."""
     if len(differences) < 2:  # with the sign of one difference changed, the mean is as extreme
         return 1.0
@@ -97,7 +97,7 @@ def _permutation_p(differences: Sequence[float], seed: int) -> float:
         return float(
             permutation_test((values,), np.mean, permutation_type="samples", n_resamples=SIGN_RESAMPLES).pvalue
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
 
     # permutation_test does the same ten times slower
     def turn_signs(size: tuple[int, ...]) -> NDArray[np.float64]:

@@ -17,9 +17,11 @@ from ingest.parse.limits import Limits
 _LIMITS = Limits(memory_bytes=4 << 30, max_text_bytes=64 << 20, max_pages=5_000)
 _SEED = 15
 _DPI = 150
+_TILT_DEGREES = 2.0
+_NOISE = 14.0  # standard deviation of the grey of a pixel, of 255
 
 
-def draw_scan(text: str, chance: random.Random, *, tilt: float = 2.0, noise: float = 14.0) -> tuple[Any, str]:
+def draw_scan(text: str, chance: random.Random) -> tuple[Any, str]:
     """A page of A4 as a scanner gives it, in grey, and the words that are on it."""
     import numpy as np
     from PIL import Image, ImageDraw, ImageFont
@@ -38,8 +40,8 @@ def draw_scan(text: str, chance: random.Random, *, tilt: float = 2.0, noise: flo
         pen.text((x, y), word, font=font, fill=chance.randint(10, 60))
         shown.append(word)
         x += length
-    page = page.rotate(chance.choice((-tilt, tilt)), resample=Image.Resampling.BICUBIC, fillcolor=250)
-    grains = np.random.default_rng(chance.randint(0, 1 << 30)).normal(0, noise, (down, across))
+    page = page.rotate(chance.choice((-_TILT_DEGREES, _TILT_DEGREES)), resample=Image.Resampling.BICUBIC, fillcolor=250)
+    grains = np.random.default_rng(chance.randint(0, 1 << 30)).normal(0, _NOISE, (down, across))
     return Image.fromarray((np.asarray(page) + grains).clip(0, 255).astype("uint8")), " ".join(shown)
 
 

@@ -184,6 +184,7 @@ def describe_total(total: Total) -> str:
 
 # Bars -----------------------------------------------------------------------------------------------------------------
 
+_BAR_WIDTH = 720  # px of a chart of bars
 _BAR_LEFT, _BAR_RIGHT, _BAR_ROW, _STEP_GAP, _BAR_AXIS = 116, 130, 17, 9, 28
 
 
@@ -193,9 +194,8 @@ def latency_chart(description: str, steps: Sequence[tuple[str, Sequence[tuple[st
     positive = [timing.p50 for timing in timings if timing.p50 > 0] or [1.0]
     low = math.floor(math.log10(min(positive)))
     high = max(low + 1, math.ceil(math.log10(max([timing.p95 for timing in timings] + positive))))
-    width = 720
     axis = Axis("", low, high, tuple((power, format_ms(10.0**power)) for power in range(low, high + 1)))
-    inner = width - _BAR_LEFT - _BAR_RIGHT
+    inner = _BAR_WIDTH - _BAR_LEFT - _BAR_RIGHT
 
     def place(value_ms: float) -> float:
         return _BAR_LEFT + axis.share(math.log10(value_ms) if value_ms > 0 else low) * inner
@@ -216,7 +216,7 @@ def latency_chart(description: str, steps: Sequence[tuple[str, Sequence[tuple[st
             up = top + _STEP_GAP / 2 + row * _BAR_ROW
             drawn.append(_bar(letter, timing, up, place))
         top += len(runs) * _BAR_ROW + _STEP_GAP
-    return _svg(description, width, bottom + _BAR_AXIS, drawn)
+    return _svg(description, _BAR_WIDTH, bottom + _BAR_AXIS, drawn)
 
 
 def _round_time(label: str) -> str:
@@ -238,12 +238,12 @@ def _bar(letter: str, timing: Timing, up: float, place: Callable[[float], float]
     )
 
 
-def stacked_bar(description: str, parts: Sequence[tuple[str, str, int]], *, width: int = 720) -> Element:
+def stacked_bar(description: str, parts: Sequence[tuple[str, str, int]]) -> Element:
     """The parts of a whole side by side. Each part is (CSS class, name, count)."""
     whole = sum(count for _, _, count in parts)
     at, drawn = 0.0, []
     for kind, name, count in parts:
-        wide = count / whole * width if whole else 0.0
+        wide = count / whole * _BAR_WIDTH if whole else 0.0
         if not wide:
             continue
         group = element("g", element("title", f"{name}: {count:,} of {whole:,}"))
@@ -252,7 +252,7 @@ def stacked_bar(description: str, parts: Sequence[tuple[str, str, int]], *, widt
             group.append(element("text", f"{count:,}", class_="on-part", x=at + wide / 2, y=15, text_anchor="middle"))
         drawn.append(group)
         at += wide
-    return _svg(description, width, 22, drawn)
+    return _svg(description, _BAR_WIDTH, 22, drawn)
 
 
 def _svg(description: str, width: int, height: float, drawn: Sequence[Element]) -> Element:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rag.errors import DependencyError
-from rag.index.derived import Index, Progress
+from rag.index.derived import Index
 from rag.store.catalog import Catalog
 from rag.store.replicas import REPLICA_S
 
@@ -31,14 +31,13 @@ class Follower:
         """`name` is what the messages of other processes call this one."""
         self._catalog, self._index, self._name = catalog, index, name
 
-    def compare(self, progress: Progress | None = None, *, heal: bool = True) -> None:
-        """Make the index match the catalog.
+    def compare(self, *, heal: bool = True) -> None:
+        """Make the index match the catalog. With `heal`, parts that do not answer are grown first.
 
-        `progress` is called with (done, total) while documents are indexed; with `heal`, parts that do not answer are
-        grown first. Raises DependencyError.
+        Raises DependencyError.
         """
         self._index.purge_removed(self._catalog)
-        self._index.reconcile(self._catalog, progress, heal=heal)
+        self._index.reconcile(self._catalog, heal=heal)
 
     def keep_up(self) -> None:
         """Say that this process lives; the first time, and where others have stopped waiting for it, join and compare.

@@ -305,9 +305,20 @@ def _without(row: Mapping[str, object], *names: str) -> dict[str, object]:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def _batches(values: Sequence[_T], size: int = _VALUES_PER_STATEMENT) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
+def _given_before(connection: Connection, collection: str, source: str) -> str:
+    """The metadata that the client gave to the newest version of a source, as JSON."""
+    before = connection.execute(
+        sa.select(documents_table.c.given)
+        .join(sources_table, sources_table.c.document_id == documents_table.c.id)
+        .where(sources_table.c.collection == collection, sources_table.c.source == source)
+        .order_by(sources_table.c.seq.desc())
+    ).first()
+    return before.given if before else "{}"
+
+
+def _batches(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(values), _VALUES_PER_STATEMENT):
+        yield values[start : start + _VALUES_PER_STATEMENT]
 
 
 class Catalog:
@@ -570,19 +581,12 @@ class Catalog:
                 raise Conflict(f"{name} was deleted while it was uploaded. Upload it again.")
             self._database.take_turn(connection)
             row = connection.execute(sa.select(documents_table).where(is_upload(sha256, collection))).first()
-            is_new = row is None
+            given = None if metadata is None else json.dumps(dict(metadata), ensure_ascii=False)
             if row is None:
                 taken = connection.execute(
                     sa.select(documents_table.c.id).where(documents_table.c.id == sha256)
                 ).first()
                 document_id = sha256 if taken is None else document_id_for(sha256, collection)
-                before = connection.execute(
-                    sa.select(documents_table.c.given)
-                    .join(sources_table, sources_table.c.document_id == documents_table.c.id)
-                    .where(sources_table.c.collection == collection, sources_table.c.source == source)
-                    .order_by(sources_table.c.seq.desc())
-                ).first()
-                kept = before.given if before else "{}"
                 connection.execute(
                     sa.insert(documents_table).values(
                         id=document_id,
@@ -593,37 +597,17 @@ class Catalog:
                         visible=False,
                         size_bytes=size_bytes,
                         created_at=now_text(),
-                        given=kept if metadata is None else json.dumps(dict(metadata), ensure_ascii=False),
+                        given=_given_before(connection, collection, source) if given is None else given,
                     )
                 )
             else:
                 document_id = row.id
-                family = sa.update(documents_table).where(is_family(document_id))
-                if metadata is not None:
-                    connection.execute(family.values(given=json.dumps(dict(metadata), ensure_ascii=False)))
-                if row.status == "failed":
-                    is_new = True
-                    self._set(connection, document_id, name=name)
-                connection.execute(
-                    family.where(documents_table.c.status == "failed")
-                    .values(status="queued", attempts=0, retries=0, not_before=None, progress=0.0, error_code=None,
-                            error_message=None)
-                )  # fmt: skip
-            same = (
-                sources_table.c.collection == collection,
-                sources_table.c.source == source,
-                sources_table.c.document_id == document_id,
-            )
-            connection.execute(sa.delete(sources_table).where(*same))
+                self._take_again(connection, row, name, given)
+            here = {"collection": collection, "source": source, "document_id": document_id}
             connection.execute(
-                sa.insert(sources_table).values(
-                    collection=collection,
-                    source=source,
-                    document_id=document_id,
-                    size_bytes=size_bytes,
-                    modified_ns=modified_ns,
-                )
+                sa.delete(sources_table).where(*(sources_table.c[column] == value for column, value in here.items()))
             )
+            connection.execute(sa.insert(sources_table).values(**here, size_bytes=size_bytes, modified_ns=modified_ns))
             if row is not None and row.status == "ready":
                 self._retire_older(connection, document_id)
             this = sa.select(documents_table).where(documents_table.c.id == document_id)
@@ -634,7 +618,20 @@ class Catalog:
                 fresh = connection.execute(this).one()
         if token:
             self._leases.hold([document_id], token)
-        return Accepted(document_record(fresh), is_new, claimed=token > 0)
+        return Accepted(document_record(fresh), row is None or row.status == "failed", claimed=token > 0)
+
+    def _take_again(self, connection: Connection, row: sa.Row[Any], name: str, given: str | None) -> None:
+        """Set the metadata of an uploaded document, if any are `given`, and queue what failed of it, under `name`."""
+        family = sa.update(documents_table).where(is_family(row.id))
+        if given is not None:
+            connection.execute(family.values(given=given))
+        if row.status == "failed":
+            self._set(connection, row.id, name=name)
+        connection.execute(
+            family.where(documents_table.c.status == "failed")
+            .values(status="queued", attempts=0, retries=0, not_before=None, progress=0.0, error_code=None,
+                    error_message=None)
+        )  # fmt: skip
 
     def adopt_document(self, other: Catalog, document_id: str, collection: str) -> list[str]:
         """Copy a document of another catalog with the files inside it, whose originals are stored here already, in one

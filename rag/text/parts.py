@@ -20,7 +20,6 @@ MOST_PARTS = 4
 _ASKING = word_set("who whom whose when where which what why how")
 _ORDINALS = word_set("first second third fourth fifth sixth seventh eighth ninth tenth last previous next current")
 _DETERMINERS = word_set("the a an this these its their our your my")
-_POINTS_BACK = word_set("it its they them their theirs he him his she her hers this that these those one ones")
 _OPENS = word_set("please tell me show give say explain describe list name")
 _BEYOND_OF = PREPOSITIONS - {"of", "than"}
 

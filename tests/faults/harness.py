@@ -27,7 +27,6 @@ from rag.store.verify import verify_catalog
 
 PATIENCE_S = 120.0
 TARGETS = ("server", "worker", "both")
-AIMS = ("random", "commit", "persist")
 PERSIST_EVERY = 20  # records between two writes of Chroma's HNSW files: many more writes to be killed in
 SCORE_TOLERANCE = 0.002
 _NAMES = 40

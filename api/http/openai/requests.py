@@ -31,8 +31,8 @@ class ParameterError(InputError):
     status = 400
     code = "invalid_value"
 
-    def __init__(self, message: str, param: str, *, code: str | None = None) -> None:
-        super().__init__(message, code=code)
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message)
         self.param = param
 
 
