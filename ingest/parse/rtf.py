@@ -2,9 +2,10 @@
 
 bytes ─ read_tokens ─> control words, groups and text ─ RtfReader ─> headings, paragraphs, lists and tables
 
-Numbers of lists are those that the file prints (`\\listtext`). Text boxes are read, fields by their results. Hidden and
-deleted text, styles, pictures and data for other programs are left out. A table's columns are found by the edges of its
-cells, since a merged cell is written as a wide one. Outlook keeps HTML bodies of messages in RTF: see `html_of`.
+Numbers of lists are those that the file prints (`\\listtext`). Text boxes are read, fields by their results, formulas
+as those of DOCX are. Hidden and deleted text, styles, pictures and data for other programs are left out. A table's
+columns are found by the edges of its cells, since a merged cell is written as a wide one. Outlook keeps HTML bodies of
+messages in RTF: see `html_of`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingest.parse.build import TextBuilder, clean_line
+from ingest.parse.fields import compute_field
 from ingest.parse.grid import GridCell, write_inner
 from ingest.parse.marks import raise_text
+from ingest.parse.omml import begin_formula, begin_part, read_omml, write_part
 from ingest.parse.symbols import show_symbols
 from rag.errors import ParseError
 from rag.types import Document
@@ -45,17 +48,20 @@ _SYMBOLS = {
 }  # fmt: skip
 _SKIPPED = frozenset({
     "colortbl", "fontemb", "fontfile", "filetbl", "listtable", "listoverridetable", "revtbl", "rsidtbl", "generator",
-    "pict", "nonshppict", "objdata", "objclass", "objname", "fldinst", "datafield", "shprslt", "sp", "bkmkstart",
+    "pict", "nonshppict", "objdata", "objclass", "objname", "datafield", "shprslt", "sp", "bkmkstart",
     "bkmkend", "xe", "tc", "themedata", "colorschememapping", "latentstyles", "datastore", "xmlnstbl", "private",
     "template", "nonesttables", "atnid", "atnauthor", "atnicn", "atndate", "atnref", "atrfstart", "atrfend", "atntime",
-    "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "pgdsctbl", "mmathPict", "formfield", "userprops", "pnseclvl",
+    "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "pgdsctbl", "mmathPict", "userprops", "pnseclvl",
     "passwordhash", "protusertbl", "mhtmltag", "htmltag", "docvar",
 })  # fmt: skip
 _ASIDE = frozenset({
     "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf", "footnote", "annotation",
     "shptxt",
 })  # fmt: skip
-_READ_STARRED = _ASIDE | {"shpinst", "ud", "nesttableprops", "moMath", "moMathPara"}
+_READ_STARRED = _ASIDE | {"shpinst", "ud", "nesttableprops", "moMath", "moMathPara", "fldinst", "formfield", "ffl"}
+_FIELDS = frozenset({"fldinst", "formfield", "ffl"})
+"""Destinations of a field's code, of what a form field holds, and of an entry of its list."""
+_NO_RESULT = 25  # of a form field that has its default
 _PROPERTIES = {"title": "title", "author": "author", "subject": "subject", "doccomm": "description"}
 _CAPTURED = frozenset({"fonttbl", "stylesheet", "upr", *_PROPERTIES})
 """Destinations whose text is not the document's."""
@@ -114,6 +120,7 @@ class _State:
     style: int = -1
     outline: int = -1
     in_table: bool = False
+    formula: Any = None  # the part of a formula that the group is
 
 
 @dataclass(slots=True)
@@ -126,6 +133,30 @@ class RowShape:
     edges: list[int] = field(default_factory=list)
     merges: list[str] = field(default_factory=list)
     names: bool = False
+
+
+@dataclass(slots=True)
+class _Field:
+    """A field: its code, the numbers and the entries of its list that a form field states, and whether it has shown
+    what it computes, so that its result is not shown.
+    """
+
+    code: str = ""
+    stated: dict[str, int] = field(default_factory=dict)
+    entries: list[str] = field(default_factory=list)
+    is_shown: bool = False
+
+    def compute(self) -> str:
+        """What a field shows that has no result in the text: a check box, the chosen entry, or what its code says."""
+        chosen = self.stated.get("ffres", _NO_RESULT)
+        chosen = self.stated.get("ffdefres", 0) if chosen == _NO_RESULT else chosen
+        match self.stated.get("fftype"):
+            case 1:
+                return "☒ " if chosen else "☐ "
+            case 2:
+                return self.entries[chosen].strip() if 0 <= chosen < len(self.entries) else ""
+            case _:
+                return compute_field(self.code)
 
 
 class _Body:
@@ -246,6 +277,7 @@ class RtfReader:
         self._usual_encoding = "cp1252"
         self._levels: dict[int, int] = {}  # of headings, by the number of their style
         self._merge = ""
+        self._field = _Field()
 
     def read(self, data: bytes) -> None:
         """Read a whole file. Raises ParseError for one whose groups are nested without end."""
@@ -304,7 +336,13 @@ class RtfReader:
             self.hidden += len(text.strip())
         elif state.struck:
             self.struck += len(text.strip())
-        elif state.destination != "info":
+        elif state.destination == "fldinst":
+            self._field.code += text
+        elif state.destination == "ffl":
+            self._field.entries[-1] += text
+        elif state.formula is not None:
+            write_part(state.formula, show_symbols(text, state.font))
+        elif state.destination not in ("info", "formfield"):
             text = show_symbols(text, state.font)
             raised = raise_text(text, self._body.before(), lowered=state.raised < 0) if state.raised else text
             self._body.add(raised)
@@ -314,6 +352,8 @@ class RtfReader:
         if word in _SKIPPED:
             self.pictures += word == "pict"
             state.destination = "skip"
+        elif state.destination in _FIELDS or word in _FIELDS:
+            self._obey_in_field(word, number)
         elif word in _SYMBOLS:
             self._show(_SYMBOLS[word])
         elif word in _ASIDE:
@@ -333,9 +373,39 @@ class RtfReader:
         elif not self._obey_in_table(word, number):
             self._obey_in_text(word, number)
 
-    def _obey_in_text(self, word: str, number: int | None) -> None:
+    def _obey_in_field(self, word: str, number: int | None) -> None:
+        """Obey a word in the code of a field; a field in that code is a part of it."""
         state = self._state
         match word:
+            case "fldinst" if state.destination not in _FIELDS:
+                self._field = _Field()
+                state.destination = word
+            case "formfield":
+                state.destination = word
+            case "ffl":
+                self._field.entries.append("")
+                state.destination = word
+            case "u":
+                self._add_unicode(number or 0)
+            case "uc":
+                state.replaced = max(0, number or 0)
+            case "fftype" | "ffres" | "ffdefres":
+                self._field.stated[word] = number or 0
+            case _:
+                return
+
+    def _obey_in_text(self, word: str, number: int | None) -> None:
+        state = self._state
+        if state.formula is not None and word[:1] == "m" != word:
+            state.formula = begin_part(state.formula, word[1:])
+            return
+        match word:
+            case "moMath":
+                state.destination, state.formula = word, begin_formula()
+            case "field":
+                self._field = _Field()
+            case "fldrslt" if self._field.is_shown:
+                state.destination = "skip"
             case "par" | "sect" | "page" | "column":
                 level = state.outline if state.outline >= 0 else self._levels.get(state.style, -1)
                 self._body.end_paragraph(level + 1, in_table=state.in_table)
@@ -355,8 +425,6 @@ class RtfReader:
                 state.struck = number != 0
             case "super" | "sub":
                 state.raised = 0 if number == 0 else 1 if word == "super" else -1
-            case "msup" | "msub":  # of a formula
-                state.raised = 1 if word == "msup" else -1
             case "up" | "dn":
                 state.raised = 0 if number == 0 else 1 if word == "up" else -1
             case "nosupersub":
@@ -479,7 +547,16 @@ class RtfReader:
             if ended.destination == "stylesheet":
                 self._end_style(ended)
             return
-        if ended.destination in _ASIDE and self._outer and self._outer[-1][1] > len(self._groups):
+        if ended.destination == "fldinst" and above.destination not in _FIELDS:
+            shown = self._field.compute()
+            self._field.is_shown = bool(shown)
+            self._show(shown)
+        elif ended.destination == "moMath":
+            formula = ended.formula
+            while formula.getparent() is not None:
+                formula = formula.getparent()
+            self._show(f" {read_omml(formula).text} ")
+        elif ended.destination in _ASIDE and self._outer and self._outer[-1][1] > len(self._groups):
             self._end_aside(ended.destination)
         elif ended.destination in _PROPERTIES:
             words = clean_line("".join(self._captured))
