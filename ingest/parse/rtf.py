@@ -5,7 +5,7 @@ bytes ─ read_tokens ─> control words, groups and text ─ RtfReader ─> hea
 Numbers of lists are those that the file prints (`\\listtext`). Text boxes are read, fields by their results, formulas
 as those of DOCX are. Hidden and deleted text, styles, pictures and data for other programs are left out. A table's
 columns are found by the edges of its cells, since a merged cell is written as a wide one. Outlook keeps HTML bodies of
-messages in RTF: see `html_of`.
+messages in RTF: see `html_of` and `unpack_rtf`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import codecs
 import html
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.DOTALL
 )
 _MOST_DEPTH = 2_000
+_MOST_UNPACKED = 64 << 20
 _EDGE_TWIPS = 60  # edges of cells nearer than this (1 mm) are one column's
 _MOST_COLUMNS = 500
 _CHARSETS = {
@@ -668,3 +670,56 @@ def html_of(tokens: Iterator[Token], encoding: str) -> str:
                 parts.append(_SYMBOLS.get(token.word, ""))
     page = "".join(parts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # halves of pairs joined
     return page if is_html else ""
+
+
+def add_rtf(builder: TextBuilder, rich: bytes) -> int:
+    """Add the text of a body; returns the number of hidden characters."""
+    reader = RtfReader(builder, "the message")
+    reader.read(rich)
+    builder.note_struck(reader.struck)
+    return reader.hidden
+
+
+_FIRST_BYTES = (
+    rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor "
+    rb"MS Sans SerifSymbolArialTimes New RomanCourier{\colortbl\red0\green0\blue0"
+    + b"\r\n"
+    + rb"\par \pard\plain\f0\fs20\b\i\u\tab\tx"
+)
+
+
+def unpack_rtf(data: bytes) -> bytes:
+    """The RTF in a compressed body (MS-OXRTFCP, sections 2.1 and 2.2); what is damaged ends it early.
+
+    A run of flags, one a byte or pair: 0 is a byte of text, 1 a place and length in the last 4,096 bytes.
+    """
+    if len(data) < 16:
+        return b""
+    _size, raw_size, kind, _checksum = struct.unpack_from("<IIII", data)
+    if kind == 0x414C454D:  # "MELA": not compressed
+        return data[16 : 16 + raw_size]
+    window = bytearray(4_096)
+    window[: len(_FIRST_BYTES)] = _FIRST_BYTES
+    write, at, result = len(_FIRST_BYTES), 16, bytearray()
+    while at < len(data) and len(result) < _MOST_UNPACKED:
+        flags = data[at]
+        at += 1
+        for bit in range(8):
+            if flags >> bit & 1:
+                if at + 1 >= len(data):
+                    return bytes(result)
+                pair = data[at] << 8 | data[at + 1]
+                at += 2
+                read, length = pair >> 4, (pair & 15) + 2
+                if read == write:
+                    return bytes(result)
+                for _ in range(length):
+                    byte = window[read]
+                    result.append(byte)
+                    window[write] = byte
+                    read, write = (read + 1) % 4_096, (write + 1) % 4_096
+            elif at < len(data):
+                result.append(data[at])
+                window[write] = data[at]
+                at, write = at + 1, (write + 1) % 4_096
+    return bytes(result)
