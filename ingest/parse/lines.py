@@ -107,6 +107,7 @@ BULLET = re.compile(
     r"(?:[•‣◦⁃∙▪▫■□●○◆◇►▶✓✔➢➤❖\uf0b7\uf0a7\uf0d8–—*·o-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\d{1,2}(?:\.\d{1,3}){1,4}\.?|[☐☒☑])$"
 )
 _INITIAL = re.compile(r"[“‘\"'«„¿¡(]?[^\W\d_]")
+_MOST_INITIALS = 50  # of a page
 _LARGE_INITIAL = 1.7  # sizes of the text beside it
 _AFTER_INITIAL = 1.5  # sizes of the text, as its left edge lies at most behind the letter
 _SPACE_AFTER_INITIAL = 0.15
@@ -262,10 +263,8 @@ def _join_initials(words: list[PageWord], angle: int) -> list[PageWord]:
         sizes[word.size] += len(word.text)
     usual = sizes.most_common(1)[0][0]
     joined: dict[int, list[PageWord]] = {}
-    for at in caps:
+    for at in [one for one in caps if words[one].size >= _LARGE_INITIAL * usual][:_MOST_INITIALS]:
         cap = words[at]
-        if cap.size < _LARGE_INITIAL * usual:
-            continue
         left, bottom, right, top = _turn(cap, angle)
         beside: list[tuple[float, float, int]] = []  # height, left edge and place of the first word of each line
         for place, word in enumerate(words):
