@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _STATED = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # the first line of files for Excel
+_ESCAPED = re.compile(r"""(?<=[^\\])\\"(?=[^\s,;|]|[ ][\w(])""")  # quotes as databases write them, `\"` for `""`
 
 
 def read_csv(path: Path, name: str, media_type: str, limits: Limits) -> Document:
@@ -44,8 +45,10 @@ def read_csv(path: Path, name: str, media_type: str, limits: Limits) -> Document
     )
     csv.field_size_limit(limits.max_text_bytes)
     builder = TextBuilder()
+    spaced = re.search(rf'{re.escape(delimiter)} +"[^"\n]*" *(?:{re.escape(delimiter)}|\r?\n|\Z)', text[:65_536])
+    written = io.StringIO(_ESCAPED.sub('""', text), newline="")
     try:
-        for rows in _split_tables(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)):
+        for rows in _split_tables(csv.reader(written, delimiter=delimiter, skipinitialspace=bool(spaced))):
             above = count_titles(rows)
             for row in rows[:above]:
                 builder.add_paragraph(write_row([cell for cell in row if cell]))

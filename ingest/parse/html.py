@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.grid import GridCell, fill_spans
+from ingest.parse.laid_out import join_ruby, open_shadows, rename_elements
 from ingest.parse.marks import raise_text
 from ingest.parse.mathml import read_mathml
 from ingest.parse.numbering import spell
@@ -34,7 +35,13 @@ _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "
 _DRAWN = frozenset({"math", "svg", "select", "iframe"})
 _STRUCK = frozenset({"del", "s", "strike"})
 _NO_VALUES = frozenset({"hidden", "password", "submit", "button", "reset", "image", "file", "color", "range"})
-_COUNTED = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
+_COUNTED = {
+    "1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman",
+    "decimal": "decimal", "decimal-leading-zero": "decimalZero", "lower-roman": "lowerRoman",
+    "lower-alpha": "lowerLetter", "lower-latin": "lowerLetter", "upper-alpha": "upperLetter",
+    "upper-latin": "upperLetter", "upper-roman": "upperRoman",
+}  # fmt: skip
+_NOT_COUNTED = frozenset({"none", "disc", "circle", "square"})
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _FADED_SHARE = 0.5  # of a page's text: from this share on, text of opacity 0 is the article, which a script fades in
@@ -88,8 +95,11 @@ def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = 
     root = etree.fromstring(text.encode("utf-8", "replace"), parser)
     if root is None:
         return "", 0
+    open_shadows(root)
+    join_ruby(root)
     cascade = Cascade(root, runs_scripts=runs_scripts)
     panels = find_panels(root, cascade) if runs_scripts else frozenset()
+    rename_elements(root, cascade)
     keep_faded = runs_scripts and "opacity" in text.lower() and _fades_in(root, cascade)
     start = builder.length
     walker = _Walker(builder, cascade, keep_faded=keep_faded, panels=panels)
@@ -305,7 +315,8 @@ class _Walker:
             self._raised.append(len(self._words))
         elif tag in ("ul", "ol", "menu"):
             self._block()
-            self._lists.append(_OpenList.make(element, numbered=tag == "ol"))
+            kind = self._cascade.rules(element).get("list-style-type", "")
+            self._lists.append(_OpenList.make(element, kind))
         elif tag == "li":
             self._block()
             self._mark = self._lists[-1].next_mark(element) if self._lists else "- "
@@ -406,7 +417,8 @@ class _Walker:
         if parent is not None and not text.isspace() and self._cascade.blanks(parent):
             self.hidden += len(clean_line(text))
         else:
-            self._words.append(text if self._kept_spaces else re.sub(r"\s+", " ", text))
+            spaces = r"[^\S\n]+" if parent is not None and self._cascade.keeps_lines(parent) else r"\s+"
+            self._words.append(text if self._kept_spaces else re.sub(spaces, " ", text))
 
     def _block(self) -> None:
         """Begin or end a block: a space inside a table or heading, a new paragraph elsewhere."""
@@ -451,23 +463,24 @@ class _OpenList:
 
     number: int
     step: int = 1
-    kind: str = "1"
+    kind: str = ""
 
     @classmethod
-    def make(cls, element: Any, *, numbered: bool) -> _OpenList:
-        if not numbered:
+    def make(cls, element: Any, stated: str) -> _OpenList:
+        """The list of an element; `stated` is how its styles mark items."""
+        if stated in _NOT_COUNTED or (element.tag != "ol" and stated not in _COUNTED):
             return cls(0)
         backwards = element.get("reversed") is not None
         first = _whole(element.get("start"), sum(1 for one in element if one.tag == "li") if backwards else 1)
-        return cls(first, -1 if backwards else 1, element.get("type") or "1")
+        return cls(first, -1 if backwards else 1, _COUNTED.get(stated or element.get("type") or "1", "decimal"))
 
     def next_mark(self, item: Any) -> str:
         """What is shown before an item."""
-        if not self.number and self.kind == "1" and self.step == 1 and item.get("value") is None:
+        if not self.number and not self.kind and item.get("value") is None:
             return "- "
         number = _whole(item.get("value"), self.number)
         self.number = number + self.step
-        return f"{spell(number, _COUNTED.get(self.kind, 'decimal'))}. "
+        return f"{spell(number, self.kind or 'decimal')}. "
 
 
 def _whole(stated: str | None, otherwise: int) -> int:

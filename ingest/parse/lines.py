@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from ingest.parse.directions import runs_left
@@ -106,6 +106,11 @@ _GAP_OF_CELLS = 1.35
 BULLET = re.compile(
     r"(?:[•‣◦⁃∙▪▫■□●○◆◇►▶✓✔➢➤❖\uf0b7\uf0a7\uf0d8–—*·o-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\d{1,2}(?:\.\d{1,3}){1,4}\.?|[☐☒☑])$"
 )
+_INITIAL = re.compile(r"[“‘\"'«„¿¡(]?[^\W\d_]")
+_MOST_INITIALS = 50  # of a page
+_LARGE_INITIAL = 1.7  # sizes of the text beside it
+_AFTER_INITIAL = 1.5  # sizes of the text, as its left edge lies at most behind the letter
+_SPACE_AFTER_INITIAL = 0.15
 NUMBERISH = re.compile(r"[($€£¥+\-−–—]*\s*[\d.,]*\d[\d.,]*\s*[)%]*|[—–\-]+|[$€£¥]|n/?a|\*+", re.IGNORECASE)
 _SIGNS = ("$", "€", "£", "¥")
 
@@ -173,6 +178,7 @@ def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
         votes[word.angle] += len(word.text)
     main = votes.most_common(1)[0][0] if votes else 0
     main = 0 if main == 45 else main
+    page = page._replace(words=_join_initials(page.words, main))
     straight: list[PageLine] = []
     aside: list[PageLine] = []
     current: list[tuple[PageWord, float, float, float, float]] = []
@@ -233,7 +239,59 @@ def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
             line.words = [word for cell in line.cells for word in cell.words]
     for line in aside:
         line.cells = [Cell(line.words, line.u0, line.u1)]
-    return straight, aside
+    return straight, [line for angle, run in groupby(aside, _angle_of) for line in _downwards(list(run), angle)]
+
+
+def _angle_of(line: PageLine) -> int:
+    return line.words[0].angle
+
+
+def _downwards(lines: list[PageLine], angle: int) -> list[PageLine]:
+    """Lines of this angle in their order: pdfium has those side by side from the left, and writing that runs down the
+    page goes on at the left.
+    """
+    return sorted(lines, key=lambda line: -line.words[0].x0) if angle == 270 else lines
+
+
+def _join_initials(words: list[PageWord], angle: int) -> list[PageWord]:
+    """The words, a large first letter that several lines stand beside joined to the word it begins."""
+    caps = [at for at, word in enumerate(words) if word.angle == angle and _INITIAL.fullmatch(word.text)]
+    if not caps:
+        return words
+    sizes: Counter[float] = Counter()
+    for word in words:
+        sizes[word.size] += len(word.text)
+    usual = sizes.most_common(1)[0][0]
+    joined: dict[int, list[PageWord]] = {}
+    for at in [one for one in caps if words[one].size >= _LARGE_INITIAL * usual][:_MOST_INITIALS]:
+        cap = words[at]
+        left, bottom, right, top = _turn(cap, angle)
+        beside: list[tuple[float, float, int]] = []  # height, left edge and place of the first word of each line
+        for place, word in enumerate(words):
+            u0, v0, _u1, v1 = _turn(word, angle)
+            near = left < u0 and -0.3 * usual < u0 - right < _AFTER_INITIAL * usual
+            if (
+                near
+                and word.angle == angle
+                and word.size < 0.6 * cap.size
+                and bottom < (v0 + v1) / 2 < top + 0.3 * usual
+            ):
+                beside.append((-v1, u0, place))
+        if len(beside) < 2 or beside[0][2] in joined:
+            continue
+        (_, first_u0, first), (_, next_u0, _) = sorted(beside)[:2]
+        word = words[first]
+        if first_u0 - next_u0 > _SPACE_AFTER_INITIAL * usual:  # a word of its own
+            alone = word._replace(text=cap.text, x1=word.x0, broken=True)
+            joined[first] = [alone, word._replace(broken=False)]
+        elif word.text[:1].isupper() and not word.text.isupper():  # a word that has its first letter
+            continue
+        else:
+            joined[first] = [word._replace(text=cap.text + word.text, broken=True)]
+        joined[at] = []
+        if at + 1 < len(words) and at + 1 != first:
+            joined.setdefault(at + 1, [words[at + 1]._replace(broken=True)])
+    return [one for at, word in enumerate(words) for one in joined.get(at, [word])] if joined else words
 
 
 def _find_ruled_tables(page: PageWords, angles: Iterable[int]) -> Iterator[RuledTable]:
@@ -430,7 +488,7 @@ def order_lines(lines: list[PageLine]) -> list[PageLine]:
     """
     lines = _join_wrapped_rows(lines)
     if len(lines) < 4:
-        return lines
+        return _downwards(lines, _angle_of(lines[0])) if lines else lines
     jumps = sum(
         1
         for above, below in pairwise(lines)

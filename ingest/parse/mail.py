@@ -8,11 +8,13 @@ messages.
 
 from __future__ import annotations
 
+import binascii
 import email
 import email.errors
 import email.policy
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from pathlib import Path, PurePath
@@ -24,6 +26,8 @@ from ingest.parse.invitations import describe_invitation
 from ingest.parse.limits import MOST_FILES
 from ingest.parse.members import Members, TooMuch
 from ingest.parse.plain import decode_stated, decode_text
+from ingest.parse.rtf import add_rtf
+from ingest.parse.tnef import is_tnef, read_tnef
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -37,6 +41,10 @@ _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _STUB_SHARE = 0.5
 """A text part with less than half of the words of its HTML form says that the mail is HTML, or is its first lines."""
 _WORD = re.compile(r"\w+")
+_RAW = re.compile("[\udc80-\udcff]")
+_UUENCODED = re.compile(r"^begin [0-7]{3,4} ([^\n]+)\n((?:[!-`][ -`]*\n)+?)(?:`?\n)?end *$", re.MULTILINE)
+_SIGNED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_PLAIN_DATA = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"  # the type of what is signed: data
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 
@@ -100,6 +108,15 @@ def _split_mailbox(path: Path, name: str, limits: Limits) -> Iterator[bytes]:
         yield b"".join(message)
 
 
+@dataclass(frozen=True, slots=True)
+class _Attachment:
+    """An attachment by its name: its bytes, or the part of a message that holds another one."""
+
+    name: str
+    held: bytes | EmailMessage
+    inline: bool = False
+
+
 class MailReader:
     """Adds messages to a builder; `hidden` counts the characters that their HTML hides."""
 
@@ -107,34 +124,58 @@ class MailReader:
         self.hidden = 0
         self._builder = builder
         self._members = Members(builder, limits, "attachment")
+        self._encoded: list[_Attachment] = []  # that stand in the text itself
 
     def add_message(self, message: EmailMessage) -> dict[str, str]:
         """Add a message and take out what is attached; returns its main headers, keys in lower case."""
         stated = {header: clean_line(_header(message, header)) for header in _HEADERS}
         stated = {header: value for header, value in stated.items() if value}
         self._builder.add_paragraph("\n".join(f"{header}: {value}" for header, value in stated.items()))
-        attached: list[EmailMessage] = []
-        self._add_part(message, attached)
-        names = [_attachment_name(part) for part in attached]
-        if names:
-            self._builder.add_paragraph("Attachments: " + ", ".join(names))
-        for number, (part, shown) in enumerate(zip(attached, names, strict=True)):
+        parts: list[EmailMessage] = []
+        start = self._builder.length
+        self._add_part(message, parts)
+        attached = [one for part in parts for one in self._attachments(part, has_body=self._builder.length > start)]
+        attached += self._encoded
+        if attached:
+            self._builder.add_paragraph("Attachments: " + ", ".join(one.name for one in attached))
+        for number, one in enumerate(attached):
             if number >= MOST_ATTACHMENTS:
-                self._builder.add_note("attachment_not_read", f"The attachment {shown!r} was not read: there are many.")
-            elif part.get_content_type() == "message/rfc822":
-                for inner in _inner_messages(part):
-                    self._members.add(file_name(shown, ".eml"), write_message(inner))
+                self._builder.add_note(
+                    "attachment_not_read", f"The attachment {one.name!r} was not read: there are many."
+                )
+            elif isinstance(one.held, bytes):
+                self._members.add(file_name(one.name), [one.held], inline=one.inline)
             else:
-                data = part.get_payload(decode=True)
-                if isinstance(data, bytes):
-                    inline = part.get_content_disposition() == "inline"
-                    self._members.add(file_name(shown), [data], inline=inline)
+                for inner in _inner_messages(one.held):
+                    self._members.add(file_name(one.name, ".eml"), write_message(inner))
         return {header.lower(): value for header, value in stated.items()}
+
+    def _attachments(self, part: EmailMessage, *, has_body: bool) -> Iterator[_Attachment]:
+        """What a part attaches: itself, or the files in `winmail.dat`, whose body is added if there is none."""
+        name = _attachment_name(part)
+        if part.get_content_type() == "message/rfc822":
+            yield _Attachment(name, part)
+            return
+        data = part.get_payload(decode=True)
+        if not isinstance(data, bytes):
+            return
+        if not is_tnef(data):
+            yield _Attachment(name, data, inline=part.get_content_disposition() == "inline")
+            return
+        packed = read_tnef(data)
+        if not has_body and packed.rich and not (packed.page or packed.text):
+            self.hidden += add_rtf(self._builder, packed.rich)
+        elif not has_body:
+            self.hidden += add_bodies(self._builder, clean_text(packed.text), [packed.page] if packed.page else [])
+        for one in packed.files:
+            yield _Attachment(clean_line(one.name) or "attachment", one.data, inline=one.inline)
 
     def _add_part(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
         """Add the bodies of a part in their order; what is attached is collected."""
         kind = part.get_content_type()
-        if kind == "message/rfc822" or part.get_content_disposition() == "attachment":
+        if kind in _SIGNED and (signed := read_signed(part.get_payload(decode=True))):
+            self._add_part(email.message_from_bytes(signed, policy=email.policy.default), attached)
+        elif kind == "message/rfc822" or part.get_content_disposition() == "attachment":
             attached.append(part)
         elif kind == "multipart/alternative":
             self._add_best(part, attached)
@@ -153,7 +194,9 @@ class MailReader:
         elif kind == "text/html":
             self.hidden += add_page(self._builder, _body(part))[1]
         elif part.get_content_maintype() == "text":
-            self._builder.add_paragraph(_plain_body(part))
+            text, files = take_encoded(_plain_body(part))
+            self._encoded += [_Attachment(*one) for one in files]
+            self._builder.add_paragraph(text)
         elif part.get_content_maintype() == "application" and kind not in _SIGNATURES:
             attached.append(part)
 
@@ -199,11 +242,55 @@ def prefer_html(text: str, page: str, *, has_table: bool) -> bool:
 
 
 def _header(message: EmailMessage, name: str) -> str:
+    raw = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
+    if _RAW.search(raw):  # not encoded, as the standards ask for
+        return decode_text(raw.encode("utf-8", "surrogateescape"))[0]
     try:
         return str(message.get(name, ""))
     # the library fails on damaged headers
     except (ValueError, IndexError, AttributeError, TypeError, OverflowError, email.errors.MessageError):
-        return next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
+        return raw
+
+
+def take_encoded(text: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """The text without the files that stand in it (uuencode), and their names and bytes."""
+    files: list[tuple[str, bytes]] = []
+
+    def take(found: re.Match[str]) -> str:
+        blocks = []
+        for line in found[2].splitlines():
+            try:
+                blocks.append(binascii.a2b_uu(line.replace("`", " ")))
+            except binascii.Error:  # some programs pad the last group with more than it says
+                length = (((ord(line[0]) - 32) & 63) * 4 + 5) // 3
+                try:
+                    blocks.append(binascii.a2b_uu(line[:length].replace("`", " ")))
+                except binascii.Error:
+                    return found[0]
+        files.append((clean_line(found[1]), b"".join(blocks)))
+        return ""
+
+    return (_UUENCODED.sub(take, text) if "begin " in text else text), files
+
+
+def read_signed(data: Any) -> bytes:
+    """The message in signed data (CMS, RFC 5652), without a check of the signature; empty for encrypted data."""
+    at = data.find(_PLAIN_DATA) if isinstance(data, bytes) else -1
+    if at < 0 or data[:1] != b"\x30":
+        return b""
+    at += len(_PLAIN_DATA)
+    parts: list[bytes] = []
+    while at + 2 <= len(data) and data[at] in (0xA0, 0x24, 0x04):
+        kind, size = data[at], data[at + 1]
+        at += 2
+        if size > 0x80:
+            width = size & 0x7F
+            size, at = int.from_bytes(data[at : at + width], "big"), at + width
+        if kind != 0x04:  # opens what holds the text in pieces
+            continue
+        parts.append(data[at : at + size])
+        at += size
+    return b"".join(parts)
 
 
 def _parts(part: EmailMessage) -> Iterator[EmailMessage]:

@@ -41,12 +41,7 @@ def read_xml(path: Path, name: str, media_type: str, limits: Limits) -> Document
             f"{name}: it is too large to be read at once. Split it, or raise FOOTNOTE_PARSING__MAX_OUTPUT_MB.",
         )
     data = path.read_bytes()
-    if _ENTITY.search(data[:65_536]):
-        raise ParseError(
-            "corrupt",
-            f"{name}: it declares XML entities, which are not resolved. Remove the declarations and retry.",
-        )
-    root = parse_xml(data, name)
+    root = _resolve_entities(data, name) if _ENTITY.search(data[:65_536]) else parse_xml(data, name)
     builder = TextBuilder()
     if any(_is_mixed(element) for element in root.iter() if isinstance(element.tag, str)):
         _add_document(builder, root, 1)
@@ -54,6 +49,23 @@ def read_xml(path: Path, name: str, media_type: str, limits: Limits) -> Document
         _add_records(builder, root)
     title = next((_words(one) for one in root.iter("{*}title", "{*}article-title") if len(one) or one.text), "")
     return builder.to_document(name=name, media_type=media_type, title=title)
+
+
+def _resolve_entities(data: bytes, name: str) -> Any:
+    """Parse XML with the entities that it declares itself.
+
+    Raises ParseError `corrupt`, also for entities of other files and those that would make it many times larger.
+    """
+    from lxml import etree
+
+    parser = etree.XMLParser(resolve_entities="internal", no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        return etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise ParseError(
+            "corrupt",
+            f"{name}: its XML entities cannot be resolved ({str(error)[:160]}). Remove the declarations and retry.",
+        ) from error
 
 
 def _name(element: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ingest.parse.build import clean_text
 from ingest.parse.formulas import (
     Formula,
     Row,
@@ -24,6 +25,7 @@ from ingest.parse.formulas import (
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _OFF = ("0", "off", "false")
 _DELETED = frozenset({"del", "moveFrom"})
+_LETTERING = frozenset({"nor", "lit", "scr", "sty", "brk", "aln", "rPr"})
 
 
 def is_formula(element: Any) -> bool:
@@ -43,6 +45,30 @@ def read_omml(element: Any, leaves_out: Callable[[Any], bool] = lambda _run: Fal
         return _tag(one).endswith("Pr") or _tag(one) in _DELETED or (one.tag == f"{_MATH}r" and leaves_out(one))
 
     return Formula(write_row(read_tree(element, _read, is_out)), hidden)
+
+
+def begin_formula() -> Any:
+    """The element of a formula that is written part by part, as RTF has it (its `\\mnum` is the element `num`)."""
+    from lxml import etree
+
+    return etree.Element(f"{_MATH}oMath")
+
+
+def begin_part(above: Any, name: str) -> Any:
+    """The part of a formula with this name, inside another; how letters are drawn is no part."""
+    from lxml import etree
+
+    return above if name in _LETTERING else etree.SubElement(above, f"{_MATH}{name}")
+
+
+def write_part(part: Any, text: str) -> None:
+    """Write text into a run, or as the value of a property."""
+    from lxml import etree
+
+    if part.tag == f"{_MATH}r":
+        etree.SubElement(part, f"{_MATH}t").text = clean_text(text)
+    else:
+        part.set(f"{_MATH}val", clean_text(part.get(f"{_MATH}val", "") + text).strip())
 
 
 def _tag(element: Any) -> str:

@@ -433,6 +433,8 @@ class Writer:
             elif element.tag == f"{_TABLE}table":
                 self._builder.add_grid(self.rows(element), _header_rows(element))
                 self._flush()
+            elif element.get(f"{_PRESENTATION}placeholder") == "true":
+                continue  # what its program shows there only while it is edited
             elif element.tag == f"{_PRESENTATION}notes":
                 self.add_blocks(element, kind="notes")
             else:

@@ -26,7 +26,7 @@ from ingest.parse.html import decode_html
 from ingest.parse.mail import MOST_ATTACHMENTS, add_bodies, file_name, write_message
 from ingest.parse.members import MOST_DEPTH, Members
 from ingest.parse.plain import decode_stated
-from ingest.parse.rtf import RtfReader, html_of, read_tokens
+from ingest.parse.rtf import add_rtf, html_of, read_tokens, unpack_rtf
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -42,7 +42,6 @@ _UTF16, _STRING8, _BINARY, _STORAGE = 0x001F, 0x001E, 0x0102, 0x000D
 _PROPERTIES = "__properties_version1.0"
 _HEADER_BYTES = {"root": 32, "message": 24, "other": 8}
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
-_MOST_UNPACKED = 64 << 20
 
 
 def read_msg(path: Path, name: str, media_type: str, limits: Limits) -> Document:
@@ -158,7 +157,7 @@ class _MessageReader:
         elif text or not rich:
             self._builder.add_paragraph(text)
         else:
-            self.hidden += _add_rtf(self._builder, rich)
+            self.hidden += add_rtf(self._builder, rich)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,14 +219,6 @@ def _bodies(message: _Storage) -> tuple[str, str, bytes]:
     return text, page, rich
 
 
-def _add_rtf(builder: TextBuilder, rich: bytes) -> int:
-    """Add the text of a body; returns the number of hidden characters."""
-    reader = RtfReader(builder, "the message")
-    reader.read(rich)
-    builder.note_struck(reader.struck)
-    return reader.hidden
-
-
 def _written(message: _Storage) -> Iterator[bytes]:
     yield from write_message(_as_mail(message, 1))
 
@@ -244,7 +235,7 @@ def _as_mail(message: _Storage, depth: int) -> EmailMessage:
     text, page, rich = _bodies(message)
     if rich and not text and not page:
         shown_text = TextBuilder()
-        _add_rtf(shown_text, rich)
+        add_rtf(shown_text, rich)
         text = shown_text.text
     mail.set_content(text)
     if page:
@@ -279,48 +270,3 @@ def _sent(message: _Storage) -> datetime | None:
         return _EPOCH + timedelta(microseconds=int.from_bytes(data, "little") // 10) if any(data) else None
     except OverflowError:
         return None
-
-
-_FIRST_BYTES = (
-    rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor "
-    rb"MS Sans SerifSymbolArialTimes New RomanCourier{\colortbl\red0\green0\blue0"
-    + b"\r\n"
-    + rb"\par \pard\plain\f0\fs20\b\i\u\tab\tx"
-)
-
-
-def unpack_rtf(data: bytes) -> bytes:
-    """The RTF in a compressed body (MS-OXRTFCP, sections 2.1 and 2.2); what is damaged ends it early.
-
-    A run of flags, one a byte or pair: 0 is a byte of text, 1 a place and length in the last 4,096 bytes.
-    """
-    if len(data) < 16:
-        return b""
-    _size, raw_size, kind, _checksum = struct.unpack_from("<IIII", data)
-    if kind == 0x414C454D:  # "MELA": not compressed
-        return data[16 : 16 + raw_size]
-    window = bytearray(4_096)
-    window[: len(_FIRST_BYTES)] = _FIRST_BYTES
-    write, at, result = len(_FIRST_BYTES), 16, bytearray()
-    while at < len(data) and len(result) < _MOST_UNPACKED:
-        flags = data[at]
-        at += 1
-        for bit in range(8):
-            if flags >> bit & 1:
-                if at + 1 >= len(data):
-                    return bytes(result)
-                pair = data[at] << 8 | data[at + 1]
-                at += 2
-                read, length = pair >> 4, (pair & 15) + 2
-                if read == write:
-                    return bytes(result)
-                for _ in range(length):
-                    byte = window[read]
-                    result.append(byte)
-                    window[write] = byte
-                    read, write = (read + 1) % 4_096, (write + 1) % 4_096
-            elif at < len(data):
-                result.append(data[at])
-                window[write] = data[at]
-                at, write = at + 1, (write + 1) % 4_096
-    return bytes(result)

@@ -36,6 +36,7 @@ _SECOND_OPINIONS = 40
 _METADATA_BYTES = 1 << 16
 _OUTLINE_ITEMS = 20_000
 _ANNOTATIONS = 2_000  # of a page
+_OPTIONS = 1_000  # of a field of choice
 _SEGMENTS = 4_000  # of a path
 _RULE_WIDTH, _RULE_LENGTH = 3.0, 5.0  # points
 _PASSWORD_FLAG = 1 << 13
@@ -517,7 +518,12 @@ def _read_field(form: Any, note: Any) -> tuple[str, str]:
         pdfium.FPDF_FORMFIELD_LISTBOX,
     ) or (secret and kind == pdfium.FPDF_FORMFIELD_TEXTFIELD):
         return "", ""
-    return _wide(partial(pdfium.FPDFAnnot_GetFormFieldValue, form, note), pdfium.FPDF_WCHAR), ""
+    chosen = [
+        _wide(partial(pdfium.FPDFAnnot_GetOptionLabel, form, note, at), pdfium.FPDF_WCHAR)
+        for at in range(min(max(0, pdfium.FPDFAnnot_GetOptionCount(form, note)), _OPTIONS))
+        if pdfium.FPDFAnnot_IsOptionSelected(form, note, at)
+    ]  # the value is how the file names it, the label what is shown
+    return ", ".join(chosen) or _wide(partial(pdfium.FPDFAnnot_GetFormFieldValue, form, note), pdfium.FPDF_WCHAR), ""
 
 
 def _place_drawn(words: list[PageWord], drawn: list[_Drawn], frame: _Frame) -> list[PageWord]:

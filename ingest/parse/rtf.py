@@ -2,9 +2,10 @@
 
 bytes ─ read_tokens ─> control words, groups and text ─ RtfReader ─> headings, paragraphs, lists and tables
 
-Numbers of lists are those that the file prints (`\\listtext`). Text boxes are read, fields by their results. Hidden and
-deleted text, styles, pictures and data for other programs are left out. A table's columns are found by the edges of its
-cells, since a merged cell is written as a wide one. Outlook keeps HTML bodies of messages in RTF: see `html_of`.
+Numbers of lists are those that the file prints (`\\listtext`). Text boxes are read, fields by their results, formulas
+as those of DOCX are. Hidden and deleted text, styles, pictures and data for other programs are left out. A table's
+columns are found by the edges of its cells, since a merged cell is written as a wide one. Outlook keeps HTML bodies of
+messages in RTF: see `html_of` and `unpack_rtf`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from __future__ import annotations
 import codecs
 import html
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingest.parse.build import TextBuilder, clean_line
+from ingest.parse.fields import compute_field
 from ingest.parse.grid import GridCell, write_inner
 from ingest.parse.marks import raise_text
+from ingest.parse.omml import begin_formula, begin_part, read_omml, write_part
 from ingest.parse.symbols import show_symbols
 from rag.errors import ParseError
 from rag.types import Document
@@ -32,6 +36,7 @@ _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.DOTALL
 )
 _MOST_DEPTH = 2_000
+_MOST_UNPACKED = 64 << 20
 _EDGE_TWIPS = 60  # edges of cells nearer than this (1 mm) are one column's
 _MOST_COLUMNS = 500
 _CHARSETS = {
@@ -45,17 +50,20 @@ _SYMBOLS = {
 }  # fmt: skip
 _SKIPPED = frozenset({
     "colortbl", "fontemb", "fontfile", "filetbl", "listtable", "listoverridetable", "revtbl", "rsidtbl", "generator",
-    "pict", "nonshppict", "objdata", "objclass", "objname", "fldinst", "datafield", "shprslt", "sp", "bkmkstart",
+    "pict", "nonshppict", "objdata", "objclass", "objname", "datafield", "shprslt", "sp", "bkmkstart",
     "bkmkend", "xe", "tc", "themedata", "colorschememapping", "latentstyles", "datastore", "xmlnstbl", "private",
     "template", "nonesttables", "atnid", "atnauthor", "atnicn", "atndate", "atnref", "atrfstart", "atrfend", "atntime",
-    "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "pgdsctbl", "mmathPict", "formfield", "userprops", "pnseclvl",
+    "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "pgdsctbl", "mmathPict", "userprops", "pnseclvl",
     "passwordhash", "protusertbl", "mhtmltag", "htmltag", "docvar",
 })  # fmt: skip
 _ASIDE = frozenset({
     "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf", "footnote", "annotation",
     "shptxt",
 })  # fmt: skip
-_READ_STARRED = _ASIDE | {"shpinst", "ud", "nesttableprops", "moMath", "moMathPara"}
+_READ_STARRED = _ASIDE | {"shpinst", "ud", "nesttableprops", "moMath", "moMathPara", "fldinst", "formfield", "ffl"}
+_FIELDS = frozenset({"fldinst", "formfield", "ffl"})
+"""Destinations of a field's code, of what a form field holds, and of an entry of its list."""
+_NO_RESULT = 25  # of a form field that has its default
 _PROPERTIES = {"title": "title", "author": "author", "subject": "subject", "doccomm": "description"}
 _CAPTURED = frozenset({"fonttbl", "stylesheet", "upr", *_PROPERTIES})
 """Destinations whose text is not the document's."""
@@ -114,6 +122,7 @@ class _State:
     style: int = -1
     outline: int = -1
     in_table: bool = False
+    formula: Any = None  # the part of a formula that the group is
 
 
 @dataclass(slots=True)
@@ -126,6 +135,30 @@ class RowShape:
     edges: list[int] = field(default_factory=list)
     merges: list[str] = field(default_factory=list)
     names: bool = False
+
+
+@dataclass(slots=True)
+class _Field:
+    """A field: its code, the numbers and the entries of its list that a form field states, and whether it has shown
+    what it computes, so that its result is not shown.
+    """
+
+    code: str = ""
+    stated: dict[str, int] = field(default_factory=dict)
+    entries: list[str] = field(default_factory=list)
+    is_shown: bool = False
+
+    def compute(self) -> str:
+        """What a field shows that has no result in the text: a check box, the chosen entry, or what its code says."""
+        chosen = self.stated.get("ffres", _NO_RESULT)
+        chosen = self.stated.get("ffdefres", 0) if chosen == _NO_RESULT else chosen
+        match self.stated.get("fftype"):
+            case 1:
+                return "☒ " if chosen else "☐ "
+            case 2:
+                return self.entries[chosen].strip() if 0 <= chosen < len(self.entries) else ""
+            case _:
+                return compute_field(self.code)
 
 
 class _Body:
@@ -246,6 +279,7 @@ class RtfReader:
         self._usual_encoding = "cp1252"
         self._levels: dict[int, int] = {}  # of headings, by the number of their style
         self._merge = ""
+        self._field = _Field()
 
     def read(self, data: bytes) -> None:
         """Read a whole file. Raises ParseError for one whose groups are nested without end."""
@@ -304,7 +338,13 @@ class RtfReader:
             self.hidden += len(text.strip())
         elif state.struck:
             self.struck += len(text.strip())
-        elif state.destination != "info":
+        elif state.destination == "fldinst":
+            self._field.code += text
+        elif state.destination == "ffl":
+            self._field.entries[-1] += text
+        elif state.formula is not None:
+            write_part(state.formula, show_symbols(text, state.font))
+        elif state.destination not in ("info", "formfield"):
             text = show_symbols(text, state.font)
             raised = raise_text(text, self._body.before(), lowered=state.raised < 0) if state.raised else text
             self._body.add(raised)
@@ -314,6 +354,8 @@ class RtfReader:
         if word in _SKIPPED:
             self.pictures += word == "pict"
             state.destination = "skip"
+        elif state.destination in _FIELDS or word in _FIELDS:
+            self._obey_in_field(word, number)
         elif word in _SYMBOLS:
             self._show(_SYMBOLS[word])
         elif word in _ASIDE:
@@ -333,9 +375,39 @@ class RtfReader:
         elif not self._obey_in_table(word, number):
             self._obey_in_text(word, number)
 
-    def _obey_in_text(self, word: str, number: int | None) -> None:
+    def _obey_in_field(self, word: str, number: int | None) -> None:
+        """Obey a word in the code of a field; a field in that code is a part of it."""
         state = self._state
         match word:
+            case "fldinst" if state.destination not in _FIELDS:
+                self._field = _Field()
+                state.destination = word
+            case "formfield":
+                state.destination = word
+            case "ffl":
+                self._field.entries.append("")
+                state.destination = word
+            case "u":
+                self._add_unicode(number or 0)
+            case "uc":
+                state.replaced = max(0, number or 0)
+            case "fftype" | "ffres" | "ffdefres":
+                self._field.stated[word] = number or 0
+            case _:
+                return
+
+    def _obey_in_text(self, word: str, number: int | None) -> None:
+        state = self._state
+        if state.formula is not None and word[:1] == "m" != word:
+            state.formula = begin_part(state.formula, word[1:])
+            return
+        match word:
+            case "moMath":
+                state.destination, state.formula = word, begin_formula()
+            case "field":
+                self._field = _Field()
+            case "fldrslt" if self._field.is_shown:
+                state.destination = "skip"
             case "par" | "sect" | "page" | "column":
                 level = state.outline if state.outline >= 0 else self._levels.get(state.style, -1)
                 self._body.end_paragraph(level + 1, in_table=state.in_table)
@@ -355,8 +427,6 @@ class RtfReader:
                 state.struck = number != 0
             case "super" | "sub":
                 state.raised = 0 if number == 0 else 1 if word == "super" else -1
-            case "msup" | "msub":  # of a formula
-                state.raised = 1 if word == "msup" else -1
             case "up" | "dn":
                 state.raised = 0 if number == 0 else 1 if word == "up" else -1
             case "nosupersub":
@@ -479,7 +549,16 @@ class RtfReader:
             if ended.destination == "stylesheet":
                 self._end_style(ended)
             return
-        if ended.destination in _ASIDE and self._outer and self._outer[-1][1] > len(self._groups):
+        if ended.destination == "fldinst" and above.destination not in _FIELDS:
+            shown = self._field.compute()
+            self._field.is_shown = bool(shown)
+            self._show(shown)
+        elif ended.destination == "moMath":
+            formula = ended.formula
+            while formula.getparent() is not None:
+                formula = formula.getparent()
+            self._show(f" {read_omml(formula).text} ")
+        elif ended.destination in _ASIDE and self._outer and self._outer[-1][1] > len(self._groups):
             self._end_aside(ended.destination)
         elif ended.destination in _PROPERTIES:
             words = clean_line("".join(self._captured))
@@ -591,3 +670,56 @@ def html_of(tokens: Iterator[Token], encoding: str) -> str:
                 parts.append(_SYMBOLS.get(token.word, ""))
     page = "".join(parts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # halves of pairs joined
     return page if is_html else ""
+
+
+def add_rtf(builder: TextBuilder, rich: bytes) -> int:
+    """Add the text of a body; returns the number of hidden characters."""
+    reader = RtfReader(builder, "the message")
+    reader.read(rich)
+    builder.note_struck(reader.struck)
+    return reader.hidden
+
+
+_FIRST_BYTES = (
+    rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor "
+    rb"MS Sans SerifSymbolArialTimes New RomanCourier{\colortbl\red0\green0\blue0"
+    + b"\r\n"
+    + rb"\par \pard\plain\f0\fs20\b\i\u\tab\tx"
+)
+
+
+def unpack_rtf(data: bytes) -> bytes:
+    """The RTF in a compressed body (MS-OXRTFCP, sections 2.1 and 2.2); what is damaged ends it early.
+
+    A run of flags, one a byte or pair: 0 is a byte of text, 1 a place and length in the last 4,096 bytes.
+    """
+    if len(data) < 16:
+        return b""
+    _size, raw_size, kind, _checksum = struct.unpack_from("<IIII", data)
+    if kind == 0x414C454D:  # "MELA": not compressed
+        return data[16 : 16 + raw_size]
+    window = bytearray(4_096)
+    window[: len(_FIRST_BYTES)] = _FIRST_BYTES
+    write, at, result = len(_FIRST_BYTES), 16, bytearray()
+    while at < len(data) and len(result) < _MOST_UNPACKED:
+        flags = data[at]
+        at += 1
+        for bit in range(8):
+            if flags >> bit & 1:
+                if at + 1 >= len(data):
+                    return bytes(result)
+                pair = data[at] << 8 | data[at + 1]
+                at += 2
+                read, length = pair >> 4, (pair & 15) + 2
+                if read == write:
+                    return bytes(result)
+                for _ in range(length):
+                    byte = window[read]
+                    result.append(byte)
+                    window[write] = byte
+                    read, write = (read + 1) % 4_096, (write + 1) % 4_096
+            elif at < len(data):
+                result.append(data[at])
+                window[write] = data[at]
+                at, write = at + 1, (write + 1) % 4_096
+    return bytes(result)

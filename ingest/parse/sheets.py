@@ -37,8 +37,10 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
         left_out, pictures = _Counts(), 0
         for number, sheet in enumerate(book.sheets, 1):
             places = _hidden_places(archive, sheet, name)
+            above, below = _margins(archive, sheet, name) if places is not None else ("", "")
             if places is not None:
                 builder.add_heading(1, sheet.title)
+                builder.add_paragraph(above)
             counts = _add_sheet(builder, book, sheet, limits, places)
             left_out.hidden += counts.hidden
             left_out.struck += counts.struck
@@ -46,6 +48,7 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             if places is not None:
                 pictures += _add_drawings(builder, archive, sheet.part, name)
                 _add_comments(builder, archive, sheet.part, name)
+                builder.add_paragraph(below)
             if number < len(book.sheets):
                 builder.separate("\n\n")
             builder.end_page(number)
@@ -233,6 +236,8 @@ def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, nam
 
 
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
+_COUNTING = re.compile("&[PNDT]")
+_LETTERING = re.compile('&"[^"]*"|&K(?:[0-9A-Fa-f]{6}|[0-9]{2}[+-][0-9]{3})|&[0-9]+|&[A-Z]')
 _BLOCK_BYTES = 1 << 20
 _MAX_COLUMNS = 16_384
 _FILTER = "{*}autoFilter"  # in the usual and the strict form of the format
@@ -280,6 +285,39 @@ def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[
     if rows:
         filtered += _rows_filtered_by_tables(archive, sheet.part, name)
     return {row for row in rows if not any(row in some for some in filtered)}, columns
+
+
+def _margins(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[str, str]:
+    """The header and the footer that are printed with a sheet, without numbers of pages, days and times."""
+    from lxml import etree
+
+    with archive.open(sheet.part) as file:
+        if not _mentions(file, b"headerFooter"):
+            return "", ""
+    shown: dict[str, dict[str, None]] = {"Header": {}, "Footer": {}}
+    try:
+        with archive.open(sheet.part) as file:
+            for _, one in etree.iterparse(
+                file, tag=("{*}row", "{*}headerFooter"), resolve_entities=False, no_network=True, huge_tree=True
+            ):
+                unlike = {"first": one.get("differentFirst"), "even": one.get("differentOddEven"), "odd": "1"}
+                for part in one if one.tag.endswith("}headerFooter") else ():
+                    key = str(part.tag).rpartition("}")[2]
+                    if unlike.get(key[:-6]) in ("1", "true") and key[-6:] in shown:
+                        shown[key[-6:]] |= dict.fromkeys(_margin_lines(_unescaped(part.text or ""), sheet.title))
+                one.clear()
+    except etree.XMLSyntaxError as error:
+        raise broken(name, error) from error
+    return "\n".join(shown["Header"]), "\n".join(shown["Footer"])
+
+
+def _margin_lines(code: str, title: str) -> Iterator[str]:
+    """The lines of a header's code (ECMA-376, part 1, 18.3.1.46): its left, middle and right part."""
+    for part in re.split("&[LCR]", code.replace("&&", "\0")):
+        if _COUNTING.search(part):
+            continue
+        words = _LETTERING.sub("", part.replace("&A", title)).replace("\0", "&")
+        yield from (line for line in map(clean_line, words.split("\n")) if line)
 
 
 def _rows_filtered_by_tables(archive: zipfile.ZipFile, sheet_part: str, name: str) -> list[range]:

@@ -179,6 +179,7 @@ class Cascade:
         self._above: dict[Any, frozenset[str]] = {}
         self._matched: dict[Any, list[_Rule]] = {}
         self._looks: dict[Any, _Look] = {}
+        self._lines: dict[Any, bool] = {}
         self._papers: dict[Any, tuple[int, int, int, float] | None] = {}
         self._rules = 0
         self._steps = _MOST_STEPS
@@ -199,7 +200,7 @@ class Cascade:
             declared = read_declarations(";".join(block.declared))
             shown = "animation" in declared or ("opacity" in declared and not _is_faded(declared))
             self.reveals = self.reveals or shown
-            for selector in block.selectors if _THAT_HIDE & declared.keys() else ():
+            for selector in block.selectors if _LOOKED_AT & declared.keys() else ():
                 if self._rules >= _MOST_RULES:
                     self.incomplete = True
                     return
@@ -300,6 +301,15 @@ class Cascade:
         if not keep_faded and _is_faded(rules) and not self._is_revealed(element, rules):
             return True
         return (rules.get("display") == "none" and not opened) or _is_away(rules)
+
+    def keeps_lines(self, element: Any) -> bool:
+        """Whether line breaks in the text of the element are shown as such."""
+
+        def keep(one: Any, above: bool) -> bool:
+            stated = self.rules(one).get("white-space", "")
+            return one.tag == "textarea" or (stated.startswith(("pre", "break-spaces")) if stated else above)
+
+        return _inherit(self._lines, element, False, keep)
 
     def shows(self, element: Any) -> bool:
         """Whether neither the element nor one around it is hidden, and words in it would be seen."""
@@ -479,6 +489,7 @@ _THAT_HIDE = frozenset(
         *(*_COLOURING, *_RECOLOUR, "background-clip"),
     }
 )
+_LOOKED_AT = _THAT_HIDE | {"list-style-type", "vertical-align", "white-space"}
 
 
 class _Block(NamedTuple):
@@ -643,7 +654,9 @@ def read_declarations(body: str) -> dict[str, str]:
     return rules
 
 
-_SHORTHANDS = frozenset({"font", "background", "margin", "inset", "text-decoration", "-webkit-background-clip"})
+_SHORTHANDS = frozenset(
+    {"list-style", "font", "background", "margin", "inset", "text-decoration", "-webkit-background-clip"}
+)
 
 
 def _take_apart(name: str, value: str) -> dict[str, str]:
@@ -674,6 +687,9 @@ def _take_apart(name: str, value: str) -> dict[str, str]:
                 sides = [*words, words[1]]
             prefix = "margin-" if name == "margin" else ""
             return {prefix + side: one + urgent for side, one in zip(_SIDES, sides, strict=False)}
+        case "list-style":
+            kinds = [one for one in words if one not in ("inside", "outside") and not one.startswith("url(")]
+            return {"list-style-type": (kinds[0] if kinds else "disc") + urgent}
         case "text-decoration":
             return {"text-decoration-line": value}
         case _:

@@ -8,6 +8,7 @@ The styles and numbering of a file may be damaged, or lack an id or a value: suc
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import broken, open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
+from ingest.parse.fields import compute_field
 from ingest.parse.grid import GridCell, fill_spans, write_inner
 from ingest.parse.html import add_page
 from ingest.parse.marks import raise_text
 from ingest.parse.numbering import Numbering, spell
 from ingest.parse.office import core_properties, relations, targets
 from ingest.parse.omml import is_formula, read_omml
+from ingest.parse.rtf import RtfReader
 from ingest.parse.symbols import show_symbols
 from rag.errors import ParseError
 from rag.types import Document
@@ -42,8 +45,10 @@ _STRICT = (
 """Namespaces of the strict form of the format, and of the usual one."""
 _NESTED = 1_000
 _NO_HALF_POINTS = 2
+_MOVED_HALF_POINTS = 4
 _LEFT_OUT = frozenset({"del", "moveFrom", "instrText", "delText", "pPr", "rPr", "tblPr", "sdtPr", "sectPr", "rt"})
 _SWITCHES = "vanish", "strike", "dstrike"
+_BLOCKS = frozenset({"p", "tbl", "altChunk", "drawing", "pict", "oMath", "oMathPara"})
 _RESTED = "footnotes", "endnotes", "comments"
 
 
@@ -71,6 +76,7 @@ class _Style:
     outline: int | None
     numbered: tuple[str, str] | None
     switched: dict[str, bool | None]
+    placed: str  # raised, lowered or on the line, as `_placed` has it
 
 
 @dataclass(slots=True)
@@ -172,6 +178,7 @@ def _read_styles(root: Any) -> dict[str, _Style]:
                 int(level) if level.isdigit() else None,
                 _numbered(block),
                 {tag: _switch(style.find(f"{WORD}rPr"), tag) for tag in _SWITCHES},
+                _placed(style.find(f"{WORD}rPr")),
             )
     return styles
 
@@ -231,7 +238,7 @@ class WordReader:
         self._part = word.main
         self._marks: dict[tuple[str, str], str] = {}
         self._boxes: list[Any] = []
-        self._codes: list[bool] = []  # of the fields that are open: whether their code is read, not their result
+        self._codes: list[str | None] = []  # of the fields that are open: the code so far, None in their result
         self._initial = ""  # a large letter that stands for the first of the next paragraph
         self._in_list = False
 
@@ -285,17 +292,20 @@ class WordReader:
                 self._add_table(element)
             elif tag == "altChunk":
                 self._add_embedded(element.get(f"{_RELATION}id") or "")
+            elif is_formula(element):
+                self._builder.add_paragraph(self._text((element,)))
             else:
                 self._add_boxes([element])
 
     def _add_paragraph(self, paragraph: Any) -> None:
         outer, self._boxes = self._boxes, []
         block = paragraph.find(f"{WORD}pPr")
-        text = self._text(paragraph).strip()
-        if text and _is_initial(block):
-            self._initial, self._boxes = self._initial + text, outer
+        text = self._text(paragraph)
+        if text.strip() and (_is_initial(block) or _is_joined(block)):
+            self._initial += text.strip() if _is_initial(block) else text
+            self._boxes = [*outer, *self._boxes]
             return
-        text, self._initial = self._initial + text, ""
+        text, self._initial = (self._initial + text).strip(), ""
         label = self._label(block)
         level = self._heading_level(block)
         if level and text:
@@ -361,6 +371,8 @@ class WordReader:
                 parts.append(f"{label} {text}" if label and text else text)
                 boxes, self._boxes = self._boxes, outer
                 parts += [self._joined(box) for box in boxes if _tag(box) == "txbxContent"]
+            elif is_formula(element):
+                parts.append(self._text((element,)))
             elif _tag(element) == "tbl":
                 rows = fill_spans(self._rows(element)[0])
                 parts.append(write_inner(rows))
@@ -435,10 +447,15 @@ class WordReader:
                     reader = WordReader(open_word(inner, word.name), self._builder)
                     reader._part = "embedded"
                     reader.read()
-                    self.hidden += reader.hidden
+                    self._count(reader)
                     return
         elif b"<" in data[:2_000] and not data.lstrip().startswith(b"{\\rtf"):
             self.hidden += add_page(self._builder, _html_of(data))[1]
+            return
+        elif data.lstrip().startswith(b"{\\rtf"):
+            rich = RtfReader(self._builder, word.name)
+            rich.read(data)
+            self._count(rich)
             return
         elif part.endswith(".txt"):
             self._builder.add_paragraph(data.decode("utf-8", "replace"))
@@ -447,14 +464,20 @@ class WordReader:
             "part_left_out", f"The embedded document {part.rpartition('/')[2]!r} was not read: open it in its program."
         )
 
-    def _text(self, element: Any) -> str:
-        """The words of a paragraph in their order; text boxes in it are kept for after it."""
+    def _count(self, reader: WordReader | RtfReader) -> None:
+        """Count what the reader of an embedded document left out."""
+        self.hidden += reader.hidden
+        self.struck += reader.struck
+        self.pictures += reader.pictures
+
+    def _text(self, parts: Iterable[Any]) -> str:
+        """The words of the parts of a paragraph in their order; text boxes in it are kept for after it."""
         words: list[str] = []
-        self._collect(element, words)
-        self._codes = [False] * len(self._codes)  # no code goes on in another paragraph
+        self._collect(parts, words)
+        self._codes = [None] * len(self._codes)  # no code goes on in another paragraph
         return "".join(words)
 
-    def _collect(self, parent: Any, words: list[str]) -> None:
+    def _collect(self, parent: Iterable[Any], words: list[str]) -> None:
         for element in parent:
             tag = _tag(element)
             if not tag or tag in _LEFT_OUT:
@@ -469,6 +492,8 @@ class WordReader:
                 self._collect(preferred_branch(element), words)
             elif tag in ("drawing", "pict", "object"):
                 self._collect_drawing(element, words)
+            elif tag == "fldSimple" and (computed := compute_field(element.get(f"{WORD}instr") or "")):
+                words.append(computed)
             else:
                 self._collect(element, words)
 
@@ -480,7 +505,9 @@ class WordReader:
             tag = _tag(element)
             if tag == "fldChar":
                 shown.append(self._take_field(element))
-            elif any(self._codes):
+            elif tag == "instrText" and self._codes and self._codes[-1] is not None:
+                self._codes[-1] += element.text or ""
+            elif self._in_code():
                 continue
             elif tag == "t":
                 shown.append(show_symbols(element.text or "", font))
@@ -503,7 +530,8 @@ class WordReader:
         text = "".join(shown)
         if text.strip() and self._leaves_out(run, text):
             return
-        placed = _value(properties, "vertAlign")
+        styles = _bases(self._word.styles, _value(properties, "rStyle"))
+        placed = _placed(properties) or next((one.placed for one in styles if one.placed), "")
         if placed in ("superscript", "subscript") and text.strip():
             text = raise_text(text, "".join(words), lowered=placed == "subscript")
         words.append(text)
@@ -521,14 +549,18 @@ class WordReader:
     def _take_field(self, mark: Any) -> str:
         """Follow the marks of fields, of which only results are read; returns what a form field shows."""
         kind = mark.get(f"{WORD}fldCharType")
-        shown = "" if any(self._codes) else _field_value(mark)
+        shown = "" if self._in_code() else _field_value(mark)
         if kind == "begin":
-            self._codes.append(True)
-        elif kind == "separate" and self._codes:
-            self._codes[-1] = False
-        elif kind == "end" and self._codes:
-            self._codes.pop()
+            self._codes.append("")
+        elif kind in ("separate", "end") and self._codes:
+            computed = compute_field(self._codes.pop() or "")
+            if kind == "separate":
+                self._codes.append("" if computed else None)  # a result beside what is computed is not shown
+            shown += "" if self._in_code() and kind == "end" else computed
         return shown
+
+    def _in_code(self) -> bool:
+        return any(code is not None for code in self._codes)
 
     def _mark(self, kind: str, element: Any, before: str) -> str:
         """The mark of a note in the text; comments have none, and those that the text writes itself are not counted."""
@@ -590,6 +622,23 @@ def _is_initial(block: Any) -> bool:
     return frame is not None and frame.get(f"{WORD}dropCap") in ("drop", "margin")
 
 
+def _placed(properties: Any) -> str:
+    """Where run properties place the letters: `superscript`, `subscript`, `baseline`, or nothing stated.
+
+    Letters that are moved up or down by 2 points or more are drawn as raised or lowered ones.
+    """
+    stated = _value(properties, "vertAlign")
+    moved = _value(properties, "position")
+    if not stated and re.fullmatch(r"-?\d{1,4}", moved) and abs(int(moved)) >= _MOVED_HALF_POINTS:
+        return "superscript" if int(moved) > 0 else "subscript"
+    return stated
+
+
+def _is_joined(block: Any) -> bool:
+    """Whether the end of a paragraph is deleted, so that the next one goes on in it."""
+    return block is not None and block.find(f"{WORD}rPr/{WORD}del") is not None
+
+
 def _is_gone(block: Any) -> bool:
     """Whether the end of a paragraph is hidden or deleted, so that it has no number of its own."""
     mark = None if block is None else block.find(f"{WORD}rPr")
@@ -612,7 +661,7 @@ def _blocks(parent: Iterable[Any], wanted: str = "") -> Iterator[Any]:
             yield from _blocks(preferred_branch(element), wanted)
         elif tag in ("sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag"):
             yield from _blocks(element, wanted)
-        elif (tag == wanted) if wanted else tag in ("p", "tbl", "altChunk", "drawing", "pict"):
+        elif (tag == wanted) if wanted else tag in _BLOCKS:
             yield element
 
 

@@ -25,6 +25,10 @@ from reading import put, read_here
         ("Item,Price\nRope,7\nOar,9\n\nSail,90\nMast,70\n", "Item | Price\nRope | 7\nOar | 9\nSail | 90\nMast | 70",
          ["Item | Price"]),
         ("Price, net;Stock\n7,50;3\n9,10;4\n", "Price, net | Stock\n7,50 | 3\n9,10 | 4", ["Price, net | Stock"]),
+        ('a, b, c\n1, "x, y", 3\n2, "z", 4\n', "a | b | c\n1 | x, y | 3\n2 | z | 4", ["a | b | c"]),
+        ('a,b\n"x \\"q\\" y",2\n"5\\" pipe",3\n"C:\\dir\\",4\n', 'a | b\nx "q" y | 2\n5" pipe | 3\nC:\\dir\\ | 4',
+         ["a | b"]),
+        ('a, b\n5, 6" pipe\n7, 8" pipe\n', 'a | b\n5 | 6" pipe\n7 | 8" pipe', ["a | b"]),
         ("Name,Age,\nAnn,5,kind\nBob,6,tall\n", "Name | Age\nAnn | 5 | kind\nBob | 6 | tall", ["Name | Age"]),
     ],
 )  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from reading import read, write_pdf
 from reportlab.pdfgen.canvas import Canvas
 
@@ -60,3 +62,59 @@ def test_words_written_up_the_margin_are_a_block_of_their_own(tmp_path: Path) ->
         canvas.restoreState()
 
     assert read(write_pdf(tmp_path / "a.pdf", draw)).text == "The visitors are counted at noon.\n\nDraft of May"
+
+
+def drop_cap(
+    first: str, cap: str, *, size: float = 44, indent: float = 30, last: bool = False
+) -> Callable[[Canvas], None]:
+    """A paragraph whose first letter is as high as three of its lines; `last`: it is drawn after them."""
+    words = [
+        first,
+        "by the merchants of the town, who paid",
+        "900 marks for it and kept the books.",
+        "Later it was sold.",
+    ]
+
+    def draw(canvas: Canvas) -> None:
+        for step in (1, 0) if last else (0, 1):
+            if step:
+                for number, text in enumerate(words):
+                    apart = 3 if cap == "A" and not number else 0
+                    canvas.drawString(72 + (indent + apart if number < 3 else 0), 700 - 14 * number, text)
+            else:
+                canvas.saveState()
+                canvas.setFont("Helvetica", size)
+                canvas.drawString(72, 674, cap)
+                canvas.restoreState()
+
+    return draw
+
+
+@pytest.mark.parametrize(
+    ("cap", "first", "begins"),
+    [
+        ("T", "he harbour of Visby was built in 1450", "The harbour of"),
+        ("T", "HE HARBOUR of Visby was built in 1450", "THE HARBOUR of"),
+        ("A", "harbour at Visby was built in 1450", "A harbour at"),
+        ("“I", "t is late, said the mayor of Visby", "“It is late"),
+        ("B", "Grade of the house by the energy office", "B"),
+    ],
+)
+def test_a_large_first_letter_is_part_of_its_word(tmp_path: Path, cap: str, first: str, begins: str) -> None:
+    indent = 36 if cap == "“I" else 34
+    drawn = write_pdf(tmp_path / "a.pdf", drop_cap(first, cap, indent=indent))
+    assert read(drawn).text.startswith(begins)
+    if cap == "T":
+        drawn = write_pdf(tmp_path / "b.pdf", drop_cap(first, cap, indent=indent, last=True))
+        assert read(drawn).text.startswith(begins)
+
+
+@pytest.mark.parametrize("turned", [90, 180, -90])
+def test_turned_lines_keep_their_order(tmp_path: Path, turned: int) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.translate(300, 400)
+        canvas.rotate(turned)
+        for number, text in enumerate(("Total 450 crowns", "Second line", "Third line")):
+            canvas.drawString(0, -14 * number, text)
+
+    assert read(write_pdf(tmp_path / "a.pdf", draw)).text == "Total 450 crowns Second line Third line"

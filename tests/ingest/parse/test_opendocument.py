@@ -244,7 +244,8 @@ def test_hidden_slides_and_words_of_master_pages(tmp_path: Path) -> None:
     used = 'draw:master-page-name="Standard" presentation:use-footer-name="f"'
     body = '<presentation:footer-decl presentation:name="f">Harbour board</presentation:footer-decl>'
     body += f'<draw:page {used}>{frame("One")}</draw:page><draw:page draw:style-name="no">{frame("secret")}</draw:page>'
-    body += f"<draw:page {used}>{frame('Two')}</draw:page>"
+    unfilled = frame("Click to add text", 'presentation:placeholder="true"')
+    body += f"<draw:page {used}>{frame('Two')}{unfilled}</draw:page>"
     master = frame("Prices until May") + frame("Click to edit", 'presentation:class="title"')
     document = read(write_odt(tmp_path / "a.odp", body, common=hidden, master=master, kind="presentation"))
     assert document.text == "One\n\nPrices until May\n\nHarbour board\n\nTwo"

@@ -11,8 +11,7 @@ import pytest
 from aspose.email_foss import msg
 from reading import put, read_here, refusal, unpack
 
-from ingest.parse.outlook import unpack_rtf
-from ingest.parse.rtf import html_of, read_tokens
+from ingest.parse.rtf import html_of, read_tokens, unpack_rtf
 
 
 def message(subject: str, body: str) -> msg.MapiMessage:

@@ -343,6 +343,16 @@ def test_entities_are_not_followed(tmp_path: Path) -> None:
     assert refusal(put(tmp_path / "a.xml", xml)) == "corrupt"
 
 
+def test_entities_that_an_xml_file_declares_are_what_they_stand_for(tmp_path: Path) -> None:
+    declared = '<!ENTITY co "Acme &amp; Sons"><!ENTITY full "&co; of <b>Visby</b>">'
+    text = f"<!DOCTYPE d [{declared}]><d><p>Sold by &full; today.</p></d>"
+    assert read_here(put(tmp_path / "a.xml", text)).text == "Sold by Acme & Sons of Visby today."
+    many = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
+    assert refusal(put(tmp_path / "b.xml", f'<!DOCTYPE d [<!ENTITY a0 "lol lol lol">{many}]><d>&a9;</d>')) == "corrupt"
+    loop = '<!DOCTYPE d [<!ENTITY a "&b;"><!ENTITY b "&a;">]><d>&a;</d>'
+    assert refusal(put(tmp_path / "c.xml", loop)) == "corrupt"
+
+
 def test_what_unpacks_beyond_memory_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     bomb = write_docx(tmp_path / "bomb.docx", paragraph("A" * (150 << 20)))
     assert bomb.stat().st_size < 1 << 20

@@ -266,5 +266,10 @@ def test_a_field_without_a_picture_shows_its_value_unless_it_is_secret_or_hidden
         f"{field} /T (a) /F 4 /Rect [240 690 400 710] /V (10 October) >>",
         f"{field} /T (b) /F 4 /Ff 8192 /Rect [240 500 400 520] /V (sesame) >>",
         f"{field} /T (c) /F 2 /Rect [240 400 400 420] /V (ghostly) >>",
+        "<< /Type /Annot /Subtype /Widget /FT /Ch /Ff 131072 /T (d) /F 4 /Rect [240 630 400 650] /V (vi) "
+        "/Opt [[(os) (Oslo)] [(vi) (Visby)]] >>",
     )
-    assert read_here(path).text.split("\n") == ["The lease ends in May. 10 October", "", "Signed by the council."]
+    assert [line for line in read_here(path).text.split("\n") if line] == [
+        "The lease ends in May. 10 October",
+        "Signed by the council. Visby",
+    ]

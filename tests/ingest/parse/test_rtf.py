@@ -41,6 +41,21 @@ def rtf(body: str) -> str:
         (r"Open {\b group", "Open group"),
         (r"Dose 250 {\f3 m}g, {\f4\'fe} yes, {\f4\f0 m}", "Dose 250 μg, ☑ yes, m"),
         (r"{\mmath{\*\moMath{\msSup{\me{\mr 10}}{\msup{\mr 4}}}}} cells", "10⁴ cells"),
+        (
+            r"{\mmath{\*\moMath{\mf{\mfPr{\mctrlPr\f1}}{\mnum{\mr\mscr0 a}}{\mden{\mr 2}}}\m{\mr =c}}} holds",
+            "a/2 = c holds",
+        ),
+        (r"{\mmath{\*\moMathPara{\*\moMath{\mnary{\mnaryPr{\mchr \u8721?}}{\msub{\mr i}}{\me{\mr x}}}}}}", "∑_i x"),
+        (r"{\field{\*\fldinst SYMBOL 252 \\f Wingdings}{\fldrslt old}} paid", "✓ paid"),
+        (r"{\field{\*\fldinst { EQ \\f(3,4) }}{\fldrslt }} inch", "3/4 inch"),
+        (r"{\field{\*\fldinst IF {\field{\*\fldinst A}{\fldrslt 9}}}{\fldrslt large}}", "large"),
+        (r"{\field{\*\fldinst { FORMCHECKBOX }{\*\formfield{\fftype1\ffres25\ffdefres1}}}{\fldrslt }}Yes", "☒ Yes"),
+        (r"{\field{\*\fldinst { FORMCHECKBOX }{\*\formfield{\fftype1\ffres0}}}{\fldrslt }}No", "☐ No"),
+        (
+            r"{\field{\*\fldinst {\*\formfield{\fftype2\ffres1{\*\ffl Ely}{\*\ffl Troms\u248?}}}}{\fldrslt }}.",
+            "Tromsø.",
+        ),
+        (r"{\field{\*\fldinst {\*\formfield{\fftype0}}}{\fldrslt Greta}}", "Greta"),
         (r"}}} after", "after"),
     ],
 )

@@ -339,3 +339,18 @@ def test_boxes_to_tick_are_read_and_pictures_noted(tmp_path: Path) -> None:
     document = read_here(tmp_path / "b.xlsx")
     assert document.text.endswith("Rope | 7\n\n☒ Insured")
     assert [note.code for note in document.notes] == ["picture_not_read"]
+
+
+def test_printed_headers_and_footers_are_read_without_numbers_of_pages(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Fleet"
+    sheet.append(["Boat", "Length"])
+    sheet.append(["Petrel", 11.8])
+    sheet.oddHeader.center.text = "Register of &A\nR&&D copy"
+    sheet.oddHeader.center.size, sheet.oddHeader.center.font = 14, "Arial,Bold"
+    sheet.oddFooter.left.text, sheet.oddFooter.right.text = "Ref KV-77", "Page &P of &N"
+    sheet.evenHeader.center.text = "Not printed"
+    book.save(tmp_path / "a.xlsx")
+    shown = ["Fleet", "Register of Fleet\nR&D copy", "Boat | Length\nPetrel | 11.8", "Ref KV-77"]
+    assert read_here(tmp_path / "a.xlsx").text.split("\n\n") == shown

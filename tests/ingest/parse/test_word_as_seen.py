@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import docx
+import pytest
 from PIL import Image
 from reading import read_here
 from test_word_visible import NAMES, para, write_word
@@ -47,6 +48,45 @@ def test_of_a_field_in_the_code_of_another_nothing_is_read(tmp_path: Path) -> No
     assert write_word(tmp_path / "a.docx", body).text == "Discount: 12 percent."
     unended = f"<w:p>{mark('begin')}{code(' IF ')}</w:p>{para('Next.')}"
     assert write_word(tmp_path / "b.docx", unended).text == "Next."
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (r' SYMBOL 252 \f "Wingdings" \s 12 ', "✓"),
+        (r" SYMBOL 8364 \u ", "€"),
+        (r" EQ \f(3,4) ", "3/4"),
+        (r" EQ 10\s\up8(4) ", "10⁴"),
+        (r" EQ \f(1,\r(3,x+1)) ", "1/³√(x + 1)"),
+        (r" EQ \b\bc\[ (\a\al\co2(1,2,3,4)) ", "[1, 2; 3, 4]"),
+        (r' EQ \* jc2 \* "Font:A" \* hps10 \o\ad(\s\up 9(とう),東) ', "東"),
+        (r' TOC \o "1-3" ', ""),
+    ],
+)
+def test_what_word_computes_of_a_field_is_read(tmp_path: Path, written: str, shown: str) -> None:
+    field = f"{mark('begin')}{code(written)}{mark('end')}"
+    body = f"<w:p>{run('See ')}{field}{run(' here.')}</w:p>"
+    assert write_word(tmp_path / "a.docx", body).text == f"See {shown} here.".replace("  ", " ")
+    stale = f"{mark('begin')}{code(written)}{mark('separate')}{run('old')}{mark('end')}"
+    body = f"<w:p>{run('See ')}{stale}{run(' here.')}</w:p>"
+    assert write_word(tmp_path / "b.docx", body).text == f"See {shown or 'old'} here."
+
+
+def test_letters_that_are_moved_up_are_raised(tmp_path: Path) -> None:
+    style = '<w:rStyle w:val="note"/>'
+    up, down = '<w:position w:val="6"/>', '<w:position w:val="-4"/>'
+    body = f"{run('A fleet of 120')}{run('2', style)}{run(', 10')}{run('4', up)}{run(' boats, 8')}{run('2', down)}"
+    body = f"<w:p>{body}</w:p>"
+    styles = (
+        f'<w:styles {NAMES}><w:style w:type="character" w:styleId="base"><w:rPr><w:vertAlign w:val="superscript"/>'
+        '</w:rPr></w:style><w:style w:type="character" w:styleId="note"><w:basedOn w:val="base"/></w:style></w:styles>'
+    )
+    assert write_word(tmp_path / "a.docx", body, styles=styles).text == "A fleet of 120², 10⁴ boats, 8₂"
+
+
+def test_a_paragraph_whose_end_is_deleted_goes_on_in_the_next(tmp_path: Path) -> None:
+    body = para("The rent is 12", "<w:rPr><w:del/></w:rPr>") + para("00 crowns.")
+    assert write_word(tmp_path / "a.docx", body).text == "The rent is 1200 crowns."
 
 
 def test_letters_of_symbol_fonts_are_the_symbols_that_are_seen(tmp_path: Path) -> None:

@@ -191,7 +191,11 @@ def test_embedded_html_is_read_and_other_parts_are_noted(tmp_path: Path) -> None
     body = f'{para("Report")}<w:altChunk r:id="aFChunk"/>'
     html = "<html><body><p>The quarry employs 64 people.</p><p style='display:none'>unseen</p></body></html>"
     assert write_word(tmp_path / "a.docx", body, aFChunk=html).text == "Report\n\nThe quarry employs 64 people."
-    document = write_word(tmp_path / "b.docx", body, aFChunk=r"{\rtf1 Quarry}")
+    rich = r"{\rtf1 The quarry employs \strike 60 \strike0 64 people.}"
+    document = write_word(tmp_path / "b.docx", body, aFChunk=rich)
+    assert document.text == "Report\n\nThe quarry employs 64 people."
+    assert [note.code for note in document.notes] == ["struck_out"]
+    document = write_word(tmp_path / "c.docx", body, aFChunk="From: Ann")
     assert [note.code for note in document.notes] == ["part_left_out"]
 
 
@@ -200,3 +204,5 @@ def test_powers_and_fractions_of_formulas_are_kept_apart(tmp_path: Path) -> None
     fraction = "<m:f><m:num><m:r><m:t>1</m:t></m:r></m:num><m:den><m:r><m:t>2</m:t></m:r></m:den></m:f>"
     body = f"<w:p><m:oMath>{power}</m:oMath><w:r><w:t>or</w:t></w:r><m:oMath>{fraction}</m:oMath></w:p>"
     assert write_word(tmp_path / "a.docx", body).text == "10⁴ or 1/2"
+    alone = f"{para('Area')}<m:oMathPara><m:oMath>{power}</m:oMath></m:oMathPara>{para('ends.')}"
+    assert write_word(tmp_path / "b.docx", alone).text == "Area\n\n10⁴\n\nends."

@@ -1,0 +1,162 @@
+"""Elements of HTML as a browser lays them out, whatever their names: a `span` of display `table-cell` is a cell.
+
+page ─ open_shadows, join_ruby ─> page ─ Cascade ─> declarations ─ rename_elements ─> elements named by their layout
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingest.parse.unseen import Cascade
+
+_SHADOWS = ("open", "closed")
+_BY_DISPLAY = {
+    "table": "table", "inline-table": "table", "table-row": "tr", "table-cell": "td",
+    "table-header-group": "thead", "table-row-group": "tbody", "table-footer-group": "tfoot",
+}  # fmt: skip
+_BY_ROLE = {
+    "table": "table", "grid": "table", "treegrid": "table", "row": "tr", "rowgroup": "tbody",
+    "cell": "td", "gridcell": "td", "columnheader": "th", "rowheader": "th",
+}  # fmt: skip
+_BLOCKS = frozenset({"block", "flex", "grid", "flow-root", "list-item", "table-caption"})
+_FLEXIBLE = frozenset({"flex", "grid", "inline-flex", "inline-grid"})
+_INLINE = frozenset({
+    "span", "a", "b", "strong", "i", "em", "u", "small", "font", "label", "code", "time", "abbr", "cite", "mark",
+})  # fmt: skip
+_TABLE = frozenset({"table", "thead", "tbody", "tfoot", "tr", "td", "th"})
+_ROWS, _CELLS = ("tr",), ("td", "th")
+_STRUCTURE = ("h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table")
+_RAISED = {"super": "sup", "sub": "sub"}
+
+
+def open_shadows(root: Any) -> None:
+    """Put the contents of declarative shadow roots in the place of what their hosts hold, which goes into the slots."""
+    for template in list(root.iter("template")):
+        host = template.getparent()
+        if template.get("shadowrootmode") not in _SHADOWS or host is None:
+            continue
+        slots = {slot.get("name") or "": slot for slot in reversed(list(template.iter("slot")))}
+        given: dict[str, list[Any]] = {"": [host.text or ""]}
+        for child in [one for one in host if one is not template]:
+            given.setdefault(child.get("slot") or "", []).append(child)
+            given[""].append(child.tail or "")
+            host.remove(child)
+            child.tail = None
+        given[""].append(template.tail or "")
+        host.text = template.tail = None
+        for name, parts in given.items():
+            if name in slots and any(part.strip() if isinstance(part, str) else True for part in parts):
+                _fill(slots[name], parts)
+        for sheet in list(template.iter("style")):  # holds in the shadow alone
+            _take_out(sheet)
+        template.tag = "div"
+
+
+def _fill(slot: Any, parts: list[Any]) -> None:
+    """Put elements and texts in the place of what a slot holds where nothing is given."""
+    slot[:] = []
+    slot.text = ""
+    for part in parts:
+        if not isinstance(part, str):
+            slot.append(part)
+        elif len(slot):
+            slot[-1].tail = (slot[-1].tail or "") + part
+        else:
+            slot.text += part
+
+
+def join_ruby(root: Any) -> None:
+    """Put the readings of characters (`ruby`) in brackets behind the whole word, which stays in one piece."""
+    waiting = ""
+    for ruby in root.iter("ruby"):
+        for part in list(ruby.iter("rt", "rp")):
+            if part.tag == "rt":
+                waiting += "".join(part.itertext()).strip()
+            _take_out(part)
+        after = ruby.getnext()
+        if after is not None and after.tag == "ruby" and not (ruby.tail or "").strip():
+            continue
+        ruby.tail = (f"({waiting})" if waiting else "") + (ruby.tail or "")
+        waiting = ""
+
+
+def rename_elements(root: Any, cascade: Cascade) -> None:
+    """Give elements the names of how they are laid out: tables by styles or roles, blocks, raised text.
+
+    Tables that only frame other blocks become blocks. Styles are looked up first, since selectors name elements.
+    """
+    elements = [one for one in root.iter() if isinstance(one.tag, str)]
+    styles = {one: cascade.rules(one) for one in elements}
+    for one in elements:
+        rules, tag = styles[one], one.tag
+        if tag in _INLINE:
+            _set_apart(one, rules, styles.get(one.getparent(), {}))
+            raised = _RAISED.get(rules.get("vertical-align", ""))
+            noted = one.get("role") == "doc-noteref" or "noteref" in (one.get("epub:type") or "").split()
+            if raised or noted:
+                one.tag = raised or "sup"
+        elif tag == "table":
+            _unframe(one)
+    for one in elements:
+        if _kind_of(one, styles[one]) == "table" and one.tag not in _TABLE:
+            _make_table(one, styles)
+
+
+def _set_apart(element: Any, rules: dict[str, str], above: dict[str, str]) -> None:
+    """Part the words of an inline element that is a block, or a child of a flexible box, from those beside it."""
+    display = rules.get("display", "")
+    if display in _BLOCKS and element.tag == "span":
+        element.tag = "div"
+    elif display in _BLOCKS or display.startswith("inline-") or above.get("display") in _FLEXIBLE:
+        element.text = " " + (element.text or "")
+        element.tail = " " + (element.tail or "")
+
+
+def _unframe(table: Any) -> None:
+    """Make a table of one filled cell in each row, which holds headings, lists or tables, the blocks that it frames."""
+    parts = [one for one in table.iter() if one.tag in _TABLE - {"table"} and _table_of(one) is table]
+    cells = [one for one in parts if one.tag in _CELLS and "".join(one.itertext()).strip()]
+    rows = [one.getparent() for one in cells]
+    if len(set(rows)) < len(rows) or not any(True for cell in cells for _ in cell.iter(*_STRUCTURE)):
+        return
+    for one in (table, *parts):
+        one.tag = "div"
+
+
+def _table_of(element: Any) -> Any:
+    return next(element.iterancestors("table"), None)
+
+
+def _kind_of(element: Any, rules: dict[str, str]) -> str:
+    """The name of a part of a table for an element that is one by its role or its styles, else an empty string."""
+    return _BY_ROLE.get((element.get("role") or "").strip().lower()) or _BY_DISPLAY.get(rules.get("display", ""), "")
+
+
+def _make_table(top: Any, styles: dict[Any, dict[str, str]]) -> None:
+    """Name the parts of a table of values: of several rows of several cells, without headings and lists in them."""
+    if any(True for _ in top.iter(*_STRUCTURE)):
+        return
+    inside = [one for one in top.iter() if one in styles and one is not top]
+    kinds = {one: kind for one in inside if (kind := _kind_of(one, styles[one]))}
+    widths: dict[Any, int] = {one: 0 for one, kind in kinds.items() if kind in _ROWS}
+    for one, kind in kinds.items():
+        row = next((above for above in one.iterancestors() if above in widths or above is top), None)
+        if kind in _CELLS and row in widths:
+            widths[row] += 1
+    if "table" in kinds.values() or sum(width > 1 for width in widths.values()) < 2:
+        return
+    for one, kind in kinds.items():
+        one.tag = kind
+    top.tag = "table"
+
+
+def _take_out(element: Any) -> None:
+    """Remove an element, but not the text behind it."""
+    above, before, tail = element.getparent(), element.getprevious(), element.tail or ""
+    if before is not None:
+        before.tail = (before.tail or "") + tail
+    elif above is not None:
+        above.text = (above.text or "") + tail
+    if above is not None:
+        element.tail = None
+        above.remove(element)
