@@ -188,7 +188,7 @@ def fit_probe(rows: Sequence[Row], states: dict[str, np.ndarray], model: str) ->
 async def _run(options: argparse.Namespace) -> None:
     settings = load_settings()
     generator = make_generator(settings.generation, settings.resolved_model_dir())
-    rows = read_rows([options.data, OWN])
+    rows = read_rows([options.data, OWN])[: options.rows]
     try:
         states = await collect(generator, rows, options.states, 60 * options.minutes)
     finally:
@@ -207,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of rows beside those of the repository")
     parser.add_argument("--states", type=Path, required=True, help="SQLite file that keeps the states")
     parser.add_argument("--out", type=Path, required=True, help="the probe's file")
+    parser.add_argument("--rows", type=int, help="that are read at most, in their fixed order")
     parser.add_argument("--minutes", type=float, default=600.0, help="for reading new rows at most")
     asyncio.run(_run(parser.parse_args(arguments)))
     return 0

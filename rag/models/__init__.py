@@ -1,6 +1,6 @@
 """The local networks: embedding, reranking and reading, and where their weights come from.
 
-Reading order: `weights` (known models, download and hashes), `hub` (models of the hub, pinned at first use), `hosts`
+Reading order: `weights` (known models, download and hashes), `gguf` (the first layers of one), `hub` (models of the hub, pinned at first use), `hosts`
 (addresses of servers), `tokens` (estimated sizes of prompts), `recipe` (prefixes and pooling of an embedding model),
 `languages` (the language of a text), `vocabulary` and `probes` (which languages a model knows, what its cosines mean),
 `embedding` (texts to unit vectors),
