@@ -132,8 +132,8 @@ class ModelJudge:
 
     Where there is a probe of this model, it tells the probability of entailment from the model's state at the
     statement's words. Otherwise it is the probability of `yes` among `yes` and `no` as the reply's first token, in any
-    case; where the back end reports no probabilities the reply's word stands for one (WORD_ALONE). Of a short answer it
-    is weighed with what a reader, a model of its own, answers from the same passage (READER_AGREES).
+    case; where the back end reports no probabilities the reply's word stands for one (WORD_ALONE). A reply on a short
+    answer is weighed with what a reader, a model of its own, answers from the same passage (READER_AGREES).
     """
 
     def __init__(
@@ -168,12 +168,7 @@ class ModelJudge:
         async def judge_group(indices: Sequence[int]) -> None:
             async with places:
                 for i in indices:
-                    judgement, draft = await self._judge(statements[i], deadline)
-                    in_time = asyncio.get_running_loop().time() < deadline
-                    if isinstance(judgement, Judgement) and self._reader and in_time and self._can_read(statements[i]):
-                        agrees = await asyncio.to_thread(measure_agreement, self._reader, statements[i])
-                        judgement = weigh_agreement(judgement, agrees)
-                    found[i] = judgement, draft
+                    found[i] = await self._judge(statements[i], deadline)
 
         async with asyncio.TaskGroup() as tasks:
             for indices in groups.values():
@@ -183,16 +178,10 @@ class ModelJudge:
             tuple(judgement for judgement, _ in answers), tuple(draft for _, draft in answers if draft is not None)
         )
 
-    def _can_read(self, statement: Statement) -> bool:
-        """Whether the reader can tell the short answer to a question."""
-        known = self._reader is not None and self._reader.knows_language(statement.question)
-        return known and is_short_answer(statement)
-
     async def _judge(self, statement: Statement, deadline: float) -> tuple[Judgement | Unjudged, Draft | None]:
-        messages = judge_messages(statement)
+        messages, probe = judge_messages(statement), self._probe
         if estimate_tokens(messages) + _REPLY_TOKENS > self._generator.context_tokens:
             return "cannot read so long a text", None
-        probe = self._probe
         try:
             async with asyncio.timeout_at(deadline):
                 if probe is not None and probe.fits(self._generator.model, JUDGE_PROMPT_VERSION):
@@ -206,7 +195,11 @@ class ModelJudge:
         except DependencyError as error:
             log.warning("%s could not be asked about a sentence: %s", self.model, error)
             return "could not be asked", None
-        return read_judgement(draft) or "gave no verdict", draft
+        judgement, reader = read_judgement(draft), self._reader
+        in_time = asyncio.get_running_loop().time() < deadline
+        if judgement and in_time and reader and is_short_answer(statement, reader):
+            judgement = weigh_agreement(judgement, await asyncio.to_thread(measure_agreement, reader, statement))
+        return judgement or "gave no verdict", draft
 
     async def _read_state(self, statement: Statement, layers: int) -> Sequence[float]:
         """The model's state at the statement, empty where the back end fails to tell it."""
@@ -218,9 +211,10 @@ class ModelJudge:
             return ()
 
 
-def is_short_answer(statement: Statement) -> bool:
-    """Whether the statement is the answer to a question in a few words, which a passage may hold; not a yes or no."""
-    return bool(statement.question) and not begins_yes_or_no(statement.hypothesis)
+def is_short_answer(statement: Statement, reader: Reader) -> bool:
+    """Whether the statement answers a question in words that the reader may find in a passage; not with yes or no."""
+    asked = bool(statement.question) and not begins_yes_or_no(statement.hypothesis)
+    return asked and reader.knows_language(statement.question)
 
 
 def measure_agreement(reader: Reader, statement: Statement) -> float:

@@ -539,19 +539,24 @@ SHORT = Statement("The mace is made from silver and inlaid with gold.", "silver"
     ],
 )
 async def test_a_short_answer_is_weighed_with_what_the_reader_answers(found: str, probability: float) -> None:
+    generator = Judges("", "no", first_tokens={"yes": 0.2, "no": 0.8})
+    judged = await ModelJudge(generator, 5, None, FindsWords(found)).judge_statements([SHORT])
+    assert judged.judgements == (Judgement(pytest.approx(probability / (1 + probability))),)
+
+
+async def test_what_the_probe_reads_is_not_weighed_with_the_reader() -> None:
     generator = States("", "yes")
     generator.state = (math.log(4), -math.log(4))
-    judged = await ModelJudge(generator, 5, PROBE, FindsWords(found)).judge_statements([SHORT])
-    assert judged.judgements == (Judgement(pytest.approx(probability / (1 + probability))),)
+    judged = await ModelJudge(generator, 5, PROBE, FindsWords("silver")).judge_statements([SHORT])
+    assert judged.judgements == (Judgement(pytest.approx(0.2)),)
 
 
 @pytest.mark.parametrize(
     "statement", [replace(SHORT, question=""), replace(SHORT, hypothesis="Yes, the mace is made from silver.")]
 )
 async def test_a_statement_and_a_yes_are_not_weighed_with_the_reader(statement: Statement) -> None:
-    generator = States("", "yes")
-    generator.state = (math.log(4), math.log(4))
-    judged = await ModelJudge(generator, 5, PROBE, FindsWords("silver")).judge_statements([statement])
+    generator = Judges("", "yes", first_tokens={"yes": 0.8, "no": 0.2})
+    judged = await ModelJudge(generator, 5, None, FindsWords("silver")).judge_statements([statement])
     assert judged.judgements == (Judgement(pytest.approx(0.8)),)
 
 
