@@ -31,6 +31,7 @@ from rag.text.tables import (
     row_headers,
     spell_row,
     spell_rows,
+    split_row,
 )
 from rag.text.word_kinds import Word, is_verb, read_words
 from rag.text.words import (
@@ -88,6 +89,7 @@ __all__ = [
     "single_characters",
     "spell_row",
     "spell_rows",
+    "split_row",
     "split_sentences",
     "split_unspaced",
     "stem",

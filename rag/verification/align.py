@@ -15,10 +15,10 @@ from rag.verification.facts import (
     find_displacing,
     find_exchanged,
     find_results,
-    find_wrong_column,
     is_count,
     name_fact,
     names,
+    read_cell,
     states_fact,
 )
 from rag.verification.passages import Source
@@ -39,12 +39,12 @@ class Alignment:
     """Where the passages come nearest to a sentence, and how near.
 
     `coverage` is the share, 0 to 1, of its content words and facts that the evidence has, rare words counting more.
-    `verbatim` says that one sentence of the evidence has its very words. `missing` tells of a number, date, name or
-    quoted word that the passages of the evidence lack, or have in another place; `elsewhere` of one that they have, or
-    that two of their values add up to, but not with these words. `is_ordered` says that the evidence is an order to say
-    something, or that its passage gives orders to the model: what else stands there may be the forger's too, and is
-    shown to no judge. `beside` are further sentences of the evidence's passages, each with words or facts of the
-    sentence that nothing before it has: the items of a list, of which the evidence is a part.
+    `verbatim` says that one sentence of the evidence has its very words, or that a cell states it. `missing` tells of a
+    number, date, name or quoted word that the passages of the evidence lack, or have in another place; `elsewhere` of
+    one that they have, or that two of their values add up to, but not with these words. `is_ordered` says that the
+    evidence is an order to say something, or that its passage gives orders to the model: what else stands there may be
+    the forger's too, and is shown to no judge. `beside` are further sentences of the evidence's passages, each with
+    words or facts of the sentence that nothing before it has: the items of a list, of which the evidence is a part.
     """
 
     evidence: Evidence = ()
@@ -190,12 +190,14 @@ class _Search:
         computed = sum(1 << i for i, fact in enumerate(self.claim.facts) if fact in results)
         anywhere = anywhere | _Bits(0, computed)
         lacking, apart = self._first_lacking(anywhere, surely=True), self._first_lacking(there)
+        cell = self._cell(found)
         quoted = all(any(quote in source.word_run for source, _ in found) for quote in self.claim.quotes)
         return Alignment(
             tuple((source.span(one.first, one.last), source.passage) for source, one in found),
             tuple(beside),
             self._coverage(there),
-            any(
+            cell == ""
+            or any(
                 source.places[p].order is None
                 and is_verbatim(self.claim.reading, source.places[p].reading)
                 and not _has_other_lead(self.claim, source, p)
@@ -204,10 +206,8 @@ class _Search:
             ),
             (f"{lacking} is not in the passage" if lacking else "")
             or ("" if quoted else "the quoted words are not in the passage")
-            or self._wrong_column(windows[0])
-            or self._displaced(windows, computed)
-            or next(filter(None, (self._exchanged(place.reading) for place in cited)), ""),
-            f"{apart} is not said there" if apart else "",
+            or (cell if cell is not None else self._misplaced(windows, computed, [place.reading for place in cited])),
+            f"{apart} is not said there" if apart and cell is None else "",
             any(place.order is not None for place in cited)
             or any(place.order == "" for source, _ in found for place in source.places),
         )
@@ -227,15 +227,16 @@ class _Search:
         lacking = "" if surely else claim.subject or next(own, "")
         return f"“{lacking}”" if lacking else ""
 
-    def _exchanged(self, evidence: Reading) -> str:
-        return find_exchanged(self.claim.reading, self.claim.names, evidence)
+    def _cell(self, found: Sequence[tuple[Source, _Window]]) -> str | None:
+        """What `read_cell` makes of the first row among the evidence that tells."""
+        rows = ((source, p) for source, one in found for p in range(one.first, one.last + 1) if "|" in source.text(p))
+        told = (read_cell(self.claim.reading, source, p) for source, p in rows if source.places[p].order is None)
+        return next((one for one in told if one is not None), None)
 
-    def _wrong_column(self, best: _Window) -> str:
-        source = self.sources[best.source]
-        rows = [place for place in range(best.first, best.last + 1) if source.headers[place]]
-        if len(rows) != 1:
-            return ""
-        return find_wrong_column(self.claim.reading, source.text(rows[0]), source.headers[rows[0]])
+    def _misplaced(self, windows: Sequence[_Window], computed: int, cited: Sequence[Reading]) -> str:
+        """A number, date or name that stands in another's place; "" where none does."""
+        exchanged = (find_exchanged(self.claim.reading, self.claim.names, one) for one in cited)
+        return self._displaced(windows, computed) or next(filter(None, exchanged), "")
 
     def _displaced(self, windows: Sequence[_Window], computed: int) -> str:
         """What the sentence with most of the claim's words says in the place of another sentence's fact.

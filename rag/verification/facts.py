@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 from difflib import SequenceMatcher
 from itertools import combinations, permutations
@@ -12,14 +12,15 @@ from rag.text import (
     STOP_WORDS,
     DateMention,
     Quantity,
-    content_words,
     counted_unit,
     name_cells,
+    split_row,
     stem,
     unit_stems,
+    word_set,
 )
 from rag.verification.passages import Source
-from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, normalise, read
+from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, read
 
 
 def fact_value(fact: Fact) -> object:
@@ -133,12 +134,8 @@ def _same_quantity(fact: Quantity, stated: Quantity, scales: tuple[Decimal, ...]
 
 
 def _same_date(fact: DateMention, stated: DateMention, years: set[int]) -> bool:
-    orders = [(stated.month, stated.day)]
-    if stated.swapped:
-        orders.append((stated.day, stated.month))
-    asked = [(fact.month, fact.day)]
-    if fact.swapped:
-        asked.append((fact.day, fact.month))
+    orders = [(stated.month, stated.day), *([(stated.day, stated.month)] if stated.swapped else [])]
+    asked = [(fact.month, fact.day), *([(fact.day, fact.month)] if fact.swapped else [])]
     for month, day in asked:
         same_day = any((month is None or month == m) and (day is None or day == d) for m, d in orders)
         if same_day and (fact.year in (None, stated.year) or (stated.year is None and fact.year in years)):
@@ -245,27 +242,62 @@ def find_displacing(fact: Fact, claim: Reading, evidence: Reading, others: Seque
     return ""
 
 
-def find_wrong_column(claim: Reading, row: str, header: str) -> str:
-    """Which figure of the claim stands in a column of the row other than the one that the claim names, and where.
+def read_cell(claim: Reading, source: Source, place: int) -> str | None:
+    """What the table of a row has in the cell that a claim with one figure is about: "" where it is that figure.
 
-    "" where the columns do not tell.
+    Of the claim's words all but the figure stand in the cell's label, in the name of its column or above; the label and
+    what tells the column from the others are among them. None where no cell is meant, or several with other figures.
     """
-    named = name_cells(row, header)
-    if named is None or len(named) < 3:
-        return ""
-    titles, cells = zip(*named, strict=True)
-    heads = [set(content_words(normalise(re.sub(r"\([^()]*\)", " ", title)))) for title in titles]
-    common = set.intersection(*heads[1:])
-    shares = [len((head - common) & claim.stems) / len(head - common) if head - common else 0.0 for head in heads]
-    best = max(range(1, len(cells)), key=lambda i: shares[i])
-    if _figures(cells[best]) & _figures(claim.text):
-        return ""
-    for fact in claim.quantities:
-        figure = claim.text[fact.start : fact.end]
-        where = [i for i in range(1, len(cells)) if _figures(cells[i]) & _figures(figure)]
-        if where and best not in where and shares[best] > max(0.5, *(shares[i] for i in where)):
-            return f"{figure} stands under “{titles[where[0]]}” in the passage, not under “{titles[best]}”"
-    return ""
+    own = _figures(source.text(place))
+    values = [fact for fact in claim.quantities if frozenset() < _figures(claim.text[fact.start : fact.end]) <= own]
+    if len(values) != 1:
+        return None
+    (fact,) = values
+    before, figure, after = claim.text[: fact.start], claim.text[fact.start : fact.end], claim.text[fact.end :]
+    said = _told(f"{before} {after}")
+    meant = [(p, *one) for p in range(len(source.places)) for one in _cells_meant(said, source, p)]
+    if len({cell for _, _, cell in meant}) != 1:
+        return None
+    _, name, cell = meant[0]
+    if _figures(cell) != _figures(figure):
+        return f"the passage says {cell} there, not {figure}"
+    is_stated = states_fact(fact, source.places[place].reading, source, source.headers[place])
+    signed = any(map(_NEGATIVE.match, (cell, before[-2:])))
+    fits = is_stated and not signed and _has_unit(fact, f"{name} {cell}", source)
+    return "" if fits and any(p == place for p, _, _ in meant) else None
+
+
+def _cells_meant(said: frozenset[str], source: Source, place: int) -> Iterator[tuple[str, str]]:
+    """The cells of a row that these words may mean, each after the label with the name of its column."""
+    row, header = source.text(place), source.headers[place]
+    named = name_cells(row, header) if header else [("", cell) for cell in split_row(row)]
+    if named is None or len(named) < 2 or (not header and len(named) > 2):
+        return
+    (_, label), *cells = named
+    about, *titles = (_told(_IN_BRACKETS.sub(" ", one)) for one in (label, *(title for title, _ in cells)))
+    common = frozenset.intersection(*titles)
+    above = _told(source.line_above(place)) | _told(source.heading.text)
+    for words, (title, cell) in zip(titles, cells, strict=True):
+        if about and about | (words - common) <= said <= _told(f"{label} {title}") | above and _figures(cell):
+            yield f"{label} {title}", cell
+
+
+def _told(text: str) -> frozenset[str]:
+    """The stems of all words but those that only join them."""
+    words = (word for word in read(_QUARTER.sub("three months", text)).lowered if word[0].isalnum())
+    return frozenset(stem(word.removesuffix("'s")) for word in words if word not in _JOINING)
+
+
+def _has_unit(fact: Quantity, named: str, source: Source) -> bool:
+    if not fact.unit or fact.unit in source.currencies:
+        return True
+    return "%" in named if fact.unit in ("%", "pp") else not unit_stems(fact.unit).isdisjoint(read(named).terms)
+
+
+_QUARTER = re.compile(r"\bquarter\b", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"\([^()]*\)")
+_JOINING = word_set("a an the of in for on during was were is are be been has had have its their")
+_NEGATIVE = re.compile(r"[^\w-]{0,3}[-−–(]")
 
 
 def _figures(text: str) -> frozenset[str]:

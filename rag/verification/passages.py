@@ -61,6 +61,11 @@ class Source:
         found = row_headers(chunk.text, columns_above(chunk.headings, chunk.text))
         return tuple(found.get(chunk.text.rfind("\n", 0, place.start) + 1, "") for place in self.places)
 
+    def line_above(self, place: int) -> str:
+        """The nearest line above a row that is no row, as the label of a section of the table."""
+        above = self.passage.hit.chunk.text[: self.places[place].start].split("\n")
+        return next((line for line in reversed(above) if line.strip() and "|" not in line), "")
+
     def lead(self, place: int) -> int:
         """The sentence that introduces the list of this item, the first row of the table of this row; else itself."""
         first = place

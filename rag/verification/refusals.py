@@ -71,9 +71,7 @@ def explain_talk(text: str) -> str:
         return NO_WORDS
     if _TALK.match(plain):
         return "it is small talk and states nothing"
-    if plain.endswith(("?", "？")):
-        return _A_QUESTION
-    return ""
+    return _A_QUESTION if plain.endswith(("?", "？")) else ""
 
 
 _LEADS_ONLY = re.compile(
@@ -148,8 +146,7 @@ def claims_of(text: str) -> list[str]:
         return [text]
     if EXACT_REFUSAL.match(_after_lead_in(text)):
         return []
-    talk = explain_talk(text)
-    if talk == _A_QUESTION:
+    if (talk := explain_talk(text)) == _A_QUESTION:
         return [_DID_YOU_KNOW.sub("", text)] if _holds_facts(text) else []
     if not (REFUSAL.search(text) or MAYBE_REFUSAL.search(text)):
         return [] if talk else [text]

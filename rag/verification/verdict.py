@@ -15,9 +15,8 @@ from rag.types import Passage, Span, Verdict
 class Features:
     """What was measured of a sentence beside its evidence.
 
-    `coverage` is that of the Alignment, 0 to 1; `verbatim` says that a passage has its very words, `is_short` that it
-    is a name, a number or a phrase, read with its question, `exact` that its numbers, dates, names and quoted words
-    stand with its other words.
+    `coverage` and `verbatim` are those of the Alignment; `is_short` says that it is a name, a number or a phrase, read
+    with its question, `exact` that its numbers, dates, names and quoted words stand with its other words.
     """
 
     coverage: float = 0.0

@@ -544,9 +544,9 @@ RELATIONS = (
 @pytest.mark.parametrize(
     ("claim", "verdict"),
     [
-        ("The hotel limit for Norway is 210.", "weak"),
+        ("The hotel limit for Norway is 210.", "supported"),
         ("The hotel limit for Norway is 79.", "unsupported"),
-        ("For Norway, the full day is 79.", "weak"),
+        ("For Norway, the full day is 79.", "supported"),
         ("For Norway, the full day is 40.", "unsupported"),
     ],
 )
@@ -638,6 +638,53 @@ def test_a_passage_that_the_reply_copies_from_the_prompt_is_no_part_of_it() -> N
     assert verify(copied, passages=[one]) == verify(ANSWER, passages=[one])
     for before in ("", "The passage is:\n\n"):
         assert "Ten unused days carry over" in verify(f"{before}{passage_header(one)}\n{KEPT}", passages=[one]).text
+
+
+SEGMENTS = """Net sales by reportable segment (dollars in millions):
+
+Segment | Three Months Ended December 31, 2022 | Three Months Ended December 25, 2021 | Nine Months Ended December 31, 2022 | Change
+Greater China | 23,905 | 25,783 | 70,001 | (7)%
+Japan | 6,755 | 7,107 | 20,222 | 5%
+Income (loss) | 12 | (14) | 30 | *
+Total net sales | $ 117,154 | $ 123,945 | 351,000 | (5)%"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        ("Greater China net sales in the quarter ended December 31, 2022 were $23,905 million.", "supported"),
+        ("Net sales in Japan were $20,222 million for the nine months ended December 31, 2022.", "supported"),
+        ("The change of Japan was 5%.", "supported"),
+        ("Income (loss) for the three months ended December 31, 2022 was 12.", "supported"),
+        (
+            "Net sales in Greater China were $25,783 million for the three months ended December 31, 2022.",
+            "unsupported",
+        ),
+        ("Net sales in Greater China were $23,905 million for the nine months ended December 31, 2022.", "unsupported"),
+        ("Net sales in Japan were $23,905 million for the three months ended December 31, 2022.", "unsupported"),
+        ("Net sales in Japan were more than $6,755 million for the three months ended December 31, 2022.", "weak"),
+        ("Net sales in Japan were not $6,755 million for the three months ended December 31, 2022.", "weak"),
+        ("Net profit in Japan was $6,755 million for the three months ended December 31, 2022.", "weak"),
+        ("Net sales in Japan were 6,755% for the three months ended December 31, 2022.", "weak"),
+        ("Net sales in Japan were $6,755 million in the months ended December 31, 2022.", "weak"),
+        ("Income (loss) for the three months ended December 25, 2021 was 14.", "weak"),
+        ("Income (loss) for the three months ended December 31, 2022 was (12).", "weak"),
+        ("The change of Greater China was 7%.", "weak"),
+    ],
+)
+def test_a_cell_states_what_its_label_and_its_column_say_of_its_figure(claim: str, verdict: str) -> None:
+    assert verify(claim, "flag", [passage(1, SEGMENTS)]).sentences[0].verdict == verdict
+
+
+def test_the_reason_names_the_figure_of_the_cell() -> None:
+    claim = "Net sales in Japan were $7,107 million for the three months ended December 31, 2022."
+    reason = verify(claim, "flag", [passage(1, SEGMENTS)]).sentences[0].reason
+    assert reason == "the passage says 6,755 there, not 7,107 million"
+
+
+def test_of_two_cells_that_the_words_may_mean_neither_states_a_claim() -> None:
+    table = "Item | 2023\nTotal | 40\nOther costs\nTotal | 55"
+    assert verify("The total for 2023 was 40.", "flag", [passage(1, table)]).sentences[0].verdict == "weak"
 
 
 @pytest.mark.parametrize(
