@@ -17,6 +17,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from rag.decision.cells import find_cell
 from rag.decision.confidence import (
     QUOTED_READ,
     EvidenceSignals,
@@ -432,17 +433,18 @@ class Service:
         mode = asked.question.mode or settings.mode
         verified = show_reply(checked, mode=mode, locate=locate)
         quoted: Verified | None = None
-        # a sentence about something else than the question names is no answer, nor is one that answers nothing
-        read = selected.evidence.read
-        if (
-            mode == "strict"
-            and failed(verified)
-            and selected.evidence.names == 1
-            and (read is None or read >= QUOTED_READ)
-        ):
-            quotes = [*sentences_to_quote(asked.text, context, selected.selections), *filter(None, [selected.found])]
+        if mode == "strict" and verified.status == "not_found":
+            quotes = [find_cell(asked.text, context.passages)]
+            # a sentence about something else than the question names is no answer, nor is one that answers nothing
+            read = selected.evidence.read
+            if failed(verified) and selected.evidence.names == 1 and (read is None or read >= QUOTED_READ):
+                quotes += [*sentences_to_quote(asked.text, context, selected.selections), selected.found]
             quoted = verify_quotes(
-                quotes, context.passages, min_coverage=settings.min_coverage, locate=locate, question=asked.text
+                filter(None, quotes),
+                context.passages,
+                min_coverage=settings.min_coverage,
+                locate=locate,
+                question=asked.text,
             )
         unread = self._unread_parts(hits)
         lacking: Sequence[str] = ()

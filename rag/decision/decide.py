@@ -37,10 +37,10 @@ class Decision:
 class CheckedAnswer:
     """Everything that the decision needs to know of a reply.
 
-    `verified` is the checked reply; `quoted` is a checked quote that may replace a failed reply, None if there is none
-    or none may; `evidence` is how near the hits are to the question. `unread` says what of the document nearest to the
-    question was not read, None where all of it was. `lacking` are the question's names that neither the hits nor the
-    beginnings of their documents have.
+    `verified` is the checked reply; `quoted` is a checked quote that may replace a reply which answers nothing, None if
+    there is none or none may; `evidence` is how near the hits are to the question. `unread` says what of the document
+    nearest to the question was not read, None where all of it was. `lacking` are the question's names that neither the
+    hits nor the beginnings of their documents have.
     """
 
     question: str
@@ -61,16 +61,17 @@ def failed(verified: Verified) -> bool:
 def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, locate: Locate) -> Decision:
     """Decide what is shown. Only `strict` withholds an answer whose confidence is below `min_confidence`.
 
-    If the reply failed and there is a quote, the quote is the answer, word for word, and the status is `partial`.
+    If the reply answers nothing and there is a quote, the quote is the answer; the status is `partial` if sentences of
+    the reply were left out.
     """
     question, context, verified = checked.question, checked.context, checked.verified
     reason: AnswerReason | None = None
     if verified.status == "not_found":
         reason = "unsupported" if failed(verified) else "not_in_passages"
-    if failed(verified) and checked.quoted is not None:
-        verified = replace(
-            checked.quoted, status="partial", markers_removed=verified.markers_removed, left_out=verified.left_out
-        )
+    if verified.status == "not_found" and checked.quoted is not None:
+        left_out, removed = verified.left_out, verified.markers_removed
+        shown = replace(checked.quoted, markers_removed=removed, left_out=left_out)
+        verified, reason = replace(shown, status="partial" if left_out else "answered"), None
     signals = checked.evidence.as_dict() | measure_reply(question, checked.draft, _cited(verified, context))
     confidence = weigh(signals, ANSWER_WEIGHTS)
     if verified.status == "not_found":

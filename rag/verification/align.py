@@ -22,7 +22,7 @@ from rag.verification.facts import (
     states_fact,
 )
 from rag.verification.passages import Source
-from rag.verification.reading import Fact, Reading, name_key
+from rag.verification.reading import Fact, Reading, name_key, read
 from rag.verification.verbatim import is_verbatim
 
 _MAX_RUN = 3  # sentences that stand side by side
@@ -116,12 +116,14 @@ class _Search:
 
     def _bits(self, reading: Reading, source: Source, header: str = "") -> _Bits:
         words = items = 0
+        told = (reading, read(header)) if header else (reading,)  # a row says what its columns are called
         for i, word in enumerate(self.claim.stems):
-            if word in reading.stems or (word in self.keys and reading.has_key(self.keys[word])):
+            if any(word in one.stems or (word in self.keys and one.has_key(self.keys[word])) for one in told):
                 words |= 1 << i
         for i, item in enumerate(self.items):
-            known = names(item, reading) if isinstance(item, str) else states_fact(item, reading, source, header)
-            items |= known << i
+            for one in told:
+                known = names(item, one) if isinstance(item, str) else states_fact(item, one, source, header)
+                items |= known << i
         return _Bits(words, items)
 
     def share(self, bits: _Bits, fact_weight: float = 0.0) -> float:
@@ -171,8 +173,7 @@ class _Search:
             if one.source != best.source or one.first > best.last + 1 or one.last < best.first - 1
         ]
         most = max(apart, key=gain, default=None)
-        adds = most is not None and self.share(best.bits | most.bits) - known >= _ADDS
-        return most if adds else None
+        return most if most is not None and self.share(best.bits | most.bits) - known >= _ADDS else None
 
     def measure(self, windows: Sequence[_Window]) -> Alignment:
         """What was found in these places."""
@@ -185,8 +186,9 @@ class _Search:
                 anywhere = anywhere | bits
                 beside.append((self.sources[s].span(p, p), self.sources[s].passage))
         found = [(self.sources[one.source], one) for one in windows]
-        cited = [source.places[p] for source, one in found for p in range(one.first, one.last + 1)]
-        results = find_results(self.claim.facts, self.claim.reading, [place.reading for place in cited])
+        places = [source.places[p] for source, one in found for p in range(one.first, one.last + 1)]
+        cited = [place.reading for place in places]
+        results = find_results(self.claim.facts, self.claim.reading, cited)
         computed = sum(1 << i for i, fact in enumerate(self.claim.facts) if fact in results)
         anywhere = anywhere | _Bits(0, computed)
         lacking, apart = self._first_lacking(anywhere, surely=True), self._first_lacking(there)
@@ -206,9 +208,9 @@ class _Search:
             ),
             (f"{lacking} is not in the passage" if lacking else "")
             or ("" if quoted else "the quoted words are not in the passage")
-            or (cell if cell is not None else self._misplaced(windows, computed, [place.reading for place in cited])),
+            or (cell if cell is not None else self._displaced(windows, computed) or self._exchanged(cited)),
             f"{apart} is not said there" if apart and cell is None else "",
-            any(place.order is not None for place in cited)
+            any(place.order is not None for place in places)
             or any(place.order == "" for source, _ in found for place in source.places),
         )
 
@@ -233,10 +235,9 @@ class _Search:
         told = (read_cell(self.claim.reading, source, p) for source, p in rows if source.places[p].order is None)
         return next((one for one in told if one is not None), None)
 
-    def _misplaced(self, windows: Sequence[_Window], computed: int, cited: Sequence[Reading]) -> str:
-        """A number, date or name that stands in another's place; "" where none does."""
+    def _exchanged(self, cited: Iterable[Reading]) -> str:
         exchanged = (find_exchanged(self.claim.reading, self.claim.names, one) for one in cited)
-        return self._displaced(windows, computed) or next(filter(None, exchanged), "")
+        return next(filter(None, exchanged), "")
 
     def _displaced(self, windows: Sequence[_Window], computed: int) -> str:
         """What the sentence with most of the claim's words says in the place of another sentence's fact.
@@ -244,9 +245,10 @@ class _Search:
         Or in the place of a full date that stands above the passage alone.
         """
         found = [(one.source, p, bits) for one in windows for p, bits in enumerate(self.places[one.source]) if bits]
-        s, core, bits = max(found, key=lambda place: (self.share(place[2]), place[2].items.bit_count()))
+        alone = {(s, p): self._bits(self.sources[s].places[p].reading, self.sources[s]) for s, p, _ in found}
+        s, core, bits = max(found, key=lambda place: (self.share(alone[place[:2]]), place[2].items.bit_count()))
         known = bits | self.above[s]
-        if self.share(known) < _SAYS_MOST:
+        if self.share(alone[s, core] | self.above[s]) < _SAYS_MOST:
             return ""
         reading = self.sources[s].places[core].reading
         others = [self.sources[place].places[p].reading for place, p, _ in found if (place, p) != (s, core)]

@@ -47,8 +47,6 @@ def is_count(fact: Fact, text: str) -> bool:
 
 
 _CURRENCY_SIGN = re.compile(r"(?:US)?[$€£¥₹] ?$")
-
-
 _BARE = re.compile(r"[\d.,]+|[^\W\d]+")
 
 
@@ -64,8 +62,6 @@ def name_fact(fact: Fact, text: str) -> str:
 def states_fact(fact: Fact, reading: Reading, source: Source, header: str = "") -> bool:
     """Whether the text, a sentence of `source`, states the fact in any form; `header` is that of a row's table."""
     if isinstance(fact, DateMention):
-        if not reading.dates:
-            return False
         numbers = (*reading.quantities, *source.heading.quantities)
         years = {int(number.value) for number in numbers if number.kind == "number" and not number.unit}
         years |= {date.year for date in (*reading.dates, *source.heading.dates) if date.year}
@@ -248,41 +244,40 @@ def read_cell(claim: Reading, source: Source, place: int) -> str | None:
     Of the claim's words all but the figure stand in the cell's label, in the name of its column or above; the label and
     what tells the column from the others are among them. None where no cell is meant, or several with other figures.
     """
-    own = _figures(source.text(place))
-    values = [fact for fact in claim.quantities if frozenset() < _figures(claim.text[fact.start : fact.end]) <= own]
+    own = figures_of(source.text(place))
+    values = [fact for fact in claim.quantities if frozenset() < figures_of(claim.text[fact.start : fact.end]) <= own]
     if len(values) != 1:
         return None
     (fact,) = values
     before, figure, after = claim.text[: fact.start], claim.text[fact.start : fact.end], claim.text[fact.end :]
-    said = _told(f"{before} {after}")
-    meant = [(p, *one) for p in range(len(source.places)) for one in _cells_meant(said, source, p)]
-    if len({cell for _, _, cell in meant}) != 1:
+    said = told_words(f"{before} {after}")
+    meant = [(p, *one) for p in range(len(source.places)) for one in cells_meant(said, source, p)]
+    if len({figures_of(cell) for _, _, cell in meant}) != 1:
         return None
     _, name, cell = meant[0]
-    if _figures(cell) != _figures(figure):
+    if figures_of(cell) != figures_of(figure):
         return f"the passage says {cell} there, not {figure}"
-    is_stated = states_fact(fact, source.places[place].reading, source, source.headers[place])
-    signed = any(map(_NEGATIVE.match, (cell, before[-2:])))
-    fits = is_stated and not signed and _has_unit(fact, f"{name} {cell}", source)
-    return "" if fits and any(p == place for p, _, _ in meant) else None
+    signed = any(map(_NEGATIVE.match, (before[-2:], *(cell for _, _, cell in meant))))
+    fits = states_fact(fact, source.places[place].reading, source, source.headers[place]) and not signed
+    return "" if fits and _has_unit(fact, f"{name} {cell}", source) and any(p == place for p, _, _ in meant) else None
 
 
-def _cells_meant(said: frozenset[str], source: Source, place: int) -> Iterator[tuple[str, str]]:
+def cells_meant(said: frozenset[str], source: Source, place: int) -> Iterator[tuple[str, str]]:
     """The cells of a row that these words may mean, each after the label with the name of its column."""
     row, header = source.text(place), source.headers[place]
     named = name_cells(row, header) if header else [("", cell) for cell in split_row(row)]
     if named is None or len(named) < 2 or (not header and len(named) > 2):
         return
     (_, label), *cells = named
-    about, *titles = (_told(_IN_BRACKETS.sub(" ", one)) for one in (label, *(title for title, _ in cells)))
+    about, *titles = (told_words(_IN_BRACKETS.sub(" ", one)) for one in (label, *(title for title, _ in cells)))
     common = frozenset.intersection(*titles)
-    above = _told(source.line_above(place)) | _told(source.heading.text)
+    above = told_words(source.lines_above(place)) | told_words(source.heading.text)
     for words, (title, cell) in zip(titles, cells, strict=True):
-        if about and about | (words - common) <= said <= _told(f"{label} {title}") | above and _figures(cell):
-            yield f"{label} {title}", cell
+        if about and about | (words - common) <= said <= told_words(f"{label} {title}") | above and figures_of(cell):
+            yield ", ".join(filter(None, (label, title))), cell
 
 
-def _told(text: str) -> frozenset[str]:
+def told_words(text: str) -> frozenset[str]:
     """The stems of all words but those that only join them."""
     words = (word for word in read(_QUARTER.sub("three months", text)).lowered if word[0].isalnum())
     return frozenset(stem(word.removesuffix("'s")) for word in words if word not in _JOINING)
@@ -300,7 +295,8 @@ _JOINING = word_set("a an the of in for on during was were is are be been has ha
 _NEGATIVE = re.compile(r"[^\w-]{0,3}[-−–(]")
 
 
-def _figures(text: str) -> frozenset[str]:
+def figures_of(text: str) -> frozenset[str]:
+    """The numbers in figures, without the commas in them."""
     return frozenset(found.replace(",", "") for found in re.findall(r"\d[\d,]*(?:\.\d+)?", text))
 
 

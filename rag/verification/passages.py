@@ -61,10 +61,13 @@ class Source:
         found = row_headers(chunk.text, columns_above(chunk.headings, chunk.text))
         return tuple(found.get(chunk.text.rfind("\n", 0, place.start) + 1, "") for place in self.places)
 
-    def line_above(self, place: int) -> str:
-        """The nearest line above a row that is no row, as the label of a section of the table."""
-        above = self.passage.hit.chunk.text[: self.places[place].start].split("\n")
-        return next((line for line in reversed(above) if line.strip() and "|" not in line), "")
+    def lines_above(self, place: int) -> str:
+        """What stands above a row: the last note of a scale, and the nearest lines that are no rows, two at most."""
+        text = self.passage.hit.chunk.text[: self.places[place].start]
+        above = [line for line in text.split("\n") if line.strip()]
+        while above and "|" in above[-1]:
+            above.pop()
+        return " ".join((*_IN_SCALE.findall(text)[-1:], *(line for line in above[-2:] if "|" not in line)))
 
     def lead(self, place: int) -> int:
         """The sentence that introduces the list of this item, the first row of the table of this row; else itself."""
@@ -111,6 +114,7 @@ _SECTION_NUMBER = re.compile(r"^\s*\d{1,3}(?:\.\d{1,3})*\.?\s")
 _SCALE_NOTE = re.compile(
     r"\b(?:in|\$|usd|eur)\s{0,2}(?:us\s{0,2}\$\s?|u\.s\.\sdollars\s)?(thousands|millions|billions)\b", re.I
 )
+_IN_SCALE = re.compile(r"\([^()]*\bin (?:thousands|millions|billions)\b[^()]*\)", re.I)
 _CURRENCIES = {"$": "usd", "€": "eur", "£": "gbp", "USD": "usd", "EUR": "eur", "GBP": "gbp"}
 _SCALE_OF = {"thousands": Decimal(10**3), "millions": Decimal(10**6), "billions": Decimal(10**9)}
 

@@ -21,7 +21,6 @@ from rag.text import (
 
 Fact = Quantity | DateMention
 
-
 _MARKER_TEXT = (
     r"[\[【]\s{0,3}(?:\^|(?:passages?|sources?|docs?|documents?|refs?|references?|citations?)[\s:#]{0,3})?\d{1,3}"
     r"(?:\s{0,3}(?:,|;|&|and|-|–|to)\s{0,3}(?:passage\s)?\^?\d{1,3}){0,30}\s{0,3}[\]】]"

@@ -16,7 +16,6 @@ _POLARITY = word_set(
 )
 """Words that limit or turn round what a sentence says."""
 _MARKS = frozenset(".,;:!?()")
-_PART_END = ";"
 _MINUS = re.compile(r"(?:^|[^\w.,])[-−–](?:[^\w\s]{0,3})$|\([^\w\s]{0,3}$")  # before a number: `-5`, `-$5`, `($5)`
 
 
@@ -74,8 +73,8 @@ def is_verbatim(claim: Reading, evidence: Reading) -> bool:
     if ours == theirs:
         return True
     part: list[str] = []
-    for key in (*keys, _PART_END):
-        if key == _PART_END:
+    for key in (*keys, ";"):
+        if key == ";":
             if part == ours:
                 return True
             part = []

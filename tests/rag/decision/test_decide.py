@@ -185,6 +185,39 @@ async def test_a_refusal_of_the_model_is_one(library: Library, mode: AnswerMode)
     assert [item.used for item in answer.retrieved] == [True]
 
 
+BUDGET = """The table shows costs by office (in thousands):
+
+Office | 2022 | 2023
+Oslo | 480 | 512
+Bergen | 230 | 241
+Oslo storage | 17 | 19
+"""
+
+
+@pytest.mark.parametrize(
+    ("reply", "question", "status", "text"),
+    [
+        (FALSE, "What were the costs of Oslo in 2023?", "partial", "Oslo, 2023: 512 (in thousands) [1]"),
+        (NOT_FOUND_REPLY, "How much were the costs of Oslo in 2023?", "answered", "Oslo, 2023: 512 (in thousands) [1]"),
+        (
+            NOT_FOUND_REPLY,
+            "What were the costs of the Oslo storage in 2022?",
+            "answered",
+            "Oslo storage, 2022: 17 (in thousands) [1][2]",
+        ),
+        (NOT_FOUND_REPLY, "What were the costs of Oslo?", "not_found", NOT_FOUND_TEXT),
+        (NOT_FOUND_REPLY, "What were the costs of Oslo in 2021?", "not_found", NOT_FOUND_TEXT),
+        (NOT_FOUND_REPLY, "What were the planned costs of Oslo in 2023?", "not_found", NOT_FOUND_TEXT),
+    ],
+)
+async def test_the_cell_that_a_question_asks_for_is_quoted_where_the_reply_answers_nothing(
+    library: Library, reply: str, question: str, status: str, text: str
+) -> None:
+    ingest(library, BUDGET)
+    answer = await ask(library, reply, question)
+    assert (answer.status, answer.text) == (status, text)
+
+
 async def test_a_refusal_is_not_repaired_with_a_quote(library: Library) -> None:
     ingest(library, LEAVE)
     answer = await ask(library, NOT_FOUND_REPLY)  # the words of the question stand in the passage
