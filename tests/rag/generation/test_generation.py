@@ -124,15 +124,6 @@ def embedded(model_dir: Path) -> Iterator[EmbeddedGenerator]:
 
 
 @pytest.fixture
-def own_dir(model_dir: Path, tmp_path: Path) -> Path:
-    """A folder of models with a link to the tiny one: what is written beside it goes with the test."""
-    place = MODELS[TINY_LLM].place(tmp_path / "models")
-    place.parent.mkdir(parents=True)
-    place.symlink_to(MODELS[TINY_LLM].place(model_dir))
-    return tmp_path / "models"
-
-
-@pytest.fixture
 async def reads(own_dir: Path) -> AsyncIterator[EmbeddedGenerator]:
     """The tiny model, of which nothing is started or written yet."""
     settings = Generation(backend="embedded", model=TINY_LLM, context_tokens=2048, timeout_s=120)
