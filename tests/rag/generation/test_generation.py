@@ -33,7 +33,7 @@ from rag.generation import (
     make_generator,
     take_draft,
 )
-from rag.generation.llama_child import DEATHS_ALLOWED, LlamaChild
+from rag.generation.llama_child import DEATHS_ALLOWED, KILLED_SOONER, LlamaChild
 from rag.generation.quoting import (
     MIN_ANSWERABLE,
     ShownPassage,
@@ -169,6 +169,11 @@ def is_alive(process_id: int) -> bool:
         return False
 
 
+def killed_sooner(process_id: int) -> int:
+    """How much sooner than by its memory the kernel kills the process."""
+    return int(Path(f"/proc/{process_id}/oom_score_adj").read_text())
+
+
 async def wait_until_dead(process_id: int) -> None:
     descriptor = os.pidfd_open(process_id)
     try:
@@ -215,6 +220,7 @@ async def test_the_first_layers_are_written_and_started_once_and_started_again_w
     folder = MODELS[TINY_LLM].place(own_dir).parent
     assert [path.name for path in folder.glob("*first*")] == ["SmolLM2-135M-Instruct.Q4_1.first-2.gguf"]
     (process_id,) = llama_children() - others
+    assert killed_sooner(process_id) == min(killed_sooner(os.getpid()) + KILLED_SOONER, 1000)
     os.kill(process_id, signal.SIGKILL)
     await wait_until_dead(process_id)
     assert await reads.read_state(CLAIM, "It is wet.", 2) == pytest.approx(first, abs=0.05)
