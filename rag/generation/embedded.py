@@ -33,6 +33,7 @@ from rag.types import BackendReport, Draft, Loading, Message, Token
 
 RESTARTS = 2  # of the embedded model during one request
 LAYERS_AGAIN_S = 60.0
+LAYERS_IDLE_S = 600.0  # after which their memory is given back: those of the default model start in seconds
 STATE_TOKENS = 512  # at most of a prompt whose state is read: it is read in one step, for which memory is kept
 
 
@@ -54,6 +55,9 @@ class EmbeddedGenerator(OpenAIProtocol):
         self._cutting = asyncio.Lock()
         self._uncut = (-math.inf, "")  # until when no file of them is written (`time.monotonic`), and why
         self._no_state = ""  # why the last state could not be read
+        self._n_reading = 0  # states that are being read
+        self._idle: asyncio.TimerHandle | None = None
+        self._resting: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
         self._requests = 0
 
@@ -141,7 +145,7 @@ class EmbeddedGenerator(OpenAIProtocol):
 
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                with self._request():
+                with self._request(), self._layers_in_use():
                     state = await self._read_state(messages, said, layers)
         except TimeoutError as error:
             raise self._too_slow() from error
@@ -204,6 +208,26 @@ class EmbeddedGenerator(OpenAIProtocol):
                 self._layers[layers] = LlamaChild(part, name, STATE_TOKENS, 1, self._settings.threads, states=True)
         return self._layers[layers]
 
+    @contextmanager
+    def _layers_in_use(self) -> Iterator[None]:
+        """LAYERS_IDLE_S after the last state was read, what has read it is stopped; the next one starts it again."""
+        self._n_reading += 1
+        if self._idle is not None:
+            self._idle.cancel()
+        try:
+            yield
+        finally:
+            self._n_reading -= 1
+            if not self._n_reading:
+                self._idle = asyncio.get_running_loop().call_later(LAYERS_IDLE_S, self._rest)
+
+    def _rest(self) -> None:
+        async def stop() -> None:
+            if not self._n_reading:
+                await asyncio.gather(*(child.stop() for child in self._layers.values()))
+
+        self._resting = asyncio.create_task(stop())
+
     async def address(self) -> Address:
         """Where the child listens, for its `/slots` and `/metrics`; it is started if it is not running."""
         await self._connect()
@@ -264,5 +288,7 @@ class EmbeddedGenerator(OpenAIProtocol):
             self._requests -= 1
 
     async def aclose(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
         children = [*self._layers.values(), *filter(None, [self._child])]
         await asyncio.gather(*(child.stop() for child in children))

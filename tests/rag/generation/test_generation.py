@@ -230,6 +230,21 @@ async def test_the_first_layers_are_written_and_started_once_and_started_again_w
 
 
 @pytest.mark.model
+async def test_first_layers_that_nobody_needs_are_stopped_until_the_next_state(
+    reads: EmbeddedGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = llama_children()
+    monkeypatch.setattr("rag.generation.embedded.LAYERS_IDLE_S", 0.01)
+    first = await reads.read_state(CLAIM, "It is wet.", 2)
+    async with asyncio.timeout(60):
+        while llama_children() - others:
+            await asyncio.sleep(0.1)
+    monkeypatch.undo()
+    assert await reads.read_state(CLAIM, "It is wet.", 2) == pytest.approx(first, abs=0.05)
+    assert len(llama_children() - others) == 1
+
+
+@pytest.mark.model
 async def test_first_layers_that_cannot_be_written_are_told_and_tried_again_later(
     reads: EmbeddedGenerator, own_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
