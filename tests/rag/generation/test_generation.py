@@ -230,6 +230,20 @@ async def test_the_first_layers_are_written_and_started_once_and_started_again_w
 
 
 @pytest.mark.model
+async def test_a_statement_whose_time_is_over_leaves_the_start_to_the_next(reads: EmbeddedGenerator) -> None:
+    others = llama_children()
+    task = asyncio.create_task(reads.read_state(CLAIM, "It is wet.", 2))
+    async with asyncio.timeout(60):
+        while not (started := await asyncio.to_thread(llama_children) - others):
+            pass
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(await reads.read_state(CLAIM, "It is wet.", 2)) == 2 * 576
+    assert llama_children() - others == started
+
+
+@pytest.mark.model
 async def test_first_layers_that_nobody_needs_are_stopped_until_the_next_state(
     reads: EmbeddedGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,8 +251,8 @@ async def test_first_layers_that_nobody_needs_are_stopped_until_the_next_state(
     monkeypatch.setattr("rag.generation.embedded.LAYERS_IDLE_S", 0.01)
     first = await reads.read_state(CLAIM, "It is wet.", 2)
     async with asyncio.timeout(60):
-        while llama_children() - others:
-            await asyncio.sleep(0.1)
+        while await asyncio.to_thread(llama_children) - others:
+            pass
     monkeypatch.undo()
     assert await reads.read_state(CLAIM, "It is wet.", 2) == pytest.approx(first, abs=0.05)
     assert len(llama_children() - others) == 1
