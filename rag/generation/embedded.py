@@ -222,11 +222,9 @@ class EmbeddedGenerator(OpenAIProtocol):
                 self._idle = asyncio.get_running_loop().call_later(LAYERS_IDLE_S, self._rest)
 
     def _rest(self) -> None:
-        async def stop() -> None:
-            if not self._n_reading:
-                await asyncio.gather(*(child.stop() for child in self._layers.values()))
-
-        self._resting = asyncio.create_task(stop())
+        children = [*self._layers.values()]
+        self._layers.clear()  # the next state looks anew whether the file is there
+        self._resting = asyncio.create_task(_stop(children))
 
     async def address(self) -> Address:
         """Where the child listens, for its `/slots` and `/metrics`; it is started if it is not running."""
@@ -290,5 +288,8 @@ class EmbeddedGenerator(OpenAIProtocol):
     async def aclose(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
-        children = [*self._layers.values(), *filter(None, [self._child])]
-        await asyncio.gather(*(child.stop() for child in children))
+        await _stop([*self._layers.values(), *filter(None, [self._child])])
+
+
+async def _stop(children: Sequence[LlamaChild]) -> None:
+    await asyncio.gather(*(child.stop() for child in children))

@@ -127,6 +127,8 @@ def _write(target: Path, cut: _Cut, source: IO[bytes]) -> None:
                 left = one.length
                 while left and (block := source.read(min(left, _BLOCK_BYTES))):
                     left -= out.write(block)
+                if left:
+                    raise OSError(f"the model ended {left:,} bytes too soon")
             out.write(bytes(cut.size - out.tell()))
             out.flush()
             os.fsync(out.fileno())  # a power cut may lose the rename below, never half of the file
