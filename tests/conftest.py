@@ -289,6 +289,17 @@ def model_dir() -> Path:
     return folder
 
 
+@pytest.fixture
+def own_dir(model_dir: Path, tmp_path: Path) -> Path:
+    """A folder of models with a link to the tiny one: what is written beside it goes with the test."""
+    from rag.models.weights import MODELS, TINY_LLM
+
+    place = MODELS[TINY_LLM].place(tmp_path / "models")
+    place.parent.mkdir(parents=True)
+    place.symlink_to(MODELS[TINY_LLM].place(model_dir))
+    return tmp_path / "models"
+
+
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import Requirement
@@ -25,6 +26,7 @@ from rag.types import UNFINISHED
 if TYPE_CHECKING:
     from api.commands.progress import Progress
     from rag.store.verify import Difference
+    from rag.types import BackendReport, ServerState
 
 Status = Literal["ok", "warn", "fail"]
 DISTRIBUTION = "footnote-rag"
@@ -123,8 +125,6 @@ def _models(context: CommandContext) -> Iterator[Check]:
             yield Check("reranker", "ok", f"{found.name} in {found.folder}, reranks {settings.retrieval.rerank} chunks")
         except FootnoteError as error:
             yield Check("reranker", "fail", error.message)
-    if settings.answers.judge not in NO_JUDGE:
-        yield _judge(settings)
 
 
 def embedder_in_use(settings: Settings) -> tuple[str, str]:
@@ -146,43 +146,70 @@ def embedder_in_use(settings: Settings) -> tuple[str, str]:
     return name, f"{name} in {folder}, hashes match, {read_recipe(folder, name, *prefixes)}"
 
 
-def _judge(settings: Settings) -> Check:
-    from rag.generation import make_generator
-    from rag.generation.judges import ASK_THE_MODEL, locate_judge
-
-    try:
-        if settings.answers.judge == ASK_THE_MODEL:
-            generator = make_generator(settings.generation, settings.resolved_model_dir())
-            if generator.follows_instructions:
-                return Check("judge", "ok", "the language model is asked where the words settle no verdict")
-            return Check("judge", "ok", f"none: the {generator.model} back end has no language model to ask")
-        found, _ = locate_judge(settings.answers.judge)
-        return Check("judge", "ok", f"{found.name} in {found.folder}")
-    except FootnoteError as error:
-        return Check("judge", "fail", error.message)
-
-
 def _backend(context: CommandContext) -> Iterator[Check]:
     from rag.generation import make_generator
-    from rag.types import BackendReport, ServerState
+    from rag.generation.judges import ASK_THE_MODEL
 
-    async def describe() -> tuple[BackendReport, Sequence[ServerState]]:
-        generator = make_generator(context.settings.generation, context.settings.resolved_model_dir())
+    settings = context.settings
+
+    async def describe() -> tuple[BackendReport, Sequence[ServerState], bool]:
+        generator = make_generator(settings.generation, settings.resolved_model_dir())
         try:
-            return await generator.describe(), generator.servers
+            return await generator.describe(), generator.servers, generator.follows_instructions
         finally:
             await generator.aclose()
 
+    by_model = settings.answers.judge == ASK_THE_MODEL
     try:
-        report, servers = asyncio.run(describe())
+        report, servers, follows = asyncio.run(describe())
+        shown = f"{report.model or report.backend}{f' at {report.address}' if report.address else ''}: {report.detail}"
+        yield Check("language model", "ok" if report.reachable else "fail", shown)
+        for server in servers:
+            if server.problem:
+                yield Check("language model", "warn", f"{server.address} is left out: {server.problem}")
+        if by_model:
+            none = f"none: the {report.model} back end has no language model to ask"
+            yield _model_judge(report) if follows else Check("judge", "ok", none)
     except FootnoteError as error:
         yield Check("language model", "fail", error.message)
-        return
-    shown = f"{report.model or report.backend}{f' at {report.address}' if report.address else ''}: {report.detail}"
-    yield Check("language model", "ok" if report.reachable else "fail", shown)
-    for server in servers:
-        if server.problem:
-            yield Check("language model", "warn", f"{server.address} is left out: {server.problem}")
+    if not by_model and settings.answers.judge not in NO_JUDGE:
+        yield _judge(settings.answers.judge)
+
+
+def _judge(named: str) -> Check:
+    from rag.generation.judges import locate_judge
+
+    try:
+        found, _ = locate_judge(named)
+    except FootnoteError as error:
+        return Check("judge", "fail", error.message)
+    return Check("judge", "ok", f"{found.name} in {found.folder}")
+
+
+def _model_judge(report: BackendReport) -> Check:
+    """How the language model judges: by its state, if there is a probe of it and a file of its first layers."""
+    from rag.models.gguf import find_first_layers
+    from rag.models.judge_probe import ProbeError, read_probe
+    from rag.prompting.prompts import JUDGE_PROMPT_VERSION
+
+    replies = "the language model is asked where the words settle no verdict"
+    try:
+        probe = read_probe()
+        if not report.reachable or not probe.fits(report.model, JUDGE_PROMPT_VERSION):
+            return Check("judge", "ok", replies)
+        model = Path(report.address)
+        found = find_first_layers(model, probe.layers)
+    except ProbeError as error:
+        return Check("judge", "warn", f"{replies}, by its first token, because {error}. Install Footnote again.")
+    except FootnoteError as error:
+        return Check("judge", "warn", f"{replies}, by its first token: {error.message}")
+    reads = f"where the words settle no verdict, the state of {report.model} after {probe.layers} layers is read"
+    if found is not None:
+        return Check("judge", "ok", f"{reads}, from {found}")
+    if os.access(model.parent, os.W_OK):
+        return Check("judge", "ok", f"{reads}; they are written to {model.parent} with the first sentence")
+    advice = f"Run `footnote models pull {report.model.removeprefix('embedded/')}` as the owner of {model.parent}."
+    return Check("judge", "warn", f"{replies}, by its first token: its first layers are not beside it. {advice}")
 
 
 def _data(context: CommandContext, server: RunningServer | None) -> Iterator[Check]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
 from rag.errors import DependencyError
-from rag.models.gguf import first_layers
+from rag.models.gguf import find_first_layers, first_layers
 from rag.models.hub import NAMED, fetch_hub, hub_name, pinned, pinned_models
 from rag.models.judge_probe import open_probe
 from rag.models.weights import (
@@ -107,9 +107,19 @@ def fetch_model(context: CommandContext, name: str) -> str:
             context.say(f"{path} is pinned with SHA-256 {pin_local_weights(path, model_dir, accept=True)}.")
             return str(path)
         path = fetch(name, model_dir, show, context.say)
-        if (probe := open_probe()) is not None and probe.model == f"embedded/{name}":
-            try:
-                first_layers(path, probe.layers)
-            except DependencyError as error:  # answers come without: sentences are judged by the first token then
-                context.say(error.message)
+        if MODELS[name].kind == "llm":
+            _write_layers(context, name, path)
         return str(path)
+
+
+def _write_layers(context: CommandContext, name: str, model: Path) -> None:
+    """Write the layers that the judge reads, where it reads those of this model. It can do without them."""
+    probe = open_probe()
+    if probe is None or probe.model != f"embedded/{name}":
+        return
+    try:
+        if find_first_layers(model, probe.layers) is None:
+            context.say(f"Writing its first {probe.layers} layers, which the judge reads, beside it.")
+            first_layers(model, probe.layers)
+    except DependencyError as error:
+        context.say(f"{error.message} Until then sentences are judged by the model's replies.")

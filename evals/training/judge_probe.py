@@ -4,7 +4,7 @@
 
     python -m evals.training.judge_probe --data ../shared/train/hand --states states.sqlite3 --out PROBE.safetensors
 
-The model reads a statement in about 2 seconds on two cores; the states are kept, so that a stopped run goes on.
+The model reads a statement in about 2.6 seconds on two cores; the states are kept, so that a stopped run goes on.
 `--minutes` ends the reading: rows are read in a fixed order, and the probe is fitted on those that were read.
 """
 
@@ -26,6 +26,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from evals.training.confidence import area
+from rag.errors import InputError
 from rag.generation import make_generator
 from rag.models.judge_probe import KINDS, JudgeProbe, write_probe
 from rag.prompting.prompts import JUDGE_PROMPT_VERSION, state_messages
@@ -40,7 +41,10 @@ LAYERS = 18
 """Of the model, whose states the probe reads (evals/notebook/2026-11-judge-layers.md)."""
 CLAIMS_TO_ANSWERS = 3
 LONGEST_CHARS = 1200  # of a passage with its headings: longer ones are not read in one step
-_TABLE = "CREATE TABLE IF NOT EXISTS states (statement TEXT PRIMARY KEY, state BLOB NOT NULL)"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS states (statement TEXT PRIMARY KEY, state BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS read_from (model TEXT NOT NULL, prompt_version TEXT NOT NULL, layers INTEGER NOT NULL);
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +108,12 @@ def _rows_of(line: dict[str, str | None]) -> Iterator[Row]:
 async def collect(generator: Generator, rows: Sequence[Row], path: Path, limit_s: float) -> dict[str, np.ndarray]:
     """The model's state at each row's statement, by the row's key, as far as `limit_s` seconds allow.
 
-    States in the file at `path` are not read again. Raises DependencyError.
+    States in the file at `path` are not read again. Raises DependencyError, and InputError for a file of other states.
     """
     begun = time.monotonic()
     with closing(sqlite3.connect(path, isolation_level=None)) as store:
-        store.execute(_TABLE)
+        store.executescript(_TABLES)
+        _check_source(store, path, (generator.model, JUDGE_PROMPT_VERSION, LAYERS))
         held = {key: np.frombuffer(blob, dtype="<f2") for key, blob in store.execute("SELECT * FROM states")}
         for row in rows:
             if row.key in held:
@@ -121,6 +126,15 @@ async def collect(generator: Generator, rows: Sequence[Row], path: Path, limit_s
             store.execute("INSERT INTO states VALUES (?, ?)", (row.key, state.tobytes()))
             held[row.key] = state
     return held
+
+
+def _check_source(store: sqlite3.Connection, path: Path, source: tuple[str, str, int]) -> None:
+    """Raise InputError where the states were read from another model, prompt or layer; a new file notes its own."""
+    found = store.execute("SELECT * FROM read_from").fetchone()
+    if found is None:
+        store.execute("INSERT INTO read_from VALUES (?, ?, ?)", source)
+    elif found != source:
+        raise InputError(f"{path} has states of {found}, and those of {source} are to be read. Name another --states.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +207,8 @@ async def _run(options: argparse.Namespace) -> None:
         states = await collect(generator, rows, options.states, 60 * options.minutes)
     finally:
         await generator.aclose()
+    if not states:
+        raise InputError(f"{generator.model} tells no states. Set FOOTNOTE_GENERATION__BACKEND=embedded.")
     probe, fits = fit_probe(rows, states, generator.model)
     write_probe(probe, options.out)
     for kind, fit in fits.items():

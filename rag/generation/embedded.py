@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 
 from rag.errors import DependencyError, InputError
 from rag.generation.llama_child import Address, LlamaChild
-from rag.generation.openai_like import OpenAIProtocol
+from rag.generation.openai_like import OpenAIProtocol, template_body
 from rag.generation.served import Unreachable, ask_json
 from rag.generation.speed import describe_speed
 from rag.models.gguf import first_layers
@@ -30,6 +32,8 @@ from rag.settings import Generation
 from rag.types import BackendReport, Draft, Loading, Message, Token
 
 RESTARTS = 2  # of the embedded model during one request
+LAYERS_AGAIN_S = 60.0
+LAYERS_IDLE_S = 600.0  # after which their memory is given back: those of the default model start in seconds
 STATE_TOKENS = 512  # at most of a prompt whose state is read: it is read in one step, for which memory is kept
 
 
@@ -48,6 +52,12 @@ class EmbeddedGenerator(OpenAIProtocol):
         self._model_dir = model_dir
         self._child: LlamaChild | None = None
         self._layers: dict[int, LlamaChild] = {}  # by the number of the first layers that it has
+        self._cutting = asyncio.Lock()
+        self._uncut = (-math.inf, "")  # until when no file of them is written (`time.monotonic`), and why
+        self._no_state = ""  # why the last state could not be read
+        self._n_reading = 0  # states that are being read
+        self._idle: asyncio.TimerHandle | None = None
+        self._resting: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
         self._requests = 0
 
@@ -132,55 +142,89 @@ class EmbeddedGenerator(OpenAIProtocol):
 
     async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
         import httpx
-        import numpy as np
 
-        limit_s = self._settings.timeout_s
         try:
-            async with asyncio.timeout(limit_s):
-                with self._request():
-                    address = await (await self._first_layers(layers)).address()
-
-                    async def ask(path: str, body: object) -> object:
-                        return await ask_json("POST", f"{address.url}/{path}", limit_s, body, address.api_key)
-
-                    body = {"messages": [{"role": message.role, "content": message.content} for message in messages]}
-                    prompt = str(json_field(await ask("apply-template", body), "prompt"))
-                    content = messages[-1].content
-                    end = prompt.rindex(content) + len(content)
-                    start = len(prompt[: end - len(said)].rstrip(" "))  # a word's token begins with the space before it
-                    before, at = [
-                        json_field(await ask("tokenize", {"content": text, "parse_special": True}), "tokens")
-                        for text in (prompt[:start], prompt[start:end])
-                    ]
-                    if not (isinstance(before, list) and isinstance(at, list) and at):
-                        raise ValueError(f"no tokens of {said!r}")
-                    if len(before) + len(at) > STATE_TOKENS:
-                        return ()
-                    # a norm of -1 leaves the state as it is
-                    reply = await ask("embeddings", {"content": before + at, "embd_normalize": -1})
+            async with asyncio.timeout(self._settings.timeout_s):
+                with self._request(), self._layers_in_use():
+                    state = await self._read_state(messages, said, layers)
         except TimeoutError as error:
             raise self._too_slow() from error
+        except DependencyError as error:
+            self._no_state = error.message
+            raise
         except (httpx.HTTPError, ValueError) as error:
-            raise DependencyError(
-                f"{self._where} told no state of its first {layers} layers: {type(error).__name__}: {error}. The judge "
-                "reads the model's first token instead."
-            ) from error
-        match reply:
+            self._no_state = (
+                f"{self._where} told no state of its first {layers} layers: {type(error).__name__}: {error}. They are "
+                "started again if they have stopped; if this repeats, free some memory."
+            )
+            raise DependencyError(self._no_state) from error
+        self._no_state = ""
+        return state
+
+    async def _read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
+        import numpy as np
+
+        address = await (await self._first_layers(layers)).address()
+
+        async def ask(path: str, body: object) -> object:
+            return await ask_json("POST", f"{address.url}/{path}", self._settings.timeout_s, body, address.api_key)
+
+        prompt = str(json_field(await ask("apply-template", template_body(messages)), "prompt"))
+        content = messages[-1].content
+        end = prompt.rindex(content) + len(content)
+        start = len(prompt[: end - len(said)].rstrip(" "))  # a word's token begins with the space before it
+        before, at = [
+            json_field(await ask("tokenize", {"content": text, "parse_special": True}), "tokens")
+            for text in (prompt[:start], prompt[start:end])
+        ]
+        if not (isinstance(before, list) and isinstance(at, list) and at):
+            raise ValueError(f"no tokens of {said!r}")
+        if len(before) + len(at) > STATE_TOKENS:
+            return ()
+        # a norm of -1 leaves the state as it is
+        match await ask("embeddings", {"content": before + at, "embd_normalize": -1}):
             case [{"embedding": [*states]}] if len(states) == len(before) + len(at):
                 read = np.array(states[-len(at) :], dtype=np.float64)  # JSON's null, for no number, becomes a NaN
                 return [*map(float, read.mean(axis=0)), *map(float, read[-1])]
-        raise DependencyError(f"{self._where} sent no state of its prompt. Restart the server.")
+        raise ValueError("the reply has no state of each token")
 
     async def _first_layers(self, layers: int) -> LlamaChild:
-        """The child that has the first layers of the model alone. Raises DependencyError."""
-        if layers not in self._layers:
-            weights = await asyncio.to_thread(self.weights)
-            part = await asyncio.to_thread(first_layers, weights, layers)
-            name = f"{self.model}, its first {layers} layers"
-            self._layers.setdefault(
-                layers, LlamaChild(part, name, STATE_TOKENS, 1, self._settings.threads, states=True)
-            )
+        """The child that has the first layers of the model alone. Raises DependencyError.
+
+        Where their file cannot be written, this is tried again after LAYERS_AGAIN_S and not for each statement.
+        """
+        async with self._cutting:
+            if layers not in self._layers:
+                until, why = self._uncut
+                if time.monotonic() < until:
+                    raise DependencyError(why)
+                try:
+                    weights = await asyncio.to_thread(self.weights)
+                    part = await asyncio.to_thread(first_layers, weights, layers)
+                except DependencyError as error:
+                    self._uncut = (time.monotonic() + LAYERS_AGAIN_S, error.message)
+                    raise
+                name = f"{self.model}, its first {layers} layers"
+                self._layers[layers] = LlamaChild(part, name, STATE_TOKENS, 1, self._settings.threads, states=True)
         return self._layers[layers]
+
+    @contextmanager
+    def _layers_in_use(self) -> Iterator[None]:
+        """LAYERS_IDLE_S after the last state was read, what has read it is stopped; the next one starts it again."""
+        self._n_reading += 1
+        if self._idle is not None:
+            self._idle.cancel()
+        try:
+            yield
+        finally:
+            self._n_reading -= 1
+            if not self._n_reading:
+                self._idle = asyncio.get_running_loop().call_later(LAYERS_IDLE_S, self._rest)
+
+    def _rest(self) -> None:
+        children = [*self._layers.values()]
+        self._layers.clear()  # the next state looks anew whether the file is there
+        self._resting = asyncio.create_task(_stop(children))
 
     async def address(self) -> Address:
         """Where the child listens, for its `/slots` and `/metrics`; it is started if it is not running."""
@@ -200,6 +244,8 @@ class EmbeddedGenerator(OpenAIProtocol):
         if self._is_own_file:
             digest = await asyncio.to_thread(pin_local_weights, weights, self._model_dir)
             state += f"; your own file, pinned at first use with SHA-256 {digest}"
+        if self._no_state:
+            state += f"; sentences are judged by its replies, because its state was not read: {self._no_state}"
         return BackendReport("embedded", self.model, str(weights), True, state)
 
     async def prepare(self) -> None:
@@ -240,6 +286,10 @@ class EmbeddedGenerator(OpenAIProtocol):
             self._requests -= 1
 
     async def aclose(self) -> None:
-        for child in (self._child, *self._layers.values()):
-            if child is not None:
-                await child.stop()
+        if self._idle is not None:
+            self._idle.cancel()
+        await _stop([*self._layers.values(), *filter(None, [self._child])])
+
+
+async def _stop(children: Sequence[LlamaChild]) -> None:
+    await asyncio.gather(*(child.stop() for child in children))

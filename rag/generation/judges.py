@@ -146,6 +146,7 @@ class ModelJudge:
         """`budget_s` seconds are spent on the statements of one call, as many at once as the generator has slots."""
         self._generator, self._budget_s = generator, budget_s
         self._probe, self._reader = probe, reader
+        self._no_state = ""  # why the last state could not be read
 
     @property
     def model(self) -> str:
@@ -202,13 +203,16 @@ class ModelJudge:
         return judgement or "gave no verdict", draft
 
     async def _read_state(self, statement: Statement, layers: int) -> Sequence[float]:
-        """The model's state at the statement, empty where the back end fails to tell it."""
+        """The model's state at the statement, empty where the back end fails to tell it: one warning a cause."""
         messages, said = state_messages(statement)
         try:
-            return await self._generator.read_state(messages, said, layers)
+            state, problem = await self._generator.read_state(messages, said, layers), ""
         except DependencyError as error:
-            log.warning("The judge reads the model's first token: %s", error)
-            return ()
+            state, problem = (), error.message
+        if problem and problem != self._no_state:
+            log.warning("The judge reads the model's first token: %s", problem)
+        self._no_state = problem
+        return state
 
 
 def is_short_answer(statement: Statement, reader: Reader) -> bool:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from llama_index.core.llms.llm import LLM
     from openai.types.chat.chat_completion_chunk import Choice
 
+_ASK_TIMEOUT_S = 30.0  # for what is not a reply
+
 
 class OpenAIProtocol(Served):
     """The common part of an OpenAI-compatible server and the embedded llama.cpp. `_connect` sets `_target`."""
@@ -149,8 +151,8 @@ class OpenAIProtocol(Served):
         import httpx
 
         try:
-            prompt = await self._render_by_llama_cpp(messages)
-            if prompt is None:
+            prompt = json_field(await self._ask_llama_cpp("apply-template", template_body(messages)), "prompt")
+            if not isinstance(prompt, str):
                 return None
             # The template itself writes the beginning-of-text token if the model has one.
             asked = {"content": prompt, "add_special": False, "parse_special": True}
@@ -159,16 +161,15 @@ class OpenAIProtocol(Served):
             return None
         return len(tokens) if isinstance(tokens, list) else None
 
-    async def _render_by_llama_cpp(self, messages: Sequence[Message]) -> str | None:
-        """The prompt as the server's own template writes it. Raises httpx.HTTPError and ValueError."""
-        body = {"messages": [{"role": message.role, "content": message.content} for message in messages]}
-        prompt = json_field(await self._ask_llama_cpp("apply-template", body), "prompt")
-        return prompt if isinstance(prompt, str) else None
-
-    async def _ask_llama_cpp(self, path: str, body: object, within_s: float = 30) -> object:
+    async def _ask_llama_cpp(self, path: str, body: object) -> object:
         """The answer of one of llama.cpp's own addresses. Raises httpx.HTTPError and ValueError."""
         url, api_key, _ = self._target
-        return await ask_json("POST", f"{url.removesuffix('/v1')}/{path}", within_s, body, api_key)
+        return await ask_json("POST", f"{url.removesuffix('/v1')}/{path}", _ASK_TIMEOUT_S, body, api_key)
+
+
+def template_body(messages: Sequence[Message]) -> dict[str, object]:
+    """What llama.cpp's `apply-template` is sent."""
+    return {"messages": [{"role": message.role, "content": message.content} for message in messages]}
 
 
 def _first_tokens(choice: Choice) -> dict[str, float] | None:

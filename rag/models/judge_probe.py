@@ -68,10 +68,16 @@ def read_probe(path: Path = PROBE_FILE) -> JudgeProbe:
             held = {name: stored.get_tensor(name) for kind in KINDS for name in (f"{kind}.weight", f"{kind}.bias")}
         weights = {kind: held[f"{kind}.weight"].astype(np.float64) for kind in KINDS}
         biases = {kind: float(held[f"{kind}.bias"][0]) for kind in KINDS}
-        return JudgeProbe(told["model"], told["prompt_version"], int(told["layers"]), weights, biases)
+        if {one.ndim for one in weights.values()} != {1} or len({*map(len, weights.values())}) != 1:
+            raise ValueError(f"weights of the shapes {', '.join(str(one.shape) for one in weights.values())}")
+        if not all(np.isfinite([*weights[kind], biases[kind]]).all() for kind in KINDS):
+            raise ValueError("weights that are no numbers")
+        if (layers := int(told["layers"])) < 1:
+            raise ValueError(f"{layers} layers")
+        return JudgeProbe(told["model"], told["prompt_version"], layers, weights, biases)
     except FileNotFoundError as error:
         raise ProbeError(f"{path} is missing") from error
-    except (SafetensorError, OSError, KeyError, ValueError, IndexError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, IndexError, TypeError) as error:
         raise ProbeError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 

@@ -30,6 +30,7 @@ from rag.errors import DependencyError, InputError
 
 if TYPE_CHECKING:
     import httpx
+    from filelock import FileLock
 
 Progress = Callable[[str, int, int], None]
 Report = Callable[[str], None]
@@ -318,26 +319,43 @@ def fetch_spec(spec: ModelSpec, model_dir: Path, progress: Progress | None, repo
     ready = installed_spec(spec, model_dir)
     if ready is not None:
         return ready
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
     folder = model_dir / spec.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
         try:
-            lock.acquire(timeout=0)
+            turn = folder_lock(folder, 0).acquire()
         except Timeout:
             report(f"Another process is fetching {spec.name}; waiting for it.")
-            lock.acquire()
-        try:
+            turn = folder_lock(folder, -1).acquire()
+        with turn:
             return installed_spec(spec, model_dir) or _fetch_from_any(spec, model_dir, progress, report)
-        finally:
-            lock.release()
     except OSError as error:
         raise DependencyError(
             f"{spec.name} cannot be stored in {folder}: {error.strerror or error}. "
             "Free space or correct the folder's permissions, or set FOOTNOTE_MODEL_DIR to another folder."
         ) from error
+
+
+def folder_lock(folder: Path, wait_s: float) -> FileLock:
+    """The lock that a process or thread holds while it writes a model's folder.
+
+    To acquire it raises OSError after `wait_s` seconds; a negative number waits for ever.
+    """
+    from filelock import FileLock
+
+    return FileLock(folder / ".lock", timeout=wait_s)
+
+
+def require_space(folder: Path, size: int, what: str) -> None:
+    """Raise DependencyError unless `size` more bytes, those of `what`, leave room in the folder."""
+    needed, free = size + DISK_MARGIN_BYTES, shutil.disk_usage(folder).free
+    if free < needed:
+        raise DependencyError(
+            f"{folder} has {free / 1e6:.0f} MB free and {what} needs {needed / 1e6:.0f} MB. "
+            "Free some space, or set FOOTNOTE_MODEL_DIR to another disk."
+        )
 
 
 class _SourceFailed(Exception):
@@ -347,7 +365,8 @@ class _SourceFailed(Exception):
 def _fetch_from_any(spec: ModelSpec, model_dir: Path, progress: Progress | None, report: Report) -> Path:
     folder = model_dir / spec.name
     missing = unverified(spec, model_dir)
-    _require_space(missing, folder)
+    begun = sum(path.stat().st_size for path in (folder / ".partial").glob("**/*.part"))
+    require_space(folder, sum(file.size for file in missing) - begun, spec.name)
     failures: list[str] = []
     for number, source in enumerate(spec.sources):
         report(f"Fetching {spec.name} ({sum(file.size for file in missing) / 1e6:.1f} MB) from the {source}.")
@@ -367,17 +386,6 @@ def _fetch_from_any(spec: ModelSpec, model_dir: Path, progress: Progress | None,
         f"{spec.name} could not be fetched. {'. '.join(failures)}. Connect this machine to one of these and try again, "
         f"or put the missing files there yourself: {wanted}"
     )
-
-
-def _require_space(missing: list[ModelFile], folder: Path) -> None:
-    begun = sum(path.stat().st_size for path in (folder / ".partial").glob("**/*.part"))
-    needed = sum(file.size for file in missing) - begun + DISK_MARGIN_BYTES
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise DependencyError(
-            f"{folder} has {free / 1e6:.0f} MB free and the model needs {needed / 1e6:.0f} MB. "
-            "Free some space, or set FOOTNOTE_MODEL_DIR to another disk."
-        )
 
 
 def _fetch_file(source: Source, number: int, file: ModelFile, folder: Path, progress: Progress | None) -> None:

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import ScriptedGenerator
 from cross_encoders import save_cross_encoder
@@ -30,7 +31,9 @@ from api.commands.examples import EXAMPLES
 from ingest.parse.confine import Escapes
 from rag.errors import DependencyError
 from rag.library import open_index
-from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS
+from rag.models.judge_probe import JudgeProbe, read_probe, write_probe
+from rag.models.weights import MODELS, TINY_LLM
+from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS, JUDGE_PROMPT_VERSION
 from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
 from rag.store.lock import claim_directory
 from rag.types import Embedder, Generator
@@ -890,6 +893,47 @@ def test_doctor_shows_the_judge_and_verify_uses_it(
     assert list(statuses.values()) == [None, "ok", "ok", "fail"]
     run = footnote("search", "shed", "--json")
     assert (run.status, run.json["error"]["code"]) == (2, "configuration")
+
+
+@pytest.mark.model
+def test_the_layers_that_the_judge_reads_are_written_and_shown(
+    footnote: Footnote, own_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = {"claim": np.zeros(2), "answer": np.zeros(2)}
+    probe = JudgeProbe(f"embedded/{TINY_LLM}", JUDGE_PROMPT_VERSION, 2, weights, {"claim": 0.0, "answer": 0.0})
+    write_probe(probe, tmp_path / "probe.safetensors")
+    monkeypatch.setattr("rag.models.judge_probe.read_probe", lambda *_: read_probe(tmp_path / "probe.safetensors"))
+    for name, value in (("MODEL_DIR", own_dir), ("ANSWERS__JUDGE", "model")):
+        monkeypatch.setenv(f"FOOTNOTE_{name}", str(value))
+    for name, value in (("BACKEND", "embedded"), ("MODEL", TINY_LLM)):
+        monkeypatch.setenv(f"FOOTNOTE_GENERATION__{name}", value)
+
+    def judge() -> dict[str, str]:
+        (check,) = [one for one in footnote("doctor", "--json").json["checks"] if one["name"] == "judge"]
+        return check
+
+    folder = MODELS[TINY_LLM].place(own_dir).parent
+    reads = f"where the words settle no verdict, the state of embedded/{TINY_LLM} after 2 layers is read"
+    found = judge()
+    assert (found["status"], found["detail"]) == (
+        "ok",
+        f"{reads}; they are written to {folder} with the first sentence",
+    )
+    written = folder / "SmolLM2-135M-Instruct.Q4_1.first-2.gguf"
+    in_the_way = folder / f"{written.name}.part"
+    in_the_way.mkdir()
+    run = footnote("models", "pull", TINY_LLM, "--json")
+    assert run.status == 0
+    assert "cannot be written beside it" in run.err
+    assert "Until then sentences are judged by the model's replies." in run.err
+    in_the_way.rmdir()
+    assert "Writing its first 2 layers, which the judge reads" in footnote("models", "pull", TINY_LLM).err
+    assert "Writing" not in footnote("models", "pull", TINY_LLM).err
+    assert judge()["detail"] == f"{reads}, from {written}"
+    (tmp_path / "probe.safetensors").write_bytes(b"")
+    found = judge()
+    assert found["status"] == "warn"
+    assert "by its first token, because " in found["detail"]
 
 
 def test_doctor_checks_every_required_package(footnote: Footnote) -> None:

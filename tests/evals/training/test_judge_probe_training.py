@@ -12,6 +12,7 @@ from conftest import ScriptedGenerator
 
 from evals.training.confidence import area
 from evals.training.judge_probe import Row, collect, fit_kind, fit_probe, read_rows
+from rag.errors import InputError
 from rag.types import Message, Statement
 
 LINES = [
@@ -60,6 +61,13 @@ async def test_states_are_read_once_and_kept(tmp_path: Path) -> None:
     again = await collect(generator, rows, tmp_path / "states.sqlite3", 60)
     assert generator.asked == len(rows)
     assert {key: list(state) for key, state in again.items()} == {key: list(state) for key, state in states.items()}
+
+
+async def test_states_of_another_model_are_not_mixed_in(tmp_path: Path) -> None:
+    rows = read_rows([written(tmp_path)])
+    await collect(Reads(), rows, tmp_path / "states.sqlite3", 60)
+    with pytest.raises(InputError, match=r"states of \('scripted/1', .*'other/2'.*Name another --states"):
+        await collect(Reads(model="other/2"), rows, tmp_path / "states.sqlite3", 60)
 
 
 def test_the_area_counts_pairs() -> None:

@@ -33,7 +33,7 @@ from rag.generation import (
     make_generator,
     take_draft,
 )
-from rag.generation.llama_child import DEATHS_ALLOWED, LlamaChild
+from rag.generation.llama_child import DEATHS_ALLOWED, KILLED_SOONER, LlamaChild
 from rag.generation.quoting import (
     MIN_ANSWERABLE,
     ShownPassage,
@@ -43,7 +43,7 @@ from rag.generation.quoting import (
     sentences_around,
 )
 from rag.models.tokens import estimate_tokens
-from rag.models.weights import TINY_LLM
+from rag.models.weights import MODELS, TINY_LLM
 from rag.prompting.prompts import NOT_FOUND_REPLY, answer_messages
 from rag.settings import Generation
 from rag.types import (
@@ -123,6 +123,22 @@ def embedded(model_dir: Path) -> Iterator[EmbeddedGenerator]:
     asyncio.run(generator.aclose())
 
 
+@pytest.fixture
+async def reads(own_dir: Path) -> AsyncIterator[EmbeddedGenerator]:
+    """The tiny model, of which nothing is started or written yet."""
+    settings = Generation(backend="embedded", model=TINY_LLM, context_tokens=2048, timeout_s=120)
+    generator = make_generator(settings, own_dir)
+    assert isinstance(generator, EmbeddedGenerator)
+    yield generator
+    await generator.aclose()
+
+
+def llama_children() -> set[int]:
+    """The process ids of the llama.cpp servers of this process."""
+    told = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True)
+    return {int(line.split()[0]) for line in told.stdout.splitlines() if "rag.generation.llama_child" in line}
+
+
 async def busy_slots(generator: EmbeddedGenerator) -> int:
     address = await generator.address()
     headers = {"Authorization": f"Bearer {address.api_key}"}
@@ -153,6 +169,11 @@ def is_alive(process_id: int) -> bool:
         return False
 
 
+def killed_sooner(process_id: int) -> int:
+    """How much sooner than by its memory the kernel kills the process."""
+    return int(Path(f"/proc/{process_id}/oom_score_adj").read_text())
+
+
 async def wait_until_dead(process_id: int) -> None:
     descriptor = os.pidfd_open(process_id)
     try:
@@ -169,9 +190,9 @@ async def wait_until_dead(process_id: int) -> None:
 
 
 @pytest.mark.model
-async def test_embedded_state_is_that_of_the_words_after_the_first_layers(embedded: EmbeddedGenerator) -> None:
+async def test_embedded_state_is_that_of_the_words_after_the_first_layers(reads: EmbeddedGenerator) -> None:
     async def read(text: str, said: str, layers: int = 12) -> np.ndarray:
-        return np.array(await embedded.read_state((Message("user", text),), said, layers))
+        return np.array(await reads.read_state((Message("user", text),), said, layers))
 
     rains = await read("It rains. Claim: It is wet.", "It is wet.")
     assert len(rains) == 2 * 576  # the model's width
@@ -184,8 +205,81 @@ async def test_embedded_state_is_that_of_the_words_after_the_first_layers(embedd
     assert one_word[576:] == pytest.approx(rains[576:], abs=0.05)  # the last token is the same
     assert one_word[:576] == pytest.approx(one_word[576:], abs=1e-9)
     assert not len(await read("It rains. " * 600 + "Claim: It is wet.", "It is wet."))
-    _, draft = await reply(embedded)  # it still replies
-    assert draft.text.strip()
+
+
+CLAIM = (Message("user", "It rains. Claim: It is wet."),)
+
+
+@pytest.mark.model
+async def test_the_first_layers_are_written_and_started_once_and_started_again_when_killed(
+    reads: EmbeddedGenerator, own_dir: Path
+) -> None:
+    others = llama_children()
+    first, second = await asyncio.gather(*(reads.read_state(CLAIM, "It is wet.", 2) for _ in range(2)))
+    assert first == pytest.approx(second, abs=0.05)
+    folder = MODELS[TINY_LLM].place(own_dir).parent
+    assert [path.name for path in folder.glob("*first*")] == ["SmolLM2-135M-Instruct.Q4_1.first-2.gguf"]
+    (process_id,) = llama_children() - others
+    assert killed_sooner(process_id) == min(killed_sooner(os.getpid()) + KILLED_SOONER, 1000)
+    os.kill(process_id, signal.SIGKILL)
+    await wait_until_dead(process_id)
+    assert await reads.read_state(CLAIM, "It is wet.", 2) == pytest.approx(first, abs=0.05)
+    (process_id,) = llama_children() - others
+    await reads.aclose()
+    assert not is_alive(process_id)
+
+
+@pytest.mark.model
+async def test_a_statement_whose_time_is_over_leaves_the_start_to_the_next(reads: EmbeddedGenerator) -> None:
+    others = llama_children()
+    task = asyncio.create_task(reads.read_state(CLAIM, "It is wet.", 2))
+    async with asyncio.timeout(60):
+        while not (started := await asyncio.to_thread(llama_children) - others):
+            pass
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(await reads.read_state(CLAIM, "It is wet.", 2)) == 2 * 576
+    assert llama_children() - others == started
+
+
+@pytest.mark.model
+async def test_first_layers_that_nobody_needs_are_stopped_until_the_next_state(
+    reads: EmbeddedGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = llama_children()
+    monkeypatch.setattr("rag.generation.embedded.LAYERS_IDLE_S", 0.01)
+    first = await reads.read_state(CLAIM, "It is wet.", 2)
+    async with asyncio.timeout(60):
+        while await asyncio.to_thread(llama_children) - others:
+            pass
+    monkeypatch.undo()
+    assert await reads.read_state(CLAIM, "It is wet.", 2) == pytest.approx(first, abs=0.05)
+    assert len(llama_children() - others) == 1
+
+
+@pytest.mark.model
+async def test_first_layers_that_cannot_be_written_are_told_and_tried_again_later(
+    reads: EmbeddedGenerator, own_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_the_way = MODELS[TINY_LLM].place(own_dir).parent / "SmolLM2-135M-Instruct.Q4_1.first-2.gguf.part"
+
+    async def fail() -> str:
+        with pytest.raises(DependencyError, match="cannot be written beside it") as failed:
+            await reads.read_state(CLAIM, "It is wet.", 2)
+        return failed.value.message
+
+    assert "judged by its replies" not in (await reads.describe()).detail
+    in_the_way.mkdir()
+    monkeypatch.setattr("rag.generation.embedded.LAYERS_AGAIN_S", 0)
+    await fail()
+    monkeypatch.undo()
+    problem = await fail()  # tried again
+    report = await reads.describe()
+    assert report.reachable
+    assert f"judged by its replies, because its state was not read: {problem}" in report.detail
+    in_the_way.rmdir()
+    assert await fail() == problem  # not for each statement
 
 
 @pytest.mark.model

@@ -580,6 +580,28 @@ async def test_without_a_state_that_the_probe_reads_the_first_token_counts(state
     assert judged.judgements == (Judgement(WORD_ALONE["yes"]),)
 
 
+async def test_a_state_that_cannot_be_read_leaves_the_first_token_and_one_warning_a_cause(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Fails(States):
+        problem = "The disk is full."
+
+        async def read_state(self, messages: Sequence[Message], said: str, layers: int) -> Sequence[float]:
+            raise DependencyError(self.problem)
+
+    generator = Fails("", "yes")
+    judge = ModelJudge(generator, 5, PROBE)
+    for _ in range(2):
+        judged = await judge.judge_statements([Statement("It rains.", f"It is wet {n}.") for n in range(2)])
+        assert judged.judgements == (Judgement(WORD_ALONE["yes"]),) * 2
+    generator.problem = "The folder is read-only."
+    await judge.judge_statements([Statement("It rains.", "It is wet.")])
+    assert caplog.messages == [
+        "The judge reads the model's first token: The disk is full.",
+        "The judge reads the model's first token: The folder is read-only.",
+    ]
+
+
 @pytest.mark.parametrize("other", [replace(PROBE, model="other/2"), replace(PROBE, prompt_version="older"), None])
 async def test_a_probe_of_another_model_or_prompt_is_not_used(other: JudgeProbe | None) -> None:
     generator = States("", "no")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,21 @@ def test_it_is_of_one_model_and_one_prompt() -> None:
 
 def test_the_shipped_probe_is_of_the_default_model_and_the_prompt_in_use() -> None:
     assert read_probe().fits(f"embedded/{DEFAULT_LLM}", JUDGE_PROMPT_VERSION)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (replace(PROBE, layers=0), "0 layers"),
+        (replace(PROBE, biases={"claim": 0.5, "answer": float("nan")}), "no numbers"),
+        (replace(PROBE, weights={"claim": np.array([1.0, -2.0]), "answer": np.array([[0.0, 1.0]])}), "shapes"),
+        (replace(PROBE, weights={"claim": np.array([1.0, -2.0]), "answer": np.array([0.0])}), "shapes"),
+    ],
+)
+def test_a_probe_that_cannot_be_one_is_damaged(tmp_path: Path, changed: JudgeProbe, told: str) -> None:
+    write_probe(changed, tmp_path / "probe.safetensors")
+    with pytest.raises(ProbeError, match=f"is damaged: ValueError: .*{told}"):
+        read_probe(tmp_path / "probe.safetensors")
 
 
 @pytest.mark.parametrize(("content", "told"), [(None, "is missing"), (b"nothing of the kind", "is damaged")])
