@@ -17,7 +17,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from rag.decision.cells import find_cell
+from rag.decision.cells import find_cell, lift_cells
 from rag.decision.confidence import (
     QUOTED_READ,
     EvidenceSignals,
@@ -525,7 +525,7 @@ class Service:
     def _select(self, asked: str, hits: Sequence[Hit], parts: Sequence[PartHits]) -> _Selected:
         kept, left_out = drop_duplicates(hits)
         kept, of_others = self._drop_others(asked, kept)
-        selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
+        selections = lift_cells(asked, rank_for_parts(asked, kept, parts, self._searcher.compare_sentences))
         read, why = measure_reading(asked, kept, self._reader), self._searcher.why_words_alone(asked)
         evidence = measure_evidence(asked, selections, None if read is None else read.value, compared=why is None)
         return _Selected(selections, [*left_out, *of_others], evidence, "" if read is None else read.sentence, why)

@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from rag.retrieval.ranking import PartHits
 from rag.retrieval.sentence_vectors import sentence_texts
@@ -64,6 +65,7 @@ QUOTED_ITEMS = 3
 
 _NAMES = 2  # words of a document's name and title, or of a heading, that are needed to name it
 _CONTAINED = 0.8
+_GAP = 4  # most characters between two chunks that follow each other
 _SAME_WORDS = 0.95
 _WORD = re.compile(r"\w+")
 _TELLS_APART = NUMBER_WORDS | {"not", "no", "never", "none", "nor", "neither", "without", "cannot", "t"}
@@ -217,7 +219,8 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
     """Every sentence of the hits, hit by hit in the order of its text, scored for the question.
 
     A sentence is compared together with its nearest heading. Its score is the cosine plus WORD_SHARE of the words,
-    averaged with the adjacent sentences, plus HIT_SHARE of its hit's score and NAMED_SECTION if the question names its
+    averaged with the adjacent sentences, plus HIT_SHARE of its hit's score, or of that which it adjoins if it is the
+    first or last one and that is better, and NAMED_SECTION if the question names its
     section, less OTHER_DOCUMENT if the question names another document.
     """
     others = _other_documents(question, hits)
@@ -230,20 +233,39 @@ def rank_sentences(question: str, hits: Sequence[Hit], similarity: Similarity) -
     weights = _rarity(compared_words(question), stems)
     total = sum(weights.values())
     shares = [sum(weights[word] for word in weights if word in held) / total if total else 0.0 for held in stems]
+    own = [cosine + WORD_SHARE * share for cosine, share in zip(cosines, shares, strict=True)]
+    rows = [(hit, start, end) for hit, spans in zip(hits, places, strict=True) for start, end in spans]
+    after = _following(hits, [len(spans) for spans in places])
+    before = {following: row for row, following in after.items()}
     found: list[Selection] = []
-    first = 0
-    for hit, spans in zip(hits, places, strict=True):
-        near = range(first, first + len(spans))
-        own = [cosines[row] + WORD_SHARE * shares[row] for row in near]
-        first += len(spans)
-        for at, (row, (start, end)) in enumerate(zip(near, spans, strict=True)):
-            beside = [own[next_to] for next_to in (at - 1, at + 1) if 0 <= next_to < len(own)]
-            level = (own[at] + BESIDE_SHARE * sum(beside)) / (1 + BESIDE_SHARE * len(beside))
-            score = level + HIT_SHARE * hit.score
-            if hit.chunk.span.document_id in others:
-                score -= OTHER_DOCUMENT
-            score += NAMED_SECTION if hit.chunk.id in named else 0.0
-            found.append(Selection(hit, start, end, score, cosines[row], shares[row]))
+    for row, (hit, start, end) in enumerate(rows):
+        beside = [near for near in (before.get(row), after.get(row)) if near is not None]
+        level = (own[row] + BESIDE_SHARE * sum(own[near] for near in beside)) / (1 + BESIDE_SHARE * len(beside))
+        score = level + HIT_SHARE * max(rows[near][0].score for near in (row, *beside))
+        if hit.chunk.span.document_id in others:
+            score -= OTHER_DOCUMENT
+        score += NAMED_SECTION if hit.chunk.id in named else 0.0
+        found.append(Selection(hit, start, end, score, cosines[row], shares[row]))
+    return found
+
+
+def _following(hits: Sequence[Hit], sizes: Sequence[int]) -> dict[int, int]:
+    """The number of the sentence that follows each in its document, of `sizes` sentences hit by hit.
+
+    The last one of a hit is followed by the first one of the hit that goes on where it ends, if there is one.
+    """
+    ends = list(accumulate(sizes))
+    firsts = {
+        (hit.chunk.span.document_id, hit.chunk.span.start): end - size
+        for hit, size, end in zip(hits, sizes, ends, strict=True)
+        if size
+    }
+    found = {row: row + 1 for size, end in zip(sizes, ends, strict=True) for row in range(end - size, end - 1)}
+    for hit, size, end in zip(hits, sizes, ends, strict=True):
+        span = hit.chunk.span
+        starts = (firsts.get((span.document_id, span.end + gap)) for gap in range(_GAP + 1))
+        if size and (first := next((start for start in starts if start is not None), None)) is not None:
+            found[end - 1] = first
     return found
 
 

@@ -247,6 +247,23 @@ def test_a_sentence_beside_the_words_asked_for_gains() -> None:
     assert first.score > second.score
 
 
+def test_a_sentence_that_goes_on_where_a_better_hit_ends_ranks_with_it() -> None:
+    """A chunk may end between `New rules apply` and `These rules cost us 3 %`."""
+    ends = hit(1, "Boats are painted in spring. New rules for exports apply.", start=0, score=0.9)
+    goes_on = "They cost us a tenth of the sales."
+    near = hit(2, f"{goes_on} The harbour is closed.", start=len(ends.chunk.text) + 1, score=0.3)
+    away = hit(2, f"{goes_on} The harbour is closed.", start=9_000, score=0.3)
+    other = hit(2, f"{goes_on} The harbour is closed.", document="e", start=len(ends.chunk.text) + 1, score=0.3)
+    scores = {}
+    for name, second in (("near", near), ("away", away), ("other", other)):
+        for order in ([ends, second], [second, ends]):
+            ranked = {one.text: one.score for one in rank_sentences("Which rules apply?", order, alike)}
+            scores[name] = ranked[goes_on]
+            assert ranked["The harbour is closed."] < ranked["New rules for exports apply."]
+    assert scores["near"] > scores["away"] + 1
+    assert scores["away"] == scores["other"]
+
+
 def test_a_sentence_is_read_with_its_nearest_heading() -> None:
     text = "It is ten days."
     hits = [hit(1, text, headings=("Leave", "Travel")), hit(2, text, headings=("Travel", "Leave"))]
