@@ -119,7 +119,7 @@ def test_the_judge_sees_the_evidence_with_its_neighbours_and_not_the_whole_passa
 
 def test_the_judge_sees_the_header_of_a_row_and_the_lead_of_an_item() -> None:
     table = "| Level | Days |\n| --- | --- |\n| Trainee | 20 |\n| Clerk | 24 |\n| Manager | 28 |"
-    (row,) = statements_of(check("A manager has 28 days [1].", table))
+    (row,) = statements_of(check("A manager gets 28 days [1].", table))
     assert row.premise == "Handbook\nLeave\n| Level | Days |\n| Clerk | 24 |\n| Manager | 28 |"
     leads = "These days are not leave:\n- public holidays of the region\n- days of illness\n- days of jury duty"
     (item,) = statements_of(check("Days of jury duty do not count as leave [1].", leads))
