@@ -21,7 +21,8 @@ _FRACTION = re.compile(r"([#0?]\s+)?[#0?]+\s*/\s*([#0?]+|\d+)")
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[\$(?P<sign>[^\]-]*)(?:-[^\]]*)?\]|'
     r"\[(?P<elapsed>h+|m+|s+)\]|\[[^\]]*\]|(?P<digits>[0#?](?:[0#?,.]*[0#?,.])?)|(?P<percent>%)|"
-    r"(?<![a-z])(?P<day>g{0,3}e{1,2}|g{1,3}|r{1,2}|b{1,4}|a{3,4}|n{2,4}|q{1,2}|ww)(?![a-z+]|-0)|(?P<power>E[+-])|(?P<half>AM/PM|A/P)|(?P<general>General)|(?P<date>[ymdhsYMDHS]+|\.0+)|(?P<text>@)|(?P<other>.)",
+    r"(?<![a-z])(?P<day>g{0,3}e{1,2}|g{1,3}|r{1,2}|b{1,4}|a{3,4}|n{2,4}|q{1,2}|ww)(?![a-z+]|-0)|"
+    r"(?P<power>E[+-])|(?P<half>AM/PM|A/P)|(?P<general>General)|(?P<date>[ymdhsYMDHS]+|\.0+)|(?P<text>@)|(?P<other>.)",
     re.IGNORECASE | re.DOTALL,
 )
 # `day`: a year of an era (e), a Buddhist year (b), an era (g), both (r), a day of the week (a, n), a quarter, a week

@@ -109,6 +109,15 @@ def test_a_message_attached_inside_a_winmail_is_a_document_with_its_files(tmp_pa
         assert inner.text == f"{HEADERS}\n\nThe lease costs 900 crowns.\n\nAttachments: Réserves.csv"
 
 
+def test_headers_of_properties_come_before_those_of_attributes(tmp_path: Path) -> None:
+    sent = struct.pack("<HHQ", 0x40, 0x0039, 134_200_000_000_000_000)
+    own = entries((0x1F, 0x0037, "Re: Ærø\0".encode("utf-16-le")), (0x1E, 0x0C1A, b"Dee\0"))
+    held = struct.pack("<I", int.from_bytes(own[:4], "little") + 1) + own[4:] + sent
+    document, _files = unpack(put(tmp_path / "winmail.dat", sent_winmail(attribute(1, 0x00069003, held))))
+    lines = document.text.split("\n")
+    assert (lines[0], lines[3], lines[4][:22]) == ("From: Dee", "Subject: Re: Ærø", "Date: Tue, 07 Apr 2026")
+
+
 def test_a_damaged_winmail_alone_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     whole = sent_winmail()
     for end in range(200, len(whole), 31):
