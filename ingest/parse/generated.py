@@ -15,7 +15,7 @@ from typing import Any
 from ingest.parse.numbering import CSS_NUMBERS, spell
 from ingest.parse.unseen import Cascade
 
-_MOST_CHARACTERS = 1_000_000
+_MOST_CHARACTERS = 5_000_000  # of what is written, and of declarations, once for each element: a few seconds
 _MOST_LEVELS = 100  # of a counter, that `counters()` writes
 _NOT_ENTERED = frozenset({
     *("head", "style", "script", "template", "noscript", "select", "textarea", "svg", "math", "iframe", "object"),
@@ -39,8 +39,8 @@ _SET_APART = ("float", "margin-left", "margin-right", "margin", "padding", "padd
 def add_generated(root: Any, cascade: Cascade, panels: Container[Any] = ()) -> frozenset[Any]:
     """Put what styles draw before and after the words of elements into the page; returns spans in place of their marks.
 
-    Elements of no display are not counted, unless they are panels that a reader opens. What takes more than a million
-    characters is left out, and the cascade is `incomplete`.
+    Elements of no display are not counted, unless they are panels that a reader opens. What takes too long is left out,
+    and the cascade is `incomplete`.
     """
     from lxml import etree
 
@@ -63,20 +63,25 @@ def add_generated(root: Any, cascade: Cascade, panels: Container[Any] = ()) -> f
                 walk.skip_subtree()
                 skipped = element
                 continue
+            left -= _length(rules)
+            if left < 0:
+                break
             counters.count(element, rules, element.getparent())
         for part in ("marker", "before") if event == "start" else ("after",):
             drawn = {} if element.tag in _NO_PLACE else cascade.drawn(element, part)
             if not drawn or drawn.get("display") == "none" or (part == "marker" and element.tag != "li"):
                 continue
+            left -= _length(drawn)
+            if left < 0:
+                break
             counters.count(None, drawn, element)
             text = _write(drawn.get("content", "none"), element, counters)
             left -= len(text)
-            if left < 0:
-                cascade.incomplete = True
-            elif text:
+            if text and left >= 0:
                 found.append((element, part, text, drawn))
         if event == "end":
             counters.leave(element)
+    cascade.incomplete = cascade.incomplete or left < 0
     numbers = set()
     for element, part, text, drawn in reversed(found):
         span = _put(element, part, text, drawn, cascade)
@@ -110,7 +115,7 @@ class _Counters:
 
     def __init__(self) -> None:
         self._values: dict[str, list[int]] = defaultdict(list)
-        self._made: dict[Any, list[str]] = {}  # inside an element, in order
+        self._made: dict[Any, set[str]] = {}  # inside an element
 
     def count(self, element: Any, rules: dict[str, str], above: Any) -> None:
         """Reset and count as an element says, or what is drawn in the element `above`."""
@@ -124,11 +129,11 @@ class _Counters:
             if re.fullmatch(r"-?\d{1,9}", value):
                 self._set("list-item", int(value) - 1, above)
         for name, value in resets:
-            made = self._made.setdefault(above, [])
+            made = self._made.setdefault(above, set())
             if name in made:
                 self._values[name][-1] = value
             else:
-                made.append(name)
+                made.add(name)
                 self._values[name].append(value)
         for name, step in steps:
             self._set(name, self.values(name)[-1] + step, above)
@@ -138,7 +143,7 @@ class _Counters:
     def _set(self, name: str, value: int, above: Any) -> None:
         if not self._values[name]:
             self._values[name].append(0)
-            self._made.setdefault(above, []).append(name)
+            self._made.setdefault(above, set()).add(name)
         self._values[name][-1] = value
 
     def values(self, name: str) -> list[int]:
@@ -149,6 +154,10 @@ class _Counters:
         """End the counters that were made by the children of an element, or by what is drawn in it."""
         for name in self._made.pop(element, ()):
             self._values[name].pop()
+
+
+def _length(rules: dict[str, str]) -> int:
+    return sum(len(rules.get(name, "")) for name in ("content", "counter-reset", "counter-increment", "counter-set"))
 
 
 def _counts(rules: dict[str, str], name: str, usual: int) -> list[tuple[str, int]]:

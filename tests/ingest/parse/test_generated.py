@@ -91,8 +91,16 @@ def test_what_styles_add_and_hide_stays_hidden(tmp_path: Path, style: str) -> No
     )
 
 
-def test_words_added_without_end_are_cut(tmp_path: Path) -> None:
-    page = f"<style>b::before{{content:'{'x' * 10_000} '}}</style>{'<p><b>y</b>' * 300}"
+def test_counters_without_end_are_cut(tmp_path: Path) -> None:
+    names = " ".join(f"c{number}" for number in range(3_000))
+    page = f"<style>p{{counter-reset:{names}}}p::before{{content:{'counter(c1) ' * 3_000}}}</style>{'<p>x' * 3_000}"
     document = read_here(put(tmp_path / "a.html", f"<html><body>{page}"))
-    assert len(document.text) < 1_100_000
+    assert document.text.endswith("x\n\nx")
+    assert [note.code for note in document.notes] == ["styles_not_read"]
+
+
+def test_words_added_without_end_are_cut(tmp_path: Path) -> None:
+    page = f"<style>b::before{{content:'{'x' * 10_000} '}}</style>{'<p><b>y</b>' * 600}"
+    document = read_here(put(tmp_path / "a.html", f"<html><body>{page}"))
+    assert len(document.text) < 5_100_000
     assert [note.code for note in document.notes] == ["styles_not_read"]
