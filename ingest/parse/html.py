@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
+from ingest.parse.generated import add_generated
 from ingest.parse.grid import GridCell, fill_spans
 from ingest.parse.laid_out import join_ruby, open_shadows, rename_elements
 from ingest.parse.marks import raise_text
 from ingest.parse.mathml import read_mathml
-from ingest.parse.numbering import spell
+from ingest.parse.numbering import CSS_NUMBERS, spell
 from ingest.parse.plain import decode_stated, decode_text
 from ingest.parse.unseen import Cascade, find_panels, is_opener
 from rag.errors import ParseError
@@ -37,9 +38,7 @@ _STRUCK = frozenset({"del", "s", "strike"})
 _NO_VALUES = frozenset({"hidden", "password", "submit", "button", "reset", "image", "file", "color", "range"})
 _COUNTED = {
     "1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman",
-    "decimal": "decimal", "decimal-leading-zero": "decimalZero", "lower-roman": "lowerRoman",
-    "lower-alpha": "lowerLetter", "lower-latin": "lowerLetter", "upper-alpha": "upperLetter",
-    "upper-latin": "upperLetter", "upper-roman": "upperRoman",
+    **CSS_NUMBERS,
 }  # fmt: skip
 _NOT_COUNTED = frozenset({"none", "disc", "circle", "square"})
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
@@ -99,10 +98,11 @@ def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = 
     join_ruby(root)
     cascade = Cascade(root, runs_scripts=runs_scripts)
     panels = find_panels(root, cascade) if runs_scripts else frozenset()
+    numbers = add_generated(root, cascade, panels)
     rename_elements(root, cascade)
     keep_faded = runs_scripts and "opacity" in text.lower() and _fades_in(root, cascade)
     start = builder.length
-    walker = _Walker(builder, cascade, keep_faded=keep_faded, panels=panels)
+    walker = _Walker(builder, cascade, keep_faded=keep_faded, panels=panels, numbers=numbers)
     walker.walk(root)
     if any(entry.level_name == "FATAL" for entry in parser.error_log):  # libxml2 stops at some 2,000 nested elements
         if builder.length > start:
@@ -197,14 +197,23 @@ class _LooseWords(HTMLParser):
 
 
 class _Walker:
-    """Handles elements as they open and close; text is collected until a block ends."""
+    """Handles elements as they open and close; text is collected until a block ends.
+
+    `panels` are shown where a reader opens them, `numbers` are elements that stand in place of the number of an item.
+    """
 
     def __init__(
-        self, builder: TextBuilder, cascade: Cascade, *, keep_faded: bool, panels: frozenset[Any] = frozenset()
+        self,
+        builder: TextBuilder,
+        cascade: Cascade,
+        *,
+        keep_faded: bool,
+        panels: frozenset[Any] = frozenset(),
+        numbers: frozenset[Any] = frozenset(),
     ) -> None:
         self._builder = builder
         self._cascade = cascade
-        self._panels = panels
+        self._panels, self._numbers = panels, numbers
         self._level = 1
         self._keep_faded = keep_faded
         self.hidden = 0
@@ -319,7 +328,9 @@ class _Walker:
             self._lists.append(_OpenList.make(element, kind))
         elif tag == "li":
             self._block()
-            self._mark = self._lists[-1].next_mark(element) if self._lists else "- "
+            self._mark = self._lists[-1].next_mark(element, self._cascade.rules(element)) if self._lists else "- "
+            if self._mark == "- " and len(element) and element[0] in self._numbers:
+                self._mark = ""
         elif tag == "br":
             self._words.append("\n")
         elif tag == "pre":
@@ -474,13 +485,16 @@ class _OpenList:
         first = _whole(element.get("start"), sum(1 for one in element if one.tag == "li") if backwards else 1)
         return cls(first, -1 if backwards else 1, _COUNTED.get(stated or element.get("type") or "1", "decimal"))
 
-    def next_mark(self, item: Any) -> str:
-        """What is shown before an item."""
-        if not self.number and not self.kind and item.get("value") is None:
+    def next_mark(self, item: Any, rules: dict[str, str]) -> str:
+        """What is shown before an item, whose own styles may say how."""
+        kind = rules.get("list-style-type", "")
+        if not self.number and not self.kind and item.get("value") is None and kind not in CSS_NUMBERS:
             return "- "
         number = _whole(item.get("value"), self.number)
         self.number = number + self.step
-        return f"{spell(number, self.kind or 'decimal')}. "
+        if kind in _NOT_COUNTED or rules.get("display", "list-item") != "list-item":
+            return "- "
+        return f"{spell(number, CSS_NUMBERS.get(kind) or self.kind or 'decimal')}. "
 
 
 def _whole(stated: str | None, otherwise: int) -> int:

@@ -482,9 +482,9 @@ def _merge_signs(cells: list[Cell]) -> list[Cell]:
 def order_lines(lines: list[PageLine]) -> list[PageLine]:
     """The lines in reading order.
 
-    The drawing order of a page is nearly always its reading order. Two cases are corrected: columns of prose that were
-    drawn line by line across, and pages drawn in no order, which are cut into columns and rows at their white space
-    (the XY cut of Nagy and Seth 1984).
+    The drawing order of a page is nearly always its reading order. Three cases are corrected: columns of prose that
+    were drawn line by line across, or the right one first, and pages drawn in no order, which are cut into columns and
+    rows at their white space (the XY cut of Nagy and Seth 1984).
     """
     lines = _join_wrapped_rows(lines)
     if len(lines) < 4:
@@ -497,7 +497,7 @@ def order_lines(lines: list[PageLine]) -> list[PageLine]:
     )
     if jumps > max(3, len(lines) * 0.25):
         return _cut(lines, 0)
-    return _part_columns(lines)
+    return _part_columns(_swap_columns(lines))
 
 
 _PITCH_IN_CELL = 1.4
@@ -672,6 +672,55 @@ def _part_columns(lines: list[PageLine]) -> list[PageLine]:
             result.extend(run)
         at += len(run)
     return result
+
+
+_MOST_COLUMNS = 6
+_LEAST_LINES, _LEAST_WORDS = 3, 4.0  # of a column of prose; words of a line on average
+_LEAST_SHARE = 0.5  # how much of the wider, or higher, of two columns the other one measures and stands beside
+
+
+def _swap_columns(lines: list[PageLine]) -> list[PageLine]:
+    """Put columns of prose that were drawn from right to left in order: each before those on its right."""
+    for _ in range(_MOST_COLUMNS):
+        swapped = False
+        for at in range(1, len(lines)):
+            first, end = _columns_at(lines, at)
+            right, left = lines[first:at], lines[at:end]
+            if left and right and _stand_side_by_side(left, right):
+                lines = [*lines[:first], *left, *right, *lines[end:]]
+                swapped = True
+        if not swapped:
+            break
+    return lines
+
+
+def _columns_at(lines: list[PageLine], at: int) -> tuple[int, int]:
+    """Where the column that ends before the line of this index begins, and where the one on its left ends.
+
+    Both are the index itself where no column on the left begins.
+    """
+    above, below = lines[at - 1], lines[at]
+    if below.v0 <= above.v1 or below.u1 >= above.u0:
+        return at, at
+    first, end = at - 1, at + 1
+    while first and lines[first - 1].u0 > below.u1 and lines[first - 1].v0 >= lines[first].v0:
+        first -= 1
+    edge = min(line.u0 for line in lines[first:at])
+    while end < len(lines) and lines[end].u1 < edge and lines[end].v0 <= lines[end - 1].v0:
+        end += 1
+    return first, end
+
+
+def _stand_side_by_side(left: list[PageLine], right: list[PageLine]) -> bool:
+    """Whether both are columns of prose of like width that stand beside each other."""
+    for column in (left, right):
+        words = sum(len(line.words) for line in column if len(line.cells) == 1)
+        if len(column) < _LEAST_LINES or words < _LEAST_WORDS * len(column):
+            return False
+    widths = [max(line.u1 for line in one) - min(line.u0 for line in one) for one in (left, right)]
+    heights = [one[0].v1 - one[-1].v0 for one in (left, right)]
+    shared = min(left[0].v1, right[0].v1) - max(left[-1].v0, right[-1].v0)
+    return min(widths) >= _LEAST_SHARE * max(widths) and shared >= _LEAST_SHARE * min(heights)
 
 
 def _is_prose(run: list[PageLine]) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
+from email.utils import format_datetime, formataddr
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -50,12 +51,13 @@ _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signatu
 
 
 def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the headers and the text or HTML form of the body, and take out what is attached."""
+    """Read the headers and the text or HTML form of the body, and take out what is attached; TNEF too."""
     if path.stat().st_size > limits.memory_bytes // 8:
         raise ParseError(
             "too_large", f"{name}: it is too large to be read at once. Save its attachments and upload those."
         )
-    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    data = path.read_bytes()
+    message = wrap_tnef(data) if is_tnef(data) else email.message_from_bytes(data, policy=email.policy.default)
     builder = TextBuilder()
     reader = MailReader(builder, limits)
     metadata = reader.add_message(message)
@@ -168,7 +170,13 @@ class MailReader:
         elif not has_body:
             self.hidden += add_bodies(self._builder, clean_text(packed.text), [packed.page] if packed.page else [])
         for one in packed.files:
-            yield _Attachment(clean_line(one.name) or "attachment", one.data, inline=one.inline)
+            shown = clean_line(one.name) or "attachment"
+            if is_tnef(one.data):
+                inner = EmailMessage()
+                inner.set_content(wrap_tnef(one.data))
+                yield _Attachment(shown.removesuffix(".msg"), inner)
+            else:
+                yield _Attachment(shown, one.data, inline=one.inline)
 
     def _add_part(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
         """Add the bodies of a part in their order; what is attached is collected."""
@@ -291,6 +299,26 @@ def read_signed(data: Any) -> bytes:
         parts.append(data[at : at + size])
         at += size
     return b"".join(parts)
+
+
+def wrap_tnef(data: bytes) -> EmailMessage:
+    """The message that TNEF holds, as Outlook sends one: its headers, and all else as the file `winmail.dat`."""
+    packed = read_tnef(data)
+    mail = EmailMessage()
+    for header in ("From", "To", "Cc"):
+        if shown := ", ".join(write_person(*one) for one in packed.people.get(header, ())):
+            mail[header] = shown
+    mail["Subject"] = packed.subject
+    if packed.sent:
+        mail["Date"] = format_datetime(packed.sent)
+    mail.set_content(data, maintype="application", subtype="ms-tnef", filename="winmail.dat")
+    return mail
+
+
+def write_person(name: str, address: str) -> str:
+    """A person as headers of e-mail have one."""
+    name, address = clean_line(name), clean_line(address)
+    return formataddr((name if name != address else "", address)) if "@" in address and address.isascii() else name
 
 
 def _parts(part: EmailMessage) -> Iterator[EmailMessage]:

@@ -34,7 +34,7 @@ MOST_DEPTH = 4
 _TAKEN = "inside-"  # begins the name of each file that was taken out, before its number
 _SMALLEST_PICTURE = 120  # pixels of a side: a smaller picture in a message is a logo or a rule
 _ARCHIVE = "application/zip"
-_MESSAGES = frozenset({"message/rfc822", "application/mbox", "application/vnd.ms-outlook"})
+_MESSAGES = frozenset({"message/rfc822", "application/mbox", "application/vnd.ms-outlook", "application/ms-tnef"})
 _SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))  # those that the system has
 _NOT_TEXT_NAMES = frozenset({
     ".pdf", ".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp", ".epub", ".doc", ".xls", ".ppt", ".msg", ".zip",

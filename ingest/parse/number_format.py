@@ -21,14 +21,32 @@ _FRACTION = re.compile(r"([#0?]\s+)?[#0?]+\s*/\s*([#0?]+|\d+)")
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[\$(?P<sign>[^\]-]*)(?:-[^\]]*)?\]|'
     r"\[(?P<elapsed>h+|m+|s+)\]|\[[^\]]*\]|(?P<digits>[0#?](?:[0#?,.]*[0#?,.])?)|(?P<percent>%)|"
+    r"(?<![a-z])(?P<day>g{0,3}e{1,2}|g{1,3}|r{1,2}|b{1,4}|a{3,4}|n{2,4}|q{1,2}|ww)(?![a-z+]|-0)|"
     r"(?P<power>E[+-])|(?P<half>AM/PM|A/P)|(?P<general>General)|(?P<date>[ymdhsYMDHS]+|\.0+)|(?P<text>@)|(?P<other>.)",
     re.IGNORECASE | re.DOTALL,
 )
+# `day`: a year of an era (e), a Buddhist year (b), an era (g), both (r), a day of the week (a, n), a quarter, a week
 _EPOCH = datetime.datetime(1899, 12, 30)
 _SECONDS = 86_400
 _MINUS = "-−–"  # as a section of negative numbers may write it
 _MOST_EXPONENT = 400  # spreadsheets have none beyond 308
 _LARGEST = 15  # decimal digits of a number that may be a moment, a duration or a fraction
+
+
+_DAY_OR_TIME = "[<1]h:mm:ss;yyyy-mm-dd"  # which of both some formats are depends on the language of the program
+_EASTERN = {
+    **dict.fromkeys((*range(27, 37), *range(50, 59)), _DAY_OR_TIME), 32: "h:mm:ss", 33: "h:mm:ss",
+    59: "0", 60: "0.00", 61: "#,##0", 62: "#,##0.00", 67: "0%", 68: "0.00%", 69: "# ?/?", 70: "# ??/??",
+    71: "d/m/bbbb", 72: "d-mmm-bb", 73: "d-mmm", 74: "mmm-bb", 75: "h:mm", 76: "h:mm:ss", 77: "d/m/bbbb h:mm",
+    78: "mm:ss", 79: "[h]:mm:ss", 80: "mm:ss.0", 81: "d/m/bb",
+}  # fmt: skip
+
+
+def builtin_format(number: int) -> str:
+    """The format of a number that a workbook has no format of its own for: that of all languages, or of East Asian."""
+    from openpyxl.styles.numbers import BUILTIN_FORMATS
+
+    return str(BUILTIN_FORMATS.get(number) or _EASTERN.get(number) or "General")
 
 
 def show_number(value: str, code: str, *, base_1904: bool = False) -> str:
@@ -48,14 +66,15 @@ def show_number(value: str, code: str, *, base_1904: bool = False) -> str:
         return plain_number(number)
     if "elapsed" in kinds:
         return _duration(number, section)
-    if "date" in kinds and "digits" not in kinds and "general" not in kinds:
-        return _date(number, "".join(text.lower() for kind, text in parts if kind == "date"), base_1904=base_1904)
+    if {"date", "day"} & set(kinds) and not {"digits", "general"} & set(kinds):
+        letters = "".join("d" if kind == "day" else text.lower() for kind, text in parts if kind in ("date", "day"))
+        return _date(number, letters, base_1904=base_1904)
     if "/" in [text for kind, text in parts if kind == "other"]:
         return _fraction(number, section)
     if "power" in kinds:
         return plain_number(number)
     if "digits" not in kinds and "general" not in kinds:
-        shown = "".join(text for kind, text in parts if kind in ("quoted", "escaped", "sign", "other")).strip()
+        shown = "".join(text for kind, text in parts if kind in _LITERAL).strip()
         return shown or plain_number(number)
     return _spell(abs(number), negative, parts)
 
@@ -69,7 +88,8 @@ def show_text(text: str, code: str) -> str:
     return "".join(text if kind == "text" else piece for kind, piece in parts if kind in _PRINTED | {"text"}).strip()
 
 
-_PRINTED = frozenset({"quoted", "escaped", "sign", "other", "date", "digits"})
+_LITERAL = frozenset({"quoted", "escaped", "sign", "other", "day"})  # of numbers: letters of dates stand for themselves
+_PRINTED = _LITERAL | {"date", "digits"}
 
 
 def _sections(code: str) -> tuple[list[str], str | None]:
@@ -144,7 +164,7 @@ def _spell(number: Decimal, negative: bool, parts: list[tuple[str, str]]) -> str
         if kind in ("digits", "general"):
             shown += "" if placed else text
             placed = True
-        elif kind in ("quoted", "escaped", "sign", "percent") or (kind == "other" and piece not in "()?"):
+        elif kind == "percent" or (kind in _LITERAL and not (kind == "other" and piece in "()?")):
             shown += "" if negative and piece in ("(", ")") else piece.lstrip(_MINUS) if negative else piece
     return ("-" if negative else "") + shown.strip()
 
@@ -161,7 +181,7 @@ def _fill_places(digits: str, parts: list[tuple[str, str]]) -> str:
                 shown.append(left.pop() if left else "0" if place == "0" else "")
             if index == first:
                 shown.extend(reversed(left))
-        elif kind in ("quoted", "escaped", "sign", "other"):
+        elif kind in _LITERAL:
             shown.append(text[::-1])
     return "".join(reversed("".join(shown))).strip()
 

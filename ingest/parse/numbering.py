@@ -11,6 +11,12 @@ _PLACE = re.compile(r"%([1-9])")
 _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"))
 _ROMAN_ONES = ((9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
 _LEVELS = 9
+CSS_NUMBERS = {
+    "decimal": "decimal", "decimal-leading-zero": "decimalZero", "lower-roman": "lowerRoman",
+    "lower-alpha": "lowerLetter", "lower-latin": "lowerLetter", "upper-alpha": "upperLetter",
+    "upper-latin": "upperLetter", "upper-roman": "upperRoman",
+}  # fmt: skip
+"""The kinds of numbers by the names that style sheets of HTML have for them."""
 
 
 @dataclass(frozen=True, slots=True)

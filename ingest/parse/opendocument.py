@@ -126,7 +126,7 @@ def _read_parts(builder: TextBuilder, parts: _Parts, name: str, media_type: str)
         else:
             writer.add_blocks(page)
             _add_objects(builder, parts, page)
-            backdrop.add(builder, page)
+            backdrop.add(builder, writer, page)
         if number < len(pages):
             builder.separate("\n\n")
         builder.end_page(number)
@@ -194,22 +194,16 @@ class _Backdrop:
         self._styles = Styles() if common is None else Styles.read(common, common)
         self._seen: set[str] = set()
 
-    def add(self, builder: TextBuilder, page: Any) -> None:
-        """Add the words behind a slide, each once for the file."""
-        words = []
+    def add(self, builder: TextBuilder, writer: Writer, page: Any) -> None:
+        """Add the words behind a slide, each once for the file; what is left out of them is counted by the writer."""
         master = self._masters.get(page.get(f"{_DRAW}master-page-name"))
         for shape in () if master is None else master:
             if isinstance(shape.tag, str) and shape.tag.startswith(_DRAW) and not shape.get(f"{_PRESENTATION}class"):
-                shown = TextBuilder()
-                Writer(shown, self._styles).add_blocks([shape])
-                words.append(shown.text)
+                builder.add_paragraph(writer.words_once([shape], self._styles, self._seen))
         for (kind, name), text in self._stated.items():
-            if name and page.get(f"{_PRESENTATION}use-{kind}-name") == name:
-                words.append(text)
-        for one in words:
-            if one not in self._seen:
-                builder.add_paragraph(one)
-            self._seen.add(one)
+            if name and page.get(f"{_PRESENTATION}use-{kind}-name") == name and text not in self._seen:
+                builder.add_paragraph(text)
+                self._seen.add(text)
 
 
 def _properties(meta: Any) -> tuple[dict[str, str], str]:
@@ -411,11 +405,22 @@ class Writer:
         for part, styles in running:
             if not part.tag.startswith(kind):
                 continue
-            shown = TextBuilder()
-            Writer(shown, styles).add_blocks(part)
-            if shown.text not in seen and any(letter.isalpha() for letter in shown.text):  # not a page number
-                self._builder.add_paragraph(shown.text)
-            seen.add(shown.text)
+            words = self.words_once(part, styles, seen)
+            if any(letter.isalpha() for letter in words):  # not a page number
+                self._builder.add_paragraph(words)
+
+    def words_once(self, blocks: Iterable[Any], styles: Styles, seen: set[str]) -> str:
+        """The words of blocks that many pages show; where equal ones were seen, none, and nothing is counted."""
+        stated = "\n".join("".join(one.itertext()) for one in blocks)
+        if stated in seen:
+            return ""
+        seen.add(stated)
+        shown = TextBuilder()
+        inner = Writer(shown, styles)
+        inner.add_blocks(blocks)
+        self.hidden += inner.hidden
+        self.struck += inner.struck
+        return shown.text
 
     def add_blocks(self, parent: Any, *, kind: str = "") -> None:
         """Add the headings, paragraphs, lists and tables below an element. `kind` is the class of a slide's frame."""

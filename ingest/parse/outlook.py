@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from email.utils import format_datetime, formataddr
+from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.compound import DAMAGE, open_compound
 from ingest.parse.container import broken
 from ingest.parse.html import decode_html
-from ingest.parse.mail import MOST_ATTACHMENTS, add_bodies, file_name, write_message
+from ingest.parse.mail import MOST_ATTACHMENTS, add_bodies, file_name, write_message, write_person
 from ingest.parse.members import MOST_DEPTH, Members
 from ingest.parse.plain import decode_stated
 from ingest.parse.rtf import add_rtf, html_of, read_tokens, unpack_rtf
@@ -227,7 +227,7 @@ def _as_mail(message: _Storage, depth: int) -> EmailMessage:
     """An attached message, `depth` levels inside the file, as e-mail. What is too deep to be read is left out."""
     mail = EmailMessage()
     for header, people in _people(message).items():
-        if shown := ", ".join(_address(*one) for one in people if any(one)):
+        if shown := ", ".join(write_person(*one) for one in people if any(one)):
             mail[header] = shown
     mail["Subject"] = clean_line(message.text(_SUBJECT))
     if sent := _sent(message):
@@ -249,12 +249,6 @@ def _as_mail(message: _Storage, depth: int) -> EmailMessage:
                 one.data, maintype="application", subtype="octet-stream", filename=one.name, disposition=disposition
             )
     return mail
-
-
-def _address(name: str, address: str) -> str:
-    """A person as headers of e-mail have one."""
-    name, address = clean_line(name), clean_line(address)
-    return formataddr((name if name != address else "", address)) if "@" in address and address.isascii() else name
 
 
 def _named(name: str, address: str) -> str:

@@ -51,7 +51,7 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.invitations import read_calendar
 
             return read_calendar
-        case "message/rfc822":
+        case "message/rfc822" | "application/ms-tnef":
             from ingest.parse.mail import read_mail
 
             return read_mail

@@ -14,7 +14,7 @@ from ingest.parse.container import broken, open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn
 from ingest.parse.grid import GridCell, count_titles
 from ingest.parse.marks import raise_text
-from ingest.parse.number_format import show_number, show_text
+from ingest.parse.number_format import builtin_format, show_number, show_text
 from ingest.parse.office import core_properties, relations, targets
 from ingest.parse.symbols import show_symbols
 from rag.errors import ParseError
@@ -132,8 +132,6 @@ def _open_book(archive: zipfile.ZipFile, name: str) -> _Book:
 
 
 def _cell_styles(root: Any) -> list[_Style]:
-    from openpyxl.styles.numbers import BUILTIN_FORMATS
-
     codes = {one.get("numFmtId"): one.get("formatCode") or "" for one in root.iter("{*}numFmt")}
     fonts = root.find("{*}fonts")
     named = [] if fonts is None else [(_font_of(one), _is_on(one, "strike")) for one in fonts.iterfind("{*}font")]
@@ -141,7 +139,7 @@ def _cell_styles(root: Any) -> list[_Style]:
     styles = []
     for one in () if crossed is None else crossed.iterfind("{*}xf"):
         key, at = one.get("numFmtId") or "0", one.get("fontId") or ""
-        usual = BUILTIN_FORMATS.get(int(key), "General") if key.isdigit() else "General"
+        usual = builtin_format(int(key)) if key.isdigit() else "General"
         font, struck = named[int(at)] if at.isdigit() and int(at) < len(named) else ("", False)
         placed = one.find("{*}alignment")
         spreads = placed is not None and placed.get("horizontal") == "centerContinuous"

@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -42,15 +43,16 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             with _without_properties(archive, path, name) as source:
                 show = Presentation(source)
             slides = show.slides
-            count, hidden, seen = len(slides), 0, set[str]()
+            count, left_out, seen = len(slides), _LeftOut(), set[str]()
             if count > limits.max_pages:
                 raise ParseError("too_large", f"{name}: it has {count} slides, more than {limits.max_pages}. Split it.")
             for number, slide in enumerate(slides, 1):
                 if slide._element.get("show") in ("0", "false"):
-                    hidden += sum(len(clean_line(text.text or "")) for text in slide._element.iter(f"{_DRAWING}t"))
+                    left_out.hide(slide._element)
                 else:
-                    hidden += _add_slide(builder, slide, archive, name, (show.slide_width or 0, show.slide_height or 0))
-                    _add_backdrop(builder, slide, seen)
+                    size = (show.slide_width or 0, show.slide_height or 0)
+                    _add_slide(builder, slide, archive, name, size, left_out)
+                    _add_backdrop(builder, slide, seen, left_out)
                 if number < count:
                     builder.separate("\n\n")
                 builder.end_page(number)
@@ -69,11 +71,9 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             ) from error
     metadata["slides"] = str(count)
     trees = [slide._element for slide in slides if slide._element.get("show") not in ("0", "false")]
-    hidden += sum(read_omml(one).hidden for tree in trees for one in tree.iter() if is_formula(one))
-    if hidden:
-        metadata["hidden_characters"] = str(hidden)
-    runs = [run for tree in trees for run in tree.iter("{*}r") if _is_struck(run)]
-    builder.note_struck(sum(len(clean_line("".join(run.itertext()))) for run in runs))
+    if left_out.hidden:
+        metadata["hidden_characters"] = str(left_out.hidden)
+    builder.note_struck(left_out.struck)
     builder.note_pictures(sum(_pictures(tree) for tree in trees))
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
@@ -106,43 +106,68 @@ _NO_PROPERTIES = (
 )
 
 
-def _add_slide(builder: TextBuilder, slide: Any, archive: zipfile.ZipFile, name: str, size: tuple[int, int]) -> int:
-    """Add the visible text of the slide; returns the number of characters in hidden or off-slide shapes."""
-    hidden = 0
+@dataclass(slots=True)
+class _LeftOut:
+    """The characters that are left out: of hidden slides, shapes and parts of formulas, and those struck out."""
+
+    hidden: int = 0
+    struck: int = 0
+
+    def hide(self, element: Any) -> None:
+        """Count all words of an element as hidden."""
+        self.hidden += sum(len(clean_line(text.text or "")) for text in element.iter(f"{_DRAWING}t"))
+
+    def strikes(self, run: Any) -> bool:
+        """Whether the run is struck out, and counted as such."""
+        properties = run.find(f"{_DRAWING}rPr")
+        struck = properties is not None and (properties.get("strike") or "noStrike") != "noStrike"
+        words = "".join(one.text or "" for one in run.iterfind("{*}t"))  # itertext gives those of a run twice
+        self.struck += len(clean_line(words)) if struck else 0
+        return struck
+
+
+def _add_slide(
+    builder: TextBuilder,
+    slide: Any,
+    archive: zipfile.ZipFile,
+    name: str,
+    size: tuple[int, int],
+    left_out: _LeftOut,
+) -> None:
+    """Add the text of the slide; shapes that are hidden or off the slide are left out."""
     for alternate in [one for one in slide._element.iter() if is_alternate(one)]:
         for inner in list(preferred_branch(alternate)):
             alternate.addprevious(inner)
         alternate.getparent().remove(alternate)
     part = str(slide.part.partname).lstrip("/")
     title = slide.shapes.title
-    if title is not None and title.has_text_frame:
-        builder.add_heading(1, " ".join(_paragraphs(title.text_frame._txBody)))
+    if title is not None and title.has_text_frame and not _is_hidden_shape(title, *size):
+        builder.add_heading(1, " ".join(_paragraphs(title.text_frame._txBody, left_out)))
     number = None if title is None else title.shape_id
     seen = []
     for shape in slide.shapes:
         if _is_hidden_shape(shape, *size):
-            hidden += sum(len(clean_line(text.text or "")) for text in shape._element.iter(f"{_DRAWING}t"))
+            left_out.hide(shape._element)
         else:
             seen.append(shape)
-    for shape in _shapes(seen, 0):
+    for shape in _shapes(seen, 0, left_out):
         if number is not None and shape.shape_id == number:
             continue
         if getattr(shape, "has_table", False) and shape.has_table:
             rows = list(shape.table.rows)
-            builder.add_grid([_cells(row) for row in rows])
+            builder.add_grid([_cells(row, left_out) for row in rows])
         elif shape.has_text_frame:
-            builder.add_paragraph("\n".join(_paragraphs(shape.text_frame._txBody)))
+            builder.add_paragraph("\n".join(_paragraphs(shape.text_frame._txBody, left_out)))
         else:
             add_drawn(builder, archive, part, shape._element, name)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
-        notes = clean_text("\n".join(_paragraphs(slide.notes_slide.notes_text_frame._txBody))).strip()
+        notes = clean_text("\n".join(_paragraphs(slide.notes_slide.notes_text_frame._txBody, left_out))).strip()
         if notes:
             builder.add_paragraph(f"Notes: {notes}")
     _add_comments(builder, archive, part, name)
-    return hidden
 
 
-def _add_backdrop(builder: TextBuilder, slide: Any, seen: set[str]) -> None:
+def _add_backdrop(builder: TextBuilder, slide: Any, seen: set[str], left_out: _LeftOut) -> None:
     """Add the words that the layout and master of a slide print on it, each once for the file."""
     try:
         layout = slide.slide_layout
@@ -152,10 +177,14 @@ def _add_backdrop(builder: TextBuilder, slide: Any, seen: set[str]) -> None:
     for drawn in (layout, master) if layout._element.get("showMasterSp") != "0" else (layout,):
         if slide._element.get("showMasterSp") == "0":
             return
-        for shape in _shapes(drawn.shapes, 0):
+        part = str(drawn.part.partname)
+        if part in seen:
+            continue
+        seen.add(part)
+        for shape in _shapes(drawn.shapes, 0, left_out):
             if shape.is_placeholder or not shape.has_text_frame:  # a placeholder's words are a prompt
                 continue
-            words = "\n".join(_paragraphs(shape.text_frame._txBody))
+            words = "\n".join(_paragraphs(shape.text_frame._txBody, left_out))
             if words not in seen:
                 builder.add_paragraph(words)
             seen.add(words)
@@ -173,16 +202,16 @@ def _pictures(tree: Any) -> int:
     return count
 
 
-def _cells(row: Any) -> list[GridCell]:
+def _cells(row: Any, left_out: _LeftOut) -> list[GridCell]:
     """The cells of a row with what they cover; cells that others cover are left out."""
     return [
-        GridCell(" ".join(_paragraphs(cell._tc.txBody)), cell.span_height, cell.span_width)
+        GridCell(" ".join(_paragraphs(cell._tc.txBody, left_out)), cell.span_height, cell.span_width)
         for cell in row.cells
         if not cell.is_spanned
     ]
 
 
-def _paragraphs(body: Any) -> list[str]:
+def _paragraphs(body: Any, left_out: _LeftOut) -> list[str]:
     """The lines of a text body; raised and lowered runs are kept apart from what they follow, formulas are spelled.
 
     Text that is struck out is left out.
@@ -193,13 +222,15 @@ def _paragraphs(body: Any) -> list[str]:
         words = ""
         for run in _runs(paragraph):
             if is_formula(run):
-                words += f" {read_omml(run, _is_struck).text} "
+                formula = read_omml(run, left_out.strikes)
+                left_out.hidden += formula.hidden
+                words += f" {formula.text} "
                 continue
             if run.tag == f"{_DRAWING}br":
                 words += " "
                 continue
             properties = run.find(f"{_DRAWING}rPr")
-            if _is_struck(run):
+            if left_out.strikes(run):
                 continue
             text = _show("".join(one.text or "" for one in run.iterfind(f"{_DRAWING}t")), properties)
             shift = ("" if properties is None else properties.get("baseline") or "0").rstrip("%")
@@ -218,11 +249,6 @@ def _runs(parent: Any) -> Iterator[Any]:
             yield element
         else:
             yield from _runs(element)
-
-
-def _is_struck(run: Any) -> bool:
-    properties = run.find(f"{_DRAWING}rPr")
-    return properties is not None and (properties.get("strike") or "noStrike") != "noStrike"
 
 
 _SYMBOLS = re.compile("([\uf000-\uf0ff]+)")
@@ -287,10 +313,14 @@ def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, nam
             builder.add_paragraph(f"Comment{f' ({author})' if author else ''}: {words}" if words else "")
 
 
+def _is_marked_hidden(shape: Any) -> bool:
+    mark = next(shape._element.iter(f"{_SHOW}cNvPr"), None)  # the first is its own, before those of a group's members
+    return mark is not None and mark.get("hidden") in ("1", "true")
+
+
 def _is_hidden_shape(shape: Any, width: int, height: int) -> bool:
     """Whether the shape is marked as hidden or lies entirely off the slide (lengths in EMU)."""
-    mark = next(shape._element.iter(f"{_SHOW}cNvPr"), None)  # the first is its own, before those of a group's members
-    if mark is not None and mark.get("hidden") in ("1", "true"):
+    if _is_marked_hidden(shape):
         return True
     if None in (shape.left, shape.top, shape.width, shape.height) or not (width and height):
         return False
@@ -299,16 +329,18 @@ def _is_hidden_shape(shape: Any, width: int, height: int) -> bool:
     return not (across and down)
 
 
-def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
+def _shapes(shapes: Any, depth: int, left_out: _LeftOut) -> Iterator[Any]:
     """The shapes in reading order: by column where they are written so, else from top to bottom, then from left to
-    right; groups are expanded.
+    right; groups are expanded, shapes that are marked as hidden left out.
     """
     placed = list(shapes)
     if not _are_columns([shape for shape in placed if not _is_margin(shape)]):
         placed.sort(key=lambda shape: ((shape.top or 0) // 100_000, shape.left or 0))
     for shape in placed:
-        if hasattr(shape, "shapes") and depth < 20:
-            yield from _shapes(shape.shapes, depth + 1)
+        if _is_marked_hidden(shape):
+            left_out.hide(shape._element)
+        elif hasattr(shape, "shapes") and depth < 20:
+            yield from _shapes(shape.shapes, depth + 1, left_out)
         else:
             yield shape
 

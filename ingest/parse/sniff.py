@@ -83,6 +83,8 @@ def tell_media_type(file: BinaryIO, head: bytes, name: str) -> str:
         return _tell_ole(file, name)
     if _is_pdf(head):  # after containers, near whose beginning a PDF may stand
         return "application/pdf"
+    if head.startswith(b"\x78\x9f\x3e\x22"):
+        return "application/ms-tnef"
     if head.startswith(b"{\\rtf"):
         return "application/rtf"
     for magic, media_type in _MAGIC:

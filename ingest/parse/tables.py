@@ -46,10 +46,11 @@ def find_tables(lines: list[PageLine]) -> dict[int, Grid]:
         if len(lines[at].cells) < 2:
             at += 1
             continue
-        end = _end_of_rows(lines, at)
+        rows_end = _end_of_rows(lines, at)
+        end = _end_of_pairs(lines, at, rows_end)
         columns = _make_columns(lines[at:end])
         if columns is None:
-            at = max(at + 1, end if end - at < 3 else at + 1)
+            at = max(at + 1, end if end - at < 3 or end < rows_end else at + 1)
             continue
         crossing = next((index for index in range(at, end) if _crosses(lines[index], columns)), None)
         if crossing is not None:
@@ -86,6 +87,27 @@ def _end_of_rows(lines: list[PageLine], start: int) -> int:
             break
         cursor += 1
     return end
+
+
+def _end_of_pairs(lines: list[PageLine], start: int, end: int) -> int:
+    """The index after names and values (`Date: 9 March`) where a table follows them; `end` where none does.
+
+    It begins with a line of names, and all rows below have as many cells, some of them figures. Where the names before
+    it do not end with a colon, there are two at least, and the table has more columns.
+    """
+    at, colons = start, True
+    while at < end and len(lines[at].cells) > 1:
+        names = [cell.words[-1].text.endswith(":") for cell in lines[at].cells[::2]]
+        named = all(names) and len(lines[at].cells) % 2 == 0
+        if not named and (len(lines[at].cells) != 2 or (colons and at > start)):
+            break
+        colons = colons and named
+        at += 1
+    count = 0 if at == end else len(lines[at].cells)
+    rows = lines[at + 1 : end]
+    below = len(rows) > 1 and all(len(line.cells) == count and _is_data(line) for line in rows[:2])
+    enough = at > start if colons else at > start + 1 and count > 2
+    return at if below and enough and not _is_data(lines[at]) else end
 
 
 def _crosses(line: PageLine, columns: list[tuple[float, float]]) -> bool:
@@ -264,6 +286,8 @@ def name_columns(grid: Grid, rows: list[list[list[PageWord]]], named: int) -> st
     labels = [row[0] for row in rows if len(row) > 1 and row[0]]
     if len(labels) > 1 and all(word.bold for label in labels for word in label) and not first.bold:
         return ""  # the first column names the rows, and nothing the columns
+    if labels and all(label[-1].text.endswith(":") for label in labels):
+        return ""
     bold = first.bold and not grid.lines[1].bold
     full = len(rows[0]) == len(grid.columns) and all(rows[0]) and len(rows) > 2
     return shown[0] if not _is_data(first) and (bold or full) else ""

@@ -42,6 +42,10 @@ _COLOURS = {
 _SAME_COLOUR = 8  # of 255: text that differs from its background by at most this in each channel is invisible
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->", re.DOTALL)
 _SIGNS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|url\([^)]*(?:\)|\Z)|[{};]")
+_STRING = r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
+_OUTSIDE_STRINGS = re.compile(rf"({_STRING})|[^\"']+|.")
+_DECLARATION = re.compile(rf"(?:{_STRING}|[^;])+")
+_DRAWN = re.compile(r"::?(before|after|marker)\Z")
 _MOST_RULES = 20_000
 _MOST_SELECTOR = 1_000  # characters: nested rules repeat the selectors around them
 _MOST_NESTED = 32
@@ -106,6 +110,7 @@ class _Rule(NamedTuple):
     """A selector with its declarations; `by_reader`: it holds while a reader points at, ticks or targets something.
 
     Where the selector was not understood in full, it matches more elements than it should, and `certain` is false.
+    `drawn` is what of an element it is for, `before`, `after` or `marker`; empty for the element itself.
     """
 
     parts: tuple[_Part, ...]
@@ -113,6 +118,7 @@ class _Rule(NamedTuple):
     declared: dict[str, str]
     by_reader: bool
     certain: bool
+    drawn: str = ""
 
 
 def _key_of(rule: _Rule) -> str:
@@ -184,6 +190,7 @@ class Cascade:
         self._rules = 0
         self._steps = _MOST_STEPS
         self._by_reader = False
+        self.draws = False  # whether a style sheet adds words to the page
         self.incomplete = False
         self.has_sheets = False
         self.reveals = False  # whether a style sheet has what shows words of opacity 0
@@ -194,7 +201,7 @@ class Cascade:
                 self._add_sheet("".join(sheet.itertext()))
 
     def _add_sheet(self, text: str) -> None:
-        text = _COMMENT.sub(" ", text).lower()
+        text = _OUTSIDE_STRINGS.sub(lambda found: found[1] or found[0].lower(), _COMMENT.sub(" ", text))
         self._linked = self._linked or "@import" in text
         for block in _read_blocks(text):
             declared = read_declarations(";".join(block.declared))
@@ -204,10 +211,10 @@ class Cascade:
                 if self._rules >= _MOST_RULES:
                     self.incomplete = True
                     return
-                rule = _read_selector(selector, declared, block.order, certain=block.certain)
-                if rule.certain or rule.declared:
+                for rule in _rules_of(selector, declared, block):
                     self._rules += 1
                     self._by_reader = self._by_reader or rule.by_reader
+                    self.draws = self.draws or bool(rule.drawn)
                     self._by_key[_key_of(rule)].append(rule)
 
     def _is_revealed(self, element: Any, rules: dict[str, str]) -> bool:
@@ -215,7 +222,8 @@ class Cascade:
         if not self._revealing or "opacity" in (element.get("style") or "").lower():
             return False
         names = (element.get("class") or "").lower().split()
-        shown = (rule.declared for name in names for rule in self._by_key.get(f"class {name}", ()))
+        kept = (rule for name in names for rule in self._by_key.get(f"class {name}", ()))
+        shown = (rule.declared for rule in kept if not rule.drawn)
         return "animation" in rules or any("opacity" in one and not _is_faded(one) for one in shown)
 
     def _matching(self, element: Any) -> list[_Rule]:
@@ -266,17 +274,31 @@ class Cascade:
             return self._known.get(element, {})
         known = self._known.get(element)
         if known is None:
-            known = {}
-            urgent: dict[str, str] = {}
-            for rule in sorted(self._matching(element), key=lambda rule: rule.weight):
-                if not rule.by_reader:
-                    for name, value in rule.declared.items():
-                        (urgent if "!important" in value else known)[name] = _bare(value)
+            known, urgent = self._declared(element, "")
             inline = read_declarations(_COMMENT.sub(" ", element.get("style") or "").lower())
             known.update({name: _bare(value) for name, value in inline.items()})
             known.update({name: value for name, value in urgent.items() if "!important" not in inline.get(name, "")})
             self._known[element] = known
         return known
+
+    def drawn(self, element: Any, part: str) -> dict[str, str]:
+        """The declarations of what is drawn before or after the words of an element, or as its marker."""
+        known, urgent = self._declared(element, part)
+        return known | urgent
+
+    def _declared(self, element: Any, part: str) -> tuple[dict[str, str], dict[str, str]]:
+        """What style sheets declare for an element or a part of it, without and with `!important`."""
+        known: dict[str, str] = {}
+        urgent: dict[str, str] = {}
+        for rule in sorted(self._matching(element), key=lambda rule: rule.weight):
+            if not rule.by_reader and rule.drawn == part:
+                for name, value in rule.declared.items():
+                    (urgent if "!important" in value else known)[name] = _bare(value)
+        return known, urgent
+
+    def state(self, element: Any, rules: dict[str, str]) -> None:
+        """Give an element that was put into the page its declarations."""
+        self._known[element] = rules
 
     def opens(self, element: Any) -> bool:
         """Whether a reader shows the element by ticking, pointing or following a link, without a script."""
@@ -489,7 +511,8 @@ _THAT_HIDE = frozenset(
         *(*_COLOURING, *_RECOLOUR, "background-clip"),
     }
 )
-_LOOKED_AT = _THAT_HIDE | {"list-style-type", "vertical-align", "white-space"}
+_COUNTING = frozenset({"content", "counter-reset", "counter-increment", "counter-set"})
+_LOOKED_AT = _THAT_HIDE | _COUNTING | {"list-style-type", "vertical-align", "white-space"}
 
 
 class _Block(NamedTuple):
@@ -586,6 +609,19 @@ def _holds(query: str) -> bool | None:
     return True if known else None
 
 
+def _rules_of(selector: str, declared: dict[str, str], block: _Block) -> Iterator[_Rule]:
+    """The rules of one selector: of what it draws beside the words of an element, and of the element itself."""
+    found = _DRAWN.search(selector)
+    if found and block.certain:
+        above = selector[: found.start()]
+        drawn = _read_selector(above if above[-1:].strip(" >+~") else f"{above}*", declared, block.order)
+        if drawn.certain and not drawn.by_reader:
+            yield drawn._replace(drawn=found[1])
+    rule = _read_selector(selector, declared, block.order, certain=block.certain)
+    if rule.certain or rule.declared:
+        yield rule
+
+
 def _read_selector(text: str, declared: dict[str, str], order: int, *, certain: bool = True) -> _Rule:
     """The rule of one selector; of one that selects by what is not known here, a rule for all that it may select."""
     parts: list[_Part] = []
@@ -646,7 +682,7 @@ def _read_selector(text: str, declared: dict[str, str], order: int, *, certain: 
 def read_declarations(body: str) -> dict[str, str]:
     """The declarations of a style, by name; shorthands set what they stand for, as far as it is looked at here."""
     rules: dict[str, str] = {}
-    for declaration in body.split(";"):
+    for declaration in _DECLARATION.findall(body) if '"' in body or "'" in body else body.split(";"):
         key, colon, value = declaration.partition(":")
         if colon:
             name, value = key.strip(), value.strip()

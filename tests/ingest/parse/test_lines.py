@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from reading import read, write_pdf
+from reading import lines, read, write_pdf
 from reportlab.pdfgen.canvas import Canvas
 
 
@@ -118,3 +119,41 @@ def test_turned_lines_keep_their_order(tmp_path: Path, turned: int) -> None:
             canvas.drawString(0, -14 * number, text)
 
     assert read(write_pdf(tmp_path / "a.pdf", draw)).text == "Total 450 crowns Second line Third line"
+
+
+def column(side: str, x: float, count: int = 8) -> Callable[[Canvas], None]:
+    return lines(*(f"{side} line {number} tells of boats that lie there" for number in range(count)), x=x)
+
+
+@pytest.mark.parametrize("order", ["BA", "AB"])
+def test_two_columns_are_read_from_left_to_right_whichever_was_drawn_first(tmp_path: Path, order: str) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 740, "Yearly report of the harbour company on boats and all of its moorings")
+        for side in order:
+            column(side, {"A": 72, "B": 320}[side])(canvas)
+        canvas.drawString(72, 80, "A last line runs below both of the columns over the whole width of the page")
+
+    text = read(write_pdf(tmp_path / "a.pdf", draw)).text
+    assert re.findall(r"(Yearly|[AB] line \d|A last)", text) == [
+        "Yearly", *(f"{side} line {number}" for side in "AB" for number in range(8)), "A last",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["CBA", "ACB", "BCA", "BAC"])
+def test_three_columns_are_read_from_left_to_right(tmp_path: Path, order: str) -> None:
+    def draw(canvas: Canvas) -> None:
+        for side in order:
+            canvas.setFont("Helvetica", 8)
+            column(side, {"A": 60, "B": 230, "C": 400}[side])(canvas)
+
+    text = read(write_pdf(tmp_path / "a.pdf", draw)).text
+    assert re.findall(r"([ABC]) line", text) == ["A"] * 8 + ["B"] * 8 + ["C"] * 8
+
+
+def test_notes_in_a_margin_stay_behind_the_text(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        column("B", 220)(canvas)
+        lines("A note", "on the", "margin", x=72)(canvas)
+
+    text = read(write_pdf(tmp_path / "a.pdf", draw)).text
+    assert text.index("A note") > text.index("B line 7")

@@ -229,6 +229,21 @@ def test_controls_formulas_and_struck_out_text(tmp_path: Path) -> None:
     assert [note.code for note in document.notes] == ["struck_out"]
 
 
+def test_what_is_struck_out_of_headers_and_footers_is_counted(tmp_path: Path) -> None:
+    struck = (
+        '<style:style style:name="struck" style:family="text"><style:text-properties '
+        'style:text-line-through-style="solid"/></style:style><style:style style:name="away" style:family="text">'
+        '<style:text-properties text:display="none"/></style:style>'
+    )
+    words = f"<text:p>{span('struck', 'old')} firm{span('away', 'secret')}</text:p>"
+    master = f"<style:header>{words}</style:header><style:header-left>{words}</style:header-left>"
+    master += f"<style:footer><text:p>{span('struck', 'gone')}</text:p></style:footer>"
+    document = read(write_odt(tmp_path / "a.odt", "<text:p>Body.</text:p>", common=struck, master=master))
+    assert document.text == "firm\n\nBody."
+    notes = {note.code: note.message.split()[0] for note in document.notes}
+    assert notes == {"struck_out": str(len("oldgone")), "hidden_text": str(len("secret"))}
+
+
 def test_a_table_in_a_cell_keeps_its_rows(tmp_path: Path) -> None:
     inner = f"<table:table>{row('Item', 'Price')}{row('Rope', '7')}</table:table>"
     outer = f"<table:table-row>{cell('North')}<table:table-cell>{inner}</table:table-cell></table:table-row>"

@@ -174,11 +174,51 @@ def test_workbook_without_cells_has_no_text(tmp_path: Path) -> None:
         ("0.52083333", "h:mm", "12:30"),
         ("46096.999999", "yyyy-mm-dd", "2026-03-15 23:59:59"),
         ("1E+40", "[h]:mm", "1E+40"),
+        ("45358", "e", "2024-03-07"),
+        ("45358", '"Year "ee', "2024-03-07"),
+        ("45358.5", "[$-404]e/m/d h:mm", "2024-03-07 12:00"),
+        ("45358", '[$-411]ggge"年"m"月"d"日"', "2024-03-07"),
+        ("45358", "ggge", "2024-03-07"),
+        ("45358", "e-mm", "2024-03-07"),
+        ("45358", "[$-41E]bb", "2024-03-07"),
+        ("45358", "bbbb", "2024-03-07"),
+        ("45358", "B2yyyy", "2024-03-07"),
+        ("45358", "[$-411]r", "2024-03-07"),
+        ("45358", "aaaa", "2024-03-07"),
+        ("45358", "nn", "2024-03-07"),
+        ("45358", "qq", "2024-03-07"),
+        ("45358", "[<1]h:mm:ss;yyyy-mm-dd", "2024-03-07"),
+        ("1500", "0.0E+00", "1500"),
+        ("0", "0;-0;none", "none"),
+        ("0", '0;-0;"e"', "e"),
+        ("5", "0 g", "5 g"),
+        ("5", "0.0 kg", "5.0 kg"),
         ("1E+400", "# ??????????/??????????", "1E+400"),
     ],
 )
 def test_cells_are_read_as_their_sheet_shows_them(value: str, code: str, shown: str) -> None:
     assert show_number(value, code) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "value", "shown"),
+    [(27, 45358, "2024-03-07"), (57, 45358, "2024-03-07"), (34, 0.5, "12:00"), (71, 45358, "2024-03-07"),
+     (60, 7, "7.00"), (26, 7, "7")],
+)  # fmt: skip
+def test_formats_that_east_asian_programs_have_by_number_are_known(
+    tmp_path: Path, number: int, value: float, shown: str
+) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    book.active.append(["Item", "Day"])
+    book.active.append(["Rope", value])
+    book.active["B2"].number_format = "0.00000"
+    book.save(tmp_path / "a.xlsx")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as source, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as copy:
+        for one in source.namelist():
+            data = re.sub(rb"<numFmts.*?</numFmts>", b"", source.read(one), flags=re.DOTALL)
+            copy.writestr(one, data.replace(b'numFmtId="164"', f'numFmtId="{number}"'.encode()))
+    assert read_here(tmp_path / "b.xlsx").text == f"Sheet\n\nItem | Day\nRope | {shown}"
 
 
 def test_formulas_without_a_result_are_shown_and_counted(tmp_path: Path) -> None:

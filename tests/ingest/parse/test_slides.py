@@ -120,6 +120,62 @@ def test_runs_are_read_as_the_slide_shows_them(tmp_path: Path) -> None:
     assert [note.code for note in document.notes] == ["struck_out"]
 
 
+def test_what_is_left_out_of_slides_is_counted_once_wherever_it_stands(tmp_path: Path) -> None:
+    def strike(frame: object, words: str) -> None:
+        run = frame.paragraphs[0].add_run()  # type: ignore[attr-defined]
+        run.text = words
+        run._r.get_or_add_rPr().set("strike", "sngStrike")
+
+    show = pptx.Presentation()
+    slides = [show.slides.add_slide(show.slide_layouts[5]) for _ in range(2)]
+    for slide in slides:
+        slide.shapes.title.text = "Topic "
+    strike(slides[0].shapes.title.text_frame, "one")
+    shapes = slides[0].shapes
+    strike(shapes.add_table(1, 1, Inches(1), Inches(2), Inches(6), Inches(1)).table.cell(0, 0).text_frame, "cell")
+    strike(slides[0].notes_slide.notes_text_frame, "noted")
+    unseen = shapes.add_textbox(Inches(1), Inches(4), Inches(2), Inches(1))
+    strike(unseen.text_frame, "unseen")
+    unseen._element.nvSpPr.cNvPr.set("hidden", "1")
+    group = shapes.add_group_shape()
+    for words, hidden in (("Seen in it.", "0"), ("away", "1")):
+        box = group.shapes.add_textbox(Inches(1), Inches(5), Inches(2), Inches(1))
+        box.text_frame.text = words
+        box._element.nvSpPr.cNvPr.set("hidden", hidden)
+    math = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+    phantom = '<m:phant><m:phantPr><m:show m:val="0"/></m:phantPr><m:e><m:r><m:t>xy</m:t></m:r></m:e></m:phant>'
+    formula = f'<m:oMathPara xmlns:m="{math}"><m:oMath>{phantom}<m:r><m:t>7</m:t></m:r></m:oMath></m:oMathPara>'
+    lines = shapes.add_textbox(Inches(1), Inches(6), Inches(2), Inches(1))
+    lines.text_frame.paragraphs[0]._p.append(etree.fromstring(formula))
+    field = etree.fromstring(
+        f'<a:fld xmlns:a="{DRAWING[1:-1]}" id="{{B6F15528-21DE-4FAA-801E-634DDDAF4B2B}}" type="datetime">'
+        '<a:rPr strike="dblStrike"/><a:t>2026</a:t></a:fld>'
+    )
+    lines.text_frame.paragraphs[0]._p.append(field)
+    box = copy.deepcopy(unseen._element)
+    box.nvSpPr.cNvPr.set("hidden", "0")
+    slides[0].slide_layout.shapes._spTree.append(box)
+    show.save(str(tmp_path / "a.pptx"))
+    document = read_here(tmp_path / "a.pptx")
+    assert document.text.split() == ["Topic", "Seen", "in", "it.", "7", "Topic"]
+    struck = len("one" + "cell" + "noted" + "2026" + "unseen")  # the last is in the layout, behind both slides
+    hidden = len("unseen" + "away" + "xy")
+    notes = {note.code: note.message.split()[0] for note in document.notes}
+    assert notes == {"struck_out": str(struck), "hidden_text": str(hidden)}
+
+
+def test_a_title_beside_the_slide_is_no_heading(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[5])
+    slide.shapes.title.text = "unseen"
+    slide.shapes.title.left = Inches(-20)
+    slide.shapes.title.top = slide.shapes.title.width = slide.shapes.title.height = Inches(1)
+    slide.shapes.add_textbox(0, 0, Inches(4), Inches(1)).text_frame.text = "Seen."
+    show.save(str(tmp_path / "a.pptx"))
+    document = read_here(tmp_path / "a.pptx")
+    assert (document.text, document.metadata["hidden_characters"]) == ("Seen.", "6")
+
+
 def test_words_of_layouts_are_read_once_and_pictures_noted(tmp_path: Path) -> None:
     Image.new("RGB", (600, 400), "red").save(tmp_path / "a.png")
     show = pptx.Presentation()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -257,3 +257,53 @@ def test_a_wide_table_is_laid_out_in_time(tmp_path: Path) -> None:
     document = read(write_pdf(tmp_path / "a.pdf", draw))
     names = "".join(table.header for table in document.tables)
     assert all(f"W{week + 1}" in names for week in range(weeks))
+
+
+PAIRS = [("Invoice:", "2026-118"), ("Date:", "9 March 2026"), ("Customer:", "Harbour Ltd")]
+ITEMS = [("Item", "Qty", "Price"), ("Rope", "7", "12.50"), ("Sail", "2", "240.00"), ("Oar", "4", "31.00")]
+
+
+def placed_rows(rows: list[tuple[str, ...]], edges: tuple[int, ...], y: float) -> Callable[[Canvas], None]:
+    def draw(canvas: Canvas) -> None:
+        for number, row in enumerate(rows):
+            for edge, text in zip(edges, row, strict=False):
+                canvas.drawString(edge, y - 14 * number, text)
+
+    return draw
+
+
+@pytest.mark.parametrize("edges", [(72, 250, 350), (72, 160, 260)])
+@pytest.mark.parametrize("gap", [0, 10])
+@pytest.mark.parametrize("pairs", [PAIRS, PAIRS[:1], [(name[:-1], value) for name, value in PAIRS]])
+def test_a_table_below_names_and_values_has_its_own_columns(
+    tmp_path: Path, pairs: list[tuple[str, ...]], gap: int, edges: tuple[int, ...]
+) -> None:
+    above = "Invoice:  2026-118" if pairs == PAIRS[:1] else "\n".join(map(" | ".join, pairs))
+
+    def draw(canvas: Canvas) -> None:
+        placed_rows(pairs, (72, 160), 700)(canvas)
+        placed_rows(ITEMS, edges, 700 - 14 * len(pairs) - gap)(canvas)
+
+    document = read(write_pdf(tmp_path / "a.pdf", draw))
+    assert document.text == f"{above}\n\n" + "\n".join(map(" | ".join, ITEMS))
+    assert document.tables[-1].header == "Item | Qty | Price"
+    assert all(":" not in table.header for table in document.tables)
+
+
+def test_a_table_of_two_columns_below_names_and_values_is_another_one(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        placed_rows(PAIRS, (72, 160), 700)(canvas)
+        placed_rows([("Item", "Price"), ("Rope", "12.50"), ("Sail", "240.00")], (72, 160), 658)(canvas)
+
+    document = read(write_pdf(tmp_path / "a.pdf", draw))
+    assert [table.header for table in document.tables] == ["", "Item | Price"]
+
+
+def test_two_pairs_in_a_line_are_no_columns_of_the_table_below(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        placed_rows([(*PAIRS[0], *PAIRS[1]), (*PAIRS[2], "Due:", "30 days")], (72, 160, 300, 380), 700)(canvas)
+        placed_rows(ITEMS, (72, 250, 350), 672)(canvas)
+
+    document = read(write_pdf(tmp_path / "a.pdf", draw))
+    assert document.text.split("\n\n")[1] == "\n".join(map(" | ".join, ITEMS))
+    assert [table.header for table in document.tables] == ["Item | Qty | Price"]
