@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rag.prompting.selection import Selection
+from rag.text.cells import Cell, figures_of, scale_note, told_words
 from rag.types import Passage
-from rag.verification.facts import cells_meant, figures_of, told_words
-from rag.verification.passages import Source, read_source
+from rag.verification.passages import Source, cells_meant, read_source, stating_titles
 
-_ASKING = told_words("what which how much many did do does there it")
-_SCALE = re.compile(r"\([^()]*\bin [^()]*\)")  # (in millions)
+_ASKING = told_words("what which how much many did does there it")
+_SCALE = re.compile(r"\((?:[\w$€£]{1,12} )?in [\w$€£]{1,12}(?:, except [\w ,-]{1,40})?\)")
+"""`(in millions)`, `(dollars in thousands, except per share data)`"""
 _LIFT = 10.0  # more than the best sentence can have
 
 
@@ -23,11 +24,13 @@ def find_cell(question: str, passages: Sequence[Passage]) -> str:
     is meant, or several.
     """
     said, found = told_words(question), list(_cells(question, passages))
-    if len({figures_of(cell) for _, _, _, cell in found}) != 1:
+    if len({figures_of(cell.text) for _, _, cell in found}) != 1:
         return ""
-    source, place, name, cell = max(found, key=lambda one: len(told_words(one[2]) & said))
-    above = (source.headers[place], source.lines_above(place))
-    return f"{name}: {cell} {next((note[0] for line in above if (note := _SCALE.search(line))), '')}".strip()
+    source, place, cell = max(found, key=lambda one: len(told_words(one[2].name) & said))
+    has_unit = "%" in cell.text or any(map(str.isalpha, cell.text)) or _SCALE.search(cell.title)
+    notes = [] if has_unit else _SCALE.findall(scale_note(cell, source.headers[place], source.above(place)))
+    shown = (cell.name, cell.text, *notes[-1:])
+    return " ".join((f"{cell.name}:", *shown[1:])) if stating_titles(shown) == shown else ""
 
 
 def lift_cells(question: str, selections: Sequence[Selection]) -> list[Selection]:
@@ -35,16 +38,15 @@ def lift_cells(question: str, selections: Sequence[Selection]) -> list[Selection
     hits = {selection.hit.chunk.id: selection.hit for selection in selections}
     passages = [Passage(number, hit, hit.chunk.text) for number, hit in enumerate(hits.values(), 1)]
     asked = {
-        (source.passage.hit.chunk.id, source.places[place].start) for source, place, _, _ in _cells(question, passages)
+        (source.passage.hit.chunk.id, source.places[place].start) for source, place, _ in _cells(question, passages)
     }
     return [
         replace(one, score=one.score + _LIFT) if (one.hit.chunk.id, one.start) in asked else one for one in selections
     ]
 
 
-def _cells(question: str, passages: Sequence[Passage]) -> Iterator[tuple[Source, int, str, str]]:
-    """Each cell that the question may mean: the source and the place of its row, its name and its text."""
+def _cells(question: str, passages: Sequence[Passage]) -> Iterator[tuple[Source, int, Cell]]:
+    """Each cell that the question may mean, with its source and the place of its row."""
     said = told_words(question) - _ASKING
     for source in map(read_source, passages):
-        for place in range(len(source.places)):
-            yield from ((source, place, *named) for named in cells_meant(said, source, place))
+        yield from ((source, place, cell) for place, cell in cells_meant(said, source))

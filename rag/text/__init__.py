@@ -1,10 +1,10 @@
 """The sentences, words, numbers and dates of a text, in a form that can be compared. Pure, standard library only.
 
 Reading order: `scripts` (one spelling, and words of scripts without spaces), `words` (stems and the lists of closed
-classes), `quantities` (numbers, units, dates), `sentences`,
-`tables` (rows and the names of their columns), `word_kinds` (verb, name, number...), `questions` (the type of answer
-that a question asks for), `parts` (what to find for it separately), `orders` (which sentences order instead of state),
-`indexed` (what is embedded and searched for a chunk).
+classes), `quantities` (numbers, units, dates), `sentences`, `tables` (rows and the names of their columns), `cells`
+(which cell some words mean), `word_kinds` (verb, name, number...), `questions` (the type of answer that a question asks
+for), `parts` (what to find for it separately), `orders` (which sentences order instead of state), `indexed` (what is
+embedded and searched for a chunk).
 The lists and rules are English only; in other languages sentences, words and figures are still separated.
 """
 
@@ -39,12 +39,14 @@ from rag.text.words import (
     DO,
     MONTH_NAMES,
     NEGATED_AUXILIARIES,
+    POLARITY,
     PREPOSITIONS,
     STOP_WORDS,
     compared_words,
     content_words,
     stem,
     unstemmed_words,
+    without_plural,
     word_set,
     words,
 )
@@ -56,6 +58,7 @@ __all__ = [
     "MONTH_NAMES",
     "NEGATED_AUXILIARIES",
     "NUMBER_WORDS",
+    "POLARITY",
     "PREPOSITIONS",
     "STOP_WORDS",
     "AnswerType",
@@ -95,6 +98,7 @@ __all__ = [
     "stem",
     "unit_stems",
     "unstemmed_words",
+    "without_plural",
     "word_set",
     "words",
 ]

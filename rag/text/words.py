@@ -53,6 +53,11 @@ PREPOSITIONS = word_set(
     beyond despite above below outside inside behind off onto
     """
 )
+POLARITY = word_set(
+    "not no never none neither nor without except unless only if n't nobody nothing nowhere hardly barely scarcely"
+)
+"""Words that limit or turn round what a sentence says."""
+_SHORT = 3  # letters of a word whose last s is no plural: `gas`, `was`
 IRREGULAR_VERBS = {
     "arose": "arise", "ate": "eat", "became": "become", "began": "begin", "begun": "begin", "bore": "bear",
     "bought": "buy", "broke": "break", "broken": "break", "brought": "bring", "built": "build", "came": "come",
@@ -121,6 +126,11 @@ def stem(word: str) -> str:
     if len(word) > 3 and word[-1] in "ei":
         word = word[:-1]
     return word[:-1] + "i" if len(word) > 3 and word[-1] == "y" else word
+
+
+def without_plural(word: str) -> str:
+    """The lower-case word without a plural s."""
+    return word[:-1] if len(word) > _SHORT and word.endswith("s") and not word.endswith("ss") else word
 
 
 def words(text: str) -> list[str]:

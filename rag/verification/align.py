@@ -89,7 +89,7 @@ def align(claim: Claim, sources: Sequence[Source], marked: Iterable[int]) -> Ali
     windows = search.windows()
     if not windows:
         return Alignment(missing="no passage has a word of it" if sources else "no passage was found for it")
-    best = max(windows, key=lambda one: one.score)
+    best = max(windows, key=lambda one: (search.is_cell(one), one.score))
     second = search.find_second(best, windows)
     return search.measure((best, second) if second else (best,))
 
@@ -100,6 +100,7 @@ class _Search:
     def __init__(self, claim: Claim, sources: Sequence[Source], marked: frozenset[int]) -> None:
         self.claim, self.sources, self.marked = claim, sources, marked
         self.items: tuple[Fact | str, ...] = (*claim.facts, *claim.names)
+        self.n_facts = len(self.items) - len(claim.names)
         self.keys = {stem(name): name_key(name) for name in claim.names}
         readings = [place.reading for source in sources for place in source.places]
         held = Counter(word for reading in readings for word in claim.stems if word in reading.stems)
@@ -128,7 +129,7 @@ class _Search:
 
     def share(self, bits: _Bits, fact_weight: float = 0.0) -> float:
         """The share of the claim's words that the bits stand for, by weight; each fact counts `fact_weight`."""
-        facts = (1 << len(self.claim.facts)) - 1
+        facts = (1 << self.n_facts) - 1
         total = sum(self.weights) + fact_weight * facts.bit_count()
         held = sum(weight for i, weight in enumerate(self.weights) if bits.words >> i & 1)
         return (held + fact_weight * (bits.items & facts).bit_count()) / total if total else 1.0
@@ -158,6 +159,12 @@ class _Search:
                 known = bits | above
                 share = known.items.bit_count() / len(self.items) if self.items else 0.0
                 yield _Window(s, first, last, known, self.share(known) + share / 2 + ahead - _RUN_COST * (last - first))
+
+    def is_cell(self, one: _Window) -> bool:
+        """Whether it is a row of which a cell states the claim. Others may have more of its rare words."""
+        facts = (1 << self.n_facts) - 1
+        has_facts = one.first == one.last and one.bits.items & facts == facts
+        return has_facts and self._cell([(self.sources[one.source], one)]) == ""
 
     def find_second(self, best: _Window, windows: Sequence[_Window]) -> _Window | None:
         """The place apart from the best one that adds most to it, where it adds enough of the words."""

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from difflib import SequenceMatcher
 from itertools import combinations, permutations
 
-from rag.text import (
-    STOP_WORDS,
-    DateMention,
-    Quantity,
-    counted_unit,
-    name_cells,
-    split_row,
-    stem,
-    unit_stems,
-    word_set,
-)
-from rag.verification.passages import Source
+from rag.text import STOP_WORDS, DateMention, Quantity, counted_unit, name_cells, split_row, stem, unit_stems
+from rag.text.cells import Cell, figures_of, is_called, scale_note, scales_in, told_words
+from rag.verification.passages import Source, cells_meant, currencies_in
 from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, read
 
 
@@ -241,63 +232,48 @@ def find_displacing(fact: Fact, claim: Reading, evidence: Reading, others: Seque
 def read_cell(claim: Reading, source: Source, place: int) -> str | None:
     """What the table of a row has in the cell that a claim with one figure is about: "" where it is that figure.
 
-    Of the claim's words all but the figure stand in the cell's label, in the name of its column or above; the label and
-    what tells the column from the others are among them. None where no cell is meant, or several with other figures.
+    The claim's other words mean that cell (`find_cells`); for "" they have the column's whole name. None where no cell
+    is meant, or several with other figures, or where the claim or the cell bounds its figure: `at least 10`, `10-20`.
     """
-    own = figures_of(source.text(place))
+    label, *cells = split_row(source.text(place))
+    own = figures_of(" | ".join(cells)) - figures_of(label)
     values = [fact for fact in claim.quantities if frozenset() < figures_of(claim.text[fact.start : fact.end]) <= own]
-    if len(values) != 1:
+    if len(values) != 1 or values[0].about:
         return None
     (fact,) = values
     before, figure, after = claim.text[: fact.start], claim.text[fact.start : fact.end], claim.text[fact.end :]
-    said = told_words(f"{before} {after}")
-    meant = [(p, *one) for p in range(len(source.places)) for one in cells_meant(said, source, p)]
-    if len({figures_of(cell) for _, _, cell in meant}) != 1:
+    rest = f"{before} {after}"
+    meant = cells_meant(told_words(rest), source)
+    stated = {figures_of(cell.text) for _, cell in meant}
+    if [len(figures) for figures in stated] != [1] or any(_BOUNDED.search(cell.text) for _, cell in meant):
         return None
-    _, name, cell = meant[0]
-    if figures_of(cell) != figures_of(figure):
-        return f"the passage says {cell} there, not {figure}"
-    signed = any(map(_NEGATIVE.match, (before[-2:], *(cell for _, _, cell in meant))))
-    fits = states_fact(fact, source.places[place].reading, source, source.headers[place]) and not signed
-    return "" if fits and _has_unit(fact, f"{name} {cell}", source) and any(p == place for p, _, _ in meant) else None
+    if stated != {figures_of(figure)}:
+        return f"the passage says {meant[0][1].text} there, not {figure}"
+    negative = any(map(_NEGATIVE.search, (f"{before[-2:]}0", *(cell.text for _, cell in meant))))
+    told = all(is_called(cell, rest, figure) and _is_value(fact, cell, source, p) for p, cell in meant)
+    return "" if told and not negative and any(p == place for p, _ in meant) else None
 
 
-def cells_meant(said: frozenset[str], source: Source, place: int) -> Iterator[tuple[str, str]]:
-    """The cells of a row that these words may mean, each after the label with the name of its column."""
-    row, header = source.text(place), source.headers[place]
-    named = name_cells(row, header) if header else [("", cell) for cell in split_row(row)]
-    if named is None or len(named) < 2 or (not header and len(named) > 2):
-        return
-    (_, label), *cells = named
-    about, *titles = (told_words(_IN_BRACKETS.sub(" ", one)) for one in (label, *(title for title, _ in cells)))
-    common = frozenset.intersection(*titles)
-    above = told_words(source.lines_above(place)) | told_words(source.heading.text)
-    for words, (title, cell) in zip(titles, cells, strict=True):
-        if about and about | (words - common) <= said <= told_words(f"{label} {title}") | above and figures_of(cell):
-            yield ", ".join(filter(None, (label, title))), cell
+def _is_value(fact: Quantity, cell: Cell, source: Source, place: int) -> bool:
+    """Whether a figure with the digits of a cell's has its scale and its unit too."""
+    named, header, above = cell.name, source.headers[place], source.above(place)
+    stated, *more = read(cell.text).quantities or (fact, fact)
+    main, *others = scales_in(scale_note(cell, header, above)) or [Decimal(1)]
+    is_money = fact.unit in CURRENCIES
+    # `(in millions, except number of shares, which are in thousands, and per share data)`
+    plain = fact.value == stated.value and (not is_money or main == 1 or "per" in read(named).lowered)
+    scaled = fact.value == stated.value * main and (is_money or not others)
+    if more or stated.kind != fact.kind or not (plain or scaled):
+        return False
+    if stated.unit or not fact.unit:
+        return fact.unit == stated.unit or (not fact.unit and stated.unit in CURRENCIES)
+    if is_money:
+        return next(filter(None, map(currencies_in, (named, header, above))), source.currencies) == {fact.unit}
+    return "%" in named if fact.unit == "%" else not unit_stems(fact.unit).isdisjoint(read(named).terms)
 
 
-def told_words(text: str) -> frozenset[str]:
-    """The stems of all words but those that only join them."""
-    words = (word for word in read(_QUARTER.sub("three months", text)).lowered if word[0].isalnum())
-    return frozenset(stem(word.removesuffix("'s")) for word in words if word not in _JOINING)
-
-
-def _has_unit(fact: Quantity, named: str, source: Source) -> bool:
-    if not fact.unit or fact.unit in source.currencies:
-        return True
-    return "%" in named if fact.unit in ("%", "pp") else not unit_stems(fact.unit).isdisjoint(read(named).terms)
-
-
-_QUARTER = re.compile(r"\bquarter\b", re.IGNORECASE)
-_IN_BRACKETS = re.compile(r"\([^()]*\)")
-_JOINING = word_set("a an the of in for on during was were is are be been has had have its their")
-_NEGATIVE = re.compile(r"[^\w-]{0,3}[-−–(]")
-
-
-def figures_of(text: str) -> frozenset[str]:
-    """The numbers in figures, without the commas in them."""
-    return frozenset(found.replace(",", "") for found in re.findall(r"\d[\d,]*(?:\.\d+)?", text))
+_NEGATIVE = re.compile(r"[-−–(][^\w,.;]*\d|\d\W*[-−–]\W*$")
+_BOUNDED = re.compile(r"[<>≤≥~≈±+]")
 
 
 def _refers_back(before: str, stated: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 
 from rag.text import announces_list, columns_above, is_list_item, row_headers, split_sentences
+from rag.text.cells import SCALE_IN_BRACKETS, Cell, all_scales, find_cells
 from rag.text.orders import find_orders
 from rag.types import Passage, Span
 from rag.verification.reading import LIST_MARK, Reading, read, word_run
@@ -61,13 +62,24 @@ class Source:
         found = row_headers(chunk.text, columns_above(chunk.headings, chunk.text))
         return tuple(found.get(chunk.text.rfind("\n", 0, place.start) + 1, "") for place in self.places)
 
-    def lines_above(self, place: int) -> str:
-        """What stands above a row: the last note of a scale, and the nearest lines that are no rows, two at most."""
-        text = self.passage.hit.chunk.text[: self.places[place].start]
-        above = [line for line in text.split("\n") if line.strip()]
-        while above and "|" in above[-1]:
-            above.pop()
-        return " ".join((*_IN_SCALE.findall(text)[-1:], *(line for line in above[-2:] if "|" not in line)))
+    def above(self, place: int) -> str:
+        """What stands above a row: titles, headings, the note of a scale, the nearest two lines that are no rows."""
+        start = self.passage.hit.chunk.text.rfind("\n", 0, self.places[place].start) + 1
+        return self._lines_above.get(start, self.heading.text)
+
+    @cached_property
+    def _lines_above(self) -> dict[int, str]:
+        found, lines, note, start, in_table = {}, [""], "", 0, False
+        for line in self.passage.hit.chunk.text.split("\n"):
+            if "|" in line:
+                found[start], in_table = " . ".join((self.heading.text, note, *lines)), True
+            elif line.strip():
+                lines, in_table = [line] if in_table else [*lines[-1:], line], False
+                note = (SCALE_IN_BRACKETS.findall(line) or [note])[-1]
+            elif in_table:
+                note = ""  # it holds for one table
+            start += len(line) + 1
+        return found
 
     def lead(self, place: int) -> int:
         """The sentence that introduces the list of this item, the first row of the table of this row; else itself."""
@@ -111,12 +123,21 @@ class Source:
 
 
 _SECTION_NUMBER = re.compile(r"^\s*\d{1,3}(?:\.\d{1,3})*\.?\s")
-_SCALE_NOTE = re.compile(
-    r"\b(?:in|\$|usd|eur)\s{0,2}(?:us\s{0,2}\$\s?|u\.s\.\sdollars\s)?(thousands|millions|billions)\b", re.I
-)
-_IN_SCALE = re.compile(r"\([^()]*\bin (?:thousands|millions|billions)\b[^()]*\)", re.I)
 _CURRENCIES = {"$": "usd", "€": "eur", "£": "gbp", "USD": "usd", "EUR": "eur", "GBP": "gbp"}
-_SCALE_OF = {"thousands": Decimal(10**3), "millions": Decimal(10**6), "billions": Decimal(10**9)}
+
+
+def currencies_in(text: str) -> frozenset[str]:
+    """The currencies whose signs or codes the text has."""
+    return frozenset(_CURRENCIES[sign] for sign in _CURRENCIES if sign in text)
+
+
+@lru_cache(maxsize=64)
+def cells_meant(said: frozenset[str], source: Source) -> tuple[tuple[int, Cell], ...]:
+    """The cells of a passage that these words may mean (`find_cells`), with the places of their rows; of no order."""
+    rows = [p for p, place in enumerate(source.places) if place.order is None and "|" in source.text(p)]
+    return tuple(
+        (p, cell) for p in rows for cell in find_cells(said, source.text(p), source.headers[p], source.above(p))
+    )
 
 
 @lru_cache(maxsize=1_024)
@@ -155,13 +176,10 @@ def read_source(passage: Passage) -> Source:
     above = " . ".join(_SECTION_NUMBER.sub("", title) for title in titles)
     heading = read(above)
     noted = f"{above} {text}"
-    small = noted.lower()
-    scaled = any(word in small for word in _SCALE_OF)
-    notes = {_SCALE_OF[found.lower()] for found in _SCALE_NOTE.findall(noted)} if scaled else set()
     return Source(
         passage=passage,
         places=tuple(places),
         heading=heading,
-        scales=(Decimal(1), *sorted(notes)),
-        currencies=frozenset(_CURRENCIES[sign] for sign in _CURRENCIES if sign in above or sign in text),
+        scales=(Decimal(1), *sorted(set(all_scales(noted)))),
+        currencies=currencies_in(noted),
     )

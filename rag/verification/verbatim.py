@@ -6,15 +6,10 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from rag.text import STOP_WORDS, DateMention, word_set
+from rag.text import POLARITY, STOP_WORDS, DateMention, without_plural, word_set
 from rag.verification.reading import Fact, Reading
 
 _DROPPED = word_set("a an the")
-_SHORT = 3  # letters of a word whose last s is no plural: `gas`, `was`
-_POLARITY = word_set(
-    "not no never none neither nor without except unless only if n't nobody nothing nowhere hardly barely scarcely"
-)
-"""Words that limit or turn round what a sentence says."""
 _MARKS = frozenset(".,;:!?()")
 _MINUS = re.compile(r"(?:^|[^\w.,])[-−–](?:[^\w\s]{0,3})$|\([^\w\s]{0,3}$")  # before a number: `-5`, `-$5`, `($5)`
 
@@ -49,14 +44,10 @@ def _word_keys(text: str) -> list[str]:
         negated = word.endswith(("n't", "n’t"))
         plain = "can" if word == "cannot" else word[:-3] if negated else word
         if plain not in _DROPPED:
-            keys.append(plain if plain in STOP_WORDS or plain in _MARKS else _without_plural(plain))
+            keys.append(plain if plain in STOP_WORDS or plain in _MARKS else without_plural(plain))
         if negated or word == "cannot":
             keys.append("not")
     return keys
-
-
-def _without_plural(word: str) -> str:
-    return word[:-1] if len(word) > _SHORT and word.endswith("s") and not word.endswith("ss") else word
 
 
 def is_verbatim(claim: Reading, evidence: Reading) -> bool:
@@ -84,4 +75,4 @@ def is_verbatim(claim: Reading, evidence: Reading) -> bool:
 
 
 def _limits(keys: list[str]) -> Counter[str]:
-    return Counter(key for key in keys if key in _POLARITY)
+    return Counter(key for key in keys if key in POLARITY)

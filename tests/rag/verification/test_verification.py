@@ -687,6 +687,94 @@ def test_of_two_cells_that_the_words_may_mean_neither_states_a_claim() -> None:
     assert verify("The total for 2023 was 40.", "flag", [passage(1, table)]).sentences[0].verdict == "weak"
 
 
+OFFICES = "Office | 2022 | 2023\nOslo | 480 | 512\nBergen | 230 | 241"
+
+
+@pytest.mark.parametrize(
+    ("claim", "text"),
+    [
+        # words above the rows: no negation and no bound, and no single one of several
+        ("The costs of Oslo in 2023 were not 512.", f"Costs by office, not audited:\n\n{OFFICES}"),
+        ("The costs of only Oslo in 2023 were 512.", f"Costs, only by office:\n\n{OFFICES}"),
+        ("The costs of Oslo in 2023 were about 512.", f"Costs by office, about which more below:\n\n{OFFICES}"),
+        ("The costs of Oslo were 512.", "Costs and complaints by office:\n\nOffice | Complaints\nOslo | 512"),
+        ("The costs of Oslo and Bergen were 5.", "Costs of Oslo and Bergen:\n\nOffice | Costs\nOslo | 5\nTotal | 11"),
+        ("The rent in 2022 was 500.", "Budget of 2022 and 2023:\n\nRent | 500\nStaff | 30"),
+        # the whole name of the column, and of the row
+        (
+            "The staff paid in Oslo in 2023 was 12.",
+            "Office | Staff not paid 2022 | Staff not paid 2023\nOslo | 10 | 12",
+        ),
+        ("The limit of Oslo was 512.", "Limits:\n\nOffice | Limits not in force\nOslo | 512\nBergen | 3"),
+        (
+            "Net sales in Japan were 6,755 in 2022.",
+            "Net sales:\n\n | Three months ended July 1, 2022 | Three months ended July 1, 2021\nJapan | 6,755 | 7,107",
+        ),
+        ("The costs of Oslo in 2024 were 512.", "Costs:\n\nOffice | 2023 | 2024 (forecast)\nOslo | 480 | 512"),
+        ("The costs of the north in 2023 were 6.", "Costs:\n\nRegion | Office | 2022 | 2023\nNorth | Oslo | 5 | 6"),
+        # another order, another form
+        ("The transfer from Bergen to Oslo was 12.", "Kind | Amount\nTransfer from Oslo to Bergen | 12\nRent | 3"),
+        ("The employee contribution is 5.", "Kind | Amount\nEmployer contribution | 5\nRent | 3"),
+        ("The lowest limit of Oslo is 5.", "Office | Lower limit | Upper limit\nOslo | 5 | 8"),
+        # what the cell says of its figure
+        *(
+            ("The limit of Oslo is 10.", f"Office | Limit | Days\nOslo | {cell} | 4")
+            for cell in ("up to 10", "< 10", "10+", "not 10", "USD (10)", "10-", "10%", "10 days", "10 (2)")
+        ),
+        ("The notice of Oslo is 10 days.", "Office | Notice | Limit\nOslo | 10 business days | 4"),
+        # another scale, another currency, another unit
+        ("The costs of Oslo in 2023 were $512.", f"Costs are in $.\n\nCosts (in thousands):\n\n{OFFICES}"),
+        ("The staff of Oslo was 40 thousand.", "Office | Costs (in thousands) | Staff\nOslo | 512 | 40"),
+        (
+            "The costs of Oslo in 2023 were 512 million.",
+            f"Sales (in millions):\n\nItem | 2023\nBolts | 7\n\nCosts (in thousands):\n\n{OFFICES}",
+        ),
+        (
+            "The staff of Oslo was 40 million.",
+            "Sales (in millions):\n\nItem | 2023\nBolts | 7\n\nStaff:\n\nOffice | Staff\nOslo | 40",
+        ),
+        (
+            "The shares in 2023 were 40 million.",
+            "(In millions, except shares, which are in thousands)\n\nItem | 2022 | 2023\nShares | 41 | 40",
+        ),
+        ("The costs of Oslo were $512.", "A visit costs $3.\n\nOffice | Costs (€)\nOslo | 512"),
+        ("The share of Oslo was 5 percentage points.", "Office | Share (%) | Days\nOslo | 5 | 4"),
+    ],
+)
+def test_a_cell_does_not_state_what_its_names_and_its_figure_do_not_say(claim: str, text: str) -> None:
+    assert verify(claim, "flag", [passage(1, text)]).sentences[0].verdict in ("weak", "unsupported")
+
+
+@pytest.mark.parametrize(
+    ("claim", "text", "verdict"),
+    [
+        ("In 2023, Oslo had costs of 512 thousand.", f"Costs by office (in thousands):\n\n{OFFICES}", "supported"),
+        ("The rent is 500 euros.", "Item | Amount\nRent | €500\nStaff | €30", "supported"),
+        ("Net income for 2023 was $45 million.", "(in millions)\n\nItem | 2023\nNet income (loss) | $ 45", "supported"),
+        (
+            "Diluted earnings per share for 2023 were $2.45.",
+            "(in millions, except per share data)\n\nItem | 2023 | Change\nDiluted earnings per share | $ 2.45 | 2",
+            "supported",
+        ),
+        ("The costs of Oslo 7 in 2023 were 9.", "Costs:\n\nOffice | 2022 | 2023\nOslo 7 | 8 | 9", "supported"),
+        ("The costs of Oslo 7 in 2023 were 8.", "Costs:\n\nOffice | 2022 | 2023\nOslo 7 | 8 | 9", "unsupported"),
+        # no cell was meant that says otherwise
+        ("The costs of Oslo in 2023 were 512.", f"Costs:\n\n{OFFICES.replace('512', '512 (1)')}", "weak"),
+        ("The costs of Oslo were 512.", "Costs by office:\n\nOffice | | 2023\nOslo | 100% | 512", "weak"),
+    ],
+)
+def test_a_cell_is_read_with_its_scale_its_marks_and_its_whole_name(claim: str, text: str, verdict: str) -> None:
+    assert verify(claim, "flag", [passage(1, text)]).sentences[0].verdict == verdict
+
+
+def test_the_row_of_a_large_table_states_a_claim_whose_rare_word_stands_above() -> None:
+    rows = "\n".join(f"Room number {n} | {7 * n} | {9 * n}" for n in range(60, 100))
+    table = f"Costs of the house:\n\nRoom | 2022 | 2023\n{rows}"
+    for figure, verdict in ((693, "supported"), (539, "unsupported")):
+        claim = f"The costs of room number 77 in 2023 were {figure}."
+        assert verify(claim, "flag", [passage(1, table)]).sentences[0].verdict == verdict
+
+
 @pytest.mark.parametrize(
     ("claim", "verdict"),
     [

@@ -1,0 +1,147 @@
+"""Which cell of a table some words mean, the words of its label and its column, and the scale noted for it. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
+
+from rag.text.quantities import quantities
+from rag.text.tables import name_cells, split_row
+from rag.text.words import POLARITY, PREPOSITIONS, STOP_WORDS, without_plural, word_set
+
+
+class Cell(NamedTuple):
+    """A cell with a figure: what its row is called, the name of its column, and its text."""
+
+    label: str
+    title: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        """What it is called: `Oslo, 2023`."""
+        return ", ".join(filter(None, (self.label, self.title)))
+
+
+def find_cells(said: frozenset[str], row: str, header: str, above: str) -> Iterator[Cell]:
+    """The cells of a row that these words, as `told_words` reads them, may mean; `above` is what stands above the row.
+
+    They are words of the label, of the column's name and of `above`. Those of the label, outside brackets, are all
+    among them, those that tell the column from the others, and any that turn its name round (`not paid`). Text between
+    the label and the cell belongs to the label.
+    """
+    named = name_cells(row, header) if header else [("", cell) for cell in split_row(row)]
+    if named is None or len(named) < 2 or (not header and len(named) > 2):
+        return
+    (_, label), *cells = named
+    if not (about := told_words(_outside(label))) or not about <= said:
+        return
+    titles = [told_words(_outside(title)) for title, _ in cells]
+    common = frozenset.intersection(*titles)
+    topic = _topic(above).difference(*titles)
+    for words, (title, cell) in zip(titles, cells, strict=True):
+        own = told_words(f"{label} {title}")
+        if not figures_of(cell):
+            label = f"{label} {cell}" if told_words(cell) else label
+        elif bool(title) == bool(header) and (
+            told_words(_outside(label)) | (words - common) | (own & POLARITY) <= said <= own | topic
+        ):
+            yield Cell(label, title, cell)
+
+
+def is_called(cell: Cell, text: str, figure: str) -> bool:
+    """Whether a text about the cell with this figure says the whole name of the column, and what else the cell says.
+
+    A text that has words of the label alone (`The rent is 500`) need not. A name with a preposition must stand there as
+    it is: `from Oslo to Bergen` is not `from Bergen to Oslo`.
+    """
+    title = _BRACKETS.sub(lambda found: " " if _is_measure(found[0]) else found[0], cell.title)
+    return (
+        (told_words(title) <= told_words(f"{text} {figure}") or told_words(text) <= told_words(cell.label))
+        and {word for word in told_words(cell.text) if word[0].isalpha()} <= told_words(figure)
+        and all(
+            PREPOSITIONS.isdisjoint(name.lower().split()) or _has_run(text, name) or _has_run(text, _outside(name))
+            for name in (cell.label, title)
+        )
+    )
+
+
+def _is_measure(brackets: str) -> bool:
+    """Whether brackets have a scale, a unit or a sign alone: `(in thousands)`, `(EUR)`, `(%)`."""
+    inside = brackets.strip("() ")
+    return (
+        bool(all_scales(inside))
+        or not told_words(inside)
+        or any(one.unit and one.end == len(inside) + 2 for one in quantities(f"1 {inside}"))
+    )
+
+
+def scale_note(cell: Cell, header: str, above: str) -> str:
+    """The text that tells the scale of the cell's figure: the name of its column or, if no column has one, `above`."""
+    corner, *titles = split_row(header)
+    return cell.title if scales_in(" . ".join(titles)) else f"{above} . {corner}"
+
+
+def scales_in(text: str) -> list[Decimal]:
+    """The scales of the last note of a text, main one first: [1000] of `(in thousands)`, [] without one."""
+    noted = SCALE_IN_BRACKETS.findall(text)
+    return all_scales(noted[-1]) if noted else all_scales(text)[-1:]
+
+
+def all_scales(text: str) -> list[Decimal]:
+    """Each scale in which a text says that figures are printed, in order."""
+    small = text.lower()  # most texts have none of the words
+    return [_SCALE_OF[name] for name in _SCALE_NOTE.findall(small)] if any(map(small.__contains__, _SCALE_OF)) else []
+
+
+def told_words(text: str) -> frozenset[str]:
+    """All words of a text but those that only join them, without a plural s: a stem would join lower and lowest."""
+    return frozenset(_told(text))
+
+
+def figures_of(text: str) -> frozenset[str]:
+    """The numbers in figures, without the commas in them."""
+    return frozenset(found.replace(",", "") for found in re.findall(r"\d[\d,]*(?:\.\d+)?", text))
+
+
+@lru_cache(maxsize=16_384)
+def _told(text: str) -> tuple[str, ...]:
+    text = unicodedata.normalize("NFKC", text).replace("’", "'").lower()
+    spelt = _NOT.sub(" not", _POSSESSIVE.sub("", _QUARTER.sub("three months", text)))
+    words = (word.replace(".", "") if word[0].isalpha() else word for word in _WORD.findall(spelt))
+    return tuple(word if word in STOP_WORDS else without_plural(word) for word in words if word not in _JOINING)
+
+
+@lru_cache(maxsize=4_096)
+def _topic(text: str) -> frozenset[str]:
+    """What a text above a table is about: `costs` of `costs by office for 2022 and 2023`, which names no single one."""
+    return told_words(_SEVERAL.sub(" ", text)) - STOP_WORDS - POLARITY
+
+
+def _outside(text: str) -> str:
+    return _BRACKETS.sub(" ", text)
+
+
+def _has_run(text: str, words: str) -> bool:
+    return f" {' '.join(_told(words))} " in f" {' '.join(_told(text))} "
+
+
+_WORD = re.compile(r"\d+(?:[.,]\d+)*(?![^\W_])|[^\W_]+(?:['.][^\W_]+)*")
+_QUARTER = re.compile(r"\bquarter\b")
+_POSSESSIVE = re.compile(r"'s\b|(?<=s)'(?!\w)")
+_NOT = re.compile(r"n't\b|(?<=can)not\b")
+_BRACKETS = re.compile(r"\([^()]*\)")
+_JOINING = word_set("a an the of in for on during was were is are be been has had have its their")
+_SEVERAL = re.compile(
+    r"\b\w+(?:, \w+){0,8}(?:,? (?:and|or|&|to|than|with|versus|vs\.?) (?:the )?| ?[–/] ?)\w+|\b(?:by|per) \w+",
+    re.IGNORECASE,
+)
+_SCALE_NOTE = re.compile(
+    r"\b(?:in|\$|usd|eur)\s{0,2}(?:us\s{0,2}\$\s?|u\.s\.\sdollars\s)?(thousands|millions|billions)\b"
+)
+SCALE_IN_BRACKETS = re.compile(r"\([^()]*\bin (?:thousands|millions|billions)\b[^()]*\)", re.I)
+_SCALE_OF = {"thousands": Decimal(10**3), "millions": Decimal(10**6), "billions": Decimal(10**9)}
