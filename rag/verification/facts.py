@@ -238,14 +238,16 @@ def read_cell(claim: Reading, source: Source, place: int) -> str | None:
     label, *cells = split_row(source.text(place))
     own = figures_of(" | ".join(cells)) - figures_of(label)
     values = [fact for fact in claim.quantities if frozenset() < figures_of(claim.text[fact.start : fact.end]) <= own]
-    if len(values) != 1 or values[0].about:
+    if len(values) != 1 or values[0].about or "?" in claim.text:
         return None
     (fact,) = values
     before, figure, after = claim.text[: fact.start], claim.text[fact.start : fact.end], claim.text[fact.end :]
     rest = f"{before} {after}"
     meant = cells_meant(told_words(rest), source)
     stated = {figures_of(cell.text) for _, cell in meant}
-    if [len(figures) for figures in stated] != [1] or any(_BOUNDED.search(cell.text) for _, cell in meant):
+    if [len(figures) for figures in stated] != [1] or any(
+        map(_BOUNDED.search, (before[-2:], after[:2], *(cell.text for _, cell in meant)))
+    ):
         return None
     if stated != {figures_of(figure)}:
         return f"the passage says {meant[0][1].text} there, not {figure}"

@@ -69,12 +69,17 @@ class Source:
 
     @cached_property
     def _lines_above(self) -> dict[int, str]:
+        """The text above each row, by the character where its line begins. Of a line its last sentence counts, without
+        a stop at its end: a paragraph says anything."""
         found, lines, note, start, in_table = {}, [""], "", 0, False
         for line in self.passage.hit.chunk.text.split("\n"):
             if "|" in line:
-                found[start], in_table = " . ".join((self.heading.text, note, *lines)), True
+                if not in_table:
+                    ends = [line[split_sentences(line)[-1][0] :] for line in lines if line and line[-1] not in ".!?"]
+                    above, in_table = " . ".join((self.heading.text, note, *ends)), True
+                found[start] = above
             elif line.strip():
-                lines, in_table = [line] if in_table else [*lines[-1:], line], False
+                lines, in_table = [line.strip()] if in_table else [*lines[-1:], line.strip()], False
                 note = (SCALE_IN_BRACKETS.findall(line) or [note])[-1]
             elif in_table:
                 note = ""  # it holds for one table

@@ -700,6 +700,10 @@ OFFICES = "Office | 2022 | 2023\nOslo | 480 | 512\nBergen | 230 | 241"
         ("The costs of Oslo were 512.", "Costs and complaints by office:\n\nOffice | Complaints\nOslo | 512"),
         ("The costs of Oslo and Bergen were 5.", "Costs of Oslo and Bergen:\n\nOffice | Costs\nOslo | 5\nTotal | 11"),
         ("The rent in 2022 was 500.", "Budget of 2022 and 2023:\n\nRent | 500\nStaff | 30"),
+        ("The refund of Oslo in 2023 was 512.", f"A refund is paid where costs are low.\n\n{OFFICES}"),
+        ("The change in costs of Oslo in 2023 was 512.", f"A change in costs is rare. Costs of offices:\n\n{OFFICES}"),
+        # what the claim says of its figure
+        *((f"The costs of Oslo in 2023 were {said}", f"Costs:\n\n{OFFICES}") for said in (">512.", "512+.", "512?")),
         # the whole name of the column, and of the row
         (
             "The staff paid in Oslo in 2023 was 12.",
@@ -742,7 +746,7 @@ OFFICES = "Office | 2022 | 2023\nOslo | 480 | 512\nBergen | 230 | 241"
     ],
 )
 def test_a_cell_does_not_state_what_its_names_and_its_figure_do_not_say(claim: str, text: str) -> None:
-    assert verify(claim, "flag", [passage(1, text)]).sentences[0].verdict in ("weak", "unsupported")
+    assert verify(claim, "flag", [passage(1, text)]).sentences[0].verdict != "supported"
 
 
 @pytest.mark.parametrize(
