@@ -7,24 +7,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rag.prompting.selection import Selection
-from rag.text.cells import Cell, figures_of, scale_note, told_words
+from rag.text.cells import Cell, scale_note, told_words
 from rag.types import Passage
 from rag.verification.passages import Source, cells_meant, read_source, stating_titles
 
 _ASKING = told_words("what which how much many did does there it")
 _SCALE = re.compile(r"\((?:[\w$€£]{1,12} )?in [\w$€£]{1,12}(?:, except [\w ,-]{1,40})?\)")
 """`(in millions)`, `(dollars in thousands, except per share data)`"""
+_SIGNS = re.compile(r"[\s,$€£]")  # what two cells of one value may differ in
 _LIFT = 10.0  # more than the best sentence can have
 
 
 def find_cell(question: str, passages: Sequence[Passage]) -> str:
     """The label, the name of the column and the figure on one line: `Rent, 2023: $ 500 (in thousands)`.
 
-    The question's words are those of the label, of the column and above the rows, as for `read_cell`. "" where no cell
-    is meant, or several.
+    The question's words are those of the label, of the column and above the rows, as for `read_cell`; the column has one
+    of them, for 12 may be a page of `Risk factors | 12`. "" where no cell is meant, or several.
     """
-    said, found = told_words(question), list(_cells(question, passages))
-    if len({figures_of(cell.text) for _, _, cell in found}) != 1:
+    said = told_words(question)
+    found = [one for one in _cells(question, passages) if not said.isdisjoint(told_words(one[2].title))]
+    if len({_SIGNS.sub("", cell.text) for _, _, cell in found}) != 1:
         return ""
     source, place, cell = max(found, key=lambda one: len(told_words(one[2].name) & said))
     has_unit = "%" in cell.text or any(map(str.isalpha, cell.text)) or _SCALE.search(cell.title)
