@@ -14,6 +14,8 @@ from rag.verification.passages import Source, cells_meant, read_source, stating_
 _ASKING = told_words("what which how much many did does there it")
 _SCALE = re.compile(r"\((?:[\w$€£]{1,12} )?in [\w$€£]{1,12}(?:, except [\w ,-]{1,40})?\)")
 """`(in millions)`, `(dollars in thousands, except per share data)`"""
+_IN_BRACKETS = re.compile(r"\([^()]*\)?")
+_UNIT_WORDS = 4  # `512`, `up to 10 days`, `(in thousands)`
 _SIGNS = re.compile(r"[\s,$€£]")  # what two cells of one value may differ in
 _LIFT = 10.0  # more than the best sentence can have
 
@@ -21,14 +23,18 @@ _LIFT = 10.0  # more than the best sentence can have
 def find_cell(question: str, passages: Sequence[Passage]) -> str:
     """The label, the name of the column and the figure on one line: `Rent, 2023: $ 500 (in thousands)`.
 
-    The question's words are those of the label, of the column and above the rows, as for `read_cell`; the column has one
-    of them, for 12 may be a page of `Risk factors | 12`. "" where no cell is meant, or several.
+    The question's words are those of the label, of the column and above the rows, as for `read_cell`. The column has
+    one of them: 12 may be a page of `Risk factors | 12`. "" where no cell is meant, or several, or where a cell or
+    brackets have more to say than a unit.
     """
     said = told_words(question)
     found = [one for one in _cells(question, passages) if not said.isdisjoint(told_words(one[2].title))]
     if len({_SIGNS.sub("", cell.text) for _, _, cell in found}) != 1:
         return ""
     source, place, cell = max(found, key=lambda one: len(told_words(one[2].name) & said))
+    asides = (told_words(aside) - said for aside in (cell.text, *_IN_BRACKETS.findall(cell.name)))
+    if any(len(words) > _UNIT_WORDS for words in asides):
+        return ""
     has_unit = "%" in cell.text or any(map(str.isalpha, cell.text)) or _SCALE.search(cell.title)
     notes = [] if has_unit else _SCALE.findall(scale_note(cell, source.headers[place], source.above(place)))
     shown = (cell.name, cell.text, *notes[-1:])
