@@ -260,10 +260,11 @@ def _is_value(fact: Quantity, cell: Cell, source: Source, place: int) -> bool:
     """Whether a figure with the digits of a cell's has its scale and its unit too."""
     named, header, above = cell.name, source.headers[place], source.above(place)
     stated, *more = read(cell.text).quantities or (fact, fact)
-    main, *others = scales_in(scale_note(cell, header, above)) or [Decimal(1)]
+    note = scale_note(cell, header, above)
+    main, *others = scales_in(note) or [Decimal(1)]
     is_money = fact.unit in CURRENCIES
     # `(in millions, except number of shares, which are in thousands, and per share data)`
-    plain = fact.value == stated.value and (not is_money or main == 1 or "per" in read(named).lowered)
+    plain = fact.value == stated.value and (not is_money or main == 1 or "per" in told_words(named) & told_words(note))
     scaled = fact.value == stated.value * main and (is_money or not others)
     if more or stated.kind != fact.kind or not (plain or scaled):
         return False

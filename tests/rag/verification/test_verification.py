@@ -728,6 +728,10 @@ OFFICES = "Office | 2022 | 2023\nOslo | 480 | 512\nBergen | 230 | 241"
         ("The notice of Oslo is 10 days.", "Office | Notice | Limit\nOslo | 10 business days | 4"),
         # another scale, another currency, another unit
         ("The costs of Oslo in 2023 were $512.", f"Costs are in $.\n\nCosts (in thousands):\n\n{OFFICES}"),
+        (
+            "Sales per visit in 2023 were $5.",
+            "Sales (in thousands):\n\nItem | 2022 | 2023\nSales per visit | $ 4 | $ 5",
+        ),
         ("The staff of Oslo was 40 thousand.", "Office | Costs (in thousands) | Staff\nOslo | 512 | 40"),
         (
             "The costs of Oslo in 2023 were 512 million.",
