@@ -12,8 +12,8 @@ from rag.types import Passage
 from rag.verification.passages import Source, cells_meant, read_source, stating_titles
 
 _ASKING = told_words("what which how much many did does there it")
-_SCALE = re.compile(r"\((?:[\w$€£]{1,12} )?in [\w$€£]{1,12}(?:, except [\w ,-]{1,40})?\)")
-"""`(in millions)`, `(dollars in thousands, except per share data)`"""
+_SCALE = re.compile(r"\((?:[\w$€£]{1,12} )?in [\w$€£]{1,12}(?: of [\w$€£.]{1,12}){0,2}(?:, except [\w ,-]{1,40})?\)")
+"""`(in millions)`, `(in thousands of euros)`, `(dollars in thousands, except per share data)`"""
 _IN_BRACKETS = re.compile(r"\([^()]*\)?")
 _UNIT_WORDS = 4  # `512`, `up to 10 days`, `(in thousands)`
 _SIGNS = re.compile(r"[\s,$€£]")  # what two cells of one value may differ in

@@ -240,6 +240,11 @@ async def test_the_cell_that_a_question_asks_for_is_quoted_where_the_reply_answe
         ("Office | Staff not paid\nOslo | 12", "How many staff are paid in Oslo?", ""),
         ("(in millions)\n\nOffice | 2022 | Change\nOslo | 5 | 6%", "What was the change of Oslo?", "Oslo, Change: 6%"),
         ("Office | Costs (in thousands) | Staff\nOslo | 512 | 40", "What was the staff of Oslo?", "Oslo, Staff: 40"),
+        (
+            BUDGET.replace("thousands", "thousands of euros"),
+            "What were the costs of Oslo in 2023?",
+            "Oslo, 2023: 512 (in thousands of euros)",
+        ),
         ("Part | Page\nRisk factors | 12", "What are the risk factors?", ""),
         ("Risk factors | 12\nLegal matters | 20", "What are the risk factors?", ""),
         ("Office | Profit\nOslo | 14\nOther\nOslo | (14)", "What was the profit of Oslo?", ""),
