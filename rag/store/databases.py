@@ -22,7 +22,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -72,6 +72,10 @@ class Among(FunctionElement[bool]):
 
     def __init__(self, column: sa.ColumnElement[Any]) -> None:
         super().__init__(column, sa.bindparam("among", type_=sa.Text()))
+
+    def self_group(self, against: object = None) -> Self:
+        """The condition as it is: as a number (`… = 1`), which SQLAlchemy makes of it, no index answers it."""
+        return self
 
 
 @compiles(Among)
