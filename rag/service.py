@@ -17,11 +17,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from rag.decision.cells import find_cell, lift_cells
+from rag.decision.cells import lead_with_cells, lift_cells
 from rag.decision.confidence import (
     QUOTED_READ,
     EvidenceSignals,
     answerability,
+    lift_read,
     measure_evidence,
     measure_reading,
     names_lacking,
@@ -218,21 +219,21 @@ class Service:
         return [hit for hit in hits if hit.chunk.span.document_id in permitted]
 
     def _retrieve(self, text: str, scope: Scope, top_k: int | None) -> tuple[list[Hit], list[PartHits]]:
-        """The hits of a question, and those of each of its parts, of which they hold the best.
-
-        Where the question names documents, by their proper name or their date, more of theirs replace those of others.
-        """
+        """The hits of a question, and those of each of its parts, of which they hold the best."""
         wanted = self._wanted(top_k)
-        hits = self._search(text, scope, wanted)
-        parts = [PartHits(part, tuple(self._search(part, scope, wanted))) for part in question_parts(text)]
-        if parts:
-            hits = merge_hits([hits, *(part.hits for part in parts)], wanted)
+        hits = self._search_named(text, scope, wanted)
+        parts = [PartHits(part, tuple(self._search_named(part, scope, wanted))) for part in question_parts(text)]
+        return merge_hits([hits, *(part.hits for part in parts)], wanted) if parts else hits, parts
+
+    def _search_named(self, text: str, scope: Scope, top_k: int) -> list[Hit]:
+        """The best hits; where the text names documents, by proper name or date, more of these for those of others."""
+        hits = self._search(text, scope, top_k)
         kept, dropped = self._drop_others(text, hits)
-        if dropped:
-            named = tuple(sorted({hit.chunk.span.document_id for hit in kept}))
-            within = replace(scope, document_ids=named, conditions=())
-            hits = merge_hits([kept, self._search(text, within, wanted)], wanted)
-        return hits, parts
+        if not dropped:
+            return hits
+        named = tuple(sorted({hit.chunk.span.document_id for hit in kept}))
+        within = replace(scope, document_ids=named, conditions=())
+        return merge_hits([kept, self._search(text, within, top_k)], top_k)
 
     def _drop_others(self, text: str, hits: Sequence[Hit]) -> tuple[list[Hit], list[LeftOut]]:
         """The hits of the documents that a question is about where it names some, and those of others."""
@@ -431,16 +432,16 @@ class Service:
     ) -> Decision:
         settings, locate = self._settings.answers, self._catalog.locate
         mode = asked.question.mode or settings.mode
+        if mode == "strict":
+            checked = lead_with_cells(asked.text, context.passages, checked, min_coverage=settings.min_coverage)
         verified = show_reply(checked, mode=mode, locate=locate)
         quoted: Verified | None = None
-        if mode == "strict" and verified.status == "not_found":
-            quotes = [find_cell(asked.text, context.passages)]
-            # a sentence about something else than the question names is no answer, nor is one that answers nothing
-            read = selected.evidence.read
-            if failed(verified) and selected.evidence.names == 1 and (read is None or read >= QUOTED_READ):
-                quotes += [*sentences_to_quote(asked.text, context, selected.selections), selected.found]
+        # a sentence about something else than the question names is no answer, nor is one that answers nothing
+        read = selected.evidence.read
+        answers = selected.evidence.names == 1 and (read is None or read >= QUOTED_READ)
+        if mode == "strict" and failed(verified) and answers:
             quoted = verify_quotes(
-                filter(None, quotes),
+                filter(None, [*sentences_to_quote(asked.text, context, selected.selections), selected.found]),
                 context.passages,
                 min_coverage=settings.min_coverage,
                 locate=locate,
@@ -525,8 +526,10 @@ class Service:
     def _select(self, asked: str, hits: Sequence[Hit], parts: Sequence[PartHits]) -> _Selected:
         kept, left_out = drop_duplicates(hits)
         kept, of_others = self._drop_others(asked, kept)
-        selections = lift_cells(asked, rank_for_parts(asked, kept, parts, self._searcher.compare_sentences))
+        selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
         read, why = measure_reading(asked, kept, self._reader), self._searcher.why_words_alone(asked)
+        reads = [read, *(measure_reading(part.text, part.hits, self._reader) for part in parts)]
+        selections = lift_cells(asked, lift_read(reads, selections))
         evidence = measure_evidence(asked, selections, None if read is None else read.value, compared=why is None)
         return _Selected(selections, [*left_out, *of_others], evidence, "" if read is None else read.sentence, why)
 

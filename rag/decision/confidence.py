@@ -14,10 +14,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
-from rag.prompting.neutralise import neutralise
 from rag.prompting.prompts import NOT_FOUND_REPLY
 from rag.prompting.selection import Selection
 from rag.text import STOP_WORDS, compared_words, split_sentences
@@ -65,6 +64,15 @@ three suites it keeps 8 of the 11 for answerable questions, and 7 of the 14 for 
 """
 
 
+LIFTED_READ = 0.3
+"""The least `read` from which the sentence that the reader found is sent before all others.
+
+Then a prompt of 750 tokens has .62 of the nuggets of natural's questions on reports (.60 without), .83 of contoso's
+(.77; .79 from .6 on) and .82 of those on office files (.82); one of 1,300 has the same as without.
+"""
+_LIFT = 10.0  # more than the best sentence can have
+
+
 class BestRead(NamedTuple):
     """What a reader finds in the hits.
 
@@ -80,14 +88,29 @@ def measure_reading(question: str, hits: Sequence[Hit], reader: Reader | None) -
     """What the reader finds in the best hits; None without one, and for a question that it cannot read."""
     if reader is None or not reader.knows_language(question):
         return None
-    shown = [(neutralise(" > ".join(hit.chunk.headings)), neutralise(hit.chunk.text)) for hit in hits[:READ_HITS]]
+    shown = [(" > ".join(hit.chunk.headings), hit.chunk.text) for hit in hits[:READ_HITS]]
     found = reader.read(question, shown) if shown else []
     values = [result.answerable * hit.score for result, hit in zip(found, hits, strict=False)]
     if not values:
         return BestRead(0.0, "")
     best = max(range(len(values)), key=values.__getitem__)
-    text, start = shown[best][1], found[best].start
+    text, start = hits[best].chunk.text, found[best].start
     return BestRead(values[best], next((text[a:b] for a, b in split_sentences(text) if a <= start < b), ""))
+
+
+def lift_read(reads: Sequence[BestRead | None], selections: Sequence[Selection]) -> list[Selection]:
+    """The selections, the sentence in which a reader finds the answer before all others.
+
+    The first of `reads` is for the whole question, each other one for one of its parts. The hit in which it was found
+    may have been dropped for another with the same sentence.
+    """
+    found = [one.sentence if one is not None and one.value >= LIFTED_READ else "" for one in reads]
+    lifted = []
+    for one in selections:
+        whole, *parts = (_LIFT * (one.text == sentence) for sentence in found)
+        raised = tuple(score + more for score, more in zip(one.parts, parts, strict=True))
+        lifted.append(replace(one, score=one.score + whole, parts=raised))
+    return lifted
 
 
 def measure_evidence(

@@ -272,7 +272,10 @@ def _following(hits: Sequence[Hit], sizes: Sequence[int]) -> dict[int, int]:
 def rank_for_parts(
     question: str, hits: Sequence[Hit], parts: Sequence[PartHits], similarity: Similarity
 ) -> list[Selection]:
-    """The sentences as `rank_sentences` returns them, each with its score for every part of the question as well."""
+    """The sentences as `rank_sentences` returns them, each with its score for every part of the question as well.
+
+    For a part that gives a document's date, less OTHER_DOCUMENT for a sentence of a document with another one.
+    """
     whole = rank_sentences(question, hits, similarity)
     if not parts:
         return whole
@@ -280,10 +283,25 @@ def rank_for_parts(
         rank_sentences(part.text, [replace(hit, score=part.score_of(hit)) for hit in hits], similarity)
         for part in parts
     ]
+    otherwise = [_otherwise_dated(part.text, hits) for part in parts]
     return [
-        replace(one, parts=tuple(of_part.score for of_part in others))
+        replace(
+            one,
+            parts=tuple(
+                of_part.score - (OTHER_DOCUMENT if one.hit.chunk.id in elsewhere else 0.0)
+                for of_part, elsewhere in zip(others, otherwise, strict=True)
+            ),
+        )
         for one, *others in zip(whole, *ranked, strict=True)
     ]
+
+
+def _otherwise_dated(text: str, hits: Sequence[Hit]) -> frozenset[str]:
+    """The ids of the chunks without a date that the text gives, where documents of others are `dated` by it."""
+    asked = full_dates(text)
+    if not any(asked & full_dates(hit.dated) for hit in hits):
+        return frozenset()
+    return frozenset(hit.chunk.id for hit in hits if not asked & full_dates(f"{hit.dated}\n{hit.chunk.text}"))
 
 
 def _other_documents(question: str, hits: Sequence[Hit]) -> frozenset[str]:

@@ -16,6 +16,7 @@ from rag.text import begins_yes_or_no
 from rag.types import Judgement, Statement, Unjudged
 from rag.verification.align import Evidence, align, is_item_of
 from rag.verification.claim import FEW_WORDS, Claim, has_verb, read_claim
+from rag.verification.facts import read_cell
 from rag.verification.passages import Source, read_source, stating_titles
 from rag.verification.reading import unlisted
 from rag.verification.refusals import (
@@ -95,8 +96,7 @@ def _check_claim(
         problem = f"too long to check as one sentence: it has {size} words to find"
     if problem:
         return replace(said, finding=Finding("unsupported", problem))
-    below = lead or asked
-    is_short = claim.is_short and bool(below.strip() or not has_verb(claim.reading))
+    is_short = claim.is_short and bool((lead or asked).strip() or not has_verb(claim.reading))
     is_short = is_short and not _is_sentence_of(claim, sources) and not is_item_of(claim, sources)
     found = align(claim.with_question(f"{lead} {asked}") if is_short else claim, sources, marked)
     exact = not (found.missing or found.elsewhere)
@@ -112,12 +112,16 @@ def _check_claim(
 
 
 def _is_sentence_of(claim: Claim, sources: Sequence[Source]) -> bool:
-    """Whether a passage has it as a whole: as a row of a table, with a verb, or with its stop."""
+    """Whether a passage has it as a whole: as a row or a named cell of a table, with a verb, or with its stop."""
     said = [word for word in claim.reading.lowered if word not in ".!"]
     whole = [[*said, "."]] if len(said) >= FEW_WORDS else []
     if "|" in claim.reading.text or has_verb(claim.reading):
         whole += [said, [*said, "."]]
-    return any(place.reading.lowered in whole for source in sources for place in source.places)
+    return any(
+        place.reading.lowered in whole or (place.order is None and read_cell(claim.reading, source, p) == "")
+        for source in sources
+        for p, place in enumerate(source.places)
+    )
 
 
 def _explain(verdict: str, features: Features) -> str:
@@ -130,11 +134,7 @@ def _explain(verdict: str, features: Features) -> str:
 
 def statements_of(sentences: Sequence[CheckedSentence]) -> list[Statement]:
     """What a judge is asked: every sentence that has evidence for one, in order, beside the passages of it."""
-    return [
-        Statement(_premise(sentence), _said(sentence), _question(sentence))
-        for sentence in sentences
-        if sentence.evidence
-    ]
+    return [Statement(_premise(one), _said(one), _question(one)) for one in sentences if one.evidence]
 
 
 def apply_judgements(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from rag.decision.confidence import (
     ANSWER_WEIGHTS,
     EVIDENCE_WEIGHTS,
+    LIFTED_READ,
     READ_WEIGHTS,
+    BestRead,
     EvidenceSignals,
     answerability,
+    lift_read,
     measure_evidence,
     measure_reply,
     share_of_words,
@@ -175,3 +178,15 @@ def test_what_the_reader_finds_raises_the_answerability_and_no_reader_is_no_sign
         "names": 0,
         "read": 0.9,
     }
+
+
+def test_the_sentence_that_the_reader_found_for_the_question_or_a_part_is_the_first_one_sent() -> None:
+    first, second = (replace(select(hit(text, rank=n)), parts=(0.5, 0.5)) for n, text in enumerate(("A.", "B."), 1))
+    found = BestRead(LIFTED_READ, "B.")
+    one, other = lift_read([found, None, found._replace(sentence="A.")], [first, second])
+    assert other.score > second.score
+    assert (one.score, one.parts[0], other.parts) == (first.score, 0.5, (0.5, 0.5))
+    assert one.parts[1] > 0.5
+    unsure = [found._replace(value=LIFTED_READ - 0.01), None, None]
+    assert lift_read(unsure, [first, second]) == [first, second]
+    assert lift_read([found._replace(sentence="C."), None, None], [first, second]) == [first, second]

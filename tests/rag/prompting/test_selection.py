@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from conftest import WordHashEmbedder
@@ -320,3 +321,16 @@ def test_each_sentence_has_a_score_for_every_part_of_the_question() -> None:
     assert crane.parts[0] > ferry.parts[0]
     assert ferry.parts[1] > crane.parts[1]
     assert all(one.parts == () for one in rank_for_parts("What does the crane cost?", hits, [], similarity))
+
+
+def test_for_a_part_with_a_date_the_sentences_of_the_report_of_that_date_are_preferred() -> None:
+    text = "Sales of the quarter were 4 million."
+    hits = [replace(hit(1, text, MAY), dated="May 31, 2021"), replace(hit(2, text, AUGUST), dated="31 August 2021")]
+    sides = ("sales in the quarter ended May 31, 2021", "sales in the quarter ended August 31, 2021")
+    parts = [PartHits(side, tuple(hits)) for side in sides]
+    may, august = rank_for_parts("How did sales compare?", hits, parts, alike)
+    assert may.parts[0] > august.parts[0]
+    assert august.parts[1] > may.parts[1]
+    undated = [PartHits("sales of the other quarter", tuple(hits))]
+    may, august = rank_for_parts("How did sales compare?", [replace(one, score=0.5) for one in hits], undated, alike)
+    assert may.parts == august.parts
