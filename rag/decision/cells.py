@@ -62,7 +62,7 @@ def asked_cells(question: str, passages: Sequence[Passage]) -> dict[str, Cell]:
 def _asked_cell(question: str, passages: Sequence[Passage]) -> tuple[Source, int, Cell] | None:
     """The cell that all words of the question mean, with its source and the place of its row.
 
-    They are those of the label, of the column and above the rows, as for `read_cell`. The column has one of them: 12
+    They are those of the label, of the column and above the rows, as for `read_cells`. The column has one of them: 12
     may be a page of `Risk factors | 12`. None where no cell is meant, or several of different figures.
     """
     said = told_words(question)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
 from rag.text.quantities import quantities
 from rag.text.tables import name_cells, split_row
+from rag.text.word_kinds import is_verb
 from rag.text.words import POLARITY, PREPOSITIONS, STOP_WORDS, without_plural, word_set
 
 
@@ -51,6 +52,44 @@ def find_cells(said: frozenset[str], row: str, header: str, above: str) -> Itera
             told_words(_outside(label)) | (words - common) | (own & POLARITY) <= said <= own | topic
         ):
             yield Cell(label, title, cell)
+
+
+class Piece(NamedTuple):
+    """What a text says about one of its figures: around it, and the words of that which may mean its cell.
+
+    With `moved` a verb was left out of the words: `rose to` may be right or wrong where the figure is right.
+    """
+
+    before: str
+    figure: str
+    after: str
+    words: frozenset[str]
+    moved: bool
+
+
+def divide(text: str, figures: Sequence[tuple[int, int]], label: str) -> Iterator[list[Piece]]:
+    """The text divided among its figures, given as (start, end), in each way in which it may be meant.
+
+    What stands between two figures is about the earlier one (`512 in 2023 and 480 in 2022`) or the later one (`in 2023
+    512, in 2022 480`). Of several figures each is about the label of the row, which the text has as it is.
+    """
+    several = len(figures) > 1
+    if several and not _has_run(text, _outside(label)):
+        return
+    starts, ends = zip(*figures, strict=True)
+    for cuts in {starts[1:], ends[:-1]}:
+        bounds = (0, *cuts, len(text))
+        yield [
+            _piece(text[first:start], text[start:end], text[end:last], label, several)
+            for (start, end), first, last in zip(figures, bounds, bounds[1:], strict=False)
+        ]
+
+
+def _piece(before: str, figure: str, after: str, label: str, several: bool) -> Piece:
+    verbs = [verb for verb in _BEFORE_TO.findall(f"{before}0{after}".lower()) if is_verb(verb)]
+    words = told_words(f"{before} {after} {label}" if several else f"{before} {after}")
+    left_out = told_words(" ".join((*verbs, *(_BETWEEN if several or verbs else ()))))
+    return Piece(before, figure, after, words - (left_out - told_words(label)), bool(verbs))
 
 
 def is_called(cell: Cell, text: str, figure: str) -> bool:
@@ -136,6 +175,8 @@ _POSSESSIVE = re.compile(r"'s\b|(?<=s)'(?!\w)")
 _NOT = re.compile(r"n't\b|(?<=can)not\b")
 _BRACKETS = re.compile(r"\([^()]*\)")
 _JOINING = word_set("a an the of in for on during was were is are be been has had have its their")
+_BETWEEN = ("and", "but", "from", "to", "compared", "with", "against", "versus", "while")
+_BEFORE_TO = re.compile(r"\b([a-z]+) (?=(?:from|to)\b)")
 _SEVERAL = re.compile(
     r"\b\w+(?:, \w+){0,8}(?:,? (?:and|or|&|to|than|with|versus|vs\.?) (?:the )?| ?[–/] ?)\w+|\b(?:by|per) \w+",
     re.IGNORECASE,

@@ -18,7 +18,7 @@ from rag.verification.facts import (
     is_count,
     name_fact,
     names,
-    read_cell,
+    read_cells,
     states_fact,
 )
 from rag.verification.passages import Source
@@ -237,9 +237,9 @@ class _Search:
         return f"“{lacking}”" if lacking else ""
 
     def _cell(self, found: Sequence[tuple[Source, _Window]]) -> str | None:
-        """What `read_cell` makes of the first row among the evidence that tells."""
+        """What `read_cells` makes of the first row among the evidence that tells."""
         rows = ((source, p) for source, one in found for p in range(one.first, one.last + 1) if "|" in source.text(p))
-        told = (read_cell(self.claim.reading, source, p) for source, p in rows if source.places[p].order is None)
+        told = (read_cells(self.claim.reading, source, p) for source, p in rows if source.places[p].order is None)
         return next((one for one in told if one is not None), None)
 
     def _exchanged(self, cited: Iterable[Reading]) -> str:

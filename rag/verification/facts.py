@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from itertools import combinations, permutations
 
 from rag.text import STOP_WORDS, DateMention, Quantity, counted_unit, name_cells, split_row, stem, unit_stems
-from rag.text.cells import Cell, figures_of, is_called, scale_note, scales_in, told_words
+from rag.text.cells import Cell, Piece, divide, figures_of, is_called, scale_note, scales_in, told_words
 from rag.verification.passages import Source, cells_meant, currencies_in
 from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, read
 
@@ -65,9 +65,8 @@ def states_fact(fact: Fact, reading: Reading, source: Source, header: str = "") 
     same = [stated for stated in reading.quantities if _same_quantity(fact, stated, source.scales)]
     if any(stated.unit or _is_loose(fact.unit, stated, reading, source, header) for stated in same):
         return True
-    return (
-        fact.value == 1 and bool(fact.unit) and stem(fact.unit) in reading.terms and _says_one(fact.unit, reading.text)
-    )
+    is_named = bool(fact.unit) and stem(fact.unit) in reading.terms
+    return fact.value == 1 and is_named and _says_one(fact.unit, reading.text)
 
 
 def _is_loose(unit: str, stated: Quantity, reading: Reading, source: Source, header: str) -> bool:
@@ -110,12 +109,8 @@ def _same_quantity(fact: Quantity, stated: Quantity, scales: tuple[Decimal, ...]
     if not (fact.about or stated.about) or not fact.value:
         return False
     # "about 1,200,000" may stand for 1,234,567; the zero of 10 is a digit like any other
-    exponent = (
-        int(fact.value.normalize().as_tuple().exponent)
-        if abs(fact.value) >= 100
-        else min(0, int(fact.value.as_tuple().exponent))
-    )
-    half = Decimal(10) ** exponent / 2
+    written = fact.value.normalize() if abs(fact.value) >= 100 else fact.value
+    half = Decimal(10) ** int(written.as_tuple().exponent) / 2
     away = min(abs(stated.value * scale - fact.value) for scale in scales)
     return away <= half and away <= abs(fact.value) / 10
 
@@ -229,31 +224,35 @@ def find_displacing(fact: Fact, claim: Reading, evidence: Reading, others: Seque
     return ""
 
 
-def read_cell(claim: Reading, source: Source, place: int) -> str | None:
-    """What the table of a row has in the cell that a claim with one figure is about: "" where it is that figure.
+def read_cells(claim: Reading, source: Source, place: int) -> str | None:
+    """What the table of a row has in the cells that a claim's figures are about: "" where it has these figures.
 
-    The claim's other words mean that cell (`find_cells`); for "" they have the column's whole name. None where no cell
-    is meant, or several with other figures, or where the claim or the cell bounds its figure: `at least 10`, `10-20`.
+    The claim's other words mean these cells (`find_cells`), those about a figure its own (`divide`); for "" they have
+    the column's whole name. None where no cell is meant, several are, or one bounds its figure: `at least 10`, `10-20`.
     """
     label, *cells = split_row(source.text(place))
     own = figures_of(" | ".join(cells)) - figures_of(label)
-    values = [fact for fact in claim.quantities if frozenset() < figures_of(claim.text[fact.start : fact.end]) <= own]
-    if len(values) != 1 or values[0].about or "?" in claim.text:
+    facts = [fact for fact in claim.quantities if frozenset() < figures_of(claim.text[fact.start : fact.end]) <= own]
+    if not facts or any(fact.about for fact in facts) or "?" in claim.text:
         return None
-    (fact,) = values
-    before, figure, after = claim.text[: fact.start], claim.text[fact.start : fact.end], claim.text[fact.end :]
-    rest = f"{before} {after}"
-    meant = cells_meant(told_words(rest), source)
-    stated = {figures_of(cell.text) for _, cell in meant}
-    if [len(figures) for figures in stated] != [1] or any(
-        map(_BOUNDED.search, (before[-2:], after[:2], *(cell.text for _, cell in meant)))
-    ):
+    ways = divide(claim.text, [(fact.start, fact.end) for fact in facts], label)
+    told = [[_read_cell(fact, piece, source, place) for fact, piece in zip(facts, way, strict=True)] for way in ways]
+    found = {next(filter(None, way), "") for way in told if None not in way}
+    return found.pop() if len(found) == 1 else None
+
+
+def _read_cell(fact: Quantity, piece: Piece, source: Source, place: int) -> str | None:
+    before, figure, after, words, moved = piece
+    meant = cells_meant(words, source)
+    texts = [cell.text for _, cell in meant]
+    stated = set(map(figures_of, texts))
+    if [*map(len, stated)] != [1] or any(map(_BOUNDED.search, (before[-2:], after[:2], *texts))):
         return None
     if stated != {figures_of(figure)}:
-        return f"the passage says {meant[0][1].text} there, not {figure}"
-    negative = any(map(_NEGATIVE.search, (f"{before[-2:]}0", *(cell.text for _, cell in meant))))
-    told = all(is_called(cell, rest, figure) and _is_value(fact, cell, source, p) for p, cell in meant)
-    return "" if told and not negative and any(p == place for p, _ in meant) else None
+        return f"the passage says {texts[0]} there, not {figure}"
+    negative = any(map(_NEGATIVE.search, (f"{before[-2:]}0", *texts)))
+    told = all(is_called(one, f"{before} {after}", figure) and _is_value(fact, one, source, p) for p, one in meant)
+    return "" if told and not negative and not moved and any(p == place for p, _ in meant) else None
 
 
 def _is_value(fact: Quantity, cell: Cell, source: Source, place: int) -> bool:
@@ -315,9 +314,8 @@ def find_exchanged(claim: Reading, named: Collection[str], evidence: Reading) ->
             differ = int("".join(said)) != int("".join(stated))
         else:
             capitals = all(word[0].isupper() and word.lower() not in STOP_WORDS for word in stated)
-            differ = (
-                capitals and all(word in named for word in said) and not (k and _refers_back(theirs[k - 1], stated))
-            )
+            known = all(word in named for word in said)
+            differ = capitals and known and not (k and _refers_back(theirs[k - 1], stated))
         if differ and stated:
             return f"the passage says {' '.join(stated)} where the sentence says {' '.join(said)}"
     return ""

@@ -16,7 +16,7 @@ from rag.text import begins_yes_or_no
 from rag.types import Judgement, Statement, Unjudged
 from rag.verification.align import Evidence, align, is_item_of
 from rag.verification.claim import FEW_WORDS, Claim, has_verb, read_claim
-from rag.verification.facts import read_cell
+from rag.verification.facts import read_cells
 from rag.verification.passages import Source, read_source, stating_titles
 from rag.verification.reading import unlisted
 from rag.verification.refusals import (
@@ -118,7 +118,7 @@ def _is_sentence_of(claim: Claim, sources: Sequence[Source]) -> bool:
     if "|" in claim.reading.text or has_verb(claim.reading):
         whole += [said, [*said, "."]]
     return any(
-        place.reading.lowered in whole or (place.order is None and read_cell(claim.reading, source, p) == "")
+        place.reading.lowered in whole or (place.order is None and read_cells(claim.reading, source, p) == "")
         for source in sources
         for p, place in enumerate(source.places)
     )

@@ -775,6 +775,31 @@ def test_a_cell_is_read_with_its_scale_its_marks_and_its_whole_name(claim: str, 
     assert verify(claim, "flag", [passage(1, text)]).sentences[0].verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        ("The costs of Oslo were 480 in 2022 and 512 in 2023.", "supported"),
+        ("In 2022 the costs of Oslo were 480, and in 2023 512.", "supported"),
+        ("In 2023 the costs of Oslo were 512, compared with 480 in 2022.", "supported"),
+        ("Costs of Oslo: 512 (2023) versus 480 (2022).", "supported"),
+        ("The costs of Oslo were 512 in 2022 and 480 in 2023.", "unsupported"),
+        ("In 2022 the costs of Oslo were 512, and in 2023 480.", "unsupported"),
+        ("In 2023 the costs of Oslo were 480, compared with 512 in 2022.", "unsupported"),
+        ("The costs of Oslo rose from 512 in 2022 to 480 in 2023.", "unsupported"),
+        ("The costs of Oslo increased to 480 in 2023 from 512 in 2022.", "unsupported"),
+        ("The costs of Oslo rose to 480 in 2023.", "unsupported"),
+        # whether it rose, whose costs they are and what belongs together no cell says
+        ("The costs of Oslo fell from 480 in 2022 to 512 in 2023.", "weak"),
+        ("The costs of Oslo fell to 512 in 2023.", "weak"),
+        ("The costs of Oslo were 480 and 512 in 2022 and 2023.", "weak"),
+        ("The costs of Oslo were 480 in 2022, those of Bergen 241 in 2023.", "weak"),
+        ("The costs of Oslo were 512 in 2023, more than the 480 planned for 2023.", "weak"),
+    ],
+)
+def test_several_figures_of_a_row_are_each_read_in_their_own_column(claim: str, verdict: str) -> None:
+    assert verify(claim, "flag", [passage(1, f"Costs by office:\n\n{OFFICES}")]).sentences[0].verdict == verdict
+
+
 def test_the_row_of_a_large_table_states_a_claim_whose_rare_word_stands_above() -> None:
     rows = "\n".join(f"Room number {n} | {7 * n} | {9 * n}" for n in range(60, 100))
     table = f"Costs of the house:\n\nRoom | 2022 | 2023\n{rows}"
