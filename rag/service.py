@@ -29,6 +29,7 @@ from rag.decision.confidence import (
     whole_text,
 )
 from rag.decision.decide import CheckedAnswer, Decision, decide, failed, refusal
+from rag.decision.own_words import quote_doubted
 from rag.errors import Conflict, DependencyError, NotFound
 from rag.generation import readable_tokens
 from rag.prompting.context import pack_context, prompt_budget
@@ -432,20 +433,21 @@ class Service:
     ) -> Decision:
         settings, locate = self._settings.answers, self._catalog.locate
         mode = asked.question.mode or settings.mode
+        question, passages, coverage = asked.text, context.passages, settings.min_coverage
         if mode == "strict":
-            checked = lead_with_cells(asked.text, context.passages, checked, min_coverage=settings.min_coverage)
+            checked = lead_with_cells(question, passages, checked, min_coverage=coverage)
         verified = show_reply(checked, mode=mode, locate=locate)
         quoted: Verified | None = None
         # a sentence about something else than the question names is no answer, nor is one that answers nothing
         read = selected.evidence.read
         answers = selected.evidence.names == 1 and (read is None or read >= QUOTED_READ)
+        if mode == "strict" and (verified.status != "not_found" or answers):
+            checked = quote_doubted(question, passages, checked, min_coverage=coverage)
+            verified = show_reply(checked, mode=mode, locate=locate)
         if mode == "strict" and failed(verified) and answers:
+            quotes = [*sentences_to_quote(question, context, selected.selections), selected.found]
             quoted = verify_quotes(
-                filter(None, [*sentences_to_quote(asked.text, context, selected.selections), selected.found]),
-                context.passages,
-                min_coverage=settings.min_coverage,
-                locate=locate,
-                question=asked.text,
+                filter(None, quotes), passages, min_coverage=coverage, locate=locate, question=question
             )
         unread = self._unread_parts(hits)
         lacking: Sequence[str] = ()
