@@ -10,7 +10,8 @@ from itertools import combinations, permutations
 
 from rag.text import STOP_WORDS, DateMention, Quantity, counted_unit, name_cells, split_row, stem, unit_stems
 from rag.text.cells import Cell, figures_of, is_called, scale_note, scales_in, told_words
-from rag.verification.passages import Source, cells_meant, currencies_in
+from rag.text.quantities import CURRENCIES, currencies_in
+from rag.verification.passages import Source, cells_meant
 from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, read
 
 
@@ -94,7 +95,6 @@ def _says_one(unit: str, text: str) -> bool:
     return any(_ONE.search(text, 0, found.start()) for found in re.finditer(re.escape(unit), text, re.IGNORECASE))
 
 
-CURRENCIES = frozenset(["usd", "eur", "gbp"])
 _COLUMN_UNITS = frozenset(["%", "pp", "usd", "eur", "gbp", "jpy", "inr", "chf", "people", "k"])
 
 
@@ -229,11 +229,12 @@ def find_displacing(fact: Fact, claim: Reading, evidence: Reading, others: Seque
     return ""
 
 
-def read_cell(claim: Reading, source: Source, place: int) -> str | None:
+def read_cell(claim: Reading, source: Source, place: int, asked: frozenset[str] | None = None) -> str | None:
     """What the table of a row has in the cell that a claim with one figure is about: "" where it is that figure.
 
     The claim's other words mean that cell (`find_cells`); for "" they have the column's whole name. None where no cell
     is meant, or several with other figures, or where the claim or the cell bounds its figure: `at least 10`, `10-20`.
+    With words `asked`, these mean it too, alone no other, and for "" the claim has its whole name, label and column.
     """
     label, *cells = split_row(source.text(place))
     own = figures_of(" | ".join(cells)) - figures_of(label)
@@ -243,7 +244,8 @@ def read_cell(claim: Reading, source: Source, place: int) -> str | None:
     (fact,) = values
     before, figure, after = claim.text[: fact.start], claim.text[fact.start : fact.end], claim.text[fact.end :]
     rest = f"{before} {after}"
-    meant = cells_meant(told_words(rest), source)
+    said = told_words(rest)
+    meant = cells_meant(said if asked is None else said | asked, source) + cells_meant(asked or frozenset(), source)
     stated = {figures_of(cell.text) for _, cell in meant}
     if [len(figures) for figures in stated] != [1] or any(
         map(_BOUNDED.search, (before[-2:], after[:2], *(cell.text for _, cell in meant)))
@@ -253,6 +255,7 @@ def read_cell(claim: Reading, source: Source, place: int) -> str | None:
         return f"the passage says {meant[0][1].text} there, not {figure}"
     negative = any(map(_NEGATIVE.search, (f"{before[-2:]}0", *(cell.text for _, cell in meant))))
     told = all(is_called(cell, rest, figure) and _is_value(fact, cell, source, p) for p, cell in meant)
+    told = told and (asked is None or all(cell.title and told_words(cell.name) <= said for _, cell in meant))
     return "" if told and not negative and any(p == place for p, _ in meant) else None
 
 
