@@ -438,8 +438,8 @@ class Service:
         quoted: Verified | None = None
         # a sentence about something else than the question names is no answer, nor is one that answers nothing
         read = selected.evidence.read
-        answers = selected.evidence.names == 1 and (read is None or read >= QUOTED_READ)
-        if mode == "strict" and failed(verified) and answers:
+        may_quote = selected.evidence.names == 1 and (read is None or read >= QUOTED_READ)
+        if mode == "strict" and failed(verified) and may_quote:
             quoted = verify_quotes(
                 filter(None, [*sentences_to_quote(asked.text, context, selected.selections), selected.found]),
                 context.passages,
