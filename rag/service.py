@@ -440,11 +440,11 @@ class Service:
         quoted: Verified | None = None
         # a sentence about something else than the question names is no answer, nor is one that answers nothing
         read = selected.evidence.read
-        answers = selected.evidence.names == 1 and (read is None or read >= QUOTED_READ)
-        if mode == "strict" and (verified.status != "not_found" or answers):
+        may_quote = selected.evidence.names == 1 and (read is None or read >= QUOTED_READ)
+        if mode == "strict" and (verified.status != "not_found" or may_quote):
             checked = quote_doubted(question, passages, checked, min_coverage=coverage)
             verified = show_reply(checked, mode=mode, locate=locate)
-        if mode == "strict" and failed(verified) and answers:
+        if mode == "strict" and failed(verified) and may_quote:
             quotes = [*sentences_to_quote(question, context, selected.selections), selected.found]
             quoted = verify_quotes(
                 filter(None, quotes), passages, min_coverage=coverage, locate=locate, question=question

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rag.types import Passage
 from rag.verification.judging import CheckedSentence
-from rag.verification.reading import LIST_MARK
+from rag.verification.passages import read_source
 from rag.verification.reply import CheckedReply, check_reply
 
 OWN_WORDS = 0.6
@@ -20,17 +20,19 @@ def quote_doubted(
     """The reply with what the passage says above each sentence that only the judge does not find there.
 
     A small judge doubts what stands in a list below its subject, or with another first word. The sentence stays
-    unsupported; the quote is supported, and not one that the reply has itself. Rows of tables are not quoted.
+    unsupported. A quote that the reply has itself is left out, and rows of tables are.
     """
     said = {" ".join(piece.text.split()) for piece in reply.pieces}
-    sentences, pieces = list(reply.sentences[:0]), list(reply.pieces[:0])
+    sentences: list[CheckedSentence] = []
+    pieces = list(reply.pieces[:0])
     for sentence, piece in zip(reply.sentences, reply.pieces, strict=True):
         text = _evidence(sentence)
         if text and " ".join(text.split()) not in said:
             said.add(" ".join(text.split()))
             quoted = check_reply(text, passages, min_coverage=min_coverage, question=question)
-            if all(one.finding.verdict in ("supported", "no_claim") for one in quoted.sentences):
+            if all(one.finding.verdict != "unsupported" for one in quoted.sentences):
                 first, *others = quoted.pieces
+                piece = replace(piece, gap="\n\n") if others else piece
                 sentences += quoted.sentences
                 pieces += [replace(first, gap=piece.gap), *others]
         sentences.append(sentence)
@@ -39,13 +41,17 @@ def quote_doubted(
 
 
 def _evidence(sentence: CheckedSentence) -> str:
-    """What the passage says in the place that is nearest to a sentence that only the judge doubts; "" for others."""
+    """What the passage says in the place that is nearest to a sentence that only the judge doubts; "" for others.
+
+    An item of a list comes below the sentence that introduces it.
+    """
     finding = sentence.finding
     if finding.verdict != "unsupported" or finding.entailed is None or finding.features.coverage < OWN_WORDS:
         return ""
     span, passage = sentence.evidence[0]
-    chunk = passage.hit.chunk
-    start, end = span.start - chunk.span.start, span.end - chunk.span.start
-    line = chunk.text.rfind("\n", 0, start) + 1  # with the mark of a list's item
-    text = chunk.text[line if LIST_MARK.fullmatch(chunk.text, line, start) else start : end].strip()
-    return "" if "|" in text else text
+    source, chunk = read_source(passage), passage.hit.chunk
+    first = next(place for place in range(len(source.places)) if source.span(place, place).start == span.start)
+    lead, start = source.lead(first), span.start - chunk.span.start
+    line = chunk.text.rfind("\n", 0, start) + 1
+    item = chunk.text[line if lead < first else start : span.end - chunk.span.start].strip()
+    return "" if "|" in item else f"{source.text(lead)}\n{item}" if lead < first else item

@@ -50,6 +50,9 @@ NAMED_SECTION = 0.2
 """Added if the question has all words of the nearest heading, two at least: `Manager of Sales` names that section, not
 `Senior Manager of Sales`, whose text has the same words. Values from .15 to .5 make little difference."""
 
+SENT_FIRST = 10.0
+"""Added to the score of a sentence that is sent before all others: more than the best one can have."""
+
 QUOTE_WORDS = 0.6
 """Share of the question's words, by rarity, that a sentence and its heading must contain to be quoted instead of a
 failed reply."""
@@ -274,7 +277,7 @@ def rank_for_parts(
 ) -> list[Selection]:
     """The sentences as `rank_sentences` returns them, each with its score for every part of the question as well.
 
-    For a part that gives a document's date, less OTHER_DOCUMENT for a sentence of a document with another one.
+    For a part that gives a document's date, less OTHER_DOCUMENT for a sentence where neither document nor hit has it.
     """
     whole = rank_sentences(question, hits, similarity)
     if not parts:

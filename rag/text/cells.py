@@ -142,6 +142,11 @@ def told_words(text: str) -> frozenset[str]:
     return frozenset(_told(text))
 
 
+def asked_words(question: str) -> frozenset[str]:
+    """What a question asks about: its `told_words` without those that only ask."""
+    return told_words(question) - _ASKING
+
+
 def figures_of(text: str) -> frozenset[str]:
     """The numbers in figures, without the commas in them."""
     return frozenset(found.replace(",", "") for found in re.findall(r"\d[\d,]*(?:\.\d+)?", text))
@@ -177,6 +182,7 @@ _BRACKETS = re.compile(r"\([^()]*\)")
 _JOINING = word_set("a an the of in for on during was were is are be been has had have its their")
 _BETWEEN = ("and", "but", "from", "to", "compared", "with", "against", "versus", "while")
 _BEFORE_TO = re.compile(r"\b([a-z]+) (?=(?:from|to)\b)")
+_ASKING = word_set("what which how much many did does there it")
 _SEVERAL = re.compile(
     r"\b\w+(?:, \w+){0,8}(?:,? (?:and|or|&|to|than|with|versus|vs\.?) (?:the )?| ?[–/] ?)\w+|\b(?:by|per) \w+",
     re.IGNORECASE,

@@ -69,6 +69,8 @@ _UNITS = {
     "barrel": "barrel barrels bbl", "people": "people persons person inhabitants", "bp": "bps",
 }  # fmt: skip
 _UNIT_OF = {name: unit for unit, names in _UNITS.items() for name in names.split()}
+_CURRENCIES = {"$": "usd", "€": "eur", "£": "gbp", "USD": "usd", "EUR": "eur", "GBP": "gbp"}
+CURRENCIES = frozenset(_CURRENCIES.values())
 _SCALES = {
     "hundred": 10**2, "thousand": 10**3, "k": 10**3, "million": 10**6, "mn": 10**6, "m": 10**6, "billion": 10**9,
     "bn": 10**9, "b": 10**9, "trillion": 10**12, "tn": 10**12, "dozen": 12,
@@ -370,6 +372,11 @@ def counted_unit(text: str, quantity: Quantity) -> str:
         if len(word) > 1 and word in _UNIT_OF:
             return _UNIT_OF[word]
     return ""
+
+
+def currencies_in(text: str) -> frozenset[str]:
+    """The currencies whose signs or codes the text has, as units: `usd`, `eur`, `gbp`."""
+    return frozenset(_CURRENCIES[sign] for sign in _CURRENCIES if sign in text)
 
 
 @lru_cache(maxsize=256)

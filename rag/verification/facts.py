@@ -10,7 +10,8 @@ from itertools import combinations, permutations
 
 from rag.text import STOP_WORDS, DateMention, Quantity, counted_unit, name_cells, split_row, stem, unit_stems
 from rag.text.cells import Cell, Piece, divide, figures_of, is_called, scale_note, scales_in, told_words
-from rag.verification.passages import Source, cells_meant, currencies_in
+from rag.text.quantities import CURRENCIES, currencies_in
+from rag.verification.passages import Source, cells_meant
 from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, read
 
 
@@ -93,7 +94,6 @@ def _says_one(unit: str, text: str) -> bool:
     return any(_ONE.search(text, 0, found.start()) for found in re.finditer(re.escape(unit), text, re.IGNORECASE))
 
 
-CURRENCIES = frozenset(["usd", "eur", "gbp"])
 _COLUMN_UNITS = frozenset(["%", "pp", "usd", "eur", "gbp", "jpy", "inr", "chf", "people", "k"])
 
 
@@ -224,11 +224,12 @@ def find_displacing(fact: Fact, claim: Reading, evidence: Reading, others: Seque
     return ""
 
 
-def read_cells(claim: Reading, source: Source, place: int) -> str | None:
+def read_cells(claim: Reading, source: Source, place: int, asked: frozenset[str] | None = None) -> str | None:
     """What the table of a row has in the cells that a claim's figures are about: "" where it has these figures.
 
     The claim's other words mean these cells (`find_cells`), those about a figure its own (`divide`); for "" they have
     the column's whole name. None where no cell is meant, several are, or one bounds its figure: `at least 10`, `10-20`.
+    With words `asked`, these mean it too, alone no other, and for "" the claim has its whole name, label and column.
     """
     label, *cells = split_row(source.text(place))
     own = figures_of(" | ".join(cells)) - figures_of(label)
@@ -236,14 +237,16 @@ def read_cells(claim: Reading, source: Source, place: int) -> str | None:
     if not facts or any(fact.about for fact in facts) or "?" in claim.text:
         return None
     ways = divide(claim.text, [(fact.start, fact.end) for fact in facts], label)
-    told = [[_read_cell(fact, piece, source, place) for fact, piece in zip(facts, way, strict=True)] for way in ways]
+    told = [
+        [_read_cell(fact, piece, source, place, asked) for fact, piece in zip(facts, way, strict=True)] for way in ways
+    ]
     found = {next(filter(None, way), "") for way in told if None not in way}
     return found.pop() if len(found) == 1 else None
 
 
-def _read_cell(fact: Quantity, piece: Piece, source: Source, place: int) -> str | None:
+def _read_cell(fact: Quantity, piece: Piece, source: Source, place: int, asked: frozenset[str] | None) -> str | None:
     before, figure, after, words, moved = piece
-    meant = cells_meant(words, source)
+    meant = cells_meant(words | (asked or frozenset()), source) + cells_meant(asked or frozenset(), source)
     texts = [cell.text for _, cell in meant]
     stated = set(map(figures_of, texts))
     if [*map(len, stated)] != [1] or any(map(_BOUNDED.search, (before[-2:], after[:2], *texts))):
@@ -252,6 +255,7 @@ def _read_cell(fact: Quantity, piece: Piece, source: Source, place: int) -> str 
         return f"the passage says {texts[0]} there, not {figure}"
     negative = any(map(_NEGATIVE.search, (f"{before[-2:]}0", *texts)))
     told = all(is_called(one, f"{before} {after}", figure) and _is_value(fact, one, source, p) for p, one in meant)
+    told = told and (asked is None or all(one.title and told_words(one.name) <= words for _, one in meant))
     return "" if told and not negative and not moved and any(p == place for p, _ in meant) else None
 
 

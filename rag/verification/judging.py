@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rag.text import begins_yes_or_no
+from rag.text.cells import asked_words
 from rag.types import Judgement, Statement, Unjudged
 from rag.verification.align import Evidence, align, is_item_of
 from rag.verification.claim import FEW_WORDS, Claim, has_verb, read_claim
@@ -96,9 +97,10 @@ def _check_claim(
         problem = f"too long to check as one sentence: it has {size} words to find"
     if problem:
         return replace(said, finding=Finding("unsupported", problem))
-    is_short = claim.is_short and bool((lead or asked).strip() or not has_verb(claim.reading))
-    is_short = is_short and not _is_sentence_of(claim, sources) and not is_item_of(claim, sources)
-    found = align(claim.with_question(f"{lead} {asked}") if is_short else claim, sources, marked)
+    above = f"{lead} {asked}".strip()
+    is_short = claim.is_short and bool(above or not has_verb(claim.reading))
+    is_short = is_short and not _is_sentence_of(claim, above, sources) and not is_item_of(claim, sources)
+    found = align(claim.with_question(above) if is_short else claim, sources, marked)
     exact = not (found.missing or found.elsewhere)
     features = Features(found.coverage, found.verbatim and not _answers_yes_or_no(text, asked), is_short, exact)
     least = min_coverage * (_OF_A_PHRASE if is_short else 1.0)
@@ -111,17 +113,16 @@ def _check_claim(
     return replace(said, finding=finding, evidence=found.evidence, beside=found.beside)
 
 
-def _is_sentence_of(claim: Claim, sources: Sequence[Source]) -> bool:
-    """Whether a passage has it as a whole: as a row or a named cell of a table, with a verb, or with its stop."""
+def _is_sentence_of(claim: Claim, above: str, sources: Sequence[Source]) -> bool:
+    """Whether a passage has it as a whole: as a row, with a verb, with its stop, or as the cell meant by what stands
+    `above` it as well, its question and the introduction of its list."""
     said = [word for word in claim.reading.lowered if word not in ".!"]
     whole = [[*said, "."]] if len(said) >= FEW_WORDS else []
     if "|" in claim.reading.text or has_verb(claim.reading):
         whole += [said, [*said, "."]]
-    return any(
-        place.reading.lowered in whole or (place.order is None and read_cells(claim.reading, source, p) == "")
-        for source in sources
-        for p, place in enumerate(source.places)
-    )
+    asked = asked_words(above)
+    places = ((source, p, place.reading.lowered) for source in sources for p, place in enumerate(source.places))
+    return any(words in whole or read_cells(claim.reading, source, p, asked) == "" for source, p, words in places)
 
 
 def _explain(verdict: str, features: Features) -> str:

@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from rag.text import announces_list, columns_above, is_list_item, row_headers, split_sentences
 from rag.text.cells import SCALE_IN_BRACKETS, Cell, all_scales, find_cells
 from rag.text.orders import find_orders
+from rag.text.quantities import currencies_in
 from rag.types import Passage, Span
 from rag.verification.reading import LIST_MARK, Reading, read, word_run
 
@@ -111,9 +112,9 @@ class Source:
         """
         shown: set[int] = set()
         for at in range(len(self.places)):
-            if self._holds(at, spans):
+            if self.holds(at, spans):
                 shown |= {self.lead(at), at - 1, at, at + 1}
-            elif self._holds(at, beside):
+            elif self.holds(at, beside):
                 shown |= {self.lead(at), at}
         runs: list[tuple[int, int]] = []
         for at, place in enumerate(self.places):
@@ -122,18 +123,13 @@ class Source:
                 runs[-1:] = [(runs[-1][0], place.end)] if follows else [*runs[-1:], (place.start, place.end)]
         return [self.passage.hit.chunk.text[start:end].strip() for start, end in runs]
 
-    def _holds(self, place: int, spans: Collection[Span]) -> bool:
+    def holds(self, place: int, spans: Collection[Span]) -> bool:
+        """Whether a sentence stands, in part, at one of these spans of its document."""
         own = self.span(place, place)
         return any(span.start < own.end and own.start < span.end for span in spans)
 
 
 _SECTION_NUMBER = re.compile(r"^\s*\d{1,3}(?:\.\d{1,3})*\.?\s")
-_CURRENCIES = {"$": "usd", "€": "eur", "£": "gbp", "USD": "usd", "EUR": "eur", "GBP": "gbp"}
-
-
-def currencies_in(text: str) -> frozenset[str]:
-    """The currencies whose signs or codes the text has."""
-    return frozenset(_CURRENCIES[sign] for sign in _CURRENCIES if sign in text)
 
 
 @lru_cache(maxsize=64)

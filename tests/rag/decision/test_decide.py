@@ -249,6 +249,18 @@ Oslo storage | 17 | 19
         (NOT_FOUND_REPLY, "What were the costs of Oslo?", "not_found", NOT_FOUND_TEXT),
         (NOT_FOUND_REPLY, "What were the costs of Oslo in 2021?", "not_found", NOT_FOUND_TEXT),
         (NOT_FOUND_REPLY, "What were the planned costs of Oslo in 2023?", "not_found", NOT_FOUND_TEXT),
+        (
+            "The costs of Bergen in 2023 were 241.",
+            "What were the costs of Oslo in 2023?",
+            "answered",
+            "Oslo, 2023: 512 (in thousands) [1][2]\n\nThe costs of Bergen in 2023 were 241 [3][2].",
+        ),
+        (
+            "The costs were:\n- Oslo, 2022: 480\n- Chess club: 9",
+            "What were the costs of Oslo in 2023?",
+            "partial",
+            "Oslo, 2023: 512 (in thousands) [1][2]\n\nThe costs were:\n- Oslo, 2022: 480 [1][2]",
+        ),
     ],
 )
 async def test_a_cell_that_a_question_asks_for_is_quoted_where_the_reply_lacks_its_figure(
@@ -290,6 +302,104 @@ def test_the_cell_that_a_question_asks_for_has_its_own_words_and_its_own_scale(
     text: str, question: str, found: str
 ) -> None:
     assert list(asked_cells(question, [passage_of(text)])) == list(filter(None, [found]))
+
+
+PLANNED = f"{BUDGET.replace('costs', 'planned costs')}\nThe actual costs of Oslo in 2023 were 530 thousand.\n"
+
+
+@pytest.mark.parametrize(
+    ("reply", "question"),
+    [
+        ("The actual costs of Oslo in 2023 were 530 thousand.", "What were the costs of Oslo in 2023?"),
+        ("530 thousand.", "What were the costs of Oslo in 2023?"),
+        (
+            "The actual costs of Oslo in 2023 were 530 thousand.",
+            "How did the costs of Oslo in 2023 compare with those of Bergen in 2023?",
+        ),
+    ],
+)
+async def test_no_cell_stands_above_a_reply_with_the_figure_of_a_text(
+    library: Library, reply: str, question: str
+) -> None:
+    ingest(library, PLANNED)
+    answer = await ask(library, reply, question)
+    assert (answer.status, answer.text) == ("answered", f"{reply.removesuffix('.')} [1].")
+
+
+@pytest.mark.parametrize("mode", ["flag", "off"])
+async def test_only_strict_quotes_a_cell_above_a_reply(library: Library, mode: AnswerMode) -> None:
+    ingest(library, BUDGET)
+    answer = await ask(library, "The table shows costs by office.", "What were the costs of Oslo in 2023?", mode)
+    assert answer.text == "The table shows costs by office [1]."
+
+
+QUARTERS = """Net sales
+
+ | Three months ended June 30, 2023 | Three months ended June 30, 2022
+Bolts | 4 | 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "found"),
+    [
+        (QUARTERS, "What were net sales of bolts in the quarter ended June 30, 2023?", ["4"]),
+        (QUARTERS, "What were net sales of bolts on June 30, 2023?", []),
+        (QUARTERS, "What were net sales of bolts in 2023?", []),
+        ("Costs\n\nOffice | 2023 (budget) | 2022 (budget)\nOslo | 4 | 5", "What were the costs of Oslo in 2023?", []),
+        ("Costs\n\nOffice | 2023 (EUR) | 2022 (EUR)\nOslo | 4 | 5", "What were the costs of Oslo in 2023?", ["4"]),
+        (
+            "Shares\n\n | 2023 | 2022\nSales | 100.0 % | 100.0 %\nCost of sales | 46.4 | 34.8",
+            "What was the cost of sales in 2023?",
+            [],
+        ),
+        ("Costs\n\n | 2023 | 2022\nSales | 70 | 80\nMargin | 46 % | 34 %", "What was the margin in 2023?", ["46 %"]),
+        (
+            "Costs (in millions)\n\nOffice | Rent\nOslo | 4\n\nCosts (in thousands)\n\nOffice | Rent\nOslo | 4",
+            "What was the rent of Oslo?",
+            [],
+        ),
+    ],
+)
+def test_a_column_is_meant_by_its_whole_name_and_its_unit(text: str, question: str, found: list[str]) -> None:
+    assert [one.cell.text for one in asked_cells(question, [passage_of(text)]).values()] == found
+
+
+COMPARED = "How do the costs of Oslo in 2023 compare with "
+
+
+@pytest.mark.parametrize(
+    ("columns", "question", "before"),
+    [
+        ("2023 | 2022", f"{COMPARED}the previous year?", ["5"]),
+        ("2023 | 2022", "What were the costs of Oslo in 2023, and how did they change year over year?", ["5"]),
+        ("2023 | 2022", "What were the costs of Oslo in 2023, and how did staff change year over year?", []),
+        ("2023 | 2022", f"{COMPARED}half a year earlier?", []),
+        ("2023 | 2022", f"{COMPARED}last year?", []),
+        ("2023 | 2022", f"{COMPARED}the previous year's budget?", []),
+        ("2023 | 2022", f"{COMPARED}a year earlier than the move?", []),
+        ("2023 | 2022", f"{COMPARED}those of Bergen a year earlier?", []),
+        ("2023 | 2022 | 2022", f"{COMPARED}a year earlier?", []),
+        ("Previous year 2022 | Previous year 2021", "What were the costs of Oslo in the previous year, 2022?", []),
+        ("2023 | 2022 Budget", f"{COMPARED}a year earlier?", []),
+        ("FY2023 | FY2022", f"{COMPARED.replace('2023', 'FY2023')}a year earlier?", ["5"]),
+        ("March 2023 | June 2022", f"{COMPARED.replace('2023', 'March 2023')}a year earlier?", []),
+        ("March 2023 | March 2022 | June 2022", f"{COMPARED.replace('2023', 'March 2023')}a year earlier?", ["5"]),
+        ("2023-06-30 | 2022-12-31 | 2022-06-30", f"{COMPARED.replace('2023', '2023-06-30')}a year earlier?", ["6"]),
+        ("May 28, 2023 | May 29, 2022", f"{COMPARED.replace('2023', 'May 28, 2023')}a year earlier?", ["5"]),
+        (
+            "October 1, 2023 | September 25, 2022",
+            f"{COMPARED.replace('2023', 'October 1, 2023')}a year earlier?",
+            ["5"],
+        ),
+    ],
+)
+def test_the_column_of_the_year_before_has_another_year_and_nothing_else(
+    columns: str, question: str, before: list[str]
+) -> None:
+    figures = " | ".join(f"{n}" for n in range(4, 5 + columns.count("|")))
+    text = f"Costs by office\n\nOffice | {columns}\nOslo | {figures}\n"
+    assert [one.cell.text for one in asked_cells(question, [passage_of(text)]).values()] == ["4", *before]
 
 
 @pytest.mark.parametrize(

@@ -676,6 +676,51 @@ def test_a_cell_states_what_its_label_and_its_column_say_of_its_figure(claim: st
     assert verify(claim, "flag", [passage(1, SEGMENTS)]).sentences[0].verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("question", "reply", "verdict"),
+    [
+        (
+            "What were the net sales of Japan in the quarter ended {}?",
+            "Japan, Three Months Ended {}: 6,755",
+            "supported",
+        ),
+        ("What were the net sales of Japan?", "Japan, Three Months Ended {}: 6,755 (dollars in millions)", "supported"),
+        ("What was the change of net sales in Japan?", "Japan, Change: 5%", "supported"),
+        ("", "Japan, Change: 5%", "supported"),
+        # the question, or what introduces the list, asks for another thing than the cell
+        ("What was the profit of Japan in the quarter ended {}?", "Japan, Three Months Ended {}: 6,755", "weak"),
+        ("How many people work in Japan?", "Japan, Three Months Ended {}: 6,755", "weak"),
+        ("What were the net sales of Greater China?", "Japan, Three Months Ended {}: 6,755", "weak"),
+        ("Which segment had the lowest net sales?", "Japan, Three Months Ended {}: 6,755", "weak"),
+        ("", "Profits of the year:\n- Japan, Three Months Ended {}: 6,755", "weak"),
+        # a label is no cell
+        ("What was the change in Japan?", "Japan: 5%", "weak"),
+        ("What about Japan?", "Japan, Three Months Ended {}: 7,107", "unsupported"),
+    ],
+)
+def test_a_short_line_that_names_a_cell_is_supported_where_the_cell_is_asked_for(
+    question: str, reply: str, verdict: str
+) -> None:
+    day = "December 31, 2022"
+    found = verify(reply.format(day), "flag", [passage(1, SEGMENTS)], question.format(day)).sentences[-1]
+    assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("table", "question", "reply"),
+    [
+        ("Part | Page\nRisk factors | 12\nLegal matters | 20", "How many risk factors are there?", "Risk factors: 12"),
+        (
+            "Leave\n\nKind | Days | Paid days\nSick | 10 | 5",
+            "How many days of sick leave are there?",
+            "Sick, Paid days: 5",
+        ),
+    ],
+)
+def test_a_short_line_is_no_answer_to_what_another_cell_or_none_answers(table: str, question: str, reply: str) -> None:
+    assert verify(reply, "flag", [passage(1, table)], question).sentences[0].verdict == "weak"
+
+
 def test_the_reason_names_the_figure_of_the_cell() -> None:
     claim = "Net sales in Japan were $7,107 million for the three months ended December 31, 2022."
     reason = verify(claim, "flag", [passage(1, SEGMENTS)]).sentences[0].reason
