@@ -168,3 +168,24 @@ def unstemmed_words(text: str) -> list[str]:
         elif lowered not in STOP_WORDS:
             found.append(lowered.replace(".", ""))
     return found
+
+
+_ADDING = "however|moreover|furthermore|additionally|in addition|also|besides|similarly|likewise"
+_ADDITION = re.compile(rf"\W*(?:{_ADDING}),\s", re.IGNORECASE)
+_LINK = re.compile(
+    rf"\W*(?:{_ADDING}|thus|therefore|hence|consequently|accordingly|as a result|on the other hand|in contrast"
+    r"|by contrast|in particular|in fact|indeed|finally|overall|for example|for instance|nevertheless|nonetheless"
+    r"|in other words|in short|notably|meanwhile),\s",
+    re.IGNORECASE,
+)
+
+
+def without_links(claim: str, evidence: str) -> tuple[str, str]:
+    """Both sentences without what links them to the one before: `it takes 8 hours` of `However, it takes 8 hours`.
+
+    The evidence may say why or for what it stands (`Therefore,`), and the claim does not; the claim may not add it.
+    """
+    adds = _ADDITION.match(claim)
+    claim = claim[adds.end() :] if adds else claim
+    links = None if _LINK.match(claim) else _LINK.match(evidence)
+    return claim, evidence[links.end() :] if links else evidence

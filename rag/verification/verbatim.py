@@ -7,9 +7,10 @@ from collections import Counter
 from functools import lru_cache
 
 from rag.text import POLARITY, STOP_WORDS, DateMention, without_plural, word_set
+from rag.text.words import without_links
 from rag.verification.reading import Fact, Reading
 
-_DROPPED = word_set("a an the")
+_DROPPED = word_set("a an the also")
 _MARKS = frozenset(".,;:!?()")
 _MINUS = re.compile(r"(?:^|[^\w.,])[-−–](?:[^\w\s]{0,3})$|\([^\w\s]{0,3}$")  # before a number: `-5`, `-$5`, `($5)`
 
@@ -54,17 +55,17 @@ def is_verbatim(claim: Reading, evidence: Reading) -> bool:
     """Whether the sentence, or a part of it that a semicolon ends, has the claim's words without a gap and no others.
 
     Numbers are compared by value (`ten`, `10`), articles not at all. What goes on says something else: `he was
-    president of the club` is not `he was president`, and a question says nothing.
+    president of the club` is not `he was president`, and a question says nothing. Links are left out (`without_links`).
     """
-    keys = _keys(evidence.text)
-    ours = [key for key in _keys(claim.text) if key not in _MARKS]
-    theirs = [key for key in keys if key not in _MARKS]
-    if not ours or "?" in keys or _limits(ours) != _limits(theirs):
+    said, told = map(_keys, without_links(claim.text, evidence.text))
+    ours = [key for key in said if key not in _MARKS]
+    theirs = [key for key in told if key not in _MARKS]
+    if not ours or "?" in told or _limits(ours) != _limits(theirs):
         return False
     if ours == theirs:
         return True
     part: list[str] = []
-    for key in (*keys, ";"):
+    for key in (*told, ";"):
         if key == ";":
             if part == ours:
                 return True

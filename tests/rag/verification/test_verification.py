@@ -1216,3 +1216,22 @@ def test_confidence_falls_from_the_very_words_to_a_wrong_number() -> None:
 def test_a_whole_sentence_of_a_passage_is_no_phrase(text: str, verdict: str) -> None:
     """`opens` is not known as a verb: the stop tells a sentence from a heading."""
     assert verdicts("The gate opens at seven [1].", f"{text}\n\nThe shed is locked.") == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("claim", "text", "verdict"),
+    [
+        ("Building the index is done in 8.5 hours.", "However, building the index is done in 8.5 hours.", "supported"),
+        ("The second way is much longer.", "On the other hand, the second way is much longer.", "supported"),
+        ("Moreover, the plan has a limit for drugs.", "In addition, the plan has a limit for drugs.", "supported"),
+        ("The plan also has a limit for drugs.", "The plan has a limit for drugs.", "supported"),
+        ("Therefore, the fee of members is waived.", "Therefore, the fee of members is waived.", "supported"),
+        ("Therefore, the fee of members is waived.", "The fee of members is waived.", "weak"),
+        ("As a result, the fee of members is waived.", "However, the fee of members is waived.", "weak"),
+        ("The fee of members is waived.", "If so, the fee of members is waived.", "weak"),
+        ("The fee of members is waived.", "Otherwise, the fee of members is waived.", "weak"),
+        ("Much the fee is raised for members.", "However much the fee is raised for members.", "weak"),
+    ],
+)
+def test_what_links_a_sentence_to_the_one_before_it_is_no_part_of_it(claim: str, text: str, verdict: str) -> None:
+    assert verify(claim, "flag", [passage(1, text)]).sentences[0].verdict == verdict
