@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rag.prompting.selection import SENT_FIRST, Selection
 from rag.text.cells import Cell, asked_words, figures_of, is_called, scale_note, scales_in, told_words
 from rag.text.parts import question_parts
-from rag.text.quantities import dates
+from rag.text.quantities import dates, quantities
 from rag.text.tables import name_cells
 from rag.text.words import POLARITY, STOP_WORDS
 from rag.types import Passage
@@ -51,11 +51,11 @@ def lead_with_cells(
     that may be planned what a text says was paid.
     """
     holding = [one for one in reply.sentences if one.finding.verdict in ("supported", "weak")]
-    said = figures_of(" ".join(one.text for one in holding))
+    said = " ".join(one.text for one in holding)
     asked = asked_cells(question, passages)
     if any(_says_otherwise(one, question, cell, len(asked)) for one in holding for cell in asked.values()):
         return reply
-    lines = [line for line, one in asked.items() if not figures_of(one.cell.text) <= said]
+    lines = [line for line, one in asked.items() if not _is_said(one, said)]
     quoted = check_reply("\n\n".join(lines), passages, min_coverage=min_coverage)
     if not lines or any(one.finding.verdict not in ("supported", "weak") for one in quoted.sentences):
         return reply
@@ -65,6 +65,14 @@ def lead_with_cells(
         sentences=(*quoted.sentences, *reply.sentences),
         pieces=(*quoted.pieces, *below, *reply.pieces[1:]),
     )
+
+
+def _is_said(asked: AskedCell, text: str) -> bool:
+    """Whether a text has the figure of the cell, in the table's scale or in none: `512` (in thousands), `512,000`."""
+    stated = quantities(asked.cell.text)
+    scale = next(iter(scales_in(_scale_note(asked))), 1)
+    scaled = {one.value * scale for one in stated} <= {one.value for one in quantities(text)}
+    return figures_of(asked.cell.text) <= figures_of(text) or (bool(stated) and scaled)
 
 
 def _says_otherwise(sentence: CheckedSentence, question: str, asked: AskedCell, n_asked: int) -> bool:
