@@ -76,16 +76,23 @@ def _is_said(asked: AskedCell, text: str) -> bool:
 
 
 def _says_otherwise(sentence: CheckedSentence, question: str, asked: AskedCell, n_asked: int) -> bool:
-    """Whether a sentence about the cell has a figure that the question has not, and no row beside it as its source.
+    """Whether a sentence about the cell has a figure, no date, that the question has not, and no row as its source.
 
     It is about the cell if it says its label, or if the cell is the only one of `n_asked`.
     """
     source = asked.source
     is_about = n_asked == 1 or told_words(asked.cell.label) <= told_words(sentence.text)
-    own = figures_of(sentence.text) - figures_of(question)
+    own = _figures(sentence.text) - figures_of(question)
     spans = [span for span, passage in sentence.finding.spans if passage == source.passage]
     in_table = any("|" in source.text(p) and source.holds(p, spans) for p in range(len(source.places)))
     return is_about and bool(own) and not in_table
+
+
+def _figures(text: str) -> frozenset[str]:
+    """The numbers in figures that are no part of a date, and no years."""
+    for one in reversed(dates(text)):
+        text = f"{text[: one.start]} {text[one.end :]}"
+    return figures_of(_YEAR.sub(" ", text))
 
 
 def asked_cells(question: str, passages: Sequence[Passage]) -> dict[str, AskedCell]:
