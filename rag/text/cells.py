@@ -57,7 +57,8 @@ def find_cells(said: frozenset[str], row: str, header: str, above: str) -> Itera
 class Piece(NamedTuple):
     """What a text says about one of its figures: around it, and the words of that which may mean its cell.
 
-    With `moved` a verb was left out of the words: `rose to` may be right or wrong where the figure is right.
+    With `moved` a verb was left out of the words: `rose to` may be right or wrong where the figure is right. Of several
+    figures `shared` are the words before the first, else None.
     """
 
     before: str
@@ -65,31 +66,69 @@ class Piece(NamedTuple):
     after: str
     words: frozenset[str]
     moved: bool
+    shared: frozenset[str] | None = None
+
+    def is_bounded(self, cells: Sequence[str]) -> bool:
+        """Whether a sign bounds the figure or that of one of the cells: `<10`, `±10`."""
+        return any(map(_BOUNDED.search, (self.before[-2:], self.after[:2], *cells)))
+
+    def is_negative(self, cells: Sequence[str]) -> bool:
+        """Whether the figure or that of one of the cells is below zero, or a range."""
+        return any(map(_NEGATIVE.search, (f"{self.before[-2:]}0", *cells)))
+
+    def may_mean(self, cell: Cell) -> bool:
+        """Whether it can be about this cell: one of several figures has no subject but the row's, and its own column.
+
+        In `Oslo had 480 in 2022 and the group 512 in 2023` the group is another. `to 512`, which names no column, may
+        mean the cell with this figure alone.
+        """
+        if self.shared is None:
+            return True
+        title = told_words(cell.title)
+        is_its = figures_of(cell.text) == figures_of(self.figure) or not title.isdisjoint(self.words)
+        return is_its and self.words <= self.shared | told_words(cell.label) | title
 
 
 def divide(text: str, figures: Sequence[tuple[int, int]], label: str) -> Iterator[list[Piece]]:
     """The text divided among its figures, given as (start, end), in each way in which it may be meant.
 
     What stands between two figures is about the earlier one (`512 in 2023 and 480 in 2022`) or the later one (`in 2023
-    512, in 2022 480`). Of several figures each is about the label of the row, which the text has as it is.
+    512, in 2022 480`). Several figures are about the label of the row, which the text has as it is before the first.
     """
-    several = len(figures) > 1
-    if several and not _has_run(text, _outside(label)):
-        return
     starts, ends = zip(*figures, strict=True)
+    several, lead = len(figures) > 1, text[: starts[0]]
+    if several and not _has_run(lead, _outside(label)):
+        return
     for cuts in {starts[1:], ends[:-1]}:
         bounds = (0, *cuts, len(text))
-        yield [
-            _piece(text[first:start], text[start:end], text[end:last], label, several)
+        pieces = [
+            _piece(text[first:start], text[start:end], text[end:last], (start > starts[0], end < ends[-1]))
             for (start, end), first, last in zip(figures, bounds, bounds[1:], strict=False)
         ]
+        about, shared = (told_words(label), told_words(lead)) if several else (frozenset(), None)
+        yield [one._replace(words=one.words | about, shared=shared) for one in pieces]
 
 
-def _piece(before: str, figure: str, after: str, label: str, several: bool) -> Piece:
+def _piece(before: str, figure: str, after: str, between: tuple[bool, bool]) -> Piece:
+    """The piece of these texts, of which those `between` two figures may have words that only join the figures."""
     verbs = [verb for verb in _BEFORE_TO.findall(f"{before}0{after}".lower()) if is_verb(verb)]
-    words = told_words(f"{before} {after} {label}" if several else f"{before} {after}")
-    left_out = told_words(" ".join((*verbs, *(_BETWEEN if several or verbs else ()))))
-    return Piece(before, figure, after, words - (left_out - told_words(label)), bool(verbs))
+    sides = [
+        told_words(side) - (_BETWEEN if joins else frozenset())
+        for side, joins in zip((before, after), between, strict=True)
+    ]
+    left_out = told_words(" ".join((*verbs, "from", "to"))) if verbs else frozenset()
+    return Piece(before, figure, after, frozenset().union(*sides) - left_out, bool(verbs))
+
+
+def agreed(ways: Sequence[Sequence[tuple[str, bool] | None]]) -> str | None:
+    """What is wrong in a text that may be meant in these `ways`, "" where nothing is, None where they do not tell.
+
+    Each piece has what is wrong with its figure, and whether all that it says is the cell's, or None without a cell.
+    """
+    found = [list(filter(None, way)) for way in ways if None not in way]
+    wrong = {next((why for why, _ in way if why), "") for way in found}
+    is_whole = any(all(whole for _, whole in way) for way in found)
+    return (wrong.pop() or ("" if is_whole else None)) if len(wrong) == 1 else None
 
 
 def is_called(cell: Cell, text: str, figure: str) -> bool:
@@ -180,8 +219,10 @@ _POSSESSIVE = re.compile(r"'s\b|(?<=s)'(?!\w)")
 _NOT = re.compile(r"n't\b|(?<=can)not\b")
 _BRACKETS = re.compile(r"\([^()]*\)")
 _JOINING = word_set("a an the of in for on during was were is are be been has had have its their")
-_BETWEEN = ("and", "but", "from", "to", "compared", "with", "against", "versus", "while")
+_BETWEEN = told_words("and but from to compared with against versus while")
 _BEFORE_TO = re.compile(r"\b([a-z]+) (?=(?:from|to)\b)")
+_NEGATIVE = re.compile(r"[-−–(][^\w,.;]*\d|\d\W*[-−–]\W*$")
+_BOUNDED = re.compile(r"[<>≤≥~≈±+]")
 _ASKING = word_set("what which how much many did does there it")
 _SEVERAL = re.compile(
     r"\b\w+(?:, \w+){0,8}(?:,? (?:and|or|&|to|than|with|versus|vs\.?) (?:the )?| ?[–/] ?)\w+|\b(?:by|per) \w+",

@@ -143,7 +143,7 @@ _YEAR_RANGE = re.compile(r"(?<![\d.,])([12]\d)(\d{2})[-–/](\d{2})(?![\d.,]?\d)
 _QUARTER = re.compile(r"\b(?:Q([1-4])|([1-4])Q)(?=\b|[ '’-]?(?:FY)?\d)", re.IGNORECASE)
 _NUMBER = re.compile(
     r"(?<![\w.])(?P<num>\d{1,3}(?:[,\u00a0\u2009\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-    r"(?:(?P<ord>st|nd|rd|th)\b|(?P<dec>['’]?s)\b|(?P<suf>bn|mn|tn|[kKmMbB])(?![\w/])|(?P<unit>[A-Za-z]{1,14})?)"
+    r"(?:(?P<ord>st|nd|rd|th)\b|(?P<dec>(?<=0)['’]?s)\b|(?P<suf>bn|mn|tn|[kKmMbB])(?![\w/])|(?P<unit>[A-Za-z]{1,14})?)"
 )
 _CURRENCY_SIGNS = "$€£¥₹"
 _THOUSANDS_MARK = re.compile(r"[,\u00a0\u2009\u202f]")

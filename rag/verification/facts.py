@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from itertools import combinations, permutations
 
 from rag.text import STOP_WORDS, DateMention, Quantity, counted_unit, name_cells, split_row, stem, unit_stems
-from rag.text.cells import Cell, Piece, divide, figures_of, is_called, scale_note, scales_in, told_words
+from rag.text.cells import Cell, Piece, agreed, divide, figures_of, is_called, scale_note, scales_in, told_words
 from rag.text.quantities import CURRENCIES, currencies_in
 from rag.verification.passages import Source, cells_meant
 from rag.verification.reading import NAME_TOKEN, Fact, Reading, name_key, read
@@ -237,26 +237,24 @@ def read_cells(claim: Reading, source: Source, place: int, asked: frozenset[str]
     if not facts or any(fact.about for fact in facts) or "?" in claim.text:
         return None
     ways = divide(claim.text, [(fact.start, fact.end) for fact in facts], label)
-    told = [
-        [_read_cell(fact, piece, source, place, asked) for fact, piece in zip(facts, way, strict=True)] for way in ways
-    ]
-    found = {next(filter(None, way), "") for way in told if None not in way}
-    return found.pop() if len(found) == 1 else None
+    return agreed([[_read_cell(*one, source, place, asked) for one in zip(facts, way, strict=True)] for way in ways])
 
 
-def _read_cell(fact: Quantity, piece: Piece, source: Source, place: int, asked: frozenset[str] | None) -> str | None:
-    before, figure, after, words, moved = piece
-    meant = cells_meant(words | (asked or frozenset()), source) + cells_meant(asked or frozenset(), source)
+def _read_cell(
+    fact: Quantity, piece: Piece, source: Source, place: int, asked: frozenset[str] | None
+) -> tuple[str, bool] | None:
+    also = asked or frozenset()
+    meant = cells_meant(piece.words | also, source) + cells_meant(also, source)
     texts = [cell.text for _, cell in meant]
     stated = set(map(figures_of, texts))
-    if [*map(len, stated)] != [1] or any(map(_BOUNDED.search, (before[-2:], after[:2], *texts))):
+    if [*map(len, stated)] != [1] or piece.is_bounded(texts) or not all(piece.may_mean(cell) for _, cell in meant):
         return None
-    if stated != {figures_of(figure)}:
-        return f"the passage says {texts[0]} there, not {figure}"
-    negative = any(map(_NEGATIVE.search, (f"{before[-2:]}0", *texts)))
-    told = all(is_called(one, f"{before} {after}", figure) and _is_value(fact, one, source, p) for p, one in meant)
-    told = told and (asked is None or all(one.title and told_words(one.name) <= words for _, one in meant))
-    return "" if told and not negative and not moved and any(p == place for p, _ in meant) else None
+    if stated != {figures_of(piece.figure)}:
+        return f"the passage says {texts[0]} there, not {piece.figure}", False
+    around = f"{piece.before} {piece.after}"
+    told = all(is_called(one, around, piece.figure) and _is_value(fact, one, source, p) for p, one in meant)
+    told = told and (asked is None or all(one.title and told_words(one.name) <= piece.words for _, one in meant))
+    return "", told and not (piece.moved or piece.is_negative(texts)) and any(p == place for p, _ in meant)
 
 
 def _is_value(fact: Quantity, cell: Cell, source: Source, place: int) -> bool:
@@ -276,10 +274,6 @@ def _is_value(fact: Quantity, cell: Cell, source: Source, place: int) -> bool:
     if is_money:
         return next(filter(None, map(currencies_in, (named, header, above))), source.currencies) == {fact.unit}
     return "%" in named if fact.unit == "%" else not unit_stems(fact.unit).isdisjoint(read(named).terms)
-
-
-_NEGATIVE = re.compile(r"[-−–(][^\w,.;]*\d|\d\W*[-−–]\W*$")
-_BOUNDED = re.compile(r"[<>≤≥~≈±+]")
 
 
 def _refers_back(before: str, stated: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ from conftest import ScriptedGenerator
 
 from rag.decision.own_words import OWN_WORDS, quote_doubted
 from rag.library import Library
+from rag.prompting.prompts import NOT_FOUND_TEXT
 from rag.service import Question, Service
 from rag.types import AnswerMode, Chunk, Hit, Judged, Judgement, Passage, Span, Statement
 from rag.verification.judging import apply_judgements, statements_of
@@ -83,6 +84,59 @@ def test_doubted_words_of_a_row_are_not_quoted() -> None:
     reply = judged("Oslo is an office that costs 512.", 0.1)
     assert reply.sentences[0].finding.features.coverage >= OWN_WORDS
     assert quote_doubted("", [passage_of(HANDBOOK)], reply, min_coverage=0.5) == reply
+
+
+HOUSE = """Dogs are not allowed in the meeting rooms of the Oslo office.
+Visitors register at the desk on the first floor.
+
+The director needs:
+
+- At least 8 years of experience in human resources
+- A degree in law from a recognised university
+
+Is the canteen open on Sunday mornings for visitors?
+
+Requests for leave on public holidays"""
+
+
+@pytest.mark.parametrize(
+    ("passage", "reply", "text"),
+    [
+        # in the place of an item of the reply's list
+        (
+            HOUSE,
+            "Rules:\n1. Visitors must register on the first floor at the desk.\n2. Dogs are allowed in meeting rooms.",
+            "Rules:\n1. Visitors register at the desk on the first floor [1].\n"
+            "2. Dogs are not allowed in the meeting rooms of the Oslo office [2].",
+        ),
+        # the introduction and an item that the answer has are not said twice
+        (
+            HOUSE,
+            "The director needs:\n- 8 years or more of experience in human resources\n- A law degree from a recognised "
+            "university",
+            "The director needs:\n- At least 8 years of experience in human resources [1]\n"
+            "- A degree in law from a recognised university [2]",
+        ),
+        # a question, a heading and what goes on in another paragraph
+        (HOUSE, "The canteen is open on Sunday mornings for visitors.", NOT_FOUND_TEXT),
+        (HOUSE, "Requests for leave are made on public holidays.", NOT_FOUND_TEXT),
+        # an item without an introduction says nothing below that of the reply
+        ("- A degree in law\n- A clean shirt", "Nobody needs:\n- A law degree that is in law", NOT_FOUND_TEXT),
+    ],
+)
+def test_a_quote_stands_where_the_doubted_sentence_stood_and_says_something(
+    passage: str, reply: str, text: str
+) -> None:
+    passages = [passage_of(passage)]
+    checked = check_reply(reply, passages, min_coverage=0.5)
+    statements = statements_of(checked.sentences)
+    assert statements
+    sentences = apply_judgements(checked.sentences, [Judgement(0.1)] * len(statements), "j")
+    doubted = CheckedReply(sentences, checked.pieces, checked.removed, checked.unfinished)
+    quoted = quote_doubted("", passages, doubted, min_coverage=0.5)
+    shown = show_reply(quoted, mode="strict", locate=lambda span: (None, ()))
+    assert shown.text == text
+    assert len(shown.left_out) == len(statements)
 
 
 class Doubter:

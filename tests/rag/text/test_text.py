@@ -138,6 +138,8 @@ def test_content_words_leave_stop_words_out_and_part_hyphens() -> None:
         ("third quarter", "3", "quarter", "ordinal"),
         ("10th century", "10", "century", "ordinal"),
         ("1990s", "1990", "decade", "decade"),
+        ("2022's", "2022", "", "number"),
+        ("22s", "22", "second", "number"),
         ("9 a.m.", "540", "", "time"),
         ("17:30", "1050", "", "time"),
     ],

@@ -845,6 +845,28 @@ def test_several_figures_of_a_row_are_each_read_in_their_own_column(claim: str, 
     assert verify(claim, "flag", [passage(1, f"Costs by office:\n\n{OFFICES}")]).sentences[0].verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("claim", "text"),
+    [
+        # another subject, which a word above the rows names
+        ("The group had costs of 480 in 2022 and Oslo 512 in 2023.", f"Group: costs by office\n\n{OFFICES}"),
+        ("The costs of Oslo were 480 in 2022, of the group 512 in 2023.", f"Group: costs by office\n\n{OFFICES}"),
+        ("The costs of Oslo were 480 in 2022 and 512 in 2023 in the group.", f"Group: costs by office\n\n{OFFICES}"),
+        ("The group costs were 512 in 2022 and those of Oslo 512 in 2023.", f"Group: costs by office\n\n{OFFICES}"),
+        # words that join two figures, where they join none
+        ("The costs with Oslo were 480 in 2022 and 512 in 2023.", f"Costs by office\n\n{OFFICES}"),
+        ("The costs but Oslo were 480 in 2022 and 512 in 2023.", f"Costs by office\n\n{OFFICES}"),
+        ("The costs of Oslo were 480 in 2022 and 512 from 2023.", f"Costs by office\n\n{OFFICES}"),
+        # a column whose name is a part of another's: right in the way that the other reading misses
+        ("Basic: rate 15%, minimum 10%.", "Rates\n\nPlan | Minimum rate | Rate\nBasic | 10% | 15%"),
+        ("Red's costs rose from 90 in 2022 to 120.", "Teams\n\nTeam | Costs | Costs in 2022\nRed | 120 | 90"),
+        ("Basic has rates from 10% to 20%.", "Rates\n\nPlan | Minimum rate | Rate | Maximum\nBasic | 10% | 15% | 20%"),
+    ],
+)
+def test_several_figures_whose_cells_the_words_do_not_tell_are_judged(claim: str, text: str) -> None:
+    assert verify(claim, "flag", [passage(1, text)]).sentences[0].verdict == "weak"
+
+
 def test_the_row_of_a_large_table_states_a_claim_whose_rare_word_stands_above() -> None:
     rows = "\n".join(f"Room number {n} | {7 * n} | {9 * n}" for n in range(60, 100))
     table = f"Costs of the house:\n\nRoom | 2022 | 2023\n{rows}"
