@@ -29,6 +29,7 @@ from rag.decision.confidence import (
     whole_text,
 )
 from rag.decision.decide import CheckedAnswer, Decision, decide, failed, refusal
+from rag.decision.lists import complete_lists
 from rag.decision.own_words import quote_doubted
 from rag.errors import Conflict, DependencyError, NotFound
 from rag.generation import readable_tokens
@@ -443,6 +444,7 @@ class Service:
         may_quote = selected.evidence.names == 1 and (read is None or read >= QUOTED_READ)
         if mode == "strict" and (verified.status != "not_found" or may_quote):
             checked = quote_doubted(question, passages, checked, min_coverage=coverage)
+            checked = complete_lists(question, passages, checked, min_coverage=coverage)
             verified = show_reply(checked, mode=mode, locate=locate)
         if mode == "strict" and failed(verified) and may_quote:
             quotes = [*sentences_to_quote(question, context, selected.selections), selected.found]

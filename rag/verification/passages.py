@@ -94,13 +94,13 @@ class Source:
             while first and "|" in self.text(first - 1):
                 first -= 1
         else:
-            while first and is_list_item(self._line_to(first)):
+            while first and is_list_item(self.line_to(first)):
                 first -= 1
                 if announces_list(self.text(first)):
                     break  # of a list in a list
         return first
 
-    def _line_to(self, place: int) -> str:
+    def line_to(self, place: int) -> str:
         """The line of the document on which a sentence begins, up to its end: with the marker of a list's item."""
         text, stands = self.passage.hit.chunk.text, self.places[place]
         return text[text.rfind("\n", 0, stands.start) + 1 : stands.end]
