@@ -52,8 +52,10 @@ def row_headers(text: str, above: str = "") -> dict[int, str]:
     for table, header in _tables(text, above):
         rows = [(start, split_row(line)) for start, line in table]
         names, levels = (split_row(header), 0) if header else (rows[0][1], 1)
-        while 0 < levels < min(_MOST_LEVELS, len(rows)) and _goes_on(names, rows[levels][1]):
-            names, levels = _join(names, rows[levels][1]), levels + 1
+        for _, cells in rows[levels:_MOST_LEVELS] if levels else []:
+            if not _goes_on(spread := _spread(names, cells), cells):
+                break
+            names, levels = _join(spread, cells), levels + 1
         named = not _has_figures(names) and any(_has_figures(cells) for _, cells in rows[levels:])
         found |= {start: " | ".join(names) if named else "" for start, _ in rows[levels if named else 0 :]}
     return found
@@ -165,6 +167,14 @@ def _goes_on(names: Sequence[str], cells: Sequence[str]) -> bool:
     """Whether a row is the second level of a header: below a name that covers several columns, without a label."""
     covers = any(left and left == right for left, right in pairwise(names))
     return covers and cells[0] in ("", names[0]) and any(cells) and not _has_figures(cells)
+
+
+def _spread(names: Sequence[str], cells: Sequence[str]) -> list[str]:
+    """The names of a header, each also over the blanks after it below which the next level has names, as in a CSV."""
+    spread = [*names, *[""] * (len(cells) - len(names))]
+    for column in range(1, min(len(spread), len(cells))):
+        spread[column] = spread[column] or (spread[column - 1] if cells[column] else "")
+    return spread
 
 
 def _has_figures(cells: Sequence[str]) -> bool:

@@ -153,3 +153,14 @@ def test_columns_stand_above_only_where_a_chunk_begins_in_a_table() -> None:
 def test_what_a_header_says_in_brackets_is_about_the_table() -> None:
     assert header_notes("(in millions) / (unaudited) / | Plan (net) | Actual") == "(in millions) (unaudited)"
     assert header_notes("City | Since") == ""
+
+
+def test_a_name_goes_on_over_the_blanks_after_it_where_the_next_level_has_names() -> None:
+    """A CSV has no cells that cover several columns."""
+    text = "Site | Visits | Result\n |  | Passed | Time to finish\nKiel | 4 | 3 | 90 s\nLund | 7 | 5 | 81 s"
+    assert spell_rows(text, text).splitlines() == [
+        "Site: Kiel. Visits: 4; Result Passed: 3; Result Time to finish: 90 s",
+        "Site: Lund. Visits: 7; Result Passed: 5; Result Time to finish: 81 s",
+    ]
+    plain = "Site | Visits | \nHarbour | open | daily\nKiel | 4 | 3\nLund | 7 | 5"
+    assert "daily" not in row_headers(plain)[plain.index("Kiel")]
