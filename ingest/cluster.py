@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -32,6 +34,7 @@ from rag.types import DocumentStatus, Embedder
 BATCH_DOCUMENTS = 16
 """Documents that an actor takes together. One that was tried before is alone, for it may have stopped an actor."""
 ACTOR_CPUS = 4  # each actor holds the embedding model once, and reads with as many processes
+CONNECT_S = 10.0  # for the head of a cluster to answer
 LOOK_EVERY_S = 2.0  # for documents that others have in hand
 RETRY_S = 15.0  # after a round that prepared nothing
 _UNPREPARED: tuple[DocumentStatus, ...] = ("queued", "parsing", "embedding")
@@ -82,18 +85,26 @@ def cluster(address: str) -> Iterator[None]:
         import ray.data
     except ImportError as error:
         raise ConfigurationError("Ray is not installed. Run pip install 'footnote-rag[ray]'.") from error
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
-        raise DependencyError(
-            f"The Ray cluster at {address} does not answer: {_last_line(error)}. Start it (`ray start --head`), or "
-            "correct --ray: auto, HOST:6379 or ray://HOST:10001."
-        ) from error
-    try:
-        with redirect_stdout(sys.stderr):  # where Ray tells of lost actors: stdout is the command's
+    with redirect_stdout(sys.stderr):  # where Ray tells of lost actors, to the end: stdout is the command's
+        try:
+            _knock(address)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise DependencyError(
+                f"The Ray cluster at {address} does not answer: {_last_line(error)}. Start it (`ray start --head`), or "
+                "correct --ray: auto, HOST:6379 or ray://HOST:10001."
+            ) from error
+        try:
             yield
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Connect once to a HOST:PORT, at which Ray itself tries for minutes. Raises OSError."""
+    place = urlsplit(address if "://" in address else f"ray://{address}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), timeout=CONNECT_S).close()
 
 
 def prepare_on_cluster(
