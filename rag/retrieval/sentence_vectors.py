@@ -12,7 +12,7 @@ import numpy as np
 
 from rag.text import columns_above, outline_row, row_headers, split_sentences
 
-SENTENCES_FORMAT = 2  # to be raised with every change of what is embedded for a sentence
+SENTENCES_FORMAT = 3  # to be raised with every change of what is embedded for a sentence
 _MOST = 127
 
 

@@ -164,16 +164,19 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _goes_on(names: Sequence[str], cells: Sequence[str]) -> bool:
-    """Whether a row is the second level of a header: below a name that covers several columns, without a label."""
+    """Whether a row is the second level of a header: below a name that covers several columns, or a blank; no label."""
     covers = any(left and left == right for left, right in pairwise(names))
-    return covers and cells[0] in ("", names[0]) and any(cells) and not _has_figures(cells)
+    fills = any(cell and not name for name, cell in zip(names, cells, strict=False))
+    return (covers or fills) and cells[0] in ("", names[0]) and any(cells) and not _has_figures(cells)
 
 
 def _spread(names: Sequence[str], cells: Sequence[str]) -> list[str]:
-    """The names of a header, each also over the blanks after it below which the next level has names, as in a CSV."""
+    """The names of a header as wide as the next level; one above a name of it also covers the blanks after it that are
+    above others, as in a CSV."""
     spread = [*names, *[""] * (len(cells) - len(names))]
     for column in range(1, min(len(spread), len(cells))):
-        spread[column] = spread[column] or (spread[column - 1] if cells[column] else "")
+        if cells[column - 1] and cells[column]:
+            spread[column] = spread[column] or spread[column - 1]
     return spread
 
 

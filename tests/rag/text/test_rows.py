@@ -162,5 +162,9 @@ def test_a_name_goes_on_over_the_blanks_after_it_where_the_next_level_has_names(
         "Site: Kiel. Visits: 4; Result Passed: 3; Result Time to finish: 90 s",
         "Site: Lund. Visits: 7; Result Passed: 5; Result Time to finish: 81 s",
     ]
+    above_blanks = "Declared | Paid |\n |  | Per share | Amount\n2 May 2023 | 9 June 2023 | $ 0.75 | $ 5,573"
+    assert spell_rows(above_blanks, above_blanks) == (
+        "Declared: 2 May 2023. Paid: 9 June 2023; Per share: $ 0.75; Amount: $ 5,573"
+    )
     plain = "Site | Visits | \nHarbour | open | daily\nKiel | 4 | 3\nLund | 7 | 5"
     assert "daily" not in row_headers(plain)[plain.index("Kiel")]
