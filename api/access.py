@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from api.admission import Admission, Admitted
-from api.http.schemas import Documents, PageBody, TextBody, pack_documents, pack_page, pack_text
+from api.http.schemas.documents import Documents, PageBody, TextBody, pack_documents, pack_page, pack_text
 from rag.library import Library
 from rag.retrieval.scope import Scope, collections_among, find_collection, find_document
 from rag.service import HitsFound, Question

@@ -246,7 +246,7 @@ def _server(server: RunningServer) -> Check:
     import httpx
 
     from api.client.calls import http_options
-    from api.http.schemas import Ready
+    from api.http.schemas.health import Ready
 
     url = server.url
     try:

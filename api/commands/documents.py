@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from api.commands.context import CommandContext, client_of
 from api.commands.tables import SHORT_ID, print_document, print_documents
-from api.http.schemas import DocumentBody, Documents, pack_document, pack_documents
+from api.http.schemas.documents import DocumentBody, Documents, pack_document, pack_documents
 from rag.errors import DataDirectoryInUse, InputError, NotFound
 from rag.retrieval.scope import find_collection
 from rag.store.lock import RunningServer, claim_directory

@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 from api.commands.context import CommandContext
 from api.commands.documents import forget_removed
 from api.commands.outcomes import OUTCOMES, Outcome, Work, outcome_of, with_inside
-from api.http.schemas import pack_document
+from api.http.schemas.documents import pack_document
 from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
 from rag.errors import ConfigurationError
 from rag.store.catalog import Catalog

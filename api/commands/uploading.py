@@ -13,7 +13,7 @@ from api.client import Client
 from api.client.calls import pause_of
 from api.commands.context import CommandContext, client_of
 from api.commands.outcomes import Outcome, Work, failed, outcome_of
-from api.http.schemas import DocumentBody, pack_document
+from api.http.schemas.documents import DocumentBody, pack_document
 from ingest.conveyor import Claim, Listeners, prepare_documents
 from ingest.pipeline import FailedDocument, accept_file, publish_each
 from ingest.projector import Projector

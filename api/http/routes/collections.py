@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from api.http.errors import documented
-from api.http.schemas import CollectionBody, Collections
+from api.http.schemas.documents import CollectionBody, Collections
 from api.http.state import IN_TURN, DoorHere, Reads, Writes
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
 

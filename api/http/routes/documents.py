@@ -18,9 +18,9 @@ from api.access import View
 from api.http.errors import abbreviate, documented, error_response
 from api.http.headers import wants_body
 from api.http.ranges import read_range
-from api.http.schemas import (
+from api.http.schemas.base import MAX_PAGE
+from api.http.schemas.documents import (
     MAX_MODIFIED_NS,
-    MAX_PAGE,
     MAX_SOURCE_CHARS,
     SOURCE_PATTERN,
     DocumentBody,

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from api.access import Caller
 from api.http.errors import documented
 from api.http.metrics import CONTENT_TYPE
-from api.http.schemas import Alive, PartState, Ready
+from api.http.schemas.health import Alive, PartState, Ready
 from api.http.state import DESCRIBE_WAIT_S, Administers, DoorHere
 from ingest.runtime import Runtime
 from rag.errors import DependencyError
