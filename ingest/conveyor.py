@@ -204,7 +204,7 @@ class Conveyor:
             self._listeners.embedding(batch, share)
             if not share < 1:  # the transaction that commits them says so
                 return True
-            return self._catalog.set_progress_of(ids, "embedding", share) and self._error is None
+            return self._catalog.set_progress(ids, share) and self._error is None
 
         try:
             if not report(0.0):

@@ -232,7 +232,7 @@ def commit_document(
 
     def report(share: float) -> bool:
         progress("embedding", share)
-        return catalog.set_progress(document.id, "embedding", share)
+        return catalog.set_progress([document.id], share)
 
     made = embed_document(catalog, document, embedder, chunking=chunking, report=report)
     if made is None:

@@ -1067,20 +1067,16 @@ class Catalog:
         self._leases.hold([row.id for row in rows], token)
         return [document_record(row) for row in rows]
 
-    def set_progress(self, document_id: str, status: DocumentStatus, progress: float) -> bool:
-        """Record a document's progress (0 to 1), which renews its lease; False if it was deleted, or given to another
-        claimant, meanwhile.
+    def set_progress(self, document_ids: Sequence[str], progress: float) -> bool:
+        """Record how much of documents is embedded (0 to 1), which renews their leases; False if none of them is left
+        to this claimant: they were deleted, or given to another one, meanwhile.
         """
-        return self.set_progress_of([document_id], status, progress)
-
-    def set_progress_of(self, document_ids: Sequence[str], status: DocumentStatus, progress: float) -> bool:
-        """`set_progress` of documents in one transaction; False if none of them is left to this claimant."""
         own = [{"of": document_id, "held": self._leases.token(document_id)} for document_id in sorted(document_ids)]
         with self._write() as connection:
             changed = (
                 sa.update(documents_table)
                 .where(_IS_HELD)
-                .values(status=self._status_unless_visible(status), progress=progress, lease_end=self._lease_end())
+                .values(status=self._status_unless_visible("embedding"), progress=progress, lease_end=self._lease_end())
             )
             return connection.execute(changed, own).rowcount > 0
 

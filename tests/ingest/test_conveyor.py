@@ -218,7 +218,7 @@ def test_every_document_is_heard_of_from_claim_to_end(library: Library) -> None:
 
 STEPS = [
     (Catalog, "claim_untried"),
-    (Catalog, "set_progress_of"),
+    (Catalog, "set_progress"),
     (Catalog, "vectors_by_hash"),
     (WordHashEmbedder, "embed_passages"),
     (Catalog, "save_documents"),

@@ -240,7 +240,7 @@ for number in range(40):
     sha, size = catalog.originals.store(io.BytesIO(f"{sys.argv[2]} {number}".encode()))
     record = catalog.accept_document(sha256=sha, name=f"{number}.md", source=f"{sys.argv[2]}{number}",
                                      collection="default", size_bytes=size).record
-    catalog.set_progress(record.id, "embedding", number / 40)
+    catalog.set_progress([record.id], number / 40)
 """
 
 
@@ -421,14 +421,14 @@ def test_a_document_deleted_at_any_status_stays_gone(catalog: Catalog, status: D
     if status in ("parsing", "embedding", "failed"):
         assert catalog.claim_next() is not None
     if status == "embedding":
-        assert catalog.set_progress(record.id, "embedding", 0.5)
+        assert catalog.set_progress([record.id], 0.5)
     if status == "failed":
         catalog.fail_document(record.id, "corrupt", "it is broken")
     assert catalog.get_document(record.id).status == status
     catalog.delete_document(record.id)
 
     # what a worker and a projector that have it in hand would do next
-    assert not catalog.set_progress(record.id, "embedding", 0.9)
+    assert not catalog.set_progress([record.id], 0.9)
     catalog.fail_document(record.id, "corrupt", "it is broken")
     document = Document(record.id, record.name, "text/plain", TEXT)
     assert not catalog.save_document(document, [], [], [], np.zeros((0, 4), np.float32), [])
@@ -464,7 +464,7 @@ def test_a_visible_document_stays_ready_whatever_is_tried_with_it(catalog: Catal
     """A rebuild that was killed left one that was shown and `embedding`; queued and failed later, it was shown yet."""
     document_id = ready(catalog)
     catalog.begin_rebuild()
-    assert catalog.set_progress(document_id, "embedding", 0.5)
+    assert catalog.set_progress([document_id], 0.5)
     assert catalog.get_document(document_id).status == "ready"
     assert catalog.requeue_unfinished() == 0
     catalog.fail_document(document_id, "corrupt", "it is broken")

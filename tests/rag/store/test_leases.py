@@ -46,7 +46,7 @@ def test_a_claimant_whose_lease_is_over_writes_nothing(catalog: Catalog, open_ca
         late.requeue(document_id)
         assert catalog.get_document(document_id).status == "queued"
         assert catalog.claim_next() is not None
-        assert not late.set_progress(document_id, "embedding", 0.9)
+        assert not late.set_progress([document_id], 0.9)
         assert not store(late, document_id, "late words")  # another's
         assert store(catalog, document_id, "the words")
         assert not store(late, document_id, "late words")  # done
@@ -93,9 +93,9 @@ def test_of_documents_saved_together_only_the_one_that_was_taken_away_is_left_ou
         run_sql(catalog, "UPDATE documents SET lease_end = 1 WHERE id = :id", id=ids[1])
         assert catalog.requeue_expired() == [ids[1]]
         assert catalog.claim(ids[1]) is not None
-        assert late.set_progress_of(ids, "embedding", 0.5)
+        assert late.set_progress(ids, 0.5)
         assert catalog.get_document(ids[1]).progress == 0.0
-        assert not late.set_progress_of([ids[1]], "embedding", 0.9)
+        assert not late.set_progress([ids[1]], 0.9)
         assert late.save_documents(prepared) == [ids[0], ids[2]]
     assert [catalog.get_document(document_id).status for document_id in ids] == ["indexing", "parsing", "indexing"]
     assert store(catalog, ids[1], "the words")
