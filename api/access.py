@@ -114,7 +114,7 @@ class View:
     def delete_document(self, document_id: str) -> None:
         """Remove a document; once this returns, no search finds it. Raises NotFound."""
         self.document(document_id)
-        self.library.catalog.delete_document(document_id)
+        self.library.catalog.removals.delete(document_id)
 
     async def search(self, text: str, scope: Scope, top_k: int | None) -> list[Hit]:
         """`Service.search` in the caller's collections. Raises TooBusy."""

@@ -830,9 +830,9 @@ def test_doctor_compares_row_by_row_and_repairs(
     assert compared("--verify")[1] == dict.fromkeys(names, "ok")
     assert compared()[1] == {}
     catalog = Catalog(store)
-    stamps = catalog.stamps()
+    stamps = catalog.stamps.stored()
     with closing(open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))) as index:
-        index.remove(*catalog.indexed_documents())
+        index.remove(*catalog.documents.indexed())
     catalog.close()
     assert compared("--verify") == (1, {names[0]: "ok", names[1]: "fail"})
     assert compared("--repair")[1] == dict.fromkeys(names, "ok")

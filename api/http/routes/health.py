@@ -88,8 +88,8 @@ def _look_at_disk(runtime: Runtime) -> PartState:
 
 def _look_around(runtime: Runtime) -> tuple[PartState, PartState]:
     library = runtime.library
-    totals = library.catalog.totals()
-    unfinished = library.catalog.unfinished()
+    totals = library.catalog.documents.totals()
+    unfinished = library.catalog.documents.unfinished()
     catalog = f"{sum(totals.documents.values())} documents, {totals.chunks} searchable chunks"
     if runtime.worker is None:
         worker = PartState(status="off", detail=f"this server prepares no documents; {unfinished} wait for others")

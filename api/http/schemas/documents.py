@@ -281,16 +281,16 @@ def pack_documents(
     offset: int = 0,
 ) -> Documents:
     """The documents of these collections, or of all, that match the filters as JSON."""
-    records, total = catalog.list_documents(collections, None if status is None else (status,), limit, offset)
+    records, total = catalog.documents.list_documents(collections, None if status is None else (status,), limit, offset)
     return Documents(documents=[pack_document(record) for record in records], total=total)
 
 
 def pack_page(catalog: Catalog, document_id: str, page: int, marked: tuple[int, int] = (0, 0)) -> PageBody:
     """A page as JSON, with the boxes of the `marked` characters of the document's text. Raises NotFound."""
-    found = catalog.page(document_id, page)
+    found = catalog.documents.page(document_id, page)
     return PageBody(
         page=found.number,
-        text=catalog.document_text(document_id, found.start, found.end),
+        text=catalog.documents.text(document_id, found.start, found.end),
         start=found.start,
         end=found.end,
         width=round(found.width, 2),
@@ -303,8 +303,8 @@ def pack_page(catalog: Catalog, document_id: str, page: int, marked: tuple[int, 
 
 def pack_text(catalog: Catalog, document_id: str, start: int, end: int | None) -> TextBody:
     """The document's text from character `start` to `end` as JSON. Raises NotFound where there is none."""
-    record = catalog.get_document(document_id)
-    text = catalog.document_text(document_id)
+    record = catalog.documents.get(document_id)
+    text = catalog.documents.text(document_id)
     if not text:
         raise NotFound(f"{record.name} has no text: its status is {record.status!r}. Wait until it is 'ready'.")
     begin = min(start, len(text))

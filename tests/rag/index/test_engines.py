@@ -200,7 +200,7 @@ def test_searches_find_the_same_with_either_engine(settings: Settings, shared_ur
     found = []
     for url in ("", shared_url, ""):
         with open_library(settings, index_url=url) as library:
-            if not library.catalog.totals().chunks:
+            if not library.catalog.documents.totals().chunks:
                 for name in ("one", "two", "three"):
                     ingest(library, many_paragraphs(4, name), f"{name}.md", collection=name)
             assert verify_index(library.catalog, library.index) == []
@@ -217,10 +217,10 @@ def test_rows_that_differ_are_corrected_in_place(settings: Settings, shared_url:
         first, second = (ingest(library, many_paragraphs(3, name), f"{name}.md") for name in ("one", "two"))
         catalog, index = library.catalog, library.index
         vectors = index.parts()["vectors"]
-        rows = catalog.chunks_of(first)
+        rows = catalog.chunks.of_document(first)
         vectors.put([(stored, np.roll(vector, 7)) for stored, vector in rows])
         vectors.remove([second])
-        vectors.put([(stored, vector) for stored, vector in rows_of_other(catalog.chunks_of(second))])
+        vectors.put([(stored, vector) for stored, vector in rows_of_other(catalog.chunks.of_document(second))])
         assert verify_index(catalog, index)
         assert repair_index(catalog, index) == []
         assert index.rebuild(catalog) == 2
@@ -257,7 +257,7 @@ def test_replicas_share_one_table(
             assert library.index.counts() == (3, 3)
             assert verify_index(library.catalog, library.index) == []
             assert [hit.document_name for hit in library.searcher.search("kept1", Scope(), 1)] == ["kept.md"]
-        one.catalog.delete_document(kept)
+        one.catalog.removals.delete(kept)
         for library in (one, other):
             library.index.purge_removed(library.catalog)
         other.follower.compare()

@@ -19,7 +19,7 @@ def test_what_differs_in_an_index_is_found_and_repaired(library: Library, damage
     first, second = (ingest(library, many_paragraphs(3, name), f"{name}.md") for name in ("one", "two"))
     catalog, index = library.catalog, library.index
     assert verify_index(catalog, index) == []
-    rows = catalog.chunks_of(first)
+    rows = catalog.chunks.of_document(first)
     vectors = index.parts()["vectors"]
     if damage == "a document is missing":
         index.parts()["words"].remove([second])
