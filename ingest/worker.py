@@ -100,14 +100,7 @@ def _claimed(record: DocumentRecord) -> Claim:
     return lambda: record
 
 
-def work_on(
-    catalog: Catalog,
-    embedder: Embedder,
-    settings: Settings,
-    *,
-    once: bool = False,
-    changed: Callable[[str], None] = lambda document_id: None,
-) -> int:
+def work_on(catalog: Catalog, embedder: Embedder, settings: Settings, *, once: bool = False) -> int:
     """Prepare the documents of a shared catalog as they are queued, until KeyboardInterrupt, which is not raised; with
     `once`, until none is left. Returns how many were begun.
 
@@ -129,7 +122,7 @@ def work_on(
                     looked = time.monotonic()
                     if expired := catalog.queue.requeue_expired():
                         log.warning("%d documents lost their worker and are queued again.", len(expired))
-                done = work_through(catalog, embedder, settings, changed, count)
+                done = work_through(catalog, embedder, settings, lambda document_id: None, count)
                 if once and not done:
                     broken = False
                     return taken

@@ -67,7 +67,6 @@ def test_an_empty_engine_finds_nothing(part: VectorPart) -> None:
     assert part.search(unit(0), 5, None, None) == []
     assert part.check_database() == []
     part.remove(["unknown"])
-    part.remove_chunks(["unknown"])
 
 
 def test_the_nearest_come_first_with_their_cosines(part: VectorPart) -> None:
@@ -90,8 +89,6 @@ def test_what_is_held_is_counted_by_document_and_version(part: VectorPart) -> No
     assert set(held) == {"a-1"}
     assert (held["a-1"].dtype, held["a-1"].shape) == (np.float32, (DIMENSION,))
     assert float(held["a-1"] @ unit(1)) == pytest.approx(1.0, abs=1e-3)
-    part.remove_chunks(["a-1"])
-    assert part.documents() == {"a": Held(2, 7), "b": Held(2, 8)}
 
 
 def test_writing_again_replaces_and_doubles_nothing(part: VectorPart) -> None:
