@@ -63,7 +63,7 @@ class PreparedDocuments:
     def __init__(
         self, transactions: Transactions, queue: WorkQueue, removals: Removals, replicas: Replicas, stamps: Stamps
     ) -> None:
-        self._read, self._write, self._database = transactions.read, transactions.write, transactions.database
+        self._write, self._database = transactions.write, transactions.database
         self._queue, self._removals, self._replicas, self._stamps = queue, removals, replicas, stamps
 
     def save(
