@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from api.admission import Admission, Admitted
-from api.http.schemas import Documents, PageBody, TextBody, pack_documents, pack_page, pack_text
+from api.http.schemas.documents import Documents, PageBody, TextBody, pack_documents, pack_page, pack_text
 from rag.library import Library
 from rag.retrieval.scope import Scope, collections_among, find_collection, find_document
 from rag.service import HitsFound, Question
@@ -114,7 +114,7 @@ class View:
     def delete_document(self, document_id: str) -> None:
         """Remove a document; once this returns, no search finds it. Raises NotFound."""
         self.document(document_id)
-        self.library.catalog.delete_document(document_id)
+        self.library.catalog.removals.delete(document_id)
 
     async def search(self, text: str, scope: Scope, top_k: int | None) -> list[Hit]:
         """`Service.search` in the caller's collections. Raises TooBusy."""

@@ -8,19 +8,17 @@ from typing import Protocol, Unpack
 
 from api.access import View
 from api.client import AskOptions, ListOptions, ScopeOptions, SearchOptions, StreamedEvent
-from api.http.schemas import (
+from api.http.schemas.answers import (
     AnswerBody,
-    Documents,
     Hits,
-    PageBody,
     StatusBody,
-    TextBody,
     TokenBody,
     VerifiedBody,
     pack_answer,
     pack_hits,
     pack_verified,
 )
+from api.http.schemas.documents import Documents, PageBody, TextBody
 from rag.retrieval.scope import Scope
 from rag.service import HitsFound, Question
 from rag.types import Answer, Loading, Token, Turn

@@ -217,7 +217,7 @@ def bench_change(folder: Path) -> list[str]:
             record = accept_file(
                 library.catalog, stream, name="long.md", source="long.md", collection=DEFAULT_COLLECTION
             ).record
-            claims = [partial(library.catalog.claim, record.id)]
+            claims = [partial(library.catalog.queue.claim, record.id)]
             prepare_documents(
                 library.catalog, claims, library.embedder, library.settings, Listeners(embedded=embedded.append)
             )
@@ -283,7 +283,7 @@ def add_documents(library: Library, chunks: int, say: Callable[[str], None]) -> 
     """
     catalog = library.catalog
     publish_prepared(catalog, library.index)
-    known = catalog.known_sources(DEFAULT_COLLECTION)
+    known = catalog.uploads.known_sources(DEFAULT_COLLECTION)
     there = {source for source, each in known.items() if each.status == "ready"}
     numbers = [number for number in range(chunks // CHUNKS_A_DOCUMENT) if f"bench:{number}" not in there]
     started = time.perf_counter()
@@ -303,7 +303,7 @@ def add_document(catalog: Catalog, made_up: MadeUp, number: int) -> str:
     name = f"{made_up.words(2)} {number}.txt"
     stream = io.BytesIO(f"{number}\n{whole}".encode())
     record = accept_file(catalog, stream, name=name, source=f"bench:{number}", collection=DEFAULT_COLLECTION).record
-    catalog.claim(record.id)
+    catalog.queue.claim(record.id)
     chunks, position = [], 0
     for place, text in enumerate(texts):
         span = Span(record.id, position, position + len(text))
@@ -311,7 +311,7 @@ def add_document(catalog: Catalog, made_up: MadeUp, number: int) -> str:
         position += len(text) + 1
     vectors = made_up.vectors(len(chunks))
     sentences = np.split(made_up.vectors(len(chunks) * SENTENCES_A_CHUNK), len(chunks))
-    catalog.save_document(
+    catalog.prepared.save(
         Document(record.id, name, "text/plain", whole),
         chunks,
         [None] * len(chunks),
@@ -333,7 +333,7 @@ def bench_growth(folder: Path, sizes: Sequence[int], say: Callable[[str], None])
     measured = _read_timings(notes)
     with Library(settings, "bench") as library:
         for size in sizes:
-            held = library.catalog.totals().chunks
+            held = library.catalog.documents.totals().chunks
             if size not in measured:
                 if held > size:
                     raise InputError(f"The store in {folder} holds {held:,} chunks and was not measured at {size:,}. "

@@ -223,17 +223,19 @@ def fill_catalog(store: Path, size: int) -> None:
     """Fill the catalog up to `size` chunks, all visible."""
     sentences = np.asarray(np.load(store / "sentences.npy"))
     with closing(Catalog(store)) as catalog:
-        catalog.publish_each([record.id for record in catalog.publishable()])  # of a run that was stopped
-        known = catalog.known_sources(DEFAULT_COLLECTION)
+        catalog.prepared.publish_each(
+            [record.id for record in catalog.documents.publishable()]
+        )  # of a run that was stopped
+        known = catalog.uploads.known_sources(DEFAULT_COLLECTION)
         for number in range(size // CHUNKS_A_DOCUMENT):
             source = known.get(f"bench:{number}")
             if source is None or source.status != "ready":
-                catalog.publish(add_document(catalog, Realistic(sentences, number), number))
+                catalog.prepared.publish(add_document(catalog, Realistic(sentences, number), number))
 
 
 def documents_of(catalog: Catalog, size: int) -> list[str]:
     """The ids of the documents of the first `size` chunks, in order."""
-    known = catalog.known_sources(DEFAULT_COLLECTION)
+    known = catalog.uploads.known_sources(DEFAULT_COLLECTION)
     return [known[f"bench:{number}"].document_id for number in range(size // CHUNKS_A_DOCUMENT)]
 
 
@@ -263,7 +265,7 @@ def write(place: Place, size: int) -> tuple[int, float, float]:
                 group = [
                     one for one in wanted[start : start + GROUP] if any(one not in held for _, held in parts.values())
                 ]
-                rows = [row for document_id in group for row in catalog.chunks_of(document_id)]
+                rows = [row for document_id in group for row in catalog.chunks.of_document(document_id)]
                 written += len(rows)
                 for kind, (part, _) in parts.items():
                     seconds[kind] += timed_ms(partial(part.put, rows)) / 1000 if rows else 0.0

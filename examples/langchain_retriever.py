@@ -4,7 +4,7 @@ import sys
 
 from langchain_core.runnables import RunnableLambda
 
-from api.http.schemas import AnswerBody
+from api.http.schemas.answers import AnswerBody
 from api.plugs.langchain import FootnoteAnswers, FootnoteRetriever
 
 

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from api.client import DEFAULT_URL, Client
-from api.http.schemas import AnswerBody, TokenBody
+from api.http.schemas.answers import AnswerBody, TokenBody
 
 
 def main(question: str, url: str = DEFAULT_URL, file: str = "") -> None:

@@ -27,8 +27,10 @@ from ingest.conveyor import Claim, prepare_documents
 from rag.errors import ConfigurationError, DependencyError
 from rag.library import open_embedder
 from rag.settings import Settings
-from rag.store.catalog import MAX_ATTEMPTS, Catalog, stamps_of
+from rag.store.catalog import Catalog
 from rag.store.records import DocumentRecord
+from rag.store.stamps import stamps_of
+from rag.store.work_queue import MAX_ATTEMPTS
 from rag.types import DocumentStatus, Embedder
 
 BATCH_DOCUMENTS = 16
@@ -52,15 +54,15 @@ class Preparer:
         self._folder = tempfile.TemporaryDirectory(prefix="footnote-ray-")
         self._catalog = Catalog(Path(self._folder.name), *settings.store_place[1:])
         self._embedder = embedder or open_embedder(settings)
-        self._catalog.check_stamps(stamps_of(self._embedder, settings.chunking.version))
+        self._catalog.stamps.check(stamps_of(self._embedder, settings.chunking.version))
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Prepare those of the documents that are queued. Returns the batch; the catalog says what became of each."""
         try:
-            records = self._catalog.claim_each(batch["id"].tolist())
+            records = self._catalog.queue.claim_each(batch["id"].tolist())
             prepare_documents(self._catalog, map(_claimed, records), self._embedder, self._settings)
         except BaseException:
-            self._catalog.requeue_unfinished()
+            self._catalog.queue.requeue_unfinished()
             raise
         return dict(batch)
 
@@ -123,8 +125,8 @@ def prepare_on_cluster(
     ids = list(document_ids)
     before: set[str] = set()
     while True:
-        catalog.requeue_expired()
-        ids = list(dict.fromkeys([*ids, *catalog.inside(ids)]))
+        catalog.queue.requeue_expired()
+        ids = list(dict.fromkeys([*ids, *catalog.documents.inside(ids)]))
         left = _unprepared(catalog, ids)
         if not left:
             return
@@ -144,7 +146,7 @@ def prepare_on_cluster(
 
 def _unprepared(catalog: Catalog, document_ids: Sequence[str]) -> list[DocumentRecord]:
     """Those of the documents that somebody has in hand, or that wait and were not tried too often."""
-    records = {record.id: record for record in catalog.list_documents(status=_UNPREPARED)[0]}
+    records = {record.id: record for record in catalog.documents.list_documents(status=_UNPREPARED)[0]}
     found = [records[document_id] for document_id in document_ids if document_id in records]
     return [record for record in found if record.status != "queued" or record.attempts < MAX_ATTEMPTS]
 

@@ -204,7 +204,7 @@ class Conveyor:
             self._listeners.embedding(batch, share)
             if not share < 1:  # the transaction that commits them says so
                 return True
-            return self._catalog.set_progress_of(ids, "embedding", share) and self._error is None
+            return self._catalog.queue.set_progress(ids, share) and self._error is None
 
         try:
             if not report(0.0):
@@ -228,14 +228,14 @@ class Conveyor:
     def _discard(self, documents: Sequence[Document]) -> None:
         """Leave documents that were deleted, or cannot be chunked."""
         with suppress(DependencyError):  # the next start sweeps their files
-            self._catalog.discard_documents(documents)
+            self._catalog.prepared.discard(documents)
         self._leave(documents)
 
     def _cut(self, document: Document) -> ChunkedDocument | None:
         try:
             return cut_document(document, self._embedder, chunking=self._settings.chunking)
         except (InputError, ConfigurationError) as error:
-            self._catalog.fail_document(document.id, error.code, error.message)
+            self._catalog.queue.fail(document.id, error.code, error.message)
             return None
 
     def _hand_on(self, made: list[EmbeddedDocument] | None) -> None:
@@ -276,7 +276,7 @@ class Conveyor:
             self._room.leave(len(document.text))
         for document in documents:
             with suppress(DependencyError):  # the catalog itself may not answer; the document then stays claimed
-                self._catalog.requeue(document.id)
+                self._catalog.queue.requeue(document.id)
             self._listeners.stuck(document.id, error)
 
 
@@ -292,6 +292,6 @@ def prepare_documents(
     `claims` is read as far as there is room, from several threads but never from two at once; each claim is called in
     the thread that parses its document. A document that cannot be read is recorded as failed, and the others go on.
     After an error of the environment a document is queued again and `listeners.stuck` is called. Raises what a claim or
-    a listener raises, and every unexpected error; documents in hand then stay claimed (`Catalog.requeue_unfinished`).
+    a listener raises, and every unexpected error; documents in hand then stay claimed (`WorkQueue.requeue_unfinished`).
     """
     return Conveyor(catalog, embedder, settings, listeners).run(claims)

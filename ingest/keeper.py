@@ -65,21 +65,21 @@ class Keeper:
 
     def look(self) -> None:
         """Look around once. Raises DependencyError."""
-        if expired := self._catalog.requeue_expired(self._restart):
+        if expired := self._catalog.queue.requeue_expired(self._restart):
             log.warning("%d documents were claimed and nobody works on them; they are queued again.", len(expired))
             self._wake()
         healing = self._healing is not None and self._healing.is_alive()
         if not healing and (kinds := self._index.missing or self._index.worn):
             self._healing = threading.Thread(target=self._heal, args=(kinds,), name="footnote-healer", daemon=True)
             self._healing.start()
-        if self._is_quiet() and set(self._index.counts()) != {self._catalog.totals().chunks}:
+        if self._is_quiet() and set(self._index.counts()) != {self._catalog.documents.totals().chunks}:
             changed = self._index.reconcile(self._catalog, heal=False)
             if changed:
                 log.warning("The indexes differed from the catalog in %d documents and were corrected.", changed)
 
     def _is_quiet(self) -> bool:
         """Whether indexes and catalog must agree: nothing is on its way into them, or out of them."""
-        return not (self._index.missing or self._catalog.unfinished() or self._catalog.pending_removals())
+        return not (self._index.missing or self._catalog.documents.unfinished() or self._catalog.removals.pending())
 
     def _heal(self, kinds: Sequence[Kind]) -> None:
         try:

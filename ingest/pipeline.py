@@ -27,10 +27,11 @@ from rag.index.derived import Index
 from rag.models.embedding import text_hash
 from rag.retrieval.sentence_vectors import SENTENCES_FORMAT, pack_vectors, sentence_texts
 from rag.settings import Chunking, Parsing
-from rag.store.catalog import Catalog, stamps_of
+from rag.store.catalog import Catalog
 from rag.store.metadata import Metadata
 from rag.store.originals import LostOriginal
 from rag.store.records import Accepted, DocumentRecord, PreparedDocument
+from rag.store.stamps import stamps_of
 from rag.telemetry import Attributes, count_cache, of_model, step
 from rag.text import index_text
 from rag.types import Chunk, Document, DocumentStatus, Embedder
@@ -109,14 +110,14 @@ def accept_file(
 
     When this returns, the bytes are on disk. With `claims` a queued document is claimed in the same transaction.
     `source` says where the file came from: a later file of the same source replaces this one once it is ready.
-    `modified_ns` counts nanoseconds since 1970. `metadata` are the client's (see `Catalog.accept_document`). Raises
+    `modified_ns` counts nanoseconds since 1970. `metadata` are the client's (see `Uploads.accept`). Raises
     DependencyError where the file cannot be stored.
     """
     for attempt in (1, 2):
         stream.seek(0)
         sha256, size = catalog.originals.store(stream)
         try:
-            return catalog.accept_document(
+            return catalog.uploads.accept(
                 sha256=sha256,
                 name=name,
                 source=source,
@@ -206,14 +207,14 @@ def _recorded(catalog: Catalog, document_id: str, step: Callable[[], Result]) ->
     try:
         return step()
     except LostOriginal as error:
-        catalog.fail_lost(document_id, error.code, error.message)
+        catalog.queue.fail_lost(document_id, error.code, error.message)
         return None
     except (InputError, ConfigurationError) as error:
-        catalog.fail_document(document_id, error.code, error.message)
+        catalog.queue.fail(document_id, error.code, error.message)
         return None
     except DependencyError:
         with suppress(DependencyError):  # the catalog itself may not answer; the document then stays claimed
-            catalog.requeue(document_id)
+            catalog.queue.requeue(document_id)
         raise
 
 
@@ -232,11 +233,11 @@ def commit_document(
 
     def report(share: float) -> bool:
         progress("embedding", share)
-        return catalog.set_progress(document.id, "embedding", share)
+        return catalog.queue.set_progress([document.id], share)
 
     made = embed_document(catalog, document, embedder, chunking=chunking, report=report)
     if made is None:
-        catalog.discard_documents([document])
+        catalog.prepared.discard([document])
     return made is not None and bool(save_embedded(catalog, [made]))
 
 
@@ -308,8 +309,8 @@ def _embed_missing(
     uncommitted: Sequence[EmbeddedDocument],
 ) -> list[EmbeddedDocument] | None:
     places = {digest: (document, number) for document in documents for number, digest in enumerate(document.hashes)}
-    vectors = catalog.vectors_by_hash(list(places))
-    sentences = catalog.sentences_by_hash(list(places))
+    vectors = catalog.chunks.vectors_by_hash(list(places))
+    sentences = catalog.chunks.sentences_by_hash(list(places))
     for other in uncommitted:
         for digest, vector, packed in zip(other.chunked.hashes, other.vectors, other.sentences, strict=True):
             if digest in places:
@@ -351,7 +352,7 @@ def _sentences(document: ChunkedDocument, number: int) -> list[str]:
 def save_embedded(catalog: Catalog, documents: Sequence[EmbeddedDocument]) -> list[str]:
     """Commit documents in one transaction; returns the ids of those that were not deleted meanwhile."""
     with step("commit", {DOCUMENT_IDS: [each.chunked.document.id for each in documents]}):
-        return catalog.save_documents([
+        return catalog.prepared.save_each([
             PreparedDocument(
                 each.chunked.document,
                 each.chunked.chunks,
@@ -374,11 +375,11 @@ def publish_each(catalog: Catalog, index: Index) -> Published:
     """
     published: list[str] = []
     failed: list[FailedDocument] = []
-    waiting = catalog.publishable()
+    waiting = catalog.documents.publishable()
     indexed_before = catalog.replicas.projected()
     held = [record.id for record in waiting if indexed_before.get(record.id) == record.version]
     if held:
-        published += catalog.publish_each(held)
+        published += catalog.prepared.publish_each(held)
     indexed_now = [document_id for document_id in held if document_id not in set(published)]
     for group in _groups([record for record in waiting if record.id not in set(held)]):
         with step("publish", {DOCUMENT_IDS: [record.id for record in group]}) as publish:
@@ -409,7 +410,7 @@ def _publish_group(
     waiting = [*before, *(record.id for record in indexed)]
     try:
         catalog.replicas.note_projected({record.id: record.version for record in indexed})
-        visible = set(catalog.publish_each(waiting))
+        visible = set(catalog.prepared.publish_each(waiting))
     except FootnoteError as error:
         return Published([], [*failed, *(FailedDocument(record, error) for record in indexed)]), waiting
     published = [document_id for document_id in waiting if document_id in visible]
@@ -421,7 +422,7 @@ def _index_together(
 ) -> Iterator[tuple[DocumentRecord, Exception | None]]:
     """Write the documents to the indexes; yields each with its error or None. A failed group is halved to find it."""
     try:
-        index.project([chunk for record in records for chunk in catalog.chunks_of(record.id)])
+        index.project([chunk for record in records for chunk in catalog.chunks.of_document(record.id)])
     except (FootnoteError, OSError, ValueError, TypeError) as error:
         if len(records) == 1:
             yield records[0], error
@@ -472,22 +473,22 @@ def rechunk_all(
 
     The texts come from the catalog; no file is parsed again. A document that these settings cannot chunk is withdrawn
     with the reason recorded, and the others are processed; a later call tries it again. If the process stops before
-    the end, `Catalog.check_stamps` raises IndexMismatch until a later call completes.
+    the end, `Stamps.check` raises IndexMismatch until a later call completes.
     """
-    records, failed = catalog.readable_documents(), []
+    records, failed = catalog.documents.readable(), []
     catalog.begin_rebuild()
     for done, record in enumerate(records):
         progress(done, len(records))
         try:
-            embedded = embed_document(catalog, catalog.load_document(record.id), embedder, chunking=chunking)
+            embedded = embed_document(catalog, catalog.documents.load(record.id), embedder, chunking=chunking)
         except (InputError, ConfigurationError) as error:
-            catalog.withdraw_document(record.id, error.code, error.message)
+            catalog.prepared.withdraw(record.id, error.code, error.message)
             failed.append(FailedDocument(record, error))
         else:
             if embedded is not None:
                 save_embedded(catalog, [embedded])
     index.rebuild(catalog)
-    catalog.replace_stamps(stamps_of(embedder, chunking.version))
+    catalog.stamps.replace(stamps_of(embedder, chunking.version))
     failed += publish_each(catalog, index).failed
     progress(len(records), len(records))
     return Rechunked(len(records) - len(failed), failed)

@@ -64,5 +64,5 @@ class Projector:
             self._follower.leave()  # other replicas publish without this one, until it has caught up
         for stumble in outcome.failed:
             log.warning("%s could not be indexed. %s", stumble.record.name, stumble.error.message)
-            self._catalog.put_off_indexing(stumble.record.id, stumble.error.message)
+            self._catalog.queue.put_off_indexing(stumble.record.id, stumble.error.message)
         return not outcome.failed

@@ -35,8 +35,9 @@ from rag.errors import DependencyError, FootnoteError
 from rag.library import open_embedder
 from rag.logs import start_logging
 from rag.settings import Settings
-from rag.store.catalog import Catalog, stamps_of
+from rag.store.catalog import Catalog
 from rag.store.records import DocumentRecord
+from rag.store.stamps import stamps_of
 from rag.telemetry import step, tracing
 from rag.types import Embedder
 
@@ -76,7 +77,7 @@ def work_through(
     while True:
         taken += prepare_documents(catalog, _untried(catalog), embedder, settings, listeners)
         with step("claim") as claim:
-            record = catalog.claim_next(changed)
+            record = catalog.queue.claim_next(changed)
             if record is None:
                 claim.drop()
                 return taken
@@ -87,7 +88,7 @@ def work_through(
 def _untried(catalog: Catalog) -> Iterator[Claim]:
     while True:
         with step("claim") as claim:
-            records = catalog.claim_untried(CLAIMED_TOGETHER)
+            records = catalog.queue.claim_untried(CLAIMED_TOGETHER)
             if not records:
                 claim.drop()
                 return
@@ -99,14 +100,7 @@ def _claimed(record: DocumentRecord) -> Claim:
     return lambda: record
 
 
-def work_on(
-    catalog: Catalog,
-    embedder: Embedder,
-    settings: Settings,
-    *,
-    once: bool = False,
-    changed: Callable[[str], None] = lambda document_id: None,
-) -> int:
+def work_on(catalog: Catalog, embedder: Embedder, settings: Settings, *, once: bool = False) -> int:
     """Prepare the documents of a shared catalog as they are queued, until KeyboardInterrupt, which is not raised; with
     `once`, until none is left. Returns how many were begun.
 
@@ -126,9 +120,9 @@ def work_on(
             try:
                 if time.monotonic() - looked >= KEEP_EVERY_S:
                     looked = time.monotonic()
-                    if expired := catalog.requeue_expired():
+                    if expired := catalog.queue.requeue_expired():
                         log.warning("%d documents lost their worker and are queued again.", len(expired))
-                done = work_through(catalog, embedder, settings, changed, count)
+                done = work_through(catalog, embedder, settings, lambda document_id: None, count)
                 if once and not done:
                     broken = False
                     return taken
@@ -137,14 +131,14 @@ def work_on(
                 log.warning("Documents are tried again in %.0f s. %s", RETRY_S, error.message)
                 time.sleep(RETRY_S)
                 with suppress(DependencyError):  # it is tried again
-                    catalog.requeue_unfinished(forgive=True)
+                    catalog.queue.requeue_unfinished(forgive=True)
     except KeyboardInterrupt:
         broken = False
         return taken
     finally:
         end_readers()
         try:
-            catalog.requeue_unfinished(forgive=not broken)
+            catalog.queue.requeue_unfinished(forgive=not broken)
         except DependencyError as error:
             log.warning("Documents in hand are queued again once their leases are over. %s", error.message)
 
@@ -167,7 +161,7 @@ class WorkerThread:
         while not self._stopping.is_set():
             try:
                 if error_of:
-                    catalog.requeue_unfinished(forgive=error_of == "environment")
+                    catalog.queue.requeue_unfinished(forgive=error_of == "environment")
                 error_of = None
                 work_through(*self._arguments)
             except DependencyError as error:
@@ -220,7 +214,7 @@ class WorkerProcess:
             started = time.monotonic()
             try:
                 if died:
-                    self._catalog.requeue_unfinished()
+                    self._catalog.queue.requeue_unfinished()
                 died = True
                 code = self._run_once()
                 if code is None or self._stopping.is_set():
@@ -310,7 +304,7 @@ class WorkerProcess:
                 process.wait()
         self._thread.join()
         try:
-            self._catalog.requeue_unfinished(forgive=True)
+            self._catalog.queue.requeue_unfinished(forgive=True)
         except DependencyError as error:
             log.warning("The claimed document is queued again at the next start. %s", error.message)
 
@@ -333,7 +327,7 @@ def main() -> int:
     try:
         catalog = Catalog(*settings.store_place, claimant=claimant)
         embedder = open_embedder(settings)
-        catalog.check_stamps(stamps_of(embedder, settings.chunking.version))
+        catalog.stamps.check(stamps_of(embedder, settings.chunking.version))
     except FootnoteError as error:
         log.error("%s", error.message)
         return 1
@@ -356,7 +350,7 @@ def _work_for_parent(catalog: Catalog, embedder: Embedder, settings: Settings) -
     while True:
         try:
             if failed:
-                catalog.requeue_unfinished(forgive=True)
+                catalog.queue.requeue_unfinished(forgive=True)
             failed = False
             work_through(catalog, embedder, settings, _say)
         except DependencyError as error:

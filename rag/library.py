@@ -23,9 +23,10 @@ from rag.retrieval.search import Searcher
 from rag.service import Service
 from rag.settings import NO_JUDGE, Settings
 from rag.store.backup import settle_restore
-from rag.store.catalog import Catalog, stamps_of
+from rag.store.catalog import Catalog
 from rag.store.exchange import sweep_imports
 from rag.store.lock import DataDirectory, Owner, claim_directory
+from rag.store.stamps import stamps_of
 from rag.types import Embedder, Generator, Judge, Reader, Reranker
 
 log = logging.getLogger(__name__)
@@ -72,10 +73,10 @@ class Library:
             )
             self.reranker = _open_reranker(settings) if asks else None
             self.judge = open_judge(settings, self.generator, self.reader) if asks else None
-            self.catalog.check_stamps(stamps_of(self.embedder, settings.chunking.version))
-            self.catalog.requeue_unfinished(forgive=True)
+            self.catalog.stamps.check(stamps_of(self.embedder, settings.chunking.version))
+            self.catalog.queue.requeue_unfinished(forgive=True)
             if not self.catalog.shared:  # others may be uploading; `footnote compact` sweeps theirs
-                self.catalog.sweep_originals()
+                self.catalog.removals.sweep_originals()
             sweep_imports(data_dir)
             model, dimension = self.embedder.model, self.embedder.dimension
             self.index = open_index(self.catalog, model, dimension, settings.index_url, gives_way=asks)
@@ -124,7 +125,7 @@ def open_index(catalog: Catalog, model: str, dimension: int, vectors_url: str = 
         catalog.data_dir / INDEX_FOLDER,
         dimension,
         origin=origin_of(catalog, model),
-        chunks=catalog.totals().chunks,
+        chunks=catalog.documents.totals().chunks,
         vectors_url=vectors_url,
         gives_way=gives_way,
     )
@@ -132,7 +133,7 @@ def open_index(catalog: Catalog, model: str, dimension: int, vectors_url: str = 
 
 def open_own_index(catalog: Catalog, vectors_url: str) -> Index:
     """The indexes of a catalog that has chunks, for the model that made their vectors. Raises as `open_index` does."""
-    stamps = catalog.stamps()
+    stamps = catalog.stamps.stored()
     return open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]), vectors_url)
 
 

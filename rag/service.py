@@ -217,7 +217,7 @@ class Service:
         if scope.allowed is None:
             return hits
         documents = sorted({hit.chunk.span.document_id for hit in hits})
-        permitted = self._catalog.visible_documents(documents, scope.allowed)
+        permitted = self._catalog.documents.visible(documents, scope.allowed)
         return [hit for hit in hits if hit.chunk.span.document_id in permitted]
 
     def _retrieve(self, text: str, scope: Scope, top_k: int | None) -> tuple[list[Hit], list[PartHits]]:
@@ -248,7 +248,7 @@ class Service:
     def _openings(self, hits: Sequence[Hit]) -> dict[str, str]:
         """The beginning of each hit's document by its id."""
         documents = {hit.chunk.span.document_id for hit in hits}
-        return {one: self._catalog.document_text(one, 0, OPENING_CHARS) for one in documents}
+        return {one: self._catalog.documents.text(one, 0, OPENING_CHARS) for one in documents}
 
     def check(self, question: Question) -> str:
         """The question's text without surrounding white space. Raises InputError beyond the settings' limits."""
@@ -432,7 +432,7 @@ class Service:
         checked: CheckedReply,
         hits: Sequence[Hit],
     ) -> Decision:
-        settings, locate = self._settings.answers, self._catalog.locate
+        settings, locate = self._settings.answers, self._catalog.documents.locate
         mode = asked.question.mode or settings.mode
         question, passages, coverage = asked.text, context.passages, settings.min_coverage
         if mode == "strict":
@@ -479,7 +479,7 @@ class Service:
                 if judge is not None and (statements := statements_of(checked.sentences)):
                     checked = _judged(checked, await _judge(judge, statements), judge)
                     spoke = judge.model
-                verified = await asyncio.to_thread(show_text, checked, locate=self._catalog.locate)
+                verified = await asyncio.to_thread(show_text, checked, locate=self._catalog.documents.locate)
                 await self._check_visible(citation.span.document_id for citation in verified.citations)
             except _DocumentsChanged:
                 continue
@@ -540,12 +540,12 @@ class Service:
     def _unread(self, scope: Scope) -> str | None:
         """Which named document could not be read, or, where none is named, that no document in scope could; or None."""
         if scope.document_ids is not None:
-            inside = self._catalog.inside(scope.document_ids)
-            records = [self._catalog.get_document(one) for one in (*scope.document_ids, *inside)]
+            inside = self._catalog.documents.inside(scope.document_ids)
+            records = [self._catalog.documents.get(one) for one in (*scope.document_ids, *inside)]
             return next((f"{one.name} could not be read" for one in records if one.status == "failed"), None)
         collections = check_scope(self._catalog, scope).collections
-        _, n_failed = self._catalog.list_documents(collections, ["failed"], limit=1)
-        _, total = self._catalog.list_documents(collections, limit=1)
+        _, n_failed = self._catalog.documents.list_documents(collections, ["failed"], limit=1)
+        _, total = self._catalog.documents.list_documents(collections, limit=1)
         return "no document could be read" if 0 < total == n_failed else None
 
     def _unread_parts(self, hits: Sequence[Hit]) -> str | None:
@@ -553,7 +553,7 @@ class Service:
         if not hits:
             return None
         try:
-            record = self._catalog.get_document(hits[0].chunk.span.document_id)
+            record = self._catalog.documents.get(hits[0].chunk.span.document_id)
         except NotFound:
             return None
         unread = [note for note in record.notes if note.code in UNREAD_NOTES]
@@ -563,7 +563,7 @@ class Service:
     async def _check_visible(self, document_ids: Iterable[str]) -> None:
         """Raise _DocumentsChanged if one of them is no longer visible."""
         wanted = set(document_ids)
-        if await asyncio.to_thread(self._catalog.visible_documents, sorted(wanted)) != wanted:
+        if await asyncio.to_thread(self._catalog.documents.visible, sorted(wanted)) != wanted:
             raise _DocumentsChanged
 
     def _answer(

@@ -124,8 +124,8 @@ class Visit:
             (at.left - sheet.left) / sheet.width, (at.top - sheet.top) / sheet.height,
             (at.right - sheet.left) / sheet.width, (at.bottom - sheet.top) / sheet.height]); }"""
         )
-        stored = self.library.catalog.page(document_id, number)
-        text = self.library.catalog.document_text(document_id)
+        stored = self.library.catalog.documents.page(document_id, number)
+        text = self.library.catalog.documents.text(document_id)
         words = []
         for word in stored.boxes.unpack():
             x = (word.x0 + word.x1) / 2 / stored.width

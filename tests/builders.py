@@ -87,7 +87,7 @@ def commit(
     embedder: Embedder | None = None,
 ) -> bool:
     """Claim a queued document, then chunk, embed and store it. It is then ready to be indexed."""
-    record = catalog.claim(document_id)
+    record = catalog.queue.claim(document_id)
     assert record is not None
     document = Document(document_id, record.name, "text/markdown", text, pages, title, notes=notes)
     return commit_document(catalog, document, embedder or WordHashEmbedder(), chunking=Chunking())
@@ -113,7 +113,7 @@ def ingest(
 
 def run_sql(catalog: Catalog, statement: str, **values: object) -> list[sa.Row[Any]]:
     """The rows that a statement gives on the catalog's database, as another program would run it."""
-    with catalog._write() as connection:
+    with catalog.transactions.write() as connection:
         found = connection.execute(sa.text(statement), values)
         return list(found) if found.returns_rows else []
 
@@ -139,10 +139,10 @@ def end_leases(catalog: Catalog) -> None:
 
 def take_up(catalog: Catalog) -> None:
     """Queue again what a stopped owner left: at once where it was the only one, else when its leases are over."""
-    catalog.requeue_unfinished()
+    catalog.queue.requeue_unfinished()
     if catalog.shared:
         end_leases(catalog)
-        catalog.requeue_expired()
+        catalog.queue.requeue_expired()
 
 
 def many_paragraphs(count: int, word: str = "item") -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from local_servers import Handler, handling
 
 
 class Hub:
-    """A hub on 127.0.0.1: `files` by path; `cut_after` ends each answer after so many bytes of the rest asked for.
+    """A hub at `url`: `files` by path; `cut_after` ends each answer after so many bytes of the rest asked for.
 
     `publish` makes a repository of files, which the hub then lists as Hugging Face's does. `asked` has every path.
     """
@@ -19,20 +21,9 @@ class Hub:
         self.cut_after: int | None = None
         self.ranges: list[str | None] = []
         self.asked: list[str] = []
-        hub = self
+        self.url = ""
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                hub.answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
+    def answer(self, request: Handler) -> None:
         wanted = request.headers.get("Range")
         self.ranges.append(wanted)
         self.asked.append(request.path)
@@ -46,10 +37,6 @@ class Hub:
         request.end_headers()
         request.wfile.write(body[start:][: self.cut_after])
         request.close_connection = True
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
 
     def publish(
         self, repo: str, files: dict[str, bytes], *, commit: str = "c0ffee" * 6 + "c0ff", large: int = 1_000
@@ -75,7 +62,15 @@ class Hub:
                 self.files[f"/{repo}/resolve/{revision}/{path}"] = body
         return commit
 
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+
+@contextmanager
+def serving_hub() -> Iterator[Hub]:
+    """A hub without files, while it is used."""
+    hub = Hub()
+
+    class Answer(Handler):
+        def do_GET(self) -> None:
+            hub.answer(self)
+
+    with handling(Answer) as hub.url:
+        yield hub

@@ -14,10 +14,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from local_servers import Handler, handling
 
 Object = dict[str, Any]
 
@@ -146,11 +147,8 @@ def cluster(kinds: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[Cluster, s
     """An empty Cluster and the address of its API on this machine."""
     here, stopping = Cluster(kinds), threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Api(Handler):
         protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_arguments: object) -> None:
-            return
 
         def do_GET(self) -> None:
             address = urlsplit(self.path)
@@ -191,18 +189,11 @@ def cluster(kinds: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[Cluster, s
             self.end_headers()
             self.wfile.write(data)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.block_on_close = False
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield here, f"http://127.0.0.1:{server.server_port}"
-    finally:
-        stopping.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with handling(Api) as url:
+        try:
+            yield here, url
+        finally:
+            stopping.set()
 
 
 class RefusedByHelm(Exception):

@@ -14,7 +14,6 @@ import asyncio
 import hashlib
 import json
 import math
-import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -23,33 +22,17 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httpx
-import uvicorn
+from local_servers import ApplicationServer, ClosedWithResponse, ConnectionBroken
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 WORDS = ("Ten", " unused", " days", " carry", " over", " [1].")
 CREATED = "2026-11-22T10:00:00.000000Z"
 NANOSECONDS = 1_000_000_000
-
-
-class ConnectionBroken(Exception):
-    """Raised to make uvicorn drop the connection in the middle of a body."""
-
-
-class ClosedWithResponse(StreamingResponse):
-    """Closes its generator with the response: starlette leaves it to the garbage collector."""
-
-    def __init__(self, content: AsyncGenerator[str], media_type: str) -> None:
-        super().__init__(content, media_type=media_type)
-        self._content = content
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._content):
-            await super().__call__(scope, receive, send)
 
 
 async def _as_text(lines: AsyncGenerator[dict[str, Any]]) -> AsyncGenerator[str]:
@@ -94,10 +77,6 @@ class OllamaStandIn:
     disconnected: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen()  # connections queue from here on, so no test has to wait for the thread
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         app = Starlette(
             routes=[
                 Route("/", lambda _: PlainTextResponse("Ollama is running")),
@@ -117,16 +96,12 @@ class OllamaStandIn:
                 self.traced.append((scope["path"], parent))
             await app(scope, receive, send)
 
-        config = uvicorn.Config(noting, log_level=100, lifespan="off", timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
-        self._thread.start()
+        self._server = ApplicationServer(noting)
+        self.url = f"http://127.0.0.1:{self._server.port}"
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+        self._server.stop()
 
     async def _tags(self, _: Request) -> Response:
         return JSONResponse({"models": [self._listed(name) for name in self.models]})

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import socket
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import uvicorn
-from ollama_stand_in import ClosedWithResponse, ConnectionBroken
+from local_servers import ApplicationServer, ClosedWithResponse, ConnectionBroken
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -53,25 +51,18 @@ class OpenAIStandIn:
     _at_once: int = 0
 
     def __enter__(self) -> Self:
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen()  # connections queue from here on, so nobody waits for the thread to be ready
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
         app = Starlette(
             routes=[
                 Route("/v1/models", self._models),
                 Route("/v1/chat/completions", self._chat, methods=["POST"]),
             ]
         )
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level=100, lifespan="off", timeout_graceful_shutdown=1))
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
-        self._thread.start()
+        self._server = ApplicationServer(app)
+        self.url = f"http://127.0.0.1:{self._server.port}/v1"
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+        self._server.stop()
 
     def generator(self, slots: int | None = None) -> Generator:
         """The back end that asks this server."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-import uvicorn
+from local_servers import ApplicationServer
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -60,12 +59,6 @@ class QdrantStandIn:
         self._shards: dict[str, Any] = {}
         self._fields: dict[str, set[str]] = {}
         self._turn = threading.Lock()
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen()  # connections queue from here on, so no test has to wait for the thread
-        self.port = self._socket.getsockname()[1]
-        credentials = f":{self.key}@" if self.key else ""
-        self.url = f"{'qdrants' if self.certificate else 'qdrant'}://{credentials}127.0.0.1:{self.port}"
         at = "/collections/{name}"
         routes = {
             ("GET", "/"): self._root,
@@ -84,23 +77,14 @@ class QdrantStandIn:
             routes=[Route(path, self._answering(call), methods=[method]) for (method, path), call in routes.items()]
         )
         certificate, key = self.certificate or (None, None)
-        config = uvicorn.Config(
-            app,
-            log_level=100,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
-        self._thread.start()
+        self._server = ApplicationServer(app, ssl_certfile=certificate, ssl_keyfile=key)
+        self.port = self._server.port
+        credentials = f":{self.key}@" if self.key else ""
+        self.url = f"{'qdrants' if self.certificate else 'qdrant'}://{credentials}127.0.0.1:{self.port}"
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+        self._server.stop()
         self.drop_collections()
 
     def drop_collections(self) -> None:

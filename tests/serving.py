@@ -46,7 +46,7 @@ class Served:
     def prepare(self, publish: bool = True) -> None:
         """Process and publish every queued document, as worker and projector do in the background."""
         catalog, settings = self.library.catalog, self.settings
-        while (record := catalog.claim_next()) is not None:
+        while (record := catalog.queue.claim_next()) is not None:
             prepare_document(
                 catalog, record, self.library.embedder, parsing=settings.parsing, chunking=settings.chunking
             )

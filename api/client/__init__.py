@@ -4,7 +4,7 @@
         document = client.wait(client.upload(Path("handbook.pdf")).id)
         answer = client.ask("How many unused vacation days carry over?")
 
-Both make the calls of `calls.py`, and return the bodies of `api/http/schemas.py`. The command line uses them too.
+Both make the calls of `calls.py`, and return the bodies of `api/http/schemas/`. The command line uses them too.
 """
 
 from api.client.awaiting import AsyncClient

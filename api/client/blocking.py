@@ -39,16 +39,8 @@ from api.client.calls import (
     upload_call,
     verify_call,
 )
-from api.http.schemas import (
-    AnswerBody,
-    DocumentBody,
-    Documents,
-    Hits,
-    PageBody,
-    TextBody,
-    UploadedDocument,
-    VerifiedBody,
-)
+from api.http.schemas.answers import AnswerBody, Hits, VerifiedBody
+from api.http.schemas.documents import DocumentBody, Documents, PageBody, TextBody, UploadedDocument
 from rag.errors import FootnoteError
 from rag.types import UNFINISHED
 

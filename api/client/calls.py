@@ -13,21 +13,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from api.http.schemas import (
-    AnswerBody,
-    DocumentBody,
-    Documents,
-    ErrorBody,
-    ErrorDetail,
-    HistoryTurn,
-    Hits,
-    PageBody,
-    StatusBody,
-    TextBody,
-    TokenBody,
-    UploadedDocuments,
-    VerifiedBody,
-)
+from api.http.schemas.answers import AnswerBody, Hits, StatusBody, TokenBody, VerifiedBody
+from api.http.schemas.documents import DocumentBody, Documents, PageBody, TextBody, UploadedDocuments
+from api.http.schemas.errors import ErrorBody, ErrorDetail
+from api.http.schemas.questions import HistoryTurn
 from rag.errors import DependencyError, FootnoteError
 from rag.models.hosts import is_loopback
 from rag.store.metadata import Metadata

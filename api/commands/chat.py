@@ -14,7 +14,8 @@ from api.commands.context import CommandContext
 from api.commands.questions import Step, show_steps
 from api.commands.sources import open_source
 from api.commands.tables import place, print_answer, printable
-from api.http.schemas import MAX_TURN_CHARS, MAX_TURNS, AnswerBody, CitationBody, HistoryTurn, StatusBody, TokenBody
+from api.http.schemas.answers import AnswerBody, CitationBody, StatusBody, TokenBody
+from api.http.schemas.questions import MAX_TURN_CHARS, MAX_TURNS, HistoryTurn
 from api.sources import Source
 from rag.errors import FootnoteError
 from rag.types import AnswerStyle

@@ -19,8 +19,9 @@ from api.commands.context import CommandContext
 from api.commands.tables import print_table, size_in_words
 from rag.errors import DataDirectoryInUse, FootnoteError
 from rag.settings import NO_JUDGE, Settings
-from rag.store.catalog import PROBE, Catalog
+from rag.store.catalog import Catalog
 from rag.store.lock import RunningServer, claim_directory
+from rag.store.stamps import PROBE
 from rag.types import UNFINISHED
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def _server(server: RunningServer) -> Check:
     import httpx
 
     from api.client.calls import http_options
-    from api.http.schemas import Ready
+    from api.http.schemas.health import Ready
 
     url = server.url
     try:
@@ -264,7 +265,7 @@ def _catalog(context: CommandContext, catalog: Catalog, *, is_served: bool) -> I
     if problems:
         yield Check("catalog", "fail", f"{catalog.name} is damaged: {problems[0]}. Run `footnote restore FILE`.")
         return
-    totals = catalog.totals()
+    totals = catalog.documents.totals()
     yield Check(
         "catalog",
         "ok",
@@ -280,7 +281,7 @@ def _catalog(context: CommandContext, catalog: Catalog, *, is_served: bool) -> I
 
 
 def _stamps(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
-    settings, stored = context.settings, catalog.stamps()
+    settings, stored = context.settings, catalog.stamps.stored()
     if not stored:
         return
     wanted = {"chunking": settings.chunking.version}
@@ -300,11 +301,11 @@ def _stamps(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
 
 
 def _originals(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
-    records, _ = catalog.list_documents()
+    records, _ = catalog.documents.list_documents()
     found = catalog.originals.entries()
     stored = {one.sha256 for one in found}
     missing = [record.name for record in records if record.sha256 not in stored]
-    named = {record.sha256 for record in records} | {sha256 for _, _, sha256 in catalog.pending_removals()}
+    named = {record.sha256 for record in records} | {sha256 for _, _, sha256 in catalog.removals.pending()}
     stray = sum(one.sha256 not in named for one in found)
     place = catalog.originals.name
     if missing:
@@ -327,7 +328,7 @@ def _verify(context: CommandContext, catalog: Catalog, repair: bool, progress: P
     found = list(verify_catalog(catalog, progress.overall))
     advice = "Restore a backup, or upload these documents again."
     yield _compared("catalog, row by row", found, "every document agrees with its rows and its original", advice)
-    stamps = catalog.stamps()
+    stamps = catalog.stamps.stored()
     if "dimension" not in stamps:
         return
     try:
@@ -361,7 +362,7 @@ def _indexes(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     """Compare the sizes of the indexes with the catalog, unless another process owns the data directory."""
     from rag.library import open_own_index
 
-    stamps = catalog.stamps()
+    stamps = catalog.stamps.stored()
     if "dimension" not in stamps:
         return
     try:
@@ -374,7 +375,7 @@ def _indexes(context: CommandContext, catalog: Catalog) -> Iterator[Check]:
     except DataDirectoryInUse as error:
         yield Check("indexes", "warn", f"not checked. {error.message}")
         return
-    chunks = catalog.totals().chunks
+    chunks = catalog.documents.totals().chunks
     seen = f"{vectors:,} vectors and {words:,} keyword rows for {chunks:,} chunks"
     if vectors == words == chunks:
         yield Check("indexes", "ok", seen)

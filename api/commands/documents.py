@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from api.commands.context import CommandContext, client_of
 from api.commands.tables import SHORT_ID, print_document, print_documents
-from api.http.schemas import DocumentBody, Documents, pack_document, pack_documents
+from api.http.schemas.documents import DocumentBody, Documents, pack_document, pack_documents
 from rag.errors import DataDirectoryInUse, InputError, NotFound
 from rag.retrieval.scope import find_collection
 from rag.store.lock import RunningServer, claim_directory
@@ -35,7 +35,7 @@ def show_document(context: CommandContext, given: str) -> int:
             document = client.document(document_id)
     else:
         with context.open_catalog() as catalog:
-            document = pack_document(catalog.get_document(document_id))
+            document = pack_document(catalog.documents.get(document_id))
     if context.as_json:
         context.print_model(document)
     else:
@@ -57,8 +57,8 @@ def remove_documents(context: CommandContext, given: list[str]) -> int:
                 client.delete(document_id)
     else:
         with context.open_catalog() as catalog:
-            for document_id in _in_order({each: catalog.get_document(each).parent_id for each in ids}):
-                catalog.delete_document(document_id)
+            for document_id in _in_order({each: catalog.documents.get(each).parent_id for each in ids}):
+                catalog.removals.delete(document_id)
         forget_removed(context)
     if context.as_json:
         context.print_json({"removed": ids})
@@ -85,12 +85,12 @@ def forget_removed(context: CommandContext) -> None:
         context.open_catalog() as catalog,
     ):
         if catalog.shared:  # servers remove it from their indexes, the next one if none runs
-            catalog.finish_removals()
+            catalog.removals.finish_shared()
             return
-        stamps = catalog.stamps()
+        stamps = catalog.stamps.stored()
         if "dimension" not in stamps:
-            for seq, _, sha256 in catalog.pending_removals():  # nothing has been indexed yet
-                catalog.finish_removal(seq, sha256)
+            for seq, _, sha256 in catalog.removals.pending():  # nothing has been indexed yet
+                catalog.removals.finish(seq, sha256)
             return
         index = open_own_index(catalog, context.settings.index_url)
         try:
@@ -108,7 +108,7 @@ def _documents(context: CommandContext, server: RunningServer | None, collection
             find_collection(collection, [DEFAULT_COLLECTION])
         return Documents(documents=[], total=0)
     with context.open_catalog() as catalog:
-        within = None if collection is None else [find_collection(collection, catalog.collections())]
+        within = None if collection is None else [find_collection(collection, catalog.documents.collections())]
         return pack_documents(catalog, within)
 
 

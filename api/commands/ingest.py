@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 from api.commands.context import CommandContext
 from api.commands.documents import forget_removed
 from api.commands.outcomes import OUTCOMES, Outcome, Work, outcome_of, with_inside
-from api.http.schemas import pack_document
+from api.http.schemas.documents import pack_document
 from ingest.files import FoundFile, FoundFiles, KnownFile, PathProblem, compare, find_files
 from rag.errors import ConfigurationError
 from rag.store.catalog import Catalog
@@ -167,7 +167,7 @@ def run_once(context: CommandContext, task: Task, server: RunningServer | None, 
                 outcomes, left = _follow_moves(catalog, outcomes, plan.removed, found, task.collection)
             outcomes += _removed(catalog, left, task.collection, deletes)
             ids = [one.id for one in outcomes if one.id is not None]
-            outcomes = with_inside(outcomes, catalog.files_inside(ids))
+            outcomes = with_inside(outcomes, catalog.documents.files_inside(ids))
         if deletes and plan.removed and server is None:
             forget_removed(context)
     return Report(tuple(outcomes), time.perf_counter() - started, embedded)
@@ -216,16 +216,16 @@ def _follow_moves(
     names = {file.source: file.name for file in found.files}
     places: dict[str, str] = {}
     if removed:
-        known_now = catalog.known_sources(collection)
+        known_now = catalog.uploads.known_sources(collection)
         places = {known.document_id: source for source, known in known_now.items() if source in names}
     moved, left = {}, []
     for known in removed:
         source = places.get(known.document_id)
-        if source is None or not known.source.endswith(quote(catalog.get_document(known.document_id).name)):
+        if source is None or not known.source.endswith(quote(catalog.documents.get(known.document_id).name)):
             left.append(known)
             continue
-        catalog.forget_source(collection, known.source)
-        catalog.rename_document(known.document_id, names[source])
+        catalog.uploads.forget_source(collection, known.source)
+        catalog.uploads.rename(known.document_id, names[source])
         moved[source] = Outcome(names[source], source, "moved", known.document_id, known.status)
     return [*(one for one in outcomes if one.source not in moved), *moved.values()], left
 
@@ -236,7 +236,7 @@ def plan_work(catalog: Catalog, found: FoundFiles, collection: str, metadata: Me
 
     With `metadata` unchanged files are work too: their bytes are known, and their metadata are set.
     """
-    known = catalog.known_sources(collection)
+    known = catalog.uploads.known_sources(collection)
     remembered = {source: KnownFile(one.sha256, one.size_bytes, one.modified_ns) for source, one in known.items()}
     comparison = compare(found, remembered)
     changed = {file.source for file in comparison.changed}
@@ -264,7 +264,7 @@ def _unreadable(problem: PathProblem) -> Outcome:
 
 
 def _unchanged(catalog: Catalog, files: Iterable[tuple[FoundFile, str]], collection: str) -> list[Outcome]:
-    records = {record.id: pack_document(record) for record in catalog.list_documents([collection])[0]}
+    records = {record.id: pack_document(record) for record in catalog.documents.list_documents([collection])[0]}
     return [outcome_of(Work(file, "new"), records.get(document_id), was_ready=True) for file, document_id in files]
 
 
@@ -274,13 +274,13 @@ def _removed(catalog: Catalog, sources: Iterable[KnownSource], collection: str, 
     A forgotten file's document is deleted unless another file has the same content.
     """
     outcomes = []
-    records = {record.id: record for record in catalog.list_documents([collection])[0]}
+    records = {record.id: record for record in catalog.documents.list_documents([collection])[0]}
     for known in sources:
         record = records.get(known.document_id)
         name = record.name if record else known.source
         status: str | None = record.status if record else None
         if prune:
-            gone = catalog.forget_source(collection, known.source)
+            gone = catalog.uploads.forget_source(collection, known.source)
             status = "deleted" if known.document_id in gone else status
         outcomes.append(Outcome(name, known.source, "pruned" if prune else "removed", known.document_id, status))
     return outcomes

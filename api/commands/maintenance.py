@@ -86,7 +86,7 @@ def export(context: CommandContext, collection: str, file: Path) -> int:
     """
     context.find_server()
     with context.open_catalog() as catalog, context.progress("MB") as progress:
-        name = find_collection(collection, catalog.collections())
+        name = find_collection(collection, catalog.documents.collections())
         report = export_collection(
             catalog, name, file, lambda done, total: progress.overall(done // 10**6, total // 10**6)
         )
@@ -109,7 +109,7 @@ def import_(context: CommandContext, file: Path, collection: str | None) -> int:
             catalog, file, collection, lambda done, total: progress.overall(done // 10**6, total // 10**6)
         )
         if catalog.shared:  # servers index them; where none runs, they are visible at once and indexed by the next one
-            catalog.publish_each(imported.ids)
+            catalog.prepared.publish_each(imported.ids)
         else:
             with (
                 suppress(DataDirectoryInUse),
@@ -142,12 +142,12 @@ def compact(context: CommandContext) -> int:
         settle_restore(context.data_dir)
         with context.open_catalog() as catalog, context.progress("documents") as progress:
             catalog.check_unused()
-            stamps = catalog.stamps()
+            stamps = catalog.stamps.stored()
             if "dimension" in stamps:
                 with closing(open_own_index(catalog, context.settings.index_url)) as index:
                     index.purge_removed(catalog)
                     index.rebuild(catalog, progress.overall)
-            catalog.sweep_originals()
+            catalog.removals.sweep_originals()
             sweep_imports(context.data_dir)
             catalog.compact()
     after = _size_bytes(context.data_dir)
@@ -178,7 +178,7 @@ def rebuild(context: CommandContext, *, embed: bool) -> int:
         with context.open_catalog() as catalog:
             with context.progress("documents") as progress:
                 done = _embed_again(context, catalog, progress) if embed else _index_again(context, catalog, progress)
-            chunks = catalog.totals().chunks
+            chunks = catalog.documents.totals().chunks
     seconds = time.perf_counter() - started
     if context.as_json:
         context.print_json(
@@ -218,8 +218,8 @@ def _index_again(context: CommandContext, catalog: Catalog, progress: Progress) 
     from ingest.pipeline import Rechunked
     from rag.library import open_own_index
 
-    catalog.check_rebuilt()
-    stamps = catalog.stamps()
+    catalog.stamps.check_rebuilt()
+    stamps = catalog.stamps.stored()
     if "dimension" not in stamps:  # nothing has been indexed yet
         return Rechunked(0, [])
     with closing(open_own_index(catalog, context.settings.index_url)) as index:

@@ -16,7 +16,8 @@ from api.client import AskOptions, ListOptions, ScopeOptions, SearchOptions, Str
 from api.commands.context import CommandContext
 from api.commands.sources import open_source
 from api.http.mcp import MISSING, has_sdk
-from api.http.schemas import AnswerBody, Documents, Hits, PageBody, TextBody, VerifiedBody
+from api.http.schemas.answers import AnswerBody, Hits, VerifiedBody
+from api.http.schemas.documents import Documents, PageBody, TextBody
 from api.sources import Source
 from rag.errors import DependencyError
 

@@ -80,7 +80,7 @@ def _on_postgres(context: CommandContext) -> Catalog:
 
 def _forth(context: CommandContext, database: Catalog, file: Path) -> tuple[dict[str, str], list[str]]:
     with closing(Catalog(context.data_dir)) as source:
-        source.requeue_unfinished(forgive=True)  # nobody has a lease on Postgres
+        source.queue.requeue_unfinished(forgive=True)  # nobody has a lease on Postgres
         digests = _carry(context, source, database)
         missing = _copy_originals(source, database)
         database.claim_originals()
@@ -118,7 +118,7 @@ def _carry(context: CommandContext, source: Catalog, target: Catalog) -> dict[st
 def _copy_originals(source: Catalog, target: Catalog) -> list[str]:
     """Copy the originals where both have a place of their own. Returns the hashes of those that are missing."""
     missing = []
-    for sha256 in source.original_hashes():
+    for sha256 in source.documents.original_hashes():
         if target.originals.holds(sha256):
             continue
         try:

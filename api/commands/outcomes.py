@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from api.http.schemas import DocumentBody, NoteBody
+from api.http.schemas.documents import DocumentBody, NoteBody
 from ingest.files import FoundFile
 from rag.store.metadata import Metadata
 from rag.store.records import DocumentRecord

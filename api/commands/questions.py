@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from api.client import StreamedEvent
 from api.commands.context import CommandContext, client_of
 from api.commands.tables import print_answer, print_hits, print_verified
-from api.http.schemas import AnswerBody, StatusBody, TokenBody, pack_answer, pack_hits, pack_verified
+from api.http.schemas.answers import AnswerBody, StatusBody, TokenBody, pack_answer, pack_hits, pack_verified
 from rag.errors import DependencyError, InputError
 from rag.store.metadata import read_filter
 from rag.types import Answer, AnswerMode, AnswerStyle, Loading

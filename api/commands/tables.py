@@ -1,4 +1,4 @@
-"""Terminal output: the JSON of `api/http/schemas.py` as tables and paragraphs.
+"""Terminal output: the JSON of `api/http/schemas/` as tables and paragraphs.
 
 Names and quotes come from untrusted files. They are never read as markup, and control characters, which could move the
 cursor or change the title of a terminal, are shown as `�`.
@@ -15,16 +15,8 @@ if TYPE_CHECKING:
     from rich.padding import Padding
     from rich.text import Text
 
-    from api.http.schemas import (
-        AnswerBody,
-        CitationBody,
-        DocumentBody,
-        Hits,
-        NoteBody,
-        RetrievedBody,
-        SentenceBody,
-        VerifiedBody,
-    )
+    from api.http.schemas.answers import AnswerBody, CitationBody, Hits, RetrievedBody, SentenceBody, VerifiedBody
+    from api.http.schemas.documents import DocumentBody, NoteBody
     from rag.types import AnswerReason
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

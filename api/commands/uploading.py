@@ -13,7 +13,7 @@ from api.client import Client
 from api.client.calls import pause_of
 from api.commands.context import CommandContext, client_of
 from api.commands.outcomes import Outcome, Work, failed, outcome_of
-from api.http.schemas import DocumentBody, pack_document
+from api.http.schemas.documents import DocumentBody, pack_document
 from ingest.conveyor import Claim, Listeners, prepare_documents
 from ingest.pipeline import FailedDocument, accept_file, publish_each
 from ingest.projector import Projector
@@ -116,11 +116,11 @@ class _TakingIn:
     def claims_inside(self) -> Iterator[Claim]:
         """A claim for each file inside the accepted files that waits to be read."""
         ids = [one.document_id for one in self.readings.values() if one.document_id is not None]
-        for record in self._catalog.files_inside(ids, status=("queued",)):
+        for record in self._catalog.documents.files_inside(ids, status=("queued",)):
             yield partial(self._claim_inside, record)
 
     def _claim_inside(self, record: DocumentRecord) -> DocumentRecord | None:
-        claimed = self._catalog.claim(record.id)
+        claimed = self._catalog.queue.claim(record.id)
         if claimed is not None:
             with self._lock:
                 self._progress.current(record.name, "reading", 0.0)
@@ -154,7 +154,7 @@ class _TakingIn:
 
     def stuck(self, document_id: str, error: DependencyError) -> None:
         try:
-            top = self._catalog.get_document(document_id).parent_id or document_id
+            top = self._catalog.documents.get(document_id).parent_id or document_id
         except NotFound:
             return  # deleted meanwhile, which is its outcome
         with self._lock:
@@ -197,7 +197,7 @@ def _outcome_here(
     if reading.document_id is None:
         return failed(work, *(problem or ("internal", "It was not ingested. Run `footnote ingest` again.")))
     try:
-        document = pack_document(catalog.get_document(reading.document_id))
+        document = pack_document(catalog.documents.get(reading.document_id))
     except NotFound:
         return outcome_of(work, None, was_ready=False)
     if problem is not None and document.status in UNFINISHED:
@@ -265,7 +265,7 @@ def take_in_by_server(
                 document = _look(client, document_id)
                 if document is not None and document.status in UNFINISHED:
                     progress.current(document.name, document.status, document.progress)
-                elif inside := catalog.files_inside([document_id], UNFINISHED):
+                elif inside := catalog.documents.files_inside([document_id], UNFINISHED):
                     progress.current(inside[0].name, inside[0].status, inside[0].progress)
                 else:
                     finished[document_id] = document

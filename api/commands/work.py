@@ -27,7 +27,7 @@ def work(context: CommandContext, *, once: bool, metrics: Address | None = None)
     embedding model cannot be had, or the port is taken.
     """
     from ingest.worker import work_on
-    from rag.store.catalog import stamps_of
+    from rag.store.stamps import stamps_of
 
     settings = context.settings
     if not settings.database_url:
@@ -47,7 +47,7 @@ def work(context: CommandContext, *, once: bool, metrics: Address | None = None)
             if metrics is not None:
                 open_parts.enter_context(_measuring(context, metrics, catalog.keys))
             embedder = context.load_embedder()
-            catalog.check_stamps(stamps_of(embedder, settings.chunking.version))
+            catalog.stamps.check(stamps_of(embedder, settings.chunking.version))
             context.say(f"Working for {catalog.name}, originals in {catalog.originals.name}.")
             documents = work_on(catalog, embedder, settings, once=once)
     except KeyboardInterrupt:

@@ -25,7 +25,8 @@ from api.http.mcp import McpEndpoint
 from api.http.metrics import Metrics
 from api.http.paths import MCP_PATH
 from api.http.routes import collections, documents, health, page, questions, threads
-from api.http.schemas import publish_limits, upload_schema
+from api.http.schemas.documents import upload_schema
+from api.http.schemas.questions import publish_limits
 from api.http.state import Door
 from ingest.runtime import Runtime
 from rag.errors import FootnoteError

@@ -27,7 +27,7 @@ from starlette.types import Scope
 
 from api.admission import TooBusy
 from api.http.paths import is_openai, route_path
-from api.http.schemas import ErrorBody, OpenAIErrorBody
+from api.http.schemas.errors import ErrorBody, OpenAIErrorBody
 from api.http.streams import Event
 from rag.errors import DependencyError, FootnoteError
 

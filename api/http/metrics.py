@@ -291,7 +291,7 @@ class _CatalogCounts(Collector):
         return []  # otherwise registering would read the catalog
 
     def collect(self) -> Iterable[Metric]:
-        totals = self._catalog.totals()
+        totals = self._catalog.documents.totals()
         documents = GaugeMetricFamily("footnote_documents", "Documents by status", labels=["status"])
         for status in _STATES:
             documents.add_metric([status], totals.documents.get(status, 0))

@@ -19,7 +19,7 @@ from api.access import Caller, View
 from api.admission import Admission, capacities
 from api.http.errors import Starting
 from api.http.metrics import Metrics
-from api.http.schemas import PartState
+from api.http.schemas.health import PartState
 from ingest.runtime import Runtime
 from rag.errors import DependencyError, FootnoteError, InputError
 from rag.settings import Settings

@@ -12,7 +12,8 @@ from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import Field
 
 from api.http.openai.text import answer_text
-from api.http.schemas import AnswerBody, Documents, Hits, PageBody, VerifiedBody
+from api.http.schemas.answers import AnswerBody, Hits, VerifiedBody
+from api.http.schemas.documents import Documents, PageBody
 from api.sources import Source
 from rag.errors import FootnoteError
 from rag.types import AnswerMode, AnswerStyle, DocumentStatus

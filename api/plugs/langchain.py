@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import SecretStr
 
 from api.client import DEFAULT_URL, AskOptions, AsyncClient, Client, SearchOptions
-from api.http.schemas import AnswerBody, Hits
+from api.http.schemas.answers import AnswerBody, Hits
 
 
 class FootnoteRetriever(BaseRetriever):

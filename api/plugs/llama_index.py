@@ -15,7 +15,7 @@ from llama_index.core.base.response.schema import Response
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from api.client import DEFAULT_URL, AskOptions, AsyncClient, Client, SearchOptions
-from api.http.schemas import AnswerBody, CitationBody, Hits
+from api.http.schemas.answers import AnswerBody, CitationBody, Hits
 
 
 class FootnoteRetriever(BaseRetriever):

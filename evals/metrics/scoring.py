@@ -99,9 +99,9 @@ def check_citation(catalog: Catalog, citation: Citation) -> list[str]:
     their pages.
     """
     span, wrong = citation.span, []
-    if catalog.document_text(span.document_id, span.start, span.end) != citation.quote:
+    if catalog.documents.text(span.document_id, span.start, span.end) != citation.quote:
         wrong.append(f"[{citation.number}] the quote is not the text at {span.start}..{span.end}")
-    pages = catalog.pages(span.document_id, span.start, span.end)
+    pages = catalog.documents.pages(span.document_id, span.start, span.end)
     if citation.page != (pages[0].number if pages else None):
         wrong.append(f"[{citation.number}] page {citation.page} does not hold the quote")
     sizes = {page.number: (page.width, page.height) for page in pages}

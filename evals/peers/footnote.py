@@ -36,7 +36,7 @@ def main(folder: str) -> None:
             work_through(library.catalog, library.embedder, settings, lambda document_id: None)  # the files inside
             publish_prepared(library.catalog, library.index)
             seconds = time.perf_counter() - began
-            totals = library.catalog.totals()
+            totals = library.catalog.documents.totals()
     peaks = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     found = {"chunks": totals.chunks, "seconds": seconds, "peak_mb": sum(peaks)}
     sys.stdout.write(json.dumps(found) + "\n")

@@ -128,7 +128,7 @@ class PieceTable:
 
 def load_table(baseline: Baseline, library: Library, progress: RunProgress) -> PieceTable:
     """Every document of the store, split and embedded. The table is saved in the store's folder and made once."""
-    documents = tuple(sorted(record.id for record in library.catalog.readable_documents()))
+    documents = tuple(sorted(record.id for record in library.catalog.documents.readable()))
     identity = "\0".join([baseline.version, library.embedder.model, *documents])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     path = Path(library.settings.data_dir) / f"{baseline.name}-{digest}.npz"
@@ -149,7 +149,7 @@ def _embed_documents(
     vectors = [np.zeros((0, library.embedder.dimension), dtype=np.float32)]
     for number, document_id in enumerate(documents):
         progress.overall(number, len(documents))
-        document = library.catalog.load_document(document_id)
+        document = library.catalog.documents.load(document_id)
         pieces = list(baseline.split(document))
         tokens = library.embedder.count_tokens([piece.indexed for piece in pieces])
         for piece, n_tokens in zip(pieces, tokens, strict=True):
@@ -203,7 +203,7 @@ class BaselinePipeline:
         document_id = self._table.documents[document]
         if document_id not in self._read:
             catalog = self._library.catalog
-            self._read[document_id] = catalog.get_document(document_id), catalog.document_text(document_id)
+            self._read[document_id] = catalog.documents.get(document_id), catalog.documents.text(document_id)
         record, text = self._read[document_id]
         chunk = Chunk(f"{self.name}-{row}", Span(document_id, start, end), text[start:end], (), n_tokens)
         return Hit(chunk, rank, score, "cosine", record.name, record.title, page or None)
@@ -249,7 +249,7 @@ class BaselinePipeline:
 
     def _cite(self, number: int, hit: Hit) -> Citation:
         """A citation of the whole piece: which words the model used is not known."""
-        page, boxes = self._library.catalog.locate(hit.chunk.span)
+        page, boxes = self._library.catalog.documents.locate(hit.chunk.span)
         return Citation(number, hit.chunk.span, hit.chunk.text, hit.document_name, page, boxes)
 
 

@@ -54,7 +54,7 @@ class FootnotePipeline:
         return await self._service.search(question, scope, min(k, self._most_hits))
 
     def confidence(self, question: str, best: Hit) -> float:
-        stored = self._library.catalog.vectors([best.chunk.id])[best.chunk.id]
+        stored = self._library.catalog.chunks.vectors([best.chunk.id])[best.chunk.id]
         return float(stored @ embed_query(self._library.embedder, question))
 
     async def ask(self, question: str, scope: Scope, history: tuple[Turn, ...] = ()) -> Answer:

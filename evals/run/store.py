@@ -70,7 +70,7 @@ def ingest_suite(library: Library, suite: Suite, progress: RunProgress) -> Inges
     cost_file = Path(library.settings.data_dir) / _COST_FILE
     spent_s = _read_cost(cost_file)
     catalog, settings = library.catalog, library.settings
-    known = catalog.known_sources(DEFAULT_COLLECTION)
+    known = catalog.uploads.known_sources(DEFAULT_COLLECTION)
     ids: dict[str, str] = {}
     for number, document in enumerate(suite.documents):
         progress.overall(number, len(suite.documents))
@@ -84,7 +84,7 @@ def ingest_suite(library: Library, suite: Suite, progress: RunProgress) -> Inges
                 continue
             accepted = accept_file(catalog, stream, name=document.name, source=source, collection=DEFAULT_COLLECTION)
         ids[document.name] = accepted.record.id
-        record = catalog.claim(accepted.record.id)
+        record = catalog.queue.claim(accepted.record.id)
         if record is None:
             continue
 
@@ -106,7 +106,7 @@ def ingest_suite(library: Library, suite: Suite, progress: RunProgress) -> Inges
                 chunking=settings.chunking,
                 progress=report,
             )
-            for inside in map(catalog.claim, catalog.inside([record.id], status=("queued",))):
+            for inside in map(catalog.queue.claim, catalog.documents.inside([record.id], status=("queued",))):
                 if inside is not None:
                     prepare_document(
                         catalog, inside, library.embedder, parsing=settings.parsing, chunking=settings.chunking
@@ -117,7 +117,7 @@ def ingest_suite(library: Library, suite: Suite, progress: RunProgress) -> Inges
         cost_file.write_text(json.dumps({"ingest_s": spent_s}), encoding="utf-8")
     publish_prepared(catalog, library.index)  # the last ones, and those that a killed run had prepared
     progress.overall(len(suite.documents), len(suite.documents))
-    states = {name: catalog.get_document(document_id) for name, document_id in ids.items()}
+    states = {name: catalog.documents.get(document_id) for name, document_id in ids.items()}
     return Ingested(
         {name: document_id for name, document_id in ids.items() if states[name].status != "failed"},
         [f"{name}: {state.error_message}" for name, state in states.items() if state.status == "failed"],

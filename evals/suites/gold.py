@@ -46,7 +46,7 @@ def check_pages(suite: Suite, catalog: Catalog, documents: Mapping[str, str]) ->
             if item.page is None or item.document not in documents:
                 continue
             if item.document not in counts:
-                counts[item.document] = catalog.get_document(documents[item.document]).pages
+                counts[item.document] = catalog.documents.get(documents[item.document]).pages
             count = counts[item.document]
             if item.page > count:
                 has = f"has {count} pages: correct the page, or leave it out" if count else "has no pages: leave it out"
@@ -108,9 +108,9 @@ class _Text:
     """A stored document's name, text and pages. The text without what is between words is made at the first search."""
 
     def __init__(self, catalog: Catalog, document_id: str) -> None:
-        self.name = catalog.get_document(document_id).name
-        self.text = catalog.document_text(document_id)
-        self.pages: list[Page] = catalog.pages(document_id)
+        self.name = catalog.documents.get(document_id).name
+        self.text = catalog.documents.text(document_id)
+        self.pages: list[Page] = catalog.documents.pages(document_id)
         self._compact: tuple[str, list[int]] | None = None
 
     def find(self, quote: str) -> list[tuple[int, int]]:

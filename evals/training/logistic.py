@@ -14,20 +14,17 @@ _EXACT = {"ftol": 1e-14, "gtol": 1e-8}  # weights are printed with three digits 
 Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
-def minimise(
-    loss: Loss, ridge: np.ndarray, steps: int = _STEPS, tolerances: dict[str, float] | None = None
-) -> np.ndarray:
+def minimise(loss: Loss, ridge: np.ndarray, tolerances: dict[str, float] | None = None) -> np.ndarray:
     """The weights w that minimise loss(w) + Σ ridge_i w_i² / 2, float64, shape of `ridge`; the search starts at 0.
 
-    `loss` returns its value and its gradient. `steps` is the most iterations, `tolerances` are options of SciPy's
-    L-BFGS-B.
+    `loss` returns its value and its gradient. `tolerances` are options of SciPy's L-BFGS-B.
     """
 
     def penalised(weights: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = loss(weights)
         return value + float(ridge @ weights**2) / 2, gradient + ridge * weights
 
-    options = {"maxiter": steps, **(tolerances or {})}
+    options = {"maxiter": _STEPS, **(tolerances or {})}
     found = minimize(penalised, np.zeros(len(ridge)), jac=True, method="L-BFGS-B", options=options)
     return np.asarray(found.x)
 

@@ -28,7 +28,6 @@ from rag.types import Chunk, Hit, Judge, Passage, Span, Verdict
 from rag.verification import apply_judgements, check_text, statements_of
 from rag.verification.verdict import NOTHING_MEASURED, RANKS, Features
 
-SHORT_ANSWER = "short_answer"
 RESAMPLES, SEED = 2_000, 7
 
 

@@ -138,8 +138,8 @@ def survey_collection(
     by_document: list[list[Fact]] = []
     n_chunks = 0
     for place in chosen:
-        document = catalog.load_document(records[place].id)
-        chunks = [stored.chunk for stored, _ in catalog.chunks_of(document.id)]
+        document = catalog.documents.load(records[place].id)
+        chunks = [stored.chunk for stored, _ in catalog.chunks.of_document(document.id)]
         n_chunks += len(chunks)
         for chunk in chunks:
             holding.update(passage_stems(chunk, document.title, document.name))

@@ -43,10 +43,10 @@ def main_feedback(catalog: Catalog, collection: str, *, out: Path | None, caller
     where a question was written, else 1. Raises NotFound for an unknown collection, and InputError for a folder that
     holds a suite already.
     """
-    name = find_collection(collection, catalog.collections())
+    name = find_collection(collection, catalog.documents.collections())
     folder = out or Path("suites") / f"{name if name.strip('.') else 'collection'}-feedback"
     refuse_full(folder)
-    records = [record for record in catalog.list_documents([name])[0] if record.visible]
+    records = [record for record in catalog.documents.list_documents([name])[0] if record.visible]
     names = suite_names(records)
     questions: list[dict[str, object]] = []
     unusable: Counter[str] = Counter()

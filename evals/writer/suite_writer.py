@@ -94,7 +94,7 @@ class SuiteWriter:
 
     def _fields(self, question: WrittenQuestion) -> dict[str, object]:
         span = question.evidence
-        pages = self._catalog.pages(span.document_id, span.start, span.end)
+        pages = self._catalog.documents.pages(span.document_id, span.start, span.end)
         place = {"document": question.document, "page": pages[0].number if pages else None, "start": span.start,
                  "end": span.end, "quote": question.quote}  # fmt: skip
         fields: dict[str, object] = {

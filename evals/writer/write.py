@@ -100,10 +100,10 @@ def main_questions(
             "or name another back end."
         )
     with caller.open_library(settings, "eval questions") as library:
-        name = find_collection(collection, library.catalog.collections())
+        name = find_collection(collection, library.catalog.documents.collections())
         folder = out or Path("suites") / (name if name.strip(".") else "collection")
         refuse_full(folder)
-        records = [record for record in library.catalog.list_documents([name])[0] if record.visible]
+        records = [record for record in library.catalog.documents.list_documents([name])[0] if record.visible]
         if not records:
             raise InputError(f"The collection {name!r} has no document that is ready. Ingest some first.")
         names = suite_names(records)

@@ -6,9 +6,8 @@ import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from rag.errors import ConfigurationError, DependencyError
+from rag.errors import DependencyError
 from rag.generation.served import (
     CONNECT_TIMEOUT_S,
     STOP_STRINGS,
@@ -24,7 +23,7 @@ from rag.generation.served import (
     asked_pause_s,
 )
 from rag.generation.speed import Reading, describe_speed
-from rag.models.hosts import http_options, json_field, without_credentials
+from rag.models.hosts import http_options, json_field, openai_url, without_credentials
 from rag.models.tokens import estimate_tokens
 from rag.settings import Generation
 from rag.types import BackendReport, Message
@@ -206,13 +205,7 @@ class OpenAIGenerator(OpenAIProtocol):
 
     def __init__(self, settings: Generation) -> None:
         super().__init__(settings)
-        url = settings.base_url.rstrip("/")
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise ConfigurationError(
-                f"FOOTNOTE_GENERATION__BASE_URL={settings.base_url!r} is not an http address. The openai back end "
-                "needs the address of its server, such as http://127.0.0.1:8080/v1."
-            )
-        self._url = url if urlsplit(url).path else f"{url}/v1"
+        self._url = openai_url(settings.base_url, "FOOTNOTE_GENERATION__BASE_URL")
         self._model = settings.model
         self._counts: bool | None = None  # whether this server counts tokens; None: not known yet
 

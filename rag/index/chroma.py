@@ -141,12 +141,6 @@ class VectorIndex:
         for document_id in document_ids:
             self._collection.delete(where={"document_id": document_id})
 
-    @translated
-    def remove_chunks(self, chunk_ids: Sequence[str]) -> None:
-        """Delete these chunks."""
-        for start in range(0, len(chunk_ids), self._max_batch):
-            self._collection.delete(ids=list(chunk_ids[start : start + self._max_batch]))
-
     # Reading ---------------------------------------------------------------------------------------------------------
 
     @translated

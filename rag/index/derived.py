@@ -245,16 +245,16 @@ class Index:
 
     def purge_removed(self, catalog: Catalog) -> int:
         """Delete removed and replaced documents, then their originals. Returns how many documents."""
-        removals = catalog.pending_removals()
+        removals = catalog.removals.pending()
         if not removals:
             return 0
         removed = {document_id for _, document_id, _ in removals}
         with self._write_lock:  # an id may be back with the same bytes
-            gone = removed - catalog.indexed_documents().keys()
-            self.remove(*gone, back=gone & catalog.indexed_documents(waiting=True).keys())
+            gone = removed - catalog.documents.indexed().keys()
+            self.remove(*gone, back=gone & catalog.documents.indexed(waiting=True).keys())
         for seq, _, sha256 in removals:
-            catalog.finish_removal(seq, sha256)
-        catalog.finish_removals()
+            catalog.removals.finish(seq, sha256)
+        catalog.removals.finish_shared()
         return len(removals)
 
     # Comparison with the catalog -------------------------------------------------------------------------------------
@@ -301,12 +301,12 @@ class Index:
     def _match(self, part: Part, catalog: Catalog, progress: Progress | None = None) -> set[str]:
         """Make one part match the catalog. Returns the documents that were written or deleted."""
         held = part.documents()  # before the catalog is asked, so that what comes in between is not taken for extra
-        wanted, waiting = catalog.indexed_documents(), catalog.indexed_documents(waiting=True)
+        wanted, waiting = catalog.documents.indexed(), catalog.documents.indexed(waiting=True)
         gone = held.keys() - waiting.keys()
         short = [document_id for document_id, own in wanted.items() if held.get(document_id) != own]
         if gone:
             with self._write_lock:
-                part.remove(sorted(gone - catalog.indexed_documents(waiting=True).keys()))
+                part.remove(sorted(gone - catalog.documents.indexed(waiting=True).keys()))
         self._fill(part, catalog, short, held, progress)
         return gone | set(short)
 
@@ -325,7 +325,7 @@ class Index:
                     raise _unavailable("The index is being closed.")
                 if surplus := [document_id for document_id in group if document_id in held]:
                     part.remove(surplus)
-                part.put([row for document_id in group for row in catalog.chunks_of(document_id)])
+                part.put([row for document_id in group for row in catalog.chunks.of_document(document_id)])
             if progress:
                 progress(done, len(document_ids))
 
@@ -349,7 +349,7 @@ class Index:
 
     def _correct(self, part: Part, catalog: Catalog, progress: Progress | None) -> int:
         """Write every document into a part that is never grown beside, and delete what is extra. Returns how many."""
-        wanted = catalog.indexed_documents(waiting=True)
+        wanted = catalog.documents.indexed(waiting=True)
         self._fill(part, catalog, list(wanted), {}, progress)
         self._match(part, catalog)
         return len(wanted)
@@ -363,7 +363,7 @@ class Index:
             self._written.clear()
         try:
             with self._beside(kind, name, part):
-                wanted = catalog.indexed_documents(waiting=True)
+                wanted = catalog.documents.indexed(waiting=True)
 
                 def report(done: int, total: int) -> None:
                     self._done = (done, total)
@@ -470,7 +470,7 @@ def _unavailable(why: str) -> DependencyError:
 
 def _groups(document_ids: Sequence[str], catalog: Catalog) -> Iterator[tuple[int, list[str]]]:
     """The documents in groups of about _GROUP_CHUNKS chunks, each with the number that are done with it."""
-    sizes = catalog.indexed_documents(waiting=True) if document_ids else {}
+    sizes = catalog.documents.indexed(waiting=True) if document_ids else {}
     group: list[str] = []
     chunks = 0
     for done, document_id in enumerate(document_ids, 1):

@@ -57,7 +57,7 @@ class Follower:
                 if replicas.beat():
                     break
         with self.staying():
-            self._catalog.finish_removals()
+            self._catalog.removals.finish_shared()
 
     @contextmanager
     def staying(self) -> Iterator[None]:

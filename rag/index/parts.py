@@ -68,9 +68,6 @@ class VectorPart(Part, Protocol):
     def vectors(self, chunk_ids: Sequence[str]) -> dict[str, np.ndarray]:
         """The vectors that are held, by chunk id; unknown chunks are left out."""
 
-    def remove_chunks(self, chunk_ids: Sequence[str]) -> None:
-        """Delete these chunks."""
-
     def count_deleted(self) -> int:
         """How many deleted chunks still take up files and memory, which only growing the part again frees."""
 

@@ -111,15 +111,8 @@ class PgVectorIndex:
 
     def remove(self, document_ids: Sequence[str]) -> None:
         """Delete every chunk of these documents; unknown ones are ignored."""
-        self._delete("document_id", document_ids)
-
-    def remove_chunks(self, chunk_ids: Sequence[str]) -> None:
-        """Delete these chunks."""
-        self._delete("chunk_id", chunk_ids)
-
-    def _delete(self, column: str, values: Sequence[str]) -> None:
         with self._database.transaction() as connection:
-            connection.exec_driver_sql(f"DELETE FROM {self._table} WHERE {column} = ANY(%s)", (list(values),))
+            connection.exec_driver_sql(f"DELETE FROM {self._table} WHERE document_id = ANY(%s)", (list(document_ids),))
 
     # Reading ---------------------------------------------------------------------------------------------------------
 

@@ -256,14 +256,6 @@ class QdrantIndex:
         for start in range(0, len(document_ids), _LISTED):
             self._delete(models.Filter(must=[_among("document_id", document_ids[start : start + _LISTED])]))
 
-    def remove_chunks(self, chunk_ids: Sequence[str]) -> None:
-        """Delete these chunks."""
-        from qdrant_client import models
-
-        for start in range(0, len(chunk_ids), _LISTED):
-            ids = [_point_id(chunk_id) for chunk_id in chunk_ids[start : start + _LISTED]]
-            self._delete(models.Filter(must=[models.HasIdCondition(has_id=ids)]))
-
     def _delete(self, chosen: Filter) -> None:
         from qdrant_client import models
 

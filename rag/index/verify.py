@@ -24,10 +24,10 @@ def verify_index(catalog: Catalog, index: Index, progress: Progress = lambda don
     vectors = index.parts().get("vectors")
     if vectors is not None:
         found += [Difference("vectors", "", problem) for problem in vectors.check_database()]
-        documents = list(catalog.indexed_documents())
+        documents = list(catalog.documents.indexed())
         for done, document_id in enumerate(documents):
             progress(done, len(documents))
-            rows = catalog.chunks_of(document_id)
+            rows = catalog.chunks.of_document(document_id)
             held = vectors.vectors([stored.chunk.id for stored, _ in rows])
             wrong = sum(
                 bool(held[stored.chunk.id] @ vector < SAME_COSINE) for stored, vector in rows if stored.chunk.id in held
@@ -38,12 +38,12 @@ def verify_index(catalog: Catalog, index: Index, progress: Progress = lambda don
 
 
 def _verify_chunks(catalog: Catalog, kind: str, part: Part) -> Iterator[Difference]:
-    wanted, held, present = catalog.indexed_documents(), part.documents(), dict(part.chunk_ids())
+    wanted, held, present = catalog.documents.indexed(), part.documents(), dict(part.chunk_ids())
     for document_id, own in wanted.items():
-        name = catalog.get_document(document_id).name
+        name = catalog.documents.get(document_id).name
         if held.get(document_id) != own:
             yield Difference(kind, name, f"it holds {held.get(document_id)} of the document, the catalog {own}")
-        ids = [stored.chunk.id for stored, _ in catalog.chunks_of(document_id)]
+        ids = [stored.chunk.id for stored, _ in catalog.chunks.of_document(document_id)]
         counts = [present.pop(chunk_id, 0) for chunk_id in ids]
         if counts.count(0) or any(count > 1 for count in counts):
             twice = sum(count > 1 for count in counts)

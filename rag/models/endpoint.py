@@ -21,12 +21,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
-from urllib.parse import urlsplit
 
 import numpy as np
 
-from rag.errors import ConfigurationError, DependencyError
-from rag.models.hosts import http_options, json_field, ollama_url
+from rag.errors import DependencyError
+from rag.models.hosts import http_options, json_field, ollama_url, openai_url
 from rag.models.languages import ENGLISH as ENGLISH_CODE
 from rag.models.languages import is_surely_not
 from rag.models.probes import ENGLISH, PROBE, measure_cosines, measure_scripts
@@ -189,13 +188,7 @@ class OpenAIDialect:
     kind = "openai"
 
     def __init__(self, endpoint: Endpoint) -> None:
-        url = endpoint.base_url.rstrip("/")
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise ConfigurationError(
-                f"FOOTNOTE_EMBEDDING__BASE_URL={endpoint.base_url!r} is not an http address. The openai back end needs "
-                "the address of its server, such as http://127.0.0.1:8080/v1."
-            )
-        self.url = url if urlsplit(url).path else f"{url}/v1"
+        self.url = openai_url(endpoint.base_url, "FOOTNOTE_EMBEDDING__BASE_URL")
         self.model = endpoint.model
 
     def look(self, client: httpx.Client) -> ServerFacts:

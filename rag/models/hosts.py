@@ -49,6 +49,19 @@ def ollama_url(base_url: str, environ_host: str) -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{parts.path}"
 
 
+def openai_url(base_url: str, setting: str) -> str:
+    """The address of an OpenAI-compatible server, with /v1 where it has no path. Raises ConfigurationError, which names
+    the `setting`, for what is no http address.
+    """
+    url = base_url.rstrip("/")
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ConfigurationError(
+            f"{setting}={base_url!r} is not an http address. The openai back end needs the address of its server, such "
+            "as http://127.0.0.1:8080/v1."
+        )
+    return url if urlsplit(url).path else f"{url}/v1"
+
+
 def without_credentials(url: str) -> str:
     """The address as it may be shown: without a name and password, which a URL can carry."""
     return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()

@@ -41,13 +41,13 @@ def check_scope(catalog: Catalog, scope: Scope) -> Scope:
     for document_id in scope.document_ids or ():
         find_document(catalog, document_id, scope.allowed)
     if scope.document_ids:
-        named = dict.fromkeys((*scope.document_ids, *catalog.inside(scope.document_ids)))
+        named = dict.fromkeys((*scope.document_ids, *catalog.documents.inside(scope.document_ids)))
         scope = replace(scope, document_ids=tuple(named))
     if scope.collection is not None:
         known = collections_among(catalog, scope.allowed)
         scope = replace(scope, collection=find_collection(scope.collection, known))
     if scope.conditions:
-        found = catalog.filter_documents(scope.conditions, scope.collections)
+        found = catalog.documents.filter(scope.conditions, scope.collections)
         among = None if scope.document_ids is None else set(scope.document_ids)
         scope = replace(scope, document_ids=tuple(one for one in found if among is None or one in among))
     return replace(scope, conditions=())
@@ -55,12 +55,12 @@ def check_scope(catalog: Catalog, scope: Scope) -> Scope:
 
 def collections_among(catalog: Catalog, allowed: Sequence[str] | None) -> list[str]:
     """The collections that exist for an asker: the allowed ones, whether they have a document or not, or all."""
-    return catalog.collections() if allowed is None else sorted(allowed)
+    return catalog.documents.collections() if allowed is None else sorted(allowed)
 
 
 def find_document(catalog: Catalog, document_id: str, allowed: Sequence[str] | None) -> DocumentRecord:
     """One document's record. Raises NotFound, in the same words where its collection is not allowed."""
-    record = catalog.get_document(document_id)
+    record = catalog.documents.get(document_id)
     if allowed is not None and record.collection not in allowed:
         raise no_document(document_id)
     return record

@@ -178,7 +178,7 @@ class Searcher:
         scores = weigh_documents(fused, chunks, documents, weights.document)
         if asked is not None:
             leading = nlargest(SHARPENED, scores, key=scores.__getitem__)
-            sentences = self._catalog.sentence_vectors([chunks[chunk_id].seq for chunk_id in leading])
+            sentences = self._catalog.chunks.sentence_vectors([chunks[chunk_id].seq for chunk_id in leading])
             packed = {i: sentences[chunks[i].seq] for i in leading if chunks[i].seq in sentences}  # others were deleted
             cosines = sharpen(found.cosines, packed, asked.vector, weights)
             fused = fuse(_rescaled(cosines, asked), found.bm25, dense_weight)
@@ -191,7 +191,7 @@ class Searcher:
             scorer = "reranker"
         picked = pick(scores, chunks, documents, fused, top_k, weights)
         best += weights.document_step
-        stored = self._catalog.visible_chunks([chunk_id for one in picked for chunk_id in one.chunk_ids])
+        stored = self._catalog.chunks.visible([chunk_id for one in picked for chunk_id in one.chunk_ids])
         shown = [(join(one, stored, chunks), one.score) for one in picked if all(i in stored for i in one.chunk_ids)]
         hits = [to_hit(*joined, rank, max(score, 0.0) / best, scorer) for rank, (joined, score) in enumerate(shown, 1)]
         return hits, len(hits) == len(picked)
@@ -214,7 +214,7 @@ class Searcher:
                 with step("search dense"):
                     dense = dict(self._index.search_dense(asked.vector, wanted, scope.collections, named))
             keyword = dict(words.result())
-            visible, cosines = self._catalog.candidates(
+            visible, cosines = self._catalog.chunks.candidates(
                 {i: dense.get(i) for i in dense | keyword}, asked and asked.vector
             )
             changing = len(visible) < len(dense | keyword)
@@ -236,7 +236,7 @@ class Searcher:
 
     def _rerank(self, reranker: Reranker, question: str, scores: dict[str, float]) -> dict[str, float]:
         """The reranker's score for each of the best chunks, by chunk id."""
-        read = self._catalog.visible_chunks(nlargest(self._reranked, scores, key=scores.__getitem__))
+        read = self._catalog.chunks.visible(nlargest(self._reranked, scores, key=scores.__getitem__))
         texts = [index_text(one.document_name, one.title, one.chunk.headings, one.chunk.text) for one in read.values()]
         with step("rerank", {**of_model("rerank", reranker.model), "footnote.candidates": len(texts)}):
             return dict(zip(read, reranker.score_texts(question, texts), strict=True))
@@ -254,7 +254,7 @@ class Searcher:
         asked = self._embed(question)
         if asked is None:
             return [0.0 for of_hit in texts for _ in of_hit]
-        stored = self._catalog.sentences_of([chunk_id for hit in hits for chunk_id in hit.indexed_ids])
+        stored = self._catalog.chunks.sentences_of([chunk_id for hit in hits for chunk_id in hit.indexed_ids])
         size = self._embedder.dimension
         held = [b"".join(stored.get(chunk_id, b"") for chunk_id in hit.indexed_ids) for hit in hits]
         # the number of vectors nearly always shows whether a joined hit has other sentences than its chunks

@@ -103,7 +103,7 @@ def _write_once(catalog: Catalog, part: Path, progress: Progress, collection: st
                 files.append(SavedFile(f"{ORIGINALS}/{sha256[:2]}/{sha256}", size, sha256))
             except LostOriginal:
                 missing.append(sha256)
-        if missing and not set(missing) <= set(catalog.original_hashes()):
+        if missing and not set(missing) <= set(catalog.documents.original_hashes()):
             return None
         try:
             _write_tar(part, files, copy, catalog.originals, progress)

@@ -22,7 +22,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -38,6 +38,7 @@ SCHEMES = ("postgresql", "postgres", DRIVER)
 BLOCK_BITS = 24
 """A document's chunks have the rows `block << BLOCK_BITS` and following, where saves overlap."""
 
+_VALUES_PER_STATEMENT = 500  # SQLite refuses statements with more than 32,766 bound values
 _BUSY_S = 60  # how long a write waits for another
 _CACHE_KIB = 32_768  # page cache of a SQLite connection: a search reads some hundred rows from all over the database
 _POOL, _POOL_OVERFLOW, _POOL_WAIT_S = 10, 20, 30
@@ -59,6 +60,9 @@ _TRANSIENT = {
     "40P01": "another transaction waited for the same rows",
     "55P03": "another transaction held the rows for too long",
 }
+
+
+_T = TypeVar("_T")
 
 
 class Among(FunctionElement[bool]):
@@ -97,6 +101,12 @@ def among(values: Collection[object]) -> dict[str, str]:
     return {"among": json.dumps(list(values))}
 
 
+def batches(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """The values, as many at a time as a statement may bind one by one."""
+    for start in range(0, len(values), _VALUES_PER_STATEMENT):
+        yield values[start : start + _VALUES_PER_STATEMENT]
+
+
 class Database(Protocol):
     """An open database of a catalog. Safe to use from several threads."""
 
@@ -106,7 +116,7 @@ class Database(Protocol):
     shared: bool
     """Whether other processes own it too."""
     candidates: sa.Executable
-    """The statement of `Catalog.candidates`: (id, seq, document_id, page, gap) of the visible chunks `among`."""
+    """The statement of `Chunks.candidates`: (id, seq, document_id, page, gap) of the visible chunks `among`."""
 
     def begin(self, *, writes: bool) -> Connection:
         """A connection whose next transaction is a snapshot, or one that `writes`."""

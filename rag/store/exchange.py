@@ -16,9 +16,10 @@ from pathlib import Path
 
 from rag.errors import IndexMismatch, InputError, NotFound
 from rag.store.backup import BackupReport, check_catalog, unpack_backup, write_backup
-from rag.store.catalog import Catalog, same_stamp
+from rag.store.catalog import Catalog
 from rag.store.originals import LostOriginal, copy_original
 from rag.store.records import DocumentRecord
+from rag.store.stamps import same_stamp
 
 IMPORTING = ".importing-"  # begins the name of a folder in the data directory, which only a killed import leaves
 Progress = Callable[[int, int], None]
@@ -40,7 +41,7 @@ def export_collection(
 
     Raises NotFound if the collection has none, DependencyError if the disk fails.
     """
-    if not catalog.list_documents([collection], status=("ready",))[1]:
+    if not catalog.documents.list_documents([collection], status=("ready",))[1]:
         raise NotFound(f"The collection {collection!r} has no document that is ready. `footnote docs list` shows them.")
     return write_backup(catalog, file, progress, collection=collection)
 
@@ -73,7 +74,7 @@ def import_collection(
                 _copy(record, incoming, catalog, file)
             for record in records:
                 if record.parent_id is None:
-                    ids += catalog.adopt_document(incoming, record.id, target)
+                    ids += catalog.uploads.adopt(incoming.transactions, record.id, target)
             for record in records:  # deleted before, with another document that had the same bytes; now nobody does
                 if not catalog.originals.holds(record.sha256):
                     _copy(record, incoming, catalog, file)
@@ -81,7 +82,7 @@ def import_collection(
 
 
 def _ready_families(incoming: Catalog) -> list[DocumentRecord]:
-    records, _ = incoming.list_documents()
+    records, _ = incoming.documents.list_documents()
     heads = {record.parent_id or record.id for record in records if record.status == "ready"}
     return [record for record in records if (record.parent_id or record.id) in heads]
 
@@ -100,11 +101,11 @@ def sweep_imports(data_dir: Path) -> None:
 
 
 def _check_origin(catalog: Catalog, incoming: Catalog, file: Path) -> None:
-    own, theirs = catalog.stamps(), incoming.stamps()
-    incoming.check_rebuilt()
-    catalog.check_rebuilt()
+    own, theirs = catalog.stamps.stored(), incoming.stamps.stored()
+    incoming.stamps.check_rebuilt()
+    catalog.stamps.check_rebuilt()
     if not own:
-        catalog.replace_stamps(theirs)
+        catalog.stamps.replace(theirs)
     elif differing := [name for name in theirs if not same_stamp(name, own.get(name, ""), theirs[name])]:
         seen = ", ".join(f"{name} {theirs[name]!r} (here {own.get(name)!r})" for name in differing)
         raise IndexMismatch(

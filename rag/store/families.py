@@ -1,9 +1,8 @@
 """Families: an uploaded document, and the files that were taken out of it, each a document with its `parent_id`.
 
 There are two levels, however deep the files are inside each other. The functions run in the transactions of
-`catalog.py`: a file inside is queued with the commit of its parent, becomes visible with all of its family, and is
-removed with it.
-Only the parent has sources.
+their callers: a file inside is queued with the commit of its parent, becomes visible with all of its family, and is
+removed with it. Only the parent has sources.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ def queue_inside(connection: Connection, parent_id: str, inside: Sequence[InnerF
     that a repetition makes the same ones.
 
     Bytes that were deleted before, with another document that had the same, are missed when they are read
-    (`Catalog.fail_lost`).
+    (`WorkQueue.fail_lost`).
     """
     remove_inside(connection, parent_id)
     if not inside:

@@ -10,18 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from rag.errors import InputError, NotFound
 from rag.store.collections import collection_name
 from rag.store.schema import keys_table
 from rag.store.times import now_text
+from rag.store.transactions import Transactions
 
 KeyScope = Literal["read", "write", "admin"]
 KEY_SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
@@ -33,8 +32,6 @@ DAY_S = 86_400
 _ID_BYTES = 6
 _SECRET_BYTES = 32
 _USE_EVERY_S = 60  # so often the last use is written; every write waits for the disk
-
-Transaction = Callable[[], AbstractContextManager[Connection]]
 
 
 def new_secret() -> str:
@@ -69,10 +66,10 @@ class ApiKey:
 
 
 class Keys:
-    """The keys of one catalog, whose transactions `read` and `write` begin."""
+    """The keys of one open catalog."""
 
-    def __init__(self, read: Transaction, write: Transaction) -> None:
-        self._read, self._write = read, write
+    def __init__(self, transactions: Transactions) -> None:
+        self._read, self._write = transactions.read, transactions.write
 
     def create(
         self, name: str, scope: KeyScope, collections: Sequence[str] = (), days: float | None = None

@@ -12,34 +12,25 @@ before it joins again.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rag.store.schema import documents_table, projections_table, replicas_table
+from rag.store.transactions import Transactions
 
 REPLICA_S = 30.0
 _ID_BYTES = 12
-
-Transaction = Callable[[], AbstractContextManager[Connection]]
 
 
 class Replicas:
     """The replicas of one open catalog, and the one of this process, if it has joined."""
 
-    def __init__(
-        self,
-        read: Transaction,
-        write: Transaction,
-        write_in_turn: Transaction,
-        now: Callable[[], sa.ColumnElement[float]],
-    ) -> None:
-        """Each of the first three begins a transaction, the last one having taken its turn; `now` is the database's
-        clock.
-        """
-        self._read, self._write, self._write_in_turn, self._now = read, write, write_in_turn, now
+    def __init__(self, transactions: Transactions) -> None:
+        self._read, self._write, self._now = transactions.read, transactions.write, transactions.database.now
+        self._write_in_turn = partial(transactions.write, turn=True)
         self.id: str | None = None
 
     def join(self, name: str) -> None:

@@ -333,3 +333,9 @@ def put_meta(connection: Connection, key: str, value: str) -> None:
     updated = connection.execute(sa.update(meta_table).where(meta_table.c.key == key).values(value=value))
     if updated.rowcount == 0:
         connection.execute(sa.insert(meta_table).values(key=key, value=value))
+
+
+def set_document(connection: Connection, document_id: str, **values: object) -> bool:
+    """Write columns of one document; False where there is none."""
+    updated = connection.execute(sa.update(documents_table).where(documents_table.c.id == document_id).values(**values))
+    return updated.rowcount > 0

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,14 +18,13 @@ from sqlalchemy.engine import Connection
 from rag.errors import NotFound
 from rag.store.schema import documents_table, feedback_table, sources_table, threads_table, turns_table
 from rag.store.times import now_text
+from rag.store.transactions import Transactions
 from rag.types import Turn
 
 Rating = Literal["right", "wrong", "wrong citation"]
 MAX_TITLE_CHARS = 200
 _TITLE_FROM_QUESTION = 80  # characters of the first question that name a thread without a title
 _ID_BYTES = 12
-
-Transaction = Callable[[], AbstractContextManager[Connection]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +71,17 @@ def _no_thread(thread_id: str) -> NotFound:
 
 
 class Threads:
-    """The threads of one catalog, whose transactions `read` and `write` begin, or those of one key."""
+    """The threads of one open catalog, or those of one key."""
 
-    def __init__(
-        self, read: Transaction, write: Transaction, key_id: str | None = None, *, everyones: bool = True
-    ) -> None:
+    def __init__(self, transactions: Transactions, key_id: str | None = None, *, everyones: bool = True) -> None:
         """New threads belong to the key `key_id`. Unless `everyones`, threads of others do not exist here."""
-        self._read, self._write, self._key_id = read, write, key_id
+        self._transactions, self._key_id = transactions, key_id
+        self._read, self._write = transactions.read, transactions.write
         self._ours: sa.ColumnElement[bool] = sa.true() if everyones else threads_table.c.key_id == key_id
 
     def of_key(self, key_id: str | None, *, everyones: bool) -> Threads:
         """The threads that a key may see: its own, or `everyones`."""
-        return Threads(self._read, self._write, key_id, everyones=everyones)
+        return Threads(self._transactions, key_id, everyones=everyones)
 
     def _is(self, thread_id: str) -> sa.ColumnElement[bool]:
         return sa.and_(threads_table.c.id == thread_id, self._ours)

@@ -27,8 +27,8 @@ def verify_catalog(catalog: Catalog, progress: Progress = lambda done, total: No
     """What is damaged or does not agree: the database, and every document with its rows and its original."""
     for problem in catalog.check_integrity():
         yield Difference("catalog", "", problem)
-    records, total = catalog.list_documents()
-    dimension = int(catalog.stamps().get("dimension", 0))
+    records, total = catalog.documents.list_documents()
+    dimension = int(catalog.stamps.stored().get("dimension", 0))
     for done, record in enumerate(records):
         progress(done, total)
         try:
@@ -41,7 +41,7 @@ def verify_catalog(catalog: Catalog, progress: Progress = lambda done, total: No
 
 
 def _verify_document(catalog: Catalog, record: DocumentRecord, dimension: int) -> Iterator[Difference]:
-    text, rows = catalog.document_text(record.id), catalog.chunks_of(record.id)
+    text, rows = catalog.documents.text(record.id), catalog.chunks.of_document(record.id)
     if not text:
         yield Difference("catalog", record.name, "it is ready and has no text")
     if len(rows) != record.chunks or not rows:

@@ -2,9 +2,8 @@
 
 Reading order: `scripts` (one spelling, and words of scripts without spaces), `words` (stems and the lists of closed
 classes), `quantities` (numbers, units, dates), `sentences`, `tables` (rows and the names of their columns), `cells`
-(which cell some words mean), `word_kinds` (verb, name, number...), `questions` (the type of answer that a question asks
-for), `parts` (what to find for it separately), `orders` (which sentences order instead of state), `indexed` (what is
-embedded and searched for a chunk).
+(which cell some words mean), `questions` (the type of answer that a question asks for), `parts` (what to find for it
+separately), `orders` (which sentences order instead of state), `indexed` (what is embedded and searched for a chunk).
 The lists and rules are English only; in other languages sentences, words and figures are still separated.
 """
 
@@ -33,10 +32,8 @@ from rag.text.tables import (
     spell_rows,
     split_row,
 )
-from rag.text.word_kinds import Word, is_verb, read_words
 from rag.text.words import (
     AUXILIARIES,
-    DO,
     MONTH_NAMES,
     NEGATED_AUXILIARIES,
     POLARITY,
@@ -44,6 +41,7 @@ from rag.text.words import (
     STOP_WORDS,
     compared_words,
     content_words,
+    is_verb,
     stem,
     unstemmed_words,
     without_plural,
@@ -53,7 +51,6 @@ from rag.text.words import (
 
 __all__ = [
     "AUXILIARIES",
-    "DO",
     "MARKS",
     "MONTH_NAMES",
     "NEGATED_AUXILIARIES",
@@ -65,7 +62,6 @@ __all__ = [
     "DateMention",
     "Quantity",
     "QuestionKind",
-    "Word",
     "announces_list",
     "base_context",
     "begins_yes_or_no",
@@ -87,7 +83,6 @@ __all__ = [
     "quantities",
     "question_kind",
     "question_parts",
-    "read_words",
     "row_headers",
     "single_characters",
     "spell_row",

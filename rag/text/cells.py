@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from rag.text.quantities import quantities
 from rag.text.tables import name_cells, split_row
-from rag.text.word_kinds import is_verb
-from rag.text.words import POLARITY, PREPOSITIONS, STOP_WORDS, without_plural, word_set
+from rag.text.words import POLARITY, PREPOSITIONS, STOP_WORDS, is_verb, without_plural, word_set
 
 
 class Cell(NamedTuple):

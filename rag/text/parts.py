@@ -12,8 +12,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from rag.text.word_kinds import is_verb
-from rag.text.words import AUXILIARIES, PREPOSITIONS, STOP_WORDS, content_words, word_set
+from rag.text.words import AUXILIARIES, PREPOSITIONS, STOP_WORDS, content_words, is_verb, word_set
 
 MOST_PARTS = 4
 

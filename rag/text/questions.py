@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
-from rag.text.word_kinds import is_verb
 from rag.text.words import (
     AUXILIARIES,
     BE,
     PREPOSITIONS,
     STOP_WORDS,
+    is_verb,
     word_set,
 )
 

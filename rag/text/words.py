@@ -58,7 +58,7 @@ POLARITY = word_set(
 )
 """Words that limit or turn round what a sentence says."""
 _SHORT = 3  # letters of a word whose last s is no plural: `gas`, `was`
-IRREGULAR_VERBS = {
+_IRREGULAR_VERBS = {
     "arose": "arise", "ate": "eat", "became": "become", "began": "begin", "begun": "begin", "bore": "bear",
     "bought": "buy", "broke": "break", "broken": "break", "brought": "bring", "built": "build", "came": "come",
     "caught": "catch", "chose": "choose", "chosen": "choose", "did": "do", "done": "do", "drawn": "draw",
@@ -74,6 +74,13 @@ IRREGULAR_VERBS = {
     "understood": "understand", "used": "use", "went": "go", "withdrawn": "withdraw", "withdrew": "withdraw",
     "won": "win", "wore": "wear", "written": "write", "wrote": "write",
 }  # fmt: skip
+_VERBS = frozenset(_IRREGULAR_VERBS) | word_set(
+    """
+    got set become begins include includes including make makes use uses contain contains consist consists
+    provide provides refer refers mean means remain remains belong occur lie lies lived rode sang swam wove cost
+    cut hit hid wins holds leads rang hung dealt sank shot shook forbade forgot
+    """
+)
 """The base of each irregular form of a verb."""
 
 _IRREGULAR = {
@@ -81,7 +88,7 @@ _IRREGULAR = {
     "largest": "large", "higher": "high", "highest": "high", "bigger": "big", "biggest": "big", "lower": "low",
     "lowest": "low", "greater": "great", "greatest": "great", "born": "birth", "died": "death", "die": "death",
     "dead": "death", "better": "good", "best": "good", "worse": "bad", "worst": "bad", "uses": "use", "using": "use",
-    **IRREGULAR_VERBS,
+    **_IRREGULAR_VERBS,
 }  # fmt: skip
 _SUFFIXES = (
     ("izations", "ize"), ("isations", "ize"), ("ization", "ize"), ("isation", "ize"), ("ations", "ate"),
@@ -189,3 +196,8 @@ def without_links(claim: str, evidence: str) -> tuple[str, str]:
     claim = claim[adds.end() :] if adds else claim
     links = None if _LINK.match(claim) else _LINK.match(evidence)
     return claim, evidence[links.end() :] if links else evidence
+
+
+def is_verb(word: str) -> bool:
+    """Whether a lower-case word is a verb: an irregular form, a common verb, or a word that ends in -ed."""
+    return word in _VERBS or (len(word) > 4 and word.endswith("ed") and not word.endswith("eed"))

@@ -85,7 +85,6 @@ def name_key(word: str) -> str:
     return word[:-1] if len(word) == 4 and word.endswith("s") else word
 
 
-_IN_A_NUMBER = re.compile(r"[.,\u00a0\u2009\u202f](?=\d)")
 _DIGIT = re.compile(r"\d")
 _INNER_DOT = re.compile(r"\w\.\w")
 _MONTHS = frozenset(MONTH_NAMES) - {"march", "may"}  # these two are words as well

@@ -13,7 +13,9 @@ from conftest import ScriptedGenerator, WordHashEmbedder
 from serving import Cold, Endless, build_app, listening
 
 from api.client import AsyncClient, Client
-from api.http.schemas import AnswerBody, DocumentBody, HistoryTurn, Hits, StatusBody, TokenBody
+from api.http.schemas.answers import AnswerBody, Hits, StatusBody, TokenBody
+from api.http.schemas.documents import DocumentBody
+from api.http.schemas.questions import HistoryTurn
 from rag.errors import DependencyError, FootnoteError
 from rag.settings import Settings
 

@@ -18,7 +18,8 @@ from serving import Endless, Served, Unreachable, build_app, listening
 
 from api.commands.context import CommandContext, Models
 from api.commands.mcp import OpenedLater
-from api.http.schemas import AnswerBody, Documents, Hits, PageBody, VerifiedBody
+from api.http.schemas.answers import AnswerBody, Hits, VerifiedBody
+from api.http.schemas.documents import Documents, PageBody
 from rag.errors import DataDirectoryInUse
 from rag.library import Library
 from rag.settings import Settings

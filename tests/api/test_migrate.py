@@ -68,17 +68,17 @@ def test_a_store_goes_to_postgres_and_back(
     with open_library(settings) as library:
         kept = ingest(library, "words that stay", "kept.md")
         upload(library.catalog, "queued words", "queued.md")
-        library.catalog.claim_next()  # in hand when it was closed
+        library.catalog.queue.claim_next()  # in hand when it was closed
         index = (settings.data_dir / "index" / "current.json").read_text()
     with closing(Catalog(settings.data_dir)) as catalog:
-        catalog.requeue_unfinished(forgive=True)
+        catalog.queue.requeue_unfinished(forgive=True)
         expected = catalog.digest()
     status, done = call("migrate", url=postgres_url)
     assert (status, done["tables"], done["missing"]) == (0, expected, [])
     assert not (settings.data_dir / CATALOG_FILE).exists()
     assert (settings.data_dir / CARRIED_FILE).exists()
     with open_library(settings, database_url=postgres_url) as library:
-        assert library.catalog.get_document(kept).status == "ready"
+        assert library.catalog.documents.get(kept).status == "ready"
         assert verify_index(library.catalog, library.index) == []
         assert (settings.data_dir / "index" / "current.json").read_text() == index  # nothing was built again
         added = ingest(library, "newer words that stay", "new.md")
@@ -92,7 +92,7 @@ def test_a_store_goes_to_postgres_and_back(
     ]
     assert sorted(names(call)) == ["kept.md", "new.md"]
     with open_library(settings) as library:
-        assert library.catalog.get_document(added).status == "ready"
+        assert library.catalog.documents.get(added).status == "ready"
         ingest(library, "last words that stay", "last.md")
 
 
@@ -167,7 +167,7 @@ async def test_a_conversation_without_a_server_follows_what_others_do(settings: 
             assert commit(library.catalog, document_id, "words that stay")
             assert await asyncio.to_thread(library.catalog.replicas.others) == [name_of_process("chat")]
             deadline = time.monotonic() + PATIENCE_S
-            while library.catalog.get_document(document_id).status != "ready":
+            while library.catalog.documents.get(document_id).status != "ready":
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.05)
         assert [hit.document_name for hit in (await source.search("words that stay")).hits] == ["kept.md"]

@@ -63,7 +63,7 @@ def sync(
 def names(store: Path) -> set[str]:
     catalog = Catalog(store)
     try:
-        return {record.name for record in catalog.list_documents()[0] if record.visible}
+        return {record.name for record in catalog.documents.list_documents()[0] if record.visible}
     finally:
         catalog.close()
 
@@ -246,7 +246,7 @@ def test_a_folder_mirrors_an_archive_and_not_what_is_inside(
 
     def names() -> list[str]:
         with closing(Catalog(store)) as catalog:
-            records, _ = catalog.list_documents(status=("ready",))
+            records, _ = catalog.documents.list_documents(status=("ready",))
             return [record.name for record in records if record.name.startswith("all")]
 
     write(dog="The dog sleeps.", boat="The boat is hired.")
@@ -260,7 +260,7 @@ def test_a_folder_mirrors_an_archive_and_not_what_is_inside(
     (folder / "all.zip").unlink()
     assert sync().outcomes["below/all.zip"] == "moved"
     with closing(Catalog(store)) as catalog:
-        assert "below/all.zip/dog.txt" in [record.name for record in catalog.list_documents()[0]]
+        assert "below/all.zip/dog.txt" in [record.name for record in catalog.documents.list_documents()[0]]
     (folder / "below" / "all.zip").unlink()
     assert sync().outcomes["below/all.zip"] == "pruned"
     assert names() == []

@@ -385,10 +385,10 @@ def test_the_query_of_keda_counts_what_workers_have_to_do(
         for number in range(3):
             upload(catalog, f"The code of gate {number}.", f"{number}.md")
         assert count() == 3
-        record = catalog.claim_next()
+        record = catalog.queue.claim_next()
         assert record is not None
         assert count() == 3, "a document in hand keeps its worker"
-        catalog.fail_document(record.id, "unreadable", "It cannot be read.")
+        catalog.queue.fail(record.id, "unreadable", "It cannot be read.")
         assert count() == 2
 
 

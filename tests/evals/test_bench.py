@@ -18,7 +18,7 @@ from rag.types import DEFAULT_COLLECTION
 def test_a_store_that_was_stopped_is_filled_to_the_end(library: Library, tmp_path: Path) -> None:
     said: list[str] = []
     add_documents(library, 100, said.append)
-    [first] = library.catalog.list_documents()[0]
+    [first] = library.catalog.documents.list_documents()[0]
     # Stopped while the second document was in hand: it is queued, as opening the store leaves it.
     made_up = MadeUp(library.embedder.dimension, 1)
     text = "\n".join(made_up.words(80) for _ in range(100))
@@ -27,10 +27,10 @@ def test_a_store_that_was_stopped_is_filled_to_the_end(library: Library, tmp_pat
     with half.open("rb") as stream:
         accept_file(library.catalog, stream, name="half", source="bench:1", collection=DEFAULT_COLLECTION)
     add_documents(library, 300, said.append)
-    documents, total = library.catalog.list_documents()
+    documents, total = library.catalog.documents.list_documents()
     assert total == 3
     assert documents[0] == first
-    assert library.catalog.totals().chunks == 300
+    assert library.catalog.documents.totals().chunks == 300
     assert library.index.counts() == (300, 300)
     assert said[-1].startswith("300 chunks, 200 new in ")
 

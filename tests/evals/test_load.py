@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 from conftest import WordHashEmbedder
+from local_servers import Handler, handling
 
 from evals.load import Client, Outcome, Reply, fill, main, measure, open_loop, serving, settings_of
 
@@ -20,7 +20,7 @@ def answering(*replies: tuple[int, dict[str, str], bytes]) -> Iterator[int]:
     """A server of HTTP that gives these replies in turn: status, headers, body; the port."""
     left = list(replies)
 
-    class Handler(BaseHTTPRequestHandler):
+    class InTurn(Handler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -32,18 +32,8 @@ def answering(*replies: tuple[int, dict[str, str], bytes]) -> Iterator[int]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with handling(InTurn) as url:
+        yield httpx.URL(url).port or 0
 
 
 async def test_what_no_client_should_see_is_told_from_a_polite_refusal() -> None:

@@ -98,7 +98,7 @@ def test_the_nearest_are_those_of_a_comparison_with_all(store: Path) -> None:
     fill_catalog(store, 300)
     with closing(Catalog(store)) as catalog:
         documents = documents_of(catalog, 300)
-        rows = [each for document_id in documents for each in catalog.chunks_of(document_id)]
+        rows = [each for document_id in documents for each in catalog.chunks.of_document(document_id)]
     asked = np.stack(list(questions(sentences).values()))[:5]
     cosines = asked @ np.stack([vector for _, vector in rows]).T
     best = [{rows[place][0].chunk.id for place in np.argsort(-line)[:RECALL_AT]} for line in cosines]

@@ -25,7 +25,7 @@ from rag.index import chroma
 from rag.index.verify import verify_index
 from rag.library import Library
 from rag.settings import Settings
-from rag.store import catalog as catalog_module
+from rag.store import work_queue
 from rag.store.verify import verify_catalog
 from rag.types import Document
 
@@ -65,7 +65,7 @@ class Store:
         return Library(self._settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator())
 
     def _prepare(self, library: Library) -> None:
-        while (record := library.catalog.claim_next()) is not None:
+        while (record := library.catalog.queue.claim_next()) is not None:
             parsing, chunking = self._settings.parsing, self._settings.chunking
             prepare_document(library.catalog, record, library.embedder, parsing=parsing, chunking=chunking)
 
@@ -99,11 +99,11 @@ class Store:
             if library.index.missing:
                 library.index.heal(library.catalog)
             self._publish(library)
-            records = library.catalog.list_documents()[0]
+            records = library.catalog.documents.list_documents()[0]
             states = {record.id: record.status for record in records}
             lost = [
                 one for one, text in self._texts.items()
-                if states.get(one) != "ready" or library.catalog.document_text(one) != text
+                if states.get(one) != "ready" or library.catalog.documents.text(one) != text
             ]  # fmt: skip
             problems = [
                 *map(str, verify_catalog(library.catalog)),
@@ -125,7 +125,7 @@ def main() -> None:
     """Suffer each fault and print what was seen."""
     pipeline.parse_file = read_inline  # type: ignore[assignment]
     chroma.PERSIST_EVERY = PERSIST_EVERY
-    catalog_module.RETRY_DELAYS_S = (0.0,) * len(catalog_module.RETRY_DELAYS_S)
+    work_queue.RETRY_DELAYS_S = (0.0,) * len(work_queue.RETRY_DELAYS_S)
     store = Store(Path(sys.argv[1]))
     for fault in FAULTS:
         print(json.dumps(store.suffer(*fault)), flush=True)  # noqa: T201

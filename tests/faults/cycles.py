@@ -114,7 +114,7 @@ def run(data_dir: Path, cycles: int, say: Callable[[str], None], every: int = TI
         assert {one["name"] for one in client.get("/v1/documents").json()["documents"]} == {
             f"kept-{number}.txt" for number in range(KEPT)
         }
-        assert set(served.library.index.counts()) == {served.library.catalog.totals().chunks}
+        assert set(served.library.index.counts()) == {served.library.catalog.documents.totals().chunks}
     return held
 
 

@@ -233,14 +233,14 @@ class Store:
     def check(self) -> None:
         """Everything agrees row by row, and answers are those of a store that was never killed."""
         catalog = Catalog(self.data_dir)
-        stamps = catalog.stamps()
+        stamps = catalog.stamps.stored()
         index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))
         try:
             problems = [*verify_catalog(catalog), *verify_index(catalog, index)]
             assert problems == [], problems
             for name, edition in self.expected.items():
-                (record,) = [one for one in catalog.list_documents()[0] if one.name == f"{name}.md"]
-                assert catalog.document_text(record.id) == text_of(name, edition)
+                (record,) = [one for one in catalog.documents.list_documents()[0] if one.name == f"{name}.md"]
+                assert catalog.documents.text(record.id) == text_of(name, edition)
         finally:
             index.close()
             catalog.close()
@@ -249,7 +249,7 @@ class Store:
     def ask_anew(self) -> Answers:
         """What searches find once the indexes are rebuilt: BM25 counts deleted documents until segments are merged."""
         catalog = Catalog(self.data_dir)
-        stamps = catalog.stamps()
+        stamps = catalog.stamps.stored()
         index = open_index(catalog, stamps["embedding_model"], int(stamps["dimension"]))
         try:
             index.rebuild(catalog)

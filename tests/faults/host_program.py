@@ -31,9 +31,9 @@ import api.commands.work
 import api.http.app  # noqa: F401
 import ingest.runtime
 import ingest.worker
-import rag.store.catalog
 import rag.store.databases
 import rag.store.leases
+import rag.store.work_queue
 from api.cli import main as footnote
 from api.commands.context import Models
 
@@ -69,9 +69,9 @@ def run(verb: str, data_dir: str, last: str) -> int:
 
 def main() -> None:
     """Answer lines until the end of input, then end every program."""
-    rag.store.catalog.LEASE_S = float(sys.argv[1])
-    rag.store.leases.RENEW_EVERY_S = rag.store.catalog.LEASE_S / 4
-    rag.store.databases._STALLED_S = max(1, int(rag.store.catalog.LEASE_S))
+    rag.store.work_queue.LEASE_S = float(sys.argv[1])
+    rag.store.leases.RENEW_EVERY_S = rag.store.work_queue.LEASE_S / 4
+    rag.store.databases._STALLED_S = max(1, int(rag.store.work_queue.LEASE_S))
     ingest.worker.POLL_S, ingest.worker.KEEP_EVERY_S, ingest.worker.RETRY_S = 0.2, 0.5, 1.0
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     pids = []

@@ -41,7 +41,7 @@ for number in range(12):
     try:
         record = upload(library.catalog, text, f"{number}.md").record
         acknowledged[record.id] = text
-        library.catalog.claim(record.id)
+        library.catalog.queue.claim(record.id)
         document = Document(record.id, record.name, "text/markdown", text)
         commit_document(library.catalog, document, WordHashEmbedder(), chunking=Chunking())
     except FootnoteError as error:
@@ -71,13 +71,13 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path, room: i
     said = json.loads(run.stdout)
     assert said["refused"], "the disk was not full"
     with opened() as library:
-        assert library.catalog.get_document(before).status == "ready"
-        while (record := library.catalog.claim_next()) is not None:
+        assert library.catalog.documents.get(before).status == "ready"
+        while (record := library.catalog.queue.claim_next()) is not None:
             document = Document(record.id, record.name, "text/markdown", said["acknowledged"][record.id])
             assert commit_document(library.catalog, document, library.embedder, chunking=Chunking())
         publish_prepared(library.catalog, library.index)
         for document_id, text in said["acknowledged"].items():
-            assert library.catalog.get_document(document_id).status == "ready"
-            assert library.catalog.document_text(document_id) == text
+            assert library.catalog.documents.get(document_id).status == "ready"
+            assert library.catalog.documents.text(document_id) == text
         assert list(verify_catalog(library.catalog)) == []
         assert verify_index(library.catalog, library.index) == []

@@ -92,7 +92,7 @@ def work(settings: Settings, ready: int, commits: int) -> None:
         try:
             work_through(catalog, embedder, settings, lambda document_id: None)
         except DependencyError:
-            catalog.requeue_unfinished(forgive=True)
+            catalog.queue.requeue_unfinished(forgive=True)
         time.sleep(0.02)
 
 

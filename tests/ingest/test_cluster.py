@@ -34,10 +34,10 @@ PATIENCE_S = 240
 _MODULE = """
 import os, time
 from pathlib import Path
-import rag.store.catalog, rag.store.leases
+import rag.store.leases, rag.store.work_queue
 from conftest import WordHashEmbedder
 
-rag.store.catalog.LEASE_S, rag.store.leases.RENEW_EVERY_S = 3.0, 0.5
+rag.store.work_queue.LEASE_S, rag.store.leases.RENEW_EVERY_S = 3.0, 0.5
 HERE = Path(__file__).parent
 
 class Embedder(WordHashEmbedder):
@@ -170,7 +170,7 @@ def test_a_cluster_prepares_a_folder_once_though_an_actor_is_killed(
     shared = settings.model_copy(update={"originals_url": f"file://{tmp_path / 'originals'}"})
     with Library(shared, "test", embedder=WordHashEmbedder(), asks=False) as library:
         publish_prepared(library.catalog, library.index)
-        assert library.catalog.totals().documents == {"ready": 42, "failed": 1}
+        assert library.catalog.documents.totals().documents == {"ready": 42, "failed": 1}
         counts = run_sql(
             library.catalog, "SELECT count(*), count(DISTINCT id), count(DISTINCT document_id) FROM chunks"
         )
@@ -190,7 +190,7 @@ def test_a_cluster_that_does_not_answer_is_named(
     error = json.loads(said)["error"]
     assert error["code"] == "dependency_unavailable"
     assert "The Ray cluster at 127.0.0.1:9 does not answer" in error["message"]
-    assert catalog.totals().documents == {}
+    assert catalog.documents.totals().documents == {}
 
 
 def elsewhere(settings: Settings) -> Settings:
@@ -201,14 +201,14 @@ def elsewhere(settings: Settings) -> Settings:
 @pytest.mark.databases("postgres")
 def test_an_actor_prepares_those_of_its_batch_that_are_queued(catalog: Catalog, settings: Settings) -> None:
     ids = [upload(catalog, f"words of {number}", f"{number}.md").record.id for number in range(4)]
-    assert catalog.claim(ids[1]) is not None  # by another worker
-    catalog.delete_document(ids[2])
+    assert catalog.queue.claim(ids[1]) is not None  # by another worker
+    catalog.removals.delete(ids[2])
     batch = {"id": np.array(ids)}
     with closing(Preparer(elsewhere(settings), WordHashEmbedder())) as actor:
         for _ in range(2):  # as where Ray gives it to another actor
             assert actor(batch)["id"].tolist() == ids
-    assert catalog.totals().documents == {"indexing": 2, "parsing": 1}
-    assert [len(catalog.chunks_of(ids[number])) for number in (0, 3)] == [1, 1]
+    assert catalog.documents.totals().documents == {"indexing": 2, "parsing": 1}
+    assert [len(catalog.chunks.of_document(ids[number])) for number in (0, 3)] == [1, 1]
     assert run_sql(catalog, "SELECT max(attempts) FROM documents WHERE status = 'indexing'") == [(1,)]
 
 
@@ -221,7 +221,7 @@ def test_what_an_actor_had_when_an_error_ended_it_is_queued_again(catalog: Catal
     document_id = upload(catalog, "the words").record.id
     with closing(Preparer(elsewhere(settings), Broken())) as actor, pytest.raises(ZeroDivisionError):
         actor({"id": np.array([document_id])})
-    record = catalog.get_document(document_id)
+    record = catalog.documents.get(document_id)
     assert (record.status, record.attempts) == ("queued", 1)
 
 

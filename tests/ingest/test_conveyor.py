@@ -22,6 +22,10 @@ from rag.index.derived import Index
 from rag.library import Library
 from rag.settings import Settings
 from rag.store.catalog import Catalog
+from rag.store.chunks import Chunks
+from rag.store.prepared import PreparedDocuments
+from rag.store.removals import Removals
+from rag.store.work_queue import WorkQueue
 from rag.types import Document
 
 pytestmark = pytest.mark.databases
@@ -36,7 +40,7 @@ def work(library: Library) -> int:
 
 
 def statuses(catalog: Catalog) -> dict[str, str]:
-    return {record.name: record.status for record in catalog.list_documents()[0]}
+    return {record.name: record.status for record in catalog.documents.list_documents()[0]}
 
 
 def test_many_documents_end_in_the_state_that_one_would(library: Library) -> None:
@@ -75,14 +79,14 @@ def test_documents_that_are_ready_together_are_embedded_and_committed_together(
             return super().embed_passages(texts)
 
     saved: list[int] = []
-    save = Catalog.save_documents
+    save = PreparedDocuments.save_each
 
-    def saves(catalog: Catalog, prepared: Sequence[object]) -> list[str]:
+    def saves(documents: PreparedDocuments, prepared: Sequence[object]) -> list[str]:
         saved.append(len(prepared))
-        return save(catalog, prepared)  # type: ignore[arg-type]
+        return save(documents, prepared)  # type: ignore[arg-type]
 
     monkeypatch.setattr(conveyor._Room, "enter", entered)
-    monkeypatch.setattr(Catalog, "save_documents", saves)
+    monkeypatch.setattr(PreparedDocuments, "save_each", saves)
     for number in range(documents):
         upload(library.catalog, f"Words of file {number}.", f"{number}.md")
     assert work_through(library.catalog, Waits(), library.settings, lambda document_id: None) == documents
@@ -159,18 +163,18 @@ def test_a_document_that_breaks_the_embedder_fails_alone(library: Library) -> No
 def test_a_full_disk_puts_back_the_batch_and_tells_each_document(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuses(catalog: Catalog, prepared: object) -> list[str]:
+    def refuses(documents: PreparedDocuments, prepared: object) -> list[str]:
         raise DependencyError("the disk is full")
 
-    monkeypatch.setattr(Catalog, "save_documents", refuses)
+    monkeypatch.setattr(PreparedDocuments, "save_each", refuses)
     ids = {upload(library.catalog, f"Words of file {number}.", f"{number}.md").record.id for number in range(4)}
     stuck: list[str] = []
     listeners = Listeners(stuck=lambda document_id, error: stuck.append(document_id))
-    claimed = library.catalog.claim_untried(10)
+    claimed = library.catalog.queue.claim_untried(10)
     claims = [lambda record=record: record for record in claimed]
     assert prepare_documents(library.catalog, claims, library.embedder, library.settings, listeners) == 4
     assert set(stuck) == ids
-    assert {record.attempts for record in library.catalog.list_documents()[0]} == {0}
+    assert {record.attempts for record in library.catalog.documents.list_documents()[0]} == {0}
     monkeypatch.undo()
     assert work(library) == 4
 
@@ -182,18 +186,18 @@ def test_a_document_that_was_given_to_another_leaves_its_batch_alone(library: Li
 
     class Slow(WordHashEmbedder):
         def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
-            if library.catalog.get_document(taken).attempts == 1:
+            if library.catalog.documents.get(taken).attempts == 1:
                 run_sql(other, "UPDATE documents SET lease_end = 1 WHERE id = :id", id=taken)
-                assert other.requeue_expired() == [taken]
-                assert other.claim(taken) is not None
+                assert other.queue.requeue_expired() == [taken]
+                assert other.queue.claim(taken) is not None
             return super().embed_passages(texts)
 
-    claims = [lambda record=record: record for record in library.catalog.claim_untried(10)]
+    claims = [lambda record=record: record for record in library.catalog.queue.claim_untried(10)]
     with closing(Catalog(*library.settings.store_place)) as other:
         assert prepare_documents(library.catalog, claims, Slow(), library.settings) == 4
         expected = {f"{number}.md": "parsing" if number == 2 else "indexing" for number in range(4)}
         assert statuses(library.catalog) == expected
-        again = [lambda: other.get_document(taken)]
+        again = [lambda: other.documents.get(taken)]
         assert prepare_documents(other, again, library.embedder, library.settings) == 1
     assert set(statuses(library.catalog).values()) == {"indexing"}
 
@@ -209,7 +213,7 @@ def test_every_document_is_heard_of_from_claim_to_end(library: Library) -> None:
         settled=lambda document_id, document: settled.update({document_id: document}),
         embedding=lambda documents, share: shares.append(share),
     )
-    claims = [lambda record=record: record for record in library.catalog.claim_untried(10)]
+    claims = [lambda record=record: record for record in library.catalog.queue.claim_untried(10)]
     prepare_documents(library.catalog, claims, library.embedder, library.settings, listeners)
     assert sorted(claimed) == sorted(settled)
     assert [document.text for document in settled.values() if document is not None] == ["Words."]
@@ -217,15 +221,15 @@ def test_every_document_is_heard_of_from_claim_to_end(library: Library) -> None:
 
 
 STEPS = [
-    (Catalog, "claim_untried"),
-    (Catalog, "set_progress_of"),
-    (Catalog, "vectors_by_hash"),
+    (WorkQueue, "claim_untried"),
+    (WorkQueue, "set_progress"),
+    (Chunks, "vectors_by_hash"),
     (WordHashEmbedder, "embed_passages"),
-    (Catalog, "save_documents"),
+    (PreparedDocuments, "save_each"),
     (Index, "project"),
-    (Catalog, "publish_each"),
+    (PreparedDocuments, "publish_each"),
     (Index, "remove"),
-    (Catalog, "finish_removal"),
+    (Removals, "finish"),
 ]
 
 
@@ -264,12 +268,12 @@ def test_a_stop_at_any_step_loses_and_doubles_nothing(
     with opened() as library:
         take_up(library.catalog)
         all_steps(library)
-        records, total = library.catalog.list_documents()
+        records, total = library.catalog.documents.list_documents()
         assert {record.name: record.status for record in records} == dict.fromkeys(
             ("a.md", "b.md", "c.md", "d.md"), "ready"
         )
         assert (total, library.index.counts()) == (4, (4, 4))
-        texts = [stored.chunk.text for record in records for stored, _ in library.catalog.chunks_of(record.id)]
+        texts = [stored.chunk.text for record in records for stored, _ in library.catalog.chunks.of_document(record.id)]
         assert "Words of the second version." in texts
         assert "Words of the first version." not in texts
         originals = {path.name for path in Path(library.catalog.data_dir).glob("originals/*/*")}

@@ -62,7 +62,7 @@ def give(
 
 def read_next(library: Library, embedder: WordHashEmbedder | None = None) -> str | None:
     """Read one queued document; its id."""
-    record = library.catalog.claim_next()
+    record = library.catalog.queue.claim_next()
     if record is None:
         return None
     settings = library.settings
@@ -80,7 +80,7 @@ def read_all(library: Library, embedder: WordHashEmbedder | None = None) -> list
 
 
 def listed(catalog: Catalog) -> dict[str, DocumentRecord]:
-    return {record.name: record for record in catalog.list_documents()[0]}
+    return {record.name: record for record in catalog.documents.list_documents()[0]}
 
 
 def found(library: Library, text: str, **scope: object) -> set[str]:
@@ -109,12 +109,12 @@ def test_a_family_becomes_visible_at_once(library: Library) -> None:
     parent = give(library.catalog, archive(FILES))
     assert read_next(library) == parent
     for _ in FILES:
-        assert library.catalog.publishable() == []
+        assert library.catalog.documents.publishable() == []
         assert publish_prepared(library.catalog, library.index) == []
-        assert not library.catalog.publish(parent)
+        assert not library.catalog.prepared.publish(parent)
         assert found(library, "the boat and the dog") == set()
         assert read_next(library) is not None
-    assert not library.catalog.publish(parent)  # the others are not in the index that says so
+    assert not library.catalog.prepared.publish(parent)  # the others are not in the index that says so
     assert len(publish_prepared(library.catalog, library.index)) == 3
     assert found(library, "the boat and the dog") == {"all.zip", "all.zip/2024/boat.txt", "all.zip/dog.txt"}
 
@@ -127,10 +127,10 @@ def test_a_family_waits_until_every_replica_has_all_of_it(library: Library, open
     give(library.catalog, archive(FILES))
     while read_next(library):
         pass
-    versions = {record.id: record.version for record in other.publishable()}
+    versions = {record.id: record.version for record in other.documents.publishable()}
     assert publish_prepared(library.catalog, library.index) == []
     other.replicas.note_projected(dict(list(versions.items())[:2]))
-    assert other.publish_each(list(versions)) == []
+    assert other.prepared.publish_each(list(versions)) == []
     other.replicas.note_projected(versions)
     assert publish_prepared(library.catalog, library.index) == list(versions)
 
@@ -147,7 +147,7 @@ def test_a_new_version_replaces_the_whole_family_when_all_of_it_is_read(library:
     (text,) = {hit.chunk.text for hit in library.searcher.search("hired days", Scope(), 1)}
     assert "nine days" in text
     library.index.purge_removed(library.catalog)
-    assert library.catalog.pending_removals() == []
+    assert library.catalog.removals.pending() == []
     assert len(library.catalog.originals.entries()) == 2
 
 
@@ -160,37 +160,37 @@ def test_what_fails_fails_alone_and_is_counted_in_the_parent(library: Library) -
     broken = documents.pop("all.zip/broken.pdf")
     assert (broken.status, broken.error_code) == ("failed", "corrupt")
     assert {one.status for one in documents.values()} == {"ready"}
-    notes = {note.code: note.message for note in library.catalog.get_document(parent).notes}
+    notes = {note.code: note.message for note in library.catalog.documents.get(parent).notes}
     assert set(notes) == {"files_inside", "member_not_read", "files_not_read"}
     assert notes["files_not_read"] == "1 of the 3 files inside it could not be read: broken.pdf."
     give(library.catalog, archive({**FILES, "broken.pdf": b"%PDF-1.7\nno more", "keys.bin": bytes(range(256)) * 9}))
-    assert library.catalog.get_document(broken.id).status == "queued"  # it is tried again
-    library.catalog.fail_document(broken.id, "corrupt", "again")
-    assert library.catalog.get_document(parent).status == "ready"
+    assert library.catalog.documents.get(broken.id).status == "queued"  # it is tried again
+    library.catalog.queue.fail(broken.id, "corrupt", "again")
+    assert library.catalog.documents.get(parent).status == "ready"
 
 
 def test_an_archive_of_which_nothing_can_be_read_is_ready_itself(library: Library) -> None:
     parent = give(library.catalog, archive({"broken.pdf": b"%PDF-1.7\nno more"}))
     assert read_all(library) == [parent]
-    assert [note.code for note in library.catalog.get_document(parent).notes] == ["files_inside", "files_not_read"]
+    assert [note.code for note in library.catalog.documents.get(parent).notes] == ["files_inside", "files_not_read"]
 
 
 def test_deleting_the_parent_removes_all_and_a_part_cannot_be_deleted_alone(library: Library) -> None:
     catalog = library.catalog
     parent = give(catalog, archive(FILES))
     read_all(library)
-    (first, _) = catalog.inside([parent])
+    (first, _) = catalog.documents.inside([parent])
     with pytest.raises(Conflict, match=r"all.zip/2024/boat.txt is inside all.zip, which would still hold it"):
-        catalog.delete_document(first)
-    catalog.delete_document(parent)
-    assert catalog.list_documents() == ([], 0)
+        catalog.removals.delete(first)
+    catalog.removals.delete(parent)
+    assert catalog.documents.list_documents() == ([], 0)
     assert found(library, "the boat and the dog") == set()
     library.index.purge_removed(catalog)
-    assert (catalog.pending_removals(), catalog.originals.entries()) == ([], [])
+    assert (catalog.removals.pending(), catalog.originals.entries()) == ([], [])
     give(catalog, archive(FILES))
     read_all(library)
-    assert catalog.delete_collection("default") == 3
-    assert catalog.list_documents() == ([], 0)
+    assert catalog.removals.delete_collection("default") == 3
+    assert catalog.documents.list_documents() == ([], 0)
 
 
 def test_an_uploaded_file_and_the_same_bytes_in_archives_are_documents_of_their_own(library: Library) -> None:
@@ -205,8 +205,8 @@ def test_an_uploaded_file_and_the_same_bytes_in_archives_are_documents_of_their_
     assert not any("sleeps" in text for text in embedder.embedded)
     assert found(library, "the dog sleeps") >= {"dog.txt", "first.zip/dog.txt", "second.zip/a/dog.txt"}
     assert give(catalog, FILES["dog.txt"].encode(), "dog.txt") == alone
-    catalog.delete_document(first)
-    catalog.delete_document(alone)
+    catalog.removals.delete(first)
+    catalog.removals.delete(alone)
     library.index.purge_removed(catalog)
     (left,) = [one for one in listed(catalog).values() if one.parent_id]
     assert catalog.originals.path(left.sha256).exists()
@@ -252,7 +252,7 @@ def test_each_message_of_a_mailbox_is_a_document_and_is_filtered(library: Librar
     ]  # fmt: skip
     assert {one.parent_id for one in documents.values()} == {None, parent}
     assert {one.status for one in documents.values()} == {"ready"}
-    of_2026 = library.catalog.filter_documents(read_filter({"from": "ann2026@example.org"}))
+    of_2026 = library.catalog.documents.filter(read_filter({"from": "ann2026@example.org"}))
     assert of_2026 == [documents["all.zip/old/mail.mbox/2 Boat.eml"].id]
 
 
@@ -267,12 +267,12 @@ def test_a_family_of_many_files_waits_for_none_of_its_own_twice(library: Library
     sa.event.listen(library.catalog._database.engine, "before_cursor_execute", count)
     while True:
         steps.append(0)
-        if library.catalog.publishable():
+        if library.catalog.documents.publishable():
             break
         assert read_next(library) is not None
-    ids = [record.id for record in library.catalog.publishable()]
+    ids = [record.id for record in library.catalog.documents.publishable()]
     steps.append(0)
-    assert library.catalog.publish_each(ids) == ids
+    assert library.catalog.prepared.publish_each(ids) == ids
     assert len(ids) == 41
     assert steps[-1] < 15
 
@@ -281,7 +281,7 @@ def test_questions_and_filters_on_the_parent_include_what_is_inside(library: Lib
     parent = give(library.catalog, archive(FILES))
     give(library.catalog, b"Another boat is hired for six days.", "other.txt")
     read_all(library)
-    (boat, _) = library.catalog.inside([parent])
+    (boat, _) = library.catalog.documents.inside([parent])
     assert found(library, "hired boat", document_ids=(parent,)) == {
         "all.zip",
         "all.zip/2024/boat.txt",
@@ -289,13 +289,13 @@ def test_questions_and_filters_on_the_parent_include_what_is_inside(library: Lib
     }
     assert found(library, "hired boat", document_ids=(boat,)) == {"all.zip/2024/boat.txt"}
     of_archive = read_filter({"name": "all.zip"})
-    assert set(library.catalog.filter_documents(of_archive)) == {parent, *library.catalog.inside([parent])}
-    assert library.catalog.filter_documents(read_filter({"name": {"contains": "boat"}})) == [boat]
+    assert set(library.catalog.documents.filter(of_archive)) == {parent, *library.catalog.documents.inside([parent])}
+    assert library.catalog.documents.filter(read_filter({"name": {"contains": "boat"}})) == [boat]
     give(library.catalog, archive(FILES), metadata={"trip": "Lessing"})  # known bytes, new metadata
-    assert len(library.catalog.filter_documents(read_filter({"trip": "Lessing"}))) == 3
+    assert len(library.catalog.documents.filter(read_filter({"trip": "Lessing"}))) == 3
     for without in ({"ne": "Lessing"}, {"exists": False}):  # what is inside belongs to the trip too
-        others = library.catalog.filter_documents(read_filter({"trip": without}))
-        assert [library.catalog.get_document(one).name for one in others] == ["other.txt"]
+        others = library.catalog.documents.filter(read_filter({"trip": without}))
+        assert [library.catalog.documents.get(one).name for one in others] == ["other.txt"]
 
 
 class Stop(Exception):
@@ -305,7 +305,7 @@ class Stop(Exception):
 def test_a_stop_between_the_parent_and_what_is_inside_costs_nothing(library: Library) -> None:
     catalog, settings = library.catalog, library.settings
     parent = give(catalog, archive(FILES))
-    record = catalog.claim_next()
+    record = catalog.queue.claim_next()
     assert record is not None
     document = parse_claimed(catalog, record, parsing=settings.parsing)
     assert document is not None
@@ -313,23 +313,23 @@ def test_a_stop_between_the_parent_and_what_is_inside_costs_nothing(library: Lib
     take_up(catalog)  # stopped after the files were stored, before the commit: nobody sees any of them
     assert list(listed(catalog)) == ["all.zip"]
     assert read_next(library) == parent
-    ids = catalog.inside([parent])
+    ids = catalog.documents.inside([parent])
     late = embed_document(catalog, document, library.embedder, chunking=settings.chunking)
     assert late is not None
     assert save_embedded(catalog, [late]) == []  # the first one comes back, and writes nothing
-    assert catalog.inside([parent]) == ids
-    claimed = catalog.claim_next()
+    assert catalog.documents.inside([parent]) == ids
+    claimed = catalog.queue.claim_next()
     assert claimed is not None
     take_up(catalog)  # stopped with a file inside in hand
     read_all(library)
-    assert catalog.inside([parent]) == ids
+    assert catalog.documents.inside([parent]) == ids
     assert {one.status for one in listed(catalog).values()} == {"ready"}
 
 
 def test_bytes_that_are_gone_at_the_commit_are_taken_out_again(library: Library) -> None:
     catalog = library.catalog
     give(catalog, archive(FILES))
-    record = catalog.claim_next()
+    record = catalog.queue.claim_next()
     assert record is not None
     document = parse_claimed(catalog, record, parsing=library.settings.parsing)
     assert document is not None
@@ -365,11 +365,11 @@ def test_the_originals_are_never_asked_in_a_turn(library: Library, monkeypatch: 
         watch(name)
     parent = give(catalog, archive(FILES))
     read_all(library)
-    catalog.delete_document(parent)
+    catalog.removals.delete(parent)
     library.index.purge_removed(catalog)
     catalog.originals.store(io.BytesIO(b"nobody's"))
-    monkeypatch.setattr("rag.store.catalog.SWEPT_AFTER_S", 0.0)
-    assert catalog.sweep_originals() == 1
+    monkeypatch.setattr("rag.store.removals.SWEPT_AFTER_S", 0.0)
+    assert catalog.removals.sweep_originals() == 1
     assert catalog.originals.entries() == []
     assert turn_was_free == {name: {True} for name in ("store", "holds", "delete", "discard")}
 
@@ -378,31 +378,31 @@ def test_the_originals_are_never_asked_in_a_turn(library: Library, monkeypatch: 
 def test_a_parent_that_is_deleted_while_it_is_read_leaves_no_bytes(library: Library, late: bool) -> None:
     catalog = library.catalog
     parent = give(catalog, archive(FILES))
-    record = catalog.claim_next()
+    record = catalog.queue.claim_next()
     assert record is not None
     document = parse_claimed(catalog, record, parsing=library.settings.parsing)
     assert document is not None
     made = embed_document(catalog, document, library.embedder, chunking=Chunking())
     assert made is not None
-    catalog.delete_document(parent)
+    catalog.removals.delete(parent)
     if late:
         assert save_embedded(catalog, [made]) == []
     else:
         assert not commit_document(catalog, document, library.embedder, chunking=Chunking())
-    assert catalog.list_documents() == ([], 0)
+    assert catalog.documents.list_documents() == ([], 0)
     library.index.purge_removed(catalog)
-    assert (catalog.pending_removals(), catalog.originals.entries()) == ([], [])
+    assert (catalog.removals.pending(), catalog.originals.entries()) == ([], [])
 
 
 def test_a_parent_that_cannot_be_indexed_takes_its_family_back(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag.store.catalog.RETRY_DELAYS_S", leases.RETRY_DELAYS_S[:1])
+    monkeypatch.setattr("rag.store.work_queue.RETRY_DELAYS_S", leases.RETRY_DELAYS_S[:1])
     parent = give(library.catalog, archive(FILES))
     while read_next(library):
         pass
     for _ in range(2):
-        library.catalog.put_off_indexing(parent, "the disk is full")
+        library.catalog.queue.put_off_indexing(parent, "the disk is full")
     assert [one.status for one in listed(library.catalog).values()] == ["failed"]
     give(library.catalog, archive(FILES))
     read_all(library)
@@ -412,17 +412,17 @@ def test_a_parent_that_cannot_be_indexed_takes_its_family_back(
 def test_a_renamed_parent_renames_what_is_inside(library: Library) -> None:
     parent = give(library.catalog, archive(FILES))
     read_all(library)
-    library.catalog.rename_document(parent, "moved/all.zip")
+    library.catalog.uploads.rename(parent, "moved/all.zip")
     assert list(listed(library.catalog)) == ["moved/all.zip", "moved/all.zip/2024/boat.txt", "moved/all.zip/dog.txt"]
 
 
 def test_chunking_again_keeps_the_family(library: Library) -> None:
     parent = give(library.catalog, archive(FILES))
     read_all(library)
-    ids = library.catalog.inside([parent])
+    ids = library.catalog.documents.inside([parent])
     done = rechunk_all(library.catalog, library.index, library.embedder, chunking=Chunking(target_tokens=50))
     assert (done.documents, done.failed) == (3, [])
-    assert library.catalog.inside([parent]) == ids
+    assert library.catalog.documents.inside([parent]) == ids
     assert {one.status for one in listed(library.catalog).values()} == {"ready"}
 
 
@@ -443,10 +443,10 @@ def test_export_and_import_carry_families(library: Library, other: Library, tmp_
         assert len(publish_prepared(other.catalog, other.index)) == 3
         assert import_collection(other.catalog, tmp_path / "red.tar", collection).unchanged == 4
         parent = imported.ids[0]
-        assert other.catalog.inside([parent]) == imported.ids[1:]
-        (broken,) = other.catalog.inside([parent], status=("failed",))
-        assert other.catalog.get_document(broken).error_code == "corrupt"
-        assert other.catalog.get_document(parent).notes == listed(library.catalog)["all.zip"].notes
+        assert other.catalog.documents.inside([parent]) == imported.ids[1:]
+        (broken,) = other.catalog.documents.inside([parent], status=("failed",))
+        assert other.catalog.documents.get(broken).error_code == "corrupt"
+        assert other.catalog.documents.get(parent).notes == listed(library.catalog)["all.zip"].notes
     assert found(other, "the dog sleeps", collection="blue") >= {"all.zip/dog.txt"}
     assert list(verify_catalog(other.catalog)) == []
 
@@ -454,7 +454,7 @@ def test_export_and_import_carry_families(library: Library, other: Library, tmp_
 def test_files_inside_a_withdrawn_document_are_exported(library: Library, other: Library, tmp_path: Path) -> None:
     parent = give(library.catalog, archive(FILES), collection="red")
     read_all(library)
-    library.catalog.withdraw_document(parent, "no_text", "nothing is left of it")
+    library.catalog.prepared.withdraw(parent, "no_text", "nothing is left of it")
     give(library.catalog, archive({"late.txt": "It is read tomorrow."}), "queued.zip", collection="red")
     export_collection(library.catalog, "red", tmp_path / "red.tar")
     import_collection(other.catalog, tmp_path / "red.tar")
@@ -471,7 +471,7 @@ def test_a_family_is_exported_while_one_of_it_is_read_again(library: Library, ot
     give(library.catalog, content, collection="red")
     read_all(library)
     give(library.catalog, content, collection="red")
-    assert library.catalog.claim_next() is not None
+    assert library.catalog.queue.claim_next() is not None
     export_collection(library.catalog, "red", tmp_path / "red.tar")
     import_collection(other.catalog, tmp_path / "red.tar")
     assert publish_prepared(other.catalog, other.index) == []
@@ -488,11 +488,11 @@ def test_a_failed_family_that_an_import_replaces_leaves_nothing_in_the_indexes(
     export_collection(other.catalog, "red", tmp_path / "red.tar")
     parent = give(library.catalog, archive(FILES), collection="red")
     read_all(library)
-    family = {parent, *library.catalog.inside([parent])}
-    library.catalog.withdraw_document(parent, "no_text", "nothing is left of it")  # as `rechunk_all` does
+    family = {parent, *library.catalog.documents.inside([parent])}
+    library.catalog.prepared.withdraw(parent, "no_text", "nothing is left of it")  # as `rechunk_all` does
     library.index.rebuild(library.catalog)
     assert len(import_collection(library.catalog, tmp_path / "red.tar").ids) == 3
-    assert {document_id for _, document_id, _ in library.catalog.pending_removals()} == family
+    assert {document_id for _, document_id, _ in library.catalog.removals.pending()} == family
     assert len(publish_prepared(library.catalog, library.index)) == 3
     assert library.index.counts() == (3, 3)
     assert list(verify_catalog(library.catalog)) == []

@@ -37,13 +37,13 @@ def keeper(library: Library) -> Watched:
 
 def test_a_claim_whose_lease_is_over_is_queued_again_and_its_worker_ended(library: Library, keeper: Watched) -> None:
     document_id = upload(library.catalog, "the words").record.id
-    assert library.catalog.claim_next() is not None
+    assert library.catalog.queue.claim_next() is not None
     keeper.look()
     assert keeper.called == []
     run_sql(library.catalog, "UPDATE documents SET lease_end = 1")
     keeper.look()
     assert keeper.called == ["restart", "wake"]
-    assert library.catalog.get_document(document_id).status == "queued"
+    assert library.catalog.documents.get(document_id).status == "queued"
 
 
 def test_an_index_that_lost_a_document_is_corrected(library: Library, keeper: Watched) -> None:
@@ -53,7 +53,7 @@ def test_an_index_that_lost_a_document_is_corrected(library: Library, keeper: Wa
     assert commit(library.catalog, prepared, "other words")
     keeper.look()  # something is on its way into the index: nothing can be said yet
     assert library.index.counts() == (0, 0)
-    library.catalog.delete_document(prepared)
+    library.catalog.removals.delete(prepared)
     library.index.purge_removed(library.catalog)
     keeper.look()
     assert library.index.counts() == (1, 1)
@@ -87,7 +87,7 @@ def test_vectors_most_of_which_were_deleted_are_grown_again(
         ingest(library, "the words that stay", "stays.md")
         for number in range(60):
             document_id = ingest(library, f"words number {number}", f"{number}.md")
-            library.catalog.delete_document(document_id)
+            library.catalog.removals.delete(document_id)
             library.index.purge_removed(library.catalog)
             if number == 20:
                 keeper.look_and_wait()

@@ -24,8 +24,12 @@ from rag.index.derived import Index
 from rag.library import INDEX_FOLDER, Library
 from rag.retrieval.scope import Scope
 from rag.settings import Chunking, Settings
-from rag.store.catalog import Catalog, stamps_of
+from rag.store.catalog import Catalog
+from rag.store.prepared import PreparedDocuments
 from rag.store.records import StoredChunk
+from rag.store.removals import Removals
+from rag.store.stamps import stamps_of
+from rag.store.work_queue import WorkQueue
 from rag.types import Document, Embedder
 
 TEXT = "# Leave\n\nTen unused days carry over to the next year.\n"
@@ -39,7 +43,7 @@ class Stop(Exception):
 
 
 def prepare(library: Library, embedder: Embedder | None = None) -> bool:
-    record = library.catalog.claim_next()
+    record = library.catalog.queue.claim_next()
     assert record is not None
     settings = library.settings
     return prepare_document(
@@ -56,10 +60,10 @@ def found(library: Library, question: str, top_k: int = 10) -> list[str]:
 def test_a_file_becomes_a_ready_document_that_is_found(library: Library) -> None:
     record = upload(library.catalog, TEXT).record
     assert prepare(library)
-    assert library.catalog.get_document(record.id).status == "indexing"
+    assert library.catalog.documents.get(record.id).status == "indexing"
     assert found(library, "unused days") == []
     assert publish_prepared(library.catalog, library.index) == [record.id]
-    ready = library.catalog.get_document(record.id)
+    ready = library.catalog.documents.get(record.id)
     assert (ready.status, ready.progress, ready.chunks) == ("ready", 1.0, 1)
     assert "Ten unused days" in found(library, "unused days")[0]
 
@@ -68,7 +72,7 @@ def test_a_file_becomes_a_ready_document_that_is_found(library: Library) -> None
 def test_a_file_that_cannot_be_read_is_recorded_with_its_code(library: Library, content: str, code: str) -> None:
     record = upload(library.catalog, content, "broken.bin").record
     assert not prepare(library)
-    failed = library.catalog.get_document(record.id)
+    failed = library.catalog.documents.get(record.id)
     assert (failed.status, failed.error_code) == ("failed", code)
     assert "broken.bin" in str(failed.error_message)
     assert publish_prepared(library.catalog, library.index) == []
@@ -81,7 +85,7 @@ def test_handing_in_the_same_again_embeds_nothing(library: Library) -> None:
     publish_prepared(library.catalog, library.index)
     assert len(embedder.embedded) == 3  # the heading, the sentence, and the chunk of both
     assert not upload(library.catalog, TEXT).is_new
-    assert library.catalog.claim_next() is None
+    assert library.catalog.queue.claim_next() is None
     upload(library.catalog, TEXT, collection="other")  # a document of its own, made of the same vectors
     assert prepare(library, embedder)
     assert len(embedder.embedded) == 3
@@ -93,7 +97,7 @@ def test_a_changed_version_embeds_only_what_changed(library: Library) -> None:
     after = before.replace("item3", "changed3")
     for text in (before, after):
         record = upload(library.catalog, text, source="/notes.md").record
-        claimed = library.catalog.claim_next()
+        claimed = library.catalog.queue.claim_next()
         assert claimed is not None
         document = Document(record.id, record.name, "text/markdown", text)
         assert commit_document(library.catalog, document, embedder, chunking=Chunking())
@@ -113,7 +117,7 @@ def test_another_model_takes_no_vector_of_the_one_before(library: Library) -> No
     other = CountingEmbedder("word-hash@2")
     assert rechunk_all(library.catalog, library.index, other, chunking=Chunking()).documents == 1
     assert len(other.embedded) == 3
-    assert library.catalog.stamps() == stamps_of(other, Chunking().version)
+    assert library.catalog.stamps.stored() == stamps_of(other, Chunking().version)
     assert rechunk_all(library.catalog, library.index, other, chunking=Chunking()).documents == 1
     assert len(other.embedded) == 3
     assert len(found(library, "unused days")) == 1
@@ -158,7 +162,7 @@ def test_a_rebuild_that_is_stopped_half_way_fits_neither_settings_until_it_is_re
             ingest(library, f"words of file {number}", f"{number}.md")
         with pytest.raises(type(error)):
             rechunk_all(library.catalog, library.index, Breaks(error, 4), chunking=Chunking())
-        assert library.catalog.totals().documents == {"ready": 3}
+        assert library.catalog.documents.totals().documents == {"ready": 3}
     other = CountingEmbedder("word-hash@2")
     for embedder in (WordHashEmbedder(), other):
         with pytest.raises(IndexMismatch, match="`footnote rebuild --embed` again"):
@@ -185,13 +189,13 @@ def test_a_document_that_cannot_be_rebuilt_is_told_and_leaves_the_others(library
     outcome = rechunk_all(library.catalog, library.index, Shorter("word-hash@2"), chunking=Chunking())
     assert (outcome.documents, [one.record.id for one in outcome.failed]) == (2, [long])
     assert long_name in outcome.failed[0].error.message
-    record = library.catalog.get_document(long)
+    record = library.catalog.documents.get(long)
     assert (record.status, record.visible, record.error_code) == ("failed", False, "configuration")
     assert library.index.counts() == (2, 2)
-    assert {fine, last} == library.catalog.visible_documents([fine, long, last])
+    assert {fine, last} == library.catalog.documents.visible([fine, long, last])
     outcome = rechunk_all(library.catalog, library.index, CountingEmbedder("word-hash@3"), chunking=Chunking())
     assert (outcome.documents, outcome.failed) == (3, [])
-    record = library.catalog.get_document(long)
+    record = library.catalog.documents.get(long)
     assert (record.status, record.visible, record.error_code) == ("ready", True, None)
     assert len(found(library, "words of the second")) == 3
 
@@ -201,7 +205,7 @@ def test_a_full_disk_queues_a_document_again(library: Library) -> None:
     record = upload(library.catalog, TEXT).record
     with pytest.raises(DependencyError, match="full"):
         prepare(library, Breaks(DependencyError("the disk is full"), 0))
-    queued = library.catalog.get_document(record.id)
+    queued = library.catalog.documents.get(record.id)
     assert (queued.status, queued.attempts, queued.error_code) == ("queued", 0, None)
     assert prepare(library)
 
@@ -214,7 +218,7 @@ def test_a_reader_that_cannot_be_started_queues_the_document_again(
     with pytest.raises(DependencyError, match=r"notes\.md could not be started"):
         prepare(library)
     monkeypatch.undo()
-    assert library.catalog.get_document(record.id).status == "queued"
+    assert library.catalog.documents.get(record.id).status == "queued"
     assert prepare(library)
 
 
@@ -239,20 +243,20 @@ def test_a_document_that_no_index_takes_does_not_stop_those_behind_it(
     with pytest.raises(DependencyError, match=r"1 of 1 documents .*First a\.md"):
         publish_prepared(library.catalog, library.index)
     assert not Projector(library.catalog, library.index, library.follower).project()
-    assert library.catalog.get_document(ids[0]).status == "indexing"
+    assert library.catalog.documents.get(ids[0]).status == "indexing"
     monkeypatch.undo()
     assert publish_prepared(library.catalog, library.index) == ids[:1]
 
 
 STEPS = [
-    (Catalog, "claim_next"),
-    (Catalog, "set_progress"),
+    (WorkQueue, "claim_next"),
+    (WorkQueue, "set_progress"),
     (WordHashEmbedder, "embed_passages"),
-    (Catalog, "save_documents"),
+    (PreparedDocuments, "save_each"),
     (Index, "project"),
-    (Catalog, "publish_each"),
+    (PreparedDocuments, "publish_each"),
     (Index, "remove"),
-    (Catalog, "finish_removal"),
+    (Removals, "finish"),
 ]
 
 
@@ -268,7 +272,7 @@ def test_a_stop_at_any_step_ends_ready_exactly_once(
 
     def work(library: Library) -> None:
         take_up(library.catalog)
-        while (record := library.catalog.claim_next()) is not None:
+        while (record := library.catalog.queue.claim_next()) is not None:
             document = Document(record.id, record.name, "text/markdown", "new words of the second version")
             commit_document(library.catalog, document, library.embedder, chunking=settings.chunking)
         publish_prepared(library.catalog, library.index)
@@ -292,12 +296,12 @@ def test_a_stop_at_any_step_ends_ready_exactly_once(
         assert len(shown) == 1  # one version or the other, never both and never none
     with opened() as library:
         work(library)
-        records, total = library.catalog.list_documents()
+        records, total = library.catalog.documents.list_documents()
         assert [(record.id, record.status, record.visible) for record in records] == [(new, "ready", True)]
         assert total == 1
         assert found(library, "words version") == ["new words of the second version"]
         assert library.index.counts() == (1, 1)
-        assert library.catalog.pending_removals() == []
+        assert library.catalog.removals.pending() == []
         assert [path.name for path in library.catalog.data_dir.glob("originals/*/*")] == [new]
     assert old != new
 
@@ -305,8 +309,8 @@ def test_a_stop_at_any_step_ends_ready_exactly_once(
 @everywhere
 def test_purging_empties_the_indexes_and_the_disk(library: Library) -> None:
     document_id = ingest(library, TEXT)
-    sha256 = library.catalog.get_document(document_id).sha256
-    library.catalog.delete_document(document_id)
+    sha256 = library.catalog.documents.get(document_id).sha256
+    library.catalog.removals.delete(document_id)
     assert library.index.counts() == (1, 1)
     assert found(library, "unused days") == []
     assert library.index.purge_removed(library.catalog) == 1
@@ -318,7 +322,7 @@ def test_purging_empties_the_indexes_and_the_disk(library: Library) -> None:
 @everywhere
 def test_a_purge_leaves_the_same_bytes_that_came_back(library: Library) -> None:
     document_id = ingest(library, TEXT)
-    library.catalog.delete_document(document_id)
+    library.catalog.removals.delete(document_id)
     assert upload(library.catalog, TEXT).record.id == document_id
     assert commit(library.catalog, document_id, TEXT)
     publish_prepared(library.catalog, library.index)
@@ -329,10 +333,10 @@ def test_a_purge_leaves_the_same_bytes_that_came_back(library: Library) -> None:
 def test_a_document_deleted_while_it_is_embedded_is_dropped(library: Library) -> None:
     class Deletes(WordHashEmbedder):
         def embed_passages(self, texts):  # type: ignore[no-untyped-def]
-            library.catalog.delete_document(record.id)
+            library.catalog.removals.delete(record.id)
             return super().embed_passages(texts)
 
     record = upload(library.catalog, TEXT).record
     assert not prepare(library, Deletes())
     assert publish_prepared(library.catalog, library.index) == []
-    assert library.catalog.list_documents() == ([], 0)
+    assert library.catalog.documents.list_documents() == ([], 0)

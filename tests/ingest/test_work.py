@@ -30,7 +30,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import ingest.worker
-import rag.store.catalog, rag.store.leases
+import rag.store.leases, rag.store.work_queue
 from api.cli import main
 from api.commands.context import Models
 from conftest import WordHashEmbedder
@@ -41,7 +41,7 @@ class Embedder(WordHashEmbedder):
         time.sleep(float(sys.argv[3]))
         return super().embed_passages(texts)
 
-rag.store.catalog.LEASE_S, rag.store.leases.RENEW_EVERY_S = 2.0, 0.3
+rag.store.work_queue.LEASE_S, rag.store.leases.RENEW_EVERY_S = 2.0, 0.3
 ingest.worker.POLL_S = ingest.worker.KEEP_EVERY_S = 0.1
 ingest.worker.CLAIMED_TOGETHER = 2
 print("started", flush=True)
@@ -80,8 +80,8 @@ def go(process: subprocess.Popen[str]) -> None:
 
 def wait_until(catalog: Catalog, status: str, count: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while catalog.totals().documents.get(status, 0) < count:
-        assert time.monotonic() < deadline, catalog.totals().documents
+    while catalog.documents.totals().documents.get(status, 0) < count:
+        assert time.monotonic() < deadline, catalog.documents.totals().documents
         time.sleep(0.05)
 
 
@@ -99,8 +99,8 @@ def test_two_workers_share_the_queue_and_double_nothing(
     assert len(shares) == 2
     assert sum(count for count, _ in shares) == len(ids)
     assert {most for _, most in shares} == {1}
-    assert catalog.totals().documents == {"indexing": len(ids)}
-    assert [len(catalog.chunks_of(document_id)) for document_id in ids] == [1] * len(ids)
+    assert catalog.documents.totals().documents == {"indexing": len(ids)}
+    assert [len(catalog.chunks.of_document(document_id)) for document_id in ids] == [1] * len(ids)
 
 
 def test_what_a_killed_worker_had_is_taken_over_once_its_lease_ends(
@@ -113,11 +113,11 @@ def test_what_a_killed_worker_had_is_taken_over_once_its_lease_ends(
     assert first.stdout.readline() == "embedding\n"
     go(second)
     time.sleep(3)  # longer than the lease, which is renewed while the first lives
-    assert catalog.get_document(document_id).status == "embedding"
+    assert catalog.documents.get(document_id).status == "embedding"
     first.kill()
     first.wait()
     wait_until(catalog, "indexing", 1)
-    assert catalog.get_document(document_id).attempts == 2
+    assert catalog.documents.get(document_id).attempts == 2
 
 
 def test_a_worker_that_was_frozen_writes_nothing_when_it_comes_back(
@@ -131,10 +131,10 @@ def test_a_worker_that_was_frozen_writes_nothing_when_it_comes_back(
     first.send_signal(signal.SIGSTOP)
     go(second)
     wait_until(catalog, "indexing", 1)
-    version = catalog.get_document(document_id).version
+    version = catalog.documents.get(document_id).version
     first.send_signal(signal.SIGCONT)
     assert first.wait(PATIENCE_S) == 0
-    record = catalog.get_document(document_id)
+    record = catalog.documents.get(document_id)
     assert (record.status, record.version) == ("indexing", version)
 
 
@@ -149,7 +149,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_documents_back_at_once(
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(PATIENCE_S) == 0
     assert json.loads(worker.stdout.read()) == {"documents": 1}
-    record = catalog.get_document(document_id)
+    record = catalog.documents.get(document_id)
     assert (record.status, record.attempts) == ("queued", 0)
 
 
@@ -163,7 +163,7 @@ def test_an_unexpected_error_counts_as_an_attempt(catalog: Catalog, settings: Se
     document_id = upload(catalog, "the words").record.id
     with pytest.raises(ZeroDivisionError):
         work_on(catalog, Broken(), settings, once=True)
-    record = catalog.get_document(document_id)
+    record = catalog.documents.get(document_id)
     assert (record.status, record.attempts) == ("queued", 1)
 
 

@@ -80,9 +80,9 @@ def test_a_worker_tells_how_long_its_steps_take_and_which_fail(catalog: Catalog,
         } == {0}
         upload(catalog, many_paragraphs(3), "one.md")
         upload(catalog, "", "empty.md")
-        wait_for(lambda: catalog.totals().documents == {"indexing": 1, "failed": 1})
+        wait_for(lambda: catalog.documents.totals().documents == {"indexing": 1, "failed": 1})
         upload(catalog, many_paragraphs(3), "one.md", collection="other")
-        wait_for(lambda: catalog.totals().documents == {"indexing": 2, "failed": 1})
+        wait_for(lambda: catalog.documents.totals().documents == {"indexing": 2, "failed": 1})
         wait_for(lambda: values(client.get("/metrics").text)["footnote_ingest_step_seconds_count", "commit"] == 2)
         found = values(client.get("/metrics").text)
     counts = {step: found["footnote_ingest_step_seconds_count", step] for step in INGEST_STEPS}
@@ -93,7 +93,7 @@ def test_a_worker_tells_how_long_its_steps_take_and_which_fail(catalog: Catalog,
     assert {step: found["footnote_ingest_step_failed_total", step] for step in INGEST_STEPS} == {
         step: float(step == "parse") for step in INGEST_STEPS
     }
-    chunks = len(catalog.chunks_of(catalog.list_documents(status=("indexing",))[0][0].id))
+    chunks = len(catalog.chunks.of_document(catalog.documents.list_documents(status=("indexing",))[0][0].id))
     hit, miss = (found["footnote_cache_total", "chunk_vectors", result] for result in ("hit", "miss"))
     assert (hit, miss) == (chunks, chunks)
 
@@ -101,7 +101,7 @@ def test_a_worker_tells_how_long_its_steps_take_and_which_fail(catalog: Catalog,
 def test_an_original_that_cannot_be_fetched_is_no_fault_of_its_reader(catalog: Catalog, settings: Settings) -> None:
     """The alert on what preparing needs leaves `parse` out, which fails by the document."""
     upload(catalog, "words", "one.md")
-    record = catalog.claim_next()
+    record = catalog.queue.claim_next()
     assert record is not None
     catalog.originals.delete(record.sha256)
     registry = CollectorRegistry()
@@ -124,7 +124,7 @@ def test_a_file_inside_that_cannot_be_stored_is_no_fault_of_the_reader(
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("gate.txt", "The gate opens at seven.")
     accept_file(catalog, packed, name="all.zip", source="all.zip", collection="default")
-    record = catalog.claim_next()
+    record = catalog.queue.claim_next()
     assert record is not None
     monkeypatch.setattr(catalog.originals, "store", refuse)
     registry = CollectorRegistry()
@@ -135,7 +135,7 @@ def test_a_file_inside_that_cannot_be_stored_is_no_fault_of_the_reader(
         step: float(step == "store") for step in INGEST_STEPS
     }
     assert found["footnote_ingest_step_seconds_count", "parse"] == 1
-    assert catalog.get_document(record.id).status == "queued"
+    assert catalog.documents.get(record.id).status == "queued"
 
 
 @pytest.mark.databases("postgres")
@@ -144,7 +144,7 @@ def test_a_worker_sends_traces_too(catalog: Catalog, settings: Settings) -> None
         told = {"FOOTNOTE_TRACES": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "papers"}
         with working(settings, **told):
             document_id = upload(catalog, "The words of the gate.", "gate.md").record.id
-            wait_for(lambda: catalog.totals().documents == {"indexing": 1})
+            wait_for(lambda: catalog.documents.totals().documents == {"indexing": 1})
         spans = {span.name: span for span in collector.spans}  # the worker has ended: what it had is sent
     assert {"claim", "fetch", "parse", "chunk", "embed", "embeddings word-hash@1", "commit"} <= set(spans)
     assert spans["parse"].attributes["footnote.document.id"] == document_id

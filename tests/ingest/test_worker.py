@@ -24,8 +24,9 @@ from rag.library import Library
 from rag.models.embedding import locate_embedder
 from rag.settings import Settings, load_settings
 from rag.store.backup import UNPACKED
-from rag.store.catalog import MAX_ATTEMPTS, REPLACED, Catalog
+from rag.store.catalog import REPLACED, Catalog
 from rag.store.records import DocumentRecord
+from rag.store.work_queue import MAX_ATTEMPTS
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
@@ -42,7 +43,7 @@ def catalog(settings: Settings) -> Iterator[Catalog]:
 
 def wait_for(catalog: Catalog, moved: queue.Queue[str], status: str, count: int) -> None:
     """Wait, driven by the worker's own words, until so many documents have the status."""
-    while catalog.list_documents(status=(status,))[1] < count:  # type: ignore[arg-type]
+    while catalog.documents.list_documents(status=(status,))[1] < count:  # type: ignore[arg-type]
         moved.get(timeout=PATIENCE_S)
 
 
@@ -85,7 +86,7 @@ def test_a_thread_outlives_a_library_that_breaks(catalog: Catalog, settings: Set
         wait_for(catalog, moved, "failed", 1)
         wait_for(catalog, moved, "indexing", 1)
         assert worker.alive()
-        assert catalog.get_document(poison).error_code == "internal"
+        assert catalog.documents.get(poison).error_code == "internal"
     finally:
         worker.stop()
 
@@ -110,7 +111,7 @@ def test_a_thread_waits_for_a_full_disk_and_goes_on(
         wait_for(catalog, moved, "indexing", 1)
     finally:
         worker.stop()
-    assert catalog.get_document(document_id).attempts == 1
+    assert catalog.documents.get(document_id).attempts == 1
 
 
 def test_a_thread_outlives_a_catalog_that_does_not_answer(
@@ -118,14 +119,14 @@ def test_a_thread_outlives_a_catalog_that_does_not_answer(
 ) -> None:
     monkeypatch.setattr(worker_module, "RETRY_S", 0.001)
     refusals = iter(range(3))
-    claim_untried = catalog.claim_untried
+    claim_untried = catalog.queue.claim_untried
 
     def refuses(most: int) -> list[DocumentRecord]:
         if next(refusals, None) is not None:
             raise DependencyError("the database is busy")
         return claim_untried(most)
 
-    monkeypatch.setattr(catalog, "claim_untried", refuses)
+    monkeypatch.setattr(catalog.queue, "claim_untried", refuses)
     upload(catalog, "good words", "1.md")
     moved: queue.Queue[str] = queue.Queue()
     worker = WorkerThread(catalog, WordHashEmbedder(), settings, moved.put)
@@ -147,7 +148,7 @@ def test_opening_forgives_the_document_that_a_killed_server_had_in_hand(settings
         document_id = upload(library.catalog, "words", "1.md").record.id
     for _ in range(MAX_ATTEMPTS + 1):
         with opened() as library:
-            record = library.catalog.claim_next()  # and here the server is killed
+            record = library.catalog.queue.claim_next()  # and here the server is killed
             assert record is not None
             assert (record.id, record.attempts) == (document_id, 1)
 
@@ -166,14 +167,14 @@ def test_opening_finishes_a_restore_that_was_killed(settings: Settings, tmp_path
     (tmp_path / "restored").replace(store / UNPACKED)
     with Library(settings, "test", embedder=WordHashEmbedder(), generator=ScriptedGenerator()) as library:
         assert original(library.catalog, document_id) == b"words that were saved"
-        assert library.catalog.get_document(document_id).status == "queued"
+        assert library.catalog.documents.get(document_id).status == "queued"
 
 
 def test_a_runtime_with_its_worker_makes_documents_ready(settings: Settings) -> None:
     with open_runtime(settings, WordHashEmbedder(), ScriptedGenerator()) as runtime:
         library = runtime.library
         published: queue.Queue[str] = queue.Queue()
-        publish_each = library.catalog.publish_each
+        publish_each = library.catalog.prepared.publish_each
 
         def publish(document_ids: Sequence[str]) -> list[str]:
             visible = publish_each(document_ids)
@@ -181,11 +182,11 @@ def test_a_runtime_with_its_worker_makes_documents_ready(settings: Settings) -> 
                 published.put(document_id)
             return visible
 
-        library.catalog.publish_each = publish  # type: ignore[method-assign]
+        library.catalog.prepared.publish_each = publish  # type: ignore[method-assign]
         ids = {upload(library.catalog, f"words of file {n}", f"{n}.md").record.id for n in range(3)}
         runtime.wake()
         assert {published.get(timeout=PATIENCE_S) for _ in ids} == ids
-        assert library.catalog.totals().documents == {"ready": 3}
+        assert library.catalog.documents.totals().documents == {"ready": 3}
 
 
 def test_a_child_takes_its_modules_from_where_its_parent_did(tmp_path: Path) -> None:
@@ -299,7 +300,7 @@ def test_a_thread_ends_its_readers_and_reads_again(
         os.close(writer)
     finally:
         worker.stop()
-    assert catalog.get_document(record.id).attempts == 1
+    assert catalog.documents.get(record.id).attempts == 1
 
 
 def test_a_supervisor_outlives_a_start_that_fails(
@@ -331,23 +332,23 @@ def test_a_supervisor_outlives_a_catalog_that_does_not_answer(
     """After a child's death its document was to be queued again, and the disk was full."""
     monkeypatch.setattr(worker_module, "RESTART_DELAY_S", (0.001,))
     said: queue.Queue[str] = queue.Queue()
-    requeue, refusals = catalog.requeue_unfinished, iter(range(3))
+    requeue, refusals = catalog.queue.requeue_unfinished, iter(range(3))
 
     def refuses(*, forgive: bool = False) -> int:
         if next(refusals, None) is not None:
             raise DependencyError("the disk is full")
         return requeue(forgive=forgive)
 
-    monkeypatch.setattr(catalog, "requeue_unfinished", refuses)
+    monkeypatch.setattr(catalog.queue, "requeue_unfinished", refuses)
     document_id = upload(catalog, "words", "1.md").record.id
     worker = WorkerProcess(catalog, settings, said.put)
     try:
         said.get(timeout=PATIENCE_S)
-        catalog.claim_next()
+        catalog.queue.claim_next()
         assert worker.pid is not None
         os.kill(worker.pid, signal.SIGKILL)
         said.get(timeout=PATIENCE_S)
-        record = catalog.get_document(document_id)
+        record = catalog.documents.get(document_id)
         assert (record.status, record.attempts) == ("queued", 1)
     finally:
         worker.stop()
@@ -381,7 +382,7 @@ def test_a_killed_child_is_started_again_and_finishes(catalog: Catalog, real_set
         assert worker.pid != first
     finally:
         worker.stop()
-    chunks = [len(catalog.chunks_of(document_id)) for document_id in ids]
+    chunks = [len(catalog.chunks.of_document(document_id)) for document_id in ids]
     assert min(chunks) >= 2
     assert not worker.alive()
 

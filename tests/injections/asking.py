@@ -23,12 +23,12 @@ def bring_in(library: Library, cases: Sequence[Injection]) -> None:
     for case in cases:
         for name, data in case.files:
             accepted = accept_file(catalog, io.BytesIO(data), name=name, source=name, collection=case.name)
-            record = catalog.claim(accepted.record.id)
+            record = catalog.queue.claim(accepted.record.id)
             if record is None or not prepare_document(
                 catalog, record, library.embedder, parsing=settings.parsing, chunking=settings.chunking
             ):
                 raise ValueError(
-                    f"{case.name}: {name} could not be read: {catalog.get_document(accepted.record.id).error_message}"
+                    f"{case.name}: {name} could not be read: {catalog.documents.get(accepted.record.id).error_message}"
                 )
     publish_prepared(catalog, library.index)
 

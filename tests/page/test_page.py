@@ -99,7 +99,7 @@ def test_the_first_visit_shows_three_steps_and_loads_the_samples_by_one_click(vi
     page.get_by_role("button", name="Use the sample documents").click()
     page.locator(".suggestion").first.wait_for(timeout=120_000)
     page.get_by_text("4 documents are ready").wait_for(timeout=120_000)
-    assert {record.collection for record in visit.library.catalog.list_documents()[0]} == {"sample"}
+    assert {record.collection for record in visit.library.catalog.documents.list_documents()[0]} == {"sample"}
     visit.generator.reply = (
         "It does not cover lithium cells, damage by animals, or a scale whose seal has been broken [1]."
     )
@@ -116,7 +116,7 @@ def test_a_citation_opens_its_page_with_the_quoted_words_marked(visit: Visit, pd
     turn = visit.ask("How many unused vacation days carry over?", f"{LEAVE[:-1]} [1].")
     assert turn.locator(".verdict").first.inner_text() == "Supported"
     turn.locator(".cite").first.click()
-    record = visit.library.catalog.list_documents()[0][0]
+    record = visit.library.catalog.documents.list_documents()[0][0]
     quote = turn.locator(".sources .quote").inner_text()
     assert visit.marked_words(record.id, 2) == quote.split() == LEAVE.split()
     assert visit.page.locator(".box").count() == 2, "one box a line"
@@ -135,8 +135,8 @@ def test_a_quote_over_two_pages_is_marked_on_both(visit: Visit, pdf: Callable[..
     visit.upload(
         "minutes.pdf", pdf("The committee lends the meadow to the village", "school until the end of the year 2027.")
     )
-    record = visit.library.catalog.list_documents()[0][0]
-    text = visit.library.catalog.document_text(record.id)
+    record = visit.library.catalog.documents.list_documents()[0][0]
+    text = visit.library.catalog.documents.text(record.id)
     start, end = text.index("meadow"), text.index("until") + len("until")
     visit.open(f"#/documents/{record.id}?page=1&start={start}&end={end}")
     assert visit.marked_words(record.id, 1) == ["meadow", "to", "the", "village"]
@@ -177,7 +177,7 @@ def test_a_thread_is_the_same_after_a_reload_and_goes_on(visit: Visit, pdf: Call
     visit.page.locator(".turn .outcome").wait_for()
     assert visit.page.locator(".turn .answer").inner_text() == shown
     visit.page.locator(".cite").first.click()
-    record = visit.library.catalog.list_documents()[0][0]
+    record = visit.library.catalog.documents.list_documents()[0][0]
     assert visit.marked_words(record.id, 1) == LEAVE.split()
     visit.page.keyboard.press("Escape")
 
@@ -196,7 +196,7 @@ def test_a_thread_is_the_same_after_a_reload_and_goes_on(visit: Visit, pdf: Call
     assert copied.startswith("**And to which year do they carry over?**")
     assert f"[1] handbook.pdf, page 1: “{LEAVE}”" in copied
 
-    visit.library.catalog.delete_document(record.id)
+    visit.library.catalog.removals.delete(record.id)
     visit.page.reload()
     visit.page.locator(".cite.lost").first.wait_for()
     assert "Deleted since" in visit.page.locator(".footnote.lost").first.inner_text()
@@ -334,7 +334,7 @@ def test_verify_marks_each_sentence_with_a_word_and_its_source(visit: Visit, pdf
     assert visit.page.locator(".checked-text").inner_text().replace("\n", "").startswith("Supported:Ten unused")
     visit.page.locator(".claim").first.click(position={"x": 12, "y": 8})
     visit.page.locator(".card .footnote").first.click()
-    record = visit.library.catalog.list_documents()[0][0]
+    record = visit.library.catalog.documents.list_documents()[0][0]
     assert visit.marked_words(record.id, 1) == LEAVE.split()
     visit.page.keyboard.press("Escape")
     visit.page.locator(".claim").first.focus()
@@ -353,7 +353,7 @@ def test_an_unreadable_file_says_why_is_tried_again_and_deleted(visit: Visit) ->
     row.get_by_role("button", name="Delete broken.pdf").click()
     visit.page.get_by_role("button", name="Delete", exact=True).click()
     visit.page.get_by_text("No documents yet").wait_for()
-    assert visit.library.catalog.list_documents() == ([], 0)
+    assert visit.library.catalog.documents.list_documents() == ([], 0)
 
 
 def test_a_folder_keeps_its_paths_and_leaves_hidden_files_out(visit: Visit, tmp_path: Path) -> None:
@@ -369,7 +369,7 @@ def test_a_folder_keeps_its_paths_and_leaves_hidden_files_out(visit: Visit, tmp_
     visit.page.get_by_text("2 hidden or empty files left out: config, empty.md").wait_for()
     for name in ("papers/a/notes.md", "papers/b/notes.md"):
         visit.page.locator(".document.ready").filter(has_text=name).wait_for()
-    listed = visit.library.catalog.list_documents()[0]
+    listed = visit.library.catalog.documents.list_documents()[0]
     assert sorted((one.collection, one.name) for one in listed) == [
         ("papers", "papers/a/notes.md"),
         ("papers", "papers/b/notes.md"),
@@ -378,7 +378,7 @@ def test_a_folder_keeps_its_paths_and_leaves_hidden_files_out(visit: Visit, tmp_
     visit.page.get_by_role("button", name="Delete the collection papers").click()
     visit.page.get_by_role("button", name="Delete", exact=True).click()
     visit.page.get_by_text("No documents yet").wait_for()
-    assert visit.library.catalog.list_documents() == ([], 0)
+    assert visit.library.catalog.documents.list_documents() == ([], 0)
 
 
 def test_an_upload_that_takes_long_can_be_stopped(visit: Visit) -> None:
@@ -391,7 +391,7 @@ def test_an_upload_that_takes_long_can_be_stopped(visit: Visit) -> None:
     row.get_by_role("progressbar").wait_for()
     row.get_by_role("button", name="Stop leave.md").click()
     visit.page.get_by_text("No documents yet").wait_for()
-    assert visit.library.catalog.list_documents() == ([], 0)
+    assert visit.library.catalog.documents.list_documents() == ([], 0)
 
 
 def test_markup_in_names_and_texts_is_shown_as_text(visit: Visit, pdf: Callable[..., bytes]) -> None:

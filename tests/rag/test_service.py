@@ -56,7 +56,7 @@ async def test_the_steps(library: Library) -> None:
     assert [sentence.verdict for sentence in answer.sentences] == ["supported"]
     (citation,) = answer.citations
     assert (citation.number, citation.span.document_id, citation.page, citation.boxes) == (1, document_id, None, ())
-    assert library.catalog.document_text(document_id, citation.span.start, citation.span.end) == citation.quote
+    assert library.catalog.documents.text(document_id, citation.span.start, citation.span.end) == citation.quote
     assert [item.used for item in answer.retrieved] == [True]
     assert set(answer.timings_ms) == {"retrieve", "select", "pack", "generate", "first_token", "verify"}
     assert answer.usage == Usage((await generator.count_tokens(generator.prompts[0]))[0], len(TRUE.split()), 1, 0, 0)
@@ -151,7 +151,7 @@ async def test_a_document_deleted_while_the_model_writes_is_not_cited(library: L
     class Deletes(Meddles):
         def meddle(self, attempt: int) -> None:
             if attempt == 1:
-                library.catalog.delete_document(gone)
+                library.catalog.removals.delete(gone)
 
     generator = Deletes(TRUE)
     answer = await service(library, generator).ask(Question("How many unused days of leave carry over?"))
@@ -167,7 +167,7 @@ async def test_a_reply_from_a_deleted_document_is_broken_off_within_16_tokens(li
     class Deletes(Meddles):
         def meddle(self, attempt: int) -> None:
             if attempt == 1:
-                library.catalog.delete_document(gone)
+                library.catalog.removals.delete(gone)
 
     generator = Deletes("Ten " + "more words of the deleted passage " * 50)
     question = Question("How many unused days of leave carry over?")
@@ -184,7 +184,7 @@ async def test_a_document_deleted_while_the_prompt_was_read_shows_no_token(libra
 
     class Deletes(ScriptedGenerator):
         async def stream(self, messages: Sequence[Message], max_tokens: int) -> AsyncIterator[Token | Draft]:
-            library.catalog.delete_document(gone)
+            library.catalog.removals.delete(gone)
             async for piece in super().stream(messages, max_tokens):
                 yield piece
 
@@ -220,7 +220,7 @@ async def test_a_document_deleted_while_a_text_is_checked_is_not_quoted(library:
 
     def delete() -> None:
         if not deleted:
-            library.catalog.delete_document(gone)
+            library.catalog.removals.delete(gone)
             deleted.append(gone)
 
     text = f"{LEAVE} The gate opens at seven."
@@ -237,7 +237,7 @@ def forget_sentences(library: Library) -> None:
 async def test_a_document_deleted_before_the_model_is_not_asked_is_not_shown(library: Library) -> None:
     gone = ingest(library, LEAVE, "gone.md")
     forget_sentences(library)
-    embedder = MeddlingEmbedder("carry", lambda: library.catalog.delete_document(gone))
+    embedder = MeddlingEmbedder("carry", lambda: library.catalog.removals.delete(gone))
     closed = library.settings.model_copy(update={"answers": Answers(min_evidence=1)})
     asked = service(library, ScriptedGenerator(TRUE), closed, embedder)
     assert (await asked.ask(Question("How many days?"))).retrieved == ()
@@ -394,7 +394,7 @@ async def test_a_follow_up_is_rewritten_once_however_often_it_is_asked(library: 
     class Deletes(Meddles):
         def meddle(self, attempt: int) -> None:
             if attempt == 2:
-                library.catalog.delete_document(gone)
+                library.catalog.removals.delete(gone)
 
     generator = Deletes(rewriting(STANDALONE).reply)
     answer = await service(library, generator).ask(Question("And when is the rest lost?", history=HISTORY))
@@ -413,7 +413,7 @@ async def test_usage_counts_the_rewriting_and_every_reply_that_came_to_its_end(l
             async for piece in pieces:
                 yield piece
                 if isinstance(piece, Draft) and len(self.prompts) == 2:
-                    library.catalog.delete_document(gone)
+                    library.catalog.removals.delete(gone)
 
     generator = Deletes(rewriting(STANDALONE).reply)
     answer = await service(library, generator).ask(Question("And when is the rest lost?", history=HISTORY))
@@ -635,12 +635,12 @@ async def test_every_citation_of_a_pdf_is_exact(library: Library, mode: str) -> 
         from ingest.pipeline import accept_file
 
         accept_file(library.catalog, stream, name="handbook.pdf", source="handbook.pdf", collection="default")
-    record = library.catalog.claim_next()
+    record = library.catalog.queue.claim_next()
     assert record is not None
     limits = library.settings
     assert prepare_document(library.catalog, record, library.embedder, parsing=limits.parsing, chunking=limits.chunking)
     publish_prepared(library.catalog, library.index)
-    document = library.catalog.load_document(record.id)
+    document = library.catalog.documents.load(record.id)
     assert len(document.pages) > 1
 
     def quotes_each(messages: Sequence[Message]) -> str:

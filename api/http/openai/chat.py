@@ -17,7 +17,7 @@ from api.admission import Admitted
 from api.http.errors import openai_documented, openai_error
 from api.http.openai.requests import ChatRequest, question_of
 from api.http.openai.text import AnswerText, Mark, answer_text, citation_uri, place
-from api.http.schemas import AnswerBody, CitationBody, UsageBody, pack_answer
+from api.http.schemas.answers import AnswerBody, CitationBody, UsageBody, pack_answer
 from api.http.state import Door, DoorHere, Reads
 from api.http.streams import EVENT_SCHEMA, UNDER_WAY, Event, EventStream, while_listening
 from rag.settings import Server

@@ -14,7 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from api.access import View
 from api.http.openai.text import without_sources
-from api.http.schemas import MAX_TURN_CHARS, MAX_TURNS, Words
+from api.http.schemas.base import Words
+from api.http.schemas.questions import MAX_TURN_CHARS, MAX_TURNS
 from rag.errors import InputError, NotFound
 from rag.retrieval.scope import Scope, find_collection
 from rag.service import Question

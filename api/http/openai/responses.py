@@ -20,7 +20,7 @@ from api.admission import Admitted
 from api.http.errors import openai_documented
 from api.http.openai.requests import ResponsesRequest, question_of
 from api.http.openai.text import AnswerText, answer_text, citation_uri, place
-from api.http.schemas import AnswerBody, UsageBody, pack_answer
+from api.http.schemas.answers import AnswerBody, UsageBody, pack_answer
 from api.http.state import Door, DoorHere, Reads
 from api.http.streams import EVENT_SCHEMA, UNDER_WAY, Event, EventStream, while_listening
 from rag.errors import FootnoteError

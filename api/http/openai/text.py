@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from urllib.parse import quote
 
-from api.http.schemas import AnswerBody, CitationBody, SentenceBody
+from api.http.schemas.answers import AnswerBody, CitationBody, SentenceBody
 
 _ACTIVE = re.compile(r"(?<=!)\[|(?<=\])\(|<(?=[A-Za-z/!?])")
 _MARKER = re.compile(r"\[(\d{1,4})\]")

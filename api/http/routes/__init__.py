@@ -1,4 +1,4 @@
-"""The routes: each checks its request, calls the Library, and returns the JSON of `api/http/schemas.py`.
+"""The routes: each checks its request, calls the Library, and returns the JSON of `api/http/schemas/`.
 
 Read in this order: `documents` (upload, list, read, delete), `collections`, `questions` (search, query, verify),
 `threads` (conversations kept, feedback), `health` (liveness, readiness, metrics), `page` (the browser page and

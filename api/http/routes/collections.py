@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from api.http.errors import documented
-from api.http.schemas import CollectionBody, Collections
+from api.http.schemas.documents import CollectionBody, Collections
 from api.http.state import IN_TURN, DoorHere, Reads, Writes
 from rag.store.collections import COLLECTION_PATTERN, MAX_COLLECTION_CHARS
 
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/collections", tags=["collections"], dependencies=
 @router.get("", summary="List collections", responses=documented())
 def list_collections(view: Reads) -> Collections:
     """The collections that have a document. A collection is created by its first document."""
-    known = view.library.catalog.count_by_collection()
+    known = view.library.catalog.documents.count_by_collection()
     counts = {name: known[name] for name in view.collections() if name in known}
     return Collections(
         collections=[
@@ -38,5 +38,5 @@ def list_collections(view: Reads) -> Collections:
 @router.delete("/{name}", status_code=204, summary="Delete a collection", responses=documented(404, 422))
 def delete_collection(name: CollectionInPath, door: DoorHere, view: Writes) -> None:
     """Deletes every document of the collection. Once it returns 204, no search or answer includes them."""
-    view.library.catalog.delete_collection(view.collection(name))
+    view.library.catalog.removals.delete_collection(view.collection(name))
     door.runtime().wake()

@@ -18,9 +18,9 @@ from api.access import View
 from api.http.errors import abbreviate, documented, error_response
 from api.http.headers import wants_body
 from api.http.ranges import read_range
-from api.http.schemas import (
+from api.http.schemas.base import MAX_PAGE
+from api.http.schemas.documents import (
     MAX_MODIFIED_NS,
-    MAX_PAGE,
     MAX_SOURCE_CHARS,
     SOURCE_PATTERN,
     DocumentBody,
@@ -342,10 +342,10 @@ def _picture(library: Library, record: DocumentRecord, page: int, dpi: int) -> R
             f"{record.name} is {record.media_type or 'not read yet'}, and only pages of {_PDF} and pictures have an "
             "image. Accept application/json."
         )
-    library.catalog.page(record.id, page)  # raises NotFound without starting a process
+    library.catalog.documents.page(record.id, page)  # raises NotFound without starting a process
     with library.catalog.originals.on_disk(record.sha256) as path:
         picture = render_page(path, page, library.settings.parsing, dpi)
-    library.catalog.get_document(record.id)  # raises NotFound where it was deleted meanwhile
+    library.catalog.documents.get(record.id)  # raises NotFound where it was deleted meanwhile
     return Response(picture, media_type="image/png")
 
 

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from api.access import Caller
 from api.http.errors import documented
 from api.http.metrics import CONTENT_TYPE
-from api.http.schemas import Alive, PartState, Ready
+from api.http.schemas.health import Alive, PartState, Ready
 from api.http.state import DESCRIBE_WAIT_S, Administers, DoorHere
 from ingest.runtime import Runtime
 from rag.errors import DependencyError
@@ -88,8 +88,8 @@ def _look_at_disk(runtime: Runtime) -> PartState:
 
 def _look_around(runtime: Runtime) -> tuple[PartState, PartState]:
     library = runtime.library
-    totals = library.catalog.totals()
-    unfinished = library.catalog.unfinished()
+    totals = library.catalog.documents.totals()
+    unfinished = library.catalog.documents.unfinished()
     catalog = f"{sum(totals.documents.values())} documents, {totals.chunks} searchable chunks"
     if runtime.worker is None:
         worker = PartState(status="off", detail=f"this server prepares no documents; {unfinished} wait for others")

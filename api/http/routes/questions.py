@@ -13,22 +13,17 @@ from fastapi.responses import Response
 from api.access import View
 from api.admission import Admitted
 from api.http.errors import documented
-from api.http.schemas import (
-    MAX_TURNS,
+from api.http.schemas.answers import (
     AnswerBody,
     Hits,
-    QueryRequest,
-    SearchRequest,
     StatusBody,
     TokenBody,
     VerifiedBody,
-    VerifyRequest,
     pack_answer,
     pack_hits,
     pack_verified,
-    scope_of,
-    turns_of,
 )
+from api.http.schemas.questions import MAX_TURNS, QueryRequest, SearchRequest, VerifyRequest, scope_of, turns_of
 from api.http.state import Door, DoorHere, Reads
 from api.http.streams import UNDER_WAY, Event, EventStream, while_listening
 from rag.service import HitsFound, Question

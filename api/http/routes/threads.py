@@ -9,7 +9,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from api.http.errors import documented
 from api.http.routes.documents import NotAcceptable, preferred
-from api.http.schemas import (
+from api.http.schemas.threads import (
     FeedbackBody,
     FeedbackRequest,
     RenameRequest,

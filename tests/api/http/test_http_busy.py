@@ -18,7 +18,7 @@ from api.client import Client
 from api.http import guards, streams
 from rag.errors import FootnoteError
 from rag.settings import Settings, load_settings
-from rag.store.catalog import Catalog
+from rag.store.documents import Documents
 
 GATE = b"The gate code is 4711. The gate opens at seven."
 ASKED = [{"role": "user", "content": "What is the gate code?"}]
@@ -112,9 +112,9 @@ def test_calls_that_only_use_the_catalog_are_refused_too(
 
 async def test_lists_wait_in_a_bounded_line(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     app = build_app(settings, WordHashEmbedder(), ScriptedGenerator())
-    go_on, begun, list_documents = threading.Event(), threading.Semaphore(0), Catalog.list_documents
+    go_on, begun, list_documents = threading.Event(), threading.Semaphore(0), Documents.list_documents
 
-    def slow(self: Catalog, *filters: object):  # type: ignore[no-untyped-def]
+    def slow(self: Documents, *filters: object):  # type: ignore[no-untyped-def]
         begun.release()
         assert go_on.wait(60)
         return list_documents(self, *filters)  # type: ignore[arg-type]
@@ -123,7 +123,7 @@ async def test_lists_wait_in_a_bounded_line(settings: Settings, monkeypatch: pyt
         admission = app.state.door.admission = Admission(
             {**without_limits(), "catalog": Capacity(lambda: 2, 60, 0, line=3)}
         )
-        monkeypatch.setattr(Catalog, "list_documents", slow)
+        monkeypatch.setattr(Documents, "list_documents", slow)
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             asking = [asyncio.create_task(client.get("/v1/documents")) for _ in range(5)]
             await asyncio.to_thread(wait_for, lambda: admission.loads["catalog"].waiting == 3)

@@ -89,14 +89,14 @@ def test_a_document_from_upload_to_deletion(
 def test_the_worker_makes_an_upload_ready(serve: Callable[..., Served]) -> None:
     served = serve(work=True)
     ready = threading.Event()
-    publish_each = served.library.catalog.publish_each
+    publish_each = served.library.catalog.prepared.publish_each
 
     def publish_and_tell(document_ids: Sequence[str]) -> list[str]:
         done = publish_each(document_ids)
         ready.set()
         return done
 
-    served.library.catalog.publish_each = publish_and_tell  # type: ignore[method-assign]
+    served.library.catalog.prepared.publish_each = publish_and_tell  # type: ignore[method-assign]
     served.upload("note.txt", b"The gate code is 4711.")
     assert ready.wait(60)
     assert served.found("gate code") == ["note.txt"]
@@ -150,7 +150,7 @@ def test_the_old_version_answers_until_the_new_one_replaces_it(served: Served) -
 
 def test_a_file_replaces_the_document_of_the_same_source(served: Served) -> None:
     old = served.add("a.txt", b"The gate code is 4711.", source="file:///a.txt", modified_ns="1790000000000000000")
-    known = served.library.catalog.known_sources("default")["file:///a.txt"]
+    known = served.library.catalog.uploads.known_sources("default")["file:///a.txt"]
     assert (known.document_id, known.modified_ns) == (old, 1_790_000_000_000_000_000)
     served.add("a.txt", b"Another file of this name.", source="file:///b.txt")
     assert served.client.get(f"/v1/documents/{old}").status_code == 200

@@ -175,7 +175,7 @@ def test_an_unexpected_error_is_logged_and_not_disclosed(
     def fail(*_arguments: Any, **_options: Any) -> None:
         raise ZeroDivisionError("a secret detail")
 
-    monkeypatch.setattr(served.library.catalog, "list_documents", fail)
+    monkeypatch.setattr(served.library.catalog.documents, "list_documents", fail)
     answer = served.client.get("/v1/documents")
     assert error_of(answer)[:2] == (500, "internal")
     assert "secret" not in answer.text
@@ -348,5 +348,5 @@ def test_a_bucket_that_does_not_answer_is_named_and_questions_are_answered(
     assert served.found("words that") == ["kept.pdf"]
     assert reachable.holds(gone)
     catalog.originals = reachable
-    catalog.finish_removals()
+    catalog.removals.finish_shared()
     assert not reachable.holds(gone)

@@ -19,7 +19,7 @@ from serving import Endless, Served, Unreachable, build_app, listening
 from api.http import streams
 from api.http.openai.requests import ChatMessage, conversation
 from api.http.openai.text import answer_text, defuse, without_sources
-from api.http.schemas import AnswerBody
+from api.http.schemas.answers import AnswerBody
 from rag.prompting.prompts import NOT_FOUND_REPLY, REWRITE_INSTRUCTIONS
 from rag.settings import Settings
 

@@ -129,7 +129,7 @@ async def test_hits_are_the_nearest_pieces_of_the_stored_text(
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     for hit in hits:
         span = hit.chunk.span
-        assert hit.chunk.text == library.catalog.document_text(document_id, span.start, span.end)
+        assert hit.chunk.text == library.catalog.documents.text(document_id, span.start, span.end)
     assert asked.confidence("Where do bicycles stand?", hits[0]) == hits[0].score
     assert len(await asked.search("Where?", 1, Scope())) == 1
 

@@ -42,7 +42,7 @@ def test_documents_take_turns_and_specific_sentences_come_first(settings: Settin
     few = "The mill at Grindal was closed in March 1987 for good."
     fill(settings, {"many.md": "\n\n".join([*many, plain]), "few.md": few})
     catalog = Catalog(Path(settings.data_dir))
-    records = catalog.list_documents()[0]
+    records = catalog.documents.list_documents()[0]
     survey = survey_collection(catalog, records, suite_names(records), seed=1)
     catalog.close()
     assert len(survey.facts) == 6

@@ -15,5 +15,5 @@ def test_documents_of_one_name_get_names_of_their_own(settings: Settings) -> Non
         names = ["a/report.md", "a/Report.md", "a", "a/report.md", "x" * 250 + ".md"]
         for number, name in enumerate(names):
             ingest(library, f"The report number {number} is about Vik.", name, source=f"place {number}")
-        given = list(suite_names(library.catalog.list_documents()[0]).values())
+        given = list(suite_names(library.catalog.documents.list_documents()[0]).values())
     assert given == ["a/report.md", "Report (2).md", "a (2)", "report (2).md".replace("2", "3"), "x" * 237 + ".md"]

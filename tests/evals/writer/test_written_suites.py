@@ -133,7 +133,7 @@ def test_pages_are_those_of_the_evidence(settings: Settings, tmp_path: Path) -> 
     with opener(generator)(settings, "test") as library, handbook().open("rb") as stream:
         catalog = library.catalog
         accepted = accept_file(catalog, stream, name="handbook.pdf", source="handbook.pdf", collection="default")
-        record = catalog.claim(accepted.record.id)
+        record = catalog.queue.claim(accepted.record.id)
         assert record is not None
         prepare_document(catalog, record, library.embedder, parsing=settings.parsing, chunking=settings.chunking)
         publish_prepared(catalog, library.index)

@@ -65,7 +65,7 @@ def check_exact(library: Library, answer: Answer) -> None:
     assert [citation.number for citation in answer.citations] == list(range(1, len(answer.citations) + 1))
     for citation in answer.citations:
         span = citation.span
-        assert library.catalog.document_text(span.document_id, span.start, span.end) == citation.quote
+        assert library.catalog.documents.text(span.document_id, span.start, span.end) == citation.quote
     assert {number for one in answer.sentences for number in one.citations} == set(range(1, len(answer.citations) + 1))
     assert answer.confidence is not None
     assert 0 <= answer.confidence <= 1
@@ -156,7 +156,7 @@ async def test_the_gate_of_evidence_is_a_setting(library: Library) -> None:
 @pytest.mark.parametrize("named", [True, False])
 async def test_where_the_document_asked_could_not_be_read_the_answer_says_so(library: Library, named: bool) -> None:
     record = upload(library.catalog, LEAVE, "broken.pdf").record
-    library.catalog.fail_document(record.id, "unreadable", "no text could be read")
+    library.catalog.queue.fail(record.id, "unreadable", "no text could be read")
     generator = ScriptedGenerator(TRUE)
     answer = await ask(library, generator, scope=Scope(document_ids=(record.id,) if named else None))
     check_refused(answer)
@@ -165,7 +165,7 @@ async def test_where_the_document_asked_could_not_be_read_the_answer_says_so(lib
 
 async def test_another_document_that_could_not_be_read_is_no_reason(library: Library) -> None:
     record = upload(library.catalog, "Broken.", "broken.pdf").record
-    library.catalog.fail_document(record.id, "unreadable", "no text could be read")
+    library.catalog.queue.fail(record.id, "unreadable", "no text could be read")
     ready = ingest(library, LEAVE)
     for scope in (Scope(), Scope(document_ids=(ready,)), Scope("default")):
         assert (await ask(library, TRUE, scope=scope, min_evidence=1.0)).reason == "no_match"
@@ -175,7 +175,7 @@ async def test_another_document_that_could_not_be_read_is_no_reason(library: Lib
 
 async def test_a_collection_of_unreadable_documents(library: Library) -> None:
     record = upload(library.catalog, "Broken.", "broken.pdf", collection="scans").record
-    library.catalog.fail_document(record.id, "unreadable", "no text could be read")
+    library.catalog.queue.fail(record.id, "unreadable", "no text could be read")
     ingest(library, LEAVE)
     assert (await ask(library, TRUE, scope=Scope("scans"))).reason == "unreadable_source"
 
@@ -481,17 +481,19 @@ async def test_a_sentence_that_only_its_heading_speaks_for_is_not_quoted(library
     asked = "How many unused days of leave carry over?"
     other = "This text is only for demonstration and reflects no opinion."
     ingest(library, f"# Unused days of leave carry over\n\n{other}")
-    document_id = library.catalog.list_documents()[0][0].id
-    ((stored, _),) = library.catalog.chunks_of(document_id)
+    document_id = library.catalog.documents.list_documents()[0][0].id
+    ((stored, _),) = library.catalog.chunks.of_document(document_id)
     start = stored.chunk.text.index(other)
     hit = Hit(stored.chunk, 1, 1.0, "fusion", stored.document_name, stored.title, None)
     only = Selection(hit, start, start + len(other), 1.0, 0.5, words=1.0)
     context = Context(asked, (Passage(1, hit, stored.chunk.text),), (), 0, True, ())
-    failed = verify_reply(FALSE, context.passages, mode="strict", min_coverage=0.5, locate=library.catalog.locate)
+    failed = verify_reply(
+        FALSE, context.passages, mode="strict", min_coverage=0.5, locate=library.catalog.documents.locate
+    )
     assert sentences_to_quote(asked, context, [only]) == []
     draft = Draft(FALSE, "m", 0, 0, "stop", 0.0)
     checked = CheckedAnswer(asked, context, draft, failed, None, measure_evidence(asked, [only]))
-    decision = decide(checked, mode="strict", min_confidence=0.0, locate=library.catalog.locate)
+    decision = decide(checked, mode="strict", min_confidence=0.0, locate=library.catalog.documents.locate)
     assert (decision.verified.status, decision.reason) == ("not_found", "unsupported")
 
 
@@ -599,7 +601,7 @@ async def test_what_is_left_out_of_a_reply_is_kept_apart(
     ingest(library, LEAVE)
     hits = await service(library, ScriptedGenerator()).search(ASKED, Scope())
     passages = [Passage(one.rank, one, one.chunk.text) for one in hits]
-    verified = verify_reply(reply, passages, mode=mode, min_coverage=0.5, locate=library.catalog.locate)
+    verified = verify_reply(reply, passages, mode=mode, min_coverage=0.5, locate=library.catalog.documents.locate)
     assert [(one.text, one.verdict) for one in verified.left_out] == [(SAID, "unsupported")] * left_out
 
 

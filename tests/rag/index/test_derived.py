@@ -189,12 +189,12 @@ def test_reconcile_adds_what_is_missing_and_removes_what_is_gone(library: Librar
     index = library.index
     assert index.reconcile(library.catalog) == 0
     index.remove(missing)
-    library.catalog.delete_document(gone)
+    library.catalog.removals.delete(gone)
     assert index.reconcile(library.catalog) == 2
     assert index.counts() == (2, 2)
     assert index.reconcile(library.catalog) == 0
-    assert set(words(index, "words")) == set(library.catalog.visible_chunks(words(index, "words")))
-    assert {each.chunk.span.document_id for each in library.catalog.visible_chunks(words(index, "words")).values()} == {
+    assert set(words(index, "words")) == set(library.catalog.chunks.visible(words(index, "words")))
+    assert {each.chunk.span.document_id for each in library.catalog.chunks.visible(words(index, "words")).values()} == {
         kept,
         missing,
     }
@@ -206,7 +206,7 @@ def test_reconcile_drops_rows_of_an_older_chunking(library: Library) -> None:
     assert library.index.counts() == (2, 2)
     assert library.index.reconcile(library.catalog) == 1
     assert library.index.counts() == (1, 1)
-    assert library.catalog.visible_chunks(words(library.index, "words stay"))
+    assert library.catalog.chunks.visible(words(library.index, "words stay"))
 
 
 def test_small_indexes_are_kept_when_opened_again(tmp_path: Path) -> None:
@@ -315,11 +315,11 @@ def test_a_damaged_index_is_built_again_without_embedding(
         assert library.index.counts() == (1_301, 1_301)
         (zebra,) = words(library.index, "zebra")
         assert dense(library.index, "zebra md A single zebra .", 1) == [zebra]
-        document_id = library.catalog.visible_chunks([zebra])[zebra].chunk.span.document_id
+        document_id = library.catalog.chunks.visible([zebra])[zebra].chunk.span.document_id
         assert library.index.score_documents("zebra", [document_id]) == pytest.approx(
             {document_id: 1 / (1 + SHORT_CHUNKS)}
         )
-        assert library.catalog.visible_chunks([zebra])[zebra].chunk.text == "A single zebra."
+        assert library.catalog.chunks.visible([zebra])[zebra].chunk.text == "A single zebra."
         assert len(dense(library.index, "item7 w7x1 w7x2", 50)) == 50
         assert verify_index(library.catalog, library.index) == []
 
@@ -355,7 +355,7 @@ def test_a_rebuild_in_place_fills_both_again(library: Library) -> None:
     assert library.index.rebuild(library.catalog) == 1
     assert library.index.counts() == (1, 1)
     (found,) = words(library.index, "stay")
-    assert library.catalog.visible_chunks([found])[found].chunk.span.document_id == document_id
+    assert library.catalog.chunks.visible([found])[found].chunk.span.document_id == document_id
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
@@ -403,11 +403,11 @@ from ingest.pipeline import commit_document
 from rag.index.derived import Index, origin_of
 
 catalog, index = Catalog(Path(sys.argv[1])), Index(Path(sys.argv[1]) / "index", int(sys.argv[2]))
-documents = sorted(catalog.indexed_documents())
+documents = sorted(catalog.documents.indexed())
 while True:
     for document_id in documents:
         print("projecting", flush=True)
-        index.project(catalog.chunks_of(document_id))
+        index.project(catalog.chunks.of_document(document_id))
     for document_id in documents:
         index.remove(document_id)
 """
@@ -465,7 +465,7 @@ def test_a_part_that_missed_a_write_is_noticed(library: Library, part: str) -> N
 def test_the_catalog_needs_no_index_to_be_read(library: Library) -> None:
     document_id = ingest(library, "the words that stay")
     catalog = Catalog(library.settings.data_dir)
-    assert catalog.document_text(document_id) == "the words that stay"
+    assert catalog.documents.text(document_id) == "the words that stay"
     catalog.close()
 
 
@@ -505,7 +505,7 @@ def test_counts_of_words_are_kept_up_through_every_write(index: Index, tmp_path:
 
 def _opened(library: Library, chunks: int | None = None, origin: str = "") -> Index:
     folder = library.settings.data_dir / INDEX_FOLDER
-    total = library.catalog.totals().chunks if chunks is None else chunks
+    total = library.catalog.documents.totals().chunks if chunks is None else chunks
     return Index(folder, library.embedder.dimension, origin=origin, chunks=total)
 
 
@@ -521,8 +521,8 @@ def test_words_answer_while_the_vectors_are_grown(library: Library) -> None:
 
         def meanwhile(done: int, total: int) -> None:
             """One document goes and one comes while the vectors grow."""
-            if index.missing and library.catalog.indexed_documents().keys() == {kept, gone}:
-                library.catalog.delete_document(gone)
+            if index.missing and library.catalog.documents.indexed().keys() == {kept, gone}:
+                library.catalog.removals.delete(gone)
                 index.purge_removed(library.catalog)
                 library.index = index
                 come.append(ingest(library, "the zebra words", "zebra.md"))
@@ -530,9 +530,9 @@ def test_words_answer_while_the_vectors_are_grown(library: Library) -> None:
         come: list[str] = []
         assert index.heal(library.catalog, meanwhile) == 2
         assert index.missing == ()
-        assert index.parts()["vectors"].documents() == library.catalog.indexed_documents()
-        assert index.parts()["words"].documents() == library.catalog.indexed_documents()
-        assert library.catalog.indexed_documents().keys() == {kept, *come}
+        assert index.parts()["vectors"].documents() == library.catalog.documents.indexed()
+        assert index.parts()["words"].documents() == library.catalog.documents.indexed()
+        assert library.catalog.documents.indexed().keys() == {kept, *come}
         assert index.reconcile(library.catalog) == 0
         assert dense(index, "the zebra words", 1) == words(index, "zebra")
 
@@ -597,7 +597,7 @@ from ingest.pipeline import commit_document
 from rag.index.derived import Index, origin_of
 
 catalog = Catalog(Path(sys.argv[1]))
-index = Index(Path(sys.argv[1]) / "index", int(sys.argv[2]), chunks=catalog.totals().chunks)
+index = Index(Path(sys.argv[1]) / "index", int(sys.argv[2]), chunks=catalog.documents.totals().chunks)
 part = sys.argv[3]
 create = index._create
 def created(kind):

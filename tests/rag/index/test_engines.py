@@ -67,7 +67,6 @@ def test_an_empty_engine_finds_nothing(part: VectorPart) -> None:
     assert part.search(unit(0), 5, None, None) == []
     assert part.check_database() == []
     part.remove(["unknown"])
-    part.remove_chunks(["unknown"])
 
 
 def test_the_nearest_come_first_with_their_cosines(part: VectorPart) -> None:
@@ -90,8 +89,6 @@ def test_what_is_held_is_counted_by_document_and_version(part: VectorPart) -> No
     assert set(held) == {"a-1"}
     assert (held["a-1"].dtype, held["a-1"].shape) == (np.float32, (DIMENSION,))
     assert float(held["a-1"] @ unit(1)) == pytest.approx(1.0, abs=1e-3)
-    part.remove_chunks(["a-1"])
-    assert part.documents() == {"a": Held(2, 7), "b": Held(2, 8)}
 
 
 def test_writing_again_replaces_and_doubles_nothing(part: VectorPart) -> None:
@@ -200,7 +197,7 @@ def test_searches_find_the_same_with_either_engine(settings: Settings, shared_ur
     found = []
     for url in ("", shared_url, ""):
         with open_library(settings, index_url=url) as library:
-            if not library.catalog.totals().chunks:
+            if not library.catalog.documents.totals().chunks:
                 for name in ("one", "two", "three"):
                     ingest(library, many_paragraphs(4, name), f"{name}.md", collection=name)
             assert verify_index(library.catalog, library.index) == []
@@ -217,10 +214,10 @@ def test_rows_that_differ_are_corrected_in_place(settings: Settings, shared_url:
         first, second = (ingest(library, many_paragraphs(3, name), f"{name}.md") for name in ("one", "two"))
         catalog, index = library.catalog, library.index
         vectors = index.parts()["vectors"]
-        rows = catalog.chunks_of(first)
+        rows = catalog.chunks.of_document(first)
         vectors.put([(stored, np.roll(vector, 7)) for stored, vector in rows])
         vectors.remove([second])
-        vectors.put([(stored, vector) for stored, vector in rows_of_other(catalog.chunks_of(second))])
+        vectors.put([(stored, vector) for stored, vector in rows_of_other(catalog.chunks.of_document(second))])
         assert verify_index(catalog, index)
         assert repair_index(catalog, index) == []
         assert index.rebuild(catalog) == 2
@@ -257,7 +254,7 @@ def test_replicas_share_one_table(
             assert library.index.counts() == (3, 3)
             assert verify_index(library.catalog, library.index) == []
             assert [hit.document_name for hit in library.searcher.search("kept1", Scope(), 1)] == ["kept.md"]
-        one.catalog.delete_document(kept)
+        one.catalog.removals.delete(kept)
         for library in (one, other):
             library.index.purge_removed(library.catalog)
         other.follower.compare()

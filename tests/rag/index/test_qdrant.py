@@ -275,7 +275,7 @@ def test_answers_go_on_while_the_server_is_gone_and_commands_work_on_it(
         asked = len(server.calls)
         assert [hit.document_name for hit in library.searcher.search("kept2", Scope(), 1)] == ["kept.md"]
         assert len(server.calls) == asked  # it has just failed
-        library.catalog.delete_document(gone)
+        library.catalog.removals.delete(gone)
         assert {hit.document_name for hit in library.searcher.search("gone1", Scope(), 9)} <= {"kept.md"}
         with pytest.raises(DependencyError, match="answers 503"):
             library.index.purge_removed(library.catalog)

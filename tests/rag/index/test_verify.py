@@ -19,12 +19,13 @@ def test_what_differs_in_an_index_is_found_and_repaired(library: Library, damage
     first, second = (ingest(library, many_paragraphs(3, name), f"{name}.md") for name in ("one", "two"))
     catalog, index = library.catalog, library.index
     assert verify_index(catalog, index) == []
-    rows = catalog.chunks_of(first)
+    rows = catalog.chunks.of_document(first)
     vectors = index.parts()["vectors"]
     if damage == "a document is missing":
         index.parts()["words"].remove([second])
     elif damage == "a chunk is missing":
-        vectors.remove_chunks([rows[1][0].chunk.id])
+        vectors.remove([first])
+        vectors.put([rows[0], *rows[2:]])
     elif damage == "a stray document":
         index.project(rows)
         run_sql(catalog, "DELETE FROM documents WHERE id = :id", id=second)

@@ -266,7 +266,7 @@ def test_documents_are_indexed_and_found_by_the_server_s_vectors(
         hits = library.searcher.search("What cools the reactor with water?", Scope(), 3)
     assert "reactor" in hits[0].chunk.text
     with Library(settings, "test", embedder=open_embedder(settings), generator=ScriptedGenerator()) as library:
-        assert library.catalog.totals().chunks
+        assert library.catalog.documents.totals().chunks
 
 
 def test_the_words_answer_while_the_server_does_not(
@@ -308,4 +308,4 @@ def test_another_model_behind_the_same_name_is_noticed_at_the_next_start(server:
         [value + float(noisy.normal(0, 1e-3)) for value in row] for row in hash_words(texts)
     ]
     with Library(settings, "test", embedder=open_embedder(settings), generator=ScriptedGenerator()) as library:
-        assert library.catalog.totals().chunks
+        assert library.catalog.documents.totals().chunks

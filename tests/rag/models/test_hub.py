@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from embedding_models import save_embedder
-from hub_stand_in import Hub
+from hub_stand_in import Hub, serving_hub
 
 from rag.errors import DependencyError
 from rag.generation import EmbeddedGenerator
@@ -25,12 +25,11 @@ GGUF = b"GGUF" + bytes(range(256)) * 20
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    running = Hub()
-    monkeypatch.setenv("HF_ENDPOINT", running.url)
     monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path / "no cache"))
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    yield running
-    running.close()
+    with serving_hub() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        yield running
 
 
 @pytest.fixture(scope="module")

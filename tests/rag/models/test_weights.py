@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_stand_in import Hub
+from hub_stand_in import Hub, serving_hub
 
 from rag.errors import DependencyError, InputError
 from rag.models.weights import (
@@ -37,11 +37,10 @@ CONFIG = b'{"hidden_size": 384}\n'
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    running = Hub()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{running.server.server_port}")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    yield running
-    running.close()
+    with serving_hub() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        yield running
 
 
 @pytest.fixture

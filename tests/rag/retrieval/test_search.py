@@ -130,7 +130,7 @@ def test_a_scope_narrows_what_is_found(library: Library) -> None:
 
 def test_a_deleted_document_is_not_shown_while_its_rows_remain(library: Library) -> None:
     ids = [ingest(library, f"red apples number {n}", f"{n}.md") for n in range(3)]
-    library.catalog.delete_document(ids[1])
+    library.catalog.removals.delete(ids[1])
     assert library.index.counts() == (3, 3)
     assert {hit.chunk.span.document_id for hit in find(library, "red apples")} == {ids[0], ids[2]}
 
@@ -139,16 +139,16 @@ def test_versions_are_never_shown_together(library: Library) -> None:
     old = ingest(library, "The fee is 10 EUR.", source="/fee.md")
     new = upload(library.catalog, "The fee is 12 EUR.", source="/fee.md").record.id
     assert commit(library.catalog, new, "The fee is 12 EUR.")
-    library.index.project(library.catalog.chunks_of(new))  # both are in the indexes now
+    library.index.project(library.catalog.chunks.of_document(new))  # both are in the indexes now
     assert library.index.counts() == (2, 2)
     assert [hit.chunk.span.document_id for hit in find(library, "fee")] == [old]
-    assert library.catalog.publish(new)
+    assert library.catalog.prepared.publish(new)
     assert library.index.counts() == (2, 2)
     assert [hit.chunk.span.document_id for hit in find(library, "fee")] == [new]
     publish_prepared(library.catalog, library.index)
 
 
-@pytest.mark.parametrize("step", ["candidates", "visible_chunks"])
+@pytest.mark.parametrize("step", ["candidates", "visible"])
 def test_a_search_during_which_a_version_is_replaced_finds_the_new_one(
     library: Library, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -157,13 +157,13 @@ def test_a_search_during_which_a_version_is_replaced_finds_the_new_one(
     ingest(library, "ten unused days carry over", "a.md")
     new = upload(catalog, "twelve unused days carry over", "a.md").record.id
     assert commit(catalog, new, "twelve unused days carry over")
-    real = getattr(catalog, step)
+    real = getattr(catalog.chunks, step)
 
     def replaced_first(*arguments: object) -> object:
         publish_prepared(catalog, library.index)
         return real(*arguments)
 
-    monkeypatch.setattr(catalog, step, replaced_first)
+    monkeypatch.setattr(catalog.chunks, step, replaced_first)
     assert [hit.chunk.text for hit in library.searcher.search("unused days", Scope(), 5)] == [
         "twelve unused days carry over"
     ]
@@ -176,7 +176,7 @@ def test_top_k_is_filled_though_most_rows_are_invisible(library: Library) -> Non
     )
     better = [ingest(library, f"red apples {n}", f"{n}.md") for n in range(40)]
     for document_id in better:
-        library.catalog.delete_document(document_id)
+        library.catalog.removals.delete(document_id)
     assert library.index.counts()[0] >= 46
     hits = find(library, "red apples", top_k=4, candidates=4)
     assert [hit.rank for hit in hits] == [1, 2, 3, 4]
@@ -256,8 +256,8 @@ def test_a_joined_hit_is_the_document_s_own_words_and_a_longer_list_begins_like_
     assert joined
     for hit in hits:
         span = hit.chunk.span
-        assert library.catalog.document_text(document_id, span.start, span.end) == hit.chunk.text
-    parts = library.catalog.visible_chunks(joined[0].chunk_ids)
+        assert library.catalog.documents.text(document_id, span.start, span.end) == hit.chunk.text
+    parts = library.catalog.chunks.visible(joined[0].chunk_ids)
     first, second = (parts[chunk_id].chunk.span for chunk_id in joined[0].chunk_ids)
     assert (first.start, second.end) == (joined[0].chunk.span.start, joined[0].chunk.span.end)
     assert len({chunk_id for hit in hits for chunk_id in hit.indexed_ids}) == len(hits) + len(joined)

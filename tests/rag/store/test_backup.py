@@ -27,7 +27,7 @@ def saved(tmp_path: Path) -> Path:
     catalog = Catalog(tmp_path / "old")
     for number, text in enumerate(TEXTS):
         sha256, size = catalog.originals.store(io.BytesIO(text))
-        catalog.accept_document(
+        catalog.uploads.accept(
             sha256=sha256, name=f"{number}.txt", source=f"s{number}", collection="default", size_bytes=size
         )
     file = tmp_path / "saved.tar"
@@ -78,7 +78,7 @@ def test_everything_comes_back(saved: Path, fresh: Path) -> None:
     report = restore_backup(saved, fresh)
     assert (report.originals, report.missing) == (2, ())
     catalog = Catalog(fresh)
-    records, total = catalog.list_documents()
+    records, total = catalog.documents.list_documents()
     assert total == 2
     assert [original(catalog, record.sha256) for record in records] == list(TEXTS)
     catalog.close()
@@ -129,7 +129,7 @@ def test_a_refused_backup_leaves_what_was_there(saved: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match="1 of its files are missing"):
         restore_backup(saved, tmp_path / "old", force=True)
     catalog = Catalog(tmp_path / "old")
-    assert catalog.list_documents()[1] == 2
+    assert catalog.documents.list_documents()[1] == 2
     catalog.close()
 
 
@@ -219,8 +219,8 @@ def shown(folder: Path) -> list[bytes]:
     """The originals that the catalog in a folder names, after its sweep."""
     catalog = Catalog(folder)
     try:
-        catalog.sweep_originals()
-        return [original(catalog, record.sha256) for record in catalog.list_documents()[0]]
+        catalog.removals.sweep_originals()
+        return [original(catalog, record.sha256) for record in catalog.documents.list_documents()[0]]
     finally:
         catalog.close()
 
@@ -231,7 +231,7 @@ def other(tmp_path: Path) -> Path:
     folder = tmp_path / "other"
     catalog = Catalog(folder)
     sha256, size = catalog.originals.store(io.BytesIO(b"what was there before"))
-    catalog.accept_document(sha256=sha256, name="b.txt", source="b", collection="default", size_bytes=size)
+    catalog.uploads.accept(sha256=sha256, name="b.txt", source="b", collection="default", size_bytes=size)
     catalog.close()
     (folder / "index").mkdir()
     (folder / "lock").touch()

@@ -21,10 +21,11 @@ from ingest.pipeline import commit_document
 from rag.errors import Conflict, DependencyError, IndexMismatch, NotFound
 from rag.retrieval.sentence_vectors import unpack_vectors
 from rag.settings import Chunking
-from rag.store import catalog as catalog_module
-from rag.store import schema
-from rag.store.catalog import CATALOG_FILE, MAX_ATTEMPTS, MOST_GAP_CHARS, Catalog, find_gaps
+from rag.store import removals, schema
+from rag.store.catalog import CATALOG_FILE, Catalog
 from rag.store.records import Candidate
+from rag.store.rows import MOST_GAP_CHARS, find_gaps
+from rag.store.work_queue import MAX_ATTEMPTS
 from rag.types import Chunk, Document, DocumentStatus, Heading, Note, Page, Span, Table, WordBox, WordBoxes
 
 OpenCatalog = Callable[..., Catalog]
@@ -42,14 +43,14 @@ def ready(catalog: Catalog, text: str = TEXT, name: str = "a.md", source: str | 
     """A document that is visible; its id."""
     document_id = upload(catalog, text, name, source, **place).record.id
     assert commit(catalog, document_id, text)
-    assert catalog.publish(document_id)
+    assert catalog.prepared.publish(document_id)
     return document_id
 
 
 def purge(catalog: Catalog) -> None:
-    for seq, _, sha256 in catalog.pending_removals():
-        catalog.finish_removal(seq, sha256)
-    catalog.finish_removals()
+    for seq, _, sha256 in catalog.removals.pending():
+        catalog.removals.finish(seq, sha256)
+    catalog.removals.finish_shared()
 
 
 # Schema and the disk --------------------------------------------------------------------------------------------------
@@ -120,9 +121,9 @@ def test_a_catalog_of_version_1_gets_notes_metadata_and_sources_of_pages(tmp_pat
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
     connection.close()
     catalog = Catalog(tmp_path)
-    assert catalog.get_document(document_id).notes == ()
-    assert catalog.get_document(document_id).metadata == {"author": "Ann", "created": "2024-05-01", "year": 2024}
-    assert catalog.pages(document_id) == [Page(1, 0, len(TEXT), source="text", confidence=None)]
+    assert catalog.documents.get(document_id).notes == ()
+    assert catalog.documents.get(document_id).metadata == {"author": "Ann", "created": "2024-05-01", "year": 2024}
+    assert catalog.documents.pages(document_id) == [Page(1, 0, len(TEXT), source="text", confidence=None)]
     thread = catalog.threads.create("Leave")
     assert catalog.threads.append(thread.id, "How many days?", {"answer": "Ten."}, [document_id])
     assert [turn.question for turn in catalog.threads.turns(thread.id)] == ["How many days?"]
@@ -140,7 +141,7 @@ def test_a_catalog_of_version_7_gets_parents(open_catalog: OpenCatalog) -> None:
     run_sql(catalog, "UPDATE meta SET value = '7' WHERE key = 'schema_version'")
     catalog.close()
     catalog = open_catalog()
-    assert catalog.get_document(document_id).parent_id is None
+    assert catalog.documents.get(document_id).parent_id is None
     run_sql(
         catalog,
         "INSERT INTO documents (id, parent_id, sha256, collection, name, status, visible, size_bytes, created_at, "
@@ -151,7 +152,7 @@ def test_a_catalog_of_version_7_gets_parents(open_catalog: OpenCatalog) -> None:
     with pytest.raises(sa.exc.IntegrityError):
         run_sql(catalog, "UPDATE documents SET parent_id = 'nobody' WHERE id = 'inside'")
     run_sql(catalog, "DELETE FROM documents WHERE parent_id IS NULL")
-    assert catalog.list_documents() == ([], 0)
+    assert catalog.documents.list_documents() == ([], 0)
 
 
 def test_notes_are_those_of_the_text_that_was_read_last(catalog: Catalog) -> None:
@@ -161,9 +162,9 @@ def test_notes_are_those_of_the_text_that_was_read_last(catalog: Catalog) -> Non
     for kept in (notes, ()):
         document = Document(document_id, "notes.md", "text/markdown", TEXT, pages, notes=kept)
         assert commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking())
-        assert catalog.get_document(document_id).notes == kept
-        assert catalog.load_document(document_id) == document
-    assert catalog.page(document_id, 2) == pages[1]
+        assert catalog.documents.get(document_id).notes == kept
+        assert catalog.documents.load(document_id) == document
+    assert catalog.documents.page(document_id, 2) == pages[1]
 
 
 def test_chunks_go_on_from_each_other_over_a_little_white_space_of_their_section() -> None:
@@ -178,10 +179,10 @@ def test_chunks_go_on_from_each_other_over_a_little_white_space_of_their_section
 
 def test_vectors_of_sentences_come_and_go_with_their_chunks(catalog: Catalog) -> None:
     kept, gone = ready(catalog), ready(catalog, "Another text. It has two sentences.", "b.md")
-    (stored, _), *rest = catalog.chunks_of(kept)
-    (other, _), *_ = catalog.chunks_of(gone)
+    (stored, _), *rest = catalog.chunks.of_document(kept)
+    (other, _), *_ = catalog.chunks.of_document(gone)
     assert not rest
-    vectors = catalog.sentence_vectors([stored.seq, other.seq, 99])
+    vectors = catalog.chunks.sentence_vectors([stored.seq, other.seq, 99])
     embedder = WordHashEmbedder()
     expected = embedder.embed_passages(["Ten unused days carry over.", "The rest is lost in March."])
     assert np.abs(unpack_vectors(vectors[stored.seq].packed, embedder.dimension) - expected).max() < 0.005
@@ -189,11 +190,11 @@ def test_vectors_of_sentences_come_and_go_with_their_chunks(catalog: Catalog) ->
     assert not vectors[stored.seq].has_rows
     for name, rows in (("bars.md", "Plan | 2023\nRent | 500"), ("markdown.md", "|Plan|2023|\n|---|---|\n|Rent|500|")):
         document_id = ready(catalog, rows, name)
-        (table, _), *_ = catalog.chunks_of(document_id)
-        assert catalog.sentence_vectors([table.seq])[table.seq].has_rows
-        catalog.delete_document(document_id)
-    catalog.delete_document(gone)
-    assert set(catalog.sentence_vectors([stored.seq, other.seq])) == {stored.seq}
+        (table, _), *_ = catalog.chunks.of_document(document_id)
+        assert catalog.chunks.sentence_vectors([table.seq])[table.seq].has_rows
+        catalog.removals.delete(document_id)
+    catalog.removals.delete(gone)
+    assert set(catalog.chunks.sentence_vectors([stored.seq, other.seq])) == {stored.seq}
     assert run_sql(catalog, "SELECT count(*) FROM sentences") == [(1,)]
 
 
@@ -209,7 +210,7 @@ def test_a_failed_migration_leaves_the_old_version(open_catalog: OpenCatalog, mo
         open_catalog()
     monkeypatch.undo()
     catalog = open_catalog()
-    with catalog._read() as connection:
+    with catalog.transactions.read() as connection:
         assert "colour" not in [column["name"] for column in sa.inspect(connection).get_columns("documents")]
 
 
@@ -227,7 +228,7 @@ def test_a_catalog_that_breaks_while_open_is_a_dependency_error(catalog: Catalog
         file.write(b"\xff" * 8192)
     (catalog.data_dir / f"{CATALOG_FILE}-wal").unlink(missing_ok=True)
     with pytest.raises(DependencyError, match="doctor"):
-        catalog.list_documents()
+        catalog.documents.list_documents()
 
 
 _WRITER = """
@@ -238,9 +239,9 @@ catalog = Catalog(Path(sys.argv[1]), sys.argv[3])
 print("open", flush=True)
 for number in range(40):
     sha, size = catalog.originals.store(io.BytesIO(f"{sys.argv[2]} {number}".encode()))
-    record = catalog.accept_document(sha256=sha, name=f"{number}.md", source=f"{sys.argv[2]}{number}",
+    record = catalog.uploads.accept(sha256=sha, name=f"{number}.md", source=f"{sys.argv[2]}{number}",
                                      collection="default", size_bytes=size).record
-    catalog.set_progress(record.id, "embedding", number / 40)
+    catalog.queue.set_progress([record.id], number / 40)
 """
 
 
@@ -262,7 +263,7 @@ def test_two_processes_open_and_write_at_the_same_time(
         (0, b""),
     ]
     catalog = open_catalog()
-    assert catalog.list_documents()[1] == 80
+    assert catalog.documents.list_documents()[1] == 80
     assert catalog.check_integrity() == []
 
 
@@ -270,13 +271,13 @@ def test_two_processes_open_and_write_at_the_same_time(
 
 
 def test_stamps_are_compared_once_there_are_chunks(catalog: Catalog) -> None:
-    catalog.check_stamps({"embedding_model": "a@1", "chunking": "1/160"})
-    catalog.check_stamps({"embedding_model": "b@2", "chunking": "1/160"})  # nothing is stored yet
+    catalog.stamps.check({"embedding_model": "a@1", "chunking": "1/160"})
+    catalog.stamps.check({"embedding_model": "b@2", "chunking": "1/160"})  # nothing is stored yet
     ready(catalog)
-    catalog.check_stamps({"embedding_model": "b@2", "chunking": "1/160"})
+    catalog.stamps.check({"embedding_model": "b@2", "chunking": "1/160"})
     with pytest.raises(IndexMismatch, match=r"embedding_model 'b@2' \(the settings say 'c@3'\)"):
-        catalog.check_stamps({"embedding_model": "c@3", "chunking": "1/160"})
-    assert catalog.stamps() == {"embedding_model": "b@2", "chunking": "1/160"}
+        catalog.stamps.check({"embedding_model": "c@3", "chunking": "1/160"})
+    assert catalog.stamps.stored() == {"embedding_model": "b@2", "chunking": "1/160"}
 
 
 # Handing in -----------------------------------------------------------------------------------------------------------
@@ -284,39 +285,39 @@ def test_stamps_are_compared_once_there_are_chunks(catalog: Catalog) -> None:
 
 def test_a_rebuild_that_has_no_end_fits_no_settings(catalog: Catalog) -> None:
     stamps = {"embedding_model": "a@1", "chunking": "1/160"}
-    catalog.check_stamps(stamps)
+    catalog.stamps.check(stamps)
     ready(catalog)
     catalog.begin_rebuild()
     with pytest.raises(IndexMismatch, match=r"interrupted.*`footnote rebuild --embed` again"):
-        catalog.check_stamps(stamps)
-    catalog.replace_stamps(stamps)
-    catalog.check_stamps(stamps)
+        catalog.stamps.check(stamps)
+    catalog.stamps.replace(stamps)
+    catalog.stamps.check(stamps)
 
 
 def test_the_same_bytes_twice_are_one_document(catalog: Catalog) -> None:
     first, second = upload(catalog, TEXT, "a.md"), upload(catalog, TEXT, "b.md")
     assert (first.is_new, second.is_new) == (True, False)
     assert first.record.id == second.record.id
-    assert catalog.list_documents()[1] == 1
+    assert catalog.documents.list_documents()[1] == 1
 
 
 @everywhere
 def test_the_same_bytes_in_two_collections_are_two_documents(catalog: Catalog) -> None:
     one, two = ready(catalog, collection="one"), ready(catalog, collection="two")
     assert one != two
-    catalog.delete_document(one)
+    catalog.removals.delete(one)
     purge(catalog)
-    kept = catalog.get_document(two)
+    kept = catalog.documents.get(two)
     assert (kept.collection, kept.status) == ("two", "ready")
     assert original(catalog, kept.sha256) == TEXT.encode()
-    assert [stored.chunk.text for stored, _ in catalog.chunks_of(two)] == [TEXT]
+    assert [stored.chunk.text for stored, _ in catalog.chunks.of_document(two)] == [TEXT]
     assert ready(catalog, collection="one") != two
 
 
 def test_a_failed_document_is_queued_again_when_handed_in_again(catalog: Catalog) -> None:
     record = upload(catalog, TEXT).record
-    catalog.claim_next()
-    catalog.fail_document(record.id, "timeout", "it took too long")
+    catalog.queue.claim_next()
+    catalog.queue.fail(record.id, "timeout", "it took too long")
     again = upload(catalog, TEXT)
     assert again.is_new
     assert (again.record.id, again.record.status, again.record.attempts) == (record.id, "queued", 0)
@@ -328,7 +329,7 @@ def test_bytes_that_are_purged_between_storing_and_accepting_are_a_conflict(cata
     sha256, size = catalog.originals.store(io.BytesIO(b"abc"))
     catalog.originals.delete(sha256)
     with pytest.raises(Conflict):
-        catalog.accept_document(sha256=sha256, name="a", source="a", collection="default", size_bytes=size)
+        catalog.uploads.accept(sha256=sha256, name="a", source="a", collection="default", size_bytes=size)
 
 
 @everywhere
@@ -336,9 +337,9 @@ def test_originals_that_no_document_names_are_swept(catalog: Catalog, monkeypatc
     kept = upload(catalog, TEXT).record
     strays = {catalog.originals.store(io.BytesIO(f"never recorded {number}".encode()))[0] for number in range(3)}
     if catalog.shared:  # somebody else may be uploading them
-        assert catalog.sweep_originals() == 0
-        monkeypatch.setattr(catalog_module, "SWEPT_AFTER_S", -60.0)
-    assert catalog.sweep_originals() == len(strays)
+        assert catalog.removals.sweep_originals() == 0
+        monkeypatch.setattr(removals, "SWEPT_AFTER_S", -60.0)
+    assert catalog.removals.sweep_originals() == len(strays)
     assert [one.sha256 for one in catalog.originals.entries()] == [kept.sha256]
 
 
@@ -348,18 +349,18 @@ def test_originals_that_no_document_names_are_swept(catalog: Catalog, monkeypatc
 @everywhere
 def test_a_new_version_replaces_the_old_one_when_it_is_published(catalog: Catalog) -> None:
     old = ready(catalog, "the old words", source="/a.md")
-    sha256 = catalog.get_document(old).sha256
+    sha256 = catalog.documents.get(old).sha256
     new = upload(catalog, "the new words", source="/a.md").record.id
     assert commit(catalog, new, "the new words")
-    assert catalog.visible_documents([old, new]) == {old}
-    assert catalog.publish(new)
-    assert catalog.visible_documents([old, new]) == {new}
+    assert catalog.documents.visible([old, new]) == {old}
+    assert catalog.prepared.publish(new)
+    assert catalog.documents.visible([old, new]) == {new}
     with pytest.raises(NotFound):
-        catalog.get_document(old)
+        catalog.documents.get(old)
     assert catalog.originals.holds(sha256)
     purge(catalog)
     assert not catalog.originals.holds(sha256)
-    assert catalog.pending_removals() == []
+    assert catalog.removals.pending() == []
 
 
 def test_versions_published_out_of_order_leave_the_newest(catalog: Catalog) -> None:
@@ -367,9 +368,9 @@ def test_versions_published_out_of_order_leave_the_newest(catalog: Catalog) -> N
     newer = upload(catalog, "version two", source="/a.md").record.id
     for document_id, text in ((older, "version one"), (newer, "version two")):
         assert commit(catalog, document_id, text)
-    assert catalog.publish(newer)
-    assert not catalog.publish(older)
-    assert [record.id for record in catalog.list_documents()[0]] == [newer]
+    assert catalog.prepared.publish(newer)
+    assert not catalog.prepared.publish(older)
+    assert [record.id for record in catalog.documents.list_documents()[0]] == [newer]
 
 
 def test_going_back_to_the_old_version_cancels_the_new_one(catalog: Catalog) -> None:
@@ -377,35 +378,35 @@ def test_going_back_to_the_old_version_cancels_the_new_one(catalog: Catalog) -> 
     new = upload(catalog, "the new words", source="/a.md").record.id
     assert not upload(catalog, "the old words", source="/a.md").is_new
     with pytest.raises(NotFound):
-        catalog.get_document(new)
-    assert catalog.visible_documents([old]) == {old}
+        catalog.documents.get(new)
+    assert catalog.documents.visible([old]) == {old}
 
 
 def test_a_version_that_fails_keeps_the_old_one_and_goes_with_the_next(catalog: Catalog) -> None:
     old = ready(catalog, "the old words", source="/a.md")
     broken = upload(catalog, "broken", source="/a.md").record.id
-    catalog.claim_next()
-    catalog.fail_document(broken, "corrupt", "it is broken")
-    assert catalog.visible_documents([old]) == {old}
+    catalog.queue.claim_next()
+    catalog.queue.fail(broken, "corrupt", "it is broken")
+    assert catalog.documents.visible([old]) == {old}
     new = ready(catalog, "the new words", source="/a.md")
-    assert [record.id for record in catalog.list_documents()[0]] == [new]
+    assert [record.id for record in catalog.documents.list_documents()[0]] == [new]
 
 
 def test_two_sources_with_the_same_bytes_keep_the_document_for_the_one_that_stays(catalog: Catalog) -> None:
     shared = ready(catalog, "the same words", source="/a.md")
     upload(catalog, "the same words", source="/b.md")
     changed = ready(catalog, "other words", source="/a.md")
-    assert catalog.visible_documents([shared, changed]) == {shared, changed}
-    known = catalog.known_sources("default")
+    assert catalog.documents.visible([shared, changed]) == {shared, changed}
+    known = catalog.uploads.known_sources("default")
     assert {source: entry.document_id for source, entry in known.items()} == {"/a.md": changed, "/b.md": shared}
-    assert catalog.forget_source("default", "/b.md") == [shared]
-    assert catalog.visible_documents([shared, changed]) == {changed}
+    assert catalog.uploads.forget_source("default", "/b.md") == [shared]
+    assert catalog.documents.visible([shared, changed]) == {changed}
 
 
 def test_a_replaced_version_in_another_collection_stays(catalog: Catalog) -> None:
     one = ready(catalog, "the old words", source="/a.md", collection="one")
     ready(catalog, "the new words", source="/a.md", collection="two")
-    assert catalog.visible_documents([one]) == {one}
+    assert catalog.documents.visible([one]) == {one}
 
 
 # Deletion -------------------------------------------------------------------------------------------------------------
@@ -417,28 +418,28 @@ def test_a_document_deleted_at_any_status_stays_gone(catalog: Catalog, status: D
     if status in ("indexing", "ready"):
         assert commit(catalog, record.id, TEXT)
     if status == "ready":
-        assert catalog.publish(record.id)
+        assert catalog.prepared.publish(record.id)
     if status in ("parsing", "embedding", "failed"):
-        assert catalog.claim_next() is not None
+        assert catalog.queue.claim_next() is not None
     if status == "embedding":
-        assert catalog.set_progress(record.id, "embedding", 0.5)
+        assert catalog.queue.set_progress([record.id], 0.5)
     if status == "failed":
-        catalog.fail_document(record.id, "corrupt", "it is broken")
-    assert catalog.get_document(record.id).status == status
-    catalog.delete_document(record.id)
+        catalog.queue.fail(record.id, "corrupt", "it is broken")
+    assert catalog.documents.get(record.id).status == status
+    catalog.removals.delete(record.id)
 
     # what a worker and a projector that have it in hand would do next
-    assert not catalog.set_progress(record.id, "embedding", 0.9)
-    catalog.fail_document(record.id, "corrupt", "it is broken")
+    assert not catalog.queue.set_progress([record.id], 0.9)
+    catalog.queue.fail(record.id, "corrupt", "it is broken")
     document = Document(record.id, record.name, "text/plain", TEXT)
-    assert not catalog.save_document(document, [], [], [], np.zeros((0, 4), np.float32), [])
-    assert not catalog.publish(record.id)
-    assert catalog.claim_next() is None
-    assert catalog.list_documents() == ([], 0)
-    assert catalog.chunks_of(record.id) == []
-    assert catalog.document_text(record.id) == ""
+    assert not catalog.prepared.save(document, [], [], [], np.zeros((0, 4), np.float32), [])
+    assert not catalog.prepared.publish(record.id)
+    assert catalog.queue.claim_next() is None
+    assert catalog.documents.list_documents() == ([], 0)
+    assert catalog.chunks.of_document(record.id) == []
+    assert catalog.documents.text(record.id) == ""
     with pytest.raises(NotFound):
-        catalog.delete_document(record.id)
+        catalog.removals.delete(record.id)
     purge(catalog)
     assert not catalog.originals.holds(record.sha256)
     for table in ("documents", "sources", "texts", "pages", "chunks", "removals"):
@@ -450,13 +451,13 @@ def test_a_document_that_came_back_under_its_id_is_not_published_by_the_one_befo
     """The projector had written the old one's rows when it was deleted and the same bytes were handed in again."""
     document_id = upload(catalog, TEXT).record.id
     assert commit(catalog, document_id, TEXT)
-    catalog.delete_document(document_id)
+    catalog.removals.delete(document_id)
     assert upload(catalog, TEXT).record.id == document_id
-    assert not catalog.publish(document_id)
-    assert catalog.get_document(document_id).status == "queued"
+    assert not catalog.prepared.publish(document_id)
+    assert catalog.documents.get(document_id).status == "queued"
     purge(catalog)
     assert commit(catalog, document_id, TEXT)
-    assert catalog.publish(document_id)
+    assert catalog.prepared.publish(document_id)
     assert catalog.originals.holds(document_id)
 
 
@@ -464,25 +465,25 @@ def test_a_visible_document_stays_ready_whatever_is_tried_with_it(catalog: Catal
     """A rebuild that was killed left one that was shown and `embedding`; queued and failed later, it was shown yet."""
     document_id = ready(catalog)
     catalog.begin_rebuild()
-    assert catalog.set_progress(document_id, "embedding", 0.5)
-    assert catalog.get_document(document_id).status == "ready"
-    assert catalog.requeue_unfinished() == 0
-    catalog.fail_document(document_id, "corrupt", "it is broken")
-    record = catalog.get_document(document_id)
+    assert catalog.queue.set_progress([document_id], 0.5)
+    assert catalog.documents.get(document_id).status == "ready"
+    assert catalog.queue.requeue_unfinished() == 0
+    catalog.queue.fail(document_id, "corrupt", "it is broken")
+    record = catalog.documents.get(document_id)
     assert (record.status, record.visible, record.error_code) == ("ready", True, None)
     document = Document(document_id, record.name, "text/markdown", TEXT)
     assert commit_document(catalog, document, WordHashEmbedder(), chunking=Chunking())
-    assert catalog.get_document(document_id).status == "ready"
+    assert catalog.documents.get(document_id).status == "ready"
 
 
 def test_a_withdrawn_document_is_out_of_sight_and_keeps_its_text(catalog: Catalog) -> None:
     document_id = ready(catalog)
-    catalog.withdraw_document(document_id, "configuration", "its name is too long")
-    record = catalog.get_document(document_id)
+    catalog.prepared.withdraw(document_id, "configuration", "its name is too long")
+    record = catalog.documents.get(document_id)
     assert (record.status, record.visible, record.chunks, record.error_code) == ("failed", False, 0, "configuration")
-    assert catalog.chunks_of(document_id) == []
-    assert [one.id for one in catalog.readable_documents()] == [document_id]
-    assert catalog.load_document(document_id).text == TEXT
+    assert catalog.chunks.of_document(document_id) == []
+    assert [one.id for one in catalog.documents.readable()] == [document_id]
+    assert catalog.documents.load(document_id).text == TEXT
 
 
 # Claims ---------------------------------------------------------------------------------------------------------------
@@ -490,11 +491,11 @@ def test_a_withdrawn_document_is_out_of_sight_and_keeps_its_text(catalog: Catalo
 
 def test_documents_are_claimed_oldest_first_and_once(catalog: Catalog) -> None:
     first, second = (upload(catalog, text, f"{text}.md").record.id for text in ("one", "two"))
-    claimed = [catalog.claim_next(), catalog.claim_next(), catalog.claim_next()]
+    claimed = [catalog.queue.claim_next(), catalog.queue.claim_next(), catalog.queue.claim_next()]
     assert [record and record.id for record in claimed] == [first, second, None]
-    assert catalog.claim(first) is None
-    assert catalog.requeue_unfinished() == 2
-    again = catalog.claim_next()
+    assert catalog.queue.claim(first) is None
+    assert catalog.queue.requeue_unfinished() == 2
+    again = catalog.queue.claim_next()
     assert again is not None
     assert again.id == first
 
@@ -502,12 +503,12 @@ def test_documents_are_claimed_oldest_first_and_once(catalog: Catalog) -> None:
 def test_a_document_that_stops_the_worker_each_time_fails(catalog: Catalog) -> None:
     document_id = upload(catalog, TEXT).record.id
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        record = catalog.claim_next()
+        record = catalog.queue.claim_next()
         assert record is not None
         assert record.attempts == attempt
-        catalog.requeue_unfinished()
-    assert catalog.claim_next() is None
-    failed = catalog.get_document(document_id)
+        catalog.queue.requeue_unfinished()
+    assert catalog.queue.claim_next() is None
+    failed = catalog.documents.get(document_id)
     assert (failed.status, failed.error_code) == ("failed", "internal")
     assert f"{MAX_ATTEMPTS} times" in str(failed.error_message)
 
@@ -515,18 +516,18 @@ def test_a_document_that_stops_the_worker_each_time_fails(catalog: Catalog) -> N
 def test_a_worker_that_is_told_to_stop_costs_no_attempt(catalog: Catalog) -> None:
     document_id = upload(catalog, TEXT).record.id
     for _ in range(MAX_ATTEMPTS + 2):
-        assert catalog.claim_next() is not None
-        catalog.requeue_unfinished(forgive=True)
-    assert (catalog.get_document(document_id).status, catalog.get_document(document_id).attempts) == ("queued", 0)
+        assert catalog.queue.claim_next() is not None
+        catalog.queue.requeue_unfinished(forgive=True)
+    assert (catalog.documents.get(document_id).status, catalog.documents.get(document_id).attempts) == ("queued", 0)
 
 
 def test_one_document_is_queued_again_without_the_others(catalog: Catalog) -> None:
     first, second = (upload(catalog, text, f"{text}.md").record.id for text in ("one", "two"))
-    catalog.claim_next()
-    catalog.claim_next()
-    catalog.requeue(first)
-    catalog.requeue(first)  # repeated: nothing is in hand any more
-    states = [(one.status, one.attempts) for one in map(catalog.get_document, (first, second))]
+    catalog.queue.claim_next()
+    catalog.queue.claim_next()
+    catalog.queue.requeue(first)
+    catalog.queue.requeue(first)  # repeated: nothing is in hand any more
+    states = [(one.status, one.attempts) for one in map(catalog.documents.get, (first, second))]
     assert states == [("queued", 0), ("parsing", 1)]
 
 
@@ -554,20 +555,20 @@ def test_a_document_comes_back_as_it_was_stored(catalog: Catalog) -> None:
     chunks = [Chunk(f"c{n}", Span(record.id, *span), text[slice(*span)], ("Ü",), 9) for n, span in enumerate(spans)]
     vectors = WordHashEmbedder().embed_passages([chunk.text for chunk in chunks])
     for _ in range(2):  # repeating it changes nothing
-        assert catalog.save_document(document, chunks, [1, 2], ["h0", "h1"], vectors, [b"", b""])
-    assert catalog.load_document(record.id) == document
-    assert catalog.page(record.id, 1).boxes.unpack() == words
-    stored = catalog.chunks_of(record.id)
+        assert catalog.prepared.save(document, chunks, [1, 2], ["h0", "h1"], vectors, [b"", b""])
+    assert catalog.documents.load(record.id) == document
+    assert catalog.documents.page(record.id, 1).boxes.unpack() == words
+    stored = catalog.chunks.of_document(record.id)
     assert [each.chunk for each, _ in stored] == chunks
     assert [each.page for each, _ in stored] == [1, 2]
     for chunk in chunks:
-        assert catalog.document_text(record.id, chunk.span.start, chunk.span.end) == chunk.text
-    assert catalog.document_text(record.id, cut) == text[cut:]
-    assert catalog.locate(Span(record.id, 0, 18))[0] == 1
-    assert catalog.locate(Span(record.id, cut - 3, cut + 3))[0] == 1
-    assert catalog.locate(Span(record.id, cut, cut + 3)) == (2, ())
+        assert catalog.documents.text(record.id, chunk.span.start, chunk.span.end) == chunk.text
+    assert catalog.documents.text(record.id, cut) == text[cut:]
+    assert catalog.documents.locate(Span(record.id, 0, 18))[0] == 1
+    assert catalog.documents.locate(Span(record.id, cut - 3, cut + 3))[0] == 1
+    assert catalog.documents.locate(Span(record.id, cut, cut + 3)) == (2, ())
     with pytest.raises(NotFound, match="has no page 3: it has 2 pages"):
-        catalog.page(record.id, 3)
+        catalog.documents.page(record.id, 3)
 
 
 def test_vectors_come_back_within_a_thousandth_and_of_unit_length(catalog: Catalog) -> None:
@@ -577,13 +578,13 @@ def test_vectors_come_back_within_a_thousandth_and_of_unit_length(catalog: Catal
     record = upload(catalog, TEXT).record
     chunks = [Chunk(f"c{n}", Span(record.id, n, n + 1), TEXT[n], (), 3) for n in range(50)]
     document = Document(record.id, record.name, "text/plain", TEXT)
-    assert catalog.save_document(document, chunks, [None] * 50, [f"h{n}" for n in range(50)], vectors, [b""] * 50)
-    found = catalog.vectors([chunk.id for chunk in chunks])
+    assert catalog.prepared.save(document, chunks, [None] * 50, [f"h{n}" for n in range(50)], vectors, [b""] * 50)
+    found = catalog.chunks.vectors([chunk.id for chunk in chunks])
     back = np.stack([found[chunk.id] for chunk in chunks])
     assert back.dtype == np.float32
     assert np.abs(back - vectors).max() < 1e-3
     assert np.abs(np.linalg.norm(back, axis=1) - 1).max() < 1e-6
-    by_hash = catalog.vectors_by_hash(["h3", "absent"])
+    by_hash = catalog.chunks.vectors_by_hash(["h3", "absent"])
     assert list(by_hash) == ["h3"]
     assert np.array_equal(by_hash["h3"], back[3])
 
@@ -591,30 +592,34 @@ def test_vectors_come_back_within_a_thousandth_and_of_unit_length(catalog: Catal
 def test_only_visible_chunks_are_given_out(catalog: Catalog) -> None:
     shown, waiting = ready(catalog), upload(catalog, "not yet", "b.md").record.id
     assert commit(catalog, waiting, "not yet")
-    ids = [stored.chunk.id for document_id in (shown, waiting) for stored, _ in catalog.chunks_of(document_id)]
+    ids = [stored.chunk.id for document_id in (shown, waiting) for stored, _ in catalog.chunks.of_document(document_id)]
     assert len(ids) == 2
-    assert {each.chunk.span.document_id for each in catalog.visible_chunks(ids * 700).values()} == {shown}
-    assert {one: held.chunks for one, held in catalog.indexed_documents().items()} == {shown: 1}
-    assert catalog.totals().chunks == 1
+    assert {each.chunk.span.document_id for each in catalog.chunks.visible(ids * 700).values()} == {shown}
+    assert {one: held.chunks for one, held in catalog.documents.indexed().items()} == {shown: 1}
+    assert catalog.documents.totals().chunks == 1
 
 
 def test_candidates_are_visible_and_get_the_cosines_they_lack(catalog: Catalog) -> None:
     shown, waiting = ready(catalog), upload(catalog, "not yet", "b.md").record.id
     other = ready(catalog, "Rain in Bergen.", "c.md")
     assert commit(catalog, waiting, "not yet")
-    (mine, question), (hidden, _), (rain, vector) = (catalog.chunks_of(each)[0] for each in (shown, waiting, other))
-    found, cosines = catalog.candidates({mine.chunk.id: 0.25, hidden.chunk.id: None, rain.chunk.id: None}, question)
+    (mine, question), (hidden, _), (rain, vector) = (
+        catalog.chunks.of_document(each)[0] for each in (shown, waiting, other)
+    )
+    found, cosines = catalog.chunks.candidates(
+        {mine.chunk.id: 0.25, hidden.chunk.id: None, rain.chunk.id: None}, question
+    )
     assert found == {mine.chunk.id: Candidate(mine.seq, shown, None), rain.chunk.id: Candidate(rain.seq, other, None)}
     assert cosines == {mine.chunk.id: 0.25, rain.chunk.id: float(vector @ question)}
-    assert catalog.candidates({}, question) == ({}, {})
+    assert catalog.chunks.candidates({}, question) == ({}, {})
 
 
 def test_a_copy_is_whole_while_others_write(catalog: Catalog, tmp_path: Path) -> None:
     document_id = ready(catalog)
     (tmp_path / "copy").mkdir()
-    with catalog._write():
+    with catalog.transactions.write():
         catalog.copy_to(tmp_path / "copy" / CATALOG_FILE)
     copy = Catalog(tmp_path / "copy")
-    assert copy.document_text(document_id) == TEXT
+    assert copy.documents.text(document_id) == TEXT
     assert copy.check_integrity() == []
     copy.close()

@@ -30,7 +30,7 @@ only_postgres = pytest.mark.databases("postgres")
 def ready(catalog: Catalog, text: str, name: str) -> str:
     document_id = upload(catalog, text, name).record.id
     assert commit(catalog, document_id, text)
-    assert catalog.publish(document_id)
+    assert catalog.prepared.publish(document_id)
     return document_id
 
 
@@ -63,12 +63,12 @@ def test_a_call_that_gets_no_connection_is_told_so(open_catalog: OpenCatalog, mo
         monkeypatch.setattr(databases, name, value)
     catalog = open_catalog()
     with (
-        catalog._read(),
+        catalog.transactions.read(),
         ThreadPoolExecutor(1) as another,
         pytest.raises(DependencyError, match=r"All 1 connections to .* are in use\. Try again"),
     ):
-        another.submit(catalog.collections).result()
-    assert catalog.collections() == ["default"]
+        another.submit(catalog.documents.collections).result()
+    assert catalog.documents.collections() == ["default"]
 
 
 def test_sqlite_needs_no_driver_of_postgres(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_host_that_is_cut_off_gives_a_connection_up_unless_the_url_says_when(
 ) -> None:
     other = Catalog(tmp_path / "store", f"{database_url}&tcp_user_timeout=5000")
     for catalog, limit in ((open_catalog(), "60000"), (other, "5000")):
-        with catalog._read() as connection:
+        with catalog.transactions.read() as connection:
             options = connection.connection.dbapi_connection.info.get_parameters()
         assert (options["tcp_user_timeout"], options["keepalives_idle"]) == (limit, "30")
     other.close()
@@ -104,10 +104,10 @@ def test_a_connection_that_was_cut_costs_one_call_at_most(catalog: Catalog, open
     document_id = ready(catalog, "the words", "a.md")
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
     run_sql(open_catalog(), f"{cut} pg_backend_pid()")
-    assert catalog.get_document(document_id).status == "ready"  # the pool noticed before it was used
-    with pytest.raises(DependencyError, match="does not answer"), catalog._write() as connection:
+    assert catalog.documents.get(document_id).status == "ready"  # the pool noticed before it was used
+    with pytest.raises(DependencyError, match="does not answer"), catalog.transactions.write() as connection:
         connection.execute(sa.text(f"{cut} 0"))
-    assert catalog.get_document(document_id).status == "ready"
+    assert catalog.documents.get(document_id).status == "ready"
 
 
 @only_postgres
@@ -117,11 +117,11 @@ def test_a_write_that_waits_too_long_is_told(
     document_id = upload(catalog, "the words").record.id
     monkeypatch.setattr(databases, "_BUSY_S", 0.01)
     other = open_catalog()
-    with catalog._write() as connection:
+    with catalog.transactions.write() as connection:
         connection.execute(sa.text("UPDATE documents SET name = 'x'"))
         with pytest.raises(DependencyError, match=r"held the rows.*Try again"):
-            other.rename_document(document_id, "y")
-    assert catalog.get_document(document_id).name == "x"
+            other.uploads.rename(document_id, "y")
+    assert catalog.documents.get(document_id).name == "x"
 
 
 @only_postgres
@@ -138,7 +138,7 @@ def test_a_database_of_another_program_is_refused(postgres_url: str, tmp_path: P
 def test_what_text_of_postgres_cannot_hold_is_replaced_one_for_one(catalog: Catalog) -> None:
     thread = catalog.threads.create("a\0b")
     assert catalog.threads.get(thread.id).title == "a\ufffdb"
-    assert catalog.visible_documents(["no\0document"]) == set()
+    assert catalog.documents.visible(["no\0document"]) == set()
 
 
 @only_postgres
@@ -189,7 +189,7 @@ def test_rows_of_chunks_are_consecutive_while_others_save(catalog: Catalog, open
     for thread in threads:
         thread.join()
     for document_id in ids:
-        rows = [stored.seq for stored, _ in catalog.chunks_of(document_id)]
+        rows = [stored.seq for stored, _ in catalog.chunks.of_document(document_id)]
         assert len(rows) == 12
         assert rows == list(range(rows[0], rows[0] + 12))
 
@@ -198,28 +198,28 @@ def test_rows_of_chunks_are_consecutive_while_others_save(catalog: Catalog, open
 def test_a_document_with_an_uncommitted_claim_is_passed_over(catalog: Catalog, open_catalog: OpenCatalog) -> None:
     ids = [upload(catalog, f"words of {number}", f"{number}.md").record.id for number in range(3)]
     other = open_catalog()
-    with catalog._write() as connection:
-        (first,) = catalog._due(connection, 1)
+    with catalog.transactions.write() as connection:
+        (first,) = catalog.queue.due(connection, 1)
         assert first.id == ids[0]
-        claimed = other.claim_next()
+        claimed = other.queue.claim_next()
         assert claimed is not None
         assert claimed.id == ids[1]
-        assert other.claim(ids[0]) is None
-        assert [record.id for record in other.claim_untried(3)] == [ids[2]]
+        assert other.queue.claim(ids[0]) is None
+        assert [record.id for record in other.queue.claim_untried(3)] == [ids[2]]
 
 
 @only_postgres
 def test_two_models_that_start_on_an_empty_catalog_do_not_mix(catalog: Catalog, open_catalog: OpenCatalog) -> None:
     other = open_catalog()
-    catalog.check_stamps({"embedding_model": "a@1"})
-    other.check_stamps({"embedding_model": "b@2"})  # nothing is stored yet
+    catalog.stamps.check({"embedding_model": "a@1"})
+    other.stamps.check({"embedding_model": "b@2"})  # nothing is stored yet
     document_id = upload(catalog, "the words").record.id
     with pytest.raises(IndexMismatch, match=r"embedding_model 'b@2' \(here 'a@1'\)"):
         commit(catalog, document_id, "the words")
     take_up(catalog)
     assert commit(other, document_id, "the words")
     with pytest.raises(IndexMismatch, match="were indexed with"):
-        catalog.check_stamps({"embedding_model": "a@1"})
+        catalog.stamps.check({"embedding_model": "a@1"})
 
 
 # Replicas -------------------------------------------------------------------------------------------------------------
@@ -239,15 +239,15 @@ def test_a_document_is_published_by_the_last_replica_that_indexes_it(
         replica.replicas.join("test")
     document_id = upload(catalog, "the words").record.id
     assert commit(catalog, document_id, "the words")
-    version = catalog.get_document(document_id).version
+    version = catalog.documents.get(document_id).version
     catalog.replicas.note_projected({document_id: version})
-    assert not catalog.publish(document_id)
+    assert not catalog.prepared.publish(document_id)
     other.replicas.note_projected({document_id: version - 1})  # chunks that were replaced since
-    assert not other.publish(document_id)
+    assert not other.prepared.publish(document_id)
     other.replicas.note_projected({document_id: version, "deleted meanwhile": 1})
-    assert other.publish(document_id)
+    assert other.prepared.publish(document_id)
     assert catalog.replicas.projected() == {}
-    assert catalog.visible_documents([document_id]) == {document_id}
+    assert catalog.documents.visible([document_id]) == {document_id}
 
 
 @only_postgres
@@ -256,12 +256,12 @@ def test_nobody_waits_for_a_replica_that_is_silent_and_it_is_told(catalog: Catal
     other.replicas.join("gone")
     document_id = upload(catalog, "the words").record.id
     assert commit(catalog, document_id, "the words")
-    assert not catalog.publish(document_id)
+    assert not catalog.prepared.publish(document_id)
     assert catalog.replicas.others() == ["gone"]
     with pytest.raises(DataDirectoryInUse, match=r"1 servers \(gone\)"):
         catalog.check_unused()
     forget(catalog)
-    assert catalog.publish(document_id)
+    assert catalog.prepared.publish(document_id)
     assert not other.replicas.beat()
     other.replicas.join("back")
     assert other.replicas.beat()
@@ -273,7 +273,7 @@ def test_nobody_waits_for_a_replica_that_is_silent_and_it_is_told(catalog: Catal
 def test_a_replica_says_that_it_lives_whoever_has_the_turn(catalog: Catalog, open_catalog: OpenCatalog) -> None:
     other = open_catalog()
     other.replicas.join("test")
-    with catalog._write(turn=True), ThreadPoolExecutor(1) as pool:
+    with catalog.transactions.write(turn=True), ThreadPoolExecutor(1) as pool:
         assert pool.submit(other.replicas.beat).result(timeout=20)
 
 
@@ -285,9 +285,9 @@ def test_a_replica_that_is_just_saying_that_it_lives_is_waited_for(catalog: Cata
     assert commit(catalog, document_id, "the words")
     forget(catalog)
     with ThreadPoolExecutor(1) as pool:
-        with other._write() as connection:  # as `beat` does, a moment before it is too late
+        with other.transactions.write() as connection:  # as `beat` does, a moment before it is too late
             connection.execute(sa.update(replicas_table).values(seen_at=sa.func.extract("epoch", sa.func.now())))
-            publishing = pool.submit(catalog.publish, document_id)
+            publishing = pool.submit(catalog.prepared.publish, document_id)
             while not (publishing.done() or run_sql(catalog, "SELECT 1 FROM pg_locks WHERE NOT granted")):
                 pass
         assert not publishing.result(timeout=20)
@@ -302,18 +302,18 @@ def test_an_original_is_deleted_once_every_replica_has_removed_its_document(
     for replica in (catalog, other):
         replica.replicas.join("test")
     document_id = upload(catalog, "the words").record.id
-    catalog.delete_document(document_id)
+    catalog.removals.delete(document_id)
     for replica in (catalog, other):
         assert catalog.originals.holds(document_id)
-        ((seq, _, sha256),) = replica.pending_removals()
-        replica.finish_removal(seq, sha256)
-        replica.finish_removals()
-        assert replica.pending_removals() == []
+        ((seq, _, sha256),) = replica.removals.pending()
+        replica.removals.finish(seq, sha256)
+        replica.removals.finish_shared()
+        assert replica.removals.pending() == []
     assert not catalog.originals.holds(document_id)
     document_id = upload(catalog, "the words").record.id
-    catalog.delete_document(document_id)
+    catalog.removals.delete(document_id)
     forget(catalog)
-    catalog.finish_removals()
+    catalog.removals.finish_shared()
     assert not catalog.originals.holds(document_id)
 
 
@@ -322,7 +322,7 @@ def test_bytes_that_are_uploaded_while_they_are_deleted_are_there(
     catalog: Catalog, open_catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other, delete = open_catalog(), catalog.originals.delete
-    catalog.delete_document(upload(catalog, "the words").record.id)
+    catalog.removals.delete(upload(catalog, "the words").record.id)
     with ThreadPoolExecutor(1) as pool:
         uploads: list[Future[Accepted]] = []
 
@@ -333,7 +333,7 @@ def test_bytes_that_are_uploaded_while_they_are_deleted_are_there(
             delete(sha256)
 
         monkeypatch.setattr(catalog.originals, "delete", delete_meanwhile)
-        catalog.finish_removals()
+        catalog.removals.finish_shared()
         accepted = uploads[0].result(timeout=20)
     assert accepted.is_new
     assert catalog.originals.holds(accepted.record.sha256)
@@ -347,13 +347,13 @@ def test_a_catalog_goes_to_postgres_and_back_unchanged(tmp_path: Path, database_
     first = Catalog(tmp_path / "first")
     kept = ready(first, many_paragraphs(3), "a.md")
     gone = ready(first, "other words", "b.md")
-    first.delete_document(gone)
+    first.removals.delete(gone)
     upload(first, "queued words", "c.md", metadata={"author": "Ann", "year": 2026})
     thread = first.threads.create("Leave")
     turn = first.threads.append(thread.id, "How many?", {"answer": "Ten."}, [kept])
     first.threads.rate(turn, "right", None, "")
     first.keys.create("one", "read")
-    first.check_stamps({"embedding_model": "a@1"})
+    first.stamps.check({"embedding_model": "a@1"})
     expected = first.digest()
     database = Catalog(tmp_path / "between", database_url, receiving=True)
     first.carry_to(database)
@@ -366,14 +366,14 @@ def test_a_catalog_goes_to_postgres_and_back_unchanged(tmp_path: Path, database_
     assert last.digest() == expected
     database.copy_to(tmp_path / CATALOG_FILE)
     for catalog in (first, database, last, Catalog(tmp_path)):  # each goes on with numbers of its own
-        before = {stored.seq for stored, _ in catalog.chunks_of(kept)}
-        version = catalog.get_document(kept).version
+        before = {stored.seq for stored, _ in catalog.chunks.of_document(kept)}
+        version = catalog.documents.get(kept).version
         new = upload(catalog, many_paragraphs(2, "new"), "d.md").record.id if catalog is not first else None
         if new is not None:
             assert catalog.originals.holds(new)
             assert commit(catalog, new, many_paragraphs(2, "new"))
-            assert not before & {stored.seq for stored, _ in catalog.chunks_of(new)}
-            assert catalog.get_document(new).version > version
+            assert not before & {stored.seq for stored, _ in catalog.chunks.of_document(new)}
+            assert catalog.documents.get(new).version > version
             assert catalog.keys.create("two", "read")
             assert catalog.digest() != expected
         catalog.close()
@@ -383,6 +383,6 @@ def test_a_catalog_goes_to_postgres_and_back_unchanged(tmp_path: Path, database_
 def test_a_difference_of_one_value_changes_the_hash(catalog: Catalog) -> None:
     document_id = ready(catalog, "the words", "a.md")
     before = catalog.digest()
-    catalog.rename_document(document_id, "b.md")
+    catalog.uploads.rename(document_id, "b.md")
     after = catalog.digest()
     assert {table for table in before if before[table] != after[table]} == {"documents"}

@@ -54,18 +54,18 @@ def test_a_collection_comes_over_with_its_vectors(library: Library, other: Libra
     assert list(verify_catalog(other.catalog)) == []
     assert other.index.counts() == (4, 4)
     before, after = (
-        {record.name: record for record in one.catalog.list_documents(["red"], status=("ready",))[0]}
+        {record.name: record for record in one.catalog.documents.list_documents(["red"], status=("ready",))[0]}
         for one in (library, other)
     )
     assert after.keys() == before.keys() == {"one.md", "two.md"}
     for name, record in before.items():
         assert after[name].metadata == record.metadata == {"author": "Ann"}
-        own = library.catalog.chunks_of(record.id)
-        there = other.catalog.chunks_of(after[name].id)
+        own = library.catalog.chunks.of_document(record.id)
+        there = other.catalog.chunks.of_document(after[name].id)
         assert [stored.chunk for stored, _ in own] == [stored.chunk for stored, _ in there]
         assert np.array_equal([vector for _, vector in own], [vector for _, vector in there])
         ids = [stored.chunk.id for stored, _ in own]
-        assert library.catalog.sentences_of(ids) == other.catalog.sentences_of(ids)
+        assert library.catalog.chunks.sentences_of(ids) == other.catalog.chunks.sentences_of(ids)
 
 
 def test_an_export_holds_nothing_of_other_collections(file: Path) -> None:
@@ -77,7 +77,7 @@ def test_an_export_holds_nothing_of_other_collections(file: Path) -> None:
 
 def test_an_import_replaces_what_failed_here(other: Library, file: Path) -> None:
     failed = upload(other.catalog, "the one words", "one.md", collection="red").record.id
-    other.catalog.fail_document(failed, "unavailable", "the disk was full")
+    other.catalog.queue.fail(failed, "unavailable", "the disk was full")
     imported = import_collection(other.catalog, file)
     assert failed in imported.ids
     assert len(publish_prepared(other.catalog, other.index)) == 2
@@ -87,17 +87,17 @@ def test_originals_that_are_deleted_during_an_import_are_copied_again(
     library: Library, other: Library, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog = library.catalog
-    (same,) = (one.id for one in catalog.list_documents(["red"])[0] if one.name == "one.md")
-    adopt = catalog.adopt_document
+    (same,) = (one.id for one in catalog.documents.list_documents(["red"])[0] if one.name == "one.md")
+    adopt = catalog.uploads.adopt
 
     def adopt_late(*arguments: Any) -> list[str]:
-        if catalog.list_documents(["red"])[1]:
-            catalog.delete_collection("red")
+        if catalog.documents.list_documents(["red"])[1]:
+            catalog.removals.delete_collection("red")
             library.index.purge_removed(catalog)
             assert not catalog.originals.holds(same)
         return adopt(*arguments)
 
-    monkeypatch.setattr(catalog, "adopt_document", adopt_late)
+    monkeypatch.setattr(catalog.uploads, "adopt", adopt_late)
     assert len(import_collection(catalog, file, "blue").ids) == 2
     assert len(publish_prepared(catalog, library.index)) == 2
     assert list(verify_catalog(catalog)) == []
@@ -109,7 +109,7 @@ def test_vectors_of_another_model_are_refused(tmp_path: Path, file: Path) -> Non
     with Library(settings, "test", embedder=embedder, generator=ScriptedGenerator()) as library:
         with pytest.raises(IndexMismatch, match="word-hash@1"):
             import_collection(library.catalog, file)
-        assert library.catalog.list_documents()[1] == 0
+        assert library.catalog.documents.list_documents()[1] == 0
         assert list(settings.data_dir.glob(".importing*")) == []
 
 
@@ -124,14 +124,14 @@ def test_what_is_no_export_is_refused(library: Library, other: Library, file: Pa
     file.write_bytes(damaged)
     with pytest.raises(InputError):
         import_collection(other.catalog, file)
-    assert other.catalog.list_documents()[1] == 0
+    assert other.catalog.documents.list_documents()[1] == 0
 
 
 def test_a_deleted_document_is_in_no_file_after_compacting(library: Library) -> None:
     canary = "xylocanaryquartz"
     ingest(library, "the words that stay", "stays.md")
     gone = ingest(library, f"the {canary} words", f"{canary}.md")
-    (_, vector), *_ = library.catalog.chunks_of(gone)
+    (_, vector), *_ = library.catalog.chunks.of_document(gone)
     traces = [canary.encode(), vector.astype(np.float16).tobytes()[:64], vector.astype(np.float32).tobytes()[:64]]
     folder = library.settings.data_dir
 
@@ -140,7 +140,7 @@ def test_a_deleted_document_is_in_no_file_after_compacting(library: Library) -> 
         return {path.name for path in files if any(trace in path.read_bytes() for trace in traces)}
 
     assert holding()
-    library.catalog.delete_document(gone)
+    library.catalog.removals.delete(gone)
     library.index.purge_removed(library.catalog)
     assert holding(), "compacting has something to do"
     library.index.rebuild(library.catalog)

@@ -37,22 +37,22 @@ def store(catalog: Catalog, document_id: str, text: str) -> bool:
 def test_a_claimant_whose_lease_is_over_writes_nothing(catalog: Catalog, open_catalog: OpenCatalog) -> None:
     document_id = upload(catalog, "the words").record.id
     with closing(open_catalog()) as late:
-        assert late.claim_next() is not None
-        assert catalog.requeue_expired() == []
+        assert late.queue.claim_next() is not None
+        assert catalog.queue.requeue_expired() == []
         end_leases(catalog)
-        assert catalog.requeue_expired() == [document_id]
+        assert catalog.queue.requeue_expired() == [document_id]
         assert not store(late, document_id, "late words")  # queued, and nobody's
-        late.fail_document(document_id, "corrupt", "it is broken")
-        late.requeue(document_id)
-        assert catalog.get_document(document_id).status == "queued"
-        assert catalog.claim_next() is not None
-        assert not late.set_progress(document_id, "embedding", 0.9)
+        late.queue.fail(document_id, "corrupt", "it is broken")
+        late.queue.requeue(document_id)
+        assert catalog.documents.get(document_id).status == "queued"
+        assert catalog.queue.claim_next() is not None
+        assert not late.queue.set_progress([document_id], 0.9)
         assert not store(late, document_id, "late words")  # another's
         assert store(catalog, document_id, "the words")
         assert not store(late, document_id, "late words")  # done
-    assert catalog.document_text(document_id) == "the words"
-    assert catalog.get_document(document_id).status == "indexing"
-    assert catalog.publish(document_id)
+    assert catalog.documents.text(document_id) == "the words"
+    assert catalog.documents.get(document_id).status == "indexing"
+    assert catalog.prepared.publish(document_id)
 
 
 def test_a_file_can_be_claimed_while_it_is_recorded(catalog: Catalog, open_catalog: OpenCatalog) -> None:
@@ -65,9 +65,9 @@ def test_a_file_can_be_claimed_while_it_is_recorded(catalog: Catalog, open_catal
     assert (accepted.claimed, accepted.record.status) == (True, "parsing")
     assert not accept(catalog).claimed  # it is in hand
     with closing(open_catalog()) as other:
-        assert other.claim_next() is None
+        assert other.queue.claim_next() is None
         end_leases(catalog)
-        assert other.requeue_expired() == [document_id]
+        assert other.queue.requeue_expired() == [document_id]
         assert accept(other).claimed
         assert not store(catalog, document_id, "late words")
         assert store(other, document_id, "the words")
@@ -88,28 +88,28 @@ def test_of_documents_saved_together_only_the_one_that_was_taken_away_is_left_ou
         return PreparedDocument(document, chunked.chunks, pages, chunked.hashes, embedded.vectors, embedded.sentences)
 
     with closing(open_catalog()) as late:
-        assert [record.id for record in late.claim_untried(3)] == ids
+        assert [record.id for record in late.queue.claim_untried(3)] == ids
         prepared = [prepare(document_id) for document_id in ids]
         run_sql(catalog, "UPDATE documents SET lease_end = 1 WHERE id = :id", id=ids[1])
-        assert catalog.requeue_expired() == [ids[1]]
-        assert catalog.claim(ids[1]) is not None
-        assert late.set_progress_of(ids, "embedding", 0.5)
-        assert catalog.get_document(ids[1]).progress == 0.0
-        assert not late.set_progress_of([ids[1]], "embedding", 0.9)
-        assert late.save_documents(prepared) == [ids[0], ids[2]]
-    assert [catalog.get_document(document_id).status for document_id in ids] == ["indexing", "parsing", "indexing"]
+        assert catalog.queue.requeue_expired() == [ids[1]]
+        assert catalog.queue.claim(ids[1]) is not None
+        assert late.queue.set_progress(ids, 0.5)
+        assert catalog.documents.get(ids[1]).progress == 0.0
+        assert not late.queue.set_progress([ids[1]], 0.9)
+        assert late.prepared.save_each(prepared) == [ids[0], ids[2]]
+    assert [catalog.documents.get(document_id).status for document_id in ids] == ["indexing", "parsing", "indexing"]
     assert store(catalog, ids[1], "the words")
-    assert catalog.publish_each(ids) == ids
-    assert [catalog.document_text(document_id) for document_id in ids] == ["late words", "the words", "late words"]
+    assert catalog.prepared.publish_each(ids) == ids
+    assert [catalog.documents.text(document_id) for document_id in ids] == ["late words", "the words", "late words"]
 
 
 def test_the_files_inside_one_document_do_not_hold_up_what_was_uploaded_after_it(catalog: Catalog) -> None:
     mailbox, *messages, later = [upload(catalog, f"words of {n}", f"{n}.md").record.id for n in range(7)]
     for message in messages:
         run_sql(catalog, "UPDATE documents SET parent_id = :parent WHERE id = :id", parent=mailbox, id=message)
-    assert catalog.claim(mailbox) is not None
-    assert {record.id for record in catalog.claim_untried(4)} == {later, *messages[:3]}
-    assert [record.id for record in catalog.claim_untried(4)] == messages[3:]
+    assert catalog.queue.claim(mailbox) is not None
+    assert {record.id for record in catalog.queue.claim_untried(4)} == {later, *messages[:3]}
+    assert [record.id for record in catalog.queue.claim_untried(4)] == messages[3:]
 
 
 def test_documents_that_are_put_off_are_claimed_together_after_their_pause(catalog: Catalog) -> None:
@@ -117,69 +117,69 @@ def test_documents_that_are_put_off_are_claimed_together_after_their_pause(catal
     later = time.time() + LEASE_S
     run_sql(catalog, "UPDATE documents SET not_before = :later WHERE id = :id", later=later, id=ids[0])
     run_sql(catalog, "UPDATE documents SET not_before = 1 WHERE id = :id", id=ids[1])
-    assert [record.id for record in catalog.claim_untried(3)] == [ids[2], ids[1]]
-    assert catalog.claim_untried(3) == []
-    assert catalog.claim_next() is None
+    assert [record.id for record in catalog.queue.claim_untried(3)] == [ids[2], ids[1]]
+    assert catalog.queue.claim_untried(3) == []
+    assert catalog.queue.claim_next() is None
 
 
 def test_the_last_intent_wins_over_the_work_of_one_before(catalog: Catalog, open_catalog: OpenCatalog) -> None:
     """Deleted and uploaded again while a worker had it: the row is a new one, under the same id."""
     document_id = upload(catalog, "the words").record.id
     with closing(open_catalog()) as late:
-        assert late.claim_next() is not None
-        catalog.delete_document(document_id)
+        assert late.queue.claim_next() is not None
+        catalog.removals.delete(document_id)
         assert not store(late, document_id, "the words")
         assert upload(catalog, "the words").record.id == document_id
         assert not store(late, document_id, "late words")
         assert commit(catalog, document_id, "the words")
         assert not store(late, document_id, "late words")
-    assert catalog.document_text(document_id) == "the words"
+    assert catalog.documents.text(document_id) == "the words"
 
 
 def test_a_lease_is_renewed_while_its_claimant_lives(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "RENEW_EVERY_S", 0.01)
     upload(catalog, "the words")
-    assert catalog.claim_next() is not None
+    assert catalog.queue.claim_next() is not None
     end_leases(catalog)
-    while catalog.requeue_expired() and catalog.claim_next():
+    while catalog.queue.requeue_expired() and catalog.queue.claim_next():
         end_leases(catalog)
-    assert catalog.requeue_expired() == []
+    assert catalog.queue.requeue_expired() == []
 
 
 def test_a_clock_that_was_put_back_ends_no_lease_late(catalog: Catalog) -> None:
     document_id = upload(catalog, "the words").record.id
-    assert catalog.claim_next() is not None
-    assert catalog.requeue_expired() == []
+    assert catalog.queue.claim_next() is not None
+    assert catalog.queue.requeue_expired() == []
     now = time.time()
     for end, over in ((None, True), (now - 1, True), (now + LEASE_S, False), (now + 86_400, True)):
         run_sql(catalog, "UPDATE documents SET lease_end = :end, status = 'parsing'", end=end)
-        assert (catalog.requeue_expired() == [document_id]) is over
+        assert (catalog.queue.requeue_expired() == [document_id]) is over
 
 
 def test_what_may_pass_is_tried_again_a_bounded_number_of_times(catalog: Catalog) -> None:
     document_id = upload(catalog, "the words").record.id
     for delay in RETRY_DELAYS_S:
-        assert catalog.claim(document_id) is not None
-        catalog.requeue(document_id)
-        assert catalog.get_document(document_id).status == "queued"
+        assert catalog.queue.claim(document_id) is not None
+        catalog.queue.requeue(document_id)
+        assert catalog.documents.get(document_id).status == "queued"
         if delay:
-            assert catalog.claim_next() is None  # not before the pause is over
-    assert catalog.claim(document_id) is not None
-    catalog.requeue(document_id)
-    record = catalog.get_document(document_id)
+            assert catalog.queue.claim_next() is None  # not before the pause is over
+    assert catalog.queue.claim(document_id) is not None
+    catalog.queue.requeue(document_id)
+    record = catalog.documents.get(document_id)
     assert (record.status, record.error_code) == ("failed", "unavailable")
     assert upload(catalog, "the words").is_new
-    assert catalog.claim_next() is not None
+    assert catalog.queue.claim_next() is not None
 
 
 def test_a_document_that_no_index_takes_fails_and_is_never_an_empty_success(catalog: Catalog) -> None:
     document_id = upload(catalog, "the words").record.id
     assert commit(catalog, document_id, "the words")
     for _ in RETRY_DELAYS_S:
-        catalog.put_off_indexing(document_id, "The index is read-only.")
-        assert catalog.get_document(document_id).status == "indexing"
-    catalog.put_off_indexing(document_id, "The index is read-only.")
-    record = catalog.get_document(document_id)
+        catalog.queue.put_off_indexing(document_id, "The index is read-only.")
+        assert catalog.documents.get(document_id).status == "indexing"
+    catalog.queue.put_off_indexing(document_id, "The index is read-only.")
+    record = catalog.documents.get(document_id)
     assert record.status == "failed"
     assert "read-only" in str(record.error_message)
 
@@ -194,7 +194,7 @@ from rag.settings import Chunking
 from rag.store.catalog import Catalog
 from rag.types import Document
 catalog = Catalog(Path(sys.argv[1]), sys.argv[3])
-record = catalog.claim_next()
+record = catalog.queue.claim_next()
 print("claimed", flush=True)
 sys.stdin.readline()
 document = Document(record.id, "late.md", "text/markdown", "late words")
@@ -212,8 +212,8 @@ def test_a_stopped_process_that_comes_back_writes_nothing(catalog: Catalog, data
             assert process.stdout.readline() == "claimed\n"
             os.kill(process.pid, signal.SIGSTOP)
             end_leases(catalog)
-            assert catalog.requeue_expired() == [document_id]
-            assert catalog.claim_next() is not None
+            assert catalog.queue.requeue_expired() == [document_id]
+            assert catalog.queue.claim_next() is not None
             os.kill(process.pid, signal.SIGCONT)
             process.stdin.write("go on\n")
             process.stdin.flush()
@@ -221,4 +221,4 @@ def test_a_stopped_process_that_comes_back_writes_nothing(catalog: Catalog, data
         finally:
             process.kill()
     assert store(catalog, document_id, "the words")
-    assert catalog.document_text(document_id) == "the words"
+    assert catalog.documents.text(document_id) == "the words"

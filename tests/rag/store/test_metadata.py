@@ -143,5 +143,5 @@ def test_search_finds_only_what_the_filter_lets_through(
 
 def test_given_metadata_are_not_the_files_own(library: Library) -> None:
     document = ingest(library, "Ten days.", metadata={"team": "quay"})
-    assert library.catalog.get_document(document).metadata == {"team": "quay"}
-    assert library.catalog.load_document(document).metadata == {}
+    assert library.catalog.documents.get(document).metadata == {"team": "quay"}
+    assert library.catalog.documents.load(document).metadata == {}

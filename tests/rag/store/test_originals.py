@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from local_servers import Handler, handling
 from s3_server import Bucket
 
 from api.http.app import THREADS
@@ -433,23 +433,16 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """An endpoint that answers each request with 503; the list has what was asked."""
     asked: list[str] = []
 
-    class Busy(BaseHTTPRequestHandler):
+    class Busy(Handler):
         def do_GET(self) -> None:
             asked.append(self.path)
             self.send_response(503)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    with handling(Busy) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         yield asked
-        server.shutdown()
-        thread.join()
 
 
 def test_a_store_that_is_busy_is_asked_twice(bucket: Bucket, failing: list[str]) -> None:
@@ -463,7 +456,7 @@ def test_every_thread_of_a_server_has_a_connection(
 ) -> None:
     together = threading.Barrier(THREADS)
 
-    class Empty(BaseHTTPRequestHandler):
+    class Empty(Handler):
         protocol_version = "HTTP/1.1"
 
         def do_HEAD(self) -> None:
@@ -472,22 +465,11 @@ def test_every_thread_of_a_server_has_a_connection(
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = THREADS
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Empty) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    with handling(Empty) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         originals = open_originals(Path(), bucket.url)
         with ThreadPoolExecutor(THREADS) as callers:
             assert list(callers.map(originals.holds, [SHA256] * THREADS)) == [False] * THREADS
-        server.shutdown()
-        thread.join()
     assert "Connection pool is full" not in caplog.text
 
 

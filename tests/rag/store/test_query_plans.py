@@ -64,15 +64,15 @@ async def test_a_documents_life_reads_no_table_from_end_to_end(library: Library)
         answer = await service.ask(Question("How many unused days of leave carry over?"))
         assert answer.citations
         assert library.searcher.search("unused days", Scope(document_ids=(document_id,)), 3)
-        assert catalog.chunks_of(document_id)
-        catalog.delete_document(document_id)
+        assert catalog.chunks.of_document(document_id)
+        catalog.removals.delete(document_id)
     assert len(said) > 20
     assert scans(catalog, said) == []
 
 
 def test_a_condition_on_several_values_is_answered_by_an_index(catalog: Catalog) -> None:
     query = sa.select(chunks_table.c.id).where(Among(chunks_table.c.document_id), chunks_table.c.page == 1)
-    with recording(catalog) as said, catalog._read() as connection:
+    with recording(catalog) as said, catalog.transactions.read() as connection:
         assert connection.execute(query, among(["a", "b"])).all() == []
     assert scans(catalog, said) == []
     assert scans(catalog, {"SELECT count(*) FROM chunks WHERE (id = 'a') = 1": ()})

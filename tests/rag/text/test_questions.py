@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.text import AnswerType, QuestionKind, expected_type, question_kind, read_words
+from rag.text import AnswerType, QuestionKind, expected_type, question_kind
 
 
 @pytest.mark.parametrize(
@@ -53,26 +53,6 @@ def test_a_question_for_a_fact_has_the_type_of_its_answer(question: str, kind: A
 )
 def test_a_question_for_more_than_a_fact_is_open(question: str) -> None:
     assert expected_type(question) == "open"
-
-
-@pytest.mark.parametrize(
-    ("sentence", "kind"),
-    [
-        ("May 5 is a holiday.", "name"),
-        ("The plan begins in May, the course in July.", "name"),
-        ("Theresa May became leader in 2016.", "name"),
-        ("May employees carry over leave?", "auxiliary"),
-        ("May Northwind change the plan?", "auxiliary"),
-        ("Leave That Staff May Carry Over", "auxiliary"),
-        ("Per Olsson leads the team.", "name"),
-        ("Ask Anna or Per Olsson.", "name"),
-        ("Per year, employees receive 10 days.", "preposition"),
-        ("Per Northwind Health, the plan covers glasses.", "preposition"),
-        ("Cost Per Member", "preposition"),
-    ],
-)
-def test_may_and_per_in_capitals_are_names_only_where_they_name(sentence: str, kind: str) -> None:
-    assert [word.kind for word in read_words(sentence) if word.text in ("May", "Per")] == [kind]
 
 
 @pytest.mark.parametrize(
