@@ -91,6 +91,8 @@ class Pictures:
             self.unread["not in the file"] += 1
         except ParseError as error:
             self.unread["too many pixels" if error.code == "too_large" else _DAMAGED] += 1
+        except MemoryError:
+            self.unread["larger than FOOTNOTE_PARSING__MEMORY_MB allows"] += 1
         # As in `child.py`: libraries raise anything for damaged pictures, and the document is read.
         except Exception:  # noqa: BLE001
             self.unread[_DAMAGED] += 1

@@ -733,6 +733,7 @@ def _add_sheet(builder: TextBuilder, writer: Writer, sheet: Any) -> None:
         if block:
             builder.add_grid(block)
         block = []
+    writer.add_blocks(sheet.iterfind(f"{_TABLE}shapes//{_DRAW}image"))
     for comment in sheet.iter(f"{_OFFICE}annotation"):
         words = " ".join(writer.words(one) for one in comment.iter(f"{_TEXT}p"))
         builder.add_paragraph(f"Comment: {words}" if words.strip() else "")
