@@ -43,10 +43,9 @@ _DATA_URL = re.compile(r"data:image/[\w.+-]+((?:;[^,;]*)*),", re.IGNORECASE)
 class InnerPicture:
     """A picture as a document shows it.
 
-    `load` gives the bytes of its file, None where that is no part of the document. It raises KeyError where the file is
-    missing, and Unread.
-    `inches` are the width and height at which it is shown, 0.0 where they are not stated; `cut` are the shares of it
-    that are cut off at the left, top, right and bottom, 0 to 1.
+    `load` gives the bytes of its file, None where that is no part of the document; it raises KeyError where the file
+    is missing, and Unread. `inches` are the width and height at which it is shown, 0.0 where they are not stated. `cut`
+    are the shares of it that are cut off at the left, top, right and bottom, 0 to 1.
     """
 
     load: Callable[[], bytes | None]
@@ -77,18 +76,17 @@ class Pictures:
         if all(picture.inches) and not is_legible(*(side * PIXELS_PER_INCH for side in picture.inches)):
             return None
         try:
-            data = picture.load()
+            data = _load(picture)
             if data is None:
                 return None
-            key = hashlib.sha256(data + repr(picture.cut).encode()).digest()
-            if key in self._seen:
+            digest = hashlib.sha256(data)
+            digest.update(repr(picture.cut).encode())
+            if digest.digest() in self._seen:
                 return None
-            self._seen.add(key)
+            self._seen.add(digest.digest())
             return self._read_words(data, picture.cut)
         except Unread as error:
             self.unread[str(error)] += 1
-        except KeyError:
-            self.unread["not in the file"] += 1
         except ParseError as error:
             self.unread["too many pixels" if error.code == "too_large" else _DAMAGED] += 1
         except MemoryError:
@@ -151,6 +149,13 @@ class Pictures:
         if self._recogniser is None:
             raise Unread(self._unavailable)
         return self._recogniser
+
+
+def _load(picture: InnerPicture) -> bytes | None:
+    try:
+        return picture.load()
+    except KeyError as error:
+        raise Unread("not in the file") from error
 
 
 def _letters_of(page: PageWords) -> int:
