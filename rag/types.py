@@ -36,8 +36,8 @@ UNREAD_NOTES = frozenset({
 })  # fmt: skip
 """Codes of notes (`Note`) that say that words or values which people see are not in the text."""
 PageSource = Literal["text", "ocr", "unreadable"]
-"""Where the words of a page come from. `text`: the file itself. `ocr`: recognised in a picture of the page.
-`unreadable`: the page shows something, and no words could be read from it."""
+"""Where the words of a page come from. `text`: the file itself. `ocr`: recognised in a picture of the page, or
+some of them in pictures on it. `unreadable`: the page shows something, and no words could be read from it."""
 Scorer = Literal["cosine", "bm25", "fusion", "reranker"]
 Unjudged = Literal["gave no verdict", "had no time left for it", "cannot read so long a text", "could not be asked"]
 """Why there is no judgement on a statement, as it follows the judge's name."""

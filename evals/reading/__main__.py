@@ -4,6 +4,7 @@ python -m evals.reading words FOLDER     files and their expected texts
 python -m evals.reading cells            tables of PDF, DOCX, XLSX, HTML and PPTX files with merged and blank cells
 python -m evals.reading rows --documents DIR      questions whose answer is a cell (evals/suites/sec10q_cells)
 python -m evals.reading scans            pages of 150 dpi with noise and 2 degrees of tilt
+python -m evals.reading screens          screenshots of 10 to 14 points in Word files
 python -m evals.reading hostile FOLDER...         what a server makes of hostile files while it answers others
 """
 
@@ -18,6 +19,7 @@ from evals.reading.cells import print_cells
 from evals.reading.hostile import print_hostile
 from evals.reading.rows import QUESTIONS, print_rows
 from evals.reading.scans import print_scans
+from evals.reading.screens import print_screens
 from evals.reading.words import print_words
 from rag.errors import InputError
 
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cells.add_argument("--tables", type=int, default=20, help="tables of each format and kind (default 20)")
     scans = tasks.add_parser("scans", help="generated scans")
     scans.add_argument("--pages", type=int, default=20, help="pages (default 20)")
+    tasks.add_parser("screens", help="generated screenshots in Word files")
     rows = tasks.add_parser("rows", help="questions whose answer is a cell")
     rows.add_argument("--questions", type=Path, default=QUESTIONS, help="question file (default: the repository's)")
     rows.add_argument("--documents", type=Path, required=True, help="folder of the documents")
@@ -50,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(not print_hostile(options.folders))
         elif options.task == "cells":
             print_cells(options.tables)
+        elif options.task == "screens":
+            print_screens()
         else:
             print_scans(options.pages)
     except InputError as error:

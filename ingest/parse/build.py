@@ -7,10 +7,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from ingest.parse.grid import GridCell, count_header_rows, cut_columns, fill_spans, join_header
 from rag.errors import ParseError
 from rag.types import Document, Heading, Note, Page, PageSource, Table, WordBoxes
+
+if TYPE_CHECKING:
+    from ingest.parse.embedded import InnerPicture, Pictures
 
 _DROPPED = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # control characters
@@ -55,9 +59,13 @@ def clean_verbatim(text: str) -> str:
 
 
 class TextBuilder:
-    """Collects a document's text in reading order, with the offsets in characters of headings, tables and pages."""
+    """Collects a document's text in reading order, with the offsets in characters of headings, tables and pages.
 
-    def __init__(self) -> None:
+    `pictures` reads the pictures inside the document; without it they are left alone.
+    """
+
+    def __init__(self, pictures: Pictures | None = None) -> None:
+        self.pictures = pictures
         self._parts: list[str] = []
         self._length = 0
         self._headings: list[Heading] = []
@@ -167,11 +175,24 @@ class TextBuilder:
         """Note how many more characters are struck out, which a reader takes for withdrawn: they are no text."""
         self._struck += characters
 
-    def note_pictures(self, number: int) -> None:
-        """Note how many pictures may show words that were not read."""
-        if number:
-            shown = "A picture was" if number == 1 else f"{number} pictures were"
-            self.add_note("picture_not_read", f"{shown} not read. Upload one that shows words as a file of its own.")
+    def add_picture(self, picture: InnerPicture) -> None:
+        """Add the words and tables of a picture as blocks of their own, if it shows any and they are not there yet."""
+        found = self.pictures and self.pictures.read(picture)
+        if found:
+            add_document(self, found)
+
+    def _note_recognised(self, page: int | None = None) -> float | None:
+        """Note the pictures whose words were added since the last such note; returns the confidence, None for none."""
+        count, confidence = self.pictures.take_read() if self.pictures else (0, 0.0)
+        if not count:
+            return None
+        whose, them = ("a picture", "it") if count == 1 else (f"{count} pictures", "them")
+        self.add_note(
+            "picture_ocr",
+            f"The words of {whose} were recognised (OCR, confidence {confidence:.2f}). Check figures against {them}.",
+            page,
+        )
+        return round(confidence, 4)
 
     def end_page(
         self,
@@ -188,6 +209,8 @@ class TextBuilder:
         `source` and `confidence` say where its words come from (`rag.types.Page`).
         """
         words = WordBoxes() if boxes is None else boxes
+        if recognised := self._note_recognised(number):
+            source, confidence = "ocr", recognised
         self._pages.append(Page(number, self._page_start, self._length, width, height, words, source, confidence))
         self._page_start = self._length
 
@@ -197,6 +220,12 @@ class TextBuilder:
         """Build the document, without its id. Raises ParseError `no_text` when the text is blank."""
         text = "".join(self._parts)
         stated = metadata or {}
+        self._note_recognised()
+        for why, number in self.pictures.unread.items() if self.pictures else ():
+            shown = "A picture was" if number == 1 else f"{number} pictures were"
+            self.add_note(
+                "picture_not_read", f"{shown} not read: {why}. Upload one that shows words as a file of its own."
+            )
         if hidden := stated.get("hidden_characters"):
             self.add_note(
                 "hidden_text", f"{hidden} characters that its program does not show were left out of the text."

@@ -1,18 +1,25 @@
-"""The words of drawings in Office files: alternate content, charts and diagrams (SmartArt)."""
+"""The words of drawings in Office files: alternate content, charts, diagrams (SmartArt) and pictures."""
 
 from __future__ import annotations
 
+import functools
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import parse_xml, read_part
+from ingest.parse.embedded import InnerPicture
 from ingest.parse.number_format import show_number
 from ingest.parse.office import relations
 
 _COMPATIBLE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _MOST_POINTS = 100_000
+_EMU_PER_INCH = 914_400
+_SEEN = 0.05  # share of its strength below which a picture is not seen
+_REFERENCES = {"chart": "id", "relIds": "dm", "blip": "embed", "imagedata": "id"}
+"""The attribute by which a chart, a diagram and a picture (that of VML is `imagedata`) name their part."""
 
 
 def is_alternate(element: Any) -> bool:
@@ -28,16 +35,26 @@ def preferred_branch(element: Any) -> Any:
 
 
 def add_drawn(builder: TextBuilder, archive: zipfile.ZipFile, part: str, drawing: Any, name: str) -> None:
-    """Add the words of the charts and diagrams that a drawing of this part refers to; a chart's values are a table."""
+    """Add the words of the charts, diagrams and pictures that a drawing of this part refers to.
+
+    A chart's values are a table. Hidden pictures are passed over, and text boxes with what is drawn in them.
+    """
     parts = relations(archive, part, name)
     present = set(archive.namelist())
     for element in drawing.iter():
         if not isinstance(element.tag, str):
             continue
         tag = element.tag.rpartition("}")[2]
-        wanted = {"chart": "id", "relIds": "dm"}.get(tag)
+        wanted = _REFERENCES.get(tag)
         key = next((value for at, value in element.attrib.items() if wanted and at.endswith("}" + wanted)), None)
         place = parts.get(key or "", ("", ""))[1]
+        if wanted and is_in_box(element, drawing):
+            continue
+        if tag in ("blip", "imagedata"):
+            if not _is_unseen(element, drawing):
+                load = functools.partial(archive.read, place)
+                builder.add_picture(InnerPicture(load, _size_of(element), _cut_of(element)))
+            continue
         if place not in present:
             continue
         root = parse_xml(read_part(archive, place, name), name)
@@ -45,6 +62,71 @@ def add_drawn(builder: TextBuilder, archive: zipfile.ZipFile, part: str, drawing
             add_chart(builder, root)
         else:
             builder.add_paragraph(diagram_text(root))
+
+
+def is_in_box(element: Any, top: Any) -> bool:
+    """Whether an element below `top` lies in a text box, whose blocks it belongs to."""
+    above = element.getparent()
+    while above is not None and element is not top and above is not top:
+        if str(above.tag).endswith("}txbxContent"):
+            return True
+        above = above.getparent()
+    return False
+
+
+def is_other_branch(element: Any, top: Any) -> bool:
+    """Whether an element below `top` lies in a branch of alternate content that is not the preferred one."""
+    while element is not None and element is not top:
+        above = element.getparent()
+        if above is not None and is_alternate(above) and preferred_branch(above) is not element:
+            return True
+        element = above
+    return False
+
+
+def _is_unseen(picture: Any, top: Any) -> bool:
+    """Whether a picture, or a group that it is in, is hidden, or it is transparent, a bullet or an object's icon."""
+    faded = picture.find("{*}alphaModFix")
+    if faded is not None and _share(faded.get("amt") or "100%") < _SEEN:
+        return True
+    for above in picture.iterancestors():
+        named = (above.find("{*}docPr"), above.find("{*}cNvPr"), above[0].find("{*}cNvPr"))
+        if any(one is not None and one.get("hidden") in ("1", "true") for one in named):
+            return True
+        style = (above.get("style") or "").replace(" ", "")
+        if "visibility:hidden" in style or str(above.tag).endswith(("}buBlip", "}object")):
+            return True
+    return is_other_branch(picture, top)
+
+
+def _size_of(picture: Any) -> tuple[float, float]:
+    """The width and height in inches at which a picture is shown; 0.0 inside a group, which has its own scale."""
+    if any(True for _ in picture.iterancestors("{*}grpSp", "{*}wgp", "{*}group")):
+        return 0.0, 0.0
+    for above in picture.iterancestors():
+        extent = next((one for path in _EXTENTS for one in above.iterfind(path) if one.get("cx")), None)
+        if extent is not None:
+            across, down = (float(extent.get(side) or 0) / _EMU_PER_INCH for side in ("cx", "cy"))
+            return across, down
+    return 0.0, 0.0
+
+
+_EXTENTS = "{*}spPr/{*}xfrm/{*}ext", "{*}xfrm/{*}ext", "{*}extent"
+
+
+def _cut_of(picture: Any) -> tuple[float, float, float, float]:
+    """The shares of a picture that are cut off at the left, top, right and bottom."""
+    cut = picture.getparent().find("{*}srcRect")
+    if cut is None:
+        return 0.0, 0.0, 0.0, 0.0
+    left, top, right, bottom = (max(0.0, _share(cut.get(side) or "0")) for side in "ltrb")
+    return left, top, right, bottom
+
+
+def _share(stated: str) -> float:
+    """A percentage of DrawingML: thousandths of a percent, or, in the strict form, a number with its sign."""
+    found = re.fullmatch(r"(-?\d{1,9}(?:\.\d{1,9})?)(%?)", stated)
+    return float(found[1]) / (100 if found[2] else 100_000) if found else 0.0
 
 
 def diagram_text(root: Any) -> str:

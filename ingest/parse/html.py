@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest.parse.build import TextBuilder, clean_line, clean_text
+from ingest.parse.build import TextBuilder, add_document, clean_line, clean_text
+from ingest.parse.embedded import PIXELS_PER_INCH, InnerPicture, Pictures, on_one_line, open_data_url
 from ingest.parse.generated import add_generated
 from ingest.parse.grid import GridCell, fill_spans
 from ingest.parse.laid_out import join_ruby, open_shadows, rename_elements
@@ -43,6 +46,7 @@ _COUNTED = {
 _NOT_COUNTED = frozenset({"none", "disc", "circle", "square"})
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_MOST_DESCRIBED = 300  # characters of a picture's description
 _FADED_SHARE = 0.5  # of a page's text: from this share on, text of opacity 0 is the article, which a script fades in
 _CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 
@@ -55,7 +59,7 @@ def read_html(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             "too_large",
             f"{name}: it has {len(data) >> 20} MiB of markup. Split it, or raise FOOTNOTE_PARSING__MEMORY_MB.",
         )
-    builder = TextBuilder()
+    builder = TextBuilder(Pictures(limits))
     title, hidden = add_page(builder, data, runs_scripts=True)
     metadata = {"hidden_characters": str(hidden)} if hidden else {}
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
@@ -75,14 +79,21 @@ def add_html(builder: TextBuilder, source: bytes | str) -> str:
     return add_page(builder, source)[0]
 
 
-def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = False) -> tuple[str, int]:
+def add_page(
+    builder: TextBuilder,
+    source: bytes | str,
+    *,
+    runs_scripts: bool = False,
+    load: Callable[[str], bytes | None] = open_data_url,
+) -> tuple[str, int]:
     """Add the visible text of a page to the builder; returns the title and the number of hidden characters.
 
     Text is hidden by the page itself: by the `hidden` attribute, or by styles that remove it, move it off the screen,
     or leave it without size, opacity or contrast. Scripts and style sheets of other files are not evaluated, with two
     exceptions if `runs_scripts` says that the page is for a browser (e-mail is not): text of opacity 0 that makes up
     half of the page or more is assumed to be faded in, and panels that a visible control opens are kept. Text that is
-    struck through is left out, and the builder notes how much.
+    struck through is left out, and the builder notes how much. `load` gives the bytes of the picture at an address,
+    None for one that is no part of the document.
     """
     from lxml import etree
 
@@ -102,7 +113,7 @@ def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = 
     rename_elements(root, cascade)
     keep_faded = runs_scripts and "opacity" in text.lower() and _fades_in(root, cascade)
     start = builder.length
-    walker = _Walker(builder, cascade, keep_faded=keep_faded, panels=panels, numbers=numbers)
+    walker = _Walker(builder, cascade, keep_faded=keep_faded, panels=panels, numbers=numbers, load=load)
     walker.walk(root)
     if any(entry.level_name == "FATAL" for entry in parser.error_log):  # libxml2 stops at some 2,000 nested elements
         if builder.length > start:
@@ -210,10 +221,11 @@ class _Walker:
         keep_faded: bool,
         panels: frozenset[Any] = frozenset(),
         numbers: frozenset[Any] = frozenset(),
+        load: Callable[[str], bytes | None] = open_data_url,
     ) -> None:
         self._builder = builder
         self._cascade = cascade
-        self._panels, self._numbers = panels, numbers
+        self._panels, self._numbers, self._load = panels, numbers, load
         self._level = 1
         self._keep_faded = keep_faded
         self.hidden = 0
@@ -287,13 +299,31 @@ class _Walker:
             words = [clean_line("".join(one.itertext())) for one in shown]
             self._words.append(f" {', '.join(words)} " if words else "")
         elif element.get("srcdoc"):
-            inner = TextBuilder()
+            inner = TextBuilder(self._builder.pictures)
             self.hidden += add_page(inner, element.get("srcdoc"), runs_scripts=True)[1]
             self._block()
             if self._tables or self._heading:
                 self._words.append(inner.text)
             else:
                 self._builder.add_paragraph(inner.text)
+
+    def _add_picture(self, element: Any) -> None:
+        """Add the description of a picture, and the words that it shows."""
+        described = element.get("alt") or ""
+        if described.strip() and len(described) < _MOST_DESCRIBED:
+            self._words.append(f" {described} ")
+        load = functools.partial(self._load, element.get("src") or "")
+        sides = [element.get(side) or "" for side in ("width", "height")]
+        width, height = (float(side) / PIXELS_PER_INCH if side.isdigit() and len(side) < 6 else 0.0 for side in sides)
+        found = self._builder.pictures and self._builder.pictures.read(InnerPicture(load, (width, height)))
+        if not found:
+            return
+        self._block()
+        if self._tables or self._heading:
+            self._words.append(f"{on_one_line(found.text)} ")
+        else:
+            add_document(self._builder, found)
+            self._break = "\n\n"
 
     def start(self, element: Any) -> None:
         """Handle the start of an element."""
@@ -340,8 +370,8 @@ class _Walker:
             self._block()
         elif tag in ("img", "input") and self._cascade.blanks(element):
             self.hidden += len(clean_line(element.get("alt" if tag == "img" else "value") or ""))
-        elif tag == "img" and (element.get("alt") or "").strip() and len(element.get("alt")) < 300:
-            self._words.append(f" {element.get('alt')} ")
+        elif tag == "img":
+            self._add_picture(element)
         elif tag == "textarea":
             self._words.append(" ")
         elif tag == "input":

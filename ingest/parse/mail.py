@@ -22,6 +22,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
+from ingest.parse.embedded import Pictures
 from ingest.parse.html import add_page, decode_html
 from ingest.parse.invitations import describe_invitation
 from ingest.parse.limits import MOST_FILES
@@ -58,7 +59,7 @@ def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Documen
         )
     data = path.read_bytes()
     message = wrap_tnef(data) if is_tnef(data) else email.message_from_bytes(data, policy=email.policy.default)
-    builder = TextBuilder()
+    builder = TextBuilder(Pictures(limits))
     reader = MailReader(builder, limits)
     metadata = reader.add_message(message)
     if reader.hidden:
@@ -162,7 +163,8 @@ class MailReader:
         if not isinstance(data, bytes):
             return
         if not is_tnef(data):
-            yield _Attachment(name, data, inline=part.get_content_disposition() == "inline")
+            inline = part.get_content_disposition() == "inline" or not part.get_filename()
+            yield _Attachment(name, data, inline=inline)
             return
         packed = read_tnef(data)
         if not has_body and packed.rich and not (packed.page or packed.text):
@@ -205,7 +207,7 @@ class MailReader:
             text, files = take_encoded(_plain_body(part))
             self._encoded += [_Attachment(*one) for one in files]
             self._builder.add_paragraph(text)
-        elif part.get_content_maintype() == "application" and kind not in _SIGNATURES:
+        elif part.get_content_maintype() in ("application", "image") and kind not in _SIGNATURES:
             attached.append(part)
 
     def _add_best(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
@@ -214,9 +216,10 @@ class MailReader:
         pages: list[EmailMessage] = []
         for inner in _leaves(part):
             kind = inner.get_content_type()
+            is_file = inner.get_filename() or inner.get_content_disposition() == "attachment"
             if kind == "text/calendar":
                 self._builder.add_paragraph(describe_invitation(_body(inner)))
-            elif kind == "message/rfc822" or inner.get_filename() or inner.get_content_disposition() == "attachment":
+            elif is_file or kind == "message/rfc822" or inner.get_content_maintype() == "image":
                 attached.append(inner)
             elif kind in ("text/plain", "text/html"):
                 (texts if kind == "text/plain" else pages).append(inner)

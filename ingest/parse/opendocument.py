@@ -5,14 +5,17 @@ content.xml, styles.xml ─ Styles.read ─> Styles ─ Writer ─> headings, pa
 
 from __future__ import annotations
 
+import base64
+import functools
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import open_container, parse_xml, read_part
+from ingest.parse.embedded import InnerPicture, Pictures, Unread, on_one_line
 from ingest.parse.grid import GridCell, fill_spans, write_inner
 from ingest.parse.marks import raise_text
 from ingest.parse.mathml import read_mathml
@@ -38,6 +41,7 @@ _FORM = "{urn:oasis:names:tc:opendocument:xmlns:form:1.0}"
 _MATH = "{http://www.w3.org/1998/Math/MathML}math"
 _MANIFEST = "META-INF/manifest.xml"
 _SVG = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
+_FO = "{urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _LEFT_OUT = frozenset({
     f"{_TEXT}tracked-changes", f"{_TEXT}sequence-decls", f"{_OFFICE}forms", f"{_TEXT}ruby-text",
@@ -53,24 +57,28 @@ _Grid = list[list[GridCell]]
 
 def read_opendocument(path: Path, name: str, media_type: str, limits: Limits) -> Document:
     """Read the text, slides or sheets of an OpenDocument file, in a container or flat; slides and sheets are pages."""
-    builder = TextBuilder()
+    builder = TextBuilder(Pictures(limits))
     if zipfile.is_zipfile(path):
         with open_container(path, name, limits) as archive:
             return _read_parts(builder, _open_parts(archive, name), name, media_type)
     if path.stat().st_size > limits.memory_bytes // 16:
         raise ParseError("too_large", f"{name}: it is too large to be read at once. Save it as ODT, ODS or ODP.")
     root = parse_xml(path.read_bytes(), name)
-    return _read_parts(builder, _Parts(root, root, root, {}), name, media_type)
+    return _read_parts(builder, _Parts(root, root, root, {}, _refuse_outside), name, media_type)
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The parts of a file: its content, styles and properties, and its objects (charts, formulas) by their place."""
+    """The parts of a file: its content, styles and properties, and its objects (charts, formulas) by their place.
+
+    `load` gives the bytes of a picture by its place, or raises KeyError.
+    """
 
     content: Any
     common: Any
     meta: Any
     objects: dict[str, Any]
+    load: Callable[[str], bytes]
 
 
 def _open_parts(archive: zipfile.ZipFile, name: str) -> _Parts:
@@ -87,7 +95,7 @@ def _open_parts(archive: zipfile.ZipFile, name: str) -> _Parts:
         place = _place_of(drawn)
         if f"{place}/content.xml" in present:
             objects[place] = parse_xml(read_part(archive, f"{place}/content.xml", name), name)
-    return _Parts(root, common, meta, objects)
+    return _Parts(root, common, meta, objects, archive.read)
 
 
 def _place_of(drawn: Any) -> str:
@@ -103,6 +111,7 @@ def _read_parts(builder: TextBuilder, parts: _Parts, name: str, media_type: str)
     content = body[0]
     styles = Styles.read(common, root)
     formulas = {place: read_mathml(one) for place, one in parts.objects.items() if one.tag == _MATH}
+    styles.load = parts.load
     styles.shown = {place: one.text for place, one in formulas.items()} | _controls(root)
     writer = Writer(builder, styles)
     writer.hidden += sum(one.hidden for one in formulas.values())
@@ -133,7 +142,6 @@ def _read_parts(builder: TextBuilder, parts: _Parts, name: str, media_type: str)
     if writer.hidden:
         metadata["hidden_characters"] = str(writer.hidden)
     builder.note_struck(writer.struck)
-    builder.note_pictures(sum(1 for frame in content.iter(f"{_DRAW}frame") if _is_picture(frame)))
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
 
@@ -141,19 +149,25 @@ def _characters(element: Any) -> int:
     return sum(len(clean_line("".join(one.itertext()))) for one in element.iter(f"{_TEXT}p", f"{_TEXT}h"))
 
 
-def _is_picture(frame: Any) -> bool:
-    """Whether a frame shows a picture that is large enough to show words: no side is under half an inch."""
-    if frame.find(f"{_DRAW}image") is None or frame.find(f"{_DRAW}object") is not None:
-        return False
-    inches = {"cm": 2.54, "mm": 25.4, "in": 1.0, "pt": 72.0}
-    for side in ("width", "height"):
-        stated = str(frame.get(f"{_SVG}{side}") or "")
-        try:
-            if float(stated[:-2]) / inches[stated[-2:]] < 0.5:
-                return False
-        except (KeyError, ValueError):
-            continue
-    return True
+def _refuse_outside(place: str) -> bytes:
+    """A flat file holds all of its pictures."""
+    raise KeyError(place)
+
+
+def _refuse_cropped() -> bytes:
+    """What is cut off is given in lengths of a size that only LibreOffice knows."""
+    raise Unread("cropped")
+
+
+_INCHES = {"cm": 1 / 2.54, "mm": 1 / 25.4, "in": 1.0, "pt": 1 / 72, "px": 1 / 96}
+
+
+def _inches(stated: str) -> float:
+    """A length in inches, 0.0 for none that is understood."""
+    try:
+        return float(stated[:-2]) * _INCHES[stated[-2:]]
+    except (KeyError, ValueError):
+        return 0.0
 
 
 def _controls(root: Any) -> dict[str, str]:
@@ -251,6 +265,8 @@ class Styles:
     hidden: set[str] = field(default_factory=set)
     struck: dict[str, bool] = field(default_factory=dict)
     fonts: dict[str, str] = field(default_factory=dict)
+    load: Callable[[str], bytes] | None = None  # a picture by its place; None where pictures are left alone
+    cropped: set[str] = field(default_factory=set)
     shown: dict[str, str] = field(default_factory=dict)  # formulas by their place, controls by their id
     lists: dict[str, dict[int, _Level]] = field(default_factory=dict)
     list_of: dict[str, str] = field(default_factory=dict)  # a list's style by that of its paragraphs
@@ -314,6 +330,9 @@ class Styles:
                 self.struck[name] = through != "none"
             if properties.get(f"{_STYLE}font-name"):
                 self.fonts[name] = str(properties.get(f"{_STYLE}font-name"))
+        for properties in style.iterfind(f"{_STYLE}graphic-properties"):
+            if any(digit in "123456789" for digit in str(properties.get(f"{_FO}clip") or "")):
+                self.cropped.add(name)
         for properties in style.iterfind(f"{_STYLE}drawing-page-properties"):
             if properties.get(f"{_PRESENTATION}visibility") == "hidden":
                 self.hidden.add(name)
@@ -438,12 +457,28 @@ class Writer:
             elif element.tag == f"{_TABLE}table":
                 self._builder.add_grid(self.rows(element), _header_rows(element))
                 self._flush()
+            elif element.tag == f"{_DRAW}image":
+                if picture := self._picture(element):
+                    self._builder.add_picture(picture)
             elif element.get(f"{_PRESENTATION}placeholder") == "true":
                 continue  # what its program shows there only while it is edited
             elif element.tag == f"{_PRESENTATION}notes":
                 self.add_blocks(element, kind="notes")
             else:
                 self.add_blocks(element, kind=str(element.get(f"{_PRESENTATION}class") or kind))
+
+    def _picture(self, image: Any) -> InnerPicture | None:
+        """The picture of a frame; None for a hidden one, the second form of one, and the form of an object."""
+        frame, load = image.getparent(), self._styles.load
+        forms = [*frame.iterfind(f"{_DRAW}object"), *frame.iterfind(f"{_DRAW}image")]
+        if load is None or forms[0] is not image or frame.get(f"{_DRAW}display") == "none":
+            return None
+        width, height = (_inches(str(frame.get(f"{_SVG}{side}") or "")) for side in ("width", "height"))
+        data = image.findtext(f"{_OFFICE}binary-data")  # of a flat file
+        if str(frame.get(f"{_DRAW}style-name")) in self._styles.cropped:
+            return InnerPicture(_refuse_cropped, (width, height))
+        opened = functools.partial(base64.b64decode, data) if data else functools.partial(load, _place_of(image))
+        return InnerPicture(opened, (width, height))
 
     def _add_paragraph(self, element: Any, label: str, kind: str = "", *, listed: bool = False) -> None:
         words = self.words(element)
@@ -535,7 +570,7 @@ class Writer:
             elif tag == f"{_DRAW}control":
                 show(f" {self._styles.shown.get(str(child.get(f'{_DRAW}control')), '')} ")
             elif tag in (f"{_DRAW}frame", f"{_DRAW}custom-shape", f"{_DRAW}g", f"{_DRAW}rect"):
-                box = TextBuilder()
+                box = TextBuilder(None if look.hidden else self._builder.pictures)
                 inner = Writer(box, self._styles)
                 inner.add_blocks(child)
                 self.hidden += inner.hidden
@@ -575,6 +610,10 @@ class Writer:
                     words = " ".join(self._words_of_cell(item, own, level + 1, counts)).strip()
                     yield f"{label} {words}" if words and label != "-" else words
                 counts.restart(level)
+            elif child.tag == f"{_DRAW}image":
+                shown = TextBuilder(self._builder.pictures)
+                Writer(shown, self._styles).add_blocks([child])
+                yield on_one_line(shown.text)
             elif isinstance(child.tag, str) and child.tag not in _LEFT_OUT and child.tag != f"{_OFFICE}annotation":
                 yield from self._words_of_cell(child, style, level, counts)
 
@@ -694,6 +733,7 @@ def _add_sheet(builder: TextBuilder, writer: Writer, sheet: Any) -> None:
         if block:
             builder.add_grid(block)
         block = []
+    writer.add_blocks(sheet.iterfind(f"{_TABLE}shapes//{_DRAW}image"))
     for comment in sheet.iter(f"{_OFFICE}annotation"):
         words = " ".join(writer.words(one) for one in comment.iter(f"{_TEXT}p"))
         builder.add_paragraph(f"Comment: {words}" if words.strip() else "")

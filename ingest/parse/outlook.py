@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.compound import DAMAGE, open_compound
 from ingest.parse.container import broken
+from ingest.parse.embedded import Pictures
 from ingest.parse.html import decode_html
 from ingest.parse.mail import MOST_ATTACHMENTS, add_bodies, file_name, write_message, write_person
 from ingest.parse.members import MOST_DEPTH, Members
@@ -50,7 +51,7 @@ def read_msg(path: Path, name: str, media_type: str, limits: Limits) -> Document
         raise ParseError(
             "too_large", f"{name}: it is too large to be read at once. Save its attachments and upload those."
         )
-    builder = TextBuilder()
+    builder = TextBuilder(Pictures(limits))
     try:
         with open_compound(path) as file:
             reader = _MessageReader(file, builder, limits)

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ingest.parse import layout
 from rag.errors import NotFound, ParseError
@@ -25,6 +25,7 @@ _MAX_SIDE = 4_096
 _USUAL_DPI = 150.0  # of a picture that does not state its resolution
 _DPI = (50.0, 2_400.0)
 _PAGED = ("TIFF", "MPO")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")  # Pillow would start Ghostscript for another
 
 
 def read_picture(path: Path, name: str, media_type: str, limits: Limits) -> Document:
@@ -33,7 +34,7 @@ def read_picture(path: Path, name: str, media_type: str, limits: Limits) -> Docu
 
     from ingest.parse.ocr import LONGEST_SIDE, OcrUnavailable, open_recogniser
 
-    with _open(path, name) as image:
+    with open_picture(path, name) as image:
         count = getattr(image, "n_frames", 1) if image.format in _PAGED else 1
         if count > limits.max_pages:
             raise ParseError(
@@ -48,7 +49,7 @@ def read_picture(path: Path, name: str, media_type: str, limits: Limits) -> Docu
             ) from error
         pages = []
         for number in range(count):
-            frame, width, height = _frame(image, number, name)
+            frame, width, height = upright_frame(image, number, name)
             frame.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
             pages.append(recogniser.read(np.asarray(frame)[:, :, ::-1].copy(), number + 1, width, height))
     if not any(page.words for page in pages):
@@ -59,11 +60,11 @@ def read_picture(path: Path, name: str, media_type: str, limits: Limits) -> Docu
 
 def render_picture(path: Path, name: str, page_number: int, dpi: int) -> bytes:
     """Render a page of the picture as PNG. Raises NotFound when it has no such page, ParseError when it is damaged."""
-    with _open(path, name) as image:
+    with open_picture(path, name) as image:
         count = getattr(image, "n_frames", 1) if image.format in _PAGED else 1
         if not 1 <= page_number <= count:
             raise NotFound(f"{name} has no page {page_number}; it has {count}. Ask for a page from 1 to {count}.")
-        frame, width, height = _frame(image, page_number - 1, name)
+        frame, width, height = upright_frame(image, page_number - 1, name)
         side = min(_MAX_SIDE, max(1, round(max(width, height) * dpi / 72)))
         frame.thumbnail((side, side))
         target = io.BytesIO()
@@ -72,12 +73,13 @@ def render_picture(path: Path, name: str, page_number: int, dpi: int) -> bytes:
 
 
 @contextmanager
-def _open(path: Path, name: str) -> Iterator[Image.Image]:
+def open_picture(path: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
+    """The picture, not yet unpacked. Raises ParseError: `corrupt`, or `too_large` for its number of pixels."""
     from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = None  # checked below, with a message
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             if image.width * image.height > _MOST_PIXELS:
                 raise ParseError(
                     "too_large",
@@ -92,7 +94,7 @@ def _open(path: Path, name: str) -> Iterator[Image.Image]:
         ) from error
 
 
-def _frame(image: Image.Image, number: int, name: str) -> tuple[Image.Image, float, float]:
+def upright_frame(image: Image.Image, number: int, name: str) -> tuple[Image.Image, float, float]:
     """A page upright in RGB, on white where it is transparent, and its width and height in points."""
     from PIL import Image, ImageOps
 

@@ -3,14 +3,15 @@
 bytes ─ read_tokens ─> control words, groups and text ─ RtfReader ─> headings, paragraphs, lists and tables
 
 Numbers of lists are those that the file prints (`\\listtext`). Text boxes are read, fields by their results, formulas
-as those of DOCX are. Hidden and deleted text, styles, pictures and data for other programs are left out. A table's
-columns are found by the edges of its cells, since a merged cell is written as a wide one. Outlook keeps HTML bodies of
-messages in RTF: see `html_of` and `unpack_rtf`.
+as those of DOCX are, pictures by their words. Hidden and deleted text, styles and data for other programs are left out.
+A table's columns are found by the edges of its cells, since a merged cell is written as a wide one. Outlook keeps HTML
+bodies of messages in RTF: see `html_of` and `unpack_rtf`.
 """
 
 from __future__ import annotations
 
 import codecs
+import functools
 import html
 import re
 import struct
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ingest.parse.build import TextBuilder, clean_line
+from ingest.parse.embedded import InnerPicture, Pictures, on_one_line
 from ingest.parse.fields import compute_field
 from ingest.parse.grid import GridCell, write_inner
 from ingest.parse.marks import raise_text
@@ -39,6 +41,7 @@ _MOST_DEPTH = 2_000
 _MOST_UNPACKED = 64 << 20
 _EDGE_TWIPS = 60  # edges of cells nearer than this (1 mm) are one column's
 _MOST_COLUMNS = 500
+_TWIPS_PER_INCH = 1_440
 _CHARSETS = {
     0: "cp1252", 77: "mac_roman", 128: "cp932", 129: "cp949", 134: "gbk", 136: "big5", 161: "cp1253", 162: "cp1254",
     163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250",
@@ -50,7 +53,7 @@ _SYMBOLS = {
 }  # fmt: skip
 _SKIPPED = frozenset({
     "colortbl", "fontemb", "fontfile", "filetbl", "listtable", "listoverridetable", "revtbl", "rsidtbl", "generator",
-    "pict", "nonshppict", "objdata", "objclass", "objname", "datafield", "shprslt", "sp", "bkmkstart",
+    "nonshppict", "objdata", "objclass", "objname", "datafield", "shprslt", "sp", "bkmkstart",
     "bkmkend", "xe", "tc", "themedata", "colorschememapping", "latentstyles", "datastore", "xmlnstbl", "private",
     "template", "nonesttables", "atnid", "atnauthor", "atnicn", "atndate", "atnref", "atrfstart", "atrfend", "atntime",
     "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "pgdsctbl", "mmathPict", "userprops", "pnseclvl",
@@ -60,12 +63,22 @@ _ASIDE = frozenset({
     "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf", "footnote", "annotation",
     "shptxt",
 })  # fmt: skip
-_READ_STARRED = _ASIDE | {"shpinst", "ud", "nesttableprops", "moMath", "moMathPara", "fldinst", "formfield", "ffl"}
+_READ_STARRED = _ASIDE | {
+    "shpinst",
+    "ud",
+    "nesttableprops",
+    "moMath",
+    "moMathPara",
+    "shppict",
+    "fldinst",
+    "formfield",
+    "ffl",
+}
 _FIELDS = frozenset({"fldinst", "formfield", "ffl"})
 """Destinations of a field's code, of what a form field holds, and of an entry of its list."""
 _NO_RESULT = 25  # of a form field that has its default
 _PROPERTIES = {"title": "title", "author": "author", "subject": "subject", "doccomm": "description"}
-_CAPTURED = frozenset({"fonttbl", "stylesheet", "upr", *_PROPERTIES})
+_CAPTURED = frozenset({"fonttbl", "stylesheet", "upr", "pict", *_PROPERTIES})
 """Destinations whose text is not the document's."""
 
 
@@ -199,7 +212,9 @@ class _Body:
 
     def end_cell(self) -> None:
         """End a cell; notes in it become part of it."""
-        self._cells.append(clean_line(" ".join([write_inner(self._inner), self._take(), *self.notes])))
+        self._cells.append(
+            clean_line(" ".join([write_inner(self._inner), self._take(), *map(on_one_line, self.notes)]))
+        )
         self._inner = [[]]
         self.notes.clear()
 
@@ -240,26 +255,24 @@ def read_rtf(path: Path, name: str, media_type: str, limits: Limits) -> Document
     data = path.read_bytes()
     if len(data) > limits.memory_bytes // 8:
         raise ParseError("too_large", f"{name}: it has {len(data) >> 20} MiB. Split it, or save it as DOCX.")
-    builder = TextBuilder()
+    builder = TextBuilder(Pictures(limits))
     reader = RtfReader(builder, name)
     reader.read(data)
     stated = reader.stated
     if reader.hidden:
         stated["hidden_characters"] = str(reader.hidden)
     builder.note_struck(reader.struck)
-    builder.note_pictures(reader.pictures)
     return builder.to_document(name=name, media_type=media_type, title=stated.pop("title", ""), metadata=stated)
 
 
 class RtfReader:
     """Adds what a file shows to a builder.
 
-    `hidden` counts the characters that it hides, `struck` those it strikes out, `pictures` its pictures; `stated` are
-    its properties.
+    `hidden` counts the characters that it hides, `struck` those it strikes out; `stated` are its properties.
     """
 
     def __init__(self, builder: TextBuilder, name: str) -> None:
-        self.hidden = self.struck = self.pictures = 0
+        self.hidden = self.struck = 0
         self.stated: dict[str, str] = {}
         self._name = name
         self._body = _Body(builder)
@@ -280,6 +293,7 @@ class RtfReader:
         self._levels: dict[int, int] = {}  # of headings, by the number of their style
         self._merge = ""
         self._field = _Field()
+        self._sizes: dict[str, int] = {}  # of the present picture, in twips
 
     def read(self, data: bytes) -> None:
         """Read a whole file. Raises ParseError for one whose groups are nested without end."""
@@ -352,7 +366,6 @@ class RtfReader:
     def _obey(self, word: str, number: int | None) -> None:
         state = self._state
         if word in _SKIPPED:
-            self.pictures += word == "pict"
             state.destination = "skip"
         elif state.destination in _FIELDS or word in _FIELDS:
             self._obey_in_field(word, number)
@@ -360,6 +373,10 @@ class RtfReader:
             self._show(_SYMBOLS[word])
         elif word in _ASIDE:
             self._begin_aside(word)
+        elif word == "pict":
+            state.destination = word
+            self._captured.clear()
+            self._sizes.clear()
         elif word in _PROPERTIES and state.destination == "info":
             state.destination = word
             self._captured.clear()
@@ -501,8 +518,8 @@ class RtfReader:
                 state.style = number or 0
             case "outlinelevel":
                 state.outline = number or 0
-            case _:
-                return
+            case _ if word.startswith("pic"):
+                self._sizes[word] = number or 0
 
     def _set_encoding(self, encoding: str) -> None:
         try:
@@ -560,6 +577,8 @@ class RtfReader:
             self._show(f" {read_omml(formula).text} ")
         elif ended.destination in _ASIDE and self._outer and self._outer[-1][1] > len(self._groups):
             self._end_aside(ended.destination)
+        elif ended.destination == "pict" and not ended.hidden:
+            self._add_picture("".join(self._captured))
         elif ended.destination in _PROPERTIES:
             words = clean_line("".join(self._captured))
             if words:
@@ -568,6 +587,23 @@ class RtfReader:
             self._end_font()
         if ended.destination in _CAPTURED:
             self._captured.clear()
+
+    def _add_picture(self, digits: str) -> None:
+        """Keep the words of a picture, given in hexadecimal digits, for after the paragraph."""
+        goals = [self._sizes.get(word, 0) for word in ("picwgoal", "pichgoal")]
+        scales = [self._sizes.get(word, 100) / 100 for word in ("picscalex", "picscaley")]
+        width, height = (goal * scale / _TWIPS_PER_INCH for goal, scale in zip(goals, scales, strict=True))
+        cut = [
+            max(0, self._sizes.get(f"piccrop{side}", 0)) / goal if goal else 0.0
+            for side, goal in zip("ltrb", goals * 2, strict=True)
+        ]
+        picture = InnerPicture(
+            functools.partial(bytes.fromhex, digits), (width, height), (cut[0], cut[1], cut[2], cut[3])
+        )
+        shown = TextBuilder(self._body.builder.pictures)
+        shown.add_picture(picture)
+        if shown.text:
+            self._body.notes.append(shown.text)
 
     def _end_font(self) -> None:
         """An entry of the table of fonts: its name matters where it is one of symbols."""
@@ -655,7 +691,7 @@ def html_of(tokens: Iterator[Token], encoding: str) -> str:
             starred = True
         elif token.word == "fromhtml":
             is_html = True
-        elif starred or token.word in _SKIPPED or token.word in ("fonttbl", "stylesheet", "info"):
+        elif starred or token.word in _SKIPPED or token.word in ("fonttbl", "stylesheet", "info", "pict"):
             destination = "tag" if token.word == "htmltag" else "skip"
             starred = False
         elif token.word == "htmlrtf":

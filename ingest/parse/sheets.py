@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line, write_row
 from ingest.parse.container import broken, open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn
+from ingest.parse.embedded import Pictures
 from ingest.parse.grid import GridCell, count_titles
 from ingest.parse.marks import raise_text
 from ingest.parse.number_format import builtin_format, show_number, show_text
@@ -30,11 +31,11 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     A formula without a stored result is shown as written, and counted in a note. Styles and properties that are damaged
     say nothing about the cells: they are passed over.
     """
-    builder = TextBuilder()
+    builder = TextBuilder(Pictures(limits))
     with open_container(path, name, limits) as archive:
         metadata, title = core_properties(archive, name)
         book = _open_book(archive, name)
-        left_out, pictures = _Counts(), 0
+        left_out = _Counts()
         for number, sheet in enumerate(book.sheets, 1):
             places = _hidden_places(archive, sheet, name)
             above, below = _margins(archive, sheet, name) if places is not None else ("", "")
@@ -46,7 +47,7 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             left_out.struck += counts.struck
             left_out.formulas += counts.formulas
             if places is not None:
-                pictures += _add_drawings(builder, archive, sheet.part, name)
+                _add_drawings(builder, archive, sheet.part, name)
                 _add_comments(builder, archive, sheet.part, name)
                 builder.add_paragraph(below)
             if number < len(book.sheets):
@@ -56,7 +57,6 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     if left_out.hidden:
         metadata["hidden_characters"] = str(left_out.hidden)
     builder.note_struck(left_out.struck)
-    builder.note_pictures(pictures)
     if left_out.formulas:
         builder.add_note(
             "formulas_without_result",
@@ -186,9 +186,8 @@ def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
-def _add_drawings(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> int:
-    """Add the words of the sheet's text boxes, charts, diagrams and boxes to tick; returns its pictures."""
-    pictures = 0
+def _add_drawings(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> None:
+    """Add the words of the sheet's text boxes, charts, diagrams, pictures and boxes to tick."""
     for place in targets(archive, part, "/vmlDrawing", name):
         for shape in parse_xml(read_part(archive, place, name), name).iter("{*}shape"):
             state = next(shape.iter("{*}ClientData"), None)
@@ -203,8 +202,6 @@ def _add_drawings(builder: TextBuilder, archive: zipfile.ZipFile, part: str, nam
             lines = [clean_line("".join(t.text or "" for t in line.iter("{*}t"))) for line in body.iterfind("{*}p")]
             builder.add_paragraph("\n".join(line for line in lines if line))
         add_drawn(builder, archive, place, root, name)
-        pictures += sum(1 for _ in root.iter("{*}pic"))
-    return pictures
 
 
 def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, name: str) -> None:

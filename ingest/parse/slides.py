@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.container import open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
+from ingest.parse.embedded import Pictures
 from ingest.parse.grid import GridCell
 from ingest.parse.marks import raise_text
 from ingest.parse.numbering import spell
@@ -36,7 +37,7 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     from pptx import Presentation
     from pptx.exc import PythonPptxError
 
-    builder = TextBuilder()
+    builder = TextBuilder(Pictures(limits))
     with open_container(path, name, limits) as archive:
         metadata, title = core_properties(archive, name)
         try:
@@ -70,11 +71,9 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
                 "corrupt", f"{name}: its slides cannot be read. Save it again in its program and retry."
             ) from error
     metadata["slides"] = str(count)
-    trees = [slide._element for slide in slides if slide._element.get("show") not in ("0", "false")]
     if left_out.hidden:
         metadata["hidden_characters"] = str(left_out.hidden)
     builder.note_struck(left_out.struck)
-    builder.note_pictures(sum(_pictures(tree) for tree in trees))
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
 
@@ -188,18 +187,6 @@ def _add_backdrop(builder: TextBuilder, slide: Any, seen: set[str], left_out: _L
             if words not in seen:
                 builder.add_paragraph(words)
             seen.add(words)
-
-
-_SMALLEST_EMU = 457_200  # half an inch: a picture with a smaller side is a logo or a rule
-
-
-def _pictures(tree: Any) -> int:
-    """The pictures of a slide that are large enough to show words; embedded objects are shown as such."""
-    count = 0
-    for picture in tree.iter(f"{_SHOW}pic"):
-        sides = [one.get(side) or "" for one in picture.iter(f"{_DRAWING}ext") for side in ("cx", "cy")]
-        count += not any(side.isdigit() and int(side) < _SMALLEST_EMU for side in sides)
-    return count
 
 
 def _cells(row: Any, left_out: _LeftOut) -> list[GridCell]:

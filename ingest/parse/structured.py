@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, add_document, clean_line, clean_text
+from ingest.parse.embedded import InnerPicture, Pictures, open_data_url
 from ingest.parse.html import add_html
 from ingest.parse.plain import decode_text, mark_structure, read_text
 from rag.errors import ParseError
@@ -92,8 +94,8 @@ def _scalar(value: Any) -> str:
 def read_notebook(path: Path, name: str, media_type: str, limits: Limits) -> Document:
     """Read the cells of a notebook in order: Markdown with its headings and tables, code, and what it printed.
 
-    Of the forms of an output that is read which a notebook shows: HTML, else Markdown, LaTeX or plain text; a picture
-    without words in text is noted.
+    Of the forms of an output that is read which a notebook shows: HTML, else Markdown, LaTeX or plain text; and the
+    words of pictures.
     """
     _check_size(path, name, limits)
     try:
@@ -102,8 +104,7 @@ def read_notebook(path: Path, name: str, media_type: str, limits: Limits) -> Doc
         cells = [cell for sheet in sheets for cell in sheet["cells"] if isinstance(cell, dict)]
     except (ValueError, KeyError, TypeError, RecursionError):
         return read_json(path, name, "application/json", limits)
-    builder = TextBuilder()
-    pictures = 0
+    builder = TextBuilder(Pictures(limits))
     for cell in cells:
         source = _joined(cell.get("source") or cell.get("input")).strip()
         if cell.get("cell_type") == "heading":
@@ -118,17 +119,15 @@ def read_notebook(path: Path, name: str, media_type: str, limits: Limits) -> Doc
             builder.add_paragraph(source)
         for output in cell.get("outputs") or ():
             if isinstance(output, dict):
-                pictures += _add_output(builder, output)
-    if pictures:
-        builder.add_note("picture_not_read", f"Its {pictures} pictures were not read.")
+                _add_output(builder, output)
     stated = book.get("metadata")
     language = stated.get("kernelspec", {}).get("language") if isinstance(stated, dict) else None
     metadata = {"programming_language": language} if isinstance(language, str) else {}
     return builder.to_document(name=name, media_type=media_type, metadata=metadata)
 
 
-def _add_output(builder: TextBuilder, output: dict[str, Any]) -> bool:
-    """Add what a cell printed; returns whether it is a picture."""
+def _add_output(builder: TextBuilder, output: dict[str, Any]) -> None:
+    """Add what a cell printed, and the words of the picture that it is."""
     stated = output.get("data")
     data = stated if isinstance(stated, dict) else {}
     page = _joined(data.get("text/html"))
@@ -136,13 +135,16 @@ def _add_output(builder: TextBuilder, output: dict[str, Any]) -> bool:
         before = builder.length
         add_html(builder, page)
         if builder.length > before:
-            return False
+            return
     if output.get("output_type") == "error":
         builder.add_paragraph(f"{output.get('ename', '')}: {output.get('evalue', '')}")
-        return False
+        return
     text = output.get("text") or data.get("text/markdown") or data.get("text/latex") or data.get("text/plain") or ""
     builder.add_paragraph(_joined(text))
-    return any(isinstance(kind, str) and kind.startswith("image/") for kind in data)
+    kinds = [kind for kind in data if isinstance(kind, str) and kind.startswith("image/")]
+    for kind in sorted(kinds, key="image/svg+xml".__eq__)[:1]:  # of the forms of one picture the first with pixels
+        address = f"data:{kind};base64,{_joined(data[kind])}"
+        builder.add_picture(InnerPicture(functools.partial(open_data_url, address)))
 
 
 def _joined(source: Any) -> str:

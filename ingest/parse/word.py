@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import broken, open_container, parse_xml, read_part
-from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
+from ingest.parse.drawings import add_drawn, is_alternate, is_in_box, is_other_branch, preferred_branch
+from ingest.parse.embedded import Pictures, on_one_line
 from ingest.parse.fields import compute_field
 from ingest.parse.grid import GridCell, fill_spans, write_inner
 from ingest.parse.html import add_page
@@ -54,7 +55,7 @@ _RESTED = "footnotes", "endnotes", "comments"
 
 def read_docx(path: Path, name: str, media_type: str, limits: Limits) -> Document:
     """Read what Word shows: headers, headings, paragraphs, lists, tables, text boxes, notes, comments and footers."""
-    builder = TextBuilder()
+    builder = TextBuilder(Pictures(limits))
     with open_container(path, name, limits) as archive:
         word = open_word(archive, name)
         reader = WordReader(word, builder)
@@ -63,7 +64,6 @@ def read_docx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     if reader.hidden:
         metadata["hidden_characters"] = str(reader.hidden)
     builder.note_struck(reader.struck)
-    builder.note_pictures(reader.pictures)
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
 
 
@@ -228,11 +228,11 @@ def _tag(element: Any) -> str:
 class WordReader:
     """Adds the blocks of a Word file to a builder.
 
-    `hidden` counts the characters that Word does not show, `struck` those it strikes out, `pictures` its pictures.
+    `hidden` counts the characters that Word does not show, `struck` those it strikes out.
     """
 
     def __init__(self, word: WordFile, builder: TextBuilder) -> None:
-        self.hidden = self.struck = self.pictures = 0
+        self.hidden = self.struck = 0
         self._word = word
         self._builder = builder
         self._part = word.main
@@ -370,13 +370,21 @@ class WordReader:
                 label = self._label(element.find(f"{WORD}pPr"))
                 parts.append(f"{label} {text}" if label and text else text)
                 boxes, self._boxes = self._boxes, outer
-                parts += [self._joined(box) for box in boxes if _tag(box) == "txbxContent"]
+                parts += [self._drawn(box) for box in boxes]
             elif is_formula(element):
                 parts.append(self._text((element,)))
             elif _tag(element) == "tbl":
                 rows = fill_spans(self._rows(element)[0])
                 parts.append(write_inner(rows))
         return clean_line(" ".join(part for part in parts if part))
+
+    def _drawn(self, box: Any) -> str:
+        """The words of a text box, chart, diagram or picture as one line."""
+        if _tag(box) == "txbxContent":
+            return self._joined(box)
+        shown = TextBuilder(self._builder.pictures)
+        add_drawn(shown, self._word.archive, self._part, box, self._word.name)
+        return on_one_line(shown.text)
 
     def _add_table(self, table: Any) -> None:
         self._in_list = False
@@ -468,7 +476,6 @@ class WordReader:
         """Count what the reader of an embedded document left out."""
         self.hidden += reader.hidden
         self.struck += reader.struck
-        self.pictures += reader.pictures
 
     def _text(self, parts: Iterable[Any]) -> str:
         """The words of the parts of a paragraph in their order; text boxes in it are kept for after it."""
@@ -525,7 +532,7 @@ class WordReader:
                 self._collect(element, shown)
             elif is_alternate(element):
                 self._collect(preferred_branch(element), shown)
-            elif tag in ("drawing", "pict", "object"):
+            elif tag in ("drawing", "pict", "object") and not _is_switched(run, "vanish", self._word.switched):
                 self._collect_drawing(element, shown)
         text = "".join(shown)
         if text.strip() and self._leaves_out(run, text):
@@ -578,8 +585,8 @@ class WordReader:
 
     def _collect_drawing(self, drawing: Any, words: list[str]) -> None:
         """Keep text boxes and what is drawn for after the paragraph; add the description of a picture."""
-        boxes = [one for one in drawing.iter(f"{WORD}txbxContent") if not _inside_box(one, drawing)]
-        boxes = [one for one in boxes if not _is_other_branch(one, drawing)]
+        boxes = [one for one in drawing.iter(f"{WORD}txbxContent") if not is_in_box(one, drawing)]
+        boxes = [one for one in boxes if not is_other_branch(one, drawing)]
         self._boxes += boxes
         for one in drawing.iter():
             if _tag(one) == "textpath" and one.get("string"):
@@ -590,25 +597,15 @@ class WordReader:
                     f"An embedded object ({one.get('ProgID') or 'of no stated kind'}) was not read. "
                     "Open it, and upload it as a file of its own.",
                 )
+        self._boxes.append(drawing)
         if boxes:
             return
-        self._boxes.append(drawing)
-        self.pictures += _shows_picture(drawing)
         described = next((one.get("descr") for one in drawing.iter() if _tag(one) == "docPr" and one.get("descr")), "")
         if described and len(described) < 300:
             words.append(f" {described} ")
 
 
 _MOST_EMBEDDED = 64 << 20
-_SMALLEST_EMU = 457_200  # half an inch: a picture with a smaller side is a logo or a rule
-
-
-def _shows_picture(drawing: Any) -> bool:
-    """Whether a drawing is a picture large enough to show words."""
-    sides = [one.get(side) or "" for one in drawing.iter() if _tag(one) == "extent" for side in ("cx", "cy")]
-    if any(side.isdigit() and int(side) < _SMALLEST_EMU for side in sides):
-        return False
-    return any(_tag(one) in ("blip", "imagedata") for one in drawing.iter()) and _tag(drawing) != "object"
 
 
 def _font_of(properties: Any) -> str:
@@ -667,27 +664,6 @@ def _blocks(parent: Iterable[Any], wanted: str = "") -> Iterator[Any]:
 
 def _cells_of(row: Any) -> list[Any]:
     return list(_blocks(row, "tc"))
-
-
-def _inside_box(box: Any, top: Any) -> bool:
-    """Whether a text box lies in another one, whose blocks it belongs to."""
-    above = box.getparent()
-    while above is not None and above is not top:
-        if above.tag == f"{WORD}txbxContent":
-            return True
-        above = above.getparent()
-    return False
-
-
-def _is_other_branch(box: Any, top: Any) -> bool:
-    """Whether a text box lies in a branch of alternate content that is not the preferred one."""
-    element = box
-    while element is not None and element is not top:
-        above = element.getparent()
-        if above is not None and is_alternate(above) and preferred_branch(above) is not element:
-            return True
-        element = above
-    return False
 
 
 def _html_of(data: bytes) -> bytes | str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pptx
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 pytest.importorskip("playwright", reason="playwright is not installed: pip install playwright")
 
@@ -166,6 +170,27 @@ def test_a_format_without_pages_shows_the_text_with_the_quote_marked_and_in_sigh
     visit.page.route("**/text?*", lambda route: route.fulfill(body=body, content_type="application/json"))
     turn.locator(".cite").first.click()
     visit.page.get_by_text("The document was read anew since this answer").wait_for()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("rapidocr") is None, reason="rapidocr is not installed")
+def test_words_of_a_picture_on_a_slide_are_cited_and_marked_in_its_text(visit: Visit) -> None:
+    picture, slides = io.BytesIO(), io.BytesIO()
+    image = Image.new("RGB", (700, 120), "white")
+    ImageDraw.Draw(image).text((20, 40), LEAVE, font=ImageFont.load_default(20), fill="black")
+    image.save(picture, "PNG")
+    show = pptx.Presentation()
+    show.slides.add_slide(show.slide_layouts[6]).shapes.add_picture(picture, 0, 0)
+    show.save(slides)
+    visit.upload("leave.pptx", slides.getvalue())
+    turn = visit.ask("How many unused vacation days carry over?", f"{LEAVE[:-1]} [1].")
+    assert turn.locator(".verdict").first.inner_text() == "Supported"
+    turn.locator(".cite").first.click()
+    mark = visit.page.locator(".source mark")
+    mark.wait_for()
+    assert mark.inner_text() == LEAVE
+    assert re.search(
+        r"Words of pictures on it were recognised, \d+ % sure", visit.page.locator(".page-text").inner_text()
+    )
 
 
 def test_a_thread_is_the_same_after_a_reload_and_goes_on(visit: Visit, pdf: Callable[..., bytes]) -> None:

@@ -138,7 +138,7 @@ async function drawPage() {
   const drawn = body.width > 0; // only formats whose pages have a picture have a size
   const text = h("div", { class: "page-text", lang: "" }, h("h3", {}, `Text of page ${page}`),
     h("p", { class: "verbatim" }, marked ? markedText(body.text, current.start - body.start, current.end - body.start) : body.text || "No text was read on this page."),
-    body.source === "ocr" && h("p", { class: "muted" }, `Recognised in a picture${body.confidence ? `, ${Math.round(body.confidence * 100)} % sure` : ""}.`));
+    body.source === "ocr" && h("p", { class: "muted" }, `${drawn ? "Recognised in a picture" : "Words of pictures on it were recognised"}${body.confidence ? `, ${Math.round(body.confidence * 100)} % sure` : ""}.`));
   const view = h("div", { class: `views ${drawn ? mode : "text"}` });
   if (drawn) view.append(sheet(body, here));
   view.append(text);

@@ -185,8 +185,9 @@ class PageBody(BaseModel):
     """One page. `text` is the document's text from character `start` to `end`.
 
     `width` and `height` are PDF points, 0 for formats without a page size. `source` says where the words come from:
-    the file's `text`, `ocr` of its picture, or nowhere (`unreadable`). `confidence` is that of the OCR, else null.
-    `boxes` are the rectangles of the characters that the request names, one a line; none where it names none.
+    the file's `text`, `ocr` of its picture or of pictures on it, or nowhere (`unreadable`). `confidence` is that of the
+    OCR, else null. `boxes` are the rectangles of the characters that the request names, one a line; none where it names
+    none.
     """
 
     model_config = ConfigDict(
