@@ -248,8 +248,8 @@ def add_document(builder: TextBuilder, document: Document) -> None:
 
 
 def write_row(cells: Sequence[str]) -> str:
-    """The cells as one line, blank ones kept between their bars."""
-    return " | ".join(cells)
+    """The cells as one line, blank ones kept between their bars; a bar in a cell is `\\|`, as in Markdown."""
+    return " | ".join(cell.replace("|", r"\|") for cell in cells)
 
 
 _NO_TITLE = re.compile(
