@@ -95,7 +95,7 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.outlook import read_msg
 
             return read_msg
-        case "application/msword" | "application/vnd.ms-excel" | "application/vnd.ms-powerpoint":
+        case "application/msword" | "application/vnd.ms-excel" | "application/vnd.ms-powerpoint" | sniff.XLSB:
             from ingest.parse.legacy import read_legacy
 
             return read_legacy
