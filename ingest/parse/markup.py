@@ -25,9 +25,18 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
-_EMBEDDED = re.compile(r"<[^<>]{1,200}>")
+_TAGS = """
+    a abbr acronym article aside b big blockquote body br caption center cite code col dd del details div dl dt em
+    figcaption figure font footer h1 h2 h3 h4 h5 h6 head header hr html i iframe img ins kbd li main mark nav ol p pre q
+    s samp script section small span strike strong style sub summary sup table tbody td tfoot th thead tr tt u ul var
+"""
+_EMBEDDED = re.compile(rf"</?(?:{'|'.join(_TAGS.split())})(?:\s[^<>]{{0,2000}})?/?>|<!--", re.IGNORECASE)
+"""Markup of HTML in the text of an element; other words in angle brackets are text."""
+_PACKED = re.compile(r"\s*(?:[A-Za-z0-9+/]{48,}\s+){2,}[A-Za-z0-9+/=\s]*|\s*[A-Za-z0-9+/]{400,}={0,2}\s*")
+"""Bytes in base64: pictures of books, and other files."""
 _HEADINGS = frozenset({"title", "head", "heading", "subtitle"})
 _ROWS, _CELLS = frozenset({"tr", "row"}), frozenset({"td", "th", "entry"})
+_LINE_BREAKS = frozenset({"br", "lb", "linebreak"})
 _NOT_SHOWN = frozenset({"style", "script"})
 _LONGEST_HEADING = 300
 _OF_XML = ("{http://www.w3.org/XML/1998/namespace}", "{http://www.w3.org/2001/XMLSchema-instance}")
@@ -43,7 +52,12 @@ def read_xml(path: Path, name: str, media_type: str, limits: Limits) -> Document
     data = path.read_bytes()
     root = _resolve_entities(data, name) if _ENTITY.search(data[:65_536]) else parse_xml(data, name)
     builder = TextBuilder()
-    if any(_is_mixed(element) for element in root.iter() if isinstance(element.tag, str)):
+    packed = [one for one in root.iter() if isinstance(one.tag, str) and _is_packed(one.text or "")]
+    for one in packed:
+        one.text = None
+    if packed:
+        builder.add_note("object_not_read", f"Files inside ({len(packed)} in base64) were not read. Upload them alone.")
+    if any(_is_mixed(element) or _is_grid(element) for element in root.iter() if isinstance(element.tag, str)):
         _add_document(builder, root, 1)
     else:
         _add_records(builder, root)
@@ -78,6 +92,20 @@ def _is_mixed(element: Any) -> bool:
     return inside and any(part and part.strip() for part in (element.text, *(child.tail for child in element)))
 
 
+def _is_packed(text: str) -> bool:
+    """Whether the text is bytes in base64, with capitals, small letters and digits; a sequence of genes has not."""
+    marks = (str.isdigit, str.islower, str.isupper)
+    return bool(_PACKED.fullmatch(text)) and all(any(map(mark, text[:400])) for mark in marks)
+
+
+def _is_grid(element: Any) -> bool:
+    """Whether the element is a table as HTML or CALS writes it."""
+    kind, inner = ("entry", "row") if _name(element) == "tgroup" else ("td", "tr")
+    return _name(element) in ("table", "tgroup") and any(
+        _name(one) == kind and _name(one.getparent()) == inner for one in element.iter()
+    )
+
+
 def _words(element: Any) -> str:
     """The words of an element and all inside it, on one line."""
     from lxml import etree
@@ -90,6 +118,8 @@ def _words(element: Any) -> str:
         elif event == "start" and _name(inner) == "math":
             parts.append(read_mathml(inner).text)
             walk.skip_subtree()
+        elif event == "start" and _name(inner) in _LINE_BREAKS:
+            parts.append("\n")
         elif event == "start" and inner.text and _name(inner) not in _NOT_SHOWN:
             kind = _name(inner)
             marked = kind in ("sup", "sub", "superscript", "subscript")
