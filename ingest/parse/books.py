@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import urllib.parse
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from rag.types import Document
 if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
+_ENCRYPTION = "META-INF/encryption.xml"
+_PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _DC = "{http://purl.org/dc/elements/1.1/}"
 
 
@@ -31,16 +34,41 @@ def read_epub(path: Path, name: str, media_type: str, limits: Limits) -> Documen
                 "corrupt", f"{name}: its container names no package. Save it again in its program and retry."
             )
         opf = parse_xml(read_part(archive, package, name), name)
-        places = {str(item.get("id")): str(item.get("href") or "") for item in opf.iter("{*}item")}
-        parts = set(archive.namelist())
-        for reference in opf.iter("{*}itemref"):
-            href = urllib.parse.unquote(places.get(str(reference.get("idref")), "").split("#")[0])
-            part = posixpath.normpath(posixpath.join(posixpath.dirname(package), href))
-            if href and part in parts:
-                hidden += add_page(builder, read_part(archive, part, name))[1]
+        items = {str(item.get("id")): item for item in opf.iter("{*}item")}
+        spine = [items[key] for one in opf.iter("{*}itemref") if (key := str(one.get("idref"))) in items]
+        drawn = [one for one in spine if (one.get("media-type") or "") in _PICTURES]
+        builder.note_pictures(len(drawn))
+        parts = {part.lower(): part for part in archive.namelist()}
+        locked = _locked_parts(archive, name)
+        hrefs = [(one.get("href") or "").split("#")[0] for one in spine if one not in drawn]
+        chapters = [
+            posixpath.normpath(posixpath.join(posixpath.dirname(package), urllib.parse.unquote(href)))
+            for href in hrefs
+            if href
+        ]
+        if locked.issuperset(chapters) and chapters:
+            raise ParseError("encrypted", f"{name}: it is locked (DRM). Upload a copy without a lock.")
+        for part in chapters:
+            try:
+                if part in locked:
+                    raise ParseError("encrypted", f"{name}: it is locked (DRM)")
+                page = read_part(archive, parts.get(part.lower(), part), name)
+            except ParseError as error:  # the other chapters are read
+                why = error.message.removeprefix(f"{name}: ").rstrip(".")
+                builder.add_note("part_left_out", f"The chapter {part[:100]!r} was not read: {why}.")
+                continue
+            hidden += add_page(builder, page)[1]
         title = opf.findtext(f".//{_DC}title") or ""
         stated = {"author": opf.findtext(f".//{_DC}creator"), "language": opf.findtext(f".//{_DC}language")}
     metadata = {key: value for key, value in stated.items() if value}
     if hidden:
         metadata["hidden_characters"] = str(hidden)
     return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
+
+
+def _locked_parts(archive: zipfile.ZipFile, name: str) -> set[str]:
+    """The parts that only the seller's program can open; fonts are obfuscated by a way of their own."""
+    if _ENCRYPTION not in archive.namelist():
+        return set()
+    listed = parse_xml(read_part(archive, _ENCRYPTION, name), name).iter("{*}CipherReference")
+    return {urllib.parse.unquote(str(one.get("URI") or "")).lstrip("/") for one in listed}

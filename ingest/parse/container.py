@@ -49,8 +49,8 @@ def open_container(path: Path, name: str, limits: Limits) -> zipfile.ZipFile:
             try:
                 with archive.open(entry) as part:
                     head = part.read(_HEAD)
-            except DAMAGED as error:
-                raise broken(name, error) from error
+            except DAMAGED:  # of no matter where no reader asks for it (`read_part`)
+                continue
             if _ENTITY.search(head):
                 raise ParseError(
                     "corrupt",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
-from reading import put, read_here
+from reading import put, read_here, refusal
 
 XML = '<?xml version="1.0"?>'
 
@@ -39,3 +41,45 @@ def test_bytes_in_xml_are_told_and_no_text(tmp_path: Path) -> None:
     document = read_here(put(tmp_path / "a.fb2", f"{XML}<FictionBook>{body}</FictionBook>"))
     assert document.text == "It was late."
     assert [note.code for note in document.notes] == ["object_not_read"]
+
+
+def _book(chapters: dict[str, str | bytes], spine: list[str], **more: str) -> bytes:
+    items = "".join(f'<item id="i{at}" href="{name}" media-type="text/html"/>' for at, name in enumerate(spine))
+    order = "".join(f'<itemref idref="i{at}"/>' for at in range(len(spine)))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "application/epub+zip")
+        container = '<container><rootfiles><rootfile full-path="a/b.opf"/></rootfiles></container>'
+        archive.writestr("META-INF/container.xml", container)
+        archive.writestr("a/b.opf", f"<package><manifest>{items}</manifest><spine>{order}</spine></package>")
+        for name, text in chapters.items():
+            archive.writestr(f"a/{name}", text)
+        for name, text in more.items():
+            archive.writestr(f"META-INF/{name}.xml", text)
+    return packed.getvalue()
+
+
+def test_chapters_that_a_book_does_not_hold_are_told(tmp_path: Path) -> None:
+    data = _book({"One 1.html": "<p>first</p>", "two.html": "<p>second</p>"}, ["one%201.html", "TWO.html", "gone.html"])
+    document = read_here(put(tmp_path / "a.epub", data))
+    assert document.text == "first\n\nsecond"
+    assert [note.code for note in document.notes] == ["part_left_out"]
+    assert "gone.html" in document.notes[0].message
+
+
+def test_a_damaged_chapter_does_not_cost_the_book(tmp_path: Path) -> None:
+    data = bytearray(_book({"1.html": "<p>first</p>", "2.html": "<p>second</p>" * 50}, ["1.html", "2.html"]))
+    at = data.find(b"a/2.html") + len("a/2.html")
+    data[at + 3] ^= 0xFF
+    data[at + 4] ^= 0x55
+    document = read_here(put(tmp_path / "a.epub", bytes(data)))
+    assert document.text == "first"
+    assert [note.code for note in document.notes] == ["part_left_out"]
+
+
+def test_a_locked_book_is_refused(tmp_path: Path) -> None:
+    lock = '<encryption><CipherData><CipherReference URI="{}"/></CipherData></encryption>'
+    data = _book({"1.html": b"\x93\x02\xff\x11" * 99}, ["1.html"], encryption=lock.format("a/1.html"))
+    assert refusal(put(tmp_path / "a.epub", data)) == "encrypted"
+    data = _book({"1.html": "<p>first</p>"}, ["1.html"], encryption=lock.format("a/font.otf"))
+    assert read_here(put(tmp_path / "b.epub", data)).text == "first"
