@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _SKIPPED_TAGS = """
-    script style template noscript title object embed canvas audio video datalist nav progress meter
+    script style template noscript noframes title object embed canvas audio video datalist nav progress meter
 """
 _BLOCK_TAGS = """
     address article aside blockquote body center dd details dialog dir div dl dt fieldset figcaption figure footer form
@@ -62,7 +62,9 @@ def read_html(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 
 
 def decode_html(data: bytes) -> str:
-    """Decode the page: as UTF-8 if valid, else by the charset that it declares, else by `decode_text`."""
+    """Decode the page: by its escapes, as UTF-8 if valid, by the charset that it declares, or by `decode_text`."""
+    if b"\x1b$" in data:  # escapes to Japanese and others, which are valid UTF-8
+        return decode_text(data)[0]
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@ import io
 import zipfile
 from pathlib import Path
 
+import pytest
 from reading import put, read_here, refusal
 
 XML = '<?xml version="1.0"?>'
@@ -83,3 +84,23 @@ def test_a_locked_book_is_refused(tmp_path: Path) -> None:
     assert refusal(put(tmp_path / "a.epub", data)) == "encrypted"
     data = _book({"1.html": "<p>first</p>"}, ["1.html"], encryption=lock.format("a/font.otf"))
     assert read_here(put(tmp_path / "b.epub", data)).text == "first"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "text", ["员工每年有十二天年假。\n请申请。", "회의는 세 시에 시작합니다", "会議は3時から。\n第2会議室です。"]
+)
+def test_eastern_text_in_utf_16_without_a_mark(tmp_path: Path, encoding: str, text: str) -> None:
+    assert read_here(put(tmp_path / "a.txt", text.encode(encoding))).text == text
+
+
+def test_text_in_escapes(tmp_path: Path) -> None:
+    page = '<html><head><meta charset="iso-2022-jp"></head><body><p>会議は三時です</p></body></html>'
+    assert read_here(put(tmp_path / "a.html", page.encode("iso-2022-jp"))).text == "会議は三時です"
+    assert read_here(put(tmp_path / "a.txt", "员工有年假 12 days".encode("hz"))).text == "员工有年假 12 days"
+    assert read_here(put(tmp_path / "b.txt", "a ~{ b ~} c")).text == "a ~{ b ~} c"
+
+
+def test_bytes_are_not_taken_for_eastern_text(tmp_path: Path) -> None:
+    noise = bytes((number * number * 7 + number) % 251 for number in range(4_000)) + b"\0"
+    assert refusal(put(tmp_path / "a.txt", noise)) == "unsupported_type"
