@@ -11,6 +11,7 @@ from __future__ import annotations
 import binascii
 import email
 import email.errors
+import email.header
 import email.policy
 import re
 from collections.abc import Iterator, Sequence
@@ -47,6 +48,8 @@ _UUENCODED = re.compile(r"^begin [0-7]{3,4} ([^\n]+)\n((?:[!-`][ -`]*\n)+?)(?:`?
 _SIGNED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _PLAIN_DATA = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"  # the type of what is signed: data
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
+_BODIES = frozenset({"text/plain", "text/html"})
+_NOT_SHOWN = frozenset({"text/css", "text/javascript", "text/ecmascript"})  # of pages that are saved as messages
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 
 
@@ -126,6 +129,8 @@ class MailReader:
         self.hidden = 0
         self._builder = builder
         self._members = Members(builder, limits, "attachment")
+        self._message: EmailMessage | None = None
+        self._start = 0  # of its body in the text
         self._encoded: list[_Attachment] = []  # that stand in the text itself
 
     def add_message(self, message: EmailMessage) -> dict[str, str]:
@@ -134,9 +139,10 @@ class MailReader:
         stated = {header: value for header, value in stated.items() if value}
         self._builder.add_paragraph("\n".join(f"{header}: {value}" for header, value in stated.items()))
         parts: list[EmailMessage] = []
-        start = self._builder.length
+        self._message, self._start = message, self._builder.length
         self._add_part(message, parts)
-        attached = [one for part in parts for one in self._attachments(part, has_body=self._builder.length > start)]
+        has_body = self._builder.length > self._start
+        attached = [one for part in parts for one in self._attachments(part, has_body=has_body)]
         attached += self._encoded
         if attached:
             self._builder.add_paragraph("Attachments: " + ", ".join(one.name for one in attached))
@@ -197,7 +203,9 @@ class MailReader:
                 self._add_part(inner, attached)
         elif kind == "text/calendar":
             self._builder.add_paragraph(describe_invitation(_body(part)))
-        elif part.get_filename():
+        elif kind in _NOT_SHOWN:
+            return
+        elif part.get_filename() and not self._is_body(part):
             attached.append(part)
         elif kind == "text/html":
             self.hidden += add_page(self._builder, _body(part))[1]
@@ -208,6 +216,11 @@ class MailReader:
         elif part.get_content_maintype() == "application" and kind not in _SIGNATURES:
             attached.append(part)
 
+    def _is_body(self, part: EmailMessage) -> bool:
+        """Whether a part with a name is the text of the message all the same: the only part, or the first one."""
+        first = part.get_content_disposition() is None and self._builder.length == self._start
+        return part.get_content_type() in _BODIES and (part is self._message or first)
+
     def _add_best(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
         """Add one form of a body that is sent in several: the text, or the HTML where it says more."""
         texts: list[EmailMessage] = []
@@ -216,9 +229,9 @@ class MailReader:
             kind = inner.get_content_type()
             if kind == "text/calendar":
                 self._builder.add_paragraph(describe_invitation(_body(inner)))
-            elif kind == "message/rfc822" or inner.get_filename() or inner.get_content_disposition() == "attachment":
+            elif kind == "message/rfc822" or inner.get_content_disposition() == "attachment":
                 attached.append(inner)
-            elif kind in ("text/plain", "text/html"):
+            elif kind in _BODIES:
                 (texts if kind == "text/plain" else pages).append(inner)
         text = "\n\n".join(_plain_body(one) for one in texts).strip()
         self.hidden += add_bodies(self._builder, text, [_body(one) for one in pages])
@@ -254,10 +267,19 @@ def _header(message: EmailMessage, name: str) -> str:
     if _RAW.search(raw):  # not encoded, as the standards ask for
         return decode_text(raw.encode("utf-8", "surrogateescape"))[0]
     try:
-        return str(message.get(name, ""))
+        shown = str(message.get(name, ""))
+        return _decode_words(raw) if "\ufffd" in shown else shown
     # the library fails on damaged headers
     except (ValueError, IndexError, AttributeError, TypeError, OverflowError, email.errors.MessageError):
         return raw
+
+
+def _decode_words(raw: str) -> str:
+    """A header whose encoded words have characters beyond the charset that they name, as `decode_stated` reads them."""
+    parts = email.header.decode_header(raw)
+    return "".join(
+        part if isinstance(part, str) else decode_stated(part, charset or "us-ascii") for part, charset in parts
+    )
 
 
 def take_encoded(text: str) -> tuple[str, list[tuple[str, bytes]]]:

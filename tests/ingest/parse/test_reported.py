@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import zipfile
 from pathlib import Path
@@ -104,3 +105,30 @@ def test_text_in_escapes(tmp_path: Path) -> None:
 def test_bytes_are_not_taken_for_eastern_text(tmp_path: Path) -> None:
     noise = bytes((number * number * 7 + number) % 251 for number in range(4_000)) + b"\0"
     assert refusal(put(tmp_path / "a.txt", noise)) == "unsupported_type"
+
+
+MAIL = "From: a@b.c\r\nTo: d@e.f\r\nSubject: S\r\nMIME-Version: 1.0\r\n"
+
+
+def test_the_text_of_a_message_may_have_a_name(tmp_path: Path) -> None:
+    alone = f'{MAIL}Content-Type: text/plain; name="body.txt"\r\n\r\nThe pump is off.\r\n'
+    assert read_here(put(tmp_path / "a.eml", alone)).text.endswith("Subject: S\n\nThe pump is off.")
+    first = '--M\r\nContent-Type: text/html; name="a.htm"\r\n\r\n<p>The pump is off.</p>\r\n'
+    second = '--M\r\nContent-Type: text/plain; name="log.txt"\r\n\r\nattached words\r\n--M--\r\n'
+    mixed = f"{MAIL}Content-Type: multipart/mixed; boundary=M\r\n\r\n{first}{second}"
+    assert read_here(put(tmp_path / "b.eml", mixed)).text.endswith("The pump is off.\n\nAttachments: log.txt")
+    best = mixed.replace("multipart/mixed", "multipart/alternative")
+    assert "The pump is off." in read_here(put(tmp_path / "c.eml", best.replace("attached words", "See HTML"))).text
+
+
+def test_headers_beyond_the_charset_that_they_name(tmp_path: Path) -> None:
+    subject = base64.b64encode("朱镕基".encode("gbk")).decode()
+    mail = f"{MAIL.replace('Subject: S', f'Subject: =?gb2312?B?{subject}?= 1')}\r\nbody\r\n"
+    assert "Subject: 朱镕基 1\n" in read_here(put(tmp_path / "a.eml", mail)).text
+
+
+def test_saved_pages_show_no_style_sheets(tmp_path: Path) -> None:
+    page = "--M\r\nContent-Type: text/html\r\nContent-Location: http://a/\r\n\r\n<p>Open at 9</p>\r\n"
+    style = "--M\r\nContent-Type: text/css\r\nContent-Location: cid:c\r\n\r\n.a { color: red }\r\n--M--\r\n"
+    saved = f'{MAIL}Content-Type: multipart/related; type="text/html"; boundary=M\r\n\r\n{page}{style}'
+    assert read_here(put(tmp_path / "a.mht", saved)).text.endswith("Subject: S\n\nOpen at 9")
