@@ -45,7 +45,15 @@ _LEFT_OUT = frozenset({
     f"{_PRESENTATION}footer-decl", f"{_PRESENTATION}header-decl", f"{_PRESENTATION}date-time-decl",
 })  # fmt: skip
 _SPACES = frozenset({f"{_TEXT}tab", f"{_TEXT}s", f"{_TEXT}line-break"})
-_KINDS = {"1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
+_KINDS = {
+    "1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman",
+    "一, 二, 三, ...": "chineseCountingThousand", "壹, 贰, 叁, ...": "chineseLegalSimplified",
+    "１, ２, ３, ...": "decimalFullWidth", "①, ②, ③, ...": "decimalEnclosedCircle",
+    "甲, 乙, 丙, ...": "ideographTraditional", "子, 丑, 寅, ...": "ideographZodiac",
+    "ア, イ, ウ, ...": "aiueo", "イ, ロ, ハ, ...": "iroha", "가, 나, 다, ...": "ganada",
+    "일, 이, 삼, ...": "koreanCounting", "١, ٢, ٣, ٤, ...": "arabicIndic", "א, י, ק, ...": "hebrew1",
+    "α, β, γ, ...": "lowerGreek",
+}  # fmt: skip
 _LEVELS = 10
 _MOST_REPEATED = 1_000
 _Grid = list[list[GridCell]]

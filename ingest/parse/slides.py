@@ -274,7 +274,14 @@ _KINDS = {
     "alphaUc": "upperLetter",
     "romanLc": "lowerRoman",
     "romanUc": "upperRoman",
+    "arabicDb": "decimalFullWidth",
     "arabic": "decimal",
+    "circleNum": "decimalEnclosedCircle",
+    "ea1JpnChs": "japaneseCounting",
+    "ea1": "chineseCountingThousand",
+    "hebrew2": "hebrew2",
+    "thaiNum": "thaiNumbers",
+    "hindiNum": "hindiNumbers",
 }
 
 

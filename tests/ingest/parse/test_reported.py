@@ -7,8 +7,12 @@ import io
 import zipfile
 from pathlib import Path
 
+import docx
 import pytest
+from lxml import etree
 from reading import put, read_here, refusal
+
+from ingest.parse.numbering import spell
 
 XML = '<?xml version="1.0"?>'
 
@@ -132,3 +136,36 @@ def test_saved_pages_show_no_style_sheets(tmp_path: Path) -> None:
     style = "--M\r\nContent-Type: text/css\r\nContent-Location: cid:c\r\n\r\n.a { color: red }\r\n--M--\r\n"
     saved = f'{MAIL}Content-Type: multipart/related; type="text/html"; boundary=M\r\n\r\n{page}{style}'
     assert read_here(put(tmp_path / "a.mht", saved)).text.endswith("Subject: S\n\nOpen at 9")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("chineseCountingThousand", "一 十 十一 二十 一百零三 一百一十 二百五十"),
+        ("japaneseCounting", "一 十 十一 二十 百三 百十 二百五十"),
+        ("koreanCounting", "일 십 십일 이십 백삼 백십 이백오십"),
+        ("ideographDigital", "一 一〇 一一 二〇 一〇三 一一〇 二五〇"),
+        ("decimalEnclosedCircle", "① ⑩ ⑪ ⑳ 103 110 250"),
+        ("hebrew1", "א י יא כ קג קי רנ"),
+        ("ordinalText", "First Tenth Eleventh Twentieth 103 110 250"),
+        ("aiueo", "ア コ サ ト 103 110 250"),
+        ("thaiNumbers", "๑ ๑๐ ๑๑ ๒๐ ๑๐๓ ๑๑๐ ๒๕๐"),
+    ],
+)
+def test_numbers_of_lists_in_other_scripts(kind: str, shown: str) -> None:
+    assert " ".join(spell(number, kind) for number in (1, 10, 11, 20, 103, 110, 250)) == shown
+
+
+def test_articles_of_a_chinese_contract(tmp_path: Path) -> None:
+    source = docx.Document()
+    numbering = source.part.numbering_part.element
+    space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    level = '<w:lvl w:ilvl="0"><w:numFmt w:val="chineseCounting"/><w:lvlText w:val="第%1条"/></w:lvl>'
+    listed = f'<w:abstractNum w:abstractNumId="90">{level}</w:abstractNum>'
+    lists = f'{listed}<w:num w:numId="90"><w:abstractNumId w:val="90"/></w:num>'
+    numbering.extend(etree.fromstring(f'<w:a xmlns:w="{space}">{lists}</w:a>'))
+    for words in ("总则", "费用"):
+        properties = source.add_paragraph(words)._p.get_or_add_pPr().get_or_add_numPr()
+        properties.get_or_add_numId().val = 90
+    source.save(str(tmp_path / "a.docx"))
+    assert read_here(tmp_path / "a.docx").text == "第一条 总则\n第二条 费用"
