@@ -83,6 +83,11 @@ class TextBuilder:
         return tuple(self._tables)
 
     @property
+    def notes(self) -> tuple[Note, ...]:
+        """The notes so far, at most MOST_NOTES and one that counts the others."""
+        return self._kept_notes()
+
+    @property
     def pages(self) -> tuple[Page, ...]:
         """The pages closed so far."""
         return tuple(self._pages)

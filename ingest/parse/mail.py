@@ -26,7 +26,7 @@ from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.html import add_page, decode_html
 from ingest.parse.invitations import describe_invitation
 from ingest.parse.limits import MOST_FILES
-from ingest.parse.members import Members, TooMuch
+from ingest.parse.members import MOST_ATTACHMENTS, Members, TooMuch
 from ingest.parse.plain import decode_stated, decode_text
 from ingest.parse.rtf import add_rtf
 from ingest.parse.tnef import is_tnef, read_tnef
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
-MOST_ATTACHMENTS = 50
 _SEPARATOR = re.compile(rb"From [^\r\n]*\r?\n(?=[A-Za-z][A-Za-z0-9-]*:)")
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _STUB_SHARE = 0.5

@@ -12,20 +12,23 @@ import io
 import math
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ingest.files import clean_name
 from ingest.parse import layout
-from ingest.parse.build import clean_text
+from ingest.parse.build import TextBuilder, clean_text
 from ingest.parse.directions import read_from_right, runs_left
 from ingest.parse.lines import PageWord, PageWords
 from ingest.parse.marks import raise_text
+from ingest.parse.members import MOST_ATTACHMENTS, Members, TooMuch
 from ingest.parse.ruled import Rule
 from ingest.parse.sight import MOST_OBJECTS, Doubt, find_unseen, read_doubt
 from ingest.parse.strokes import read_strokes
 from rag.errors import NotFound, ParseError
-from rag.types import Document, PageSource
+from rag.types import Document, Note, PageSource
 
 if TYPE_CHECKING:
     from ingest.parse.limits import Limits
@@ -98,11 +101,54 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
             metadata["pages_without_text"] = str(len(empty))
         if hidden:
             metadata["hidden_characters"] = str(hidden)
-        return layout.compose(
+        document = layout.compose(
             pages, _read_outline(pdf), name=name, media_type=media_type, title=title, metadata=metadata
         )
+        told = TextBuilder()
+        if pdfium.FPDF_GetFormType(pdf) == pdfium.FORMTYPE_XFA_FULL:
+            told.add_note(
+                "part_left_out", "Its pages are a form (XFA) that only Adobe's programs show. Print it to PDF."
+            )
+        _take_attachments(pdf, told, limits)
+        return replace(document, notes=(*document.notes, *told.notes))
     finally:
         pdfium.FPDF_CloseDocument(pdf)
+
+
+def read_attachments(path: Path, name: str, limits: Limits) -> tuple[Note, ...]:
+    """Take out the files that are attached to a PDF, without reading it; returns notes on those that were not."""
+    import pypdfium2.raw as pdfium
+
+    pdf = _open(path, name)
+    try:
+        told = TextBuilder()
+        _take_attachments(pdf, told, limits)
+        return told.notes
+    finally:
+        pdfium.FPDF_CloseDocument(pdf)
+
+
+def _take_attachments(pdf: Any, told: TextBuilder, limits: Limits) -> None:
+    import pypdfium2.raw as pdfium
+
+    members = Members(told, limits, "attachment")
+    for index in range(min(pdfium.FPDFDoc_GetAttachmentCount(pdf), MOST_ATTACHMENTS)):
+        held = pdfium.FPDFDoc_GetAttachment(pdf, index)
+        name = clean_name(_wide(partial(pdfium.FPDFAttachment_GetName, held), pdfium.FPDF_WCHAR) or "attachment")
+        members.add(name, _content_of(held, limits.memory_bytes // 8))
+
+
+def _content_of(attachment: Any, most: int) -> Iterator[bytes]:
+    """The bytes of an attached file. Raises TooMuch for more than `most`."""
+    import pypdfium2.raw as pdfium
+
+    size = ctypes.c_ulong()
+    pdfium.FPDFAttachment_GetFile(attachment, None, 0, ctypes.byref(size))
+    if size.value > most:
+        raise TooMuch(f"it is larger than {most >> 20} MiB")
+    content = ctypes.create_string_buffer(max(1, size.value))
+    pdfium.FPDFAttachment_GetFile(attachment, content, size.value, ctypes.byref(size))
+    yield content.raw[: size.value]
 
 
 def _recognise_pictures(pdf: Any, pages: list[PageWords], limits: Limits) -> list[PageWords]:

@@ -10,7 +10,9 @@ from pathlib import Path
 import docx
 import pytest
 from lxml import etree
-from reading import put, read_here, refusal
+from pypdf import PdfWriter
+from pypdf.generic import ArrayObject, BooleanObject, DecodedStreamObject, DictionaryObject, NameObject
+from reading import lines, put, read, read_here, refusal, unpack, write_pdf
 
 from ingest.parse.numbering import spell
 
@@ -169,3 +171,34 @@ def test_articles_of_a_chinese_contract(tmp_path: Path) -> None:
         properties.get_or_add_numId().val = 90
     source.save(str(tmp_path / "a.docx"))
     assert read_here(tmp_path / "a.docx").text == "第一条 总则\n第二条 费用"
+
+
+def _attach(path: Path, *names: str) -> Path:
+    writer = PdfWriter(clone_from=str(write_pdf(path, lines("Open this portfolio in another program."))))
+    for name in names:
+        writer.add_attachment(name, f"Words of {name}.".encode())
+    writer.write(str(path))
+    return path
+
+
+def test_files_attached_to_a_pdf_are_documents(tmp_path: Path) -> None:
+    document, inside = unpack(_attach(tmp_path / "a.pdf", "Übersicht.txt", "../b.txt"))
+    assert document.text.strip() == "Open this portfolio in another program."
+    assert inside == {"Übersicht.txt": "Words of Übersicht.txt.".encode(), "b.txt": b"Words of ../b.txt."}
+    assert [note.code for note in document.notes] == ["files_inside"]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(tmp_path / "a.pdf", "offer.pdf")
+    _document, inside = unpack(tmp_path / "a.zip")
+    assert sorted(inside) == ["offer.pdf", "offer.pdf/b.txt", "offer.pdf/Übersicht.txt"]
+
+
+def test_a_form_that_only_one_program_shows_is_told(tmp_path: Path) -> None:
+    path = write_pdf(tmp_path / "a.pdf", lines("Please wait."))
+    writer = PdfWriter(clone_from=str(path))
+    form = DecodedStreamObject()
+    form.set_data(b"<xdp:xdp xmlns:xdp='http://ns.adobe.com/xdp/'/>")
+    packed = {NameObject("/XFA"): writer._add_object(form), NameObject("/Fields"): ArrayObject()}
+    writer._root_object[NameObject("/AcroForm")] = DictionaryObject(packed)
+    writer._root_object[NameObject("/NeedsRendering")] = BooleanObject(True)
+    writer.write(str(path))
+    assert [note.code for note in read(path).notes] == ["part_left_out"]
