@@ -79,12 +79,15 @@ class _Sheet:
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """The style of cells: number format, font, whether it is struck out, and centred over the blank cells beside it."""
+    """The style of cells: number format, font, whether it is struck out, centred over the blank cells beside it, and
+    white without a fill behind it.
+    """
 
     code: str = "General"
     font: str = ""
     is_struck: bool = False
     spreads: bool = False
+    is_white: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +137,35 @@ def _open_book(archive: zipfile.ZipFile, name: str) -> _Book:
 def _cell_styles(root: Any) -> list[_Style]:
     codes = {one.get("numFmtId"): one.get("formatCode") or "" for one in root.iter("{*}numFmt")}
     fonts = root.find("{*}fonts")
-    named = [] if fonts is None else [(_font_of(one), _is_on(one, "strike")) for one in fonts.iterfind("{*}font")]
+    listed = () if fonts is None else fonts.iterfind("{*}font")
+    named = [(_font_of(one), _is_on(one, "strike"), _is_white(one)) for one in listed]
+    kinds = [(one.get("patternType") or "none") if one is not None else "other" for one in _fills(root)]
     crossed = root.find("{*}cellXfs")
     styles = []
     for one in () if crossed is None else crossed.iterfind("{*}xf"):
         key, at = one.get("numFmtId") or "0", one.get("fontId") or ""
         usual = builtin_format(int(key)) if key.isdigit() else "General"
-        font, struck = named[int(at)] if at.isdigit() and int(at) < len(named) else ("", False)
+        font, struck, white = named[int(at)] if at.isdigit() and int(at) < len(named) else ("", False, False)
         placed = one.find("{*}alignment")
         spreads = placed is not None and placed.get("horizontal") == "centerContinuous"
-        styles.append(_Style(codes.get(key, usual), font, struck, spreads))
+        behind = one.get("fillId") or "0"
+        unfilled = behind.isdigit() and int(behind) < len(kinds) and kinds[int(behind)] == "none"
+        styles.append(_Style(codes.get(key, usual), font, struck, spreads, white and unfilled))
     return styles
+
+
+def _fills(root: Any) -> list[Any]:
+    """The pattern of each fill, None for a gradient."""
+    fills = root.find("{*}fills")
+    return [] if fills is None else [one.find("{*}patternFill") for one in fills.iterfind("{*}fill")]
+
+
+def _is_white(font: Any) -> bool:
+    colour = font.find("{*}color")
+    if colour is None or colour.get("tint") not in (None, "0"):
+        return False
+    stated = (colour.get("rgb") or "")[-6:].upper()
+    return stated == "FFFFFF" or colour.get("theme") == "0" or colour.get("indexed") in ("1", "9")
 
 
 def _font_of(properties: Any) -> str:
@@ -236,6 +257,7 @@ def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, nam
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _COUNTING = re.compile("&[PNDT]")
 _LETTERING = re.compile('&"[^"]*"|&K(?:[0-9A-Fa-f]{6}|[0-9]{2}[+-][0-9]{3})|&[0-9]+|&[A-Z]')
+_COLOURING = (b"conditionalFormatting", b"tableParts", b"<picture", b"pivot")  # may fill what is behind white text
 _BLOCK_BYTES = 1 << 20
 _MAX_COLUMNS = 16_384
 _FILTER = "{*}autoFilter"  # in the usual and the strict form of the format
@@ -257,7 +279,7 @@ def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[
     columns: set[int] = set()
     filtered: list[range] = []
     with archive.open(sheet.part) as file:
-        if not _mentions(file, b"hidden="):
+        if not any(_mentions(file, mark) for mark in (b"hidden=", b' width="0"', b' ht="0"') if not file.seek(0)):
             return rows, columns
     number = 0
     try:
@@ -271,7 +293,7 @@ def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[
                     number = int(stated) if stated.isdecimal() else number + 1
                 if kind == "autoFilter":
                     filtered.append(_filtered_rows(element))
-                elif element.get("hidden") in ("1", "true"):
+                elif element.get("hidden") in ("1", "true") or element.get("width", element.get("ht")) == "0":
                     if kind == "row":
                         rows.add(number)
                     else:
@@ -435,6 +457,8 @@ def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, _Cel
     """
     from lxml import etree
 
+    with book.archive.open(sheet.part) as file:
+        coloured = any(_mentions(file, mark) for mark in _COLOURING if not file.seek(0))
     number = 0
     shared: dict[str, tuple[str, str]] = {}
     try:
@@ -453,6 +477,8 @@ def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, _Cel
                     key = cell.get("s") or "0"
                     style = book.styles[int(key)] if key.isdigit() and int(key) < len(book.styles) else _Style()
                     shown, is_formula = _read_cell(book, cell, style, shared)
+                    if style.is_white and not coloured:
+                        shown = _Cell("", shown.hidden + len(shown.text), shown.struck)
                     unsolved += is_formula
                     if column > _MAX_COLUMNS:
                         continue
