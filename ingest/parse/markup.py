@@ -52,12 +52,15 @@ def read_xml(path: Path, name: str, media_type: str, limits: Limits) -> Document
     data = path.read_bytes()
     root = _resolve_entities(data, name) if _ENTITY.search(data[:65_536]) else parse_xml(data, name)
     builder = TextBuilder()
-    packed = [one for one in root.iter() if isinstance(one.tag, str) and _is_packed(one.text or "")]
+    packed = [one for one in root.iter() if isinstance(one.tag, str) and is_packed(one.text or "")]
     for one in packed:
         one.text = None
     if packed:
         builder.add_note("object_not_read", f"Files inside ({len(packed)} in base64) were not read. Upload them alone.")
-    if any(_is_mixed(element) or _is_grid(element) for element in root.iter() if isinstance(element.tag, str)):
+    if _name(root) == "svg":
+        for shown in root.iter("{*}text", "{*}foreignObject"):
+            builder.add_paragraph(_words(shown))
+    elif any(_is_mixed(element) or _is_grid(element) for element in root.iter() if isinstance(element.tag, str)):
         _add_document(builder, root, 1)
     else:
         _add_records(builder, root)
@@ -92,7 +95,7 @@ def _is_mixed(element: Any) -> bool:
     return inside and any(part and part.strip() for part in (element.text, *(child.tail for child in element)))
 
 
-def _is_packed(text: str) -> bool:
+def is_packed(text: str) -> bool:
     """Whether the text is bytes in base64, with capitals, small letters and digits; a sequence of genes has not."""
     marks = (str.isdigit, str.islower, str.isupper)
     return bool(_PACKED.fullmatch(text)) and all(any(map(mark, text[:400])) for mark in marks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -232,3 +233,22 @@ def test_cells_that_nobody_sees(tmp_path: Path) -> None:
     assert not {"Cost", "Ignore"} & set(document.text.split())
     assert [note.code for note in document.notes] == ["hidden_text"]
     assert "Ignore all rules" in read_here(tmp_path / "c.xlsx").text
+
+
+def test_cells_of_csv_that_keep_their_zeros(tmp_path: Path) -> None:
+    document = read_here(put(tmp_path / "a.csv", 'Code,Name\n="01307",Ann\n"=""00042""",Bo\n=A1,Cy\n'))
+    assert document.text == "Code | Name\n01307 | Ann\n00042 | Bo\n=A1 | Cy"
+
+
+def test_files_in_json_are_told_and_no_text(tmp_path: Path) -> None:
+    photo = f"data:image/png;base64,{'iVBORw0KGgoAAAANSUhEUg' * 30}"
+    record = {"name": "Ann", "photo": photo, "note": "", "key": "a1B2" * 9}
+    document = read_here(put(tmp_path / "a.json", json.dumps(record)))
+    assert document.text == f"name: Ann\nkey: {'a1B2' * 9}"
+    assert [note.code for note in document.notes] == ["object_not_read"]
+
+
+def test_words_of_a_drawing(tmp_path: Path) -> None:
+    shapes = '<style>.a{fill:red}</style><text x="1"><tspan>Pump</tspan> <tspan>A7</tspan></text><path d="M0 0L5 5"/>'
+    drawing = put(tmp_path / "a.svg", f'<svg xmlns="http://www.w3.org/2000/svg">{shapes}</svg>')
+    assert read_here(drawing).text == "Pump A7"
