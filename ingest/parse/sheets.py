@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             left_out.hidden += counts.hidden
             left_out.struck += counts.struck
             left_out.formulas += counts.formulas
+            left_out.rich += counts.rich
             if places is not None:
                 pictures += _add_drawings(builder, archive, sheet.part, name)
                 _add_comments(builder, archive, sheet.part, name)
@@ -57,6 +59,10 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
         metadata["hidden_characters"] = str(left_out.hidden)
     builder.note_struck(left_out.struck)
     builder.note_pictures(pictures)
+    if left_out.rich:
+        builder.add_note(
+            "object_not_read", f"{left_out.rich} cells show a picture or linked data, which were not read."
+        )
     if left_out.formulas:
         builder.add_note(
             "formulas_without_result",
@@ -369,11 +375,14 @@ _Row = dict[int, str]
 
 @dataclass(slots=True)
 class _Counts:
-    """What of a sheet was left out: characters that are hidden or struck out, and formulas without a result."""
+    """What of a sheet was left out: characters that are hidden or struck out, results of formulas, pictures and linked
+    data in cells.
+    """
 
     hidden: int = 0
     struck: int = 0
     formulas: int = 0
+    rich: int = 0
 
 
 def _add_sheet(
@@ -384,7 +393,7 @@ def _add_sheet(
     block: list[tuple[int, _Row]] = []
     size = last = 0
     counts = _Counts()
-    for number, cells, spread, unsolved in _read_rows(book, sheet):
+    for number, cells, spread, kinds in _read_rows(book, sheet):
         counts.hidden += sum(cell.hidden for cell in cells.values())
         if hidden_places is None or number in hidden_places[0]:
             counts.hidden += sum(len(cell.text) for cell in cells.values())
@@ -397,7 +406,8 @@ def _add_sheet(
             elif cell.text:
                 row[column] = cell.text
             counts.struck += cell.struck
-        counts.formulas += unsolved
+        counts.formulas += kinds["formula"]
+        counts.rich += kinds["rich"]
         if block and number > last + 1 and not any(low <= last < number <= high for low, high, _, _ in merged):
             gap = range(last + 1, number)
             if any(one not in hidden_places[0] for one in gap):
@@ -451,9 +461,11 @@ def _column(letters: str) -> int:
     return number
 
 
-def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, _Cell], list[tuple[int, int]], int]]:
+def _read_rows(
+    book: _Book, sheet: _Sheet
+) -> Iterator[tuple[int, dict[int, _Cell], list[tuple[int, int]], Counter[str]]]:
     """Each row that is written: its 1-based number, its cells by 1-based column, the columns over which a text is
-    centred, and the number of its formulas without a result.
+    centred, and how many of its cells are of each kind.
     """
     from lxml import etree
 
@@ -470,16 +482,17 @@ def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, _Cel
                 number = int(stated) if stated.isdigit() else number + 1
                 cells: dict[int, _Cell] = {}
                 spread: list[tuple[int, int]] = []
-                unsolved = column = 0
+                kinds: Counter[str] = Counter()
+                column = 0
                 for cell in element.iterfind("{*}c"):
                     place = _CELL.fullmatch(cell.get("r") or "")
                     column = _column(place[1]) if place else column + 1
                     key = cell.get("s") or "0"
                     style = book.styles[int(key)] if key.isdigit() and int(key) < len(book.styles) else _Style()
-                    shown, is_formula = _read_cell(book, cell, style, shared)
+                    shown, kind = _read_cell(book, cell, style, shared)
                     if style.is_white and not coloured:
                         shown = _Cell("", shown.hidden + len(shown.text), shown.struck)
-                    unsolved += is_formula
+                    kinds[kind] += 1
                     if column > _MAX_COLUMNS:
                         continue
                     if style.spreads and shown.text:
@@ -488,14 +501,14 @@ def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, _Cel
                         spread[-1] = (spread[-1][0], column)
                     if shown != _Cell():
                         cells[column] = shown
-                yield number, cells, [one for one in spread if one[1] > one[0]], unsolved
+                yield number, cells, [one for one in spread if one[1] > one[0]], kinds
                 element.clear()
     except etree.XMLSyntaxError as error:
         raise broken(book.name, error) from error
 
 
-def _read_cell(book: _Book, cell: Any, style: _Style, shared: dict[str, tuple[str, str]]) -> tuple[_Cell, bool]:
-    """The cell as shown, and whether it is a formula without a stored result, which is shown as written."""
+def _read_cell(book: _Book, cell: Any, style: _Style, shared: dict[str, tuple[str, str]]) -> tuple[_Cell, str]:
+    """The cell as shown, and its kind as `_stored` has it; a formula without a stored result is shown as written."""
     stored, kind, struck = _stored(book, cell, shared)
     if kind == "number":
         shown = show_number(stored, style.code, base_1904=book.base_1904)
@@ -505,11 +518,14 @@ def _read_cell(book: _Book, cell: Any, style: _Style, shared: dict[str, tuple[st
     shown = clean_line(show_symbols(shown, style.font))
     if style.is_struck:
         shown, struck = "", struck + len(shown)
-    return _Cell(shown, hidden, struck), kind == "formula"
+    return _Cell(shown, hidden, struck), kind
 
 
 def _stored(book: _Book, cell: Any, shared: dict[str, tuple[str, str]]) -> tuple[str, str, int]:
-    """The value of a cell, its kind (`number`, `text`, `formula` without a result, `other`), its struck characters."""
+    """The value of a cell, its kind, and its struck characters.
+
+    Kinds are `number`, `text`, `formula` without a result, `rich` for a picture or linked data, and `other`.
+    """
     formula = cell.find("{*}f")
     if formula is not None and formula.get("t") == "shared" and formula.text:
         shared[formula.get("si") or ""] = (formula.text, cell.get("r") or "")
@@ -529,6 +545,8 @@ def _stored(book: _Book, cell: Any, shared: dict[str, tuple[str, str]]) -> tuple
         return ("TRUE" if value.strip() in ("1", "true") else "FALSE"), "text", 0
     if kind == "d":
         return value.removesuffix("T00:00:00").replace("T", " "), "other", 0
+    if kind == "e" and cell.get("vm"):  # a value of another type, of which older programs show an error
+        return "", "rich", 0
     if kind in ("str", "e"):
         return _unescaped(value), "text" if kind == "str" else "other", 0
     return value.strip(), "number", 0

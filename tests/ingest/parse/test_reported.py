@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -252,3 +253,19 @@ def test_words_of_a_drawing(tmp_path: Path) -> None:
     shapes = '<style>.a{fill:red}</style><text x="1"><tspan>Pump</tspan> <tspan>A7</tspan></text><path d="M0 0L5 5"/>'
     drawing = put(tmp_path / "a.svg", f'<svg xmlns="http://www.w3.org/2000/svg">{shapes}</svg>')
     assert read_here(drawing).text == "Pump A7"
+
+
+def test_cells_with_pictures_are_no_errors(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (("Item", "Photo", "Price"), ("Rope", "x", 7), ("Pin", "#N/A", 2)):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as source, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                data = re.sub(rb'<c r="B2".*?</c>', b'<c r="B2" t="e" vm="1"><v>#VALUE!</v></c>', data)
+            target.writestr(name, data)
+    document = read_here(tmp_path / "b.xlsx")
+    assert "Item | Photo | Price\nRope |  | 7\nPin | #N/A | 2" in document.text
+    assert [note.code for note in document.notes] == ["object_not_read"]
