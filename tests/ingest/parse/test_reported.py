@@ -12,6 +12,7 @@ from pathlib import Path
 import docx
 import openpyxl
 import pytest
+from docx.oxml.ns import qn
 from lxml import etree
 from openpyxl.styles import Font, PatternFill
 from pypdf import PdfWriter
@@ -269,3 +270,17 @@ def test_cells_with_pictures_are_no_errors(tmp_path: Path) -> None:
     document = read_here(tmp_path / "b.xlsx")
     assert "Item | Photo | Price\nRope |  | 7\nPin | #N/A | 2" in document.text
     assert [note.code for note in document.notes] == ["object_not_read"]
+
+
+def test_words_in_the_colour_behind_them(tmp_path: Path) -> None:
+    source = docx.Document()
+    for colour, fill in (("000000", "000000"), ("auto", "auto"), ("FFFFFF", "1F3864")):
+        run = source.add_paragraph().add_run(f"{colour} on {fill}")
+        properties = run._r.get_or_add_rPr()
+        for tag, name, value in (("color", "val", colour), ("shd", "fill", fill)):
+            mark = etree.SubElement(properties, qn(f"w:{tag}"))
+            mark.set(qn(f"w:{name}"), value)
+    source.save(str(tmp_path / "a.docx"))
+    document = read_here(tmp_path / "a.docx")
+    assert document.text == "auto on auto\n\nFFFFFF on 1F3864"
+    assert [note.code for note in document.notes] == ["hidden_text"]
