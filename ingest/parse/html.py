@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,9 @@ _NOT_COUNTED = frozenset({"none", "disc", "circle", "square"})
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _FADED_SHARE = 0.5  # of a page's text: from this share on, text of opacity 0 is the article, which a script fades in
+_CLOSED_BREAK = re.compile(r"</br\s*/?>", re.IGNORECASE)  # which browsers take for `<br>`
+_XHTML = "http://www.w3.org/1999/xhtml"
+_CDATA = re.compile(r"<(?P<raw>style|script)\b.*?</(?P=raw)|<!\[CDATA\[(?P<text>.*?)\]\]>", re.DOTALL | re.IGNORECASE)
 _CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 
 
@@ -90,6 +94,9 @@ def add_page(builder: TextBuilder, source: bytes | str, *, runs_scripts: bool = 
 
     text = decode_html(source) if isinstance(source, bytes) else source
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text.replace("\0", ""))
+    text = _CLOSED_BREAK.sub("<br>", text)
+    if "<![CDATA[" in text and _XHTML in text[:4_096]:
+        text = _CDATA.sub(lambda found: found[0] if found["text"] is None else html.escape(found["text"]), text)
     if not text.strip():
         return "", 0
     parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, no_network=True, remove_comments=True, remove_pis=True)

@@ -208,6 +208,8 @@ class MailReader:
             attached.append(part)
         elif kind == "text/html":
             self.hidden += add_page(self._builder, _body(part))[1]
+        elif kind in ("text/rtf", "application/rtf"):
+            self.hidden += add_rtf(self._builder, part.get_payload(decode=True) or b"")
         elif part.get_content_maintype() == "text":
             text, files = take_encoded(_plain_body(part))
             self._encoded += [_Attachment(*one) for one in files]

@@ -25,6 +25,8 @@ _BOMS = (
 )
 _EASTERN = re.compile("[\t\n\r -~\u2014-\u2026\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e]")
 _HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e])+~\}")
+_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[^\n]\x08")
+"""What steers a terminal: colours and titles, and letters that are overstruck to be bold or underlined."""
 _GUESSED_BYTES = 1 << 16
 _FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|$)", re.DOTALL)
 _COMMENTS = re.compile(
@@ -40,11 +42,14 @@ _RULE = re.compile(r"\s*\|?\s*:?-{1,}:?\s*(\|\s*:?-{1,}:?\s*)+\|?\s*$")
 
 
 def read_text(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the file's own characters with line breaks as `\\n`; headings and tables of Markdown are marked."""
+    """Read the file's own characters with line breaks as `\\n`, without those that steer a terminal.
+
+    Headings and tables of Markdown are marked.
+    """
     check_text_size(path, name, limits, most=4)
     data = path.read_bytes()
     text, encoding = decode_text(data)
-    text = clean_verbatim(text)
+    text = clean_verbatim(_TERMINAL.sub("", text) if "\x1b" in text or "\b" in text else text)
     builder = TextBuilder()
     stated = {"encoding": encoding}
     if media_type == "text/markdown":

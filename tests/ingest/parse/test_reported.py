@@ -284,3 +284,23 @@ def test_words_in_the_colour_behind_them(tmp_path: Path) -> None:
     document = read_here(tmp_path / "a.docx")
     assert document.text == "auto on auto\n\nFFFFFF on 1F3864"
     assert [note.code for note in document.notes] == ["hidden_text"]
+
+
+def test_a_body_in_rich_text(tmp_path: Path) -> None:
+    mail = f"{MAIL}Content-Type: text/rtf\r\n\r\n{{\\rtf1\\ansi Rich {{\\b words}} here\\par}}\r\n"
+    assert read_here(put(tmp_path / "a.eml", mail)).text.endswith("Subject: S\n\nRich words here")
+
+
+def test_texts_of_terminals(tmp_path: Path) -> None:
+    assert read_here(put(tmp_path / "a.log", "\x1b[1;31mERROR\x1b[0m pump off\n" * 9)).text == "ERROR pump off\n" * 9
+    page = "N\bNA\bAM\bME\bE\n  _\bf_\bi_\bl_\be words of a page that follow the name of it and go on in its line\n"
+    shown = "NAME\n  file words of a page that follow the name of it and go on in its line\n"
+    assert read_here(put(tmp_path / "a.txt", page * 9)).text == shown * 9
+
+
+def test_sections_and_breaks_of_xhtml(tmp_path: Path) -> None:
+    style = "<style><![CDATA[ p > b { color: red } ]]></style>"
+    words = "<body><p>A <![CDATA[<b> & c]]> d</p></body>"
+    page = f'{XML}<html xmlns="http://www.w3.org/1999/xhtml"><head>{style}</head>{words}</html>'
+    assert read_here(put(tmp_path / "a.xhtml", page)).text == "A <b> & c d"
+    assert read_here(put(tmp_path / "a.html", "<p>one</br>two</p>")).text == "one\ntwo"
