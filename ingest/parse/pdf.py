@@ -11,7 +11,7 @@ import ctypes
 import io
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from ingest.parse.members import MOST_ATTACHMENTS, Members, TooMuch
 from ingest.parse.ruled import Rule
 from ingest.parse.sight import MOST_OBJECTS, Doubt, find_unseen, read_doubt
 from ingest.parse.strokes import read_strokes
+from ingest.parse.ticks import LARGEST, SMALLEST, Box, Point, Shape, find_ticks
 from rag.errors import NotFound, ParseError
 from rag.types import Document, Note, PageSource
 
@@ -48,6 +49,7 @@ _FEW_LETTERS = 200
 _GARBLED = 0.3
 _SAME = 0.3  # points
 _MARKS = frozenset("0123456789+-−(*†")  # what marks of notes and exponents begin or follow
+_BESIDE = 24.0  # points between a box to tick and the label behind it
 _WORD_GAP = 0.12  # heights of a line
 _buffers: list[Any] = []
 """Buffers that must outlive the documents pdfium reads from them; the process ends after one file."""
@@ -572,9 +574,13 @@ def _read_field(form: Any, note: Any) -> tuple[str, str]:
     return ", ".join(chosen) or _wide(partial(pdfium.FPDFAnnot_GetFormFieldValue, form, note), pdfium.FPDF_WCHAR), ""
 
 
-def _place_drawn(words: list[PageWord], drawn: list[_Drawn], frame: _Frame) -> list[PageWord]:
-    """The words with those of annotations beside the labels before them, instead of at the end of the page."""
-    groups: list[list[PageWord]] = []
+def _place_drawn(
+    words: list[PageWord], drawn: list[_Drawn], frame: _Frame, signs: Iterable[tuple[Box, str]]
+) -> list[PageWord]:
+    """The words with those of annotations beside the labels before them, instead of at the end of the page, and with
+    the signs that are drawn with lines.
+    """
+    groups = [[PageWord(sign, *box, box[3] - box[1], False, 0, True, False)] for box, sign in signs]
     taken: set[int] = set()
     for item in drawn:
         rect = frame.cut(*frame.turn(*item.rect))
@@ -599,17 +605,29 @@ def _place_drawn(words: list[PageWord], drawn: list[_Drawn], frame: _Frame) -> l
     of_fields: set[int] = set()
     for group in sorted(groups, key=lambda each: (-each[0].y0, each[0].x0)):
         first = group[0]
-        label = None
+        label = behind = None
         for index, word in enumerate(placed):
             overlap = min(word.y1, first.y1) - max(word.y0, first.y0)
-            beside = overlap > 0.4 * min(word.y1 - word.y0, first.y1 - first.y0) and word.x1 <= first.x0 + 4
-            if beside and (label is None or word.x1 > placed[label].x1):
+            if overlap <= 0.4 * min(word.y1 - word.y0, first.y1 - first.y0):
+                continue
+            if word.x1 <= first.x0 + 4 and (label is None or word.x1 > placed[label].x1):
                 label = index
-        if label is not None:
+            elif -4 <= word.x0 - group[-1].x1 < _BESIDE and (behind is None or word.x0 < placed[behind].x0):
+                behind = index
+        nearer = behind is not None and (
+            label is None or placed[behind].x0 - group[-1].x1 < first.x0 - placed[label].x1
+        )
+        if label is not None and not nearer:
             own = label not in of_fields
             of_fields = {at + len(group) if at > label else at for at in of_fields}
             of_fields.update(range(label + 1, label + 1 + len(group)))
             placed[label + 1 : label + 1] = [first._replace(broken=False, field=own), *group[1:]]
+            continue
+        if behind is not None and nearer:
+            of_fields = {at + len(group) if at >= behind else at for at in of_fields}
+            of_fields.update(range(behind, behind + len(group)))
+            word = placed[behind]
+            placed[behind : behind + 1] = [first._replace(broken=word.broken), *group[1:], word._replace(broken=False)]
             continue
         below = next(
             (at for at, word in enumerate(placed) if word.broken and word.y1 <= (first.y0 + first.y1) / 2), len(placed)
@@ -875,8 +893,10 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
     if unseen := find_unseen(page, placed, (frame.width, frame.height), _draw):
         hidden += sum(len(words[index].text) for index in unseen)
         words = _drop(words, unseen)
-    if drawn:
-        words = _place_drawn(words, drawn, frame)
+    middles = [((word.x0 + word.x1) / 2, (word.y0 + word.y1) / 2) for word in words]
+    signs = find_ticks(_read_shapes(page, frame), middles) if words else []
+    if drawn or signs:
+        words = _place_drawn(words, drawn, frame, signs)
     blank = words or pdfium.FPDFPage_CountObjects(page) <= 0
     rules = tuple(_read_rules(page, frame)) if words else ()
     few = 0 < _count_letters(words) < _FEW_LETTERS
@@ -909,6 +929,52 @@ def _read_rules(page: Any, frame: _Frame) -> Iterator[Rule]:
             yield from _read_segments(item, frame)
 
 
+def _read_shapes(page: Any, frame: _Frame) -> Iterator[Shape]:
+    """The small paths of straight lines on a page, each of their pieces."""
+    import pypdfium2.raw as pdfium
+
+    sides = [ctypes.c_float() for _ in range(4)]
+    fill, stroke = ctypes.c_int(), ctypes.c_int()
+    for index in range(min(pdfium.FPDFPage_CountObjects(page), MOST_OBJECTS)):
+        item = pdfium.FPDFPage_GetObject(page, index)
+        if pdfium.FPDFPageObj_GetType(item) != pdfium.FPDF_PAGEOBJ_PATH:
+            continue
+        if not pdfium.FPDFPageObj_GetBounds(item, *map(ctypes.byref, sides)):
+            continue
+        x0, y0, x1, y1 = (side.value for side in sides)
+        if not (SMALLEST <= x1 - x0 <= LARGEST and SMALLEST <= y1 - y0 <= LARGEST):
+            continue
+        pdfium.FPDFPath_GetDrawMode(item, ctypes.byref(fill), ctypes.byref(stroke))
+        solid = bool(fill.value) and not (stroke.value and _is_white(item))
+        if stroke.value or solid:
+            yield from _read_pieces(item, frame, solid)
+
+
+def _is_white(item: Any) -> bool:
+    import pypdfium2.raw as pdfium
+
+    parts = [ctypes.c_uint() for _ in range(4)]
+    return bool(pdfium.FPDFPageObj_GetFillColor(item, *map(ctypes.byref, parts))) and all(
+        part.value == 255 for part in parts[:3]
+    )
+
+
+def _read_pieces(item: Any, frame: _Frame, solid: bool) -> Iterator[Shape]:
+    points: list[Point] = []
+    straight = closed = True
+    for kind, point, closes in _read_path(item):
+        x, y = frame.turn(*point, *point)[:2]
+        if kind == "move":
+            if straight and len(points) > 1:
+                yield Shape(points, closed, solid)
+            points, straight, closed = [], True, False
+        straight = straight and kind != "curve"
+        closed = closed or closes
+        points.append((x, y))
+    if straight and len(points) > 1:
+        yield Shape(points, closed, solid)
+
+
 def _as_rule(frame: _Frame, x0: float, y0: float, x1: float, y1: float) -> Iterator[Rule]:
     """The line along the middle of a thin rectangle, if it is long enough."""
     x0, y0, x1, y1 = frame.turn(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
@@ -922,29 +988,36 @@ def _as_rule(frame: _Frame, x0: float, y0: float, x1: float, y1: float) -> Itera
 
 def _read_segments(item: Any, frame: _Frame) -> Iterator[Rule]:
     """The level and upright lines of a path."""
+    start = last = (0.0, 0.0)
+    for kind, point, closes in _read_path(item):
+        if kind == "move":
+            start = point
+        elif kind == "line":
+            yield from _as_rule(frame, *last, *point)
+        if closes:
+            yield from _as_rule(frame, *point, *start)
+        last = point
+
+
+def _read_path(item: Any) -> Iterator[tuple[str, Point, bool]]:
+    """The segments of a path: `move`, `line` or `curve`, where each ends, and whether it closes the path."""
     import pypdfium2.raw as pdfium
 
     matrix = pdfium.FS_MATRIX()
     if not pdfium.FPDFPageObj_GetMatrix(item, ctypes.byref(matrix)):
         return
+    kinds = {pdfium.FPDF_SEGMENT_MOVETO: "move", pdfium.FPDF_SEGMENT_LINETO: "line"}
     x, y = ctypes.c_float(), ctypes.c_float()
-    start = last = (0.0, 0.0)
     for number in range(min(pdfium.FPDFPath_CountSegments(item), _SEGMENTS)):
         segment = pdfium.FPDFPath_GetPathSegment(item, number)
-        kind = pdfium.FPDFPathSegment_GetType(segment)
+        kind = kinds.get(pdfium.FPDFPathSegment_GetType(segment), "curve")
         if not pdfium.FPDFPathSegment_GetPoint(segment, ctypes.byref(x), ctypes.byref(y)):
             continue
         point = (
             matrix.a * x.value + matrix.c * y.value + matrix.e,
             matrix.b * x.value + matrix.d * y.value + matrix.f,
         )
-        if kind == pdfium.FPDF_SEGMENT_MOVETO:
-            start = point
-        elif kind == pdfium.FPDF_SEGMENT_LINETO:
-            yield from _as_rule(frame, *last, *point)
-        if pdfium.FPDFPathSegment_GetClose(segment):
-            yield from _as_rule(frame, *point, *start)
-        last = point
+        yield kind, point, bool(pdfium.FPDFPathSegment_GetClose(segment))
 
 
 def _drop(words: list[PageWord], unseen: set[int]) -> list[PageWord]:

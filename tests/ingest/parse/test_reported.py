@@ -18,6 +18,7 @@ from openpyxl.styles import Font, PatternFill
 from pypdf import PdfWriter
 from pypdf.generic import ArrayObject, BooleanObject, DecodedStreamObject, DictionaryObject, NameObject
 from reading import lines, put, read, read_here, refusal, unpack, write_pdf
+from reportlab.pdfgen.canvas import Canvas
 
 from ingest.parse.numbering import spell
 
@@ -304,3 +305,71 @@ def test_sections_and_breaks_of_xhtml(tmp_path: Path) -> None:
     page = f'{XML}<html xmlns="http://www.w3.org/1999/xhtml"><head>{style}</head>{words}</html>'
     assert read_here(put(tmp_path / "a.xhtml", page)).text == "A <b> & c d"
     assert read_here(put(tmp_path / "a.html", "<p>one</br>two</p>")).text == "one\ntwo"
+
+
+def _draw_tick(canvas: Canvas, x: float, y: float) -> None:
+    path = canvas.beginPath()
+    path.moveTo(x, y + 3)
+    path.lineTo(x + 3, y)
+    path.lineTo(x + 8, y + 8)
+    canvas.drawPath(path)
+
+
+def _draw_cross(canvas: Canvas, x: float, y: float) -> None:
+    canvas.line(x, y, x + 8, y + 8)
+    canvas.line(x, y + 8, x + 8, y)
+
+
+def test_ticks_that_a_table_draws(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for at in range(4):
+            canvas.line(72, 700 - at * 20, 372, 700 - at * 20)
+            canvas.line(72 + at * 100, 700, 72 + at * 100, 640)
+        for y, words in ((686, ("Feature", "Basic", "Pro")), (666, ("Backup",)), (646, ("Export",))):
+            for at, word in enumerate(words):
+                canvas.drawString(76 + at * 100, y, word)
+        _draw_cross(canvas, 180, 665)
+        _draw_tick(canvas, 280, 665)
+        path = canvas.beginPath()
+        corners = ((9, 16.2), (4.8, 12), (3.4, 13.4), (9, 19), (21, 7), (19.6, 5.6))  # an icon of the web
+        path.moveTo(280 + corners[0][0] / 2, 657 - corners[0][1] / 2)
+        for x, y in corners[1:]:
+            path.lineTo(280 + x / 2, 657 - y / 2)
+        path.close()
+        canvas.drawPath(path, fill=1, stroke=0)
+
+    document = read(write_pdf(tmp_path / "a.pdf", draw))
+    assert document.text.strip() == "Feature | Basic | Pro\nBackup | ✗ | ✓\nExport |  | ✓"
+
+
+def test_boxes_to_tick_belong_to_the_label_beside_them(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        labels = ("I agree to the terms", "Send me the news")
+        for at, label in enumerate(labels):
+            canvas.acroForm.checkbox(name=str(at), x=72, y=698 - at * 20, checked=not at, size=12)
+            canvas.drawString(90, 700 - at * 20, label)
+        for at, label in enumerate(labels):
+            canvas.rect(72, 598 - at * 20, 10, 10)
+            canvas.drawString(90, 600 - at * 20, f"{label} of the club")
+        _draw_tick(canvas, 73, 599)
+        canvas.drawString(72, 540, "Text below the boxes")
+
+    words = " ".join(read(write_pdf(tmp_path / "a.pdf", draw)).text.split())
+    first = "☒ I agree to the terms ☐ Send me the news"
+    assert words == f"{first} ☒ I agree to the terms of the club ☐ Send me the news of the club Text below the boxes"
+
+
+def test_what_else_is_drawn_is_no_tick(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for at, letter in enumerate("KV88213"):
+            canvas.rect(72 + at * 14, 700, 14, 14)
+            canvas.drawString(75 + at * 14, 703, letter)
+            canvas.rect(72 + at * 14, 600, 14, 14)  # fields for letters, still blank
+        canvas.rect(300, 500, 10, 10, fill=1)  # of a legend
+        canvas.drawString(315, 501, "Sales")
+        path = canvas.beginPath()
+        for at, (x, y) in enumerate(((300, 300), (304, 296), (308, 300))):  # an arrow of a menu
+            (path.lineTo if at else path.moveTo)(x, y)
+        canvas.drawPath(path)
+
+    assert not set("✓✗☒☐") & set(read(write_pdf(tmp_path / "a.pdf", draw)).text)
