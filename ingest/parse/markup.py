@@ -35,7 +35,9 @@ _EMBEDDED = re.compile(rf"</?(?:{'|'.join(_TAGS.split())})(?:\s[^<>]{{0,2000}})?
 _PACKED = re.compile(r"\s*(?:[A-Za-z0-9+/]{48,}\s+){2,}[A-Za-z0-9+/=\s]*|\s*[A-Za-z0-9+/]{400,}={0,2}\s*")
 """Bytes in base64: pictures of books, and other files."""
 _HEADINGS = frozenset({"title", "head", "heading", "subtitle"})
-_ROWS, _CELLS = frozenset({"tr", "row"}), frozenset({"td", "th", "entry"})
+_TABLES = frozenset({"table", "tgroup", "simpletable"})
+_ROWS = frozenset({"tr", "row", "sthead", "strow"})
+_CELLS = frozenset({"td", "th", "entry", "cell", "stentry"})
 _LINE_BREAKS = frozenset({"br", "lb", "linebreak"})
 _NOT_SHOWN = frozenset({"style", "script"})
 _LONGEST_HEADING = 300
@@ -102,10 +104,9 @@ def is_packed(text: str) -> bool:
 
 
 def _is_grid(element: Any) -> bool:
-    """Whether the element is a table as HTML or CALS writes it."""
-    kind, inner = ("entry", "row") if _name(element) == "tgroup" else ("td", "tr")
-    return _name(element) in ("table", "tgroup") and any(
-        _name(one) == kind and _name(one.getparent()) == inner for one in element.iter()
+    """Whether the element is a table of cells, and not of records whose values have names."""
+    return _name(element) in _TABLES and any(
+        _name(one) in _CELLS and _name(one.getparent()) in _ROWS for one in element.iter()
     )
 
 
@@ -146,7 +147,7 @@ def _add_document(builder: TextBuilder, element: Any, level: int) -> None:
         else:
             builder.add_paragraph(words)
         return
-    if kind in ("table", "tgroup") and any(_name(one) in _ROWS for one in element.iter()):
+    if kind in _TABLES and any(_name(one) in _ROWS for one in element.iter()):
         _add_table(builder, element)
         return
     deeper = level + 1 if any(_name(child) in _HEADINGS for child in inside) else level
@@ -155,17 +156,24 @@ def _add_document(builder: TextBuilder, element: Any, level: int) -> None:
 
 
 def _add_table(builder: TextBuilder, table: Any) -> None:
-    """Add a table as HTML or CALS writes it; what stands beside its rows are paragraphs."""
+    """Add a table of HTML, CALS, TEI or DITA, or of named values; what stands beside its rows are paragraphs."""
     for child in table:
         if _name(child) in (*_HEADINGS, "caption"):
             builder.add_paragraph(_words(child))
     columns = [str(one.get("colname") or "") for one in table.iter("{*}colspec")]
     rows: list[list[GridCell]] = []
     named = 0
+    kinds = set()
     for row in (one for one in table.iter() if _name(one) in _ROWS):
-        cells = [one for one in row if _name(one) in _CELLS]
+        cells = [one for one in row if isinstance(one.tag, str)] or [row]
+        kinds.add(tuple(map(_name, cells)))
         rows.append([GridCell(_words(cell), _down(cell), _across(cell, columns)) for cell in cells])
-        named += any(_name(above) == "thead" for above in row.iterancestors())
+        is_label = _name(row) == "sthead" or row.get("role") == "label"
+        named += is_label or any(_name(above) == "thead" for above in row.iterancestors())
+    names = kinds.pop() if len(kinds) == 1 else ()
+    if len(set(names)) > 1 and _CELLS.isdisjoint(names):
+        rows.insert(0, [GridCell(name) for name in names])
+        named = 1
     builder.add_grid(rows, named if named < len(rows) else 0)
 
 

@@ -373,3 +373,20 @@ def test_what_else_is_drawn_is_no_tick(tmp_path: Path) -> None:
         canvas.drawPath(path)
 
     assert not set("✓✗☒☐") & set(read(write_pdf(tmp_path / "a.pdf", draw)).text)
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ("<table><row role='label'><cell>City</cell><cell>Rain</cell></row><row><cell>Voss</cell><cell>8</cell></row>"
+         "</table>", "City | Rain\nVoss | 8"),
+        ("<simpletable><sthead><stentry>City</stentry><stentry>Rain</stentry></sthead><strow><stentry>Voss</stentry>"
+         "<stentry>8</stentry></strow></simpletable>", "City | Rain\nVoss | 8"),
+        ("<table><row><city>Voss</city><rain>8</rain></row><row><city>Oslo</city><rain>5</rain></row></table>",
+         "city | rain\nVoss | 8\nOslo | 5"),
+        ("<table><row>Voss has 8</row><row>Oslo has 5</row></table>", "Voss has 8\nOslo has 5"),
+    ],
+)  # fmt: skip
+def test_tables_of_other_vocabularies(tmp_path: Path, table: str, text: str) -> None:
+    document = read_here(put(tmp_path / "a.xml", f"{XML}<text><p>It <hi>rained</hi>.</p>{table}</text>"))
+    assert document.text == f"It rained.\n\n{text}"
