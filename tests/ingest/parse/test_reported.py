@@ -390,3 +390,13 @@ def test_what_else_is_drawn_is_no_tick(tmp_path: Path) -> None:
 def test_tables_of_other_vocabularies(tmp_path: Path, table: str, text: str) -> None:
     document = read_here(put(tmp_path / "a.xml", f"{XML}<text><p>It <hi>rained</hi>.</p>{table}</text>"))
     assert document.text == f"It rained.\n\n{text}"
+
+
+def test_what_docutils_cannot_make_out(tmp_path: Path) -> None:
+    rule = "===== ===== ====="
+    table = f"{rule}\n  In     Out\n----------- -----\nA     B     C\n{rule}\n1     2     3\n{rule}"
+    source = f"T\n=\n\n{table}\n\nwords\n\n====\nOver\n----\n\n.. raw:: html\n\n   <b>bold</b> words\n\nend\n"
+    document = read_here(put(tmp_path / "a.rst", source))
+    assert table in document.text
+    assert "Over" in document.text.split()
+    assert "bold words\n\nend" in document.text
