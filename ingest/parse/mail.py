@@ -9,6 +9,7 @@ messages.
 from __future__ import annotations
 
 import binascii
+import codecs
 import email
 import email.errors
 import email.header
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
+_HEAD = 4_096
 _SEPARATOR = re.compile(rb"From [^\r\n]*\r?\n(?=[A-Za-z][A-Za-z0-9-]*:)")
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _STUB_SHARE = 0.5
@@ -58,7 +60,9 @@ def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Documen
         raise ParseError(
             "too_large", f"{name}: it is too large to be read at once. Save its attachments and upload those."
         )
-    data = path.read_bytes()
+    data = path.read_bytes().removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    if b"\r\r\n" in data[:_HEAD]:  # by a program that made CR LF of the LF in CR LF
+        data = data.replace(b"\r\r\n", b"\r\n")
     message = wrap_tnef(data) if is_tnef(data) else email.message_from_bytes(data, policy=email.policy.default)
     builder = TextBuilder()
     reader = MailReader(builder, limits)

@@ -33,6 +33,7 @@ _OOXML_MAIN = re.compile(
     re.IGNORECASE,
 )
 _OOXML_PARTS = {"word/document.xml": DOCX, "ppt/presentation.xml": PPTX, "xl/workbook.xml": XLSX}
+OLD_OPENOFFICE = frozenset(f"application/vnd.sun.xml.{kind}" for kind in ("writer", "calc", "impress"))
 _OPENDOCUMENT = "application/vnd.oasis.opendocument."
 _ODF_KINDS = {
     "text": ODT,
@@ -75,6 +76,7 @@ _ADVICE = {
     "application/msword": "Install LibreOffice beside Footnote, or save it as DOCX or PDF.",
     "application/vnd.ms-excel": "Install LibreOffice beside Footnote, or save it as XLSX or CSV.",
     "application/vnd.ms-powerpoint": "Install LibreOffice beside Footnote, or save it as PPTX or PDF.",
+    "application/vnd.sun.xml": "Install LibreOffice beside Footnote, or save it as ODT, ODS or ODP.",
     "application/x-opc": "Open it in its program and export it as PDF.",
     "application/java-archive": "It holds a program, not documents.",
     "application/vnd.apple": "Open it in its program and export it as PDF, DOCX or XLSX.",
@@ -145,6 +147,8 @@ def _tell_zip(file: BinaryIO, name: str) -> str:
                 with archive.open("mimetype") as entry:
                     stated = entry.read(256).strip().decode("ascii", "replace")
                 if stated == EPUB:
+                    return stated
+                if stated in OLD_OPENOFFICE:
                     return stated
                 kind, _, _variant = stated.removeprefix(_OPENDOCUMENT).partition("-")
                 if stated.startswith(_OPENDOCUMENT) and kind in _ODF_KINDS:
@@ -288,6 +292,8 @@ def _tell_text(head: bytes, name: str) -> str:
         return _MARKED_UP[suffix]
     if start[:15].upper() == "BEGIN:VCALENDAR":
         return "text/calendar"
+    if start.startswith("[Script Info]"):
+        return "text/x-ssa"
     if text.startswith("WEBVTT"):
         return "text/vtt"
     if _SUBTITLE.match(text):
@@ -345,7 +351,7 @@ def _is_notebook(start: str) -> bool:
 def _is_mail(text: str) -> bool:
     """Whether the first lines are RFC 822 headers, with enough of the usual names."""
     names = set()
-    for number, line in enumerate(text.split("\n")[:200]):
+    for number, line in enumerate(text.replace("\r\r\n", "\n").lstrip("\r\n").split("\n")[:200]):
         line = line.rstrip("\r")
         if not line.strip():
             break

@@ -400,3 +400,12 @@ def test_what_docutils_cannot_make_out(tmp_path: Path) -> None:
     assert table in document.text
     assert "Over" in document.text.split()
     assert "bold words\n\nend" in document.text
+
+
+def test_messages_that_a_program_has_damaged(tmp_path: Path) -> None:
+    body = base64.b64encode(b"The pump is off.").decode()
+    mail = f"{MAIL}Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n{body}\r\n"
+    for damaged in (mail.replace("\r\n", "\r\r\n"), f"\ufeff{mail}", f"\r\n{mail}"):
+        document = read_here(put(tmp_path / "a.eml", damaged))
+        assert document.media_type == "message/rfc822"
+        assert document.text.endswith("Subject: S\n\nThe pump is off.")
