@@ -1,4 +1,4 @@
-"""Reader of DOC, XLS, XLSB and PPT: LibreOffice, where it is installed, makes DOCX, XLSX or PPTX of them.
+"""Reader of DOC, XLS, XLSB, PPT and OpenOffice 1: LibreOffice, where installed, makes DOCX, XLSX or PPTX of them.
 
 It runs as a child of the fenced process, within its limits of memory, time and output, and is ended with it. Its
 profile is made anew for each file and forbids macros and links to other places.
@@ -26,6 +26,9 @@ _TARGETS = {
     "application/vnd.ms-excel": ("xls", "xlsx", XLSX),
     XLSB: ("xlsb", "xlsx", XLSX),
     "application/vnd.ms-powerpoint": ("ppt", "pptx", PPTX),
+    "application/vnd.sun.xml.writer": ("sxw", "docx", DOCX),
+    "application/vnd.sun.xml.calc": ("sxc", "xlsx", XLSX),
+    "application/vnd.sun.xml.impress": ("sxi", "pptx", PPTX),
 }
 _COMMANDS = (
     "soffice",

@@ -20,6 +20,7 @@ from pypdf.generic import ArrayObject, BooleanObject, DecodedStreamObject, Dicti
 from reading import lines, put, read, read_here, refusal, unpack, write_pdf
 from reportlab.pdfgen.canvas import Canvas
 
+from ingest.parse.legacy import find_office
 from ingest.parse.numbering import spell
 
 XML = '<?xml version="1.0"?>'
@@ -409,3 +410,22 @@ def test_messages_that_a_program_has_damaged(tmp_path: Path) -> None:
         document = read_here(put(tmp_path / "a.eml", damaged))
         assert document.media_type == "message/rfc822"
         assert document.text.endswith("Subject: S\n\nThe pump is off.")
+
+
+def test_subtitles_with_styles(tmp_path: Path) -> None:
+    said = (
+        "Dialogue: 0,0:00:03.00,0:00:04.00,Default,Bo,0,0,0,,Bye, all.",
+        "Dialogue: 0,0:00:01.00,0:00:02.50,Default,Ann Lee,0,0,0,,{\\i1}Hello,\\Nfriends{\\i0}!",
+        "Dialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,{\\p1}m 0 0 l 5 5",
+        "Comment: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,unseen",
+    )
+    head = "[Script Info]\nTitle: x\n\n[V4+ Styles]\nStyle: Default,Arial\n\n[Events]\nFormat: Layer, Start\n"
+    document = read_here(put(tmp_path / "a.ass", head + "\n".join(said)))
+    assert document.text.split("\n\n") == ["00:00:01", "Ann Lee: Hello, friends!", "Bo: Bye, all."]
+
+
+def test_files_of_openoffice_1_are_no_archives(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.sxw", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.sun.xml.writer")
+        archive.writestr("content.xml", "<a/>")
+    assert refusal(tmp_path / "a.sxw") == ("unsupported_type" if find_office() is None else "corrupt")
