@@ -50,6 +50,8 @@ _GARBLED = 0.3
 _SAME = 0.3  # points
 _MARKS = frozenset("0123456789+-−(*†")  # what marks of notes and exponents begin or follow
 _BESIDE = 24.0  # points between a box to tick and the label behind it
+_SMALLEST_PICTURE = 36.0  # points of a side: half an inch, as in Office files
+_WORDS_OVER = 3
 _WORD_GAP = 0.12  # heights of a line
 _buffers: list[Any] = []
 """Buffers that must outlive the documents pdfium reads from them; the process ends after one file."""
@@ -209,20 +211,27 @@ def _is_garbled(words: list[PageWord]) -> bool:
     return len(text) > 20 and private > _GARBLED * len(text)
 
 
-def _share_of_pictures(page: Any, frame: _Frame) -> float:
-    """The share of the page that its largest picture covers."""
+def _find_pictures(page: Any, frame: _Frame) -> list[Box]:
+    """The visible parts of the page's pictures."""
     import pypdfium2.raw as pdfium
 
     sides = [ctypes.c_float() for _ in range(4)]
-    most = 0.0
+    found = []
     for index in range(min(pdfium.FPDFPage_CountObjects(page), MOST_OBJECTS)):
         item = pdfium.FPDFPage_GetObject(page, index)
         if pdfium.FPDFPageObj_GetType(item) == pdfium.FPDF_PAGEOBJ_IMAGE and pdfium.FPDFPageObj_GetBounds(
             item, *map(ctypes.byref, sides)
         ):
-            box = frame.cut(*frame.turn(*(side.value for side in sides)))
-            most = max(most, (box[2] - box[0]) * (box[3] - box[1]) if box else 0.0)
-    return float(most / max(1.0, frame.width * frame.height))
+            found.append(frame.cut(*frame.turn(*(side.value for side in sides))))
+    return [box for box in found if box]
+
+
+def _is_unread(picture: Box, words: list[Point]) -> bool:
+    """Whether a picture is large enough to show words, and has none over it, as a searchable scan has."""
+    x0, y0, x1, y1 = picture
+    if min(x1 - x0, y1 - y0) < _SMALLEST_PICTURE:
+        return False
+    return sum(x0 <= x <= x1 and y0 <= y <= y1 for x, y in words) < _WORDS_OVER
 
 
 def _open(path: Path, name: str) -> Any:
@@ -901,9 +910,15 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
     rules = tuple(_read_rules(page, frame)) if words else ()
     few = 0 < _count_letters(words) < _FEW_LETTERS
     source: PageSource = "text" if blank else "unreadable"
-    pictured = _share_of_pictures(page, frame) if few else 0.0
+    pictures = _find_pictures(page, frame) if words else []
+    largest = max(((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in pictures), default=0.0)
     return read_strokes(
-        PageWords(*(number, frame.width, frame.height, words, hidden, source), rules=rules, pictured=pictured)
+        PageWords(
+            *(number, frame.width, frame.height, words, hidden, source),
+            rules=rules,
+            pictured=largest / max(1.0, frame.width * frame.height) if few else 0.0,
+            pictures=tuple(box for box in pictures if _is_unread(box, middles)),
+        )
     )
 
 

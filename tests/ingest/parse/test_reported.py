@@ -7,6 +7,7 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import docx
@@ -15,9 +16,11 @@ import pytest
 from docx.oxml.ns import qn
 from lxml import etree
 from openpyxl.styles import Font, PatternFill
+from PIL import Image
 from pypdf import PdfWriter
 from pypdf.generic import ArrayObject, BooleanObject, DecodedStreamObject, DictionaryObject, NameObject
 from reading import lines, put, read, read_here, refusal, unpack, write_pdf
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from ingest.parse.legacy import find_office
@@ -429,3 +432,21 @@ def test_files_of_openoffice_1_are_no_archives(tmp_path: Path) -> None:
         archive.writestr("mimetype", "application/vnd.sun.xml.writer")
         archive.writestr("content.xml", "<a/>")
     assert refusal(tmp_path / "a.sxw") == ("unsupported_type" if find_office() is None else "corrupt")
+
+
+def test_pictures_among_the_words_of_a_pdf_are_told(tmp_path: Path) -> None:
+    picture = ImageReader(Image.new("RGB", (60, 60), (90, 90, 90)))
+
+    def draw(*places: tuple[float, float, float]) -> Callable[[Canvas], None]:
+        def page(canvas: Canvas) -> None:
+            for x, y, side in places:
+                canvas.drawImage(picture, x, y, side, side)
+            for number in range(8):
+                canvas.drawString(72, 700 - number * 14, f"line {number} of words that say a little about the boat")
+
+        return page
+
+    logo, shown, behind = (500, 740, 40), (72, 200, 200), (60, 580, 300)
+    document = read(write_pdf(tmp_path / "a.pdf", draw(logo, shown), draw(logo), draw((72, 300, 20))))
+    assert [note.message.split(".")[0] for note in document.notes] == ["2 pictures were not read"]
+    assert read(write_pdf(tmp_path / "b.pdf", draw(behind))).notes == ()  # a scan with its words over it
