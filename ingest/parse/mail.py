@@ -213,7 +213,7 @@ class MailReader:
         elif kind == "text/html":
             self.hidden += add_page(self._builder, _body(part))[1]
         elif kind in ("text/rtf", "application/rtf"):
-            self.hidden += add_rtf(self._builder, part.get_payload(decode=True) or b"")
+            self.hidden += add_rtf(self._builder, _payload(part))
         elif part.get_content_maintype() == "text":
             text, files = take_encoded(_plain_body(part))
             self._encoded += [_Attachment(*one) for one in files]
@@ -416,9 +416,13 @@ def join_flowed(text: str, *, joined_words: bool) -> str:
     return "\n".join(lines)
 
 
-def _body(part: EmailMessage) -> str:
+def _payload(part: EmailMessage) -> bytes:
     payload = part.get_payload(decode=True)
-    data = payload if isinstance(payload, bytes) else b""
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _body(part: EmailMessage) -> str:
+    data = _payload(part)
     charset = part.get_content_charset()
     if charset:
         return decode_stated(data, charset)
