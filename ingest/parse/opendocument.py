@@ -397,6 +397,12 @@ class _Look:
     font: str = ""
 
 
+def _is_folded(element: Any) -> bool:
+    """Whether a row or column is hidden because its group is folded, which the sheet shows how to open."""
+    groups = element.iterancestors(f"{_TABLE}table-row-group", f"{_TABLE}table-column-group")
+    return any(group.get(f"{_TABLE}display") == "false" for group in groups)
+
+
 class Writer:
     """Adds blocks to a builder; `hidden` counts the characters that are not shown, `struck` those struck out."""
 
@@ -591,7 +597,7 @@ class Writer:
         rows: _Grid = []
         unseen = _hidden_columns(table)
         for row in _rows_of(table):
-            if row.get(f"{_TABLE}visibility") == "collapse":
+            if row.get(f"{_TABLE}visibility") == "collapse" and not _is_folded(row):
                 self.hidden += _characters(row)
                 continue
             cells, left_out = self._cells(row, unseen)
@@ -650,7 +656,7 @@ def _hidden_columns(table: Any) -> list[range]:
         if next(column.iterancestors(f"{_TABLE}table"), None) is not table:
             continue
         times = min(_count(column, "number-columns-repeated"), _MOST_COLUMNS)
-        if column.get(f"{_TABLE}visibility") == "collapse":
+        if column.get(f"{_TABLE}visibility") == "collapse" and not _is_folded(column):
             hidden.append(range(at, at + times))
         at += times
     return hidden

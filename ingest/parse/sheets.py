@@ -274,8 +274,8 @@ _MAX_ROWS = 1_048_576
 def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[set[int], set[int]] | None:
     """The 1-based numbers of the rows and columns that a sheet hides; None when the whole sheet is hidden.
 
-    Rows hidden by a filter are not included: they are ordinary data, and the sheet shows that it is filtered. A row
-    hidden by hand inside the range of a filter cannot be distinguished from those.
+    Rows hidden by a filter are not included, nor those of a group that is folded: they are ordinary data, and the sheet
+    shows how to open them. A row hidden by hand inside the range of a filter cannot be distinguished from those.
     """
     from lxml import etree
 
@@ -299,7 +299,7 @@ def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[
                     number = int(stated) if stated.isdecimal() else number + 1
                 if kind == "autoFilter":
                     filtered.append(_filtered_rows(element))
-                elif element.get("hidden") in ("1", "true") or element.get("width", element.get("ht")) == "0":
+                elif _is_hidden(element):
                     if kind == "row":
                         rows.add(number)
                     else:
@@ -311,6 +311,13 @@ def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[
     if rows:
         filtered += _rows_filtered_by_tables(archive, sheet.part, name)
     return {row for row in rows if not any(row in some for some in filtered)}, columns
+
+
+def _is_hidden(element: Any) -> bool:
+    """Whether a row or the columns of an element have no size, and not because their group is folded."""
+    if (element.get("outlineLevel") or "0") != "0":
+        return False
+    return element.get("hidden") in ("1", "true") or element.get("width", element.get("ht")) == "0"
 
 
 def _margins(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[str, str]:

@@ -450,3 +450,33 @@ def test_pictures_among_the_words_of_a_pdf_are_told(tmp_path: Path) -> None:
     document = read(write_pdf(tmp_path / "a.pdf", draw(logo, shown), draw(logo), draw((72, 300, 20))))
     assert [note.message.split(".")[0] for note in document.notes] == ["2 pictures were not read"]
     assert read(write_pdf(tmp_path / "b.pdf", draw(behind))).notes == ()  # a scan with its words over it
+
+
+def test_folded_groups_of_sheets_are_read(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (("Item", "Price", "Note"), ("Rope", 7, "new"), ("Pin", 2, "old"), ("Secret", 1, "x")):
+        book.active.append(row)
+    book.active.row_dimensions.group(2, 3, hidden=True)
+    book.active.column_dimensions.group("B", "B", hidden=True)
+    book.active.row_dimensions[4].hidden = True
+    book.save(tmp_path / "a.xlsx")
+    document = read_here(tmp_path / "a.xlsx")
+    assert document.text.strip().endswith("Item | Price | Note\nRope | 7 | new\nPin | 2 | old")
+    assert [note.code for note in document.notes] == ["hidden_text"]
+    spaces = " ".join(
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "text", "table")
+    )
+    unseen = 'table:visibility="collapse"'
+    rows = [
+        f"<table:table-row {shown}><table:table-cell><text:p>{words}</text:p></table:table-cell></table:table-row>"
+        for words, shown in (("Item", ""), ("Rope", unseen), ("Secret", unseen))
+    ]
+    group = f'<table:table-row-group table:display="false">{rows[1]}</table:table-row-group>'
+    table = f'<table:table table:name="S">{rows[0]}{group}{rows[2]}</table:table>'
+    body = f"<office:spreadsheet>{table}</office:spreadsheet>"
+    content = f"<office:document-content {spaces}><office:body>{body}</office:body></office:document-content>"
+    with zipfile.ZipFile(tmp_path / "a.ods", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", content)
+    words = read_here(tmp_path / "a.ods").text.split()
+    assert words == ["S", "Item", "Rope"]
