@@ -68,7 +68,7 @@ def read_subtitles(path: Path, name: str, media_type: str, limits: Limits) -> Do
         for voice, words in cue.lines:
             if words == last:  # captions that roll show a line again above the next one
                 continue
-            if (voice and voice != speaker) or words.startswith(("-", "–", ">>")):
+            if voice != speaker or words.startswith(("-", "–", ">>")):
                 flush()
                 speaker = voice
             said.append(words)

@@ -480,3 +480,11 @@ def test_folded_groups_of_sheets_are_read(tmp_path: Path) -> None:
         archive.writestr("content.xml", content)
     words = read_here(tmp_path / "a.ods").text.split()
     assert words == ["S", "Item", "Rope"]
+
+
+def test_words_without_a_speaker_are_nobodys(tmp_path: Path) -> None:
+    cues = ("<v Ann>The pump is off.\nIt leaks.", "Music plays.", "<v Bo>Then call.")
+    timed = "\n\n".join(f"00:0{at}.000 --> 00:0{at + 1}.000\n{said}" for at, said in enumerate(cues))
+    document = read_here(put(tmp_path / "a.vtt", f"WEBVTT\n\n{timed}\n"))
+    said = ["Ann: The pump is off. It leaks.", "Music plays.", "Bo: Then call."]
+    assert document.text.split("\n\n") == ["00:00:00", *said]
