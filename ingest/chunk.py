@@ -13,7 +13,6 @@ one row, and its last heading names the row and these columns.
 from __future__ import annotations
 
 import hashlib
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,14 +20,13 @@ from itertools import pairwise
 
 from rag.errors import ConfigurationError
 from rag.settings import CHUNKING_FORMAT
-from rag.text import announces_list, base_context, index_text, split_sentences
+from rag.text import BAR, announces_list, base_context, index_text, split_sentences
 from rag.types import Chunk, Document, Embedder, Heading, Page, Span, Table
 
 _LEAST_ROOM_TOKENS = 24
 _HEADER_SHARE = 0.5  # of what the model reads: column names up to this size are kept whole
 _NAMES_SHARE = 0.25  # of what the model reads: the most that the names of a chunk's columns take in a wide table
 _LABEL_CHARACTERS = 80
-_BAR = re.compile(r"(?<!\\)\|")
 _HEADING_SHARE = 0.1  # of the target: a section up to this size is a bare heading and joins the next section
 
 
@@ -251,7 +249,7 @@ def _wide_rows(
 
 def _cells(text: str, start: int, end: int, *, piped: bool) -> list[tuple[int, int]]:
     """The places of a row's cells between its bars; `piped` rows also begin and end with a bar, as in Markdown."""
-    bars = [found.start() for found in _BAR.finditer(text, start, end)]
+    bars = [found.start() for found in BAR.finditer(text, start, end)]
     if piped:
         start += text.startswith("|", start)
         end -= text.endswith("|", start, end) and end - 1 in bars

@@ -3,7 +3,7 @@
 Read in this order: this module (the public functions), `fence.py` (the process and its limits), `child.py` (what runs
 inside), `confine.py` (what the kernel keeps from it), `wire.py` (how the result is returned), `sniff.py` and
 `readers.py` (the media type and its reader), `build.py` (clean text and its places), then one module for each family of
-formats. PDF: `pdf.py`, `lines.py`, `tables.py`, `layout.py`. Office: `container.py`, `office.py`, `word.py`,
+formats. PDF: `pdf.py`, `lines.py`, `tables.py`, `layout.py`. Office: `container.py`, `flat.py`, `office.py`, `word.py`,
 `slides.py`, `sheets.py`, `opendocument.py`, `rtf.py`, and for the old ones `compound.py`, `legacy.py`. Words of
 pictures: `ocr.py`, `pictures.py`, and for those inside documents `embedded.py`. Files that hold files: `mail.py`,
 `outlook.py`, `tnef.py`, `archive.py`, all by `members.py`.

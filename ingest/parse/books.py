@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import urllib.parse
+import zipfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.parse.build import TextBuilder
 from ingest.parse.container import open_container, parse_xml, read_part
-from ingest.parse.embedded import Pictures, open_data_url
+from ingest.parse.embedded import InnerPicture, Pictures, open_data_url
 from ingest.parse.html import add_page
 from rag.errors import ParseError
 from rag.types import Document
@@ -17,6 +19,8 @@ from rag.types import Document
 if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
+_ENCRYPTION = "META-INF/encryption.xml"
+_PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _DC = "{http://purl.org/dc/elements/1.1/}"
 
 
@@ -33,17 +37,31 @@ def read_epub(path: Path, name: str, media_type: str, limits: Limits) -> Documen
                 "corrupt", f"{name}: its container names no package. Save it again in its program and retry."
             )
         opf = parse_xml(read_part(archive, package, name), name)
-        places = {str(item.get("id")): str(item.get("href") or "") for item in opf.iter("{*}item")}
-        parts = set(archive.namelist())
+        items = {str(item.get("id")): item for item in opf.iter("{*}item")}
+        spine = [items[key] for one in opf.iter("{*}itemref") if (key := str(one.get("idref"))) in items]
+        parts = {part.lower(): part for part in archive.namelist()}
+        locked = _locked_parts(archive, name)
+        chapters = [(place, one) for one in spine if (place := _place_of(one.get("href") or "", package))]
+        if locked.issuperset(place for place, _ in chapters) and chapters:
+            raise ParseError("encrypted", f"{name}: it is locked (DRM). Upload a copy without a lock.")
 
         def load(address: str) -> bytes | None:
-            place = _place_of(address, part)
-            return archive.read(place) if place in parts else open_data_url(address)
+            place = parts.get(_place_of(address, part).lower())
+            return archive.read(place) if place else open_data_url(address)
 
-        for reference in opf.iter("{*}itemref"):
-            part = _place_of(places.get(str(reference.get("idref")), ""), package)
-            if part in parts:
-                hidden += add_page(builder, read_part(archive, part, name), load=load)[1]
+        for part, item in chapters:
+            if item.get("media-type") in _PICTURES:
+                builder.add_picture(InnerPicture(partial(archive.read, parts.get(part.lower(), part))))
+                continue
+            try:
+                if part in locked:
+                    raise ParseError("encrypted", f"{name}: it is locked (DRM)")
+                page = read_part(archive, parts.get(part.lower(), part), name)
+            except ParseError as error:  # the other chapters are read
+                why = error.message.removeprefix(f"{name}: ").rstrip(".")
+                builder.add_note("part_left_out", f"The chapter {part[:100]!r} was not read: {why}.")
+                continue
+            hidden += add_page(builder, page, load=load)[1]
         title = opf.findtext(f".//{_DC}title") or ""
         stated = {"author": opf.findtext(f".//{_DC}creator"), "language": opf.findtext(f".//{_DC}language")}
     metadata = {key: value for key, value in stated.items() if value}
@@ -56,3 +74,11 @@ def _place_of(address: str, part: str) -> str:
     """The part of the book that an address in another part names; "" for none."""
     href = urllib.parse.unquote(address.split("#")[0])
     return posixpath.normpath(posixpath.join(posixpath.dirname(part), href)) if href else ""
+
+
+def _locked_parts(archive: zipfile.ZipFile, name: str) -> set[str]:
+    """The parts that only the seller's program can open; fonts are obfuscated by a way of their own."""
+    if _ENCRYPTION not in archive.namelist():
+        return set()
+    listed = parse_xml(read_part(archive, _ENCRYPTION, name), name).iter("{*}CipherReference")
+    return {urllib.parse.unquote(str(one.get("URI") or "")).lstrip("/") for one in listed}

@@ -91,6 +91,11 @@ class TextBuilder:
         return tuple(self._tables)
 
     @property
+    def notes(self) -> tuple[Note, ...]:
+        """The notes so far, at most MOST_NOTES and one that counts the others."""
+        return self._kept_notes()
+
+    @property
     def pages(self) -> tuple[Page, ...]:
         """The pages closed so far."""
         return tuple(self._pages)
@@ -181,6 +186,14 @@ class TextBuilder:
         if found:
             add_document(self, found)
 
+    def note_pictures(self, number: int, why: str) -> None:
+        """Note how many pictures that may show words were not read, and why."""
+        if number:
+            shown = "A picture was" if number == 1 else f"{number} pictures were"
+            self.add_note(
+                "picture_not_read", f"{shown} not read: {why}. Upload one that shows words as a file of its own."
+            )
+
     def _note_recognised(self, page: int | None = None) -> float | None:
         """Note the pictures whose words were added since the last such note; returns the confidence, None for none."""
         count, confidence = self.pictures.take_read() if self.pictures else (0, 0.0)
@@ -222,10 +235,7 @@ class TextBuilder:
         stated = metadata or {}
         self._note_recognised()
         for why, number in self.pictures.unread.items() if self.pictures else ():
-            shown = "A picture was" if number == 1 else f"{number} pictures were"
-            self.add_note(
-                "picture_not_read", f"{shown} not read: {why}. Upload one that shows words as a file of its own."
-            )
+            self.note_pictures(number, why)
         if hidden := stated.get("hidden_characters"):
             self.add_note(
                 "hidden_text", f"{hidden} characters that its program does not show were left out of the text."
@@ -277,8 +287,8 @@ def add_document(builder: TextBuilder, document: Document) -> None:
 
 
 def write_row(cells: Sequence[str]) -> str:
-    """The cells as one line, blank ones kept between their bars."""
-    return " | ".join(cells)
+    """The cells as one line, blank ones kept between their bars; a bar in a cell is `\\|`, as in Markdown."""
+    return " | ".join(cell.replace("|", r"\|") for cell in cells)
 
 
 _NO_TITLE = re.compile(

@@ -6,7 +6,7 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rag.errors import ParseError
 
@@ -24,12 +24,13 @@ _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 
 
 def open_container(path: Path, name: str, limits: Limits) -> zipfile.ZipFile:
-    """Open the container after checking that it unpacks within the memory limit and declares no XML entities.
+    """Open the container, or one made of a flat file, after checking that it unpacks within the memory limit and
+    declares no XML entities.
 
     Raises ParseError: `corrupt`, `encrypted`, or `too_large` when it would unpack to more than the limits allow.
     """
     try:
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(path if zipfile.is_zipfile(path) else _packed(path, name, limits))
         entries = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise broken(name, error) from error
@@ -48,8 +49,8 @@ def open_container(path: Path, name: str, limits: Limits) -> zipfile.ZipFile:
             try:
                 with archive.open(entry) as part:
                     head = part.read(_HEAD)
-            except DAMAGED as error:
-                raise broken(name, error) from error
+            except DAMAGED:  # of no matter where no reader asks for it (`read_part`)
+                continue
             if _ENTITY.search(head):
                 raise ParseError(
                     "corrupt",
@@ -57,6 +58,18 @@ def open_container(path: Path, name: str, limits: Limits) -> zipfile.ZipFile:
                     "writes and which are not resolved. Save it again in its program and retry.",
                 )
     return archive
+
+
+def _packed(path: Path, name: str, limits: Limits) -> IO[bytes] | Path:
+    """The container that a flat file stands for; the file itself where it is no XML."""
+    from ingest.parse.flat import pack_flat
+
+    with path.open("rb") as file:
+        if not file.read(_HEAD).lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"<"):
+            return path
+    if path.stat().st_size > limits.memory_bytes // _XML_SHARE:
+        raise ParseError("too_large", f"{name}: it is too large to be read at once. Save it as DOCX, PPTX or XLSX.")
+    return pack_flat(path.read_bytes(), name)
 
 
 def read_part(archive: zipfile.ZipFile, part: str, name: str) -> bytes:

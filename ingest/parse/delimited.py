@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _STATED = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # the first line of files for Excel
+_TEXT_FORMULA = re.compile(r'\A\s*="([^"]*)"\s*\Z')  # how files for Excel keep zeros: `="01307"`
 _ESCAPED = re.compile(r"""(?<=[^\\])\\"(?=[^\s,;|]|[ ][\w(])""")  # quotes as databases write them, `\"` for `""`
 
 
@@ -63,7 +64,7 @@ def _split_tables(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:
     table: list[list[str]] = []
     block: list[list[str]] = []
     for row in [*rows, []]:
-        cells = [clean_line(cell) for cell in row]
+        cells = [clean_line(_TEXT_FORMULA.sub(r"\1", cell)) for cell in row]
         if any(cells):
             block.append(cells)
             continue

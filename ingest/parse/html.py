@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _SKIPPED_TAGS = """
-    script style template noscript title object embed canvas audio video datalist nav progress meter
+    script style template noscript noframes title object embed canvas audio video datalist nav progress meter
 """
 _BLOCK_TAGS = """
     address article aside blockquote body center dd details dialog dir div dl dt fieldset figcaption figure footer form
@@ -48,6 +49,9 @@ _BLOCKS = frozenset(_BLOCK_TAGS.split())
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _MOST_DESCRIBED = 300  # characters of a picture's description
 _FADED_SHARE = 0.5  # of a page's text: from this share on, text of opacity 0 is the article, which a script fades in
+_CLOSED_BREAK = re.compile(r"</br\s*/?>", re.IGNORECASE)  # which browsers take for `<br>`
+_XHTML = "http://www.w3.org/1999/xhtml"
+_CDATA = re.compile(r"<(?P<raw>style|script)\b.*?</(?P=raw)|<!\[CDATA\[(?P<text>.*?)\]\]>", re.DOTALL | re.IGNORECASE)
 _CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 
 
@@ -66,7 +70,9 @@ def read_html(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 
 
 def decode_html(data: bytes) -> str:
-    """Decode the page: as UTF-8 if valid, else by the charset that it declares, else by `decode_text`."""
+    """Decode the page: by its escapes, as UTF-8 if valid, by the charset that it declares, or by `decode_text`."""
+    if b"\x1b$" in data:  # escapes to Japanese and others, which are valid UTF-8
+        return decode_text(data)[0]
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -99,6 +105,9 @@ def add_page(
 
     text = decode_html(source) if isinstance(source, bytes) else source
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text.replace("\0", ""))
+    text = _CLOSED_BREAK.sub("<br>", text)
+    if "<![CDATA[" in text and _XHTML in text[:4_096]:
+        text = _CDATA.sub(lambda found: found[0] if found["text"] is None else html.escape(found["text"]), text)
     if not text.strip():
         return "", 0
     parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, no_network=True, remove_comments=True, remove_pis=True)

@@ -61,6 +61,7 @@ class Block:
     columns: Sequence[tuple[float, float]] = ()
 
 
+_SAME_PLACE = 4.0  # points
 _ENDED = re.compile(r"[.!?:;…。！？][\"'”’»)\]]*$")
 
 
@@ -385,6 +386,10 @@ def compose(
             message = f"Page {page.number} has {several} in a bubble, which is no part of the text."
             builder.add_note("comment_not_read", message, page.number)
         writer.boxes = []
+    places = {tuple(round(side / _SAME_PLACE) for side in box) for page, _blocks in grouped for box in page.pictures}
+    builder.note_pictures(
+        len(places), "on a page with words"
+    )  # one that stands on the same place of many pages is a logo
     cover = grouped[0][1] if grouped else []
     if not title_is_sensible(title) and 1 < len(cover) <= 4 and all(block.kind == "heading" for block in cover):
         title = " – ".join(" ".join(word.text for word in block.rows[0][0]) for block in cover)

@@ -1,4 +1,4 @@
-"""Reader of DOC, XLS and PPT: LibreOffice, where it is installed, makes DOCX, XLSX or PPTX of them.
+"""Reader of DOC, XLS, XLSB, PPT and OpenOffice 1: LibreOffice, where installed, makes DOCX, XLSX or PPTX of them.
 
 It runs as a child of the fenced process, within its limits of memory, time and output, and is ended with it. Its
 profile is made anew for each file and forbids macros and links to other places.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.parse.limits import extend_open_files
-from ingest.parse.sniff import DOCX, PPTX, XLSX, unsupported
+from ingest.parse.sniff import DOCX, PPTX, XLSB, XLSX, unsupported
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 _TARGETS = {
     "application/msword": ("doc", "docx", DOCX),
     "application/vnd.ms-excel": ("xls", "xlsx", XLSX),
+    XLSB: ("xlsb", "xlsx", XLSX),
     "application/vnd.ms-powerpoint": ("ppt", "pptx", PPTX),
+    "application/vnd.sun.xml.writer": ("sxw", "docx", DOCX),
+    "application/vnd.sun.xml.calc": ("sxc", "xlsx", XLSX),
+    "application/vnd.sun.xml.impress": ("sxi", "pptx", PPTX),
 }
 _COMMANDS = (
     "soffice",

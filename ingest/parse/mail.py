@@ -9,8 +9,10 @@ messages.
 from __future__ import annotations
 
 import binascii
+import codecs
 import email
 import email.errors
+import email.header
 import email.policy
 import re
 from collections.abc import Iterator, Sequence
@@ -26,7 +28,7 @@ from ingest.parse.embedded import Pictures
 from ingest.parse.html import add_page, decode_html
 from ingest.parse.invitations import describe_invitation
 from ingest.parse.limits import MOST_FILES
-from ingest.parse.members import Members, TooMuch
+from ingest.parse.members import MOST_ATTACHMENTS, Members, TooMuch
 from ingest.parse.plain import decode_stated, decode_text
 from ingest.parse.rtf import add_rtf
 from ingest.parse.tnef import is_tnef, read_tnef
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _HEADERS = ("From", "To", "Cc", "Subject", "Date")
-MOST_ATTACHMENTS = 50
+_HEAD = 4_096
 _SEPARATOR = re.compile(rb"From [^\r\n]*\r?\n(?=[A-Za-z][A-Za-z0-9-]*:)")
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _STUB_SHARE = 0.5
@@ -48,6 +50,8 @@ _UUENCODED = re.compile(r"^begin [0-7]{3,4} ([^\n]+)\n((?:[!-`][ -`]*\n)+?)(?:`?
 _SIGNED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _PLAIN_DATA = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"  # the type of what is signed: data
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
+_BODIES = frozenset({"text/plain", "text/html"})
+_NOT_SHOWN = frozenset({"text/css", "text/javascript", "text/ecmascript"})  # of pages that are saved as messages
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 
 
@@ -57,7 +61,9 @@ def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Documen
         raise ParseError(
             "too_large", f"{name}: it is too large to be read at once. Save its attachments and upload those."
         )
-    data = path.read_bytes()
+    data = path.read_bytes().removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    if b"\r\r\n" in data[:_HEAD]:  # by a program that made CR LF of the LF in CR LF
+        data = data.replace(b"\r\r\n", b"\r\n")
     message = wrap_tnef(data) if is_tnef(data) else email.message_from_bytes(data, policy=email.policy.default)
     builder = TextBuilder(Pictures(limits))
     reader = MailReader(builder, limits)
@@ -127,6 +133,8 @@ class MailReader:
         self.hidden = 0
         self._builder = builder
         self._members = Members(builder, limits, "attachment")
+        self._message: EmailMessage | None = None
+        self._start = 0  # of its body in the text
         self._encoded: list[_Attachment] = []  # that stand in the text itself
 
     def add_message(self, message: EmailMessage) -> dict[str, str]:
@@ -135,9 +143,10 @@ class MailReader:
         stated = {header: value for header, value in stated.items() if value}
         self._builder.add_paragraph("\n".join(f"{header}: {value}" for header, value in stated.items()))
         parts: list[EmailMessage] = []
-        start = self._builder.length
+        self._message, self._start = message, self._builder.length
         self._add_part(message, parts)
-        attached = [one for part in parts for one in self._attachments(part, has_body=self._builder.length > start)]
+        has_body = self._builder.length > self._start
+        attached = [one for part in parts for one in self._attachments(part, has_body=has_body)]
         attached += self._encoded
         if attached:
             self._builder.add_paragraph("Attachments: " + ", ".join(one.name for one in attached))
@@ -199,10 +208,14 @@ class MailReader:
                 self._add_part(inner, attached)
         elif kind == "text/calendar":
             self._builder.add_paragraph(describe_invitation(_body(part)))
-        elif part.get_filename():
+        elif kind in _NOT_SHOWN:
+            return
+        elif part.get_filename() and not self._is_body(part):
             attached.append(part)
         elif kind == "text/html":
             self.hidden += add_page(self._builder, _body(part))[1]
+        elif kind in ("text/rtf", "application/rtf"):
+            self.hidden += add_rtf(self._builder, _payload(part))
         elif part.get_content_maintype() == "text":
             text, files = take_encoded(_plain_body(part))
             self._encoded += [_Attachment(*one) for one in files]
@@ -210,18 +223,24 @@ class MailReader:
         elif part.get_content_maintype() in ("application", "image") and kind not in _SIGNATURES:
             attached.append(part)
 
+    def _is_body(self, part: EmailMessage) -> bool:
+        """Whether a part with a name is the text of the message all the same: the only part, or the first one."""
+        first = part.get_content_disposition() is None and self._builder.length == self._start
+        return part.get_content_type() in _BODIES and (part is self._message or first)
+
     def _add_best(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
         """Add one form of a body that is sent in several: the text, or the HTML where it says more."""
         texts: list[EmailMessage] = []
         pages: list[EmailMessage] = []
         for inner in _leaves(part):
             kind = inner.get_content_type()
-            is_file = inner.get_filename() or inner.get_content_disposition() == "attachment"
+            named = inner.get_filename() and kind not in _BODIES
+            is_file = named or inner.get_content_disposition() == "attachment"
             if kind == "text/calendar":
                 self._builder.add_paragraph(describe_invitation(_body(inner)))
             elif is_file or kind == "message/rfc822" or inner.get_content_maintype() == "image":
                 attached.append(inner)
-            elif kind in ("text/plain", "text/html"):
+            elif kind in _BODIES:
                 (texts if kind == "text/plain" else pages).append(inner)
         text = "\n\n".join(_plain_body(one) for one in texts).strip()
         self.hidden += add_bodies(self._builder, text, [_body(one) for one in pages])
@@ -257,10 +276,19 @@ def _header(message: EmailMessage, name: str) -> str:
     if _RAW.search(raw):  # not encoded, as the standards ask for
         return decode_text(raw.encode("utf-8", "surrogateescape"))[0]
     try:
-        return str(message.get(name, ""))
+        shown = str(message.get(name, ""))
+        return _decode_words(raw) if "\ufffd" in shown else shown
     # the library fails on damaged headers
     except (ValueError, IndexError, AttributeError, TypeError, OverflowError, email.errors.MessageError):
         return raw
+
+
+def _decode_words(raw: str) -> str:
+    """A header whose encoded words have characters beyond the charset that they name, as `decode_stated` reads them."""
+    parts = email.header.decode_header(raw)
+    return "".join(
+        part if isinstance(part, str) else decode_stated(part, charset or "us-ascii") for part, charset in parts
+    )
 
 
 def take_encoded(text: str) -> tuple[str, list[tuple[str, bytes]]]:
@@ -392,9 +420,13 @@ def join_flowed(text: str, *, joined_words: bool) -> str:
     return "\n".join(lines)
 
 
-def _body(part: EmailMessage) -> str:
+def _payload(part: EmailMessage) -> bytes:
     payload = part.get_payload(decode=True)
-    data = payload if isinstance(payload, bytes) else b""
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _body(part: EmailMessage) -> str:
+    data = _payload(part)
     charset = part.get_content_charset()
     if charset:
         return decode_stated(data, charset)

@@ -25,9 +25,20 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
-_EMBEDDED = re.compile(r"<[^<>]{1,200}>")
+_TAGS = """
+    a abbr acronym article aside b big blockquote body br caption center cite code col dd del details div dl dt em
+    figcaption figure font footer h1 h2 h3 h4 h5 h6 head header hr html i iframe img ins kbd li main mark nav ol p pre q
+    s samp script section small span strike strong style sub summary sup table tbody td tfoot th thead tr tt u ul var
+"""
+_EMBEDDED = re.compile(rf"</?(?:{'|'.join(_TAGS.split())})(?:\s[^<>]{{0,2000}})?/?>|<!--", re.IGNORECASE)
+"""Markup of HTML in the text of an element; other words in angle brackets are text."""
+_PACKED = re.compile(r"\s*(?:[A-Za-z0-9+/]{48,}\s+){2,}[A-Za-z0-9+/=\s]*|\s*[A-Za-z0-9+/]{400,}={0,2}\s*")
+"""Bytes in base64: pictures of books, and other files."""
 _HEADINGS = frozenset({"title", "head", "heading", "subtitle"})
-_ROWS, _CELLS = frozenset({"tr", "row"}), frozenset({"td", "th", "entry"})
+_TABLES = frozenset({"table", "tgroup", "simpletable"})
+_ROWS = frozenset({"tr", "row", "sthead", "strow"})
+_CELLS = frozenset({"td", "th", "entry", "cell", "stentry"})
+_LINE_BREAKS = frozenset({"br", "lb", "linebreak"})
 _NOT_SHOWN = frozenset({"style", "script"})
 _LONGEST_HEADING = 300
 _OF_XML = ("{http://www.w3.org/XML/1998/namespace}", "{http://www.w3.org/2001/XMLSchema-instance}")
@@ -43,7 +54,15 @@ def read_xml(path: Path, name: str, media_type: str, limits: Limits) -> Document
     data = path.read_bytes()
     root = _resolve_entities(data, name) if _ENTITY.search(data[:65_536]) else parse_xml(data, name)
     builder = TextBuilder()
-    if any(_is_mixed(element) for element in root.iter() if isinstance(element.tag, str)):
+    packed = [one for one in root.iter() if isinstance(one.tag, str) and is_packed(one.text or "")]
+    for one in packed:
+        one.text = None
+    if packed:
+        builder.add_note("object_not_read", f"Files inside ({len(packed)} in base64) were not read. Upload them alone.")
+    if _name(root) == "svg":
+        for shown in root.iter("{*}text", "{*}foreignObject"):
+            builder.add_paragraph(_words(shown))
+    elif any(_is_mixed(element) or _is_grid(element) for element in root.iter() if isinstance(element.tag, str)):
         _add_document(builder, root, 1)
     else:
         _add_records(builder, root)
@@ -78,6 +97,19 @@ def _is_mixed(element: Any) -> bool:
     return inside and any(part and part.strip() for part in (element.text, *(child.tail for child in element)))
 
 
+def is_packed(text: str) -> bool:
+    """Whether the text is bytes in base64, with capitals, small letters and digits; a sequence of genes has not."""
+    marks = (str.isdigit, str.islower, str.isupper)
+    return bool(_PACKED.fullmatch(text)) and all(any(map(mark, text[:400])) for mark in marks)
+
+
+def _is_grid(element: Any) -> bool:
+    """Whether the element is a table of cells, and not of records whose values have names."""
+    return _name(element) in _TABLES and any(
+        _name(one) in _CELLS and _name(one.getparent()) in _ROWS for one in element.iter()
+    )
+
+
 def _words(element: Any) -> str:
     """The words of an element and all inside it, on one line."""
     from lxml import etree
@@ -90,6 +122,8 @@ def _words(element: Any) -> str:
         elif event == "start" and _name(inner) == "math":
             parts.append(read_mathml(inner).text)
             walk.skip_subtree()
+        elif event == "start" and _name(inner) in _LINE_BREAKS:
+            parts.append("\n")
         elif event == "start" and inner.text and _name(inner) not in _NOT_SHOWN:
             kind = _name(inner)
             marked = kind in ("sup", "sub", "superscript", "subscript")
@@ -113,7 +147,7 @@ def _add_document(builder: TextBuilder, element: Any, level: int) -> None:
         else:
             builder.add_paragraph(words)
         return
-    if kind in ("table", "tgroup") and any(_name(one) in _ROWS for one in element.iter()):
+    if kind in _TABLES and any(_name(one) in _ROWS for one in element.iter()):
         _add_table(builder, element)
         return
     deeper = level + 1 if any(_name(child) in _HEADINGS for child in inside) else level
@@ -122,17 +156,24 @@ def _add_document(builder: TextBuilder, element: Any, level: int) -> None:
 
 
 def _add_table(builder: TextBuilder, table: Any) -> None:
-    """Add a table as HTML or CALS writes it; what stands beside its rows are paragraphs."""
+    """Add a table of HTML, CALS, TEI or DITA, or of named values; what stands beside its rows are paragraphs."""
     for child in table:
         if _name(child) in (*_HEADINGS, "caption"):
             builder.add_paragraph(_words(child))
     columns = [str(one.get("colname") or "") for one in table.iter("{*}colspec")]
     rows: list[list[GridCell]] = []
     named = 0
+    kinds = set()
     for row in (one for one in table.iter() if _name(one) in _ROWS):
-        cells = [one for one in row if _name(one) in _CELLS]
+        cells = [one for one in row if isinstance(one.tag, str)] or [row]
+        kinds.add(tuple(map(_name, cells)))
         rows.append([GridCell(_words(cell), _down(cell), _across(cell, columns)) for cell in cells])
-        named += any(_name(above) == "thead" for above in row.iterancestors())
+        is_label = _name(row) == "sthead" or row.get("role") == "label"
+        named += is_label or any(_name(above) == "thead" for above in row.iterancestors())
+    names = kinds.pop() if len(kinds) == 1 else ()
+    if len(set(names)) > 1 and _CELLS.isdisjoint(names):
+        rows.insert(0, [GridCell(name) for name in names])
+        named = 1
     builder.add_grid(rows, named if named < len(rows) else 0)
 
 

@@ -31,9 +31,10 @@ Keep = Callable[[IO[bytes]], tuple[str, int]]
 """Stores the bytes of a stream; returns their sha256 in hex and their number."""
 
 MOST_DEPTH = 4
+MOST_ATTACHMENTS = 50
 _TAKEN = "inside-"  # begins the name of each file that was taken out, before its number
 _SMALLEST_PICTURE = 120  # pixels of a side: a smaller picture in a message is a logo or a rule
-_ARCHIVE = "application/zip"
+_ARCHIVE, _PDF = "application/zip", "application/pdf"
 _MESSAGES = frozenset({"message/rfc822", "application/mbox", "application/vnd.ms-outlook", "application/ms-tnef"})
 _SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))  # those that the system has
 _NOT_TEXT_NAMES = frozenset({
@@ -124,7 +125,7 @@ class Members:
             file.rename(kept)
             budget.taken.append(path)
             file = kept
-        if media_type == _ARCHIVE or media_type in _MESSAGES:
+        if media_type in (_ARCHIVE, _PDF) or media_type in _MESSAGES:
             self._look_inside(file, name, media_type, f"{path}/")
 
     def _look_inside(self, file: Path, name: str, media_type: str, within: str) -> None:
@@ -133,12 +134,17 @@ class Members:
 
         limits = replace(self._limits, depth=self._limits.depth + 1, within=within)
         try:
-            document = reader_for(media_type, name)(file, name, media_type, limits)
+            if media_type == _PDF:
+                from ingest.parse.pdf import read_attachments
+
+                notes = read_attachments(file, name, limits)
+            else:
+                notes = reader_for(media_type, name)(file, name, media_type, limits).notes
         except ParseError as error:
             if media_type == _ARCHIVE or error.code == "internal":
                 raise
             return  # it is a document of its own, and says so itself
-        for note in document.notes:
+        for note in notes:
             if note.code in NOT_TAKEN:
                 self._builder.add_note(note.code, f"{name}: {note.message}")
 

@@ -49,7 +49,15 @@ _LEFT_OUT = frozenset({
     f"{_PRESENTATION}footer-decl", f"{_PRESENTATION}header-decl", f"{_PRESENTATION}date-time-decl",
 })  # fmt: skip
 _SPACES = frozenset({f"{_TEXT}tab", f"{_TEXT}s", f"{_TEXT}line-break"})
-_KINDS = {"1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
+_KINDS = {
+    "1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman",
+    "一, 二, 三, ...": "chineseCountingThousand", "壹, 贰, 叁, ...": "chineseLegalSimplified",
+    "１, ２, ３, ...": "decimalFullWidth", "①, ②, ③, ...": "decimalEnclosedCircle",
+    "甲, 乙, 丙, ...": "ideographTraditional", "子, 丑, 寅, ...": "ideographZodiac",
+    "ア, イ, ウ, ...": "aiueo", "イ, ロ, ハ, ...": "iroha", "가, 나, 다, ...": "ganada",
+    "일, 이, 삼, ...": "koreanCounting", "١, ٢, ٣, ٤, ...": "arabicIndic", "א, י, ק, ...": "hebrew1",
+    "α, β, γ, ...": "lowerGreek",
+}  # fmt: skip
 _LEVELS = 10
 _MOST_REPEATED = 1_000
 _Grid = list[list[GridCell]]
@@ -408,6 +416,12 @@ class _Look:
     font: str = ""
 
 
+def _is_folded(element: Any) -> bool:
+    """Whether a row or column is hidden because its group is folded, which the sheet shows how to open."""
+    groups = element.iterancestors(f"{_TABLE}table-row-group", f"{_TABLE}table-column-group")
+    return any(group.get(f"{_TABLE}display") == "false" for group in groups)
+
+
 class Writer:
     """Adds blocks to a builder; `hidden` counts the characters that are not shown, `struck` those struck out."""
 
@@ -622,7 +636,7 @@ class Writer:
         rows: _Grid = []
         unseen = _hidden_columns(table)
         for row in _rows_of(table):
-            if row.get(f"{_TABLE}visibility") == "collapse":
+            if row.get(f"{_TABLE}visibility") == "collapse" and not _is_folded(row):
                 self.hidden += _characters(row)
                 continue
             cells, left_out = self._cells(row, unseen)
@@ -681,7 +695,7 @@ def _hidden_columns(table: Any) -> list[range]:
         if next(column.iterancestors(f"{_TABLE}table"), None) is not table:
             continue
         times = min(_count(column, "number-columns-repeated"), _MOST_COLUMNS)
-        if column.get(f"{_TABLE}visibility") == "collapse":
+        if column.get(f"{_TABLE}visibility") == "collapse" and not _is_folded(column):
             hidden.append(range(at, at + times))
         at += times
     return hidden

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text, clean_verbatim
 from ingest.parse.grid import GridCell
+from ingest.parse.html import add_html
 from ingest.parse.marks import raise_text
 from ingest.parse.plain import check_text_size, decode_text, read_text
 from rag.types import Document, Heading, Table
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 _ROLE = re.compile(r":[\w:.+-]+:`([^`<]*?)\s*(?:<([^`>]*)>)?`")
 _DIRECTIVE = re.compile(r"\.\.[ \t]+([\w:.+-]+)::[ \t]*(.*)")
 _OPTION = re.compile(r"\s*:[\w-]+:(?:\s|$)")
+_ONLY_THERE = re.compile(
+    r"Malformed table\.|overline & underline mismatch|[Ii]nconsistent|Missing matching underline|"
+    r"Incomplete section title|Unexpected section title"
+)
+"""Errors about a source that stands nowhere else in the tree."""
 _NO_WORDS = frozenset(
     {
         "toctree",
@@ -32,7 +38,6 @@ _NO_WORDS = frozenset(
         "highlight",
         "include",
         "literalinclude",
-        "raw",
         "csv-table",
         "automodule",
         "autoclass",
@@ -140,9 +145,14 @@ class _RstReader:
             self._add_children(node, level, mark)
 
     def _add_unknown(self, node: Any, level: int) -> None:
-        """Add the words of a directive that docutils does not know; other errors repeat words that stand elsewhere."""
+        """Add the words of a directive that docutils does not know, and of tables and titles that it cannot make out.
+
+        Other errors repeat words that stand elsewhere.
+        """
         source = next((one.astext() for one in node.children if type(one).__name__ == "literal_block"), "")
         found = _DIRECTIVE.match(source)
+        if not found and _ONLY_THERE.search(node.astext()):
+            self._builder.add_paragraph(clean_verbatim(source).strip("\n"))
         if found and found[1] in ("include", "literalinclude", "csv-table"):
             self._builder.add_note("part_not_read", "It includes other files, which were not read.")
         if not found or found[1] in _NO_WORDS or self._nested >= _MOST_NESTED:
@@ -151,6 +161,10 @@ class _RstReader:
         while lines and (_OPTION.match(lines[0])):
             lines.pop(0)
         content = textwrap.dedent("\n".join(lines)).strip("\n")
+        if found[1] == "raw":
+            if "html" in found[2].split():
+                add_html(self._builder, content)
+            return
         if found[1] in _VERBATIM:
             self._builder.add_paragraph(clean_verbatim(content))
             return

@@ -24,8 +24,8 @@ from ingest.parse.compound import DAMAGE, open_compound
 from ingest.parse.container import broken
 from ingest.parse.embedded import Pictures
 from ingest.parse.html import decode_html
-from ingest.parse.mail import MOST_ATTACHMENTS, add_bodies, file_name, write_message, write_person
-from ingest.parse.members import MOST_DEPTH, Members
+from ingest.parse.mail import add_bodies, file_name, write_message, write_person
+from ingest.parse.members import MOST_ATTACHMENTS, MOST_DEPTH, Members
 from ingest.parse.plain import decode_stated
 from ingest.parse.rtf import add_rtf, html_of, read_tokens, unpack_rtf
 from rag.errors import ParseError

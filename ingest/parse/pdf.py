@@ -11,21 +11,25 @@ import ctypes
 import io
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ingest.files import clean_name
 from ingest.parse import layout
-from ingest.parse.build import clean_text
+from ingest.parse.build import TextBuilder, clean_text
 from ingest.parse.directions import read_from_right, runs_left
 from ingest.parse.lines import PageWord, PageWords
 from ingest.parse.marks import raise_text
+from ingest.parse.members import MOST_ATTACHMENTS, Members, TooMuch
 from ingest.parse.ruled import Rule
 from ingest.parse.sight import MOST_OBJECTS, Doubt, find_unseen, read_doubt
 from ingest.parse.strokes import read_strokes
+from ingest.parse.ticks import LARGEST, SMALLEST, Box, Point, Shape, find_ticks
 from rag.errors import NotFound, ParseError
-from rag.types import Document, PageSource
+from rag.types import Document, Note, PageSource
 
 if TYPE_CHECKING:
     from ingest.parse.limits import Limits
@@ -45,6 +49,9 @@ _FEW_LETTERS = 200
 _GARBLED = 0.3
 _SAME = 0.3  # points
 _MARKS = frozenset("0123456789+-−(*†")  # what marks of notes and exponents begin or follow
+_BESIDE = 24.0  # points between a box to tick and the label behind it
+_SMALLEST_PICTURE = 36.0  # points of a side: half an inch, as in Office files
+_WORDS_OVER = 3
 _WORD_GAP = 0.12  # heights of a line
 _buffers: list[Any] = []
 """Buffers that must outlive the documents pdfium reads from them; the process ends after one file."""
@@ -98,11 +105,54 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
             metadata["pages_without_text"] = str(len(empty))
         if hidden:
             metadata["hidden_characters"] = str(hidden)
-        return layout.compose(
+        document = layout.compose(
             pages, _read_outline(pdf), name=name, media_type=media_type, title=title, metadata=metadata
         )
+        told = TextBuilder()
+        if pdfium.FPDF_GetFormType(pdf) == pdfium.FORMTYPE_XFA_FULL:
+            told.add_note(
+                "part_left_out", "Its pages are a form (XFA) that only Adobe's programs show. Print it to PDF."
+            )
+        _take_attachments(pdf, told, limits)
+        return replace(document, notes=(*document.notes, *told.notes))
     finally:
         pdfium.FPDF_CloseDocument(pdf)
+
+
+def read_attachments(path: Path, name: str, limits: Limits) -> tuple[Note, ...]:
+    """Take out the files that are attached to a PDF, without reading it; returns notes on those that were not."""
+    import pypdfium2.raw as pdfium
+
+    pdf = _open(path, name)
+    try:
+        told = TextBuilder()
+        _take_attachments(pdf, told, limits)
+        return told.notes
+    finally:
+        pdfium.FPDF_CloseDocument(pdf)
+
+
+def _take_attachments(pdf: Any, told: TextBuilder, limits: Limits) -> None:
+    import pypdfium2.raw as pdfium
+
+    members = Members(told, limits, "attachment")
+    for index in range(min(pdfium.FPDFDoc_GetAttachmentCount(pdf), MOST_ATTACHMENTS)):
+        held = pdfium.FPDFDoc_GetAttachment(pdf, index)
+        name = clean_name(_wide(partial(pdfium.FPDFAttachment_GetName, held), pdfium.FPDF_WCHAR) or "attachment")
+        members.add(name, _content_of(held, limits.memory_bytes // 8))
+
+
+def _content_of(attachment: Any, most: int) -> Iterator[bytes]:
+    """The bytes of an attached file. Raises TooMuch for more than `most`."""
+    import pypdfium2.raw as pdfium
+
+    size = ctypes.c_ulong()
+    pdfium.FPDFAttachment_GetFile(attachment, None, 0, ctypes.byref(size))
+    if size.value > most:
+        raise TooMuch(f"it is larger than {most >> 20} MiB")
+    content = ctypes.create_string_buffer(max(1, size.value))
+    pdfium.FPDFAttachment_GetFile(attachment, content, size.value, ctypes.byref(size))
+    yield content.raw[: size.value]
 
 
 def _recognise_pictures(pdf: Any, pages: list[PageWords], limits: Limits) -> list[PageWords]:
@@ -161,20 +211,27 @@ def _is_garbled(words: list[PageWord]) -> bool:
     return len(text) > 20 and private > _GARBLED * len(text)
 
 
-def _share_of_pictures(page: Any, frame: _Frame) -> float:
-    """The share of the page that its largest picture covers."""
+def _find_pictures(page: Any, frame: _Frame) -> list[Box]:
+    """The visible parts of the page's pictures."""
     import pypdfium2.raw as pdfium
 
     sides = [ctypes.c_float() for _ in range(4)]
-    most = 0.0
+    found = []
     for index in range(min(pdfium.FPDFPage_CountObjects(page), MOST_OBJECTS)):
         item = pdfium.FPDFPage_GetObject(page, index)
         if pdfium.FPDFPageObj_GetType(item) == pdfium.FPDF_PAGEOBJ_IMAGE and pdfium.FPDFPageObj_GetBounds(
             item, *map(ctypes.byref, sides)
         ):
-            box = frame.cut(*frame.turn(*(side.value for side in sides)))
-            most = max(most, (box[2] - box[0]) * (box[3] - box[1]) if box else 0.0)
-    return float(most / max(1.0, frame.width * frame.height))
+            found.append(frame.cut(*frame.turn(*(side.value for side in sides))))
+    return [box for box in found if box]
+
+
+def _is_unread(picture: Box, words: list[Point]) -> bool:
+    """Whether a picture is large enough to show words, and has none over it, as a searchable scan has."""
+    x0, y0, x1, y1 = picture
+    if min(x1 - x0, y1 - y0) < _SMALLEST_PICTURE:
+        return False
+    return sum(x0 <= x <= x1 and y0 <= y <= y1 for x, y in words) < _WORDS_OVER
 
 
 def _open(path: Path, name: str) -> Any:
@@ -526,9 +583,13 @@ def _read_field(form: Any, note: Any) -> tuple[str, str]:
     return ", ".join(chosen) or _wide(partial(pdfium.FPDFAnnot_GetFormFieldValue, form, note), pdfium.FPDF_WCHAR), ""
 
 
-def _place_drawn(words: list[PageWord], drawn: list[_Drawn], frame: _Frame) -> list[PageWord]:
-    """The words with those of annotations beside the labels before them, instead of at the end of the page."""
-    groups: list[list[PageWord]] = []
+def _place_drawn(
+    words: list[PageWord], drawn: list[_Drawn], frame: _Frame, signs: Iterable[tuple[Box, str]]
+) -> list[PageWord]:
+    """The words with those of annotations beside the labels before them, instead of at the end of the page, and with
+    the signs that are drawn with lines.
+    """
+    groups = [[PageWord(sign, *box, box[3] - box[1], False, 0, True, False)] for box, sign in signs]
     taken: set[int] = set()
     for item in drawn:
         rect = frame.cut(*frame.turn(*item.rect))
@@ -553,17 +614,29 @@ def _place_drawn(words: list[PageWord], drawn: list[_Drawn], frame: _Frame) -> l
     of_fields: set[int] = set()
     for group in sorted(groups, key=lambda each: (-each[0].y0, each[0].x0)):
         first = group[0]
-        label = None
+        label = behind = None
         for index, word in enumerate(placed):
             overlap = min(word.y1, first.y1) - max(word.y0, first.y0)
-            beside = overlap > 0.4 * min(word.y1 - word.y0, first.y1 - first.y0) and word.x1 <= first.x0 + 4
-            if beside and (label is None or word.x1 > placed[label].x1):
+            if overlap <= 0.4 * min(word.y1 - word.y0, first.y1 - first.y0):
+                continue
+            if word.x1 <= first.x0 + 4 and (label is None or word.x1 > placed[label].x1):
                 label = index
-        if label is not None:
+            elif -4 <= word.x0 - group[-1].x1 < _BESIDE and (behind is None or word.x0 < placed[behind].x0):
+                behind = index
+        nearer = behind is not None and (
+            label is None or placed[behind].x0 - group[-1].x1 < first.x0 - placed[label].x1
+        )
+        if label is not None and not nearer:
             own = label not in of_fields
             of_fields = {at + len(group) if at > label else at for at in of_fields}
             of_fields.update(range(label + 1, label + 1 + len(group)))
             placed[label + 1 : label + 1] = [first._replace(broken=False, field=own), *group[1:]]
+            continue
+        if behind is not None and nearer:
+            of_fields = {at + len(group) if at >= behind else at for at in of_fields}
+            of_fields.update(range(behind, behind + len(group)))
+            word = placed[behind]
+            placed[behind : behind + 1] = [first._replace(broken=word.broken), *group[1:], word._replace(broken=False)]
             continue
         below = next(
             (at for at, word in enumerate(placed) if word.broken and word.y1 <= (first.y0 + first.y1) / 2), len(placed)
@@ -829,15 +902,23 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
     if unseen := find_unseen(page, placed, (frame.width, frame.height), _draw):
         hidden += sum(len(words[index].text) for index in unseen)
         words = _drop(words, unseen)
-    if drawn:
-        words = _place_drawn(words, drawn, frame)
+    middles = [((word.x0 + word.x1) / 2, (word.y0 + word.y1) / 2) for word in words]
+    signs = find_ticks(_read_shapes(page, frame), middles) if words else []
+    if drawn or signs:
+        words = _place_drawn(words, drawn, frame, signs)
     blank = words or pdfium.FPDFPage_CountObjects(page) <= 0
     rules = tuple(_read_rules(page, frame)) if words else ()
     few = 0 < _count_letters(words) < _FEW_LETTERS
     source: PageSource = "text" if blank else "unreadable"
-    pictured = _share_of_pictures(page, frame) if few else 0.0
+    pictures = _find_pictures(page, frame) if words else []
+    largest = max(((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in pictures), default=0.0)
     return read_strokes(
-        PageWords(*(number, frame.width, frame.height, words, hidden, source), rules=rules, pictured=pictured)
+        PageWords(
+            *(number, frame.width, frame.height, words, hidden, source),
+            rules=rules,
+            pictured=largest / max(1.0, frame.width * frame.height) if few else 0.0,
+            pictures=tuple(box for box in pictures if _is_unread(box, middles)),
+        )
     )
 
 
@@ -863,6 +944,52 @@ def _read_rules(page: Any, frame: _Frame) -> Iterator[Rule]:
             yield from _read_segments(item, frame)
 
 
+def _read_shapes(page: Any, frame: _Frame) -> Iterator[Shape]:
+    """The small paths of straight lines on a page, each of their pieces."""
+    import pypdfium2.raw as pdfium
+
+    sides = [ctypes.c_float() for _ in range(4)]
+    fill, stroke = ctypes.c_int(), ctypes.c_int()
+    for index in range(min(pdfium.FPDFPage_CountObjects(page), MOST_OBJECTS)):
+        item = pdfium.FPDFPage_GetObject(page, index)
+        if pdfium.FPDFPageObj_GetType(item) != pdfium.FPDF_PAGEOBJ_PATH:
+            continue
+        if not pdfium.FPDFPageObj_GetBounds(item, *map(ctypes.byref, sides)):
+            continue
+        x0, y0, x1, y1 = (side.value for side in sides)
+        if not (SMALLEST <= x1 - x0 <= LARGEST and SMALLEST <= y1 - y0 <= LARGEST):
+            continue
+        pdfium.FPDFPath_GetDrawMode(item, ctypes.byref(fill), ctypes.byref(stroke))
+        solid = bool(fill.value) and not (stroke.value and _is_white(item))
+        if stroke.value or solid:
+            yield from _read_pieces(item, frame, solid)
+
+
+def _is_white(item: Any) -> bool:
+    import pypdfium2.raw as pdfium
+
+    parts = [ctypes.c_uint() for _ in range(4)]
+    return bool(pdfium.FPDFPageObj_GetFillColor(item, *map(ctypes.byref, parts))) and all(
+        part.value == 255 for part in parts[:3]
+    )
+
+
+def _read_pieces(item: Any, frame: _Frame, solid: bool) -> Iterator[Shape]:
+    points: list[Point] = []
+    straight = closed = True
+    for kind, point, closes in _read_path(item):
+        x, y = frame.turn(*point, *point)[:2]
+        if kind == "move":
+            if straight and len(points) > 1:
+                yield Shape(points, closed, solid)
+            points, straight, closed = [], True, False
+        straight = straight and kind != "curve"
+        closed = closed or closes
+        points.append((x, y))
+    if straight and len(points) > 1:
+        yield Shape(points, closed, solid)
+
+
 def _as_rule(frame: _Frame, x0: float, y0: float, x1: float, y1: float) -> Iterator[Rule]:
     """The line along the middle of a thin rectangle, if it is long enough."""
     x0, y0, x1, y1 = frame.turn(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
@@ -876,29 +1003,36 @@ def _as_rule(frame: _Frame, x0: float, y0: float, x1: float, y1: float) -> Itera
 
 def _read_segments(item: Any, frame: _Frame) -> Iterator[Rule]:
     """The level and upright lines of a path."""
+    start = last = (0.0, 0.0)
+    for kind, point, closes in _read_path(item):
+        if kind == "move":
+            start = point
+        elif kind == "line":
+            yield from _as_rule(frame, *last, *point)
+        if closes:
+            yield from _as_rule(frame, *point, *start)
+        last = point
+
+
+def _read_path(item: Any) -> Iterator[tuple[str, Point, bool]]:
+    """The segments of a path: `move`, `line` or `curve`, where each ends, and whether it closes the path."""
     import pypdfium2.raw as pdfium
 
     matrix = pdfium.FS_MATRIX()
     if not pdfium.FPDFPageObj_GetMatrix(item, ctypes.byref(matrix)):
         return
+    kinds = {pdfium.FPDF_SEGMENT_MOVETO: "move", pdfium.FPDF_SEGMENT_LINETO: "line"}
     x, y = ctypes.c_float(), ctypes.c_float()
-    start = last = (0.0, 0.0)
     for number in range(min(pdfium.FPDFPath_CountSegments(item), _SEGMENTS)):
         segment = pdfium.FPDFPath_GetPathSegment(item, number)
-        kind = pdfium.FPDFPathSegment_GetType(segment)
+        kind = kinds.get(pdfium.FPDFPathSegment_GetType(segment), "curve")
         if not pdfium.FPDFPathSegment_GetPoint(segment, ctypes.byref(x), ctypes.byref(y)):
             continue
         point = (
             matrix.a * x.value + matrix.c * y.value + matrix.e,
             matrix.b * x.value + matrix.d * y.value + matrix.f,
         )
-        if kind == pdfium.FPDF_SEGMENT_MOVETO:
-            start = point
-        elif kind == pdfium.FPDF_SEGMENT_LINETO:
-            yield from _as_rule(frame, *last, *point)
-        if pdfium.FPDFPathSegment_GetClose(segment):
-            yield from _as_rule(frame, *point, *start)
-        last = point
+        yield kind, point, bool(pdfium.FPDFPathSegment_GetClose(segment))
 
 
 def _drop(words: list[PageWord], unseen: set[int]) -> list[PageWord]:

@@ -23,6 +23,10 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_EASTERN = re.compile("[\t\n\r -~\u2014-\u2026\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e]")
+_HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e])+~\}")
+_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[^\n]\x08")
+"""What steers a terminal: colours and titles, and letters that are overstruck to be bold or underlined."""
 _GUESSED_BYTES = 1 << 16
 _FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|$)", re.DOTALL)
 _COMMENTS = re.compile(
@@ -38,11 +42,14 @@ _RULE = re.compile(r"\s*\|?\s*:?-{1,}:?\s*(\|\s*:?-{1,}:?\s*)+\|?\s*$")
 
 
 def read_text(path: Path, name: str, media_type: str, limits: Limits) -> Document:
-    """Read the file's own characters with line breaks as `\\n`; headings and tables of Markdown are marked."""
+    """Read the file's own characters with line breaks as `\\n`, without those that steer a terminal.
+
+    Headings and tables of Markdown are marked.
+    """
     check_text_size(path, name, limits, most=4)
     data = path.read_bytes()
     text, encoding = decode_text(data)
-    text = clean_verbatim(text)
+    text = clean_verbatim(_TERMINAL.sub("", text) if "\x1b" in text or "\b" in text else text)
     builder = TextBuilder()
     stated = {"encoding": encoding}
     if media_type == "text/markdown":
@@ -105,6 +112,8 @@ def decode_text(data: bytes) -> tuple[str, str]:
         return data.decode(wide, "replace"), wide
     if b"\x1b$" in data[:_GUESSED_BYTES] and (escaped := guess_encoding(data)):
         return data.decode(escaped, "replace"), escaped
+    if b"~{" in data and _HZ.search(data) and data.isascii():
+        return data.decode("hz", "replace"), "hz"
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
@@ -153,7 +162,9 @@ def decode_stated(data: bytes, charset: str) -> str:
 
 
 def guess_wide(data: bytes) -> str:
-    """`utf-16-le` or `utf-16-be` for text whose every second byte is NUL or names one other alphabet, else empty."""
+    """`utf-16-le` or `utf-16-be` for text whose every second byte is NUL or names one other alphabet, or which is
+    Chinese, Japanese or Korean with spaces or lines in it; else empty.
+    """
     sample = data[: 4_096 if len(data) % 2 == 0 else min(4_096, len(data) - 1)]
     if len(sample) < 8:
         return ""
@@ -165,6 +176,12 @@ def guess_wide(data: bytes) -> str:
         # spaces, digits and signs have NUL where the letters name their alphabet, from Greek (3) to Thai (14)
         alphabet = upper and 3 <= upper[0] <= 14 and blocks[0] + blocks[upper[0]] > 0.9 * len(high)
         if alphabet and blocks[0] and low.count(0) < 0.1 * len(low):
+            return encoding
+        if (
+            blocks[0]
+            and not low.count(0)
+            and len(_EASTERN.findall(sample.decode(encoding, "replace"))) > 0.47 * len(sample)
+        ):
             return encoding
     return ""
 

@@ -75,7 +75,7 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.opendocument import read_opendocument
 
             return read_opendocument
-        case "text/vtt" | "application/x-subrip":
+        case "text/vtt" | "application/x-subrip" | "text/x-ssa":
             from ingest.parse.subtitles import read_subtitles
 
             return read_subtitles
@@ -95,7 +95,7 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.outlook import read_msg
 
             return read_msg
-        case "application/msword" | "application/vnd.ms-excel" | "application/vnd.ms-powerpoint":
+        case "application/msword" | "application/vnd.ms-excel" | "application/vnd.ms-powerpoint" | sniff.XLSB:
             from ingest.parse.legacy import read_legacy
 
             return read_legacy
@@ -107,6 +107,10 @@ def reader_for(media_type: str, name: str) -> Reader:
             from ingest.parse.rtf import read_rtf
 
             return read_rtf
+        case _ if media_type in sniff.OLD_OPENOFFICE:
+            from ingest.parse.legacy import read_legacy
+
+            return read_legacy
         case _ if media_type.startswith("image/"):
             from ingest.parse.pictures import read_picture
 

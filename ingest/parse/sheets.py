@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             left_out.hidden += counts.hidden
             left_out.struck += counts.struck
             left_out.formulas += counts.formulas
+            left_out.rich += counts.rich
             if places is not None:
                 _add_drawings(builder, archive, sheet.part, name)
                 _add_comments(builder, archive, sheet.part, name)
@@ -57,6 +59,10 @@ def read_xlsx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     if left_out.hidden:
         metadata["hidden_characters"] = str(left_out.hidden)
     builder.note_struck(left_out.struck)
+    if left_out.rich:
+        builder.add_note(
+            "object_not_read", f"{left_out.rich} cells show a picture or linked data, which were not read."
+        )
     if left_out.formulas:
         builder.add_note(
             "formulas_without_result",
@@ -79,12 +85,15 @@ class _Sheet:
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """The style of cells: number format, font, whether it is struck out, and centred over the blank cells beside it."""
+    """The style of cells: number format, font, whether it is struck out, centred over the blank cells beside it, and
+    white without a fill behind it.
+    """
 
     code: str = "General"
     font: str = ""
     is_struck: bool = False
     spreads: bool = False
+    is_white: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +143,35 @@ def _open_book(archive: zipfile.ZipFile, name: str) -> _Book:
 def _cell_styles(root: Any) -> list[_Style]:
     codes = {one.get("numFmtId"): one.get("formatCode") or "" for one in root.iter("{*}numFmt")}
     fonts = root.find("{*}fonts")
-    named = [] if fonts is None else [(_font_of(one), _is_on(one, "strike")) for one in fonts.iterfind("{*}font")]
+    listed = () if fonts is None else fonts.iterfind("{*}font")
+    named = [(_font_of(one), _is_on(one, "strike"), _is_white(one)) for one in listed]
+    kinds = [(one.get("patternType") or "none") if one is not None else "other" for one in _fills(root)]
     crossed = root.find("{*}cellXfs")
     styles = []
     for one in () if crossed is None else crossed.iterfind("{*}xf"):
         key, at = one.get("numFmtId") or "0", one.get("fontId") or ""
         usual = builtin_format(int(key)) if key.isdigit() else "General"
-        font, struck = named[int(at)] if at.isdigit() and int(at) < len(named) else ("", False)
+        font, struck, white = named[int(at)] if at.isdigit() and int(at) < len(named) else ("", False, False)
         placed = one.find("{*}alignment")
         spreads = placed is not None and placed.get("horizontal") == "centerContinuous"
-        styles.append(_Style(codes.get(key, usual), font, struck, spreads))
+        behind = one.get("fillId") or "0"
+        unfilled = behind.isdigit() and int(behind) < len(kinds) and kinds[int(behind)] == "none"
+        styles.append(_Style(codes.get(key, usual), font, struck, spreads, white and unfilled))
     return styles
+
+
+def _fills(root: Any) -> list[Any]:
+    """The pattern of each fill, None for a gradient."""
+    fills = root.find("{*}fills")
+    return [] if fills is None else [one.find("{*}patternFill") for one in fills.iterfind("{*}fill")]
+
+
+def _is_white(font: Any) -> bool:
+    colour = font.find("{*}color")
+    if colour is None or colour.get("tint") not in (None, "0"):
+        return False
+    stated = (colour.get("rgb") or "")[-6:].upper()
+    return stated == "FFFFFF" or colour.get("theme") == "0" or colour.get("indexed") in ("1", "9")
 
 
 def _font_of(properties: Any) -> str:
@@ -233,6 +260,7 @@ def _add_comments(builder: TextBuilder, archive: zipfile.ZipFile, part: str, nam
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _COUNTING = re.compile("&[PNDT]")
 _LETTERING = re.compile('&"[^"]*"|&K(?:[0-9A-Fa-f]{6}|[0-9]{2}[+-][0-9]{3})|&[0-9]+|&[A-Z]')
+_COLOURING = (b"conditionalFormatting", b"tableParts", b"<picture", b"pivot")  # may fill what is behind white text
 _BLOCK_BYTES = 1 << 20
 _MAX_COLUMNS = 16_384
 _FILTER = "{*}autoFilter"  # in the usual and the strict form of the format
@@ -243,8 +271,8 @@ _MAX_ROWS = 1_048_576
 def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[set[int], set[int]] | None:
     """The 1-based numbers of the rows and columns that a sheet hides; None when the whole sheet is hidden.
 
-    Rows hidden by a filter are not included: they are ordinary data, and the sheet shows that it is filtered. A row
-    hidden by hand inside the range of a filter cannot be distinguished from those.
+    Rows hidden by a filter are not included, nor those of a group that is folded: they are ordinary data, and the sheet
+    shows how to open them. A row hidden by hand inside the range of a filter cannot be distinguished from those.
     """
     from lxml import etree
 
@@ -254,7 +282,7 @@ def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[
     columns: set[int] = set()
     filtered: list[range] = []
     with archive.open(sheet.part) as file:
-        if not _mentions(file, b"hidden="):
+        if not any(_mentions(file, mark) for mark in (b"hidden=", b' width="0"', b' ht="0"') if not file.seek(0)):
             return rows, columns
     number = 0
     try:
@@ -268,7 +296,7 @@ def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[
                     number = int(stated) if stated.isdecimal() else number + 1
                 if kind == "autoFilter":
                     filtered.append(_filtered_rows(element))
-                elif element.get("hidden") in ("1", "true"):
+                elif _is_hidden(element):
                     if kind == "row":
                         rows.add(number)
                     else:
@@ -280,6 +308,13 @@ def _hidden_places(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[
     if rows:
         filtered += _rows_filtered_by_tables(archive, sheet.part, name)
     return {row for row in rows if not any(row in some for some in filtered)}, columns
+
+
+def _is_hidden(element: Any) -> bool:
+    """Whether a row or the columns of an element have no size, and not because their group is folded."""
+    if (element.get("outlineLevel") or "0") != "0":
+        return False
+    return element.get("hidden") in ("1", "true") or element.get("width", element.get("ht")) == "0"
 
 
 def _margins(archive: zipfile.ZipFile, sheet: _Sheet, name: str) -> tuple[str, str]:
@@ -344,11 +379,14 @@ _Row = dict[int, str]
 
 @dataclass(slots=True)
 class _Counts:
-    """What of a sheet was left out: characters that are hidden or struck out, and formulas without a result."""
+    """What of a sheet was left out: characters that are hidden or struck out, results of formulas, pictures and linked
+    data in cells.
+    """
 
     hidden: int = 0
     struck: int = 0
     formulas: int = 0
+    rich: int = 0
 
 
 def _add_sheet(
@@ -359,7 +397,7 @@ def _add_sheet(
     block: list[tuple[int, _Row]] = []
     size = last = 0
     counts = _Counts()
-    for number, cells, spread, unsolved in _read_rows(book, sheet):
+    for number, cells, spread, kinds in _read_rows(book, sheet):
         counts.hidden += sum(cell.hidden for cell in cells.values())
         if hidden_places is None or number in hidden_places[0]:
             counts.hidden += sum(len(cell.text) for cell in cells.values())
@@ -372,7 +410,8 @@ def _add_sheet(
             elif cell.text:
                 row[column] = cell.text
             counts.struck += cell.struck
-        counts.formulas += unsolved
+        counts.formulas += kinds["formula"]
+        counts.rich += kinds["rich"]
         if block and number > last + 1 and not any(low <= last < number <= high for low, high, _, _ in merged):
             gap = range(last + 1, number)
             if any(one not in hidden_places[0] for one in gap):
@@ -426,12 +465,16 @@ def _column(letters: str) -> int:
     return number
 
 
-def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, _Cell], list[tuple[int, int]], int]]:
+def _read_rows(
+    book: _Book, sheet: _Sheet
+) -> Iterator[tuple[int, dict[int, _Cell], list[tuple[int, int]], Counter[str]]]:
     """Each row that is written: its 1-based number, its cells by 1-based column, the columns over which a text is
-    centred, and the number of its formulas without a result.
+    centred, and how many of its cells are of each kind.
     """
     from lxml import etree
 
+    with book.archive.open(sheet.part) as file:
+        coloured = any(_mentions(file, mark) for mark in _COLOURING if not file.seek(0))
     number = 0
     shared: dict[str, tuple[str, str]] = {}
     try:
@@ -443,14 +486,17 @@ def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, _Cel
                 number = int(stated) if stated.isdigit() else number + 1
                 cells: dict[int, _Cell] = {}
                 spread: list[tuple[int, int]] = []
-                unsolved = column = 0
+                kinds: Counter[str] = Counter()
+                column = 0
                 for cell in element.iterfind("{*}c"):
                     place = _CELL.fullmatch(cell.get("r") or "")
                     column = _column(place[1]) if place else column + 1
                     key = cell.get("s") or "0"
                     style = book.styles[int(key)] if key.isdigit() and int(key) < len(book.styles) else _Style()
-                    shown, is_formula = _read_cell(book, cell, style, shared)
-                    unsolved += is_formula
+                    shown, kind = _read_cell(book, cell, style, shared)
+                    if style.is_white and not coloured:
+                        shown = _Cell("", shown.hidden + len(shown.text), shown.struck)
+                    kinds[kind] += 1
                     if column > _MAX_COLUMNS:
                         continue
                     if style.spreads and shown.text:
@@ -459,14 +505,14 @@ def _read_rows(book: _Book, sheet: _Sheet) -> Iterator[tuple[int, dict[int, _Cel
                         spread[-1] = (spread[-1][0], column)
                     if shown != _Cell():
                         cells[column] = shown
-                yield number, cells, [one for one in spread if one[1] > one[0]], unsolved
+                yield number, cells, [one for one in spread if one[1] > one[0]], kinds
                 element.clear()
     except etree.XMLSyntaxError as error:
         raise broken(book.name, error) from error
 
 
-def _read_cell(book: _Book, cell: Any, style: _Style, shared: dict[str, tuple[str, str]]) -> tuple[_Cell, bool]:
-    """The cell as shown, and whether it is a formula without a stored result, which is shown as written."""
+def _read_cell(book: _Book, cell: Any, style: _Style, shared: dict[str, tuple[str, str]]) -> tuple[_Cell, str]:
+    """The cell as shown, and its kind as `_stored` has it; a formula without a stored result is shown as written."""
     stored, kind, struck = _stored(book, cell, shared)
     if kind == "number":
         shown = show_number(stored, style.code, base_1904=book.base_1904)
@@ -476,11 +522,14 @@ def _read_cell(book: _Book, cell: Any, style: _Style, shared: dict[str, tuple[st
     shown = clean_line(show_symbols(shown, style.font))
     if style.is_struck:
         shown, struck = "", struck + len(shown)
-    return _Cell(shown, hidden, struck), kind == "formula"
+    return _Cell(shown, hidden, struck), kind
 
 
 def _stored(book: _Book, cell: Any, shared: dict[str, tuple[str, str]]) -> tuple[str, str, int]:
-    """The value of a cell, its kind (`number`, `text`, `formula` without a result, `other`), its struck characters."""
+    """The value of a cell, its kind, and its struck characters.
+
+    Kinds are `number`, `text`, `formula` without a result, `rich` for a picture or linked data, and `other`.
+    """
     formula = cell.find("{*}f")
     if formula is not None and formula.get("t") == "shared" and formula.text:
         shared[formula.get("si") or ""] = (formula.text, cell.get("r") or "")
@@ -500,6 +549,8 @@ def _stored(book: _Book, cell: Any, shared: dict[str, tuple[str, str]]) -> tuple
         return ("TRUE" if value.strip() in ("1", "true") else "FALSE"), "text", 0
     if kind == "d":
         return value.removesuffix("T00:00:00").replace("T", " "), "other", 0
+    if kind == "e" and cell.get("vm"):  # a value of another type, of which older programs show an error
+        return "", "rich", 0
     if kind in ("str", "e"):
         return _unescaped(value), "text" if kind == "str" else "other", 0
     return value.strip(), "number", 0

@@ -79,25 +79,28 @@ def read_pptx(path: Path, name: str, media_type: str, limits: Limits) -> Documen
 
 @contextmanager
 def _without_properties(archive: zipfile.ZipFile, path: Path, name: str) -> Iterator[IO[bytes]]:
-    """The file for python-pptx: its own bytes, or a copy without its core properties where those are damaged."""
+    """The file for python-pptx: its own bytes, or a copy without its core properties where those are damaged, or where
+    the container was made of a flat file.
+    """
     core = "docProps/core.xml"
+    sound = zipfile.is_zipfile(path)
     if core in archive.namelist():
         try:
             from lxml import etree
 
             etree.fromstring(read_part(archive, core, name), etree.XMLParser(resolve_entities=False, no_network=True))
         except etree.XMLSyntaxError:
-            with io.BytesIO() as copy:
-                with zipfile.ZipFile(copy, "w") as written:
-                    for entry in archive.infolist():
-                        written.writestr(
-                            entry.filename, _NO_PROPERTIES if entry.filename == core else archive.read(entry)
-                        )
-                copy.seek(0)
-                yield copy
-            return
-    with path.open("rb") as file:
-        yield file
+            sound = False
+    if sound:
+        with path.open("rb") as file:
+            yield file
+        return
+    with io.BytesIO() as copy:
+        with zipfile.ZipFile(copy, "w") as written:
+            for entry in archive.infolist():
+                written.writestr(entry.filename, _NO_PROPERTIES if entry.filename == core else archive.read(entry))
+        copy.seek(0)
+        yield copy
 
 
 _NO_PROPERTIES = (
@@ -258,7 +261,14 @@ _KINDS = {
     "alphaUc": "upperLetter",
     "romanLc": "lowerRoman",
     "romanUc": "upperRoman",
+    "arabicDb": "decimalFullWidth",
     "arabic": "decimal",
+    "circleNum": "decimalEnclosedCircle",
+    "ea1JpnChs": "japaneseCounting",
+    "ea1": "chineseCountingThousand",
+    "hebrew2": "hebrew2",
+    "thaiNum": "thaiNumbers",
+    "hindiNum": "hindiNumbers",
 }
 
 

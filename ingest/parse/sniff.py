@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from ingest.parse.compound import outermost_names
+from ingest.parse.flat import PACKAGE, SHEETS, WORDML
 from ingest.parse.plain import decode_text, guess_wide
 from rag.errors import ParseError
 
@@ -19,6 +20,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ODT = "application/vnd.oasis.opendocument.text"
 ODP = "application/vnd.oasis.opendocument.presentation"
 ODS = "application/vnd.oasis.opendocument.spreadsheet"
+XLSB = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
 EPUB = "application/epub+zip"
 
 _PDF_HEADER_WITHIN = 1_024 * 4
@@ -30,6 +32,15 @@ _OOXML_MAIN = re.compile(
     rb"[.\w]*\.?main\+xml",
     re.IGNORECASE,
 )
+_OOXML_PARTS = {"word/document.xml": DOCX, "ppt/presentation.xml": PPTX, "xl/workbook.xml": XLSX}
+OLD_OPENOFFICE = frozenset(f"application/vnd.sun.xml.{kind}" for kind in ("writer", "calc", "impress"))
+_OPENDOCUMENT = "application/vnd.oasis.opendocument."
+_ODF_KINDS = {
+    "text": ODT,
+    "spreadsheet": ODS,
+    "presentation": ODP,
+    "graphics": ODP,
+}  # a drawing has pages as slides are
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -65,6 +76,8 @@ _ADVICE = {
     "application/msword": "Install LibreOffice beside Footnote, or save it as DOCX or PDF.",
     "application/vnd.ms-excel": "Install LibreOffice beside Footnote, or save it as XLSX or CSV.",
     "application/vnd.ms-powerpoint": "Install LibreOffice beside Footnote, or save it as PPTX or PDF.",
+    "application/vnd.sun.xml": "Install LibreOffice beside Footnote, or save it as ODT, ODS or ODP.",
+    "application/x-opc": "Open it in its program and export it as PDF.",
     "application/java-archive": "It holds a program, not documents.",
     "application/vnd.apple": "Open it in its program and export it as PDF, DOCX or XLSX.",
     "application/gzip": "Unpack it and upload the file inside.",
@@ -133,24 +146,25 @@ def _tell_zip(file: BinaryIO, name: str) -> str:
             if "mimetype" in names:
                 with archive.open("mimetype") as entry:
                     stated = entry.read(256).strip().decode("ascii", "replace")
-                if stated in (EPUB, ODT, ODP, ODS):
+                if stated == EPUB:
                     return stated
-                if stated.startswith("application/vnd.oasis.opendocument.text"):
-                    return ODT
+                if stated in OLD_OPENOFFICE:
+                    return stated
+                kind, _, _variant = stated.removeprefix(_OPENDOCUMENT).partition("-")
+                if stated.startswith(_OPENDOCUMENT) and kind in _ODF_KINDS:
+                    return _ODF_KINDS[kind]
             if "META-INF/container.xml" in names:
                 return EPUB
             if "[Content_Types].xml" in names:
                 with archive.open("[Content_Types].xml") as entry:
                     types = entry.read(_CONTENT_TYPES_BYTES)
-                found = _OOXML_MAIN.search(types)
-                if found:
-                    kind = found[1].decode("ascii").lower()
-                    return next((media_type for mark, media_type in _OOXML if mark in kind), XLSX)
-            for part, media_type in (
-                ("word/document.xml", DOCX),
-                ("ppt/presentation.xml", PPTX),
-                ("xl/workbook.xml", XLSX),
-            ):
+                if media_type := _office_type(types):
+                    return media_type
+                if "xl/workbook.bin" in names:
+                    return XLSB
+                if not names & _OOXML_PARTS.keys():
+                    raise unsupported(name, "application/x-opc")
+            for part, media_type in _OOXML_PARTS.items():
                 if part in names:
                     return media_type
     except (
@@ -172,6 +186,13 @@ def _tell_zip(file: BinaryIO, name: str) -> str:
     if "META-INF/MANIFEST.MF" in names or "AndroidManifest.xml" in names:
         raise unsupported(name, "application/java-archive")
     return "application/zip"
+
+
+def _office_type(types: bytes) -> str:
+    """The media type of an Office file by the content types of its parts; empty for other containers."""
+    found = _OOXML_MAIN.search(types)
+    kind = found[1].decode("ascii").lower() if found else ""
+    return next((media_type for mark, media_type in _OOXML if mark in kind), XLSX if kind else "")
 
 
 def _tell_ole(file: BinaryIO, name: str) -> str:
@@ -249,6 +270,11 @@ _MARKDOWN = (
 _FLAT = re.compile(
     r"<office:document\b[^>]*\boffice:mimetype=[\"']application/vnd\.oasis\.opendocument\.(text|spreadsheet|presentation)"
 )
+_FLAT_OFFICE = (
+    (re.compile(rf'<\w+:package\b[^>]*"{re.escape(PACKAGE)}"'), ""),
+    (re.compile(rf'<\w+:wordDocument\b[^>]*"{re.escape(WORDML)}"'), DOCX),
+    (re.compile(rf'<(?:\w+:)?Workbook\b[^>]*"{re.escape(SHEETS)}"'), XLSX),
+)
 _SUBTITLE = re.compile(r"\s*(?:\d+[ \t]*\r?\n)?\d{1,2}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d{1,2}:\d\d:\d\d[,.]\d{1,3}")
 _RST = re.compile(r"^\.\. (?:[\w:-]+::|_[^:\n]+:)", re.MULTILINE)
 _UNDERLINED = re.compile(r"^[^\s.*#|>-][^\n]*\n([=~^\"'`*+#-])\1{3,}[ \t]*$", re.MULTILINE)
@@ -266,6 +292,8 @@ def _tell_text(head: bytes, name: str) -> str:
         return _MARKED_UP[suffix]
     if start[:15].upper() == "BEGIN:VCALENDAR":
         return "text/calendar"
+    if start.startswith("[Script Info]"):
+        return "text/x-ssa"
     if text.startswith("WEBVTT"):
         return "text/vtt"
     if _SUBTITLE.match(text):
@@ -276,6 +304,9 @@ def _tell_text(head: bytes, name: str) -> str:
     flat = _FLAT.search(text[:8_192]) if start.startswith("<") else None
     if flat:
         return next((kind for kind in (ODS, ODP) if kind.endswith(flat[1])), ODT)
+    for mark, media_type in _FLAT_OFFICE if start.startswith("<") else ():
+        if mark.search(text[:8_192]):
+            return media_type or _office_type(text.encode()) or DOCX
     if start.startswith("<?xml") or (suffix in (".xml", ".rss", ".svg") and start.startswith("<")):
         return "text/html" if re.search(r"<html\b", text[:4_096], re.IGNORECASE) else "application/xml"
     # Markdown and plain text may contain anything, even only JSON, so the file's extension decides.
@@ -320,7 +351,7 @@ def _is_notebook(start: str) -> bool:
 def _is_mail(text: str) -> bool:
     """Whether the first lines are RFC 822 headers, with enough of the usual names."""
     names = set()
-    for number, line in enumerate(text.split("\n")[:200]):
+    for number, line in enumerate(text.replace("\r\r\n", "\n").lstrip("\r\n").split("\n")[:200]):
         line = line.rstrip("\r")
         if not line.strip():
             break

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, add_document, clean_line, clean_text
 from ingest.parse.embedded import InnerPicture, Pictures, open_data_url
 from ingest.parse.html import add_html
+from ingest.parse.markup import is_packed
 from ingest.parse.plain import decode_text, mark_structure, read_text
 from rag.errors import ParseError
 from rag.types import Document
@@ -38,6 +39,9 @@ def read_json(path: Path, name: str, media_type: str, limits: Limits) -> Documen
         raise ParseError("corrupt", f"{name}: it is nested too deeply. Flatten it and retry.") from error
     except ValueError:
         return read_text(path, name, "text/plain", limits)
+    packed = sum(map(_count_packed, values))
+    if packed:
+        builder.add_note("object_not_read", f"Files inside ({packed} in base64) were not read. Upload them alone.")
     for value in values:
         records = (
             value if isinstance(value, list) and any(isinstance(one, _Record | list) for one in value) else [value]
@@ -83,12 +87,22 @@ def _lines(value: Any, key: str) -> Iterator[str]:
             yield f"{clean_line(key)}: {words}" if key else words
 
 
+def _count_packed(value: Any) -> int:
+    """How many texts of the value are files in base64."""
+    if isinstance(value, _Record):
+        return sum(_count_packed(inner) for _name, inner in value)
+    if isinstance(value, list):
+        return sum(map(_count_packed, value))
+    return isinstance(value, str) and bool(value) and not _scalar(value) and not value.isspace()
+
+
 def _scalar(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return clean_text(str(value)).strip()
+    text = clean_text(str(value)).strip()
+    return "" if is_packed(text.partition(";base64,")[2] or text) else text
 
 
 def read_notebook(path: Path, name: str, media_type: str, limits: Limits) -> Document:

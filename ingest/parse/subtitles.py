@@ -1,4 +1,4 @@
-"""Reader of subtitles (SRT and WebVTT): what is said, by minutes, with who says it where the file tells.
+"""Reader of subtitles (SRT, WebVTT and ASS): what is said, by minutes, with who says it where the file tells.
 
 cues ─ read_cues ─> times and lines ─ sections of about a minute, each under its time ─> paragraphs
 """
@@ -29,6 +29,13 @@ _PAUSE_S = 4.0
 _ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", ".”", '"')
 
 
+_DIALOGUE = re.compile(
+    r"Dialogue:[^,]*,\s*(\d+):(\d\d):(\d\d)[.:](\d\d),\s*(\d+):(\d\d):(\d\d)[.:](\d\d),[^,]*,([^,]*)(?:,[^,]*){4},(.*)"
+)
+_DRAWN = re.compile(r"\{[^}]*\\p[1-9]")
+_IN_LINE = re.compile(r"\{[^}]*\}|\\[Nnh]")
+
+
 class Cue(NamedTuple):
     """What is shown at a time, in seconds from the start."""
 
@@ -50,7 +57,7 @@ def read_subtitles(path: Path, name: str, media_type: str, limits: Limits) -> Do
         builder.add_paragraph(f"{speaker}: {words}" if speaker and words else words)
         said.clear()
 
-    for cue in read_cues(text):
+    for cue in read_dialogue(text) if media_type == "text/x-ssa" else read_cues(text):
         lasted = cue.start_s - section_s
         if lasted > _LONGEST_S or (lasted > _SECTION_S and last.endswith(_ENDS)):
             flush()
@@ -61,7 +68,7 @@ def read_subtitles(path: Path, name: str, media_type: str, limits: Limits) -> Do
         for voice, words in cue.lines:
             if words == last:  # captions that roll show a line again above the next one
                 continue
-            if (voice and voice != speaker) or words.startswith(("-", "–", ">>")):
+            if voice != speaker or words.startswith(("-", "–", ">>")):
                 flush()
                 speaker = voice
             said.append(words)
@@ -89,6 +96,18 @@ def read_cues(text: str) -> Iterator[Cue]:
             words = clean_line(html.unescape(_TAG.sub("", line)))
             if words:
                 lines.append((voice, words))
+
+
+def read_dialogue(text: str) -> list[Cue]:
+    """The cues of an ASS or SSA file in the order of their times; comments and drawings are passed over."""
+    cues = []
+    for line in text.splitlines():
+        found = _DIALOGUE.match(line)
+        if found and not _DRAWN.search(found[10]):
+            words = clean_line(_IN_LINE.sub(lambda one: "" if one[0][0] == "{" else " ", found[10]))
+            spoken = ((clean_line(found[9]), words),) if words else ()
+            cues.append(Cue(_seconds(found, 0), _seconds(found, 4), spoken))
+    return sorted(cues)
 
 
 def _seconds(times: re.Match[str], at: int) -> float:

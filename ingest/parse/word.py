@@ -721,6 +721,12 @@ def _is_switched(run: Any, tag: str, switched: dict[str, frozenset[str]]) -> boo
     return not switched[tag].isdisjoint((_value(properties, "rStyle"), _value(_block_of(run), "pStyle")))
 
 
+def _fill_of(properties: Any) -> str:
+    """The colour behind a run, a paragraph or a cell, as its properties state it."""
+    shading = None if properties is None else properties.find(f"{WORD}shd")
+    return "" if shading is None else (shading.get(f"{WORD}fill") or "").upper()
+
+
 def _is_hidden_run(run: Any, switched: dict[str, frozenset[str]]) -> bool:
     properties = run.find(f"{WORD}rPr")
     if _is_switched(run, "vanish", switched):
@@ -731,7 +737,12 @@ def _is_hidden_run(run: Any, switched: dict[str, frozenset[str]]) -> bool:
     size = _value(properties, "sz")
     if size.isdigit() and int(size) <= _NO_HALF_POINTS:
         return True
-    if _value(properties, "color").upper() != "FFFFFF":
+    colour = _value(properties, "color").upper()
+    cell = next(run.iterancestors(f"{WORD}tc"), None)
+    fills = (_fill_of(part) for part in (properties, block, None if cell is None else cell.find(f"{WORD}tcPr")))
+    if colour not in ("", "AUTO") and colour == next((fill for fill in fills if fill), ""):
+        return True
+    if colour != "FFFFFF":
         return False
     # the background of a cell, a text box or a styled paragraph may be dark
     behind = (f"{WORD}tc", f"{WORD}txbxContent")

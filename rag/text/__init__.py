@@ -22,6 +22,7 @@ from rag.text.questions import AnswerType, QuestionKind, begins_yes_or_no, expec
 from rag.text.scripts import MARKS, fold_text, single_characters, split_unspaced
 from rag.text.sentences import announces_list, is_list_item, list_items, split_sentences
 from rag.text.tables import (
+    BAR,
     columns_above,
     header_notes,
     is_row,
@@ -51,6 +52,7 @@ from rag.text.words import (
 
 __all__ = [
     "AUXILIARIES",
+    "BAR",
     "MARKS",
     "MONTH_NAMES",
     "NEGATED_AUXILIARIES",

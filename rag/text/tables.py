@@ -16,6 +16,8 @@ _SIGNED = re.compile(r"(?:[A-Z]{0,3}[$€£¥]|[(<>≤≥~+−–-])\s*[(−–-
 """`US$ 5 a day`, `(7)`"""
 _YEAR = re.compile(r"(?:19|20)\d\d(?: ?[A-Z][^\W\d]{0,14})?|\d{4}-\d\d-\d\d|\d{1,2}([./])\d{1,2}\1(?:\d\d){1,2}")
 """A year, also with what it is a year of (`2023 Budget`, `2023E`), or a date."""
+BAR = re.compile(r"(?<!\\)\|")
+"""What parts two cells; `\\|` is a bar in one."""
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
 _LABEL_WORDS = 16  # of a line between the rows of a table, as `Current assets:`
 _MOST_LEVELS = 3
@@ -30,7 +32,7 @@ def split_row(line: str) -> list[str]:
     """The cells of a row, without spaces around them; a line between `|` at both ends has them all."""
     line = line.strip()
     closed = line.startswith("|") and line.endswith("|") and len(line) > 1
-    return [cell.strip() for cell in (line[1:-1] if closed else line).split("|")]
+    return [cell.strip() for cell in BAR.split(line[1:-1] if closed else line)]
 
 
 def columns_above(headings: Sequence[str], text: str) -> str:

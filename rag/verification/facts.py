@@ -8,7 +8,7 @@ from decimal import Decimal
 from difflib import SequenceMatcher
 from itertools import combinations, permutations
 
-from rag.text import STOP_WORDS, DateMention, Quantity, counted_unit, name_cells, split_row, stem, unit_stems
+from rag.text import BAR, STOP_WORDS, DateMention, Quantity, counted_unit, name_cells, split_row, stem, unit_stems
 from rag.text.cells import Cell, Piece, agreed, divide, figures_of, is_called, scale_note, scales_in, told_words
 from rag.text.quantities import CURRENCIES, currencies_in
 from rag.verification.passages import Source, cells_meant
@@ -81,7 +81,7 @@ def _is_loose(unit: str, stated: Quantity, reading: Reading, source: Source, hea
 def _title_of(stated: Quantity, row: str, header: str) -> str:
     """The title of the column in which a number of the row stands; the whole header where the columns do not tell."""
     before = row[: stated.start]
-    column = before.count("|") - (before.lstrip().startswith("|") and row.rstrip().endswith("|"))
+    column = len(BAR.findall(before)) - (before.lstrip().startswith("|") and row.rstrip().endswith("|"))
     named = name_cells(row, header)
     return named[column][0] if named else header
 

@@ -29,6 +29,8 @@ from reading import put, read_here
         ('a,b\n"x \\"q\\" y",2\n"5\\" pipe",3\n"C:\\dir\\",4\n', 'a | b\nx "q" y | 2\n5" pipe | 3\nC:\\dir\\ | 4',
          ["a | b"]),
         ('a, b\n5, 6" pipe\n7, 8" pipe\n', 'a | b\n5 | 6" pipe\n7 | 8" pipe', ["a | b"]),
+        ("Option,Values,Default\nmode,a | b,7\n", "Option | Values | Default\nmode | a \\| b | 7",
+         ["Option | Values | Default"]),
         ("Name,Age,\nAnn,5,kind\nBob,6,tall\n", "Name | Age\nAnn | 5 | kind\nBob | 6 | tall", ["Name | Age"]),
     ],
 )  # fmt: skip

@@ -15,6 +15,12 @@ def lines_of(text: str, above: str = "") -> dict[str, str]:
     return {text[start:].split("\n")[0]: header for start, header in row_headers(text, above).items()}
 
 
+def test_a_bar_in_a_cell_parts_no_cells() -> None:
+    assert name_cells(r"mode | a \| b | 7", "Option | Values | Default") == [
+        ("Option", "mode"), ("Values", r"a \| b"), ("Default", "7"),
+    ]  # fmt: skip
+
+
 def test_rows_have_the_header_of_their_table() -> None:
     text = f"Sales were as follows.\n\n{SALES}\n\nOf the stores:\n\nCity | Since | Staff\nBonn | 2001 | 12"
     assert lines_of(text) == {
