@@ -442,10 +442,12 @@ class Service:
         # a sentence about something else than the question names is no answer, nor is one that answers nothing
         read = selected.evidence.read
         may_quote = selected.evidence.names == 1 and (read is None or read >= QUOTED_READ)
-        if mode == "strict" and (verified.status != "not_found" or may_quote):
-            checked = quote_doubted(question, passages, checked, min_coverage=coverage)
+        is_near = verified.status != "not_found" or may_quote
+        if mode == "strict" and (is_near or selected.evidence.names == 1):
+            checked = quote_doubted(question, passages, checked, min_coverage=coverage, is_near=is_near)
+        if mode == "strict" and is_near:
             checked = complete_lists(question, passages, checked, min_coverage=coverage)
-            verified = show_reply(checked, mode=mode, locate=locate)
+        verified = show_reply(checked, mode=mode, locate=locate)
         if mode == "strict" and failed(verified) and may_quote:
             quotes = [*sentences_to_quote(question, context, selected.selections), selected.found]
             quoted = verify_quotes(

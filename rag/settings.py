@@ -223,7 +223,7 @@ class Answers(Section):
     )
     passages: int = Field(6, ge=1, le=100, description="maximum passages sent to the model")
     min_evidence: float = Field(
-        0.15,
+        0.1,
         ge=0,
         le=1,
         description="answerability (probability that the hits answer the question) below which no model is asked",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rag.prompting.selection import SENT_FIRST, Selection
-from rag.text.cells import Cell, asked_words, figures_of, is_called, scale_note, scales_in, told_words
+from rag.text.cells import Cell, asked_words, figures_of, is_called, scale_brackets, scale_note, scales_in, told_words
 from rag.text.parts import question_parts
 from rag.text.quantities import dates, quantities
 from rag.text.tables import name_cells
@@ -18,9 +18,8 @@ from rag.verification.judging import CheckedSentence
 from rag.verification.passages import Source, cells_meant, read_source, stating_titles
 from rag.verification.reply import CheckedReply, check_reply
 
-_SCALE = re.compile(r"\((?:[\w$€£]{1,12} )?in [\w$€£]{1,12}(?: of [\w$€£.]{1,12}){0,2}(?:, except [\w ,-]{1,40})?\)")
-"""`(in millions)`, `(in thousands of euros)`, `(dollars in thousands, except per share data)`"""
 _IN_BRACKETS = re.compile(r"\([^()]*\)?")
+_NOTE_WORDS = 12  # `(in thousands of euros, except per share data)`
 _UNIT_WORDS = 4  # `512`, `up to 10 days`, `(in thousands)`
 _SIGNS = re.compile(r"[\s,$€£]")  # what two cells of one value may differ in
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
@@ -177,13 +176,17 @@ def _may_be_share(asked: AskedCell) -> bool:
 
 
 def _has_unit(cell: Cell) -> bool:
-    return "%" in cell.text or any(map(str.isalpha, cell.text)) or _SCALE.search(cell.title) is not None
+    return "%" in cell.text or any(map(str.isalpha, cell.text)) or bool(scale_brackets(cell.title))
 
 
 def _quote(asked: AskedCell) -> str:
     """The label, the name of the column and the figure with its scale on one line; "" where one of them is an order."""
     cell = asked.cell
-    notes = [] if _has_unit(cell) else _SCALE.findall(_scale_note(asked))
+    notes = (
+        []
+        if _has_unit(cell)
+        else [one for one in scale_brackets(_scale_note(asked)) if len(one.split()) <= _NOTE_WORDS]
+    )
     shown = (cell.name, cell.text, *notes[-1:])
     return " ".join((f"{cell.name}:", *shown[1:])) if stating_titles(shown) == shown else ""
 

@@ -28,7 +28,7 @@ from rag.verification.reading import read as read_facts
 EVIDENCE_WEIGHTS = {"bias": -3.26, "cosine": 3.5, "together": 0.71, "names": 0.59}
 READ_WEIGHTS = {"bias": -4.0, "cosine": 2.8, "together": 0.4, "read": 3.38}
 """Instead of EVIDENCE_WEIGHTS where there is a reader; without `names`, whose weight is about 0. The bias is .21 less
-than fitted, so that MIN_EVIDENCE of .15 refuses what .18 would. Data and figures: evals/notebook/2026-11-reader.md."""
+than fitted. Data and figures: evals/notebook/2026-11-reader.md."""
 ANSWER_WEIGHTS = {"bias": -3.91, "cosine": 2.43, "together": 0.36, "names": 0.73, "willing": 1.92, "cited": 0.47}
 
 

@@ -165,14 +165,22 @@ def scale_note(cell: Cell, header: str, above: str) -> str:
 
 def scales_in(text: str) -> list[Decimal]:
     """The scales of the last note of a text, main one first: [1000] of `(in thousands)`, [] without one."""
-    noted = SCALE_IN_BRACKETS.findall(text)
+    noted = scale_brackets(text)
     return all_scales(noted[-1]) if noted else all_scales(text)[-1:]
+
+
+def scale_brackets(text: str) -> list[str]:
+    """The brackets of a text that say in which scale figures are printed: `(in thousands, except per share data)`."""
+    return [one for one in _IN_BRACKETS.findall(text) if all_scales(one)]
 
 
 def all_scales(text: str) -> list[Decimal]:
     """Each scale in which a text says that figures are printed, in order."""
-    small = text.lower()  # most texts have none of the words
-    return [_SCALE_OF[name] for name in _SCALE_NOTE.findall(small)] if any(map(small.__contains__, _SCALE_OF)) else []
+    return [_scale_of("".join(filter(None, names))) for names in _SCALE_NOTE.findall(text.lower())]
+
+
+def _scale_of(name: str) -> Decimal:
+    return Decimal(10**9 if name[0] == "b" or name == "mrd" else 10**6 if name[0] == "m" else 10**3)
 
 
 def told_words(text: str) -> frozenset[str]:
@@ -227,8 +235,14 @@ _SEVERAL = re.compile(
     r"\b\w+(?:, \w+){0,8}(?:,? (?:and|or|&|to|than|with|versus|vs\.?) (?:the )?| ?[–/] ?)\w+|\b(?:by|per) \w+",
     re.IGNORECASE,
 )
+_MONEY = r"(?:us\s?\$|u\.s\.\sdollars|[$€£¥₹]|usd|eur|gbp|chf|jpy|inr|cad|aud|dkk|nok|sek)"
+_SIZE = r"(thousands?|millions?|billions?|mio|mrd|tsd|mn|bn|['’]?000s?|[mkt])"
+_NO_FIGURE = r"(?<![\d.,]\s)(?<![\d.,])"
 _SCALE_NOTE = re.compile(
-    r"\b(?:in|\$|usd|eur)\s{0,2}(?:us\s{0,2}\$\s?|u\.s\.\sdollars\s)?(thousands|millions|billions)\b"
+    rf"\bin\s{{0,2}}(?:{_MONEY}\s{{0,2}})?(thousands|millions|billions)\b"
+    rf"|{_NO_FIGURE}{_MONEY}\s{{0,2}}{_SIZE}(?![\w.,]*\d)(?!\w)"
+    rf"|{_NO_FIGURE}(?<!\w){_SIZE}\.?\s?{_MONEY}(?!\w)(?!\s?\d)"
+    r"|\((thousands?|millions?|billions?|['’]000s?|000s)\)"
 )
-SCALE_IN_BRACKETS = re.compile(r"\([^()]*\bin (?:thousands|millions|billions)\b[^()]*\)", re.I)
-_SCALE_OF = {"thousands": Decimal(10**3), "millions": Decimal(10**6), "billions": Decimal(10**9)}
+"""`in thousands`, `£m`, `USD million`, `k€`, `('000)`; not the million of `$5 million`"""
+_IN_BRACKETS = re.compile(r"\([^()]*\)")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 
 from rag.text import announces_list, columns_above, is_list_item, row_headers, split_sentences
-from rag.text.cells import SCALE_IN_BRACKETS, Cell, all_scales, find_cells
+from rag.text.cells import Cell, all_scales, find_cells, scale_brackets
 from rag.text.orders import find_orders
 from rag.text.quantities import currencies_in
 from rag.types import Passage, Span
@@ -81,7 +81,7 @@ class Source:
                 found[start] = above
             elif line.strip():
                 lines, in_table = [line.strip()] if in_table else [*lines[-1:], line.strip()], False
-                note = (SCALE_IN_BRACKETS.findall(line) or [note])[-1]
+                note = (scale_brackets(line) or [note])[-1]
             elif in_table:
                 note = ""  # it holds for one table
             start += len(line) + 1

@@ -448,7 +448,7 @@ def test_pictures_among_the_words_of_a_pdf_are_told(tmp_path: Path) -> None:
 
     logo, shown, behind = (500, 740, 40), (72, 200, 200), (60, 580, 300)
     document = read(write_pdf(tmp_path / "a.pdf", draw(logo, shown), draw(logo), draw((72, 300, 20))))
-    assert [note.message.split(".")[0] for note in document.notes] == ["2 pictures were not read"]
+    assert [note.message.split(".")[0] for note in document.notes] == ["2 pictures were not read: on a page with words"]
     assert read(write_pdf(tmp_path / "b.pdf", draw(behind))).notes == ()  # a scan with its words over it
 
 

@@ -168,3 +168,34 @@ async def test_only_strict_quotes_what_the_judge_doubts_and_only_of_what_the_que
     ingest(library, HANDBOOK, "handbook.md")
     service = Service(library.settings, library.catalog, library.searcher, ScriptedGenerator(SENT), Doubter())
     assert (await service.ask(Question(question, mode=mode))).text == text
+
+
+LIMITS = """From 1 June to 30 September the limit for a room in Lisbon is EUR 165.
+
+For a room in Porto the limit is EUR 120.
+
+A journey of more than twelve hours needs a permit."""
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "quoted"),
+    [
+        (
+            "What may a room in Lisbon cost in August?",
+            "In August the limit for a room in Lisbon is EUR 165.",
+            "From 1 June to 30 September the limit for a room in Lisbon is EUR 165 [1].",
+        ),
+        ("What may a room in Lisbon cost in August?", "In August the limit for a room in Lisbon is EUR 190.", ""),
+        ("What may a room in Lisbon cost?", "In August the limit for a room in Lisbon is EUR 165.", ""),
+        ("What may a room in Faro cost in August?", "In August the limit for a room in Faro is EUR 165.", ""),
+        ("Does a journey of 15 hours need a permit?", "A journey of 15 hours needs a permit.", ""),
+    ],
+    ids=["of the question", "another figure", "a date of its own", "another name", "nothing but the question's"],
+)
+def test_a_sentence_that_lacks_only_what_the_question_states_gives_way(question: str, reply: str, quoted: str) -> None:
+    passages = [passage_of(LIMITS)]
+    checked = check_reply(reply, passages, min_coverage=0.5, question=question)
+    assert [one.finding.verdict for one in checked.sentences] == ["unsupported"]
+    whole = quote_doubted(question, passages, checked, min_coverage=0.5, is_near=False)
+    shown = show_reply(whole, mode="strict", locate=lambda span: (None, ()))
+    assert (shown.text if shown.citations else "") == quoted
