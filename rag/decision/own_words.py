@@ -9,10 +9,10 @@ from dataclasses import replace
 from rag.text import announces_list, is_list_item
 from rag.types import Passage
 from rag.verification.claim import has_verb, read_claim
-from rag.verification.facts import fact_value, names
+from rag.verification.facts import fact_sorts, fact_value, names
 from rag.verification.judging import CheckedSentence
 from rag.verification.passages import Source, read_source
-from rag.verification.reading import LIST_MARK, read, unlisted
+from rag.verification.reading import LIST_MARK, Fact, read, unlisted
 from rag.verification.reply import CheckedReply, check_reply
 
 OWN_WORDS = 0.6
@@ -24,10 +24,10 @@ def quote_doubted(
 ) -> CheckedReply:
     """The reply with what the passage says above each sentence that only the judge does not find there.
 
-    A small judge doubts what stands in a list below its subject, or with another first word. Without `is_near`, where
-    the passages may be about something else, and beside it, the same is done for a sentence that lacks nothing but
-    numbers and dates of the question, as in `In August the limit is €165`. The sentence stays unsupported. Of a quote
-    what the answer says already is left out. One in the place of an item of a list is an item.
+    A small judge doubts what stands in a list below its subject, or with another first word. Also without `is_near`,
+    where the passages may be about something else, the same is done for a sentence that lacks nothing but amounts of
+    the question, as in `For 15 nights the limit is €165`; a period tells one report from another. The sentence stays
+    unsupported. Of a quote what the answer says already is left out. One in the place of an item of a list is an item.
     """
     sources = [read_source(passage) for passage in passages]
     said = {
@@ -80,14 +80,17 @@ def _answering(sentence: CheckedSentence, question: str, sources: Sequence[Sourc
     if finding.verdict != "unsupported" or finding.entailed is not None:
         return ""
     claim, asked = read_claim(sentence.text, sources), read(question)
-    given = {fact_value(fact) for fact in (*asked.quantities, *asked.dates)}
+    given = {
+        fact_value(one) for one in asked.quantities if one.kind == "number" and "date" not in fact_sorts(one, asked)
+    }
     own = {fact_value(fact) for fact in claim.facts} - given
     best, quote = OWN_WORDS, ""
     for source in sources if own else ():
         for place, one in enumerate(source.places):
             stems = one.reading.stems | source.heading.stems
             share = sum(word in stems for word in claim.stems) / max(1, len(claim.stems))
-            stated = {fact_value(fact) for fact in (*one.reading.quantities, *one.reading.dates)}
+            facts: list[Fact] = [*one.reading.quantities, *one.reading.dates]
+            stated = {fact_value(fact) for fact in facts}
             named = all(names(name, one.reading) or names(name, source.heading) for name in claim.names)
             if share >= best and own <= stated and named and (said := quotable(source, place, one.end)):
                 best, quote = share, said

@@ -170,27 +170,29 @@ async def test_only_strict_quotes_what_the_judge_doubts_and_only_of_what_the_que
     assert (await service.ask(Question(question, mode=mode))).text == text
 
 
-LIMITS = """From 1 June to 30 September the limit for a room in Lisbon is EUR 165.
+LIMITS = """For more than two weeks the limit for a room in Lisbon is EUR 165 from June to September.
 
 For a room in Porto the limit is EUR 120.
 
 A journey of more than twelve hours needs a permit."""
+ON_LISBON = "What may a room in Lisbon cost for 15 nights?"
 
 
 @pytest.mark.parametrize(
     ("question", "reply", "quoted"),
     [
         (
-            "What may a room in Lisbon cost in August?",
-            "In August the limit for a room in Lisbon is EUR 165.",
-            "From 1 June to 30 September the limit for a room in Lisbon is EUR 165 [1].",
+            ON_LISBON,
+            "For 15 nights the limit for a room in Lisbon is EUR 165.",
+            "For more than two weeks the limit for a room in Lisbon is EUR 165 from June to September [1].",
         ),
-        ("What may a room in Lisbon cost in August?", "In August the limit for a room in Lisbon is EUR 190.", ""),
-        ("What may a room in Lisbon cost?", "In August the limit for a room in Lisbon is EUR 165.", ""),
-        ("What may a room in Faro cost in August?", "In August the limit for a room in Faro is EUR 165.", ""),
+        (ON_LISBON, "For 15 nights the limit for a room in Lisbon is EUR 190.", ""),
+        ("What may a room in Lisbon cost?", "For 15 nights the limit for a room in Lisbon is EUR 165.", ""),
+        (ON_LISBON, "For 15 nights the limit for a room in Faro is EUR 165.", ""),
+        ("What may a room in Lisbon cost in 2024?", "In 2024 the limit for a room in Lisbon is EUR 165.", ""),
         ("Does a journey of 15 hours need a permit?", "A journey of 15 hours needs a permit.", ""),
     ],
-    ids=["of the question", "another figure", "a date of its own", "another name", "nothing but the question's"],
+    ids=["an amount of it", "another figure", "an amount of its own", "another name", "a year", "nothing else"],
 )
 def test_a_sentence_that_lacks_only_what_the_question_states_gives_way(question: str, reply: str, quoted: str) -> None:
     passages = [passage_of(LIMITS)]
