@@ -156,6 +156,8 @@ def _judged(sentence: CheckedSentence, given: Iterator[Judgement | Unjudged], ju
         told = "; ".join(filter(None, (finding.reason, f"the judge {judge} {judgement}")))
         return replace(sentence, finding=replace(finding, reason=told))
     verdict = decide(finding.features, 1.0, judgement.probability)
+    if verdict == "supported" and _answers_yes_or_no(sentence.text, sentence.asked):
+        verdict = "weak"  # a small judge believes any yes that a true clause follows
     says = {
         "supported": "finds that the passage says it",
         "weak": "finds it possible that the passage says it",

@@ -11,8 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.prompting.prompts import NOT_FOUND_TEXT, passage_header
-from rag.types import AnswerMode, Box, Chunk, Hit, Passage, Span
-from rag.verification import Verified, check_reply, check_text, show_reply, show_text, statements_of, verify_reply
+from rag.types import AnswerMode, Box, Chunk, Hit, Judgement, Passage, Span
+from rag.verification import (
+    Verified,
+    apply_judgements,
+    check_reply,
+    check_text,
+    show_reply,
+    show_text,
+    statements_of,
+    verify_reply,
+)
 from rag.verification.verdict import WEAK_FROM
 
 LEAVE = (
@@ -1121,6 +1130,8 @@ def test_a_yes_or_no_is_settled_by_no_words_and_is_judged_with_its_question() ->
     checked = check_reply("Yes, the gate opens at seven [1].", passages, min_coverage=0.5, question=asked)
     assert [one.finding.verdict for one in checked.sentences] == ["weak"]
     assert [statement.question for statement in statements_of(checked.sentences)] == [asked]
+    judged = apply_judgements(checked.sentences, [Judgement(0.95)], "j")
+    assert [one.finding.verdict for one in judged] == ["weak"]
 
 
 def test_a_heading_that_states_something_is_checked() -> None:
