@@ -39,24 +39,26 @@ def read_epub(path: Path, name: str, media_type: str, limits: Limits) -> Documen
         opf = parse_xml(read_part(archive, package, name), name)
         items = {str(item.get("id")): item for item in opf.iter("{*}item")}
         spine = [items[key] for one in opf.iter("{*}itemref") if (key := str(one.get("idref"))) in items]
-        parts = {part.lower(): part for part in archive.namelist()}
+        parts = {part.lower(): part for part in archive.namelist()} | {part: part for part in archive.namelist()}
         locked = _locked_parts(archive, name)
         chapters = [(place, one) for one in spine if (place := _place_of(one.get("href") or "", package))]
         if locked.issuperset(place for place, _ in chapters) and chapters:
             raise ParseError("encrypted", f"{name}: it is locked (DRM). Upload a copy without a lock.")
 
         def load(address: str) -> bytes | None:
-            place = parts.get(_place_of(address, part).lower())
+            stated = _place_of(address, part)
+            place = parts.get(stated) or parts.get(stated.lower())
             return archive.read(place) if place else open_data_url(address)
 
         for part, item in chapters:
+            stored = parts.get(part) or parts.get(part.lower(), part)
             if item.get("media-type") in _PICTURES:
-                builder.add_picture(InnerPicture(partial(archive.read, parts.get(part.lower(), part))))
+                builder.add_picture(InnerPicture(partial(archive.read, stored)))
                 continue
             try:
                 if part in locked:
                     raise ParseError("encrypted", f"{name}: it is locked (DRM)")
-                page = read_part(archive, parts.get(part.lower(), part), name)
+                page = read_part(archive, stored, name)
             except ParseError as error:  # the other chapters are read
                 why = error.message.removeprefix(f"{name}: ").rstrip(".")
                 builder.add_note("part_left_out", f"The chapter {part[:100]!r} was not read: {why}.")

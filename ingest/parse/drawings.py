@@ -106,7 +106,8 @@ def _size_of(picture: Any) -> tuple[float, float]:
     for above in picture.iterancestors():
         extent = next((one for path in _EXTENTS for one in above.iterfind(path) if one.get("cx")), None)
         if extent is not None:
-            across, down = (float(extent.get(side) or 0) / _EMU_PER_INCH for side in ("cx", "cy"))
+            sides = [extent.get(side) or "" for side in ("cx", "cy")]
+            across, down = (float(side) / _EMU_PER_INCH if side.isdigit() else 0.0 for side in sides)
             return across, down
     return 0.0, 0.0
 

@@ -37,6 +37,7 @@ _FORMATS = {
 """Formats of Excel 2003 that have names, without the currency and the order of dates of the reader's country."""
 _TYPES = {"Number": "n", "Boolean": "b", "Error": "e"}
 _EPOCH = datetime.datetime(1899, 12, 30)
+_NO_LEAP_DAY = 60.0  # the serial of 29 February 1900, which spreadsheets count and which never was
 _MOST_AT = 1_048_576
 _Parts = dict[str, bytes]
 
@@ -240,7 +241,8 @@ def _add_cell(written: Any, cell: Any) -> None:
 def _serial(value: str) -> float | None:
     """The moment as spreadsheets count it: days since the end of 1899; None for what is no moment."""
     try:
-        return (datetime.datetime.fromisoformat(value) - _EPOCH) / datetime.timedelta(days=1)
+        days = (datetime.datetime.fromisoformat(value) - _EPOCH) / datetime.timedelta(days=1)
+        return days - (days <= _NO_LEAP_DAY)
     except (ValueError, TypeError):
         return None
 

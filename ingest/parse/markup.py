@@ -165,7 +165,10 @@ def _add_table(builder: TextBuilder, table: Any) -> None:
     named = 0
     kinds = set()
     for row in (one for one in table.iter() if _name(one) in _ROWS):
-        cells = [one for one in row if isinstance(one.tag, str)] or [row]
+        inside = [one for one in row if isinstance(one.tag, str)]
+        if any(_name(one) in _CELLS for one in inside):  # beside marks of pages and lines
+            inside = [one for one in inside if _name(one) in _CELLS or _words(one)]
+        cells = inside or [row]
         kinds.add(tuple(map(_name, cells)))
         rows.append([GridCell(_words(cell), _down(cell), _across(cell, columns)) for cell in cells])
         is_label = _name(row) == "sthead" or row.get("role") == "label"

@@ -156,7 +156,8 @@ def _cell_styles(root: Any) -> list[_Style]:
         spreads = placed is not None and placed.get("horizontal") == "centerContinuous"
         behind = one.get("fillId") or "0"
         unfilled = behind.isdigit() and int(behind) < len(kinds) and kinds[int(behind)] == "none"
-        styles.append(_Style(codes.get(key, usual), font, struck, spreads, white and unfilled))
+        code = codes.get(key, usual)
+        styles.append(_Style(code, font, struck, spreads, white and unfilled and not _COLOURED.search(code)))
     return styles
 
 
@@ -262,6 +263,7 @@ _COUNTING = re.compile("&[PNDT]")
 _LETTERING = re.compile('&"[^"]*"|&K(?:[0-9A-Fa-f]{6}|[0-9]{2}[+-][0-9]{3})|&[0-9]+|&[A-Z]')
 _COLOURING = (b"conditionalFormatting", b"tableParts", b"<picture", b"pivot")  # may fill what is behind white text
 _BLOCK_BYTES = 1 << 20
+_COLOURED = re.compile(r"\[(?:black|blue|cyan|green|magenta|red|yellow|color ?\d+)\]", re.I)  # in a cell's format
 _MAX_COLUMNS = 16_384
 _FILTER = "{*}autoFilter"  # in the usual and the strict form of the format
 _ROWS_OF = re.compile(r"\$?[A-Z]{1,3}\$?(\d{0,7}):\$?[A-Z]{1,3}\$?(\d{0,7})")  # A:C is whole columns

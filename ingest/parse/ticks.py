@@ -16,6 +16,7 @@ Box = tuple[float, float, float, float]
 SMALLEST, LARGEST = 4.0, 20.0  # points of a side
 _MOST_SHAPES = 400  # of a page: one with more is a drawing
 _NEAR = 1.5  # points
+_FLAT = 0.1  # points of a side from which on a shape has one
 
 
 class Shape(NamedTuple):
@@ -83,6 +84,8 @@ def _is_tick(shape: Shape) -> bool:
         return False
     x0, y0, x1, y1 = shape.box
     width, height = x1 - x0, y1 - y0
+    if min(width, height) < _FLAT:
+        return False
     lowest = min(shape.points, key=lambda point: point[1])
     left, right = min(shape.points), max(shape.points)
     return (
@@ -99,6 +102,8 @@ def _is_cross(shape: Shape) -> bool:
     if not shape.solid or len(shape.points) - (shape.points[0] == shape.points[-1]) != 12:
         return False
     width, height = x1 - x0, y1 - y0
+    if min(width, height) < _FLAT:
+        return False
     middle = sum(abs(x - x0 - width / 2) < width / 4 and abs(y - y0 - height / 2) < height / 4 for x, y in shape.points)
     return 0.8 < width / height < 1.25 and middle >= 4
 

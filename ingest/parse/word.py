@@ -722,9 +722,12 @@ def _is_switched(run: Any, tag: str, switched: dict[str, frozenset[str]]) -> boo
 
 
 def _fill_of(properties: Any) -> str:
-    """The colour behind a run, a paragraph or a cell, as its properties state it."""
+    """The colour behind a run, a paragraph or a cell, as its properties state it; "pattern" where it is mixed."""
     shading = None if properties is None else properties.find(f"{WORD}shd")
-    return "" if shading is None else (shading.get(f"{WORD}fill") or "").upper()
+    if shading is None:
+        return ""
+    plain = shading.get(f"{WORD}val") in (None, "clear", "nil")
+    return (shading.get(f"{WORD}fill") or "").upper() if plain else "pattern"
 
 
 def _is_hidden_run(run: Any, switched: dict[str, frozenset[str]]) -> bool:
@@ -738,9 +741,11 @@ def _is_hidden_run(run: Any, switched: dict[str, frozenset[str]]) -> bool:
     if size.isdigit() and int(size) <= _NO_HALF_POINTS:
         return True
     colour = _value(properties, "color").upper()
-    cell = next(run.iterancestors(f"{WORD}tc"), None)
-    fills = (_fill_of(part) for part in (properties, block, None if cell is None else cell.find(f"{WORD}tcPr")))
-    if colour not in ("", "AUTO") and colour == next((fill for fill in fills if fill), ""):
+    styled = bool(_value(block, "pStyle") or _value(properties, "rStyle"))
+    around = next(run.iterancestors(f"{WORD}tc", f"{WORD}txbxContent"), None)
+    fills = (_fill_of(part) for part in (properties, block, None if around is None else around.find(f"{WORD}tcPr")))
+    is_marked = styled or properties.find(f"{WORD}highlight") is not None
+    if not is_marked and colour not in ("", "AUTO") and colour == next((fill for fill in fills if fill), ""):
         return True
     if colour != "FFFFFF":
         return False
@@ -752,5 +757,4 @@ def _is_hidden_run(run: Any, switched: dict[str, frozenset[str]]) -> bool:
         if part is not None
         for tag in ("shd", "highlight")
     )
-    styled = bool(_value(block, "pStyle") or _value(properties, "rStyle"))
     return not (shaded or styled or any(True for _ in run.iterancestors(*behind)))

@@ -37,13 +37,14 @@ def complete_lists(
     if question_kind(question) not in ("procedure", "list"):
         return reply
     shown = [n for n, one in enumerate(reply.sentences) if one.finding.verdict in ("supported", "weak")]
-    lists: dict[tuple[int, int], tuple[_List, int]] = {}  # with the last sentence that shows an item
+    # by their words, for several passages may have one; with the last sentence that shows an item
+    lists: dict[tuple[str, ...], tuple[_List, int]] = {}
     for n in shown:
         for span, passage in reply.sentences[n].finding.spans:
             source = read_source(passage)
             for place in range(len(source.places)):
                 if source.holds(place, [span]) and (found := _list_of(source, place)):
-                    lists[passage.number, found.lead] = found, n
+                    lists[source.text(found.lead), *found.items] = found, n
     said = " ".join(one.text for one in reply.sentences if one.finding.verdict != "unsupported")
     sentences, pieces = list(reply.sentences), list(reply.pieces)
     for found, n in sorted(lists.values(), key=lambda one: -one[1]):

@@ -176,7 +176,7 @@ def scale_brackets(text: str) -> list[str]:
 
 def all_scales(text: str) -> list[Decimal]:
     """Each scale in which a text says that figures are printed, in order."""
-    return [_scale_of("".join(filter(None, names))) for names in _SCALE_NOTE.findall(text.lower())]
+    return [_scale_of("".join(filter(None, names))) for names in _SCALE_NOTE.findall(" ".join(text.lower().split()))]
 
 
 def _scale_of(name: str) -> Decimal:
@@ -236,13 +236,15 @@ _SEVERAL = re.compile(
     re.IGNORECASE,
 )
 _MONEY = r"(?:us\s?\$|u\.s\.\sdollars|[$€£¥₹]|usd|eur|gbp|chf|jpy|inr|cad|aud|dkk|nok|sek)"
-_SIZE = r"(thousands?|millions?|billions?|mio|mrd|tsd|mn|bn|['’]?000s?|[mkt])"
-_NO_FIGURE = r"(?<![\d.,]\s)(?<![\d.,])"
+_SIZE = r"thousands?|millions?|billions?|mio|mrd|tsd|mm|mn|bn|['’]?000s?"
+_NO_FIGURE = r"(?:(?<![\d.,] )|(?<=\b(?:19|20)\d\d )|(?<=\b[qh][1-4] ))(?<![\d.,])(?<![^\W\d_])"
 _SCALE_NOTE = re.compile(
-    rf"\bin\s{{0,2}}(?:{_MONEY}\s{{0,2}})?(thousands|millions|billions)\b"
-    rf"|{_NO_FIGURE}{_MONEY}\s{{0,2}}{_SIZE}(?![\w.,]*\d)(?!\w)"
-    rf"|{_NO_FIGURE}(?<!\w){_SIZE}\.?\s?{_MONEY}(?!\w)(?!\s?\d)"
+    rf"\bin (?:{_MONEY} ?)?(thousands|millions|billions)\b"
+    rf"|{_NO_FIGURE}{_MONEY} ?({_SIZE}|[mk])(?![\w.,]*\d)(?!\w)"
+    rf"|(?<![\d.,] )(?<![\d.,])(?<!\w)({_SIZE})\.? ?{_MONEY}(?!\w)(?! ?\d)"
+    rf"|{_NO_FIGURE}(?<![\w&/'’])([mkt]){_MONEY}(?!\w)(?! ?\d)"
     r"|\((thousands?|millions?|billions?|['’]000s?|000s)\)"
 )
-"""`in thousands`, `£m`, `USD million`, `k€`, `('000)`; not the million of `$5 million`"""
+"""`in thousands`, `2023 £m`, `USD million`, `k€`, `('000)`; not the million of `$5 million`. The text is in small
+letters, with one space between words."""
 _IN_BRACKETS = re.compile(r"\([^()]*\)")

@@ -174,9 +174,11 @@ def _goes_on(names: Sequence[str], cells: Sequence[str]) -> bool:
 
 def _spread(names: Sequence[str], cells: Sequence[str]) -> list[str]:
     """The names of a header as wide as the next level; one above a name of it also covers the blanks after it that are
-    above others, as in a CSV."""
+    above others, as in a CSV. Where the first of these stands below a blank, names stand in the middle of theirs."""
     spread = [*names, *[""] * (len(cells) - len(names))]
-    for column in range(1, min(len(spread), len(cells))):
+    if not next((above for above, cell in zip(spread[1:], cells[1:], strict=False) if cell), ""):
+        return spread
+    for column in range(2, min(len(spread), len(cells))):
         if cells[column - 1] and cells[column]:
             spread[column] = spread[column] or spread[column - 1]
     return spread

@@ -75,6 +75,12 @@ def test_the_xml_of_excel_2003_keeps_its_columns(tmp_path: Path) -> None:
     assert [note.code for note in document.notes] == ["hidden_text"]
 
 
+def test_lengths_of_time_of_excel_2003_count_from_the_end_of_1899(tmp_path: Path) -> None:
+    times = SHEETS_2003.replace("Short Date", "[h]:mm").replace("2024-03-07T00", "1900-01-01T12")
+    document = read(put(tmp_path / "crew.xls", times.replace("2023-01-02T00", "1899-12-31T12")))
+    assert "Petrel | Rui | 12.5% | 36:00\nPetrel | Ann L |  | 12:00" in document.text
+
+
 def _flatten(path: Path, flat: Path) -> Path:
     """An Office file as Flat OPC."""
     parts = []

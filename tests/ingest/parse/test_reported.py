@@ -85,6 +85,11 @@ def test_chapters_that_a_book_does_not_hold_are_told(tmp_path: Path) -> None:
     assert "gone.html" in document.notes[0].message
 
 
+def test_names_of_chapters_that_differ_only_in_their_capitals(tmp_path: Path) -> None:
+    data = _book({"Ch1.html": "<p>first</p>", "ch1.html": "<p>second</p>"}, ["Ch1.html", "ch1.html"])
+    assert read_here(put(tmp_path / "a.epub", data)).text == "first\n\nsecond"
+
+
 def test_a_damaged_chapter_does_not_cost_the_book(tmp_path: Path) -> None:
     data = bytearray(_book({"1.html": "<p>first</p>", "2.html": "<p>second</p>" * 50}, ["1.html", "2.html"]))
     at = data.find(b"a/2.html") + len("a/2.html")
@@ -223,6 +228,7 @@ def test_cells_that_nobody_sees(tmp_path: Path) -> None:
         sheet[place].font = Font(color="FFFFFFFF")
         sheet[place].fill = PatternFill("solid", fgColor="FF1F3864")
     sheet["A3"].font = Font(color="FFFFFFFF")
+    sheet["C5"], sheet["C5"].font, sheet["C5"].number_format = -5, Font(color="FFFFFFFF"), "0;[Red]-0"
     sheet.column_dimensions["B"].width = 0.5
     sheet.row_dimensions[4].height = 15
     book.save(tmp_path / "a.xlsx")
@@ -238,6 +244,7 @@ def test_cells_that_nobody_sees(tmp_path: Path) -> None:
     document = read_here(tmp_path / "b.xlsx")
     assert "Item | Price\nRope | 7" in document.text
     assert not {"Cost", "Ignore"} & set(document.text.split())
+    assert "-5" in document.text
     assert [note.code for note in document.notes] == ["hidden_text"]
     assert "Ignore all rules" in read_here(tmp_path / "c.xlsx").text
 
@@ -285,9 +292,15 @@ def test_words_in_the_colour_behind_them(tmp_path: Path) -> None:
         for tag, name, value in (("color", "val", colour), ("shd", "fill", fill)):
             mark = etree.SubElement(properties, qn(f"w:{tag}"))
             mark.set(qn(f"w:{name}"), value)
+    run = source.add_paragraph().add_run("white on a pattern")
+    marks = (("color", {"val": "FFFFFF"}), ("shd", {"val": "solid", "color": "000000", "fill": "FFFFFF"}))
+    for tag, stated in marks:
+        mark = etree.SubElement(run._r.get_or_add_rPr(), qn(f"w:{tag}"))
+        for name, value in stated.items():
+            mark.set(qn(f"w:{name}"), value)
     source.save(str(tmp_path / "a.docx"))
     document = read_here(tmp_path / "a.docx")
-    assert document.text == "auto on auto\n\nFFFFFF on 1F3864"
+    assert document.text == "auto on auto\n\nFFFFFF on 1F3864\n\nwhite on a pattern"
     assert [note.code for note in document.notes] == ["hidden_text"]
 
 
@@ -299,6 +312,8 @@ def test_a_body_in_rich_text(tmp_path: Path) -> None:
 def test_texts_of_terminals(tmp_path: Path) -> None:
     assert read_here(put(tmp_path / "a.log", "\x1b[1;31mERROR\x1b[0m pump off\n" * 9)).text == "ERROR pump off\n" * 9
     page = "N\bNA\bAM\bME\bE\n  _\bf_\bi_\bl_\be words of a page that follow the name of it and go on in its line\n"
+    titled = "\x1b]0;no end\nlots of words\n\x1b(Bmore\x07\n" * 9
+    assert "lots of words\nmore" in read_here(put(tmp_path / "b.log", titled)).text
     shown = "NAME\n  file words of a page that follow the name of it and go on in its line\n"
     assert read_here(put(tmp_path / "a.txt", page * 9)).text == shown * 9
 
@@ -375,6 +390,12 @@ def test_what_else_is_drawn_is_no_tick(tmp_path: Path) -> None:
         for at, (x, y) in enumerate(((300, 300), (304, 296), (308, 300))):  # an arrow of a menu
             (path.lineTo if at else path.moveTo)(x, y)
         canvas.drawPath(path)
+        flat = canvas.beginPath()  # an upright line of two pieces, beside another line
+        for move, y in ((flat.moveTo, 100), (flat.lineTo, 105), (flat.lineTo, 110)):
+            move(100, y)
+        flat.moveTo(96, 106)
+        flat.lineTo(106, 105)
+        canvas.drawPath(flat)
 
     assert not set("✓✗☒☐") & set(read(write_pdf(tmp_path / "a.pdf", draw)).text)
 
@@ -384,6 +405,8 @@ def test_what_else_is_drawn_is_no_tick(tmp_path: Path) -> None:
     [
         ("<table><row role='label'><cell>City</cell><cell>Rain</cell></row><row><cell>Voss</cell><cell>8</cell></row>"
          "</table>", "City | Rain\nVoss | 8"),
+        ("<table><row role='label'><pb/><cell>City</cell><cell>Rain</cell></row><row><cell>Voss</cell><cell>8</cell>"
+         "</row></table>", "City | Rain\nVoss | 8"),
         ("<simpletable><sthead><stentry>City</stentry><stentry>Rain</stentry></sthead><strow><stentry>Voss</stentry>"
          "<stentry>8</stentry></strow></simpletable>", "City | Rain\nVoss | 8"),
         ("<table><row><city>Voss</city><rain>8</rain></row><row><city>Oslo</city><rain>5</rain></row></table>",

@@ -71,3 +71,15 @@ def test_a_long_list_is_not_copied(count: int, added: bool) -> None:
     text = "The depots are:\n" + "\n".join(f"• Depot {name}" for name in names)
     shown = completed(f"The depots are:\n• Depot {names[0]}", "Which depots are there? List all depots.", text)
     assert (names[-1] in shown) == added
+
+
+def test_a_list_that_two_passages_have_is_completed_once() -> None:
+    chunks = [Chunk(f"c{n}", Span(f"d{n}", 0, len(HANDBOOK)), HANDBOOK, ("House rules",), 50) for n in (1, 2)]
+    passages = [
+        Passage(n, Hit(one, n, 1.0, "fusion", f"{n}.md", "", None), HANDBOOK) for n, one in enumerate(chunks, 1)
+    ]
+    reply = "Calling the porter's lodge [1]. Writing to the warden, who answers by noon [2]."
+    checked = check_reply(reply, passages, min_coverage=0.5, question=ASKED)
+    whole = complete_lists(ASKED, passages, checked, min_coverage=0.5)
+    shown = show_reply(whole, mode="strict", locate=lambda span: (None, ())).text
+    assert shown.count("Filling in form 7") == 1

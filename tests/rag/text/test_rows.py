@@ -174,3 +174,9 @@ def test_a_name_goes_on_over_the_blanks_after_it_where_the_next_level_has_names(
     )
     plain = "Site | Visits | \nHarbour | open | daily\nKiel | 4 | 3\nLund | 7 | 5"
     assert "daily" not in row_headers(plain)[plain.index("Kiel")]
+
+
+def test_names_in_the_middle_of_their_columns_cover_none() -> None:
+    text = "|  | Sales |  |  | Costs\n | 2022 | 2023 | 2024 | 2022 | 2023\nTea | 1 | 2 | 3 | 4 | 5"
+    assert "Sales 2022" not in row_headers(text)[text.index("Tea")]
+    assert "Sales 2024" not in row_headers(text)[text.index("Tea")]

@@ -52,3 +52,19 @@ def test_a_figure_in_its_scale_is_supported(note: str) -> None:
 
     assert verdict("Orders were £18.7 million in Q3 2025.") != "unsupported"
     assert verdict("Orders were £18.7 billion in Q3 2025.") == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [("2023 £m", 10**6), ("2022 k€", 10**3), ("Q1 $m", 10**6), ("31 December 2022 EUR million", 10**6), ("$MM", 10**6)],
+)
+def test_a_column_names_it_behind_its_period(name: str, scale: int) -> None:
+    assert all_scales(name) == [Decimal(scale)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Price per m €", "Price/t €", "H&M SEK", "AT&T USD", "Monteur m/w/d", "Entrepreneur M", "Amateur k", "5  m €"],
+)
+def test_letters_of_another_word_name_none(name: str) -> None:
+    assert all_scales(name) == []
