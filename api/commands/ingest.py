@@ -167,7 +167,8 @@ def run_once(context: CommandContext, task: Task, server: RunningServer | None, 
                 outcomes, left = _follow_moves(catalog, outcomes, plan.removed, found, task.collection)
             outcomes += _removed(catalog, left, task.collection, deletes)
             ids = [one.id for one in outcomes if one.id is not None]
-            outcomes = with_inside(outcomes, catalog.documents.files_inside(ids))
+            inside = catalog.documents.files_inside(ids)
+            outcomes = with_inside(outcomes, inside, prepared=bool(task.ray))
         if deletes and plan.removed and server is None:
             forget_removed(context)
     return Report(tuple(outcomes), time.perf_counter() - started, embedded)

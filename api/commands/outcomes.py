@@ -63,8 +63,14 @@ def outcome_of(work: Work, document: DocumentBody | None, *, was_ready: bool, pr
     )
 
 
-def with_inside(outcomes: Sequence[Outcome], inside: Iterable[DocumentRecord]) -> list[Outcome]:
-    """The outcomes with the pages and chunks of the files inside, and after each those of the files that failed."""
+def with_inside(
+    outcomes: Sequence[Outcome], inside: Iterable[DocumentRecord], *, prepared: bool = False
+) -> list[Outcome]:
+    """The outcomes with the pages and chunks of the files inside, and after each those of the files that failed.
+
+    With `prepared`, one that waits to be indexed did not fail.
+    """
+    done = ("ready", "indexing") if prepared else ("ready",)
     families: dict[str | None, list[DocumentRecord]] = {}
     for record in inside:
         families.setdefault(record.parent_id, []).append(record)
@@ -73,7 +79,7 @@ def with_inside(outcomes: Sequence[Outcome], inside: Iterable[DocumentRecord]) -
         family = families.get(one.id, []) if one.outcome in _IN_PLACE else []
         pages, chunks = sum(record.pages for record in family), sum(record.chunks for record in family)
         shown.append(replace(one, pages=one.pages + pages, chunks=one.chunks + chunks))
-        shown += [_failed_inside(one, record) for record in family if record.status != "ready"]
+        shown += [_failed_inside(one, record) for record in family if record.status not in done]
         families.pop(one.id, None)  # files with the same bytes are one document
     return shown
 

@@ -164,7 +164,7 @@ def test_a_cluster_prepares_a_folder_once_though_an_actor_is_killed(
     assert command.returncode == 1, errors  # one has no words
     outcomes = {one["name"]: one for one in json.loads(said)["documents"]}
     assert outcomes.pop("empty.txt")["error"]["code"] == "empty"
-    assert len(outcomes) == 42
+    assert len(outcomes) == 41
     assert {(one["outcome"], one["status"]) for one in outcomes.values()} == {("new", "indexing")}
 
     shared = settings.model_copy(update={"originals_url": f"file://{tmp_path / 'originals'}"})
