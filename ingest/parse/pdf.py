@@ -924,28 +924,25 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
 
 def _read_rules(page: Any, frame: _Frame) -> Iterator[Rule]:
     """The level and upright lines drawn on a page, and the sides of drawn boxes."""
-    import pypdfium2.raw as pdfium
-
-    sides = [ctypes.c_float() for _ in range(4)]
-    fill, stroke = ctypes.c_int(), ctypes.c_int()
-    for index in range(min(pdfium.FPDFPage_CountObjects(page), MOST_OBJECTS)):
-        item = pdfium.FPDFPage_GetObject(page, index)
-        if pdfium.FPDFPageObj_GetType(item) != pdfium.FPDF_PAGEOBJ_PATH:
-            continue
-        if not pdfium.FPDFPageObj_GetBounds(item, *map(ctypes.byref, sides)):
-            continue
-        x0, y0, x1, y1 = (side.value for side in sides)
-        pdfium.FPDFPath_GetDrawMode(item, ctypes.byref(fill), ctypes.byref(stroke))
-        if not (stroke.value or fill.value):
-            continue
-        if min(x1 - x0, y1 - y0) <= _RULE_WIDTH:
+    for item, (x0, y0, x1, y1), is_filled, is_stroked in _paths_of(page):
+        if min(x1 - x0, y1 - y0) <= _RULE_WIDTH and (is_filled or is_stroked):
             yield from _as_rule(frame, x0, y0, x1, y1)
-        elif stroke.value:
+        elif is_stroked:
             yield from _read_segments(item, frame)
 
 
 def _read_shapes(page: Any, frame: _Frame) -> Iterator[Shape]:
     """The small paths of straight lines on a page, each of their pieces."""
+    for item, (x0, y0, x1, y1), is_filled, is_stroked in _paths_of(page):
+        if not (SMALLEST <= x1 - x0 <= LARGEST and SMALLEST <= y1 - y0 <= LARGEST):
+            continue
+        solid = is_filled and not (is_stroked and _is_white(item))
+        if is_stroked or solid:
+            yield from _read_pieces(item, frame, solid)
+
+
+def _paths_of(page: Any) -> Iterator[tuple[Any, tuple[float, ...], bool, bool]]:
+    """The paths among the first MOST_OBJECTS of a page: the sides of each, whether it is filled, whether stroked."""
     import pypdfium2.raw as pdfium
 
     sides = [ctypes.c_float() for _ in range(4)]
@@ -954,15 +951,9 @@ def _read_shapes(page: Any, frame: _Frame) -> Iterator[Shape]:
         item = pdfium.FPDFPage_GetObject(page, index)
         if pdfium.FPDFPageObj_GetType(item) != pdfium.FPDF_PAGEOBJ_PATH:
             continue
-        if not pdfium.FPDFPageObj_GetBounds(item, *map(ctypes.byref, sides)):
-            continue
-        x0, y0, x1, y1 = (side.value for side in sides)
-        if not (SMALLEST <= x1 - x0 <= LARGEST and SMALLEST <= y1 - y0 <= LARGEST):
-            continue
-        pdfium.FPDFPath_GetDrawMode(item, ctypes.byref(fill), ctypes.byref(stroke))
-        solid = bool(fill.value) and not (stroke.value and _is_white(item))
-        if stroke.value or solid:
-            yield from _read_pieces(item, frame, solid)
+        if pdfium.FPDFPageObj_GetBounds(item, *map(ctypes.byref, sides)):
+            pdfium.FPDFPath_GetDrawMode(item, ctypes.byref(fill), ctypes.byref(stroke))
+            yield item, tuple(side.value for side in sides), bool(fill.value), bool(stroke.value)
 
 
 def _is_white(item: Any) -> bool:
