@@ -10,6 +10,7 @@ import binascii
 import datetime
 import io
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,7 +39,7 @@ _FORMATS = {
 _TYPES = {"Number": "n", "Boolean": "b", "Error": "e"}
 _EPOCH = datetime.datetime(1899, 12, 30)
 _NO_LEAP_DAY = 60.0  # the serial of 29 February 1900, which spreadsheets count and which never was
-_MOST_AT = 1_048_576
+_MOST_AT, _MOST_COLUMNS = 1_048_576, 16_384
 _Parts = dict[str, bytes]
 
 
@@ -82,37 +83,38 @@ def _pack_parts(root: Any) -> _Parts:
 
 
 class _Package:
-    """Parts in the making: `add` gives a part a relation from the main one, and returns the relation's id."""
+    """Parts in the making: `add` gives a part a relation from another one, and returns the part's name, its id."""
 
     def __init__(self, main: str) -> None:
         self.parts: _Parts = {}
         self._main = main
-        self._relations: list[tuple[str, str]] = []
+        self._relations: dict[str, list[tuple[str, str]]] = defaultdict(list)
 
-    def add(self, kind: str, root: Any) -> str:
-        """Write a part of this kind of relation."""
-        from lxml import etree
-
-        leaf = f"{kind}{len(self._relations) + 1}.xml"
-        self._relations.append((kind, leaf))
-        folder = self._main.rpartition("/")[0]
-        self.parts[f"{folder}/{leaf}"] = etree.tostring(root).replace(WORDML.encode(), _WORD.encode())
-        return f"r{len(self._relations)}"
+    def add(self, kind: str, root: Any, source: str = "") -> str:
+        """Write a part of this kind of relation, from the main part or from the one of the name `source`."""
+        folder, _, main = self._main.rpartition("/")
+        leaf = f"{kind}{len(self.parts) + 1}.xml"
+        self._relations[f"{folder}/_rels/{source or main}.rels"].append((kind, leaf))
+        self._write(f"{folder}/{leaf}", root)
+        return leaf
 
     def close(self, root: Any) -> _Parts:
-        """The parts, with the main one and its relations."""
+        """The parts, with the main one and the relations."""
         from lxml import etree
 
-        folder, _, leaf = self._main.rpartition("/")
-        self.parts[self._main] = etree.tostring(root).replace(WORDML.encode(), _WORD.encode())
-        relations = etree.Element("Relationships")
-        for number, (kind, place) in enumerate(self._relations, 1):
-            etree.SubElement(relations, "Relationship", Id=f"r{number}", Type=f"{_KINDS}/{kind}", Target=place)
-        self.parts[f"{folder}/_rels/{leaf}.rels"] = etree.tostring(relations)
-        start = etree.Element("Relationships")
-        etree.SubElement(start, "Relationship", Id="r1", Type=f"{_KINDS}/officeDocument", Target=self._main)
-        self.parts["_rels/.rels"] = etree.tostring(start)
+        self._write(self._main, root)
+        self._relations["_rels/.rels"].append(("officeDocument", self._main))
+        for part, related in self._relations.items():
+            relations = etree.Element("Relationships")
+            for kind, leaf in related:
+                etree.SubElement(relations, "Relationship", Id=leaf, Type=f"{_KINDS}/{kind}", Target=leaf)
+            self._write(part, relations)
         return self.parts
+
+    def _write(self, part: str, root: Any) -> None:
+        from lxml import etree
+
+        self.parts[part] = etree.tostring(root).replace(WORDML.encode(), _WORD.encode())
 
 
 def _pack_word(root: Any) -> _Parts:
@@ -167,6 +169,9 @@ def _pack_workbook(root: Any) -> _Parts:
         visible = next((one.text for one in sheet.iterfind("{*}WorksheetOptions/{*}Visible")), "") or ""
         state = "hidden" if visible.startswith("Sheet") and "Hidden" in visible else "visible"
         key = package.add("worksheet", _worksheet(sheet, numbers))
+        comments = _comments(sheet)
+        if len(comments):
+            package.add("comments", comments, key)
         etree.SubElement(sheets, "sheet", {"name": sheet.get(f"{_SS}Name") or "", "state": state, f"{_R}id": key})
     return package.close(book)
 
@@ -178,24 +183,30 @@ def _workbook_styles(root: Any) -> tuple[Any, dict[str, int]]:
     styles = etree.Element(f"{{{_SHEET}}}styleSheet")
     formats, fonts, crossed = (etree.SubElement(styles, tag) for tag in ("numFmts", "fonts", "cellXfs"))
     numbers: dict[str, int] = {}
-    for one in (None, *root.iterfind(f"{_SS}Styles/{_SS}Style")):
-        number = len(crossed)
-        code, font = _stated(one, "NumberFormat", "Format"), _stated(one, "Font", "FontName")
+    stated = {one.get(f"{_SS}ID") or "": one for one in root.iterfind(f"{_SS}Styles/{_SS}Style")}
+    for key in ("", *stated):
+        number = numbers[key] = len(crossed)
+        code, font = _stated(stated, key, "NumberFormat", "Format"), _stated(stated, key, "Font", "FontName")
         shape = etree.SubElement(fonts, "font")
         etree.SubElement(shape, f"{{{_SHEET}}}name", val=font)
-        if _stated(one, "Font", "StrikeThrough") == "1":
+        if _stated(stated, key, "Font", "StrikeThrough") == "1":
             etree.SubElement(shape, "strike")
         form = _FORMATS.get(code, code) or "General"
         etree.SubElement(formats, "numFmt", numFmtId=str(1_000 + number), formatCode=form)
         etree.SubElement(crossed, "xf", numFmtId=str(1_000 + number), fontId=str(number))
-        if one is not None:
-            numbers[one.get(f"{_SS}ID") or ""] = number
     return styles, numbers
 
 
-def _stated(style: Any, part: str, key: str) -> str:
-    found = None if style is None else style.find(_SS + part)
-    return "" if found is None else found.get(_SS + key) or ""
+def _stated(styles: dict[str, Any], style: str, part: str, key: str) -> str:
+    """What a style states, or else those that it is made from."""
+    seen = set()
+    while style in styles and style not in seen:
+        seen.add(style)
+        found = styles[style].find(_SS + part)
+        if found is not None and (value := found.get(_SS + key)):
+            return str(value)
+        style = styles[style].get(f"{_SS}Parent") or ""
+    return ""
 
 
 def _worksheet(sheet: Any, styles: dict[str, int]) -> Any:
@@ -203,15 +214,18 @@ def _worksheet(sheet: Any, styles: dict[str, int]) -> Any:
 
     written = etree.Element(f"{{{_SHEET}}}worksheet")
     columns, rows, merged = (etree.SubElement(written, tag) for tag in ("cols", "sheetData", "mergeCells"))
+    named: dict[int, str] = {}
     for at, column in _placed(sheet.iterfind(f"{_SS}Table/{_SS}Column"), "Span"):
+        last = min(at + _count(column, "Span"), _MOST_COLUMNS)
+        named |= dict.fromkeys(range(at, last + 1), column.get(f"{_SS}StyleID") or "Default")
         if column.get(f"{_SS}Hidden") == "1":
-            last = at + _count(column, "Span")
             etree.SubElement(columns, "col", min=str(at), max=str(last), hidden="1")
-    for number, row in _placed(sheet.iterfind(f"{_SS}Table/{_SS}Row"), "Span"):
+    for number, row in _rows(sheet):
         line = etree.SubElement(rows, "row", r=str(number), hidden=row.get(f"{_SS}Hidden") or "0")
-        for at, cell in _placed(row.iterfind(f"{_SS}Cell"), "MergeAcross"):
+        for at, cell in _cells(row):
             place = f"{_letters(at)}{number}"
-            style = styles.get(cell.get(f"{_SS}StyleID") or row.get(f"{_SS}StyleID") or "", 0)
+            key = cell.get(f"{_SS}StyleID") or row.get(f"{_SS}StyleID") or named.get(at, "Default")
+            style = styles.get(key, 0)
             _add_cell(etree.SubElement(line, "c", r=place, s=str(style)), cell)
             right, below = at + _count(cell, "MergeAcross"), number + _count(cell, "MergeDown")
             if (right, below) != (at, number):
@@ -219,20 +233,39 @@ def _worksheet(sheet: Any, styles: dict[str, int]) -> Any:
     return written
 
 
+def _comments(sheet: Any) -> Any:
+    """The comments on the cells of a sheet, in the usual form."""
+    from lxml import etree
+
+    written = etree.Element(f"{{{_SHEET}}}comments")
+    authors, comments = (etree.SubElement(written, tag) for tag in ("authors", "commentList"))
+    for number, row in _rows(sheet):
+        for at, cell in _cells(row):
+            for remark in cell.iterfind(f"{_SS}Comment"):
+                one = etree.SubElement(comments, "comment", ref=f"{_letters(at)}{number}", authorId=str(len(authors)))
+                etree.SubElement(authors, "author").text = remark.get(f"{_SS}Author")
+                etree.SubElement(etree.SubElement(one, "text"), "t").text = "".join(remark.itertext())
+    return written
+
+
+def _rows(sheet: Any) -> Iterator[tuple[int, Any]]:
+    return _placed(sheet.iterfind(f"{_SS}Table/{_SS}Row"), "Span")
+
+
+def _cells(row: Any) -> Iterator[tuple[int, Any]]:
+    return _placed(row.iterfind(f"{_SS}Cell"), "MergeAcross")
+
+
 def _add_cell(written: Any, cell: Any) -> None:
-    """Write the value of a cell, and what its comment says behind it."""
     from lxml import etree
 
     data = cell.find(f"{_SS}Data")
     value = "" if data is None else "".join(data.itertext())
     kind = "String" if data is None else data.get(f"{_SS}Type") or "String"
-    comment = cell.find(f"{_SS}Comment")
-    remark = "" if comment is None else " ".join("".join(comment.itertext()).split())
     moment = _serial(value) if kind == "DateTime" else None
-    if (kind == "String" or remark) and moment is None:
+    if kind == "String":
         written.set("t", "inlineStr")
-        shown = f"{value} (comment: {remark})" if remark else value
-        etree.SubElement(etree.SubElement(written, "is"), "t").text = shown
+        etree.SubElement(etree.SubElement(written, "is"), "t").text = value
         return
     written.set("t", _TYPES.get(kind, "n" if moment is not None else "d"))
     etree.SubElement(written, "v").text = value if moment is None else repr(moment)

@@ -29,10 +29,14 @@ def is_row(line: str) -> bool:
 
 
 def split_row(line: str) -> list[str]:
-    """The cells of a row, without spaces around them; a line between `|` at both ends has them all."""
-    line = line.strip()
-    closed = line.startswith("|") and line.endswith("|") and len(line) > 1
-    return [cell.strip() for cell in BAR.split(line[1:-1] if closed else line)]
+    """The cells of a row, without spaces around them; bars at both ends are no cells, as in Markdown.
+
+    Those of a line that begins and ends with ` | ` stand beside blank cells, as `" | ".join` writes them.
+    """
+    bare = line.strip()
+    closed = bare.startswith("|") and bare.endswith("|") and len(bare) > 1
+    between = bare[1:-1] if closed and not (line.startswith(" | ") and line.endswith(" | ")) else line
+    return [cell.strip() for cell in BAR.split(between)]
 
 
 def columns_above(headings: Sequence[str], text: str) -> str:
@@ -166,10 +170,11 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _goes_on(names: Sequence[str], cells: Sequence[str]) -> bool:
-    """Whether a row is the second level of a header: below a name that covers several columns, or a blank; no label."""
+    """Whether a row is the second level of a header, without a label: below a name that covers several columns, or
+    below blanks alone."""
     covers = any(left and left == right for left, right in pairwise(names))
-    fills = any(cell and not name for name, cell in zip(names, cells, strict=False))
-    return (covers or fills) and cells[0] in ("", names[0]) and any(cells) and not _has_figures(cells)
+    above = {bool(name) for name, cell in zip(names[1:], cells[1:], strict=False) if cell}
+    return (covers or above == {False}) and cells[0] in ("", names[0]) and any(cells) and not _has_figures(cells)
 
 
 def _spread(names: Sequence[str], cells: Sequence[str]) -> list[str]:

@@ -81,6 +81,21 @@ def test_lengths_of_time_of_excel_2003_count_from_the_end_of_1899(tmp_path: Path
     assert "Petrel | Rui | 12.5% | 36:00\nPetrel | Ann L |  | 12:00" in document.text
 
 
+def test_styles_of_excel_2003_go_on_from_others_and_comments_stand_apart(tmp_path: Path) -> None:
+    remark = (
+        '<Comment ss:Author="Bo"><ss:Data>ask<B xmlns="http://www.w3.org/TR/REC-html40"> why</B></ss:Data></Comment>'
+    )
+    book = SHEETS_2003.replace("</Styles>", '<Style ss:ID="q" ss:Parent="p"><Font ss:Bold="1"/></Style></Styles>')
+    book = book.replace('ss:StyleID="p"><Data', f'ss:StyleID="q">{remark}<Data').replace("<Column/>", "<Column/>" * 2)
+    book = book.replace('<Column ss:Index="6"', '<Column ss:StyleID="p"/><Column ss:Index="6"')
+    since = '<Cell ss:Index="4" ss:StyleID="d">'
+    document = read(
+        put(tmp_path / "crew.xls", book.replace(since, f'<Cell><Data ss:Type="Number">0.5</Data></Cell>{since}'))
+    )
+    table = "Petrel | Rui | 12.5% | 2024-03-07\nPetrel | Ann L | 50% | 2023-01-02"
+    assert document.text.strip().endswith(f"{table}\n\nComment (C2, Bo): ask why")
+
+
 def _flatten(path: Path, flat: Path) -> Path:
     """An Office file as Flat OPC."""
     parts = []

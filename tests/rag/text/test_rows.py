@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from rag.text import columns_above, header_notes, name_cells, outline_row, row_headers, spell_row, spell_rows
+from rag.text import (
+    columns_above,
+    header_notes,
+    name_cells,
+    outline_row,
+    row_headers,
+    spell_row,
+    spell_rows,
+    split_row,
+)
 
 SALES = (
     "(in millions) | Three Months 2023 | Three Months 2022\nPhones | $ 39,669 | $ 40,665\nWearables\nWatches | 8,284 |"
@@ -180,3 +189,17 @@ def test_names_in_the_middle_of_their_columns_cover_none() -> None:
     text = "|  | Sales |  |  | Costs\n | 2022 | 2023 | 2024 | 2022 | 2023\nTea | 1 | 2 | 3 | 4 | 5"
     assert "Sales 2022" not in row_headers(text)[text.index("Tea")]
     assert "Sales 2024" not in row_headers(text)[text.index("Tea")]
+
+
+def test_a_row_of_texts_below_names_is_no_second_level() -> None:
+    text = "Name |  | Room\n | Dr. | first floor\nBerg |  | 12"
+    assert row_headers(text)[text.index("Berg")] == "Name |  | Room"
+    text = "City |  |  | Rain\n | district | mayor | \nVoss | west | Ann | 8"
+    assert row_headers(text)[text.index("Voss")] == "City | district | mayor | Rain"
+
+
+def test_blank_cells_at_both_ends_of_a_row_are_cells() -> None:
+    assert split_row(" | Sales |  | Costs | ") == ["", "Sales", "", "Costs", ""]
+    assert split_row("  | Sales |  | Costs |") == ["Sales", "", "Costs"]
+    text = " | Sales |  | Costs | \n | 2022 | 2023 | 2022 | 2023\nTea | 1 | 2 | 3 | 4"
+    assert row_headers(text)[text.index("Tea")] == " | Sales 2022 | Sales 2023 | Costs 2022 | Costs 2023"
