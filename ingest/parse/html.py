@@ -298,7 +298,8 @@ class _Walker:
             found = element.xpath(
                 ".//*[name()='text' or name()='foreignobject'][not(ancestor::defs or ancestor::symbol)]"
             )
-            shown = [one for one in found if self._cascade.shows(one)]
+            shown = [one for one in found if self._cascade.shows(one, keep_faded=self._keep_faded)]
+            self.hidden += sum(_count_words(one) for one in found if one not in shown)
             lines = [clean_line(" ".join(one.itertext())) for one in shown]
             self._words.append("".join(f"\n{line}" for line in lines if line) + ("\n" if any(lines) else ""))
         elif tag == "select":

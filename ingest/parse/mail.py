@@ -28,7 +28,7 @@ from ingest.parse.embedded import Pictures
 from ingest.parse.html import add_page, decode_html
 from ingest.parse.invitations import describe_invitation
 from ingest.parse.limits import MOST_FILES
-from ingest.parse.members import MOST_ATTACHMENTS, Members, TooMuch
+from ingest.parse.members import Members, TooMuch
 from ingest.parse.plain import decode_stated, decode_text
 from ingest.parse.rtf import add_rtf
 from ingest.parse.tnef import is_tnef, read_tnef
@@ -150,12 +150,8 @@ class MailReader:
         attached += self._encoded
         if attached:
             self._builder.add_paragraph("Attachments: " + ", ".join(one.name for one in attached))
-        for number, one in enumerate(attached):
-            if number >= MOST_ATTACHMENTS:
-                self._builder.add_note(
-                    "attachment_not_read", f"The attachment {one.name!r} was not read: there are many."
-                )
-            elif isinstance(one.held, bytes):
+        for one in attached:
+            if isinstance(one.held, bytes):
                 self._members.add(file_name(one.name), [one.held], inline=one.inline)
             else:
                 for inner in _inner_messages(one.held):
@@ -208,10 +204,10 @@ class MailReader:
                 self._add_part(inner, attached)
         elif kind == "text/calendar":
             self._builder.add_paragraph(describe_invitation(_body(part)))
-        elif kind in _NOT_SHOWN:
-            return
         elif part.get_filename() and not self._is_body(part):
             attached.append(part)
+        elif kind in _NOT_SHOWN:
+            return
         elif kind == "text/html":
             self.hidden += add_page(self._builder, _body(part))[1]
         elif kind in ("text/rtf", "application/rtf"):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.container import parse_xml
 from ingest.parse.grid import GridCell
-from ingest.parse.html import add_html
+from ingest.parse.html import add_html, add_page
 from ingest.parse.marks import raise_text
 from ingest.parse.mathml import read_mathml
 from rag.errors import ParseError
@@ -59,15 +59,27 @@ def read_xml(path: Path, name: str, media_type: str, limits: Limits) -> Document
         one.text = None
     if packed:
         builder.add_note("object_not_read", f"Files inside ({len(packed)} in base64) were not read. Upload them alone.")
+    hidden = 0
     if _name(root) == "svg":
-        for shown in root.iter("{*}text", "{*}foreignObject"):
-            builder.add_paragraph(_words(shown))
+        hidden = add_page(builder, _as_html(root))[1]
     elif any(_is_mixed(element) or _is_grid(element) for element in root.iter() if isinstance(element.tag, str)):
         _add_document(builder, root, 1)
     else:
         _add_records(builder, root)
     title = next((_words(one) for one in root.iter("{*}title", "{*}article-title") if len(one) or one.text), "")
-    return builder.to_document(name=name, media_type=media_type, title=title)
+    metadata = {"hidden_characters": str(hidden)} if hidden else {}
+    return builder.to_document(name=name, media_type=media_type, title=title, metadata=metadata)
+
+
+def _as_html(root: Any) -> str:
+    """The markup of a drawing as pages of HTML have it inside."""
+    from lxml import etree
+
+    for element in root.iter():
+        if isinstance(element.tag, str):
+            element.tag = _name(element)
+    etree.cleanup_namespaces(root)
+    return str(etree.tostring(root, encoding="unicode", method="html"))
 
 
 def _resolve_entities(data: bytes, name: str) -> Any:

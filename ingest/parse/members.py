@@ -47,10 +47,14 @@ class TooMuch(Exception):
 
 
 class Members:
-    """Takes out the files inside a file. `noun` is what they are called in notes: attachment, message or file."""
+    """Takes out the files inside a file. `noun` is what they are called in notes: attachment, message or file.
+
+    Of attachments, no more than MOST_ATTACHMENTS are taken out.
+    """
 
     def __init__(self, builder: TextBuilder, limits: Limits, noun: str) -> None:
         self._builder, self._limits, self._noun = builder, limits, noun
+        self._left = MOST_ATTACHMENTS if noun == "attachment" else MOST_FILES
 
     def add(self, name: str, blocks: Iterable[bytes], *, inline: bool = False) -> None:
         """Take out a file, given in blocks; a note if that cannot be done. Nothing happens where nobody asked for it.
@@ -64,10 +68,11 @@ class Members:
         if self._limits.depth >= MOST_DEPTH:
             self._leave_out(name, "it lies too deep inside other files")
             return
-        if budget.files <= 0:
+        if min(budget.files, self._left) <= 0:
             self._leave_out(name, "there are too many files")
             return
         budget.files -= 1
+        self._left -= 1
         file = budget.folder / f"unpacked-{budget.files}"
         try:
             if self._write(file, blocks):

@@ -25,7 +25,7 @@ from ingest.parse.container import broken
 from ingest.parse.embedded import Pictures
 from ingest.parse.html import decode_html
 from ingest.parse.mail import add_bodies, file_name, write_message, write_person
-from ingest.parse.members import MOST_ATTACHMENTS, MOST_DEPTH, Members
+from ingest.parse.members import MOST_DEPTH, Members
 from ingest.parse.plain import decode_stated
 from ingest.parse.rtf import add_rtf, html_of, read_tokens, unpack_rtf
 from rag.errors import ParseError
@@ -136,12 +136,8 @@ class _MessageReader:
         attached = [_Attachment.open(one) for one in _attached(message)]
         if attached:
             self._builder.add_paragraph("Attachments: " + ", ".join(one.name for one in attached))
-        for number, one in enumerate(attached):
-            if number >= MOST_ATTACHMENTS:
-                self._builder.add_note(
-                    "attachment_not_read", f"The attachment {one.name!r} was not read: there are many."
-                )
-            elif one.message is not None:
+        for one in attached:
+            if one.message is not None:
                 self._members.add(file_name(one.name.removesuffix(".msg"), ".eml"), _written(one.message))
             elif one.data is not None:
                 self._members.add(file_name(one.name), [one.data], inline=one.inline)

@@ -21,9 +21,10 @@ from ingest.files import clean_name
 from ingest.parse import layout
 from ingest.parse.build import TextBuilder, clean_text
 from ingest.parse.directions import read_from_right, runs_left
+from ingest.parse.limits import MOST_FILES
 from ingest.parse.lines import PageWord, PageWords
 from ingest.parse.marks import raise_text
-from ingest.parse.members import MOST_ATTACHMENTS, Members, TooMuch
+from ingest.parse.members import Members, TooMuch
 from ingest.parse.ruled import Rule
 from ingest.parse.sight import MOST_OBJECTS, Doubt, find_unseen, read_doubt
 from ingest.parse.strokes import read_strokes
@@ -92,7 +93,11 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
         pages = _recognise_pictures(pdf, pages, limits)
         hidden = sum(page.hidden for page in pages)
         empty = [page for page in pages if not page.words]
-        if len(empty) == len(pages):
+        told = TextBuilder()
+        attached = _take_attachments(pdf, told, limits)
+        if len(empty) == len(pages) and attached:  # a portfolio: its one page asks for another program, or is blank
+            pages[0] = _take_opinion(pages[0], f"Attachments: {', '.join(attached)}")
+        elif len(empty) == len(pages):
             what = f"its {count} pages have" if count > 1 else "its one page has"
             raise ParseError(
                 "no_text",
@@ -108,12 +113,10 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
         document = layout.compose(
             pages, _read_outline(pdf), name=name, media_type=media_type, title=title, metadata=metadata
         )
-        told = TextBuilder()
         if pdfium.FPDF_GetFormType(pdf) == pdfium.FORMTYPE_XFA_FULL:
             told.add_note(
                 "part_left_out", "Its pages are a form (XFA) that only Adobe's programs show. Print it to PDF."
             )
-        _take_attachments(pdf, told, limits)
         return replace(document, notes=(*document.notes, *told.notes))
     finally:
         pdfium.FPDF_CloseDocument(pdf)
@@ -132,14 +135,18 @@ def read_attachments(path: Path, name: str, limits: Limits) -> tuple[Note, ...]:
         pdfium.FPDF_CloseDocument(pdf)
 
 
-def _take_attachments(pdf: Any, told: TextBuilder, limits: Limits) -> None:
+def _take_attachments(pdf: Any, told: TextBuilder, limits: Limits) -> list[str]:
+    """Take out the files that are attached; returns their names."""
     import pypdfium2.raw as pdfium
 
     members = Members(told, limits, "attachment")
-    for index in range(min(pdfium.FPDFDoc_GetAttachmentCount(pdf), MOST_ATTACHMENTS)):
+    names = []
+    for index in range(min(pdfium.FPDFDoc_GetAttachmentCount(pdf), MOST_FILES)):
         held = pdfium.FPDFDoc_GetAttachment(pdf, index)
         name = clean_name(_wide(partial(pdfium.FPDFAttachment_GetName, held), pdfium.FPDF_WCHAR) or "attachment")
         members.add(name, _content_of(held, limits.memory_bytes // 8))
+        names.append(name)
+    return names
 
 
 def _content_of(attachment: Any, most: int) -> Iterator[bytes]:

@@ -195,6 +195,11 @@ class Cascade:
         self.has_sheets = False
         self.reveals = False  # whether a style sheet has what shows words of opacity 0
         self._linked = bool(root.xpath("boolean(//link[contains(@rel, 'stylesheet')])"))
+        self._presented = {
+            one: stated
+            for one in root.xpath("//svg/descendant-or-self::*")
+            if (stated := {name: one.get(name).lower() for name in _PRESENTED if one.get(name)})
+        }
         for sheet in root.iter("style"):
             self.has_sheets = True
             if _is_on_screen(sheet.get("media") or "") is not False:
@@ -271,10 +276,11 @@ class Cascade:
     def rules(self, element: Any) -> dict[str, str]:
         """The declarations that hold for the element, in lower case, shorthands taken apart."""
         if not self._by_key and not element.get("style"):
-            return self._known.get(element, {})
+            return self._known.get(element) or self._presented.get(element, {})
         known = self._known.get(element)
         if known is None:
             known, urgent = self._declared(element, "")
+            known = self._presented.get(element, {}) | known
             inline = read_declarations(_COMMENT.sub(" ", element.get("style") or "").lower())
             known.update({name: _bare(value) for name, value in inline.items()})
             known.update({name: value for name, value in urgent.items() if "!important" not in inline.get(name, "")})
@@ -333,12 +339,12 @@ class Cascade:
 
         return _inherit(self._lines, element, False, keep)
 
-    def shows(self, element: Any) -> bool:
+    def shows(self, element: Any, *, keep_faded: bool = True) -> bool:
         """Whether neither the element nor one around it is hidden, and words in it would be seen."""
         if self.blanks(element):
             return False
         while element is not None:
-            if self.hides(element, keep_faded=True):
+            if self.hides(element, keep_faded=keep_faded):
                 return False
             element = element.getparent()
         return True
@@ -492,6 +498,7 @@ _NOT_SHOWN = ("none", "hidden", "collapse")
 _OWN_LOOK = frozenset({"input", "select", "textarea", "button", "mark", "svg"})
 _PICTURES = frozenset({"img", "picture", "video", "canvas", "svg", "object", "embed", "iframe"})
 _RECOLOUR = ("text-shadow", "-webkit-text-stroke", "-webkit-text-fill-color", "filter", "mix-blend-mode")
+_PRESENTED = ("display", "visibility", "opacity", "font-size")  # attributes of drawings that stand for declarations
 _COLOURING = frozenset({"color", "background-color", "background-image"})
 _THAT_HIDE = frozenset(
     {

@@ -153,6 +153,8 @@ def test_saved_pages_show_no_style_sheets(tmp_path: Path) -> None:
     style = "--M\r\nContent-Type: text/css\r\nContent-Location: cid:c\r\n\r\n.a { color: red }\r\n--M--\r\n"
     saved = f'{MAIL}Content-Type: multipart/related; type="text/html"; boundary=M\r\n\r\n{page}{style}'
     assert read_here(put(tmp_path / "a.mht", saved)).text.endswith("Subject: S\n\nOpen at 9")
+    named = saved.replace("text/css", 'text/css; name="site.css"').replace("Content-Location: cid:c\r\n", "")
+    assert read_here(put(tmp_path / "b.mht", named)).text.endswith("Open at 9\n\nAttachments: site.css")
 
 
 @pytest.mark.parametrize(
@@ -205,6 +207,18 @@ def test_files_attached_to_a_pdf_are_documents(tmp_path: Path) -> None:
         archive.write(tmp_path / "a.pdf", "offer.pdf")
     _document, inside = unpack(tmp_path / "a.zip")
     assert sorted(inside) == ["offer.pdf", "offer.pdf/b.txt", "offer.pdf/Übersicht.txt"]
+
+
+def test_files_attached_to_a_blank_page(tmp_path: Path) -> None:
+    writer = PdfWriter()
+    writer.add_blank_page(300, 300)
+    for number in range(53):
+        writer.add_attachment(f"{number}.txt", b"Words.")
+    writer.write(str(tmp_path / "a.pdf"))
+    document, inside = unpack(tmp_path / "a.pdf")
+    assert document.text.startswith("Attachments: 0.txt, 1.txt, ")
+    assert len(inside) == 50
+    assert [note.code for note in document.notes].count("attachment_not_read") == 3
 
 
 def test_a_form_that_only_one_program_shows_is_told(tmp_path: Path) -> None:
@@ -266,6 +280,18 @@ def test_words_of_a_drawing(tmp_path: Path) -> None:
     shapes = '<style>.a{fill:red}</style><text x="1"><tspan>Pump</tspan> <tspan>A7</tspan></text><path d="M0 0L5 5"/>'
     drawing = put(tmp_path / "a.svg", f'<svg xmlns="http://www.w3.org/2000/svg">{shapes}</svg>')
     assert read_here(drawing).text == "Pump A7"
+    unseen = (
+        '<text display="none">one</text><defs><text>two</text></defs><g visibility="hidden"><text>three</text></g>'
+        '<s:text class="a">four</s:text><text style="opacity:0">five</text>'
+    )
+    style = "<style><![CDATA[g > text, .a {display: none}]]></style>"
+    head = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:s="http://www.w3.org/2000/svg">'
+    drawing = put(
+        tmp_path / "b.svg", f"{head}{style}{unseen}<s:text>Pump<s:tspan/> B8</s:text><text>7 &lt; 8</text></svg>"
+    )
+    document = read_here(drawing)
+    assert document.text == "Pump B8\n7 < 8"
+    assert document.notes[0].message.startswith("16 characters")
 
 
 def test_cells_with_pictures_are_no_errors(tmp_path: Path) -> None:
