@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.container import open_container, parse_xml, read_part
+from ingest.parse.contrast import Grounds
 from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
 from ingest.parse.embedded import Pictures
 from ingest.parse.grid import GridCell
@@ -142,9 +144,14 @@ def _add_slide(
             alternate.addprevious(inner)
         alternate.getparent().remove(alternate)
     part = str(slide.part.partname).lstrip("/")
+    grounds = Grounds(slide, name)
+
+    def lines_of(shape: Any) -> list[str]:
+        return _paragraphs(shape.text_frame._txBody, left_out, partial(grounds.hide, ground=grounds.behind(shape)))
+
     title = slide.shapes.title
     if title is not None and title.has_text_frame and not _is_hidden_shape(title, *size):
-        builder.add_heading(1, " ".join(_paragraphs(title.text_frame._txBody, left_out)))
+        builder.add_heading(1, " ".join(lines_of(title)))
     number = None if title is None else title.shape_id
     seen = []
     for shape in slide.shapes:
@@ -157,9 +164,9 @@ def _add_slide(
             continue
         if getattr(shape, "has_table", False) and shape.has_table:
             rows = list(shape.table.rows)
-            builder.add_grid([_cells(row, left_out) for row in rows])
+            builder.add_grid([_cells(row, left_out, grounds) for row in rows])
         elif shape.has_text_frame:
-            builder.add_paragraph("\n".join(_paragraphs(shape.text_frame._txBody, left_out)))
+            builder.add_paragraph("\n".join(lines_of(shape)))
         else:
             add_drawn(builder, archive, part, shape._element, name)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
@@ -192,19 +199,23 @@ def _add_backdrop(builder: TextBuilder, slide: Any, seen: set[str], left_out: _L
             seen.add(words)
 
 
-def _cells(row: Any, left_out: _LeftOut) -> list[GridCell]:
+def _cells(row: Any, left_out: _LeftOut, grounds: Grounds) -> list[GridCell]:
     """The cells of a row with what they cover; cells that others cover are left out."""
-    return [
-        GridCell(" ".join(_paragraphs(cell._tc.txBody, left_out)), cell.span_height, cell.span_width)
-        for cell in row.cells
-        if not cell.is_spanned
-    ]
+    cells = []
+    for cell in row.cells:
+        if not cell.is_spanned:
+            ground = grounds.colour(cell._tc.find(f"{_DRAWING}tcPr/{_DRAWING}solidFill"))
+            lines = _paragraphs(cell._tc.txBody, left_out, partial(grounds.hide, ground=ground))
+            cells.append(GridCell(" ".join(lines), cell.span_height, cell.span_width))
+    return cells
 
 
-def _paragraphs(body: Any, left_out: _LeftOut) -> list[str]:
+def _paragraphs(
+    body: Any, left_out: _LeftOut, is_unseen: Callable[[Any], bool] = lambda _properties: False
+) -> list[str]:
     """The lines of a text body; raised and lowered runs are kept apart from what they follow, formulas are spelled.
 
-    Text that is struck out is left out.
+    Text that is struck out, or whose properties make it unseen, is left out.
     """
     lines = []
     counts: dict[int, int] = {}
@@ -220,6 +231,9 @@ def _paragraphs(body: Any, left_out: _LeftOut) -> list[str]:
                 words += " "
                 continue
             properties = run.find(f"{_DRAWING}rPr")
+            if is_unseen(properties):
+                left_out.hide(run)
+                continue
             if left_out.strikes(run):
                 continue
             text = _show("".join(one.text or "" for one in run.iterfind(f"{_DRAWING}t")), properties)

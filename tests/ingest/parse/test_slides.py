@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pptx
 from lxml import etree
 from PIL import Image
 from pptx.chart.data import CategoryChartData
+from pptx.dml.color import RGBColor
 from pptx.enum.chart import XL_CHART_TYPE
-from pptx.util import Inches
+from pptx.enum.dml import MSO_THEME_COLOR
+from pptx.util import Inches, Pt
 from reading import headings, read, read_here
 
 DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -219,3 +222,50 @@ def test_the_font_of_symbols_is_that_of_symbol_characters_only(tmp_path: Path) -
     )
     show.save(str(tmp_path / "a.pptx"))
     assert read_here(tmp_path / "a.pptx").text == "→ fewer claims, saving 50 euros"
+
+
+def test_words_in_the_colour_behind_them_are_left_out_and_counted(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    white, red = RGBColor(255, 255, 255), RGBColor(200, 0, 0)
+
+    def write(words: str, left: float, ink: RGBColor | None = None, fill: RGBColor | None = None) -> Any:
+        box = slide.shapes.add_textbox(Inches(left), Inches(1), Inches(1), Inches(1))
+        run = box.text_frame.paragraphs[0].add_run()
+        run.text = words
+        if ink is not None:
+            run.font.color.rgb = ink
+        if fill is not None:
+            box.fill.solid()
+            box.fill.fore_color.rgb = fill
+        return run
+
+    write("plain", 0)
+    write("unseen", 1.5, white)
+    write("on red", 3, white, red)
+    write("red", 4.5, red, red)
+    write("theme", 6).font.color.theme_color = MSO_THEME_COLOR.BACKGROUND_1
+    write("outlined", 7.5, white)._r.get_or_add_rPr().insert(0, etree.fromstring(LINE))
+    write("tiny", 9).font.size = Pt(1)
+    dark = show.slides.add_slide(show.slide_layouts[6])
+    dark.shapes.add_picture(_picture(tmp_path / "a.png"), 0, 0, Inches(5), Inches(5))
+    slide = dark
+    write("over a picture", 1, white)
+    write("gone beside it", 6, white)
+    dark.background.fill.solid()
+    dark.background.fill.fore_color.theme_color = MSO_THEME_COLOR.TEXT_1
+    write("shown", 7.2, white)
+    write("black", 8.4, RGBColor(0, 0, 0))
+    show.save(str(tmp_path / "a.pptx"))
+    document = read_here(tmp_path / "a.pptx")
+    shown = "plain on red outlined over a picture gone beside it shown"
+    assert document.text.split() == shown.split()
+    assert document.metadata["hidden_characters"] == str(len("unseenredthemetinyblack"))
+
+
+LINE = f'<a:ln xmlns:a="{DRAWING[1:-1]}"><a:solidFill><a:srgbClr val="000000"/></a:solidFill></a:ln>'
+
+
+def _picture(path: Path) -> str:
+    Image.new("RGB", (60, 60), (9, 9, 90)).save(path)
+    return str(path)
