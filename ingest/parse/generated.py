@@ -32,6 +32,7 @@ _ARGUMENT = re.compile(rf"\s*({_STRING}|[^,\"']+)\s*(?:,|\Z)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(\n)|(.))", re.DOTALL)
 _COUNT = re.compile(r"([a-z_-][\w-]*)(?:\s+(-?\d{1,9}))?(?=\s|\Z)")
 _OF_ICONS = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
+_OF_QUOTES = {"before": "open-quote", "after": "close-quote"}  # by a browser's own style sheet
 _BULLETS = {"disc": "•", "circle": "◦", "square": "▪", "none": ""}
 _SET_APART = ("float", "margin-left", "margin-right", "margin", "padding", "padding-left", "padding-right", "width")
 
@@ -44,7 +45,7 @@ def add_generated(root: Any, cascade: Cascade, panels: Container[Any] = ()) -> f
     """
     from lxml import etree
 
-    if not cascade.draws:
+    if not cascade.draws and root.find(".//q") is None:
         return frozenset()
     counters = _Counters()
     found: list[tuple[Any, str, str, dict[str, str]]] = []
@@ -69,13 +70,15 @@ def add_generated(root: Any, cascade: Cascade, panels: Container[Any] = ()) -> f
             counters.count(element, rules, element.getparent())
         for part in ("marker", "before") if event == "start" else ("after",):
             drawn = {} if element.tag in _NO_PLACE else cascade.drawn(element, part)
+            if element.tag == "q" and part in _OF_QUOTES:
+                drawn = {"content": _OF_QUOTES[part]} | drawn
             if not drawn or drawn.get("display") == "none" or (part == "marker" and element.tag != "li"):
                 continue
             left -= _length(drawn)
             if left < 0:
                 break
             counters.count(None, drawn, element)
-            text = _write(drawn.get("content", "none"), element, counters)
+            text = _write(drawn.get("content", "none"), element, counters, cascade.rules(element).get("quotes", "auto"))
             left -= len(text)
             if text and left >= 0:
                 found.append((element, part, text, drawn))
@@ -167,7 +170,17 @@ def _counts(rules: dict[str, str], name: str, usual: int) -> list[tuple[str, int
     return [(found[1], int(found[2] or usual)) for found in _COUNT.finditer(stated)]
 
 
-def _write(content: str, element: Any, counters: _Counters) -> str:
+def _quotation_mark(element: Any, kind: str, quotes: str) -> str:
+    """The mark before or after a quotation, by how deeply it is nested in others, as `quotes` states it."""
+    if quotes == "none":
+        return ""
+    stated = [_unquote(one) for one in re.findall(_STRING, quotes)]
+    marks = stated if len(stated) > 1 else ["“", "”", "‘", "’"]
+    depth = min(sum(1 for _ in element.iterancestors("q")), len(marks) // 2 - 1)
+    return marks[2 * depth + (kind == "close-quote")]
+
+
+def _write(content: str, element: Any, counters: _Counters, quotes: str) -> str:
     """The text of a `content`, without pictures and letters of icon fonts; none where it has what is not known here."""
     if content in ("none", "normal", "inherit") or "var(" in content:
         return ""
@@ -179,7 +192,7 @@ def _write(content: str, element: Any, counters: _Counters) -> str:
         if found["string"]:
             text += _unquote(found["string"])
         elif found["quote"]:
-            text += "“" if found["quote"] == "open-quote" else "”"
+            text += _quotation_mark(element, found["quote"], quotes)
         elif found["function"] == "attr" and stated:
             fallback = _unquote(stated[1]) if len(stated) > 1 else ""
             text += str(element.get(stated[0].split()[0]) or fallback)

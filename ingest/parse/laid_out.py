@@ -5,6 +5,7 @@ page ─ open_shadows, join_ruby ─> page ─ Cascade ─> declarations ─ ren
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ingest.parse.unseen import Cascade
@@ -83,12 +84,15 @@ def join_ruby(root: Any) -> None:
 def rename_elements(root: Any, cascade: Cascade) -> None:
     """Give elements the names of how they are laid out: tables by styles or roles, blocks, raised text.
 
-    Tables that only frame other blocks become blocks. Styles are looked up first, since selectors name elements.
+    Tables that only frame other blocks become blocks, and what a flexible box holds is put in the order of its styles.
+    Styles are looked up first, since selectors name elements and their places.
     """
     elements = [one for one in root.iter() if isinstance(one.tag, str)]
     styles = {one: cascade.rules(one) for one in elements}
     for one in elements:
         rules, tag = styles[one], one.tag
+        if rules.get("display") in _FLEXIBLE and tag != "ol":  # whose numbers are those of the order in the page
+            _put_in_order(one, rules, styles)
         if tag in _INLINE:
             _set_apart(one, rules, styles.get(one.getparent(), {}))
             raised = _RAISED.get(rules.get("vertical-align", ""))
@@ -100,6 +104,29 @@ def rename_elements(root: Any, cascade: Cascade) -> None:
     for one in elements:
         if _kind_of(one, styles[one]) == "table" and one.tag not in _TABLE:
             _make_table(one, styles)
+
+
+def _put_in_order(box: Any, rules: dict[str, str], styles: dict[Any, dict[str, str]]) -> None:
+    """Put the children of a flexible box in the order in which a browser shows them."""
+    from lxml import etree
+
+    stated = [styles.get(one, {}).get("order", "") for one in box]
+    orders = [int(one) if re.fullmatch(r"-?\d{1,9}", one) else 0 for one in stated]
+    direction = f"{rules.get('flex-direction', '')} {rules.get('flex-flow', '')}".split()
+    turned = "flex" in rules["display"] and any(one in ("row-reverse", "column-reverse") for one in direction)
+    if not turned and not any(orders):
+        return
+    items: list[tuple[int, Any]] = []
+    for order, child, text in zip([0, *orders], [None, *box], [box.text, *(one.tail for one in box)], strict=True):
+        if child is not None:
+            child.tail = " "
+            items.append((order, child))
+        if text and text.strip():  # a child of its own
+            items.append((0, etree.Element("span")))
+            items[-1][1].text = f" {text} "
+    box.text = None
+    items.sort(key=lambda item: item[0])
+    box[:] = [child for _order, child in (reversed(items) if turned else items)]
 
 
 def _set_apart(element: Any, rules: dict[str, str], above: dict[str, str]) -> None:

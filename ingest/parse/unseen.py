@@ -518,8 +518,9 @@ _THAT_HIDE = frozenset(
         *(*_COLOURING, *_RECOLOUR, "background-clip"),
     }
 )
-_COUNTING = frozenset({"content", "counter-reset", "counter-increment", "counter-set"})
-_LOOKED_AT = _THAT_HIDE | _COUNTING | {"list-style-type", "vertical-align", "white-space"}
+_COUNTING = frozenset({"content", "quotes", "counter-reset", "counter-increment", "counter-set"})
+_PLACING = frozenset({"order", "flex-direction", "flex-flow", "list-style-type", "vertical-align", "white-space"})
+_LOOKED_AT = _THAT_HIDE | _COUNTING | _PLACING
 
 
 class _Block(NamedTuple):

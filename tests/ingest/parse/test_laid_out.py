@@ -28,6 +28,18 @@ def page(folder: Path, body: str) -> Document:
             "Quay 5\n\nOslo",
         ),
         ("<div style='display:flex'><span>Price</span><span>5</span></div>", "Price 5"),
+        (
+            "<style>.r{display:flex;flex-flow:row-reverse wrap}.r b+b{color:red}</style>"
+            "<div class=r>of <b>three</b><b>two</b> one</div>",
+            "one two three of",
+        ),
+        (
+            "<style>.c{display:grid} #b{order:-1}</style><div class=c><p>second</p><p style='order:2'>last</p>"
+            "<p id=b>first</p></div>",
+            "first\n\nsecond\n\nlast",
+        ),
+        ("<div style='display:flex;flex-direction:column-reverse'><p>new</p><p>old</p></div>", "old\n\nnew"),
+        ("<div style='flex-direction:row-reverse'><b>a</b> <b style='order:-1'>b</b></div>", "a b"),
         ("<p><b style='display:inline-block'>A1</b><b style='display:inline-block'>B2</b></p>", "A1 B2"),
         ("<p><b>Ha</b><b>lf</b></p>", "Half"),
         ("<style>.r{list-style:lower-roman inside}</style><ol class=r><li>x<li>y</ol>", "i. x\nii. y"),
