@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -31,14 +32,18 @@ _SIGNS = _OPENING | _CLOSING | frozenset("£¥¢§¶´½¼¾×÷±‰№¬¦")
 
 _WESTERN = ("cp1252", "cp850", "mac_roman")
 _CENTRAL = ("cp1250", "iso8859_2", "cp852")
-_MISSPELT = dict.fromkeys(
-    _WESTERN,
-    re.compile(
-        "ç(?=[b-df-hj-np-tv-zei])|õ(?!e)|ñ(?=[b-df-hj-np-tv-z])|è(?=[aeiouy])|[ìù](?=[a-z])|[âî](?![a-zßà-ÿ])",
-        re.IGNORECASE,
+_MISSPELT = {
+    **dict.fromkeys(
+        _WESTERN,
+        re.compile(
+            "ç(?=[b-df-hj-np-tv-zei])|õ(?!e)|ñ(?=[b-df-hj-np-tv-z])|è(?=[aeiouy])|[ìù](?=[a-z])|[âî](?![a-zßà-ÿ])",
+            re.IGNORECASE,
+        ),
     ),
-) | dict.fromkeys(_CENTRAL, re.compile("[ŕĺ](?![b-df-hj-np-tv-zčďňšťž])", re.IGNORECASE))
-"""Letters where the spelling of all languages of an encoding has none of them, as bytes of another encoding have."""
+    **dict.fromkeys(_CENTRAL, re.compile("[ŕĺ](?![b-df-hj-np-tv-zčďňšťž])", re.IGNORECASE)),
+    "cp1258": re.compile(r"\w{8,}|[bdfjklqrsvwxz]\b", re.IGNORECASE),  # words are syllables
+}
+"""What the spelling of all languages of an encoding does not have, and bytes of another encoding do."""
 
 
 class _Alphabet(NamedTuple):
@@ -88,8 +93,9 @@ _ALPHABETS = (
     _alphabet("äõöüšž", "", "cp1257", "iso8859_13"),
     _western("àçèéíïòóúü", doubt=0.05),
     _western("áðéíóúýþæö", doubt=0.15),
+    _alphabet("àáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ", "", "cp1258"),
 )
-_LATIN = (*_WESTERN, *_CENTRAL, "cp1254", "cp1257", "iso8859_13")
+_LATIN = (*_WESTERN, *_CENTRAL, "cp1254", "cp1257", "cp1258", "iso8859_13")
 _FINAL = frozenset("ךםןףץς")
 _WIDE = ("cp949", "cp932", "euc_jp", "gb18030", "big5")
 _KANA = re.compile(r"[\u3041-\u30fe]")
@@ -139,7 +145,8 @@ def _candidates(sample: bytes) -> Iterator[tuple[float, str]]:
     for alphabet in _ALPHABETS:
         for place, encoding in enumerate(alphabet.encodings):
             if encoding not in traits:
-                traits[encoding] = _weigh_text(sample.decode(encoding, "replace"), encoding)
+                text = unicodedata.normalize("NFC", sample.decode(encoding, "replace"))  # cp1258 has marks apart
+                traits[encoding] = _weigh_text(text, encoding)
             cost, letters = traits[encoding]
             cost += sum(times * alphabet.letters.get(letter, 1.0) for letter, times in letters.items())
             doubt = alphabet.doubt + 0.01 * place + (0.0 if encoding == "cp1252" else _MARGIN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,7 +132,8 @@ def decode_text(data: bytes) -> tuple[str, str]:
         first = max(0, bad - _GUESSED_BYTES // 4)
         best = from_bytes(data[first : first + _GUESSED_BYTES]).best()
         encoding = best.encoding if best is not None else "cp1252"
-    return data.decode(encoding, "replace"), encoding
+    text = data.decode(encoding, "replace")
+    return unicodedata.normalize("NFC", text) if encoding == "cp1258" else text, encoding
 
 
 _WIDER = {

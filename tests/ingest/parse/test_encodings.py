@@ -153,6 +153,18 @@ def test_other_encodings_are_told_by_their_letters(text: str, encoding: str) -> 
     assert decode_text(text.encode(encoding))[0] == text
 
 
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"Ti\xea\xecng Vi\xea\xf2t", "Tiếng Việt"),
+        (b"H\xf5\xf2p \xf0\xf4\xccng thu\xea nha\xcc", "Hợp đồng thuê nhà"),
+        (b"Gia\xec: 40 \xf0\xf4\xccng/tha\xecng", "Giá: 40 đồng/tháng"),
+    ],
+)
+def test_vietnamese_has_its_marks_apart(tmp_path: Path, data: bytes, text: str) -> None:
+    assert read_here(put(tmp_path / "a.txt", data)).text == text
+
+
 def test_a_sign_far_from_the_others_is_read(tmp_path: Path) -> None:
     text = "The fee is due. " * 20_000 + "It is £5 – the tenant’s. " + "It is due. " * 20_000
     assert decode_text(text.encode("cp1252")) == (text, "cp1252")
