@@ -9,8 +9,17 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from ingest.parse.grid import GridCell, count_header_rows, cut_columns, fill_spans, join_header
+from ingest.parse.grid import (
+    GridCell,
+    count_header_rows,
+    cut_columns,
+    fill_spans,
+    group_tabbed,
+    join_header,
+    split_tabbed,
+)
 from rag.errors import ParseError
+from rag.text.tables import row_headers
 from rag.types import Document, Heading, Note, Page, PageSource, Table, WordBoxes
 
 if TYPE_CHECKING:
@@ -74,20 +83,24 @@ class TextBuilder:
         self._page_start = 0
         self._notes: dict[Note, None] = {}
         self._struck = 0
+        self._tabbed: list[str] = []  # paragraphs with tabs that wait for the end of their table
 
     @property
     def length(self) -> int:
         """Characters so far."""
+        self._end_tabbed()
         return self._length
 
     @property
     def text(self) -> str:
         """The text so far."""
+        self._end_tabbed()
         return "".join(self._parts)
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """The tables so far."""
+        self._end_tabbed()
         return tuple(self._tables)
 
     @property
@@ -98,10 +111,12 @@ class TextBuilder:
     @property
     def pages(self) -> tuple[Page, ...]:
         """The pages closed so far."""
+        self._end_tabbed()
         return tuple(self._pages)
 
     def append(self, text: str) -> tuple[int, int]:
         """Add text unchanged; returns its start and end."""
+        self._end_tabbed()
         start = self._length
         if text:
             self._parts.append(text)
@@ -110,16 +125,44 @@ class TextBuilder:
 
     def separate(self, break_: str) -> None:
         """Add a break before the next block, unless the page is still empty."""
+        self._end_tabbed()
         if self._length > self._page_start and not self._parts[-1].endswith(break_):
             self.append(break_)
 
     def add_paragraph(self, text: str, break_: str = "\n\n") -> tuple[int, int] | None:
         """Add a block after a break; returns its start and end, None for a blank one."""
+        self._end_tabbed()
         text = text.strip()
         if not text:
             return None
         self.separate(break_)
         return self.append(text)
+
+    def add_tabbed(self, text: str) -> None:
+        """Add a paragraph with tabs in its lines: rows of a table, if those before and behind it make one with it."""
+        self._tabbed.append(text)
+
+    def _end_tabbed(self) -> None:
+        waiting, self._tabbed = self._tabbed, []
+        breaks: list[str] = []
+        lines: list[str] = []
+        for text in waiting:
+            own = [line for line in text.split("\n") if line.strip()]
+            breaks += ["\n\n", *["\n"] * len(own)][: len(own)]
+            lines += own
+        left = iter(breaks)
+        for group in group_tabbed(lines):
+            rows = split_tabbed(group)
+            named = any(row_headers("\n".join(map(write_row, rows))).values())
+            is_table = named or bool(rows and len(rows[0]) > 2)
+            if is_table:
+                self.add_grid([[GridCell(cell) for cell in row] for row in rows], headed=named)
+            for line, break_ in zip(group, left, strict=False):
+                if not is_table:
+                    self.add_paragraph(clean_line(line), "\n\n" if self._ends_table() else break_)
+
+    def _ends_table(self) -> bool:
+        return bool(self._tables) and self._tables[-1].end == self._length
 
     def add_heading(self, level: int, text: str) -> None:
         """Add a heading on a line of its own; a blank one is skipped."""
@@ -221,6 +264,7 @@ class TextBuilder:
 
         `source` and `confidence` say where its words come from (`rag.types.Page`).
         """
+        self._end_tabbed()
         words = WordBoxes() if boxes is None else boxes
         if recognised := self._note_recognised(number):
             source, confidence = "ocr", recognised
@@ -231,7 +275,7 @@ class TextBuilder:
         self, *, name: str, media_type: str, title: str = "", metadata: dict[str, str] | None = None
     ) -> Document:
         """Build the document, without its id. Raises ParseError `no_text` when the text is blank."""
-        text = "".join(self._parts)
+        text = self.text
         stated = metadata or {}
         self._note_recognised()
         for why, number in self.pictures.unread.items() if self.pictures else ():

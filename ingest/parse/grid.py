@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _MOST_SPAN = 16_384
@@ -21,6 +21,7 @@ columns (and the first one) and 240 characters of names (some 60 tokens), so tha
 _HEADER_LEVELS = 4
 _LOOKED_AT = 20
 """Rows from which it is told what names the columns."""
+_TYPED_CHARACTERS = 80  # a longer text between tabs is prose
 _NUMBER = re.compile(r"[\s(+−-]*[$€£¥]?\s*\d[\d.,\s]*\)?\s*%?")
 
 
@@ -58,6 +59,44 @@ def fill_spans(rows: Iterable[Sequence[GridCell]]) -> list[list[str]]:
                     texts[number + below].setdefault(at + beside, shown)
             at += across
     return [[row.get(at, "") for at in range(max(row, default=-1) + 1)] for row in texts]
+
+
+def group_tabbed(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The lines, parted by tabs, in groups that may be tables: all of as many cells."""
+    group: list[str] = []
+    known: list[set[int]] = []
+    for line in lines:
+        own = [{len(cells) if len(max(cells, key=len)) <= _TYPED_CHARACTERS else 0} for cells in _part_cells(line)]
+        widths = [one | other for one, other in zip(known, own, strict=True)] if group else own
+        if all(len(one) > 1 for one in widths):
+            yield group
+            group, widths = [], own
+        group.append(line)
+        known = widths
+    if group:
+        yield group
+
+
+def _part_cells(line: str) -> tuple[list[str], ...]:
+    """The cells of a line with those at its end, without blank ones there, and without any blank ones in between."""
+    bare = line.rstrip()
+    return line.split("\t"), bare.split("\t"), re.split("\t+", bare)
+
+
+def split_tabbed(lines: Sequence[str]) -> list[list[str]]:
+    """The cells of lines that are typed with tabs as a table; none where they are no table.
+
+    Several tabs in a row part blank cells, or else only widen the space between two. A table has three rows or more, a
+    label in each but the first, and a column of numbers.
+    """
+    for parted in zip(*map(_part_cells, lines), strict=True):
+        rows = [[cell.strip() for cell in cells] for cells in parted]
+        if len(rows) > 2 and len(rows[0]) > 1 and len(set(map(len, rows))) == 1:
+            label, *columns = ([row[at] for row in rows[1:]] for at in range(len(rows[0])))
+            filled = [[cell for cell in column if cell.strip("-–—")] for column in columns]
+            is_table = all(label) and any(column and all(map(_holds_number, column)) for column in filled)
+            return rows if is_table and not any(cell.endswith(":") for cell in rows[0]) else []
+    return []
 
 
 def write_inner(rows: Iterable[Sequence[str]]) -> str:

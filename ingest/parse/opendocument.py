@@ -48,7 +48,7 @@ _LEFT_OUT = frozenset({
     f"{_TEXT}hidden-text", f"{_TEXT}hidden-paragraph", f"{_TEXT}variable-decls", f"{_TEXT}user-field-decls",
     f"{_PRESENTATION}footer-decl", f"{_PRESENTATION}header-decl", f"{_PRESENTATION}date-time-decl",
 })  # fmt: skip
-_SPACES = frozenset({f"{_TEXT}tab", f"{_TEXT}s", f"{_TEXT}line-break"})
+_SPACES = {f"{_TEXT}tab": "\t", f"{_TEXT}s": " ", f"{_TEXT}line-break": " "}
 _KINDS = {
     "1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman",
     "一, 二, 三, ...": "chineseCountingThousand", "壹, 贰, 叁, ...": "chineseLegalSimplified",
@@ -495,7 +495,8 @@ class Writer:
         return InnerPicture(opened, (width, height))
 
     def _add_paragraph(self, element: Any, label: str, kind: str = "", *, listed: bool = False) -> None:
-        words = self.words(element)
+        tabbed = self._tabbed(element)
+        words = clean_line(tabbed)
         if element.tag == f"{_TEXT}h" or kind == "title":
             stated = str(element.get(f"{_TEXT}outline-level") or "1")
             level = int(stated) if stated.isdigit() else 1
@@ -504,6 +505,8 @@ class Writer:
                 label = self._headings.next_label(self._styles.outline, level, start)
                 label = "" if label == "-" else label
             self._builder.add_heading(level, f"{label} {words}" if label and words else words)
+        elif not label and words and element.find(f".//{_TEXT}tab") is not None:
+            self._builder.add_tabbed(tabbed)
         else:
             shown = f"{label} {words}" if label and words else words
             self._builder.add_paragraph(shown, "\n" if listed else "\n\n")
@@ -548,14 +551,18 @@ class Writer:
         return self._styles.list_of.get(str(first.get(f"{_TEXT}style-name") or ""), "") if first is not None else ""
 
     def words(self, element: Any) -> str:
-        """The words of a paragraph; its notes, comments and text boxes are kept for after it."""
+        """The words of a paragraph on one line; its notes, comments and text boxes are kept for after it."""
+        return clean_line(self._tabbed(element))
+
+    def _tabbed(self, element: Any) -> str:
+        """The words of a paragraph with its tabs."""
         parts: list[str] = []
         name = str(element.get(f"{_TEXT}style-name") or "")
         field = next(element.iter(f"{_TEXT}hidden-paragraph"), None)
         hidden = name in self._styles.hidden or (field is not None and field.get(f"{_TEXT}is-hidden") != "false")
         look = _Look(0, hidden, self._styles.struck.get(name, False), self._styles.fonts.get(name, ""))
         self._collect(element, parts, look)
-        return clean_line("".join(parts))
+        return "".join(parts).replace("\n", " ")
 
     def _collect(self, element: Any, parts: list[str], look: _Look) -> None:
         def show(text: str | None) -> None:
@@ -574,7 +581,7 @@ class Writer:
             if not isinstance(tag, str) or tag in _LEFT_OUT:
                 pass
             elif tag in _SPACES:
-                show(" ")
+                show(_SPACES[tag])
             elif tag == f"{_TEXT}note":
                 self._add_note(child, parts)
             elif tag == f"{_OFFICE}annotation":

@@ -48,7 +48,7 @@ _CHARSETS = {
 }  # fmt: skip
 _SYMBOLS = {
     "emdash": "—", "endash": "–", "bullet": "•", "lquote": "‘", "rquote": "’", "ldblquote": "“", "rdblquote": "”",
-    "tab": " ", "emspace": " ", "enspace": " ", "qmspace": " ", "line": "\n", "softline": "\n",
+    "tab": "\t", "emspace": " ", "enspace": " ", "qmspace": " ", "line": "\n", "softline": "\n",
     "~": "\u00a0", "_": "-", "-": "",
 }  # fmt: skip
 _SKIPPED = frozenset({
@@ -199,11 +199,14 @@ class _Body:
         if in_table:
             self._line.append("\n")
             return
-        lines = [line for line in (clean_line(line) for line in self._take().split("\n")) if line]
+        text = self._take()
+        lines = [line for line in (clean_line(line) for line in text.split("\n")) if line]
         if lines or self.notes:
             self.end_table()
         if level > 0:
             self.builder.add_heading(level, " ".join(lines))
+        elif "\t" in text:
+            self.builder.add_tabbed(text)
         else:
             self.builder.add_paragraph("\n".join(lines))
         for one in self.notes:

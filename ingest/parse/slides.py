@@ -166,11 +166,13 @@ def _add_slide(
             rows = list(shape.table.rows)
             builder.add_grid([_cells(row, left_out, grounds) for row in rows])
         elif shape.has_text_frame:
-            builder.add_paragraph("\n".join(lines_of(shape)))
+            words = "\n".join(lines_of(shape))
+            (builder.add_tabbed if "\t" in words else builder.add_paragraph)(words)
         else:
             add_drawn(builder, archive, part, shape._element, name)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
-        notes = clean_text("\n".join(_paragraphs(slide.notes_slide.notes_text_frame._txBody, left_out))).strip()
+        said = _paragraphs(slide.notes_slide.notes_text_frame._txBody, left_out)
+        notes = clean_text("\n".join(map(clean_line, said))).strip()
         if notes:
             builder.add_paragraph(f"Notes: {notes}")
     _add_comments(builder, archive, part, name)
@@ -195,7 +197,7 @@ def _add_backdrop(builder: TextBuilder, slide: Any, seen: set[str], left_out: _L
                 continue
             words = "\n".join(_paragraphs(shape.text_frame._txBody, left_out))
             if words not in seen:
-                builder.add_paragraph(words)
+                builder.add_tabbed(words)
             seen.add(words)
 
 
@@ -240,10 +242,10 @@ def _paragraphs(
             shift = ("" if properties is None else properties.get("baseline") or "0").rstrip("%")
             placed = shift not in ("", "0") and text.strip()
             words += raise_text(text, words, lowered=shift.startswith("-")) if placed else text
-        words = clean_line(words)
-        label = _next_number(paragraph.find(f"{_DRAWING}pPr"), counts) if words else ""
+        words = "\t".join(map(clean_line, words.split("\t")))
+        label = _next_number(paragraph.find(f"{_DRAWING}pPr"), counts) if words.strip() else ""
         lines.append(f"{label} {words}" if label else words)
-    return [line for line in lines if line]
+    return [line for line in lines if line.strip()]
 
 
 def _runs(parent: Any) -> Iterator[Any]:

@@ -305,11 +305,15 @@ class WordReader:
             self._initial += text.strip() if _is_initial(block) else text
             self._boxes = [*outer, *self._boxes]
             return
-        text, self._initial = (self._initial + text).strip(), ""
+        tabbed, self._initial = self._initial + text, ""
+        text = tabbed.strip()
         label = self._label(block)
         level = self._heading_level(block)
         if level and text:
             self._builder.add_heading(level, f"{label} {text}" if label not in ("", "-") else text)
+            self._in_list = False
+        elif text and "\t" in tabbed and not label:
+            self._builder.add_tabbed(tabbed)
             self._in_list = False
         elif text:
             lines = [clean_line(line) for line in text.split("\n")]
@@ -317,6 +321,8 @@ class WordReader:
             near = "\n" if label and self._in_list else "\n\n"
             self._builder.add_paragraph(f"{label} {words}" if label and words else words, near)
             self._in_list = bool(label)
+        else:
+            self._builder.add_paragraph("")
         boxes, self._boxes = self._boxes, outer
         self._add_boxes(boxes)
 

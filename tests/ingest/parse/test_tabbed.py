@@ -1,0 +1,65 @@
+"""Tables that are typed with tabs, in files that keep them."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import docx
+import pptx
+import pytest
+from pptx.util import Inches
+from reading import put, read_here
+
+ROWS = "Item\tPrice\tStock", "Rope\t7\t12", "Pin\t\t40"
+TABLE = "Item | Price | Stock\nRope | 7 | 12\nPin |  | 40"
+
+
+def _write_word(path: Path, *paragraphs: str) -> Path:
+    document = docx.Document()
+    for words in paragraphs:
+        document.add_paragraph(words)
+    document.save(str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("paragraphs", "text"),
+    [
+        (("Prices\tof May", *ROWS, "Then\tprose."), f"Prices of May\n\n{TABLE}\n\nThen prose."),
+        (("\n".join((*ROWS, "All in euros")),), f"{TABLE}\n\nAll in euros"),
+        (("\t2023\t2022", "Rent\t5\t6", "Heat\t7\t8\t"), " | 2023 | 2022\nRent | 5 | 6\nHeat | 7 | 8"),
+        (("Item\t\tPrice", "A long name\t7", "Pin\t\t2"), "Item | Price\nA long name | 7\nPin | 2"),
+        ((*ROWS, "", "Town\tRain\tSnow", "Voss\t8\t2", "Oslo\t5\t1"), f"{TABLE}\n\nTown | Rain | Snow\nVoss | 8 | 2\n"
+         "Oslo | 5 | 1"),
+        (("Bob\t555\t1", "Ann\t556\t2", "Cy\t557\t3"), "Bob | 555 | 1\nAnn | 556 | 2\nCy | 557 | 3"),
+        (("Name:\tBob\nRoom:\t12\nFloor:\t3",), "Name: Bob\nRoom: 12\nFloor: 3"),
+        (("Fees\t3", "Boats\t5", "End\t9"), "Fees 3\n\nBoats 5\n\nEnd 9"),
+        (("Left\tMiddle\tRight",), "Left Middle Right"),
+    ],
+)  # fmt: skip
+def test_lines_with_tabs_in_word(tmp_path: Path, paragraphs: tuple[str, ...], text: str) -> None:
+    assert read_here(_write_word(tmp_path / "a.docx", *paragraphs)).text == text
+
+
+def test_the_names_of_columns_are_those_of_the_first_line(tmp_path: Path) -> None:
+    (table,) = read_here(_write_word(tmp_path / "a.docx", *ROWS)).tables
+    assert table.header == "Item | Price | Stock"
+
+
+def test_lines_with_tabs_in_other_files(tmp_path: Path) -> None:
+    rows = "\\par ".join(row.replace("\t", "\\tab ") for row in ROWS)
+    assert read_here(put(tmp_path / "a.rtf", f"{{\\rtf1\\ansi\\tx2880 {rows}\\par}}")).text == TABLE
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    box = slide.shapes.add_textbox(Inches(1), Inches(1), Inches(6), Inches(4))
+    box.text_frame.text = "\n".join(("Prices", *ROWS, "in euros"))
+    show.save(str(tmp_path / "a.pptx"))
+    assert read_here(tmp_path / "a.pptx").text == f"Prices\n\n{TABLE}\n\nin euros"
+    spaces = " ".join(f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "text"))
+    body = "".join(f"<text:p>{row}</text:p>" for row in ROWS).replace("\t", "<text:tab/>")
+    with zipfile.ZipFile(tmp_path / "a.odt", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+        body = f"<office:body><office:text>{body}</office:text></office:body>"
+        archive.writestr("content.xml", f"<office:document-content {spaces}>{body}</office:document-content>")
+    assert read_here(tmp_path / "a.odt").text == TABLE
