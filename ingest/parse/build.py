@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ingest.parse.grid import (
     GridCell,
     count_header_rows,
+    count_title_rows,
     cut_columns,
     fill_spans,
     group_tabbed,
@@ -183,7 +184,8 @@ class TextBuilder:
         """Add a table whose cells may cover several rows and columns; the rows at the top that name its columns are
         counted where `header_rows` is 0, unless it is not `headed`."""
         cleaned = [[replace(cell, text=clean_line(cell.text)) for cell in row] for row in rows]
-        levels = (header_rows or count_header_rows(cleaned)) if headed else 0
+        levels = header_rows if header_rows > count_title_rows(cleaned) else count_header_rows(cleaned)
+        levels = levels if headed else 0
         self.add_table(fill_spans(cleaned), header_rows=levels)
 
     def add_table(self, rows: Iterable[Sequence[str]], *, header_rows: int = 1) -> None:

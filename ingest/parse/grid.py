@@ -105,18 +105,34 @@ def write_inner(rows: Iterable[Sequence[str]]) -> str:
 
 
 def count_header_rows(rows: Sequence[Sequence[GridCell]]) -> int:
-    """How many rows at the top name the columns: 1, or more where their cells cover several columns or rows."""
+    """How many rows at the top name the columns: 1, or more where their cells cover several columns or rows, or where
+    the first one is a title."""
+    titled = count_title_rows(rows)
+    if titled:
+        levels = count_header_rows(rows[titled:])
+        filled = fill_spans(rows[titled:])
+        return titled + levels if names_columns([join_header(filled[:levels]), *filled[levels:]]) else 1
     count = 1
     for number, row in enumerate(rows[:_HEADER_LEVELS]):
         if number >= count:
             break
         deepest = max((cell.rows for cell in row), default=1)
         count = max(count, number + min(deepest, _HEADER_LEVELS))
-        if len(row) > 1 and any(cell.columns > 1 and cell.text for cell in row) and number + 1 < len(rows):
-            below = [cell.text for cell in rows[number + 1] if cell.text]
-            if below and not any(_NUMBER.fullmatch(text) and not _is_year(text) for text in below):
-                count = max(count, number + 2)
+        below = rows[number + 1] if number + 1 < len(rows) else ()
+        covers = len(row) > 1 and any(cell.columns > 1 and cell.text for cell in row)
+        if covers and any(cell.text for cell in below) and not _has_number(below):
+            count = max(count, number + 2)
     return min(count, max(1, len(rows) - 1), _HEADER_LEVELS)
+
+
+def count_title_rows(rows: Sequence[Sequence[GridCell]]) -> int:
+    """How many rows at the top, before one of several cells, are a single cell."""
+    titled = next((number for number, row in enumerate(rows) if len(row) > 1), 0)
+    return titled if titled < _HEADER_LEVELS else 0
+
+
+def _has_number(row: Sequence[GridCell]) -> bool:
+    return any(_NUMBER.fullmatch(cell.text) and not _is_year(cell.text) for cell in row)
 
 
 def _is_year(text: str) -> bool:

@@ -562,7 +562,7 @@ class _OpenTable:
         parent = element.getparent()
         named = parent is not None and parent.tag == "thead"
         cells = [cell.tag for cell in element if cell.tag in ("td", "th")]
-        several = bool(cells) and all(tag == "th" for tag in cells)
+        several = len(cells) > (self.header_rows > 0) and all(tag == "th" for tag in cells)
         self.named_by_first += len(cells) > 1 and cells[0] == "th" and "th" not in cells[1:]
         if (named or several) and self.header_rows == self._filled and self.rows[-1]:
             self.header_rows += 1

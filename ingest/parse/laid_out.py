@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ingest.parse.unseen import Cascade
+from ingest.parse.unseen import Cascade, is_wide
 
 _SHADOWS = ("open", "closed")
 _BY_DISPLAY = {
@@ -130,13 +130,24 @@ def _put_in_order(box: Any, rules: dict[str, str], styles: dict[Any, dict[str, s
 
 
 def _set_apart(element: Any, rules: dict[str, str], above: dict[str, str]) -> None:
-    """Part the words of an inline element that is a block, or a child of a flexible box, from those beside it."""
+    """Part the words of an inline element from those beside it, where its styles leave room between them."""
     display = rules.get("display", "")
     if display in _BLOCKS and element.tag == "span":
         element.tag = "div"
-    elif display in _BLOCKS or display.startswith("inline-") or above.get("display") in _FLEXIBLE:
+        return
+    placed = rules.get("position") in ("absolute", "fixed")
+    placed = placed or rules.get("float") == "right" or (rules.get("float") == "left" and not _is_initial(element))
+    apart = placed or display in _BLOCKS or display.startswith("inline-") or above.get("display") in _FLEXIBLE
+    if apart or is_wide(rules, "left"):
         element.text = " " + (element.text or "")
+    if (apart or is_wide(rules, "right")) and (element.tail or "")[:1] not in tuple(".,;:!?)"):
         element.tail = " " + (element.tail or "")
+
+
+def _is_initial(element: Any) -> bool:
+    """Whether the element is a large first letter, that the rest of its word stands beside."""
+    letter = "".join(element.itertext()).strip()
+    return len(letter) == 1 and letter.isalpha() and (element.tail or "")[:1].isalpha()
 
 
 def _unframe(table: Any) -> None:

@@ -22,6 +22,7 @@ _Value = TypeVar("_Value")
 _LENGTH = re.compile(r"(-?(?:\d+(?:\.\d*)?|\.\d+))\s*(px|pt|em|rem|ex|ch|vw|vh|%|cm|mm|in)?")
 _LEAST_SIZE = {"px": 2.0, "pt": 1.5, "em": 0.1, "rem": 0.1, "%": 10.0}
 _NO_LENGTH = {"px": 2.0, "pt": 1.5, "em": 0.1, "rem": 0.1, "%": 0.5, "vw": 0.2, "vh": 0.2}
+_WIDE = {"px": 3.0, "pt": 2.5, "em": 0.2, "rem": 0.2, "ex": 0.5, "ch": 0.5, "%": 0.5, "mm": 1.0, "cm": 0.1}
 _OFF_SCREEN = {"px": -500.0, "pt": -500.0, "em": -50.0, "rem": -50.0, "%": -100.0, "vw": -100.0, "vh": -100.0}
 _OFF_PAGE = {"px": -1_500.0, "pt": -1_200.0, "em": -100.0, "rem": -100.0}  # layouts centre by margins of half a page
 _NO_CLIP = re.compile(
@@ -519,7 +520,19 @@ _THAT_HIDE = frozenset(
     }
 )
 _COUNTING = frozenset({"content", "quotes", "counter-reset", "counter-increment", "counter-set"})
-_PLACING = frozenset({"order", "flex-direction", "flex-flow", "list-style-type", "vertical-align", "white-space"})
+_PLACING = frozenset(
+    {
+        "float",
+        "padding-left",
+        "padding-right",
+        "order",
+        "flex-direction",
+        "flex-flow",
+        "list-style-type",
+        "vertical-align",
+        "white-space",
+    }
+)
 _LOOKED_AT = _THAT_HIDE | _COUNTING | _PLACING
 
 
@@ -699,7 +712,7 @@ def read_declarations(body: str) -> dict[str, str]:
 
 
 _SHORTHANDS = frozenset(
-    {"list-style", "font", "background", "margin", "inset", "text-decoration", "-webkit-background-clip"}
+    {"list-style", "font", "background", "margin", "padding", "inset", "text-decoration", "-webkit-background-clip"}
 )
 
 
@@ -725,11 +738,11 @@ def _take_apart(name: str, value: str) -> dict[str, str]:
                 plain = all(one in _NO_GROUND or one in _BACKGROUND_WORDS or _LENGTH.fullmatch(one) for one in words)
                 stated = "transparent" if plain else _UNKNOWN
             return {"background-image": "none" + urgent, "background-color": stated + urgent}
-        case "margin" | "inset":
+        case "margin" | "padding" | "inset":
             sides = (words * 4)[:4] if len(words) == 1 else [*words, *words[:2], *words[1:2]][:4]
             if len(words) == 3:
                 sides = [*words, words[1]]
-            prefix = "margin-" if name == "margin" else ""
+            prefix = "" if name == "inset" else f"{name}-"
             return {prefix + side: one + urgent for side, one in zip(_SIDES, sides, strict=False)}
         case "list-style":
             kinds = [one for one in words if one not in ("inside", "outside") and not one.startswith("url(")]
@@ -771,6 +784,15 @@ def _is_away(rules: dict[str, str]) -> bool:
 def _is_faded(rules: dict[str, str]) -> bool:
     opacity = _LENGTH.fullmatch(rules.get("opacity", ""))
     return opacity is not None and float(opacity[1]) < (5.0 if opacity[2] else 0.05)
+
+
+def is_wide(rules: dict[str, str], side: str) -> bool:
+    """Whether the styles leave as much room at a side of an element as a space does, or more."""
+    for kind in ("margin", "padding"):
+        length = _LENGTH.fullmatch(rules.get(f"{kind}-{side}", ""))
+        if length and float(length[1]) >= _WIDE.get(length[2] or "px", 1.0):
+            return True
+    return False
 
 
 def _is_less(value: str, bounds: dict[str, float]) -> bool:

@@ -40,6 +40,18 @@ def page(folder: Path, body: str) -> Document:
         ),
         ("<div style='display:flex;flex-direction:column-reverse'><p>new</p><p>old</p></div>", "old\n\nnew"),
         ("<div style='flex-direction:row-reverse'><b>a</b> <b style='order:-1'>b</b></div>", "a b"),
+        ("<p><b style='float:left'>A1</b><b style='float:right'>2</b>Tea</p>", "A1 2 Tea"),
+        ("<p><b style='float:left;font-size:3em'>T</b>ea of 1</p>", "Tea of 1"),
+        (
+            "<p style='position:relative'><b style='position:absolute;left:0'>Pump 1</b><b style='left:9em;position:"
+            "absolute'>2</b></p>",
+            "Pump 1 2",
+        ),
+        (
+            "<style>.n{margin:0 8px}.p{padding-left:1em}</style><p>A1<b class=n>2</b>, B<b class=p>3</b>4</p>",
+            "A1 2, B 34",
+        ),
+        ("<p>1<b style='margin-left:-1px;padding:1px'>2</b></p>", "12"),
         ("<p><b style='display:inline-block'>A1</b><b style='display:inline-block'>B2</b></p>", "A1 B2"),
         ("<p><b>Ha</b><b>lf</b></p>", "Half"),
         ("<style>.r{list-style:lower-roman inside}</style><ol class=r><li>x<li>y</ol>", "i. x\nii. y"),

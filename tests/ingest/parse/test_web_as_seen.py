@@ -212,6 +212,17 @@ def test_what_a_browser_draws_is_read(tmp_path: Path, page: str, text: str) -> N
             "Left | a: 1, b: 2",
         ),
         ("<tr><th>Item<th>Count<tr><td>Rope<td><input value=12>", "Item | Count\nRope | 12", "Item | Count"),
+        (  # a title over all columns is not their names
+            "<tr><td colspan=3>Prices<tr><td>Item<td>Net<td>Gross<tr><td>Rope<td>7<td>9",
+            "Prices\nItem | Net | Gross\nRope | 7 | 9",
+            "Prices Item | Net | Gross",
+        ),
+        ("<tr><th colspan=2>Boats<tr><td>Kea<td>Oslo<tr><td>Rui<td>Voss", "Boats\nKea | Oslo\nRui | Voss", "Boats"),
+        (  # nor is the name of a group of rows
+            "<tr><th>Item<th>Price<tbody><tr><th colspan=2>Ropes<tr><td>Long<td>7",
+            "Item | Price\nRopes\nLong | 7",
+            "Item | Price",
+        ),
     ],
 )
 def test_cells_are_read_where_a_browser_places_them(tmp_path: Path, table: str, text: str, header: str) -> None:
