@@ -53,10 +53,18 @@ def read_csv(path: Path, name: str, media_type: str, limits: Limits) -> Document
             above = count_titles(rows)
             for row in rows[:above]:
                 builder.add_paragraph(write_row([cell for cell in row if cell]))
-            builder.add_table(rows[above:])
+            builder.add_table(_with_corner(rows[above:]))
     except csv.Error as error:
         raise ParseError("corrupt", f"{name}: its rows cannot be separated ({error}). Save it again as CSV.") from error
     return builder.to_document(name=name, media_type=media_type, metadata={"encoding": encoding})
+
+
+def _with_corner(rows: list[list[str]]) -> list[list[str]]:
+    """The rows, with a blank name for the column of labels where the names leave it out."""
+    names, below = (rows[0], rows[1:]) if len(rows) > 2 else ([], [])
+    named = all(name and not name[0].isdigit() for name in names)
+    labelled = named and all(len(row) == len(names) + 1 and row[0] for row in below)
+    return [["", *names], *below] if labelled and 2 * sum(bool(row[-1]) for row in below) > len(below) else rows
 
 
 def _split_tables(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:

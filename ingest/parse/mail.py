@@ -45,6 +45,11 @@ _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _STUB_SHARE = 0.5
 """A text part with less than half of the words of its HTML form says that the mail is HTML, or is its first lines."""
 _WORD = re.compile(r"\w+")
+_COUNTED = re.compile(rb"(\d{1,10})[ \t]*\r?\n")  # how Apple Mail begins a file: with the length of the message
+_PARTING = re.compile(r"^--(\S{1,70})[ \t]*\r?$", re.MULTILINE)
+_ENRICHED = re.compile(
+    r"<(?:param|comment)>.*?</(?:param|comment)>|<(<|lt>)|<(nl)>|</?[a-z0-9-]{1,60}>", re.I | re.DOTALL
+)
 _RAW = re.compile("[\udc80-\udcff]")
 _UUENCODED = re.compile(r"^begin [0-7]{3,4} ([^\n]+)\n((?:[!-`][ -`]*\n)+?)(?:`?\n)?end *$", re.MULTILINE)
 _SIGNED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
@@ -62,6 +67,8 @@ def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Documen
             "too_large", f"{name}: it is too large to be read at once. Save its attachments and upload those."
         )
     data = path.read_bytes().removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    if counted := _COUNTED.match(data):
+        data = data[counted.end() : counted.end() + int(counted[1])]
     if b"\r\r\n" in data[:_HEAD]:  # by a program that made CR LF of the LF in CR LF
         data = data.replace(b"\r\r\n", b"\r\n")
     message = wrap_tnef(data) if is_tnef(data) else email.message_from_bytes(data, policy=email.policy.default)
@@ -164,9 +171,7 @@ class MailReader:
         if part.get_content_type() == "message/rfc822":
             yield _Attachment(name, part)
             return
-        data = part.get_payload(decode=True)
-        if not isinstance(data, bytes):
-            return
+        data = _payload(part)
         if not is_tnef(data):
             inline = part.get_content_disposition() == "inline" or not part.get_filename()
             yield _Attachment(name, data, inline=inline)
@@ -188,10 +193,12 @@ class MailReader:
     def _add_part(self, part: EmailMessage, attached: list[EmailMessage]) -> None:
         """Add the bodies of a part in their order; what is attached is collected."""
         kind = part.get_content_type()
-        if kind in _SIGNED and (signed := read_signed(part.get_payload(decode=True))):
+        if kind in _SIGNED and (signed := read_signed(_payload(part))):
             self._add_part(email.message_from_bytes(signed, policy=email.policy.default), attached)
         elif kind == "message/rfc822" or part.get_content_disposition() == "attachment":
             attached.append(part)
+        elif kind.startswith("multipart/") and not part.is_multipart():
+            self._add_part(_mend_parts(part), attached)
         elif kind == "multipart/alternative":
             self._add_best(part, attached)
         elif kind in _REPORTS:
@@ -212,6 +219,8 @@ class MailReader:
             self.hidden += add_page(self._builder, _body(part))[1]
         elif kind in ("text/rtf", "application/rtf"):
             self.hidden += add_rtf(self._builder, _payload(part))
+        elif kind in ("text/enriched", "text/richtext"):
+            self._builder.add_paragraph(read_enriched(clean_text(_body(part))))
         elif part.get_content_maintype() == "text":
             text, files = take_encoded(_plain_body(part))
             self._encoded += [_Attachment(*one) for one in files]
@@ -228,6 +237,7 @@ class MailReader:
         """Add one form of a body that is sent in several: the text, or the HTML where it says more."""
         texts: list[EmailMessage] = []
         pages: list[EmailMessage] = []
+        others: list[EmailMessage] = []
         for inner in _leaves(part):
             kind = inner.get_content_type()
             named = inner.get_filename() and kind not in _BODIES
@@ -238,6 +248,10 @@ class MailReader:
                 attached.append(inner)
             elif kind in _BODIES:
                 (texts if kind == "text/plain" else pages).append(inner)
+            else:
+                others.append(inner)
+        if others and not (texts or pages):
+            self._add_part(others[-1], attached)
         text = "\n\n".join(_plain_body(one) for one in texts).strip()
         self.hidden += add_bodies(self._builder, text, [_body(one) for one in pages])
 
@@ -416,7 +430,29 @@ def join_flowed(text: str, *, joined_words: bool) -> str:
     return "\n".join(lines)
 
 
+def _mend_parts(part: EmailMessage) -> EmailMessage:
+    """A message of several parts that its header does not tell apart, parted by the first line that may do so."""
+    text = str(part.get_payload() or "")
+    found = _PARTING.search(text)
+    head = f'Content-Type: {part.get_content_type()}; boundary="{found[1]}"\n\n' if found else "\n"
+    data = (head + text).encode("utf-8", "surrogateescape")
+    mended = email.message_from_bytes(data, policy=email.policy.default)
+    if found and not mended.is_multipart():
+        mended.set_type("text/plain")
+    return mended
+
+
+def read_enriched(text: str) -> str:
+    """The words of `text/enriched` (RFC 1896), in which single line breaks are spaces."""
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", text.replace("\r\n", "\n"))
+    return _ENRICHED.sub(lambda found: "<" if found[1] else "\n" if found[2] else "", text).strip()
+
+
 def _payload(part: EmailMessage) -> bytes:
+    stated = _header(part, "Content-Transfer-Encoding")
+    if stated != (bare := stated.partition(";")[0].strip()):  # the library takes `base64 ` for none
+        del part["Content-Transfer-Encoding"]
+        part["Content-Transfer-Encoding"] = bare
     payload = part.get_payload(decode=True)
     return payload if isinstance(payload, bytes) else b""
 

@@ -357,7 +357,7 @@ def _is_mail(text: str) -> bool:
             break
         if line[0] in " \t" and number:
             continue
-        if number == 0 and line.startswith("From "):
+        if number == 0 and (line.startswith("From ") or line.strip().isdigit()):  # the length, in files of Apple Mail
             continue
         header = _MAIL_HEADER.match(line)
         if not header:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, add_document, clean_line, clean_text
 from ingest.parse.embedded import InnerPicture, Pictures, open_data_url
+from ingest.parse.grid import names_columns
 from ingest.parse.html import add_html
 from ingest.parse.markup import is_packed
 from ingest.parse.plain import decode_text, mark_structure, read_text
@@ -43,11 +44,17 @@ def read_json(path: Path, name: str, media_type: str, limits: Limits) -> Documen
     if packed:
         builder.add_note("object_not_read", f"Files inside ({packed} in base64) were not read. Upload them alone.")
     for value in values:
-        records = (
-            value if isinstance(value, list) and any(isinstance(one, _Record | list) for one in value) else [value]
-        )
-        for record in records:
-            builder.add_paragraph("\n".join(_lines(record, "")))
+        listed = isinstance(value, list) and any(isinstance(one, _Record | list) for one in value)
+        for record in value if listed and not _rows_of(value) else [value]:
+            lines: list[str] = []
+            for line in _lines(record, ""):
+                if isinstance(line, str):
+                    lines.append(line)
+                    continue
+                builder.add_paragraph("\n".join(lines))
+                builder.add_table(line)
+                lines.clear()
+            builder.add_paragraph("\n".join(lines))
     return builder.to_document(name=name, media_type=media_type)
 
 
@@ -69,10 +76,17 @@ def _load(text: str) -> list[Any]:
         return [decoder.decode(line) for line in lines]
 
 
-def _lines(value: Any, key: str) -> Iterator[str]:
+_Rows = list[list[str]]
+
+
+def _lines(value: Any, key: str, names: Sequence[str] = ()) -> Iterator[str | _Rows]:
+    """The lines of a value, and the rows of its lists that are tables; `names` are the columns named beside it."""
     if isinstance(value, _Record):
         for name, inner in value:
-            yield from _lines(inner, f"{key}.{name}" if key else str(name))
+            yield from _lines(inner, f"{key}.{name}" if key else str(name), _names_beside(value, inner))
+    elif isinstance(value, list) and (rows := _rows_of(value, names)):
+        yield from [clean_line(key)] if key else []
+        yield rows
     elif isinstance(value, list):
         if all(not isinstance(one, _Record | list) for one in value):
             words = ", ".join(_scalar(one) for one in value)
@@ -85,6 +99,32 @@ def _lines(value: Any, key: str) -> Iterator[str]:
         words = _scalar(value)
         if words:
             yield f"{clean_line(key)}: {words}" if key else words
+
+
+def _rows_of(value: list[Any], names: Sequence[str] = ()) -> _Rows:
+    """The rows of a list of lists that is a table, below the names of its columns; none for another list."""
+    if len(value) < 2 or any(not isinstance(row, list) or any(map(_is_nested, row)) for row in value):
+        return []
+    rows = [[_scalar(one) for one in row] for row in value]
+    if names:
+        return [list(names), *rows] if all(len(row) == len(names) for row in rows) else []
+    return rows if len(rows[0]) > 1 and names_columns(rows) else []
+
+
+def _names_beside(record: _Record, value: Any) -> Sequence[str]:
+    """The names of the columns of a list of lists, from a list of texts beside it in a record."""
+    if not isinstance(value, list) or not value or not isinstance(value[0], list):
+        return ()
+    return next((names for _name, one in record if len(names := _names_of(one)) == len(value[0])), ())
+
+
+def _names_of(value: Any) -> Sequence[str]:
+    texts = value if isinstance(value, list) and all(isinstance(one, str) and one.strip() for one in value) else []
+    return [clean_line(one) for one in texts] if len(texts) > 1 else ()
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, _Record | list)
 
 
 def _count_packed(value: Any) -> int:

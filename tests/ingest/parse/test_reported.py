@@ -537,3 +537,54 @@ def test_words_without_a_speaker_are_nobodys(tmp_path: Path) -> None:
     document = read_here(put(tmp_path / "a.vtt", f"WEBVTT\n\n{timed}\n"))
     said = ["Ann: The pump is off. It leaks.", "Music plays.", "Bo: Then call."]
     assert document.text.split("\n\n") == ["00:00:00", *said]
+
+
+def test_messages_whose_parts_are_not_told_apart(tmp_path: Path) -> None:
+    parts = "--M\r\nContent-Type: text/plain\r\n\r\nThe pump is off.\r\n--M--\r\n"
+    for stated in ("", "; boundary=other"):
+        mail = f"{MAIL}Content-Type: multipart/mixed{stated}\r\n\r\n{parts}"
+        assert read_here(put(tmp_path / "a.eml", mail)).text.endswith("Subject: S\n\nThe pump is off.")
+    mail = f"{MAIL}Content-Type: multipart/mixed; boundary=M\r\n\r\nThe pump is off.\r\n"
+    assert read_here(put(tmp_path / "b.eml", mail)).text.endswith("Subject: S\n\nThe pump is off.")
+    packed = base64.b64encode(b"The pump is off.").decode()
+    mail = f"{MAIL}Content-Transfer-Encoding: BASE64 \r\n\r\n{packed}\r\n"
+    assert read_here(put(tmp_path / "c.eml", mail)).text.endswith("Subject: S\n\nThe pump is off.")
+
+
+def test_messages_as_apple_mail_keeps_them(tmp_path: Path) -> None:
+    mail = f"{MAIL}\r\nThe pump is off.\r\n"
+    kept = f'{len(mail)}\n{mail}{XML}<plist version="1.0"><dict><key>flags</key><integer>8</integer></dict></plist>'
+    document = read_here(put(tmp_path / "1.emlx", kept))
+    assert document.media_type == "message/rfc822"
+    assert document.text.endswith("Subject: S\n\nThe pump is off.")
+
+
+def test_a_body_in_enriched_text(tmp_path: Path) -> None:
+    words = "<bold>The pump</bold> is <color><param>red</param>off</color>,\r\n7 << 8.\r\n\r\nNow.\r\n"
+    mail = f"{MAIL}Content-Type: text/enriched\r\n\r\n{words}"
+    assert read_here(put(tmp_path / "a.eml", mail)).text.endswith("Subject: S\n\nThe pump is off, 7 < 8.\n\nNow.")
+    alone = f"{MAIL}Content-Type: multipart/alternative; boundary=M\r\n\r\n--M\r\nContent-Type: text/enriched\r\n\r\n"
+    assert "The pump is off, 7 < 8." in read_here(put(tmp_path / "b.eml", f"{alone}{words}--M--\r\n")).text
+
+
+def test_names_of_columns_without_that_of_the_labels(tmp_path: Path) -> None:
+    document = read_here(put(tmp_path / "a.csv", "Rain,Snow\nVoss,8,2\nOslo,5,1\n"))
+    assert document.tables[0].header == " | Rain | Snow"
+    document = read_here(put(tmp_path / "b.csv", "Town,Rain\nVoss,8,\nOslo,5,\n"))
+    assert document.tables[0].header == "Town | Rain"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"columns": ["Town", "Rain"], "index": [0, 1], "data": [["Voss", 8], ["Oslo", None]]},
+         "columns: Town, Rain\nindex: 0, 1\ndata\n\nTown | Rain\nVoss | 8\nOslo"),
+        ({"range": "A1:B3", "values": [["Town", "Rain"], ["Voss", "8"], ["Oslo", "5"]]},
+         "range: A1:B3\nvalues\n\nTown | Rain\nVoss | 8\nOslo | 5"),
+        ([["Town", "Rain"], ["Voss", 8]], "Town | Rain\nVoss | 8"),
+        ({"type": "line", "coordinates": [[10.1, 59.2], [10.3, 59.4]]},
+         "type: line\ncoordinates 1: 10.1, 59.2\ncoordinates 2: 10.3, 59.4"),
+    ],
+)  # fmt: skip
+def test_tables_in_json(tmp_path: Path, value: object, text: str) -> None:
+    assert read_here(put(tmp_path / "a.json", json.dumps(value))).text == text
