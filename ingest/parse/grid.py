@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _MOST_SPAN = 16_384
 _MOST_FILLED = 2_000_000
@@ -97,6 +97,24 @@ def split_tabbed(lines: Sequence[str]) -> list[list[str]]:
             is_table = all(label) and any(column and all(map(_holds_number, column)) for column in filled)
             return rows if is_table and not any(cell.endswith(":") for cell in rows[0]) else []
     return []
+
+
+def split_lines(rows: Iterable[Sequence[GridCell]]) -> Iterator[Sequence[GridCell]]:
+    """The rows; in place of one whose cells have as many lines each, with a column of numbers, a row for each line.
+
+    The first of three lines or more may name the columns.
+    """
+    for row in rows:
+        filled = [cell.text.split("\n") for cell in row if cell.text]
+        count = len(filled[0]) if len(filled) > 1 and all(cell.rows == 1 for cell in row) else 1
+        below = [lines[count > 2 :] for lines in filled[1:]]
+        plain = not any(line.startswith("(") for line in filled[0]) if filled else False
+        numbered = any(all(map(_holds_number, lines)) for lines in below)
+        if count == 1 or any(len(lines) != count for lines in filled) or not (numbered and plain):
+            yield row
+            continue
+        for at in range(count):
+            yield [replace(cell, text=cell.text and cell.text.split("\n")[at]) for cell in row]
 
 
 def write_inner(rows: Iterable[Sequence[str]]) -> str:

@@ -408,7 +408,8 @@ class _Walker:
             self._break = "\n\n"
         elif tag in ("td", "th") and self._tables and len(self._cells) > len(self._tables):
             start = self._cells.pop()
-            words = clean_line("".join(self._words[start:]))
+            lines = map(clean_line, "".join(self._words[start:]).split("\n"))
+            words = "\n".join(filter(None, lines))
             del self._words[start:]
             down, across = _span(element, "rowspan"), _span(element, "colspan")
             self._tables[-1].rows[-1].append(GridCell(words, down, across))
@@ -443,7 +444,7 @@ class _Walker:
         loose = clean_line("".join(self._words[start:]))
         del self._words[start:]
         if self._tables:  # a table inside a cell becomes text of the cell, without the bars that part its columns
-            filled = [row for row in fill_spans(rows) if any(row)]
+            filled = [list(map(clean_line, row)) for row in fill_spans(rows) if any(row)]
             names = filled[0] if table.header_rows == 1 and len(filled) > 1 else []
             inner = [loose] if loose else []
             for row in filled[1:] if names else filled:
@@ -453,7 +454,7 @@ class _Walker:
             return
         if loose:  # a caption
             self._builder.add_paragraph(loose)
-        filled_cells = [[cell.text for cell in row if cell.text] for row in rows]
+        filled_cells = [[clean_line(cell.text) for cell in row if cell.text] for row in rows]
         if max(map(len, filled_cells), default=0) <= 1:  # a table used only for layout
             for texts in filled_cells:
                 self._builder.add_paragraph("".join(texts))
@@ -474,7 +475,7 @@ class _Walker:
     def _block(self) -> None:
         """Begin or end a block: a space inside a table or heading, a new paragraph elsewhere."""
         if self._tables or self._heading:
-            self._words.append(" ")
+            self._words.append("\n")
         else:
             self.flush()
 

@@ -140,8 +140,10 @@ def _set_apart(element: Any, rules: dict[str, str], above: dict[str, str]) -> No
     apart = placed or display in _BLOCKS or display.startswith("inline-") or above.get("display") in _FLEXIBLE
     if apart or is_wide(rules, "left"):
         element.text = " " + (element.text or "")
-    if (apart or is_wide(rules, "right")) and (element.tail or "")[:1] not in tuple(".,;:!?)"):
-        element.tail = " " + (element.tail or "")
+    tail = element.tail or ""
+    goes_on = (tail or element.getnext() is not None) and tail[:1] not in tuple(".,;:!?)")
+    if apart or (is_wide(rules, "right") and goes_on):
+        element.tail = f" {tail}"
 
 
 def _is_initial(element: Any) -> bool:

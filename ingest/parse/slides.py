@@ -208,7 +208,7 @@ def _cells(row: Any, left_out: _LeftOut, grounds: Grounds) -> list[GridCell]:
         if not cell.is_spanned:
             ground = grounds.colour(cell._tc.find(f"{_DRAWING}tcPr/{_DRAWING}solidFill"))
             lines = _paragraphs(cell._tc.txBody, left_out, partial(grounds.hide, ground=ground))
-            cells.append(GridCell(" ".join(lines), cell.span_height, cell.span_width))
+            cells.append(GridCell("\n".join(lines), cell.span_height, cell.span_width))
     return cells
 
 

@@ -367,14 +367,18 @@ class WordReader:
         return self._word.numbering.next_label(number, int(level) if level.isdigit() else 0)
 
     def _joined(self, parent: Any) -> str:
-        """The blocks of a cell or note as one line."""
+        """The blocks of a note or text box as one line."""
+        return clean_line(self._lines(parent))
+
+    def _lines(self, parent: Any) -> str:
+        """The lines of a cell: its blocks, parted where breaks part them."""
         parts = []
         for element in _blocks(parent):
             if _tag(element) == "p":
                 outer, self._boxes = self._boxes, []
-                text = clean_line(self._text(element))
+                text = self._text(element).strip()
                 label = self._label(element.find(f"{WORD}pPr"))
-                parts.append(f"{label} {text}" if label and text else text)
+                parts += (f"{label} {text}" if label and text else text).split("\n")
                 boxes, self._boxes = self._boxes, outer
                 parts += [self._drawn(box) for box in boxes]
             elif is_formula(element):
@@ -382,7 +386,7 @@ class WordReader:
             elif _tag(element) == "tbl":
                 rows = fill_spans(self._rows(element)[0])
                 parts.append(write_inner(rows))
-        return clean_line(" ".join(part for part in parts if part))
+        return "\n".join(filter(None, map(clean_line, parts)))
 
     def _drawn(self, box: Any) -> str:
         """The words of a text box, chart, diagram or picture as one line."""
@@ -430,7 +434,7 @@ class WordReader:
                     cells[-1] = (first, width + across, down, wider)
                     at += across
                     continue
-                cells.append((at, across, goes_on, GridCell(self._joined(cell), 1, across)))
+                cells.append((at, across, goes_on, GridCell(self._lines(cell), 1, across)))
                 at += across
             placed.append(cells)
         rows = []

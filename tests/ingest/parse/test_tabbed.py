@@ -1,4 +1,4 @@
-"""Tables that are typed with tabs, in files that keep them."""
+"""Tables that are typed with tabs, or in the lines of the cells of one row."""
 
 from __future__ import annotations
 
@@ -63,3 +63,25 @@ def test_lines_with_tabs_in_other_files(tmp_path: Path) -> None:
         body = f"<office:body><office:text>{body}</office:text></office:body>"
         archive.writestr("content.xml", f"<office:document-content {spaces}>{body}</office:document-content>")
     assert read_here(tmp_path / "a.odt").text == TABLE
+
+
+CELLS = [
+    (("Item\nRope\nPin", "Price\n7\n2"), "Item | Price\nRope | 7\nPin | 2"),
+    (("Rope\nPin", "7\n2.50"), "Rope | 7\nPin | 2.50"),
+    (("Quay 5\nOslo", "Tel. 55\nFax 56"), "Quay 5 Oslo | Tel. 55 Fax 56"),
+    (("Age\n(years)", "0.5\n(0.1)"), "Age (years) | 0.5 (0.1)"),
+    (("Rope\nPin", "7"), "Rope Pin | 7"),
+]
+
+
+@pytest.mark.parametrize(("cells", "text"), CELLS)
+def test_lines_of_the_cells_of_one_row(tmp_path: Path, cells: tuple[str, ...], text: str) -> None:
+    document = docx.Document()
+    for cell, words in zip(document.add_table(1, len(cells)).rows[0].cells, cells, strict=True):
+        cell.text = words
+    document.save(str(tmp_path / "a.docx"))
+    assert read_here(tmp_path / "a.docx").text == text
+    page = "".join(f"<td>{words.replace(chr(10), '<br>')}</td>" for words in cells)
+    assert read_here(put(tmp_path / "a.html", f"<table><tr>{page}</tr></table>")).text == text
+    page = "".join(f"<td><p>{words.replace(chr(10), '</p><p>')}</p></td>" for words in cells)
+    assert read_here(put(tmp_path / "b.html", f"<table><tr>{page}</tr></table>")).text == text
