@@ -94,7 +94,7 @@ def split_tabbed(lines: Sequence[str]) -> list[list[str]]:
         if len(rows) > 2 and len(rows[0]) > 1 and len(set(map(len, rows))) == 1:
             label, *columns = ([row[at] for row in rows[1:]] for at in range(len(rows[0])))
             filled = [[cell for cell in column if cell.strip("-–—")] for column in columns]
-            is_table = all(label) and any(column and all(map(_holds_number, column)) for column in filled)
+            is_table = all(label) and any(column and all(map(holds_number, column)) for column in filled)
             return rows if is_table and not any(cell.endswith(":") for cell in rows[0]) else []
     return []
 
@@ -109,7 +109,7 @@ def split_lines(rows: Iterable[Sequence[GridCell]]) -> Iterator[Sequence[GridCel
         count = len(filled[0]) if len(filled) > 1 and all(cell.rows == 1 for cell in row) else 1
         below = [lines[count > 2 :] for lines in filled[1:]]
         plain = not any(line.startswith("(") for line in filled[0]) if filled else False
-        numbered = any(all(map(_holds_number, lines)) for lines in below)
+        numbered = any(all(map(holds_number, lines)) for lines in below)
         if count == 1 or any(len(lines) != count for lines in filled) or not (numbered and plain):
             yield row
             continue
@@ -178,13 +178,14 @@ def names_columns(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row has no numbers, and names a column of numbers."""
     names, below = rows[0], rows[1 : 1 + _LOOKED_AT]
     width = max(map(len, below), default=0)
-    if not below or len(names) < width or not all(names[:width]) or any(_holds_number(name) for name in names):
+    if not below or len(names) < width or not all(names[:width]) or any(holds_number(name) for name in names):
         return False
     columns = ([row[at] for row in below if at < len(row) and row[at]] for at in range(width))
-    return any(cells and all(_holds_number(cell) for cell in cells) for cells in columns)
+    return any(cells and all(holds_number(cell) for cell in cells) for cells in columns)
 
 
-def _holds_number(cell: str) -> bool:
+def holds_number(cell: str) -> bool:
+    """Whether the text is a number, or begins with a digit."""
     return cell[:1].isdigit() or bool(_NUMBER.fullmatch(cell))
 
 

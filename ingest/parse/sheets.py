@@ -14,7 +14,7 @@ from ingest.parse.build import TextBuilder, clean_line, write_row
 from ingest.parse.container import broken, open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn
 from ingest.parse.embedded import Pictures
-from ingest.parse.grid import GridCell, count_titles
+from ingest.parse.grid import GridCell, count_titles, holds_number
 from ingest.parse.marks import raise_text
 from ingest.parse.number_format import builtin_format, show_number, show_text
 from ingest.parse.office import core_properties, relations, targets
@@ -377,6 +377,7 @@ def _mentions(file: IO[bytes], mark: bytes) -> bool:
 
 
 _Row = dict[int, str]
+_LOOKED_AT = 20  # rows of a table, for its columns
 
 
 @dataclass(slots=True)
@@ -397,6 +398,7 @@ def _add_sheet(
     """Add the rows of the sheet; a blank row separates two tables. Returns what was left out."""
     merged = _merged_ranges(book, sheet)
     block: list[tuple[int, _Row]] = []
+    above: list[tuple[int, _Row]] = []  # the block before it, that may go on in it
     size = last = 0
     counts = _Counts()
     for number, cells, spread, kinds in _read_rows(book, sheet):
@@ -417,12 +419,13 @@ def _add_sheet(
         if block and number > last + 1 and not any(low <= last < number <= high for low, high, _, _ in merged):
             gap = range(last + 1, number)
             if any(one not in hidden_places[0] for one in gap):
-                _add_block(builder, block, merged, hidden_places)
-                block, size = [], 0
+                below = _join_blocks(builder, above, block, merged, hidden_places)
+                size = size if below is above else sum(_length(row) for _, row in block)
+                above, block = below, []
         if row:
             block.append((number, row))
             last = number
-            size += sum(map(len, row.values())) + max(row)
+            size += _length(row)
             if builder.length + size > limits.max_text_bytes:
                 raise ParseError(
                     "too_large",
@@ -431,8 +434,41 @@ def _add_sheet(
                 )
         elif number in hidden_places[0]:
             last = number
-    _add_block(builder, block, merged, hidden_places or (set(), set()))
+    shown = hidden_places or (set(), set())
+    _add_block(builder, _join_blocks(builder, above, block, merged, shown), merged, shown)
     return counts
+
+
+def _join_blocks(
+    builder: TextBuilder,
+    above: list[tuple[int, _Row]],
+    block: list[tuple[int, _Row]],
+    merged: list[tuple[int, int, int, int]],
+    hidden_places: tuple[set[int], set[int]],
+) -> list[tuple[int, _Row]]:
+    """The table above and the rows below a blank row in one if it goes on in them; else it is added, and they are left.
+
+    It goes on in rows of the same columns that begin with a label and have a number, below such rows of its own.
+    """
+    if above and block:
+        (_, first), (_, last) = block[0], above[-1]
+        columns = {column for _, row in above[:_LOOKED_AT] for column in row}
+        alike = min(first) == min(last) == min(columns) and {column for _, row in block for column in row} <= columns
+        if alike and len(above) > 1 and all(_is_figures(row) for row in (first, last)):
+            above += block
+            return above
+    _add_block(builder, above, merged, hidden_places)
+    return block
+
+
+def _length(row: _Row) -> int:
+    return sum(map(len, row.values())) + max(row)
+
+
+def _is_figures(row: _Row) -> bool:
+    """Whether a row is a label and has a number behind it."""
+    label, *others = (row[column] for column in sorted(row))
+    return not holds_number(label) and any(map(holds_number, others))
 
 
 def _merged_ranges(book: _Book, sheet: _Sheet) -> list[tuple[int, int, int, int]]:
@@ -521,7 +557,8 @@ def _read_cell(book: _Book, cell: Any, style: _Style, shared: dict[str, tuple[st
     else:
         shown = show_text(stored, style.code) if kind == "text" else stored
     hidden = 0 if shown else len(clean_line(stored))
-    shown = clean_line(show_symbols(shown, style.font))
+    lines = map(clean_line, show_symbols(shown, style.font).split("\n"))
+    shown = "\n".join(filter(None, lines))
     if style.is_struck:
         shown, struck = "", struck + len(shown)
     return _Cell(shown, hidden, struck), kind
@@ -627,7 +664,7 @@ def _stand_apart(block: list[tuple[int, _Row]], gap: int) -> bool:
 
 def _add_rows(builder: TextBuilder, rows: list[list[GridCell]]) -> None:
     """Add rows as a table; titles and named values above it, and rows of a single cell alone, as paragraphs."""
-    texts = [[cell.text for cell in row] for row in rows]
+    texts = [[clean_line(cell.text) for cell in row] for row in rows]
     if len(rows) == 1 or all(sum(map(bool, row)) <= 1 for row in texts):
         builder.add_paragraph("\n".join(write_row([cell for cell in row if cell]) for row in texts if any(row)))
         return

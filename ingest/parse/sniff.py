@@ -314,18 +314,19 @@ def _tell_text(head: bytes, name: str) -> str:
         return "application/x-ipynb+json" if _is_notebook(start) else "application/json"
     if _is_mail(text):
         return "application/mbox" if text.startswith("From ") else "message/rfc822"
-    if suffix == ".tsv" and "\t" in text:
+    if suffix in (".tsv", ".tab", ".xls") and "\t" in text:
         return "text/tab-separated-values"
-    if suffix != ".txt":
-        delimiter = find_delimiter(text, stated=suffix == ".csv")
-        if delimiter == "\t" and suffix != ".csv":
-            return "text/tab-separated-values"
-        if delimiter:
-            return "text/csv"
-        if suffix == "" and _RST.search(text) and _UNDERLINED.search(text):
-            return "text/x-rst"
-        if suffix == "" and sum(1 for mark in _MARKDOWN if mark.search(text)) >= 2:
-            return "text/markdown"
+    delimiter = find_delimiter(text, stated=suffix == ".csv")
+    if delimiter == "\t" and suffix != ".csv":
+        return "text/tab-separated-values"
+    if suffix == ".txt":
+        return "text/plain"
+    if delimiter:
+        return "text/csv"
+    if suffix == "" and _RST.search(text) and _UNDERLINED.search(text):
+        return "text/x-rst"
+    if suffix == "" and sum(1 for mark in _MARKDOWN if mark.search(text)) >= 2:
+        return "text/markdown"
     return "text/plain"
 
 

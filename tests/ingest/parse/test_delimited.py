@@ -40,3 +40,10 @@ def test_tables_begin_with_the_names_of_their_columns(
     document = read_here(put(tmp_path / "a.csv", source))
     assert document.text == text
     assert [table.header for table in document.tables] == headers
+
+
+@pytest.mark.parametrize("name", ["a.xls", "a.txt", "a.tab"])
+def test_texts_with_tabs_are_tables_whatever_their_names(tmp_path: Path, name: str) -> None:
+    document = read_here(put(tmp_path / name, "Town\tRain\tSnow\nVoss\t8\t2\nOslo\t5\t\n"))
+    assert document.tables[0].header == "Town | Rain | Snow"
+    assert read_here(put(tmp_path / "b.txt", "To:\tAnn\nRe:\tthe pump\n")).media_type == "text/plain"

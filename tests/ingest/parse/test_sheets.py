@@ -394,3 +394,26 @@ def test_printed_headers_and_footers_are_read_without_numbers_of_pages(tmp_path:
     book.save(tmp_path / "a.xlsx")
     shown = ["Fleet", "Register of Fleet\nR&D copy", "Boat | Length\nPetrel | 11.8", "Ref KV-77"]
     assert read_here(tmp_path / "a.xlsx").text.split("\n\n") == shown
+
+
+def test_a_blank_row_within_a_table_leaves_its_rows_their_names(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    rows = (
+        *(("Town", "Rain", "Snow"), ("Voss", 8, 2), (), ("Oslo", 5, None), (), ("Total", 13, 2), ()),
+        *(("Ship", "Year", "Crew"), ("Kea", 2001, 7), (), (), (2024, 7, 9), (), ("one", "text", "more")),
+    )
+    for row in rows:
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    document = read_here(tmp_path / "a.xlsx")
+    assert [table.header for table in document.tables][:2] == ["Town | Rain | Snow", "Ship | Year | Crew"]
+    assert "Voss | 8 | 2\nOslo | 5\nTotal | 13 | 2\n\nShip" in document.text
+    assert "Kea | 2001 | 7\n\n2024 | 7 | 9\n\none | text | more" in document.text
+
+
+def test_lines_of_cells_are_rows_where_a_column_has_numbers(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(("Item\nRope\nPin", "Price\n7\n2"))
+    book.active.append(("Quay 5\nOslo", "open\ndaily"))
+    book.save(tmp_path / "a.xlsx")
+    assert read_here(tmp_path / "a.xlsx").text.endswith("Item | Price\nRope | 7\nPin | 2\nQuay 5 Oslo | open daily")
