@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 _MOST_SPAN = 16_384
@@ -19,7 +19,7 @@ _WIDE_CHARACTERS, _PART_CHARACTERS = 480, 240
 """A table of more than 16 columns, or whose column names are longer than 480 characters, is cut into parts of up to 12
 columns (and the first one) and 240 characters of names (some 60 tokens), so that a chunk holds the names and rows."""
 _HEADER_LEVELS = 4
-_LOOKED_AT = 20
+LOOKED_AT = 20
 """Rows from which it is told what names the columns."""
 _TYPED_CHARACTERS = 80  # a longer text between tabs is prose
 _NUMBER = re.compile(r"[\s(+−-]*[$€£¥]?\s*\d[\d.,\s]*\)?\s*%?")
@@ -164,7 +164,7 @@ def count_titles(rows: Sequence[Sequence[str]]) -> int:
     """
     widths = [sum(bool(cell) for cell in row) for row in rows]
     count = 0
-    if max(widths[:_LOOKED_AT], default=0) < 2:
+    if max(widths[:LOOKED_AT], default=0) < 2:
         return int(len(rows) == 1)
     while count + 1 < len(rows) and widths[count] <= 1:
         count += 1
@@ -176,12 +176,31 @@ def count_titles(rows: Sequence[Sequence[str]]) -> int:
 
 def names_columns(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row has no numbers, and names a column of numbers."""
-    names, below = rows[0], rows[1 : 1 + _LOOKED_AT]
+    names, below = rows[0], rows[1 : 1 + LOOKED_AT]
     width = max(map(len, below), default=0)
     if not below or len(names) < width or not all(names[:width]) or any(holds_number(name) for name in names):
         return False
     columns = ([row[at] for row in below if at < len(row) and row[at]] for at in range(width))
     return any(cells and all(holds_number(cell) for cell in cells) for cells in columns)
+
+
+def goes_on(above: Sequence[Mapping[int, str]], below: Sequence[Mapping[int, str]]) -> bool:
+    """Whether a table goes on in the rows below a blank one; rows are the filled cells by their column, the last row
+    above is that before the blank one.
+
+    They have the table's columns and no others, and begin with a label and a number, as that row does.
+    """
+    if not (above and below):
+        return False
+    columns, first, last = {column for row in above for column in row}, below[0], above[-1]
+    inside = all(row.keys() <= columns for row in below)
+    return inside and min(first) == min(last) == min(columns) and _is_figures(first) and _is_figures(last)
+
+
+def _is_figures(row: Mapping[int, str]) -> bool:
+    """Whether a row is a label and has a number behind it."""
+    label, *others = (row[column] for column in sorted(row))
+    return not holds_number(label) and any(map(holds_number, others))
 
 
 def holds_number(cell: str) -> bool:

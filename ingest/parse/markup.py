@@ -39,7 +39,12 @@ _TABLES = frozenset({"table", "tgroup", "simpletable"})
 _ROWS = frozenset({"tr", "row", "sthead", "strow"})
 _CELLS = frozenset({"td", "th", "entry", "cell", "stentry"})
 _LINE_BREAKS = frozenset({"br", "lb", "linebreak"})
-_NOT_SHOWN = frozenset({"style", "script"})
+_NOT_SHOWN = frozenset({"style", "script", "indexterm"})
+_BLOCKS = frozenset({
+    "p", "para", "simpara", "list", "itemizedlist", "orderedlist", "simplelist", "variablelist", "ul", "ol", "dl", "lg",
+    "item", "li", "listitem", "dt", "dd", "member", "l", "cmd", "blockquote", *_ROWS, *_CELLS,
+})  # fmt: skip
+_NOTES = frozenset({"note", "footnote", "fn", "endnote"})
 _LONGEST_HEADING = 300
 _OF_XML = ("{http://www.w3.org/XML/1998/namespace}", "{http://www.w3.org/2001/XMLSchema-instance}")
 
@@ -136,14 +141,24 @@ def _words(element: Any) -> str:
             walk.skip_subtree()
         elif event == "start" and _name(inner) in _LINE_BREAKS:
             parts.append("\n")
-        elif event == "start" and inner.text and _name(inner) not in _NOT_SHOWN:
-            kind = _name(inner)
+        elif event == "start" and _name(inner) in _NOT_SHOWN:
+            walk.skip_subtree()
+        elif event == "start":
+            kind, text = _name(inner), inner.text or ""
             marked = kind in ("sup", "sub", "superscript", "subscript")
             before = "".join(parts[-4:])
-            parts.append(raise_text(inner.text, before, lowered=kind.startswith("sub")) if marked else inner.text)
+            parts.append(_room(inner, element, " (", inner.getprevious()))
+            parts.append(raise_text(text, before, lowered=kind.startswith("sub")) if marked and text else text)
         elif event == "end" and inner is not element:
-            parts.append(inner.tail or "")
+            parts.append(_room(inner, element, ")", inner.getnext()) + (inner.tail or ""))
     return clean_line(_EMBEDDED.sub(" ", "".join(parts)))
+
+
+def _room(inner: Any, element: Any, bracket: str, beside: Any) -> str:
+    """What parts an element from the words before or after it: a bracket of a note, a space of a block."""
+    if inner is element or (beside is None and _name(inner.getparent()) in _NOTES):
+        return ""
+    return bracket if _name(inner) in _NOTES else " " if _name(inner) in _BLOCKS else ""
 
 
 def _add_document(builder: TextBuilder, element: Any, level: int) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import base64
 import functools
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import open_container, parse_xml, read_part
 from ingest.parse.embedded import InnerPicture, Pictures, Unread, on_one_line
-from ingest.parse.grid import GridCell, fill_spans, write_inner
+from ingest.parse.grid import LOOKED_AT, GridCell, fill_spans, goes_on, write_inner
 from ingest.parse.marks import raise_text
 from ingest.parse.mathml import read_mathml
 from ingest.parse.number_format import show_number
@@ -58,6 +58,7 @@ _KINDS = {
     "일, 이, 삼, ...": "koreanCounting", "١, ٢, ٣, ٤, ...": "arabicIndic", "א, י, ק, ...": "hebrew1",
     "α, β, γ, ...": "lowerGreek",
 }  # fmt: skip
+_GROUNDS = (f"{_STYLE}background-image", f"{_STYLE}map")
 _LEVELS = 10
 _MOST_REPEATED = 1_000
 _Grid = list[list[GridCell]]
@@ -272,6 +273,7 @@ class Styles:
     raised: dict[str, int] = field(default_factory=dict)  # 1 raised, -1 lowered
     hidden: set[str] = field(default_factory=set)
     struck: dict[str, bool] = field(default_factory=dict)
+    white: dict[str, bool] = field(default_factory=dict)  # where nothing else has a colour
     fonts: dict[str, str] = field(default_factory=dict)
     load: Callable[[str], bytes] | None = None  # a picture by its place; None where pictures are left alone
     cropped: set[str] = field(default_factory=set)
@@ -294,6 +296,8 @@ class Styles:
                 styles.lists[one.get(f"{_STYLE}name") or ""] = _levels(one)
             for one in group.iter(f"{_TEXT}outline-style"):
                 styles.outline = _levels(one)
+        if any(_has_ground(part) for part in (common, own) if part is not None):
+            styles.white.clear()
         for name in parents:
             for one in _line_of(parents, name):
                 if one in styles.raised:
@@ -304,6 +308,8 @@ class Styles:
                     styles.list_of.setdefault(name, styles.list_of[one])
                 if one in styles.struck:
                     styles.struck.setdefault(name, styles.struck[one])
+                if one in styles.white:
+                    styles.white.setdefault(name, styles.white[one])
                 if one in styles.fonts:
                     styles.fonts.setdefault(name, styles.fonts[one])
         return styles
@@ -314,6 +320,7 @@ class Styles:
             self.raised.get(style, 0) or around.raised,
             around.hidden or style in self.hidden,
             self.struck.get(style, around.struck),
+            self.white.get(style, around.white),
             self.fonts.get(style, around.font),
         )
 
@@ -336,6 +343,8 @@ class Styles:
             through = properties.get(f"{_STYLE}text-line-through-style")
             if through:
                 self.struck[name] = through != "none"
+            if properties.get(f"{_FO}color"):
+                self.white[name] = str(properties.get(f"{_FO}color")).lower() == "#ffffff"
             if properties.get(f"{_STYLE}font-name"):
                 self.fonts[name] = str(properties.get(f"{_STYLE}font-name"))
         for properties in style.iterfind(f"{_STYLE}graphic-properties"):
@@ -347,6 +356,17 @@ class Styles:
         for properties in style.iterfind(f"{_STYLE}table-properties"):
             if properties.get(f"{_TABLE}display") == "false":
                 self.hidden.add(name)
+
+
+def _has_ground(part: Any) -> bool:
+    """Whether the styles of a part, or their conditions, give anything a colour behind its words."""
+    for group in part.iterfind("*"):
+        for one in group.iter() if str(group.tag).endswith("styles") else ():
+            ground = one.get(f"{_FO}background-color")
+            filled = one.get(f"{_DRAW}fill") not in (None, "none") or one.tag in _GROUNDS
+            if filled or ground not in (None, "transparent", "#ffffff"):
+                return True
+    return False
 
 
 def _line_of(parents: dict[str, str], name: str) -> Iterator[str]:
@@ -408,11 +428,12 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """How a piece of text is shown: raised (1) or lowered (-1), not at all, struck out, and in which font."""
+    """How a piece of text is shown: raised (1) or lowered (-1), not at all, struck out, white, and in which font."""
 
     raised: int = 0
     hidden: bool = False
     struck: bool = False
+    white: bool = False
     font: str = ""
 
 
@@ -560,13 +581,13 @@ class Writer:
         name = str(element.get(f"{_TEXT}style-name") or "")
         field = next(element.iter(f"{_TEXT}hidden-paragraph"), None)
         hidden = name in self._styles.hidden or (field is not None and field.get(f"{_TEXT}is-hidden") != "false")
-        look = _Look(0, hidden, self._styles.struck.get(name, False), self._styles.fonts.get(name, ""))
+        look = replace(self._styles.look_of(name, _Look(hidden=hidden)), raised=0)
         self._collect(element, parts, look)
         return "".join(parts).replace("\n", " ")
 
     def _collect(self, element: Any, parts: list[str], look: _Look) -> None:
         def show(text: str | None) -> None:
-            if text and look.hidden:
+            if text and (look.hidden or look.white):
                 self.hidden += len(text.strip())
             elif text and look.struck:
                 self.struck += len(text.strip())
@@ -619,7 +640,7 @@ class Writer:
         """The words of each block of a cell, numbers of lists in front; comments are not among them."""
         for child in parent:
             if child.tag == f"{_TABLE}table":
-                yield write_inner(fill_spans(self.rows(child)))
+                yield clean_line(write_inner(fill_spans(self.rows(child))))
             elif child.tag in (f"{_TEXT}p", f"{_TEXT}h"):
                 yield self.words(child)
                 yield from self._asides
@@ -669,8 +690,10 @@ class Writer:
             times = min(_count(cell, "number-columns-repeated"), _MOST_COLUMNS)
             hidden = _overlap(unseen, at, at + times)
             if cell.tag == f"{_TABLE}table-cell":
-                words = " ".join(part for part in self._words_of_cell(cell, "", 1, _Counts()) if part)
+                words = "\n".join(part for part in self._words_of_cell(cell, "", 1, _Counts()) if part)
                 words = words or (_value_of(cell) if cell.find(f"{_TEXT}p") is None else "")
+                if self._styles.white.get(str(cell.get(f"{_TABLE}style-name"))):
+                    self.hidden, words = self.hidden + len(words), ""
                 across = _count(cell, "number-columns-spanned")
                 covered = _overlap(unseen, at + 1, at + across)
                 filled = GridCell(words, _count(cell, "number-rows-spanned"), max(1, across - covered))
@@ -744,20 +767,33 @@ def _count(element: Any, name: str) -> int:
 
 def _add_sheet(builder: TextBuilder, writer: Writer, sheet: Any) -> None:
     """Add the rows of a sheet; a blank row separates two tables, rows of a single cell are paragraphs."""
-    block: _Grid = []
-    for row in [*writer.rows(sheet), []]:
+    blocks: list[_Grid] = [[]]
+    for row in writer.rows(sheet):
         if any(cell.text for cell in row):
-            block.append(row)
-            continue
+            blocks[-1].append(row)
+        elif blocks[-1]:
+            blocks.append([])
+    tables: list[_Grid] = []
+    for block in blocks:
+        above = tables[-1] if tables else []
+        looked_at = list(map(_filled, (*above[:LOOKED_AT], *above[-1:])))
+        if len(above) > 1 and goes_on(looked_at, list(map(_filled, block))):
+            above += block
+        else:
+            tables.append(block)
+    for block in tables:
         while block and sum(bool(cell.text) for cell in block[0]) == 1 and block[0][0].rows == 1:
-            builder.add_paragraph(next(cell.text for cell in block.pop(0) if cell.text))
+            builder.add_paragraph(clean_line(next(cell.text for cell in block.pop(0) if cell.text)))
         if block:
             builder.add_grid(block)
-        block = []
     writer.add_blocks(sheet.iterfind(f"{_TABLE}shapes//{_DRAW}image"))
     for comment in sheet.iter(f"{_OFFICE}annotation"):
         words = " ".join(writer.words(one) for one in comment.iter(f"{_TEXT}p"))
         builder.add_paragraph(f"Comment: {words}" if words.strip() else "")
+
+
+def _filled(row: Sequence[GridCell]) -> dict[int, str]:
+    return {at: clean_line(cell.text) for at, cell in enumerate(row) if cell.text}
 
 
 def _add_objects(builder: TextBuilder, parts: _Parts, parent: Any) -> None:

@@ -52,7 +52,7 @@ _SYMBOLS = {
     "~": "\u00a0", "_": "-", "-": "",
 }  # fmt: skip
 _SKIPPED = frozenset({
-    "colortbl", "fontemb", "fontfile", "filetbl", "listtable", "listoverridetable", "revtbl", "rsidtbl", "generator",
+    "fontemb", "fontfile", "filetbl", "listtable", "listoverridetable", "revtbl", "rsidtbl", "generator",
     "nonshppict", "objdata", "objclass", "objname", "datafield", "shprslt", "sp", "bkmkstart",
     "bkmkend", "xe", "tc", "themedata", "colorschememapping", "latentstyles", "datastore", "xmlnstbl", "private",
     "template", "nonesttables", "atnid", "atnauthor", "atnicn", "atndate", "atnref", "atrfstart", "atrfend", "atntime",
@@ -76,9 +76,12 @@ _READ_STARRED = _ASIDE | {
 }
 _FIELDS = frozenset({"fldinst", "formfield", "ffl"})
 """Destinations of a field's code, of what a form field holds, and of an entry of its list."""
+_GROUNDS = frozenset({"highlight", "cb", "chcbpat", "chshdng", "cbpat", "shading"})
+"""What gives words a colour behind them, if its number is not 0."""
+_NO_HALF_POINTS = 2  # a size that nobody sees
 _NO_RESULT = 25  # of a form field that has its default
 _PROPERTIES = {"title": "title", "author": "author", "subject": "subject", "doccomm": "description"}
-_CAPTURED = frozenset({"fonttbl", "stylesheet", "upr", "pict", *_PROPERTIES})
+_CAPTURED = frozenset({"fonttbl", "colortbl", "stylesheet", "upr", "pict", *_PROPERTIES})
 """Destinations whose text is not the document's."""
 
 
@@ -129,6 +132,9 @@ class _State:
     hidden: bool = False
     struck: bool = False
     raised: int = 0  # 1 raised, -1 lowered
+    colour: int = 0
+    half_points: int = 24
+    grounds: frozenset[str] = frozenset()  # what gives the words a colour behind them
     font: str = ""  # of symbols
     encoding: str = "cp1252"
     replaced: int = 1  # bytes after a Unicode character that programs without Unicode show
@@ -215,9 +221,8 @@ class _Body:
 
     def end_cell(self) -> None:
         """End a cell; notes in it become part of it."""
-        self._cells.append(
-            clean_line(" ".join([write_inner(self._inner), self._take(), *map(on_one_line, self.notes)]))
-        )
+        lines = [write_inner(self._inner), *self._take().split("\n"), *map(on_one_line, self.notes)]
+        self._cells.append("\n".join(filter(None, map(clean_line, lines))))
         self._inner = [[]]
         self.notes.clear()
 
@@ -294,6 +299,9 @@ class RtfReader:
         self._font = self._usual_font = -1
         self._usual_encoding = "cp1252"
         self._levels: dict[int, int] = {}  # of headings, by the number of their style
+        self._white: list[bool] = []  # the colours of the file, by their number
+        self._shares: dict[str, int] = {}  # of red, green and blue in the present colour
+        self._has_backdrop = False
         self._merge = ""
         self._field = _Field()
         self._sizes: dict[str, int] = {}  # of the present picture, in twips
@@ -349,9 +357,13 @@ class RtfReader:
         state = self._state
         if state.destination == "skip":
             return
-        if state.destination in _CAPTURED:
+        if state.destination == "colortbl":
+            for _end in range(text.count(";")):
+                self._white.append(list(self._shares.values()) == [255, 255, 255])
+                self._shares.clear()
+        elif state.destination in _CAPTURED:
             self._captured.append(text)
-        elif state.hidden:
+        elif state.hidden or self._is_unseen():
             self.hidden += len(text.strip())
         elif state.struck:
             self.struck += len(text.strip())
@@ -366,8 +378,16 @@ class RtfReader:
             raised = raise_text(text, self._body.before(), lowered=state.raised < 0) if state.raised else text
             self._body.add(raised)
 
+    def _is_unseen(self) -> bool:
+        """Whether words are white where nothing can be behind them, or of no size."""
+        state = self._state
+        white = state.colour < len(self._white) and self._white[state.colour]
+        on_paper = not (state.in_table or state.grounds or self._has_backdrop or state.destination == "shptxt")
+        return (white and on_paper) or state.half_points <= _NO_HALF_POINTS
+
     def _obey(self, word: str, number: int | None) -> None:
         state = self._state
+        self._has_backdrop |= word == "background"
         if word in _SKIPPED:
             state.destination = "skip"
         elif state.destination in _FIELDS or word in _FIELDS:
@@ -383,7 +403,7 @@ class RtfReader:
         elif word in _PROPERTIES and state.destination == "info":
             state.destination = word
             self._captured.clear()
-        elif word in ("fonttbl", "stylesheet", "info", "upr", "nesttableprops"):
+        elif word in ("fonttbl", "colortbl", "stylesheet", "info", "upr", "nesttableprops"):
             state.destination = word
         elif word == "ud":  # of a text that is given twice, the form in Unicode
             state.destination = self._groups[-2].destination if len(self._groups) > 1 else ""
@@ -439,8 +459,15 @@ class RtfReader:
                 self._choose_font(number or 0)
             case "plain":
                 state.hidden = state.struck = False
-                state.raised = 0
+                state.raised = state.colour = 0
+                state.half_points, state.grounds = 24, frozenset()
                 self._choose_font(self._usual_font)
+            case "cf":
+                state.colour = number or 0
+            case "fs":
+                state.half_points = 24 if number is None else number
+            case _ if word in _GROUNDS:
+                state.grounds = state.grounds | {word} if number else state.grounds - {word}
             case "v" | "deleted":
                 state.hidden = number != 0
             case "strike" | "striked":
@@ -521,6 +548,8 @@ class RtfReader:
                 state.style = number or 0
             case "outlinelevel":
                 state.outline = number or 0
+            case "red" | "green" | "blue":
+                self._shares[word] = number or 0
             case _ if word.startswith("pic"):
                 self._sizes[word] = number or 0
 

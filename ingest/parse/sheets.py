@@ -14,7 +14,7 @@ from ingest.parse.build import TextBuilder, clean_line, write_row
 from ingest.parse.container import broken, open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn
 from ingest.parse.embedded import Pictures
-from ingest.parse.grid import GridCell, count_titles, holds_number
+from ingest.parse.grid import LOOKED_AT, GridCell, count_titles, goes_on
 from ingest.parse.marks import raise_text
 from ingest.parse.number_format import builtin_format, show_number, show_text
 from ingest.parse.office import core_properties, relations, targets
@@ -377,7 +377,6 @@ def _mentions(file: IO[bytes], mark: bytes) -> bool:
 
 
 _Row = dict[int, str]
-_LOOKED_AT = 20  # rows of a table, for its columns
 
 
 @dataclass(slots=True)
@@ -446,29 +445,17 @@ def _join_blocks(
     merged: list[tuple[int, int, int, int]],
     hidden_places: tuple[set[int], set[int]],
 ) -> list[tuple[int, _Row]]:
-    """The table above and the rows below a blank row in one if it goes on in them; else it is added, and they are left.
-
-    It goes on in rows of the same columns that begin with a label and have a number, below such rows of its own.
-    """
-    if above and block:
-        (_, first), (_, last) = block[0], above[-1]
-        columns = {column for _, row in above[:_LOOKED_AT] for column in row}
-        alike = min(first) == min(last) == min(columns) and {column for _, row in block for column in row} <= columns
-        if alike and len(above) > 1 and all(_is_figures(row) for row in (first, last)):
-            above += block
-            return above
+    """The rows below a blank row, after those of the table above if that goes on in them; otherwise it is added."""
+    looked_at = [row for _, row in (*above[:LOOKED_AT], *above[-1:])]
+    if len(above) > 1 and goes_on(looked_at, [row for _, row in block]):
+        above += block
+        return above
     _add_block(builder, above, merged, hidden_places)
     return block
 
 
 def _length(row: _Row) -> int:
     return sum(map(len, row.values())) + max(row)
-
-
-def _is_figures(row: _Row) -> bool:
-    """Whether a row is a label and has a number behind it."""
-    label, *others = (row[column] for column in sorted(row))
-    return not holds_number(label) and any(map(holds_number, others))
 
 
 def _merged_ranges(book: _Book, sheet: _Sheet) -> list[tuple[int, int, int, int]]:

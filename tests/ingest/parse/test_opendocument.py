@@ -282,3 +282,29 @@ def test_flat_files_are_read_and_locked_ones_refused(tmp_path: Path) -> None:
         tmp_path / "b.odt", body, more={"META-INF/manifest.xml": "<manifest><encryption-data/></manifest>"}
     )
     assert refusal(locked) == "encrypted"
+
+
+WHITE = (
+    '<style:style style:name="W" style:family="text"><style:text-properties xmlns:fo="urn:oasis:names:tc:opendocument:'
+    'xmlns:xsl-fo-compatible:1.0" fo:color="#FFFFFF"/></style:style><style:style style:name="B" style:family="text" '
+    'style:parent-style-name="W"><style:text-properties xmlns:fo="urn:oasis:names:tc:opendocument:xmlns:xsl-fo-'
+    'compatible:1.0" fo:color="#000000"/></style:style>'
+)
+
+
+def test_white_words_are_hidden_where_nothing_has_a_ground(tmp_path: Path) -> None:
+    body = f"<text:p>seen {span('W', 'white ' + span('B', 'black'))}</text:p>"
+    document = read(write_odt(tmp_path / "a.odt", body, common=WHITE))
+    assert document.text == "seen black"
+    assert document.metadata["hidden_characters"] == "5"
+    dark = WHITE.replace('fo:color="#FFFFFF"', 'fo:color="#FFFFFF" fo:background-color="#000080"')
+    assert read(write_odt(tmp_path / "b.odt", body, common=dark)).text == "seen white black"
+
+
+def test_a_sheet_keeps_a_table_over_blank_rows(tmp_path: Path) -> None:
+    rows = (("Town", "Rain"), ("Voss", "8"), (), ("Oslo", "5"), (), ("Ship", "Crew"), ("Kea", "7"))
+    cells = ["".join(f"<table:table-cell><text:p>{one}</text:p></table:table-cell>" for one in row) for row in rows]
+    body = "".join(f"<table:table-row>{one or '<table:table-cell/>'}</table:table-row>" for one in cells)
+    sheet = f'<table:table table:name="S">{body}</table:table>'
+    document = read(write_odt(tmp_path / "a.ods", sheet, kind="spreadsheet"))
+    assert document.text.strip() == "S\n\nTown | Rain\nVoss | 8\nOslo | 5\n\nShip | Crew\nKea | 7"

@@ -42,6 +42,13 @@ def test_line_breaks_of_xml_part_words(tmp_path: Path) -> None:
     assert document.text == "Hello there\n\nBye now"
 
 
+def test_notes_and_lists_inside_paragraphs_of_xml_stand_apart(tmp_path: Path) -> None:
+    listed = "<list><item>Rope 7</item><item>Pin 2</item></list>"
+    noted = "9<hi>0</hi><footnote><para>Since May.</para></footnote><indexterm><primary>fee</primary></indexterm>"
+    source = f"{XML}<body><p>Fees:{listed} in all {noted}, H<hi>2</hi>O.</p></body>"
+    assert read_here(put(tmp_path / "a.xml", source)).text == "Fees: Rope 7 Pin 2 in all 90 (Since May.), H2O."
+
+
 def test_tables_of_xml_without_other_text(tmp_path: Path) -> None:
     rows = (
         "<row><entry morerows='1'>Bergen</entry><entry>88</entry></row><row><entry>89</entry></row>"

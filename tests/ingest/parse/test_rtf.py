@@ -175,3 +175,12 @@ def test_a_table_in_a_cell_keeps_its_rows(tmp_path: Path) -> None:
     )
     body = rf"\trowd\cellx3000\cellx9000\pard\intbl\itap1 North\cell {inner}\pard\intbl\itap1 \cell\row\pard After\par"
     assert read_here(put(tmp_path / "a.rtf", rtf(body))).text == "North | Item, Price; , 7\n\nAfter"
+
+
+def test_white_and_tiny_words_are_hidden_where_nothing_is_behind_them(tmp_path: Path) -> None:
+    colours = "{\\colortbl;\\red255\\green255\\blue255;\\red0\\green0\\blue128;}"
+    words = "seen {\\cf1 white }{\\fs2 tiny }{\\cf2 blue }{\\cf1\\highlight2 marked }{\\cf1 {\\cf0 black}}"
+    row = "\\par\\trowd\\cellx900\\cellx1900\\intbl\\cf1 name\\cell 7\\cell\\row"
+    document = read_here(put(tmp_path / "a.rtf", f"{{\\rtf1\\ansi{colours}{words}{row}}}"))
+    assert document.text == "seen blue marked black\n\nname | 7"
+    assert document.metadata["hidden_characters"] == "9"

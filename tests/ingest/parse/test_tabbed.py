@@ -85,3 +85,7 @@ def test_lines_of_the_cells_of_one_row(tmp_path: Path, cells: tuple[str, ...], t
     assert read_here(put(tmp_path / "a.html", f"<table><tr>{page}</tr></table>")).text == text
     page = "".join(f"<td><p>{words.replace(chr(10), '</p><p>')}</p></td>" for words in cells)
     assert read_here(put(tmp_path / "b.html", f"<table><tr>{page}</tr></table>")).text == text
+    parts = ("\\par ".join(words.split("\n")) for words in cells)
+    row = "".join(f"\\intbl {words}\\cell" for words in parts)
+    edges = "".join(f"\\cellx{number}000" for number in range(1, len(cells) + 1))
+    assert read_here(put(tmp_path / "a.rtf", f"{{\\rtf1\\ansi\\trowd{edges}{row}\\row}}")).text == text
