@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import NamedTuple
@@ -103,6 +103,13 @@ class Cell(NamedTuple):
 
 _GAP_OF_CELLS = 1.35
 """In font sizes: justified lines stretch their spaces to about 1, gaps between columns are wider."""
+
+_NARROW_GAP = 0.9  # sizes: between columns whose cells begin or end at the same places
+_NEAR_LINES = 3
+_SAME_EDGE = 0.1  # sizes
+_FEWEST_ALIKE = 3  # lines
+_LABEL = re.compile(r"\W?[\d.]{1,9}\W?")
+_MOST_WORDS_OF_ROW = 16
 
 BULLET = re.compile(
     r"(?:[•‣◦⁃∙▪▫■□●○◆◇►▶✓✔➢➤❖\uf0b7\uf0a7\uf0d8–—*·o-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\d{1,2}(?:\.\d{1,3}){1,4}\.?|[☐☒☑])$"
@@ -226,16 +233,17 @@ def gather_lines(page: PageWords) -> tuple[list[PageLine], list[PageLine]]:
         current.append((word, u0, v0, u1, v1))
     close()
     straight = _place_strays(straight, main)
-    for line in straight:
+    edges = _find_narrow_edges(straight, main)
+    for line, narrow in zip(straight, edges, strict=True):
         if line.table is not None:
             line.cells = [Cell(line.words, line.u0, line.u1)]
             continue
-        line.cells = _split_cells(line, main)
+        line.cells = _split_cells(line, main, narrow)
         if page.mirrored or any(runs_left(word.text) for word in line.words):
             line.words = sorted(line.words, key=lambda word: _turn(word, main)[0])
             line.cells = [
                 Cell(_order_directions(cell.words, page.mirrored), cell.u0, cell.u1)
-                for cell in _split_cells(line, main)
+                for cell in _split_cells(line, main, narrow)
             ]
             line.words = [word for cell in line.cells for word in cell.words]
     for line in aside:
@@ -446,7 +454,36 @@ def _join_row(left: PageLine, right: PageLine) -> PageLine:
     )
 
 
-def _split_cells(line: PageLine, angle: int) -> list[Cell]:
+def _find_narrow_edges(lines: list[PageLine], angle: int) -> list[set[int]]:
+    """The places of words in each line that begin a cell of a table though the gap before them is narrow.
+
+    Words of two other lines near it begin at the same place behind such a gap, or end there and are numbers. Behind the
+    number of an item or a bullet no cell begins.
+    """
+    found: list[list[tuple[int, float, float, bool]]] = []
+    for line in lines:
+        found.append([])
+        if line.table is not None or len(line.words) > _MOST_WORDS_OF_ROW:
+            continue
+        labelled = len(line.words[0].text) < 2 or _LABEL.fullmatch(line.words[0].text) is not None
+        for at, (before, after) in enumerate(pairwise(_turn(word, angle) for word in line.words), 1):
+            if after[0] - before[2] > _NARROW_GAP * max(line.size, 1.0) and at > labelled:
+                is_number = NUMBERISH.fullmatch(line.words[at].text) is not None
+                found[-1].append((at, after[0], after[2], is_number))
+    edges: list[set[int]] = []
+    for number, line in enumerate(lines):
+        near = [one for other in found[max(0, number - _NEAR_LINES) : number + _NEAR_LINES + 1] for one in other]
+        least = _SAME_EDGE * max(line.size, 1.0)
+        edges.append(set())
+        for at, u0, u1, _ in found[number]:
+            begin = sum(abs(one[1] - u0) < least for one in near)
+            ends = [one[3] for one in near if abs(one[2] - u1) < least]
+            if begin >= _FEWEST_ALIKE or (len(ends) >= _FEWEST_ALIKE and sum(ends) > 1):
+                edges[-1].add(at)
+    return edges
+
+
+def _split_cells(line: PageLine, angle: int, narrow: Container[int]) -> list[Cell]:
     cells: list[Cell] = []
     start = 0
     turned = [_turn(word, angle) for word in line.words]
@@ -455,7 +492,8 @@ def _split_cells(line: PageLine, angle: int) -> list[Cell]:
             before, after = turned[at - 1], turned[at]
             gap = max(before[0], after[0]) - min(before[2], after[2])
             sign = line.words[at].text in _SIGNS and NUMBERISH.fullmatch(line.words[at - 1].text.rstrip(")%") or "0")
-            if (gap <= _GAP_OF_CELLS * max(line.size, 1.0) and not sign) or line.words[at].field:
+            is_wide = gap > _GAP_OF_CELLS * max(line.size, 1.0) or at in narrow
+            if not (is_wide or sign) or line.words[at].field:
                 continue
         group = turned[start:at]
         cells.append(Cell(line.words[start:at], min(box[0] for box in group), max(box[2] for box in group)))

@@ -268,7 +268,11 @@ def _split_band(cells: list[list[list[int]]], words: Sequence[Placed]) -> list[l
 def _count_header_rows(
     rows: list[list[list[list[int]]]], words: Sequence[Placed], region: list[list[int]], depths: list[int]
 ) -> int:
-    """How many rows at the top name the columns: none where the first one holds figures."""
+    """How many rows at the top name the columns, titles above them included: none where the first one holds figures."""
+    titled = next((number for number, row in enumerate(region) if len(set(row)) > 1), 0)
+    if titled and len(rows) > titled:
+        levels = _count_header_rows(rows[titled:], words, region[titled:], depths[titled:])
+        return levels and titled + levels
 
     def said(cell: list[list[int]]) -> str:
         return " ".join(words[index].text for line in cell for index in line)

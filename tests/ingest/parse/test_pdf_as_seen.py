@@ -86,6 +86,32 @@ def test_a_label_over_two_columns_names_both(tmp_path: Path) -> None:
     assert document.text.endswith("Ostrand | 12 | 14 |  | 31\nVell |  | 9 | 22 | 30")
 
 
+def test_a_title_over_all_columns_is_not_their_names(tmp_path: Path) -> None:
+    rows = [["Fees of the quay", "", ""], ["Berth", "Day", "Week"], ["Inner", "7", "40"], ["Outer", "5", "30"]]
+    document = table_pdf(tmp_path / "a.pdf", rows, styles=[GRID, ("SPAN", (0, 0), (2, 0))])
+    assert document.tables[0].header == "Fees of the quay Berth | Day | Week"
+
+
+@pytest.mark.parametrize("align", ["LEFT", "RIGHT"])
+def test_columns_that_stand_close_beside_each_other(tmp_path: Path, align: str) -> None:
+    rows = [["Item", "Colour", "Net", "Gross"], ["Rope", "red", "7", "9"], ["Pin", "blue", "", "3"],
+            ["Sail", "white", "90", "95"]]  # fmt: skip
+    table = Table(rows, style=TableStyle([("ALIGN", (2, 0), (-1, -1), align)]))  # as wide as their words, and 12 points
+    SimpleDocTemplate(str(tmp_path / "a.pdf"), pagesize=letter).build([table])
+    document = read_here(tmp_path / "a.pdf")
+    assert document.text.strip() == "\n".join(" | ".join(row) for row in rows)
+    assert document.tables[0].header == "Item | Colour | Net | Gross"
+
+
+def test_numbers_of_items_are_no_column(tmp_path: Path) -> None:
+    pieces = [
+        (x, 700.0 - 14 * number, 10.0, words)
+        for number, words in enumerate(("Boats of old", "Fees", "Quays and ropes"), 1)
+        for x, words in ((72.0, str(number)), (90.0, words))
+    ]
+    assert "|" not in read_here(placed_pdf(tmp_path / "a.pdf", pieces)).text
+
+
 def test_words_of_a_wrapped_cell_stay_in_it(tmp_path: Path) -> None:
     style = getSampleStyleSheet()["BodyText"]
     rows = [
