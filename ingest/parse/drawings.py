@@ -64,6 +64,20 @@ def add_drawn(builder: TextBuilder, archive: zipfile.ZipFile, part: str, drawing
             builder.add_paragraph(diagram_text(root))
 
 
+def note_objects(builder: TextBuilder, drawing: Any) -> None:
+    """Note the files of other programs that a drawing shows as an icon or a picture."""
+    for one in drawing.iter("{*}OLEObject", "{*}oleObj"):
+        note_object(builder, one.get("ProgID") or one.get("progId") or "of no stated kind")
+
+
+def note_object(builder: TextBuilder, kind: str) -> None:
+    """Note a file of another program inside a file."""
+    builder.add_note(
+        "object_not_read",
+        f"An embedded object ({kind}) was not read. Open it, and upload it as a file of its own.",
+    )
+
+
 def is_in_box(element: Any, top: Any) -> bool:
     """Whether an element below `top` lies in a text box, whose blocks it belongs to."""
     above = element.getparent()

@@ -260,7 +260,9 @@ class _Walker:
 
     def _skips(self, element: Any, tag: str) -> bool:
         """Whether what is in the element is no text of the page, or stands in it already."""
-        if tag in _SKIPPED or element.get("role") == "navigation":
+        if tag in _SKIPPED or element.get("role") in ("navigation", "doc-pagebreak"):
+            return True
+        if "pagebreak" in (element.get("epub:type") or "").split():  # the number of a page of the printed book
             return True
         if tag == "button" and not (self._heading or is_opener(element, self._cascade)):
             return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ingest.parse.grid import names_columns
 from ingest.parse.unseen import Cascade, is_wide
 
 _SHADOWS = ("open", "closed")
@@ -27,6 +28,13 @@ _INLINE = frozenset({
 _TABLE = frozenset({"table", "thead", "tbody", "tfoot", "tr", "td", "th"})
 _ROWS, _CELLS = ("tr",), ("td", "th")
 _STRUCTURE = ("h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table")
+_PLACES = ("grid-area", "grid-row", "grid-column")
+_LONGEST_CELL = 80
+_ARGUMENTS = r"\([^()]*\)"
+_TRACK = re.compile(
+    rf"repeat\(\s*(?P<times>[\w-]+)\s*,(?P<tracks>(?:[^()]|{_ARGUMENTS})*)\)|\[[^\]]*\]|[^\s()\[\]]+(?:{_ARGUMENTS})?"
+)
+""" A column of a grid, several equal ones, or the name of a line between two."""
 _RAISED = {"super": "sup", "sub": "sub"}
 
 
@@ -102,8 +110,12 @@ def rename_elements(root: Any, cascade: Cascade) -> None:
         elif tag == "table":
             _unframe(one)
     for one in elements:
-        if _kind_of(one, styles[one]) == "table" and one.tag not in _TABLE:
+        if one.tag in _TABLE:
+            continue
+        if _kind_of(one, styles[one]) == "table":
             _make_table(one, styles)
+        elif rows := _rows_of_boxes(one, styles):
+            _make_rows(one, rows)
 
 
 def _put_in_order(box: Any, rules: dict[str, str], styles: dict[Any, dict[str, str]]) -> None:
@@ -188,6 +200,52 @@ def _make_table(top: Any, styles: dict[Any, dict[str, str]]) -> None:
     for one, kind in kinds.items():
         one.tag = kind
     top.tag = "table"
+
+
+def _rows_of_boxes(top: Any, styles: dict[Any, dict[str, str]]) -> list[list[Any]]:
+    """The cells of a table that is a grid of boxes, or one flexible box a row; none where it is no table of numbers."""
+    inside = list(top)
+    rows: list[list[Any]] = []
+    if styles[top].get("display") in ("grid", "inline-grid"):
+        width = _count_tracks(styles[top].get("grid-template-columns", ""))
+        placed = any(styles.get(one, {}).get(name) for one in inside for name in _PLACES)
+        if width > 1 and not placed and len(inside) % width == 0:
+            rows = [inside[at : at + width] for at in range(0, len(inside), width)]
+    elif len(inside) > 2 and all(styles.get(one, {}).get("display") == "flex" for one in inside):
+        rows = [list(one) for one in inside]
+    loose = [top.text, *(one.tail for one in inside), *(one.tail for row in rows for one in row)]
+    if len(rows) < 3 or len(set(map(len, rows))) > 1 or any(text and text.strip() for text in loose):
+        return []
+    texts = [[" ".join("".join(cell.itertext()).split()) for cell in row] for row in rows]
+    short = all(len(text) <= _LONGEST_CELL for row in texts for text in row)
+    plain = not any(True for row in rows for cell in row for _ in cell.iter(*_STRUCTURE))
+    return rows if short and plain and len(rows[0]) > 1 and names_columns(texts) else []
+
+
+def _count_tracks(template: str) -> int:
+    """How many columns a template of a grid states; 0 where that depends on the room."""
+    tracks = 0
+    for found in _TRACK.finditer(template):
+        if found["times"] is None:
+            tracks += found[0][0] != "["
+        elif not found["times"].isdigit():
+            return 0
+        else:
+            tracks += int(found["times"]) * _count_tracks(found["tracks"])
+    return tracks if template not in ("none", "subgrid") else 0
+
+
+def _make_rows(top: Any, rows: list[list[Any]]) -> None:
+    from lxml import etree
+
+    flexible = rows[0][0].getparent() is not top
+    top.tag = "table"
+    for row in rows:
+        line = row[0].getparent() if flexible else etree.SubElement(top, "tr")
+        line.tag = "tr"
+        for cell in row:
+            cell.tag = "td"
+            line.append(cell)
 
 
 def _take_out(element: Any) -> None:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line, write_row
 from ingest.parse.container import broken, open_container, parse_xml, read_part
-from ingest.parse.drawings import add_drawn
+from ingest.parse.drawings import add_drawn, note_object
 from ingest.parse.embedded import Pictures
 from ingest.parse.grid import LOOKED_AT, GridCell, count_titles, goes_on
 from ingest.parse.marks import raise_text
@@ -224,6 +224,8 @@ def _add_drawings(builder: TextBuilder, archive: zipfile.ZipFile, part: str, nam
             ticked = (state.findtext("{*}Checked") or "0").strip() == "1"
             label = clean_line(" ".join("".join(one.itertext()) for one in shape.iter("{*}textbox")))
             builder.add_paragraph(f"{'☒' if ticked else '☐'} {label}" if label else "")
+    for place in (*targets(archive, part, "/oleObject", name), *targets(archive, part, "/package", name)):
+        note_object(builder, place.rpartition("/")[2])
     for place in targets(archive, part, "/drawing", name):
         root = parse_xml(read_part(archive, place, name), name)
         for body in root.iter("{*}txBody"):

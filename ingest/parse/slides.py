@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line, clean_text
 from ingest.parse.container import open_container, parse_xml, read_part
 from ingest.parse.contrast import Grounds
-from ingest.parse.drawings import add_drawn, is_alternate, preferred_branch
+from ingest.parse.drawings import add_drawn, is_alternate, note_objects, preferred_branch
 from ingest.parse.embedded import Pictures
 from ingest.parse.grid import GridCell
 from ingest.parse.marks import raise_text
@@ -170,6 +170,7 @@ def _add_slide(
             (builder.add_tabbed if "\t" in words else builder.add_paragraph)(words)
         else:
             add_drawn(builder, archive, part, shape._element, name)
+            note_objects(builder, shape._element)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
         said = _paragraphs(slide.notes_slide.notes_text_frame._txBody, left_out)
         notes = clean_text("\n".join(map(clean_line, said))).strip()

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import broken, open_container, parse_xml, read_part
-from ingest.parse.drawings import add_drawn, is_alternate, is_in_box, is_other_branch, preferred_branch
+from ingest.parse.drawings import (
+    add_drawn,
+    is_alternate,
+    is_in_box,
+    is_other_branch,
+    note_objects,
+    preferred_branch,
+)
 from ingest.parse.embedded import Pictures, on_one_line
 from ingest.parse.fields import compute_field
 from ingest.parse.grid import GridCell, fill_spans, write_inner
@@ -601,12 +608,7 @@ class WordReader:
         for one in drawing.iter():
             if _tag(one) == "textpath" and one.get("string"):
                 words.append(f" {one.get('string')} ")
-            elif _tag(one) == "OLEObject":
-                self._builder.add_note(
-                    "object_not_read",
-                    f"An embedded object ({one.get('ProgID') or 'of no stated kind'}) was not read. "
-                    "Open it, and upload it as a file of its own.",
-                )
+        note_objects(self._builder, drawing)
         self._boxes.append(drawing)
         if boxes:
             return

@@ -106,3 +106,28 @@ def test_a_table_that_frames_blocks_is_none(tmp_path: Path) -> None:
     document = page(tmp_path, body)
     assert document.text == "Receipt\n\nThanks.\n\nItem | Cost\nRope | 7\n\nBye"
     assert headings(document) == [(2, "Receipt")]
+
+
+CELLS = "<b>Item</b><b>Price</b><b>Stock</b><b>Rope</b><b>7</b><b>12</b><b>Pin</b><b></b><b>40</b>"
+TABLE = "Item | Price | Stock\nRope | 7 | 12\nPin |  | 40"
+
+
+@pytest.mark.parametrize("columns", ["1fr 2fr 10px", "repeat(3, minmax(0, 1fr))", "[a] auto repeat(2, 1fr [b]) [c]"])
+def test_grids_of_boxes_are_tables(tmp_path: Path, columns: str) -> None:
+    document = page(
+        tmp_path, f"<style>.g{{display:grid;grid-template-columns:{columns}}}</style><div class=g>{CELLS}</div>"
+    )
+    assert document.text == TABLE
+    assert document.tables[0].header == "Item | Price | Stock"
+
+
+def test_rows_of_flexible_boxes_are_tables(tmp_path: Path) -> None:
+    words = [row.split(" | ") for row in TABLE.split("\n")]
+    rows = "".join(f"<div class=r>{''.join(f'<span>{word}</span>' for word in row)}</div>" for row in words)
+    assert page(tmp_path, f"<style>.r{{display:flex}}</style><section>{rows}</section>").text == TABLE
+
+
+@pytest.mark.parametrize("columns", ["repeat(auto-fill, 9em)", "none", "1fr 1fr", "1fr 1fr 1fr 1fr"])
+def test_other_boxes_are_no_tables(tmp_path: Path, columns: str) -> None:
+    style = f"display:grid;grid-template-columns:{columns}"
+    assert not page(tmp_path, f'<div style="{style}">{CELLS}</div>').tables

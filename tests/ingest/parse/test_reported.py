@@ -97,6 +97,11 @@ def test_names_of_chapters_that_differ_only_in_their_capitals(tmp_path: Path) ->
     assert read_here(put(tmp_path / "a.epub", data)).text == "first\n\nsecond"
 
 
+def test_numbers_of_printed_pages_are_no_text_of_a_book(tmp_path: Path) -> None:
+    pages = '<p>The fee<span epub:type="pagebreak">13</span> is 7<span role="doc-pagebreak">14</span>.</p>'
+    assert read_here(put(tmp_path / "a.epub", _book({"1.html": pages}, ["1.html"]))).text == "The fee is 7."
+
+
 def test_a_damaged_chapter_does_not_cost_the_book(tmp_path: Path) -> None:
     data = bytearray(_book({"1.html": "<p>first</p>", "2.html": "<p>second</p>" * 50}, ["1.html", "2.html"]))
     at = data.find(b"a/2.html") + len("a/2.html")

@@ -269,3 +269,15 @@ LINE = f'<a:ln xmlns:a="{DRAWING[1:-1]}"><a:solidFill><a:srgbClr val="000000"/><
 def _picture(path: Path) -> str:
     Image.new("RGB", (60, 60), (9, 9, 90)).save(path)
     return str(path)
+
+
+def test_embedded_objects_are_told(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    slide.shapes.add_textbox(0, 0, Inches(1), Inches(1)).text_frame.text = "words"
+    (tmp_path / "inner.xlsx").write_bytes(b"PK")
+    slide.shapes.add_ole_object(str(tmp_path / "inner.xlsx"), prog_id="Excel.Sheet.12", left=0, top=Inches(2))
+    show.save(str(tmp_path / "a.pptx"))
+    document = read_here(tmp_path / "a.pptx")
+    assert document.text == "words"
+    assert [note.message[:35] for note in document.notes] == ["An embedded object (Excel.Sheet.12)"]
