@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ingest.parse.directions import runs_left
 from ingest.parse.grid import names_columns
 from ingest.parse.unseen import Cascade, is_wide
 
@@ -99,6 +100,8 @@ def rename_elements(root: Any, cascade: Cascade) -> None:
     styles = {one: cascade.rules(one) for one in elements}
     for one in elements:
         rules, tag = styles[one], one.tag
+        if not len(one) and one.text and _runs_back(one, rules):
+            one.text = one.text[::-1]
         if rules.get("display") in _FLEXIBLE and tag != "ol":  # whose numbers are those of the order in the page
             _put_in_order(one, rules, styles)
         if tag in _INLINE:
@@ -139,6 +142,13 @@ def _put_in_order(box: Any, rules: dict[str, str], styles: dict[Any, dict[str, s
     box.text = None
     items.sort(key=lambda item: item[0])
     box[:] = [child for _order, child in (reversed(items) if turned else items)]
+
+
+def _runs_back(element: Any, rules: dict[str, str]) -> bool:
+    """Whether the letters of an element, which run from the left by themselves, are shown from the right."""
+    stated = element.tag == "bdo" and (element.get("dir") or "").lower() == "rtl"
+    styled = rules.get("direction") == "rtl" and rules.get("unicode-bidi", "").endswith("override")
+    return (stated or styled) and not runs_left(element.text)
 
 
 def _set_apart(element: Any, rules: dict[str, str], above: dict[str, str]) -> None:

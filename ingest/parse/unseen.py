@@ -520,19 +520,10 @@ _THAT_HIDE = frozenset(
     }
 )
 _COUNTING = frozenset({"content", "quotes", "counter-reset", "counter-increment", "counter-set"})
-_PLACING = frozenset(
-    {
-        "float",
-        "padding-left",
-        "padding-right",
-        "order",
-        "flex-direction",
-        "flex-flow",
-        "list-style-type",
-        "vertical-align",
-        "white-space",
-    }
-)
+_PLACING = frozenset({
+    *("float", "padding-left", "padding-right", "order", "flex-direction", "flex-flow", "grid-template-columns"),
+    *("direction", "unicode-bidi", "list-style-type", "vertical-align", "white-space"),
+})  # fmt: skip
 _LOOKED_AT = _THAT_HIDE | _COUNTING | _PLACING
 
 

@@ -40,6 +40,11 @@ def page(folder: Path, body: str) -> Document:
         ),
         ("<div style='display:flex;flex-direction:column-reverse'><p>new</p><p>old</p></div>", "old\n\nnew"),
         ("<div style='flex-direction:row-reverse'><b>a</b> <b style='order:-1'>b</b></div>", "a b"),
+        (
+            "<style>.m{unicode-bidi:bidi-override;direction:rtl}</style><p><span class=m>gro.a@nna</span> or "
+            "<bdo dir=rtl>321</bdo>, <bdo dir=rtl>שלום</bdo></p>",
+            "ann@a.org or 123, שלום",
+        ),
         ("<p><b style='float:left'>A1</b><b style='float:right'>2</b>Tea</p>", "A1 2 Tea"),
         ("<p><b style='float:left;font-size:3em'>T</b>ea of 1</p>", "Tea of 1"),
         (
