@@ -17,7 +17,7 @@ from ingest.parse.container import open_container, parse_xml, read_part
 from ingest.parse.contrast import Grounds
 from ingest.parse.drawings import add_drawn, is_alternate, note_objects, preferred_branch
 from ingest.parse.embedded import Pictures
-from ingest.parse.grid import GridCell
+from ingest.parse.grid import GridCell, names_columns
 from ingest.parse.marks import raise_text
 from ingest.parse.numbering import spell
 from ingest.parse.office import core_properties, targets
@@ -159,8 +159,12 @@ def _add_slide(
             left_out.hide(shape._element)
         else:
             seen.append(shape)
-    for shape in _shapes(seen, 0, left_out):
-        if number is not None and shape.shape_id == number:
+    shapes = [one for one in _shapes(seen, 0, left_out) if number is None or one.shape_id != number]
+    boxes = _find_rows(shapes)
+    for shape in shapes:
+        if any(shape is box for row in boxes for box in row):
+            if shape is boxes[0][0]:
+                builder.add_grid([[GridCell("\n".join(lines_of(box))) for box in row] for row in boxes])
             continue
         if getattr(shape, "has_table", False) and shape.has_table:
             rows = list(shape.table.rows)
@@ -357,6 +361,40 @@ def _shapes(shapes: Any, depth: int, left_out: _LeftOut) -> Iterator[Any]:
             yield from _shapes(shape.shapes, depth + 1, left_out)
         else:
             yield shape
+
+
+_NEAR = 100_000  # EMU: 2.8 mm
+_LONGEST_CELL = 80
+
+
+def _find_rows(shapes: list[Any]) -> list[list[Any]]:
+    """Text boxes that stand in rows and columns as a table of names and numbers; none where no such table is."""
+    boxes = [one for one in shapes if one.has_text_frame and one.text_frame.text.strip() and _is_placed(one)]
+    rows: list[list[Any]] = []
+    for box in sorted(boxes, key=lambda box: (box.top, box.left)):
+        if rows and abs(rows[-1][0].top - box.top) < _NEAR:
+            rows[-1].append(box)
+        else:
+            rows.append([box])
+    run: list[list[Any]] = []
+    for row in [*(sorted(row, key=lambda box: box.left) for row in rows), []]:
+        if (
+            run
+            and len(row) == len(run[0])
+            and all(abs(a.left - b.left) < _NEAR for a, b in zip(row, run[0], strict=True))
+        ):
+            run.append(row)
+            continue
+        texts = [[clean_line(box.text_frame.text) for box in line] for line in run]
+        short = all(len(text) <= _LONGEST_CELL for line in texts for text in line)
+        if len(run) > 2 and len(run[0]) > 1 and short and names_columns(texts):
+            return run
+        run = [row] if row else []
+    return []
+
+
+def _is_placed(shape: Any) -> bool:
+    return None not in (shape.top, shape.left) and not _is_margin(shape)
 
 
 def _is_margin(shape: Any) -> bool:

@@ -281,3 +281,17 @@ def test_embedded_objects_are_told(tmp_path: Path) -> None:
     document = read_here(tmp_path / "a.pptx")
     assert document.text == "words"
     assert [note.message[:35] for note in document.notes] == ["An embedded object (Excel.Sheet.12)"]
+
+
+def test_boxes_in_rows_and_columns_are_a_table(tmp_path: Path) -> None:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    rows = (("Prices of May",), ("Item", "Price", "Stock"), ("Rope", "7", "12"), ("Pin", "2", "40"), ("one", "two"))
+    for down, row in enumerate(rows):
+        for across, words in enumerate(row):
+            box = slide.shapes.add_textbox(Inches(1 + 2 * across), Inches(1 + down), Inches(1.5), Inches(0.5))
+            box.text_frame.text = words
+    show.save(str(tmp_path / "a.pptx"))
+    document = read_here(tmp_path / "a.pptx")
+    assert document.text == "Prices of May\n\nItem | Price | Stock\nRope | 7 | 12\nPin | 2 | 40\n\none\n\ntwo"
+    assert document.tables[0].header == "Item | Price | Stock"
