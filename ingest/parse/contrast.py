@@ -138,7 +138,7 @@ def _fill_in(properties: Any) -> Any:
 
 def _box_of(shape: Any) -> _Box | None:
     sides = (shape.left, shape.top, shape.width, shape.height)
-    if None in sides or getattr(shape, "rotation", 0):
+    if None in sides or getattr(shape, "rotation", False):
         return None
     return sides[0], sides[1], sides[0] + sides[2], sides[1] + sides[3]
 
