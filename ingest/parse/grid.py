@@ -102,15 +102,16 @@ def split_tabbed(lines: Sequence[str]) -> list[list[str]]:
 def split_lines(rows: Iterable[Sequence[GridCell]]) -> Iterator[Sequence[GridCell]]:
     """The rows; in place of one whose cells have as many lines each, with a column of numbers, a row for each line.
 
-    The first of three lines or more may name the columns.
+    The first of three lines or more may name the columns. Of two lines, two columns have numbers.
     """
     for row in rows:
         filled = [cell.text.split("\n") for cell in row if cell.text]
         count = len(filled[0]) if len(filled) > 1 and all(cell.rows == 1 for cell in row) else 1
         below = [lines[count > 2 :] for lines in filled[1:]]
         plain = not any(line.startswith("(") for line in filled[0]) if filled else False
-        numbered = any(all(map(holds_number, lines)) for lines in below)
-        if count == 1 or any(len(lines) != count for lines in filled) or not (numbered and plain):
+        numbered = sum(all(map(holds_number, lines)) for lines in below)
+        enough = numbered >= (1 if count > 2 else 2)
+        if count == 1 or any(len(lines) != count for lines in filled) or not (enough and plain):
             yield row
             continue
         for at in range(count):

@@ -10,6 +10,7 @@ Style sheets of other files and scripts are not evaluated.
 
 from __future__ import annotations
 
+import colorsys
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -30,7 +31,13 @@ _NO_CLIP = re.compile(
 )
 _MOVED = re.compile(r"translate(?:x|y|3d)?\(([^)]*)\)")
 _HEX = re.compile(r"#([0-9a-f]{3,8})")
-_RGB = re.compile(r"rgba?\(\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)(?:[\s,/]+([\d.]+)(%?))?\s*\)")
+_AMOUNT = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_STRENGTH = rf"(?:[\s,/]+({_AMOUNT})(%?))?\s*\)"
+_RGB = re.compile(rf"rgba?\(\s*({_AMOUNT}%?)[\s,]+({_AMOUNT}%?)[\s,]+({_AMOUNT}%?){_STRENGTH}")
+_HSL = re.compile(rf"hsla?\(\s*({_AMOUNT})(?:deg)?[\s,]+({_AMOUNT})%[\s,]+({_AMOUNT})%{_STRENGTH}")
+_SCALED = re.compile(rf"scale(?:x|y|3d)?\(\s*({_AMOUNT})")
+_LEAST_SCALE = 0.05
+_FILTERED = re.compile(rf"opacity\(\s*({_AMOUNT}%?)\s*\)")
 _COLOURS = {
     "white": (255, 255, 255),
     "snow": (255, 250, 250),
@@ -509,6 +516,8 @@ _THAT_HIDE = frozenset(
             "height",
             "width",
             "max-height",
+            "max-width",
+            "scale",
             "overflow",
             "transform",
             "translate",
@@ -768,12 +777,15 @@ def _is_away(rules: dict[str, str]) -> bool:
         return True
     if placed and any(_NO_CLIP.search(rules.get(clip, "")) for clip in ("clip", "clip-path")):
         return True
-    flat = any(_is_less(rules.get(side, ""), _NO_LENGTH) for side in ("height", "width", "max-height"))
-    return (flat and rules.get("overflow") == "hidden") or "scale(0)" in rules.get("transform", "").replace(" ", "")
+    flat = any(_is_less(rules.get(side, ""), _NO_LENGTH) for side in ("height", "width", "max-height", "max-width"))
+    scaled = [*_SCALED.findall(rules.get("transform", "")), *rules.get("scale", "").split()]
+    small = any(re.fullmatch(_AMOUNT, one) and float(one) < _LEAST_SCALE for one in scaled)
+    return (flat and rules.get("overflow") in ("hidden", "clip")) or small
 
 
 def _is_faded(rules: dict[str, str]) -> bool:
-    opacity = _LENGTH.fullmatch(rules.get("opacity", ""))
+    filtered = _FILTERED.search(rules.get("filter", ""))
+    opacity = _LENGTH.fullmatch(rules.get("opacity", "") or (filtered[1] if filtered else ""))
     return opacity is not None and float(opacity[1]) < (5.0 if opacity[2] else 0.05)
 
 
@@ -811,9 +823,17 @@ def _colour(value: str) -> tuple[int, int, int, float] | None:
         parts = [int(digits[at : at + 2], 16) for at in range(0, len(digits), 2)]
         return parts[0], parts[1], parts[2], parts[3] / 255 if len(parts) == 4 else 1.0
     if found := _RGB.fullmatch(value):
-        opacity = float(found[4] or 1) / (100 if found[5] else 1)
-        return int(found[1]), int(found[2]), int(found[3]), opacity
+        shares = [float(one.rstrip("%")) * (2.55 if one.endswith("%") else 1) for one in found.groups()[:3]]
+        return round(shares[0]), round(shares[1]), round(shares[2]), _strength(found)
+    if found := _HSL.fullmatch(value):
+        hue, saturation, lightness = (min(1.0, float(found[at]) / most) for at, most in ((1, 360), (2, 100), (3, 100)))
+        red, green, blue = (round(255 * share) for share in colorsys.hls_to_rgb(hue, lightness, saturation))
+        return red, green, blue, _strength(found)
     return None
+
+
+def _strength(colour: re.Match[str]) -> float:
+    return float(colour[4] or 1) / (100 if colour[5] else 1)
 
 
 _CONTROLS = (*("aria-controls", "data-target", "data-bs-target", "data-toggle-target", "commandfor", "popovertarget"),)

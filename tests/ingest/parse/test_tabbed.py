@@ -67,7 +67,8 @@ def test_lines_with_tabs_in_other_files(tmp_path: Path) -> None:
 
 CELLS = [
     (("Item\nRope\nPin", "Price\n7\n2"), "Item | Price\nRope | 7\nPin | 2"),
-    (("Rope\nPin", "7\n2.50"), "Rope | 7\nPin | 2.50"),
+    (("Rope\nPin", "7\n2.50", "1\n3"), "Rope | 7 | 1\nPin | 2.50 | 3"),
+    (("Ann Lee\nCook", "555-01\n555-02"), "Ann Lee Cook | 555-01 555-02"),
     (("Quay 5\nOslo", "Tel. 55\nFax 56"), "Quay 5 Oslo | Tel. 55 Fax 56"),
     (("Age\n(years)", "0.5\n(0.1)"), "Age (years) | 0.5 (0.1)"),
     (("Rope\nPin", "7"), "Rope Pin | 7"),
