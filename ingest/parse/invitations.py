@@ -19,9 +19,10 @@ _PROPERTY = re.compile(r"([A-Za-z-]+)((?:;[^:;=]+=(?:\"[^\"]*\"|[^:;]*))*):(.*)"
 _MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z?))?")
 _DURATION = re.compile(r"\+?P(?:(\d{1,4})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?")
 _ESCAPED = re.compile(r"\\(.)")
-_SHOWN = {"SUMMARY": "Event", "LOCATION": "Where", "ORGANIZER": "Organizer", "ATTENDEE": "Attendees"}
+_SHOWN = {"SUMMARY": "", "LOCATION": "Where", "ORGANIZER": "Organizer", "ATTENDEE": "Attendees"}
 _MOMENTS = {"EXDATE": "Except", "RDATE": "Also", "RECURRENCE-ID": "Instead of"}
-_EVENTS = frozenset({"VEVENT", "VTODO", "VJOURNAL"})
+_EVENTS = {"VEVENT": "Event", "VTODO": "Task", "VJOURNAL": "Journal"}
+_USUAL = frozenset({"", "CONFIRMED", "NEEDS-ACTION", "FINAL"})  # states that a calendar does not show
 _DAYS = {
     "MO": "Monday", "TU": "Tuesday", "WE": "Wednesday", "TH": "Thursday", "FR": "Friday", "SA": "Saturday",
     "SU": "Sunday",
@@ -53,7 +54,7 @@ def describe_invitation(source: str) -> str:
         key, options, value = found[1].upper(), found[2], found[3]
         if key == "BEGIN":
             within.append(value.upper())
-            event = {} if within[-1] in _EVENTS else event
+            event = {"BEGIN": [("", within[-1])]} if within[-1] in _EVENTS else event
         elif key == "END":
             if event is not None and value.upper() in _EVENTS:
                 blocks.append(_event_lines(event, is_cancelled=is_cancelled))
@@ -67,8 +68,11 @@ def describe_invitation(source: str) -> str:
 
 
 def _event_lines(event: dict[str, list[tuple[str, str]]], *, is_cancelled: bool) -> str:
+    kind = _EVENTS[event["BEGIN"][0][1]]
     lines = [
-        f"{shown}: {', '.join(_named(*one) for one in event[key])}" for key, shown in _SHOWN.items() if key in event
+        f"{shown or kind}: {', '.join(_named(*one) for one in event[key])}"
+        for key, shown in _SHOWN.items()
+        if key in event
     ]
     if when := _when(event):
         lines.insert(1 if "SUMMARY" in event else 0, f"When: {when}")
@@ -77,8 +81,10 @@ def _event_lines(event: dict[str, list[tuple[str, str]]], *, is_cancelled: bool)
     for key, shown in _MOMENTS.items():
         moments = [_moment(one, options) for options, value in event.get(key, []) for one in value.split(",")]
         lines += [f"{shown}: {', '.join(moments)}"] if moments else []
-    if is_cancelled or event.get("STATUS", [("", "")])[0][1].upper() == "CANCELLED":
-        lines.append("Status: cancelled")
+    status = "CANCELLED" if is_cancelled else event.get("STATUS", [("", "")])[0][1].upper()
+    if status not in _USUAL:
+        lines.append(f"Status: {status.lower().replace('-', ' ')}")
+    lines += [f"Done: {value}%" for _options, value in event.get("PERCENT-COMPLETE", [])]
     lines += [clean_text(_plain(value)).strip() for _options, value in event.get("DESCRIPTION", [])]
     lines += [f"Link: {value}" for _options, value in event.get("URL", [])]
     return "\n".join(line for line in lines if line)
@@ -94,7 +100,9 @@ def _named(options: str, value: str) -> str:
         return clean_line(_plain(value))
     address = value[len("mailto:") :]
     named = re.search(r";CN=\"?([^\";:]+)", options, re.IGNORECASE)
-    return f"{named[1]} <{address}>" if named and named[1] != address else address
+    answer = re.search(r";PARTSTAT=\"?(ACCEPTED|DECLINED|TENTATIVE)", options, re.IGNORECASE)
+    shown = f"{named[1]} <{address}>" if named and named[1] != address else address
+    return f"{shown} ({answer[1].lower()})" if answer else shown
 
 
 def _when(event: dict[str, list[tuple[str, str]]]) -> str:

@@ -191,7 +191,7 @@ def _add_output(builder: TextBuilder, output: dict[str, Any]) -> None:
         if builder.length > before:
             return
     if output.get("output_type") == "error":
-        builder.add_paragraph(f"{output.get('ename', '')}: {output.get('evalue', '')}")
+        builder.add_paragraph(f"{output.get('ename', '')}: {_joined(output.get('evalue'))}")
         return
     text = output.get("text") or data.get("text/markdown") or data.get("text/latex") or data.get("text/plain") or ""
     builder.add_paragraph(_joined(text))

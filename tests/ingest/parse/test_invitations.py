@@ -58,5 +58,13 @@ def test_a_file_of_events_is_read_without_their_alarms(tmp_path: Path) -> None:
     assert document.media_type == "text/calendar"
     assert document.text == (
         "Event: Board\nWhere: Quay, pier 2\nExcept: 2024-01-19 09:00\nBring\na rope and.\n\n"
-        "Event: Pay\nWhen: 2024-02-01 12:00\nStatus: cancelled"
+        "Task: Pay\nWhen: 2024-02-01 12:00\nStatus: cancelled"
     )
+
+
+def test_what_people_have_answered_and_done_is_read() -> None:
+    answered = 'ATTENDEE;CN="Ann";PARTSTAT=DECLINED:mailto:a@b.c', "ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:d@e.f"
+    shown = describe_invitation(event("SUMMARY:Board", "STATUS:CONFIRMED", *answered))
+    assert shown == "Event: Board\nAttendees: Ann <a@b.c> (declined), d@e.f"
+    task = event("SUMMARY:Pay", "STATUS:IN-PROCESS", "PERCENT-COMPLETE:50", kind="VTODO")
+    assert describe_invitation(task) == "Task: Pay\nStatus: in process\nDone: 50%"

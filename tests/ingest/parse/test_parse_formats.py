@@ -204,7 +204,11 @@ def test_notebook(tmp_path: Path) -> None:
         {"cell_type": "markdown", "source": ["# Sales\n", "by year\n\n", "|a|b|\n", "|-|-|\n", "|1|2|"]},
         {"cell_type": "code", "source": "print(7)", "outputs": [{"text": ["\x1b[31m7\x1b[0m\n"]}]},
         {"cell_type": "code", "source": "f", "outputs": [{"data": {"text/html": table, "text/plain": "Boat Fee"}}]},
-        {"cell_type": "code", "source": "", "outputs": [{"output_type": "error", "ename": "NameError", "evalue": "f"}]},
+        {
+            "cell_type": "code",
+            "source": "",
+            "outputs": [{"output_type": "error", "ename": "NameError", "evalue": "\x1b[31mf\x1b[0m"}],
+        },
         {"cell_type": "code", "source": "", "outputs": [{"data": {"image/png": "aGk=", "text/plain": "<Figure>"}}]},
     ]
     book = {"cells": cells, "nbformat": 4, "metadata": {"kernelspec": {"language": "python"}}}
