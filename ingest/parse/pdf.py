@@ -26,7 +26,7 @@ from ingest.parse.lines import PageWord, PageWords
 from ingest.parse.marks import raise_text
 from ingest.parse.members import Members, TooMuch
 from ingest.parse.ruled import Rule
-from ingest.parse.sight import MOST_OBJECTS, Doubt, find_unseen, read_doubt
+from ingest.parse.sight import LEAST_ADVANCE, MOST_OBJECTS, Doubt, find_overwritten, find_unseen, read_doubt
 from ingest.parse.strokes import read_strokes
 from ingest.parse.ticks import LARGEST, SMALLEST, Box, Point, Shape, find_ticks
 from rag.errors import NotFound, ParseError
@@ -813,6 +813,7 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
     doubts: list[tuple[tuple[float, float], Doubt]] = []  # the middle and the doubt of each word
     broken = True  # whether a line break precedes the next word
     inside = -1  # the annotation that the last character belongs to
+    overwritten: set[int] | None = None  # text objects in whose place a text stands that nobody sees
 
     def flush(hyphen: bool) -> None:
         nonlocal current
@@ -831,7 +832,7 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
         add(text, done.at, hyphen)
 
     def add(text: str, at: list[int], hyphen: bool) -> None:
-        nonlocal hidden, broken
+        nonlocal hidden, broken, overwritten
         text = clean_text(text).strip()
         if not text:
             return
@@ -846,6 +847,11 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
             return
         x0, x1 = min(rect.left, rect_end.left), max(rect.right, rect_end.right)
         y0, y1 = min(rect.bottom, rect_end.bottom), max(rect.top, rect_end.top)
+        if (y1 - y0 if style.angle in (90, 270) else x1 - x0) < len(text) * LEAST_ADVANCE:
+            overwritten = find_overwritten(page) if overwritten is None else overwritten
+            if key in overwritten:
+                hidden += len(text)
+                return
         middle = ((x0 + x1) / 2, (y0 + y1) / 2)
         box = frame.cut(*frame.turn(x0, y0, x1, y1))
         if style.hidden or box is None:

@@ -20,6 +20,8 @@ _LIGHT = 200  # of 255
 _FAINT = 64  # of 255
 _MOST_SEGMENTS = 12
 _LONGEST_SIDE = 1_600  # pixels
+LEAST_ADVANCE = 0.6  # points from one letter to the next: what is closer cannot be read
+_MOST_ACTUAL = 4_096  # characters
 _LATIN_END = 0x250  # letters beyond need fonts that this machine may lack
 
 Box = tuple[float, float, float, float]
@@ -169,6 +171,58 @@ def find_unseen(
         if not any(_differ(with_words, without, row * stride + first, row * stride + last) for row in rows):
             unseen.add(index)
     return unseen
+
+
+def find_overwritten(page: Any) -> set[int]:
+    """The addresses of text objects that the file gives another text for (`ActualText`), far too long to be seen there.
+
+    Such a text stands for ligatures and hyphens; longer than what is drawn, it is one that nobody sees.
+    """
+    import pypdfium2.raw as pdfium
+
+    runs: list[tuple[str, list[Any]]] = []
+    pending = [pdfium.FPDFPage_GetObject(page, at) for at in range(pdfium.FPDFPage_CountObjects(page))][::-1]
+    for _ in range(MOST_OBJECTS * 5):
+        if not pending:
+            break
+        item = pending.pop()
+        kind = pdfium.FPDFPageObj_GetType(item)
+        if kind == pdfium.FPDF_PAGEOBJ_FORM:
+            inside = range(pdfium.FPDFFormObj_CountObjects(item))
+            pending += [pdfium.FPDFFormObj_GetObject(item, at) for at in inside][::-1]
+        elif kind == pdfium.FPDF_PAGEOBJ_TEXT:
+            value = _actual_text(item)
+            if runs and runs[-1][0] == value:
+                runs[-1][1].append(item)
+            else:
+                runs.append((value, [item]))
+    found: set[int] = set()
+    sides = [ctypes.c_float() for _ in range(4)]
+    for value, items in runs:
+        boxes = [
+            tuple(side.value for side in sides)
+            for item in items
+            if value and pdfium.FPDFPageObj_GetBounds(item, *map(ctypes.byref, sides))
+        ]
+        if boxes:
+            across = max(box[2] for box in boxes) - min(box[0] for box in boxes)
+            down = max(box[3] for box in boxes) - min(box[1] for box in boxes)
+            if len(value) * LEAST_ADVANCE > max(across, down):
+                found.update(ctypes.cast(item, ctypes.c_void_p).value or 0 for item in items)
+    return found
+
+
+def _actual_text(handle: Any) -> str:
+    import pypdfium2.raw as pdfium
+
+    buffer, size = (ctypes.c_ushort * _MOST_ACTUAL)(), ctypes.c_ulong()
+    for number in range(min(pdfium.FPDFPageObj_CountMarks(handle), 8)):
+        mark = pdfium.FPDFPageObj_GetMark(handle, number)
+        if pdfium.FPDFPageObjMark_GetParamStringValue(
+            mark, b"ActualText", buffer, 2 * _MOST_ACTUAL, ctypes.byref(size)
+        ):
+            return bytes(buffer)[: max(0, min(size.value, 2 * _MOST_ACTUAL) - 2)].decode("utf-16-le", "replace")
+    return ""
 
 
 def _differ(one: bytes, other: bytes, start: int, end: int) -> bool:
