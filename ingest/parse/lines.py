@@ -46,7 +46,8 @@ class PageWords(NamedTuple):
     `mirrored`: its coordinates are those of the mirror image, in which right-to-left text runs from the left. `tilt`
     (radians, downwards) was taken out of the coordinates, about the middle of the page. `pictured` is the share of the
     page that pictures cover, `struck` counts omitted characters that are struck through, `comments` those in bubbles;
-    `pictures` are the boxes of those that were not read; `trouble` says why the page could not be read.
+    `pictures` are the boxes of those that were not read, `mended` counts signs that its font has no letters for;
+    `trouble` says why the page could not be read.
     """
 
     number: int
@@ -63,6 +64,7 @@ class PageWords(NamedTuple):
     struck: int = 0
     comments: int = 0
     pictures: tuple[tuple[float, float, float, float], ...] = ()
+    mended: int = 0
     trouble: str = ""
 
 

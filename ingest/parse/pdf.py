@@ -26,8 +26,16 @@ from ingest.parse.lines import PageWord, PageWords
 from ingest.parse.marks import raise_text
 from ingest.parse.members import Members, TooMuch
 from ingest.parse.ruled import Rule
-from ingest.parse.sight import LEAST_ADVANCE, MOST_OBJECTS, Doubt, find_overwritten, find_unseen, read_doubt
-from ingest.parse.strokes import read_strokes
+from ingest.parse.sight import (
+    LEAST_ADVANCE,
+    MOST_OBJECTS,
+    Doubt,
+    find_overwritten,
+    find_unmapped,
+    find_unseen,
+    read_doubt,
+)
+from ingest.parse.strokes import insert_signs, read_strokes
 from ingest.parse.ticks import LARGEST, SMALLEST, Box, Point, Shape, find_ticks
 from rag.errors import NotFound, ParseError
 from rag.types import Document, Note, PageSource
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
 _MAX_PIXELS = 4_096
 _MIN_DPI, _MAX_DPI = 10, 600
 _SECOND_OPINIONS = 40
+_LOOKED_AT = 3  # pages, for signs without letters: looking takes up to 10 ms a page
 _METADATA_BYTES = 1 << 16
 _OUTLINE_ITEMS = 20_000
 _ANNOTATIONS = 2_000  # of a page
@@ -77,7 +86,8 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
         pages, unread = [], 0
         form = _open_form(pdf)
         for index in range(count):
-            page = _read_page(pdf, index, form)
+            lacks = index < _LOOKED_AT or any(page.mended for page in pages[:_LOOKED_AT])
+            page = _read_page(pdf, index, form, lacks=lacks)
             if page is None:
                 unread += 1
                 page = PageWords(index + 1, 0.0, 0.0, [], 0, "unreadable")
@@ -468,10 +478,11 @@ class _Drawn(NamedTuple):
     mark: str
 
 
-def _read_page(pdf: Any, index: int, form: Any) -> PageWords | None:
+def _read_page(pdf: Any, index: int, form: Any, *, lacks: bool) -> PageWords | None:
     """The words of a page in pdfium's order; None when the page cannot be loaded.
 
-    `form` is the handle of the file's form, None without one. Fields and drawn notes are made part of the page first.
+    `form` is the handle of the file's form, None without one. `lacks`: its words may lack ligatures. Fields
+    and drawn notes are made part of the page first.
     """
     import pypdfium2.raw as pdfium
 
@@ -490,7 +501,8 @@ def _read_page(pdf: Any, index: int, form: Any) -> PageWords | None:
         if not text_page:
             return None
         try:
-            return _collect_words(page, text_page, index + 1, drawn)._replace(comments=comments)
+            signs = find_unmapped(page, text_page) if lacks else []
+            return _collect_words(page, text_page, index + 1, drawn, signs)._replace(comments=comments)
         finally:
             pdfium.FPDFText_ClosePage(text_page)
     finally:
@@ -794,7 +806,9 @@ class _Word:
         return True
 
 
-def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) -> PageWords:
+def _collect_words(
+    page: Any, text_page: Any, number: int, drawn: list[_Drawn], signs: list[tuple[str, Box]]
+) -> PageWords:
     import pypdfium2.raw as pdfium
 
     frame = _Frame(page)
@@ -911,6 +925,9 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
             current.at.append(at)
     if current.letters:
         flush(False)
+    mended = [(clean_text(text), box) for text, sides in signs if (box := frame.cut(*frame.turn(*sides)))]
+    kept = insert_signs(words, mended) if mended else list(enumerate(words))
+    words, doubts = [word for _, word in kept], [doubts[index] for index, _ in kept]
     placed = [(word.text, word[1:5], *doubt) for word, doubt in zip(words, doubts, strict=True)]
     if unseen := find_unseen(page, placed, (frame.width, frame.height), _draw):
         hidden += sum(len(words[index].text) for index in unseen)
@@ -931,6 +948,7 @@ def _collect_words(page: Any, text_page: Any, number: int, drawn: list[_Drawn]) 
             rules=rules,
             pictured=largest / max(1.0, frame.width * frame.height) if few else 0.0,
             pictures=tuple(box for box in pictures if _is_unread(box, middles)),
+            mended=len(mended),
         )
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 MOST_OBJECTS = 20_000
@@ -181,21 +181,12 @@ def find_overwritten(page: Any) -> set[int]:
     import pypdfium2.raw as pdfium
 
     runs: list[tuple[str, list[Any]]] = []
-    pending = [pdfium.FPDFPage_GetObject(page, at) for at in range(pdfium.FPDFPage_CountObjects(page))][::-1]
-    for _ in range(MOST_OBJECTS * 5):
-        if not pending:
-            break
-        item = pending.pop()
-        kind = pdfium.FPDFPageObj_GetType(item)
-        if kind == pdfium.FPDF_PAGEOBJ_FORM:
-            inside = range(pdfium.FPDFFormObj_CountObjects(item))
-            pending += [pdfium.FPDFFormObj_GetObject(item, at) for at in inside][::-1]
-        elif kind == pdfium.FPDF_PAGEOBJ_TEXT:
-            value = _actual_text(item)
-            if runs and runs[-1][0] == value:
-                runs[-1][1].append(item)
-            else:
-                runs.append((value, [item]))
+    for item in _text_objects(page):
+        value = _actual_text(item)
+        if runs and runs[-1][0] == value:
+            runs[-1][1].append(item)
+        else:
+            runs.append((value, [item]))
     found: set[int] = set()
     sides = [ctypes.c_float() for _ in range(4)]
     for value, items in runs:
@@ -212,12 +203,51 @@ def find_overwritten(page: Any) -> set[int]:
     return found
 
 
+def find_unmapped(page: Any, text_page: Any) -> list[tuple[str, Box]]:
+    """The texts that the file gives for signs whose font has no letters for them, and where they are drawn, in the
+    file's points: ligatures, which the text of the page lacks.
+    """
+    import pypdfium2.raw as pdfium
+
+    found: list[tuple[str, Box]] = []
+    before = ""
+    sides = [ctypes.c_float() for _ in range(4)]
+    for item in _text_objects(page):
+        value, last = _actual_text(item), before
+        before = value
+        if not value.strip() or value == last or pdfium.FPDFTextObj_GetText(item, text_page, None, 0) > 2:
+            continue
+        if pdfium.FPDFPageObj_GetBounds(item, *map(ctypes.byref, sides)):
+            found.append((value, (sides[0].value, sides[1].value, sides[2].value, sides[3].value)))
+    return found
+
+
+def _text_objects(page: Any) -> Iterator[Any]:
+    """The text objects of a page in the order they are drawn, those in its forms too."""
+    import pypdfium2.raw as pdfium
+
+    pending = [pdfium.FPDFPage_GetObject(page, at) for at in range(pdfium.FPDFPage_CountObjects(page))][::-1]
+    for _ in range(MOST_OBJECTS * 5):
+        if not pending:
+            return
+        item = pending.pop()
+        kind = pdfium.FPDFPageObj_GetType(item)
+        if kind == pdfium.FPDF_PAGEOBJ_FORM:
+            inside = range(pdfium.FPDFFormObj_CountObjects(item))
+            pending += [pdfium.FPDFFormObj_GetObject(item, at) for at in inside][::-1]
+        elif kind == pdfium.FPDF_PAGEOBJ_TEXT:
+            yield item
+
+
 def _actual_text(handle: Any) -> str:
     import pypdfium2.raw as pdfium
 
-    buffer, size = (ctypes.c_ushort * _MOST_ACTUAL)(), ctypes.c_ulong()
+    size = ctypes.c_ulong()
     for number in range(min(pdfium.FPDFPageObj_CountMarks(handle), 8)):
         mark = pdfium.FPDFPageObj_GetMark(handle, number)
+        if not pdfium.FPDFPageObjMark_GetParamStringValue(mark, b"ActualText", None, 0, ctypes.byref(size)):
+            continue
+        buffer = (ctypes.c_ushort * _MOST_ACTUAL)()
         if pdfium.FPDFPageObjMark_GetParamStringValue(
             mark, b"ActualText", buffer, 2 * _MOST_ACTUAL, ctypes.byref(size)
         ):
@@ -234,13 +264,5 @@ def _unpaint(page: Any) -> None:
     """Make all text of a loaded page invisible, that in its forms too."""
     import pypdfium2.raw as pdfium
 
-    pending = [pdfium.FPDFPage_GetObject(page, at) for at in range(pdfium.FPDFPage_CountObjects(page))]
-    for _ in range(MOST_OBJECTS * 5):
-        if not pending:
-            return
-        item = pending.pop()
-        kind = pdfium.FPDFPageObj_GetType(item)
-        if kind == pdfium.FPDF_PAGEOBJ_TEXT:
-            pdfium.FPDFTextObj_SetTextRenderMode(item, pdfium.FPDF_TEXTRENDERMODE_INVISIBLE)
-        elif kind == pdfium.FPDF_PAGEOBJ_FORM:
-            pending += [pdfium.FPDFFormObj_GetObject(item, at) for at in range(pdfium.FPDFFormObj_CountObjects(item))]
+    for item in _text_objects(page):
+        pdfium.FPDFTextObj_SetTextRenderMode(item, pdfium.FPDF_TEXTRENDERMODE_INVISIBLE)

@@ -17,6 +17,7 @@ from ingest.parse.lines import PageWord, PageWords
 from ingest.parse.ruled import Rule
 
 _THROUGH = (0.3, 0.68)  # of a word's height: an underline is lower, an overline higher
+Box = tuple[float, float, float, float]
 _COVERED = 0.8  # of a word's width
 _BEYOND = 4.0  # points by which a line through words may be longer than they are
 _LONGEST_BAR = 60.0  # points
@@ -37,6 +38,30 @@ def read_strokes(page: PageWords) -> PageWords:
     for rule in (one for one in level if one.x1 - one.x0 <= _LONGEST_BAR):
         words = _join_fraction(words, rule)
     return page._replace(words=words, struck=sum(len(page.words[index].text) for index in struck))
+
+
+_TOUCHING = 0.12  # sizes
+
+
+def insert_signs(words: Sequence[PageWord], signs: Sequence[tuple[str, Box]]) -> list[tuple[int, PageWord]]:
+    """The words with signs that they lack (ligatures) joined to those they touch, each with its index before."""
+    placed = list(enumerate(words))
+    for text, (x0, y0, x1, y1) in signs:
+        middle = (y0 + y1) / 2
+        line = [at for at, (_, word) in enumerate(placed) if not word.angle and word.y0 < middle < word.y1]
+        left = next((at for at in line if abs(placed[at][1].x1 - x0) < _TOUCHING * placed[at][1].size), None)
+        right = next((at for at in line if abs(placed[at][1].x0 - x1) < _TOUCHING * placed[at][1].size), None)
+        if left is not None:
+            index, word = placed[left]
+            word = word._replace(text=word.text + text, x1=x1)
+            if right == left + 1:
+                _, after = placed.pop(right)
+                word = word._replace(text=word.text + after.text, x1=after.x1, hyphen=after.hyphen)
+            placed[left] = index, word
+        elif right is not None:
+            index, word = placed[right]
+            placed[right] = index, word._replace(text=text + word.text, x0=x0)
+    return placed
 
 
 _LEADER = re.compile(r"(.*?)[.…·]{5,}(.*)", re.DOTALL)

@@ -11,6 +11,8 @@ from reading import read_here, write_pdf
 from reportlab.lib import colors
 from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.lib.utils import ImageReader
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Table, TableStyle
 
@@ -277,3 +279,26 @@ def test_a_text_that_stands_for_a_dot_is_not_seen(tmp_path: Path) -> None:
     document = read_here(write_pdf(tmp_path / "a.pdf", draw))
     assert document.text.split() == ["The", "fee", "is", "25.", "office"]
     assert [note.code for note in document.notes] == ["hidden_text"]
+
+
+def test_ligatures_that_a_font_has_no_letters_for(tmp_path: Path) -> None:
+    pdfmetrics.registerFont(TTFont("Vera", "Vera.ttf"))
+    canvas = Canvas(str(tmp_path / "a.pdf"), pageCompression=0, invariant=True)
+    for page in range(5):
+        canvas.setFont("Vera", 11)
+        at = 72.0
+        for words in ("The o", "\ufb01ce", " is ", "\ufb01ne ", str(page)):
+            if words[0] == "\ufb01":
+                canvas._code.append("/Span << /ActualText (fi) >> BDC")
+                canvas.drawString(at, 700, words[0])
+                canvas._code.append("EMC")
+                at += canvas.stringWidth(words[0], "Vera", 11)
+            canvas.drawString(at, 700, words.lstrip("\ufb01"))
+            at += canvas.stringWidth(words.lstrip("\ufb01"), "Vera", 11)
+        canvas.showPage()
+    canvas.save()
+    data = (tmp_path / "a.pdf").read_bytes()
+    assert b"<FB01>" in data
+    (tmp_path / "b.pdf").write_bytes(data.replace(b"<FB01>", b"<0000>"))
+    text = " ".join(read_here(tmp_path / "b.pdf").text.split())
+    assert text == " ".join(f"The ofice is fine {page}" for page in range(5))
