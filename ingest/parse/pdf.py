@@ -83,7 +83,8 @@ def read_pdf(path: Path, name: str, media_type: str, limits: Limits) -> Document
             count = _count_real_pages(pdf, limits.max_pages, name)
         if count < 1:
             raise ParseError("corrupt", f"{name}: it has no pages. Save it again in its program and retry.")
-        pages, unread = [], 0
+        pages: list[PageWords] = []
+        unread = 0
         form = _open_form(pdf)
         for index in range(count):
             lacks = index < _LOOKED_AT or any(page.mended for page in pages[:_LOOKED_AT])
@@ -501,8 +502,8 @@ def _read_page(pdf: Any, index: int, form: Any, *, lacks: bool) -> PageWords | N
         if not text_page:
             return None
         try:
-            signs = find_unmapped(page, text_page) if lacks else []
-            return _collect_words(page, text_page, index + 1, drawn, signs)._replace(comments=comments)
+            unmapped = find_unmapped(page, text_page) if lacks else []
+            return _collect_words(page, text_page, index + 1, drawn, unmapped)._replace(comments=comments)
         finally:
             pdfium.FPDFText_ClosePage(text_page)
     finally:
@@ -807,7 +808,7 @@ class _Word:
 
 
 def _collect_words(
-    page: Any, text_page: Any, number: int, drawn: list[_Drawn], signs: list[tuple[str, Box]]
+    page: Any, text_page: Any, number: int, drawn: list[_Drawn], unmapped: list[tuple[str, Box]]
 ) -> PageWords:
     import pypdfium2.raw as pdfium
 
@@ -925,7 +926,7 @@ def _collect_words(
             current.at.append(at)
     if current.letters:
         flush(False)
-    mended = [(clean_text(text), box) for text, sides in signs if (box := frame.cut(*frame.turn(*sides)))]
+    mended = [(clean_text(text), box) for text, sides in unmapped if (box := frame.cut(*frame.turn(*sides)))]
     kept = insert_signs(words, mended) if mended else list(enumerate(words))
     words, doubts = [word for _, word in kept], [doubts[index] for index, _ in kept]
     placed = [(word.text, word[1:5], *doubt) for word, doubt in zip(words, doubts, strict=True)]
