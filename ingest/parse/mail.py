@@ -68,7 +68,8 @@ def read_mail(path: Path, name: str, media_type: str, limits: Limits) -> Documen
         )
     data = path.read_bytes().removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
     if counted := _COUNTED.match(data):
-        data = data[counted.end() : counted.end() + int(counted[1])]
+        data, end = data[counted.end() :], int(counted[1])
+        data = data[:end] if data[end:].lstrip().startswith(b"<?xml") else data
     if b"\r\r\n" in data[:_HEAD]:  # by a program that made CR LF of the LF in CR LF
         data = data.replace(b"\r\r\n", b"\r\n")
     message = wrap_tnef(data) if is_tnef(data) else email.message_from_bytes(data, policy=email.policy.default)

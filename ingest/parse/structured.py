@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.parse.build import TextBuilder, add_document, clean_line, clean_text
 from ingest.parse.embedded import InnerPicture, Pictures, open_data_url
-from ingest.parse.grid import names_columns
+from ingest.parse.grid import LOOKED_AT, holds_number, names_columns
 from ingest.parse.html import add_html
 from ingest.parse.markup import is_packed
 from ingest.parse.plain import decode_text, mark_structure, read_text
@@ -105,10 +105,12 @@ def _rows_of(value: list[Any], names: Sequence[str] = ()) -> _Rows:
     """The rows of a list of lists that is a table, below the names of its columns; none for another list."""
     if len(value) < 2 or any(not isinstance(row, list) or any(map(_is_nested, row)) for row in value):
         return []
-    rows = [[_scalar(one) for one in row] for row in value]
-    if names:
-        return [list(names), *rows] if all(len(row) == len(names) for row in rows) else []
-    return rows if len(rows[0]) > 1 and names_columns(rows) else []
+    head = [[_scalar(one) for one in row] for row in value[: LOOKED_AT + 1]]
+    if names and all(len(row) == len(names) for row in value):
+        head = [list(names), *head]
+    elif names or len(head[0]) < 2 or not names_columns(head):  # such as the places of a map
+        return []
+    return head + [[_scalar(one) for one in row] for row in value[LOOKED_AT + 1 :]]
 
 
 def _names_beside(record: _Record, value: Any) -> Sequence[str]:
@@ -120,7 +122,8 @@ def _names_beside(record: _Record, value: Any) -> Sequence[str]:
 
 def _names_of(value: Any) -> Sequence[str]:
     texts = value if isinstance(value, list) and all(isinstance(one, str) and one.strip() for one in value) else []
-    return [clean_line(one) for one in texts] if len(texts) > 1 else ()
+    named = len(texts) > 1 and not all(map(holds_number, texts))  # numbers are loaded as texts
+    return [clean_line(one) for one in texts] if named else ()
 
 
 def _is_nested(value: Any) -> bool:

@@ -594,6 +594,7 @@ def test_names_of_columns_without_that_of_the_labels(tmp_path: Path) -> None:
         ({"range": "A1:B3", "values": [["Town", "Rain"], ["Voss", "8"], ["Oslo", "5"]]},
          "range: A1:B3\nvalues\n\nTown | Rain\nVoss | 8\nOslo | 5"),
         ([["Town", "Rain"], ["Voss", 8]], "Town | Rain\nVoss | 8"),
+        ({"index": [0, 1], "data": [["Voss", 8], ["Oslo", 5]]}, "index: 0, 1\ndata 1: Voss, 8\ndata 2: Oslo, 5"),
         ({"type": "line", "coordinates": [[10.1, 59.2], [10.3, 59.4]]},
          "type: line\ncoordinates 1: 10.1, 59.2\ncoordinates 2: 10.3, 59.4"),
     ],
