@@ -23,7 +23,7 @@ _Value = TypeVar("_Value")
 _LENGTH = re.compile(r"(-?(?:\d+(?:\.\d*)?|\.\d+))\s*(px|pt|em|rem|ex|ch|vw|vh|%|cm|mm|in)?")
 _LEAST_SIZE = {"px": 2.0, "pt": 1.5, "em": 0.1, "rem": 0.1, "%": 10.0}
 _NO_LENGTH = {"px": 2.0, "pt": 1.5, "em": 0.1, "rem": 0.1, "%": 0.5, "vw": 0.2, "vh": 0.2}
-_WIDE = {"px": 3.0, "pt": 2.5, "em": 0.2, "rem": 0.2, "ex": 0.5, "ch": 0.5, "%": 0.5, "mm": 1.0, "cm": 0.1}
+_WIDE = {"px": 4.0, "pt": 3.0, "em": 0.3, "rem": 0.3, "ex": 0.5, "ch": 0.5, "%": 0.5, "mm": 1.0, "cm": 0.1}
 _OFF_SCREEN = {"px": -500.0, "pt": -500.0, "em": -50.0, "rem": -50.0, "%": -100.0, "vw": -100.0, "vh": -100.0}
 _OFF_PAGE = {"px": -1_500.0, "pt": -1_200.0, "em": -100.0, "rem": -100.0}  # layouts centre by margins of half a page
 _NO_CLIP = re.compile(
@@ -790,7 +790,7 @@ def _is_faded(rules: dict[str, str]) -> bool:
 
 
 def is_wide(rules: dict[str, str], side: str) -> bool:
-    """Whether the styles leave as much room at a side of an element as a space does, or more."""
+    """Whether the styles leave more room at a side of an element than a space does, or the parts of a number have."""
     for kind in ("margin", "padding"):
         length = _LENGTH.fullmatch(rules.get(f"{kind}-{side}", ""))
         if length and float(length[1]) >= _WIDE.get(length[2] or "px", 1.0):

@@ -57,6 +57,7 @@ def page(folder: Path, body: str) -> Document:
             "A1 2, B 34",
         ),
         ("<p>1<b style='margin-left:-1px;padding:1px'>2</b></p>", "12"),
+        ("<p>299<span style='margin-left:.25em'>792</span><span style='margin-left:.25em'>458</span></p>", "299792458"),
         ("<p><b style='display:inline-block'>A1</b><b style='display:inline-block'>B2</b></p>", "A1 B2"),
         ("<p><b>Ha</b><b>lf</b></p>", "Half"),
         ("<style>.r{list-style:lower-roman inside}</style><ol class=r><li>x<li>y</ol>", "i. x\nii. y"),
