@@ -926,7 +926,7 @@ def _collect_words(
             current.at.append(at)
     if current.letters:
         flush(False)
-    mended = [(clean_text(text), box) for text, sides in unmapped if (box := frame.cut(*frame.turn(*sides)))]
+    mended = [(text, box) for text, sides in unmapped if (box := frame.cut(*frame.turn(*sides)))]
     kept = insert_signs(words, mended) if mended else list(enumerate(words))
     words, doubts = [word for _, word in kept], [doubts[index] for index, _ in kept]
     placed = [(word.text, word[1:5], *doubt) for word, doubt in zip(words, doubts, strict=True)]

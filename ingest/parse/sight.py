@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ingest.parse.build import clean_text
+
 MOST_OBJECTS = 20_000
 _MOST_AREAS = 400
 _LEAST_AREA = 3.0  # points on each side: thinner ones are lines
@@ -213,9 +215,9 @@ def find_unmapped(page: Any, text_page: Any) -> list[tuple[str, Box]]:
     before = ""
     sides = [ctypes.c_float() for _ in range(4)]
     for item in _text_objects(page):
-        value, last = _actual_text(item), before
+        value, last = clean_text(_actual_text(item)).strip(), before
         before = value
-        if not value.strip() or value == last or pdfium.FPDFTextObj_GetText(item, text_page, None, 0) > 2:
+        if not value or value == last or pdfium.FPDFTextObj_GetText(item, text_page, None, 0) > 2:
             continue
         if pdfium.FPDFPageObj_GetBounds(item, *map(ctypes.byref, sides)):
             found.append((value, (sides[0].value, sides[1].value, sides[2].value, sides[3].value)))
