@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from rag.decision.cells import lead_with_cells, lift_cells
 from rag.decision.confidence import (
-    QUOTED_READ,
+    BestRead,
     EvidenceSignals,
     answerability,
     lift_read,
@@ -28,9 +28,21 @@ from rag.decision.confidence import (
     names_lacking,
     whole_text,
 )
-from rag.decision.decide import CheckedAnswer, Decision, decide, failed, refusal
+from rag.decision.decide import CheckedAnswer, Decision, decide, refusal
 from rag.decision.lists import complete_lists
 from rag.decision.own_words import quote_doubted
+from rag.decision.quotes import (
+    ANSWERED,
+    Quote,
+    add_quote,
+    answer_probability,
+    best_quotes,
+    open_questions,
+    probabilities,
+    quotes_by_reading,
+    quotes_to_judge,
+    reply_statements,
+)
 from rag.errors import Conflict, DependencyError, NotFound
 from rag.generation import readable_tokens
 from rag.prompting.context import pack_context, prompt_budget
@@ -44,7 +56,6 @@ from rag.prompting.selection import (
     drop_other_documents,
     full_dates,
     rank_for_parts,
-    sentences_to_quote,
 )
 from rag.retrieval.ranking import PartHits, merge_hits
 from rag.retrieval.scope import Scope, check_scope
@@ -52,7 +63,7 @@ from rag.retrieval.search import Searcher
 from rag.settings import Settings
 from rag.store.catalog import Catalog
 from rag.telemetry import Step, of_model, of_reply, step
-from rag.text import question_parts
+from rag.text import question_kind, question_parts
 from rag.types import (
     UNREAD_NOTES,
     Answer,
@@ -87,7 +98,6 @@ from rag.verification import (
     show_reply,
     show_text,
     statements_of,
-    verify_quotes,
 )
 from rag.verification.reading import Reading
 
@@ -129,14 +139,15 @@ class _AskedQuestion:
 class _Selected:
     """The sentences that can be sent, the hits left out as duplicates, and how near the hits are to the question.
 
-    `found` is the sentence in which a reader finds the answer best, "" without a reader. `words_alone` is why
+    `questions` are the question and its parts, `reads` what a reader finds of each in the hits. `words_alone` is why
     the hits were found by the question's words alone, None where its vector was compared too.
     """
 
     selections: list[Selection]
     left_out: list[LeftOut]
     evidence: EvidenceSignals
-    found: str
+    questions: tuple[str, ...]
+    reads: tuple[BestRead | None, ...]
     words_alone: str | None
 
     @property
@@ -145,6 +156,20 @@ class _Selected:
         if self.words_alone is None:
             return "no hit is near the question"
         return f"{self.words_alone}, and the documents have too few of its words"
+
+
+@dataclass(frozen=True, slots=True)
+class _JudgedAnswer:
+    """A reply with what is quoted beside it, and the probability that they answer the question, None if not judged.
+
+    The judge was asked about `n_asked` statements and told of `n_told`; `drafts` are its own replies.
+    """
+
+    reply: CheckedReply
+    probability: float | None
+    n_asked: int
+    n_told: int
+    drafts: tuple[Draft, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,9 +416,25 @@ class Service:
             for one in judged.drafts:
                 yield one
             timings |= {"judge": clock.ms()}
+        mode = asked.question.mode or settings.answers.mode
+        # of a summary no judge has learnt whether it is one
+        judge = None if mode == "off" or question_kind(asked.text) == "summary" else self._judge
+        told = await asyncio.to_thread(self._complete, selected, context, checked, mode, judge is not None)
+        answers: float | None = None
+        if judge is not None:
+            clock = _Clock.start()
+            read = await self._judge_answer(judge, selected, context, told, mode)
+            told, answers = read.reply, read.probability
+            if read.n_told == 0 and read.n_asked > 0:
+                told = await asyncio.to_thread(self._complete, selected, context, checked, mode, False)
+            elif checked.failed and (answers or 0.0) < ANSWERED:
+                told, answers = checked, None  # the passages' words beside it are about something else
+            for one in read.drafts:
+                yield one
+            timings |= {"judge": round(timings.get("judge", 0.0) + clock.ms(), 1)}
         clock = _Clock.start()
         with step("decide") as decided:
-            decision = await asyncio.to_thread(self._decide, asked, selected, context, draft, checked, hits)
+            decision = await asyncio.to_thread(self._decide, asked, selected, context, draft, told, hits, answers)
             decided.tell({"footnote.answer.status": decision.verified.status})
         timings |= {"verify": round(verify_ms + clock.ms(), 1)}
         await self._check_visible(shown)
@@ -423,6 +464,66 @@ class Service:
         finally:
             reading.end()
 
+    def _complete(
+        self, selected: _Selected, context: Context, checked: CheckedReply, mode: AnswerMode, is_judged: bool
+    ) -> CheckedReply:
+        """The reply with what the passages add to it, in the mode `strict`: the cell asked for, their own words, items.
+
+        Where nothing of it holds, their words may be about something else: a judge tells that afterwards, `is_judged`,
+        or the reader does, and finds what is quoted.
+        """
+        if mode != "strict":
+            return checked
+        question, passages, coverage = selected.questions[0], context.passages, self._settings.answers.min_coverage
+        checked = lead_with_cells(question, passages, checked, min_coverage=coverage)
+        quotes: list[str] = []
+        if not is_judged and selected.evidence.names == 1:
+            quotes = quotes_by_reading(question, context, selected.selections, selected.reads[0])
+        is_near = is_judged or len(checked.holding) > 0 or len(quotes) > 0
+        if is_near or selected.evidence.names == 1:
+            checked = quote_doubted(question, passages, checked, min_coverage=coverage, is_near=is_near)
+        if is_near:
+            checked = complete_lists(question, passages, checked, min_coverage=coverage)
+        for quote in quotes:
+            if checked.failed:
+                checked = add_quote(quote, question, passages, checked, min_coverage=coverage, first=True)
+        return checked
+
+    async def _judge_answer(
+        self, judge: Judge, selected: _Selected, context: Context, reply: CheckedReply, mode: AnswerMode
+    ) -> _JudgedAnswer:
+        """Whether the reply answers the question and each part of it; in `strict` with quotes for what it does not."""
+        questions = selected.questions
+        statements = reply_statements(questions, reply)
+        judged = await _judge(judge, statements) if statements else Judged(())
+        told = probabilities(statements, judged.judgements)
+        wanted = open_questions(questions, told) if statements else questions if reply.failed else ()
+        quotes: list[Quote] = []
+        if mode == "strict" and wanted:
+            quotes = await asyncio.to_thread(self._quotes_to_judge, selected, context, wanted)
+        if quotes:
+            read = await _judge(judge, [quote.statement for quote in quotes])
+            judged = Judged((*judged.judgements, *read.judgements), (*judged.drafts, *read.drafts))
+            for question, quote in best_quotes(quotes, read.judgements).items():
+                before = reply
+                reply = add_quote(
+                    quote.text,
+                    question,
+                    context.passages,
+                    reply,
+                    min_coverage=self._settings.answers.min_coverage,
+                    first=question == questions[0],
+                )
+                if reply is not before:
+                    told[question] = quote.probability
+        n_told = sum(isinstance(one, Judgement) for one in judged.judgements)
+        probability = answer_probability(questions, told)
+        return _JudgedAnswer(reply, probability, len(judged.judgements), n_told, judged.drafts)
+
+    def _quotes_to_judge(self, selected: _Selected, context: Context, wanted: Sequence[str]) -> list[Quote]:
+        openings = self._openings([passage.hit for passage in context.passages]) if wanted else {}
+        return quotes_to_judge(selected.questions, wanted, context, selected.selections, selected.reads, openings)
+
     def _decide(
         self,
         asked: _AskedQuestion,
@@ -431,34 +532,18 @@ class Service:
         draft: Draft,
         checked: CheckedReply,
         hits: Sequence[Hit],
+        answers: float | None,
     ) -> Decision:
+        """What is shown of a reply; `answers` is the probability, by a judge, that it answers the question."""
         settings, locate = self._settings.answers, self._catalog.documents.locate
         mode = asked.question.mode or settings.mode
-        question, passages, coverage = asked.text, context.passages, settings.min_coverage
-        if mode == "strict":
-            checked = lead_with_cells(question, passages, checked, min_coverage=coverage)
         verified = show_reply(checked, mode=mode, locate=locate)
-        quoted: Verified | None = None
-        # a sentence about something else than the question names is no answer, nor is one that answers nothing
-        read = selected.evidence.read
-        may_quote = selected.evidence.names == 1 and (read is None or read >= QUOTED_READ)
-        is_near = verified.status != "not_found" or may_quote
-        if mode == "strict" and (is_near or selected.evidence.names == 1):
-            checked = quote_doubted(question, passages, checked, min_coverage=coverage, is_near=is_near)
-        if mode == "strict" and is_near:
-            checked = complete_lists(question, passages, checked, min_coverage=coverage)
-        verified = show_reply(checked, mode=mode, locate=locate)
-        if mode == "strict" and failed(verified) and may_quote:
-            quotes = [*sentences_to_quote(question, context, selected.selections), selected.found]
-            quoted = verify_quotes(
-                filter(None, quotes), passages, min_coverage=coverage, locate=locate, question=question
-            )
         unread = self._unread_parts(hits)
         lacking: Sequence[str] = ()
         if verified.left_out and selected.evidence.names < 1:
             known = [*map(whole_text, hits), *self._openings(hits).values()]
             lacking = names_lacking(asked.text, [Reading(text) for text in known])
-        whole = CheckedAnswer(asked.text, context, draft, verified, quoted, selected.evidence, unread, lacking)
+        whole = CheckedAnswer(asked.text, context, draft, verified, selected.evidence, answers, unread, lacking)
         return decide(whole, mode=mode, min_confidence=settings.min_confidence, locate=locate)
 
     async def verify(self, text: str, scope: Scope, question: str = "") -> Verified:
@@ -534,10 +619,11 @@ class Service:
         kept, of_others = self._drop_others(asked, kept)
         selections = rank_for_parts(asked, kept, parts, self._searcher.compare_sentences)
         read, why = measure_reading(asked, kept, self._reader), self._searcher.why_words_alone(asked)
-        reads = [read, *(measure_reading(part.text, part.hits, self._reader) for part in parts)]
+        reads = (read, *(measure_reading(part.text, part.hits, self._reader) for part in parts))
         selections = lift_cells(asked, lift_read(reads, selections))
         evidence = measure_evidence(asked, selections, None if read is None else read.value, compared=why is None)
-        return _Selected(selections, [*left_out, *of_others], evidence, "" if read is None else read.sentence, why)
+        questions = (asked, *(part.text for part in parts))
+        return _Selected(selections, [*left_out, *of_others], evidence, questions, reads, why)
 
     def _unread(self, scope: Scope) -> str | None:
         """Which named document could not be read, or, where none is named, that no document in scope could; or None."""

@@ -506,16 +506,26 @@ class Reader(Protocol):
         ...
 
 
+StatementKind = Literal["claim", "answer", "question"]
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a judge is asked: whether `premise`, a passage below its headings, entails `hypothesis`.
+    """What a judge is asked: whether `premise`, a passage below its headings, entails `hypothesis`, a claim.
 
     With a `question` the hypothesis is a short answer: the judge is asked whether it is the answer by the passage.
+    Without a hypothesis it is asked whether the passage answers the question.
     """
 
     premise: str
     hypothesis: str
     question: str = ""
+
+    @property
+    def kind(self) -> StatementKind:
+        if not self.question.strip():
+            return "claim"
+        return "answer" if self.hypothesis.strip() else "question"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ from rag.generation import make_generator
 from rag.models.judge_probe import KINDS, JudgeProbe, write_probe
 from rag.prompting.prompts import JUDGE_PROMPT_VERSION, state_messages
 from rag.settings import load_settings
-from rag.types import Generator, Statement
+from rag.text import split_sentences
+from rag.types import Generator, Statement, StatementKind
 
 OWN = Path(__file__).with_name("encoder") / "hand"
 FOLDS = 5
@@ -39,7 +40,7 @@ RIDGES = (0.03, 0.1, 0.3, 1.0)
 """Weights of the squared norm; the one with the greatest area under the ROC curve on rows held out is taken."""
 LAYERS = 18
 """Of the model, whose states the probe reads (evals/notebook/2026-11-judge-layers.md)."""
-CLAIMS_TO_ANSWERS = 3
+CLAIMS_TO_OTHERS = 3
 LONGEST_CHARS = 1200  # of a passage with its headings: longer ones are not read in one step
 _TABLES = """
 CREATE TABLE IF NOT EXISTS states (statement TEXT PRIMARY KEY, state BLOB NOT NULL);
@@ -49,15 +50,15 @@ CREATE TABLE IF NOT EXISTS read_from (model TEXT NOT NULL, prompt_version TEXT N
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A statement, whether its passage says it, and the collection of documents that it is from."""
+    """A statement, whether its passage says it, and the collection of documents that it is from.
+
+    `is_cut` says that of the passage only the sentence with the answer is read, or all but that.
+    """
 
     statement: Statement
     truth: bool
     source: str
-
-    @property
-    def kind(self) -> str:
-        return "answer" if self.statement.question else "claim"
+    is_cut: bool = False
 
     @property
     def key(self) -> str:
@@ -68,41 +69,53 @@ def read_rows(folders: Sequence[Path]) -> list[Row]:
     """A true and a false statement of each passage that has both, in the fixed order in which the model reads them.
 
     A line of the folders' `*.jsonl` holds `passage`, perhaps `headings`, `source`, and `claim` with `label`, or
-    `question` with `answer` and perhaps `label` or `short_wrong`, a wrong answer. The passages' order is that of their
-    hashes; short answers of one passage follow claims of CLAIMS_TO_ANSWERS passages.
+    `question` with `answer`, None where the passage does not answer, and perhaps `label` or `short_wrong`, a wrong
+    answer. The passages' order is that of their hashes; short answers and questions of one passage follow claims of
+    CLAIMS_TO_OTHERS passages.
     """
-    found: dict[str, dict[str, list[Row]]] = {kind: {} for kind in KINDS}
+    found: dict[StatementKind, dict[str, list[Row]]] = {kind: {} for kind in KINDS}
     for path in sorted(path for folder in folders for path in folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
-            for row in _rows_of(json.loads(line)):
-                if len(row.statement.premise) <= LONGEST_CHARS:
-                    found[row.kind].setdefault(row.statement.premise, []).append(row)
-    claims, answers = (list(_pairs(found[kind])) for kind in KINDS)
+            read = json.loads(line)
+            premise = "\n".join(part for part in (read.get("headings"), read["passage"]) if part)
+            for row in _rows_of(read, premise) if len(premise) <= LONGEST_CHARS else ():
+                found[row.statement.kind].setdefault(premise, []).append(row)
+    claims, *others = (list(_pairs(found[kind])) for kind in KINDS)
     rows: list[Row] = []
     for at, pair in enumerate(claims):
         rows += pair
-        if at % CLAIMS_TO_ANSWERS == 0:
-            rows += answers.pop(0) if answers else ()
-    return [*rows, *(row for pair in answers for row in pair)]
+        if at % CLAIMS_TO_OTHERS == 0:
+            rows += [row for kind in others if kind for row in kind.pop(0)]
+    return [*rows, *(row for kind in others for pair in kind for row in pair)]
 
 
-def _pairs(by_passage: Mapping[str, Sequence[Row]]) -> Iterator[tuple[Row, Row]]:
+def _pairs(by_passage: Mapping[str, Sequence[Row]]) -> Iterator[tuple[Row, ...]]:
+    """The first true and the first false row of each passage that has both; with the passage cut, another such pair."""
     for passage in sorted(by_passage, key=lambda passage: zlib.crc32(passage.encode())):
-        first = {row.truth: row for row in reversed(by_passage[passage])}
-        if len(first) == len((True, False)):
-            yield first[True], first[False]
+        kinds = [[row for row in by_passage[passage] if row.is_cut is cut] for cut in (False, True)]
+        pairs = [{row.truth: row for row in reversed(rows)} for rows in kinds]
+        if any(len(pair) == len((True, False)) for pair in pairs):
+            yield tuple(pair[truth] for pair in pairs if len(pair) == len((True, False)) for truth in (True, False))
 
 
-def _rows_of(line: dict[str, str | None]) -> Iterator[Row]:
-    premise = "\n".join(part for part in (line.get("headings"), line["passage"]) if part)
+def _rows_of(line: dict[str, str | None], premise: str) -> Iterator[Row]:
     source = "/".join((line["source"] or "").split("/")[:2])
     if claim := line.get("claim"):
         yield Row(Statement(premise, claim), line["label"] == "supported", source)
     elif question := line.get("question"):
-        if answer := line.get("answer"):
-            yield Row(Statement(premise, answer, question), line.get("label", "supported") == "supported", source)
+        answer, is_right = line.get("answer"), line.get("label", "supported") == "supported"
+        if answer:
+            yield Row(Statement(premise, answer, question), is_right, source)
         if wrong := line.get("short_wrong"):
             yield Row(Statement(premise, wrong, question), False, source)
+        if is_right:
+            yield Row(Statement(premise, "", question), answer is not None, source)
+        sentences = [premise[start:end] for start, end in split_sentences(premise)]
+        holding = [one for one in sentences if answer and answer in one]
+        if is_right and len(holding) == 1 < len(sentences):
+            rest = " ".join(one for one in sentences if one not in holding)
+            for text, truth in ((holding[0], True), (rest, False)):
+                yield Row(Statement(text, "", question), truth, source, is_cut=True)
 
 
 async def collect(generator: Generator, rows: Sequence[Row], path: Path, limit_s: float) -> dict[str, np.ndarray]:
@@ -185,11 +198,13 @@ def _fit(rows: np.ndarray, truth: np.ndarray, ridge: float) -> np.ndarray:
     return np.asarray(minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B").x)
 
 
-def fit_probe(rows: Sequence[Row], states: dict[str, np.ndarray], model: str) -> tuple[JudgeProbe, dict[str, Fit]]:
+def fit_probe(
+    rows: Sequence[Row], states: dict[str, np.ndarray], model: str
+) -> tuple[JudgeProbe, dict[StatementKind, Fit]]:
     """The probe of the rows that have a state, and what was found by kind. A fold holds whole sources."""
-    fits: dict[str, Fit] = {}
+    fits: dict[StatementKind, Fit] = {}
     for kind in KINDS:
-        read = [row for row in rows if row.kind == kind and row.key in states]
+        read = [row for row in rows if row.statement.kind == kind and row.key in states]
         folds = np.array([zlib.crc32(row.source.encode()) % FOLDS for row in read])
         inputs = np.array([states[row.key] for row in read], dtype=np.float64)
         fits[kind] = fit_kind(inputs, np.array([row.truth for row in read]), folds)
@@ -212,7 +227,7 @@ async def _run(options: argparse.Namespace) -> None:
     probe, fits = fit_probe(rows, states, generator.model)
     write_probe(probe, options.out)
     for kind, fit in fits.items():
-        truth = np.array([row.truth for row in rows if row.kind == kind and row.key in states])
+        truth = np.array([row.truth for row in rows if row.statement.kind == kind and row.key in states])
         found = area(fit.held_out, truth)
         print(f"{kind}: {len(truth)} rows, {truth.mean():.2f} true, area on sources held out {found:.3f}")  # noqa: T201
 

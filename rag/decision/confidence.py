@@ -75,12 +75,12 @@ firm's handbooks (.77; .79 from .6 on) and .82 of those on office files (.82); o
 class BestRead(NamedTuple):
     """What a reader finds in the hits.
 
-    `value` is the largest product of its probability that a hit answers and the hit's score, `sentence` the one with
-    the words that answer.
+    `value` is the largest product of its probability that a hit answers and the hit's score, `sentences` those with the
+    words that answer, one a hit, by that product.
     """
 
     value: float
-    sentence: str
+    sentences: tuple[str, ...]
 
 
 def measure_reading(question: str, hits: Sequence[Hit], reader: Reader | None) -> BestRead | None:
@@ -90,11 +90,13 @@ def measure_reading(question: str, hits: Sequence[Hit], reader: Reader | None) -
     shown = [(" > ".join(hit.chunk.headings), hit.chunk.text) for hit in hits[:READ_HITS]]
     found = reader.read(question, shown) if shown else []
     values = [result.answerable * hit.score for result, hit in zip(found, hits, strict=False)]
-    if not values:
-        return BestRead(0.0, "")
-    best = max(range(len(values)), key=values.__getitem__)
-    text, start = hits[best].chunk.text, found[best].start
-    return BestRead(values[best], next((text[a:b] for a, b in split_sentences(text) if a <= start < b), ""))
+    by_value = sorted(range(len(values)), key=values.__getitem__, reverse=True)
+    sentences = [_sentence_at(hits[n].chunk.text, found[n].start) for n in by_value]
+    return BestRead(max(values, default=0.0), tuple(dict.fromkeys(filter(None, sentences))))
+
+
+def _sentence_at(text: str, at: int) -> str:
+    return next((text[start:end] for start, end in split_sentences(text) if start <= at < end), "")
 
 
 def lift_read(reads: Sequence[BestRead | None], selections: Sequence[Selection]) -> list[Selection]:
@@ -103,7 +105,7 @@ def lift_read(reads: Sequence[BestRead | None], selections: Sequence[Selection])
     The first of `reads` is for the whole question, each other one for one of its parts. The hit in which it was found
     may have been dropped for another with the same sentence.
     """
-    found = [one.sentence if one is not None and one.value >= LIFTED_READ else "" for one in reads]
+    found = [next(iter(one.sentences), "") if one and one.value >= LIFTED_READ else "" for one in reads]
     lifted = []
     for one in selections:
         whole, *parts = (SENT_FIRST * (one.text == sentence) for sentence in found)

@@ -37,8 +37,8 @@ class Decision:
 class CheckedAnswer:
     """Everything that the decision needs to know of a reply.
 
-    `verified` is the checked reply; `quoted` is a checked quote that may replace a reply which answers nothing, None if
-    there is none or none may; `evidence` is how near the hits are to the question. `unread` says what of the document
+    `verified` is the checked reply, `evidence` is how near the hits are to the question, `answers` the probability that
+    a judge gives the reply to answer it, None where none told. `unread` says what of the document
     nearest to the question was not read, None where all of it was. `lacking` are the question's names that neither the
     hits nor the beginnings of their documents have.
     """
@@ -47,8 +47,8 @@ class CheckedAnswer:
     context: Context
     draft: Draft
     verified: Verified
-    quoted: Verified | None
     evidence: EvidenceSignals
+    answers: float | None = None
     unread: str | None = None
     lacking: Sequence[str] = ()
 
@@ -61,26 +61,24 @@ def failed(verified: Verified) -> bool:
 def decide(checked: CheckedAnswer, *, mode: AnswerMode, min_confidence: float, locate: Locate) -> Decision:
     """Decide what is shown. Only `strict` withholds an answer whose confidence is below `min_confidence`.
 
-    If the reply answers nothing and there is a quote, the quote is the answer; the status is `partial` if sentences of
-    the reply were left out.
+    The confidence is the judge's probability, or is weighed from the signals where there is none.
     """
     question, context, verified = checked.question, checked.context, checked.verified
     reason: AnswerReason | None = None
     if verified.status == "not_found":
         reason = "unsupported" if failed(verified) else "not_in_passages"
-    if verified.status == "not_found" and checked.quoted is not None:
-        left_out, removed = verified.left_out, verified.markers_removed
-        shown = replace(checked.quoted, markers_removed=removed, left_out=left_out)
-        verified, reason = replace(shown, status="partial" if left_out else "answered"), None
     signals = checked.evidence.as_dict() | measure_reply(question, checked.draft, _cited(verified, context))
     confidence = weigh(signals, ANSWER_WEIGHTS)
+    if checked.answers is not None:
+        confidence = signals["answers"] = checked.answers
     if verified.status == "not_found":
         if reason == "not_in_passages" and checked.unread:
             return Decision(_because(verified, checked.unread), "unreadable_source", confidence, signals)
         return Decision(verified, reason, confidence, signals)
     if mode == "strict" and confidence < min_confidence:
         why, reason = (checked.unread, "unreadable_source") if checked.unread else (NOT_SURE, "not_in_passages")
-        return Decision(refusal(why), reason, confidence, signals)
+        withheld = replace(refusal(why), left_out=verified.left_out)
+        return Decision(withheld, reason, confidence, signals)
     if mode == "strict" and (name := _other_name(verified, checked.lacking)):
         none = refusal(f"none of the passages found names “{name}”, which the question asks about")
         return Decision(replace(none, left_out=verified.left_out), "not_in_passages", confidence, signals)

@@ -98,8 +98,11 @@ class CrossEncoderJudge:
         return ""
 
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
-        """The share of entailment of each; none for a statement that with its passage is longer than it reads."""
-        return Judged(await asyncio.to_thread(self._judge, statements))
+        """The share of entailment of each; none for a statement that with its passage is longer than it reads, nor for
+        one without hypothesis: whether a passage answers a question is not what the model has learnt."""
+        told = [one for one in statements if one.kind != "question"]
+        judged = iter(await asyncio.to_thread(self._judge, told) if told else ())
+        return Judged(tuple("gave no verdict" if one.kind == "question" else next(judged) for one in statements))
 
     def _judge(self, statements: Sequence[Statement]) -> tuple[Judgement | Unjudged, ...]:
         pairs = [(one.premise, f"{one.question} {one.hypothesis}".strip()) for one in statements]
@@ -187,7 +190,7 @@ class ModelJudge:
             async with asyncio.timeout_at(deadline):
                 if probe is not None and probe.fits(self._generator.model, JUDGE_PROMPT_VERSION):
                     state = await self._read_state(statement, probe.layers)
-                    read = probe.probability(state, "answer" if statement.question else "claim")
+                    read = probe.probability(state, statement.kind)
                     if read is not None:
                         return Judgement(read), None
                 draft = await take_draft(self._generator, messages, _REPLY_TOKENS)
@@ -217,7 +220,7 @@ class ModelJudge:
 
 def is_short_answer(statement: Statement, reader: Reader) -> bool:
     """Whether the statement answers a question in words that the reader may find in a passage; not with yes or no."""
-    asked = bool(statement.question) and not begins_yes_or_no(statement.hypothesis)
+    asked = statement.kind == "answer" and not begins_yes_or_no(statement.hypothesis)
     return asked and reader.knows_language(statement.question)
 
 

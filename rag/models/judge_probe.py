@@ -15,14 +15,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
+
+from rag.types import StatementKind
 
 log = logging.getLogger(__name__)
 
 PROBE_FILE = Path(__file__).with_name("judge_probe.safetensors")
-KINDS = ("claim", "answer")
-"""What is judged, each with its own prompt and weights: a claim, or a short answer with its question."""
+KINDS: tuple[StatementKind, ...] = get_args(StatementKind)
+"""What is judged, each with its own prompt and weights."""
 
 
 class ProbeError(Exception):
@@ -39,14 +42,14 @@ class JudgeProbe:
     model: str
     prompt_version: str
     layers: int
-    weights: Mapping[str, np.ndarray]
-    biases: Mapping[str, float]
+    weights: Mapping[StatementKind, np.ndarray]
+    biases: Mapping[StatementKind, float]
 
     def fits(self, model: str, prompt_version: str) -> bool:
         """Whether the probe was fitted on this model's states after this prompt."""
         return (model, prompt_version) == (self.model, self.prompt_version)
 
-    def probability(self, state: Sequence[float], kind: str) -> float | None:
+    def probability(self, state: Sequence[float], kind: StatementKind) -> float | None:
         """The probability, 0 to 1, that the passage says the statement.
 
         None for a state of another length, or one with a value that is not finite.

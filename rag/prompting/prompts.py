@@ -20,7 +20,7 @@ from rag.text import (
     row_headers,
     spell_rows,
 )
-from rag.types import AnswerStyle, Message, Passage, Statement, Turn
+from rag.types import AnswerStyle, Message, Passage, Statement, StatementKind, Turn
 
 ANSWER_PROMPT_VERSION = "answer-7"
 
@@ -81,6 +81,8 @@ JUDGE_QUESTION = "Is every part of the claim stated by the passage or implied by
 # As a claim that quotes question and answer, short answers had an area of .60, so .74.
 JUDGE_ANSWER_INSTRUCTIONS = "Decide whether the passage fully supports the answer. Reply with one word: yes or no."
 JUDGE_ANSWER_QUESTION = "Is this the answer to the question, by the passage? Reply yes or no."
+JUDGE_PASSAGE_INSTRUCTIONS = "Decide whether the passage answers the question. Reply with one word: yes or no."
+JUDGE_PASSAGE_QUESTION = "Does the passage answer the question, with all that it asks for? Reply yes or no."
 
 HISTORY_TURNS = 3
 HISTORY_CHARS = 300
@@ -168,18 +170,26 @@ def rewrite_messages(question: str, history: Sequence[Turn]) -> tuple[Message, .
     return (Message("system", REWRITE_INSTRUCTIONS), Message("user", "\n".join(lines)))
 
 
+_JUDGE_PROMPTS: dict[StatementKind, tuple[str, str]] = {
+    "claim": (JUDGE_INSTRUCTIONS, JUDGE_QUESTION),
+    "answer": (JUDGE_ANSWER_INSTRUCTIONS, JUDGE_ANSWER_QUESTION),
+    "question": (JUDGE_PASSAGE_INSTRUCTIONS, JUDGE_PASSAGE_QUESTION),
+}
+
+
 def judge_messages(statement: Statement) -> tuple[Message, ...]:
-    """The prompt that asks whether a passage entails a claim, or answers a question so. The passage comes first, for
-    the prefix cache."""
+    """The prompt that asks what a judge is to say of a passage. The passage comes first, for the prefix cache."""
     (instructions, shown), _ = state_messages(statement)
-    asked = JUDGE_ANSWER_QUESTION if statement.question.strip() else JUDGE_QUESTION
-    return (instructions, Message(shown.role, f"{shown.content}\n\n{asked}"))
+    return (instructions, Message(shown.role, f"{shown.content}\n\n{_JUDGE_PROMPTS[statement.kind][1]}"))
 
 
 def state_messages(statement: Statement) -> tuple[tuple[Message, Message], str]:
     """The same prompt as far as the statement, for `Generator.read_state`, and the words that it ends with."""
     passage = neutralise(statement.premise).strip()
     said, question = (neutralise(" ".join(text.split())).strip() for text in (statement.hypothesis, statement.question))
-    stated = f"Question: {question}\nAnswer: {said}" if question else f"Claim: {said}"
-    instructions = JUDGE_ANSWER_INSTRUCTIONS if question else JUDGE_INSTRUCTIONS
-    return (Message("system", instructions), Message("user", f"Passage:\n{passage}\n\n{stated}")), said
+    lines = [f"Question: {question}"] if question else []
+    if statement.kind != "question":
+        lines.append(f"{statement.kind.capitalize()}: {said}")
+    instructions, _ = _JUDGE_PROMPTS[statement.kind]
+    prompt = "\n".join([f"Passage:\n{passage}\n", *lines])
+    return (Message("system", instructions), Message("user", prompt)), said or question

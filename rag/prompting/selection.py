@@ -341,10 +341,10 @@ def _rarity(words: Sequence[str], held: Sequence[frozenset[str]]) -> dict[str, f
     return {word: math.log(1 + len(held) / (1 + counts[word])) for word in dict.fromkeys(words)}
 
 
-def sentences_to_quote(question: str, context: Context, selections: Sequence[Selection]) -> list[str]:
+def sentences_to_quote(question: str, context: Context, selections: Sequence[Selection]) -> list[Selection]:
     """Up to QUOTES_TRIED sentences of the passages that may be quoted instead of a failed reply, best first.
 
-    Each contains QUOTE_WORDS of the question's words; a sentence that introduces a list has its first items below it.
+    Each contains QUOTE_WORDS of the question's words.
     """
     sent = {passage.hit.chunk.id for passage in context.passages}
     asked = set(compared_words(question))
@@ -355,11 +355,11 @@ def sentences_to_quote(question: str, context: Context, selections: Sequence[Sel
         and selection.words >= QUOTE_WORDS
         and not asked.isdisjoint(compared_words(selection.text))
     ]
-    quotes = [text for one in sorted(near, key=lambda one: (-one.words, -one.cosine)) if (text := _quotable(one))]
-    return quotes[:QUOTES_TRIED]
+    best_first = sorted(near, key=lambda one: (-one.words, -one.cosine))
+    return [one for one in best_first if text_to_quote(one)][:QUOTES_TRIED]
 
 
-def _quotable(selection: Selection) -> str:
+def text_to_quote(selection: Selection) -> str:
     """The sentence on one line, with the first items below if it introduces a list; "" if no items follow."""
     text = " ".join(selection.text.split())
     if not announces_list(text):

@@ -20,7 +20,6 @@ from rag.verification.reply import (
     check_text,
     show_reply,
     show_text,
-    verify_quotes,
     verify_reply,
 )
 
@@ -35,6 +34,5 @@ __all__ = [
     "show_reply",
     "show_text",
     "statements_of",
-    "verify_quotes",
     "verify_reply",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from rag.text import DateMention, announces_list, stem
 from rag.types import Passage, Span
-from rag.verification.claim import FEW_WORDS, Claim
+from rag.verification.claim import FEW_WORDS, Claim, has_verb
 from rag.verification.facts import (
     find_displacing,
     find_exchanged,
@@ -29,6 +30,7 @@ _MAX_RUN = 3  # sentences that stand side by side
 _RUN_COST = 0.05  # of each further sentence, as a share of the words
 _MARKED = 0.05  # what a passage that the writer cited is ahead of another
 _ADDS = 0.15  # what a second place must add to the share of the words
+_CLAUSES = re.compile(r";|,? (?:and|but|while|whereas) ")
 _SAYS_MOST = 0.5  # a sentence with this share of the words has their facts too, or other ones in their place
 
 Evidence = tuple[tuple[Span, Passage], ...]
@@ -167,8 +169,12 @@ class _Search:
         return has_facts and self._cell([(self.sources[one.source], one)]) == ""
 
     def find_second(self, best: _Window, windows: Sequence[_Window]) -> _Window | None:
-        """The place apart from the best one that adds most to it, where it adds enough of the words."""
-        known = self.share(best.bits)
+        """The place apart from the best one that adds most to it, where it adds enough of the words.
+
+        Of another document only for a claim of two clauses: halves of one clause need not speak of one thing.
+        """
+        known, clauses = self.share(best.bits), _CLAUSES.split(self.claim.reading.text)
+        is_compound = sum(has_verb(read(clause)) for clause in clauses) > 1
 
         def gain(one: _Window) -> float:
             items = (one.bits.items & ~best.bits.items).bit_count()
@@ -177,10 +183,14 @@ class _Search:
         apart = [
             one
             for one in windows
-            if one.source != best.source or one.first > best.last + 1 or one.last < best.first - 1
+            if (is_compound or self._document(one) == self._document(best))
+            and (one.source != best.source or one.first > best.last + 1 or one.last < best.first - 1)
         ]
         most = max(apart, key=gain, default=None)
         return most if most is not None and self.share(best.bits | most.bits) - known >= _ADDS else None
+
+    def _document(self, one: _Window) -> str:
+        return self.sources[one.source].passage.hit.chunk.span.document_id
 
     def measure(self, windows: Sequence[_Window]) -> Alignment:
         """What was found in these places."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.prompting.prompts import NOT_FOUND_TEXT, passage_header
@@ -139,6 +139,16 @@ class CheckedReply:
     removed: int
     unfinished: bool
 
+    @property
+    def holding(self) -> tuple[CheckedSentence, ...]:
+        """Its sentences that are supported or weak."""
+        return tuple(one for one in self.sentences if one.finding.verdict in ("supported", "weak"))
+
+    @property
+    def failed(self) -> bool:
+        """Whether it makes claims of which none holds."""
+        return not self.holding and any(one.finding.verdict == "unsupported" for one in self.sentences)
+
 
 def verify_reply(
     reply: str,
@@ -153,19 +163,6 @@ def verify_reply(
     return show_reply(
         check_reply(reply, passages, min_coverage=min_coverage, question=question), mode=mode, locate=locate
     )
-
-
-def verify_quotes(
-    quotes: Iterable[str], passages: Sequence[Passage], *, min_coverage: float, locate: Locate, question: str
-) -> Verified | None:
-    """The first of the texts whose sentences are all supported by the passages, or None."""
-    for quote in quotes:
-        found = verify_reply(
-            quote, passages, mode="strict", min_coverage=min_coverage, locate=locate, question=question
-        )
-        if found.status == "answered":
-            return found
-    return None
 
 
 def check_reply(

@@ -31,7 +31,7 @@ from api.commands.doctor import needed_packages
 from ingest.parse.confine import Escapes
 from rag.errors import DependencyError
 from rag.library import open_index
-from rag.models.judge_probe import JudgeProbe, read_probe, write_probe
+from rag.models.judge_probe import KINDS, JudgeProbe, read_probe, write_probe
 from rag.models.weights import MODELS, TINY_LLM
 from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS, JUDGE_PROMPT_VERSION
 from rag.store.catalog import CATALOG_FILE, REPLACED, Catalog
@@ -897,8 +897,9 @@ def test_doctor_shows_the_judge_and_verify_uses_it(
 def test_the_layers_that_the_judge_reads_are_written_and_shown(
     footnote: Footnote, own_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights = {"claim": np.zeros(2), "answer": np.zeros(2)}
-    probe = JudgeProbe(f"embedded/{TINY_LLM}", JUDGE_PROMPT_VERSION, 2, weights, {"claim": 0.0, "answer": 0.0})
+    probe = JudgeProbe(
+        f"embedded/{TINY_LLM}", JUDGE_PROMPT_VERSION, 2, dict.fromkeys(KINDS, np.zeros(2)), dict.fromkeys(KINDS, 0.0)
+    )
     write_probe(probe, tmp_path / "probe.safetensors")
     monkeypatch.setattr("rag.models.judge_probe.read_probe", lambda *_: read_probe(tmp_path / "probe.safetensors"))
     for name, value in (("MODEL_DIR", own_dir), ("ANSWERS__JUDGE", "model")):

@@ -23,7 +23,8 @@ TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 CALLED_BY = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
 GATE = "The gate code is 4711."
 ASKED = {"question": "What is the gate code?"}
-JUDGES_ARE_TOLD = {judge_messages(Statement("", "", asked))[0].content for asked in ("", "Which?")}
+ASKED_OF_JUDGES = (Statement("", "It is."), Statement("", "This.", "Which?"), Statement("", "", "Which?"))
+JUDGES_ARE_TOLD = {judge_messages(one)[0].content for one in ASKED_OF_JUDGES}
 
 
 @pytest.fixture

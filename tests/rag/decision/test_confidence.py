@@ -182,11 +182,11 @@ def test_what_the_reader_finds_raises_the_answerability_and_no_reader_is_no_sign
 
 def test_the_sentence_that_the_reader_found_for_the_question_or_a_part_is_the_first_one_sent() -> None:
     first, second = (replace(select(hit(text, rank=n)), parts=(0.5, 0.5)) for n, text in enumerate(("A.", "B."), 1))
-    found = BestRead(LIFTED_READ, "B.")
-    one, other = lift_read([found, None, found._replace(sentence="A.")], [first, second])
+    found = BestRead(LIFTED_READ, ("B.", "C."))
+    one, other = lift_read([found, None, found._replace(sentences=("A.",))], [first, second])
     assert other.score > second.score
     assert (one.score, one.parts[0], other.parts) == (first.score, 0.5, (0.5, 0.5))
     assert one.parts[1] > 0.5
     unsure = [found._replace(value=LIFTED_READ - 0.01), None, None]
     assert lift_read(unsure, [first, second]) == [first, second]
-    assert lift_read([found._replace(sentence="C."), None, None], [first, second]) == [first, second]
+    assert lift_read([found._replace(sentences=("C.",)), None, None], [first, second]) == [first, second]

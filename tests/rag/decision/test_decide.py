@@ -492,7 +492,7 @@ async def test_a_sentence_that_only_its_heading_speaks_for_is_not_quoted(library
     )
     assert sentences_to_quote(asked, context, [only]) == []
     draft = Draft(FALSE, "m", 0, 0, "stop", 0.0)
-    checked = CheckedAnswer(asked, context, draft, failed, None, measure_evidence(asked, [only]))
+    checked = CheckedAnswer(asked, context, draft, failed, measure_evidence(asked, [only]))
     decision = decide(checked, mode="strict", min_confidence=0.0, locate=library.catalog.documents.locate)
     assert (decision.verified.status, decision.reason) == ("not_found", "unsupported")
 

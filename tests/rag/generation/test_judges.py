@@ -35,8 +35,11 @@ from rag.prompting.prompts import (
     JUDGE_ANSWER_INSTRUCTIONS,
     JUDGE_ANSWER_QUESTION,
     JUDGE_INSTRUCTIONS,
+    JUDGE_PASSAGE_INSTRUCTIONS,
+    JUDGE_PASSAGE_QUESTION,
     JUDGE_PROMPT_VERSION,
     JUDGE_QUESTION,
+    NOT_FOUND_TEXT,
     judge_messages,
 )
 from rag.retrieval.scope import Scope
@@ -70,7 +73,7 @@ SAID_OTHERWISE = "Up to ten days of leave that nobody used may be taken along in
 TURNED = "To the next year carry over ten unused days of leave [1]."
 CLUB_OTHERWISE = "In May the golf club comes together on the second Friday [1]."
 OFF_PASSAGE = "The chairman plays chess on Sundays with seven penguins [1]."
-JUDGES_ARE_TOLD = (JUDGE_INSTRUCTIONS, JUDGE_ANSWER_INSTRUCTIONS)
+JUDGES_ARE_TOLD = (JUDGE_INSTRUCTIONS, JUDGE_ANSWER_INSTRUCTIONS, JUDGE_PASSAGE_INSTRUCTIONS)
 LABELS = ("contradiction", "Entailment", "NEUTRAL")
 CONTRADICTS, ENTAILS, LEAVES_OPEN = (9.0, 0.0, 0.0), (0.0, 9.0, 0.0), (0.0, 0.0, 9.0)
 AGAINST_GOLF = ((0.0, 2.0, 0.0), (2_000.0, 0.0, 0.0))  # contradicts what speaks of golf, entails all else
@@ -408,7 +411,8 @@ def test_a_judge_that_is_no_folder_is_refused() -> None:
 
 
 class Judges(ScriptedGenerator):
-    """Replies, and when asked to judge says `judgement`, or what `judgement` makes of the claim."""
+    """Replies, and when asked to judge says `judgement`, or what `judgement` makes of the claim or, without
+    one, of the prompt."""
 
     def __init__(self, reply: str, judgement: str | Callable[[str], str], **options: Any) -> None:
         super().__init__(self._say, **options)
@@ -417,7 +421,8 @@ class Judges(ScriptedGenerator):
     def _say(self, messages: Sequence[Message]) -> str:
         if messages[0].content not in JUDGES_ARE_TOLD:
             return self.says
-        claim = messages[1].content.rpartition("Claim: ")[2].partition("\n")[0]
+        _, claims, claim = messages[1].content.rpartition("Claim: ")
+        claim = claim.partition("\n")[0] if claims else messages[1].content
         return self.judgement(claim) if callable(self.judgement) else self.judgement
 
     @property
@@ -456,6 +461,26 @@ async def test_a_reply_that_says_neither_changes_nothing(settings: Settings, rep
     assert answer.sentences[0].reason.endswith("; the judge scripted/1 gave no verdict")
 
 
+@pytest.mark.parametrize("answers", ["yes", "no"])
+async def test_where_nothing_of_a_reply_holds_the_judge_tells_which_sentence_answers(
+    settings: Settings, answers: str
+) -> None:
+    quote = LEAVE.partition(".")[0]
+    generator = Judges(OFF_PASSAGE, lambda asked: answers if quote in asked else "no")
+    with Library(judged_by_model(settings), "test", embedder=WordHashEmbedder(), generator=generator) as library:
+        ingest_both(library)
+        answer = await library.service.ask(Question(ASKED, mode="strict"))
+    assert (answer.status, answer.text) == (
+        ("partial", f"{quote} [1].") if answers == "yes" else ("not_found", NOT_FOUND_TEXT)
+    )
+    assert all(JUDGE_PASSAGE_QUESTION in prompt[1].content for prompt in generator.judged)
+    assert f"Passage:\n{quote}.\n\nQuestion: {ASKED}\n\n{JUDGE_PASSAGE_QUESTION}" in {
+        prompt[1].content for prompt in generator.judged
+    }
+    assert answer.usage.completion_tokens == len(generator.says.split()) + len(generator.judged)
+    assert answer.timings_ms["judge"] >= 0
+
+
 async def test_nothing_to_settle_nothing_that_is_asked(settings: Settings) -> None:
     generator = Judges(f"{TRUE} {OFF_PASSAGE}", "yes")
     assert verdicts(await ask_model(settings, generator)) == ["supported", "unsupported"]
@@ -478,8 +503,8 @@ PROBE = JudgeProbe(
     "scripted/1",
     JUDGE_PROMPT_VERSION,
     2,
-    {"claim": np.array([1.0, 0.0]), "answer": np.array([0.0, 1.0])},
-    {"claim": 0.0, "answer": 0.0},
+    {"claim": np.array([1.0, 0.0]), "answer": np.array([0.0, 1.0]), "question": np.array([1.0, 1.0])},
+    {"claim": 0.0, "answer": 0.0, "question": math.log(9)},
 )
 
 
@@ -500,14 +525,19 @@ class States(Judges):
 async def test_a_probe_of_the_model_reads_its_state_and_the_model_says_nothing() -> None:
     generator = States("", "yes")
     generator.state = (math.log(4), -math.log(4))
-    statements = [Statement("It rains.", "It is wet."), Statement("It rains.", "Rain", "What falls?")]
+    statements = [
+        Statement("It rains.", "It is wet."),
+        Statement("It rains.", "Rain", "What falls?"),
+        Statement("It rains.", "", "What falls?"),
+    ]
     judged = await ModelJudge(generator, 5, PROBE).judge_statements(statements)
-    assert judged.judgements == (Judgement(pytest.approx(0.8)), Judgement(pytest.approx(0.2)))
+    assert judged.judgements == tuple(Judgement(pytest.approx(p)) for p in (0.8, 0.2, 0.9))
     assert judged.drafts == ()
     assert generator.prompts == []
     assert generator.read == [
         ("Passage:\nIt rains.\n\nClaim: It is wet.", "It is wet.", PROBE.layers),
         ("Passage:\nIt rains.\n\nQuestion: What falls?\nAnswer: Rain", "Rain", PROBE.layers),
+        ("Passage:\nIt rains.\n\nQuestion: What falls?", "What falls?", PROBE.layers),
     ]
 
 

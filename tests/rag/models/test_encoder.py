@@ -267,6 +267,7 @@ def test_the_evidence_is_the_best_of_the_hits_that_are_read(stored: Path, embedd
     best = measure_reading("Who built the bridge?", hits, reader)
     assert best is not None
     assert best.value == pytest.approx(max(products[:READ_HITS]), rel=1e-3)
-    assert best.sentence == texts[products.index(max(products[:READ_HITS]))]
-    assert measure_reading("Who built the bridge?", [], reader) == BestRead(0.0, "")
+    assert best.sentences[0] == texts[products.index(max(products[:READ_HITS]))]
+    assert set(best.sentences) == set(texts)
+    assert measure_reading("Who built the bridge?", [], reader) == BestRead(0.0, ())
     assert measure_reading("Who built the bridge?", hits, None) is None

@@ -12,25 +12,33 @@ import pytest
 from rag.models.judge_probe import JudgeProbe, ProbeError, open_probe, read_probe, write_probe
 from rag.models.weights import DEFAULT_LLM
 from rag.prompting.prompts import JUDGE_PROMPT_VERSION
+from rag.types import StatementKind
 
-PROBE = JudgeProbe(
-    "m", "p", 2, {"claim": np.array([1.0, -2.0]), "answer": np.array([0.0, 1.0])}, {"claim": 0.5, "answer": -1.0}
-)
+WEIGHTS = {"claim": np.array([1.0, -2.0]), "answer": np.array([0.0, 1.0]), "question": np.array([2.0, 0.0])}
+PROBE = JudgeProbe("m", "p", 2, WEIGHTS, {"claim": 0.5, "answer": -1.0, "question": 0.0})
 
 
 def test_a_probe_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_probe(PROBE, tmp_path / "probe.safetensors")
     read = read_probe(tmp_path / "probe.safetensors")
     assert (read.model, read.prompt_version, read.layers, read.biases) == ("m", "p", 2, PROBE.biases)
-    assert {kind: list(weights) for kind, weights in read.weights.items()} == {"claim": [1, -2], "answer": [0, 1]}
+    assert {kind: list(weights) for kind, weights in read.weights.items()} == {
+        kind: list(weights) for kind, weights in WEIGHTS.items()
+    }
 
 
 @pytest.mark.parametrize(
     ("state", "kind", "probability"),
-    [([1.5, 1.0], "claim", 0.5), ([1.5, 1.0], "answer", 0.5), ([0, 2], "answer", 0.731), ([0], "claim", None)],
+    [
+        ([1.5, 1.0], "claim", 0.5),
+        ([1.5, 1.0], "answer", 0.5),
+        ([0, 2], "answer", 0.731),
+        ([1, 9], "question", 0.881),
+        ([0], "claim", None),
+    ],
 )
 def test_the_probability_is_the_logistic_function_of_weights_and_bias(
-    state: list[float], kind: str, probability: float | None
+    state: list[float], kind: StatementKind, probability: float | None
 ) -> None:
     assert PROBE.probability(state, kind) == (probability and pytest.approx(probability, abs=5e-4))
 
@@ -61,9 +69,9 @@ def test_the_shipped_probe_is_of_the_default_model_and_the_prompt_in_use() -> No
     ("changed", "told"),
     [
         (replace(PROBE, layers=0), "0 layers"),
-        (replace(PROBE, biases={"claim": 0.5, "answer": float("nan")}), "no numbers"),
-        (replace(PROBE, weights={"claim": np.array([1.0, -2.0]), "answer": np.array([[0.0, 1.0]])}), "shapes"),
-        (replace(PROBE, weights={"claim": np.array([1.0, -2.0]), "answer": np.array([0.0])}), "shapes"),
+        (replace(PROBE, biases={**PROBE.biases, "answer": float("nan")}), "no numbers"),
+        (replace(PROBE, weights={**WEIGHTS, "answer": np.array([[0.0, 1.0]])}), "shapes"),
+        (replace(PROBE, weights={**WEIGHTS, "answer": np.array([0.0])}), "shapes"),
     ],
 )
 def test_a_probe_that_cannot_be_one_is_damaged(tmp_path: Path, changed: JudgeProbe, told: str) -> None:

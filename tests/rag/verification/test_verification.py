@@ -1040,6 +1040,24 @@ def test_other_words_are_weak_whether_true_or_false(sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sentence", "documents"),
+    [
+        ("Ferrowick has a contract with Vale Services Limited.", 0),
+        ("Windows are cleaned by Vale Services Limited, and night taxis are paid for by Ferrowick.", 2),
+    ],
+)
+def test_two_documents_make_one_sentence_only_of_two_clauses(sentence: str, documents: int) -> None:
+    passages = [
+        passage(
+            1, "The college signed a contract with Vale Services Limited, which cleans all windows.", "college.pdf"
+        ),
+        passage(2, "Night taxis are paid for by Ferrowick, or by a card that it has.", "travel.pdf", "Travel"),
+    ]
+    found = verify_reply(sentence, passages, mode="strict", min_coverage=0.5, locate=locate)
+    assert len({one.span.document_id for one in found.citations}) == documents
+
+
+@pytest.mark.parametrize(
     ("sentence", "reason"),
     [
         ("Up to 12 unused days carry over.", "the number 12 is not in the passage"),

@@ -1,0 +1,193 @@
+"""Whether a reply answers a question and its parts, by a judge, and what is quoted where it does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.decision.confidence import QUOTED_READ, BestRead
+from rag.decision.quotes import (
+    ANSWERS,
+    PART_QUOTES,
+    QUOTES_JUDGED,
+    BestQuote,
+    add_quote,
+    answer_probability,
+    best_quotes,
+    open_questions,
+    quotes_by_reading,
+    quotes_to_judge,
+    reply_statements,
+)
+from rag.prompting.selection import Selection
+from rag.text import split_sentences
+from rag.types import Chunk, Context, Hit, Judgement, Passage, Span, Statement
+from rag.verification import check_reply, show_reply
+
+ASKED = "Who may use the sauna in the evening?"
+RULES = "Guests may use the sauna until noon. In the evening it is for members alone. Bring a towel."
+PRICES = "Guest | 12.00 | 14.00\nMember | 4.50 | 6.00"
+
+
+def hit(text: str, rank: int, *headings: str) -> Hit:
+    chunk = Chunk(f"c{rank}", Span("d", 0, len(text)), text, headings, 20)
+    return Hit(chunk, rank, 1.0, "fusion", "rules.md", "", None)
+
+
+def select(one: Hit, words: float = 0.0) -> list[Selection]:
+    text = one.chunk.text
+    return [Selection(one, start, end, 1.0, 0.5, words) for start, end in split_sentences(text)]
+
+
+def context(*hits: Hit) -> Context:
+    return Context(ASKED, tuple(Passage(n, one, one.chunk.text) for n, one in enumerate(hits, 1)), (), 0, True, ())
+
+
+def test_the_readers_sentences_and_those_with_the_words_are_read_in_turns_below_their_headings() -> None:
+    found, worded = hit(RULES, 1, "House rules", "Sauna"), hit("The sauna in the evening is 50 degrees hot.", 2)
+    reads = [BestRead(0.9, ("In the evening it is for members alone.", "Bring a towel."))]
+    quotes = quotes_to_judge(
+        [ASKED], [ASKED], context(found, worded), [*select(found), *select(worded, 0.9)], reads, {}
+    )
+    assert [quote.text for quote in quotes] == [
+        "In the evening it is for members alone.",
+        "The sauna in the evening is 50 degrees hot.",
+        "Bring a towel.",
+    ]
+    assert quotes[0].statement == Statement(
+        "rules.md\nHouse rules\nSauna\nIn the evening it is for members alone.", "", ASKED
+    )
+    assert quotes[1].statement.premise == f"rules.md\n{quotes[1].text}"
+    assert {quote.statement.kind for quote in quotes} == {"question"}
+
+
+def test_what_was_not_sent_is_not_read_and_no_sentence_twice() -> None:
+    sent, other = hit(RULES, 1), hit("The sauna is closed.", 2)
+    reads = [BestRead(0.9, ("The sauna is closed.", "Bring a towel."))]
+    quotes = quotes_to_judge([ASKED], [ASKED], context(sent), [*select(sent, 0.9), *select(other, 0.9)], reads, {})
+    assert len({quote.text for quote in quotes}) == len(quotes)
+    assert "The sauna is closed." not in {quote.text for quote in quotes}
+
+
+def test_a_quote_is_from_a_hit_or_a_document_that_names_what_the_question_names() -> None:
+    asked, read = "When may guests of Villa Marbella use the sauna?", [BestRead(0.9, ("Bring a towel.",))]
+    one = hit(RULES, 1)
+    quotes = [
+        quotes_to_judge([asked], [asked], context(one), select(one), read, {"d": opening})
+        for opening in ("Rules of Villa Marbella", "Rules of Villa Toscana")
+    ]
+    assert [len(found) for found in quotes] == [1, 0]
+
+
+def test_a_row_is_read_with_the_names_of_its_columns_and_quoted_as_it_is() -> None:
+    table = hit(PRICES, 1, "Prices", "Who | Weekdays | Weekends")
+    (quote,) = quotes_to_judge(
+        [ASKED], [ASKED], context(table), select(table), [BestRead(0.9, ("Member | 4.50 | 6.00",))], {}
+    )
+    assert quote.text == "Member | 4.50 | 6.00"
+    assert quote.statement.premise == "rules.md\nPrices\nWho: Member. Weekdays: 4.50; Weekends: 6.00"
+
+
+def test_each_part_of_a_question_has_its_own_quotes() -> None:
+    sentences = [f"Sentence number {n} stands here." for n in range(9)]
+    one = hit(" ".join(sentences), 1)
+    read = BestRead(0.9, tuple(sentences))
+    quotes = quotes_to_judge(
+        [ASKED, "Who?", "When?", "Why?"],
+        [ASKED, "Who?", "When?"],
+        context(one),
+        select(one),
+        [read, None, read, read],
+        {},
+    )
+    asked = [quote.statement.question for quote in quotes]
+    assert [asked.count(question) for question in (ASKED, "Who?", "When?", "Why?")] == [
+        QUOTES_JUDGED,
+        0,
+        PART_QUOTES,
+        0,
+    ]
+
+
+def test_the_best_quote_of_each_question_is_one_that_the_judge_finds_to_answer() -> None:
+    one = hit("A is red. B is blue. C is green.", 1)
+    questions = ["A and B?", "A?", "B?"]
+    reads = [
+        BestRead(0.9, ("C is green.",)),
+        BestRead(0.9, ("A is red.", "C is green.")),
+        BestRead(0.9, ("B is blue.",)),
+    ]
+    quotes = quotes_to_judge(questions, questions, context(one), select(one), reads, {})
+    told = {"A is red.": Judgement(ANSWERS), "B is blue.": Judgement(0.99), "C is green.": Judgement(ANSWERS - 0.01)}
+    assert best_quotes(quotes, [told[quote.text] for quote in quotes]) == {
+        "A?": BestQuote("A is red.", ANSWERS),
+        "B?": BestQuote("B is blue.", 0.99),
+    }
+    assert best_quotes(quotes, ["had no time left for it"] * len(quotes)) == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "is_open", "probability"),
+    [
+        ({"A and B?": 0.9, "A?": 0.2, "B?": 0.8}, ["A?"], 0.9),
+        ({"A and B?": 0.3, "A?": 0.6, "B?": 0.8}, ["A and B?"], 0.6),
+        ({"A and B?": 0.3, "B?": 0.8}, ["A and B?"], 0.3),
+        ({"A?": 0.9}, [], None),
+        ({}, [], None),
+    ],
+)
+def test_an_answer_answers_as_a_whole_or_by_all_of_its_parts(
+    told: dict[str, float], is_open: list[str], probability: float | None
+) -> None:
+    questions = ["A and B?", "A?", "B?"]
+    assert open_questions(questions, told) == is_open
+    assert answer_probability(questions, told) == probability
+
+
+def test_what_holds_of_a_reply_is_read_below_the_headings_of_what_it_cites() -> None:
+    passages = [Passage(1, hit(RULES, 1, "House rules", "Sauna"), RULES)]
+    reply = check_reply("Bring a towel [1]. The moon is green cheese [1].", passages, min_coverage=0.5)
+    assert reply_statements([ASKED, "What must guests bring?"], reply) == [
+        Statement("rules.md\nHouse rules\nSauna\nBring a towel.", "", ASKED),
+        Statement("rules.md\nHouse rules\nSauna\nBring a towel.", "", "What must guests bring?"),
+    ]
+    failed = check_reply("The moon is green cheese [1].", passages, min_coverage=0.5)
+    assert (failed.failed, reply_statements([ASKED], failed)) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "shown"),
+    [
+        (
+            "In the evening it is for members alone.",
+            True,
+            "In the evening it is for members alone [1].\n\nBring a towel [2].",
+        ),
+        (
+            "In the evening it is for members alone.",
+            False,
+            "Bring a towel [1].\n\nIn the evening it is for members alone [2].",
+        ),
+        ("Bring a towel.", True, "Bring a towel [1]."),
+        ("In the evening it is for guests alone.", True, "Bring a towel [1]."),
+    ],
+)
+def test_a_quote_stands_before_or_after_the_reply_once_and_only_where_the_passages_have_it(
+    text: str, first: bool, shown: str
+) -> None:
+    passages = [Passage(1, hit(RULES, 1), RULES)]
+    reply = check_reply("Bring a towel [1].", passages, min_coverage=0.5)
+    added = add_quote(text, ASKED, passages, reply, min_coverage=0.5, first=first)
+    assert show_reply(added, mode="strict", locate=lambda span: (None, ())).text == shown
+
+
+@pytest.mark.parametrize(
+    ("read", "quoted"),
+    [
+        (None, ["Bring a towel."]),
+        (BestRead(QUOTED_READ, ("It rains.",)), ["Bring a towel.", "It rains."]),
+        (BestRead(QUOTED_READ - 0.01, ("It rains.",)), []),
+    ],
+)
+def test_without_a_judge_the_readers_probability_decides(read: BestRead | None, quoted: list[str]) -> None:
+    one = hit("Bring a towel.", 1)
+    assert quotes_by_reading("Bring what towel?", context(one), select(one, 0.9), read) == quoted
