@@ -476,11 +476,12 @@ class Service:
             return checked
         question, passages, coverage = selected.questions[0], context.passages, self._settings.answers.min_coverage
         checked = lead_with_cells(question, passages, checked, min_coverage=coverage)
+        is_named = selected.evidence.names == 1  # what is about something else than the question names is no answer
         quotes: list[str] = []
-        if not is_judged and selected.evidence.names == 1:
+        if is_named and not is_judged:
             quotes = quotes_by_reading(question, context, selected.selections, selected.reads[0])
-        is_near = is_judged or len(checked.holding) > 0 or len(quotes) > 0
-        if is_near or selected.evidence.names == 1:
+        is_near = len(checked.holding) > 0 or len(quotes) > 0 or (is_named and is_judged)
+        if is_near or is_named:
             checked = quote_doubted(question, passages, checked, min_coverage=coverage, is_near=is_near)
         if is_near:
             checked = complete_lists(question, passages, checked, min_coverage=coverage)

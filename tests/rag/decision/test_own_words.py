@@ -140,12 +140,12 @@ def test_a_quote_stands_where_the_doubted_sentence_stood_and_says_something(
 
 
 class Doubter:
-    """A judge that finds nothing in any passage."""
+    """A judge that finds no claim in any passage, and an answer in all."""
 
     model, prompt_version = "doubter", ""
 
     async def judge_statements(self, statements: Sequence[Statement]) -> Judged:
-        return Judged((Judgement(0.1),) * len(statements))
+        return Judged(tuple(Judgement(0.9 if one.kind == "question" else 0.1) for one in statements))
 
 
 @pytest.mark.parametrize(

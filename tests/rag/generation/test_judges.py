@@ -447,10 +447,15 @@ async def test_the_model_judges_and_is_asked_about_one_statement_at_a_time(setti
     assert answer.sentences[0].reason == ""
     assert answer.sentences[1].reason == "the judge scripted/1 finds that the passage says it (0.80)"
     assert [prompt[1].content for prompt in generator.judged] == [
-        f"Passage:\nnotes.md\n{LEAVE}\n\nClaim: {SAID_OTHERWISE}\n\n{JUDGE_QUESTION}".replace(" [1]", ""),
-        f"Passage:\ngolf.md\n{GOLF}\n\nClaim: {CLUB_OTHERWISE}\n\n{JUDGE_QUESTION}".replace(" [1]", ""),
+        prompt.replace(" [1]", "")
+        for prompt in (
+            f"Passage:\nnotes.md\n{LEAVE}\n\nClaim: {SAID_OTHERWISE}\n\n{JUDGE_QUESTION}",
+            f"Passage:\ngolf.md\n{GOLF}\n\nClaim: {CLUB_OTHERWISE}\n\n{JUDGE_QUESTION}",
+            f"Passage:\nnotes.md\n{TRUE}\n{SAID_OTHERWISE}\n\nQuestion: {ASKED}\n\n{JUDGE_PASSAGE_QUESTION}",
+        )
     ]
-    assert answer.usage.completion_tokens == len(generator.says.split()) + 2
+    assert answer.confidence == pytest.approx(0.8)
+    assert answer.usage.completion_tokens == len(generator.says.split()) + 3
     assert answer.timings_ms["judge"] >= 0
 
 
@@ -474,17 +479,18 @@ async def test_where_nothing_of_a_reply_holds_the_judge_tells_which_sentence_ans
         ("partial", f"{quote} [1].") if answers == "yes" else ("not_found", NOT_FOUND_TEXT)
     )
     assert all(JUDGE_PASSAGE_QUESTION in prompt[1].content for prompt in generator.judged)
-    assert f"Passage:\n{quote}.\n\nQuestion: {ASKED}\n\n{JUDGE_PASSAGE_QUESTION}" in {
+    assert f"Passage:\nnotes.md\n{quote}.\n\nQuestion: {ASKED}\n\n{JUDGE_PASSAGE_QUESTION}" in {
         prompt[1].content for prompt in generator.judged
     }
     assert answer.usage.completion_tokens == len(generator.says.split()) + len(generator.judged)
     assert answer.timings_ms["judge"] >= 0
 
 
-async def test_nothing_to_settle_nothing_that_is_asked(settings: Settings) -> None:
+async def test_where_nothing_is_to_be_settled_only_the_whole_reply_is_asked_about(settings: Settings) -> None:
     generator = Judges(f"{TRUE} {OFF_PASSAGE}", "yes")
     assert verdicts(await ask_model(settings, generator)) == ["supported", "unsupported"]
-    assert generator.judged == []
+    (prompt,) = generator.judged
+    assert prompt[1].content.endswith(JUDGE_PASSAGE_QUESTION)
 
 
 async def test_a_text_is_judged_with_the_question_that_it_answers(settings: Settings) -> None:
