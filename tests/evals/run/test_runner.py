@@ -29,7 +29,13 @@ from rag.errors import DataDirectoryInUse, InputError
 from rag.library import Library
 from rag.models.cross_encoder import locate_reranker
 from rag.models.weights import DEFAULT_LLM, MODELS
-from rag.prompting.prompts import BRIEF_INSTRUCTIONS, FULL_INSTRUCTIONS, JUDGE_INSTRUCTIONS, JUDGE_PROMPT_VERSION
+from rag.prompting.prompts import (
+    BRIEF_INSTRUCTIONS,
+    FULL_INSTRUCTIONS,
+    JUDGE_INSTRUCTIONS,
+    JUDGE_PASSAGE_INSTRUCTIONS,
+    JUDGE_PROMPT_VERSION,
+)
 from rag.settings import Retrieval as RetrievalSettings
 from rag.settings import Settings
 from rag.types import Citation, Message, Span
@@ -185,7 +191,7 @@ def test_the_style_is_that_of_the_suite_unless_one_is_given(runs: Runs) -> None:
 
 def test_a_judge_in_verification_is_named_and_its_replies_are_recorded(runs: Runs) -> None:
     def judging(messages: Sequence[Message]) -> str:
-        if messages[0].content == JUDGE_INSTRUCTIONS:
+        if messages[0].content in (JUDGE_INSTRUCTIONS, JUDGE_PASSAGE_INSTRUCTIONS):
             return "yes"
         return "A Norse leader was Rollo, it seems [1]." if reply(messages).startswith("Rollo") else reply(messages)
 
@@ -203,7 +209,7 @@ def test_a_judge_in_verification_is_named_and_its_replies_are_recorded(runs: Run
         assert [one["verdict"] for one in result["records"][0]["sentences"]] == ["supported"]
         assert result["records"][0]["metrics"]["supported_share"] == 1.0
         assert bool(generator.prompts) is not replay
-    assert result["replayed_replies"] == len(QUESTIONS) + 1
+    assert result["replayed_replies"] == len(QUESTIONS) + 2  # a claim, and whether the reply answers
     (read,) = read_runs([next(runs.out.glob(f"*{result['settings_hash']}*.json"))])
     assert read.result.verification_judge == result["verification_judge"]
 

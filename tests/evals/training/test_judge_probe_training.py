@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,28 @@ def test_a_true_and_a_false_statement_of_each_passage_are_read(tmp_path: Path) -
         ("It is dry.", ""): False,
         ("2 euros", "How much?"): True,
         ("Tea", "How much?"): False,
+        ("", "How much?"): True,
+        ("", "Who pays?"): False,
     }
     assert rows["It is wet.", ""].statement.premise == "Weather\nIt rains."
     assert {row.source for row in rows.values()} == {"a/b", "d"}
+
+
+def test_a_question_is_read_beside_the_sentence_with_its_answer_and_beside_the_passage_without_it(
+    tmp_path: Path,
+) -> None:
+    line = {
+        "source": "f",
+        "passage": "It snows. Tea is 2 euros. It rains.",
+        "question": "How much?",
+        "answer": "2 euros",
+    }
+    (tmp_path / "rows.jsonl").write_text(json.dumps(line))
+    rows = read_rows([tmp_path])
+    assert [(row.statement, row.truth, row.is_cut) for row in rows] == [
+        (Statement("Tea is 2 euros.", "", "How much?"), True, True),
+        (Statement("It snows. It rains.", "", "How much?"), False, True),
+    ]
 
 
 class Reads(ScriptedGenerator):
@@ -102,11 +122,15 @@ def test_states_without_a_direction_tell_nothing() -> None:
     assert area(fit.held_out, truth) == pytest.approx(0.5, abs=0.1)
 
 
-def test_claims_and_answers_have_weights_of_their_own() -> None:
-    states, truth = drawn(200, 6, 3)
-    rows = [
-        Row(Statement("p", str(n), "q" if n % 2 else ""), bool(truth[n]), f"source {n % 7}") for n in range(len(truth))
+def test_each_kind_has_weights_of_its_own() -> None:
+    states, truth = drawn(300, 6, 3)
+    kinds = [Statement("p", "{}"), Statement("p", "{}", "q"), Statement("p", "", "q {}")]
+    said = [
+        replace(one, hypothesis=one.hypothesis.format(n), question=one.question.format(n))
+        for n in range(100)
+        for one in kinds
     ]
-    held = {row.key: state if n % 2 else -state for n, (row, state) in enumerate(zip(rows, states, strict=True))}
+    rows = [Row(one, bool(truth[n]), f"source {n % 7}") for n, one in enumerate(said)]
+    held = {row.key: state * (-1, 1, 3)[n % 3] for n, (row, state) in enumerate(zip(rows, states, strict=True))}
     probe, _ = fit_probe(rows, held, "m")
-    assert probe.weights["answer"][2] > 0 > probe.weights["claim"][2]
+    assert probe.weights["answer"][2] > probe.weights["question"][2] > 0 > probe.weights["claim"][2]
