@@ -22,7 +22,7 @@ from rag.verification.passages import Source, read_source, stating_titles
 from rag.verification.reading import Reading, unlisted
 from rag.verification.reply import CheckedReply, check_reply
 
-QUOTES_JUDGED = 5
+QUOTES_JUDGED = 3
 """Most quotes that are read for the whole question; a second or two each, on two cores."""
 PART_QUOTES = 2
 """Most that are read for each part of a question."""
