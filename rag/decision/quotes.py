@@ -63,11 +63,10 @@ def probabilities(statements: Sequence[Statement], judgements: Sequence[Judgemen
 
 
 def answer_probability(questions: Sequence[str], told: Mapping[str, float]) -> float | None:
-    """The probability that an answer answers the whole question, or that it answers each of its parts; None if not
-    judged. `told` are the probabilities by question."""
-    whole, *parts = (told.get(question) for question in questions)
-    by_parts = min((part or 0.0 for part in parts), default=0.0)
-    return None if whole is None else max(whole, by_parts)
+    """The probability that an answer answers the whole question, or that it answers each of its parts that were judged;
+    None if nothing was. `told` are the probabilities by question."""
+    by_parts = min((told[part] for part in questions[1:] if part in told), default=0.0)
+    return max(told.get(questions[0], 0.0), by_parts) if told else None
 
 
 @dataclass(frozen=True, slots=True)

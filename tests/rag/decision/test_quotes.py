@@ -130,8 +130,8 @@ def test_the_best_quote_of_each_question_is_one_that_the_judge_finds_to_answer()
     [
         ({"A and B?": 0.9, "A?": 0.2, "B?": 0.8}, ["A?"], 0.9),
         ({"A and B?": 0.3, "A?": 0.6, "B?": 0.8}, ["A and B?"], 0.6),
-        ({"A and B?": 0.3, "B?": 0.8}, ["A and B?"], 0.3),
-        ({"A?": 0.9}, [], None),
+        ({"A and B?": 0.9, "B?": 0.2}, ["B?"], 0.9),
+        ({"A?": 0.9}, [], 0.9),
         ({}, [], None),
     ],
 )
