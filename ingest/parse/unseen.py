@@ -516,7 +516,6 @@ _THAT_HIDE = frozenset(
             "height",
             "width",
             "max-height",
-            "max-width",
             "scale",
             "overflow",
             "transform",
@@ -777,7 +776,7 @@ def _is_away(rules: dict[str, str]) -> bool:
         return True
     if placed and any(_NO_CLIP.search(rules.get(clip, "")) for clip in ("clip", "clip-path")):
         return True
-    flat = any(_is_less(rules.get(side, ""), _NO_LENGTH) for side in ("height", "width", "max-height", "max-width"))
+    flat = any(_is_less(rules.get(side, ""), _NO_LENGTH) for side in ("height", "width", "max-height"))
     scaled = [*_SCALED.findall(rules.get("transform", "")), *rules.get("scale", "").split()]
     small = any(re.fullmatch(_AMOUNT, one) and float(one) < _LEAST_SCALE for one in scaled)
     return (flat and rules.get("overflow") in ("hidden", "clip")) or small
