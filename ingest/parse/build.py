@@ -184,7 +184,9 @@ class TextBuilder:
     def add_grid(self, rows: Sequence[Sequence[GridCell]], header_rows: int = 0, *, headed: bool = True) -> None:
         """Add a table whose cells may cover several rows and columns; the rows at the top that name its columns are
         counted where `header_rows` is 0, unless it is not `headed`."""
-        cleaned = [[replace(cell, text=clean_line(cell.text)) for cell in row] for row in split_lines(rows)]
+        cleaned = [
+            [replace(cell, text=clean_line(cell.text)) for cell in row] for row in split_lines(rows, header_rows)
+        ]
         levels = header_rows if header_rows > count_title_rows(cleaned) else count_header_rows(cleaned)
         levels = levels if headed else 0
         self.add_table(fill_spans(cleaned), header_rows=levels)

@@ -22,6 +22,7 @@ _HEADER_LEVELS = 4
 LOOKED_AT = 20
 """Rows from which it is told what names the columns."""
 _TYPED_CHARACTERS = 80  # a longer text between tabs is prose
+_FIGURE = re.compile(r"[+−-]?([$€£¥]?)\s?(?!0\d)(?:\d{1,6}|\d{1,3}(?:[.,]\d{3})+)(?:[.,]\d{1,2})?\s?([$€£¥%]?)")
 _NUMBER = re.compile(r"[\s(+−-]*[$€£¥]?\s*\d[\d.,\s]*\)?\s*%?")
 
 
@@ -99,23 +100,48 @@ def split_tabbed(lines: Sequence[str]) -> list[list[str]]:
     return []
 
 
-def split_lines(rows: Iterable[Sequence[GridCell]]) -> Iterator[Sequence[GridCell]]:
-    """The rows; in place of one whose cells have as many lines each, with a column of numbers, a row for each line.
+def split_lines(rows: Sequence[Sequence[GridCell]], header_rows: int = 0) -> Iterator[Sequence[GridCell]]:
+    """The rows; in place of one whose cells have as many lines each, with a column of figures, a row for each line.
 
-    The first of three lines or more may name the columns. Of two lines, two columns have numbers.
+    Rows that name the columns are kept, and the first one of several. The first of three lines or more may name the
+    columns of a table of one row. Of two lines, two columns have figures.
     """
-    for row in rows:
+    kept = max(header_rows, int(len(rows) > 1))
+    for number, row in enumerate(rows):
+        deepest = max((cell.rows for cell in row), default=1)
         filled = [cell.text.split("\n") for cell in row if cell.text]
-        count = len(filled[0]) if len(filled) > 1 and all(cell.rows == 1 for cell in row) else 1
-        below = [lines[count > 2 :] for lines in filled[1:]]
-        plain = not any(line.startswith("(") for line in filled[0]) if filled else False
-        numbered = sum(all(map(holds_number, lines)) for lines in below)
-        enough = numbered >= (1 if count > 2 else 2)
-        if count == 1 or any(len(lines) != count for lines in filled) or not (enough and plain):
+        if number < kept or deepest > 1 or not _are_rows(filled, may_name=len(rows) == 1):
             yield row
-            continue
-        for at in range(count):
-            yield [replace(cell, text=cell.text and cell.text.split("\n")[at]) for cell in row]
+        else:
+            for at in range(len(filled[0])):
+                yield [replace(cell, text=cell.text and cell.text.split("\n")[at]) for cell in row]
+        kept = max(kept, number + deepest)  # rows that a cell above reaches into
+
+
+def _are_rows(cells: Sequence[Sequence[str]], *, may_name: bool) -> bool:
+    """Whether the lines of the cells beside each other are rows, and not words that are too long for a line."""
+    count = len(cells[0]) if len(cells) > 1 else 1
+    if count == 1 or any(len(lines) != count for lines in cells):
+        return False
+    labels, *columns = cells
+    wrapped = any(line[:1].islower() for lines in cells for line in lines[1:])
+    if wrapped or any(line.startswith("(") or not any(map(str.isalpha, line)) for line in labels):
+        return False
+    named = may_name and count > 2 and not any(_has_digit(lines[0]) for lines in cells)
+    columns = [lines[named:] for lines in columns]
+    figures = sum(map(_are_figures, columns))
+    mixed = any(not _are_figures(lines) and any(map(_has_digit, lines)) for lines in columns)
+    return figures >= (1 if count > 2 else 2) and not mixed
+
+
+def _are_figures(lines: Sequence[str]) -> bool:
+    """Whether all lines are wholly numbers, of one currency or percent: no dates, times or telephone numbers."""
+    kinds = {found and found.groups() for found in map(_FIGURE.fullmatch, lines)}
+    return len(kinds) == 1 and None not in kinds
+
+
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
 
 
 def write_inner(rows: Iterable[Sequence[str]]) -> str:

@@ -413,7 +413,9 @@ def test_a_blank_row_within_a_table_leaves_its_rows_their_names(tmp_path: Path) 
 
 def test_lines_of_cells_are_rows_where_a_column_has_numbers(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
-    book.active.append(("Item\nRope\nPin", "Price\n7\n2"))
-    book.active.append(("Quay 5\nOslo", "open\ndaily"))
+    for row in (("Item", "Net", "Gross"), ("Rope\nPin", "7\n2", "9\n3"), ("Quay 5\nOslo", "open\ndaily", "9")):
+        book.active.append(row)
     book.save(tmp_path / "a.xlsx")
-    assert read_here(tmp_path / "a.xlsx").text.endswith("Item | Price\nRope | 7\nPin | 2\nQuay 5 Oslo | open daily")
+    assert read_here(tmp_path / "a.xlsx").text.endswith(
+        "Item | Net | Gross\nRope | 7 | 9\nPin | 2 | 3\nQuay 5 Oslo | open daily | 9"
+    )

@@ -72,6 +72,11 @@ CELLS = [
     (("Quay 5\nOslo", "Tel. 55\nFax 56"), "Quay 5 Oslo | Tel. 55 Fax 56"),
     (("Age\n(years)", "0.5\n(0.1)"), "Age (years) | 0.5 (0.1)"),
     (("Rope\nPin", "7"), "Rope Pin | 7"),
+    (("Tea\nHall\nOslo", "12 May 2024\n10:00\n3 hours"), "Tea Hall Oslo | 12 May 2024 10:00 3 hours"),
+    (("Ann\nCook\nOslo", "22 33 44 55\n99 88 77 66\n22334455"), "Ann Cook Oslo | 22 33 44 55 99 88 77 66 22334455"),
+    (("Adults\nper night", "100\n110", "120\n130"), "Adults per night | 100 110 | 120 130"),
+    (("Adults\nIn May", "£ 100\n$ 110", "£ 120\n$ 130"), "Adults In May | £ 100 $ 110 | £ 120 $ 130"),
+    (("Rope\nPin", "7\n2", "1 May\n3 May", "1\n3"), "Rope Pin | 7 2 | 1 May 3 May | 1 3"),
 ]
 
 
@@ -89,4 +94,35 @@ def test_lines_of_the_cells_of_one_row(tmp_path: Path, cells: tuple[str, ...], t
     parts = ("\\par ".join(words.split("\n")) for words in cells)
     row = "".join(f"\\intbl {words}\\cell" for words in parts)
     edges = "".join(f"\\cellx{number}000" for number in range(1, len(cells) + 1))
-    assert read_here(put(tmp_path / "a.rtf", f"{{\\rtf1\\ansi\\trowd{edges}{row}\\row}}")).text == text
+    assert read_here(put(tmp_path / "a.rtf", f"{{\\rtf1\\ansi\\trowd{edges}{row}\\row}}".encode("cp1252"))).text == text
+
+
+@pytest.mark.parametrize(
+    ("names", "header"),
+    [
+        (("", "30 Sep\n2024", "30 Sep\n2023"), " | 30 Sep 2024 | 30 Sep 2023"),
+        (("Quarter\nended", "31 March\n2024", "31 March\n2023"), "Quarter ended | 31 March 2024 | 31 March 2023"),
+        (("Year\nQuarter", "2024\n3", "2023\n3"), "Year Quarter | 2024 3 | 2023 3"),
+        (("Fee\nEuros\nNet", "Day\n1\n2"), "Fee Euros Net | Day 1 2"),
+    ],
+)
+def test_names_of_columns_stay_whole(tmp_path: Path, names: tuple[str, ...], header: str) -> None:
+    rows = [names, ("Rope\nPin", *["7\n2"] * (len(names) - 1)), ("Sail", *["9"] * (len(names) - 1))]
+    cells = ["".join(f"<td>{cell.replace(chr(10), '<br>')}</td>" for cell in row) for row in rows]
+    below = "".join(f"<tr>{row}</tr>" for row in cells[1:])
+    for top in (f"<tr>{cells[0]}</tr>", f"<thead><tr>{cells[0]}</tr></thead>"):
+        document = read_here(put(tmp_path / "a.html", f"<table>{top}{below}</table>"))
+        assert [table.header for table in document.tables] == [header]
+    document = docx.Document()
+    table = document.add_table(3, len(names))
+    for row, words in zip(table.rows, rows, strict=True):
+        for cell, text in zip(row.cells, words, strict=True):
+            cell.text = text
+    document.save(str(tmp_path / "a.docx"))
+    assert read_here(tmp_path / "a.docx").tables[0].header == header
+
+
+def test_rows_that_a_cell_above_reaches_into_stay_whole(tmp_path: Path) -> None:
+    rows = "<tr><td rowspan=2>May<td>Item<td>Net<td>Gross<tr><td>Rope<br>Pin<td>7<br>2<td>9<br>3"
+    document = read_here(put(tmp_path / "a.html", f"<table><tr><td>a<td>b<td>c<td>d{rows}</table>"))
+    assert document.text.endswith("May | Item | Net | Gross\nMay | Rope Pin | 7 2 | 9 3")
