@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.parse.build import TextBuilder, clean_line, write_row
-from ingest.parse.grid import count_titles, names_columns
+from ingest.parse.grid import count_titles, holds_number, names_columns
 from ingest.parse.plain import decode_text
 from ingest.parse.sniff import find_delimiter
 from rag.errors import ParseError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 
 _STATED = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # the first line of files for Excel
+_WHOLE, _DECIMALS = re.compile(r"[+-]?\d+"), re.compile(r"\d{1,3}")
+_FIGURE = re.compile(r"[+-]?(?:\d[\d.,]*|\.\d+)(?:e[+-]?\d+)?%?", re.IGNORECASE)
 _TEXT_FORMULA = re.compile(r'\A\s*="([^"]*)"\s*\Z')  # how files for Excel keep zeros: `="01307"`
 _ESCAPED = re.compile(r"""(?<=[^\\])\\"(?=[^\s,;|]|[ ][\w(])""")  # quotes as databases write them, `\"` for `""`
 
@@ -60,11 +63,24 @@ def read_csv(path: Path, name: str, media_type: str, limits: Limits) -> Document
 
 
 def _with_corner(rows: list[list[str]]) -> list[list[str]]:
-    """The rows, with a blank name for the column of labels where the names leave it out."""
+    """The rows, with a blank name for the column of labels where the names leave it out.
+
+    Each label stands once, and numbers in all other columns. No two columns may be the parts of one number, whose
+    decimals a comma sets apart.
+    """
     names, below = (rows[0], rows[1:]) if len(rows) > 2 else ([], [])
     named = all(name and not name[0].isdigit() for name in names)
-    labelled = named and all(len(row) == len(names) + 1 and row[0] for row in below)
-    return [["", *names], *below] if labelled and 2 * sum(bool(row[-1]) for row in below) > len(below) else rows
+    if not named or any(len(row) != len(names) + 1 for row in below) or not below:
+        return rows
+    labels, *columns = zip(*below, strict=True)
+    labelled = all(labels) and len(set(labels)) == len(labels) and not any(map(holds_number, labels))
+    figures = all(2 * sum(map(bool, column)) > len(column) for column in columns)
+    figures = figures and all(not cell or _FIGURE.fullmatch(cell) for column in columns for cell in column)
+    parted = any(
+        all(_WHOLE.fullmatch(one) and _DECIMALS.fullmatch(other) for one, other in zip(*pair, strict=True))
+        for pair in itertools.pairwise(columns)
+    )
+    return [["", *names], *below] if labelled and figures and not parted else rows
 
 
 def _split_tables(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:

@@ -580,10 +580,27 @@ def test_a_body_in_enriched_text(tmp_path: Path) -> None:
 
 
 def test_names_of_columns_without_that_of_the_labels(tmp_path: Path) -> None:
-    document = read_here(put(tmp_path / "a.csv", "Rain,Snow\nVoss,8,2\nOslo,5,1\n"))
+    document = read_here(put(tmp_path / "a.csv", "Rain,Snow\nVoss,8.5,2\nOslo,5.0,1\n"))
     assert document.tables[0].header == " | Rain | Snow"
-    document = read_here(put(tmp_path / "b.csv", "Town,Rain\nVoss,8,\nOslo,5,\n"))
-    assert document.tables[0].header == "Town | Rain"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "Town,Rain\nVoss,8,\nOslo,5,\n",
+        "Item,Price\nRope,7,incl. VAT\nPin,2,excl. VAT\nHook,3,incl. VAT\n",
+        "Item,Price\nRope,7.5,2 left\nPin,2.5,3 left\n",
+        "Item,Price\nRope,7,50\nPin,2,25\n",  # a comma sets the decimals apart
+        "Item,Price\nRope,1,234\nPin,2,100\n",
+        "Item,Stock,Price\nRope,120,7,50\nPin,3000,2,25\n",
+        "Date,Item,Price\n2024-01-05,Rope,7,paid\n2024-01-06,Pin,2,open\n",
+        "Date,Rain\n2024-01-05,7.5,1\n2024-01-06,2.5,2\n",
+        "Town,Rain\nVoss,8.5,2\nVoss,5.0,1\n",
+    ],
+)
+def test_names_stay_above_their_columns_where_a_cell_has_none(tmp_path: Path, rows: str) -> None:
+    document = read_here(put(tmp_path / "a.csv", rows))
+    assert document.tables[0].header == rows.partition("\n")[0].replace(",", " | ")
 
 
 @pytest.mark.parametrize(
