@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ingest.parse.limits import Limits
 
 _OVERWRITTEN = re.compile(r"[^\r\n]*\r(?=[^\r\n])")
+_NAMING = frozenset({"columns", "columnnames", "header", "headers", "fields", "names"})
+"""Keys of lists that name the columns of a table beside them."""
 _COLOURS = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 
 
@@ -114,10 +116,11 @@ def _rows_of(value: list[Any], names: Sequence[str] = ()) -> _Rows:
 
 
 def _names_beside(record: _Record, value: Any) -> Sequence[str]:
-    """The names of the columns of a list of lists, from a list of texts beside it in a record."""
+    """The names of the columns of a list of lists, from a list of texts beside it in a record that says so."""
     if not isinstance(value, list) or not value or not isinstance(value[0], list):
         return ()
-    return next((names for _name, one in record if len(names := _names_of(one)) == len(value[0])), ())
+    stated = (_names_of(one) for name, one in record if str(name).lower().replace("_", "") in _NAMING)
+    return next((names for names in stated if len(names) == len(value[0])), ())
 
 
 def _names_of(value: Any) -> Sequence[str]:
