@@ -76,8 +76,10 @@ _READ_STARRED = _ASIDE | {
 }
 _FIELDS = frozenset({"fldinst", "formfield", "ffl"})
 """Destinations of a field's code, of what a form field holds, and of an entry of its list."""
-_GROUNDS = frozenset({"highlight", "cb", "chcbpat", "chshdng", "cbpat", "shading"})
+_OF_PARAGRAPHS = frozenset({"cbpat", "shading"})
+_GROUNDS = _OF_PARAGRAPHS | {"highlight", "cb", "chcbpat", "chshdng"}
 """What gives words a colour behind them, if its number is not 0."""
+_DRAWN = re.compile(rb"\\(?:background|shp|do|pict)(?![a-z])")
 _NO_HALF_POINTS = 2  # a size that nobody sees
 _NO_RESULT = 25  # of a form field that has its default
 _PROPERTIES = {"title": "title", "author": "author", "subject": "subject", "doccomm": "description"}
@@ -301,13 +303,14 @@ class RtfReader:
         self._levels: dict[int, int] = {}  # of headings, by the number of their style
         self._white: list[bool] = []  # the colours of the file, by their number
         self._shares: dict[str, int] = {}  # of red, green and blue in the present colour
-        self._has_backdrop = False
+        self._has_backdrop = False  # shapes or pictures, that words may stand on
         self._merge = ""
         self._field = _Field()
         self._sizes: dict[str, int] = {}  # of the present picture, in twips
 
     def read(self, data: bytes) -> None:
         """Read a whole file. Raises ParseError for one whose groups are nested without end."""
+        self._has_backdrop = _DRAWN.search(data) is not None
         for token in read_tokens(data):
             if token.kind == "text":
                 self._take_bytes(token.data)
@@ -387,7 +390,6 @@ class RtfReader:
 
     def _obey(self, word: str, number: int | None) -> None:
         state = self._state
-        self._has_backdrop |= word == "background"
         if word in _SKIPPED:
             state.destination = "skip"
         elif state.destination in _FIELDS or word in _FIELDS:
@@ -460,7 +462,7 @@ class RtfReader:
             case "plain":
                 state.hidden = state.struck = False
                 state.raised = state.colour = 0
-                state.half_points, state.grounds = 24, frozenset()
+                state.half_points, state.grounds = 24, state.grounds & _OF_PARAGRAPHS
                 self._choose_font(self._usual_font)
             case "cf":
                 state.colour = number or 0
@@ -480,6 +482,7 @@ class RtfReader:
                 state.raised = 0
             case "pard":
                 state.style = state.outline = -1
+                state.grounds -= _OF_PARAGRAPHS
                 state.in_table = False
             case "s":
                 state.style = -1 if number is None else number

@@ -184,3 +184,17 @@ def test_white_and_tiny_words_are_hidden_where_nothing_is_behind_them(tmp_path: 
     document = read_here(put(tmp_path / "a.rtf", f"{{\\rtf1\\ansi{colours}{words}{row}}}"))
     assert document.text == "seen blue marked black\n\nname | 7"
     assert document.metadata["hidden_characters"] == "9"
+
+
+def test_white_words_are_read_where_something_may_be_behind_them(tmp_path: Path) -> None:
+    head = "{\\rtf1\\ansi{\\colortbl;\\red255\\green255\\blue255;\\red0\\green0\\blue128;}"
+    words = "\\pard\\plain\\cf1 Report\\par\\pard\\plain next\\par"
+    for before in (
+        "{\\shp{\\*\\shpinst\\shpleft0{\\sp{\\sn fillColor}{\\sv 8388608}}}}",
+        "{\\*\\do\\dprect}",
+        "{\\pict 00}",
+    ):
+        for body in (before + words, words + before):
+            assert read_here(put(tmp_path / "a.rtf", f"{head}{body}}}")).text.split() == ["Report", "next"]
+    ground = "\\pard\\cbpat2\\plain\\cf1 shown\\par\\pard\\plain\\cf1 gone\\cf0 next\\par"
+    assert read_here(put(tmp_path / "b.rtf", f"{head}{ground}}}")).text.split() == ["shown", "next"]
