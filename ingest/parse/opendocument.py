@@ -128,7 +128,7 @@ def _read_parts(builder: TextBuilder, parts: _Parts, name: str, media_type: str)
     if content.tag == f"{_OFFICE}spreadsheet":
         pages = [child for child in content if child.tag == f"{_TABLE}table"]
     if not pages:
-        running = _running(common)
+        running = _running(common, root)
         writer.add_lines(running, f"{_STYLE}header")
         writer.add_blocks(content)
         _add_objects(builder, parts, content)
@@ -240,11 +240,11 @@ def _properties(meta: Any) -> tuple[dict[str, str], str]:
     return {key: value for key, value in stated.items() if value}, meta.findtext(f".//{_DC}title") or ""
 
 
-def _running(common: Any) -> list[tuple[Any, Styles]]:
+def _running(common: Any, body: Any) -> list[tuple[Any, Styles]]:
     """The headers and footers of a text's pages, each with the styles of its own part."""
     if common is None:
         return []
-    styles = Styles.read(common, common)
+    styles = Styles.read(common, common, body)
     kinds = ("header", "header-first", "header-left", "footer", "footer-first", "footer-left")
     return [
         (one, styles)
@@ -283,8 +283,11 @@ class Styles:
     outline: dict[int, _Level] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, common: Any, own: Any) -> Styles:
-        """Read the styles that a part may use: the file's common ones, and the automatic ones of the part itself."""
+    def read(cls, common: Any, own: Any, body: Any = None) -> Styles:
+        """Read the styles that a part may use: the file's common ones, and the automatic ones of the part itself.
+
+        `body` is the part of the text, whose shapes may lie behind the words of this one.
+        """
         styles = cls()
         parents: dict[str, str] = {}
         groups = [] if common is None else common.findall(f"{_OFFICE}styles")
@@ -296,7 +299,7 @@ class Styles:
                 styles.lists[one.get(f"{_STYLE}name") or ""] = _levels(one)
             for one in group.iter(f"{_TEXT}outline-style"):
                 styles.outline = _levels(one)
-        if any(_has_ground(part) for part in (common, own) if part is not None):
+        if any(_has_ground(part) for part in (common, own, body) if part is not None):
             styles.white.clear()
         for name in parents:
             for one in _line_of(parents, name):
@@ -359,12 +362,20 @@ class Styles:
 
 
 def _has_ground(part: Any) -> bool:
-    """Whether the styles of a part, or their conditions, give anything a colour behind its words."""
+    """Whether a part has shapes or pictures, or its styles or their conditions give words a colour behind them.
+
+    Styles of shapes matter where there are shapes.
+    """
     for group in part.iterfind("*"):
+        named = str(group.tag).endswith("}styles") or str(group.tag).endswith("}automatic-styles")
+        if not named and any(isinstance(one.tag, str) and one.tag.startswith(_DRAW) for one in group.iter()):
+            return True
         for one in group.iter() if str(group.tag).endswith("styles") else ():
+            if one.tag == f"{_STYLE}graphic-properties":
+                continue
             ground = one.get(f"{_FO}background-color")
-            filled = one.get(f"{_DRAW}fill") not in (None, "none") or one.tag in _GROUNDS
-            if filled or ground not in (None, "transparent", "#ffffff"):
+            fill = one.get(f"{_DRAW}fill") or ("solid" if one.get(f"{_DRAW}fill-color") else "none")
+            if fill != "none" or one.tag in _GROUNDS or ground not in (None, "transparent", "#ffffff"):
                 return True
     return False
 

@@ -299,6 +299,27 @@ def test_white_words_are_hidden_where_nothing_has_a_ground(tmp_path: Path) -> No
     assert document.metadata["hidden_characters"] == "5"
     dark = WHITE.replace('fo:color="#FFFFFF"', 'fo:color="#FFFFFF" fo:background-color="#000080"')
     assert read(write_odt(tmp_path / "b.odt", body, common=dark)).text == "seen white black"
+    graphic = (
+        f'{WHITE}<style:default-style style:family="graphic"><style:graphic-properties draw:fill-color="#729fcf"/>'
+    )
+    document = read(write_odt(tmp_path / "c.odt", body, common=f"{graphic}</style:default-style>"))
+    assert document.text == "seen black"  # of shapes, which the file has none of
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        '<draw:frame text:anchor-type="page"><draw:image/></draw:frame>',
+        '<draw:custom-shape><draw:enhanced-geometry draw:type="rectangle"/></draw:custom-shape>',
+    ],
+)
+def test_white_words_are_read_where_shapes_may_lie_behind_them(tmp_path: Path, shape: str) -> None:
+    body, header = f"<text:p>seen {span('W', 'white')}</text:p>", f"<text:p>{span('W', 'top')}</text:p>"
+    header = f"<style:header>{header}</style:header>"
+    document = read(write_odt(tmp_path / "a.odt", f"<text:p>{shape}</text:p>{body}", common=WHITE, master=header))
+    assert document.text.split() == ["top", "seen", "white"]
+    inside = shape.replace("<draw:enhanced", f"{body}<draw:enhanced").replace("</draw:frame>", f"{body}</draw:frame>")
+    assert "white" in read(write_odt(tmp_path / "b.odt", f"<text:p>{inside}</text:p>", common=WHITE)).text
 
 
 def test_a_sheet_keeps_a_table_over_blank_rows(tmp_path: Path) -> None:
