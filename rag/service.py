@@ -423,7 +423,7 @@ class Service:
         answers: float | None = None
         if judge is not None:
             clock = _Clock.start()
-            read = await self._judge_answer(judge, selected, context, told, mode)
+            read = await self._judge_answer(judge, selected, context, checked, told, mode)
             told, answers = read.reply, read.probability
             if read.n_told == 0 and read.n_asked > 0:
                 told = await asyncio.to_thread(self._complete, selected, context, checked, mode, False)
@@ -487,13 +487,24 @@ class Service:
             checked = complete_lists(question, passages, checked, min_coverage=coverage)
         for quote in quotes:
             if checked.failed:
-                checked = add_quote(quote, question, passages, checked, min_coverage=coverage, first=True)
+                added = add_quote(quote, question, passages, checked, min_coverage=coverage, first=True)
+                checked = added or checked
         return checked
 
     async def _judge_answer(
-        self, judge: Judge, selected: _Selected, context: Context, reply: CheckedReply, mode: AnswerMode
+        self,
+        judge: Judge,
+        selected: _Selected,
+        context: Context,
+        checked: CheckedReply,
+        reply: CheckedReply,
+        mode: AnswerMode,
     ) -> _JudgedAnswer:
-        """Whether the reply answers the question and each part of it; in `strict` with quotes for what it does not."""
+        """Whether the reply answers the question and each part of it; in `strict` with quotes for what it does not.
+
+        `reply` is what was `checked` with the passages' own words. Where those are all that holds and answer nothing,
+        they are not shown beside the quotes.
+        """
         questions = selected.questions
         statements = reply_statements(questions, reply)
         judged = await _judge(judge, statements) if statements else Judged(())
@@ -505,9 +516,10 @@ class Service:
         if quotes:
             read = await _judge(judge, [quote.statement for quote in quotes])
             judged = Judged((*judged.judgements, *read.judgements), (*judged.drafts, *read.drafts))
+            if checked.failed and (answer_probability(questions, told) or 0.0) < ANSWERED:
+                reply, told = checked, {}
             for question, quote in best_quotes(quotes, read.judgements).items():
-                before = reply
-                reply = add_quote(
+                added = add_quote(
                     quote.text,
                     question,
                     context.passages,
@@ -515,8 +527,8 @@ class Service:
                     min_coverage=self._settings.answers.min_coverage,
                     first=question == questions[0],
                 )
-                if reply is not before:
-                    told[question] = quote.probability
+                if added is not None:
+                    reply, told[question] = added, max(quote.probability, told.get(question, 0.0))
         n_told = sum(isinstance(one, Judgement) for one in judged.judgements)
         probability = answer_probability(questions, told)
         return _JudgedAnswer(reply, probability, len(judged.judgements), n_told, judged.drafts)

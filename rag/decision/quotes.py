@@ -8,6 +8,7 @@ quoted where it does not. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
@@ -19,9 +20,10 @@ from rag.prompting.selection import Selection, sentences_to_quote, text_to_quote
 from rag.text import columns_above, is_list_item, spell_rows
 from rag.types import Context, Hit, Judgement, Passage, Statement, Unjudged
 from rag.verification.passages import Source, read_source, stating_titles
-from rag.verification.reading import Reading, unlisted
-from rag.verification.reply import CheckedReply, check_reply
+from rag.verification.reading import Reading, read, unlisted
+from rag.verification.reply import CheckedReply, check_reply, show_reply
 
+_MARKER = re.compile(r" ?\[\d+\]")
 QUOTES_JUDGED = 3
 """Most quotes that are read for the whole question; a second or two each, on two cores."""
 PART_QUOTES = 2
@@ -37,15 +39,18 @@ not learn from (evals/notebook/2026-11-what-answers.md).
 
 
 def reply_statements(questions: Sequence[str], reply: CheckedReply) -> list[Statement]:
-    """What the judge is asked of a reply: whether what holds of it, below the headings of what it cites, answers the
-    whole question, the first of `questions`, and each of its parts.
+    """What the judge is asked of a reply: whether what `strict` shows of it, below the headings of what it cites,
+    answers the whole question, the first of `questions`, and each of its parts.
 
     Empty where nothing holds, and for short answers, which are judged with their question.
     """
-    holding = reply.holding if any(not one.finding.features.is_short for one in reply.holding) else ()
-    cited = dict.fromkeys(passage.hit for one in holding for _, passage in one.finding.spans)
-    lines = [*_titles(cited), *(" ".join(one.text.split()) for one in holding)]
-    return [Statement("\n".join(lines), "", question) for question in questions] if holding else []
+    if all(one.finding.features.is_short for one in reply.holding):
+        return []
+    cited = dict.fromkeys(passage.hit for one in reply.holding for _, passage in one.finding.spans)
+    shown = show_reply(reply, mode="strict", locate=lambda span: (None, ())).text
+    lines = [_spelt(line.strip(), cited) for line in _MARKER.sub("", shown).splitlines() if line.strip()]
+    premise = "\n".join([*_titles(cited), *lines])
+    return [Statement(premise, "", question) for question in questions]
 
 
 def open_questions(questions: Sequence[str], told: Mapping[str, float]) -> list[str]:
@@ -63,10 +68,12 @@ def probabilities(statements: Sequence[Statement], judgements: Sequence[Judgemen
 
 
 def answer_probability(questions: Sequence[str], told: Mapping[str, float]) -> float | None:
-    """The probability that an answer answers the whole question, or that it answers each of its parts that were judged;
-    None if nothing was. `told` are the probabilities by question."""
-    by_parts = min((told[part] for part in questions[1:] if part in told), default=0.0)
-    return max(told.get(questions[0], 0.0), by_parts) if told else None
+    """The probability that an answer answers the whole question, or that it answers each of its parts; None if nothing
+    was judged. `told` are the probabilities by question: without the whole one they are those of the parts quoted."""
+    whole, *parts = questions
+    judged = [told[part] for part in parts if part in told]
+    by_parts = min(judged) if judged and (whole not in told or len(judged) == len(parts)) else 0.0
+    return max(told.get(whole, 0.0), by_parts) if told else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +95,22 @@ def quotes_to_judge(
     """The quotes that a judge is to read for those of the questions that are `wanted`; the whole one comes first.
 
     They are the sentences in which a reader finds the answer and those with most of the question's words, in turns. All
-    proper names of the question stand in the quote's hit or in the opening of its document, `openings` by id: a judge
-    reads one sentence and cannot tell whom it is about.
+    proper names and years of the question, for a part those that no other part has alone, stand in the quote's hit or
+    in the opening of its document, `openings` by id: a judge reads one sentence and cannot tell whom it is about.
     """
-    named = {
-        passage.hit.chunk.id
-        for passage in context.passages
-        if not names_lacking(questions[0], _readings(passage.hit, openings))
-    }
-    selections = [one for one in selections if one.hit.chunk.id in named]
     sources = {passage.hit.chunk.id: read_source(passage) for passage in context.passages}
-    by_text = {one.text: one for one in reversed(selections)}
+    lacking = {passage.hit.chunk.id: _lacking(questions[0], passage.hit, openings) for passage in context.passages}
     quotes: dict[tuple[str, str], Quote] = {}
-    for question, read in zip(questions, reads, strict=True):
+    for question, found_in in zip(questions, reads, strict=True):
         if question not in wanted:
             continue
         is_whole = question == questions[0]
-        worded = sentences_to_quote(question, context, selections) if is_whole else []
-        found = [by_text[sentence] for sentence in (read.sentences if read else ()) if sentence in by_text]
+        others = frozenset[str | int]().union(*(_named(part) for part in questions[1:] if part != question))
+        excused = frozenset[str | int]() if is_whole else others - _named(question)
+        near = [one for one in selections if lacking.get(one.hit.chunk.id, others | {0}) <= excused]
+        by_text = {one.text: one for one in reversed(near)}
+        worded = sentences_to_quote(question, context, near) if is_whole else []
+        found = [by_text[sentence] for sentence in (found_in.sentences if found_in else ()) if sentence in by_text]
         in_turns = filter(None, chain.from_iterable(zip_longest(found, worded)))
         most = QUOTES_JUDGED if is_whole else PART_QUOTES
         for one in list(dict.fromkeys(in_turns))[:most]:
@@ -123,16 +128,41 @@ def _whole(selection: Selection, sources: Mapping[str, Source]) -> str:
     return quotable(source, places[0], selection.end) if places else ""
 
 
-def _readings(hit: Hit, openings: Mapping[str, str]) -> list[Reading]:
-    return [Reading(text) for text in (whole_text(hit), openings.get(hit.chunk.span.document_id, ""))]
+def _named(question: str) -> frozenset[str | int]:
+    """The proper names, in small letters, and the years of a question."""
+    return frozenset((*names_lacking(question, []), *_years(read(question))))
+
+
+def _years(reading: Reading) -> set[int]:
+    """The years of its dates, and its bare numbers that may be years."""
+    bare = {int(one.value) for one in reading.quantities if one.kind == "number" and one.value in _YEARS}
+    return bare | {date.year for date in reading.dates if date.year}
+
+
+_YEARS = range(1900, 2100)
+
+
+def _lacking(question: str, hit: Hit, openings: Mapping[str, str]) -> frozenset[str | int]:
+    """Those of the names and years of a question that neither the hit nor the opening of its document has."""
+    readings = [Reading(text) for text in (whole_text(hit), openings.get(hit.chunk.span.document_id, ""))]
+    years = _years(read(question)).difference(*map(_years, readings))
+    return frozenset((*names_lacking(question, readings), *years))
 
 
 def _premise(selection: Selection, text: str) -> str:
     """The quote below its titles and headings, a row with the names of its columns."""
-    chunk = selection.hit.chunk
-    columns = columns_above(chunk.headings, chunk.text)
-    spelt = spell_rows(selection.text.strip(), chunk.text, columns) if "|" in text else text
+    spelt = _spelt(selection.text.strip(), [selection.hit]) if "|" in text else text
     return "\n".join([*_titles([selection.hit]), spelt])
+
+
+def _spelt(line: str, hits: Iterable[Hit]) -> str:
+    """A row of one of the hits with the names of its columns, any other line as it is."""
+    spellings = (
+        spell_rows(line, hit.chunk.text, columns_above(hit.chunk.headings, hit.chunk.text))
+        for hit in hits
+        if "|" in line
+    )
+    return next((spelt for spelt in spellings if spelt != line), line)
 
 
 def _titles(hits: Iterable[Hit]) -> list[str]:
@@ -175,14 +205,21 @@ def quotes_by_reading(
 
 def add_quote(
     text: str, question: str, passages: Sequence[Passage], reply: CheckedReply, *, min_coverage: float, first: bool
-) -> CheckedReply:
-    """The reply with a quote before or after all else, less what it says already; as it is if the passages lack it."""
+) -> CheckedReply | None:
+    """The reply with a quote before or after all else, less what it says already; None if the passages lack the quote.
+
+    A quote stands in the place of a last sentence that the reply's length cut off.
+    """
     quoted = check_reply(text, passages, min_coverage=min_coverage, question=question)
     verdicts = {one.finding.verdict for one in quoted.sentences}
     said = {_plain(one.text) for one in reply.holding}
     fresh = [k for k, one in enumerate(quoted.sentences) if _plain(one.text) not in said]
-    if "supported" not in verdicts or not verdicts <= {"supported", "no_claim"} or not fresh:
+    if "supported" not in verdicts or not verdicts <= {"supported", "no_claim"}:
+        return None
+    if not fresh:
         return reply
+    if reply.unfinished:
+        reply = replace(reply, sentences=reply.sentences[:-1], pieces=reply.pieces[:-1], unfinished=False)
     sentences = tuple(quoted.sentences[k] for k in fresh)
     pieces = tuple(quoted.pieces[k] for k in fresh)
     if first:

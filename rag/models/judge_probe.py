@@ -1,4 +1,4 @@
-"""A linear probe that reads off the language model's hidden state whether a passage says a statement.
+"""A linear probe that reads off the language model's hidden state whether a passage says a statement or answers.
 
     passage and statement ─ Generator.read_state ─> state ─ JudgeProbe.probability ─> probability of entailment
 
@@ -50,7 +50,7 @@ class JudgeProbe:
         return (model, prompt_version) == (self.model, self.prompt_version)
 
     def probability(self, state: Sequence[float], kind: StatementKind) -> float | None:
-        """The probability, 0 to 1, that the passage says the statement.
+        """The probability, 0 to 1, that the passage says the statement, or for a `question` that it answers that.
 
         None for a state of another length, or one with a value that is not finite.
         """

@@ -102,7 +102,7 @@ class _Search:
     def __init__(self, claim: Claim, sources: Sequence[Source], marked: frozenset[int]) -> None:
         self.claim, self.sources, self.marked = claim, sources, marked
         self.items: tuple[Fact | str, ...] = (*claim.facts, *claim.names)
-        self.n_facts = len(self.items) - len(claim.names)
+        self.facts = (1 << len(claim.facts)) - 1  # their bits, below those of the names
         self.keys = {stem(name): name_key(name) for name in claim.names}
         readings = [place.reading for source in sources for place in source.places]
         held = Counter(word for reading in readings for word in claim.stems if word in reading.stems)
@@ -131,10 +131,9 @@ class _Search:
 
     def share(self, bits: _Bits, fact_weight: float = 0.0) -> float:
         """The share of the claim's words that the bits stand for, by weight; each fact counts `fact_weight`."""
-        facts = (1 << self.n_facts) - 1
-        total = sum(self.weights) + fact_weight * facts.bit_count()
+        total = sum(self.weights) + fact_weight * self.facts.bit_count()
         held = sum(weight for i, weight in enumerate(self.weights) if bits.words >> i & 1)
-        return (held + fact_weight * (bits.items & facts).bit_count()) / total if total else 1.0
+        return (held + fact_weight * (bits.items & self.facts).bit_count()) / total if total else 1.0
 
     def _coverage(self, bits: _Bits) -> float:
         """The share of the words; 0 where only names are shared, as with a passage in another language."""
@@ -164,33 +163,33 @@ class _Search:
 
     def is_cell(self, one: _Window) -> bool:
         """Whether it is a row of which a cell states the claim. Others may have more of its rare words."""
-        facts = (1 << self.n_facts) - 1
-        has_facts = one.first == one.last and one.bits.items & facts == facts
+        has_facts = one.first == one.last and one.bits.items & self.facts == self.facts
         return has_facts and self._cell([(self.sources[one.source], one)]) == ""
 
     def find_second(self, best: _Window, windows: Sequence[_Window]) -> _Window | None:
         """The place apart from the best one that adds most to it, where it adds enough of the words.
 
-        Of another document only for a claim of two clauses: halves of one clause need not speak of one thing.
+        Of another document only for a claim of two clauses, or with a name and a fact: halves may speak of two things.
         """
         known, clauses = self.share(best.bits), _CLAUSES.split(self.claim.reading.text)
+        own = [source.passage.hit.chunk.span.document_id for source in self.sources]
         is_compound = sum(has_verb(read(clause)) for clause in clauses) > 1
 
+        def new(one: _Window) -> int:
+            return one.bits.items & ~best.bits.items
+
         def gain(one: _Window) -> float:
-            items = (one.bits.items & ~best.bits.items).bit_count()
-            return self.share(best.bits | one.bits) - known + items - _RUN_COST * (one.last - one.first)
+            more = self.share(best.bits | one.bits) - known
+            return more + new(one).bit_count() - _RUN_COST * (one.last - one.first)
 
         apart = [
             one
             for one in windows
-            if (is_compound or self._document(one) == self._document(best))
+            if (is_compound or own[one.source] == own[best.source] or new(one) > new(one) & self.facts > 0)
             and (one.source != best.source or one.first > best.last + 1 or one.last < best.first - 1)
         ]
         most = max(apart, key=gain, default=None)
         return most if most is not None and self.share(best.bits | most.bits) - known >= _ADDS else None
-
-    def _document(self, one: _Window) -> str:
-        return self.sources[one.source].passage.hit.chunk.span.document_id
 
     def measure(self, windows: Sequence[_Window]) -> Alignment:
         """What was found in these places."""

@@ -160,9 +160,8 @@ def verify_reply(
     question: str = "",
 ) -> Verified:
     """The reply with a verdict and citations for each sentence: `check_reply`, then `show_reply`."""
-    return show_reply(
-        check_reply(reply, passages, min_coverage=min_coverage, question=question), mode=mode, locate=locate
-    )
+    checked = check_reply(reply, passages, min_coverage=min_coverage, question=question)
+    return show_reply(checked, mode=mode, locate=locate)
 
 
 def check_reply(

@@ -1044,14 +1044,19 @@ def test_other_words_are_weak_whether_true_or_false(sentence: str) -> None:
     [
         ("Ferrowick has a contract with Vale Services Limited.", 0),
         ("Windows are cleaned by Vale Services Limited, and night taxis are paid for by Ferrowick.", 2),
+        ("The college paid Vale Services Limited 4,200 euros, compared to 900 euros for taxis at Ferrowick.", 2),
     ],
 )
-def test_two_documents_make_one_sentence_only_of_two_clauses(sentence: str, documents: int) -> None:
+def test_two_documents_make_one_sentence_only_of_two_clauses_or_of_a_name_and_its_figure(
+    sentence: str, documents: int
+) -> None:
     passages = [
         passage(
-            1, "The college signed a contract with Vale Services Limited, which cleans all windows.", "college.pdf"
+            1, "The college paid Vale Services Limited 4,200 euros, by a contract to clean all windows.", "college.pdf"
         ),
-        passage(2, "Night taxis are paid for by Ferrowick, or by a card that it has.", "travel.pdf", "Travel"),
+        passage(
+            2, "Night taxis are paid for by Ferrowick, or by a card that it has: 900 euros.", "travel.pdf", "Travel"
+        ),
     ]
     found = verify_reply(sentence, passages, mode="strict", min_coverage=0.5, locate=locate)
     assert len({one.span.document_id for one in found.citations}) == documents
