@@ -451,7 +451,7 @@ async def test_the_model_judges_and_is_asked_about_one_statement_at_a_time(setti
         for prompt in (
             f"Passage:\nnotes.md\n{LEAVE}\n\nClaim: {SAID_OTHERWISE}\n\n{JUDGE_QUESTION}",
             f"Passage:\ngolf.md\n{GOLF}\n\nClaim: {CLUB_OTHERWISE}\n\n{JUDGE_QUESTION}",
-            f"Passage:\nnotes.md\n{TRUE}\n{SAID_OTHERWISE}\n\nQuestion: {ASKED}\n\n{JUDGE_PASSAGE_QUESTION}",
+            f"Passage:\nnotes.md\n{TRUE} {SAID_OTHERWISE}\n\nQuestion: {ASKED}\n\n{JUDGE_PASSAGE_QUESTION}",
         )
     ]
     assert answer.confidence == pytest.approx(0.8)
