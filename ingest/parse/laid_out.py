@@ -157,14 +157,15 @@ def _set_apart(element: Any, rules: dict[str, str], above: dict[str, str]) -> No
     if display in _BLOCKS and element.tag == "span":
         element.tag = "div"
         return
-    placed = rules.get("position") in ("absolute", "fixed")
-    placed = placed or rules.get("float") == "right" or (rules.get("float") == "left" and not _is_initial(element))
+    floats = rules.get("float") in ("left", "right")
+    is_initial = rules.get("float") == "left" and _is_initial(element)
+    placed = rules.get("position") in ("absolute", "fixed") or (floats and not is_initial)
     apart = placed or display in _BLOCKS or display.startswith("inline-") or above.get("display") in _FLEXIBLE
     if apart or is_wide(rules, "left"):
         element.text = " " + (element.text or "")
     tail = element.tail or ""
     goes_on = (tail or element.getnext() is not None) and tail[:1] not in tuple(".,;:!?)")
-    if apart or (is_wide(rules, "right") and goes_on):
+    if apart or (is_wide(rules, "right") and goes_on and not is_initial):
         element.tail = f" {tail}"
 
 

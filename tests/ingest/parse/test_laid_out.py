@@ -47,6 +47,7 @@ def page(folder: Path, body: str) -> Document:
         ),
         ("<p><b style='float:left'>A1</b><b style='float:right'>2</b>Tea</p>", "A1 2 Tea"),
         ("<p><b style='float:left;font-size:3em'>T</b>ea of 1</p>", "Tea of 1"),
+        ("<p><b style='float:left;padding-right:8px'>T</b>ea of 2</p>", "Tea of 2"),
         (
             "<p style='position:relative'><b style='position:absolute;left:0'>Pump 1</b><b style='left:9em;position:"
             "absolute'>2</b></p>",
