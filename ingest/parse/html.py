@@ -290,6 +290,17 @@ class _Walker:
             return True
         return self._skips(element, "" if element.tag.rpartition(":")[2] in _DRAWN else element.tag)
 
+    def _drawn_texts(self, drawing: Any) -> list[Any]:
+        """The texts of a drawing, without those of what it only defines and does not use."""
+        uses = [one for one in drawing.iter("use") if self._cascade.shows(one, keep_faded=self._keep_faded)]
+        used = {str(value).lstrip("#") for one in uses for key, value in one.items() if key.endswith("href")}
+        return [
+            one
+            for one in drawing.iter("text", "foreignobject")
+            if next(one.iterancestors("defs", "symbol"), None) is None
+            or any(above.get("id") in used for above in (one, *one.iterancestors()))
+        ]
+
     def _add_drawn(self, element: Any, tag: str) -> None:
         """Add the words of what is drawn as one thing: a formula, a drawing, a field of choice, a page in a frame."""
         if tag == "math":
@@ -297,9 +308,7 @@ class _Walker:
             self._words.append(formula.text)
             self.hidden += formula.hidden
         elif tag == "svg":
-            found = element.xpath(
-                ".//*[name()='text' or name()='foreignobject'][not(ancestor::defs or ancestor::symbol)]"
-            )
+            found = self._drawn_texts(element)
             shown = [one for one in found if self._cascade.shows(one, keep_faded=self._keep_faded)]
             self.hidden += sum(_count_words(one) for one in found if one not in shown)
             lines = [clean_line(" ".join(one.itertext())) for one in shown]

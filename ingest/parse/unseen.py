@@ -22,6 +22,7 @@ from ingest.parse.build import clean_line
 _Value = TypeVar("_Value")
 _LENGTH = re.compile(r"(-?(?:\d+(?:\.\d*)?|\.\d+))\s*(px|pt|em|rem|ex|ch|vw|vh|%|cm|mm|in)?")
 _LEAST_SIZE = {"px": 2.0, "pt": 1.5, "em": 0.1, "rem": 0.1, "%": 10.0}
+_NO_SIZE = dict.fromkeys(_LEAST_SIZE, 1e-6)
 _NO_LENGTH = {"px": 2.0, "pt": 1.5, "em": 0.1, "rem": 0.1, "%": 0.5, "vw": 0.2, "vh": 0.2}
 _WIDE = {"px": 4.0, "pt": 3.0, "em": 0.3, "rem": 0.3, "ex": 0.5, "ch": 0.5, "%": 0.5, "mm": 1.0, "cm": 0.1}
 _OFF_SCREEN = {"px": -500.0, "pt": -500.0, "em": -50.0, "rem": -50.0, "%": -100.0, "vw": -100.0, "vh": -100.0}
@@ -392,7 +393,8 @@ class Cascade:
         if size not in _AS_ABOVE:
             length = _LENGTH.fullmatch(size)
             grows = size in ("smaller", "larger") or (length is not None and length[2] in ("em", "%", "ex", "ch"))
-            tiny = _is_less(size, _LEAST_SIZE) or (tiny and grows)
+            small = _is_less(size, _LEAST_SIZE) and (_is_less(size, _NO_SIZE) or not _is_scaled(element))
+            tiny = small or (tiny and grows)
         visibility = rules.get("visibility", "inherit")
         if visibility not in _AS_ABOVE:
             invisible = visibility in _NOT_SHOWN
@@ -415,6 +417,11 @@ class Cascade:
             colour = _colour(own)
             above = colour if colour is not None and colour[3] == 1 else None
         return None if element in self._layers.covered else above
+
+
+def _is_scaled(element: Any) -> bool:
+    """Whether an element lies in a drawing, whose units may be of any size on the screen."""
+    return element.tag == "svg" or next(element.iterancestors("svg"), None) is not None
 
 
 def _inherit(known: dict[Any, _Value], element: Any, first: _Value, step: Callable[[Any, _Value], _Value]) -> _Value:

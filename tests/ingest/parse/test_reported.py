@@ -306,6 +306,18 @@ def test_words_of_a_drawing(tmp_path: Path) -> None:
     assert document.notes[0].message.startswith("16 characters")
 
 
+def test_words_of_a_drawing_that_are_scaled_or_used_from_elsewhere(tmp_path: Path) -> None:
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:l="http://www.w3.org/1999/xlink"'
+    defined = (
+        '<symbol id="a"><text font-size=".5">Pump</text></symbol><defs><text id="b">A7</text><text>no</text></defs>'
+    )
+    used = '<use l:href="#a"/><g style="font-size:1px"><use href="#b"/><text>on</text></g><text font-size="0">0</text>'
+    drawing = f'<svg {spaces} viewBox="0 0 20 10" width="600">{defined}{used}</svg>'
+    assert read_here(put(tmp_path / "a.svg", drawing)).text.split() == ["Pump", "A7", "on"]
+    page = drawing.replace(spaces, "").replace("l:", "xlink:")
+    assert read_here(put(tmp_path / "a.html", f"<html><body>{page}</body></html>")).text.split() == ["Pump", "A7", "on"]
+
+
 def test_cells_with_pictures_are_no_errors(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     for row in (("Item", "Photo", "Price"), ("Rope", "x", 7), ("Pin", "#N/A", 2)):
