@@ -31,7 +31,7 @@ def quote_doubted(
     """
     sources = [read_source(passage) for passage in passages]
     said = {
-        _plain(piece.text)
+        plain(piece.text)
         for sentence, piece in zip(reply.sentences, reply.pieces, strict=True)
         if sentence.finding.verdict != "unsupported"
     }
@@ -40,7 +40,7 @@ def quote_doubted(
     for sentence, piece in zip(reply.sentences, reply.pieces, strict=True):
         quote = (_evidence(sentence) if is_near else "") or _answering(sentence, question, sources)
         quoted = check_reply(quote, passages, min_coverage=min_coverage, question=question)
-        fresh = [k for k, part in enumerate(quoted.pieces) if _plain(part.text) not in said]
+        fresh = [k for k, part in enumerate(quoted.pieces) if plain(part.text) not in said]
         verdicts = {quoted.sentences[k].finding.verdict for k in fresh}
         if "unsupported" not in verdicts and not verdicts <= {"no_claim"}:
             first, *others = [quoted.pieces[k] for k in fresh]
@@ -50,7 +50,7 @@ def quote_doubted(
                 first = replace(first, text=f"{mark[0]}{unlisted(first.text)}")
             gap = piece.gap if "\n" in piece.gap or not is_list else "\n\n"
             piece = replace(piece, gap="\n\n") if is_list else piece
-            said |= {_plain(part.text) for part in quoted.pieces}
+            said |= {plain(part.text) for part in quoted.pieces}
             sentences += [quoted.sentences[k] for k in fresh]
             pieces += [replace(first, gap=gap), *others]
         sentences.append(sentence)
@@ -58,7 +58,8 @@ def quote_doubted(
     return replace(reply, sentences=tuple(sentences), pieces=tuple(pieces))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A sentence on one line without the mark of a list, by which two of them are compared."""
     return " ".join(unlisted(text).split())
 
 

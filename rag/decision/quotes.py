@@ -15,12 +15,12 @@ from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from rag.decision.confidence import QUOTED_READ, BestRead, names_lacking, whole_text
-from rag.decision.own_words import quotable
+from rag.decision.own_words import plain, quotable
 from rag.prompting.selection import Selection, sentences_to_quote, text_to_quote
 from rag.text import columns_above, is_list_item, spell_rows
 from rag.types import Context, Hit, Judgement, Passage, Statement, Unjudged
 from rag.verification.passages import Source, read_source, stating_titles
-from rag.verification.reading import Reading, read, unlisted
+from rag.verification.reading import Reading, read
 from rag.verification.reply import CheckedReply, check_reply, show_reply
 
 _MARKER = re.compile(r" ?\[\d+\]")
@@ -107,7 +107,8 @@ def quotes_to_judge(
         is_whole = question == questions[0]
         others = frozenset[str | int]().union(*(_named(part) for part in questions[1:] if part != question))
         excused = frozenset[str | int]() if is_whole else others - _named(question)
-        near = [one for one in selections if lacking.get(one.hit.chunk.id, others | {0}) <= excused]
+        named = {chunk for chunk, absent in lacking.items() if absent <= excused}
+        near = [one for one in selections if one.hit.chunk.id in named]
         by_text = {one.text: one for one in reversed(near)}
         worded = sentences_to_quote(question, context, near) if is_whole else []
         found = [by_text[sentence] for sentence in (found_in.sentences if found_in else ()) if sentence in by_text]
@@ -194,13 +195,13 @@ def best_quotes(quotes: Sequence[Quote], judgements: Sequence[Judgement | Unjudg
 
 
 def quotes_by_reading(
-    question: str, context: Context, selections: Sequence[Selection], read: BestRead | None
+    question: str, context: Context, selections: Sequence[Selection], found: BestRead | None
 ) -> list[str]:
     """What may be quoted where there is no judge, best first; nothing where a reader finds the answer in no hit."""
-    if read is not None and read.value < QUOTED_READ:
+    if found is not None and found.value < QUOTED_READ:
         return []
     worded = [text_to_quote(one) for one in sentences_to_quote(question, context, selections)]
-    return [*worded, *(read.sentences[:1] if read else ())]
+    return [*worded, *(found.sentences[:1] if found else ())]
 
 
 def add_quote(
@@ -212,8 +213,8 @@ def add_quote(
     """
     quoted = check_reply(text, passages, min_coverage=min_coverage, question=question)
     verdicts = {one.finding.verdict for one in quoted.sentences}
-    said = {_plain(one.text) for one in reply.holding}
-    fresh = [k for k, one in enumerate(quoted.sentences) if _plain(one.text) not in said]
+    said = {plain(one.text) for one in reply.holding}
+    fresh = [k for k, one in enumerate(quoted.sentences) if plain(one.text) not in said]
     if "supported" not in verdicts or not verdicts <= {"supported", "no_claim"}:
         return None
     if not fresh:
@@ -227,7 +228,3 @@ def add_quote(
         return replace(reply, sentences=(*sentences, *reply.sentences), pieces=(*pieces, *rest))
     pieces = (replace(pieces[0], gap="\n\n"), *pieces[1:])
     return replace(reply, sentences=(*reply.sentences, *sentences), pieces=(*reply.pieces, *pieces))
-
-
-def _plain(text: str) -> str:
-    return " ".join(unlisted(text).split())
