@@ -37,11 +37,14 @@ from rag.decision.quotes import (
     add_quote,
     answer_probability,
     best_quotes,
+    best_words,
     open_questions,
     probabilities,
+    put_first,
     quotes_by_reading,
     quotes_to_judge,
     reply_statements,
+    words_to_judge,
 )
 from rag.errors import Conflict, DependencyError, NotFound
 from rag.generation import readable_tokens
@@ -503,9 +506,14 @@ class Service:
         """Whether the reply answers the question and each part of it; in `strict` with quotes for what it does not.
 
         `reply` is what was `checked` with the passages' own words. Where those are all that holds and answer nothing,
-        they are not shown beside the quotes.
+        they are not shown beside the quotes. In the style `brief` a fact is not quoted with its sentence.
         """
         questions = selected.questions
+        coverage = self._settings.answers.min_coverage
+        if mode == "strict" and checked.failed:
+            bare = words_to_judge(questions[0], context, selected.reads[0], min_coverage=coverage)
+            if bare:
+                return await _judge_words(judge, bare, checked)
         statements = reply_statements(questions, reply)
         judged = await _judge(judge, statements) if statements else Judged(())
         told = probabilities(statements, judged.judgements)
@@ -524,7 +532,7 @@ class Service:
                     question,
                     context.passages,
                     reply,
-                    min_coverage=self._settings.answers.min_coverage,
+                    min_coverage=coverage,
                     first=question == questions[0],
                 )
                 if added is not None:
@@ -706,6 +714,17 @@ async def _judge(judge: Judge, statements: Sequence[Statement]) -> Judged:
             "gen_ai.usage.output_tokens": sum(draft.completion_tokens for draft in judged.drafts),
         })  # fmt: skip
     return judged
+
+
+async def _judge_words(
+    judge: Judge, bare: Sequence[tuple[CheckedReply, Statement]], checked: CheckedReply
+) -> _JudgedAnswer:
+    """The reply that was `checked` and failed, below the words that a judge finds to be the answer, if any."""
+    judged = await _judge(judge, [statement for _, statement in bare])
+    best = best_words([reply for reply, _ in bare], judged.judgements, judge.model)
+    n_told = sum(isinstance(one, Judgement) for one in judged.judgements)
+    reply, probability = (put_first(best[0], checked), best[1]) if best else (checked, None)
+    return _JudgedAnswer(reply, probability, len(bare), n_told, judged.drafts)
 
 
 def _tell_reply(chat: Step, draft: Draft) -> None:

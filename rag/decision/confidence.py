@@ -75,12 +75,13 @@ firm's handbooks (.77; .79 from .6 on) and .82 of those on office files (.82); o
 class BestRead(NamedTuple):
     """What a reader finds in the hits.
 
-    `value` is the largest product of its probability that a hit answers and the hit's score, `sentences` those with the
-    words that answer, one a hit, by that product.
+    `value` is the largest product of its probability that a hit answers and the hit's score, `words` are those that
+    answer and `sentences` those with them, one a hit, by that product.
     """
 
     value: float
     sentences: tuple[str, ...]
+    words: tuple[str, ...] = ()
 
 
 def measure_reading(question: str, hits: Sequence[Hit], reader: Reader | None) -> BestRead | None:
@@ -92,7 +93,8 @@ def measure_reading(question: str, hits: Sequence[Hit], reader: Reader | None) -
     values = [result.answerable * hit.score for result, hit in zip(found, hits, strict=False)]
     by_value = sorted(range(len(values)), key=values.__getitem__, reverse=True)
     sentences = [_sentence_at(hits[n].chunk.text, found[n].start) for n in by_value]
-    return BestRead(max(values, default=0.0), tuple(dict.fromkeys(filter(None, sentences))))
+    words = [" ".join(hits[n].chunk.text[found[n].start : found[n].end].split()) for n in by_value]
+    return BestRead(max(values, default=0.0), *(tuple(dict.fromkeys(filter(None, one))) for one in (sentences, words)))
 
 
 def _sentence_at(text: str, at: int) -> str:

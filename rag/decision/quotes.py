@@ -12,13 +12,15 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
+from operator import itemgetter
 from typing import NamedTuple
 
 from rag.decision.confidence import QUOTED_READ, BestRead, names_lacking, whole_text
 from rag.decision.own_words import plain, quotable
 from rag.prompting.selection import Selection, sentences_to_quote, text_to_quote
-from rag.text import columns_above, is_list_item, spell_rows
+from rag.text import columns_above, expected_type, is_list_item, spell_rows
 from rag.types import Context, Hit, Judgement, Passage, Statement, Unjudged
+from rag.verification.judging import apply_judgements, statements_of
 from rag.verification.passages import Source, read_source, stating_titles
 from rag.verification.reading import Reading, read
 from rag.verification.reply import CheckedReply, check_reply, show_reply
@@ -194,6 +196,35 @@ def best_quotes(quotes: Sequence[Quote], judgements: Sequence[Judgement | Unjudg
     return best
 
 
+def words_to_judge(
+    question: str, context: Context, found: BestRead | None, *, min_coverage: float
+) -> list[tuple[CheckedReply, Statement]]:
+    """The words in which a reader finds the answer to a question for a fact, in the style `brief`: each checked as a
+    reply of its own, with what a judge is asked of it."""
+    if found is None or context.style != "brief" or expected_type(question) == "open":
+        return []
+    replies = [
+        check_reply(words, context.passages, min_coverage=min_coverage, question=question)
+        for words in found.words[:QUOTES_JUDGED]
+    ]
+    asked = [(reply, statements_of(reply.sentences)) for reply in replies]
+    return [(reply, statements[0]) for reply, statements in asked if len(statements) == len(reply.sentences) == 1]
+
+
+def best_words(
+    replies: Sequence[CheckedReply], judgements: Sequence[Judgement | Unjudged], judge: str
+) -> tuple[CheckedReply, float] | None:
+    """The one of the replies that a judge finds most probable, and that probability; None if it finds none."""
+    told = [
+        (one.probability, replace(reply, sentences=apply_judgements(reply.sentences, [one], judge)))
+        for reply, one in zip(replies, judgements, strict=True)
+        if isinstance(one, Judgement)
+    ]
+    probability, best = max(told, key=itemgetter(0), default=(0.0, None))
+    supported = best is not None and best.sentences[0].finding.verdict == "supported"
+    return (best, probability) if best is not None and supported else None
+
+
 def quotes_by_reading(
     question: str, context: Context, selections: Sequence[Selection], found: BestRead | None
 ) -> list[str]:
@@ -224,7 +255,12 @@ def add_quote(
     sentences = tuple(quoted.sentences[k] for k in fresh)
     pieces = tuple(quoted.pieces[k] for k in fresh)
     if first:
-        rest = (replace(reply.pieces[0], gap="\n\n"), *reply.pieces[1:]) if reply.pieces else ()
-        return replace(reply, sentences=(*sentences, *reply.sentences), pieces=(*pieces, *rest))
+        return put_first(replace(quoted, sentences=sentences, pieces=pieces), reply)
     pieces = (replace(pieces[0], gap="\n\n"), *pieces[1:])
     return replace(reply, sentences=(*reply.sentences, *sentences), pieces=(*reply.pieces, *pieces))
+
+
+def put_first(quoted: CheckedReply, reply: CheckedReply) -> CheckedReply:
+    """The reply below what is quoted before all else."""
+    rest = (replace(reply.pieces[0], gap="\n\n"), *reply.pieces[1:]) if reply.pieces else ()
+    return replace(reply, sentences=(*quoted.sentences, *reply.sentences), pieces=(*quoted.pieces, *rest))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rag.decision.confidence import QUOTED_READ, BestRead
@@ -13,15 +15,18 @@ from rag.decision.quotes import (
     add_quote,
     answer_probability,
     best_quotes,
+    best_words,
     open_questions,
+    put_first,
     quotes_by_reading,
     quotes_to_judge,
     reply_statements,
+    words_to_judge,
 )
 from rag.prompting.selection import Selection
 from rag.text import split_sentences
-from rag.types import Chunk, Context, Hit, Judgement, Passage, Span, Statement
-from rag.verification import check_reply, show_reply
+from rag.types import AnswerStyle, Chunk, Context, Hit, Judgement, Passage, Span, Statement, Unjudged
+from rag.verification import CheckedReply, check_reply, show_reply
 
 ASKED = "Who may use the sauna in the evening?"
 RULES = "Guests may use the sauna until noon. In the evening it is for members alone. Bring a towel."
@@ -230,3 +235,33 @@ def test_a_quote_stands_before_or_after_the_reply_once_and_only_where_the_passag
 def test_without_a_judge_the_readers_probability_decides(read: BestRead | None, quoted: list[str]) -> None:
     one = hit("Bring a towel.", 1)
     assert quotes_by_reading("Bring what towel?", context(one), select(one, 0.9), read) == quoted
+
+
+FACT = "Until what time is the sauna for guests?"
+
+
+def words(asked: str, *found: str, style: AnswerStyle = "brief") -> list[tuple[CheckedReply, Statement]]:
+    sent = replace(context(hit(RULES, 1)), style=style)
+    return words_to_judge(asked, sent, BestRead(0.9, (), found), min_coverage=0.5)
+
+
+def test_a_fact_asked_for_in_brief_is_answered_by_the_words_that_the_judge_finds_best() -> None:
+    failed = check_reply("Dogs are washed on 3 May 2019.", [Passage(1, hit(RULES, 1), RULES)], min_coverage=0.5)
+    bare = words(FACT, "until noon", "a towel")
+    assert [statement.hypothesis for _, statement in bare] == ["until noon", "a towel"]
+    assert {statement.question for _, statement in bare} == {FACT}
+    best = best_words([reply for reply, _ in bare], [Judgement(0.9), Judgement(0.8)], "m")
+    assert best is not None
+    assert best[1] == 0.9
+    shown = show_reply(put_first(best[0], failed), mode="strict", locate=lambda span: (None, ()))
+    assert (shown.text, shown.status, len(shown.left_out)) == ("until noon [1]", "partial", 1)
+
+
+@pytest.mark.parametrize("judgement", [Judgement(0.5), "had no time left for it"])
+def test_words_that_no_judge_finds_to_answer_are_not_shown(judgement: Judgement | Unjudged) -> None:
+    assert best_words([words(FACT, "until noon")[0][0]], [judgement], "m") is None
+
+
+@pytest.mark.parametrize(("asked", "style"), [(FACT, "full"), ("How does the sauna compare with the pool?", "brief")])
+def test_other_answers_are_whole_sentences(asked: str, style: AnswerStyle) -> None:
+    assert words(asked, "until noon", style=style) == []
