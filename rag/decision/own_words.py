@@ -65,8 +65,10 @@ def plain(text: str) -> str:
 
 def _evidence(sentence: CheckedSentence) -> str:
     """What the passage says in the place that is nearest to a sentence that only the judge doubts; "" for others."""
-    finding = sentence.finding
-    if finding.verdict != "unsupported" or finding.entailed is None or finding.features.coverage < OWN_WORDS:
+    finding, features = sentence.finding, sentence.finding.features
+    if finding.verdict != "unsupported" or finding.entailed is None:
+        return ""
+    if features.coverage < OWN_WORDS or features.lacks_fact:
         return ""
     span, passage = sentence.evidence[0]
     source = read_source(passage)
@@ -78,7 +80,7 @@ def _answering(sentence: CheckedSentence, question: str, sources: Sequence[Sourc
     """The passages' sentence with all names of one that was refused for an exact fact, and with all facts of it that
     the question does not state, at least one; "" for others. It has OWN_WORDS of its words."""
     finding = sentence.finding
-    if finding.verdict != "unsupported" or finding.entailed is not None:
+    if finding.verdict != "unsupported" or (finding.entailed is not None and not finding.features.lacks_fact):
         return ""
     claim, asked = read_claim(sentence.text, sources), read(question)
     given = {

@@ -20,7 +20,6 @@ from rag.verification.reply import (
     check_text,
     show_reply,
     show_text,
-    verify_reply,
 )
 
 __all__ = [
@@ -34,5 +33,4 @@ __all__ = [
     "show_reply",
     "show_text",
     "statements_of",
-    "verify_reply",
 ]

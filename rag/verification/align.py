@@ -13,10 +13,10 @@ from rag.text import DateMention, announces_list, stem
 from rag.types import Passage, Span
 from rag.verification.claim import FEW_WORDS, Claim, has_verb
 from rag.verification.facts import (
+    fact_sorts,
     find_displacing,
     find_exchanged,
     find_results,
-    is_count,
     name_fact,
     names,
     read_cells,
@@ -41,20 +41,22 @@ class Alignment:
     """Where the passages come nearest to a sentence, and how near.
 
     `coverage` is the share, 0 to 1, of its content words and facts that the evidence has, rare words counting more.
-    `verbatim` says that one sentence of the evidence has its very words, or that a cell states it. `missing` tells of a
-    number, date, name or quoted word that the passages of the evidence lack, or have in another place; `elsewhere` of
-    one that they have, or that two of their values add up to, but not with these words. `is_ordered` says that the
-    evidence is an order to say something, or that its passage gives orders to the model: what else stands there may be
-    the forger's too, and is shown to no judge. `beside` are further sentences of the evidence's passages, each with
-    words or facts of the sentence that nothing before it has: the items of a list, of which the evidence is a part.
+    `verbatim` says that one sentence of the evidence has its very words, or that a cell states it. `wrong` tells of
+    quoted words, a date or a time that the passages of the evidence lack, a result that their values do not have, or a
+    fact in whose place they have another one; `absent` of another number or name that they lack; `apart` of a fact that
+    they have, or that two of their values add up to, but not with these words. `is_ordered` says that the evidence is
+    an order to say something, or that its passage gives orders to the model: what else stands there may be the forger's
+    too, and is shown to no judge. `beside` are further sentences of the evidence's passages, each with words or facts
+    of the sentence that nothing before it has: the items of a list, of which the evidence is a part.
     """
 
     evidence: Evidence = ()
     beside: Evidence = ()
     coverage: float = 0.0
     verbatim: bool = False
-    missing: str = ""
-    elsewhere: str = ""
+    wrong: str = ""
+    absent: str = ""
+    apart: str = ""
     is_ordered: bool = False
 
 
@@ -90,7 +92,7 @@ def align(claim: Claim, sources: Sequence[Source], marked: Iterable[int]) -> Ali
     search = _Search(claim, sources, frozenset(marked))
     windows = search.windows()
     if not windows:
-        return Alignment(missing="no passage has a word of it" if sources else "no passage was found for it")
+        return Alignment(wrong="no passage has a word of it" if sources else "no passage was found for it")
     best = max(windows, key=lambda one: (search.is_cell(one), one.score))
     second = search.find_second(best, windows)
     return search.measure((best, second) if second else (best,))
@@ -205,16 +207,19 @@ class _Search:
         places = [source.places[p] for source, one in found for p in range(one.first, one.last + 1)]
         cited = [place.reading for place in places]
         results = find_results(self.claim.facts, self.claim.reading, cited)
-        computed = sum(1 << i for i, fact in enumerate(self.claim.facts) if fact in results)
+        computed = sum(1 << i for i, fact in enumerate(self.claim.facts) if results.get(fact))
         anywhere = anywhere | _Bits(0, computed)
-        lacking, apart = self._first_lacking(anywhere, surely=True), self._first_lacking(there)
+        absent = [one for i, one in enumerate(self.items) if not anywhere.items >> i & 1]
+        gone = [one for one in absent if self._needs_no_reading(one, cited) or results.get(one) is False]
+        apart = self._first_lacking(there)
         cell = self._cell(found)
         quoted = all(any(quote in source.word_run for source, _ in found) for quote in self.claim.quotes)
+        exchanged = (find_exchanged(self.claim.reading, self.claim.names, one) for one in cited)
         return Alignment(
             tuple((source.span(one.first, one.last), source.passage) for source, one in found),
             tuple(beside),
             self._coverage(there),
-            cell == ""
+            (not absent and cell == "")
             or any(
                 source.places[p].order is None
                 and is_verbatim(self.claim.reading, source.places[p].reading)
@@ -222,38 +227,44 @@ class _Search:
                 for source, one in found
                 for p in range(one.first, one.last + 1)
             ),
-            (f"{lacking} is not in the passage" if lacking else "")
+            (f"{self._name(gone[0])} is not in the passage" if gone else "")
             or ("" if quoted else "the quoted words are not in the passage")
-            or (cell if cell is not None else self._displaced(windows, computed) or self._exchanged(cited)),
+            or (cell if cell is not None else self._displaced(windows, computed) or next(filter(None, exchanged), "")),
+            f"{self._name(absent[0])} is not in the passage" if absent else "",
             f"{apart} is not said there" if apart and cell is None else "",
             any(place.order is not None for place in places)
             or any(place.order == "" for source, _ in found for place in source.places),
         )
 
-    def _first_lacking(self, bits: _Bits, *, surely: bool = False) -> str:
-        """The first number, date, name or word of a short answer that the bits lack; "" where there is none.
+    def _needs_no_reading(self, item: Fact | str, cited: Sequence[Reading]) -> bool:
+        """Whether no passage can say the claim without the item: a date, a time, a number of another unit, or anything
+        of a short answer.
 
-        `surely` leaves out what a passage may say without the word: a small number in letters, which may count what it
-        lists, a word of a short answer, and a first word that may be no name.
+        Other numbers may be counted or computed, and names inflected: half of the claims written by hand that lack one
+        are true.
         """
+        if isinstance(item, str) or self.claim.own:
+            return bool(self.claim.own)
+        if isinstance(item, DateMention) or item.kind == "time" or "date" in fact_sorts(item, self.claim.reading):
+            return True
+        units = {one.unit for reading in cited for one in reading.quantities if one.value == item.value}
+        return bool(item.unit and units - {"", item.unit})
+
+    def _first_lacking(self, bits: _Bits) -> str:
+        """The first number, date, name or word of a short answer that the bits lack; "" where there is none."""
         claim = self.claim
-        for i, item in enumerate(self.items):
-            if bits.items >> i & 1 or (surely and not isinstance(item, str) and is_count(item, claim.reading.text)):
-                continue
-            return f"“{item}”" if isinstance(item, str) else name_fact(item, claim.reading.text)
+        items = (self._name(item) for i, item in enumerate(self.items) if not bits.items >> i & 1)
         own = (word for i, word in enumerate(claim.stems) if word in claim.own and not bits.words >> i & 1)
-        lacking = "" if surely else claim.subject or next(own, "")
-        return f"“{lacking}”" if lacking else ""
+        return next(items, "") or next((f"“{word}”" for word in (claim.subject, *own) if word), "")
+
+    def _name(self, item: Fact | str) -> str:
+        return f"“{item}”" if isinstance(item, str) else name_fact(item, self.claim.reading.text)
 
     def _cell(self, found: Sequence[tuple[Source, _Window]]) -> str | None:
         """What `read_cells` makes of the first row among the evidence that tells."""
         rows = ((source, p) for source, one in found for p in range(one.first, one.last + 1) if "|" in source.text(p))
         told = (read_cells(self.claim.reading, source, p) for source, p in rows if source.places[p].order is None)
         return next((one for one in told if one is not None), None)
-
-    def _exchanged(self, cited: Iterable[Reading]) -> str:
-        exchanged = (find_exchanged(self.claim.reading, self.claim.names, one) for one in cited)
-        return next(filter(None, exchanged), "")
 
     def _displaced(self, windows: Sequence[_Window], computed: int) -> str:
         """What the sentence with most of the claim's words says in the place of another sentence's fact.

@@ -142,37 +142,39 @@ _BY = re.compile(r"\b(?:by|differences? (?:is|was|of)) (?:about |nearly |almost 
 _MOST_TERMS = 12  # among more values two that have a given sum or difference are found by chance
 
 
-def find_results(facts: Sequence[Fact], claim: Reading, evidence: Sequence[Reading]) -> frozenset[Fact]:
-    """Those numbers that the claim gives as a result, and that two values of the evidence of one unit have.
+def find_results(facts: Sequence[Fact], claim: Reading, evidence: Sequence[Reading]) -> dict[Fact | str, bool]:
+    """Those numbers that the claim gives as a result, each with whether two values of the evidence of one unit have it.
 
     A difference has a comparative after it or `by` before it (`$20 more`, `fell by 16`; not `more than 20`, `fell to
     16`), a sum is of two or of all in a sentence with `together` or the like. A number of years is the difference of
-    two years where there are no more, and a ratio is `a third of` or `4 times`.
+    two years where there are no more, and a ratio is `a third of` or `4 times`; no other ratio is wrong for that.
     """
     stated = [(number, one.text) for one in evidence for number in one.quantities if number.kind == "number"]
     years = {Decimal(date.year) for one in evidence for date in one.dates if date.year}
     years |= {number.value for number, _ in stated if not number.unit and 1000 <= number.value <= 2100}
-    return frozenset(fact for fact in facts if isinstance(fact, Quantity) and _is_result(fact, claim, stated, years))
+    numbers = [fact for fact in facts if isinstance(fact, Quantity)]
+    results = {fact: _is_result(fact, claim, stated, years) for fact in numbers}
+    return {fact: is_right for fact, is_right in results.items() if is_right is not None}
 
 
 def _is_result(
     fact: Quantity, claim: Reading, stated: Sequence[tuple[Quantity, str]], years: Collection[Decimal]
-) -> bool:
+) -> bool | None:
     if _is_ratio(fact, claim.text):
         pairs = [(n.value, m.value) for (n, _), (m, _) in permutations(stated[:_MOST_TERMS], 2) if n.unit == m.unit]
-        return any(b and abs(a / b - fact.value) <= fact.value / _ROUNDED_TO for a, b in pairs)
+        return any(b and abs(a / b - fact.value) <= fact.value / _ROUNDED_TO for a, b in pairs) or None
     if fact.kind != "number" or not fact.value:
-        return False
+        return None
     if fact.unit == "year" and len(years) == 2:
         return fact.value == max(years) - min(years)
     terms = [number.value for number, text in stated if (number.unit or counted_unit(text, number)) == fact.unit]
     if not 2 <= len(terms) <= _MOST_TERMS:
-        return False
+        return None
     pairs = list(combinations(terms, 2))
-    if _ADDED.search(claim.text) and (sum(terms) == fact.value or any(a + b == fact.value for a, b in pairs)):
-        return True
+    added = _ADDED.search(claim.text)
     compared = _COMPARED.match(claim.text, fact.end) or _BY.search(claim.text, max(0, fact.start - 30), fact.start)
-    return bool(compared) and any(abs(a - b) == fact.value for a, b in pairs)
+    sums = [sum(terms), *(a + b for a, b in pairs)] if added else []
+    return fact.value in (*sums, *(abs(a - b) for a, b in pairs if compared)) if added or compared else None
 
 
 def _is_ratio(fact: Quantity, text: str) -> bool:

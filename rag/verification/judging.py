@@ -4,7 +4,7 @@
     CheckedSentences, Judgements ─ apply_judgements ─> CheckedSentences
 
 A judge reads what words and exact facts do not settle: not a sentence that a passage has word for word, nor one with a
-number, date, name or quoted word that no passage has.
+date or quoted words that no passage has, or with a number or name in the place of another one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from rag.verification.verdict import RANKS, Features, Finding, decide
 
 MAX_WORDS = 300
 """A sentence with more words to find is not checked."""
-_LEAST_COVERAGE = 0.1  # evidence with a smaller share of the words is about something else, and shown to no judge
 _OF_A_PHRASE = 0.5  # a phrase is found with this share of `min_coverage` of its words and the question's
 
 
@@ -92,23 +91,21 @@ def _check_claim(
     text, asked, lead = said.text, said.asked, said.lead
     claim = read_claim(claimed, sources, lead)
     size = len(claim.stems) + len(claim.names) + len(claim.facts)
-    problem = "" if size else "nothing in it can be checked"
-    if size > MAX_WORDS:
-        problem = f"too long to check as one sentence: it has {size} words to find"
-    if problem:
-        return replace(said, finding=Finding("unsupported", problem))
+    if not 0 < size <= MAX_WORDS:
+        long = f"too long to check as one sentence: it has {size} words to find"
+        return replace(said, finding=Finding("unsupported", long if size else "nothing in it can be checked"))
     above = f"{lead} {asked}".strip()
     is_short = claim.is_short and bool(above or not has_verb(claim.reading))
     is_short = is_short and not _is_sentence_of(claim, above, sources) and not is_item_of(claim, sources)
     found = align(claim.with_question(above) if is_short else claim, sources, marked)
-    exact = not (found.missing or found.elsewhere)
-    features = Features(found.coverage, found.verbatim and not _answers_yes_or_no(text, asked), is_short, exact)
+    exact = not (found.wrong or found.absent or found.apart)
+    verbatim = found.verbatim and not _answers_yes_or_no(text, asked)
+    features = Features(found.coverage, verbatim, is_short, exact, bool(found.absent))
     least = min_coverage * (_OF_A_PHRASE if is_short else 1.0)
-    verdict = "unsupported" if found.missing else decide(features, least)
-    reason = found.missing or found.elsewhere or _explain(verdict, features)
+    verdict = "unsupported" if found.wrong else decide(features, least)
+    reason = found.wrong or found.absent or found.apart or _explain(verdict, features)
     finding = Finding(verdict, reason, found.evidence if verdict != "unsupported" else (), features)
-    settled = found.missing or verdict == "supported" or found.coverage < _LEAST_COVERAGE
-    if settled or found.is_ordered:
+    if found.wrong or verdict == "supported" or not found.coverage or found.is_ordered:
         return replace(said, finding=finding)
     return replace(said, finding=finding, evidence=found.evidence, beside=found.beside)
 

@@ -150,20 +150,6 @@ class CheckedReply:
         return not self.holding and any(one.finding.verdict == "unsupported" for one in self.sentences)
 
 
-def verify_reply(
-    reply: str,
-    passages: Sequence[Passage],
-    *,
-    mode: AnswerMode,
-    min_coverage: float,
-    locate: Locate,
-    question: str = "",
-) -> Verified:
-    """The reply with a verdict and citations for each sentence: `check_reply`, then `show_reply`."""
-    checked = check_reply(reply, passages, min_coverage=min_coverage, question=question)
-    return show_reply(checked, mode=mode, locate=locate)
-
-
 def check_reply(
     reply: str, passages: Sequence[Passage], *, min_coverage: float, question: str = "", cut_short: bool = False
 ) -> CheckedReply:

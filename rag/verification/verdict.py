@@ -16,13 +16,15 @@ class Features:
     """What was measured of a sentence beside its evidence.
 
     `coverage` and `verbatim` are those of the Alignment; `is_short` says that it is a name, a number or a phrase, read
-    with its question, `exact` that its numbers, dates, names and quoted words stand with its other words.
+    with its question, `exact` that its numbers, dates, names and quoted words stand with its other words, `lacks_fact`
+    that the passages lack one of its numbers or names.
     """
 
     coverage: float = 0.0
     verbatim: bool = False
     is_short: bool = False
     exact: bool = False
+    lacks_fact: bool = False
 
 
 NOTHING_MEASURED = Features()
@@ -60,6 +62,7 @@ VERBATIM = 0.99
 UNJUDGED = {"constant": -5.77, "coverage": 3.39, "exact": 4.7}
 JUDGED = {"constant": -0.05, "log_odds": 1.19}
 SUPPORTED_FROM, WEAK_FROM = 0.72, 0.3
+FACT_FROM = 0.83
 """The table: weights of a logistic regression on the inputs of `measure`, by `python -m evals.training.verdicts`.
 
 UNJUDGED was fitted on 502 statements of the benchmark's development part (the sample and squad2) that no passage has
@@ -68,7 +71,9 @@ word for word: what words alone are worth where documents are quoted or have an 
 and the default model's first-token probabilities of them: the judge's log odds alone, for coverage, order and length
 added nothing on claims held out. It is kept for the probe, whose probability is calibrated by itself. SUPPORTED_FROM is
 a probability of .70: from it on, .85 of the claims and .94 of the short answers of held-out sources are true.
-WEAK_FROM is below the middle, for most sentences of an answer are true, where half of the claims were.
+WEAK_FROM is below the middle, for most sentences of an answer are true, where half of the claims were. A sentence with
+a number or a name that the passages lack, which may be counted or computed, is `supported` from FACT_FROM on, a
+probability of .80, else `unsupported`: of such claims written by hand 51 of 97 true ones are then, and 7 of 80 false.
 """
 UNSUPPORTED_UP_TO = 0.29
 """The greatest confidence in a sentence that is unsupported for an exact fact, whatever its words."""
@@ -95,7 +100,7 @@ def measure(features: Features, entailed: float | None) -> dict[str, float]:
 
 
 def decide(features: Features, min_coverage: float, entailed: float | None = None) -> Verdict:
-    """The verdict on a sentence whose exact facts the passages have.
+    """The verdict on a sentence in which no exact fact is wrong.
 
     Without a judge: `supported` for the very words of a passage, `weak` for at least `min_coverage` of the words with
     the facts beside them. With one: by the confidence, from SUPPORTED_FROM and from WEAK_FROM on.
@@ -105,4 +110,6 @@ def decide(features: Features, min_coverage: float, entailed: float | None = Non
             return "supported"
         return "weak" if features.exact and features.coverage >= min_coverage else "unsupported"
     sure = confidence(features, entailed)
+    if features.lacks_fact:
+        return "supported" if sure >= FACT_FROM else "unsupported"
     return "supported" if sure >= SUPPORTED_FROM else "weak" if sure >= WEAK_FROM else "unsupported"

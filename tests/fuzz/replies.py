@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
+from checked import verify_reply
+
 from rag.types import AnswerMode, Chunk, Hit, Passage, Span
-from rag.verification import Verified, check_text, show_text, verify_reply
+from rag.verification import Verified, check_text, show_text
 
 _PASSAGES = (
     "Unused days up to a maximum of 10 carry over to the next calendar year. Staff hand in form L-3 by 31 March 2024.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from builders import ingest, upload
+from checked import verify_reply
 from conftest import ScriptedGenerator
 
 from rag.decision.cells import asked_cells
@@ -19,7 +20,6 @@ from rag.retrieval.scope import Scope
 from rag.service import Question, Service
 from rag.settings import Answers
 from rag.types import Answer, AnswerMode, Chunk, Context, Draft, Hit, Note, Passage, ReaderResult, Span
-from rag.verification import verify_reply
 
 LEAVE = "Ten unused days of leave carry over to the next year. All other days are lost on 31 March."
 TRUE = "Ten unused days of leave carry over to the next year [1]."

@@ -67,7 +67,7 @@ def test_a_doubted_sentence_gives_way_to_what_the_passage_says_below_its_introdu
     "reply",
     [
         judged(SENT, 0.6),  # not doubted
-        judged("Requests for parental leave are answered within 12 days."),  # not the judge, but code
+        judged("Requests for parental leave are answered within 12 days.", 0.1),  # a number that the passage lacks
         judged("Requests are read by people who like the sun, the sea and long walks at noon.", 0.1),  # other words
     ],
 )

@@ -22,6 +22,7 @@ from typing import Literal
 import httpx
 import numpy as np
 import pytest
+from checked import verify_reply
 from conftest import ScriptedGenerator
 from openai_stand_in import OpenAIStandIn
 
@@ -61,7 +62,6 @@ from rag.types import (
     Span,
     Token,
 )
-from rag.verification import verify_reply
 
 Backend = Literal["auto", "ollama", "openai", "embedded", "extractive"]
 

@@ -6,12 +6,12 @@ import re
 import unicodedata
 
 import pytest
+from checked import verify_reply
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rag.prompting.neutralise import neutralise, one_line, without_markers
 from rag.types import Chunk, Hit, Passage, Span
-from rag.verification import verify_reply
 
 # Written anew, and wider than what the product looks for where that is simple: a test of the product's own expressions
 # would only show that `re.sub` works.
