@@ -44,6 +44,7 @@ from rag.decision.quotes import (
     quotes_by_reading,
     quotes_to_judge,
     reply_statements,
+    wants_words,
     words_to_judge,
 )
 from rag.errors import Conflict, DependencyError, NotFound
@@ -479,6 +480,8 @@ class Service:
             return checked
         question, passages, coverage = selected.questions[0], context.passages, self._settings.answers.min_coverage
         checked = lead_with_cells(question, passages, checked, min_coverage=coverage)
+        if is_judged and wants_words(question, context):
+            return checked
         is_named = selected.evidence.names == 1  # what is about something else than the question names is no answer
         quotes: list[str] = []
         if is_named and not is_judged:
@@ -506,11 +509,11 @@ class Service:
         """Whether the reply answers the question and each part of it; in `strict` with quotes for what it does not.
 
         `reply` is what was `checked` with the passages' own words. Where those are all that holds and answer nothing,
-        they are not shown beside the quotes. In the style `brief` a fact is not quoted with its sentence.
+        they are not shown beside the quotes. A reply in `brief` of which nothing holds gives way to the reader's words.
         """
         questions = selected.questions
         coverage = self._settings.answers.min_coverage
-        if mode == "strict" and checked.failed:
+        if mode == "strict" and reply.failed:
             bare = words_to_judge(questions[0], context, selected.reads[0], min_coverage=coverage)
             if bare:
                 return await _judge_words(judge, bare, checked)

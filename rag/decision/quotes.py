@@ -196,12 +196,17 @@ def best_quotes(quotes: Sequence[Quote], judgements: Sequence[Judgement | Unjudg
     return best
 
 
+def wants_words(question: str, context: Context) -> bool:
+    """Whether a few words answer the question, for a fact in the style `brief`, and no sentence does."""
+    return context.style == "brief" and expected_type(question) != "open"
+
+
 def words_to_judge(
     question: str, context: Context, found: BestRead | None, *, min_coverage: float
 ) -> list[tuple[CheckedReply, Statement]]:
     """The words in which a reader finds the answer to a question for a fact, in the style `brief`: each checked as a
     reply of its own, with what a judge is asked of it."""
-    if found is None or context.style != "brief" or expected_type(question) == "open":
+    if found is None or not wants_words(question, context):
         return []
     replies = [
         check_reply(words, context.passages, min_coverage=min_coverage, question=question)
@@ -216,13 +221,12 @@ def best_words(
 ) -> tuple[CheckedReply, float] | None:
     """The one of the replies that a judge finds most probable, and that probability; None if it finds none."""
     told = [
-        (one.probability, replace(reply, sentences=apply_judgements(reply.sentences, [one], judge)))
+        (replace(reply, sentences=apply_judgements(reply.sentences, [one], judge)), one.probability)
         for reply, one in zip(replies, judgements, strict=True)
         if isinstance(one, Judgement)
     ]
-    probability, best = max(told, key=itemgetter(0), default=(0.0, None))
-    supported = best is not None and best.sentences[0].finding.verdict == "supported"
-    return (best, probability) if best is not None and supported else None
+    supported = [one for one in told if one[0].sentences[0].finding.verdict == "supported"]
+    return max(supported, key=itemgetter(1), default=None)
 
 
 def quotes_by_reading(

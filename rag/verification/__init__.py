@@ -5,9 +5,9 @@ what a sentence claims (`claim`) and what states nothing (`refusals`), whether i
 (`facts`), where the passages say it (`align`, `verbatim`), what that is worth (`verdict`), what a judge is asked
 (`judging`), and how the reply is put together again (`reply`).
 
-A sentence with a number, unit, date, name or quoted word that its passages lack is `unsupported`; one that a passage
-has word for word is `supported`. Between them a judge decides where there is one, by its probability; without one a
-sentence is at most `weak`, for words tell nothing of meaning. `python -m evals.verifier` measures both.
+A sentence in which a number, unit, date, name or quoted word is wrong is `unsupported`, one that a passage has word for
+word `supported`. Between them a judge decides; without one a sentence is at most `weak`: words tell nothing of meaning.
+`python -m evals.verifier` measures both.
 """
 
 from rag.verification.judging import apply_judgements, statements_of

@@ -17,6 +17,7 @@ from rag.verification.facts import (
     find_displacing,
     find_exchanged,
     find_results,
+    is_count,
     name_fact,
     names,
     read_cells,
@@ -28,6 +29,7 @@ from rag.verification.verbatim import is_verbatim
 
 _MAX_RUN = 3  # sentences that stand side by side
 _RUN_COST = 0.05  # of each further sentence, as a share of the words
+_NAMED = 3  # facts that may stand in the place of one are named at most
 _MARKED = 0.05  # what a passage that the writer cited is ahead of another
 _ADDS = 0.15  # what a second place must add to the share of the words
 _CLAUSES = re.compile(r";|,? (?:and|but|while|whereas) ")
@@ -209,28 +211,30 @@ class _Search:
         results = find_results(self.claim.facts, self.claim.reading, cited)
         computed = sum(1 << i for i, fact in enumerate(self.claim.facts) if results.get(fact))
         anywhere = anywhere | _Bits(0, computed)
-        absent = [one for i, one in enumerate(self.items) if not anywhere.items >> i & 1]
+        said = self.claim.reading.text  # a small number in letters may count what the passage lists
+        unknown = [one for i, one in enumerate(self.items) if not anywhere.items >> i & 1]
+        absent = [one for one in unknown if isinstance(one, str) or not is_count(one, said)]
         gone = [one for one in absent if self._needs_no_reading(one, cited) or results.get(one) is False]
         apart = self._first_lacking(there)
         cell = self._cell(found)
         quoted = all(any(quote in source.word_run for source, _ in found) for quote in self.claim.quotes)
         exchanged = (find_exchanged(self.claim.reading, self.claim.names, one) for one in cited)
+        verbatim = (not absent and cell == "") or any(
+            source.places[p].order is None
+            and is_verbatim(self.claim.reading, source.places[p].reading)
+            and not _has_other_lead(self.claim, source, p)
+            for source, one in found
+            for p in range(one.first, one.last + 1)
+        )
         return Alignment(
             tuple((source.span(one.first, one.last), source.passage) for source, one in found),
             tuple(beside),
             self._coverage(there),
-            (not absent and cell == "")
-            or any(
-                source.places[p].order is None
-                and is_verbatim(self.claim.reading, source.places[p].reading)
-                and not _has_other_lead(self.claim, source, p)
-                for source, one in found
-                for p in range(one.first, one.last + 1)
-            ),
+            verbatim,
             (f"{self._name(gone[0])} is not in the passage" if gone else "")
             or ("" if quoted else "the quoted words are not in the passage")
             or (cell if cell is not None else self._displaced(windows, computed) or next(filter(None, exchanged), "")),
-            f"{self._name(absent[0])} is not in the passage" if absent else "",
+            f"{self._name(absent[0])} is not in the passage" if absent and not verbatim else "",
             f"{apart} is not said there" if apart and cell is None else "",
             any(place.order is not None for place in places)
             or any(place.order == "" for source, _ in found for place in source.places),
@@ -240,11 +244,10 @@ class _Search:
         """Whether no passage can say the claim without the item: a date, a time, a number of another unit, or anything
         of a short answer.
 
-        Other numbers may be counted or computed, and names inflected: half of the claims written by hand that lack one
-        are true.
+        Other numbers may be counted or computed, names inflected: half of such claims written by hand are true.
         """
-        if isinstance(item, str) or self.claim.own:
-            return bool(self.claim.own)
+        if isinstance(item, str) or self.claim.own is not None:
+            return self.claim.own is not None
         if isinstance(item, DateMention) or item.kind == "time" or "date" in fact_sorts(item, self.claim.reading):
             return True
         units = {one.unit for reading in cited for one in reading.quantities if one.value == item.value}
@@ -254,7 +257,7 @@ class _Search:
         """The first number, date, name or word of a short answer that the bits lack; "" where there is none."""
         claim = self.claim
         items = (self._name(item) for i, item in enumerate(self.items) if not bits.items >> i & 1)
-        own = (word for i, word in enumerate(claim.stems) if word in claim.own and not bits.words >> i & 1)
+        own = (word for i, word in enumerate(claim.stems) if word in (claim.own or ()) and not bits.words >> i & 1)
         return next(items, "") or next((f"“{word}”" for word in (claim.subject, *own) if word), "")
 
     def _name(self, item: Fact | str) -> str:
@@ -283,8 +286,8 @@ class _Search:
             apart = isinstance(fact, DateMention) and fact.day is not None and not bits.items >> i & 1
             if computed >> i & 1 or not (apart or not known.items >> i & 1):
                 continue
-            if other := find_displacing(fact, self.claim.reading, reading, others):
-                return f"the passage says {other}, not {name_fact(fact, self.claim.reading.text)}"
+            if displacing := find_displacing(fact, self.claim.reading, reading, others):
+                return f"the passage says {' or '.join(displacing[:_NAMED])}, not {self._name(fact)}"
         return ""
 
 

@@ -36,8 +36,8 @@ class Claim:
     """What a sentence asks of its evidence: the stems of its content words without its facts, facts, names and quotes.
 
     `subject` is the word that it begins with where that may be a name which no passage has. `own` are the stems of a
-    short answer among those of its question, all of which its evidence must have. `lead` introduces the list of which
-    it is an item.
+    short answer among those of its question, all of which its evidence must have, None for other claims. `lead`
+    introduces the list of which it is an item.
     """
 
     text: str
@@ -47,7 +47,7 @@ class Claim:
     subject: str
     quotes: tuple[str, ...]
     lead: Reading
-    own: tuple[str, ...] = ()
+    own: tuple[str, ...] | None = None
 
     @property
     def facts(self) -> tuple[Fact, ...]:

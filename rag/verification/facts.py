@@ -152,9 +152,8 @@ def find_results(facts: Sequence[Fact], claim: Reading, evidence: Sequence[Readi
     stated = [(number, one.text) for one in evidence for number in one.quantities if number.kind == "number"]
     years = {Decimal(date.year) for one in evidence for date in one.dates if date.year}
     years |= {number.value for number, _ in stated if not number.unit and 1000 <= number.value <= 2100}
-    numbers = [fact for fact in facts if isinstance(fact, Quantity)]
-    results = {fact: _is_result(fact, claim, stated, years) for fact in numbers}
-    return {fact: is_right for fact, is_right in results.items() if is_right is not None}
+    results = {fact: _is_result(fact, claim, stated, years) for fact in facts if isinstance(fact, Quantity)}
+    return {fact: is_right for fact, is_right in results.items() if is_right or (is_right is False and not fact.about)}
 
 
 def _is_result(
@@ -198,8 +197,8 @@ def _counts(fact: Fact, text: str) -> str:
 _NEXT_WORD = re.compile(r"[ \u00a0-]([^\W\d_]+)")
 
 
-def find_displacing(fact: Fact, claim: Reading, evidence: Reading, others: Sequence[Reading]) -> str:
-    """What the sentence that has the claim's words says in the fact's place, which the claim does not say; else "".
+def find_displacing(fact: Fact, claim: Reading, evidence: Reading, others: Sequence[Reading]) -> list[str]:
+    """What the sentence that has the claim's words may say in the fact's place, which the claim does not say.
 
     "Technicians carry over 5 days" has its 5 from the sentence about somebody else, where its own has 9. Nothing
     displaces the 200 of `200 clergy` where one of the `others`, further sentences of the evidence, has 200 clergy too
@@ -215,6 +214,7 @@ def find_displacing(fact: Fact, claim: Reading, evidence: Reading, others: Seque
         for other in others
         for one in other.quantities
     )
+    displacing = []
     for other in stated:
         if is_apart and _counts(other, evidence.text) != counted:
             continue
@@ -222,8 +222,8 @@ def find_displacing(fact: Fact, claim: Reading, evidence: Reading, others: Seque
         if counts and not is_count(other, evidence.text):
             continue
         if fact_value(other) not in claimed and not sorts.isdisjoint(fact_sorts(other, evidence)):
-            return name_fact(other, evidence.text)
-    return ""
+            displacing.append(name_fact(other, evidence.text))
+    return list(dict.fromkeys(displacing))
 
 
 def read_cells(claim: Reading, source: Source, place: int, asked: frozenset[str] | None = None) -> str | None:
@@ -235,7 +235,9 @@ def read_cells(claim: Reading, source: Source, place: int, asked: frozenset[str]
     """
     label, *cells = split_row(source.text(place))
     own = figures_of(" | ".join(cells)) - figures_of(label)
-    facts = [fact for fact in claim.quantities if frozenset() < figures_of(claim.text[fact.start : fact.end]) <= own]
+    said = {fact: figures_of(claim.text[fact.start : fact.end]) for fact in claim.quantities}
+    known = figures_of(source.heading.text + source.passage.hit.chunk.text) - own
+    facts = [fact for fact, figures in said.items() if figures and not figures & known]
     if not facts or any(fact.about for fact in facts) or "?" in claim.text:
         return None
     ways = divide(claim.text, [(fact.start, fact.end) for fact in facts], label)

@@ -101,8 +101,7 @@ def _check_claim(
     exact = not (found.wrong or found.absent or found.apart)
     verbatim = found.verbatim and not _answers_yes_or_no(text, asked)
     features = Features(found.coverage, verbatim, is_short, exact, bool(found.absent))
-    least = min_coverage * (_OF_A_PHRASE if is_short else 1.0)
-    verdict = "unsupported" if found.wrong else decide(features, least)
+    verdict = "unsupported" if found.wrong else decide(features, min_coverage * (_OF_A_PHRASE if is_short else 1.0))
     reason = found.wrong or found.absent or found.apart or _explain(verdict, features)
     finding = Finding(verdict, reason, found.evidence if verdict != "unsupported" else (), features)
     if found.wrong or verdict == "supported" or not found.coverage or found.is_ordered:
@@ -123,11 +122,10 @@ def _is_sentence_of(claim: Claim, above: str, sources: Sequence[Source]) -> bool
 
 
 def _explain(verdict: str, features: Features) -> str:
-    if verdict == "supported":
-        return ""
     if features.is_short and verdict == "weak":
         return "a short answer, whose words are in the passage"
-    return f"{round(100 * features.coverage)} % of its words are in a passage, not its wording"
+    share = round(100 * features.coverage)
+    return "" if verdict == "supported" else f"{share} % of its words are in a passage, not its wording"
 
 
 def statements_of(sentences: Sequence[CheckedSentence]) -> list[Statement]:

@@ -265,3 +265,10 @@ def test_words_that_no_judge_finds_to_answer_are_not_shown(judgement: Judgement 
 @pytest.mark.parametrize(("asked", "style"), [(FACT, "full"), ("How does the sauna compare with the pool?", "brief")])
 def test_other_answers_are_whole_sentences(asked: str, style: AnswerStyle) -> None:
     assert words(asked, "until noon", style=style) == []
+
+
+def test_of_the_words_those_that_are_supported_count() -> None:
+    replies = [reply for reply, _ in words(FACT, "until noon", "a towel")]
+    best = best_words(replies, [Judgement(0.6), Judgement(0.75)], "m")
+    assert best is not None
+    assert (best[0].sentences[0].text, best[1]) == ("a towel", 0.75)

@@ -1300,3 +1300,44 @@ def test_a_whole_sentence_of_a_passage_is_no_phrase(text: str, verdict: str) -> 
 )
 def test_what_links_a_sentence_to_the_one_before_it_is_no_part_of_it(claim: str, text: str, verdict: str) -> None:
     assert verify(claim, "flag", [passage(1, text)]).sentences[0].verdict == verdict
+
+
+STAFF = "| Office | Staff | Rent |\n| --- | --- | --- |\n| Oslo | 120 | 30,000 |\n| Bergen | 80 | 21,000 |"
+GAMES = "The bureau offers its members rowing, tennis, chess and golf. Standard leave is 25 days for everybody."
+
+
+@pytest.mark.parametrize(
+    ("claim", "question", "text", "is_read"),
+    [
+        ("30", "How many days of leave does a clerk get?", GAMES, False),  # a short answer with another number
+        ("It is 30 days.", "How many days of leave does a clerk get?", GAMES, False),
+        ("Four sports.", "How many sports does the bureau offer?", GAMES, True),  # counted
+        ("The bureau offers its members half as many sports as the club, 8 in all.", "", GAMES, True),
+        ("In Oslo the rent is 31,000.", "", STAFF, False),  # a figure in the place of a cell
+        ("Standard leave is 25 weeks for everybody.", "", GAMES, False),
+        ("Standard leave is 30 days for everybody.", "", GAMES, False),
+        ("Standard leave for everybody began at 10:30.", "", GAMES, False),
+    ],
+)
+def test_what_the_passages_lack_is_read_by_a_judge_where_nothing_else_stands_in_its_place(
+    claim: str, question: str, text: str, is_read: bool
+) -> None:
+    held = passage(1, text, "paper.md", "Paper", ())
+    (sentence,) = check_reply(claim, [held], min_coverage=0.5, question=question).sentences
+    assert sentence.finding.verdict == "unsupported"
+    assert bool(sentence.evidence) is is_read, sentence.finding.reason
+
+
+@pytest.mark.parametrize(("probability", "verdict"), [(0.81, "supported"), (0.78, "unsupported"), (0.5, "unsupported")])
+def test_a_judge_must_be_surer_of_what_the_passages_lack(probability: float, verdict: str) -> None:
+    held = passage(1, "The fee was 20 euros in 2020. The reserve is large.", "paper.md", "Paper", ())
+    checked = check_reply("Everybody in Bergen paid the fee.", [held], min_coverage=0.5)
+    assert checked.sentences[0].finding.features.lacks_fact
+    (sentence,) = apply_judgements(checked.sentences, [Judgement(probability)], "j")
+    assert sentence.finding.verdict == verdict
+
+
+def test_of_several_facts_in_its_place_all_are_named() -> None:
+    held = passage(1, "Clerks under 30 years with 5 years of work may apply for the grant.", "paper.md", "Paper", ())
+    (sentence,) = check_reply("Clerks under 35 years may apply for the grant.", [held], min_coverage=0.5).sentences
+    assert sentence.finding.reason == "the passage says “30 years” or “5 years”, not “35 years”"
