@@ -31,6 +31,9 @@ from reading import put, read_here
         ('a, b\n5, 6" pipe\n7, 8" pipe\n', 'a | b\n5 | 6" pipe\n7 | 8" pipe', ["a | b"]),
         ("Option,Values,Default\nmode,a | b,7\n", "Option | Values | Default\nmode | a \\| b | 7",
          ["Option | Values | Default"]),
+        ("Day, local;Nr;By\nMay 5, 2023;4;A;\nMay 4, 2023;5;B;\nMay 3, 2023;6;C\nMay 2, 2023;7;D;x\n",
+         "Day, local | Nr | By\nMay 5, 2023 | 4 | A\nMay 4, 2023 | 5 | B\nMay 3, 2023 | 6 | C\nMay 2, 2023 | 7 | D | x",
+         ["Day, local | Nr | By"]),
         ("Name,Age,\nAnn,5,kind\nBob,6,tall\n", "Name | Age\nAnn | 5 | kind\nBob | 6 | tall", ["Name | Age"]),
     ],
 )  # fmt: skip
