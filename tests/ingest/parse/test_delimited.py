@@ -34,6 +34,8 @@ from reading import put, read_here
         ("Day, local;Nr;By\nMay 5, 2023;4;A;\nMay 4, 2023;5;B;\nMay 3, 2023;6;C\nMay 2, 2023;7;D;x\n",
          "Day, local | Nr | By\nMay 5, 2023 | 4 | A\nMay 4, 2023 | 5 | B\nMay 3, 2023 | 6 | C\nMay 2, 2023 | 7 | D | x",
          ["Day, local | Nr | By"]),
+        ('Name,Note,Age\nAnn,"kind,5\nBob,"old, tall",6\nCy,,7\n',
+         'Name | Note | Age\nAnn | "kind | 5\nBob | old, tall | 6\nCy |  | 7', ["Name | Note | Age"]),
         ("Name,Age,\nAnn,5,kind\nBob,6,tall\n", "Name | Age\nAnn | 5 | kind\nBob | 6 | tall", ["Name | Age"]),
     ],
 )  # fmt: skip
