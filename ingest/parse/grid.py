@@ -215,13 +215,23 @@ def goes_on(above: Sequence[Mapping[int, str]], below: Sequence[Mapping[int, str
     """Whether a table goes on in the rows below a blank one; rows are the filled cells by their column, the last row
     above is that before the blank one.
 
-    They have the table's columns and no others, and begin with a label and a number, as that row does.
+    They have the table's columns and no others, and begin with a label and a number, as that row does; years may name
+    the columns of another one. The name of a group may stand alone above a label and several numbers.
     """
-    if not (above and below):
+    groups = list(itertools.takewhile(lambda row: len(row) == 1, below))
+    if not above or len(groups) == len(below):
         return False
-    columns, first, last = {column for row in above for column in row}, below[0], above[-1]
+    columns, first, last = {column for row in above for column in row}, below[len(groups)], above[-1]
     inside = all(row.keys() <= columns for row in below)
-    return inside and min(first) == min(last) == min(columns) and _is_figures(first) and _is_figures(last)
+    begins = all(min(row) == min(columns) for row in (*groups, first, last))
+    named = not groups or (len(first) > 2 and not any(holds_number(name) for row in groups for name in row.values()))
+    names_years = _has_only_years(first) and not all(map(_has_only_years, below[len(groups) + 1 :]))
+    return inside and begins and named and not names_years and _is_figures(first) and _is_figures(last)
+
+
+def _has_only_years(row: Mapping[int, str]) -> bool:
+    """Whether all that stands behind the label of a row are years."""
+    return all(_is_year(row[column]) for column in sorted(row)[1:])
 
 
 def _is_figures(row: Mapping[int, str]) -> bool:

@@ -14,7 +14,7 @@ from ingest.parse.build import TextBuilder, clean_line, write_row
 from ingest.parse.container import broken, open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn, note_object
 from ingest.parse.embedded import Pictures
-from ingest.parse.grid import LOOKED_AT, GridCell, count_titles, goes_on
+from ingest.parse.grid import LOOKED_AT, GridCell, count_titles, goes_on, holds_number
 from ingest.parse.marks import raise_text
 from ingest.parse.number_format import builtin_format, show_number, show_text
 from ingest.parse.office import core_properties, relations, targets
@@ -643,8 +643,15 @@ def _stand_apart(block: list[tuple[int, _Row]], gap: int) -> bool:
     """Whether a blank column lies between two tables that stand side by side, and not within one.
 
     Two tables begin in different rows, or both have several columns and end in different rows; otherwise the column may
-    only space a table, and its rows need their labels.
+    only space a table, and its rows need their labels. So do rows of nothing but numbers beside those of a table.
     """
+    if all(
+        sum(column < gap for column in row) > 1
+        and all(holds_number(text) for column, text in row.items() if column > gap)
+        for _, row in block
+        if max(row) > gap
+    ):
+        return False
     left = [number for number, row in block if min(row) < gap]
     right = [number for number, row in block if max(row) > gap]
     several = all(len({c for _, row in block for c in row if (c < gap) == side}) > 1 for side in (True, False))
