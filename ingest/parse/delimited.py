@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.parse.build import TextBuilder, clean_line, write_row
-from ingest.parse.grid import count_titles, holds_number, names_columns
+from ingest.parse.grid import LOOKED_AT, count_titles, goes_on, holds_number, names_columns, names_years
 from ingest.parse.plain import decode_text
 from ingest.parse.sniff import find_delimiter
 from rag.errors import ParseError
@@ -121,4 +121,7 @@ def _split_tables(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:
 
 def _is_another(block: list[list[str]], table: list[list[str]]) -> bool:
     above = count_titles(block)
-    return above > 0 or names_columns(block) or len(block[0]) != len(table[-1])
+    rows, below = ([{at: cell for at, cell in enumerate(row) if cell} for row in part] for part in (table, block))
+    if len(block[0]) == len(table[-1]) and goes_on([*rows[:LOOKED_AT], *rows[-1:]], below):
+        return False
+    return above > 0 or names_years(below) or names_columns(block) or len(block[0]) != len(table[-1])

@@ -36,6 +36,11 @@ from reading import put, read_here
          ["Day, local | Nr | By"]),
         ('Name,Note,Age\nAnn,"kind,5\nBob,"old, tall",6\nCy,,7\n',
          'Name | Note | Age\nAnn | "kind | 5\nBob | old, tall | 6\nCy |  | 7', ["Name | Note | Age"]),
+        (",Q1,Q2\nSales,5,6\n,,\nCosts,,\nFuel,2,3\n",
+         " | Q1 | Q2\nSales | 5 | 6\nCosts\nFuel | 2 | 3", [" | Q1 | Q2"]),
+        ("Town,2023,2024\nOslo,5,6\n\nTown,2021,2022\nOslo,7,8\n",
+         "Town | 2023 | 2024\nOslo | 5 | 6\n\nTown | 2021 | 2022\nOslo | 7 | 8",
+         ["Town | 2023 | 2024", "Town | 2021 | 2022"]),
         ("Name,Age,\nAnn,5,kind\nBob,6,tall\n", "Name | Age\nAnn | 5 | kind\nBob | 6 | tall", ["Name | Age"]),
     ],
 )  # fmt: skip

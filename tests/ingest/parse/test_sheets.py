@@ -294,6 +294,19 @@ def test_a_blank_column_within_a_table_leaves_its_rows_whole(tmp_path: Path) -> 
     assert read_here(tmp_path / "a.xlsx").text.endswith("Item |  | Qty\nRope |  | 7\nSail")
 
 
+@pytest.mark.parametrize("names", [["", "2023", "2024"], ["Town", "Rain", "Snow"], ["", 2023, 2024]])
+def test_names_above_a_blank_row_name_the_columns_below(tmp_path: Path, names: list[object]) -> None:
+    rows: list[list[object]] = [["Weather"], names, [], ["Voss", 8, 2], ["Oslo", 5, 6]]
+    document = write_sheet(tmp_path / "a.xlsx", rows)
+    assert document.tables[0].header == " | ".join(map(str, names))
+    assert document.text.endswith("\nVoss | 8 | 2\nOslo | 5 | 6")
+
+
+def test_a_value_above_a_blank_row_names_no_columns(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["Company", "Acme", "Oslo"], [], ["Town", "Rain", "Snow"], ["Voss", 8, 2]]
+    assert write_sheet(tmp_path / "a.xlsx", rows).tables[0].header == "Town | Rain | Snow"
+
+
 def test_numbers_behind_a_blank_column_stay_in_their_rows(tmp_path: Path) -> None:
     rows: list[list[object]] = [["Costs"], ["Fuel", -20, -25, None, 0.25], ["Crew", "n/a", -30]]
     assert (
