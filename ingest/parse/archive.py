@@ -6,6 +6,7 @@ that the archive gives.
 
 from __future__ import annotations
 
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -16,6 +17,7 @@ from ingest.parse.build import TextBuilder
 from ingest.parse.container import DAMAGED, broken
 from ingest.parse.limits import MOST_FILES
 from ingest.parse.members import Members, TooMuch
+from ingest.parse.plain import decode_text
 from rag.errors import ParseError
 from rag.types import Document
 
@@ -26,6 +28,7 @@ _BLOCK = 1 << 20
 _MOST_RATIO = 200
 """Text packs to a tenth, tables of zeros to a hundredth; what unpacks to over 200 times its size has no words."""
 _FROM_BYTES = 16 << 20  # a smaller file may have any ratio
+_UTF8_NAME = 0x800  # of the flags
 _NO_DOCUMENTS = ("__MACOSX/", ".git/")
 _NO_DOCUMENT = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
@@ -40,8 +43,8 @@ def read_archive(path: Path, name: str, media_type: str, limits: Limits) -> Docu
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            for entry in entries[:MOST_FILES]:
-                shown = clean_name(entry.filename)
+            for entry, stated in zip(entries[:MOST_FILES], _names_of(entries[:MOST_FILES]), strict=True):
+                shown = clean_name(stated)
                 if shown.startswith(_NO_DOCUMENTS) or shown.rpartition("/")[2].lower() in _NO_DOCUMENT:
                     continue
                 if entry.flag_bits & 1:
@@ -60,6 +63,22 @@ def read_archive(path: Path, name: str, media_type: str, limits: Limits) -> Docu
         raise ParseError("no_text", f"{name}: it has no file that can be read. Upload one with documents in it.")
     builder.add_paragraph("\n".join(names))
     return builder.to_document(name=name, media_type=media_type, title=PurePath(name).stem)
+
+
+def _names_of(entries: list[zipfile.ZipInfo]) -> list[str]:
+    """The names of entries. Where they are not marked as UTF-8 they are in the encoding of the system that packed them:
+    the one that ZIP states (cp437) where all their letters are Latin ones in it, else the one that all tell together.
+    """
+    unmarked = [entry for entry in entries if not entry.flag_bits & _UTF8_NAME and not entry.filename.isascii()]
+    stated = "\n".join(entry.filename for entry in unmarked)
+    if all(unicodedata.name(letter, "").startswith("LATIN ") for letter in stated if letter > "\x7f"):
+        return [entry.filename for entry in entries]
+    try:
+        text, _encoding = decode_text(stated.encode("cp437"))
+    except UnicodeEncodeError:  # a name in Unicode stands beside the other one
+        return [entry.filename for entry in entries]
+    names = dict(zip(map(id, unmarked), text.split("\n"), strict=False))
+    return [names.get(id(entry), entry.filename) for entry in entries]
 
 
 def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.parse.build import TextBuilder, clean_line, write_row
-from ingest.parse.grid import count_titles, holds_number, names_columns
+from ingest.parse.grid import LOOKED_AT, count_titles, goes_on, holds_number, names_columns, names_years
 from ingest.parse.plain import decode_text
 from ingest.parse.sniff import find_delimiter
 from rag.errors import ParseError
@@ -50,7 +50,7 @@ def read_csv(path: Path, name: str, media_type: str, limits: Limits) -> Document
     csv.field_size_limit(limits.max_text_bytes)
     builder = TextBuilder()
     spaced = re.search(rf'{re.escape(delimiter)} +"[^"\n]*" *(?:{re.escape(delimiter)}|\r?\n|\Z)', text[:65_536])
-    written = io.StringIO(_ESCAPED.sub('""', text), newline="")
+    written = io.StringIO(_close_quotes(_ESCAPED.sub('""', text), delimiter), newline="")
     try:
         for rows in _split_tables(csv.reader(written, delimiter=delimiter, skipinitialspace=bool(spaced))):
             above = count_titles(rows)
@@ -60,6 +60,24 @@ def read_csv(path: Path, name: str, media_type: str, limits: Limits) -> Document
     except csv.Error as error:
         raise ParseError("corrupt", f"{name}: its rows cannot be separated ({error}). Save it again as CSV.") from error
     return builder.to_document(name=name, media_type=media_type, metadata={"encoding": encoding})
+
+
+def _close_quotes(text: str, delimiter: str) -> str:
+    """The text with a quotation mark that opens a cell and is closed nowhere as a part of that cell.
+
+    It would take all rows below into its cell. Such a mark leaves an odd number of them.
+    """
+    if text.count('"') % 2 == 0:
+        return text
+    parts = re.escape(delimiter)
+    closed = rf'"(?:[^"]|"")*"(?= *(?:{parts}|\r?$))'
+    open_ = rf'"(?P<words>[^"\r\n{parts}]*)(?=[^"\r\n]*\r?$)'
+    return re.sub(
+        rf"(?P<before>(?:^|{parts}) *)(?:{closed}|{open_})",
+        lambda cell: cell[0] if cell["words"] is None else f'{cell["before"]}"""{cell["words"]}"',
+        text,
+        flags=re.MULTILINE,
+    )
 
 
 def _with_corner(rows: list[list[str]]) -> list[list[str]]:
@@ -103,4 +121,7 @@ def _split_tables(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:
 
 def _is_another(block: list[list[str]], table: list[list[str]]) -> bool:
     above = count_titles(block)
-    return above > 0 or names_columns(block) or len(block[0]) != len(table[-1])
+    rows, below = ([{at: cell for at, cell in enumerate(row) if cell} for row in part] for part in (table, block))
+    if len(block[0]) == len(table[-1]) and goes_on([*rows[:LOOKED_AT], *rows[-1:]], below):
+        return False
+    return above > 0 or names_years(below) or names_columns(block) or len(block[0]) != len(table[-1])

@@ -98,6 +98,7 @@ _ALPHABETS = (
 _LATIN = (*_WESTERN, *_CENTRAL, "cp1254", "cp1257", "cp1258", "iso8859_13")
 _FINAL = frozenset("ךםןףץς")
 _WIDE = ("cp949", "cp932", "euc_jp", "gb18030", "big5")
+_FREQUENTLY = 0.05  # what speaks for a frequent character
 _KANA = re.compile(r"[\u3041-\u30fe]")
 
 
@@ -203,6 +204,8 @@ def _weigh_wide(text: str, encoding: str) -> float:
         if number and text[number - 1].isascii() and text[number - 1].isalpha():
             cost += 0.5
         kana = _KANA.match(character) is not None
+        if character in _FREQUENT[encoding] or (kana and encoding in ("cp932", "euc_jp")):
+            cost -= _FREQUENTLY
         if "\uff61" <= character <= "\uff9f" or "\ue000" <= character <= "\uf8ff":
             cost += 1.0
         elif kana:
@@ -216,6 +219,39 @@ def _weigh_wide(text: str, encoding: str) -> float:
     return cost
 
 
+_CHINESE = frozenset(
+    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然"
+    "家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实日军者意无力它与长把"
+    "机十民第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政美相见被利什二等产或新己制身果"
+    "加西斯月话合回特代内信表化老给世位次度门任常先海通教儿原东声提立及比员解水名真论处走义各入几口认条平系气题活尔"
+    "更别打女变四神总何电数安少报才结反受目太量再感建务做接必场件计管期市直德资命山金指克许统区保至队形社便空决治展"
+    "马科司五基眼书非则听白却界达光放强即像难且权思王象完设式色路记南品住告类求据程北边死张该交规万取拉格望觉术领共"
+    "确传师观清今切院让识候带导争运城京温价请项称县省這個們來為國說時會對後種過發經麼現當沒動還進樣開從實軍無與長機"
+    "關點業將兩間問並應戰頭體見產話內給門東聲員論處義幾認條氣題別變總電數報結務場計資許統區隊決馬書則聽達強難權設記"
+    "類據邊張該規萬覺術領確傳師觀讓識帶導爭運溫價請項稱縣兒"
+)
+_JAPANESE = frozenset(
+    "日一国会人年大十二本中長出三同時政事自行社見月分議後前民生連五発間対上部東者党地合市業内相方四定今回新場金員九"
+    "入選立開手米力学問高代明実円関決子動京全目表戦経通外最言氏現理調体化田当八六約主題下首意法不来作性的要用制治度"
+    "務強気小七成期公野協取都和統以機平総加山思家話世受区領多県続進正安設保改数記院女初北午指権心界支第産結百派点教"
+    "報済書府活原先共得解名交資予川向際査勝面委告軍文反元重近千考判認画海参売利組知案道信策集在件団別物側任引使求所"
+    "次水半品昨論計死官増係感特情投示変打男基私各始島直両朝革価式確村提運終挙果西勢減台広容必応演電歳住争談能無再位"
+    "置企真流格有疑口過局少放税検藤町常校料沢裁状工建語球営空職証土与急止送援供可役構木割聞身費付施切由説転食比難防"
+    "補車優夫研収断井何南石足違消境神番規術護展態導備配副算視条号様込"
+)
+_KOREAN = frozenset(
+    "이다는의에고하은을로지가한사기를시리서도인자어아대나일해정있수그라원과스부요으전만장주제들게보면상구공성니여동"
+    "안국비적오신거관위무우조화소유마경선회세진중트방미문것연계물생발학저민개실드용반명금년체력산내분모습행업월단차"
+    "치건강할된당재식결설품통음양번호불입후외간출름없던까했됩십백천"
+)
+_FREQUENT = {
+    "cp949": _KOREAN,
+    "cp932": _JAPANESE,
+    "euc_jp": _JAPANESE,
+    "gb18030": _CHINESE,
+    "big5": _CHINESE,
+}
+"""The characters that half of a text consists of: the same bytes are common ones of several encodings."""
 _COMMON = {
     "cp949": (0xB0A1, 0xC8FE),
     "cp932": (0x889F, 0x9872),

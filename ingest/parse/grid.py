@@ -215,13 +215,45 @@ def goes_on(above: Sequence[Mapping[int, str]], below: Sequence[Mapping[int, str
     """Whether a table goes on in the rows below a blank one; rows are the filled cells by their column, the last row
     above is that before the blank one.
 
-    They have the table's columns and no others, and begin with a label and a number, as that row does.
+    They have the table's columns and no others, and begin with a label and a number, as that row does; years may name
+    the columns of another one. The name of a group may stand alone above a label and several numbers.
+    """
+    groups = list(itertools.takewhile(lambda row: len(row) == 1, below))
+    if not above or len(groups) == len(below):
+        return False
+    columns, first, last = {column for row in above for column in row}, below[len(groups)], above[-1]
+    inside = all(row.keys() <= columns for row in below)
+    begins = all(min(row) == min(columns) for row in (*groups, first, last))
+    named = not groups or (len(first) > 2 and not any(holds_number(name) for row in groups for name in row.values()))
+    named = named and not names_years(below[len(groups) :])
+    return inside and begins and named and _is_figures(first) and _is_figures(last)
+
+
+def names_years(rows: Sequence[Mapping[int, str]]) -> bool:
+    """Whether the first row has several years, which name the columns of other numbers."""
+    return _has_only_years(rows[0]) and not all(map(_has_only_years, rows[1:]))
+
+
+def names_below(above: Sequence[Mapping[int, str]], below: Sequence[Mapping[int, str]]) -> bool:
+    """Whether the rows above a blank one, titles and a row of names, name the columns of the rows below it: labels and
+    several numbers in the columns of the names, and in no others.
     """
     if not (above and below):
         return False
-    columns, first, last = {column for row in above for column in row}, below[0], above[-1]
-    inside = all(row.keys() <= columns for row in below)
-    return inside and min(first) == min(last) == min(columns) and _is_figures(first) and _is_figures(last)
+    *titles, names = above
+    first = below[0]
+    label = min(first)
+    columns = names.keys() | {label}
+    titled = all(len(row) == 1 for row in titles)
+    named = len(names) > 1 and not any(holds_number(name) and not _is_year(name) for name in names.values())
+    inside = label <= min(names) and all(row.keys() <= columns and min(row) == label for row in below)
+    filled = len(first) > 2 and _is_figures(first) and not _has_only_years(first)
+    return titled and named and inside and filled
+
+
+def _has_only_years(row: Mapping[int, str]) -> bool:
+    """Whether all that stands behind the label of a row are years, two or more."""
+    return len(row) > 2 and all(_is_year(row[column]) for column in sorted(row)[1:])
 
 
 def _is_figures(row: Mapping[int, str]) -> bool:

@@ -36,6 +36,7 @@ _BLOCK_TAGS = """
     header hr html legend li main menu ol optgroup p pre section summary ul table caption thead tbody tfoot tr
 """
 _SKIPPED = frozenset(_SKIPPED_TAGS.split())
+_BOXES = frozenset({"button", "progress", "meter", "object", "embed", "canvas", "audio", "video", "textarea"})
 _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 _DRAWN = frozenset({"math", "svg", "select", "iframe"})
 _STRUCK = frozenset({"del", "s", "strike"})
@@ -393,7 +394,7 @@ class _Walker:
             self.hidden += len(clean_line(element.get("alt" if tag == "img" else "value") or ""))
         elif tag == "img":
             self._add_picture(element)
-        elif tag == "textarea":
+        elif tag in ("textarea", "button"):
             self._words.append(" ")
         elif tag == "input":
             kind = (element.get("type") or "text").lower()
@@ -406,6 +407,8 @@ class _Walker:
     def end(self, element: Any) -> None:
         """Handle the end of an element."""
         tag = element.tag.lower()
+        if tag in _BOXES and not self._kept_spaces:
+            self._words.append(" ")
         if self._skipping:
             self._skipping -= 1
             if not self._skipping:

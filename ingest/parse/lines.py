@@ -6,6 +6,7 @@ instead: `u` runs along the writing, `v` from line to line upwards.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -460,16 +461,19 @@ def _find_narrow_edges(lines: list[PageLine], angle: int) -> list[set[int]]:
     """The places of words in each line that begin a cell of a table though the gap before them is narrow.
 
     Words of two other lines near it begin at the same place behind such a gap, or end there and are numbers. Behind the
-    number of an item or a bullet no cell begins.
+    number of an item or a bullet no cell begins, unless the gap is that of cells.
     """
     found: list[list[tuple[int, float, float, bool]]] = []
     for line in lines:
         found.append([])
         if line.table is not None or len(line.words) > _MOST_WORDS_OF_ROW:
             continue
-        labelled = len(line.words[0].text) < 2 or _LABEL.fullmatch(line.words[0].text) is not None
+        first = line.words[0].text
+        labelled = len(first) < 2 or _LABEL.fullmatch(first) is not None
+        behind_label = math.inf if BULLET.fullmatch(first) else _GAP_OF_CELLS
         for at, (before, after) in enumerate(pairwise(_turn(word, angle) for word in line.words), 1):
-            if after[0] - before[2] > _NARROW_GAP * max(line.size, 1.0) and at > labelled:
+            least = _NARROW_GAP if at > labelled else behind_label
+            if after[0] - before[2] > least * max(line.size, 1.0):
                 is_number = NUMBERISH.fullmatch(line.words[at].text) is not None
                 found[-1].append((at, after[0], after[2], is_number))
     edges: list[set[int]] = []

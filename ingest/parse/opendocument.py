@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.parse.build import TextBuilder, clean_line
 from ingest.parse.container import open_container, parse_xml, read_part
 from ingest.parse.embedded import InnerPicture, Pictures, Unread, on_one_line
-from ingest.parse.grid import LOOKED_AT, GridCell, fill_spans, goes_on, write_inner
+from ingest.parse.grid import LOOKED_AT, GridCell, fill_spans, goes_on, names_below, write_inner
 from ingest.parse.marks import raise_text
 from ingest.parse.mathml import read_mathml
 from ingest.parse.number_format import show_number
@@ -788,7 +788,8 @@ def _add_sheet(builder: TextBuilder, writer: Writer, sheet: Any) -> None:
     for block in blocks:
         above = tables[-1] if tables else []
         looked_at = list(map(_filled, (*above[:LOOKED_AT], *above[-1:])))
-        if len(above) > 1 and goes_on(looked_at, list(map(_filled, block))):
+        rows = list(map(_filled, block))
+        if (len(above) > 1 and goes_on(looked_at, rows)) or names_below(list(map(_filled, above[:LOOKED_AT])), rows):
             above += block
         else:
             tables.append(block)

@@ -14,7 +14,7 @@ from ingest.parse.build import TextBuilder, clean_line, write_row
 from ingest.parse.container import broken, open_container, parse_xml, read_part
 from ingest.parse.drawings import add_drawn, note_object
 from ingest.parse.embedded import Pictures
-from ingest.parse.grid import LOOKED_AT, GridCell, count_titles, goes_on
+from ingest.parse.grid import LOOKED_AT, GridCell, count_titles, goes_on, holds_number, names_below
 from ingest.parse.marks import raise_text
 from ingest.parse.number_format import builtin_format, show_number, show_text
 from ingest.parse.office import core_properties, relations, targets
@@ -447,9 +447,12 @@ def _join_blocks(
     merged: list[tuple[int, int, int, int]],
     hidden_places: tuple[set[int], set[int]],
 ) -> list[tuple[int, _Row]]:
-    """The rows below a blank row, after those of the table above if that goes on in them; otherwise it is added."""
+    """The rows below a blank row, after those of the table above if that goes on in them, or only names their columns;
+    otherwise it is added.
+    """
     looked_at = [row for _, row in (*above[:LOOKED_AT], *above[-1:])]
-    if len(above) > 1 and goes_on(looked_at, [row for _, row in block]):
+    rows = [row for _, row in block]
+    if (len(above) > 1 and goes_on(looked_at, rows)) or names_below([row for _, row in above[:LOOKED_AT]], rows):
         above += block
         return above
     _add_block(builder, above, merged, hidden_places)
@@ -643,8 +646,15 @@ def _stand_apart(block: list[tuple[int, _Row]], gap: int) -> bool:
     """Whether a blank column lies between two tables that stand side by side, and not within one.
 
     Two tables begin in different rows, or both have several columns and end in different rows; otherwise the column may
-    only space a table, and its rows need their labels.
+    only space a table, and its rows need their labels. So do rows of nothing but numbers beside those of a table.
     """
+    if all(
+        sum(column < gap for column in row) > 1
+        and all(holds_number(text) for column, text in row.items() if column > gap)
+        for _, row in block
+        if max(row) > gap
+    ):
+        return False
     left = [number for number, row in block if min(row) < gap]
     right = [number for number, row in block if max(row) > gap]
     several = all(len({c for _, row in block for c in row if (c < gap) == side}) > 1 for side in (True, False))

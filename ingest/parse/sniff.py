@@ -388,14 +388,17 @@ def find_delimiter(text: str, *, stated: bool = False) -> str:
 
 
 def _likely_delimiter(lines: list[str]) -> str:
-    """The delimiter that most lines have equally often; a comma, which numbers have too, only before no other."""
+    """The delimiter that each line has most often, two or more times, or else the one that most lines have equally
+    often; a comma, which numbers have too, only before no other."""
     best, most = ",", (0, 0)
-    for delimiter in (";", "\t", "|", ","):
-        counts = Counter(count for line in lines if (count := _count_outside_quotes(line, delimiter)))
-        if counts:
-            count, times = max(counts.items(), key=lambda one: (one[1], one[0]))
-            if (times, count) > most:
-                best, most = delimiter, (times, count)
+    counted = {delimiter: [_count_outside_quotes(line, delimiter) for line in lines] for delimiter in ";\t|,"}
+    for delimiter, counts in counted.items():
+        others = zip(*(other for key, other in counted.items() if key != delimiter), strict=True)
+        if lines and all(count > max(1, *other) for count, other in zip(counts, others, strict=True)):
+            return delimiter
+        count, times = max(Counter(filter(None, counts)).items(), key=lambda one: (one[1], one[0]), default=(0, 0))
+        if (times, count) > most:
+            best, most = delimiter, (times, count)
     return best
 
 

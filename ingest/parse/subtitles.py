@@ -80,13 +80,19 @@ def read_subtitles(path: Path, name: str, media_type: str, limits: Limits) -> Do
 
 
 def read_cues(text: str) -> Iterator[Cue]:
-    """The cues of a file; notes, styles, numbers and settings of places are passed over."""
+    """The cues of a file; notes, styles, numbers and settings of places are passed over.
+
+    A blank line ends a cue of WebVTT; one of SRT lasts until the number or the times of the next one.
+    """
     times: re.Match[str] | None = None
     lines: list[tuple[str, str]] = []
     voice = ""
-    for line in [*text.removeprefix("\ufeff").splitlines(), ""]:
+    shown = text.removeprefix("\ufeff").splitlines()
+    blank_ends = bool(shown) and shown[0].startswith("WEBVTT")
+    for at, line in enumerate([*shown, ""], 1):
         found = _TIMES.match(line)
-        if found or not line.strip():
+        is_number = line.strip().isdigit() and at < len(shown) and _TIMES.match(shown[at])
+        if found or is_number or at > len(shown) or (blank_ends and not line.strip()):
             if times:
                 yield Cue(_seconds(times, 0), _seconds(times, 4), tuple(lines))
             times, lines, voice = found, [], ""

@@ -865,6 +865,10 @@ def find_panels(root: Any, cascade: Cascade) -> frozenset[Any]:
         key = control.get("href")[1:]
         if key in by_id and cascade.shows(control):
             panels.add(by_id[key])
+    for panel in root.xpath("//*[@aria-labelledby]"):
+        tab = by_id.get(panel.get("aria-labelledby"))
+        if tab is not None and tab.get("role") == "tab" and cascade.shows(tab):
+            panels.add(panel)
     panels |= {one for one in root.iter() if isinstance(one.tag, str) and cascade.opens(one)}
     if not root.xpath("boolean(//script | //*[@onclick])"):
         return frozenset(panels)
@@ -895,7 +899,7 @@ def _first_class(element: Any) -> str:
 
 def is_opener(button: Any, cascade: Cascade) -> bool:
     """Whether a button opens a panel, so that its words are a heading and not the name of an action."""
-    if any(button.get(name) is not None for name in (*_CONTROLS, "aria-expanded")):
+    if button.get("role") == "tab" or any(button.get(name) is not None for name in (*_CONTROLS, "aria-expanded")):
         return True
     panel = button.getnext()
     words = clean_line("".join(button.itertext()))

@@ -66,6 +66,8 @@ def page(folder: Path, body: str) -> Document:
         ("<ol style='list-style:none'><li>n</ol><ul style='list-style-type:decimal'><li>d</ul>", "- n\n\n1. d"),
         ("<p style='white-space:pre-line'>Quay 5\n <b>Oslo</b>\nNorway</p><p>a\nb</p>", "Quay 5\nOslo\nNorway\n\na b"),
         ("<textarea>one\ntwo</textarea>", "one\ntwo"),
+        ("<p>7<button>Go</button>8<meter value=2>2 of 3</meter>5<textarea>a</textarea>42</p>", "7 8 5 a 42"),
+        ("<h2>Part 3<button>4</button></h2>", "Part 3 4"),
         (
             "<p><ruby>東<rp>(</rp><rt>とう</rt><rp>)</rp>京<rp>(</rp><rt>きょう</rt><rp>)</rp></ruby>へ "
             "<ruby>北<rt>běi</rt></ruby><ruby>京<rt>jīng</rt></ruby>.</p>",

@@ -79,6 +79,22 @@ def test_the_files_of_an_archive_are_taken_out(tmp_path: Path) -> None:
     assert (alone.text, alone.notes, alone.inside) == (document.text, (), None)
 
 
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("价格.txt", "gbk"),
+        ("見積書.txt", "cp932"),
+        ("Übersicht.txt", "cp437"),
+        ("Müller.txt", "cp1252"),
+        ("été.txt", "utf-8"),
+    ],
+)
+def test_names_in_an_archive_are_read_in_the_encoding_of_its_system(tmp_path: Path, name: str, encoding: str) -> None:
+    stated = name.encode(encoding)
+    data = archive({"x" * len(stated): "words"}).replace(b"x" * len(stated), stated)
+    assert read_here(put(tmp_path / "a.zip", data)).text == name
+
+
 def test_archives_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     locked = bytearray(archive({"a.txt": "locked"}))
     for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):

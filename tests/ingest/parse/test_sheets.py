@@ -294,6 +294,26 @@ def test_a_blank_column_within_a_table_leaves_its_rows_whole(tmp_path: Path) -> 
     assert read_here(tmp_path / "a.xlsx").text.endswith("Item |  | Qty\nRope |  | 7\nSail")
 
 
+@pytest.mark.parametrize("names", [["", "2023", "2024"], ["Town", "Rain", "Snow"], ["", 2023, 2024]])
+def test_names_above_a_blank_row_name_the_columns_below(tmp_path: Path, names: list[object]) -> None:
+    rows: list[list[object]] = [["Weather"], names, [], ["Voss", 8, 2], ["Oslo", 5, 6]]
+    document = write_sheet(tmp_path / "a.xlsx", rows)
+    assert document.tables[0].header == " | ".join(map(str, names))
+    assert document.text.endswith("\nVoss | 8 | 2\nOslo | 5 | 6")
+
+
+def test_a_value_above_a_blank_row_names_no_columns(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["Company", "Acme", "Oslo"], [], ["Town", "Rain", "Snow"], ["Voss", 8, 2]]
+    assert write_sheet(tmp_path / "a.xlsx", rows).tables[0].header == "Town | Rain | Snow"
+
+
+def test_numbers_behind_a_blank_column_stay_in_their_rows(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["Costs"], ["Fuel", -20, -25, None, 0.25], ["Crew", "n/a", -30]]
+    assert (
+        write_sheet(tmp_path / "a.xlsx", rows).text == "Sheet\n\nCosts\n\nFuel | -20 | -25 |  | 0.25\nCrew | n/a | -30"
+    )
+
+
 def test_text_is_shown_under_its_format() -> None:
     assert show_text("Smith", '0;-0;;"Dr. "@') == "Dr. Smith"
     assert show_text("Smith", '"Dr. "@') == "Dr. Smith"
@@ -409,6 +429,21 @@ def test_a_blank_row_within_a_table_leaves_its_rows_their_names(tmp_path: Path) 
     assert [table.header for table in document.tables][:2] == ["Town | Rain | Snow", "Ship | Year | Crew"]
     assert "Voss | 8 | 2\nOslo | 5\nTotal | 13 | 2\n\nShip" in document.text
     assert "Kea | 2001 | 7\n\n2024 | 7 | 9\n\none | text | more" in document.text
+
+
+@pytest.mark.parametrize(
+    ("below", "text"),
+    [
+        ([["Costs"], ["Fuel", 2, 3, None, 0.5]], "Sail | 7 | 8 |  | 0.5\nCosts\nFuel | 2 | 3 |  | 0.5"),
+        ([["Town", 2021, 2022], ["Oslo", 7, 8]], "Sail | 7 | 8 |  | 0.5\n\nTown | 2021 | 2022\nOslo | 7 | 8"),
+        ([["Kea", 2021, 2022], ["Tern", 2019, 2020]], "Sail | 7 | 8 |  | 0.5\nKea | 2021 | 2022\nTern | 2019 | 2020"),
+    ],
+)
+def test_rows_of_a_group_below_a_blank_row_keep_the_columns(
+    tmp_path: Path, below: list[list[object]], text: str
+) -> None:
+    rows: list[list[object]] = [["", 2023, 2024, "", "Change"], ["Rope", 5, 6, None, 0.2], ["Sail", 7, 8, None, 0.5]]
+    assert write_sheet(tmp_path / "a.xlsx", [*rows, [], *below]).text.endswith(text)
 
 
 def test_lines_of_cells_are_rows_where_a_column_has_numbers(tmp_path: Path) -> None:

@@ -307,3 +307,9 @@ def test_two_pairs_in_a_line_are_no_columns_of_the_table_below(tmp_path: Path) -
     document = read(write_pdf(tmp_path / "a.pdf", draw))
     assert document.text.split("\n\n")[1] == "\n".join(map(" | ".join, ITEMS))
     assert [table.header for table in document.tables] == ["Item | Qty | Price"]
+
+
+def test_a_name_close_behind_a_short_one_is_that_of_the_next_column(tmp_path: Path) -> None:
+    rows = [("Code", "Name", "Price"), ("001", "Rope", "7.50"), ("002", "Sail", "240.00"), ("003", "Oar", "9.00")]
+    document = read(write_pdf(tmp_path / "a.pdf", placed_rows(rows, (72, 112, 170), 700)))
+    assert document.text == "\n".join(map(" | ".join, rows))

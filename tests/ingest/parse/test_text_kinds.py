@@ -130,6 +130,11 @@ def test_subtitles(tmp_path: Path, name: str) -> None:
     assert headings(document) == [(2, "00:00:01"), (2, "00:01:10")]
 
 
+def test_a_blank_line_does_not_end_what_is_said(tmp_path: Path) -> None:
+    source = "1\n00:00:01,000 --> 00:00:02,000\nThe quays:\n\nnine and\n42\n\n2\n00:00:03,000 --> 00:00:04,000\nten.\n"
+    assert read_here(put(tmp_path / "talk.srt", source)).text == "00:00:01\n\nThe quays: nine and 42 ten."
+
+
 def test_captions_of_the_web(tmp_path: Path) -> None:
     source = (
         "WEBVTT - Talk\n\nNOTE not shown\nat all\n\nSTYLE\n::cue { color: red }\n\n"
