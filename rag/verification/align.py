@@ -29,7 +29,6 @@ from rag.verification.verbatim import is_verbatim
 
 _MAX_RUN = 3  # sentences that stand side by side
 _RUN_COST = 0.05  # of each further sentence, as a share of the words
-_NAMED = 3  # facts that may stand in the place of one are named at most
 _MARKED = 0.05  # what a passage that the writer cited is ahead of another
 _ADDS = 0.15  # what a second place must add to the share of the words
 _CLAUSES = re.compile(r";|,? (?:and|but|while|whereas) ")
@@ -287,7 +286,7 @@ class _Search:
             if computed >> i & 1 or not (apart or not known.items >> i & 1):
                 continue
             if displacing := find_displacing(fact, self.claim.reading, reading, others):
-                return f"the passage says {' or '.join(displacing[:_NAMED])}, not {self._name(fact)}"
+                return f"the passage says {' or '.join(displacing[:3])}, not {self._name(fact)}"
         return ""
 
 
