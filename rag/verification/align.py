@@ -249,8 +249,8 @@ class _Search:
             return self.claim.own is not None
         if isinstance(item, DateMention) or item.kind == "time" or "date" in fact_sorts(item, self.claim.reading):
             return True
-        units = {one.unit for reading in cited for one in reading.quantities if one.value == item.value}
-        return bool(item.unit and units - {"", item.unit})
+        same = [fact_sorts(one, reading) for reading in cited for one in reading.quantities if one.value == item.value]
+        return bool(item.unit) and any(one.isdisjoint({f"{item.kind} ", f"{item.kind} {item.unit}"}) for one in same)
 
     def _first_lacking(self, bits: _Bits) -> str:
         """The first number, date, name or word of a short answer that the bits lack; "" where there is none."""

@@ -201,15 +201,27 @@ def test_orders_are_not_shown_to_the_judge() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Up to eleven days of leave that nobody used may be taken along into next year [1].",
         "Up to ten days of leave that nobody used may be taken along until 30 April [1].",
-        "Up to ten days of leave that nobody in Paris used may be taken along into next year [1].",
         "Up to ten days of leave that “nobody used” may be taken along into next year [1].",
+        "Nine unused days of leave carry over to the next year [1].",
     ],
 )
-def test_a_number_date_name_or_quoted_word_that_no_passage_has_needs_no_judge(text: str) -> None:
+def test_a_date_unit_or_quoted_word_that_no_passage_has_needs_no_judge(text: str) -> None:
     (sentence,) = check(text, LEAVE)
     assert (sentence.finding.verdict, sentence.evidence) == ("unsupported", ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Up to eleven days of leave that nobody used may be taken along into next year [1].",
+        "Up to ten days of leave that nobody in Paris used may be taken along into next year [1].",
+    ],
+)
+def test_another_number_or_name_that_no_passage_has_is_unsupported_unless_a_judge_is_sure(text: str) -> None:
+    (sentence,) = check(text, LEAVE)
+    assert (sentence.finding.verdict, sentence.finding.features.lacks_fact) == ("unsupported", True)
+    assert len(statements_of([sentence])) == 1
 
 
 def test_what_is_raised_cites_the_sentences_nearest_to_it() -> None:

@@ -1328,7 +1328,7 @@ def test_what_the_passages_lack_is_read_by_a_judge_where_nothing_else_stands_in_
     assert bool(sentence.evidence) is is_read, sentence.finding.reason
 
 
-@pytest.mark.parametrize(("probability", "verdict"), [(0.81, "supported"), (0.78, "unsupported"), (0.5, "unsupported")])
+@pytest.mark.parametrize(("probability", "verdict"), [(0.86, "supported"), (0.84, "unsupported"), (0.5, "unsupported")])
 def test_a_judge_must_be_surer_of_what_the_passages_lack(probability: float, verdict: str) -> None:
     held = passage(1, "The fee was 20 euros in 2020. The reserve is large.", "paper.md", "Paper", ())
     checked = check_reply("Everybody in Bergen paid the fee.", [held], min_coverage=0.5)
