@@ -271,13 +271,13 @@ class _Search:
     def _displaced(self, windows: Sequence[_Window], computed: int) -> str:
         """What the sentence with most of the claim's words says in the place of another sentence's fact.
 
-        Or in the place of a full date that stands above the passage alone.
+        Or in the place of a full date that stands above the passage alone. Of short answers a judge tells that.
         """
         found = [(one.source, p, bits) for one in windows for p, bits in enumerate(self.places[one.source]) if bits]
         alone = {(s, p): self._bits(self.sources[s].places[p].reading, self.sources[s]) for s, p, _ in found}
         s, core, bits = max(found, key=lambda place: (self.share(alone[place[:2]]), place[2].items.bit_count()))
         known = bits | self.above[s]
-        if self.share(alone[s, core] | self.above[s]) < _SAYS_MOST:
+        if self.claim.own is not None or self.share(alone[s, core] | self.above[s]) < _SAYS_MOST:
             return ""
         reading = self.sources[s].places[core].reading
         others = [self.sources[place].places[p].reading for place, p, _ in found if (place, p) != (s, core)]
